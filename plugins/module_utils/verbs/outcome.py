@@ -1,0 +1,57 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a verb answers: an `Outcome`, or a `VerbFailure` that says what was asked, found, already changed, and what to do next.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping
+
+# Tells the person who waits what is going on: one plain line a call, already free of secrets.
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`canary` is the documented return value; `before` and `after` hold only the fields that the verb owns (for diff mode)."""
+
+    changed: bool
+    message: str
+    canary: Mapping[str, Any]
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InfoOutcome:
+    """All canaries asked for, each in the shape of the documented return value."""
+
+    canaries: tuple[Mapping[str, Any], ...]
+    warnings: tuple[str, ...] = ()
+
+
+class VerbFailure(Exception):
+    """The verb did not reach what was asked. `changed` says whether anything had been written before."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        changed: bool = False,
+        canary: Mapping[str, Any] | None = None,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.changed = changed
+        self.canary = canary
+        self.before = before or {}
+        self.after = after or {}
+        self.warnings = warnings

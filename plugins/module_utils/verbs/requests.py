@@ -1,0 +1,137 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a caller may ask of each verb: one frozen value a verb.
+
+The front door turns Ansible arguments into one of these; after that no dictionary of parameters is passed on.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Mapping
+
+
+@dataclass(frozen=True)
+class Target:
+    """The Deployment that a verb is about."""
+
+    name: str
+    namespace: str = "default"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Whether a verb waits for what it decided, and how long (`timeout` in seconds on a monotonic clock)."""
+
+    enabled: bool = True
+    timeout: float = 300.0
+    terminated: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """What every verb is told besides its own question.
+
+    `check` decides and asks the server for a dry run of the same patch, and changes nothing.
+    `actor` is who is named in records (never a secret).
+    """
+
+    target: Target
+    wait: Wait = field(default_factory=Wait)
+    check: bool = False
+    actor: str = ""
+
+
+class AutoscalerPolicy(Enum):
+    """What canary_start does about a HorizontalPodAutoscaler, which would otherwise rescale the split."""
+
+    REFUSE = "refuse"
+    PIN = "pin"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True)
+class NewTemplate:
+    """The pod template asked for: changed images, a strategic merge patch, or a whole Deployment manifest.
+
+    `images` and `patch` may be combined; `definition` stands alone.
+    """
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    patch: Mapping[str, Any] | None = None
+    definition: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many canary pods: exactly one of `pods` (a count) and `weight` (per cent of all pods, 1 to 99)."""
+
+    pods: int | None = 1
+    weight: int | None = None
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """`surge`: pods beyond replicas that may exist. `max_unavailable`: how far Ready pods may drop below replicas
+    (None: 0, or 1 when `surge` is 0)."""
+
+    call: Call
+    template: NewTemplate
+    size: Size = field(default_factory=Size)
+    surge: int = 1
+    max_unavailable: int | None = None
+    autoscaler: AutoscalerPolicy = AutoscalerPolicy.REFUSE
+
+
+@dataclass(frozen=True)
+class PauseRequest:
+    call: Call
+
+
+@dataclass(frozen=True)
+class ResumeRequest:
+    call: Call
+
+
+@dataclass(frozen=True)
+class PromoteRequest:
+    call: Call
+
+
+@dataclass(frozen=True)
+class Restore:
+    """The Deployment's own fields as the user knows them, for a repair where no record is left.
+
+    None means "not given"; the strategy fields are counts or percentages as Kubernetes writes them.
+    """
+
+    min_ready_seconds: int | None = None
+    progress_deadline_seconds: int | None = None
+    max_surge: int | str | None = None
+    max_unavailable: int | str | None = None
+
+
+@dataclass(frozen=True)
+class UndoRequest:
+    call: Call
+    reason: str = ""
+    restore: Restore | None = None
+
+
+@dataclass(frozen=True)
+class RollbackRequest:
+    """`to`: the ReplicaSet to return to: its pod-template-hash, its name, or an image that only it runs."""
+
+    call: Call
+    to: str
+
+
+@dataclass(frozen=True)
+class InfoRequest:
+    """One Deployment in full (`name` given), or all live canaries of `namespace` (None: of the cluster)."""
+
+    name: str | None = None
+    namespace: str | None = None
