@@ -1,0 +1,117 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pod templates: which two are the same, what is in one, and what becomes of one.
+
+Kubernetes finds the ReplicaSet of a template by comparing the whole template without the label `pod-template-hash`
+(pkg/controller/deployment/util/deployment_util.go, EqualIgnoreHash); so do we. Templates are compared as the server
+stored them: it has filled in every default by then. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from typing import Any, Mapping
+
+from .views import HASH_LABEL, ReplicaSet
+
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+
+
+class UnknownContainer(ValueError):
+    """An image was given for a container that the template does not have. `known` lists those that it has."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f'the pod template has no container "{name}"; it has: {", ".join(known)}')
+        self.name = name
+        self.known = known
+
+
+def bare(template: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy without what a ReplicaSet adds to the template of its Deployment, and without null values."""
+    result: dict[str, Any] = _without_nulls(copy.deepcopy(dict(template)))
+    labels = (result.get("metadata") or {}).get("labels")
+    if labels:
+        labels.pop(HASH_LABEL, None)
+    return result
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+def digest(template: Mapping[str, Any]) -> str:
+    """Says which template this is, without a word of what is in it: 'sha256:' and 32 hex digits of its canonical JSON."""
+    text = json.dumps(bare(template), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def unrestarted(template: Mapping[str, Any]) -> dict[str, Any]:
+    """A bare copy without the mark of `kubectl rollout restart`, which alone is no other version."""
+    result = bare(template)
+    annotations = (result.get("metadata") or {}).get("annotations")
+    if annotations and RESTARTED_AT in annotations:
+        del annotations[RESTARTED_AT]
+        if not annotations:
+            del result["metadata"]["annotations"]
+    return result
+
+
+def same_version(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return unrestarted(one) == unrestarted(other)
+
+
+def _containers(template: Mapping[str, Any]) -> list[dict[str, Any]]:
+    spec = template.get("spec") or {}
+    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+
+
+def images(template: Mapping[str, Any]) -> dict[str, str]:
+    """{container: image}, init containers first."""
+    return {c["name"]: c.get("image", "") for c in _containers(template)}
+
+
+def with_images(template: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, Any]:
+    """A bare copy with other images. Raises UnknownContainer."""
+    result = bare(template)
+    by_name = {c["name"]: c for c in _containers(result)}
+    for name, image in wanted.items():
+        if name not in by_name:
+            raise UnknownContainer(name, tuple(by_name))
+        by_name[name]["image"] = image
+    return result
+
+
+def replica_set_of(template: Mapping[str, Any], replica_sets: tuple[ReplicaSet, ...]) -> ReplicaSet | None:
+    """The ReplicaSet that Kubernetes takes for this template: the oldest whose template is the same."""
+    wanted = bare(template)
+    return min(
+        (rs for rs in replica_sets if bare(rs.template) == wanted),
+        key=lambda rs: (rs.created, rs.name),
+        default=None,
+    )
+
+
+def changed_paths(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where two templates differ, as paths without values (an environment value may be a secret)."""
+    return tuple(sorted(_differences(unrestarted(before), unrestarted(after), "")))
+
+
+def _differences(before: Any, after: Any, path: str) -> set[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = before.keys() | after.keys()
+        return set().union(*(_differences(before.get(k), after.get(k), f"{path}.{k}".lstrip(".")) for k in keys))
+    if isinstance(before, list) and isinstance(after, list) and _named(before) and _named(after):
+        old, new = ({item["name"]: item for item in side} for side in (before, after))
+        return set().union(*(_differences(old.get(n), new.get(n), f"{path}[{n}]") for n in old.keys() | new.keys()))
+    return set() if before == after else {path}
+
+
+def _named(items: list[Any]) -> bool:
+    return bool(items) and all(isinstance(item, dict) and "name" in item for item in items)
