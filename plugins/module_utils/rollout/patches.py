@@ -1,0 +1,239 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The patches that move a release on: each is one JSON patch, guarded by uid and generation.
+
+The guard is the generation because every foreign change of the spec or of an annotation bumps it and status writes do
+not: a resourceVersion would conflict with the controller's own counting. Scalars use `add`, which also replaces; `remove`
+of an absent member would make the server refuse the patch without saying why.
+
+Rules that the patches keep, each measured on a real controller (docs/decisions/0001-hold-by-availability.md):
+
+* template, minReadySeconds and strategy change in one patch: each alone would move or stall the pods.
+* freezing changes `paused` and nothing else: restoring a strategy while paused moves pods.
+* the undo restores minReadySeconds together with the template: otherwise every stable pod counts as unavailable.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping
+
+from . import record as records
+from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Situation
+from .record import Intent, LastRelease, Originals, Record
+from .size import Hold
+from .template import bare, images
+from .views import Deployment, ReplicaSet, Strategy
+
+Operation = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One write, and everything that is told about it: `changed`, the diff, check mode and the request come from here.
+
+    `before` and `after` hold only the fields that the collection owns while it works.
+    """
+
+    operations: tuple[Operation, ...]
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    why: str
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The members of a Deployment that a plan sets; None leaves one alone. Annotations and labels map to None to go."""
+
+    template: Mapping[str, Any] | None = None
+    min_ready_seconds: int | None = None
+    progress_deadline_seconds: int | None = None
+    strategy: Strategy | None = None
+    paused: bool | None = None
+    annotations: Mapping[str, str | None] | None = None
+    labels: Mapping[str, str | None] | None = None
+
+
+def plan(deployment: Deployment, fields: Fields, why: str) -> Plan:
+    """The guarded patch that sets these fields."""
+    values = {
+        "/spec/template": None if fields.template is None else bare(fields.template),
+        "/spec/minReadySeconds": fields.min_ready_seconds,
+        "/spec/progressDeadlineSeconds": fields.progress_deadline_seconds,
+        "/spec/strategy": None if fields.strategy is None else fields.strategy.to_json(),
+        "/spec/paused": fields.paused,
+    }
+    operations = (
+        {"op": "test", "path": "/metadata/uid", "value": deployment.uid},
+        {"op": "test", "path": "/metadata/generation", "value": deployment.generation},
+        *({"op": "add", "path": path, "value": value} for path, value in values.items() if value is not None),
+        *_map_operations("/metadata/annotations", deployment.annotations, fields.annotations or {}),
+        *_map_operations("/metadata/labels", deployment.labels, fields.labels or {}),
+    )
+    return Plan(operations, *_difference(deployment, fields), why)
+
+
+def _map_operations(
+    path: str, present: Mapping[str, str], wanted: Mapping[str, str | None]
+) -> Iterable[Operation]:
+    values = {key: value for key, value in wanted.items() if value is not None}
+    if values and not present:
+        yield {"op": "add", "path": path, "value": values}
+        return
+    for key, value in wanted.items():
+        member = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
+        if value is not None:
+            yield {"op": "add", "path": member, "value": value}
+        elif key in present:
+            yield {"op": "remove", "path": member}
+
+
+def _difference(deployment: Deployment, fields: Fields) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Only what changes, in words that a person reads; of a template only its images."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+
+    def differ(name: str, old: Any, new: Any) -> None:
+        if new is not None and old != new:
+            before[name], after[name] = old, new
+
+    if fields.template is not None:
+        differ("images", images(deployment.template), images(fields.template))
+    differ("minReadySeconds", deployment.min_ready_seconds, fields.min_ready_seconds)
+    differ("progressDeadlineSeconds", deployment.progress_deadline_seconds, fields.progress_deadline_seconds)
+    if fields.strategy is not None:
+        differ("strategy", deployment.strategy.to_json(), fields.strategy.to_json())
+    differ("paused", deployment.paused, fields.paused)
+    live = (fields.labels or {}).get(records.LIVE, deployment.labels.get(records.LIVE))
+    was_live = records.LIVE in deployment.labels
+    if (live is not None) != was_live:
+        before["live"], after["live"] = was_live, live is not None
+    return before, after
+
+
+def hold(deployment: Deployment, template: Mapping[str, Any], step: Hold, record: Record) -> Plan:
+    """START: new template and hold fields in one patch; the record appears with them."""
+    cause = None
+    if record.originals.change_cause is not None:
+        # Kubernetes copies a cause that stays to the canary's ReplicaSet, and the history would tell it twice.
+        cause = "canary of " + ", ".join(f"{name}={image}" for name, image in images(template).items())
+    return plan(
+        deployment,
+        Fields(
+            template=template,
+            min_ready_seconds=NEVER_AVAILABLE_SECONDS,
+            progress_deadline_seconds=NO_PROGRESS_DEADLINE,
+            strategy=_held(step),
+            annotations={records.RECORD: record.encode(), **({records.CHANGE_CAUSE: cause} if cause else {})},
+            labels={records.LIVE: records.LIVE_VALUE},
+        ),
+        f"hold {step.canary(deployment.replicas)} canary beside {step.stable(deployment.replicas)} stable pods",
+    )
+
+
+def _held(step: Hold) -> Strategy:
+    return Strategy("RollingUpdate", max_surge=step.surge, max_unavailable=step.unavailable)
+
+
+def grow(deployment: Deployment, step: Hold, record: Record) -> Plan:
+    """STEP: the next size of a hold; the record carries the size that is asked for."""
+    return plan(
+        deployment,
+        Fields(strategy=_held(step), annotations={records.RECORD: record.encode()}),
+        f"grow to {step.canary(deployment.replicas)} canary beside {step.stable(deployment.replicas)} stable pods",
+    )
+
+
+def freeze(deployment: Deployment, paused: bool) -> Plan:
+    """FREEZE or UNFREEZE: `paused`, and nothing else."""
+    return plan(deployment, Fields(paused=paused), "pause what is there" if paused else "take the pause back")
+
+
+def _restored(originals: Originals) -> Fields:
+    # A progress deadline that was never set is the server's default, which `add` of null would not bring back.
+    deadline = originals.progress_deadline_seconds
+    return Fields(
+        min_ready_seconds=originals.min_ready_seconds,
+        progress_deadline_seconds=DEFAULT_PROGRESS_DEADLINE_SECONDS if deadline is None else deadline,
+        strategy=originals.strategy,
+        paused=False,
+    )
+
+
+# pkg/apis/apps/v1/defaults.go, SetDefaults_Deployment
+DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
+
+
+def promote(situation: Situation, record: Record) -> Plan:
+    """PROMOTE: every original field at once. Canary pods turn Available and the rollout goes on by the Deployment's own
+    strategy; held canary pods are kept."""
+    fields = _restored(record.originals)
+    return plan(
+        situation.deployment,
+        Fields(
+            min_ready_seconds=fields.min_ready_seconds,
+            progress_deadline_seconds=fields.progress_deadline_seconds,
+            strategy=fields.strategy,
+            paused=False,
+            annotations={records.RECORD: record.with_intent(Intent.PROMOTE).encode()},
+        ),
+        "let the canary become the stable version",
+    )
+
+
+def undo(situation: Situation, stable: ReplicaSet, record: Record, reason: str) -> Plan:
+    """UNDO: stable template and original fields in one patch, with a strategy that keeps what was promised at the start.
+
+    See `coming_back`. The original strategy follows in `finish`, after the last canary pod.
+    """
+    fields = _restored(record.originals)
+    cause = record.originals.change_cause
+    present = records.CHANGE_CAUSE in situation.deployment.annotations
+    causes = {records.CHANGE_CAUSE: cause} if cause is not None or present else {}
+    return plan(
+        situation.deployment,
+        Fields(
+            template=stable.template,
+            min_ready_seconds=fields.min_ready_seconds,
+            progress_deadline_seconds=fields.progress_deadline_seconds,
+            strategy=coming_back(situation.hold, record),
+            paused=False,
+            annotations={records.RECORD: record.with_intent(Intent.UNDO, reason).encode(), **causes},
+            labels={records.LIVE: records.LIVE_VALUE},
+        ),
+        "bring the stable version back",
+    )
+
+
+def coming_back(hold: Hold | None, record: Record) -> Strategy:
+    """The strategy under which stable pods return: Ready never below replicas - max_unavailable.
+
+    With surge all missing stable pods come at once beside the canary pods (maxSurge s + u). Where quota or nodes have no
+    room for them it goes on all the same, s pods at a time, because s canary pods may go first. Without surge canary pods
+    make place for stable ones, max_unavailable at a time.
+    """
+    if record.surge == 0 and (hold is None or hold.surge == 0):
+        return Strategy("RollingUpdate", max_surge=0, max_unavailable=max(1, record.max_unavailable))
+    size = hold.pods if hold else record.pods
+    return Strategy("RollingUpdate", max_surge=max(1, size), max_unavailable=record.max_unavailable)
+
+
+def finish(situation: Situation, record: Record, last: LastRelease) -> Plan:
+    """The second patch of promote and undo: what still differs from the originals, and the end of record and label."""
+    return plan(
+        situation.deployment,
+        Fields(
+            strategy=record.originals.strategy,
+            annotations={records.RECORD: None, records.LAST: last.encode()},
+            labels={records.LIVE: None},
+        ),
+        "clean up",
+    )
+
+
+def rollback(deployment: Deployment, to: ReplicaSet) -> Plan:
+    """The template of another ReplicaSet, and nothing else: what `kubectl rollout undo` is used for."""
+    return plan(deployment, Fields(template=to.template), f"return to ReplicaSet {to.name}")

@@ -1,0 +1,194 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a release stands, read off the Deployment and its ReplicaSets.
+
+The record only names what these cannot tell; it counts while the object is in the state that it describes, and
+otherwise says nothing. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from . import record as records
+from .record import Intent, Record, UnreadableRecord
+from .size import Hold
+from .template import digest, replica_set_of
+from .views import Deployment, Picture, ReplicaSet
+
+# No pod lives this long, so a Ready pod under it never becomes Available. The largest value that still leaves room for
+# a progress deadline above it, as validation asks (pkg/apis/apps/validation, ValidateDeploymentSpec).
+NEVER_AVAILABLE_SECONDS = 2**31 - 2
+# The one value that switches the progress deadline off (pkg/controller/deployment/util, HasProgressDeadline).
+NO_PROGRESS_DEADLINE = 2**31 - 1
+
+
+class Phase(Enum):
+    """none: no release is live (an ordinary rollout may be going on).
+    starting, stepping: the pods of the first patch, or of a further step, are not all Ready yet.
+    held: the canary stands beside the stable version. frozen: the same, paused by somebody.
+    promoting, undoing: the canary is becoming the stable version, or is going.
+    foreign: somebody else replaced the pod template meanwhile.
+    damaged: hold fields, label and template contradict each other, or the record is gone or unreadable.
+    """
+
+    NONE = "none"
+    STARTING = "starting"
+    STEPPING = "stepping"
+    HELD = "held"
+    FROZEN = "frozen"
+    PROMOTING = "promoting"
+    UNDOING = "undoing"
+    FOREIGN = "foreign"
+    DAMAGED = "damaged"
+
+
+HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
+
+
+@dataclass(frozen=True)
+class Situation:
+    """`stable` and `canary` are the two ReplicaSets; `stable` is the current one where no release is live.
+
+    `hold` is what the Deployment's strategy says while a release holds. `why` says what is wrong in `damaged` and
+    `foreign`. `record` is None where none counts.
+    """
+
+    phase: Phase
+    picture: Picture
+    stable: ReplicaSet | None
+    canary: ReplicaSet | None
+    record: Record | None = None
+    hold: Hold | None = None
+    why: str = ""
+
+    @property
+    def deployment(self) -> Deployment:
+        return self.picture.deployment
+
+
+def holds(deployment: Deployment) -> bool:
+    """The Deployment carries the fields of a hold."""
+    return deployment.min_ready_seconds == NEVER_AVAILABLE_SECONDS
+
+
+def diagnose(picture: Picture) -> Situation:
+    """Where the release of this Deployment stands. Total: every state of the objects has an answer."""
+    deployment = picture.deployment
+    marked = records.LIVE in deployment.labels
+    try:
+        own, unreadable = records.read(deployment.annotations), ""
+    except UnreadableRecord as error:
+        own, unreadable = None, str(error)
+    if not holds(deployment):
+        if not marked:
+            return _ordinary(picture)
+        return _moving(picture, own, unreadable)
+    return _holding(picture, own, unreadable)
+
+
+def _ordinary(picture: Picture) -> Situation:
+    current = replica_set_of(picture.deployment.template, picture.replica_sets)
+    return Situation(Phase.NONE, picture, stable=current, canary=None)
+
+
+def _moving(picture: Picture, own: Record | None, unreadable: str) -> Situation:
+    """The label is there and the hold is not: promote or undo has written its first patch, or somebody broke the hold."""
+    deployment = picture.deployment
+    if own is None or own.uid != deployment.uid:
+        why = f"its record cannot be read: {unreadable}" if unreadable else "its label says so but its record is gone"
+        return _without_record(picture, why)
+    current = digest(deployment.template)
+    stable = _stable(picture, own)
+    canary = _canary(picture, own, stable)
+    if own.intent is Intent.PROMOTE and current == own.canary:
+        phase, why = Phase.PROMOTING, ""
+    elif own.intent is Intent.UNDO and current == own.stable.digest:
+        phase, why = Phase.UNDOING, ""
+    elif own.intent is Intent.HOLD and current in (own.canary, own.stable.digest):
+        phase, why = Phase.DAMAGED, "somebody put minReadySeconds back, which ended the hold"
+    else:
+        phase, why = Phase.FOREIGN, "somebody replaced the pod template"
+    if deployment.paused and phase in (Phase.PROMOTING, Phase.UNDOING):
+        phase = Phase.FROZEN
+    return Situation(phase, picture, stable, canary, record=own, why=why)
+
+
+def _holding(picture: Picture, own: Record | None, unreadable: str) -> Situation:
+    deployment = picture.deployment
+    record = next((r for r in (own, *records.copies(picture.replica_sets)) if r and _describes(r, picture)), None)
+    if record is None:
+        if unreadable:
+            return _without_record(picture, f"its record cannot be read: {unreadable}")
+        return _without_record(picture, "it has the fields of a hold but no record of its own fields is left")
+    stable = _stable(picture, record)
+    hold = _hold(deployment)
+    current = digest(deployment.template)
+    if current == record.stable.digest:
+        why = "its pod template was put back to the stable one without the fields of the hold"
+        canary = _canary(picture, record, stable)
+        return Situation(Phase.DAMAGED, picture, stable, canary, record, hold, why)
+    canary = replica_set_of(deployment.template, picture.replica_sets)
+    if current != record.canary:
+        return Situation(Phase.FOREIGN, picture, stable, canary, record, hold, "somebody replaced the pod template")
+    if hold is None:
+        why = "somebody changed the strategy of the hold"
+        return Situation(Phase.DAMAGED, picture, stable, canary, record, hold, why)
+    return Situation(_hold_phase(picture, record, hold, canary), picture, stable, canary, record, hold)
+
+
+def _hold_phase(picture: Picture, record: Record, hold: Hold, canary: ReplicaSet | None) -> Phase:
+    if picture.deployment.paused:
+        return Phase.FROZEN
+    if hold.pods < record.pods:
+        return Phase.STEPPING
+    # Pods rather than the ReplicaSet's status where they were read: its counts come a moment later.
+    asked = canary.replicas if canary else 0
+    if canary is not None and asked > 0 and ready_pods(picture, canary) >= asked >= min(hold.pods, picture.deployment.replicas):
+        return Phase.HELD
+    return Phase.STEPPING if hold.unavailable and hold.surge else Phase.STARTING
+
+
+def ready_pods(picture: Picture, replica_set: ReplicaSet) -> int:
+    if picture.pods is None:
+        return replica_set.ready
+    return sum(pod.serving for pod in picture.pods_of(replica_set))
+
+
+def _describes(record: Record, picture: Picture) -> bool:
+    """The record is of this very Deployment and its stable ReplicaSet still has pods to come back to."""
+    stable = _stable(picture, record)
+    return record.uid == picture.deployment.uid and stable is not None and stable.active
+
+
+def _stable(picture: Picture, record: Record) -> ReplicaSet | None:
+    """By uid; a ReplicaSet that was deleted and made again from the same template is as good."""
+    exact = picture.by_uid(record.stable.uid)
+    return exact or next((rs for rs in picture.replica_sets if digest(rs.template) == record.stable.digest), None)
+
+
+def _canary(picture: Picture, record: Record, stable: ReplicaSet | None) -> ReplicaSet | None:
+    others = (rs for rs in picture.replica_sets if stable is None or rs.uid != stable.uid)
+    return next((rs for rs in others if digest(rs.template) == record.canary), None)
+
+
+def _hold(deployment: Deployment) -> Hold | None:
+    surge, unavailable = deployment.strategy.max_surge, deployment.strategy.max_unavailable
+    if deployment.strategy.type == "RollingUpdate" and isinstance(surge, int) and isinstance(unavailable, int):
+        return Hold(surge, unavailable)
+    return None
+
+
+def _without_record(picture: Picture, why: str) -> Situation:
+    """Only the current ReplicaSet gets the hold's minReadySeconds: the other one that has pods is the stable one."""
+    deployment = picture.deployment
+    current = replica_set_of(deployment.template, picture.replica_sets)
+    others = [rs for rs in picture.active if current is None or rs.uid != current.uid]
+    untouched = [rs for rs in others if rs.min_ready_seconds != NEVER_AVAILABLE_SECONDS]
+    if len(untouched) == 1:
+        return Situation(Phase.DAMAGED, picture, untouched[0], current, hold=_hold(deployment), why=why)
+    if not others:
+        return Situation(Phase.DAMAGED, picture, current, None, hold=_hold(deployment), why=why)
+    return Situation(Phase.DAMAGED, picture, None, current, hold=_hold(deployment), why=why)
