@@ -1,0 +1,53 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much worse than stable a canary may be before it counts as bad.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+class JudgementError(ValueError):
+    """What was asked cannot be judged. The message says what, why and what to do."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Tolerated is `p_canary <= max_ratio * p_stable + max_increase`, both in bad events a unit of exposure.
+
+    A missing `max_ratio` counts as 1, a missing `max_increase` as 0. Recommend both together: the ratio alone can
+    never pass while stable has no bad event, the increase alone is slow on high rates.
+    Errors: JudgementError for a ratio that is not above 0, a negative increase, or a value that is not finite.
+    """
+
+    max_ratio: float | None = None
+    max_increase: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_ratio is not None and not (math.isfinite(self.max_ratio) and self.max_ratio > 0):
+            raise JudgementError(
+                f"max_ratio is {self.max_ratio}, but a rate is compared with that many times stable's: "
+                "give a number above 0, for example 1.5"
+            )
+        if self.max_increase is not None and not (math.isfinite(self.max_increase) and self.max_increase >= 0):
+            raise JudgementError(
+                f"max_increase is {self.max_increase}, but it is added to stable's rate: "
+                "give 0 or more, for example 0.005 for half a per cent of requests"
+            )
+
+    @property
+    def ratio(self) -> float:
+        return 1.0 if self.max_ratio is None else self.max_ratio
+
+    @property
+    def increase(self) -> float:
+        return 0.0 if self.max_increase is None else self.max_increase
+
+    def tolerated(self, stable_rate: float) -> float:
+        """The highest canary rate that is still tolerated beside this rate of stable."""
+        return self.ratio * stable_rate + self.increase
