@@ -1,0 +1,238 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests to one API server by raw path: one call, one request, no discovery; JSON in, JSON out.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Callable, Iterator, Mapping, TypeVar
+
+from .asked import Asked, asked
+from .client import Session
+from .errors import ApiError, ConnectionLost, Gone, Invalid, ServerError, Timeout, TooManyRequests, Unreachable
+from .errors import UntrustedServer, from_answer, status_of
+from .exchange import READ_SECONDS, Exchange, Request, send
+from .watch import WatchEvent, WatchStream
+
+FIELD_MANAGER = "coalmine.canary"
+TRIES = 3
+# After this many seconds a request is not tried again, and longer pauses than this are not waited through.
+RETRY_SECONDS = 6.0
+PAUSES = (0.2, 0.8)
+PAGE_TURNS_LOST = 3
+# The text in a Warning header, RFC 7234 section 5.5: 299 - "text".
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+_Answer = TypeVar("_Answer")
+
+
+class PatchKind(Enum):
+    JSON = "application/json-patch+json"
+    MERGE = "application/merge-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+
+
+@dataclass(frozen=True)
+class RawResponse:
+    """`truncated`: the body was longer than was asked for, and `data` is its beginning."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+    truncated: bool = False
+
+
+class Api:
+    """One server and one identity. Its connections stay open between requests; threads may share it.
+
+    `requests` counts what was sent, repeats too. `warnings` are the texts that the server sent along (unknown fields,
+    deprecations, policies), each once, in the order of arrival.
+    """
+
+    def __init__(self, session: Session, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._session = session
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self.requests = 0
+        self.warnings: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"Api({self.server})"
+
+    def __enter__(self) -> Api:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def server(self) -> str:
+        """Scheme, host and port."""
+        return self._session.server
+
+    def close(self) -> None:
+        self._session.close()
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        return self._object(self._reading(path, query))
+
+    def list(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The whole list object in one request: {"items": [...], "metadata": {...}}."""
+        return self.get(path, query)
+
+    def pages(self, path: str, query: Mapping[str, str] | None = None, limit: int = 500) -> Iterator[dict[str, Any]]:
+        """List objects of at most `limit` items each, all from one moment.
+
+        When the server has forgotten that moment (410, after about five minutes), the list goes on at the same key in
+        today's state: no item comes twice, and none that existed all the time is missing. Where the server cannot do
+        that, or after it happened three times, Gone is raised.
+        """
+        position: dict[str, str] = {}
+        lost = 0
+        while True:
+            try:
+                page = self.get(path, {**(query or {}), "limit": str(limit), **position})
+            except Gone as gone:
+                lost += 1
+                if not gone.continue_token or lost > PAGE_TURNS_LOST:
+                    raise
+                position = {"continue": gone.continue_token}
+                continue
+            yield page
+            token = page.get("metadata", {}).get("continue")
+            if not token:
+                return
+            position = {"continue": token}
+
+    def create(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        return self._object(_writing("POST", path, body, "application/json", dry_run, FIELD_MANAGER))
+
+    def patch(
+        self, path: str, body: Any, kind: PatchKind, *, dry_run: bool = False, field_manager: str = FIELD_MANAGER
+    ) -> dict[str, Any]:
+        return self._object(_writing("PATCH", path, body, kind.value, dry_run, field_manager))
+
+    def text(self, path: str, query: Mapping[str, str] | None = None, *, max_bytes: int) -> str:
+        """The first `max_bytes` bytes of a text such as a pod's log; what is not UTF-8 is shown as U+FFFD."""
+        request = Request(_ask("GET", path), "GET", path, query or {}, {"Accept": "*/*"})
+
+        def start(exchange: Exchange) -> str:
+            return exchange.start(max_bytes, READ_SECONDS)[0].decode("utf-8", "replace")
+
+        return self._answered(request, start)
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = READ_SECONDS,
+        max_bytes: int = 1 << 20,
+    ) -> RawResponse:
+        """One request, sent once, for something behind the server such as a pod; any HTTP status is an answer.
+
+        `timeout`: seconds to the head of the answer, and then again to the end of its body. Raises Unreachable and its
+        kinds, or Timeout.
+        """
+        request = Request(_ask(method, path), method, path, query or {}, headers or {}, body, timeout)
+        with self._send(request) as exchange:
+            data, truncated = exchange.start(max_bytes, timeout)
+            return RawResponse(exchange.status, dict(exchange.headers), data, truncated)
+
+    @contextmanager
+    def watch(self, path: str, query: Mapping[str, str] | None = None, *, seconds: int) -> Iterator[WatchStream]:
+        """A stream of events, which the server ends after `seconds`. Without resourceVersion in `query` it begins with
+        ADDED for everything that exists. The with statement ends it at once.
+
+        Raises what a GET raises, without trying again; while it is iterated: Gone, Timeout, ConnectionLost.
+        """
+        timed = {**(query or {}), "watch": "1", "timeoutSeconds": str(seconds)}
+        accept = {"Accept": "application/json"}
+        request = Request(_ask("GET", path, watch=True), "GET", path, timed, accept, seconds=seconds + 5.0)
+        with self._send(request) as exchange:
+            if exchange.status >= 400:
+                raise self._refusal(request, exchange)
+            yield WatchStream(request.asked, exchange)
+
+    def _reading(self, path: str, query: Mapping[str, str] | None) -> Request:
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        return Request(_ask("GET", path), "GET", path, query or {}, headers)
+
+    def _object(self, request: Request) -> dict[str, Any]:
+        body = self._answered(request, Exchange.read)
+        try:
+            parsed = json.loads(body)
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict):
+            raise ServerError(request.asked, f"{self.server} does not answer like a Kubernetes API server")
+        return parsed
+
+    def _answered(self, request: Request, take: Callable[[Exchange], _Answer]) -> _Answer:
+        """What `take` makes of a successful answer. Tries again what may be tried again, else raises."""
+        begun = time.monotonic()
+        for pause in (*PAUSES, None):
+            try:
+                with self._send(request) as exchange:
+                    if exchange.status < 300:
+                        return take(exchange)
+                    wait = exchange.headers.get("Retry-After", "")
+                    error = self._refusal(request, exchange)
+            except (Unreachable, Timeout) as failure:
+                error, wait = failure, ""
+            seconds = float(wait) if wait.isdigit() else (pause or 0.0)
+            if pause is None or not _again(error) or time.monotonic() - begun + seconds > RETRY_SECONDS:
+                raise error
+            self._sleep(seconds)
+        raise AssertionError("unreachable: the last round returns or raises")
+
+    def _send(self, request: Request) -> Exchange:
+        with self._lock:
+            self.requests += 1
+        exchange = send(self._session, request)
+        for text in _WARNING.findall(exchange.headers.get("Warning", "")):
+            plain = re.sub(r"\\(.)", r"\1", text)
+            if plain not in self.warnings:
+                self.warnings.append(plain)
+        return exchange
+
+    def _refusal(self, request: Request, exchange: Exchange) -> ApiError:
+        return from_answer(request.asked, exchange.status, status_of(exchange.read()))
+
+
+def _again(error: ApiError) -> bool:
+    """Whether the same request may be sent again without asking anybody.
+
+    A 429 was not carried out. Anything else that failed in between may have been, so only reading is repeated; and
+    what failed for trust or time fails again.
+    """
+    if isinstance(error, TooManyRequests):
+        return True
+    if error.asked.writes or isinstance(error, UntrustedServer):
+        return False
+    return isinstance(error, (ConnectionLost, Unreachable)) or error.status in (503, 504)
+
+
+def _ask(method: str, path: str, *, watch: bool = False) -> Asked:
+    try:
+        return asked(method, path, watch=watch)
+    except ValueError as error:
+        raise Invalid(Asked(verb=method.lower(), resource=path), str(error)) from error
+
+
+def _writing(method: str, path: str, body: Any, content_type: str, dry_run: bool, field_manager: str) -> Request:
+    query = {"fieldManager": field_manager, **({"dryRun": "All"} if dry_run else {})}
+    headers = {"Accept": "application/json", "Content-Type": content_type}
+    return Request(_ask(method, path), method, path, query, headers, json.dumps(body).encode())

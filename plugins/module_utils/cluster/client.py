@@ -1,0 +1,306 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one file that knows the `kubernetes` library: it reads the configuration and lends its connection pool.
+
+The library decides who we are and how to get there (kubeconfig, exec plugins, OIDC, proxies, in-cluster); requests go
+straight to its urllib3 pool. That part is the same from 24.2 to 37: no discovery, no models, and bodies that we may
+read as they arrive. The library is imported at first use, because that takes a quarter of a second.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import binascii
+import copy
+import importlib
+import logging
+import os
+import ssl
+import threading
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from urllib.parse import urlsplit
+
+from .errors import ConfigError, printable
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+OLDEST_CLIENT = (24, 2)
+INSTALL = "install kubernetes >= {}.{} into the Python that runs this".format(*OLDEST_CLIENT)
+
+
+class Source(Enum):
+    OPTIONS = "options"
+    KUBECONFIG = "kubeconfig"
+    IN_CLUSTER = "in-cluster"
+
+
+def preload() -> bool:
+    """Imports the client library if it is there, so that forked workers find it imported. False: it is not there."""
+    try:
+        importlib.import_module("kubernetes")
+    except ImportError:
+        return False
+    return True
+
+
+def library() -> Any:
+    """The `kubernetes` package. Raises ConfigError when it is missing, broken or too old."""
+    try:
+        import kubernetes
+    except ImportError as error:
+        raise ConfigError(f"the Python library kubernetes cannot be imported ({error}): {INSTALL}") from error
+    version = tuple(int(part) for part in kubernetes.__version__.split(".")[:2] if part.isdigit())
+    if version < OLDEST_CLIENT:
+        raise ConfigError(f"the Python library kubernetes is {kubernetes.__version__}, which is too old: {INSTALL}")
+    return kubernetes
+
+
+class Session:
+    """A pool of kept-alive connections to one server, and the headers that say who we are."""
+
+    def __init__(self, configuration: Any, pool: Any, headers: Any) -> None:
+        self.base = configuration.host.rstrip("/")
+        self.pool = pool
+        self._configuration = configuration
+        self._headers = headers
+        self._refreshing = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Session({self.server})"
+
+    @property
+    def server(self) -> str:
+        """Scheme, host and port, without credentials that somebody may have put into the URL."""
+        url = urlsplit(self.base)
+        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
+
+    def headers(self) -> Any:
+        """A fresh multi-valued mapping; credentials that expire are renewed here."""
+        headers = self._headers.copy()
+        with self._refreshing:
+            bearer = self._configuration.auth_settings().get("BearerToken", {}).get("value")
+        if bearer:
+            headers["Authorization"] = bearer
+        return headers
+
+    def close(self) -> None:
+        self.pool.clear()
+
+
+def open_session(
+    settings: Connection, source: Source, kubeconfig: str | Mapping[str, Any] | None, user_agent: str
+) -> Session:
+    """Reads the configuration and prepares TLS; sends nothing. Raises ConfigError."""
+    kubernetes = library()
+    configuration = kubernetes.client.Configuration()
+    with _without_leftovers(kubernetes):
+        if source is Source.KUBECONFIG:
+            _load_kubeconfig(kubernetes, configuration, settings, kubeconfig)
+        elif source is Source.IN_CLUSTER:
+            _load_in_cluster(kubernetes, configuration)
+        _apply_options(configuration, settings)
+        pool = _pool(kubernetes, configuration)
+    return Session(configuration, pool, _fixed_headers(settings, user_agent))
+
+
+@contextmanager
+def _without_leftovers(kubernetes: Any) -> Iterator[None]:
+    """Removes the files that the library writes for certificates and keys given inline.
+
+    It would remove them itself at exit, but Ansible's workers end without that, and keys would pile up on the disk.
+    """
+    written = getattr(kubernetes.config.kube_config, "_temp_files", {})
+    before = set(written)
+    try:
+        yield
+    finally:
+        for content in set(written) - before:
+            path = written.pop(content)
+            if os.path.exists(path):
+                os.unlink(path)
+
+
+def _load_kubeconfig(kubernetes: Any, configuration: Any, settings: Connection, kubeconfig: Any) -> None:
+    """What the library's load_kube_config does, in steps, so that we can say what is wrong with the content."""
+    kube_config = kubernetes.config.kube_config
+    inline = isinstance(kubeconfig, Mapping)
+    name = "given as a dictionary" if inline else str(kubeconfig)
+    persist = None
+    if inline:
+        content: Any = copy.deepcopy(dict(kubeconfig))
+    else:
+        with _complaints_about_kubeconfig(kubernetes, name):
+            merger = kube_config.KubeConfigMerger(kubeconfig)
+        if merger.config is None:
+            raise ConfigError(f"there is no kubeconfig at {kubeconfig}")
+        content = merger.config
+        persist = merger.save_changes if settings.persist_config else None
+    context = _context(content, settings.context, name)
+    with _collected_log() as log, _complaints_about_kubeconfig(kubernetes, name):
+        kube_config.KubeConfigLoader(
+            config_dict=content, active_context=context["name"], config_base_path=None, config_persister=persist
+        ).load_and_set(configuration)
+    _check_plugin(_entries(content, "users"), context, configuration, log)
+
+
+def _entries(content: Any, kind: str) -> list[Mapping[str, Any]]:
+    """The named entries of a kubeconfig as plain mappings, whether the library has wrapped them or not."""
+    plain = getattr(content, "value", content)
+    found = (getattr(entry, "value", entry) for entry in plain.get(kind) or ())
+    return [entry for entry in found if isinstance(entry, Mapping) and "name" in entry]
+
+
+def _context(content: Any, wanted: str | None, name: str) -> Mapping[str, Any]:
+    """The entry of the context to use. Raises ConfigError that lists the known ones."""
+    plain = getattr(content, "value", content)
+    known = {entry["name"]: entry for entry in _entries(content, "contexts")}
+    choices = f"the kubeconfig {name} has {', '.join(known) or 'none'}"
+    context = wanted or plain.get("current-context")
+    if not context:
+        raise ConfigError(f"the kubeconfig has no current-context: give context ({choices})")
+    if context not in known:
+        raise ConfigError(f'there is no context "{context}": {choices}')
+    return known[context]
+
+
+def _check_plugin(
+    users: list[Mapping[str, Any]], context: Mapping[str, Any], configuration: Any, log: list[str]
+) -> None:
+    """The library logs what a credential plugin did wrong, and goes on without credentials: not so here."""
+    wanted = context["context"].get("user")
+    user = next((entry.get("user") or {} for entry in users if entry["name"] == wanted), {})
+    plugin = (user.get("exec") or {}).get("command")
+    if plugin and not configuration.api_key and not configuration.cert_file:
+        why = "; ".join(log) or "it gave neither a token nor a certificate"
+        raise ConfigError(f'the kubeconfig\'s credential plugin "{plugin}" failed: {why}. Run it by hand to see more')
+
+
+@contextmanager
+def _collected_log() -> Iterator[list[str]]:
+    """What is logged meanwhile, as texts, and not on the terminal."""
+    texts: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            texts.append(printable(record.getMessage()))
+
+    handler = Collect(logging.ERROR)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield texts
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+@contextmanager
+def _complaints_about_kubeconfig(kubernetes: Any, name: str) -> Iterator[None]:
+    """Turns what the library raises for a kubeconfig into ConfigError, without quoting the content: it has secrets."""
+    import yaml
+
+    try:
+        yield
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        raise ConfigError(f"the kubeconfig {name} is not YAML{where}") from None
+    except kubernetes.config.ConfigException as error:
+        raise ConfigError(f"the kubeconfig {name} is not usable: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"the kubeconfig {name} cannot be read: {error.strerror} ({error.filename})") from error
+    except binascii.Error:
+        raise ConfigError(f"the kubeconfig {name} has a certificate or key that is not base64") from None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ConfigError(f"the kubeconfig {name} has not the shape of a kubeconfig") from None
+
+
+def _load_in_cluster(kubernetes: Any, configuration: Any) -> None:
+    try:
+        kubernetes.config.load_incluster_config(client_configuration=configuration)
+    except kubernetes.config.ConfigException as error:
+        raise ConfigError(f"the pod's ServiceAccount is not usable: {error}") from error
+
+
+def _apply_options(configuration: Any, settings: Connection) -> None:
+    """Puts the explicit options over what the file said."""
+    from urllib3.util import make_headers
+
+    given = {
+        "host": settings.host,
+        "verify_ssl": settings.validate_certs,
+        "ssl_ca_cert": settings.ca_cert,
+        "cert_file": settings.client_cert,
+        "key_file": settings.client_key,
+        "proxy": settings.proxy,
+        "no_proxy": settings.no_proxy,
+        "proxy_headers": make_headers(**settings.proxy_headers) if settings.proxy_headers else None,
+    }
+    for name, value in given.items():
+        if value is not None:
+            setattr(configuration, name, value)
+    if settings.api_key:
+        _use_authorization(configuration, f"Bearer {settings.api_key}")
+    elif settings.username and settings.password:
+        basic = make_headers(basic_auth=f"{settings.username}:{settings.password}")["authorization"]
+        _use_authorization(configuration, basic)
+
+
+def _use_authorization(configuration: Any, value: str) -> None:
+    configuration.api_key = {"authorization": value}
+    configuration.api_key_prefix = {}
+    # Else the file's credentials would come back at the first request: by a hook, or (24.2, in-cluster) by a method
+    # that the library puts over its own.
+    configuration.refresh_api_key_hook = None
+    vars(configuration).pop("get_api_key_with_prefix", None)
+
+
+def _pool(kubernetes: Any, configuration: Any) -> Any:
+    """The library's pool manager (it knows proxies), with TLS settings read once instead of at each connection."""
+    pool = kubernetes.client.rest.RESTClientObject(configuration).pool_manager
+    if not configuration.host.startswith("https:"):
+        return pool
+    for option in ("ca_certs", "ca_cert_data", "cert_file", "key_file"):
+        pool.connection_pool_kw.pop(option, None)
+    pool.connection_pool_kw["ssl_context"] = _tls(configuration)
+    return pool
+
+
+def _tls(configuration: Any) -> ssl.SSLContext:
+    """Trusts the CA that is configured, or the system's. Raises ConfigError for files that cannot be used."""
+    import urllib3
+
+    try:
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"the CA file {configuration.ssl_ca_cert} is not usable: {error}") from error
+    if not configuration.verify_ssl:
+        # Whoever switched verification off need not be told at each request.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if configuration.cert_file:
+        try:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file or None, password=_no_password)
+        except (OSError, ssl.SSLError) as error:
+            files = f"{configuration.cert_file} and {configuration.key_file}"
+            raise ConfigError(f"the client certificate and its key are not usable ({files}): {error}") from error
+    return context
+
+
+def _no_password() -> str:
+    raise ssl.SSLError("the key is encrypted, which is not supported")
+
+
+def _fixed_headers(settings: Connection, user_agent: str) -> Any:
+    from urllib3 import HTTPHeaderDict
+
+    headers = HTTPHeaderDict({"User-Agent": user_agent})
+    if settings.impersonate_user:
+        headers["Impersonate-User"] = settings.impersonate_user
+    for group in settings.impersonate_groups or ():
+        headers.add("Impersonate-Group", group)
+    return headers

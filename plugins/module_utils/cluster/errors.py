@@ -1,0 +1,232 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong between us and an API server, one class a cause, each with a text for the person who asked.
+
+A text says what was asked, what the server said and what to do. Only the message of a Kubernetes `Status` is ever
+quoted: any other response body may hold what its owner would not want in a log.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, ClassVar, Mapping
+
+from .asked import Asked
+
+LONGEST_MESSAGE = 1000
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
+
+# What the API server's generic handler writes for every authorizer:
+# staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go, forbiddenMessage
+_MISSING_RIGHT = re.compile(
+    r'cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]+)")?'
+)
+
+# How admission plugins, webhooks and policies begin their refusals, whatever status code they choose.
+_ADMISSION = re.compile(
+    r"admission webhook|denied the request|denied request|exceeded quota|failed quota|violates PodSecurity"
+    r"|admission plugin|ValidatingAdmissionPolicy|because it is being terminated"
+)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without control characters (a server must not drive the reader's terminal), capped."""
+    line = " ".join(_UNPRINTABLE.sub(" ", text).split())
+    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 4] + " ..."
+
+
+class ApiError(Exception):
+    """A request that did not bring what was asked for.
+
+    `status` is the HTTP status (None: there was no answer), `reason` the machine-readable one of the server's Status,
+    `message` the server's own words or ours, `action` what was asked ('patch deployments.apps "web" in namespace
+    "shop"').
+    """
+
+    remedy: ClassVar[str] = ""
+    # True: a write may have been carried out although it failed for us; only a fresh read can tell.
+    outcome_unknown: ClassVar[bool] = False
+
+    def __init__(self, asked: Asked, message: str, *, status: int | None = None, reason: str = "") -> None:
+        self.asked = asked
+        self.action = asked.action
+        self.message = printable(message)
+        self.status = status
+        self.reason = reason
+        super().__init__(self.action, self.message)
+
+    def __str__(self) -> str:
+        said = f"cannot {self.action}: {self.message}"
+        unknown = "Whether the change was made is not known; read the object again." if self._may_have_written else ""
+        return " ".join(part for part in (said.rstrip(".") + ".", unknown, self._advice()) if part)
+
+    @property
+    def _may_have_written(self) -> bool:
+        return self.outcome_unknown and self.asked.writes
+
+    def _advice(self) -> str:
+        return self.remedy
+
+
+class NotFound(ApiError):
+    """404: no such object, or no such API."""
+
+
+class Unauthorized(ApiError):
+    """401: the server does not know who we are."""
+
+    remedy = "The credentials are missing, wrong or expired: check api_key, client_cert, or the kubeconfig's user."
+
+
+class Forbidden(ApiError):
+    """403 of an authorizer: `verb` on `resource` (with its API group) in `namespace` (None: cluster) is not granted."""
+
+    def __init__(self, asked: Asked, message: str, *, status: int | None = None, reason: str = "") -> None:
+        super().__init__(asked, message, status=status, reason=reason)
+        found = _MISSING_RIGHT.search(message)
+        self.verb = found["verb"] if found else asked.verb
+        self.resource = _with_group(found["resource"], found["group"]) if found else asked.resource
+        self.namespace = found["namespace"] if found else asked.namespace
+
+    def _advice(self) -> str:
+        where = f"in namespace {self.namespace}" if self.namespace else "in the whole cluster"
+        return f"Missing right: {self.verb} {self.resource} {where}; see docs/rbac.yaml."
+
+
+def _with_group(resource: str, group: str) -> str:
+    if not group:
+        return resource
+    kind, slash, subresource = resource.partition("/")
+    return f"{kind}.{group}{slash}{subresource}"
+
+
+class AdmissionDenied(ApiError):
+    """A webhook, policy, quota or other admission plugin refused a request that we had the right to make."""
+
+    remedy = "A rule of the cluster refused this: satisfy the rule, or ask who owns it."
+
+
+class Conflict(ApiError):
+    """409: somebody changed the object in between, or (reason AlreadyExists) it is there already."""
+
+
+class Invalid(ApiError):
+    """422. `bare`: the server names no field, as it does when the `test` of a JSON patch does not hold."""
+
+    def __init__(
+        self, asked: Asked, message: str, *, status: int | None = None, reason: str = "", bare: bool = False
+    ) -> None:
+        super().__init__(asked, message, status=status, reason=reason)
+        self.bare = bare
+
+
+class Gone(ApiError):
+    """410: a resourceVersion or continue token is older than the server remembers.
+
+    `continue_token`: with it a list goes on at the same key, but in today's state ("" when the server offers none).
+    """
+
+    def __init__(
+        self, asked: Asked, message: str, *, status: int | None = None, reason: str = "", continue_token: str = ""
+    ) -> None:
+        super().__init__(asked, message, status=status, reason=reason)
+        self.continue_token = continue_token
+
+
+class TooManyRequests(ApiError):
+    """429: the server is busy and did not carry the request out."""
+
+    remedy = "The API server is overloaded or limits this user: try again later."
+
+
+class ServerError(ApiError):
+    """5xx, or an answer that is none."""
+
+    remedy = "The API server, or a proxy before it, is in trouble: look at its health, then run this again."
+    outcome_unknown = True
+
+
+class Timeout(ApiError):
+    """No answer in time."""
+
+    remedy = "The server or the network is slow: run this again."
+    outcome_unknown = True
+
+
+class Unreachable(ApiError):
+    """No connection: name resolution, a refused or dropped connection, a proxy."""
+
+    remedy = "Check host (or the kubeconfig's server), the network, and the proxy settings."
+
+
+class UntrustedServer(Unreachable):
+    """TLS: the two sides do not agree, most often on the server's certificate."""
+
+    remedy = (
+        "Give the CA that signed the server's certificate as ca_cert (or in the kubeconfig), and a host name "
+        "that the certificate carries."
+    )
+
+
+class ConnectionLost(Unreachable):
+    """The connection broke after the request had gone out."""
+
+    remedy = "Run this again."
+    outcome_unknown = True
+
+
+class ConfigError(ApiError):
+    """No request was made: what is configured here does not say which server to ask, or as whom."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Asked.connection(), message)
+
+
+_BY_STATUS: Mapping[int, type[ApiError]] = {
+    401: Unauthorized,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    422: Invalid,
+    429: TooManyRequests,
+    504: Timeout,
+}
+
+
+def status_of(body: bytes) -> Mapping[str, Any]:
+    """The Kubernetes `Status` in an answer's body; {} when the body is something else."""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) and parsed.get("kind") == "Status" else {}
+
+
+def from_answer(asked: Asked, code: int, answer: Mapping[str, Any]) -> ApiError:
+    """The error for HTTP status `code` with the `Status` object `answer` ({}: none came with it)."""
+    message = str(answer.get("message") or f"HTTP {code} without a reason (from a proxy before the API server?)")
+    reason = str(answer.get("reason") or "")
+    details = answer.get("details") or {}
+    if code in (400, 403, 422) and _is_admission(code, message):
+        return AdmissionDenied(asked, message, status=code, reason=reason)
+    if code == 403:
+        return Forbidden(asked, message, status=code, reason=reason)
+    if code == 422:
+        return Invalid(asked, message, status=code, reason=reason, bare=not details.get("causes"))
+    if code == 410:
+        token = str((answer.get("metadata") or {}).get("continue") or "")
+        return Gone(asked, message, status=code, reason=reason, continue_token=token)
+    fallback = ServerError if code >= 500 else ApiError
+    return _BY_STATUS.get(code, fallback)(asked, message, status=code, reason=reason)
+
+
+def _is_admission(code: int, message: str) -> bool:
+    if _MISSING_RIGHT.search(message):
+        return False
+    # Admission plugins answer 403 with "... is forbidden: <their reason>"; authorizers always say "cannot <verb>".
+    return bool(_ADMISSION.search(message)) or (code == 403 and "is forbidden: " in message)

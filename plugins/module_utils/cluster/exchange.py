@@ -1,0 +1,184 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One HTTP request and its answer, with every way in which the network can fail turned into our own errors.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Iterator, Mapping
+from urllib.parse import urlencode
+
+from .asked import Asked
+from .client import Session
+from .errors import ApiError, ConnectionLost, ServerError, Timeout, Unreachable, UntrustedServer
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
+_PIECE = 65536
+
+
+@dataclass(frozen=True)
+class Request:
+    """`seconds`: the longest silence that is waited through, once the connection stands. Body and headers stay out of
+    the repr."""
+
+    asked: Asked
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    seconds: float = READ_SECONDS
+
+    @property
+    def target(self) -> str:
+        return self.path + (f"?{urlencode(self.query)}" if self.query else "")
+
+
+class Exchange:
+    """An answer whose body has not been read yet. Use it in `with`: leaving returns or closes the connection."""
+
+    def __init__(self, session: Session, request: Request, response: Any) -> None:
+        self._session = session
+        self._request = request
+        self._response = response
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._complete = False
+
+    def __enter__(self) -> Exchange:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._complete:
+            self._response.release_conn()
+        else:
+            self._response.close()
+
+    def read(self) -> bytes:
+        """The whole body."""
+        with network_errors(self._session, self._request):
+            body = bytes(self._response.read())
+        self._complete = True
+        return body
+
+    def start(self, max_bytes: int, seconds: float) -> tuple[bytes, bool]:
+        """The first `max_bytes` of the body, and whether there was more. Raises Timeout when reading takes longer than
+        `seconds` in all, however often a byte drips in."""
+        deadline = time.monotonic() + seconds
+        watchdog = threading.Timer(seconds, self.hang_up)
+        watchdog.daemon = True
+        watchdog.start()
+        got = bytearray()
+        try:
+            with network_errors(self._session, self._request, deadline):
+                for piece in self._response.stream(_PIECE, decode_content=False):
+                    got += piece
+                    if len(got) > max_bytes:
+                        break
+        finally:
+            watchdog.cancel()
+        self._complete = len(got) <= max_bytes
+        return bytes(got[:max_bytes]), not self._complete
+
+    def lines(self) -> Iterator[bytes]:
+        """Each line of the body as soon as it has arrived."""
+        with network_errors(self._session, self._request):
+            yield from _chunked_lines(self._response) if self._response.chunked else iter(self._response.readline, b"")
+        self._complete = True
+
+    def hang_up(self) -> None:
+        """Ends the connection from any thread: whoever reads from it sees it end."""
+        connection = getattr(self._response, "connection", None)
+        wire = getattr(connection, "sock", None)
+        if isinstance(wire, socket.socket):
+            try:
+                # Not SSLSocket's own shutdown, which pulls the TLS state from under the reader.
+                socket.socket.shutdown(wire, socket.SHUT_RDWR)
+            except OSError:
+                return  # it had ended by itself
+
+
+def _chunked_lines(response: Any) -> Iterator[bytes]:
+    # stream() hands out each HTTP chunk as it comes; the API server sends each event as one.
+    rest = b""
+    for piece in response.stream(_PIECE, decode_content=False):
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+def send(session: Session, request: Request) -> Exchange:
+    """Sends `request` and waits for the head of the answer. Raises Unreachable (and its kinds) or Timeout."""
+    import urllib3
+
+    headers = session.headers()
+    headers.update(request.headers)
+    timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, request.seconds), read=request.seconds)
+    with network_errors(session, request):
+        response = session.pool.urlopen(
+            request.method,
+            session.base + request.target,
+            headers=headers,
+            body=request.body,
+            timeout=timeout,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+    return Exchange(session, request, response)
+
+
+@contextmanager
+def network_errors(session: Session, request: Request, deadline: float | None = None) -> Iterator[None]:
+    """Turns urllib3's exceptions into ours. After `deadline` (monotonic) a broken connection means Timeout."""
+    import urllib3.exceptions as theirs
+
+    try:
+        yield
+    except (theirs.HTTPError, OSError) as error:
+        if deadline is not None and time.monotonic() >= deadline:
+            raise Timeout(request.asked, f"{session.server} did not finish its answer in time") from error
+        raise _ours(session, request, error) from error
+
+
+def _ours(session: Session, request: Request, error: Exception) -> ApiError:
+    import urllib3.exceptions as theirs
+
+    cause = error
+    if isinstance(error, theirs.ProxyError) and error.args:
+        cause = error.args[-1] if isinstance(error.args[-1], Exception) else error
+        return Unreachable(request.asked, f"the proxy before {session.server} does not let us through: {_plain(cause)}")
+    if isinstance(error, theirs.SSLError):
+        return UntrustedServer(request.asked, f"TLS with {session.server} failed: {_plain(error)}")
+    if isinstance(error, (theirs.NewConnectionError, theirs.LocationParseError, theirs.URLSchemeUnknown)):
+        return Unreachable(request.asked, f"{session.server} cannot be reached: {_plain(error)}")
+    if isinstance(error, theirs.ConnectTimeoutError):
+        return Unreachable(request.asked, f"{session.server} did not accept a connection in time")
+    if isinstance(error, theirs.ReadTimeoutError):
+        return Timeout(request.asked, f"{session.server} gave no answer for {request.seconds:g} s")
+    if isinstance(error, (theirs.ProtocolError, OSError)):
+        return ConnectionLost(request.asked, f"the connection to {session.server} broke ({_plain(error)})")
+    return ServerError(request.asked, f"the answer of {session.server} cannot be read ({type(error).__name__})")
+
+
+def _plain(error: Exception) -> str:
+    """What the operating system or OpenSSL said, without the wrappings."""
+    inner: BaseException = error
+    while True:
+        deeper = next((arg for arg in reversed(inner.args) if isinstance(arg, Exception)), None) or inner.__cause__
+        if deeper is None:
+            break
+        inner = deeper
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    return str(inner.args[-1] if inner.args else type(inner).__name__).partition(": ")[2] or str(inner)

@@ -1,0 +1,157 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Watches: what the server tells as it happens, from one stream or from several in one queue.
+
+A stream alone is never trusted: it may end or fall behind at any time. It says when to look again.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
+
+from .asked import Asked
+from .errors import ApiError, ConnectionLost, Gone, ServerError, Timeout, TooManyRequests, Unreachable, from_answer
+from .exchange import Exchange
+
+if TYPE_CHECKING:
+    from .api import Api
+
+WATCH_SECONDS = 30
+# What ends a stream without being anybody's fault: the caller reads afresh, and meets the error there if it stays.
+_ENDINGS = (Gone, ServerError, Timeout, TooManyRequests, Unreachable)
+
+
+@dataclass(frozen=True)
+class WatchEvent:
+    """`type`: ADDED, MODIFIED, DELETED or BOOKMARK; `object`: as it is now (DELETED: as it was last)."""
+
+    type: str
+    object: dict[str, Any]
+
+
+class WatchStream:
+    """Iterates over the events of one watch until the server ends it."""
+
+    def __init__(self, asked: Asked, exchange: Exchange) -> None:
+        self._asked = asked
+        self._exchange = exchange
+
+    def __iter__(self) -> Iterator[WatchEvent]:
+        for line in self._exchange.lines():
+            if line.strip():
+                yield self._event(line)
+
+    def _event(self, line: bytes) -> WatchEvent:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            raise ConnectionLost(self._asked, "the stream of events broke in the middle of one") from None
+        if event["type"] == "ERROR":
+            status = event["object"]
+            raise from_answer(self._asked, status.get("code") or 500, status)
+        return WatchEvent(event["type"], event["object"])
+
+    def close(self) -> None:
+        """Ends the stream from any thread."""
+        self._exchange.hang_up()
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What to watch under which name. `query` holds selectors, and no resourceVersion: the stream then begins with
+    ADDED for everything that exists."""
+
+    name: str
+    path: str
+    query: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """The last thing that a stream puts into the queue; `error` is what the caller has to know."""
+
+    error: ApiError | None = None
+
+
+class Streams:
+    """Several watches, read by daemon threads into one queue.
+
+    `ended` names the streams that are over (their time is up, the connection broke, the server forgot the position):
+    read afresh and open new ones. A stream is named there only after its last event was handed out.
+    """
+
+    def __init__(self, api: Api, watches: Sequence[Watched], *, seconds: int = WATCH_SECONDS) -> None:
+        self.ended: frozenset[str] = frozenset()
+        self._api = api
+        self._seconds = seconds
+        self._names = frozenset(watched.name for watched in watches)
+        self._queue: queue.SimpleQueue[tuple[str, WatchEvent | _Ended]] = queue.SimpleQueue()
+        self._open: dict[str, WatchStream] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        for watched in watches:
+            threading.Thread(target=self._read, args=(watched,), name=f"watch {watched.name}", daemon=True).start()
+
+    def __enter__(self) -> Streams:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def batch(self, timeout: float) -> list[tuple[str, WatchEvent]]:
+        """Waits up to `timeout` seconds for an event and returns it with all that are queued already, in order.
+
+        [] when nothing came, or when a stream ended (see `ended`). Raises what the server refused, such as Forbidden.
+        """
+        events: list[tuple[str, WatchEvent]] = []
+        wait = 0.0 if self.ended == self._names else max(timeout, 0.0)
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                name, arrived = self._queue.get(timeout=max(deadline - time.monotonic(), 0.0))
+            except queue.Empty:
+                return events
+            if isinstance(arrived, WatchEvent):
+                events.append((name, arrived))
+            elif arrived.error is not None:
+                raise arrived.error
+            else:
+                self.ended |= {name}
+            deadline = 0.0
+
+    def close(self) -> None:
+        """Ends all streams, without waiting for their threads."""
+        with self._lock:
+            self._closed = True
+            streams = list(self._open.values())
+        for stream in streams:
+            stream.close()
+
+    def _read(self, watched: Watched) -> None:
+        end = _Ended()
+        try:
+            with self._api.watch(watched.path, watched.query, seconds=self._seconds) as stream:
+                if self._adopt(watched.name, stream):
+                    for event in stream:
+                        self._queue.put((watched.name, event))
+        except _ENDINGS:
+            pass
+        except ApiError as error:
+            end = _Ended(error)
+        finally:
+            self._queue.put((watched.name, end))
+
+    def _adopt(self, name: str, stream: WatchStream) -> bool:
+        """False when close() came first."""
+        with self._lock:
+            if not self._closed:
+                self._open[name] = stream
+            return not self._closed
