@@ -1,0 +1,100 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kubectl lines that end a release by hand, for the day this collection is not at hand.
+
+They hold only numbers, names and percentages: the stable pod template, which may hold secrets, is piped from its
+ReplicaSet into the patch by the command itself. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from . import record as records
+from .patches import DEFAULT_PROGRESS_DEADLINE_SECONDS, coming_back
+from .phase import Phase, Situation
+from .record import Originals, Record
+from .views import Strategy
+
+_PROMOTABLE = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD, Phase.FROZEN, Phase.PROMOTING})
+
+
+def by_hand(situation: Situation) -> dict[str, list[str]]:
+    """{promote: [...], undo: [...]}: shell lines for each; empty where the release has nothing to promote or to undo."""
+    record = situation.record
+    if record is None or situation.stable is None:
+        return {"promote": [], "undo": []}
+    promote = _promote(situation, record) if situation.phase in _PROMOTABLE else []
+    return {"promote": promote, "undo": _undo(situation, record, situation.stable.name)}
+
+
+def _kubectl(situation: Situation) -> str:
+    return f"kubectl -n {situation.deployment.namespace}"
+
+
+def _patch(situation: Situation, kind: str = "deployment", name: str = "") -> str:
+    return f"{_kubectl(situation)} patch {kind} {name or situation.deployment.name} --type=json"
+
+
+def _promote(situation: Situation, record: Record) -> list[str]:
+    operations = _originals(record.originals, record.originals.strategy) + _without_record(situation)
+    return [f"{_patch(situation)} -p '{_json(operations)}'", *_afterwards(situation, record)]
+
+
+def _undo(situation: Situation, record: Record, stable: str) -> list[str]:
+    back = coming_back(situation.hold, record)
+    # sed puts the template, which kubectl prints as one line of JSON, where & stands.
+    operations = [
+        '{"op":"add","path":"/spec/template","value":&}',
+        '{"op":"remove","path":"/spec/template/metadata/labels/pod-template-hash"}',
+        *(_json(operation) for operation in _originals(record.originals, back) + _without_record(situation)),
+    ]
+    template = f"{_kubectl(situation)} get replicaset {stable} -o jsonpath='{{.spec.template}}'"
+    restore = _json([_add("/spec/strategy", record.originals.strategy.to_json())])
+    return [
+        f"{template} | sed 's|.*|[{','.join(operations)}]|' | {_patch(situation)} --patch-file=/dev/stdin",
+        *_afterwards(situation, record),
+        f"{_patch(situation)} -p '{restore}'",
+    ]
+
+
+def _afterwards(situation: Situation, record: Record) -> list[str]:
+    lines = [f"{_kubectl(situation)} rollout status deployment {situation.deployment.name}"]
+    if record.autoscaler:
+        lines.append(
+            f"{_kubectl(situation)} get hpa {record.autoscaler} "
+            f"-o jsonpath='{{.metadata.annotations.coalmine\\.canary/autoscaler}}'  "
+            "# prints the minReplicas and maxReplicas to put back with kubectl edit hpa"
+        )
+    return lines
+
+
+def _originals(originals: Originals, strategy: Strategy) -> list[dict[str, Any]]:
+    deadline = originals.progress_deadline_seconds
+    return [
+        _add("/spec/minReadySeconds", originals.min_ready_seconds),
+        _add("/spec/progressDeadlineSeconds", DEFAULT_PROGRESS_DEADLINE_SECONDS if deadline is None else deadline),
+        _add("/spec/strategy", strategy.to_json()),
+        _add("/spec/paused", False),
+    ]
+
+
+def _without_record(situation: Situation) -> list[dict[str, Any]]:
+    """Removal of the annotation and the label, where they are."""
+    deployment = situation.deployment
+    removals = []
+    if records.RECORD in deployment.annotations:
+        removals.append({"op": "remove", "path": "/metadata/annotations/coalmine.canary~1record"})
+    if records.LIVE in deployment.labels:
+        removals.append({"op": "remove", "path": "/metadata/labels/coalmine.canary~1live"})
+    return removals
+
+
+def _add(path: str, value: Any) -> dict[str, Any]:
+    return {"op": "add", "path": path, "value": value}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

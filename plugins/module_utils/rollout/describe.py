@@ -1,0 +1,64 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The documented return value `canary`: a release as a person or a playbook wants to see it.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .commands import by_hand
+from .phase import Situation, ready_pods
+from .template import images
+from .views import Picture, ReplicaSet
+
+
+def describe(situation: Situation) -> dict[str, Any]:
+    """`pods` of a version is an empty list, and `terminating` may be null, where the pods were not read."""
+    picture, record = situation.picture, situation.record
+    canary_ready = ready_pods(picture, situation.canary) if situation.canary else 0
+    stable_ready = ready_pods(picture, situation.stable) if situation.stable else 0
+    ready = canary_ready + stable_ready
+    return {
+        "name": situation.deployment.name,
+        "namespace": situation.deployment.namespace,
+        "phase": situation.phase.value,
+        "why": situation.why,
+        "replicas": situation.deployment.replicas,
+        "paused": situation.deployment.paused,
+        "stable": _version(picture, situation.stable),
+        "canary": _version(picture, situation.canary),
+        "weight": round(100 * canary_ready / ready, 1) if ready else 0.0,
+        "started_at": record.started_at if record else None,
+        "started_by": record.started_by if record else None,
+        "autoscaler": record.autoscaler if record else None,
+        "commands": by_hand(situation),
+    }
+
+
+def _version(picture: Picture, replica_set: ReplicaSet | None) -> dict[str, Any] | None:
+    if replica_set is None:
+        return None
+    pods = picture.pods_of(replica_set)
+    read = picture.pods is not None
+    return {
+        "replica_set": replica_set.name,
+        "hash": replica_set.hash,
+        "revision": replica_set.revision,
+        "images": images(replica_set.template),
+        "counts": {
+            "desired": replica_set.replicas,
+            "current": sum(not pod.terminating for pod in pods) if read else replica_set.current,
+            "ready": ready_pods(picture, replica_set),
+            "available": replica_set.available,
+            "terminating": sum(pod.terminating for pod in pods) if read else replica_set.terminating,
+        },
+        "pods": [
+            {"name": pod.name, "ip": pod.ip, "node": pod.node, "ready": pod.ready}
+            for pod in sorted(pods, key=lambda pod: pod.name)
+            if not pod.terminating
+        ],
+    }

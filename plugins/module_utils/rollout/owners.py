@@ -1,0 +1,62 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who else writes to this Deployment: tools that may put their own manifest back while a canary is held.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from .views import Deployment
+
+# metadata.managedFields[].manager of well-known appliers, and what to do about each while a canary is held.
+_MANAGERS = {
+    "argocd-controller": "Argo CD",
+    "argocd-application-controller": "Argo CD",
+    "kustomize-controller": "Flux",
+    "helm-controller": "Flux",
+    "helm": "Helm",
+    "Terraform": "Terraform",
+    "pulumi-kubernetes": "Pulumi",
+    "kubectl-client-side-apply": "kubectl apply",
+    "kubectl": "kubectl apply --server-side",
+}
+_MARKS = {
+    "argocd.argoproj.io/instance": "Argo CD",
+    "argocd.argoproj.io/tracking-id": "Argo CD",
+    "kustomize.toolkit.fluxcd.io/name": "Flux",
+    "helm.toolkit.fluxcd.io/name": "Flux",
+    "meta.helm.sh/release-name": "Helm",
+}
+# A tool that reconciles by itself will end the canary; one that is run by hand only may.
+_RECONCILES = frozenset({"Argo CD", "Flux"})
+
+_OURS = ("f:template", "f:strategy", "f:minReadySeconds", "f:progressDeadlineSeconds", "f:paused")
+
+
+def foreign_owners(deployment: Deployment) -> tuple[str, ...]:
+    """Warnings, one an owner: which tool manages fields that a hold changes, and what that means."""
+    tools = {_MANAGERS[m]: _owned(entry) for entry in deployment.managed_fields if (m := entry.get("manager")) in _MANAGERS}
+    for key, tool in _MARKS.items():
+        if key in deployment.labels or key in deployment.annotations:
+            tools.setdefault(tool, ())
+    if deployment.labels.get("app.kubernetes.io/managed-by") == "Helm":
+        tools.setdefault("Helm", ())
+    return tuple(_warning(deployment, tool, fields) for tool, fields in sorted(tools.items()))
+
+
+def _owned(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    spec = (entry.get("fieldsV1") or {}).get("f:spec") or {}
+    return tuple(field[2:] for field in _OURS if field in spec)
+
+
+def _warning(deployment: Deployment, tool: str, fields: tuple[str, ...]) -> str:
+    what = f" ({', '.join(fields)})" if fields else ""
+    does = "will put its manifest back" if tool in _RECONCILES else "ends the canary if it is run"
+    return (
+        f'{tool} manages Deployment "{deployment.name}"{what} and {does} during the release: '
+        "let it ignore these fields, or suspend it until the release has ended"
+    )

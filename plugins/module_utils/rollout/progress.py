@@ -1,0 +1,203 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether what was decided has come true: done, going on, or stuck for a reason that waiting does not cure.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+from .phase import Phase, Situation, ready_pods
+from .record import Record
+from .size import Hold
+from .template import digest
+from .views import ContainerState, Pod, ReplicaSet
+
+
+@dataclass(frozen=True)
+class Done:
+    why: str
+
+
+@dataclass(frozen=True)
+class Going:
+    """`progress` grows while pods get Ready: a deadline per progress starts anew whenever it does."""
+
+    why: str
+    progress: int = 0
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """`pod` and `container` name whose last log lines explain it; empty when it is about no container."""
+
+    why: str
+    pod: str = ""
+    container: str = ""
+
+
+Progress = Union[Done, Going, Stuck]
+
+# Reasons of kubelet for a waiting container that do not pass by themselves
+# (pkg/kubelet/images/types.go, pkg/kubelet/kuberuntime/kuberuntime_container.go). ErrImagePull is not among them: kubelet
+# tries once more, and then says ImagePullBackOff.
+HOPELESS = frozenset(
+    {
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+    }
+)
+
+
+def trouble(pods: tuple[Pod, ...], *, room_comes: bool) -> Stuck | None:
+    """The first reason why these pods cannot become Ready. `room_comes`: other pods are about to free room on nodes."""
+    for pod in pods:
+        if pod.terminating or pod.ready:
+            continue
+        found = next((stuck for state in pod.containers if (stuck := _container_trouble(pod, state))), None)
+        if found:
+            return found
+        if pod.unschedulable and not pod.nominated_node and not room_comes:
+            return Stuck(f"pod {pod.name} cannot be scheduled: {pod.unschedulable}", pod.name)
+    return None
+
+
+def _container_trouble(pod: Pod, state: ContainerState) -> Stuck | None:
+    whose = f"container {state.name} of pod {pod.name}"
+    if state.waiting in HOPELESS:
+        detail = f": {state.waiting_message}" if state.waiting_message else ""
+        return Stuck(f"{whose} is in {state.waiting}{detail}", pod.name, state.name)
+    if state.restarts > 0:
+        return Stuck(f"{whose} restarted {state.restarts} time(s){_ending(state)}", pod.name, state.name)
+    return None
+
+
+def _ending(state: ContainerState) -> str:
+    reason = state.last_terminated or state.terminated
+    code = state.last_exit_code if state.last_terminated else state.exit_code
+    return f", last with {reason} (exit code {code})" if reason else ""
+
+
+def restarted(pods: tuple[Pod, ...]) -> Stuck | None:
+    """The first container that has restarted, Ready again or not: a canary's restart is evidence against it."""
+    for pod in pods:
+        for state in pod.containers:
+            if state.restarts > 0 and not pod.terminating:
+                why = f"container {state.name} of pod {pod.name} restarted {state.restarts} time(s){_ending(state)}"
+                return Stuck(why, pod.name, state.name)
+    return None
+
+
+def refused_pods(replica_set: ReplicaSet | None) -> Stuck | None:
+    """The ReplicaSet controller is not allowed to make the pods: a quota, a webhook, a missing ServiceAccount."""
+    if replica_set is None or replica_set.current >= replica_set.replicas:
+        return None
+    failed = next((c for c in replica_set.conditions if c.type == "ReplicaFailure" and c.status == "True"), None)
+    return Stuck(f"pods of ReplicaSet {replica_set.name} are refused: {failed.message}") if failed else None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Ready pods of both versions while a canary is held. Canary pods are all pods that are not the stable version's."""
+
+    stable: int
+    canary: int
+
+    @classmethod
+    def of(cls, pods: tuple[Pod, ...], stable_uid: str) -> Counts:
+        serving = [pod for pod in pods if pod.serving]
+        stable = sum(pod.owner_uid == stable_uid for pod in serving)
+        return cls(stable, len(serving) - stable)
+
+
+def _canary_pods(situation: Situation, record: Record) -> tuple[Pod, ...]:
+    return tuple(p for p in situation.picture.pods or () if p.owner_uid != record.stable.uid and not p.finished)
+
+
+def _room_comes(situation: Situation) -> bool:
+    return any(pod.terminating for pod in situation.picture.pods or ())
+
+
+def towards_hold(situation: Situation, goal: Hold, started: Record) -> Progress:
+    """canary_start: all pods of the goal Ready, the stable pods that it leaves standing."""
+    taken = _taken_away(situation, started)
+    if taken:
+        return taken
+    pods = _canary_pods(situation, started)
+    stuck = restarted(pods) or trouble(pods, room_comes=_room_comes(situation)) or refused_pods(situation.canary)
+    if stuck:
+        return stuck
+    wanted = goal.canary(situation.deployment.replicas)
+    ready = ready_pods(situation.picture, situation.canary) if situation.canary else 0
+    if situation.phase is Phase.HELD and situation.hold == goal and ready >= wanted and situation.stable is not None:
+        if situation.stable.replicas == goal.stable(situation.deployment.replicas):
+            return Done(f"{ready} canary beside {situation.stable.replicas} stable pods")
+    return Going(f"{ready} of {wanted} canary pods are Ready", ready)
+
+
+def _taken_away(situation: Situation, started: Record) -> Stuck | None:
+    if situation.deployment.uid != started.uid:
+        return Stuck("the Deployment was deleted and made again")
+    if situation.deployment.replicas == 0:
+        return Stuck("somebody scaled the Deployment to 0 replicas; scaling up again would make all pods canary pods")
+    what = _TAKEN_AWAY.get(situation.phase)
+    return Stuck(what + (f" ({situation.why})" if situation.why else "")) if what else None
+
+
+_TAKEN_AWAY = {
+    Phase.FROZEN: "somebody paused the Deployment",
+    Phase.FOREIGN: "somebody replaced the pod template of the canary",
+    Phase.DAMAGED: "somebody changed the fields of the hold",
+    Phase.NONE: "somebody ended the release",
+    Phase.PROMOTING: "somebody promoted the canary",
+    Phase.UNDOING: "somebody undid the canary",
+}
+
+
+def towards_rollout(situation: Situation, template_digest: str) -> Progress:
+    """canary_promote and canary_rollback: every pod of this template, Ready and Available, the old ReplicaSets at 0."""
+    deployment, picture = situation.deployment, situation.picture
+    if digest(deployment.template) != template_digest:
+        return Stuck("somebody replaced the pod template meanwhile")
+    if deployment.paused:
+        return Stuck("somebody paused the Deployment")
+    new = next((rs for rs in picture.replica_sets if digest(rs.template) == template_digest), None)
+    old = [rs for rs in picture.replica_sets if rs is not new and (rs.active or rs.current)]
+    if deployment.rolled_out and not old:
+        return Done(f"all {deployment.replicas} pods run the new version")
+    stuck = trouble(picture.pods_of(new), room_comes=_room_comes(situation)) or refused_pods(new)
+    if stuck:
+        return stuck
+    ready = ready_pods(picture, new) if new else 0
+    left = sum(rs.current for rs in old)
+    return Going(f"{ready} of {deployment.replicas} new pods are Ready, {left} old pods are left", ready * 1000 - left)
+
+
+def towards_stable(situation: Situation, stable_digest: str) -> Progress:
+    """canary_undo: no canary pod is left (terminating ones aside)."""
+    deployment, picture = situation.deployment, situation.picture
+    if digest(deployment.template) != stable_digest:
+        return Stuck("somebody replaced the pod template meanwhile")
+    if deployment.paused:
+        return Stuck("somebody paused the Deployment, which stops the undo")
+    stable = next((rs for rs in picture.replica_sets if digest(rs.template) == stable_digest), None)
+    others = [rs for rs in picture.replica_sets if rs is not stable and (rs.active or rs.current)]
+    if deployment.observed and stable is not None and stable.replicas == deployment.replicas and not others:
+        return Done(f"no canary pod is left; {stable.ready} of {deployment.replicas} stable pods are Ready")
+    ready = ready_pods(picture, stable) if stable else 0
+    left = sum(rs.current for rs in others)
+    # A stable pod in trouble is told, and does not end the wait: taking the canary away goes on in spite of it.
+    stuck = trouble(picture.pods_of(stable), room_comes=True)
+    why = f"{left} canary pods are left, {ready} of {deployment.replicas} stable pods are Ready"
+    return Going(f"{why}; {stuck.why}" if stuck else why, ready * 1000 - left)

@@ -1,0 +1,227 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What canary_start does in each situation: begin a hold, let it grow, leave it alone, or refuse.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from . import patches
+from .patches import Plan
+from .phase import HOLDING, Phase, Situation
+from .record import Intent, Originals, Record, StableIdentity
+from .refusal import Code, Refusal
+from .size import Hold, ImpossibleSize, Room, check_size, first, following, pods_for_weight, target
+from .template import digest, same_version
+from .views import Deployment, Picture, ReplicaSet
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The canary asked for: its template, as the server would store it, and its size (`pods` or `weight` per cent)."""
+
+    template: Mapping[str, Any]
+    pods: int | None
+    weight: int | None
+    room: Room
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks and when (RFC 3339, UTC), and the HorizontalPodAutoscaler that was pinned for it, if any."""
+
+    name: str
+    now: str
+    autoscaler: str | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """`plan` is the first write, or None where nothing is left to write. `goal` is the hold to reach, in `room`;
+    `record` is what the Deployment then says of it."""
+
+    plan: Plan | None
+    goal: Hold
+    room: Room
+    record: Record
+
+
+def unsettled(picture: Picture) -> str:
+    """What a start has to wait for, in words; empty when nothing: a rollout must stand still before it is split."""
+    deployment = picture.deployment
+    if not deployment.observed:
+        return "the Deployment controller has not seen the latest change yet"
+    ending = [rs for rs in picture.replica_sets if not rs.active and rs.current > 0]
+    if ending:
+        # Begun again before that, a hold would find its pods and hold more of them than was asked for.
+        return f"ReplicaSet {ending[0].name} of an earlier version still has {ending[0].current} pod(s)"
+    if deployment.status.ready < deployment.replicas:
+        return f"{deployment.status.ready} of {deployment.replicas} stable pods are Ready"
+    return ""
+
+
+def decide(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
+    """Raises Refusal."""
+    if situation.phase is Phase.NONE:
+        return _begin(situation, wanted, asker)
+    if situation.phase in HOLDING:
+        return _go_on(situation, wanted)
+    raise _not_now(situation)
+
+
+def stable_of(situation: Situation) -> ReplicaSet:
+    """The ReplicaSet that a canary stands beside. Raises Refusal where that is not exactly one with pods."""
+    _check_ordinary(situation)
+    stable = situation.stable
+    if stable is None or not stable.active:
+        raise Refusal(
+            Code.ROLLOUT_IN_PROGRESS,
+            f"{_name(situation)} has no ReplicaSet with pods for its current pod template",
+            "Wait until the Deployment controller has made one, and try again",
+        )
+    return stable
+
+
+def _name(situation: Situation) -> str:
+    return f'Deployment "{situation.deployment.name}" in namespace "{situation.deployment.namespace}"'
+
+
+def _check_ordinary(situation: Situation) -> None:
+    deployment, active = situation.deployment, situation.picture.active
+    name = _name(situation)
+    if deployment.replicas == 0:
+        raise Refusal(Code.SCALED_TO_ZERO, f"{name} has 0 replicas", "Scale it up first: a canary needs stable pods")
+    if deployment.strategy.type == "Recreate":
+        raise Refusal(
+            Code.RECREATE,
+            f"{name} has the strategy Recreate, which says that two versions must not run at once",
+            "If they may, set the strategy to RollingUpdate; a canary stands beside the stable version",
+        )
+    if deployment.paused:
+        raise Refusal(
+            Code.PAUSED,
+            f"{name} is paused, and not by a release of ours",
+            "Find out who paused it and why, then resume it with canary_resume or kubectl rollout resume",
+        )
+    if len(active) > 1:
+        sizes = ", ".join(f"{rs.name} ({rs.replicas} pods)" for rs in active)
+        raise Refusal(
+            Code.ROLLOUT_IN_PROGRESS,
+            f"{name} is in the middle of a rollout: {sizes}",
+            "Wait for its end with canary_promote, or take it back, and try again",
+        )
+
+
+def _begin(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
+    stable, deployment = stable_of(situation), situation.deployment
+    if same_version(stable.template, wanted.template):
+        raise Refusal(
+            Code.SAME_TEMPLATE,
+            f"{_name(situation)} already runs this pod template ({stable.name})",
+            "Give another image or another template; to restart the pods use kubectl rollout restart",
+        )
+    pods = _size(wanted, deployment)
+    goal = target(pods, wanted.room.surge)
+    record = Record(
+        uid=deployment.uid,
+        intent=Intent.HOLD,
+        originals=Originals.of(deployment),
+        stable=StableIdentity(stable.name, stable.uid, stable.hash, digest(stable.template)),
+        asked=digest(wanted.template),
+        canary=digest(wanted.template),
+        pods=pods,
+        surge=wanted.room.surge,
+        max_unavailable=wanted.room.max_unavailable,
+        replicas=deployment.replicas,
+        started_at=asker.now,
+        started_by=asker.name,
+        autoscaler=asker.autoscaler,
+    )
+    step = first(goal, wanted.room)
+    return Start(patches.hold(deployment, wanted.template, step, record), goal, wanted.room, record)
+
+
+def _size(wanted: Wanted, deployment: Deployment) -> int:
+    try:
+        pods = wanted.pods
+        if pods is None:
+            pods = pods_for_weight(wanted.weight or 0, deployment.replicas, wanted.room.surge)
+        check_size(pods, deployment.replicas, wanted.room.surge)
+    except ImpossibleSize as error:
+        raise Refusal(Code.IMPOSSIBLE_SIZE, str(error), "Nothing was changed") from error
+    return pods
+
+
+def _go_on(situation: Situation, wanted: Wanted) -> Start:
+    """The same call again changes nothing; a larger size goes on from what is held; anything else is refused."""
+    record, hold, deployment = situation.record, situation.hold, situation.deployment
+    assert record is not None and hold is not None  # true of every holding phase
+    if digest(wanted.template) not in (record.asked, record.canary):
+        raise Refusal(
+            Code.ANOTHER_TEMPLATE,
+            f"{_name(situation)} already holds a canary of another pod template, started {record.started_at} "
+            f"by {record.started_by}",
+            "Promote it with canary_promote or take it back with canary_undo, then start the new one",
+        )
+    pods = record.pods if wanted.pods is None and _same_weight(wanted, record, deployment) else _size(wanted, deployment)
+    if pods < record.pods:
+        raise Refusal(
+            Code.SMALLER,
+            f"{_name(situation)} holds {record.pods} canary pod(s) and {pods} were asked for: a hold can only grow",
+            "Undo it with canary_undo and start a smaller one",
+        )
+    if pods == record.pods:
+        goal = target(max(pods, hold.pods), record.surge, hold)
+        return Start(None, goal, Room(record.surge, record.max_unavailable), record)
+    goal = target(pods, wanted.room.surge, hold)
+    grown = record.with_size(pods, wanted.room.surge, wanted.room.max_unavailable)
+    # Only the wish is written here; the pods move by steps, each when the one before is Ready.
+    return Start(patches.grow(deployment, hold, grown), goal, wanted.room, grown)
+
+
+def _same_weight(wanted: Wanted, record: Record, deployment: Deployment) -> bool:
+    """The weight still means the pods that it meant at the start, even if the Deployment was scaled meanwhile."""
+    return pods_for_weight(wanted.weight or 0, record.replicas, wanted.room.surge) == record.pods
+
+
+def step(situation: Situation, start: Start, ready: int) -> Plan | None:
+    """The next step of a start that is not at its goal, or None while too few pods are Ready for one."""
+    if situation.hold is None or situation.hold == start.goal:
+        return None
+    following_hold = following(situation.hold, start.goal, ready, situation.deployment.replicas, start.room)
+    return None if following_hold is None else patches.grow(situation.deployment, following_hold, start.record)
+
+
+def _not_now(situation: Situation) -> Refusal:
+    what, remedy, code = _REFUSED[situation.phase]
+    return Refusal(code, f"{_name(situation)} {what}" + (f" ({situation.why})" if situation.why else ""), remedy)
+
+
+_REFUSED = {
+    Phase.FROZEN: (
+        "is frozen: somebody paused it for a reason",
+        "Ask who, then let it go on with canary_resume, or take it back with canary_undo",
+        Code.FROZEN,
+    ),
+    Phase.PROMOTING: (
+        "is being promoted",
+        "Finish that with canary_promote, or take it back with canary_undo",
+        Code.BUSY,
+    ),
+    Phase.UNDOING: ("is being taken back", "Finish that with canary_undo", Code.BUSY),
+    Phase.FOREIGN: (
+        "was changed by somebody else while a canary was held",
+        "Bring the stable version back with canary_undo, then start again",
+        Code.FOREIGN,
+    ),
+    Phase.DAMAGED: (
+        "is left with parts of a hold",
+        "Repair it with canary_undo, which brings the stable version and its own fields back",
+        Code.DAMAGED,
+    ),
+}
