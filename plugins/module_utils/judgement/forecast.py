@@ -1,0 +1,158 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Before the run: can this window decide at all, and how long would it take.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from .bets import FAIL_BETS, PASS_BETS, gains_at
+from .buckets import BucketRule
+from .evidence import BUCKETS_THAT_MUST_SPEAK, Promise, mixture
+from .samples import Count
+from .tolerance import JudgementError, Tolerance
+
+_FAIL_WEIGHTS = tuple(bet.weight for bet in FAIL_BETS)
+_PASS_WEIGHTS = tuple(bet.weight for bet in PASS_BETS)
+# Nine runs in ten have decided after about twice the mean (simulated, docs/judgement-truth.md).
+_NINE_IN_TEN = 2.0
+_LONGEST_SECONDS = 400 * 86400.0
+_EXCESSES = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+
+
+class Reach(Enum):
+    """How far the window reaches: `LIKELY` nine runs in ten decide, `UNCERTAIN` about half, `UNLIKELY` few, `NEVER` none."""
+
+    LIKELY = "likely"
+    UNCERTAIN = "uncertain"
+    UNLIKELY = "unlikely"
+    NEVER = "never"
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Exposure a second (requests, lines or pod-seconds) in all pods of each version, and pods of both versions."""
+
+    canary: float
+    stable: float
+    pods: int = 2
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(rate) and rate >= 0 for rate in (self.canary, self.stable)):
+            raise JudgementError("traffic is given as exposure a second, 0 or more, for canary and for stable")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """`seconds_to_pass`: for a canary that is as good as stable. `samples_to_pass`: both versions' exposure until then.
+    `excess_seen`: how many times the tolerated rate a canary must have for a fail within the window to be likely.
+    None means never. All are means of what is random: runs differ by a factor of two and more.
+    """
+
+    window: float
+    seconds_to_pass: float | None
+    samples_to_pass: float | None
+    excess_seen: float | None
+    reach: Reach
+
+    @property
+    def message(self) -> str:
+        if self.seconds_to_pass is None:
+            return (
+                f"a canary as good as stable never passes with this tolerance, whatever the {self.window:.0f} seconds: "
+                "give max_increase besides max_ratio"
+            )
+        needed = f"about {self.seconds_to_pass:.0f} seconds ({self.samples_to_pass:.0f} of exposure in both versions)"
+        says = {
+            Reach.LIKELY: f"the window of {self.window:.0f} seconds suffices for a pass: it needs {needed}",
+            Reach.UNCERTAIN: f"the window of {self.window:.0f} seconds may be too short: a pass needs {needed}",
+            Reach.UNLIKELY: f"the window of {self.window:.0f} seconds is too short: a pass needs {needed}",
+            Reach.NEVER: f"the window of {self.window:.0f} seconds cannot decide: a pass needs {needed}",
+        }[self.reach]
+        return says if self.reach is Reach.LIKELY else f"{says}; lengthen it, send more traffic or tolerate more"
+
+
+def forecast(
+    tolerance: Tolerance,
+    traffic: Traffic,
+    stable_rate: float,
+    window: float,
+    promise: Promise = Promise(),
+    buckets: BucketRule = BucketRule(),
+) -> Forecast:
+    """What `window` seconds (without warmup) can decide at this traffic and this rate of stable."""
+    if traffic.canary == 0 or traffic.stable == 0:
+        return Forecast(window, None, None, None, Reach.NEVER)
+    bucket = bucket_seconds(traffic, buckets)
+    to_pass = _seconds(_PASS, tolerance, traffic, (stable_rate, stable_rate), promise, bucket)
+    samples = None if to_pass is None else to_pass * (traffic.canary + traffic.stable)
+    return Forecast(
+        window=window,
+        seconds_to_pass=to_pass,
+        samples_to_pass=samples,
+        excess_seen=_excess_seen(tolerance, traffic, stable_rate, window, promise, bucket),
+        reach=_reach(to_pass, window, bucket if promise.guarded else 0.0),
+    )
+
+
+def bucket_seconds(traffic: Traffic, rule: BucketRule) -> float:
+    """How long a bucket will be at this traffic."""
+    requests = rule.requests_a_pod * traffic.pods
+    return min(rule.at_most, max(rule.at_least, requests / (traffic.canary + traffic.stable)))
+
+
+def _reach(needed: float | None, window: float, bucket: float) -> Reach:
+    if needed is None or window < BUCKETS_THAT_MUST_SPEAK * bucket:
+        return Reach.NEVER
+    if window >= _NINE_IN_TEN * needed:
+        return Reach.LIKELY
+    return Reach.UNCERTAIN if window >= needed else Reach.UNLIKELY
+
+
+def _excess_seen(
+    tolerance: Tolerance, traffic: Traffic, stable_rate: float, window: float, promise: Promise, bucket: float
+) -> float | None:
+    tolerated = tolerance.tolerated(stable_rate)
+    for excess in _EXCESSES:
+        rates = (tolerated * excess, stable_rate)
+        needed = _seconds(_FAIL, tolerance, traffic, rates, promise, bucket)
+        if needed is not None and _NINE_IN_TEN * needed <= window:
+            return excess
+    return None
+
+
+_FAIL = (slice(0, len(FAIL_BETS)), _FAIL_WEIGHTS)
+_PASS = (slice(len(FAIL_BETS), None), _PASS_WEIGHTS)
+
+
+def _seconds(
+    side: tuple[slice, tuple[float, ...]],
+    tolerance: Tolerance,
+    traffic: Traffic,
+    rates: tuple[float, float],
+    promise: Promise,
+    bucket: float,
+) -> float | None:
+    """Seconds until the evidence of expected counts (`rates`: canary's and stable's) reaches the limit; None for never."""
+    bets, weights = side
+    canary = Count(traffic.canary * rates[0] * bucket, traffic.canary * bucket)
+    stable = Count(traffic.stable * rates[1] * bucket, traffic.stable * bucket)
+    gains = [min(gain, promise.cap) for gain in gains_at(canary, stable, tolerance.ratio, tolerance.increase)[bets]]
+
+    def decided(seconds: float) -> bool:
+        grown = seconds / bucket
+        return mixture(weights, [gain * grown for gain in gains], 1.0) >= promise.limit
+
+    if not decided(_LONGEST_SECONDS):
+        return None
+    low, high = 0.0, _LONGEST_SECONDS
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if decided(middle) else (middle, high)
+    return high
