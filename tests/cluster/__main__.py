@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""python -m tests.cluster build|up|down|status: the test cluster by hand. `make cluster` and `make cluster-down` call it.
+
+`up` prints one line for a shell to evaluate (export KUBECONFIG=...) on stdout; everything else goes to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .build import CONTROL_PLANE, NODE, BuildFailed, ensure_built, tell
+from .construction import StartFailed
+from .fakes import Capacity
+from .lab import Lab, NotALab, start_lab
+from .layout import Layout
+from .paths import lab_directory, labs_root
+from .teardown import tear_down
+from .toolchain import NoGo
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        tell("interrupted: what had been started is gone again")
+        return 130
+    except (BuildFailed, NoGo, StartFailed) as error:
+        tell(f"{type(error).__name__}: {error}")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    build = commands.add_parser("build", help="build what is missing of the binaries")
+    build.set_defaults(run=_build)
+    up = commands.add_parser("up", help="start a cluster that stays until `down`")
+    up.add_argument("--nodes", type=int, help="how many nodes (default: 3 fake ones, 1 real one)")
+    up.add_argument("--cpu", default=Capacity.cpu, help="of each fake node (default %(default)s)")
+    up.add_argument("--memory", default=Capacity.memory, help="of each fake node (default %(default)s)")
+    up.add_argument("--pods", type=int, default=Capacity.pods, help="of each fake node (default %(default)s)")
+    up.set_defaults(run=_up)
+    down = commands.add_parser("down", help="remove the cluster, also one that a crash left behind")
+    down.set_defaults(run=_down)
+    for command in (up, down):
+        command.add_argument("--name", default="default", help="several can run side by side (default %(default)s)")
+    status = commands.add_parser("status", help="list the clusters of this user on this machine")
+    status.set_defaults(run=_status)
+    return parser
+
+
+def _build(options: argparse.Namespace) -> int:
+    tell(f"binaries: {ensure_built(CONTROL_PLANE + NODE)}")
+    return 0
+
+
+def _up(options: argparse.Namespace) -> int:
+    directory = lab_directory(options.name)
+    if Layout(directory).described():
+        tell(f"the cluster {options.name!r} runs already; `down` removes it")
+        return _announce(directory)
+    tear_down(directory)
+    capacity = Capacity(options.cpu, options.memory, options.pods)
+    lab = start_lab(directory, fake_nodes=3 if options.nodes is None else options.nodes, capacity=capacity, kept=True)
+    lab.leave()
+    return _announce(directory)
+
+
+def _announce(directory: Path) -> int:
+    print(f"export KUBECONFIG={Layout(directory).kubeconfig}")
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    directory = lab_directory(options.name)
+    known = directory.exists()
+    tear_down(directory)
+    tell(f"the cluster {options.name!r} is gone" if known else f"there is no cluster {options.name!r}")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    for directory in sorted(labs_root().glob("*")):
+        try:
+            lab = Lab(directory)
+            print(f"{directory.name}\t{lab.server}\t{lab.kubeconfig}")
+            lab.leave()
+        except NotALab:
+            print(f"{directory.name}\tstarting, or left over\t{directory}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

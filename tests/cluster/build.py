@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds Kubernetes, etcd and kwok from the modules that go.mod pins, once for each set of versions.
+
+About eight minutes on two cores with nothing cached. Each binary is renamed into place when it is whole, so an
+interrupted build goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .locks import exclusive
+from .paths import SOURCES, cache_root
+from .toolchain import find_go
+
+PROGRESS_SECONDS = 15
+KUBERNETES, ETCD, KWOK = "k8s.io/kubernetes", "go.etcd.io/etcd/server/v3", "sigs.k8s.io/kwok"
+
+
+class BuildFailed(RuntimeError):
+    """The Go compiler refused."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """One binary: its name and the package it is built from."""
+
+    name: str
+    package: str
+
+
+CONTROL_PLANE = (
+    Component("kube-apiserver", f"{KUBERNETES}/cmd/kube-apiserver"),
+    Component("kube-controller-manager", f"{KUBERNETES}/cmd/kube-controller-manager"),
+    Component("kube-scheduler", f"{KUBERNETES}/cmd/kube-scheduler"),
+    Component("kubectl", f"{KUBERNETES}/cmd/kubectl"),
+    Component("etcd", ETCD),
+    Component("kwok", f"{KWOK}/cmd/kwok"),
+)
+NODE = (
+    Component("kubelet", f"{KUBERNETES}/cmd/kubelet"),
+    Component("kube-proxy", f"{KUBERNETES}/cmd/kube-proxy"),
+)
+
+Say = Callable[[str], None]
+
+
+def tell(line: str) -> None:
+    """Progress goes to stderr: stdout belongs to what a shell may want to evaluate."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def versions() -> dict[str, str]:
+    """Module -> version, as go.mod pins them, for the three modules that are built."""
+    pinned = dict(re.findall(r"^\s*(\S+) (v\S+)", (SOURCES / "go.mod").read_text(), re.MULTILINE))
+    return {module: pinned[module] for module in (KUBERNETES, ETCD, KWOK)}
+
+
+def binaries() -> Path:
+    """The directory of the binaries of these versions; it may still be empty."""
+    pinned = versions()
+    key = f"kubernetes-{pinned[KUBERNETES]}-etcd-{pinned[ETCD]}-kwok-{pinned[KWOK]}"
+    return cache_root() / key / "bin"
+
+
+def ensure_built(components: tuple[Component, ...] = CONTROL_PLANE, say: Say = tell) -> Path:
+    """Builds what is missing of `components` and returns the directory that holds them. Safe in several processes at once."""
+    target = binaries()
+    if not _missing(target, components):
+        return target
+    with exclusive(target.parent / "build.lock", waiting=lambda holder: say(f"{holder} is building the same; waiting")):
+        missing = _missing(target, components)
+        target.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        for number, component in enumerate(missing, 1):
+            say(f"[{number}/{len(missing)}] building {component.name} ({_elapsed(started)} so far)")
+            _build(component, target, say)
+        if missing:
+            say(f"built {len(missing)} binaries in {_elapsed(started)}: {target}")
+    return target
+
+
+def go_build(package: str, output: Path, ldflags: str, waiting: Callable[[float], None] = lambda seconds: None) -> None:
+    """One static binary from a package of this module or of its dependencies; `waiting` hears the seconds now and then."""
+    environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+    partial = output.with_name(f".{output.name}.{os.getpid()}")
+    command = [find_go(), "build", "-buildvcs=false", "-o", partial, "-ldflags", ldflags, package]
+    started = time.monotonic()
+    process = subprocess.Popen(command, cwd=SOURCES, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        while True:
+            try:
+                _, errors = process.communicate(timeout=PROGRESS_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                waiting(time.monotonic() - started)
+        if process.returncode:
+            raise BuildFailed(f"go build {package} failed:\n{errors.strip()[-3000:]}")
+        partial.rename(output)
+    finally:
+        process.kill()
+        process.wait()
+        partial.unlink(missing_ok=True)
+
+
+def _missing(target: Path, components: tuple[Component, ...]) -> list[Component]:
+    return [component for component in components if not (target / component.name).exists()]
+
+
+def _build(component: Component, target: Path, say: Say) -> None:
+    go_build(
+        component.package,
+        target / component.name,
+        _version_flags() if component.package.startswith(KUBERNETES) else "-s -w",
+        waiting=lambda seconds: say(f"      {component.name}: {seconds:.0f} s"),
+    )
+
+
+def _version_flags() -> str:
+    """Kubernetes learns its own version from the linker; built from a module it would call itself v0.0.0-master."""
+    version = versions()[KUBERNETES]
+    major, minor, _patch = version.removeprefix("v").split(".")
+    stamp = {
+        "gitVersion": version,
+        "gitMajor": major,
+        "gitMinor": minor,
+        "gitCommit": "module",
+        "gitTreeState": "clean",
+    }
+    return "-s -w " + " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in stamp.items())
+
+
+def _elapsed(since: float) -> str:
+    minutes, seconds = divmod(int(time.monotonic() - since), 60)
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster while it is being built: the daemons that have been started, and waits that notice when one of them ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import Popen
+
+from . import processes
+from .api import ApiError
+from .layout import Layout
+from .teardown import tear_down
+
+READY_TIMEOUT_SECONDS = 60
+POLL_SECONDS = 0.02
+LOG_LINES = 20
+
+
+class StartFailed(RuntimeError):
+    """Something of the cluster did not come up; the message ends with the last lines of the logs."""
+
+
+class PortTaken(StartFailed):
+    """Somebody else bound a port between our look and the daemon's; another port will do."""
+
+
+@dataclass(frozen=True)
+class Construction:
+    """Where the cluster is built, from which binaries, and the daemons that are this program's children."""
+
+    layout: Layout
+    binaries: Path
+    children: dict[str, Popen[bytes]] = field(default_factory=dict)
+
+    def run(self, name: str, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
+        """Starts one daemon, recorded and logged under `name`."""
+        log = self.layout.log(name)
+        self.children[name] = processes.start(self.layout.record(name), command, log=log, environment=environment)
+
+    def wait_until(
+        self, condition: Callable[[], bool], what: str, *, timeout: float = READY_TIMEOUT_SECONDS
+    ) -> None:
+        """Polls until `condition` holds. A refused or unanswered request means "not yet"; a daemon that ended, "never"."""
+        deadline = time.monotonic() + timeout
+        while not _holds(condition):
+            self._raise_if_ended()
+            if time.monotonic() > deadline:
+                raise StartFailed(f"waited {timeout:g} s for {what}\n{self.layout.log_tails(self.children)}")
+            time.sleep(POLL_SECONDS)
+
+    def abandon(self) -> None:
+        """Removes all that has been started, after an error or an interrupt."""
+        tear_down(self.layout.directory)
+        for child in self.children.values():
+            child.wait()
+
+    def _raise_if_ended(self) -> None:
+        for name, child in self.children.items():
+            if child.poll() is not None:
+                text = self.layout.log_tails([name], LOG_LINES)
+                kind = PortTaken if "address already in use" in text else StartFailed
+                raise kind(f"{name} ended with status {child.returncode}\n{text}")
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except (ApiError, OSError):
+        return False

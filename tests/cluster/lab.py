@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster for tests: start it, use it, and it is gone afterwards.
+
+    with start_lab(fake_nodes=3) as lab:
+        lab.kubectl("apply", "-f", "-", input=manifest)
+
+Needs Linux or another Unix, openssl, and Go for the first start (toolchain.py). Several can run at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from . import watchdog
+from .api import Api, ApiError
+from .build import CONTROL_PLANE, Say, ensure_built, tell
+from .certificates import Authority, KeyPair, certificate_user, cluster_entry, write_kubeconfig
+from .construction import POLL_SECONDS, Construction, PortTaken
+from .controlplane import start_control_plane
+from .fakes import Capacity, node, start_fake_nodes
+from .kubectl import kubectl
+from .layout import Layout
+from .locks import open_lock, try_lock
+from .paths import labs_root
+from .teardown import tear_down
+
+NAMESPACE_TIMEOUT_SECONDS = 20
+PORT_ATTEMPTS = 5
+
+
+class NotALab(RuntimeError):
+    """The directory holds no cluster that is ready."""
+
+
+class Lab:
+    """A running cluster. Whoever holds this object keeps the cluster alive; `stop` removes it."""
+
+    def __init__(self, directory: Path, children: Sequence[subprocess.Popen[bytes]] = ()) -> None:
+        """Joins the cluster in `directory`. Raises NotALab when none is ready there."""
+        self.layout = Layout(directory)
+        self._lock = _share(self.layout)
+        facts = self.layout.described()
+        if facts is None:
+            os.close(self._lock)
+            raise NotALab(f"no cluster is ready in {directory}")
+        self.facts: dict[str, Any] = facts
+        self.kubeconfig = self.layout.kubeconfig
+        self.server: str = facts["server"]
+        self.binaries = Path(facts["binaries"])
+        pki = self.layout.pki
+        self.api = Api(self.server, str(pki / "ca.crt"), KeyPair(pki / "admin.crt", pki / "admin.key"))
+        self._children = list(children)
+
+    @property
+    def directory(self) -> Path:
+        return self.layout.directory
+
+    def kubectl(self, *arguments: str | Path, input: str | None = None) -> str:
+        """What kubectl prints, as the administrator. Raises KubectlFailed with its error text."""
+        return kubectl(self.binaries, self.kubeconfig, *arguments, input=input)
+
+    def client_for(self, user: str, groups: Iterable[str] = ()) -> Path:
+        """A kubeconfig with a new client certificate for this user: no rights but those that RBAC gives it."""
+        name = f"client-{uuid.uuid4().hex[:8]}"
+        pair = Authority(self.layout.pki).client(name, user, groups)
+        return self._kubeconfig(name, certificate_user(pair))
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """A kubeconfig with a token (TokenRequest, one hour) of an existing ServiceAccount."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+        token = self.api.request("POST", path, asked)["status"]["token"]
+        return self._kubeconfig(f"token-{uuid.uuid4().hex[:8]}", {"token": token})
+
+    def add_fake_node(
+        self,
+        number: int,
+        capacity: Capacity,
+        labels: Mapping[str, str] | None = None,
+        taints: Sequence[Mapping[str, str]] = (),
+    ) -> str:
+        """One more fake node, `fake-NUMBER`; returns its name. Its pods are scheduled by the real scheduler."""
+        manifest = node(number, capacity, labels, taints)
+        self.api.request("POST", "/api/v1/nodes", manifest)
+        return str(manifest["metadata"]["name"])
+
+    def create_namespace(self, prefix: str = "test") -> str:
+        """A new namespace with a name of its own, ready for pods: a controller has made its ServiceAccount."""
+        name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        deadline = time.monotonic() + NAMESPACE_TIMEOUT_SECONDS
+        while True:
+            try:
+                self.api.request("GET", account)
+                return name
+            except ApiError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
+
+    def delete_namespace(self, name: str) -> None:
+        """Asks for the removal of a namespace, and does not wait for it."""
+        self.api.request("DELETE", f"/api/v1/namespaces/{name}")
+
+    def leave(self) -> None:
+        """Lets go of a cluster that others may still use; the last one's leaving removes it."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def stop(self) -> None:
+        """Removes the cluster: processes, network, files. Can be called again."""
+        tear_down(self.directory)
+        for child in self._children:
+            child.wait()
+        self.leave()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _kubeconfig(self, name: str, user: dict[str, str]) -> Path:
+        cluster = cluster_entry(self.server, self.layout.pki / "ca.crt")
+        return write_kubeconfig(self.directory / f"{name}.conf", cluster, user)
+
+
+def start_lab(
+    directory: Path | None = None,
+    *,
+    fake_nodes: int = 3,
+    capacity: Capacity = Capacity(),
+    controller_manager_flags: Sequence[str] = (),
+    kept: bool = False,
+    say: Say = tell,
+) -> Lab:
+    """Starts a cluster and returns when it can be used; builds the binaries first when they are missing.
+
+    `capacity` is each fake node's. `kept`: outlive this process; otherwise the cluster goes with it, even by kill -9.
+    Raises StartFailed with the last lines of the logs; whatever had been started is gone then.
+    """
+    binaries = ensure_built(CONTROL_PLANE, say)
+    for _attempt in range(PORT_ATTEMPTS):
+        place = Layout(directory or labs_root() / f"lab-{uuid.uuid4().hex[:12]}")
+        try:
+            return _start(Construction(place, binaries), fake_nodes, capacity, controller_manager_flags, kept)
+        except PortTaken as error:
+            taken = error
+    raise taken
+
+
+def _start(
+    site: Construction, fake_nodes: int, capacity: Capacity, controller_manager_flags: Sequence[str], kept: bool
+) -> Lab:
+    place = site.layout
+    place.directory.mkdir(mode=0o700, parents=True)
+    lock = _share(place)
+    try:
+        site.children["watchdog"] = watchdog.start(place)
+        api = start_control_plane(site, controller_manager_flags=controller_manager_flags)
+        start_fake_nodes(site, api, fake_nodes, capacity)
+        site.wait_until(lambda: _usable(api, fake_nodes), f"{fake_nodes} nodes to be Ready and the controllers to work")
+        if kept:
+            place.kept.touch()
+        place.describe(server=api.server, binaries=str(site.binaries), fake_nodes=fake_nodes, started_by=os.getpid())
+        return Lab(place.directory, list(site.children.values()))
+    except BaseException:
+        site.abandon()
+        raise
+    finally:
+        os.close(lock)
+
+
+def _usable(api: Api, nodes: int) -> bool:
+    """All nodes are Ready, and a namespace has the ServiceAccount that every pod needs (a controller makes it)."""
+    api.request("GET", "/api/v1/namespaces/default/serviceaccounts/default")
+    return nodes == sum(map(_is_ready, api.request("GET", "/api/v1/nodes")["items"]))
+
+
+def _is_ready(node: Mapping[str, Any]) -> bool:
+    conditions = {each["type"]: each["status"] for each in node["status"].get("conditions", [])}
+    return conditions.get("Ready") == "True"
+
+
+def _share(place: Layout) -> int:
+    """Becomes a user of the cluster: the descriptor of a shared lock. Raises NotALab while it is being removed."""
+    if not place.directory.exists():
+        raise NotALab(f"there is no cluster in {place.directory}")
+    descriptor = open_lock(place.users)
+    if try_lock(descriptor, fcntl.LOCK_SH):
+        return descriptor
+    os.close(descriptor)
+    raise NotALab(f"the cluster in {place.directory} is being removed")

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of one cluster. Everything that `down` needs is here, so that it also works for a cluster whose starter died."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The directory of one cluster and what lies where in it."""
+
+    directory: Path
+
+    @property
+    def pki(self) -> Path:
+        return self.directory / "pki"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's."""
+        return self.directory / "admin.conf"
+
+    @property
+    def users(self) -> Path:
+        """Whoever uses the cluster holds a shared lock on this file; the watchdog waits for the last one to let go."""
+        return self.directory / "users.lock"
+
+    @property
+    def kept(self) -> Path:
+        """Exists when the cluster is to outlive its starter (`python -m tests.cluster up`)."""
+        return self.directory / "kept"
+
+    @property
+    def description(self) -> Path:
+        """What was started, written when the cluster is ready."""
+        return self.directory / "lab.json"
+
+    def record(self, name: str) -> Path:
+        """Who the process called `name` is; see processes.py."""
+        return self.directory / "run" / f"{name}.pid"
+
+    def records(self) -> list[Path]:
+        return sorted((self.directory / "run").glob("*.pid"))
+
+    def log(self, name: str) -> Path:
+        (self.directory / "logs").mkdir(exist_ok=True)
+        return self.directory / "logs" / f"{name}.log"
+
+    def log_tails(self, names: Iterable[str], lines: int = 5) -> str:
+        """The last lines of some logs, for an error that has to explain itself after the directory is gone."""
+        tails = []
+        for name in names:
+            if self.log(name).exists():
+                last = self.log(name).read_text(errors="replace").splitlines()[-lines:]
+                tails.append("\n".join([f"--- {name}", *last]))
+        return "\n".join(tails)
+
+    def describe(self, **facts: Any) -> None:
+        """Writes the description in one step: whoever sees the file sees all of it."""
+        partial = self.description.with_suffix(".partial")
+        partial.write_text(json.dumps(facts, indent=1))
+        partial.rename(self.description)
+
+    def described(self) -> dict[str, Any] | None:
+        """The description, None while the cluster is not ready."""
+        try:
+            return json.loads(self.description.read_text())  # type: ignore[no-any-return]
+        except FileNotFoundError:
+            return None

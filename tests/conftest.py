@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cluster that the tests run against: one for a whole run, shared by its workers, gone when the last one ends."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+from tests.cluster.shared import join_or_start
+
+
+@pytest.fixture(scope="session")
+def lab(testrun: str) -> Iterator[Lab | ForeignCluster]:
+    """Fake nodes under a real control plane; or the cluster that CANARY_TEST_KUBECONFIG names."""
+    if foreign := ForeignCluster.named():
+        yield foreign
+        return
+    shared = join_or_start(f"pytest-{testrun}")
+    yield shared
+    shared.leave()
+
+
+@pytest.fixture
+def namespace(lab: Lab | ForeignCluster) -> Iterator[str]:
+    """A fresh namespace for one test; its removal is asked for and not waited for."""
+    name = lab.create_namespace()
+    yield name
+    lab.delete_namespace(name)
+
+
+@pytest.fixture(scope="session")
+def testrun(request: pytest.FixtureRequest) -> str:
+    """The same in all workers of one run (pytest-xdist), another one in every other run."""
+    worker = getattr(request.config, "workerinput", None)
+    return str(worker["testrunuid"]) if worker else uuid.uuid4().hex
