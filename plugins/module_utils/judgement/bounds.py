@@ -9,33 +9,76 @@ This module is private to the collection.
 from __future__ import annotations
 
 from .checks import BoundCheck
-from .samples import Reading
+from .gaps import Gaps
+from .samples import NoData, Reading
+from .verdicts import BoundFigures, CheckVerdict, Rule, Verdict
 
 
-class BoundWatch:
+class BoundTrial:
     """Counts readings in a row. A gap in the data starts the count again, since nobody knows what happened in it."""
 
     def __init__(self, check: BoundCheck) -> None:
         self._check = check
-        self.inside_in_a_row = 0
-        self.outside_in_a_row = 0
-        self.readings = 0
-        self.last: Reading | None = None
+        self._readings: list[Reading] = []
+        self._inside = self._outside = 0
+        self._gaps = Gaps()
+        self._decided_after: float | None = None
 
     def add(self, reading: Reading) -> None:
         inside = self._check.contains(reading.value)
-        self.inside_in_a_row = self.inside_in_a_row + 1 if inside else 0
-        self.outside_in_a_row = 0 if inside else self.outside_in_a_row + 1
-        self.readings += 1
-        self.last = reading
+        self._inside = self._inside + 1 if inside else 0
+        self._outside = 0 if inside else self._outside + 1
+        self._readings.append(reading)
+        self._gaps.answered()
 
-    def start_afresh(self) -> None:
-        self.inside_in_a_row = self.outside_in_a_row = 0
+    def miss(self, gap: NoData) -> None:
+        self._inside = self._outside = 0
+        self._gaps.miss(gap)
+
+    def begin_step(self, at: float) -> None:
+        self._inside = self._outside = 0
+        self._decided_after = None
 
     @property
     def fails(self) -> bool:
-        return self.outside_in_a_row >= self._check.in_a_row
+        return self._outside >= self._check.in_a_row
 
     @property
     def passes(self) -> bool:
-        return self.inside_in_a_row >= self._check.in_a_row
+        return self._inside >= self._check.in_a_row
+
+    def look(self, at: float) -> None:
+        decided = self.fails or self.passes
+        if not decided:
+            self._decided_after = None
+        elif self._decided_after is None:
+            self._decided_after = at
+
+    def report(self) -> CheckVerdict:
+        verdict, rule, reason = self._verdict()
+        return CheckVerdict(
+            name=self._check.name,
+            verdict=verdict,
+            rule=rule,
+            reason=reason,
+            decided_after=self._decided_after,
+            bound=BoundFigures(self._check.minimum, self._check.maximum, tuple(self._readings)),
+            gaps=self._gaps.count,
+            last_gap=self._gaps.last_reason,
+        )
+
+    def _verdict(self) -> tuple[Verdict, Rule, str]:
+        if self._gaps.silent or not self._readings:
+            return Verdict.INCONCLUSIVE, Rule.NO_DATA, self._gaps.sentence
+        last, wanted = self._readings[-1].value, self._bounds()
+        if self.fails:
+            return Verdict.FAIL, Rule.BOUND, f"{self._outside} readings in a row outside {wanted}, the last {last:g}"
+        if self.passes:
+            return Verdict.PASS, Rule.BOUND, f"{self._inside} readings in a row inside {wanted}, the last {last:g}"
+        in_a_row = f"neither {self._check.in_a_row} inside nor {self._check.in_a_row} outside {wanted} in a row"
+        return Verdict.INCONCLUSIVE, Rule.WINDOW_ENDED, f"{in_a_row}, the last {last:g}"
+
+    def _bounds(self) -> str:
+        low = "" if self._check.minimum is None else f"at least {self._check.minimum:g}"
+        high = "" if self._check.maximum is None else f"at most {self._check.maximum:g}"
+        return " and ".join(bound for bound in (low, high) if bound)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .dispersion import Scatter, StableScatter
+from .dispersion import NO_SCATTER, Scatter, StableScatter
 from .samples import Count, Sample
 from .tolerance import JudgementError
 
@@ -42,17 +42,17 @@ class Bucket:
     end: float
     canary: Count
     stable: Count
-    scatter: Scatter = Scatter()
+    scatter: Scatter = NO_SCATTER
     step: int = 0
 
 
 class Bucketer:
     """Adds samples up until a bucket closes. One version without exposure keeps the bucket open."""
 
-    def __init__(self, rule: BucketRule, begin: float = 0.0) -> None:
+    def __init__(self, rule: BucketRule, begin: float = 0.0, step: int = 0) -> None:
         self._rule = rule
         self._scatter = StableScatter()
-        self._step = 0
+        self._step = step
         self._open_at(begin)
 
     def _open_at(self, begin: float) -> None:
@@ -72,7 +72,7 @@ class Bucketer:
         return self._close() if self._is_due() else None
 
     def begin_step(self, at: float) -> Bucket | None:
-        """Closes what is open, because shares change at a step; what only one version saw says nothing and is dropped."""
+        """Closes what is open, as shares change at a step. What only one version saw says nothing and is dropped."""
         closed = self._close() if self._both_seen() else None
         self._step += 1
         self._scatter = StableScatter()

@@ -71,8 +71,8 @@ Check = RateCheck | BoundCheck
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole run. `warmup`: seconds after the run's begin and after each step in which samples are not counted, because
-    cold caches are the canary's youth and not its fault. `fresh_starts`: how many steps will follow the first.
+    """A whole run. `warmup`: seconds after the run's begin and after each step in which samples are not counted,
+    because cold caches are the canary's youth and not its fault. `fresh_starts`: how many steps will follow the first.
     """
 
     checks: tuple[Check, ...]

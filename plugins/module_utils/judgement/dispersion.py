@@ -17,7 +17,7 @@ from typing import Mapping
 
 @dataclass(frozen=True)
 class Scatter:
-    """`squares`: sum of (x_t - x_t-1) ** 2, `sums`: sum of x_t + x_t-1, with x_t the bad events of a pod in a bucket."""
+    """`squares`: sum of (x_t - x_t-1) ** 2, `sums`: sum of x_t + x_t-1, x_t being a pod's bad events in a bucket."""
 
     squares: float = 0.0
     sums: float = 0.0
@@ -29,6 +29,9 @@ class Scatter:
     def factor(self) -> float:
         """What log evidence is divided by: at least 1, and 1 while nothing is known."""
         return max(1.0, self.squares / self.sums) if self.sums > 0 else 1.0
+
+
+NO_SCATTER = Scatter()
 
 
 class StableScatter:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from .bets import FAIL_BETS, PASS_BETS, log_gains
 from .buckets import Bucket
-from .dispersion import Scatter
+from .dispersion import NO_SCATTER
 from .tolerance import JudgementError, Tolerance
 
 # exp of more overflows a float; evidence beyond this has long decided.
@@ -66,9 +66,13 @@ class Promise:
 def mixture(weights: tuple[float, ...], log_sums: list[float], scatter_factor: float) -> float:
     """The evidence of a mixture of bets from the sums of their log gains."""
     total = 0.0
-    for weight, log_sum in zip(weights, log_sums):
+    for weight, log_sum in zip(weights, log_sums, strict=True):
         total += weight * math.exp(min(log_sum / scatter_factor, _LARGEST_EXPONENT))
     return total
+
+
+def _added(sums: list[float], gains: list[float]) -> list[float]:
+    return [total + gain for total, gain in zip(sums, gains, strict=True)]
 
 
 class Evidence:
@@ -86,7 +90,7 @@ class Evidence:
         self._announced = fresh_starts
         self._fail_sums = [[0.0] * len(FAIL_BETS)]
         self._pass_sums = [0.0] * len(PASS_BETS)
-        self._scatter = Scatter()
+        self._scatter = NO_SCATTER
 
     @property
     def scatter_factor(self) -> float:
@@ -100,8 +104,8 @@ class Evidence:
     def add(self, bucket: Bucket) -> None:
         cap = self._cap
         gains = [min(gain, cap) for gain in log_gains(bucket.canary, bucket.stable, self._tolerance)]
-        self._fail_sums = [[total + gain for total, gain in zip(sums, gains)] for sums in self._fail_sums]
-        self._pass_sums = [total + gain for total, gain in zip(self._pass_sums, gains[_FIRST_PASS:])]
+        self._fail_sums = [_added(sums, gains[:_FIRST_PASS]) for sums in self._fail_sums]
+        self._pass_sums = _added(self._pass_sums, gains[_FIRST_PASS:])
         self._scatter += bucket.scatter
 
     @property

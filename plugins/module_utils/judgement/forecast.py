@@ -27,7 +27,7 @@ _EXCESSES = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
 class Reach(Enum):
-    """How far the window reaches: `LIKELY` nine runs in ten decide, `UNCERTAIN` about half, `UNLIKELY` few, `NEVER` none."""
+    """How far the window reaches: nine runs in ten decide (`LIKELY`), about half, few, none."""
 
     LIKELY = "likely"
     UNCERTAIN = "uncertain"
@@ -83,8 +83,8 @@ def forecast(
     traffic: Traffic,
     stable_rate: float,
     window: float,
-    promise: Promise = Promise(),
-    buckets: BucketRule = BucketRule(),
+    promise: Promise,
+    buckets: BucketRule,
 ) -> Forecast:
     """What `window` seconds (without warmup) can decide at this traffic and this rate of stable."""
     if traffic.canary == 0 or traffic.stable == 0:
@@ -139,7 +139,7 @@ def _seconds(
     promise: Promise,
     bucket: float,
 ) -> float | None:
-    """Seconds until the evidence of expected counts (`rates`: canary's and stable's) reaches the limit; None for never."""
+    """Seconds until expected counts at these `rates` (canary's, stable's) reach the limit; None for never."""
     bets, weights = side
     canary = Count(traffic.canary * rates[0] * bucket, traffic.canary * bucket)
     stable = Count(traffic.stable * rates[1] * bucket, traffic.stable * bucket)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What sources hand over: counts of bad events out of exposure for both versions, a single reading, or the reason for neither.
+"""What sources hand over: counts of bad events out of exposure for both versions, a reading, or why neither.
 
 This module is private to the collection.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Iterable, Mapping
 
 from .tolerance import JudgementError
@@ -36,7 +37,8 @@ class Sample:
     """What happened in both versions since the sample before, over the same seconds.
 
     `at`: seconds since the run began, when the counting ended. `stable_pods`: bad events in every stable pod (those
-    with 0 too), by which bursts are recognised (empty: stable counts as one pod). `pods`: how many pods the exposure is spread over.
+    with 0 too), by which bursts are recognised (empty: stable counts as one pod). `pods`: how many pods the exposure
+    is spread over.
     Exposure must not depend on the outcome: a request counts when it is sent, a timeout is bad.
     """
 
@@ -89,7 +91,7 @@ def given_samples(rows: Iterable[Mapping[str, Any]]) -> tuple[Sample, ...]:
     before), and `time` in seconds since the run began. Errors: JudgementError names the row and the field.
     """
     samples = [_given_sample(number, row) for number, row in enumerate(rows)]
-    for before, after in zip(samples, samples[1:]):
+    for before, after in pairwise(samples):
         if after.at < before.at:
             raise JudgementError(
                 f"samples go back in time, from {before.at} to {after.at} seconds: hand them over in order"
@@ -106,9 +108,7 @@ def _given_sample(number: int, row: Mapping[str, Any]) -> Sample:
         bad = _number(fields.get("bad"), f"samples[{number}].{version}.bad")
         total = _number(fields.get("total"), f"samples[{number}].{version}.total")
         if bad > total:
-            raise JudgementError(
-                f"samples[{number}].{version} has {bad:g} bad of {total:g}: more bad than all; swap them or fix the count"
-            )
+            raise JudgementError(f"samples[{number}].{version} has {bad:g} bad of {total:g}: more bad than all")
         counts[version] = Count(bad, total)
     return Sample(_number(row.get("time"), f"samples[{number}].time"), counts["canary"], counts["stable"])
 

@@ -1,0 +1,158 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A check by rates within a run: its streams, whether it passes now, and what it reports.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from .buckets import Bucket
+from .checks import Plan, RateCheck
+from .evidence import Promise
+from .gaps import Gaps
+from .interval import Quantity
+from .samples import NoData, Sample
+from .streams import Stream
+from .tolerance import JudgementError, Tolerance
+from .verdicts import CheckVerdict, Rule, StreamFigures, Verdict
+
+
+class RateTrial:
+    """Streams of one check. To fail, their evidence is averaged; to pass, each must pass."""
+
+    def __init__(self, check: RateCheck, plan: Plan) -> None:
+        self._check = check
+        self._promise: Promise = plan.promise
+        self._warmup = plan.warmup
+        self._streams = {
+            name: Stream(name, check.tolerance, check.buckets, plan.promise, plan.fresh_starts, plan.warmup)
+            for name in check.streams
+        }
+        self._gaps = Gaps()
+        self._reached_after: float | None = None
+        self._reached_on: float | None = None
+
+    def add(self, sample: Sample, stream: str) -> None:
+        self._stream(stream).add(sample)
+        self._gaps.answered()
+
+    def resume(self, stream: str, buckets: Iterable[Bucket]) -> None:
+        self._stream(stream).resume(buckets)
+
+    def miss(self, gap: NoData) -> None:
+        self._gaps.miss(gap)
+
+    def begin_step(self, at: float) -> None:
+        for stream in self._streams.values():
+            stream.begin_step(at, at + self._warmup)
+        self._reached_after = self._reached_on = None
+
+    def _stream(self, name: str) -> Stream:
+        if name not in self._streams:
+            known = ", ".join(repr(stream) for stream in self._streams)
+            raise JudgementError(f"check {self._check.name!r} has no stream {name!r}; it has {known}")
+        return self._streams[name]
+
+    @property
+    def to_fail(self) -> float:
+        return sum(stream.to_fail for stream in self._streams.values()) / len(self._streams)
+
+    @property
+    def to_pass(self) -> float:
+        return min(stream.to_pass for stream in self._streams.values())
+
+    @property
+    def passes(self) -> bool:
+        """A source that has just fallen silent lets nothing pass, whatever it said before."""
+        return self.to_pass >= self._promise.limit and not self._gaps.silent
+
+    def look(self, at: float) -> None:
+        """Remembers when the evidence, in either direction, reached the limit for good."""
+        reached = max(self.to_pass, self.to_fail) >= self._promise.limit
+        if not reached:
+            self._reached_after = self._reached_on = None
+        elif self._reached_after is None:
+            self._reached_after = at
+            self._reached_on = max(stream.exposure for stream in self._streams.values())
+
+    def report(self, convicted: bool, suspect: bool) -> CheckVerdict:
+        """`convicted`: this check's evidence alone fails the run; `suspect`: it gave most of a mean that did."""
+        streams = tuple(stream.figures() for stream in self._streams.values())
+        verdict, rule = self._verdict(convicted, suspect)
+        decided = rule is Rule.EVIDENCE or rule is Rule.MEAN_EVIDENCE
+        return CheckVerdict(
+            name=self._check.name,
+            verdict=verdict,
+            rule=rule,
+            reason=self._reason(verdict, rule, max(streams, key=lambda stream: stream.to_fail)),
+            suspect=suspect and not convicted,
+            decided_after=self._reached_after if decided else None,
+            decided_on=self._reached_on if decided else None,
+            streams=streams,
+            gaps=self._gaps.count,
+            last_gap=self._gaps.last_reason,
+        )
+
+    def _verdict(self, convicted: bool, suspect: bool) -> tuple[Verdict, Rule]:
+        if convicted:
+            return Verdict.FAIL, Rule.EVIDENCE
+        if suspect:
+            return Verdict.INCONCLUSIVE, Rule.MEAN_EVIDENCE
+        if self.passes:
+            return Verdict.PASS, Rule.EVIDENCE
+        if any(stream.canary_seen + stream.stable_seen == 0 for stream in self._streams.values()) or self._gaps.silent:
+            return Verdict.INCONCLUSIVE, Rule.NO_DATA
+        if any(stream.canary_seen == 0 or stream.stable_seen == 0 for stream in self._streams.values()):
+            return Verdict.INCONCLUSIVE, Rule.NO_TRAFFIC
+        return Verdict.INCONCLUSIVE, Rule.WINDOW_ENDED
+
+    def _reason(self, verdict: Verdict, rule: Rule, worst: StreamFigures) -> str:
+        if rule is Rule.NO_DATA:
+            return self._gaps.sentence
+        if rule is Rule.NO_TRAFFIC:
+            idle = "the canary" if any(stream.canary_seen == 0 for stream in self._streams.values()) else "stable"
+            return f"{idle} had no traffic, so there is nothing to compare"
+        found = f"{_rates(worst)}; tolerated {_tolerated(self._check.tolerance)}{_estimated(worst)}"
+        if worst.name:
+            found = f"at {worst.name}: {found}"
+        says = {
+            Verdict.FAIL: "the canary is worse than tolerated",
+            Verdict.PASS: "the canary is not worse than tolerated",
+            Verdict.INCONCLUSIVE: f"undecided, evidence {self.to_fail:.3g} to fail and {self.to_pass:.3g} to pass, "
+            f"where {self._promise.limit:.3g} decides",
+        }[verdict]
+        if rule is Rule.MEAN_EVIDENCE:
+            says = "suspected: it gave most of the evidence by which the run failed"
+        return f"{says}: {found}"
+
+
+def _rates(stream: StreamFigures) -> str:
+    canary, stable = stream.canary, stream.stable
+    return (
+        f"canary {canary.bad:g} bad of {canary.total:g} ({_rate(canary.rate)}), "
+        f"stable {stable.bad:g} of {stable.total:g} ({_rate(stable.rate)})"
+    )
+
+
+def _rate(rate: float | None) -> str:
+    return "no rate" if rate is None else f"{100 * rate:.3g} %"
+
+
+def _tolerated(tolerance: Tolerance) -> str:
+    times = "" if tolerance.ratio == 1 else f"{tolerance.ratio:g} times "
+    more = f" + {_rate(tolerance.increase)}" if tolerance.increase else ""
+    return f"is {times}stable{more}"
+
+
+def _estimated(stream: StreamFigures) -> str:
+    estimate = stream.estimate
+    if estimate.value is None:
+        return ""
+    show = _rate if estimate.quantity is Quantity.INCREASE else "{:.3g}".format
+    low = "unbounded" if estimate.low is None else show(estimate.low)
+    high = "unbounded" if estimate.high is None else show(estimate.high)
+    return f"; {estimate.quantity.value} = {show(estimate.value)} ({low} to {high})"
