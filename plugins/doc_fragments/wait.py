@@ -1,0 +1,32 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  wait:
+    description:
+      - Whether to wait until what was asked for is there.
+      - What cannot succeed any more fails at once, with the reasons that the pods give.
+      - In check mode nothing is waited for.
+    type: bool
+    default: true
+  wait_timeout:
+    description:
+      - How many seconds to wait.
+    type: int
+    default: 300
+"""
+    TERMINATED = r"""
+options:
+  wait_terminated:
+    description:
+      - Whether to wait, too, until the pods that had to go have ended.
+      - Otherwise the task ends when the pods that stay are available and the others are terminating; how many are is
+        returned in RV(canary.stable.counts) and RV(canary.canary.counts).
+    type: bool
+    default: false
+"""

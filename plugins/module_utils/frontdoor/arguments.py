@@ -1,0 +1,129 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every verb has in common on Ansible's side: the shape of an argument spec, and the options that verbs share.
+
+A verb's own options stand in a file of its own next to this one; module and action plugin of a verb use the same
+`ArgumentSpec`, so that they cannot differ.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ..cluster.api import Api
+from ..cluster.connection import Connection
+from ..verbs.outcome import InfoOutcome, Outcome, Report
+from ..verbs.requests import Call, Target, Wait
+
+Options = Mapping[str, Mapping[str, Any]]
+Parameters = Mapping[str, Any]
+
+# kubernetes.core's names and aliases (its plugins/module_utils/args_common.py). They have no `fallback` here because
+# cluster/connection.py reads K8S_AUTH_* itself.
+CONNECTION: Options = {
+    "kubeconfig": {"type": "raw"},
+    "context": {"type": "str"},
+    "host": {"type": "str"},
+    "api_key": {"type": "str", "no_log": True},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "validate_certs": {"type": "bool", "aliases": ["verify_ssl"]},
+    "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"]},
+    "client_cert": {"type": "path", "aliases": ["cert_file"]},
+    # The path of a key, which is no secret: stated, because the name looks like one.
+    "client_key": {"type": "path", "aliases": ["key_file"], "no_log": False},
+    "proxy": {"type": "str"},
+    "no_proxy": {"type": "str"},
+    "proxy_headers": {
+        "type": "dict",
+        "options": {
+            "proxy_basic_auth": {"type": "str", "no_log": True},
+            "basic_auth": {"type": "str", "no_log": True},
+            "user_agent": {"type": "str"},
+        },
+    },
+    "persist_config": {"type": "bool"},
+    "impersonate_user": {"type": "str"},
+    "impersonate_groups": {"type": "list", "elements": "str"},
+}
+TARGET: Options = {
+    "name": {"type": "str", "required": True},
+    "namespace": {"type": "str", "default": "default"},
+}
+WAIT: Options = {
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "int", "default": 300},
+}
+WAIT_TERMINATED: Options = {"wait_terminated": {"type": "bool", "default": False}}
+
+
+class ArgumentError(Exception):
+    """An argument that the spec's types let through and that still makes no sense: what, why, what to do."""
+
+
+@dataclass(frozen=True)
+class ArgumentSpec:
+    """The arguments of one verb, and how they become its request.
+
+    `options` leaves the connection out, which every verb has; `build` makes the request from validated parameters and
+    raises ArgumentError.
+    """
+
+    options: Options
+    build: Callable[[Parameters, bool, str], Any]
+    mutually_exclusive: tuple[tuple[str, ...], ...] = ()
+    required_one_of: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def argument_spec(self) -> dict[str, dict[str, Any]]:
+        """As AnsibleModule and ArgumentSpecValidator take it."""
+        return {name: dict(option) for name, option in {**self.options, **CONNECTION}.items()}
+
+    def to_request(self, parameters: Parameters, check: bool, actor: str) -> Any:
+        """The frozen request; after it no mapping of parameters is passed on. Raises ArgumentError."""
+        return self.build(parameters, check, actor)
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb as both doors know it: its name without the collection's, its arguments, and what does it."""
+
+    name: str
+    arguments: ArgumentSpec
+    perform: Callable[[Api, Any, Report], Outcome | InfoOutcome]
+
+
+def connection(parameters: Parameters) -> Connection:
+    """The connection options alone; what was not given stays None."""
+    given = {option.name: parameters.get(option.name) for option in fields(Connection)}
+    if given["impersonate_groups"] is not None:
+        given["impersonate_groups"] = tuple(given["impersonate_groups"])
+    if given["proxy_headers"] is not None:
+        given["proxy_headers"] = {name: text for name, text in given["proxy_headers"].items() if text} or None
+    if not isinstance(given["kubeconfig"], str | Mapping | None):
+        raise ArgumentError("kubeconfig is neither a path nor a dictionary: give one of these")
+    return Connection(**given)
+
+
+def call(parameters: Parameters, check: bool, actor: str) -> Call:
+    """What every verb with a target is told. Raises ArgumentError."""
+    at_least(1, parameters, "wait_timeout")
+    wait = Wait(
+        enabled=parameters["wait"],
+        timeout=float(parameters["wait_timeout"]),
+        terminated=parameters.get("wait_terminated", False),
+    )
+    return Call(target=Target(parameters["name"], parameters["namespace"]), wait=wait, check=check, actor=actor)
+
+
+def at_least(least: int, parameters: Parameters, *names: str) -> None:
+    """Raises ArgumentError when one of the named integers is given and smaller."""
+    for name in names:
+        value = parameters.get(name)
+        if value is not None and value < least:
+            raise ArgumentError(f"{name} is {value}: it must be {least} or more")

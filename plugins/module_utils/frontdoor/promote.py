@@ -1,0 +1,24 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_promote's arguments.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from ..verbs.promote import promote
+from ..verbs.requests import PromoteRequest
+from .arguments import TARGET, WAIT, WAIT_TERMINATED, ArgumentSpec, Parameters, Verb, call
+
+
+def _request(parameters: Parameters, check: bool, actor: str) -> PromoteRequest:
+    return PromoteRequest(call=call(parameters, check, actor))
+
+
+VERB = Verb(
+    name="canary_promote",
+    arguments=ArgumentSpec(options={**TARGET, **WAIT, **WAIT_TERMINATED}, build=_request),
+    perform=promote,
+)

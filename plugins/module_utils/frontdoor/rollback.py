@@ -1,0 +1,30 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_rollback's arguments.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from ..verbs.requests import RollbackRequest
+from ..verbs.rollback import rollback
+from .arguments import TARGET, WAIT, WAIT_TERMINATED, ArgumentError, ArgumentSpec, Parameters, Verb, call
+
+
+def _request(parameters: Parameters, check: bool, actor: str) -> RollbackRequest:
+    to = parameters["to"].strip()
+    if not to:
+        raise ArgumentError("to is empty: give a pod-template-hash, the name of a ReplicaSet, or an image")
+    return RollbackRequest(call=call(parameters, check, actor), to=to)
+
+
+VERB = Verb(
+    name="canary_rollback",
+    arguments=ArgumentSpec(
+        options={**TARGET, **WAIT, **WAIT_TERMINATED, "to": {"type": "str", "required": True}},
+        build=_request,
+    ),
+    perform=rollback,
+)

@@ -1,0 +1,219 @@
+#!/usr/bin/python
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: canary_start
+short_description: Start or enlarge a canary of a Deployment
+version_added: 1.0.0
+description:
+  - Makes sure that a few pods of a Deployment run a new pod template while the others keep the old one, and that this
+    stays so until somebody promotes or undoes it.
+  - Nothing is installed in the cluster. The Deployment itself is held by its own fields, and what they were is kept
+    in an annotation.
+  - The first pods come with one patch. Further ones come step by step, each after those before it are ready.
+  - When it fails after the canary was started, the canary stays held, so that you can look at it; the message says
+    how to go on.
+author:
+  - coalmine.canary contributors (@coalmine)
+extends_documentation_fragment:
+  - coalmine.canary.connection
+  - coalmine.canary.target
+  - coalmine.canary.wait
+  - coalmine.canary.attributes
+options:
+  images:
+    description:
+      - New image of each named container. Init containers count as well.
+      - At least one of O(images), O(pod_template_patch) and O(definition) is needed.
+    type: dict
+  pod_template_patch:
+    description:
+      - Strategic merge patch of the pod template, applied to the stable one.
+      - Can be combined with O(images).
+    type: dict
+  definition:
+    description:
+      - A whole Deployment manifest, whose pod template is used. Other differences from the Deployment in the cluster
+        are reported as warnings and not applied.
+      - A dictionary, YAML text, or the path of a YAML file, which is looked for next to the playbook and in the role's
+        C(files/). Of several YAML documents the one with this Deployment is taken.
+    type: raw
+  pods:
+    description:
+      - How many canary pods there are to be. There is one if neither this nor O(weight) is given.
+    type: int
+  weight:
+    description:
+      - How many per cent of all pods are to be canary pods, V(1) to V(99).
+      - The nearest number of pods is taken, and of two equally near ones the smaller. RV(canary.weight) is the true
+        share.
+    type: int
+  surge:
+    description:
+      - How many pods beyond the Deployment's replicas may exist. With V(0) canary pods take the place of stable ones.
+    type: int
+    default: 1
+  max_unavailable:
+    description:
+      - How far the number of ready pods may drop below the Deployment's replicas.
+      - It is V(0) if this is not given, or V(1) with O(surge=0).
+      - The field of that name which the Deployment carries meanwhile is another number, because pods of a held canary
+        count as unavailable for Kubernetes.
+    type: int
+  autoscaler:
+    description:
+      - What to do about a HorizontalPodAutoscaler, which would rescale the Deployment and so undo the split.
+      - V(refuse) fails if there is one.
+      - V(pin) sets its minimum and maximum to the present number of replicas until the release is over.
+      - V(ignore) leaves it alone.
+    type: str
+    choices: [refuse, pin, ignore]
+    default: refuse
+seealso:
+  - module: coalmine.canary.canary_promote
+  - module: coalmine.canary.canary_undo
+  - module: coalmine.canary.canary_info
+"""
+
+EXAMPLES = r"""
+- name: Give one pod the new image
+  coalmine.canary.canary_start:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+  register: release
+
+- name: Show the canary's pods
+  ansible.builtin.debug:
+    msg: "{{ release.canary.canary.pods | map(attribute='ip') }} have {{ release.canary.weight }} % of the pods"
+
+- name: Enlarge the canary to a quarter of all pods
+  coalmine.canary.canary_start:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    weight: 25
+    surge: 2
+
+- name: Try a memory limit on two pods of a Deployment that has an autoscaler
+  coalmine.canary.canary_start:
+    name: web
+    namespace: shop
+    pod_template_patch:
+      spec:
+        containers:
+          - name: app
+            resources:
+              limits:
+                memory: 512Mi
+    pods: 2
+    autoscaler: pin
+
+- name: Start from the manifest that the repository holds
+  coalmine.canary.canary_start:
+    name: web
+    namespace: shop
+    definition: web.yml
+    wait_timeout: 600
+"""
+
+RETURN = r"""
+msg:
+  description: What was done or found; when the task failed, what is wrong and what to do.
+  returned: always
+  type: str
+canary:
+  description: The release as it is now.
+  returned: always, except when the Deployment was not read
+  type: dict
+  contains:
+    name: {type: str, returned: always, description: Name of the Deployment.}
+    namespace: {type: str, returned: always, description: Namespace of the Deployment.}
+    phase:
+      description:
+        - V(none), there is no canary. V(starting), its first pods are on their way. V(stepping), there are some, and
+          more are on their way. V(held), it is held at its size. V(frozen), somebody paused it. V(promoting) and
+          V(undoing), that is under way, or was broken off. V(foreign), something else rolls it out or paused it.
+          V(damaged), it has the fields of a hold without a canary, which M(coalmine.canary.canary_undo) repairs.
+      returned: always
+      type: str
+    why: {type: str, returned: always, description: How the phase was told.}
+    replicas: {type: int, returned: always, description: Pods that the Deployment asks for.}
+    paused: {type: bool, returned: always, description: Whether the Deployment is paused.}
+    stable:
+      description: The version that was there before, or V(null) if there is no telling.
+      returned: always
+      type: dict
+      contains:
+        replica_set: {type: str, returned: always, description: Name of its ReplicaSet.}
+        hash: {type: str, returned: always, description: Its pod-template-hash.}
+        revision: {type: int, returned: always, description: Number of its revision.}
+        images: {type: dict, returned: always, description: Image of each container.}
+        counts:
+          description:
+            - Its pods by state, as in the sample. How many are terminating may be V(null) where no pods were read.
+          returned: always
+          type: dict
+        pods:
+          description: Its pods, without terminating ones. Empty where only counts were read.
+          returned: always
+          type: list
+          elements: dict
+          contains:
+            name: {type: str, returned: always, description: Name of the pod.}
+            ip: {type: str, returned: always, description: Address of the pod.}
+            node: {type: str, returned: always, description: Node of the pod.}
+            ready: {type: bool, returned: always, description: Whether the pod is ready.}
+    canary:
+      description: The new version in the same shape as RV(canary.stable), or V(null) if there is none.
+      returned: always
+      type: dict
+    weight: {type: float, returned: always, description: Per cent of all ready pods that are canary pods.}
+    started_at: {type: str, returned: always, description: When the canary was started (UTC).}
+    started_by: {type: str, returned: always, description: Who started the canary.}
+    autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
+    commands:
+      description: Shell lines with C(kubectl) that end the release by hand.
+      returned: always
+      type: dict
+      contains:
+        promote: {type: list, elements: str, returned: always, description: Lines that promote it.}
+        undo: {type: list, elements: str, returned: always, description: Lines that undo it.}
+  sample:
+    {name: web, namespace: shop, phase: held, why: the canary is held at its size, replicas: 10, paused: false,
+     stable: {replica_set: web-5d5f8c9b7, hash: 5d5f8c9b7, revision: 7, images: {app: "registry.example/web:1.4"},
+              counts: {desired: 10, current: 10, ready: 10, available: 10, terminating: 0},
+              pods: [{name: web-5d5f8c9b7-4kq2x, ip: 10.1.0.4, node: worker-1, ready: true}]},
+     canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
+              counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
+              pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, autoscaler: null,
+     commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
+requests:
+  description: How many requests the API server was sent.
+  returned: when the cluster was asked
+  type: int
+  sample: 7
+progress:
+  description: The last lines of what was reported while it waited.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.start import VERB
+
+
+def main() -> None:
+    run_module(VERB)
+
+
+if __name__ == "__main__":
+    main()

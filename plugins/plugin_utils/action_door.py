@@ -1,0 +1,111 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which door a task takes: the verb in this process, or the module of the same name.
+
+This stands outside module_utils/frontdoor because it needs the controller's side of ansible-core, which module_utils
+may not import. It is private to the collection.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, ClassVar
+
+from ansible import constants as C
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible.utils.vars import transform_to_native_types
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import preload
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import Verb
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest import path_in
+
+# ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
+CLIENT_IS_HERE = preload()
+
+
+class VerbAction(ActionBase):
+    """Runs `verb` here when the task asks for nothing that only a module can give."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    verb: ClassVar[Verb]
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        variables = task_vars or {}
+        result = super().run(tmp, variables)
+        arguments = self._with_file(dict(self._task.args))
+        obstacle = self._obstacle(variables)
+        if obstacle is None:
+            result.update(self._in_process(arguments))
+        else:
+            Display().vv(f"{self.verb.name} runs as a module: {obstacle}")
+            wrap_async = self._task.async_val and not self._connection.has_native_async
+            result.update(self._execute_module(module_args=arguments, task_vars=variables, wrap_async=wrap_async))
+        return result
+
+    def _obstacle(self, variables: dict[str, Any]) -> str | None:
+        """Why the verb cannot run in this process; None when it can."""
+        if self._connection.transport != "local":
+            return f"the connection is {self._connection.transport}"
+        if self._connection.become is not None:
+            return "become is set"
+        if self._task.async_val:
+            return "async is set"
+        environment: dict[str, Any] = {}
+        self._compute_environment_string(environment)
+        if environment:
+            return "environment is set"
+        if not CLIENT_IS_HERE:
+            return "the Python that runs ansible-playbook has no kubernetes library"
+        interpreter = self._interpreter(variables)
+        if interpreter and not interpreter.startswith("auto") and interpreter not in _own_interpreters(variables):
+            return f"the interpreter is {interpreter}"
+        return None
+
+    def _interpreter(self, variables: dict[str, Any]) -> str:
+        """What is configured for the host, as ansible-core reads it for modules, but without discovery."""
+        delegate = self._task.delegate_to
+        host = variables["ansible_delegated_vars"][delegate] if delegate else variables
+        configured = C.config.get_config_value("INTERPRETER_PYTHON", variables=host)
+        return str(self._templar.template(configured) or "").strip()
+
+    def _with_file(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A `definition` that names a file is read here, where the playbook is."""
+        path = path_in(arguments.get("definition"))
+        if path is None:
+            return arguments
+        try:
+            text = self._loader.get_text_file_contents(self._find_needle("files", path))
+        except (AnsibleError, UnicodeDecodeError) as error:
+            raise AnsibleActionFail(
+                f"definition names the file {path}, which cannot be read: {error}. "
+                "Give a path that exists next to the playbook or in files/, or the manifest itself"
+            ) from error
+        return {**arguments, "definition": text}
+
+    def _in_process(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        display = Display()
+        name = arguments.get("name")
+
+        def tell(line: str) -> None:
+            # As warnings do, lines go to stderr: stdout may be read by a program (the json callback's, for example).
+            if not self._task.no_log:
+                display.display(f"{name}: {line}", stderr=True)
+
+        around = Surroundings(
+            action=self._task.action,
+            check=self._task.check_mode,
+            diff=self._task.diff,
+            tell=tell,
+            warn=display.warning,
+            deprecated=display.deprecated,
+        )
+        return run_in_process(self.verb, transform_to_native_types(arguments, redact=False), around)
+
+
+def _own_interpreters(variables: dict[str, Any]) -> tuple[str, ...]:
+    return sys.executable, str(variables.get("ansible_playbook_python", sys.executable))
