@@ -1,0 +1,136 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How many copies of a pod can be placed: at least and at most, whatever order and taste the scheduler has.
+
+Copies that do not influence each other: the sum over nodes of what each holds; exact, whatever the scheduler prefers.
+Otherwise every sequence of choices is tried where the cluster is small enough (`EXHAUSTIVE`), or several very different tastes are.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from enum import Enum
+from typing import Callable
+
+from .board import Board
+
+# Looks at one node before the exhaustive search gives up, and the most copies it goes down to.
+SEARCH_LOOKS = 40_000
+SEARCH_DEPTH = 60
+RANDOM_TASTES = 4
+
+
+class Method(Enum):
+    """How the answer was found; the first two are exact."""
+
+    CLOSED_FORM = "closed_form"
+    EXHAUSTIVE = "exhaustive"
+    SAMPLED = "sampled"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """`least` to `most` copies can be placed, counted up to the number asked for (`closed form`: without that bound)."""
+
+    least: int
+    most: int
+    method: Method
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the number does not depend on choices of the scheduler."""
+        return self.least == self.most and self.method is not Method.SAMPLED
+
+
+def fit(board: Board, wanted: int) -> Fit:
+    """How many copies of `wanted` can be placed. The board is left as it was."""
+    by_node = _one_look(board)
+    if by_node is not None:
+        return Fit(by_node, by_node, Method.CLOSED_FORM)
+    search = _Search(board, wanted)
+    if search.run():
+        return Fit(search.least, search.most, Method.EXHAUSTIVE)
+    counts = [_play(board, wanted, taste) for taste in _tastes()]
+    return Fit(min(counts), max(counts), Method.SAMPLED)
+
+
+def _one_look(board: Board) -> int | None:
+    """The closed form, or None where copies influence each other."""
+    if board.is_independent:
+        return sum(board.room[index] for index in board.open_nodes())
+    if board.keeps_copies_apart_by_node():
+        return len(board.open_nodes())
+    return None
+
+
+class _Search:
+    """All sequences of choices, each set of placements visited once."""
+
+    def __init__(self, board: Board, wanted: int) -> None:
+        self._board = board
+        self._wanted = wanted
+        self._seen: set[tuple[int, ...]] = set()
+        self._counts = [0] * len(board.candidates)
+        self._looks_left = SEARCH_LOOKS
+        self.least = wanted
+        self.most = 0
+
+    def run(self) -> bool:
+        """Whether the search came to its end within its bound."""
+        return self._wanted <= SEARCH_DEPTH and self._visit(0)
+
+    def _visit(self, placed: int) -> bool:
+        self._looks_left -= 1 + len(self._counts)
+        if self._looks_left < 0:
+            return False
+        self.most = max(self.most, placed)
+        if placed == self._wanted:
+            return True
+        choices = self._board.open_nodes()
+        if not choices:
+            self.least = min(self.least, placed)
+        return all(self._try(index, placed) for index in choices)
+
+    def _try(self, index: int, placed: int) -> bool:
+        self._counts[index] += 1
+        key = tuple(self._counts)
+        finished = True
+        if key not in self._seen:
+            self._seen.add(key)
+            self._board.place(index)
+            finished = self._visit(placed + 1)
+            self._board.take_back(index)
+        self._counts[index] -= 1
+        return finished
+
+
+_Taste = Callable[[Board, list[int]], int]
+
+
+def _tastes() -> list[_Taste]:
+    """The emptiest node, the fullest, the first, the last, and chance: adversaries of each other."""
+    tastes: list[_Taste] = [
+        lambda board, choices: max(choices, key=lambda index: board.room[index]),
+        lambda board, choices: min(choices, key=lambda index: board.room[index]),
+        lambda board, choices: choices[0],
+        lambda board, choices: choices[-1],
+    ]
+    for seed in range(RANDOM_TASTES):
+        chance = random.Random(seed)
+        tastes.append(lambda board, choices, chance=chance: chance.choice(choices))
+    return tastes
+
+
+def _play(board: Board, wanted: int, taste: _Taste) -> int:
+    """How many copies one taste places, one after another."""
+    moves: list[int] = []
+    while len(moves) < wanted and (choices := board.open_nodes()):
+        index = taste(board, choices)
+        board.place(index)
+        moves.append(index)
+    for index in reversed(moves):
+        board.take_back(index)
+    return len(moves)

@@ -1,0 +1,201 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How many more pods the namespace's quotas allow.
+
+A quota refuses a pod when `status.used` plus the pod's own usage exceeds `status.hard` for any resource that the pod uses.
+Source: `CheckRequest`, k8s.io/apiserver pkg/admission/plugin/resourcequota/controller.go, and the pod evaluator,
+pkg/quota/v1/evaluator/core/pods.go. Amounts are exact thousandths: quotas do not round.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping
+
+from .quantity import Amounts, amounts
+from .requests import POD_LEVEL_COUNTS, is_pod_level_set, pod_limits, pod_requests
+from .selectors import Requirement
+
+Object = Mapping[str, Any]
+_ONE_POD = 1000
+_MUST_BE_SET = ("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
+_FOR_PODS = (
+    "count/pods",
+    "pods",
+    *(prefix + name for prefix in ("", "requests.", "limits.") for name in ("cpu", "memory", "ephemeral-storage")),
+)
+
+
+@dataclass(frozen=True)
+class Quota:
+    """`hard` and `used` are what the API server enforces (its status); `wanted` is what its spec asks for."""
+
+    name: str
+    scopes: tuple[Requirement, ...]
+    hard: Amounts
+    used: Amounts
+    wanted: Amounts
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether the quota controller has caught up with the spec."""
+        return self.hard == self.wanted
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What one quota says about one resource. `most` is how many more pods of this kind it allows; amounts in thousandths."""
+
+    quota: str
+    resource: str
+    used: int
+    hard: int
+    per_pod: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`most`: how many more pods all quotas together allow, None when no quota limits them. `refusals`: why not even one is allowed."""
+
+    allowances: tuple[Allowance, ...]
+    refusals: tuple[str, ...]
+    unknown: frozenset[str]
+
+    @property
+    def most(self) -> int | None:
+        if self.refusals:
+            return 0
+        return min((one.most for one in self.allowances), default=None)
+
+
+def quota_view(raw: Object) -> Quota:
+    spec, status = raw.get("spec") or {}, raw.get("status") or {}
+    plain = [Requirement(scope, "Exists") for scope in spec.get("scopes") or ()]
+    selected = [
+        Requirement(one["scopeName"], one["operator"], frozenset(one.get("values") or ()))
+        for one in (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
+    ]
+    return Quota(
+        name=raw["metadata"]["name"],
+        scopes=(*plain, *selected),
+        hard=amounts(status.get("hard")),
+        used=amounts(status.get("used")),
+        wanted=amounts(spec.get("hard")),
+    )
+
+
+def verdict(quotas: Iterable[Quota], pod: Object, minor: int, freed: Mapping[str, int] | None = None, freed_pods: int = 0) -> Verdict:
+    """What the quotas say about more pods like this one (an API object).
+
+    `freed` is the usage of one pod that will have left, `freed_pods` how many of them; they must be in the same scopes.
+    """
+    usage = pod_usage(pod, minor)
+    allowances: list[Allowance] = []
+    refusals: list[str] = []
+    unknown: set[str] = set()
+    for quota in quotas:
+        if not all(_in_scope(scope, pod, minor) for scope in quota.scopes):
+            continue
+        if not quota.is_up_to_date:
+            unknown.add(f"quota_status_pending: {quota.name}")
+        tracked = [name for name in quota.hard if _concerns_pods(name)]
+        if not tracked:
+            continue
+        missing = _unset_resources(pod, tracked, minor)
+        if missing:
+            refusals.append(f"quota {quota.name}: every container must set {', '.join(missing)}")
+        unread = sorted(name for name in tracked if name not in quota.used)
+        if unread:
+            refusals.append(f"quota {quota.name}: status unknown for {', '.join(unread)}")
+            continue
+        allowances.extend(
+            _allowance(quota, name, usage[name], (freed or {}).get(name, 0) * freed_pods) for name in tracked if usage.get(name, 0) > 0
+        )
+    return Verdict(tuple(allowances), tuple(refusals), frozenset(unknown))
+
+
+def pod_usage(pod: Object, minor: int) -> Amounts:
+    """What a quota charges for a pod that does not exist yet, in quota's resource names and thousandths."""
+    usage: Amounts = {"count/pods": _ONE_POD, "pods": _ONE_POD}
+    for name, amount in pod_requests(pod, minor, running=False).items():
+        if name in ("cpu", "memory", "ephemeral-storage") or name.startswith("hugepages-"):
+            usage[name] = usage[f"requests.{name}"] = amount
+        elif "/" in name:
+            usage[f"requests.{name}"] = amount
+    for name, amount in pod_limits(pod, minor).items():
+        if name in ("cpu", "memory", "ephemeral-storage"):
+            usage[f"limits.{name}"] = amount
+    return usage
+
+
+def _allowance(quota: Quota, name: str, per_pod: int, freed: int) -> Allowance:
+    used = max(0, quota.used[name] - freed)
+    return Allowance(quota.name, name, used, quota.hard[name], per_pod, max(0, (quota.hard[name] - used) // per_pod))
+
+
+def _concerns_pods(name: str) -> bool:
+    """Source: `podEvaluator.MatchingResources`."""
+    if name in _FOR_PODS or name.startswith(("hugepages-", "requests.hugepages-")):
+        return True
+    return name.startswith("requests.") and "/" in name
+
+
+def _unset_resources(pod: Object, tracked: Iterable[str], minor: int) -> list[str]:
+    """CPU and memory that the quota tracks and some container does not set (`podEvaluator.Constraints`)."""
+    spec = pod.get("spec") or {}
+    if minor >= POD_LEVEL_COUNTS and is_pod_level_set(spec.get("resources") or {}):
+        return []
+    containers = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
+    return sorted(
+        name for name in set(tracked) & set(_MUST_BE_SET) if not all(_sets(container.get("resources") or {}, name) for container in containers)
+    )
+
+
+def _sets(resources: Object, quota_name: str) -> bool:
+    side, _, name = quota_name.rpartition(".")
+    return name in (resources.get("limits" if side == "limits" else "requests") or {})
+
+
+def _in_scope(scope: Requirement, pod: Object, minor: int) -> bool:
+    """Source: `podMatchesScopeFunc`."""
+    spec = pod.get("spec") or {}
+    has_deadline = spec.get("activeDeadlineSeconds") is not None and spec["activeDeadlineSeconds"] >= 0
+    if scope.key == "PriorityClass":
+        name = spec.get("priorityClassName")
+        return scope.holds({"PriorityClass": name} if name else {})
+    return {
+        "Terminating": has_deadline,
+        "NotTerminating": not has_deadline,
+        "BestEffort": is_best_effort(pod, minor),
+        "NotBestEffort": not is_best_effort(pod, minor),
+        "CrossNamespacePodAffinity": _crosses_namespaces(spec.get("affinity") or {}),
+    }.get(scope.key, False)
+
+
+def is_best_effort(pod: Object, minor: int) -> bool:
+    """No container asks for or limits CPU or memory (`ComputePodQOS`)."""
+    spec = pod.get("spec") or {}
+    pod_level = spec.get("resources") or {}
+    if minor >= POD_LEVEL_COUNTS and is_pod_level_set(pod_level):
+        return _asks_nothing(pod_level)
+    containers = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
+    return all(_asks_nothing(container.get("resources") or {}) for container in containers)
+
+
+def _asks_nothing(resources: Object) -> bool:
+    asked = (*amounts(resources.get("requests")).items(), *amounts(resources.get("limits")).items())
+    return not any(amount > 0 for name, amount in asked if name in ("cpu", "memory"))
+
+
+def _crosses_namespaces(affinity: Object) -> bool:
+    for kind in ("podAffinity", "podAntiAffinity"):
+        rules = affinity.get(kind) or {}
+        required = rules.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+        preferred = rules.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+        terms = (*required, *(one["podAffinityTerm"] for one in preferred))
+        if any(term.get("namespaces") or term.get("namespaceSelector") is not None for term in terms):
+            return True
+    return False

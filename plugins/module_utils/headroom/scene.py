@@ -1,0 +1,152 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cluster as the scheduler sees it at one moment: nodes, and what the pods on each of them hold.
+
+Pods are folded into sums while they are read, so that 150,000 of them need little memory; only those that a rule may look at again are kept.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Callable, Collection, Iterable, Mapping
+
+from .quantity import Amounts, add
+from .selectors import Labels
+from .views import Disk, Incoming, Node, Pod, Port
+
+
+@dataclass(slots=True)
+class Load:
+    """What the pods of one node hold together; `request` in the scheduler's units. `kept` are the pods that rules look at."""
+
+    count: int = 0
+    request: Amounts = field(default_factory=dict)
+    ports: Counter[Port] = field(default_factory=Counter)
+    disks: Counter[Disk] = field(default_factory=Counter)
+    kept: list[Pod] = field(default_factory=list)
+
+    def take(self, pod: Pod, keep: bool) -> None:
+        """Counts a pod in."""
+        self.count += 1
+        add(self.request, pod.request)
+        self.ports.update(pod.ports)
+        self.disks.update(pod.disks)
+        if keep:
+            self.kept.append(pod)
+
+    def copy(self) -> Load:
+        return Load(self.count, dict(self.request), Counter(self.ports), Counter(self.disks), list(self.kept))
+
+    def without(self, gone: Collection[int]) -> Load:
+        """A copy without these kept pods, named by `id`."""
+        result = Load(self.count, dict(self.request), Counter(self.ports), Counter(self.disks), [])
+        for pod in self.kept:
+            if id(pod) not in gone:
+                result.kept.append(pod)
+                continue
+            result.count -= 1
+            add(result.request, {name: -amount for name, amount in pod.request.items()})
+            result.ports -= Counter(pod.ports)
+            result.disks -= Counter(pod.disks)
+        return result
+
+
+_NO_LOAD = Load()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """`namespaces` are the labels of all namespaces by name, None where they could not be read.
+
+    `nominated` are pending pods that a node has been promised to, by that node's name.
+    """
+
+    nodes: tuple[Node, ...]
+    loads: Mapping[str, Load]
+    nominated: Mapping[str, tuple[Pod, ...]] = field(default_factory=dict)
+    claims_in_use: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    namespaces: Mapping[str, Labels] | None = None
+    pending: int = 0
+
+    def load(self, name: str) -> Load:
+        """What the pods of this node hold."""
+        return self.loads.get(name, _NO_LOAD)
+
+    def kept_pods(self) -> Iterable[tuple[Node, Pod]]:
+        """Every pod that rules may look at, with its node."""
+        for node in self.nodes:
+            for pod in self.load(node.name).kept:
+                yield node, pod
+
+    def without(self, gone: Iterable[Pod]) -> Scene:
+        """The same cluster after these kept pods have left."""
+        by_node: dict[str, set[int]] = {}
+        claims = Counter(self.claims_in_use)
+        for pod in gone:
+            by_node.setdefault(pod.node, set()).add(id(pod))
+            claims.subtract((pod.namespace, claim) for claim in set(pod.claims))
+        loads = dict(self.loads)
+        for name, pods in by_node.items():
+            loads[name] = self.load(name).without(pods)
+        return replace(self, loads=loads, claims_in_use=claims)
+
+    def with_pod(self, pod: Pod) -> Scene:
+        """The same cluster with one more pod."""
+        load = self.load(pod.node).copy()
+        load.take(pod, keep=True)
+        claims = Counter(self.claims_in_use)
+        claims.update((pod.namespace, claim) for claim in set(pod.claims))
+        return replace(self, loads={**self.loads, pod.node: load}, claims_in_use=claims)
+
+    def with_nodes(self, more: Iterable[Node], loads: Mapping[str, Load]) -> Scene:
+        """The same cluster with further nodes."""
+        return replace(self, nodes=(*self.nodes, *more), loads={**self.loads, **loads})
+
+
+class SceneBuilder:
+    """Folds pods into a scene, one at a time. `keep` says which pods rules may look at again."""
+
+    def __init__(self, nodes: Iterable[Node], keep: Callable[[Pod], bool] = lambda pod: True) -> None:
+        self._nodes = tuple(nodes)
+        self._keep = keep
+        self._loads: dict[str, Load] = {node.name: Load() for node in self._nodes}
+        self._nominated: dict[str, list[Pod]] = {}
+        self._claims: Counter[tuple[str, str]] = Counter()
+        self._pending = 0
+
+    def add(self, pod: Pod) -> None:
+        """Counts a pod that is not over. A pod whose node is gone holds nothing that matters."""
+        if pod.node in self._loads:
+            self._loads[pod.node].take(pod, self._keep(pod))
+            self._claims.update((pod.namespace, claim) for claim in set(pod.claims))
+        elif not pod.node:
+            self._pending += 1
+            if pod.nominated:
+                self._nominated.setdefault(pod.nominated, []).append(pod)
+
+    def scene(self, namespaces: Mapping[str, Labels] | None) -> Scene:
+        """What has been read so far."""
+        nominated = {name: tuple(pods) for name, pods in self._nominated.items()}
+        return Scene(self._nodes, self._loads, nominated, self._claims, namespaces, self._pending)
+
+
+def relevance(incoming: Incoming, owners: Collection[str]) -> Callable[[Pod], bool]:
+    """Which existing pods any rule about `incoming` may look at again.
+
+    Those of the same Deployment (`owners`: uids of its ReplicaSets), those that preemption may evict, those with anti-affinity of
+    their own, and those that the incoming pod's own affinity or spreading may count.
+    """
+    own_terms = (*incoming.affinity, *incoming.anti_affinity)
+    own_spreads = incoming.spreads
+
+    def keep(pod: Pod) -> bool:
+        if pod.owner in owners or pod.anti_affinity or incoming.may_preempt and pod.priority < incoming.priority:
+            return True
+        if own_spreads and pod.namespace == incoming.namespace and any(one.selector.selects(pod.labels) for one in own_spreads):
+            return True
+        return any(term.selector.selects(pod.labels) for term in own_terms)
+
+    return keep

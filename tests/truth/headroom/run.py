@@ -1,0 +1,142 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs seeds against a cluster and keeps one line a seed: `python -m tests.truth.headroom.run --help`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .clusters import make_cluster
+from .oracle import Happened, Server, build, clear, prepare, read, take_back, try_it
+from .predict import Agreement, compare, naive_answers, predict
+
+# Informers of the scheduler and of admission lag behind writes; a disagreement counts only when it stays after these waits (seconds).
+SETTLE = 0.05
+SECOND_LOOKS = (1.0, 2.5)
+
+
+def check_seed(server: Server, seed: int) -> dict[str, Any]:
+    """One case: built, predicted, tried, compared, cleared away."""
+    cluster = make_cluster(seed)
+    started = time.monotonic()
+    try:
+        build(server, cluster)
+        time.sleep(SETTLE + (0.1 if cluster.quotas or cluster.limit_ranges else 0.0))
+        reading = read(server, cluster)
+        prediction = predict(cluster, reading)
+        happened = try_it(server, cluster)
+        agreement = compare(cluster, prediction, happened)
+        looks = 1
+        for pause in SECOND_LOOKS:
+            if agreement not in (Agreement.FALSE_FITS, Agreement.WRONG) or happened.promised:
+                break
+            looks += 1
+            happened = _again(server, cluster, reading, pause)
+            reading = _fresh(reading, server, cluster)
+            prediction = predict(cluster, reading)
+            agreement = compare(cluster, prediction, happened)
+        truth = happened.placed >= cluster.copies
+        naive = {name: answer == truth for name, answer in naive_answers(cluster, reading).items()}
+    finally:
+        clear(server)
+    return {
+        "seed": seed,
+        "agreement": agreement,
+        "copies": cluster.copies,
+        "prediction": asdict(prediction),
+        "happened": asdict(happened),
+        "features": sorted(cluster.features),
+        "naive_right": naive,
+        "looks": looks,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _again(server: Server, cluster: Any, reading: Any, pause: float) -> Happened:
+    take_back(server, cluster)
+    for quota in cluster.quotas:  # what the first try charged is given back, as the quota controller would
+        path = f"/api/v1/namespaces/{quota['metadata']['namespace']}/resourcequotas/{quota['metadata']['name']}/status"
+        server.request("PATCH", path, {"status": quota["status"]}, "application/merge-patch+json")
+    time.sleep(pause)
+    return try_it(server, cluster)
+
+
+def _fresh(reading: Any, server: Server, cluster: Any) -> Any:
+    """The reading of before: the second look asks the scheduler again, not us."""
+    return reading
+
+
+def run(kubeconfig: Path, first: int, count: int, record: Path | None, stop_at: float | None = None) -> list[dict[str, Any]]:
+    """Checks `count` seeds from `first`; seeds that `record` already has are not repeated."""
+    done = {line["seed"]: line for line in _lines(record)}
+    server = Server(kubeconfig)
+    prepare(server)
+    clear(server)
+    results = []
+    for seed in range(first, first + count):
+        if seed in done:
+            results.append(done[seed])
+            continue
+        if stop_at is not None and time.time() > stop_at:
+            break
+        line = check_seed(server, seed)
+        results.append(line)
+        if record is not None:
+            with record.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+        if line["agreement"] in (Agreement.FALSE_FITS, Agreement.WRONG):
+            print(json.dumps(line), flush=True)
+    return results
+
+
+def _lines(record: Path | None) -> list[dict[str, Any]]:
+    if record is None or not record.exists():
+        return []
+    return [json.loads(text) for text in record.read_text().splitlines()]
+
+
+def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of a run."""
+    kinds = {kind: sum(line["agreement"] == kind for line in results) for kind in vars(Agreement).values() if isinstance(kind, str)}
+    kinds = {kind: count for kind, count in kinds.items() if kind in ("exact", "depends", "unknown", "false_fits", "wrong")}
+    naive: dict[str, int] = {}
+    for line in results:
+        for name, right in line["naive_right"].items():
+            naive[name] = naive.get(name, 0) + (not right)
+    features: dict[str, int] = {}
+    for line in results:
+        for name in line["features"]:
+            features[name] = features.get(name, 0) + 1
+    return {
+        "clusters": len(results),
+        **kinds,
+        "all_fit": sum(line["happened"]["placed"] >= line["copies"] for line in results),
+        "none_fit": sum(line["happened"]["placed"] == 0 for line in results),
+        "methods": {m: sum(line["prediction"]["method"] == m for line in results) for m in ("closed_form", "exhaustive", "sampled")},
+        "seconds": round(sum(line["seconds"] for line in results), 1),
+        "second_looks": sum(line["looks"] > 1 for line in results),
+        "naive_wrong": naive,
+        "features": dict(sorted(features.items())),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kubeconfig", type=Path, required=True, help="a cluster of its own: its nodes and pods are deleted")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--record", type=Path, help="one JSON line a seed; a second run goes on where the first stopped")
+    parser.add_argument("--minutes", type=float, help="stop after this time")
+    given = parser.parse_args()
+    stop_at = None if given.minutes is None else time.time() + 60 * given.minutes
+    print(json.dumps(summary(run(given.kubeconfig, given.first, given.count, given.record, stop_at)), indent=1))
+
+
+if __name__ == "__main__":
+    main()
