@@ -21,10 +21,6 @@ from .views import Autoscaler, Deployment
 _MEMBER = "/metadata/annotations/" + AUTOSCALER.replace("/", "~1")
 
 
-class UnreadableOriginals(ValueError):
-    """The annotation of a pinned autoscaler is not one that this version writes."""
-
-
 @dataclass(frozen=True)
 class Bounds:
     """minReplicas (None: unset, which means 1) and maxReplicas, as the user wrote them."""
@@ -39,7 +35,7 @@ class Bounds:
 
 
 def bounds(autoscaler: Autoscaler) -> Bounds | None:
-    """What a pinned autoscaler looked like before; None for one that is not pinned. Raises UnreadableOriginals."""
+    """What a pinned autoscaler looked like before; None for one that is not pinned. Raises Refusal where they cannot be read."""
     text = autoscaler.annotations.get(AUTOSCALER)
     if text is None:
         return None
@@ -48,9 +44,10 @@ def bounds(autoscaler: Autoscaler) -> Bounds | None:
         minimum = data["minReplicas"]
         return Bounds(None if minimum is None else int(minimum), int(data["maxReplicas"]), int(data["pinned"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableOriginals(
-            f'the annotation {AUTOSCALER} of HorizontalPodAutoscaler "{autoscaler.name}" cannot be read ({error!r}): '
-            "put minReplicas and maxReplicas back by hand and remove the annotation"
+        raise Refusal(
+            Code.AUTOSCALER,
+            f'the annotation {AUTOSCALER} of HorizontalPodAutoscaler "{autoscaler.name}" cannot be read ({error!r})',
+            "Put its minReplicas and maxReplicas back by hand and remove the annotation",
         ) from error
 
 
@@ -117,6 +114,12 @@ def pinned_to(autoscaler: Autoscaler, replicas: int) -> bool:
     return AUTOSCALER in autoscaler.annotations and autoscaler.min_replicas == autoscaler.max_replicas == replicas
 
 
+def still_pinned(autoscaler: Autoscaler) -> bool:
+    """Its bounds are those that the pin wrote: nobody changed them meanwhile. Raises Refusal where they cannot be read."""
+    before = bounds(autoscaler)
+    return before is not None and autoscaler.min_replicas == autoscaler.max_replicas == before.pinned
+
+
 def give_back(autoscaler: Autoscaler) -> list[dict[str, Any]]:
     """The JSON patch that puts back what was there before the pin; empty for an autoscaler that is not pinned.
 
@@ -126,7 +129,7 @@ def give_back(autoscaler: Autoscaler) -> list[dict[str, Any]]:
     if before is None:
         return []
     operations = [*_guard(autoscaler), {"op": "remove", "path": _MEMBER}]
-    if autoscaler.min_replicas == autoscaler.max_replicas == before.pinned:
+    if still_pinned(autoscaler):
         minimum = 1 if before.minimum is None else before.minimum
         operations.append({"op": "add", "path": "/spec/minReplicas", "value": minimum})
         operations.append({"op": "add", "path": "/spec/maxReplicas", "value": before.maximum})

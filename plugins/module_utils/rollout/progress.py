@@ -201,3 +201,11 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     stuck = trouble(picture.pods_of(stable), room_comes=True)
     why = f"{left} canary pods are left, {ready} of {deployment.replicas} stable pods are Ready"
     return Going(f"{why}; {stuck.why}" if stuck else why, ready * 1000 - left)
+
+
+def with_terminated(progress: Progress, situation: Situation, wanted: bool) -> Progress:
+    """`progress`, held back (when `wanted`) until the pods that are terminating are gone."""
+    terminating = sum(pod.terminating for pod in situation.picture.pods or ())
+    if wanted and isinstance(progress, Done) and terminating:
+        return Going(f"{progress.why}; {terminating} pods are still terminating", -terminating)
+    return progress

@@ -74,6 +74,20 @@ def decide(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     raise _not_now(situation)
 
 
+def stable_to_change(situation: Situation) -> ReplicaSet:
+    """The ReplicaSet whose template a new version starts from. Raises Refusal in phases that no start goes on from."""
+    if situation.phase is Phase.NONE:
+        return stable_of(situation)
+    if situation.phase in HOLDING and situation.stable is not None:
+        return situation.stable
+    raise _not_now(situation)
+
+
+def first_hold(start: Start, situation: Situation) -> Hold:
+    """The hold right after the plan of this start was written."""
+    return first(start.goal, start.room) if situation.hold is None else situation.hold
+
+
 def stable_of(situation: Situation) -> ReplicaSet:
     """The ReplicaSet that a canary stands beside. Raises Refusal where that is not exactly one with pods."""
     _check_ordinary(situation)

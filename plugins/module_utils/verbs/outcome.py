@@ -36,12 +36,17 @@ class InfoOutcome:
 
 
 class VerbFailure(Exception):
-    """The verb did not reach what was asked. `changed` says whether anything had been written before."""
+    """The verb did not reach what was asked.
+
+    `code` tells kinds of failure apart: a refusal's own, or "stuck" (waiting longer would not help) or "timeout".
+    `changed` says whether anything had been written before.
+    """
 
     def __init__(
         self,
         message: str,
         *,
+        code: str = "failed",
         changed: bool = False,
         canary: Mapping[str, Any] | None = None,
         before: Mapping[str, Any] | None = None,
@@ -50,6 +55,7 @@ class VerbFailure(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.code = code
         self.changed = changed
         self.canary = canary
         self.before = before or {}

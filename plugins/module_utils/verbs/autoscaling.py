@@ -1,0 +1,90 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A HorizontalPodAutoscaler before a start: refuse it, pin it, or leave it alone.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ..cluster.errors import Conflict, Invalid
+from ..rollout import autoscaler as autoscalers
+from ..rollout.refusal import Code, Refusal
+from ..rollout.views import Autoscaler, Deployment, Picture
+from .completion import give_back
+from .ending import Account
+from .outcome import Report
+from .requests import AutoscalerPolicy
+from .writing import ATTEMPTS
+
+# One default sync period of the autoscaler's controller and a margin, for servers whose autoscalers have no generation.
+UNOBSERVED_SECONDS = 20.0
+OBSERVE_PAUSE_SECONDS = 0.2
+
+
+def check(picture: Picture, policy: AutoscalerPolicy) -> Autoscaler | None:
+    """The autoscaler to pin, or None. Raises Refusal for what the policy does not allow."""
+    found = picture.autoscalers or ()
+    if policy is AutoscalerPolicy.REFUSE:
+        autoscalers.refuse(found, picture.deployment)
+    if policy is AutoscalerPolicy.PIN:
+        return autoscalers.to_pin(found, picture.deployment)
+    return None
+
+
+def release_orphans(account: Account, picture: Picture, policy: AutoscalerPolicy) -> None:
+    """Gives back what an interrupted run left pinned, unless it is to be pinned again."""
+    for found in picture.autoscalers or ():
+        if policy is not AutoscalerPolicy.PIN and autoscalers.bounds(found) is not None:
+            give_back(account, found)
+
+
+def pin(account: Account, autoscaler: Autoscaler, deployment: Deployment, timeout: float, report: Report) -> Deployment:
+    """Pins the autoscaler to the Deployment's replicas and returns the Deployment as it stands then.
+
+    A scale that was under way may still land after the patch, so replicas count only once the autoscaler's controller
+    has seen it. Raises Refusal when replicas do not come to rest.
+    """
+    deadline = time.monotonic() + timeout
+    for _attempt in range(ATTEMPTS):
+        if not autoscalers.pinned_to(autoscaler, deployment.replicas):
+            report(f'pinning HorizontalPodAutoscaler "{autoscaler.name}" to {deployment.replicas} replicas')
+            try:
+                operations = autoscalers.pin(autoscaler, deployment.replicas)
+                autoscaler = account.site.patch_autoscaler(autoscaler.name, operations)
+            except (Conflict, Invalid) as error:
+                if isinstance(error, Invalid) and not error.bare:
+                    raise
+                autoscaler = account.site.autoscaler(autoscaler.name)
+                continue
+            account.changed = True
+        _await_observed(account, autoscaler, deadline)
+        after = account.site.deployment()
+        if after.replicas == deployment.replicas:
+            return after
+        deployment = after
+    raise Refusal(
+        Code.AUTOSCALER,
+        f'replicas of Deployment "{deployment.name}" kept changing while HorizontalPodAutoscaler '
+        f'"{autoscaler.name}" was being pinned',
+        "Try again when the load is steadier",
+    )
+
+
+def _await_observed(account: Account, autoscaler: Autoscaler, deadline: float) -> None:
+    if autoscaler.generation is None:
+        time.sleep(min(UNOBSERVED_SECONDS, max(0.0, deadline - time.monotonic())))
+        return
+    wanted = autoscaler.generation
+    while (autoscaler.observed_generation or 0) < wanted:
+        if time.monotonic() > deadline:
+            raise Refusal(
+                Code.AUTOSCALER,
+                f'the controller of HorizontalPodAutoscaler "{autoscaler.name}" has not seen that it was pinned',
+                "Check that kube-controller-manager runs, then run this again",
+            )
+        time.sleep(OBSERVE_PAUSE_SECONDS)
+        autoscaler = account.site.autoscaler(autoscaler.name)

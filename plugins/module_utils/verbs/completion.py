@@ -1,0 +1,113 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a release: what a promote or an undo has left to put back once the pods have moved.
+
+Autoscaler first, record last: a crash in between leaves the record, and any later verb comes here again.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Callable
+
+from ..cluster.errors import Conflict, Invalid, NotFound
+from ..rollout import autoscaler as autoscalers
+from ..rollout import patches
+from ..rollout.patches import Plan
+from ..rollout.phase import Phase, Situation, diagnose
+from ..rollout.progress import Done, Progress, towards_rollout, towards_stable
+from ..rollout.record import Intent, LastRelease, Record
+from ..rollout.refusal import Code, Refusal
+from ..rollout.template import images
+from ..rollout.views import Autoscaler, Picture
+from .ending import Account, now
+from .writing import ATTEMPTS, write
+
+OUTCOMES = {Intent.PROMOTE: "promoted", Intent.UNDO: "undone"}
+
+
+def judge_for(record: Record) -> Callable[[Situation], Progress]:
+    """What a promote or an undo with this record waits for."""
+    if record.intent is Intent.PROMOTE:
+        return lambda situation: towards_rollout(situation, record.canary)
+    return lambda situation: towards_stable(situation, record.stable.digest)
+
+
+def finish(account: Account, situation: Situation, actor: str) -> Situation:
+    """The second patch, after the pods have moved; returns the situation after it."""
+    record = situation.record
+    if record is None:
+        return situation
+    if record.autoscaler:
+        _give_back_by_name(account, record.autoscaler)
+    images_of = situation.canary or situation.stable
+    last = LastRelease(
+        outcome=OUTCOMES[record.intent],
+        images=images(images_of.template) if images_of else {},
+        at=now(),
+        by=actor,
+        reason=record.reason,
+    )
+
+    def decide(current: Situation) -> Plan | None:
+        same = current.record is not None and current.record.intent is record.intent
+        return patches.finish(current, record, last) if same else None
+
+    pods = situation.picture.pods
+    written = write(account.site, situation.picture, decide, lambda: account.site.look(pods=pods is not None))
+    account.wrote(written.plan)
+    return account.looked(diagnose(replace(written.picture, pods=written.picture.pods or pods)))
+
+
+def finish_leftover(account: Account, picture: Picture, actor: str, *, check: bool) -> Picture:
+    """Finishes a promote or an undo of an earlier run whose pods have moved already."""
+    situation = diagnose(picture)
+    if check or situation.phase not in (Phase.PROMOTING, Phase.UNDOING) or situation.record is None:
+        return picture
+    if not isinstance(judge_for(situation.record)(situation), Done):
+        return picture
+    finished = finish(account, situation, actor).picture
+    return replace(finished, autoscalers=picture.autoscalers)
+
+
+def _give_back_by_name(account: Account, name: str) -> None:
+    try:
+        give_back(account, account.site.autoscaler(name))
+    except NotFound:
+        account.warn(f'HorizontalPodAutoscaler "{name}", which was pinned for this release, no longer exists')
+
+
+def give_back(account: Account, autoscaler: Autoscaler) -> None:
+    """Puts back the bounds of a pinned autoscaler; nothing for one that is not pinned."""
+    for _attempt in range(ATTEMPTS):
+        operations = autoscalers.give_back(autoscaler)
+        if not operations:
+            return
+        try:
+            after = account.site.patch_autoscaler(autoscaler.name, operations)
+        except (Conflict, Invalid) as error:
+            if isinstance(error, Invalid) and not error.bare:
+                raise
+            autoscaler = account.site.autoscaler(autoscaler.name)
+            continue
+        account.changed = True
+        if not autoscalers.still_pinned(autoscaler):
+            account.warn(
+                f'somebody changed HorizontalPodAutoscaler "{after.name}" while it was pinned: its minReplicas '
+                f"{after.min_replicas} and maxReplicas {after.max_replicas} were left as they are"
+            )
+        return
+    raise Refusal(
+        Code.BUSY,
+        f'HorizontalPodAutoscaler "{autoscaler.name}" kept changing while it was to be given back',
+        "Run this again",
+    )
+
+
+def give_back_orphans(account: Account, *, check: bool) -> None:
+    """Gives back autoscalers that an interrupted run left pinned although no release is live."""
+    for autoscaler in account.site.autoscalers():
+        if autoscalers.bounds(autoscaler) is not None and not check:
+            give_back(account, autoscaler)

@@ -1,0 +1,104 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_pause: freezes what is there: `paused`, and nothing else.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..cluster.api import Api
+from ..rollout import patches
+from ..rollout.patches import Plan
+from ..rollout.phase import HOLDING, Phase, Situation, diagnose
+from ..rollout.progress import Done, Going, Progress, Stuck
+from ..rollout.refusal import Code, Refusal
+from ..rollout.views import Picture
+from .completion import finish_leftover
+from .ending import Account, accounted, look_again
+from .outcome import Outcome, Report
+from .requests import Call, PauseRequest
+from .site import DEPLOYMENT, Site
+from .waiting import Patience, wait
+from .writing import rehearse, write
+
+STILL_MOVES = (
+    "Kubernetes goes on rescaling a paused Deployment: it keeps pods of both versions at replicas plus maxSurge, spreads a "
+    "change of replicas over both, and replaces pods that end. It stops only exchanging one version for the other"
+)
+
+
+def pause(api: Api, request: PauseRequest, report: Report) -> Outcome:
+    """A held canary is frozen; an ordinary rollout, a promotion or an undo stops where it is."""
+    return set_paused(api, request.call, True, report)
+
+
+def set_paused(api: Api, call: Call, paused: bool, report: Report) -> Outcome:
+    """Makes `spec.paused` what is asked for, and nothing else; canary_resume takes back what canary_pause did."""
+    site = Site(api, call.target)
+    with accounted(site) as account:
+        picture = finish_leftover(account, site.look(), call.actor, check=call.check)
+        before = account.looked(diagnose(picture))
+        if not paused or not _idle(before):
+            act = rehearse if call.check else write
+            written = act(site, picture, lambda situation: _decide(situation, paused))
+            account.wrote(written.plan)
+            if call.check:
+                return account.outcome(_message(before, paused, account.changed))
+            if call.wait.enabled and written.plan is not None:
+                _await_observed(account, replace(written.picture, pods=None), paused, call, report)
+        situation = look_again(account)
+        if paused and account.changed and before.phase not in HOLDING:
+            account.warn(STILL_MOVES)
+        return account.outcome(_message(situation, paused, account.changed), situation)
+
+
+def _idle(situation: Situation) -> bool:
+    """Neither a release nor a rollout is there to stop."""
+    deployment = situation.deployment
+    return situation.phase is Phase.NONE and not deployment.paused and deployment.rolled_out and len(situation.picture.active) < 2
+
+
+def _decide(situation: Situation, paused: bool) -> Plan | None:
+    if situation.phase is Phase.DAMAGED:
+        raise Refusal(
+            Code.DAMAGED,
+            f'Deployment "{situation.deployment.name}" is left with parts of a hold ({situation.why}): '
+            "pausing or resuming it could take pods away",
+            "Repair it with canary_undo",
+        )
+    if situation.deployment.paused is paused:
+        return None
+    return patches.freeze(situation.deployment, paused)
+
+
+def _message(situation: Situation, paused: bool, changed: bool) -> str:
+    if paused and _idle(situation):
+        return "no canary and no rollout is under way: there is nothing to freeze"
+    state = "paused" if paused else "not paused"
+    counts = ", ".join(f"{rs.name}: {rs.replicas} pods, {rs.ready} Ready" for rs in situation.picture.active)
+    return f"{'' if changed else 'already '}{state} ({counts})"
+
+
+def _await_observed(account: Account, picture: Picture, paused: bool, call: Call, report: Report) -> None:
+    """The pause counts from the moment that the controller has seen it."""
+
+    def judge(situation: Situation) -> Progress:
+        if situation.deployment.paused is not paused:
+            return Stuck(f"somebody {'resumed' if paused else 'paused'} the Deployment again")
+        return Done("seen") if situation.deployment.observed else Going("waiting until the controller has seen it")
+
+    waited = wait(
+        account.site,
+        picture,
+        judge,
+        lambda situation: situation.deployment.observed,
+        Patience(call.wait.timeout),
+        report,
+        kinds=(DEPLOYMENT,),
+    )
+    if not isinstance(waited.progress, Done):
+        raise account.unsuccessful(waited, "Check that kube-controller-manager runs, and run this again.")

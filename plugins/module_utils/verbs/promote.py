@@ -1,0 +1,118 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_promote: the canary becomes the stable version, by the Deployment's own strategy.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..cluster.api import Api
+from ..rollout import patches
+from ..rollout.patches import Plan
+from ..rollout.phase import Phase, Situation, diagnose, ready_pods
+from ..rollout.progress import Done, towards_rollout, with_terminated
+from ..rollout.record import Intent, Record
+from ..rollout.refusal import Code, Refusal
+from ..rollout.template import digest
+from ..rollout.views import Picture
+from .completion import finish, finish_leftover, give_back_orphans
+from .ending import Account, accounted
+from .outcome import Outcome, Report
+from .requests import PromoteRequest
+from .site import Site
+from .waiting import Patience, wait
+from .writing import rehearse, write
+
+UNFINISHED = "The promotion goes on in the cluster: run canary_promote again to wait for it, or canary_undo to take it back."
+
+
+def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
+    site, call = Site(api, request.call.target), request.call
+    with accounted(site) as account:
+        picture = finish_leftover(account, site.look(), call.actor, check=call.check)
+        situation = account.looked(diagnose(picture))
+        if situation.phase is Phase.NONE:
+            return _without_canary(account, situation, request, report)
+        act = rehearse if call.check else write
+        written = act(site, picture, _decide)
+        account.wrote(written.plan)
+        if call.check:
+            return account.outcome("would promote the canary")
+        situation = account.looked(written.situation)
+        if not call.wait.enabled:
+            return account.outcome("the promotion is under way; run canary_promote again to finish it", situation)
+        record = _record(situation)
+        done = await_rollout(account, situation.picture, record.canary, request, report, UNFINISHED)
+        return account.outcome(f"promoted: {done.deployment.replicas} pods run the new version", finish(account, done, call.actor))
+
+
+def _record(situation: Situation) -> Record:
+    if situation.record is None:
+        raise Refusal(Code.DAMAGED, _what(situation), "Repair it with canary_undo")
+    return situation.record
+
+
+def _what(situation: Situation) -> str:
+    return f'Deployment "{situation.deployment.name}" cannot be promoted: ' + (situation.why or situation.phase.value)
+
+
+def _decide(situation: Situation) -> Plan | None:
+    record = _record(situation)
+    if situation.phase is Phase.PROMOTING:
+        return None
+    if record.intent is Intent.UNDO:
+        raise Refusal(Code.BUSY, f"{_what(situation)}: it is being taken back", "Finish that with canary_undo")
+    if digest(situation.deployment.template) != record.canary:
+        raise Refusal(
+            Code.FOREIGN if situation.phase is Phase.FOREIGN else Code.DAMAGED,
+            f"{_what(situation)}, so its pods would not be the ones that were looked at",
+            "Bring the stable version back with canary_undo, then start again",
+        )
+    if situation.canary is None or ready_pods(situation.picture, situation.canary) == 0:
+        raise Refusal(
+            Code.NO_CANARY_READY,
+            f'no canary pod of Deployment "{situation.deployment.name}" is Ready',
+            "Look at its pods with canary_info, give it more time with canary_start, or take it back with canary_undo",
+        )
+    return patches.promote(situation, record)
+
+
+def _without_canary(account: Account, situation: Situation, request: PromoteRequest, report: Report) -> Outcome:
+    """Waits for an ordinary rollout that is under way."""
+    give_back_orphans(account, check=request.call.check)
+    deployment = situation.deployment
+    if deployment.rolled_out and len(situation.picture.active) < 2:
+        return account.outcome("no canary is held: nothing to promote", situation)
+    if deployment.paused:
+        raise Refusal(
+            Code.PAUSED, f'the rollout of Deployment "{deployment.name}" is paused', "Let it go on with canary_resume"
+        )
+    if request.call.check or not request.call.wait.enabled:
+        return account.outcome("no canary is held; an ordinary rollout is under way", situation)
+    remedy = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
+    done = await_rollout(account, situation.picture, digest(deployment.template), request, report, remedy)
+    return account.outcome("no canary was held; the rollout that was under way is complete", done)
+
+
+def await_rollout(
+    account: Account, picture: Picture, template: str, request: PromoteRequest, report: Report, remedy: str
+) -> Situation:
+    """Waits, with a deadline per progress, until every pod has that template (a digest); raises VerbFailure."""
+    call = request.call
+    if account.changed:
+        account.tell_way_back(report)
+    waited = wait(
+        account.site,
+        replace(picture, pods=None),
+        judge=lambda situation: with_terminated(towards_rollout(situation, template), situation, call.wait.terminated),
+        hint=lambda situation: situation.deployment.rolled_out,
+        patience=Patience(call.wait.timeout, per_progress=True),
+        report=report,
+    )
+    if not isinstance(waited.progress, Done):
+        raise account.unsuccessful(waited, remedy)
+    return account.looked(waited.situation)

@@ -1,0 +1,88 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_rollback: a finished Deployment returns to a named ReplicaSet.
+
+Unlike `kubectl rollout undo` it names where to go, looks only at ReplicaSets that the Deployment owns, leaves annotations
+alone, and a second run changes nothing. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..cluster.api import Api
+from ..rollout import patches
+from ..rollout.patches import Plan
+from ..rollout.phase import Phase, Situation, diagnose
+from ..rollout.refusal import Code, Refusal
+from ..rollout.template import bare, digest, images
+from ..rollout.views import ReplicaSet
+from .completion import finish_leftover
+from .ending import accounted
+from .outcome import Outcome, Report
+from .promote import await_rollout
+from .requests import PromoteRequest, RollbackRequest
+from .site import Site
+from .writing import rehearse, write
+
+UNFINISHED = "The rollback goes on in the cluster: run it again to wait for it."
+
+
+def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
+    site, call = Site(api, request.call.target), request.call
+    with accounted(site) as account:
+        picture = finish_leftover(account, site.look(), call.actor, check=call.check)
+        account.looked(diagnose(picture))
+        goal = _named(diagnose(picture), request.to)
+        act = rehearse if call.check else write
+        written = act(site, picture, lambda situation: _decide(situation, goal))
+        account.wrote(written.plan)
+        situation = account.looked(written.situation)
+        if call.check:
+            return account.outcome(f"would return to {goal.name}")
+        settled = situation.deployment.rolled_out and len(situation.picture.active) < 2
+        if settled or not call.wait.enabled:
+            done = f"already at {goal.name}" if settled else f"returning to {goal.name}"
+            return account.outcome(done, situation)
+        waiting = PromoteRequest(call)
+        situation = await_rollout(account, situation.picture, digest(goal.template), waiting, report, UNFINISHED)
+        return account.outcome(f"returned to {goal.name}", situation)
+
+
+def _decide(situation: Situation, goal: ReplicaSet) -> Plan | None:
+    deployment = situation.deployment
+    if situation.phase is not Phase.NONE:
+        raise Refusal(
+            Code.BUSY,
+            f'a release of Deployment "{deployment.name}" is live ({situation.phase.value})',
+            "End it first: canary_undo takes the canary back, canary_promote finishes it",
+        )
+    if bare(deployment.template) == bare(goal.template):
+        return None
+    if deployment.paused:
+        raise Refusal(Code.PAUSED, f'Deployment "{deployment.name}" is paused', "Let it go on with canary_resume first")
+    if len(situation.picture.active) > 1:
+        raise Refusal(
+            Code.ROLLOUT_IN_PROGRESS,
+            f'Deployment "{deployment.name}" is in the middle of a rollout',
+            "Wait for its end with canary_promote, or pause it with canary_pause",
+        )
+    return patches.rollback(deployment, goal)
+
+
+def _named(situation: Situation, to: str) -> ReplicaSet:
+    """The ReplicaSet with that hash or name, else the only one that runs that image. Raises Refusal."""
+    known = situation.picture.replica_sets
+    exact = [rs for rs in known if to in (rs.hash, rs.name)]
+    by_image = [rs for rs in known if to in images(rs.template).values()]
+    found = exact or by_image
+    if len(found) == 1:
+        return found[0]
+    listed = "; ".join(f"{rs.hash} (revision {rs.revision}, {', '.join(images(rs.template).values())})" for rs in known)
+    what = f'"{to}" names no ReplicaSet' if not found else f'"{to}" is the image of {len(found)} ReplicaSets'
+    raise Refusal(
+        Code.NO_SUCH_REPLICA_SET,
+        f'{what} of Deployment "{situation.deployment.name}"; it has: {listed}',
+        "Name one of them by its hash; older ones are kept as far as spec.revisionHistoryLimit says",
+    )

@@ -1,0 +1,121 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One Deployment on one server: where its objects are, and how they are read together.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Mapping, Sequence
+
+from ..cluster.api import Api, PatchKind
+from ..cluster.errors import NotFound
+from ..cluster.watch import Watched
+from ..rollout.patches import Plan
+from ..rollout.refusal import Code, Refusal
+from ..rollout.views import (
+    Autoscaler,
+    Deployment,
+    Picture,
+    Pod,
+    ReplicaSet,
+    owned_replica_sets,
+    scales,
+    selector_query,
+)
+from .requests import Target
+
+PODS, DEPLOYMENT = "pods", "deployment"
+
+
+class Site:
+    """Reads of one Deployment and of what belongs to it; every method is one request, unless it says otherwise."""
+
+    def __init__(self, api: Api, target: Target) -> None:
+        self.api = api
+        self.target = target
+        self._apps = f"/apis/apps/v1/namespaces/{target.namespace}"
+        self._core = f"/api/v1/namespaces/{target.namespace}"
+        self._autoscaling = f"/apis/autoscaling/v2/namespaces/{target.namespace}/horizontalpodautoscalers"
+
+    def look(self, *, pods: bool = False, autoscalers: bool = False) -> Picture:
+        """The Deployment and its ReplicaSets (two requests), with one request more for each of the others."""
+        deployment = self.deployment()
+        return Picture(
+            deployment=deployment,
+            replica_sets=self.replica_sets(deployment),
+            pods=self.pods(deployment) if pods else None,
+            autoscalers=self.autoscalers() if autoscalers else None,
+        )
+
+    def deployment(self) -> Deployment:
+        """Raises Refusal that lists similar names when there is no such Deployment."""
+        try:
+            return Deployment.parse(self.api.get(self.deployment_path))
+        except NotFound:
+            raise self._no_such_deployment() from None
+
+    @property
+    def deployment_path(self) -> str:
+        return f"{self._apps}/deployments/{self.target.name}"
+
+    def _no_such_deployment(self) -> Refusal:
+        names = [item["metadata"]["name"] for item in self.api.list(f"{self._apps}/deployments").get("items") or ()]
+        alike = difflib.get_close_matches(self.target.name, names, n=3) or [
+            name for name in names if self.target.name in name or name in self.target.name
+        ]
+        return Refusal(
+            Code.NOT_FOUND,
+            f'there is no Deployment "{self.target.name}" in namespace "{self.target.namespace}"',
+            f"Did you mean {', '.join(alike)}?" if alike else "Check the name, the namespace and the cluster (context)",
+        )
+
+    def replica_sets(self, deployment: Deployment) -> tuple[ReplicaSet, ...]:
+        query = {"labelSelector": selector_query(deployment.selector)}
+        found = self.api.list(f"{self._apps}/replicasets", query)
+        return owned_replica_sets(found.get("items") or (), deployment.uid)
+
+    def pods(self, deployment: Deployment) -> tuple[Pod, ...]:
+        query = {"labelSelector": selector_query(deployment.selector)}
+        return tuple(Pod.parse(item) for item in self.api.list(f"{self._core}/pods", query).get("items") or ())
+
+    def autoscalers(self) -> tuple[Autoscaler, ...]:
+        items = self.api.list(self._autoscaling).get("items") or ()
+        return tuple(Autoscaler.parse(item) for item in items if scales(item, self.target.name))
+
+    def autoscaler(self, name: str) -> Autoscaler:
+        return Autoscaler.parse(self.api.get(f"{self._autoscaling}/{name}"))
+
+    def watched(self, deployment: Deployment, kinds: Sequence[str]) -> list[Watched]:
+        """Streams of what changes: its pods, the Deployment itself."""
+        streams = {
+            PODS: Watched(PODS, f"{self._core}/pods", {"labelSelector": selector_query(deployment.selector)}),
+            DEPLOYMENT: Watched(
+                DEPLOYMENT, f"{self._apps}/deployments", {"fieldSelector": f"metadata.name={self.target.name}"}
+            ),
+        }
+        return [streams[kind] for kind in kinds]
+
+    def apply(self, plan: Plan, *, dry_run: bool = False) -> Deployment:
+        """Sends the plan. Raises Invalid with `bare`, or Conflict, when the Deployment is no longer what it was made for."""
+        patched = self.api.patch(self.deployment_path, list(plan.operations), PatchKind.JSON, dry_run=dry_run)
+        return Deployment.parse(patched)
+
+    def patch_autoscaler(self, name: str, operations: Sequence[Mapping[str, Any]]) -> Autoscaler:
+        return Autoscaler.parse(self.api.patch(f"{self._autoscaling}/{name}", list(operations), PatchKind.JSON))
+
+    def try_template(self, stable: ReplicaSet, body: Any, kind: PatchKind) -> Mapping[str, Any]:
+        """The pod template that this patch of the stable ReplicaSet would give, defaults filled in; nothing is written.
+
+        The ReplicaSet and not the Deployment, because a Deployment that holds a canary no longer has the stable template.
+        """
+        path = f"{self._apps}/replicasets/{stable.name}"
+        template: Mapping[str, Any] = self.api.patch(path, body, kind, dry_run=True)["spec"]["template"]
+        return template
+
+    def log(self, pod: str, container: str, *, previous: bool, lines: int, max_bytes: int) -> str:
+        query = {"container": container, "tailLines": str(lines), **({"previous": "true"} if previous else {})}
+        return self.api.text(f"{self._core}/pods/{pod}/log", query, max_bytes=max_bytes)

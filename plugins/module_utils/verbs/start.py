@@ -1,0 +1,266 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_start: makes sure that a canary of this template is held at this size.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..cluster.api import Api
+from ..cluster.errors import Conflict, ConnectionLost, Invalid, Timeout
+from ..rollout import owners, patches
+from ..rollout import start as rollout_start
+from ..rollout.phase import Phase, Situation, diagnose
+from ..rollout.progress import Counts, Done, Going, Progress, towards_hold
+from ..rollout.refusal import Code, Refusal
+from ..rollout.size import ImpossibleSize, Room, patches as hold_patches, share
+from ..rollout.start import Asker, Start, Wanted
+from ..rollout.template import digest
+from ..rollout.views import Picture
+from . import autoscaling
+from .completion import finish_leftover
+from .ending import Account, accounted, now
+from .outcome import Outcome, Report
+from .requests import AutoscalerPolicy, StartRequest
+from .site import DEPLOYMENT, PODS, Site
+from .template import candidate, not_applied
+from .waiting import Patience, wait
+from .writing import rehearse, write
+
+
+def start(api: Api, request: StartRequest, report: Report) -> Outcome:
+    site = Site(api, request.call.target)
+    with accounted(site) as account:
+        return _Starting(account, request, report).run()
+
+
+@dataclass
+class _Starting:
+    """One call of canary_start, step by step."""
+
+    account: Account
+    request: StartRequest
+    report: Report
+
+    @property
+    def site(self) -> Site:
+        return self.account.site
+
+    def run(self) -> Outcome:
+        room = self._room()
+        picture = self._look()
+        situation = self.account.looked(diagnose(picture))
+        pinned: str | None = None
+        if situation.phase is Phase.NONE:
+            picture, pinned = self._prepare(picture)
+            situation = self.account.looked(diagnose(picture))
+        wanted = self._wanted(situation, room)
+        asker = Asker(self.request.call.actor, now(), pinned)
+        if self.request.call.check:
+            return self._rehearsed(picture, wanted, asker)
+        return self._begun(picture, wanted, asker)
+
+    def _room(self) -> Room:
+        try:
+            return Room.of(self.request.surge, self.request.max_unavailable)
+        except ImpossibleSize as error:
+            raise Refusal(Code.IMPOSSIBLE_SIZE, str(error), "Nothing was changed") from error
+
+    def _look(self) -> Picture:
+        asks_autoscalers = self.request.autoscaler is not AutoscalerPolicy.IGNORE
+        picture = self.site.look(autoscalers=asks_autoscalers)
+        return finish_leftover(self.account, picture, self.request.call.actor, check=self.request.call.check)
+
+    def _prepare(self, picture: Picture) -> tuple[Picture, str | None]:
+        """Everything that has to be so before a first patch; returns the picture then, and the autoscaler pinned."""
+        call = self.request.call
+        self.account.warn(*owners.foreign_owners(picture.deployment))
+        if not call.check:
+            autoscaling.release_orphans(self.account, picture, self.request.autoscaler)
+        rollout_start.stable_of(diagnose(picture))
+        to_pin = autoscaling.check(picture, self.request.autoscaler)
+        if to_pin is not None and not call.check:
+            deployment = autoscaling.pin(self.account, to_pin, picture.deployment, call.wait.timeout, self.report)
+            picture = replace(picture, deployment=deployment)
+        return self._settled(picture), to_pin.name if to_pin else None
+
+    def _settled(self, picture: Picture) -> Picture:
+        """Waits for stable pods that are not Ready and for ReplicaSets that are still ending."""
+        why, call = rollout_start.unsettled(picture), self.request.call
+        if not why:
+            return picture
+        if call.check:
+            self.account.warn(f"a start would first wait, because {why}")
+            return picture
+        if not call.wait.enabled:
+            raise _unsettled(self.site, why)
+
+        def judge(situation: Situation) -> Progress:
+            unsettled = rollout_start.unsettled(situation.picture)
+            return Going(f"waiting before the start: {unsettled}") if unsettled else Done("settled")
+
+        def hint(situation: Situation) -> bool:
+            status = situation.deployment.status
+            return situation.deployment.observed and status.ready == situation.deployment.replicas
+
+        patience = Patience(call.wait.timeout)
+        waited = wait(self.site, picture, judge, hint, patience, self.report, kinds=(DEPLOYMENT,))
+        if waited.timed_out:
+            raise _unsettled(self.site, rollout_start.unsettled(waited.situation.picture))
+        return replace(waited.situation.picture, pods=None)
+
+    def _wanted(self, situation: Situation, room: Room) -> Wanted:
+        stable = rollout_start.stable_to_change(situation)
+        template = candidate(self.site, stable, self.request.template)
+        if self.request.template.definition is not None and situation.phase is Phase.NONE:
+            self.account.warn(*not_applied(self.request.template.definition, situation.deployment))
+        return Wanted(template, self.request.size.pods, self.request.size.weight, room)
+
+    def _rehearsed(self, picture: Picture, wanted: Wanted, asker: Asker) -> Outcome:
+        begun = rollout_start.decide(diagnose(picture), wanted, asker)
+        rehearsed = rehearse(self.site, picture, lambda _situation: begun.plan)
+        self.account.wrote(rehearsed.plan)
+        self._tell_split(begun, picture)
+        if begun.plan is None:
+            return self.account.outcome(f"nothing to write: {_held(begun, picture)}")
+        count = len(hold_patches(begun.record.pods, picture.deployment.replicas, begun.room, diagnose(picture).hold))
+        return self.account.outcome(f"would hold {_held(begun, picture)}, in {count} patch(es)")
+
+    def _tell_split(self, begun: Start, picture: Picture) -> None:
+        situation, replicas = diagnose(picture), picture.deployment.replicas
+        if begun.plan is None:
+            return
+        self.account.before["pods"] = {
+            "stable": situation.stable.replicas if situation.stable else 0,
+            "canary": situation.canary.replicas if situation.canary else 0,
+        }
+        self.account.after["pods"] = {"stable": begun.goal.stable(replicas), "canary": begun.goal.canary(replicas)}
+
+    def _begun(self, picture: Picture, wanted: Wanted, asker: Asker) -> Outcome:
+        decided: list[Start] = []
+
+        def decide(situation: Situation) -> patches.Plan | None:
+            begun = rollout_start.decide(situation, wanted, asker)
+            self._check_steps(begun, situation)
+            decided.append(begun)
+            return begun.plan
+
+        written = write(self.site, picture, decide)
+        begun = decided[-1]
+        self.account.wrote(written.plan)
+        self._tell_split(begun, picture)
+        begun, picture = self._as_stored(begun, written.picture)
+        situation = self.account.looked(diagnose(picture))
+        if begun.plan is None and situation.phase is Phase.HELD and situation.hold == begun.goal:
+            picture = replace(picture, pods=self.site.pods(picture.deployment))
+            return self.account.outcome(f"already holding {_held(begun, picture)}", diagnose(picture))
+        if not self.request.call.wait.enabled:
+            return self.account.outcome(f"holding {_held(begun, picture)}", situation)
+        return self._held(begun, picture)
+
+    def _check_steps(self, begun: Start, situation: Situation) -> None:
+        """Without waiting nobody would write the steps after the first."""
+        reached = rollout_start.first_hold(begun, situation)
+        if not self.request.call.wait.enabled and reached != begun.goal:
+            raise Refusal(
+                Code.NEEDS_STEPS,
+                f"{begun.record.pods} canary pods need several steps, each after the pods of the one before are Ready, "
+                "and wait is false",
+                f"Set wait to true, or ask for at most {reached.pods} canary pods, or allow a surge of {begun.record.pods}",
+            )
+
+    def _as_stored(self, begun: Start, picture: Picture) -> tuple[Start, Picture]:
+        """Admission may have changed the template on its way: the record must name what was stored."""
+        stored = digest(picture.deployment.template)
+        if stored == begun.record.canary or begun.plan is None:
+            return begun, picture
+        record = replace(begun.record, canary=stored)
+        hold = diagnose(picture).hold or begun.goal
+        self.account.warn(
+            "an admission webhook or policy changed the pod template on its way; if it does so to the stable template too, "
+            "an undo will make a new ReplicaSet"
+        )
+
+        def correct(situation: Situation) -> patches.Plan | None:
+            if digest(situation.deployment.template) != stored:
+                return None
+            return patches.grow(situation.deployment, hold, record)
+
+        written = write(self.site, picture, correct)
+        return replace(begun, record=record), written.picture
+
+    def _held(self, begun: Start, picture: Picture) -> Outcome:
+        """Waits for the pods and writes the steps on the way."""
+        self.account.tell_way_back(self.report)
+        waited = wait(
+            self.site,
+            picture,
+            judge=lambda current: towards_hold(current, begun.goal, begun.record),
+            hint=lambda current: _all_ready(current, begun),
+            patience=Patience(self.request.call.wait.timeout),
+            report=self.report,
+            kinds=(PODS,),
+            advance=lambda current: self._advance(current, begun),
+        )
+        if not isinstance(waited.progress, Done):
+            raise self.account.unsuccessful(
+                waited,
+                "The canary stays held for you to look at: canary_info shows it, canary_undo brings the stable version back.",
+            )
+        situation = self.account.looked(waited.situation)
+        if situation.deployment.replicas != begun.record.replicas:
+            self.account.warn(
+                f"replicas changed from {begun.record.replicas} to {situation.deployment.replicas} since the start: "
+                "the split between stable and canary pods is no longer what was asked for"
+            )
+        return self.account.outcome(f"holding {_held(begun, situation.picture)}", situation)
+
+    def _advance(self, situation: Situation, begun: Start) -> Picture | None:
+        """Writes the next step once the pods of the one before are Ready.
+
+        What the streams tell suffices here: the patch is guarded by the generation, and pods that are Ready are proof that
+        the controller has seen the patch before. Surplus stable pods that it has not taken yet must not count.
+        """
+        hold, replicas = situation.hold, situation.deployment.replicas
+        if hold is None or hold == begun.goal or situation.phase not in (Phase.STARTING, Phase.STEPPING, Phase.HELD):
+            return None
+        counts = Counts.of(situation.picture.pods or (), begun.record.stable.uid)
+        if counts.canary < hold.canary(replicas):
+            return None
+        plan = rollout_start.step(situation, begun, min(counts.stable, hold.stable(replicas)) + counts.canary)
+        if plan is None:
+            return None
+        try:
+            deployment = self.site.apply(plan)
+        except (Conflict, ConnectionLost, Timeout):
+            return replace(self.site.look(), pods=situation.picture.pods)
+        except Invalid as error:
+            if not error.bare:
+                raise
+            return replace(self.site.look(), pods=situation.picture.pods)
+        self.account.wrote(plan)
+        self.report(plan.why)
+        return replace(situation.picture, deployment=deployment)
+
+
+def _unsettled(site: Site, why: str) -> Refusal:
+    return Refusal(
+        Code.NOT_READY,
+        f'Deployment "{site.target.name}" cannot begin a canary: {why}',
+        "A canary is compared with a healthy stable version: look at its pods, or give it more time with wait_timeout",
+    )
+
+
+def _all_ready(situation: Situation, begun: Start) -> bool:
+    counts = Counts.of(situation.picture.pods or (), begun.record.stable.uid)
+    return situation.hold == begun.goal and counts.canary >= begun.goal.canary(situation.deployment.replicas)
+
+
+def _held(begun: Start, picture: Picture) -> str:
+    replicas = picture.deployment.replicas
+    canary, stable = begun.goal.canary(replicas), begun.goal.stable(replicas)
+    return f"{canary} canary beside {stable} stable pods ({share(canary, replicas, begun.goal.surge):.1f} % of all pods)"

@@ -1,0 +1,96 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The canary's pod template, made from the stable one and from what was asked for.
+
+Patches and manifests go through a dry run of the server, so that the result has its defaults and a second run compares
+equal. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ..cluster.api import PatchKind
+from ..rollout.refusal import Code, Refusal
+from ..rollout.template import UnknownContainer, bare, with_images
+from ..rollout.views import HASH_LABEL, Deployment, ReplicaSet
+from .requests import NewTemplate
+from .site import Site
+
+
+def candidate(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, Any]:
+    """The bare pod template asked for; one request, or none where only images change. Raises Refusal."""
+    template: Mapping[str, Any] = bare(stable.template)
+    if asked.definition is not None:
+        template = _of_definition(site, stable, asked.definition)
+    elif asked.patch is not None:
+        body = {"spec": {"template": asked.patch}}
+        template = bare(site.try_template(stable, body, PatchKind.STRATEGIC))
+    try:
+        return with_images(template, asked.images)
+    except UnknownContainer as error:
+        raise Refusal(
+            Code.UNKNOWN_CONTAINER, str(error), "Name one of them; to add a container use pod_template_patch"
+        ) from error
+
+
+def _of_definition(site: Site, stable: ReplicaSet, definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    check_definition(site, definition)
+    template = bare(definition["spec"]["template"])
+    labels = template.setdefault("metadata", {}).setdefault("labels", {})
+    labels[HASH_LABEL] = stable.hash
+    body = [{"op": "replace", "path": "/spec/template", "value": template}]
+    return bare(site.try_template(stable, body, PatchKind.JSON))
+
+
+def check_definition(site: Site, definition: Mapping[str, Any]) -> None:
+    """Raises Refusal for a manifest that is not of this Deployment."""
+    kind = definition.get("kind")
+    if kind != "Deployment":
+        raise Refusal(Code.INVALID, f"definition is a {kind or 'nameless kind'}, not a Deployment", "Give its manifest")
+    meta = definition.get("metadata") or {}
+    for key, expected in (("name", site.target.name), ("namespace", site.target.namespace)):
+        given = meta.get(key)
+        if given is not None and given != expected:
+            raise Refusal(
+                Code.INVALID,
+                f'definition has {key} "{given}", and this release is of "{expected}"',
+                f"Give the manifest of the Deployment itself, or correct {key}",
+            )
+    if not isinstance((definition.get("spec") or {}).get("template"), Mapping):
+        raise Refusal(Code.INVALID, "definition has no spec.template", "Give the whole manifest of the Deployment")
+
+
+# What a manifest may say that a release takes from it, or that says nothing about the Deployment.
+_NOT_COMPARED = frozenset({"apiVersion", "kind", "metadata.name", "metadata.namespace", "spec.template"})
+
+
+def not_applied(definition: Mapping[str, Any], deployment: Deployment) -> tuple[str, ...]:
+    """Warnings: paths where the manifest differs from the Deployment outside of its pod template."""
+    live: dict[str, Any] = {
+        "spec.replicas": deployment.replicas,
+        "spec.paused": deployment.paused,
+        "spec.minReadySeconds": deployment.min_ready_seconds,
+        "spec.progressDeadlineSeconds": deployment.progress_deadline_seconds,
+        "spec.selector": deployment.selector,
+        "spec.strategy": deployment.strategy.to_json(),
+        **{f"metadata.labels.{key}": value for key, value in deployment.labels.items()},
+        **{f"metadata.annotations.{key}": value for key, value in deployment.annotations.items()},
+    }
+    given = {path: value for path, value in _flat(definition) if path not in _NOT_COMPARED}
+    paths = sorted(path for path, value in given.items() if path != "spec.revisionHistoryLimit" and live.get(path) != value)
+    if not paths:
+        return ()
+    return (f"the manifest differs from the Deployment in {', '.join(paths)}: not applied, only its pod template is",)
+
+
+def _flat(definition: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for part in ("metadata", "spec"):
+        for key, value in (definition.get(part) or {}).items():
+            if part == "metadata" and key in ("labels", "annotations"):
+                pairs.extend((f"metadata.{key}.{name}", text) for name, text in (value or {}).items())
+            else:
+                pairs.append((f"{part}.{key}", value))
+    return pairs

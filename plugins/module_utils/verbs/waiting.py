@@ -1,0 +1,205 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting for what was decided: streams say when to look again, only a fresh read decides.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Callable, Sequence
+
+from ..cluster.errors import ServerError, Timeout, TooManyRequests, Unreachable, UntrustedServer
+from ..cluster.watch import Streams, WatchEvent
+from ..rollout.phase import Situation, diagnose
+from ..rollout.progress import Done, Going, Progress, Stuck
+from ..rollout.views import Deployment, Picture, Pod
+from .outcome import Report
+from .site import DEPLOYMENT, PODS, Site
+
+# Between two fresh reads while no stream says anything: soon after a hint that was not yet true, seldom in silence.
+SOONEST_LOOK, LATEST_LOOK = 0.05, 8.0
+REPEAT_REPORT_SECONDS = 15.0
+# A server that is away for a while ends no wait: nothing is lost meanwhile, and the deadline still holds.
+AWAY = (ServerError, Timeout, TooManyRequests, Unreachable)
+AWAY_PAUSE = 1.0
+
+Judge = Callable[[Situation], Progress]
+Hint = Callable[[Situation], bool]
+Advance = Callable[[Situation], "Picture | None"]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """`timeout` in seconds: for the whole wait, or (`per_progress`) since the last progress."""
+
+    timeout: float
+    per_progress: bool = False
+
+
+@dataclass(frozen=True)
+class Waited:
+    """How a wait ended: `progress` is Done, Stuck, or the Going that ran out of time (`timed_out`)."""
+
+    situation: Situation
+    progress: Progress
+    timed_out: bool = False
+
+
+class Mirror:
+    """One Deployment and its pods as the streams tell them, replaced by what is read afresh."""
+
+    def __init__(self, site: Site, picture: Picture, kinds: Sequence[str]) -> None:
+        self._site = site
+        self._kinds = tuple(kinds)
+        self._pods: dict[str, Pod] = {pod.uid: pod for pod in picture.pods or ()}
+        self._picture = picture
+        self._streams = self._open()
+        # A stream ended and another began: what came in between is not known until the next look.
+        self.stale = False
+
+    def _open(self) -> Streams:
+        return Streams(self._site.api, self._site.watched(self._picture.deployment, self._kinds))
+
+    def close(self) -> None:
+        self._streams.close()
+
+    @property
+    def picture(self) -> Picture:
+        return replace(self._picture, pods=tuple(self._pods.values()))
+
+    def adopt(self, picture: Picture) -> None:
+        self._picture = picture
+
+    def listen(self, seconds: float) -> bool:
+        """Takes in what the streams tell within that time; True when they told anything."""
+        events = self._streams.batch(seconds)
+        for kind, event in events:
+            self._take(kind, event)
+        if self._streams.ended:
+            self._streams.close()
+            self._pods.clear()
+            self._streams = self._open()
+            self.stale = True
+        return bool(events)
+
+    def _take(self, kind: str, event: WatchEvent) -> None:
+        if kind == PODS:
+            pod = Pod.parse(event.object)
+            if event.type == "DELETED":
+                self._pods.pop(pod.uid, None)
+            else:
+                self._pods[pod.uid] = pod
+        elif kind == DEPLOYMENT and event.type != "DELETED":
+            deployment = Deployment.parse(event.object)
+            if deployment.generation >= self._picture.deployment.generation:
+                self._picture = replace(self._picture, deployment=deployment)
+
+    def look(self) -> Picture:
+        """Reads afresh. Pods are listed where what the stream told does not agree with the ReplicaSets' own counts."""
+        self._picture = self._site.look()
+        if not self._agrees():
+            self._pods = {pod.uid: pod for pod in self._site.pods(self._picture.deployment)}
+        self.stale = False
+        return self.picture
+
+    def _agrees(self) -> bool:
+        if PODS not in self._kinds:
+            return True
+        picture = self.picture
+        return all(
+            sum(pod.serving for pod in picture.pods_of(rs)) == rs.ready for rs in picture.replica_sets if rs.current or rs.active
+        )
+
+
+def wait(
+    site: Site,
+    picture: Picture,
+    judge: Judge,
+    hint: Hint,
+    patience: Patience,
+    report: Report,
+    *,
+    kinds: Sequence[str] = (PODS, DEPLOYMENT),
+    advance: Advance | None = None,
+) -> Waited:
+    """Waits until `judge` says Done or Stuck of a fresh picture, or time is over.
+
+    `hint` says of the streamed picture that a fresh look is worth its requests. `advance` may write the next step and
+    returns the picture after it. The last look is after the deadline.
+    """
+    mirror = Mirror(site, picture, kinds)
+    try:
+        return _Wait(mirror, judge, hint, patience, report, advance).run()
+    finally:
+        mirror.close()
+
+
+class _Wait:
+    def __init__(
+        self, mirror: Mirror, judge: Judge, hint: Hint, patience: Patience, report: Report, advance: Advance | None
+    ) -> None:
+        self._mirror, self._judge, self._hint, self._advance = mirror, judge, hint, advance
+        self._patience = patience
+        self._report = report
+        self._pause = 1.0
+        self._deadline = time.monotonic() + patience.timeout
+        self._furthest: int | None = None
+        self._told, self._told_at = "", 0.0
+
+    def run(self) -> Waited:
+        look_at = time.monotonic() + self._pause
+        while True:
+            if self._advance is not None and (stepped := self._advance(diagnose(self._mirror.picture))):
+                self._mirror.adopt(stepped)
+                continue
+            now = time.monotonic()
+            worth = self._worth_a_look()
+            if worth or self._mirror.stale or now >= min(look_at, self._deadline):
+                ended = self._look(over=now >= self._deadline)
+                if ended is not None:
+                    return ended
+                self._pause = SOONEST_LOOK if worth and self._pause >= 1.0 else min(2 * self._pause, LATEST_LOOK)
+                look_at = time.monotonic() + self._pause
+            heard = self._mirror.listen(max(0.0, min(look_at, self._deadline) - time.monotonic()))
+            if heard and self._pause > 1.0:
+                self._pause = 1.0
+                look_at = min(look_at, time.monotonic() + self._pause)
+
+    def _look(self, over: bool) -> Waited | None:
+        """One fresh look; None when the wait goes on. `over`: the time is up, and this is the last look."""
+        try:
+            situation = diagnose(self._mirror.look())
+        except AWAY as error:
+            if over or isinstance(error, UntrustedServer):
+                raise
+            self._report(f"the API server does not answer, still waiting: {error.message}")
+            time.sleep(AWAY_PAUSE)
+            return None
+        progress = self._judge(situation)
+        if not isinstance(progress, Going):
+            return Waited(situation, progress)
+        self._note(progress)
+        if over and time.monotonic() >= self._deadline:
+            return Waited(situation, progress, timed_out=True)
+        return None
+
+    def _worth_a_look(self) -> bool:
+        situation = diagnose(self._mirror.picture)
+        progress = self._judge(situation)
+        if isinstance(progress, Going):
+            self._note(progress)
+        return self._hint(situation) or isinstance(progress, (Done, Stuck))
+
+    def _note(self, progress: Going) -> None:
+        now = time.monotonic()
+        if self._furthest is None or progress.progress > self._furthest:
+            if self._patience.per_progress and self._furthest is not None:
+                self._deadline = now + self._patience.timeout
+            self._furthest = progress.progress
+        if progress.why != self._told or now - self._told_at > REPEAT_REPORT_SECONDS:
+            self._report(progress.why)
+            self._told, self._told_at = progress.why, now

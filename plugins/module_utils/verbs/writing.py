@@ -1,0 +1,69 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes that hold only for what was read: read, decide, write; refused means read and decide again.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Callable
+
+from ..cluster.errors import Conflict, ConnectionLost, Invalid, Timeout
+from ..rollout.patches import Plan
+from ..rollout.phase import Situation, diagnose
+from ..rollout.refusal import Code, Refusal
+from ..rollout.views import Picture
+from .site import Site
+
+ATTEMPTS = 5
+
+Decide = Callable[[Situation], "Plan | None"]
+Look = Callable[[], Picture]
+
+
+@dataclass(frozen=True)
+class Written:
+    """`plan` is what was sent (None: nothing had to be), `picture` the state after it, its other objects as read before."""
+
+    plan: Plan | None
+    picture: Picture
+
+    @property
+    def situation(self) -> Situation:
+        return diagnose(self.picture)
+
+
+def write(site: Site, picture: Picture, decide: Decide, look: Look | None = None) -> Written:
+    """Sends what `decide` says of the situation, and decides anew whenever somebody was faster.
+
+    A write whose answer was lost may have been done: looking again tells. Raises Refusal when others never let it through.
+    """
+    look = look or site.look
+    for _attempt in range(ATTEMPTS):
+        plan = decide(diagnose(picture))
+        if plan is None:
+            return Written(None, picture)
+        try:
+            return Written(plan, replace(picture, deployment=site.apply(plan)))
+        except (Conflict, ConnectionLost, Timeout):
+            picture = look()
+        except Invalid as error:
+            if not error.bare:
+                raise
+            picture = look()
+    raise Refusal(
+        Code.BUSY,
+        f'Deployment "{site.target.name}" was changed by somebody else {ATTEMPTS} times while this was decided',
+        "Find out who keeps writing to it (kubectl get deployment --show-managed-fields), then run this again",
+    )
+
+
+def rehearse(site: Site, picture: Picture, decide: Decide) -> Written:
+    """Check mode: the same decision, sent as a dry run so that admission errors show. Nothing is written."""
+    plan = decide(diagnose(picture))
+    if plan is not None:
+        site.apply(plan, dry_run=True)
+    return Written(plan, picture)
