@@ -23,7 +23,8 @@ _PLATFORMS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 
 
-def actor(environ: Mapping[str, str] = os.environ) -> str:
+def actor(environ: Mapping[str, str]) -> str:
+    """A name for people to read, from the environment of the process; nothing secret is in it."""
     for needed, text in _PLATFORMS:
         if all(environ.get(name) for name in needed):
             return text.format_map(environ)

@@ -8,6 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def conduct(
     try:
         where = connection(parameters)
         door.hide(secrets_of_connection(where))
-        request = verb.arguments.to_request(parameters, door.check, actor())
+        request = verb.arguments.to_request(parameters, door.check, actor(os.environ))
         connected = connector(where)
     except (ArgumentError, ApiError) as error:
         return Answer(failed=True, result={**result, "msg": str(error)})

@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import remove_values
 
 from .answer import Door, conduct
 from .arguments import Verb
-from .masking import secrets_of_kubeconfig
+from .masking import secrets_of_kubeconfig, shown
 
 
 class VerbModule(AnsibleModule):
@@ -29,6 +30,10 @@ class VerbModule(AnsibleModule):
         # The arguments may carry whole manifests, environment values included: the system log gets the target only.
         self.log(f"Invoked for Deployment {self.params.get('namespace')}/{self.params.get('name')}")
 
+    def fail_json(self, msg: str, **details: Any) -> NoReturn:
+        # Refused arguments come here straight from AnsibleModule, which would repeat manifests in its result.
+        super().fail_json(msg, **{"invocation": {"module_args": shown(self.params)}, **details})
+
 
 def run_module(verb: Verb) -> NoReturn:
     """What a module's main() does."""
@@ -42,7 +47,8 @@ def run_module(verb: Verb) -> NoReturn:
     door = Door(check=module.check_mode, diff=module._diff, hide=module.no_log_values.update, tell=_quiet)
     answer = conduct(verb, module.params, door)
     for warning in answer.warnings:
-        module.warn(warning)
+        # AnsibleModule masks its result, but not its warnings.
+        module.warn(remove_values(warning, module.no_log_values))
     leave: Any = module.fail_json if answer.failed else module.exit_json
     leave(**answer.result)
 

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What users may write, and the request that comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import (
+    info,
+    pause,
+    promote,
+    resume,
+    rollback,
+    start,
+    undo,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import (
+    ArgumentError,
+    Verb,
+    connection,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
+    AutoscalerPolicy,
+    Call,
+    InfoRequest,
+    NewTemplate,
+    PauseRequest,
+    PromoteRequest,
+    Restore,
+    ResumeRequest,
+    RollbackRequest,
+    Size,
+    StartRequest,
+    Target,
+    UndoRequest,
+    Wait,
+)
+
+CALL = Call(Target("web"), Wait(), check=False, actor="ann")
+IMAGE = {"images": {"app": "app:2"}}
+NEW_IMAGE = NewTemplate(images={"app": "app:2"})
+
+
+def validated(verb: Verb, arguments: dict[str, Any]) -> dict[str, Any]:
+    spec = verb.arguments
+    result = ArgumentSpecValidator(
+        spec.argument_spec, mutually_exclusive=spec.mutually_exclusive, required_one_of=spec.required_one_of
+    ).validate(arguments)
+    if result.error_messages:
+        raise ArgumentError(result.errors.msg)
+    return result.validated_parameters
+
+
+def asked(verb: Verb, arguments: dict[str, Any], *, check: bool = False) -> Any:
+    return verb.arguments.to_request(validated(verb, arguments), check, "ann")
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "request_"),
+    [
+        pytest.param(start, IMAGE, StartRequest(CALL, NEW_IMAGE), id="one pod unless a size is given"),
+        pytest.param(
+            start, {**IMAGE, "weight": "25"}, StartRequest(CALL, NEW_IMAGE, Size(None, 25)), id="a weight alone"
+        ),
+        pytest.param(
+            start,
+            {**IMAGE, "pods": 3, "surge": 0, "max_unavailable": 2, "autoscaler": "pin"},
+            StartRequest(CALL, NEW_IMAGE, Size(3), 0, 2, AutoscalerPolicy.PIN),
+            id="all about sizes",
+        ),
+        pytest.param(
+            start,
+            {"pod_template_patch": {"metadata": {"labels": {"tier": "x"}}}},
+            StartRequest(CALL, NewTemplate(patch={"metadata": {"labels": {"tier": "x"}}})),
+            id="a patch",
+        ),
+        pytest.param(
+            start,
+            {"definition": "kind: Deployment\nmetadata: {name: web}"},
+            StartRequest(CALL, NewTemplate(definition={"kind": "Deployment", "metadata": {"name": "web"}})),
+            id="a manifest",
+        ),
+        pytest.param(pause, {}, PauseRequest(CALL), id="pause"),
+        pytest.param(resume, {}, ResumeRequest(CALL), id="resume"),
+        pytest.param(promote, {}, PromoteRequest(CALL), id="promote"),
+        pytest.param(
+            promote,
+            {"namespace": "shop", "wait": "no", "wait_timeout": "20", "wait_terminated": True},
+            PromoteRequest(Call(Target("web", "shop"), Wait(False, 20.0, True), actor="ann")),
+            id="all about waiting",
+        ),
+        pytest.param(undo, {}, UndoRequest(CALL), id="undo"),
+        pytest.param(undo, {"reason": "slow"}, UndoRequest(CALL, "slow"), id="undo says why"),
+        pytest.param(
+            undo,
+            {"restore": {"max_surge": "25%", "max_unavailable": "1", "min_ready_seconds": 5}},
+            UndoRequest(CALL, "", Restore(5, None, "25%", 1)),
+            id="counts stay counts, also as text",
+        ),
+        pytest.param(rollback, {"to": " 5d5f "}, RollbackRequest(CALL, "5d5f"), id="rollback"),
+    ],
+)
+def test_arguments_become_one_frozen_request(verb: Any, arguments: dict[str, Any], request_: object) -> None:
+    assert asked(verb.VERB, {"name": "web", **arguments}) == request_
+
+
+@pytest.mark.parametrize(
+    ("arguments", "request_"),
+    [
+        ({}, InfoRequest(None, None)),
+        ({"namespace": "shop"}, InfoRequest(None, "shop")),
+        ({"name": "web"}, InfoRequest("web", "default")),
+        ({"name": "web", "namespace": "shop"}, InfoRequest("web", "shop")),
+    ],
+)
+def test_info_asks_the_whole_cluster_only_without_a_name(arguments: dict[str, Any], request_: InfoRequest) -> None:
+    assert asked(info.VERB, arguments) == request_
+
+
+def test_check_mode_is_part_of_the_request() -> None:
+    assert asked(promote.VERB, {"name": "web"}, check=True).call.check
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "words"),
+    [
+        (start, {}, "one of the following is required: images, pod_template_patch, definition"),
+        (start, {"images": {}}, "say what the canary is to run"),
+        (start, {"images": {"app": None}}, "gives container app no image"),
+        (start, {"images": {"app": " "}}, "gives container app no image"),
+        (start, {**IMAGE, "definition": {}}, "mutually exclusive: definition|images"),
+        (start, {**IMAGE, "pods": 1, "weight": 5}, "mutually exclusive: pods|weight"),
+        (start, {**IMAGE, "pods": 0}, "pods is 0: it must be 1 or more"),
+        (start, {**IMAGE, "weight": 0}, "weight is 0: it must be 1 or more"),
+        (start, {**IMAGE, "weight": 100}, "canary_promote is what gives a new version all pods"),
+        (start, {**IMAGE, "surge": -1}, "surge is -1: it must be 0 or more"),
+        (start, {**IMAGE, "max_unavailable": -1}, "max_unavailable is -1: it must be 0 or more"),
+        (start, {**IMAGE, "autoscaler": "hold"}, "value of autoscaler must be one of: refuse, pin, ignore, got: hold"),
+        (start, {**IMAGE, "wait_timeout": 0}, "wait_timeout is 0: it must be 1 or more"),
+        (undo, {"restore": {"max_surge": "a few"}}, "restore.max_surge is a few: give a count"),
+        (undo, {"restore": {"max_surge": True}}, "restore.max_surge is True: give a count"),
+        (undo, {"restore": {"min_ready_seconds": -1}}, "min_ready_seconds is -1"),
+        (rollback, {}, "missing required arguments: to"),
+        (rollback, {"to": " "}, "to is empty"),
+    ],
+)
+def test_arguments_without_sense_are_refused_with_the_remedy(verb: Any, arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(ArgumentError) as refused:
+        asked(verb.VERB, {"name": "web", **arguments})
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, Connection()),
+        (
+            {"verify_ssl": "no", "ssl_ca_cert": "/ca", "cert_file": "/crt", "key_file": "/key"},
+            Connection(validate_certs=False, ca_cert="/ca", client_cert="/crt", client_key="/key"),
+        ),
+        ({"impersonate_groups": "a,b"}, Connection(impersonate_groups=("a", "b"))),
+        ({"proxy_headers": {"user_agent": "x"}}, Connection(proxy_headers={"user_agent": "x"})),
+        ({"kubeconfig": {"users": []}}, Connection(kubeconfig={"users": []})),
+    ],
+)
+def test_connection_options_have_the_names_that_users_of_kubernetes_core_know(
+    arguments: dict[str, Any], expected: Connection
+) -> None:
+    assert connection(validated(info.VERB, arguments)) == expected
+
+
+def test_a_kubeconfig_that_is_no_path_and_no_dictionary_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="neither a path nor a dictionary"):
+        connection(validated(info.VERB, {"kubeconfig": [1]}))

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is written more than once, because Ansible wants it so, is written alike."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+PLUGINS = Path(__file__).parents[3] / "plugins"
+MODULES = sorted((PLUGINS / "modules").glob("canary_*.py"))
+# They answer another question than how a release stands.
+RELEASE = [module for module in MODULES if module.stem not in {"canary_headroom_info", "canary_verify"}]
+
+
+def constant(module: Path, name: str) -> object:
+    for node in ast.parse(module.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+            return yaml.safe_load(ast.literal_eval(node.value))
+    raise AssertionError(f"{module} has no {name}")
+
+
+def test_every_module_has_an_action_plugin_and_the_reverse() -> None:
+    actions = {path.stem for path in (PLUGINS / "action").glob("*.py") if path.stem != "__init__"}
+    assert {module.stem for module in MODULES} == actions
+
+
+@pytest.mark.parametrize("module", RELEASE, ids=lambda module: module.stem)
+def test_the_release_is_described_in_the_same_words_everywhere(module: Path) -> None:
+    described, reference = constant(module, "RETURN"), constant(PLUGINS / "modules/canary_start.py", "RETURN")
+    assert isinstance(described, dict)
+    assert isinstance(reference, dict)
+    for part in ("contains", "description", "sample"):
+        assert described["canary"][part] == reference["canary"][part]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_every_example_uses_names_in_full(module: Path) -> None:
+    examples = constant(module, "EXAMPLES")
+    assert isinstance(examples, list)
+    for task in examples:
+        assert any(key.count(".") == 2 for key in task)

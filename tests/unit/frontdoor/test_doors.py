@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Both doors are given the same arguments and must answer with the same result."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import multiprocessing
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ConfigError
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import promote
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentSpec, Verb
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import (
+    InfoOutcome,
+    Outcome,
+    Report,
+    VerbFailure,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import InfoRequest, PromoteRequest
+
+ACTION = "coalmine.canary.canary_promote"
+SECRET = "s3cret-t0ken"
+KUBECONFIG = {
+    "current-context": "web",
+    "clusters": [{"name": "web", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "contexts": [{"name": "web", "context": {"cluster": "web", "user": "web"}}],
+    "users": [{"name": "web", "user": {"token": SECRET}}],
+}
+ARGUMENTS = {"name": "web", "kubeconfig": KUBECONFIG}
+
+Perform = Callable[[Api, Any, Report], Any]
+
+
+def done(api: Api, request: PromoteRequest, report: Report) -> Outcome:
+    report(f"about to patch with {SECRET}")
+    return Outcome(
+        changed=not request.call.check,
+        message=f"promoted {request.call.target.name}, not {SECRET}",
+        canary={"phase": "promoting", "replicas": 3},
+        before={"spec": {"paused": True}},
+        after={"spec": {"paused": False}},
+        warnings=(f"{SECRET} is old",),
+    )
+
+
+def failed(api: Api, request: PromoteRequest, report: Report) -> Outcome:
+    for second in range(20):
+        report(f"{second} s: 1 of 3 pods is ready")
+    raise VerbFailure(
+        f"pod web-1 crashes: {SECRET}", changed=True, canary={"phase": "held"}, before={"a": 1}, after={"a": 2}
+    )
+
+
+def refused_by_server(api: Api, request: PromoteRequest, report: Report) -> Outcome:
+    raise ConfigError(f"no cluster for {SECRET}")
+
+
+def listed(api: Api, request: InfoRequest, report: Report) -> InfoOutcome:
+    return InfoOutcome(({"name": "web"},), warnings=("one was left out",))
+
+
+def verb_that(perform: Perform) -> Verb:
+    return Verb("canary_promote", promote.VERB.arguments, perform)
+
+
+def through_module(verb: Verb, arguments: dict[str, Any], **mode: bool) -> Any:
+    """In a process of its own, as Ansible does it: warnings pile up for the life of a process."""
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe()
+    process = fork.Process(target=lambda: there.send(printed_by_module(verb, arguments, mode)))
+    process.start()
+    result = json.loads(here.recv())
+    process.join()
+    result["warnings"] = [each if isinstance(each, str) else each["event"]["msg"] for each in result.get("warnings", [])]
+    return result
+
+
+def printed_by_module(verb: Verb, arguments: dict[str, Any], mode: dict[str, bool]) -> str:
+    internal = {f"_ansible_{name}": value for name, value in mode.items()}
+    args = {**arguments, **internal, "_ansible_module_name": ACTION}
+    output = io.StringIO()
+    with patch_module_args(args), contextlib.redirect_stdout(output), pytest.raises(SystemExit):
+        run_module(verb)
+    return output.getvalue()
+
+
+class Spoken:
+    """What a task said besides its result."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+        self.deprecations: list[str] = []
+
+
+def through_process(verb: Verb, arguments: dict[str, Any], **mode: bool) -> tuple[Any, Spoken]:
+    spoken = Spoken()
+    around = Surroundings(
+        action=ACTION,
+        check=mode.get("check_mode", False),
+        diff=mode.get("diff", False),
+        tell=spoken.lines.append,
+        warn=spoken.warnings.append,
+        deprecated=lambda text, *rest, **more: spoken.deprecations.append(text),
+    )
+    return {**run_in_process(verb, arguments, around), "warnings": spoken.warnings}, spoken
+
+
+@pytest.mark.parametrize(
+    ("perform", "arguments", "mode"),
+    [
+        pytest.param(done, {}, {}, id="success"),
+        pytest.param(done, {}, {"check_mode": True}, id="check mode"),
+        pytest.param(done, {}, {"diff": True}, id="diff mode"),
+        pytest.param(failed, {}, {"diff": True}, id="failure of the verb"),
+        pytest.param(refused_by_server, {}, {}, id="failure of the server"),
+        pytest.param(done, {"wait_timeout": 0}, {}, id="argument without sense"),
+        pytest.param(done, {"wait_timeout": "soon"}, {}, id="argument of the wrong type"),
+        pytest.param(done, {"nmae": "web"}, {}, id="unknown argument"),
+        pytest.param(done, {"proxy_headers": {"cookie": "x"}}, {}, id="unknown argument within another"),
+        pytest.param(done, {"validate_certs": True, "verify_ssl": False}, {}, id="argument and its alias"),
+        pytest.param(done, {"api_key": "an-api-key", "impersonate_user": "an-api-key"}, {}, id="secret option"),
+        pytest.param(done, {"context": "elsewhere"}, {}, id="unknown context"),
+        pytest.param(done, {"kubeconfig": [SECRET]}, {}, id="no kubeconfig"),
+    ],
+)
+def test_both_doors_answer_the_same(
+    perform: Perform, arguments: dict[str, Any], mode: dict[str, bool]
+) -> None:
+    given = {**ARGUMENTS, **arguments}
+    here, spoken = through_process(verb_that(perform), given, **mode)
+    there = through_module(verb_that(perform), given, **mode)
+    assert here == there
+    if given["kubeconfig"] == KUBECONFIG:
+        assert SECRET not in json.dumps([here, spoken.lines, spoken.warnings])
+
+
+def test_a_result_carries_what_is_documented() -> None:
+    result = through_module(verb_that(done), ARGUMENTS)
+    assert result["msg"] == "promoted web, not ********"
+    assert (result["changed"], result["canary"], result["requests"]) == (True, {"phase": "promoting", "replicas": 3}, 0)
+    assert "diff" not in result
+
+
+def test_a_diff_is_small_yaml_and_only_there_when_asked_for() -> None:
+    result = through_module(verb_that(done), ARGUMENTS, diff=True)
+    assert result["diff"] == {"before": "spec:\n  paused: true\n", "after": "spec:\n  paused: false\n"}
+
+
+def test_a_failure_says_what_was_changed_and_what_happened_last() -> None:
+    result = through_module(verb_that(failed), ARGUMENTS)
+    assert result["failed"]
+    assert result["changed"]
+    assert result["canary"] == {"phase": "held"}
+    assert result["progress"] == [f"{second} s: 1 of 3 pods is ready" for second in range(10, 20)]
+
+
+def test_lines_of_progress_are_shown_while_the_verb_runs_in_process() -> None:
+    _, spoken = through_process(verb_that(done), ARGUMENTS)
+    assert spoken.lines == ["about to patch with ********"]
+
+
+def test_what_was_found_of_one_deployment_is_returned_as_canary_too() -> None:
+    spec = ArgumentSpec(
+        options={"name": {"type": "str"}}, build=lambda parameters, check, actor: InfoRequest(parameters["name"])
+    )
+    verb = Verb("canary_info", spec, listed)
+    assert through_module(verb, ARGUMENTS)["canary"] == {"name": "web"}
+    everything = through_module(verb, {"kubeconfig": KUBECONFIG})
+    assert everything["canaries"] == [{"name": "web"}]
+    assert "canary" not in everything
+
+
+def test_an_alias_that_will_go_is_said_to_go() -> None:
+    spec = ArgumentSpec(
+        options={
+            "name": {
+                "type": "str",
+                "aliases": ["deployment"],
+                "deprecated_aliases": [
+                    {"name": "deployment", "version": "3.0.0", "collection_name": "coalmine.canary"}
+                ],
+            }
+        },
+        build=lambda parameters, check, actor: InfoRequest(parameters["name"]),
+    )
+    _, spoken = through_process(Verb("canary_info", spec, listed), {"deployment": "web", "kubeconfig": KUBECONFIG})
+    assert spoken.deprecations == ["Alias 'deployment' is deprecated. See the module docs for more information"]
+
+
+def test_the_system_log_is_told_the_target_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(
+        "ansible.module_utils.basic.AnsibleModule.log", lambda self, msg, log_args=None: logged.append(msg)
+    )
+    printed_by_module(verb_that(done), ARGUMENTS, {})
+    assert logged == ["Invoked for Deployment default/web"]
+
+
+def test_a_bug_is_not_hidden() -> None:
+    def broken(api: Api, request: PromoteRequest, report: Report) -> Outcome:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        through_process(verb_that(broken), ARGUMENTS)
