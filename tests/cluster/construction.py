@@ -35,10 +35,18 @@ class Construction:
     binaries: Path
     children: dict[str, Popen[bytes]] = field(default_factory=dict)
 
-    def run(self, name: str, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
-        """Starts one daemon, recorded and logged under `name`."""
-        log = self.layout.log(name)
-        self.children[name] = processes.start(self.layout.record(name), command, log=log, environment=environment)
+    def run(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str] | None = None,
+        inherited: Sequence[int] = (),
+    ) -> Popen[bytes]:
+        """Starts one daemon, recorded and logged under `name`; the rest is as in processes.start."""
+        record, log = self.layout.record(name), self.layout.log(name)
+        child = processes.start(record, command, log=log, environment=environment, inherited=inherited)
+        self.children[name] = child
+        return child
 
     def wait_until(
         self, condition: Callable[[], bool], what: str, *, timeout: float = READY_TIMEOUT_SECONDS

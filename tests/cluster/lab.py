@@ -15,21 +15,27 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from . import watchdog
+from .answering import reserve_range, start_answering
 from .api import Api, ApiError
-from .build import CONTROL_PLANE, Say, ensure_built, tell
+from .build import CONTROL_PLANE, NODE, Say, ensure_built, tell
 from .certificates import Authority, KeyPair, certificate_user, cluster_entry, write_kubeconfig
 from .construction import POLL_SECONDS, Construction, PortTaken
 from .controlplane import start_control_plane
-from .fakes import Capacity, node, start_fake_nodes
+from .fakes import POD_RANGE, Capacity, node, start_fake_nodes
+from .images import ensure_programs
 from .kubectl import kubectl
 from .layout import Layout
 from .locks import open_lock, try_lock
 from .paths import labs_root
+from .realnodes.machine import Runtime, require_runtime
+from .realnodes.network import MACHINE_ADDRESS, MOST_NODES
+from .realnodes.nodes import Preparation, boot, join, machine_to_itself
 from .teardown import tear_down
 
 NAMESPACE_TIMEOUT_SECONDS = 20
@@ -58,6 +64,11 @@ class Lab:
         pki = self.layout.pki
         self.api = Api(self.server, str(pki / "ca.crt"), KeyPair(pki / "admin.crt", pki / "admin.key"))
         self._children = list(children)
+
+    @property
+    def programs(self) -> Path:
+        """Where `load`, the load generator, is."""
+        return ensure_programs()
 
     @property
     def directory(self) -> Path:
@@ -137,50 +148,100 @@ class Lab:
         return write_kubeconfig(self.directory / f"{name}.conf", cluster, user)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a cluster is to have; see start_lab."""
+
+    fake_nodes: int
+    capacity: Capacity
+    real_nodes: int
+    reserved: Mapping[str, str]
+    answering: bool
+    controller_manager_flags: Sequence[str]
+    kept: bool
+
+    @property
+    def needs_kwok(self) -> bool:
+        """A cluster without any node has kwok too: nodes may be added."""
+        return self.fake_nodes > 0 or self.real_nodes == 0
+
+
 def start_lab(
     directory: Path | None = None,
     *,
-    fake_nodes: int = 3,
+    fake_nodes: int | None = None,
     capacity: Capacity = Capacity(),
+    real_nodes: int = 0,
+    reserved: Mapping[str, str] = MappingProxyType({}),
+    answering: bool = False,
     controller_manager_flags: Sequence[str] = (),
     kept: bool = False,
     say: Say = tell,
 ) -> Lab:
-    """Starts a cluster and returns when it can be used; builds the binaries first when they are missing.
+    """Starts a cluster and returns when it can be used; builds what it is made of first when that is missing.
 
-    `capacity` is each fake node's. `kept`: outlive this process; otherwise the cluster goes with it, even by kill -9.
-    Raises StartFailed with the last lines of the logs; whatever had been started is gone then.
+    `fake_nodes` (3 unless there are real ones) have `capacity` each, and pods that answer HTTP if `answering`.
+    `real_nodes` (0 to 3) keep `reserved` quantities from pods and know the images of images.py.
+    `kept`: outlive this process; otherwise the cluster goes with it, even by kill -9.
+    Raises StartFailed with the last lines of the logs, or its kinds RealNodesImpossible and AnsweringImpossible;
+    whatever had been started is gone then.
     """
-    binaries = ensure_built(CONTROL_PLANE, say)
+    fakes = fake_nodes if fake_nodes is not None else 0 if real_nodes else 3
+    wanted = Wanted(fakes, capacity, real_nodes, reserved, answering, controller_manager_flags, kept)
+    if real_nodes > MOST_NODES:
+        raise ValueError(f"at most {MOST_NODES} real nodes, not {real_nodes}")
+    runtime = require_runtime(say) if real_nodes else None
+    binaries = ensure_built(CONTROL_PLANE + (NODE if real_nodes else ()), say)
+    programs = ensure_programs(say) if real_nodes or answering else None
     for _attempt in range(PORT_ATTEMPTS):
         place = Layout(directory or labs_root() / f"lab-{uuid.uuid4().hex[:12]}")
         try:
-            return _start(Construction(place, binaries), fake_nodes, capacity, controller_manager_flags, kept)
+            return _start(Construction(place, binaries), wanted, runtime, programs, say)
         except PortTaken as error:
             taken = error
     raise taken
 
 
-def _start(
-    site: Construction, fake_nodes: int, capacity: Capacity, controller_manager_flags: Sequence[str], kept: bool
-) -> Lab:
+def _start(site: Construction, wanted: Wanted, runtime: Runtime | None, programs: Path | None, say: Say) -> Lab:
     place = site.layout
     place.directory.mkdir(mode=0o700, parents=True)
     lock = _share(place)
     try:
         site.children["watchdog"] = watchdog.start(place)
-        api = start_control_plane(site, controller_manager_flags=controller_manager_flags)
-        start_fake_nodes(site, api, fake_nodes, capacity)
-        site.wait_until(lambda: _usable(api, fake_nodes), f"{fake_nodes} nodes to be Ready and the controllers to work")
-        if kept:
+        if runtime and programs:
+            with machine_to_itself(place.directory, say) as machine:
+                preparation = Preparation(wanted.real_nodes, runtime, programs / "images.tar", wanted.reserved)
+                nodes = boot(site, preparation, machine)
+            api = start_control_plane(
+                site, address=MACHINE_ADDRESS, reaches_kubelets=True, controller_manager_flags=wanted.controller_manager_flags
+            )
+            join(site, api, nodes)
+        else:
+            api = start_control_plane(site, controller_manager_flags=wanted.controller_manager_flags)
+        _add_fakes(site, api, wanted, programs)
+        nodes_in_all = wanted.real_nodes + wanted.fake_nodes
+        site.wait_until(lambda: _usable(api, nodes_in_all), f"{nodes_in_all} nodes to be Ready and the controllers to work")
+        if wanted.kept:
             place.kept.touch()
-        place.describe(server=api.server, binaries=str(site.binaries), fake_nodes=fake_nodes, started_by=os.getpid())
+        place.describe(
+            server=api.server, binaries=str(site.binaries), programs=programs and str(programs),
+            fake_nodes=wanted.fake_nodes, real_nodes=wanted.real_nodes, answering=wanted.answering,
+        )  # fmt: skip
         return Lab(place.directory, list(site.children.values()))
     except BaseException:
         site.abandon()
         raise
     finally:
         os.close(lock)
+
+
+def _add_fakes(site: Construction, api: Api, wanted: Wanted, programs: Path | None) -> None:
+    if not wanted.needs_kwok:
+        return
+    pod_range = reserve_range(site) if wanted.answering else POD_RANGE
+    start_fake_nodes(site, api, wanted.fake_nodes, wanted.capacity, pod_range)
+    if wanted.answering:
+        start_answering(site, str(programs), api.server)
 
 
 def _usable(api: Api, nodes: int) -> bool:

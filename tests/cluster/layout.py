@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from .journal import Journal
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,16 @@ class Layout:
     def kubeconfig(self) -> Path:
         """The administrator's."""
         return self.directory / "admin.conf"
+
+    @property
+    def identity(self) -> str:
+        """Eight characters that only this cluster has: part of the name of whatever it makes outside its directory."""
+        return hashlib.sha256(str(self.directory).encode()).hexdigest()[:8]
+
+    @property
+    def journal(self) -> Journal:
+        """What has been changed on the machine."""
+        return Journal(self.directory / "journal")
 
     @property
     def users(self) -> Path:

@@ -59,11 +59,17 @@ def started_at(pid: int) -> str | None:
 
 
 def start(
-    record: Path, command: Sequence[str | Path], *, log: Path, environment: Mapping[str, str] | None = None
+    record: Path,
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    inherited: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Starts a daemon in a session of its own; it writes its own record before it becomes the command.
 
-    Written by the process itself, the record exists even when the starter is killed between two lines.
+    Written by the process itself, the record exists even when the starter is killed between two lines. `inherited`
+    descriptors stay open in it (a lock that lasts as long as the daemon).
     """
     record.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -75,6 +81,7 @@ def start(
             start_new_session=True,
             cwd=record.parent,
             env=bare_environment() | dict(environment or {}),
+            pass_fds=inherited,
         )
 
 
@@ -83,6 +90,12 @@ def bare_environment() -> dict[str, str]:
     kept = ("HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME")
     path = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
     return {name: os.environ[name] for name in kept if name in os.environ} | {"PATH": path}
+
+
+def note(record: Path, pid: int) -> None:
+    """Writes the record of a process that was not started by `start`; none when it has ended already."""
+    if started := started_at(pid):
+        record.write_text(f"{pid} {started}\n")
 
 
 def end_all(records: Iterable[Path]) -> None:

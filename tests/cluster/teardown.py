@@ -25,6 +25,7 @@ def tear_down(directory: Path) -> None:
         # first of all, or it would tear down the same at the same time
         processes.end_all([layout.record(WATCHDOG)])
     processes.end_all(record for record in layout.records() if record.stem != WATCHDOG)
+    layout.journal.undo()
     shutil.rmtree(directory)
 
 

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// load sends requests at a constant rate, each over a new connection, because kube-proxy balances connections.
+//
+// It ends after -duration, or on SIGTERM or SIGINT, and prints one JSON object on stdout. With -live it also prints one
+// line of JSON for each second that has passed.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A request that starts so much later than planned says that this machine, not the service, is too slow.
+const lateness = 50 * time.Millisecond
+
+type options struct {
+	url       string
+	rate      float64
+	duration  time.Duration
+	timeout   time.Duration
+	keepAlive bool
+	live      bool
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.url, "url", "", "what to request")
+	flag.Float64Var(&o.rate, "rate", 200, "requests per second")
+	flag.DurationVar(&o.duration, "duration", 0, "how long (0: until SIGTERM)")
+	flag.DurationVar(&o.timeout, "timeout", 2*time.Second, "of one request")
+	flag.BoolVar(&o.keepAlive, "keep-alive", false, "use connections again")
+	flag.BoolVar(&o.live, "live", false, "one line of JSON each second")
+	flag.Parse()
+	if o.url == "" || o.rate <= 0 {
+		fmt.Fprintln(os.Stderr, "load: -url is required and -rate must be above 0")
+		os.Exit(2)
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer cancel()
+	if o.duration > 0 {
+		ctx, cancel = context.WithTimeout(ctx, o.duration)
+		defer cancel()
+	}
+	total := newTally()
+	send(ctx, o, total)
+	encoder := json.NewEncoder(os.Stdout)
+	if !o.live {
+		encoder.SetIndent("", " ")
+	}
+	encoder.Encode(total.report())
+}
+
+// send returns when the context has ended and every request under way has been answered.
+func send(ctx context.Context, o options, total *tally) {
+	client := &http.Client{Timeout: o.timeout, Transport: &http.Transport{DisableKeepAlives: !o.keepAlive, MaxIdleConnsPerHost: 64}}
+	started, second := time.Now(), newTally()
+	if o.live {
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		go func() {
+			for range ticker.C {
+				json.NewEncoder(os.Stdout).Encode(second.line(time.Since(started)))
+			}
+		}()
+	}
+	var underWay sync.WaitGroup
+	defer underWay.Wait()
+	for n := 0; ; n++ {
+		planned := started.Add(time.Duration(float64(n) / o.rate * float64(time.Second)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Until(planned)):
+		}
+		late := time.Since(planned) > lateness
+		underWay.Add(1)
+		go func() {
+			defer underWay.Done()
+			result := request(client, o.url)
+			result.late = late
+			total.add(result)
+			second.add(result)
+		}()
+	}
+}
+
+func request(client *http.Client, url string) result {
+	began := time.Now()
+	answer, err := client.Get(url)
+	if err == nil {
+		_, err = io.Copy(io.Discard, answer.Body)
+		answer.Body.Close()
+	}
+	if err != nil {
+		return result{err: err.Error()}
+	}
+	return result{code: answer.StatusCode, version: answer.Header.Get("X-Version"), pod: answer.Header.Get("X-Pod"), took: time.Since(began)}
+}
