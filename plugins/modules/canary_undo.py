@@ -90,7 +90,7 @@ canary:
           V(damaged), it has the fields of a hold without a canary, which M(coalmine.canary.canary_undo) repairs.
       returned: always
       type: str
-    why: {type: str, returned: always, description: How the phase was told.}
+    why: {type: str, returned: always, description: What the phase means, where its name does not say it.}
     replicas: {type: int, returned: always, description: Pods that the Deployment asks for.}
     paused: {type: bool, returned: always, description: Whether the Deployment is paused.}
     stable:
@@ -133,7 +133,7 @@ canary:
         promote: {type: list, elements: str, returned: always, description: Lines that promote it.}
         undo: {type: list, elements: str, returned: always, description: Lines that undo it.}
   sample:
-    {name: web, namespace: shop, phase: held, why: the canary is held at its size, replicas: 10, paused: false,
+    {name: web, namespace: shop, phase: held, replicas: 10, paused: false,
      stable: {replica_set: web-5d5f8c9b7, hash: 5d5f8c9b7, revision: 7, images: {app: "registry.example/web:1.4"},
               counts: {desired: 10, current: 10, ready: 10, available: 10, terminating: 0},
               pods: [{name: web-5d5f8c9b7-4kq2x, ip: 10.1.0.4, node: worker-1, ready: true}]},

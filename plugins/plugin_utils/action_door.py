@@ -17,6 +17,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import transform_to_native_types
+
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import preload
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import Verb
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process

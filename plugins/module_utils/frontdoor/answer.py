@@ -51,9 +51,7 @@ class Answer:
     warnings: tuple[str, ...] = ()
 
 
-def conduct(
-    verb: Verb, parameters: Parameters, door: Door, connector: Callable[[Connection], Api] = connect
-) -> Answer:
+def conduct(verb: Verb, parameters: Parameters, door: Door, connector: Callable[[Connection], Api] = connect) -> Answer:
     """Runs `verb` with validated parameters. What a user can do something about comes back as a failed answer."""
     result: dict[str, Any] = {"invocation": {"module_args": shown(parameters)}, "changed": False}
     try:

@@ -8,7 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.parameters import remove_values
@@ -30,12 +30,12 @@ class VerbModule(AnsibleModule):
         # The arguments may carry whole manifests, environment values included: the system log gets the target only.
         self.log(f"Invoked for Deployment {self.params.get('namespace')}/{self.params.get('name')}")
 
-    def fail_json(self, msg: str, **details: Any) -> NoReturn:
+    def fail_json(self, msg: str, **details: Any) -> None:
         # Refused arguments come here straight from AnsibleModule, which would repeat manifests in its result.
         super().fail_json(msg, **{"invocation": {"module_args": shown(self.params)}, **details})
 
 
-def run_module(verb: Verb) -> NoReturn:
+def run_module(verb: Verb) -> None:
     """What a module's main() does."""
     arguments = verb.arguments
     module = VerbModule(

@@ -8,8 +8,8 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from ..verbs.resume import resume
 from ..verbs.requests import ResumeRequest
+from ..verbs.resume import resume
 from .arguments import TARGET, WAIT, ArgumentSpec, Parameters, Verb, call
 
 

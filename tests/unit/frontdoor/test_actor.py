@@ -7,6 +7,7 @@ import getpass
 import socket
 
 import pytest
+
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.actor import actor
 
 

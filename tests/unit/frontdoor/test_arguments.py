@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import (
     info,

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ConfigError
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import promote
@@ -79,7 +80,9 @@ def through_module(verb: Verb, arguments: dict[str, Any], **mode: bool) -> Any:
     process.start()
     result = json.loads(here.recv())
     process.join()
-    result["warnings"] = [each if isinstance(each, str) else each["event"]["msg"] for each in result.get("warnings", [])]
+    result["warnings"] = [
+        each if isinstance(each, str) else each["event"]["msg"] for each in result.get("warnings", [])
+    ]
     return result
 
 
@@ -132,9 +135,7 @@ def through_process(verb: Verb, arguments: dict[str, Any], **mode: bool) -> tupl
         pytest.param(done, {"kubeconfig": [SECRET]}, {}, id="no kubeconfig"),
     ],
 )
-def test_both_doors_answer_the_same(
-    perform: Perform, arguments: dict[str, Any], mode: dict[str, bool]
-) -> None:
+def test_both_doors_answer_the_same(perform: Perform, arguments: dict[str, Any], mode: dict[str, bool]) -> None:
     given = {**ARGUMENTS, **arguments}
     here, spoken = through_process(verb_that(perform), given, **mode)
     there = through_module(verb_that(perform), given, **mode)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest import path_in, read_definition
 
@@ -67,7 +68,14 @@ def test_a_refusal_of_bad_yaml_does_not_quote_it() -> None:
 
 @pytest.mark.parametrize(
     ("definition", "path"),
-    [("web.yml", "web.yml"), (" a/b.yml\n", "a/b.yml"), (TEXT, None), ("{a: 1}", None), ("{{ x", None), (MANIFEST, None)],
+    [
+        ("web.yml", "web.yml"),
+        (" a/b.yml\n", "a/b.yml"),
+        (TEXT, None),
+        ("{a: 1}", None),
+        ("{{ x", None),
+        (MANIFEST, None),
+    ],
 )
 def test_one_word_of_text_is_a_path(definition: object, path: str | None) -> None:
     assert path_in(definition) == path

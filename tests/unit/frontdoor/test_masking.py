@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.masking import (
     secrets_of_connection,
@@ -16,13 +17,21 @@ KUBECONFIG = {
     "contexts": [{"name": "web", "context": {"user": "app", "cluster": "web"}}],
     "users": [
         {"name": "app", "user": {"token": "s-token", "tokenFile": "/run/token", "password": "s-password"}},
-        {"name": "cert", "user": {"client-certificate-data": "public", "client-key-data": "s-key", "client-key": "/key"}},
+        {
+            "name": "cert",
+            "user": {"client-certificate-data": "public", "client-key-data": "s-key", "client-key": "/key"},
+        },
         {
             "name": "oidc",
             "user": {
                 "auth-provider": {
                     "name": "oidc",
-                    "config": {"id-token": "s-id", "refresh-token": "s-refresh", "client-secret": "s-client", "client-id": "x"},
+                    "config": {
+                        "id-token": "s-id",
+                        "refresh-token": "s-refresh",
+                        "client-secret": "s-client",
+                        "client-id": "x",
+                    },
                 }
             },
         },
@@ -57,7 +66,10 @@ def test_a_path_of_a_kubeconfig_holds_no_secret() -> None:
     [
         (Connection(api_key="s1", password="s2", username="ann"), {"s1", "s2"}),
         (Connection(proxy="http://ann:s3@proxy:3128", host="https://ann:s4@host"), {"s3", "s4"}),
-        (Connection(proxy_headers={"basic_auth": "a:s5", "proxy_basic_auth": "a:s6", "user_agent": "x"}), {"a:s5", "a:s6"}),
+        (
+            Connection(proxy_headers={"basic_auth": "a:s5", "proxy_basic_auth": "a:s6", "user_agent": "x"}),
+            {"a:s5", "a:s6"},
+        ),
         (Connection(kubeconfig=KUBECONFIG["users"][0]), {"s-token", "s-password"}),  # type: ignore[index]
         (Connection(host="https://[broken"), set()),
     ],
