@@ -97,9 +97,11 @@ def _refused(what: str, deployment: Deployment, remedy: str) -> Refusal:
 def pin(autoscaler: Autoscaler, replicas: int) -> list[dict[str, Any]]:
     """The JSON patch that pins it to `replicas`; originals of an earlier, interrupted pin are kept."""
     before = bounds(autoscaler)
-    minimum, maximum = (before.minimum, before.maximum) if before else (autoscaler.min_replicas, autoscaler.max_replicas)
+    minimum, maximum = (
+        (before.minimum, before.maximum) if before else (autoscaler.min_replicas, autoscaler.max_replicas)
+    )
     value = Bounds(minimum, maximum, replicas).encode()
-    annotate = {"op": "add", "path": _MEMBER, "value": value}
+    annotate: dict[str, Any] = {"op": "add", "path": _MEMBER, "value": value}
     if not autoscaler.annotations:
         annotate = {"op": "add", "path": "/metadata/annotations", "value": {AUTOSCALER: value}}
     return [

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from .commands import by_hand
-from .phase import Situation, ready_pods
+from .phase import Situation, current_pods, ready_pods
 from .template import images
 from .views import Picture, ReplicaSet
 
@@ -51,7 +51,7 @@ def _version(picture: Picture, replica_set: ReplicaSet | None) -> dict[str, Any]
         "images": images(replica_set.template),
         "counts": {
             "desired": replica_set.replicas,
-            "current": sum(not pod.terminating for pod in pods) if read else replica_set.current,
+            "current": current_pods(picture, replica_set),
             "ready": ready_pods(picture, replica_set),
             "available": replica_set.available,
             "terminating": sum(pod.terminating for pod in pods) if read else replica_set.terminating,

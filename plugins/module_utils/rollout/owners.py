@@ -39,7 +39,9 @@ _OURS = ("f:template", "f:strategy", "f:minReadySeconds", "f:progressDeadlineSec
 
 def foreign_owners(deployment: Deployment) -> tuple[str, ...]:
     """Warnings, one an owner: which tool manages fields that a hold changes, and what that means."""
-    tools = {_MANAGERS[m]: _owned(entry) for entry in deployment.managed_fields if (m := entry.get("manager")) in _MANAGERS}
+    tools = {
+        _MANAGERS[m]: _owned(entry) for entry in deployment.managed_fields if (m := entry.get("manager")) in _MANAGERS
+    }
     for key, tool in _MARKS.items():
         if key in deployment.labels or key in deployment.annotations:
             tools.setdefault(tool, ())

@@ -66,7 +66,7 @@ def plan(deployment: Deployment, fields: Fields, why: str) -> Plan:
         "/spec/strategy": None if fields.strategy is None else fields.strategy.to_json(),
         "/spec/paused": fields.paused,
     }
-    operations = (
+    operations: tuple[Operation, ...] = (
         {"op": "test", "path": "/metadata/uid", "value": deployment.uid},
         {"op": "test", "path": "/metadata/generation", "value": deployment.generation},
         *({"op": "add", "path": path, "value": value} for path, value in values.items() if value is not None),
@@ -76,9 +76,7 @@ def plan(deployment: Deployment, fields: Fields, why: str) -> Plan:
     return Plan(operations, *_difference(deployment, fields), why)
 
 
-def _map_operations(
-    path: str, present: Mapping[str, str], wanted: Mapping[str, str | None]
-) -> Iterable[Operation]:
+def _map_operations(path: str, present: Mapping[str, str], wanted: Mapping[str, str | None]) -> Iterable[Operation]:
     values = {key: value for key, value in wanted.items() if value is not None}
     if values and not present:
         yield {"op": "add", "path": path, "value": values}

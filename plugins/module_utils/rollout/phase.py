@@ -146,7 +146,11 @@ def _hold_phase(picture: Picture, record: Record, hold: Hold, canary: ReplicaSet
         return Phase.STEPPING
     # Pods rather than the ReplicaSet's status where they were read: its counts come a moment later.
     asked = canary.replicas if canary else 0
-    if canary is not None and asked > 0 and ready_pods(picture, canary) >= asked >= min(hold.pods, picture.deployment.replicas):
+    if (
+        canary is not None
+        and asked > 0
+        and ready_pods(picture, canary) >= asked >= min(hold.pods, picture.deployment.replicas)
+    ):
         return Phase.HELD
     return Phase.STEPPING if hold.unavailable and hold.surge else Phase.STARTING
 
@@ -155,6 +159,13 @@ def ready_pods(picture: Picture, replica_set: ReplicaSet) -> int:
     if picture.pods is None:
         return replica_set.ready
     return sum(pod.serving for pod in picture.pods_of(replica_set))
+
+
+def current_pods(picture: Picture, replica_set: ReplicaSet) -> int:
+    """Pods that are there and not terminating."""
+    if picture.pods is None:
+        return replica_set.current
+    return sum(not pod.terminating for pod in picture.pods_of(replica_set))
 
 
 def _describes(record: Record, picture: Picture) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-from .phase import Phase, Situation, ready_pods
+from .phase import Phase, Situation, current_pods, ready_pods
 from .record import Record
 from .size import Hold
 from .template import digest
@@ -138,11 +138,13 @@ def towards_hold(situation: Situation, goal: Hold, started: Record) -> Progress:
     stuck = restarted(pods) or trouble(pods, room_comes=_room_comes(situation)) or refused_pods(situation.canary)
     if stuck:
         return stuck
-    wanted = goal.canary(situation.deployment.replicas)
+    replicas = situation.deployment.replicas
+    wanted = goal.canary(replicas)
     ready = ready_pods(situation.picture, situation.canary) if situation.canary else 0
-    if situation.phase is Phase.HELD and situation.hold == goal and ready >= wanted and situation.stable is not None:
-        if situation.stable.replicas == goal.stable(situation.deployment.replicas):
-            return Done(f"{ready} canary beside {situation.stable.replicas} stable pods")
+    kept = situation.stable.replicas if situation.stable else 0
+    at_goal = situation.phase is Phase.HELD and situation.hold == goal and kept == goal.stable(replicas)
+    if at_goal and ready >= wanted:
+        return Done(f"{ready} canary beside {kept} stable pods")
     return Going(f"{ready} of {wanted} canary pods are Ready", ready)
 
 
@@ -180,7 +182,7 @@ def towards_rollout(situation: Situation, template_digest: str) -> Progress:
     if stuck:
         return stuck
     ready = ready_pods(picture, new) if new else 0
-    left = sum(rs.current for rs in old)
+    left = sum(current_pods(picture, rs) for rs in old)
     return Going(f"{ready} of {deployment.replicas} new pods are Ready, {left} old pods are left", ready * 1000 - left)
 
 
@@ -196,7 +198,7 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     if deployment.observed and stable is not None and stable.replicas == deployment.replicas and not others:
         return Done(f"no canary pod is left; {stable.ready} of {deployment.replicas} stable pods are Ready")
     ready = ready_pods(picture, stable) if stable else 0
-    left = sum(rs.current for rs in others)
+    left = sum(current_pods(picture, rs) for rs in others)
     # A stable pod in trouble is told, and does not end the wait: taking the canary away goes on in spite of it.
     stuck = trouble(picture.pods_of(stable), room_comes=True)
     why = f"{left} canary pods are left, {ready} of {deployment.replicas} stable pods are Ready"

@@ -154,6 +154,8 @@ def patches(pods: int, replicas: int, room: Room, current: Hold | None = None) -
         ready = here.stable(replicas) + here.canary(replicas)
         step = following(here, goal, ready, replicas, room)
         if step is None:
-            raise ImpossibleSize(f"from maxSurge {here.surge} and maxUnavailable {here.unavailable} no further step fits")
+            raise ImpossibleSize(
+                f"from maxSurge {here.surge} and maxUnavailable {here.unavailable} no further step fits"
+            )
         path.append(step)
     return path if current is None else path[1:]

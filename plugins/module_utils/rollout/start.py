@@ -182,7 +182,9 @@ def _go_on(situation: Situation, wanted: Wanted) -> Start:
             f"by {record.started_by}",
             "Promote it with canary_promote or take it back with canary_undo, then start the new one",
         )
-    pods = record.pods if wanted.pods is None and _same_weight(wanted, record, deployment) else _size(wanted, deployment)
+    pods = (
+        record.pods if wanted.pods is None and _same_weight(wanted, record, deployment) else _size(wanted, deployment)
+    )
     if pods < record.pods:
         raise Refusal(
             Code.SMALLER,

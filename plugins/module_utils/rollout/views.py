@@ -345,7 +345,12 @@ def selector_query(selector: Mapping[str, Any]) -> str:
     return ",".join(equal + [_requirement(e) for e in selector.get("matchExpressions") or ()])
 
 
-_OPERATORS = {"In": "{key} in ({values})", "NotIn": "{key} notin ({values})", "Exists": "{key}", "DoesNotExist": "!{key}"}
+_OPERATORS = {
+    "In": "{key} in ({values})",
+    "NotIn": "{key} notin ({values})",
+    "Exists": "{key}",
+    "DoesNotExist": "!{key}",
+}
 
 
 def _requirement(expression: Mapping[str, Any]) -> str:

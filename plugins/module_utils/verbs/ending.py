@@ -16,7 +16,7 @@ from typing import Any, Iterator, Mapping
 from ..cluster.errors import ApiError
 from ..rollout.describe import describe
 from ..rollout.patches import Plan
-from ..rollout.phase import Situation, diagnose
+from ..rollout.phase import Situation
 from ..rollout.progress import Stuck
 from ..rollout.refusal import Refusal
 from .outcome import Outcome, Report, VerbFailure
@@ -135,8 +135,3 @@ def _last_lines(site: Site, stuck: Stuck) -> str:
         if text:
             return f"Its last log lines: {' | '.join(text.splitlines())}. "
     return f"Its log cannot be read ({refused}). " if refused else "It wrote no log. "
-
-
-def look_again(account: Account, *, pods: bool = True) -> Situation:
-    """A fresh look for the final result."""
-    return account.looked(diagnose(account.site.look(pods=pods)))

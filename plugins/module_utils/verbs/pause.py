@@ -18,7 +18,7 @@ from ..rollout.progress import Done, Going, Progress, Stuck
 from ..rollout.refusal import Code, Refusal
 from ..rollout.views import Picture
 from .completion import finish_leftover
-from .ending import Account, accounted, look_again
+from .ending import Account, accounted
 from .outcome import Outcome, Report
 from .requests import Call, PauseRequest
 from .site import DEPLOYMENT, Site
@@ -48,9 +48,10 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report) -> Outcome:
             account.wrote(written.plan)
             if call.check:
                 return account.outcome(_message(before, paused, account.changed))
+            picture = written.picture
             if call.wait.enabled and written.plan is not None:
-                _await_observed(account, replace(written.picture, pods=None), paused, call, report)
-        situation = look_again(account)
+                picture = _await_observed(account, picture, paused, call, report)
+        situation = account.looked(diagnose(replace(picture, pods=site.pods(picture.deployment))))
         if paused and account.changed and before.phase not in HOLDING:
             account.warn(STILL_MOVES)
         return account.outcome(_message(situation, paused, account.changed), situation)
@@ -59,7 +60,12 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report) -> Outcome:
 def _idle(situation: Situation) -> bool:
     """Neither a release nor a rollout is there to stop."""
     deployment = situation.deployment
-    return situation.phase is Phase.NONE and not deployment.paused and deployment.rolled_out and len(situation.picture.active) < 2
+    return (
+        situation.phase is Phase.NONE
+        and not deployment.paused
+        and deployment.rolled_out
+        and len(situation.picture.active) < 2
+    )
 
 
 def _decide(situation: Situation, paused: bool) -> Plan | None:
@@ -83,7 +89,7 @@ def _message(situation: Situation, paused: bool, changed: bool) -> str:
     return f"{'' if changed else 'already '}{state} ({counts})"
 
 
-def _await_observed(account: Account, picture: Picture, paused: bool, call: Call, report: Report) -> None:
+def _await_observed(account: Account, picture: Picture, paused: bool, call: Call, report: Report) -> Picture:
     """The pause counts from the moment that the controller has seen it."""
 
     def judge(situation: Situation) -> Progress:
@@ -102,3 +108,4 @@ def _await_observed(account: Account, picture: Picture, paused: bool, call: Call
     )
     if not isinstance(waited.progress, Done):
         raise account.unsuccessful(waited, "Check that kube-controller-manager runs, and run this again.")
+    return waited.situation.picture

@@ -27,7 +27,9 @@ from .site import Site
 from .waiting import Patience, wait
 from .writing import rehearse, write
 
-UNFINISHED = "The promotion goes on in the cluster: run canary_promote again to wait for it, or canary_undo to take it back."
+UNFINISHED = (
+    "The promotion goes on in the cluster: run canary_promote again to wait for it, or canary_undo to take it back."
+)
 
 
 def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
@@ -47,7 +49,9 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
             return account.outcome("the promotion is under way; run canary_promote again to finish it", situation)
         record = _record(situation)
         done = await_rollout(account, situation.picture, record.canary, request, report, UNFINISHED)
-        return account.outcome(f"promoted: {done.deployment.replicas} pods run the new version", finish(account, done, call.actor))
+        return account.outcome(
+            f"promoted: {done.deployment.replicas} pods run the new version", finish(account, done, call.actor)
+        )
 
 
 def _record(situation: Situation) -> Record:
@@ -95,7 +99,7 @@ def _without_canary(account: Account, situation: Situation, request: PromoteRequ
         return account.outcome("no canary is held; an ordinary rollout is under way", situation)
     remedy = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
     done = await_rollout(account, situation.picture, digest(deployment.template), request, report, remedy)
-    return account.outcome("no canary was held; the rollout that was under way is complete", done)
+    return account.outcome("no canary is held, and the rollout is complete", done)
 
 
 def await_rollout(

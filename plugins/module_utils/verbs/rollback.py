@@ -9,8 +9,6 @@ alone, and a second run changes nothing. This module is private to the collectio
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..cluster.api import Api
 from ..rollout import patches
 from ..rollout.patches import Plan

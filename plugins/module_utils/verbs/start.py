@@ -17,7 +17,8 @@ from ..rollout import start as rollout_start
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.progress import Counts, Done, Going, Progress, towards_hold
 from ..rollout.refusal import Code, Refusal
-from ..rollout.size import ImpossibleSize, Room, patches as hold_patches, share
+from ..rollout.size import ImpossibleSize, Room, share
+from ..rollout.size import patches as hold_patches
 from ..rollout.start import Asker, Start, Wanted
 from ..rollout.template import digest
 from ..rollout.views import Picture
@@ -263,4 +264,6 @@ def _all_ready(situation: Situation, begun: Start) -> bool:
 def _held(begun: Start, picture: Picture) -> str:
     replicas = picture.deployment.replicas
     canary, stable = begun.goal.canary(replicas), begun.goal.stable(replicas)
-    return f"{canary} canary beside {stable} stable pods ({share(canary, replicas, begun.goal.surge):.1f} % of all pods)"
+    return (
+        f"{canary} canary beside {stable} stable pods ({share(canary, replicas, begun.goal.surge):.1f} % of all pods)"
+    )

@@ -79,7 +79,9 @@ def not_applied(definition: Mapping[str, Any], deployment: Deployment) -> tuple[
         **{f"metadata.annotations.{key}": value for key, value in deployment.annotations.items()},
     }
     given = {path: value for path, value in _flat(definition) if path not in _NOT_COMPARED}
-    paths = sorted(path for path, value in given.items() if path != "spec.revisionHistoryLimit" and live.get(path) != value)
+    paths = sorted(
+        path for path, value in given.items() if path != "spec.revisionHistoryLimit" and live.get(path) != value
+    )
     if not paths:
         return ()
     return (f"the manifest differs from the Deployment in {', '.join(paths)}: not applied, only its pod template is",)

@@ -38,7 +38,9 @@ def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
         situation = account.looked(diagnose(picture))
         if situation.phase is Phase.NONE:
             give_back_orphans(account, check=call.check)
-            done = "the undo of an earlier run was cleaned up" if account.changed else "no canary is held: nothing to undo"
+            done = (
+                "the undo of an earlier run was cleaned up" if account.changed else "no canary is held: nothing to undo"
+            )
             return account.outcome(done, situation)
         act = rehearse if call.check else write
         written = act(site, picture, lambda current: _decide(current, request))

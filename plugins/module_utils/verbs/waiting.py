@@ -20,9 +20,12 @@ from ..rollout.views import Deployment, Picture, Pod
 from .outcome import Report
 from .site import DEPLOYMENT, PODS, Site
 
-# Between two fresh reads while no stream says anything: soon after a hint that was not yet true, seldom in silence.
-SOONEST_LOOK, LATEST_LOOK = 0.05, 8.0
-REPEAT_REPORT_SECONDS = 15.0
+# A hint may be ahead of what the other objects say by a moment: how long until the next look then, doubled each time.
+SOONEST_LOOK = 0.05
+# Streams do not tell everything (a quota that refuses pods makes no event): how long they may be silent, doubled likewise.
+SILENCE, LONGEST_SILENCE = 2.0, 16.0
+# A person who waits wants a line a second at most, and a sign of life where nothing changes.
+REPORT_SECONDS, REPEAT_REPORT_SECONDS = 1.0, 15.0
 # A server that is away for a while ends no wait: nothing is lost meanwhile, and the deadline still holds.
 AWAY = (ServerError, Timeout, TooManyRequests, Unreachable)
 AWAY_PAUSE = 1.0
@@ -60,6 +63,7 @@ class Mirror:
         self._streams = self._open()
         # A stream ended and another began: what came in between is not known until the next look.
         self.stale = False
+        self.heard = False
 
     def _open(self) -> Streams:
         return Streams(self._site.api, self._site.watched(self._picture.deployment, self._kinds))
@@ -79,6 +83,7 @@ class Mirror:
         events = self._streams.batch(seconds)
         for kind, event in events:
             self._take(kind, event)
+        self.heard = self.heard or bool(events)
         if self._streams.ended:
             self._streams.close()
             self._pods.clear()
@@ -111,7 +116,9 @@ class Mirror:
             return True
         picture = self.picture
         return all(
-            sum(pod.serving for pod in picture.pods_of(rs)) == rs.ready for rs in picture.replica_sets if rs.current or rs.active
+            sum(pod.serving for pod in picture.pods_of(rs)) == rs.ready
+            for rs in picture.replica_sets
+            if rs.current or rs.active
         )
 
 
@@ -145,13 +152,13 @@ class _Wait:
         self._mirror, self._judge, self._hint, self._advance = mirror, judge, hint, advance
         self._patience = patience
         self._report = report
-        self._pause = 1.0
         self._deadline = time.monotonic() + patience.timeout
         self._furthest: int | None = None
-        self._told, self._told_at = "", 0.0
+        self._told, self._told_at = "", time.monotonic()
 
     def run(self) -> Waited:
-        look_at = time.monotonic() + self._pause
+        premature, silence = SOONEST_LOOK, SILENCE
+        look_at = time.monotonic() + silence
         while True:
             if self._advance is not None and (stepped := self._advance(diagnose(self._mirror.picture))):
                 self._mirror.adopt(stepped)
@@ -162,12 +169,14 @@ class _Wait:
                 ended = self._look(over=now >= self._deadline)
                 if ended is not None:
                     return ended
-                self._pause = SOONEST_LOOK if worth and self._pause >= 1.0 else min(2 * self._pause, LATEST_LOOK)
-                look_at = time.monotonic() + self._pause
-            heard = self._mirror.listen(max(0.0, min(look_at, self._deadline) - time.monotonic()))
-            if heard and self._pause > 1.0:
-                self._pause = 1.0
-                look_at = min(look_at, time.monotonic() + self._pause)
+                pause = premature if worth else silence
+                premature, silence = (
+                    (2 * premature, silence) if worth else (SOONEST_LOOK, min(2 * silence, LONGEST_SILENCE))
+                )
+                look_at = time.monotonic() + min(pause, LONGEST_SILENCE)
+            if self._mirror.listen(max(0.0, min(look_at, self._deadline) - time.monotonic())) and not worth:
+                silence = SILENCE
+                look_at = time.monotonic() + silence
 
     def _look(self, over: bool) -> Waited | None:
         """One fresh look; None when the wait goes on. `over`: the time is up, and this is the last look."""
@@ -190,7 +199,7 @@ class _Wait:
     def _worth_a_look(self) -> bool:
         situation = diagnose(self._mirror.picture)
         progress = self._judge(situation)
-        if isinstance(progress, Going):
+        if isinstance(progress, Going) and self._mirror.heard:
             self._note(progress)
         return self._hint(situation) or isinstance(progress, (Done, Stuck))
 
@@ -200,6 +209,7 @@ class _Wait:
             if self._patience.per_progress and self._furthest is not None:
                 self._deadline = now + self._patience.timeout
             self._furthest = progress.progress
-        if progress.why != self._told or now - self._told_at > REPEAT_REPORT_SECONDS:
+        pause = REPORT_SECONDS if progress.why != self._told else REPEAT_REPORT_SECONDS
+        if now - self._told_at >= pause:
             self._report(progress.why)
             self._told, self._told_at = progress.why, now
