@@ -1,0 +1,296 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole runs: verdicts over several checks, reasons, silence, steps, bounds, results and their continuation."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.buckets import BucketRule
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import BoundCheck, Check, Plan, RateCheck
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.evidence import Promise
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.report import as_result, history_of
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.samples import Count, NoData, Reading, Sample
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import JudgementError, Tolerance
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.trial import Trial
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.verdicts import Rule, RunVerdict, Verdict
+
+TOLERANCE = Tolerance(max_ratio=1.5, max_increase=0.005)
+
+
+def plan(*checks: Check, **options: object) -> Plan:
+    return Plan(checks or (RateCheck("http", TOLERANCE),), **options)  # type: ignore[arg-type]
+
+
+def run(
+    trial: Trial,
+    rates: dict[str, tuple[float, float]],
+    until: float,
+    begin: float = 0,
+    requests: int = 100,
+    seed: int = 7,
+) -> RunVerdict:
+    """A sample a check every 5 seconds with `requests` in each version, until decided or the time is up."""
+    chance = random.Random(seed)
+    at = begin
+    while at < until:
+        at += 5
+        for name, (canary, stable) in rates.items():
+            bad = [float(sum(chance.random() < rate for _ in range(requests))) for rate in (canary, stable)]
+            trial.observe(name, Sample(at, Count(bad[0], requests), Count(bad[1], requests)))
+        if trial.look(at):
+            break
+    return trial.report(at)
+
+
+class TestVerdicts:
+    def test_a_bad_version_fails_early(self) -> None:
+        verdict = run(Trial(plan()), {"http": (0.05, 0.005)}, until=600)
+        assert verdict.verdict is Verdict.FAIL
+        assert verdict.after < 150
+        (check,) = verdict.checks
+        assert (check.verdict, check.rule) == (Verdict.FAIL, Rule.EVIDENCE)
+        assert check.decided_after == verdict.after
+        assert check.decided_on == 2 * 100 * verdict.after / 5
+        assert "worse than tolerated" in verdict.reason and "1.5 times stable + 0.5 %" in verdict.reason
+
+    def test_a_good_version_passes_before_the_window_ends(self) -> None:
+        verdict = run(Trial(plan()), {"http": (0.005, 0.005)}, until=1200)
+        assert verdict.verdict is Verdict.PASS
+        assert verdict.after < 600
+
+    def test_a_window_too_short_says_so(self) -> None:
+        verdict = run(Trial(plan()), {"http": (0.005, 0.005)}, until=30)
+        assert verdict.verdict is Verdict.INCONCLUSIVE
+        assert verdict.checks[0].rule is Rule.WINDOW_ENDED
+        assert "undecided" in verdict.reason
+
+    def test_the_interval_holds_the_truth_and_the_estimate(self) -> None:
+        estimate = run(Trial(plan()), {"http": (0.05, 0.005)}, until=600).checks[0].streams[0].estimate
+        assert estimate.low is not None and estimate.high is not None and estimate.value is not None
+        assert estimate.low <= 0.05 - 1.5 * 0.005 <= estimate.high
+        assert estimate.low <= estimate.value <= estimate.high
+        # A fail at the limit excludes the tolerance at twice the error, so the low end is just about there.
+        assert estimate.low == pytest.approx(0.005, abs=0.01)
+
+    def test_a_ratio_to_nothing_has_no_upper_end(self) -> None:
+        trial = Trial(plan(RateCheck("http", Tolerance(max_ratio=2))))
+        verdict = run(trial, {"http": (0.0, 0.0)}, until=100)
+        estimate = verdict.checks[0].streams[0].estimate
+        assert (estimate.value, estimate.low, estimate.high) == (None, 0.0, None)
+        assert verdict.verdict is Verdict.INCONCLUSIVE
+
+    def test_a_failed_run_counts_nothing_more(self) -> None:
+        trial = Trial(plan())
+        run(trial, {"http": (0.5, 0.005)}, until=600)
+        with pytest.raises(JudgementError, match="has failed"):
+            trial.observe("http", Sample(900, Count(0, 1), Count(0, 1)))
+
+
+class TestSeveralChecks:
+    checks = (RateCheck("http", TOLERANCE), RateCheck("logs", TOLERANCE), RateCheck("pods", TOLERANCE))
+    equal = (0.005, 0.005)
+
+    def test_one_bad_check_fails_the_run_and_is_named(self) -> None:
+        rates = {"http": self.equal, "logs": (0.2, 0.005), "pods": self.equal}
+        verdict = run(Trial(plan(*self.checks)), rates, until=600)
+        assert verdict.verdict is Verdict.FAIL
+        assert verdict.reason.startswith("logs: the canary is worse than tolerated")
+        assert [check.verdict for check in verdict.checks if check.name != "logs"] == [Verdict.INCONCLUSIVE] * 2
+
+    def test_a_mean_without_a_convict_names_a_suspect(self) -> None:
+        trial = Trial(plan(*self.checks))
+        for at in range(5, 200, 5):
+            for check in self.checks:
+                trial.observe(check.name, Sample(at, Count(8, 100), Count(2, 100)))
+            if trial.look(at):
+                break
+        verdict = trial.report(at)
+        assert verdict.verdict is Verdict.FAIL
+        assert [check.suspect for check in verdict.checks] == [True, False, False]
+        assert verdict.checks[0].rule is Rule.MEAN_EVIDENCE
+        assert "suspected" in verdict.reason
+
+    def test_all_must_pass(self) -> None:
+        trial = Trial(plan(*self.checks))
+        verdict = run(trial, {"http": self.equal, "logs": self.equal}, until=600)
+        assert verdict.verdict is Verdict.INCONCLUSIVE
+        assert [check.verdict for check in verdict.checks] == [Verdict.PASS, Verdict.PASS, Verdict.INCONCLUSIVE]
+
+    def test_streams_of_a_check_are_averaged_to_fail_and_must_all_pass(self) -> None:
+        trial = Trial(plan(RateCheck("slow", TOLERANCE, streams=("0.1", "0.5"))))
+        for at in range(5, 600, 5):
+            trial.observe("slow", Sample(at, Count(0, 100), Count(0, 100)), "0.1")
+            trial.observe("slow", Sample(at, Count(10, 100), Count(1, 100)), "0.5")
+            if trial.look(at):
+                break
+        verdict = trial.report(at)
+        assert verdict.verdict is Verdict.FAIL
+        assert "at 0.5: canary" in verdict.reason
+
+    @pytest.mark.parametrize(
+        ("case", "make", "says"),
+        [
+            ("no check", lambda: Plan(()), "at least one check"),
+            ("a name twice", lambda: plan(RateCheck("a"), RateCheck("a")), "twice: a"),
+            ("a negative warmup", lambda: plan(warmup=-1), "warmup"),
+            ("no weight", lambda: RateCheck("a", weight=0), "weight"),
+            ("no streams", lambda: RateCheck("a", streams=()), "bounds"),
+            ("no bound", lambda: BoundCheck("a"), "min or a max"),
+            ("bounds swapped", lambda: BoundCheck("a", 2, 1), "swap"),
+            ("a ratio of 0", lambda: Tolerance(max_ratio=0), "max_ratio"),
+            ("a negative increase", lambda: Tolerance(max_increase=-0.1), "max_increase"),
+        ],
+    )
+    def test_a_plan_that_cannot_be_is_refused(self, case: str, make, says: str) -> None:
+        with pytest.raises(JudgementError, match=says):
+            make()
+
+
+class TestSilence:
+    """Not knowing is neither good nor bad."""
+
+    def test_a_dead_source(self) -> None:
+        trial = Trial(plan())
+        for at in (5, 10):
+            trial.observe("http", NoData(at, "connection refused"))
+        verdict = trial.report(10)
+        assert (verdict.verdict, verdict.checks[0].rule) == (Verdict.INCONCLUSIVE, Rule.NO_DATA)
+        assert verdict.reason == "http: no data to judge by (2 times), the last time: connection refused"
+
+    def test_a_source_that_was_never_asked(self) -> None:
+        assert Trial(plan()).report(0).reason == "http: the source was never asked"
+
+    @pytest.mark.parametrize(("canary", "stable", "idle"), [(0, 50, "the canary"), (50, 0, "stable")])
+    def test_no_traffic(self, canary: float, stable: float, idle: str) -> None:
+        trial = Trial(plan())
+        trial.observe("http", Sample(60, Count(0, canary), Count(0, stable)))
+        verdict = trial.report(60)
+        assert (verdict.verdict, verdict.checks[0].rule) == (Verdict.INCONCLUSIVE, Rule.NO_TRAFFIC)
+        assert f"{idle} had no traffic" in verdict.reason
+
+    def test_a_source_that_fell_silent_lets_nothing_pass_until_it_speaks_again(self) -> None:
+        trial = Trial(plan(RateCheck("http", Tolerance(max_increase=0.05))))
+        for at in (5, 10, 15, 20, 25):
+            trial.observe("http", Sample(at, Count(0, 500), Count(0, 500)))
+        trial.observe("http", NoData(30, "timed out"))
+        assert trial.look(30) is None
+        assert trial.report(30).checks[0].rule is Rule.NO_DATA
+        trial.observe("http", Sample(35, Count(0, 500), Count(0, 500)))
+        assert trial.look(35) is Verdict.PASS
+
+    def test_warmup_is_told_apart_by_time_and_not_counted(self) -> None:
+        trial = Trial(plan(warmup=30))
+        for at in range(5, 31, 5):
+            trial.observe("http", Sample(at, Count(100, 100), Count(0, 100)))
+        assert trial.look(30) is None
+        (stream,) = trial.report(30).checks[0].streams
+        assert stream.canary.total == 0
+        assert sum(bucket.canary.bad for bucket in stream.warmup_series) == 600
+
+
+class TestBounds:
+    bound = BoundCheck("cpu", maximum=1.5, in_a_row=3)
+
+    @pytest.mark.parametrize(
+        ("values", "verdict"),
+        [
+            ([1, 1, 1], Verdict.PASS),
+            ([2, 2, 2], Verdict.FAIL),
+            ([2, 1, 2, 1, 2], Verdict.INCONCLUSIVE),
+            ([2, 2, 1, 1, 1], Verdict.PASS),
+            ([1, 1], Verdict.INCONCLUSIVE),
+        ],
+    )
+    def test_so_many_readings_in_a_row_decide(self, values: list[float], verdict: Verdict) -> None:
+        trial = Trial(plan(self.bound))
+        for at, value in enumerate(values):
+            trial.observe("cpu", Reading(at, value))
+        assert trial.report(len(values)).verdict is verdict
+
+    def test_a_bound_claims_no_promise(self) -> None:
+        trial = Trial(plan(self.bound))
+        for at in range(3):
+            trial.observe("cpu", Reading(at, 2))
+        (check,) = trial.report(3).checks
+        assert check.rule is Rule.BOUND and "without an error promise" in check.rule.value
+
+    def test_bounds_alone_never_pass_before_the_end(self) -> None:
+        trial = Trial(plan(self.bound))
+        for at in range(9):
+            trial.observe("cpu", Reading(at, 1))
+            assert trial.look(at) is None
+
+    def test_a_gap_starts_the_count_again(self) -> None:
+        trial = Trial(plan(self.bound))
+        for at, observation in enumerate((Reading(0, 2), Reading(1, 2), NoData(2, "empty answer"), Reading(3, 2))):
+            trial.observe("cpu", observation)
+            assert trial.look(at) is None
+
+    def test_a_bound_fails_a_run_that_the_evidence_would_pass(self) -> None:
+        trial = Trial(plan(RateCheck("http", Tolerance(max_increase=0.05)), self.bound))
+        for at in (5, 10, 15):
+            trial.observe("http", Sample(at, Count(0, 500), Count(0, 500)))
+            trial.observe("cpu", Reading(at, 2))
+        assert trial.look(15) is Verdict.FAIL
+
+
+class TestSteps:
+    def test_a_pass_before_a_step_is_void_after_it(self) -> None:
+        trial = Trial(plan(RateCheck("http", Tolerance(max_increase=0.05)), fresh_starts=1))
+        assert run(trial, {"http": (0.0, 0.0)}, until=600).verdict is Verdict.PASS
+        trial.begin_step(100)
+        assert trial.look(100) is None
+
+    def test_a_canary_that_turns_bad_after_a_step_is_caught(self) -> None:
+        trial = Trial(plan(fresh_starts=1))
+        run(trial, {"http": (0.005, 0.005)}, until=300)
+        trial.begin_step(300)
+        assert run(trial, {"http": (0.06, 0.005)}, begin=300, until=600).verdict is Verdict.FAIL
+
+    def test_a_run_goes_on_from_its_own_result(self) -> None:
+        """A later call of the same run reaches the very same evidence as one long call."""
+        the_plan = plan(fresh_starts=1)
+        whole, first = Trial(the_plan), Trial(the_plan)
+        for trial in (whole, first):
+            run(trial, {"http": (0.01, 0.01)}, until=60)
+        result = json.loads(json.dumps(as_result(first.report(60))))
+        second = Trial(the_plan, history_of(result))
+        for trial in (whole, second):
+            trial.begin_step(60)
+        verdicts = [
+            run(trial, {"http": (0.02, 0.01)}, begin=60, until=100, seed=3).checks[0].streams[0]
+            for trial in (whole, second)
+        ]
+        assert verdicts[0].to_fail == pytest.approx(verdicts[1].to_fail)
+        assert verdicts[0].to_pass == pytest.approx(verdicts[1].to_pass)
+        assert verdicts[0].series == verdicts[1].series
+
+    def test_a_history_that_was_changed_is_refused(self) -> None:
+        result = {"checks": [{"name": "http", "streams": [{"name": "", "series": [{"time": 3}]}]}]}
+        with pytest.raises(JudgementError, match="history of check 'http'"):
+            history_of(result)
+
+
+class TestResult:
+    def test_it_is_plain_and_holds_what_a_report_plots(self) -> None:
+        trial = Trial(plan(RateCheck("http", TOLERANCE, buckets=BucketRule(5, 5)), BoundCheck("cpu", maximum=2)))
+        trial.observe("cpu", Reading(5, 1))
+        result = as_result(run(trial, {"http": (0.05, 0.005)}, until=600))
+        assert json.loads(json.dumps(result, allow_nan=False)) == result
+        http, cpu = result["checks"]
+        assert http["rule"] == "evidence" and http["verdict"] == "fail"
+        (stream,) = http["streams"]
+        assert {"begin", "time", "canary_bad", "canary_total", "stable_bad", "stable_total"} <= set(stream["series"][0])
+        assert stream["canary"]["total"] == sum(row["canary_total"] for row in stream["series"])
+        assert cpu["bound"]["series"] == [{"time": 5, "value": 1}]
+
+    def test_the_promise_can_be_made_stricter(self) -> None:
+        loose = run(Trial(plan(promise=Promise(0.8))), {"http": (0.05, 0.005)}, until=900)
+        strict = run(Trial(plan(promise=Promise(0.999))), {"http": (0.05, 0.005)}, until=900)
+        assert loose.verdict is strict.verdict is Verdict.FAIL
+        assert loose.after < strict.after
