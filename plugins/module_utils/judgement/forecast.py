@@ -51,11 +51,12 @@ class Traffic:
 @dataclass(frozen=True)
 class Forecast:
     """`seconds_to_pass`: for a canary that is as good as stable. `samples_to_pass`: both versions' exposure until then.
-    `excess_seen`: how many times the tolerated rate a canary must have for a fail within the window to be likely.
+    `idle`: one version has no traffic. `excess_seen`: how many times the tolerated rate a canary must have for a fail within the window to be likely.
     None means never. All are means of what is random: runs differ by a factor of two and more.
     """
 
     window: float
+    idle: bool
     seconds_to_pass: float | None
     samples_to_pass: float | None
     excess_seen: float | None
@@ -63,6 +64,8 @@ class Forecast:
 
     @property
     def message(self) -> str:
+        if self.idle:
+            return "one of the versions has no traffic, so there is nothing to compare: send some to both"
         if self.seconds_to_pass is None:
             return (
                 f"a canary as good as stable never passes with this tolerance, whatever the {self.window:.0f} seconds: "
@@ -88,12 +91,13 @@ def forecast(
 ) -> Forecast:
     """What `window` seconds (without warmup) can decide at this traffic and this rate of stable."""
     if traffic.canary == 0 or traffic.stable == 0:
-        return Forecast(window, None, None, None, Reach.NEVER)
+        return Forecast(window, True, None, None, None, Reach.NEVER)
     bucket = bucket_seconds(traffic, buckets)
     to_pass = _seconds(_PASS, tolerance, traffic, (stable_rate, stable_rate), promise, bucket)
     samples = None if to_pass is None else to_pass * (traffic.canary + traffic.stable)
     return Forecast(
         window=window,
+        idle=False,
         seconds_to_pass=to_pass,
         samples_to_pass=samples,
         excess_seen=_excess_seen(tolerance, traffic, stable_rate, window, promise, bucket),

@@ -17,7 +17,7 @@ from .samples import Count, Reading
 
 
 class Verdict(Enum):
-    PASS = "pass"  # noqa: S105 - a verdict, no password
+    PASS = "pass"
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
 

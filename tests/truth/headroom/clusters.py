@@ -74,7 +74,7 @@ class Maker:
     def cluster(self) -> Cluster:
         nodes = [self.node(number) for number in range(self.chance.randint(1, 6))]
         volumes, claims = self.storage()
-        existing = [self.existing_pod(number, nodes, claims) for number in range(self.chance.randint(0, 12))]
+        existing = [self.existing_pod(number, nodes, claims) for number in range(self.chance.randint(0, 10))]
         if self.maybe(0.05, "nominated"):
             existing.append(self.promised_pod(nodes))
         pod = self.incoming(nodes, claims)
@@ -101,10 +101,10 @@ class Maker:
         if not self.maybe(0.1, "no_zone_label"):
             labels[ZONE] = self.pick(*self.zones)
         allocatable = {
-            "cpu": self.pick("1", "2", "1930m", "3"),
-            "memory": self.pick("1Gi", "2Gi", "3145727Ki", "2e9"),
+            "cpu": self.pick("1", "2", "3930m", "4", "6"),
+            "memory": self.pick("1Gi", "4Gi", "3145727Ki", "6e9"),
             "ephemeral-storage": "10Gi",
-            "pods": self.pick("3", "5", "8", "110"),
+            "pods": self.pick("3", "5", "110", "110"),
         }
         if self.maybe(0.25):
             allocatable[GPU] = self.pick("1", "2", "4")
@@ -151,7 +151,9 @@ class Maker:
         if self.maybe(0.06, "extended"):
             resources.setdefault("requests", {})[GPU] = resources.setdefault("limits", {})[GPU] = "1"
         if self.maybe(0.04, "hugepages"):
-            resources.setdefault("requests", {})["hugepages-2Mi"] = resources.setdefault("limits", {})["hugepages-2Mi"] = "20Mi"
+            resources.setdefault("requests", {})["hugepages-2Mi"] = resources.setdefault("limits", {})[
+                "hugepages-2Mi"
+            ] = "20Mi"
             resources["requests"].setdefault("cpu", "100m")
         if self.maybe(0.1, "limits_only"):
             resources.setdefault("limits", {})["cpu"] = "800m"
@@ -173,8 +175,33 @@ class Maker:
             if self.maybe(0.4):
                 port["hostIP"] = self.pick("10.0.0.1", "10.0.0.2", "0.0.0.0")
             spec["containers"][0]["ports"] = [port]
+        if self.maybe(0.07, "disk"):
+            spec["volumes"] = [{"name": "disk", **self.disk()}]
         spec["terminationGracePeriodSeconds"] = 0
         return spec
+
+    def disk(self) -> Object:
+        """A disk named in the pod itself, of the kinds that two pods may not share."""
+        read_only = self.maybe(0.5)
+        return self.pick(
+            {"gcePersistentDisk": {"pdName": self.pick("one", "two"), "readOnly": read_only}},
+            {"awsElasticBlockStore": {"volumeID": self.pick("one", "two"), "readOnly": read_only}},
+            {
+                "iscsi": {
+                    "iqn": self.pick("iqn.one", "iqn.two"),
+                    "targetPortal": "10.0.0.9",
+                    "lun": 0,
+                    "readOnly": read_only,
+                }
+            },
+            {
+                "rbd": {
+                    "monitors": [self.pick("m1", "m2"), "m3"],
+                    "image": self.pick("one", "two"),
+                    "readOnly": read_only,
+                }
+            },
+        )
 
     def _pod_level(self, spec: Object) -> None:
         """Pod-level requests may not be below those of the containers: generous ones, for containers without huge pages."""
@@ -205,7 +232,11 @@ class Maker:
         if kind < 0.6:
             return {"matchLabels": {"app": self.pick(*APPS)}}
         if kind < 0.75:
-            return {"matchExpressions": [{"key": "app", "operator": self.pick("In", "NotIn"), "values": [self.pick(*APPS), "db"]}]}
+            return {
+                "matchExpressions": [
+                    {"key": "app", "operator": self.pick("In", "NotIn"), "values": [self.pick(*APPS), "db"]}
+                ]
+            }
         if kind < 0.85:
             return {"matchExpressions": [{"key": "tier", "operator": self.pick("Exists", "DoesNotExist")}]}
         return {} if kind < 0.95 else None
@@ -220,7 +251,9 @@ class Maker:
             term["namespaces"] = [self.pick(*NAMESPACES)]
         elif kind < 0.4:
             self.features.add("namespace_selector")
-            term["namespaceSelector"] = self.pick({}, {"matchLabels": {"team": "red"}}, {"matchLabels": {"stage": "prod"}})
+            term["namespaceSelector"] = self.pick(
+                {}, {"matchLabels": {"team": "red"}}, {"matchLabels": {"stage": "prod"}}
+            )
         if "labelSelector" in term and self.maybe(0.15, "affinity_label_keys"):
             term[self.pick("matchLabelKeys", "mismatchLabelKeys")] = ["pod-template-hash"]
         return term
@@ -272,7 +305,12 @@ class Maker:
                 where = {"key": ZONE, "operator": "In", "values": [zone]}
                 spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": [{"matchExpressions": [where]}]}}
             volumes.append(
-                {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name, "labels": labels}, "spec": spec}
+                {
+                    "apiVersion": "v1",
+                    "kind": "PersistentVolume",
+                    "metadata": {"name": name, "labels": labels},
+                    "spec": spec,
+                }
             )
             meta = {"name": name, "namespace": HOME, "annotations": {"pv.kubernetes.io/bind-completed": "yes"}}
             wish = {"accessModes": modes, "resources": {"requests": size}, "volumeName": name, "storageClassName": ""}
@@ -282,7 +320,7 @@ class Maker:
     def mount(self, pod: Object, claims: list[Object], probability: float) -> None:
         if claims and pod["metadata"]["namespace"] == HOME and self.maybe(probability, "claim"):
             name = self.pick(*claims)["metadata"]["name"]
-            pod["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": name}}]
+            pod["spec"].setdefault("volumes", []).append({"name": "data", "persistentVolumeClaim": {"claimName": name}})
 
     # pods
 
@@ -297,6 +335,7 @@ class Maker:
         pod: Object = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": self.pod_spec()}
         pod["spec"]["nodeName"] = self.pick(*nodes)["metadata"]["name"]
         pod["spec"]["priorityClassName"] = self.pick("low", "mid", "high")
+        pod["spec"]["terminationGracePeriodSeconds"] = 30  # victims of preemption stay, as nobody ends them here
         if self.maybe(0.12, "others_anti_affinity"):
             self._affinity(pod, "podAntiAffinity", 1)
         self.mount(pod, claims, 0.2)
@@ -389,7 +428,12 @@ class Maker:
         key = self.pick("dedicated", "spot")
         if kind < 0.6:
             return {"key": key, "operator": "Exists", **({"effect": "NoSchedule"} if self.maybe(0.5) else {})}
-        return {"key": key, "operator": "Equal", "value": self.pick("x", "y"), "effect": self.pick("NoSchedule", "NoExecute")}
+        return {
+            "key": key,
+            "operator": "Equal",
+            "value": self.pick("x", "y"),
+            "effect": self.pick("NoSchedule", "NoExecute"),
+        }
 
     def _node_affinity(self, pod: Object, nodes: list[Object]) -> None:
         terms = []
@@ -458,7 +502,10 @@ class Maker:
             if operator != "Exists":
                 rule["values"] = [self.pick("high", "high-polite", "mid-polite")]
             spec["scopeSelector"] = {"matchExpressions": [rule]}
-        used = {name: self.pick("0", "1", "500m") if name not in ("pods", "count/pods") else self.pick("0", "1", "3") for name in spec["hard"]}
+        used = {
+            name: self.pick("0", "1", "500m") if name not in ("pods", "count/pods") else self.pick("0", "1", "3")
+            for name in spec["hard"]
+        }
         return {
             "apiVersion": "v1",
             "kind": "ResourceQuota",

@@ -43,7 +43,9 @@ class Server:
         context = ssl.create_default_context(cafile=_file(cluster, "certificate-authority"))
         context.load_cert_chain(_file(user, "client-certificate"), _file(user, "client-key"))
         address = urlsplit(cluster["server"])
-        self._connection = http.client.HTTPSConnection(address.hostname or "", address.port, context=context, timeout=30)
+        self._connection = http.client.HTTPSConnection(
+            address.hostname or "", address.port, context=context, timeout=30
+        )
 
     def request(self, method: str, path: str, body: Object | None = None, kind: str = "application/json") -> Object:
         payload = None if body is None else json.dumps(body)
@@ -170,7 +172,9 @@ def try_it(server: Server, cluster: Cluster) -> Happened:
         if len(decided) == len(created):
             return _happened(pods, refusal)
         if time.monotonic() > deadline:
-            raise TimeoutError(f"seed {cluster.seed}: the scheduler decided about {len(decided)} of {len(created)} pods in {PATIENCE} s")
+            raise TimeoutError(
+                f"seed {cluster.seed}: the scheduler decided about {len(decided)} of {len(created)} pods in {PATIENCE} s"
+            )
         time.sleep(0.01)
 
 

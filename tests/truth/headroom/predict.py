@@ -16,7 +16,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quantity 
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import quota_view, verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.requests import pod_requests
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.scene import SceneBuilder, relevance
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views import incoming_view, is_over, node_view, pod_view
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views import (
+    incoming_view,
+    is_over,
+    node_view,
+    pod_view,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.volumes import Storage, volume_rules
 
 from .clusters import NAMESPACES, Cluster, Object
@@ -53,7 +58,9 @@ def predict(cluster: Cluster, reading: Reading, *, drop_status: bool = False) ->
     for raw in reading.pods:
         if not is_over(raw):
             builder.add(pod_view({**raw, "status": {}} if drop_status else raw, MINOR))
-    scene = builder.scene({name: {**labels, "kubernetes.io/metadata.name": name} for name, labels in NAMESPACES.items()})
+    scene = builder.scene(
+        {name: {**labels, "kubernetes.io/metadata.name": name} for name, labels in NAMESPACES.items()}
+    )
     storage = Storage(
         claims={one["metadata"]["name"]: one for one in reading.claims},
         volumes={one["metadata"]["name"]: one for one in reading.volumes},
@@ -89,7 +96,11 @@ def compare(cluster: Cluster, prediction: Prediction, happened: Happened) -> str
         return Agreement.WRONG
     if prediction.rescued and prediction.rescued != happened.placed + happened.promised:
         return Agreement.WRONG
-    return Agreement.EXACT if prediction.least == prediction.most and prediction.method != Method.SAMPLED.value else Agreement.DEPENDS
+    return (
+        Agreement.EXACT
+        if prediction.least == prediction.most and prediction.method != Method.SAMPLED.value
+        else Agreement.DEPENDS
+    )
 
 
 # Naive formulas: each must be caught by this test, or the test does not bite.
@@ -119,7 +130,9 @@ def _containers_only(raw: Object, running: bool) -> dict[str, int]:
 
 def _no_sidecars(raw: Object, running: bool) -> dict[str, int]:
     plain = [{**one, "restartPolicy": None} for one in raw["spec"].get("initContainers") or ()]
-    return pod_requests({**raw, "spec": {**raw["spec"], "initContainers": plain, "resources": {}}}, MINOR, running=False)
+    return pod_requests(
+        {**raw, "spec": {**raw["spec"], "initContainers": plain, "resources": {}}}, MINOR, running=False
+    )
 
 
 def summed_free(reading: Reading, pod: Object, copies: int) -> bool:
@@ -164,9 +177,15 @@ def _exact_but(cluster: Cluster, reading: Reading, weigh: Callable[[Object, bool
         request = {name: f"{amount}m" for name, amount in weigh(raw, False).items()}
         first = {**raw["spec"]["containers"][0], "resources": {"requests": request}}
         spec = {**raw["spec"], "containers": [first], "initContainers": [], "resources": {}, "overhead": {}}
-        return {**raw, "spec": spec, "status": {name: value for name, value in raw["status"].items() if name != "containerStatuses"}}
+        return {
+            **raw,
+            "spec": spec,
+            "status": {name: value for name, value in raw["status"].items() if name != "containerStatuses"},
+        }
 
     pods = [flattened(raw) for raw in reading.pods]
     pod = None if reading.admitted is None else flattened(reading.admitted)
-    changed = Reading(reading.nodes, pods, reading.claims, reading.volumes, reading.quotas, reading.limit_ranges, pod, reading.refusal)
+    changed = Reading(
+        reading.nodes, pods, reading.claims, reading.volumes, reading.quotas, reading.limit_ranges, pod, reading.refusal
+    )
     return predict(cluster, changed).says_fits(cluster.copies)

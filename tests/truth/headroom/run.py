@@ -72,7 +72,9 @@ def _fresh(reading: Any, server: Server, cluster: Any) -> Any:
     return reading
 
 
-def run(kubeconfig: Path, first: int, count: int, record: Path | None, stop_at: float | None = None) -> list[dict[str, Any]]:
+def run(
+    kubeconfig: Path, first: int, count: int, record: Path | None, stop_at: float | None = None
+) -> list[dict[str, Any]]:
     """Checks `count` seeds from `first`; seeds that `record` already has are not repeated."""
     done = {line["seed"]: line for line in _lines(record)}
     server = Server(kubeconfig)
@@ -103,8 +105,14 @@ def _lines(record: Path | None) -> list[dict[str, Any]]:
 
 def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     """The figures of a run."""
-    kinds = {kind: sum(line["agreement"] == kind for line in results) for kind in vars(Agreement).values() if isinstance(kind, str)}
-    kinds = {kind: count for kind, count in kinds.items() if kind in ("exact", "depends", "unknown", "false_fits", "wrong")}
+    kinds = {
+        kind: sum(line["agreement"] == kind for line in results)
+        for kind in vars(Agreement).values()
+        if isinstance(kind, str)
+    }
+    kinds = {
+        kind: count for kind, count in kinds.items() if kind in ("exact", "depends", "unknown", "false_fits", "wrong")
+    }
     naive: dict[str, int] = {}
     for line in results:
         for name, right in line["naive_right"].items():
@@ -118,7 +126,10 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
         **kinds,
         "all_fit": sum(line["happened"]["placed"] >= line["copies"] for line in results),
         "none_fit": sum(line["happened"]["placed"] == 0 for line in results),
-        "methods": {m: sum(line["prediction"]["method"] == m for line in results) for m in ("closed_form", "exhaustive", "sampled")},
+        "methods": {
+            m: sum(line["prediction"]["method"] == m for line in results)
+            for m in ("closed_form", "exhaustive", "sampled")
+        },
         "seconds": round(sum(line["seconds"] for line in results), 1),
         "second_looks": sum(line["looks"] > 1 for line in results),
         "naive_wrong": naive,
@@ -128,10 +139,14 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kubeconfig", type=Path, required=True, help="a cluster of its own: its nodes and pods are deleted")
+    parser.add_argument(
+        "--kubeconfig", type=Path, required=True, help="a cluster of its own: its nodes and pods are deleted"
+    )
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=50)
-    parser.add_argument("--record", type=Path, help="one JSON line a seed; a second run goes on where the first stopped")
+    parser.add_argument(
+        "--record", type=Path, help="one JSON line a seed; a second run goes on where the first stopped"
+    )
     parser.add_argument("--minutes", type=float, help="stop after this time")
     given = parser.parse_args()
     stop_at = None if given.minutes is None else time.time() + 60 * given.minutes

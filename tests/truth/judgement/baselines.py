@@ -37,7 +37,9 @@ def fisher_with_peeking(rng: np.random.Generator, runs: int, segment: Segment) -
     return stopped
 
 
-def _upper_tail(log_factorial: np.ndarray, total: int, drawn: np.ndarray, bad: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def _upper_tail(
+    log_factorial: np.ndarray, total: int, drawn: np.ndarray, bad: np.ndarray, seen: np.ndarray
+) -> np.ndarray:
     """P(X >= seen), hypergeometric. Where `seen` is not above its mean the answer is 1: it cannot be significant."""
     result = np.ones(len(seen))
     above = seen > drawn * bad / total

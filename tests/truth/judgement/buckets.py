@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Callable, Iterator
 
 import numpy as np
+
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.bets import FAIL_BETS, LOG_OF_ZERO, PASS_BETS
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.buckets import Bucket
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.dispersion import StableScatter

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Sequence
 
 import numpy as np
+
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.bets import FAIL_BETS, LOG_OF_ZERO, PASS_BETS
 
 from .world import Segment

@@ -47,7 +47,9 @@ def rising(excess: float, end: float, segments: int = 200) -> tuple[Segment, ...
     )
 
 
-def late(canary_rate: float, stable_rate: float, share: float, onset: float, starts: int, end: float) -> tuple[Segment, ...]:
+def late(
+    canary_rate: float, stable_rate: float, share: float, onset: float, starts: int, end: float
+) -> tuple[Segment, ...]:
     """Both at the stable rate until `onset`, with a segment (a fresh start) `starts` times until then."""
     before = tuple(Segment(onset * (number + 1) / starts, stable_rate, stable_rate, share) for number in range(starts))
     return (*before, Segment(end, canary_rate, stable_rate, share))
