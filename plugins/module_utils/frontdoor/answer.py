@@ -19,7 +19,7 @@ from ansible.module_utils.common.yaml import yaml_dump
 from ..cluster.api import Api
 from ..cluster.connection import Connection, connect
 from ..cluster.errors import ApiError
-from ..verbs.outcome import InfoOutcome, Outcome, Report, VerbFailure
+from ..verbs.outcome import API_ERROR, InfoOutcome, Outcome, Report, VerbFailure
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
 from .masking import secrets_of_connection, shown
@@ -60,7 +60,8 @@ def conduct(verb: Verb, parameters: Parameters, door: Door, connector: Callable[
         request = verb.arguments.to_request(parameters, door.check, actor(os.environ))
         connected = connector(where)
     except (ArgumentError, ApiError) as error:
-        return Answer(failed=True, result={**result, "msg": str(error)})
+        code = "invalid" if isinstance(error, ArgumentError) else API_ERROR
+        return Answer(failed=True, result={**result, "msg": str(error), "failure": code})
     with connected as api:
         answer = _asked(verb, request, api, door)
     # What the server itself warned of, such as fields that it does not know, unless the verb has said it already.
@@ -78,12 +79,13 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
     try:
         outcome = verb.perform(api, request, report)
     except VerbFailure as failure:
-        result = {"msg": failure.message, "changed": failure.changed, "progress": list(last), **_diff(failure, door)}
+        told = {"msg": failure.message, "failure": failure.code, "changed": failure.changed, "progress": list(last)}
+        result = {**told, **_diff(failure, door)}
         if failure.canary is not None:
             result["canary"] = failure.canary
         return Answer(failed=True, result=result, warnings=failure.warnings)
     except ApiError as error:
-        return Answer(failed=True, result={"msg": str(error), "progress": list(last)})
+        return Answer(failed=True, result={"msg": str(error), "failure": API_ERROR, "progress": list(last)})
     if isinstance(outcome, InfoOutcome):
         return _information(outcome, one=request.name is not None)
     result = {"msg": outcome.message, "changed": outcome.changed, "canary": outcome.canary, **_diff(outcome, door)}

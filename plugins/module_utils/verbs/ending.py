@@ -19,7 +19,7 @@ from ..rollout.patches import Plan
 from ..rollout.phase import Situation
 from ..rollout.progress import Stuck
 from ..rollout.refusal import Refusal
-from .outcome import Outcome, Report, VerbFailure
+from .outcome import API_ERROR, STUCK, TIMEOUT, Outcome, Report, VerbFailure
 from .site import Site
 from .waiting import Waited
 
@@ -89,11 +89,11 @@ class Account:
         why = waited.progress.why
         head = f'Deployment "{self.site.target.name}" in namespace "{self.site.target.namespace}": {why}'
         if waited.timed_out:
-            return self.failure(f"{head} when the time was over. {remedy}", "timeout")
+            return self.failure(f"{head} when the time was over. {remedy}", TIMEOUT)
         log = ""
         if isinstance(waited.progress, Stuck) and waited.progress.container:
             log = _last_lines(self.site, waited.progress)
-        return self.failure(f"{head}. {log}{remedy}", "stuck")
+        return self.failure(f"{head}. {log}{remedy}", STUCK)
 
     def tell_way_back(self, report: Report) -> None:
         """Before a wait: how to take the release back, should this process not live to do it."""
@@ -120,7 +120,7 @@ def accounted(site: Site) -> Iterator[Account]:
         if not account.changed:
             raise
         said = "The release was already changed by this call; run it again to go on from there."
-        raise account.failure(f"{error} {said}", "api_error") from error
+        raise account.failure(f"{error} {said}", API_ERROR) from error
 
 
 def _last_lines(site: Site, stuck: Stuck) -> str:

@@ -13,6 +13,7 @@ from ..rollout.describe import describe
 from ..rollout.phase import diagnose
 from ..rollout.record import LIVE
 from ..rollout.views import Deployment, Picture, owned_replica_sets
+from .ending import accounted
 from .outcome import InfoOutcome
 from .requests import InfoRequest, Target
 from .site import Site
@@ -22,7 +23,8 @@ def info(api: Api, request: InfoRequest) -> InfoOutcome:
     """Three requests for one Deployment; two and a page more each 500 objects for a namespace or the cluster."""
     if request.name is not None:
         site = Site(api, Target(request.name, request.namespace or "default"))
-        return InfoOutcome((describe(diagnose(site.look(pods=True))),))
+        with accounted(site):
+            return InfoOutcome((describe(diagnose(site.look(pods=True))),))
     return InfoOutcome(tuple(describe(diagnose(picture)) for picture in _live(api, request.namespace)))
 
 

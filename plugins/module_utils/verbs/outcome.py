@@ -14,6 +14,9 @@ from typing import Any, Callable, Mapping
 # Tells the person who waits what is going on: one plain line a call, already free of secrets.
 Report = Callable[[str], None]
 
+# Codes of failures that are no refusal: waiting longer would not help, the time was over, the server did not do its part.
+STUCK, TIMEOUT, API_ERROR = "stuck", "timeout", "api_error"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -38,7 +41,7 @@ class InfoOutcome:
 class VerbFailure(Exception):
     """The verb did not reach what was asked.
 
-    `code` tells kinds of failure apart: a refusal's own, or "stuck" (waiting longer would not help) or "timeout".
+    `code` tells kinds of failure apart: a refusal's own (rollout/refusal.py), or one of those above.
     `changed` says whether anything had been written before.
     """
 
@@ -46,7 +49,7 @@ class VerbFailure(Exception):
         self,
         message: str,
         *,
-        code: str = "failed",
+        code: str,
         changed: bool = False,
         canary: Mapping[str, Any] | None = None,
         before: Mapping[str, Any] | None = None,
