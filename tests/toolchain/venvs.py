@@ -108,11 +108,15 @@ def create_empty(path: Path, python: str) -> None:
     elif os.geteuid() == 0 and shutil.which("apt-get"):
         apt = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update", "-qq"], check=True, env=apt)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "python3-venv"], check=True, env=apt)
+        subprocess.run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "python3-venv"], check=True, env=apt
+        )
         subprocess.run([python, "-m", "venv", str(path)], check=True)
     elif _runs([python, "-m", "pip", "--version"]):
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run([python, "-m", "pip", "install", "-q", "--target", folder, "virtualenv==21.15.8"], check=True)
+            subprocess.run(
+                [python, "-m", "pip", "install", "-q", "--target", folder, "virtualenv==21.15.8"], check=True
+            )
             subprocess.run(
                 [python, "-m", "virtualenv", "-q", str(path)], check=True, env={**os.environ, "PYTHONPATH": folder}
             )
@@ -154,7 +158,9 @@ def pin(environment: Environment) -> None:
     """Write requirements/NAME.txt: the closure that pip chooses today for requirements/NAME.in."""
     python = python_for(environment)
     if python is None:
-        raise ToolchainError(f"{environment.name} needs Python {' or '.join(environment.pythons)}: none of them runs here.")
+        raise ToolchainError(
+            f"{environment.name} needs Python {' or '.join(environment.pythons)}: none of them runs here."
+        )
     source = environment.requirements.with_suffix(".in")
     with tempfile.TemporaryDirectory() as folder:
         create_empty(Path(folder), python)

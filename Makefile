@@ -1,0 +1,56 @@
+# Names for commands. What they do is in tests/toolchain/ (checks, environments) and tests/cluster/ (test cluster).
+
+# The first of these that really runs and is new enough; a version manager's shim may be neither.
+BOOTSTRAP := $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $$python && break; done)
+PYTHON := .venv/bin/python
+export PYTHONPATH := $(CURDIR):$(CURDIR)/.collections
+
+NODES ?= 1
+REAL ?=
+
+# Where root on Linux says that real nodes are possible, a test that cannot start one fails.
+ifeq ($(shell id -u)-$(shell uname -s),0-Linux)
+export CANARY_EXPECT_REAL_NODES := 1
+endif
+
+STAGES := lint types imports docs changelog sanity ansible-lint package unit
+
+.PHONY: help venv test $(STAGES) cluster cluster-down format pins clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make test             everything that has to hold, with a table of times at the end"
+	@echo "make STAGE            one stage of it: $(STAGES)"
+	@echo "make cluster          a real Kubernetes with NODES=$(NODES) fake nodes (REAL=1: real ones); prints its KUBECONFIG"
+	@echo "make cluster-down     ends it"
+	@echo "make venv             the Python environment in .venv, and this tree as a collection in .collections"
+	@echo "make format           the formatter, and what the linter can mend by itself"
+	@echo "make pins             requirements/*.in -> requirements/*.txt"
+	@echo "make clean            removes environments, archives and caches inside this tree"
+
+venv:
+	@test -n "$(BOOTSTRAP)" || { echo "error: no Python >= 3.11 found; as root: apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(BOOTSTRAP) tests/toolchain/venvs.py make main
+
+test: venv
+	@$(PYTHON) -m tests.toolchain.stages
+
+$(STAGES): venv
+	@$(PYTHON) -m tests.toolchain.stages $@
+
+cluster: venv
+	@$(PYTHON) -m tests.cluster up --nodes $(NODES) $(if $(REAL),--real)
+
+cluster-down: venv
+	@$(PYTHON) -m tests.cluster down
+
+format: venv
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+pins: venv
+	@$(BOOTSTRAP) tests/toolchain/venvs.py pin main client-24 core-2.21
+
+clean:
+	rm -rf .venv .venv-* .collections .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build tests/output

@@ -1,0 +1,75 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ansible-test sanity` in a copy of this tree, without Docker, on every supported Python of this machine.
+
+Arguments are passed on: `python -m tests.toolchain.sanity --test validate-modules`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.toolchain.treecopy import copy_of_the_tree
+from tests.toolchain.venvs import ENVIRONMENTS, find_python
+
+# The Pythons that modules support (tests/config.yml); ansible-test compiles and imports them on each that is here.
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+
+# ansible-test makes its own environments, and fetches this script for that from a host of its own. It uses the script
+# that it finds in its cache instead; ours takes the same pip from the package index that everything else comes from.
+PIP_BOOTSTRAP = Path.home() / ".ansible" / "test" / "cache" / "get_pip_24_2.py"
+PIP_BOOTSTRAP_TEXT = '''\
+"""Install pip 24.2 from the package index (written by the tests of coalmine.canary)."""
+
+import glob
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+
+with tempfile.TemporaryDirectory() as folder:
+    subprocess.check_call([
+        {python!r}, "-m", "pip", "--disable-pip-version-check", "download", "-q", "--no-deps", "-d", folder,
+        "--only-binary=:all:", "pip==24.2",
+    ])
+    (wheel,) = glob.glob(os.path.join(folder, "pip-*.whl"))
+    sys.path.insert(0, wheel)
+    sys.argv = ["pip", "--disable-pip-version-check", "install", "-q", "--no-index", "--find-links", folder, "pip==24.2"]
+    runpy.run_module("pip", run_name="__main__", alter_sys=True)
+'''
+
+
+def provide_pip() -> None:
+    """Put the script in place, unless the real one is there."""
+    text = PIP_BOOTSTRAP_TEXT.format(python=sys.executable)
+    if not PIP_BOOTSTRAP.exists() or "coalmine.canary" in PIP_BOOTSTRAP.read_text():
+        PIP_BOOTSTRAP.parent.mkdir(parents=True, exist_ok=True)
+        PIP_BOOTSTRAP.write_text(text)
+
+
+def link_pythons(folder: Path) -> None:
+    """Links to the Pythons that really run, for the front of PATH: a version manager's shims may name others."""
+    for version in PYTHONS:
+        found = find_python(version)
+        if found:
+            (folder / f"python{version}").symlink_to(found)
+
+
+def main(arguments: list[str]) -> int:
+    provide_pip()
+    scripts = ENVIRONMENTS["main"].path / "bin"
+    with copy_of_the_tree() as copy, tempfile.TemporaryDirectory() as pythons:
+        link_pythons(Path(pythons))
+        command = [str(scripts / "ansible-test"), "sanity", "--color", "no", *arguments]
+        path = os.pathsep.join([pythons, str(scripts), os.environ["PATH"]])
+        return subprocess.run(command, cwd=copy, env={**os.environ, "PATH": path}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

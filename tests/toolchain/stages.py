@@ -1,0 +1,150 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of `make test`: what is checked, how, and within what time.
+
+    python -m tests.toolchain.stages                 # all of them, with a table of times at the end
+    python -m tests.toolchain.stages lint unit       # some of them
+
+Every stage runs, also after one has failed. Stages that need one core and no quiet machine run side by side before
+the others; their output is shown when they end. The rest run one after another and are seen live.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from tests.toolchain.venvs import ENVIRONMENTS, ROOT
+
+SIDE_BY_SIDE = 2
+
+Command = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row. `budget`: seconds on two cores with everything cached. `alone`: wants the machine for itself."""
+
+    name: str
+    budget: float
+    commands: tuple[Command, ...]
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    stage: Stage
+    passed: bool
+    seconds: float
+    output: str
+
+
+PURE_ROOMS = "ansible_collections.coalmine.canary.plugins.module_utils"
+
+STAGES = (
+    Stage("sanity", 60, (("python", "-m", "tests.toolchain.sanity"),)),
+    Stage("package", 60, (("python", "-m", "tests.toolchain.package"),)),
+    Stage("ansible-lint", 30, (("ansible-lint", "--offline"),)),
+    Stage("types", 30, (("mypy", "-p", PURE_ROOMS, "-p", "tests.toolchain"),)),
+    Stage("lint", 5, (("ruff", "check", "."), ("ruff", "format", "--check", "."))),
+    Stage("imports", 5, (("lint-imports", "--no-logo"),)),
+    Stage("docs", 15, (("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "."),)),
+    Stage("changelog", 5, (("antsibull-changelog", "lint"),)),
+    Stage("unit", 60, (("pytest", "tests/unit", "tests/toolchain"),), alone=True),
+)
+
+
+def environment() -> dict[str, str]:
+    """Every tool comes from .venv, and every import of the collection goes through the link."""
+    scripts = str(ENVIRONMENTS["main"].path / "bin")
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join([scripts, os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / ".collections")]),
+        "PYTHONUNBUFFERED": "1",
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+    }
+
+
+def run(stage: Stage) -> Result:
+    """Run every command of the stage, also after one has failed; the output of one that is not alone is held back."""
+    started = time.monotonic()
+    passed, heard = True, []
+    for command in stage.commands:
+        process = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=None if stage.alone else subprocess.PIPE,
+            stderr=None if stage.alone else subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        heard.append(process.stdout or "")
+        passed = passed and process.returncode == 0
+    return Result(stage, passed, time.monotonic() - started, "".join(heard))
+
+
+def headline(stage: Stage) -> str:
+    return f"\n=== {stage.name}: {'; '.join(' '.join(command) for command in stage.commands)}"
+
+
+def run_side_by_side(stages: Sequence[Stage]) -> Iterator[Result]:
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for future in as_completed([pool.submit(run, stage) for stage in stages]):
+            result = future.result()
+            print(headline(result.stage), result.output, sep="\n", flush=True)
+            yield result
+
+
+def run_alone(stages: Sequence[Stage]) -> Iterator[Result]:
+    for stage in stages:
+        print(headline(stage), flush=True)
+        yield run(stage)
+
+
+def told(result: Result) -> str:
+    budget = f"{result.seconds:7.1f} s of {result.stage.budget:4.0f} s"
+    return f"{result.stage.name:<14} {'passed' if result.passed else 'FAILED'} {budget}"
+
+
+def table(results: Sequence[Result], seconds: float) -> str:
+    rows = [told(result) + ("  over budget" if result.seconds > result.stage.budget else "") for result in results]
+    failed = [result.stage.name for result in results if not result.passed]
+    verdict = f"failed: {', '.join(failed)}" if failed else f"all {len(results)} stages passed"
+    return "\n".join(
+        ["", "=== times (budgets: two cores, everything cached)", *rows, f"{seconds:.0f} s in all; {verdict}"]
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="STAGE", help=", ".join(stage.name for stage in STAGES))
+    names = parser.parse_args(arguments).names
+    unknown = set(names) - {stage.name for stage in STAGES}
+    if unknown:
+        parser.error(f"no such stage: {', '.join(sorted(unknown))}")
+    wanted = [stage for stage in STAGES if not names or stage.name in names]
+    # A single stage is seen live, whatever it is.
+    if len(wanted) == 1:
+        wanted = [replace(wanted[0], alone=True)]
+    started, results = time.monotonic(), []
+    together = run_side_by_side([stage for stage in wanted if not stage.alone])
+    for result in chain(together, run_alone([stage for stage in wanted if stage.alone])):
+        print(told(result), flush=True)
+        results.append(result)
+    print(table(results, time.monotonic() - started), flush=True)
+    return 0 if all(result.passed for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
