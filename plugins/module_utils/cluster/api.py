@@ -19,10 +19,22 @@ from typing import Any, Callable, Iterator, Mapping, TypeVar
 
 from .asked import Asked, asked
 from .client import Session
-from .errors import ApiError, ConnectionLost, Gone, Invalid, ServerError, Timeout, TooManyRequests, Unreachable
-from .errors import UntrustedServer, from_answer, status_of
+from .errors import (
+    ApiError,
+    Gone,
+    Invalid,
+    ServerError,
+    Timeout,
+    TooManyRequests,
+    Unreachable,
+    UntrustedServer,
+    from_answer,
+    status_of,
+)
 from .exchange import READ_SECONDS, Exchange, Request, send
 from .watch import WatchEvent, WatchStream
+
+__all__ = ["FIELD_MANAGER", "Api", "PatchKind", "RawResponse", "WatchEvent"]
 
 FIELD_MANAGER = "coalmine.canary"
 TRIES = 3
@@ -55,11 +67,14 @@ class Api:
     """One server and one identity. Its connections stay open between requests; threads may share it.
 
     `requests` counts what was sent, repeats too. `warnings` are the texts that the server sent along (unknown fields,
-    deprecations, policies), each once, in the order of arrival.
+    deprecations, policies), each once, in the order of arrival. `seconds`: the longest silence before Timeout.
     """
 
-    def __init__(self, session: Session, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, session: Session, *, seconds: float = READ_SECONDS, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._session = session
+        self._seconds = seconds
         self._sleep = sleep
         self._lock = threading.Lock()
         self.requests = 0
@@ -114,19 +129,20 @@ class Api:
             position = {"continue": token}
 
     def create(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
-        return self._object(_writing("POST", path, body, "application/json", dry_run, FIELD_MANAGER))
+        return self._object(self._writing("POST", path, body, "application/json", dry_run, FIELD_MANAGER))
 
     def patch(
         self, path: str, body: Any, kind: PatchKind, *, dry_run: bool = False, field_manager: str = FIELD_MANAGER
     ) -> dict[str, Any]:
-        return self._object(_writing("PATCH", path, body, kind.value, dry_run, field_manager))
+        return self._object(self._writing("PATCH", path, body, kind.value, dry_run, field_manager))
 
     def text(self, path: str, query: Mapping[str, str] | None = None, *, max_bytes: int) -> str:
         """The first `max_bytes` bytes of a text such as a pod's log; what is not UTF-8 is shown as U+FFFD."""
-        request = Request(_ask("GET", path), "GET", path, query or {}, {"Accept": "*/*"})
+        headers = {"Accept": "*/*"}
+        request = Request(_ask("GET", path), "GET", path, query or {}, headers, seconds=self._seconds)
 
         def start(exchange: Exchange) -> str:
-            return exchange.start(max_bytes, READ_SECONDS)[0].decode("utf-8", "replace")
+            return exchange.start(max_bytes, self._seconds)[0].decode("utf-8", "replace")
 
         return self._answered(request, start)
 
@@ -168,7 +184,14 @@ class Api:
 
     def _reading(self, path: str, query: Mapping[str, str] | None) -> Request:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-        return Request(_ask("GET", path), "GET", path, query or {}, headers)
+        return Request(_ask("GET", path), "GET", path, query or {}, headers, seconds=self._seconds)
+
+    def _writing(
+        self, method: str, path: str, body: Any, content_type: str, dry_run: bool, field_manager: str
+    ) -> Request:
+        query = {"fieldManager": field_manager, **({"dryRun": "All"} if dry_run else {})}
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        return Request(_ask(method, path), method, path, query, headers, json.dumps(body).encode(), self._seconds)
 
     def _object(self, request: Request) -> dict[str, Any]:
         body = self._answered(request, Exchange.read)
@@ -222,7 +245,7 @@ def _again(error: ApiError) -> bool:
         return True
     if error.asked.writes or isinstance(error, UntrustedServer):
         return False
-    return isinstance(error, (ConnectionLost, Unreachable)) or error.status in (503, 504)
+    return isinstance(error, Unreachable) or error.status in (503, 504)
 
 
 def _ask(method: str, path: str, *, watch: bool = False) -> Asked:
@@ -230,9 +253,3 @@ def _ask(method: str, path: str, *, watch: bool = False) -> Asked:
         return asked(method, path, watch=watch)
     except ValueError as error:
         raise Invalid(Asked(verb=method.lower(), resource=path), str(error)) from error
-
-
-def _writing(method: str, path: str, body: Any, content_type: str, dry_run: bool, field_manager: str) -> Request:
-    query = {"fieldManager": field_manager, **({"dryRun": "All"} if dry_run else {})}
-    headers = {"Accept": "application/json", "Content-Type": content_type}
-    return Request(_ask(method, path), method, path, query, headers, json.dumps(body).encode())

@@ -59,7 +59,7 @@ def asked(method: str, path: str, *, watch: bool = False) -> Asked:
     parts = (proxied[0] if proxied else path).split("/")[1:]
     wrong = [part for part in parts if not _SEGMENT.fullmatch(part)]
     wrong += [part for part in path.split("/") if part in (".", "..")]
-    if wrong or not parts:
+    if wrong or not parts or not path.startswith("/"):
         raise ValueError(f"{(wrong or [path])[0]!r} cannot be part of a Kubernetes API path")
     if parts[0] == "api" and len(parts) > 2:
         return _of_resource(method, "", parts[2:], watch)

@@ -104,6 +104,8 @@ def open_session(
         elif source is Source.IN_CLUSTER:
             _load_in_cluster(kubernetes, configuration)
         _apply_options(configuration, settings)
+        if not configuration.host.startswith(("https://", "http://")):
+            raise ConfigError("the server's address (host, or server in the kubeconfig) must begin with https://")
         pool = _pool(kubernetes, configuration)
     return Session(configuration, pool, _fixed_headers(settings, user_agent))
 
@@ -237,7 +239,7 @@ def _apply_options(configuration: Any, settings: Connection) -> None:
         "key_file": settings.client_key,
         "proxy": settings.proxy,
         "no_proxy": settings.no_proxy,
-        "proxy_headers": make_headers(**settings.proxy_headers) if settings.proxy_headers else None,
+        "proxy_headers": _proxy_headers(settings.proxy_headers) if settings.proxy_headers else None,
     }
     for name, value in given.items():
         if value is not None:
@@ -247,6 +249,16 @@ def _apply_options(configuration: Any, settings: Connection) -> None:
     elif settings.username and settings.password:
         basic = make_headers(basic_auth=f"{settings.username}:{settings.password}")["authorization"]
         _use_authorization(configuration, basic)
+
+
+def _proxy_headers(options: Mapping[str, str]) -> Mapping[str, str]:
+    from urllib3.util import make_headers
+
+    return make_headers(
+        proxy_basic_auth=options.get("proxy_basic_auth"),
+        basic_auth=options.get("basic_auth"),
+        user_agent=options.get("user_agent"),
+    )
 
 
 def _use_authorization(configuration: Any, value: str) -> None:
@@ -296,7 +308,7 @@ def _no_password() -> str:
 
 
 def _fixed_headers(settings: Connection, user_agent: str) -> Any:
-    from urllib3 import HTTPHeaderDict
+    from urllib3._collections import HTTPHeaderDict  # urllib3 1.26 has it nowhere else
 
     headers = HTTPHeaderDict({"User-Agent": user_agent})
     if settings.impersonate_user:

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Mapping
 
 from .api import Api
-from .client import Session, Source, open_session
+from .client import Session, Source, open_session, preload
 from .errors import ConfigError
+
+__all__ = ["Connection", "connect", "preload"]
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
 SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
@@ -81,7 +83,7 @@ def connect(connection: Connection, *, user_agent: str = _USER_AGENT) -> Api:
 
 def session(connection: Connection, *, user_agent: str = _USER_AGENT) -> Session:
     settings = with_environment(connection, os.environ)
-    source, kubeconfig = choose_source(settings, os.environ)
+    source, kubeconfig = choose_source(settings, os.environ, SERVICE_ACCOUNT_TOKEN)
     return open_session(settings, source, kubeconfig, user_agent)
 
 
@@ -113,7 +115,7 @@ def _expanded(connection: Connection) -> Connection:
 
 
 def choose_source(
-    settings: Connection, environ: Mapping[str, str], token: str = SERVICE_ACCOUNT_TOKEN
+    settings: Connection, environ: Mapping[str, str], token: str
 ) -> tuple[Source, str | Mapping[str, Any] | None]:
     """Where server and credentials come from, and the kubeconfig if it is that. Raises ConfigError.
 

@@ -18,7 +18,6 @@ from typing import Any, ClassVar, Mapping
 from .asked import Asked
 
 LONGEST_MESSAGE = 1000
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
 
 # What the API server's generic handler writes for every authorizer:
 # staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go, forbiddenMessage
@@ -26,6 +25,9 @@ _MISSING_RIGHT = re.compile(
     r'cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
+
+# The server ignores credentials that it does not understand, such as a password, and goes on without them.
+_ANONYMOUS = 'User "system:anonymous"'
 
 # How admission plugins, webhooks and policies begin their refusals, whatever status code they choose.
 _ADMISSION = re.compile(
@@ -36,7 +38,7 @@ _ADMISSION = re.compile(
 
 def printable(text: str) -> str:
     """`text` on one line, without control characters (a server must not drive the reader's terminal), capped."""
-    line = " ".join(_UNPRINTABLE.sub(" ", text).split())
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 4] + " ..."
 
 
@@ -78,7 +80,7 @@ class NotFound(ApiError):
 
 
 class Unauthorized(ApiError):
-    """401: the server does not know who we are."""
+    """401, or 403 for "system:anonymous": the server does not know who we are."""
 
     remedy = "The credentials are missing, wrong or expired: check api_key, client_cert, or the kubeconfig's user."
 
@@ -164,8 +166,14 @@ class Unreachable(ApiError):
     remedy = "Check host (or the kubeconfig's server), the network, and the proxy settings."
 
 
-class UntrustedServer(Unreachable):
-    """TLS: the two sides do not agree, most often on the server's certificate."""
+class TlsFailed(Unreachable):
+    """The two sides do not agree on how to talk in private."""
+
+    remedy = "Check that this address speaks HTTPS, and client_cert and client_key if they are given."
+
+
+class UntrustedServer(TlsFailed):
+    """The server's certificate is not one that we were told to trust, or names another host."""
 
     remedy = (
         "Give the CA that signed the server's certificate as ca_cert (or in the kubeconfig), and a host name "
@@ -186,6 +194,14 @@ class ConfigError(ApiError):
     def __init__(self, message: str) -> None:
         super().__init__(Asked.connection(), message)
 
+
+_WITHOUT_STATUS = {
+    400: "HTTP 400 without a Kubernetes status: does host begin with https://?",
+    404: "the server has no such API",
+    502: "HTTP 502 from a proxy or load balancer before the API server",
+    503: "HTTP 503 from a proxy or load balancer before the API server",
+    504: "HTTP 504 from a proxy or load balancer before the API server",
+}
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {
     401: Unauthorized,
@@ -209,11 +225,13 @@ def status_of(body: bytes) -> Mapping[str, Any]:
 
 def from_answer(asked: Asked, code: int, answer: Mapping[str, Any]) -> ApiError:
     """The error for HTTP status `code` with the `Status` object `answer` ({}: none came with it)."""
-    message = str(answer.get("message") or f"HTTP {code} without a reason (from a proxy before the API server?)")
+    message = str(answer.get("message") or _WITHOUT_STATUS.get(code) or f"HTTP {code} without a Kubernetes status")
     reason = str(answer.get("reason") or "")
     details = answer.get("details") or {}
     if code in (400, 403, 422) and _is_admission(code, message):
         return AdmissionDenied(asked, message, status=code, reason=reason)
+    if code == 403 and _ANONYMOUS in message:
+        return Unauthorized(asked, message, status=code, reason=reason)
     if code == 403:
         return Forbidden(asked, message, status=code, reason=reason)
     if code == 422:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Mapping
@@ -18,7 +17,7 @@ from urllib.parse import urlencode
 
 from .asked import Asked
 from .client import Session
-from .errors import ApiError, ConnectionLost, ServerError, Timeout, Unreachable, UntrustedServer
+from .errors import ApiError, ConnectionLost, ServerError, Timeout, TlsFailed, Unreachable, UntrustedServer
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
@@ -73,14 +72,20 @@ class Exchange:
     def start(self, max_bytes: int, seconds: float) -> tuple[bytes, bool]:
         """The first `max_bytes` of the body, and whether there was more. Raises Timeout when reading takes longer than
         `seconds` in all, however often a byte drips in."""
-        deadline = time.monotonic() + seconds
-        watchdog = threading.Timer(seconds, self.hang_up)
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self.hang_up()
+
+        watchdog = threading.Timer(seconds, give_up)
         watchdog.daemon = True
         watchdog.start()
         got = bytearray()
         try:
-            with network_errors(self._session, self._request, deadline):
-                for piece in self._response.stream(_PIECE, decode_content=False):
+            with network_errors(self._session, self._request, late):
+                # Not more at a time than is wanted: a piece is handed out when it is full.
+                for piece in self._response.stream(min(_PIECE, max_bytes + 1), decode_content=False):
                     got += piece
                     if len(got) > max_bytes:
                         break
@@ -97,14 +102,23 @@ class Exchange:
 
     def hang_up(self) -> None:
         """Ends the connection from any thread: whoever reads from it sees it end."""
-        connection = getattr(self._response, "connection", None)
-        wire = getattr(connection, "sock", None)
-        if isinstance(wire, socket.socket):
+        wire = _wire(self._response)
+        if wire is not None:
             try:
                 # Not SSLSocket's own shutdown, which pulls the TLS state from under the reader.
                 socket.socket.shutdown(wire, socket.SHUT_RDWR)
             except OSError:
                 return  # it had ended by itself
+
+
+def _wire(response: Any) -> socket.socket | None:
+    """The socket below an answer; None when it has ended, or when a TLS proxy's own layer hides it."""
+    wire = getattr(response.connection, "sock", None)
+    if wire is None:
+        # After "Connection: close" http.client forgets the socket; only its reader still holds it.
+        reader = getattr(getattr(response, "_fp", None), "fp", None)
+        wire = getattr(getattr(reader, "raw", None), "_sock", None)
+    return wire if isinstance(wire, socket.socket) else None
 
 
 def _chunked_lines(response: Any) -> Iterator[bytes]:
@@ -134,21 +148,26 @@ def send(session: Session, request: Request) -> Exchange:
             retries=False,
             redirect=False,
             preload_content=False,
+            enforce_content_length=True,
         )
     return Exchange(session, request, response)
 
 
 @contextmanager
-def network_errors(session: Session, request: Request, deadline: float | None = None) -> Iterator[None]:
-    """Turns urllib3's exceptions into ours. After `deadline` (monotonic) a broken connection means Timeout."""
+def network_errors(session: Session, request: Request, late: threading.Event | None = None) -> Iterator[None]:
+    """Turns urllib3's exceptions into ours. `late` is set by who ended the connection because time was up; that looks
+    like an error, or like the regular end of a body of unknown length."""
     import urllib3.exceptions as theirs
 
+    failure: Exception | None = None
     try:
         yield
     except (theirs.HTTPError, OSError) as error:
-        if deadline is not None and time.monotonic() >= deadline:
-            raise Timeout(request.asked, f"{session.server} did not finish its answer in time") from error
-        raise _ours(session, request, error) from error
+        failure = error
+    if late is not None and late.is_set():
+        raise Timeout(request.asked, f"{session.server} did not finish its answer in time") from failure
+    if failure is not None:
+        raise _ours(session, request, failure) from failure
 
 
 def _ours(session: Session, request: Request, error: Exception) -> ApiError:
@@ -159,7 +178,9 @@ def _ours(session: Session, request: Request, error: Exception) -> ApiError:
         cause = error.args[-1] if isinstance(error.args[-1], Exception) else error
         return Unreachable(request.asked, f"the proxy before {session.server} does not let us through: {_plain(cause)}")
     if isinstance(error, theirs.SSLError):
-        return UntrustedServer(request.asked, f"TLS with {session.server} failed: {_plain(error)}")
+        said = _plain(error)
+        kind = UntrustedServer if "CERTIFICATE_VERIFY_FAILED" in said else TlsFailed
+        return kind(request.asked, f"TLS with {session.server} failed: {said}")
     if isinstance(error, (theirs.NewConnectionError, theirs.LocationParseError, theirs.URLSchemeUnknown)):
         return Unreachable(request.asked, f"{session.server} cannot be reached: {_plain(error)}")
     if isinstance(error, theirs.ConnectTimeoutError):
