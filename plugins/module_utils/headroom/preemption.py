@@ -77,21 +77,4 @@ def _takes(scene: Scene, pod: Incoming, node: Node, volumes: VolumeRules) -> boo
 
 def _with_copy(scene: Scene, pod: Incoming, node: Node) -> Scene:
     """The cluster with one more copy of the pod on this node."""
-    copy = Pod(
-        namespace=pod.namespace,
-        name="",
-        labels=pod.labels,
-        node=node.name,
-        nominated="",
-        priority=pod.priority,
-        request=pod.request,
-        ports=pod.ports,
-        anti_affinity=pod.anti_affinity,
-        claims=pod.claims,
-        disks=pod.disks,
-        terminating=False,
-        owner="",
-        owner_kind="",
-        started="~",
-    )
-    return scene.with_pod(copy)
+    return scene.with_pod(pod.as_pod(node.name))

@@ -17,16 +17,24 @@ from .quantity import Amounts, add
 from .selectors import Labels
 from .views import Disk, Incoming, Node, Pod, Port
 
+# Who owns pods that belong to a node, not to a workload: DaemonSets, and the kubelet's own static pods.
+NODE_OWNERS = ("DaemonSet", "Node")
+
 
 @dataclass(slots=True)
 class Load:
-    """What the pods of one node hold together; `request` in the scheduler's units. `kept` are the pods that rules look at."""
+    """What the pods of one node hold together; `request` in the scheduler's units. `kept` are the pods that rules look at.
+
+    `daemon_count` and `daemon_request` are what DaemonSet and static pods hold of it: a new node of the same kind has them too.
+    """
 
     count: int = 0
     request: Amounts = field(default_factory=dict)
     ports: Counter[Port] = field(default_factory=Counter)
     disks: Counter[Disk] = field(default_factory=Counter)
     kept: list[Pod] = field(default_factory=list)
+    daemon_count: int = 0
+    daemon_request: Amounts = field(default_factory=dict)
 
     def take(self, pod: Pod, keep: bool) -> None:
         """Counts a pod in."""
@@ -34,18 +42,23 @@ class Load:
         add(self.request, pod.request)
         self.ports.update(pod.ports)
         self.disks.update(pod.disks)
+        if pod.owner_kind in NODE_OWNERS:
+            self.daemon_count += 1
+            add(self.daemon_request, pod.request)
         if keep:
             self.kept.append(pod)
 
     def copy(self) -> Load:
-        return Load(self.count, dict(self.request), Counter(self.ports), Counter(self.disks), list(self.kept))
+        return replace(
+            self, request=dict(self.request), ports=Counter(self.ports), disks=Counter(self.disks), kept=list(self.kept)
+        )
 
     def without(self, gone: Collection[int]) -> Load:
         """A copy without these kept pods, named by `id`."""
-        result = Load(self.count, dict(self.request), Counter(self.ports), Counter(self.disks), [])
+        result = self.copy()
+        result.kept = [pod for pod in self.kept if id(pod) not in gone]
         for pod in self.kept:
             if id(pod) not in gone:
-                result.kept.append(pod)
                 continue
             result.count -= 1
             add(result.request, {name: -amount for name, amount in pod.request.items()})

@@ -188,7 +188,7 @@ class Maker:
             {"awsElasticBlockStore": {"volumeID": self.pick("one", "two"), "readOnly": read_only}},
             {
                 "iscsi": {
-                    "iqn": self.pick("iqn.one", "iqn.two"),
+                    "iqn": self.pick("iqn.2026-01.invalid.truth:one", "iqn.2026-01.invalid.truth:two"),
                     "targetPortal": "10.0.0.9",
                     "lun": 0,
                     "readOnly": read_only,

@@ -1,0 +1,174 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The check itself: one question in, one answer out.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable, Sequence
+
+from . import quota as quotas
+from .advice import advise
+from .answer import Answer, Exactness, PeakAnswer, PodSource, Question, Verdict
+from .board import Board
+from .filters import Rejection, tally
+from .groups import Group, Purchase, groups, purchases
+from .neighbours import needs_namespace_labels
+from .peaks import Peak, peaks
+from .placement import Fit, Method, fit
+from .preemption import after_preemption
+from .requests import NEWEST_KNOWN_MINOR, request_parts
+from .scene import Scene
+from .views import Incoming, Pod, incoming_view
+from .volumes import VolumeRules, volume_rules
+
+_CERTAIN_IF_UNKNOWN = (Verdict.REFUSED, Verdict.QUOTA_EXCEEDED, Verdict.NEEDS_NODES, Verdict.CANNOT_FIT, Verdict.UNKNOWN)
+_NOTHING_PLACED = Fit(0, 0, Method.CLOSED_FORM)
+STANDING_ASSUMPTIONS = (
+    "default_scheduler_profile",
+    "no_scheduler_extenders",
+    "pods_assumed_by_the_scheduler_are_not_visible",
+    "kubelet_admission_not_simulated",
+)
+
+
+def answer(question: Question) -> Answer:
+    """What becomes of the release that the question describes. Pure: the same question always gives the same answer."""
+    incoming = incoming_view(question.pod, question.minor)
+    rules = volume_rules(incoming, question.storage)
+    unknown = _unknowns(question, incoming, rules)
+    known_groups = groups(question.scene, question.group_rooms, question.group_label)
+    answers: list[PeakAnswer] = []
+    for peak in peaks(question.rollout):
+        answers.append(_answer_peak(question, incoming, rules, known_groups, peak, bool(unknown)))
+    quota_unknown = set().union(*(one.quota.unknown for one in answers))
+    unknown = tuple(dict.fromkeys((*unknown, *sorted(quota_unknown))))
+    deciding = next((one for one in answers if one.verdict is not Verdict.FITS), answers[0] if answers else None)
+    verdict = deciding.verdict if deciding else _without_pods(question)
+    if unknown and verdict not in _CERTAIN_IF_UNKNOWN:
+        verdict = Verdict.UNKNOWN
+    return Answer(
+        verdict=verdict,
+        exactness=_exactness(answers, question),
+        incoming=incoming,
+        parts=request_parts(question.pod, question.minor),
+        peaks=tuple(answers),
+        deciding=deciding,
+        groups=known_groups,
+        advice=advise(question, incoming, rules) if answers and question.nodes_known and not question.refusals else None,
+        unknown=unknown,
+        assumptions=_assumptions(question),
+    )
+
+
+def _unknowns(question: Question, incoming: Incoming, rules: VolumeRules) -> tuple[str, ...]:
+    """What a client cannot know and what could change the answer."""
+    found = list(question.unknown)
+    facts = {
+        "nodes_not_readable": not question.nodes_known,
+        f"other_scheduler: {incoming.scheduler}": incoming.scheduler != "default-scheduler",
+        f"scheduling_gates: {', '.join(incoming.gates)}": bool(incoming.gates),
+        "node_name_in_template: the scheduler is not asked": bool(incoming.node_name),
+        "dra_claims": incoming.resource_claims,
+        "namespace_labels_not_readable": question.scene.namespaces is None and needs_namespace_labels(incoming, question.scene),
+    }
+    found.extend(name for name, holds in facts.items() if holds)
+    found.extend(sorted(rules.unknown))
+    return tuple(dict.fromkeys(found))
+
+
+def _answer_peak(
+    question: Question, incoming: Incoming, rules: VolumeRules, known: tuple[Group, ...], peak: Peak, is_unsure: bool
+) -> PeakAnswer:
+    allowed = _quota(question, peak)
+    if question.refusals or not question.nodes_known:
+        verdict = Verdict.REFUSED if question.refusals else _by_quota_alone(allowed, peak)
+        return PeakAnswer(peak, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None)
+    scenes = _scenes_at(question, peak)
+    fits = [fit(Board(scene, incoming, rules), peak.more) for scene in scenes]
+    found = Fit(min(one.least for one in fits), max(one.most for one in fits), max((one.method for one in fits), key=_doubt))
+    board = Board(scenes[0], incoming, rules)
+    rescued: int | None = None
+    bought: tuple[Purchase, ...] = ()
+    if found.most < peak.more:
+        if incoming.may_preempt:
+            rescued = after_preemption(scenes[0], incoming, rules, peak.more)
+        bought = tuple(purchases(scenes[0], incoming, rules, peak.more, peak.more - found.least, known))
+    refusals = board.refusals()
+    open_now = len(question.scene.nodes) - len(refusals)
+    verdict = _verdict(peak, found, allowed, rescued, bought)
+    return PeakAnswer(peak, found, allowed, rescued, bought, verdict, tally(refusals.values()), open_now, _nearest_miss(refusals))
+
+
+def _verdict(peak: Peak, found: Fit, allowed: quotas.Verdict, rescued: int | None, bought: Sequence[Purchase]) -> Verdict:
+    if allowed.most is not None and allowed.most < peak.more:
+        return Verdict.QUOTA_EXCEEDED
+    if found.least >= peak.more:
+        return Verdict.FITS
+    if found.most >= peak.more:
+        return Verdict.DEPENDS_ON_PLACEMENT
+    if rescued is not None and rescued >= peak.more:
+        return Verdict.FITS_AFTER_PREEMPTION
+    return Verdict.NEEDS_NODES if bought else Verdict.CANNOT_FIT
+
+
+def _by_quota_alone(allowed: quotas.Verdict, peak: Peak) -> Verdict:
+    return Verdict.QUOTA_EXCEEDED if allowed.most is not None and allowed.most < peak.more else Verdict.UNKNOWN
+
+
+def _without_pods(question: Question) -> Verdict:
+    """A Deployment without replicas asks for nothing; only admission could still refuse its pods."""
+    return Verdict.REFUSED if question.refusals else Verdict.FITS
+
+
+def _quota(question: Question, peak: Peak) -> quotas.Verdict:
+    freed = None if question.old_pod is None else quotas.pod_usage(question.old_pod, question.minor)
+    return quotas.verdict(question.quotas, question.pod, question.minor, freed, peak.old_gone)
+
+
+def old_pods(question: Question) -> list[Pod]:
+    """The Deployment's pods of other versions than the new one."""
+    found = (pod for _, pod in question.scene.kept_pods())
+    return [pod for pod in found if pod.owner in question.owners and pod.owner != question.canary_owner]
+
+
+def _scenes_at(question: Question, peak: Peak) -> list[Scene]:
+    """The cluster at a peak. Which old pods have left by then is the controller's choice: the two extremes are looked at."""
+    if not peak.old_gone:
+        return [question.scene]
+    old = old_pods(question)
+    if peak.old_gone >= len(old):
+        return [question.scene.without(old)]
+    return [question.scene.without(old[: peak.old_gone]), question.scene.without(old[-peak.old_gone :])]
+
+
+def _doubt(method: Method) -> int:
+    return (Method.CLOSED_FORM, Method.EXHAUSTIVE, Method.SAMPLED).index(method)
+
+
+def _nearest_miss(refusals: dict[str, Rejection]) -> tuple[str, tuple[tuple[str, int], ...]] | None:
+    """The node that lacks least: one that is short of few things, and of little compared with what the others lack."""
+    short = [(name, one.short_of) for name, one in refusals.items() if one.short_of and len(one.short_of) == len(one.reasons)]
+    return min(short, key=lambda item: (len(item[1]), sum(amount for _, amount in item[1]), item[0]), default=None)
+
+
+def _exactness(answers: Iterable[PeakAnswer], question: Question) -> Exactness:
+    answers = tuple(answers)
+    sampled = any(one.fit.method is Method.SAMPLED for one in answers)
+    if question.pod_source is PodSource.TEMPLATE or question.minor > NEWEST_KNOWN_MINOR or sampled or not question.nodes_known:
+        return Exactness.APPROXIMATE
+    if any(one.verdict in (Verdict.FITS_AFTER_PREEMPTION, Verdict.NEEDS_NODES) for one in answers):
+        return Exactness.APPROXIMATE
+    return Exactness.EXACT if all(one.fit.is_certain for one in answers) else Exactness.PLACEMENT_DEPENDENT
+
+
+def _assumptions(question: Question) -> tuple[str, ...]:
+    found = [*STANDING_ASSUMPTIONS, *question.assumptions]
+    if question.pod_source is PodSource.TEMPLATE:
+        found.append("admission_not_simulated")
+    if question.minor > NEWEST_KNOWN_MINOR:
+        found.append(f"request_formula_of_1.{NEWEST_KNOWN_MINOR}")
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,82 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""At which moments of a release most pods exist at once.
+
+The Deployment controller bounds pods without those that are terminating (KEP 3973), so old pods that take long to end are counted
+beside the new ones. Worked example, 10 replicas, 3 canary pods, surge 1, own strategy 25 % / 25 % (3 up, 2 down):
+
+| peak      | new pods | old pods that have left |                                                            |
+|-----------|----------|-------------------------|------------------------------------------------------------|
+| start     | 1        | 0                       | surge 1, all old pods there                                |
+| steps     | 3        | 1                       | the third canary pod while the old pod of that step ends    |
+| promotion | 8        | 2                       | 3 + surge 3 + 2 replaced ones, whose old pods are ending    |
+| steady    | 10       | 10                      | the new version alone                                       |
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Moment(Enum):
+    START = "start"
+    STEPS = "steps"
+    PROMOTION = "promotion"
+    STEADY = "steady"
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Counts of pods. `surge` and `max_unavailable` are the hold's; `own_...` the Deployment's own, resolved to counts.
+
+    `existing_canary`: pods of the new version that are there already.
+    """
+
+    replicas: int
+    canary: int
+    surge: int
+    max_unavailable: int
+    own_surge: int
+    own_max_unavailable: int
+    existing_canary: int = 0
+
+
+@dataclass(frozen=True)
+class Peak:
+    """`new` pods of the new version exist while all old ones but `old_gone` are there; `more` of them are still to be created."""
+
+    moment: Moment
+    new: int
+    more: int
+    old_gone: int
+    why: str
+
+
+def peaks(rollout: Rollout) -> tuple[Peak, ...]:
+    """The moments that have to fit, in their order. None for a Deployment without replicas."""
+    total, canary = rollout.replicas, min(rollout.canary, rollout.replicas)
+    if total <= 0:
+        return ()
+    step = max(1, rollout.surge + rollout.max_unavailable)
+    replaced = max(0, canary - rollout.surge)
+    first = min(canary, step)
+    found = [(Moment.START, first, 0, f"{first} canary pod(s) beside all {total} stable ones")]
+    if canary > step:
+        gone = max(0, replaced - step)
+        found.append((Moment.STEPS, canary, gone, f"{canary} canary pods, the stable pods of the last step still ending"))
+    wave = max(1, rollout.own_surge + rollout.own_max_unavailable)
+    new = min(total, canary + wave)
+    found.append(
+        (
+            Moment.PROMOTION,
+            new,
+            min(replaced, total),
+            f"promotion: maxSurge {rollout.own_surge} + maxUnavailable {rollout.own_max_unavailable} more, replaced pods still ending",
+        )
+    )
+    found.append((Moment.STEADY, total, total, f"all {total} pods of the new version, none of the old"))
+    return tuple(Peak(moment, new, max(0, new - rollout.existing_canary), gone, why) for moment, new, gone, why in found)

@@ -1,0 +1,147 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node costs an hour: from what the user says, else from the cluster's own cost metrics, else unknown.
+
+There is no price table here: prices differ by region, contract and day, and a wrong price is worse than none. Unknown is None, never 0.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Iterable, Mapping
+
+from .groups import INSTANCE_TYPE, Group, capacity_type, group_of
+from .quantity import THOUSAND
+
+ZONE = "topology.kubernetes.io/zone"
+REGION = "topology.kubernetes.io/region"
+GIBIBYTE = 2**30
+_KEYS = ("instance_type", "capacity_type", "region", "zone", "node_group")
+
+
+class PriceError(ValueError):
+    """The prices cannot be used; the text names the line."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A node that matches every condition costs `hourly`."""
+
+    conditions: Mapping[str, str]
+    hourly: Fraction
+
+
+@dataclass(frozen=True)
+class Price:
+    """`hourly` in `currency`, None when nobody knows. `source`: user, karpenter_metric, opencost_metric or none."""
+
+    hourly: Fraction | None
+    source: str
+    currency: str | None = None
+    time: str | None = None
+
+
+@dataclass(frozen=True)
+class PriceBook:
+    """What the user said. Rules are tried in their order; the rates price any other node by its size."""
+
+    currency: str | None = None
+    time: str | None = None
+    rules: tuple[Rule, ...] = ()
+    cpu_hour: Fraction | None = None
+    gib_hour: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class MetricPrice:
+    """One sample of a cost metric: the price of nodes that carry these conditions (empty ones match all)."""
+
+    source: str
+    conditions: Mapping[str, str]
+    hourly: Fraction
+    currency: str = "USD"
+    time: str | None = None
+
+
+def price_book(raw: Mapping[str, Any] | None) -> PriceBook:
+    """Reads the user's prices. Raises PriceError that names the malformed line.
+
+    Shape: {currency, time, nodes: [{instance_type, capacity_type, region, zone, node_group, hourly}], cpu_hour, gib_hour}.
+    """
+    raw = raw or {}
+    unknown = sorted(set(raw) - {"currency", "time", "nodes", "cpu_hour", "gib_hour"})
+    if unknown:
+        raise PriceError(f"prices: {unknown[0]!r} is not known; known are currency, time, nodes, cpu_hour, gib_hour")
+    nodes = raw.get("nodes") or ()
+    if not isinstance(nodes, (list, tuple)):
+        raise PriceError("prices.nodes: must be a list of prices")
+    rates = {name: _number(raw[name], f"prices.{name}") for name in ("cpu_hour", "gib_hour") if raw.get(name) is not None}
+    if len(rates) == 1:
+        raise PriceError(f"prices.{next(iter(rates))}: cpu_hour and gib_hour are needed together")
+    return PriceBook(
+        currency=raw.get("currency"),
+        time=None if raw.get("time") is None else str(raw["time"]),
+        rules=tuple(_rule(one, f"prices.nodes[{index}]") for index, one in enumerate(nodes)),
+        cpu_hour=rates.get("cpu_hour"),
+        gib_hour=rates.get("gib_hour"),
+    )
+
+
+def price_of(group: Group, book: PriceBook, metrics: Iterable[MetricPrice] = ()) -> Price:
+    """What one node of the group costs an hour."""
+    facts = _facts(group)
+    for rule in book.rules:
+        if _matches(rule.conditions, facts):
+            return Price(rule.hourly, "user", book.currency, book.time)
+    if book.cpu_hour is not None and book.gib_hour is not None:
+        size = group.template.allocatable
+        cores, gibibytes = Fraction(size.get("cpu", 0), THOUSAND), Fraction(size.get("memory", 0), GIBIBYTE)
+        return Price(cores * book.cpu_hour + gibibytes * book.gib_hour, "user", book.currency, book.time)
+    for source in ("karpenter_metric", "opencost_metric"):
+        known = [one for one in metrics if one.source == source and _matches(one.conditions, facts)]
+        if known:
+            dearest = max(known, key=lambda one: one.hourly)
+            return Price(dearest.hourly, source, dearest.currency, dearest.time)
+    return Price(None, "none")
+
+
+def _facts(group: Group) -> dict[str, str | None]:
+    labels = group.template.labels
+    return {
+        "instance_type": labels.get(INSTANCE_TYPE),
+        "capacity_type": capacity_type(labels),
+        "region": labels.get(REGION),
+        "zone": labels.get(ZONE),
+        "node_group": group_of(labels) or group.name,
+    }
+
+
+def _matches(conditions: Mapping[str, str], facts: Mapping[str, str | None]) -> bool:
+    return all(facts.get(key) == value for key, value in conditions.items())
+
+
+def _rule(raw: Any, where: str) -> Rule:
+    if not isinstance(raw, Mapping):
+        raise PriceError(f"{where}: must be a mapping with hourly and what it is the price of")
+    unknown = sorted(set(raw) - {*_KEYS, "hourly"})
+    if unknown:
+        raise PriceError(f"{where}.{unknown[0]}: not known; known are {', '.join(_KEYS)}, hourly")
+    if raw.get("hourly") is None:
+        raise PriceError(f"{where}.hourly: missing")
+    conditions = {key: str(raw[key]) for key in _KEYS if raw.get(key) is not None}
+    if not conditions:
+        raise PriceError(f"{where}: says no kind of node; give one of {', '.join(_KEYS)}")
+    return Rule(conditions, _number(raw["hourly"], f"{where}.hourly"))
+
+
+def _number(raw: Any, where: str) -> Fraction:
+    try:
+        number = Fraction(str(raw))
+    except (ValueError, ZeroDivisionError) as error:
+        raise PriceError(f"{where}: {str(raw)[:40]!r} is not a number") from error
+    if isinstance(raw, bool) or number < 0:
+        raise PriceError(f"{where}: {raw!r} is not a price")
+    return number

@@ -1,0 +1,274 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The answer as the documented return value, and as a few lines for a person.
+
+Amounts are written as Kubernetes writes them. Prices are numbers with the currency beside them; null means unknown, never free.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, Iterable, Mapping
+
+from .answer import Advice, Answer, PeakAnswer, Question, Strategy, Verdict
+from .groups import INSTANCE_TYPE, Purchase, capacity_type
+from .prices import Price, price_of
+from .quantity import THOUSAND, Amounts, written
+from .requests import Parts, pod_requests
+
+# Cluster Autoscaler removes a node that has not been needed for ten minutes (--scale-down-unneeded-time).
+SCALE_DOWN_MINUTES = 10
+ASSUMED_ROLLOUT_MINUTES = 10
+
+_WORDS = {
+    Verdict.FITS: "fits on the nodes that are there",
+    Verdict.FITS_AFTER_PREEMPTION: "fits only after pods of lower priority are evicted",
+    Verdict.NEEDS_NODES: "does not fit on the nodes that are there; new nodes would hold it",
+    Verdict.QUOTA_EXCEEDED: "is stopped by a quota",
+    Verdict.REFUSED: "is refused at admission",
+    Verdict.CANNOT_FIT: "fits on no node that is there, nor on a new one of any known group",
+    Verdict.DEPENDS_ON_PLACEMENT: "fits or not depending on which nodes the scheduler prefers",
+    Verdict.UNKNOWN: "cannot be decided from what can be read",
+}
+
+
+def headroom(question: Question, answer: Answer, read: Mapping[str, Any]) -> dict[str, Any]:
+    """The return value `headroom`. `read` is what reading the cluster cost."""
+    first = answer.deciding
+    prices = {one.group.name: price_of(one.group, question.prices, question.metric_prices) for one in _bought(answer)}
+    return {
+        "verdict": answer.verdict.value,
+        "exactness": answer.exactness.value,
+        "server_version": f"1.{question.minor}",
+        "surge": _surge(question, answer),
+        "pod_request": _pod_request(question, answer.parts),
+        "fit": _fit(question, first),
+        "peaks": [_peak(one) for one in answer.peaks],
+        "rejected_nodes": dict(first.rejected) if first else {},
+        "nearest_miss": _nearest_miss(first),
+        "quota": _quota(answer),
+        "refusals": list(question.refusals) + [text for one in answer.peaks[:1] for text in one.quota.refusals],
+        "new_nodes": [_new_node(one, prices[one.group.name]) for one in _bought(answer)],
+        "cost": _cost(question, answer, prices),
+        "advice": _advice(answer.advice, question.rollout.replicas),
+        "unknown": list(answer.unknown),
+        "assumptions": list(answer.assumptions),
+        "read": dict(read),
+    }
+
+
+def summary(question: Question, answer: Answer, name: str) -> list[str]:
+    """The reasoning in a few lines that a person understands."""
+    lines = [f"{name}: {_at(answer)}{_WORDS[answer.verdict]}."]
+    first = answer.deciding
+    if first is not None:
+        if first.verdict is not Verdict.FITS and first.rejected:
+            reasons = ", ".join(f"{count}x {reason}" for reason, count in list(first.rejected.items())[:4])
+            lines.append(f"{first.fit.least} of {first.peak.more} new pods find a node; the others: {reasons}.")
+        lines.extend(_quota_lines(first))
+    lines.extend(question.refusals)
+    for one in _bought(answer):
+        price = price_of(one.group, question.prices, question.metric_prices)
+        cost = "price unknown" if price.hourly is None else f"{_money(price.hourly * one.count)} {price.currency or ''} an hour".replace("  ", " ")
+        lines.append(f"{one.count} new node(s) of {one.group.name} would hold the rest ({cost}).")
+    if answer.unknown:
+        lines.append(f"Unknown: {', '.join(answer.unknown)}.")
+    lines.extend(_advice_lines(answer.advice, question.rollout.replicas))
+    return lines
+
+
+def _at(answer: Answer) -> str:
+    if answer.deciding is None:
+        return "nothing to place (no replicas): "
+    return f"{answer.deciding.peak.moment.value} ({answer.deciding.peak.why}) "
+
+
+def _bought(answer: Answer) -> tuple[Purchase, ...]:
+    return answer.deciding.purchases if answer.deciding and answer.verdict is Verdict.NEEDS_NODES else ()
+
+
+def _surge(question: Question, answer: Answer) -> dict[str, Any]:
+    by_moment = {one.peak.moment.value: one.peak for one in answer.peaks}
+    start = by_moment.get("start")
+    promotion = by_moment.get("promotion")
+    return {
+        "pods": start.more if start else 0,
+        "from": start.why if start else "the Deployment has no replicas",
+        "peak_with_terminating": promotion.more if promotion else 0,
+        "steady_state_delta": _steady_delta(question),
+    }
+
+
+def _steady_delta(question: Question) -> dict[str, str] | None:
+    """How much more all pods of the new version ask for than all of the old; None when the old template is not known."""
+    if question.old_pod is None:
+        return None
+    new = pod_requests(question.pod, question.minor, running=False)
+    old = pod_requests(question.old_pod, question.minor, running=False)
+    total = question.rollout.replicas
+    return {name: written(name, (new.get(name, 0) - old.get(name, 0)) * total) for name in sorted({*new, *old, "cpu", "memory"})}
+
+
+def _pod_request(question: Question, parts: Parts) -> dict[str, Any]:
+    return {
+        **_written(parts.total),
+        "source": question.pod_source.value,
+        "parts": {
+            "containers": _written(parts.containers),
+            "sidecars": _written(parts.sidecars),
+            "init_peak": _written(parts.init_peak),
+            "pod_level": _written(parts.pod_level),
+            "overhead": _written(parts.overhead),
+        },
+    }
+
+
+def _written(amounts: Amounts) -> dict[str, str]:
+    return {name: written(name, amount) for name, amount in sorted(amounts.items())}
+
+
+def _fit(question: Question, first: PeakAnswer | None) -> dict[str, Any]:
+    nodes = len(question.scene.nodes)
+    return {
+        "placeable": first.fit.least if first else 0,
+        "min": first.fit.least if first else 0,
+        "max": first.fit.most if first else 0,
+        "method": first.fit.method.value if first else None,
+        "candidates": first.candidates if first else 0,
+        "nodes_total": nodes if question.nodes_known else None,
+        "after_preemption": first.rescued if first else None,
+        "competing_pending": question.scene.pending,
+    }
+
+
+def _peak(one: PeakAnswer) -> dict[str, Any]:
+    return {
+        "at": one.peak.moment.value,
+        "why": one.peak.why,
+        "new_pods": one.peak.more,
+        "old_pods_gone": one.peak.old_gone,
+        "verdict": one.verdict.value,
+        "min": one.fit.least,
+        "max": one.fit.most,
+        "after_preemption": one.rescued,
+        "quota_allows": one.quota.most,
+    }
+
+
+def _nearest_miss(first: PeakAnswer | None) -> dict[str, Any] | None:
+    if first is None or first.nearest_miss is None:
+        return None
+    node, short = first.nearest_miss
+    return {"node": node, "short_of": {name: written(name, amount if name == "cpu" else amount * THOUSAND) for name, amount in short}}
+
+
+def _quota(answer: Answer) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": one.quota,
+            "resource": one.resource,
+            "used": written(one.resource, one.used),
+            "hard": written(one.resource, one.hard),
+            "per_pod": written(one.resource, one.per_pod),
+            "max_pods": one.most,
+        }
+        for one in (answer.deciding.quota.allowances if answer.deciding else ())
+    ]
+
+
+def _quota_lines(first: PeakAnswer) -> Iterable[str]:
+    yield from first.quota.refusals
+    if first.verdict is not Verdict.QUOTA_EXCEEDED:
+        return
+    for one in first.quota.allowances:
+        if one.most < first.peak.more:
+            used, hard, each = (written(one.resource, amount) for amount in (one.used, one.hard, one.per_pod))
+            yield f"Quota {one.quota}: {one.resource} {used} of {hard} used, {each} a pod: room for {one.most} of {first.peak.more} more."
+
+
+def _new_node(one: Purchase, price: Price) -> dict[str, Any]:
+    labels = one.group.template.labels
+    return {
+        "group": one.group.name,
+        "count": one.count,
+        "pods_per_node": one.per_node,
+        "group_room": one.group.room,
+        "instance_type": labels.get(INSTANCE_TYPE),
+        "capacity_type": capacity_type(labels),
+        "hourly_each": None if price.hourly is None else float(price.hourly),
+        "currency": price.currency,
+        "price_source": price.source,
+        "price_time": price.time,
+    }
+
+
+def _cost(question: Question, answer: Answer, prices: Mapping[str, Price]) -> dict[str, Any]:
+    bought = _bought(answer)
+    if not bought:
+        free = answer.verdict in (Verdict.FITS, Verdict.FITS_AFTER_PREEMPTION)
+        amount = 0.0 if free else None
+        basis = "existing_capacity" if free else "no new nodes are proposed"
+        return {"hourly_min": amount, "hourly_max": amount, "estimate": amount, "currency": None, "basis": basis}
+    hourly = [None if prices[one.group.name].hourly is None else prices[one.group.name].hourly * one.count for one in bought]
+    known = [one for one in hourly if one is not None]
+    minutes, said = _rollout_minutes(answer)
+    dearest = max(known) if known and len(known) == len(hourly) else None
+    return {
+        "hourly_min": float(min(known)) if known else None,
+        "hourly_max": None if dearest is None else float(dearest),
+        "estimate": None if dearest is None else round(float(dearest * Fraction(minutes + SCALE_DOWN_MINUTES, 60)), 4),
+        "currency": next((prices[one.group.name].currency for one in bought if prices[one.group.name].currency), None),
+        "basis": f"{minutes} min rollout ({said}) + {SCALE_DOWN_MINUTES} min until an unneeded node is removed (assumed)",
+    }
+
+
+def _rollout_minutes(answer: Answer) -> tuple[int, str]:
+    own = next((one for one in answer.advice.strategies if one.is_own), None) if answer.advice else None
+    if own is None or own.seconds is None:
+        return ASSUMED_ROLLOUT_MINUTES, "assumed"
+    return max(1, round(own.seconds / 60)), "from waves and the time that pods take to become Ready"
+
+
+def _advice(advice: Advice | None, replicas: int) -> dict[str, Any] | None:
+    if advice is None:
+        return None
+    return {
+        "surge_now": advice.surge_now,
+        "best": None if advice.best is None else _strategy(advice.best, replicas),
+        "strategies": [_strategy(one, replicas) for one in advice.strategies],
+    }
+
+
+def _strategy(one: Strategy, replicas: int) -> dict[str, Any]:
+    return {
+        "surge": one.surge,
+        "max_unavailable": one.max_unavailable,
+        "fits": one.completes,
+        "waves": one.waves,
+        "seconds": one.seconds,
+        "lowest_ready_percent": round(100 * one.lowest_ready / replicas, 1) if replicas else 0.0,
+        "own": one.is_own,
+    }
+
+
+def _advice_lines(advice: Advice | None, replicas: int) -> Iterable[str]:
+    if advice is None or not advice.strategies:
+        return
+    own = next((one for one in advice.strategies if one.is_own), None)
+    if advice.best is None:
+        yield "No rolling update that was tried completes on the nodes that are there."
+    elif own is None or own != advice.best:
+        best = advice.best
+        time = "" if best.seconds is None else f", about {round(best.seconds)} s"
+        yield (
+            f"Advice: maxSurge {best.surge}, maxUnavailable {best.max_unavailable} completes on the nodes that are there in "
+            f"{best.waves} wave(s){time}, never below {best.lowest_ready} of {replicas} Ready."
+        )
+    if own is not None and not own.completes:
+        yield f"The Deployment's own strategy (maxSurge {own.surge}, maxUnavailable {own.max_unavailable}) would get stuck."
+
+
+def _money(amount: Fraction) -> str:
+    return f"{float(amount):.4f}".rstrip("0").rstrip(".")
