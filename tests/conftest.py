@@ -10,6 +10,7 @@ import pytest
 
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.cluster.realnodes.machine import RealNodesImpossible, expected
 from tests.cluster.shared import join_or_start
 
 
@@ -24,12 +25,33 @@ def lab(testrun: str) -> Iterator[Lab | ForeignCluster]:
     shared.leave()
 
 
+@pytest.fixture(scope="session")
+def real_lab(testrun: str) -> Iterator[Lab]:
+    """One real node that knows the images of tests/cluster/images.py. Skipped, with the reason, where none can run."""
+    try:
+        shared = join_or_start(f"pytest-real-{testrun}", real_nodes=1)
+    except RealNodesImpossible as reason:
+        if expected():
+            raise
+        pytest.skip(f"no real nodes on this machine: {reason}")
+    yield shared
+    shared.leave()
+
+
 @pytest.fixture
 def namespace(lab: Lab | ForeignCluster) -> Iterator[str]:
     """A fresh namespace for one test; its removal is asked for and not waited for."""
     name = lab.create_namespace()
     yield name
     lab.delete_namespace(name)
+
+
+@pytest.fixture
+def real_namespace(real_lab: Lab) -> Iterator[str]:
+    """Like `namespace`, on the real node."""
+    name = real_lab.create_namespace()
+    yield name
+    real_lab.delete_namespace(name)
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,11 @@ from pathlib import Path
 from .build import CONTROL_PLANE, NODE, BuildFailed, ensure_built, tell
 from .construction import StartFailed
 from .fakes import Capacity
+from .images import ensure_programs
 from .lab import Lab, NotALab, start_lab
 from .layout import Layout
 from .paths import lab_directory, labs_root
+from .realnodes.machine import RealNodesImpossible, expected
 from .teardown import tear_down
 from .toolchain import NoGo
 
@@ -39,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     build.set_defaults(run=_build)
     up = commands.add_parser("up", help="start a cluster that stays until `down`")
     up.add_argument("--nodes", type=int, help="how many nodes (default: 3 fake ones, 1 real one)")
+    up.add_argument("--real", action="store_true", help="real nodes: kubelets and containers (root, Linux)")
+    up.add_argument("--answering", action="store_true", help="fake pods answer HTTP on port 8080 (root)")
     up.add_argument("--cpu", default=Capacity.cpu, help="of each fake node (default %(default)s)")
     up.add_argument("--memory", default=Capacity.memory, help="of each fake node (default %(default)s)")
     up.add_argument("--pods", type=int, default=Capacity.pods, help="of each fake node (default %(default)s)")
@@ -54,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _build(options: argparse.Namespace) -> int:
     tell(f"binaries: {ensure_built(CONTROL_PLANE + NODE)}")
+    tell(f"programs: {ensure_programs()}")
     return 0
 
 
@@ -63,10 +68,27 @@ def _up(options: argparse.Namespace) -> int:
         tell(f"the cluster {options.name!r} runs already; `down` removes it")
         return _announce(directory)
     tear_down(directory)
-    capacity = Capacity(options.cpu, options.memory, options.pods)
-    lab = start_lab(directory, fake_nodes=3 if options.nodes is None else options.nodes, capacity=capacity, kept=True)
+    try:
+        lab = _start(directory, options)
+    except RealNodesImpossible as error:
+        if expected():
+            raise
+        tell(f"no real nodes on this machine: {error}\nfake ones instead")
+        options.real, options.nodes = False, None
+        lab = _start(directory, options)
     lab.leave()
     return _announce(directory)
+
+
+def _start(directory: Path, options: argparse.Namespace) -> Lab:
+    return start_lab(
+        directory,
+        fake_nodes=None if options.real else options.nodes,
+        real_nodes=(options.nodes or 1) if options.real else 0,
+        capacity=Capacity(options.cpu, options.memory, options.pods),
+        answering=options.answering,
+        kept=True,
+    )
 
 
 def _announce(directory: Path) -> int:

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whichever way a cluster ends, nothing of it is left: no process, link, route, mount, namespace, cgroup, directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.cluster.build import CONTROL_PLANE, NODE, ensure_built
+from tests.cluster.images import ensure_programs
+from tests.cluster.paths import REPOSITORY
+from tests.cluster.realnodes.machine import RealNodesImpossible, expected, require_runtime
+
+TIMEOUT_SECONDS = 150
+ROOT = os.geteuid() == 0
+# /run is where real nodes of this machine lock each other out: this machine is another one
+SANDBOX = [
+    "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private",
+    "sh", "-c", 'ip link set lo up && mount -t tmpfs tmpfs /run && exec "$@"', "sandbox",
+]  # fmt: skip
+
+CASES = [
+    ("down", "fake", "up"),
+    ("interrupt", "fake", "kube-apiserver"),
+    ("kill", "fake", "etcd"),
+    ("kill", "fake", "kube-scheduler"),
+    ("kill-all", "fake", "kube-apiserver"),
+    ("down", "answering", "up"),
+    ("kill", "answering", "answer"),
+    ("down", "real", "up"),
+    ("interrupt", "real", "kube-scheduler"),
+    ("kill", "real", "real-1"),
+    ("kill-all", "real", "kube-scheduler"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def everything_is_built() -> None:
+    """A build in the middle would make the moments of the cases meaningless."""
+    ensure_built(CONTROL_PLANE + NODE)
+    ensure_programs()
+
+
+@pytest.mark.parametrize(("end", "level", "moment"), CASES, ids=["-".join(case) for case in CASES])
+def test_nothing_is_left(end: str, level: str, moment: str) -> None:
+    if level != "fake" and not ROOT:
+        pytest.skip("only root can change the network of a machine")
+    if level == "real":
+        try:
+            require_runtime(print)
+        except RealNodesImpossible as reason:
+            assert not expected(), reason
+            pytest.skip(str(reason))
+    scenario = [sys.executable, "-m", "tests.integration.cluster_ends", end, level, moment]
+    command = [*SANDBOX, *scenario] if ROOT else scenario
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {}
