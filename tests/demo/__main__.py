@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job, shown: a real Kubernetes, an application under load, a good release promoted and a bad one undone.
+
+    python -m tests.demo [--fake]
+
+It exits with 1 when a release did not end as it should, or when a request failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from tests.cluster.build import tell
+from tests.cluster.construction import StartFailed
+from tests.cluster.lab import Lab, start_lab
+from tests.cluster.realnodes.machine import RealNodesImpossible, expected
+
+from .picture import SERVING, marks
+from .release import Stage, release, watch_until
+from .traffic import Answers, Traffic
+from .workload import NAME, NAMESPACE, REPLICAS, image, manifests
+
+STABLE, GOOD, BAD = "v1", "v2", "crash"
+READY_SECONDS = 120
+VERIFY = "tests/demo/verify.yml"
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fake", action="store_true", help="fake nodes: pods are objects, and no request is sent")
+    fake = parser.parse_args(arguments).fake
+    try:
+        lab = start_lab(real_nodes=0 if fake else 1)
+    except RealNodesImpossible as error:
+        if expected():
+            raise
+        tell(f"no real nodes on this machine, so pods are objects only: {error}")
+        fake, lab = True, start_lab()
+    except StartFailed as error:
+        tell(str(error))
+        return 1
+    with lab:
+        return _play(lab, fake)
+
+
+def _play(lab: Lab, fake: bool) -> int:
+    _headline(f"{NAME}: {REPLICAS} pods of {STABLE} on {'fake nodes' if fake else 'a real node'}")
+    lab.kubectl("apply", "-f", "-", input=manifests(STABLE))
+    stage = Stage(lab, None, (STABLE, GOOD, BAD), time.monotonic())
+    watch_until(stage, _all_ready, READY_SECONDS)
+    traffic = None if fake else Traffic(lab.programs / "load", f"http://{_service_address(lab)}/")
+    stage = Stage(lab, traffic, stage.versions, stage.started)
+    options: dict[str, Any] = {"canary_bake": 5}
+    if not fake:
+        options["canary_verify_tasks"] = str(VERIFY)
+
+    _headline(f"A good release: {GOOD}. One pod is held beside ten, looked at, then promoted")
+    good = release(stage, GOOD, options)
+    _headline(f"A bad release: {BAD}. Its pod crashes; it gets no traffic, and is undone")
+    bad = release(stage, BAD, options)
+    answers = traffic.stop() if traffic else None
+    return _verdict(lab, good, bad, answers)
+
+
+def _all_ready(pods: list[dict[str, Any]]) -> bool:
+    return sum(mark.state == SERVING for mark in marks(pods, (STABLE,))) == REPLICAS
+
+
+def _service_address(lab: Lab) -> str:
+    return lab.kubectl("-n", NAMESPACE, "get", "service", NAME, "-o", "jsonpath={.spec.clusterIP}")
+
+
+def _headline(text: str) -> None:
+    print(f"\n{text}\n{'=' * len(text)}", flush=True)
+
+
+def _verdict(lab: Lab, good: int, bad: int, answers: Answers | None) -> int:
+    running = lab.kubectl(
+        "-n", NAMESPACE, "get", "deployment", NAME, "-o", "jsonpath={.spec.template.spec.containers[0].image}"
+    )
+    facts = [
+        ("the good release was promoted", good == 0),
+        ("the bad release was undone, and its play ended failed", bad != 0),
+        (f"{NAME} runs {running}", running == image(GOOD)),
+    ]
+    if answers is not None:
+        shares = ", ".join(f"{version} {answers.share(version):.1f} %" for version in sorted(answers.versions))
+        facts.append((f"{answers.sent} requests, answered by {shares}; {answers.failed} failed", answers.failed == 0))
+    _headline("What happened")
+    for fact, right in facts:
+        print(f"{'ok    ' if right else 'WRONG '} {fact}")
+    return 0 if all(right for _fact, right in facts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One release as a user runs it: ansible-playbook on the collection's own playbook, its pods drawn while it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.lab import Lab
+
+from .picture import Picture, marks
+from .traffic import Traffic
+from .workload import CONTAINER, NAME, NAMESPACE, image
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAYBOOK = ROOT / "playbooks" / "canary.yml"
+LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where a release plays: the cluster, who sees its pods, and the traffic (None: no pod answers)."""
+
+    lab: Lab
+    traffic: Traffic | None
+    versions: Sequence[str]
+    started: float
+
+    def pods(self) -> list[dict[str, Any]]:
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=app%3D{NAME}"
+        items: list[dict[str, Any]] = self.lab.api.request("GET", path)["items"]
+        return items
+
+
+def command(version: str, options: Mapping[str, Any]) -> list[str]:
+    """What a user would type."""
+    variables = {
+        "canary_name": NAME,
+        "canary_namespace": NAMESPACE,
+        "canary_images": {CONTAINER: image(version)},
+        **options,
+    }
+    return [str(Path(sys.executable).parent / "ansible-playbook"), str(PLAYBOOK), "-e", json.dumps(variables)]
+
+
+def release(stage: Stage, version: str, options: Mapping[str, Any]) -> int:
+    """Runs it and draws; returns the playbook's exit status."""
+    picture = Picture(stage.versions)
+    print(f"\n$ {' '.join(['ansible-playbook', 'playbooks/canary.yml', *command(version, options)[2:]])}")
+    print(f"\n{picture.legend()}\n")
+    environment = {**os.environ, "KUBECONFIG": str(stage.lab.kubeconfig), "ANSIBLE_FORCE_COLOR": "0"}
+    process = subprocess.Popen(
+        command(version, options),
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines = _lines(process)
+    while True:
+        ended = process.poll() is not None
+        _draw(stage, picture)
+        _print_said(lines)
+        if ended:
+            return process.returncode
+        time.sleep(LOOK_SECONDS)
+
+
+def watch_until(stage: Stage, done: Callable[[list[dict[str, Any]]], bool], timeout: float) -> None:
+    """Draws until the pods are as wanted. Raises TimeoutError."""
+    picture, deadline = Picture(stage.versions), time.monotonic() + timeout
+    while not done(stage.pods()):
+        _draw(stage, picture)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the pods of the demonstration did not come within {timeout:.0f} s")
+        time.sleep(LOOK_SECONDS)
+    _draw(stage, picture)
+
+
+def _draw(stage: Stage, picture: Picture) -> None:
+    latest = stage.traffic.latest if stage.traffic else None
+    line = picture.draw(time.monotonic() - stage.started, marks(stage.pods(), stage.versions), latest)
+    if line:
+        print(line, flush=True)
+
+
+def _lines(process: subprocess.Popen[str]) -> queue.SimpleQueue[str]:
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.put(line.rstrip())
+
+    threading.Thread(target=read, daemon=True).start()
+    return said
+
+
+def _print_said(lines: queue.SimpleQueue[str]) -> None:
+    while not lines.empty():
+        line = lines.get()
+        if line:
+            print(f"          | {line}", flush=True)
