@@ -47,6 +47,10 @@ class BoundTrial:
     def passes(self) -> bool:
         return self._inside >= self._check.in_a_row
 
+    @property
+    def stands_in_no_way(self) -> bool:
+        return self.passes
+
     def look(self, at: float) -> None:
         decided = self.fails or self.passes
         if not decided:

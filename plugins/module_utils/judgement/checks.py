@@ -24,7 +24,8 @@ class RateCheck:
 
     `streams`: several counts of the same traffic, such as one a histogram bound; evidence to fail is their mean, and
     all of them must pass, which together asks whether the canary is slower at any of the bounds. `weight`: this
-    check's share in the mean over all checks.
+    check's share in the mean over all checks. `must_pass`: without it the check is only watched: it may fail the run,
+    and a run passes without its evidence to pass, which rare events such as restarts take hours to give.
     """
 
     name: str
@@ -32,6 +33,7 @@ class RateCheck:
     streams: tuple[str, ...] = (ONLY_STREAM,)
     buckets: BucketRule = field(default_factory=BucketRule)
     weight: float = 1.0
+    must_pass: bool = True
 
     def __post_init__(self) -> None:
         if not self.streams or len(set(self.streams)) != len(self.streams):

@@ -70,6 +70,21 @@ class RateTrial:
         """A source that has just fallen silent lets nothing pass, whatever it said before."""
         return self.to_pass >= self._promise.limit and not self._gaps.silent
 
+    @property
+    def stands_in_no_way(self) -> bool:
+        """It passes, or need not and has data of both versions."""
+        return self.passes or (not self._check.must_pass and self._lack is None)
+
+    @property
+    def _lack(self) -> Rule | None:
+        """What keeps this check from being judged at all."""
+        streams = self._streams.values()
+        if self._gaps.silent or any(stream.canary_seen + stream.stable_seen == 0 for stream in streams):
+            return Rule.NO_DATA
+        if any(stream.canary_seen == 0 or stream.stable_seen == 0 for stream in streams):
+            return Rule.NO_TRAFFIC
+        return None
+
     def look(self, at: float) -> None:
         """Remembers when the evidence, in either direction, reached the limit for good."""
         reached = max(self.to_pass, self.to_fail) >= self._promise.limit
@@ -104,10 +119,10 @@ class RateTrial:
             return Verdict.INCONCLUSIVE, Rule.MEAN_EVIDENCE
         if self.passes:
             return Verdict.PASS, Rule.EVIDENCE
-        if any(stream.canary_seen + stream.stable_seen == 0 for stream in self._streams.values()) or self._gaps.silent:
-            return Verdict.INCONCLUSIVE, Rule.NO_DATA
-        if any(stream.canary_seen == 0 or stream.stable_seen == 0 for stream in self._streams.values()):
-            return Verdict.INCONCLUSIVE, Rule.NO_TRAFFIC
+        if self._lack is not None:
+            return Verdict.INCONCLUSIVE, self._lack
+        if not self._check.must_pass:
+            return Verdict.PASS, Rule.WATCHED
         return Verdict.INCONCLUSIVE, Rule.WINDOW_ENDED
 
     def _reason(self, verdict: Verdict, rule: Rule, worst: StreamFigures) -> str:
@@ -125,6 +140,8 @@ class RateTrial:
             Verdict.INCONCLUSIVE: f"undecided, evidence {self.to_fail:.3g} to fail and {self.to_pass:.3g} to pass, "
             f"where {self._promise.limit:.3g} decides",
         }[verdict]
+        if rule is Rule.WATCHED:
+            says = "watched, nothing bad enough was seen"
         if rule is Rule.MEAN_EVIDENCE:
             says = "suspected: it gave most of the evidence by which the run failed"
         return f"{says}: {found}"

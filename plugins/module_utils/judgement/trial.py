@@ -76,9 +76,9 @@ class Trial:
     def _decide(self) -> Verdict | None:
         if self._fails_by_mean() or any(bound.fails for bound in self._bounds.values()):
             return Verdict.FAIL
-        # Bounds alone never pass early: they cannot tell when enough has been seen.
-        passed = self._rates and all(trial.passes for trial in self._all)
-        return Verdict.PASS if passed else None
+        # Bounds and checks that are only watched never pass a run early: they cannot tell when enough has been seen.
+        told = any(check.must_pass for check in self._plan.rate_checks)
+        return Verdict.PASS if told and all(trial.stands_in_no_way for trial in self._all) else None
 
     @property
     def evidence(self) -> float | None:

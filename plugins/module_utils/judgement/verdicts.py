@@ -29,6 +29,7 @@ class Rule(Enum):
     MEAN_EVIDENCE = "the mean evidence of all checks reached the limit"
     WINDOW_ENDED = "the window ended before the evidence reached a limit"
     BOUND = "a plain bound, without an error promise"
+    WATCHED = "only watched: nothing bad enough was seen, and no evidence to pass was asked for"
     NO_TRAFFIC = "one of the versions had no exposure"
     NO_DATA = "the source gave no data"
 

@@ -151,6 +151,44 @@ class TestSeveralChecks:
             make()
 
 
+class TestWatched:
+    """Checks that need not pass, such as restarts: evidence that they are rare takes hours."""
+
+    watched = RateCheck("pods", Tolerance(max_increase=1 / 3600), must_pass=False)
+
+    def seen(self, trial: Trial, at: float, restarts: float) -> None:
+        trial.observe("pods", Sample(at, Count(restarts, 15), Count(0, 150)))
+
+    def test_they_stand_in_no_way_of_a_pass(self) -> None:
+        trial = Trial(plan(RateCheck("http", Tolerance(max_increase=0.05)), self.watched))
+        for at in (15, 30, 45, 60):
+            trial.observe("http", Sample(at, Count(0, 500), Count(0, 500)))
+            self.seen(trial, at, 0)
+        assert trial.look(60) is Verdict.PASS
+        assert trial.report(60).checks[1].rule is Rule.WATCHED
+
+    def test_alone_they_pass_only_at_the_end(self) -> None:
+        trial = Trial(plan(self.watched))
+        self.seen(trial, 15, 0)
+        assert trial.look(15) is None
+        assert trial.report(15).verdict is Verdict.PASS
+
+    def test_without_data_they_do_stand_in_the_way(self) -> None:
+        trial = Trial(plan(RateCheck("http", Tolerance(max_increase=0.05)), self.watched))
+        for at in (15, 30, 45, 60):
+            trial.observe("http", Sample(at, Count(0, 500), Count(0, 500)))
+        assert trial.look(60) is None
+        assert trial.report(60).verdict is Verdict.INCONCLUSIVE
+
+    def test_a_restart_a_minute_fails_after_four_minutes(self) -> None:
+        trial = Trial(plan(self.watched))
+        for at in range(15, 600, 15):
+            self.seen(trial, at, 1 if at % 60 == 0 else 0)
+            if trial.look(at):
+                break
+        assert (trial.report(at).verdict, at) == (Verdict.FAIL, 240)
+
+
 class TestSilence:
     """Not knowing is neither good nor bad."""
 
