@@ -40,21 +40,21 @@ def pod_to_ask_for(template: Object, namespace: str, name: str) -> dict[str, Any
 
 def admitted_locally(pod: Object, limit_ranges: Iterable[Object], minor: int) -> tuple[dict[str, Any], list[str]]:
     """The pod after defaults and LimitRanges, and why the LimitRanges refuse it, if they do."""
-    pod = copy.deepcopy(dict(pod))
-    spec = pod["spec"]
+    admitted: dict[str, Any] = copy.deepcopy(dict(pod))
+    spec = admitted["spec"]
     for container in _containers(spec):
         _limits_become_requests(container)
         if spec.get("hostNetwork"):
             for port in container.get("ports") or ():
                 port.setdefault("hostPort", port["containerPort"])
-    _merge_label_keys(spec, pod["metadata"].get("labels") or {})
+    _merge_label_keys(spec, admitted["metadata"].get("labels") or {})
     limit_ranges = list(limit_ranges)
     for limit_range in limit_ranges:
         _apply_defaults(spec, limit_range)
     if minor >= POD_LEVEL_COUNTS:
-        _default_pod_level(pod, minor)
-    refusals = [refusal for limit_range in limit_ranges for refusal in _refusals(pod, limit_range, minor)]
-    return pod, refusals
+        _default_pod_level(admitted, minor)
+    refusals = [refusal for limit_range in limit_ranges for refusal in _refusals(admitted, limit_range, minor)]
+    return admitted, refusals
 
 
 def _containers(spec: Object) -> Iterator[dict[str, Any]]:
@@ -116,9 +116,13 @@ def _refusals(pod: Object, limit_range: Object, minor: int) -> Iterator[str]:
             for container in _containers(pod["spec"]):
                 resources = container.get("resources") or {}
                 who = f"container {container['name']}"
-                yield from _violations(name, who, limit, amounts(resources.get("requests")), amounts(resources.get("limits")))
+                yield from _violations(
+                    name, who, limit, amounts(resources.get("requests")), amounts(resources.get("limits"))
+                )
         elif limit.get("type") == "Pod":
-            yield from _violations(name, "the pod", limit, pod_requests(pod, minor, running=False), pod_limits(pod, minor))
+            yield from _violations(
+                name, "the pod", limit, pod_requests(pod, minor, running=False), pod_limits(pod, minor)
+            )
 
 
 def _violations(name: str, who: str, limit: Object, requests: Amounts, limits: Amounts) -> Iterator[str]:

@@ -45,7 +45,16 @@ def advise(question: Question, incoming: Incoming, rules: VolumeRules) -> Advice
 
 def _candidates(total: int, own: tuple[int, int], surge_now: int) -> list[tuple[int, int]]:
     shares = [max(1, -(-total * share.numerator // share.denominator)) for share in _SHARES]
-    found = [own, (1, 0), *((share, 0) for share in shares), (surge_now, 0), (0, 1), (1, 1), (shares[0], shares[0]), (0, shares[0])]
+    found = [
+        own,
+        (1, 0),
+        *((share, 0) for share in shares),
+        (surge_now, 0),
+        (0, 1),
+        (1, 1),
+        (shares[0], shares[0]),
+        (0, shares[0]),
+    ]
     return [one for one in dict.fromkeys(found) if one != (0, 0) and one[1] <= total]
 
 
@@ -58,7 +67,9 @@ class _Yard:
     new: int = 0
 
 
-def _play(question: Question, incoming: Incoming, rules: VolumeRules, surge: int, unavailable: int, is_own: bool) -> Strategy:
+def _play(
+    question: Question, incoming: Incoming, rules: VolumeRules, surge: int, unavailable: int, is_own: bool
+) -> Strategy:
     total = question.rollout.replicas
     everyone = [pod for _, pod in question.scene.kept_pods() if pod.owner in question.owners]
     old = [pod for pod in everyone if not pod.terminating and pod.owner != question.canary_owner]

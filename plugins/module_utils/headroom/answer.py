@@ -68,14 +68,14 @@ class Question:
     owners: frozenset[str] = frozenset()
     canary_owner: str = ""
     old_pod: Object | None = None
-    storage: Storage = Storage()
+    storage: Storage = field(default_factory=Storage)
     quotas: tuple[quotas.Quota, ...] = ()
     refusals: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     group_rooms: Mapping[str, int] = field(default_factory=dict)
     group_label: str | None = None
-    prices: PriceBook = PriceBook()
+    prices: PriceBook = field(default_factory=PriceBook)
     metric_prices: tuple[MetricPrice, ...] = ()
     ready_seconds: float | None = None
     nodes_known: bool = True

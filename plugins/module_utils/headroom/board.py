@@ -94,7 +94,11 @@ class Board:
             self.rejected[node.name] = Rejection((objection,))
             return
         load, promised = self._scene.load(node.name), self._promised.get(node.name, ())
-        room = min(copies(self._pod, node, load), copies(self._pod, node, load, promised)) if promised else copies(self._pod, node, load)
+        room = (
+            min(copies(self._pod, node, load), copies(self._pod, node, load, promised))
+            if promised
+            else copies(self._pod, node, load)
+        )
         if room <= 0:
             refusal = shortage(self._pod, node, load) or shortage(self._pod, node, load, promised)
             if refusal is not None:

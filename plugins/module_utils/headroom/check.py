@@ -25,7 +25,13 @@ from .scene import Scene
 from .views import Incoming, Pod, incoming_view
 from .volumes import VolumeRules, volume_rules
 
-_CERTAIN_IF_UNKNOWN = (Verdict.REFUSED, Verdict.QUOTA_EXCEEDED, Verdict.NEEDS_NODES, Verdict.CANNOT_FIT, Verdict.UNKNOWN)
+_CERTAIN_IF_UNKNOWN = (
+    Verdict.REFUSED,
+    Verdict.QUOTA_EXCEEDED,
+    Verdict.NEEDS_NODES,
+    Verdict.CANNOT_FIT,
+    Verdict.UNKNOWN,
+)
 _NOTHING_PLACED = Fit(0, 0, Method.CLOSED_FORM)
 STANDING_ASSUMPTIONS = (
     "default_scheduler_profile",
@@ -58,7 +64,9 @@ def answer(question: Question) -> Answer:
         peaks=tuple(answers),
         deciding=deciding,
         groups=known_groups,
-        advice=advise(question, incoming, rules) if answers and question.nodes_known and not question.refusals else None,
+        advice=advise(question, incoming, rules)
+        if answers and question.nodes_known and not question.refusals
+        else None,
         unknown=unknown,
         assumptions=_assumptions(question),
     )
@@ -73,7 +81,8 @@ def _unknowns(question: Question, incoming: Incoming, rules: VolumeRules) -> tup
         f"scheduling_gates: {', '.join(incoming.gates)}": bool(incoming.gates),
         "node_name_in_template: the scheduler is not asked": bool(incoming.node_name),
         "dra_claims": incoming.resource_claims,
-        "namespace_labels_not_readable": question.scene.namespaces is None and needs_namespace_labels(incoming, question.scene),
+        "namespace_labels_not_readable": question.scene.namespaces is None
+        and needs_namespace_labels(incoming, question.scene),
     }
     found.extend(name for name, holds in facts.items() if holds)
     found.extend(sorted(rules.unknown))
@@ -89,7 +98,9 @@ def _answer_peak(
         return PeakAnswer(peak, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None)
     scenes = _scenes_at(question, peak)
     fits = [fit(Board(scene, incoming, rules), peak.more) for scene in scenes]
-    found = Fit(min(one.least for one in fits), max(one.most for one in fits), max((one.method for one in fits), key=_doubt))
+    found = Fit(
+        min(one.least for one in fits), max(one.most for one in fits), max((one.method for one in fits), key=_doubt)
+    )
     board = Board(scenes[0], incoming, rules)
     rescued: int | None = None
     bought: tuple[Purchase, ...] = ()
@@ -100,10 +111,14 @@ def _answer_peak(
     refusals = board.refusals()
     open_now = len(question.scene.nodes) - len(refusals)
     verdict = _verdict(peak, found, allowed, rescued, bought)
-    return PeakAnswer(peak, found, allowed, rescued, bought, verdict, tally(refusals.values()), open_now, _nearest_miss(refusals))
+    return PeakAnswer(
+        peak, found, allowed, rescued, bought, verdict, tally(refusals.values()), open_now, _nearest_miss(refusals)
+    )
 
 
-def _verdict(peak: Peak, found: Fit, allowed: quotas.Verdict, rescued: int | None, bought: Sequence[Purchase]) -> Verdict:
+def _verdict(
+    peak: Peak, found: Fit, allowed: quotas.Verdict, rescued: int | None, bought: Sequence[Purchase]
+) -> Verdict:
     if allowed.most is not None and allowed.most < peak.more:
         return Verdict.QUOTA_EXCEEDED
     if found.least >= peak.more:
@@ -151,14 +166,21 @@ def _doubt(method: Method) -> int:
 
 def _nearest_miss(refusals: dict[str, Rejection]) -> tuple[str, tuple[tuple[str, int], ...]] | None:
     """The node that lacks least: one that is short of few things, and of little compared with what the others lack."""
-    short = [(name, one.short_of) for name, one in refusals.items() if one.short_of and len(one.short_of) == len(one.reasons)]
+    short = [
+        (name, one.short_of) for name, one in refusals.items() if one.short_of and len(one.short_of) == len(one.reasons)
+    ]
     return min(short, key=lambda item: (len(item[1]), sum(amount for _, amount in item[1]), item[0]), default=None)
 
 
 def _exactness(answers: Iterable[PeakAnswer], question: Question) -> Exactness:
     answers = tuple(answers)
     sampled = any(one.fit.method is Method.SAMPLED for one in answers)
-    if question.pod_source is PodSource.TEMPLATE or question.minor > NEWEST_KNOWN_MINOR or sampled or not question.nodes_known:
+    if (
+        question.pod_source is PodSource.TEMPLATE
+        or question.minor > NEWEST_KNOWN_MINOR
+        or sampled
+        or not question.nodes_known
+    ):
         return Exactness.APPROXIMATE
     if any(one.verdict in (Verdict.FITS_AFTER_PREEMPTION, Verdict.NEEDS_NODES) for one in answers):
         return Exactness.APPROXIMATE

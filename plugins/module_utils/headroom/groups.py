@@ -37,7 +37,12 @@ _SPOT_LABELS = {
     "kubernetes.azure.com/scalesetpriority": None,
 }
 # Taints that come and go with a node's condition; a new node has none of them.
-_PASSING_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "ToBeDeletedByClusterAutoscaler", "DeletionCandidate")
+_PASSING_TAINTS = (
+    "node.kubernetes.io/",
+    "node.cloudprovider.kubernetes.io/",
+    "ToBeDeletedByClusterAutoscaler",
+    "DeletionCandidate",
+)
 # Cluster Autoscaler adds no node for pods below this priority (--expendable-pods-priority-cutoff).
 EXPENDABLE_BELOW = -10
 
@@ -94,7 +99,9 @@ def groups(scene: Scene, rooms: Mapping[str, int], user_label: str | None = None
     return tuple(result)
 
 
-def purchases(scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int, unplaced: int, known: tuple[Group, ...]) -> list[Purchase]:
+def purchases(
+    scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int, unplaced: int, known: tuple[Group, ...]
+) -> list[Purchase]:
     """For each group that would do: how many new nodes. Groups that would not, or have no room left, are left out."""
     if pod.priority < EXPENDABLE_BELOW:
         return []
@@ -102,7 +109,9 @@ def purchases(scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int, un
     return [one for one in found if one is not None and (one.group.room is None or one.count <= one.group.room)]
 
 
-def _purchase(scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int, unplaced: int, group: Group) -> Purchase | None:
+def _purchase(
+    scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int, unplaced: int, group: Group
+) -> Purchase | None:
     per_node = copies(pod, group.template, group.load)
     if per_node <= 0 or fixed_objection(pod, group.template, volumes) is not None:
         return None
@@ -110,7 +119,7 @@ def _purchase(scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int, un
     while count <= unplaced:
         names = [f"new-{number}" for number in range(count)]
         fresh = [_named(group.template, name) for name in names]
-        grown = scene.with_nodes(fresh, {name: group.load for name in names})
+        grown = scene.with_nodes(fresh, dict.fromkeys(names, group.load))
         if fit(Board(grown, pod, volumes), wanted).least >= wanted:
             return Purchase(group, count, per_node)
         count += 1

@@ -143,4 +143,3 @@ def _change(counts: Counter[Pair], pair: Pair, by: int) -> None:
     counts[pair] += by
     if not counts[pair]:
         del counts[pair]
-

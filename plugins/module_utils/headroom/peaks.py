@@ -67,7 +67,9 @@ def peaks(rollout: Rollout) -> tuple[Peak, ...]:
     found = [(Moment.START, first, 0, f"{first} canary pod(s) beside all {total} stable ones")]
     if canary > step:
         gone = max(0, replaced - step)
-        found.append((Moment.STEPS, canary, gone, f"{canary} canary pods, the stable pods of the last step still ending"))
+        found.append(
+            (Moment.STEPS, canary, gone, f"{canary} canary pods, the stable pods of the last step still ending")
+        )
     wave = max(1, rollout.own_surge + rollout.own_max_unavailable)
     new = min(total, canary + wave)
     found.append(
@@ -79,4 +81,6 @@ def peaks(rollout: Rollout) -> tuple[Peak, ...]:
         )
     )
     found.append((Moment.STEADY, total, total, f"all {total} pods of the new version, none of the old"))
-    return tuple(Peak(moment, new, max(0, new - rollout.existing_canary), gone, why) for moment, new, gone, why in found)
+    return tuple(
+        Peak(moment, new, max(0, new - rollout.existing_canary), gone, why) for moment, new, gone, why in found
+    )

@@ -118,10 +118,13 @@ def _tastes() -> list[_Taste]:
         lambda board, choices: choices[0],
         lambda board, choices: choices[-1],
     ]
-    for seed in range(RANDOM_TASTES):
-        chance = random.Random(seed)
-        tastes.append(lambda board, choices, chance=chance: chance.choice(choices))
+    tastes.extend(map(_chance, range(RANDOM_TASTES)))
     return tastes
+
+
+def _chance(seed: int) -> _Taste:
+    chance = random.Random(seed)
+    return lambda board, choices: chance.choice(choices)
 
 
 def _play(board: Board, wanted: int, taste: _Taste) -> int:

@@ -78,7 +78,9 @@ def price_book(raw: Mapping[str, Any] | None) -> PriceBook:
     nodes = raw.get("nodes") or ()
     if not isinstance(nodes, (list, tuple)):
         raise PriceError("prices.nodes: must be a list of prices")
-    rates = {name: _number(raw[name], f"prices.{name}") for name in ("cpu_hour", "gib_hour") if raw.get(name) is not None}
+    rates = {
+        name: _number(raw[name], f"prices.{name}") for name in ("cpu_hour", "gib_hour") if raw.get(name) is not None
+    }
     if len(rates) == 1:
         raise PriceError(f"prices.{next(iter(rates))}: cpu_hour and gib_hour are needed together")
     return PriceBook(

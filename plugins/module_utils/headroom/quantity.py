@@ -93,7 +93,11 @@ def greatest(*lists: Mapping[str, int]) -> Amounts:
 
 def is_scheduled(name: str) -> bool:
     """Whether the scheduler counts this resource (`Resource.Add` and `IsScalarResourceName`)."""
-    return name in ("cpu", "memory", "ephemeral-storage") or "/" in name or name.startswith(("hugepages-", "attachable-volumes-"))
+    return (
+        name in ("cpu", "memory", "ephemeral-storage")
+        or "/" in name
+        or name.startswith(("hugepages-", "attachable-volumes-"))
+    )
 
 
 def units(name: str, amount: int) -> int:
@@ -111,7 +115,11 @@ def written(name: str, amount: int) -> str:
     if amount % THOUSAND:
         return f"{amount}m"
     whole = amount // THOUSAND
-    if name in ("memory", "ephemeral-storage") or name.startswith("hugepages-") or name.endswith((".memory", ".ephemeral-storage")):
+    if (
+        name in ("memory", "ephemeral-storage")
+        or name.startswith("hugepages-")
+        or name.endswith((".memory", ".ephemeral-storage"))
+    ):
         for suffix in ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki"):
             factor = int(_SUFFIXES[suffix])
             if whole and whole % factor == 0:

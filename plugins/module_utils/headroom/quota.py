@@ -87,7 +87,9 @@ def quota_view(raw: Object) -> Quota:
     )
 
 
-def verdict(quotas: Iterable[Quota], pod: Object, minor: int, freed: Mapping[str, int] | None = None, freed_pods: int = 0) -> Verdict:
+def verdict(
+    quotas: Iterable[Quota], pod: Object, minor: int, freed: Mapping[str, int] | None = None, freed_pods: int = 0
+) -> Verdict:
     """What the quotas say about more pods like this one (an API object).
 
     `freed` is the usage of one pod that will have left, `freed_pods` how many of them; they must be in the same scopes.
@@ -112,7 +114,9 @@ def verdict(quotas: Iterable[Quota], pod: Object, minor: int, freed: Mapping[str
             refusals.append(f"quota {quota.name}: status unknown for {', '.join(unread)}")
             continue
         allowances.extend(
-            _allowance(quota, name, usage[name], (freed or {}).get(name, 0) * freed_pods) for name in tracked if usage.get(name, 0) > 0
+            _allowance(quota, name, usage[name], (freed or {}).get(name, 0) * freed_pods)
+            for name in tracked
+            if usage.get(name, 0) > 0
         )
     return Verdict(tuple(allowances), tuple(refusals), frozenset(unknown))
 
@@ -150,7 +154,9 @@ def _unset_resources(pod: Object, tracked: Iterable[str], minor: int) -> list[st
         return []
     containers = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
     return sorted(
-        name for name in set(tracked) & set(_MUST_BE_SET) if not all(_sets(container.get("resources") or {}, name) for container in containers)
+        name
+        for name in set(tracked) & set(_MUST_BE_SET)
+        if not all(_sets(container.get("resources") or {}, name) for container in containers)
     )
 
 

@@ -71,7 +71,11 @@ def summary(question: Question, answer: Answer, name: str) -> list[str]:
     lines.extend(question.refusals)
     for one in _bought(answer):
         price = price_of(one.group, question.prices, question.metric_prices)
-        cost = "price unknown" if price.hourly is None else f"{_money(price.hourly * one.count)} {price.currency or ''} an hour".replace("  ", " ")
+        cost = (
+            "price unknown"
+            if price.hourly is None
+            else f"{_money(price.hourly * one.count)} {price.currency or ''} an hour".replace("  ", " ")
+        )
         lines.append(f"{one.count} new node(s) of {one.group.name} would hold the rest ({cost}).")
     if answer.unknown:
         lines.append(f"Unknown: {', '.join(answer.unknown)}.")
@@ -108,7 +112,10 @@ def _steady_delta(question: Question) -> dict[str, str] | None:
     new = pod_requests(question.pod, question.minor, running=False)
     old = pod_requests(question.old_pod, question.minor, running=False)
     total = question.rollout.replicas
-    return {name: written(name, (new.get(name, 0) - old.get(name, 0)) * total) for name in sorted({*new, *old, "cpu", "memory"})}
+    return {
+        name: written(name, (new.get(name, 0) - old.get(name, 0)) * total)
+        for name in sorted({*new, *old, "cpu", "memory"})
+    }
 
 
 def _pod_request(question: Question, parts: Parts) -> dict[str, Any]:
@@ -161,7 +168,10 @@ def _nearest_miss(first: PeakAnswer | None) -> dict[str, Any] | None:
     if first is None or first.nearest_miss is None:
         return None
     node, short = first.nearest_miss
-    return {"node": node, "short_of": {name: written(name, amount if name == "cpu" else amount * THOUSAND) for name, amount in short}}
+    return {
+        "node": node,
+        "short_of": {name: written(name, amount if name == "cpu" else amount * THOUSAND) for name, amount in short},
+    }
 
 
 def _quota(answer: Answer) -> list[dict[str, Any]]:
@@ -211,10 +221,10 @@ def _cost(question: Question, answer: Answer, prices: Mapping[str, Price]) -> di
         amount = 0.0 if free else None
         basis = "existing_capacity" if free else "no new nodes are proposed"
         return {"hourly_min": amount, "hourly_max": amount, "estimate": amount, "currency": None, "basis": basis}
-    hourly = [None if prices[one.group.name].hourly is None else prices[one.group.name].hourly * one.count for one in bought]
-    known = [one for one in hourly if one is not None]
+    each = [(prices[one.group.name].hourly, one.count) for one in bought]
+    known = [hourly * count for hourly, count in each if hourly is not None]
     minutes, said = _rollout_minutes(answer)
-    dearest = max(known) if known and len(known) == len(hourly) else None
+    dearest = max(known) if known and len(known) == len(bought) else None
     return {
         "hourly_min": float(min(known)) if known else None,
         "hourly_max": None if dearest is None else float(dearest),

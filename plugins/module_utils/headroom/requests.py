@@ -121,7 +121,9 @@ def is_resize_infeasible(pod: Object) -> bool:
 
 
 def _supported(resources: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in resources.items() if name in ("cpu", "memory") or name.startswith("hugepages-")}
+    return {
+        name: value for name, value in resources.items() if name in ("cpu", "memory") or name.startswith("hugepages-")
+    }
 
 
 def _spec_requests(container: Object) -> Amounts:

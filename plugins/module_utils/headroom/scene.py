@@ -158,7 +158,11 @@ def relevance(incoming: Incoming, owners: Collection[str]) -> Callable[[Pod], bo
     def keep(pod: Pod) -> bool:
         if pod.owner in owners or pod.anti_affinity or incoming.may_preempt and pod.priority < incoming.priority:
             return True
-        if own_spreads and pod.namespace == incoming.namespace and any(one.selector.selects(pod.labels) for one in own_spreads):
+        if (
+            own_spreads
+            and pod.namespace == incoming.namespace
+            and any(one.selector.selects(pod.labels) for one in own_spreads)
+        ):
             return True
         return any(term.selector.selects(pod.labels) for term in own_terms)
 

@@ -153,7 +153,8 @@ def taints(raw: Iterable[Mapping[str, Any]] | None) -> tuple[Taint, ...]:
 
 def tolerations(raw: Iterable[Mapping[str, Any]] | None) -> tuple[Toleration, ...]:
     return tuple(
-        Toleration(one.get("key") or "", one.get("operator") or "", one.get("value") or "", one.get("effect") or "") for one in raw or ()
+        Toleration(one.get("key") or "", one.get("operator") or "", one.get("value") or "", one.get("effect") or "")
+        for one in raw or ()
     )
 
 

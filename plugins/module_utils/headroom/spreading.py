@@ -94,7 +94,9 @@ class _Rule:
         domain = node.labels[self._spread.key]
         count, least = self._domains.get(domain, 0), self._least_of_all()
         # A promised pod is counted by the selector alone, terminating or not (updateWithPod).
-        added = sum(one.namespace == self._pod.namespace and self._spread.selector.selects(one.labels) for one in promised)
+        added = sum(
+            one.namespace == self._pod.namespace and self._spread.selector.selects(one.labels) for one in promised
+        )
         if added and self._includes(node):
             count += added
             if len(self._domains) >= self._spread.min_domains:
@@ -120,4 +122,8 @@ class _Rule:
         return not self._spread.honor_taints or sel.untolerated(node.taints, self._pod.tolerations) is None
 
     def _matches(self, other: Pod) -> bool:
-        return not other.terminating and other.namespace == self._pod.namespace and self._spread.selector.selects(other.labels)
+        return (
+            not other.terminating
+            and other.namespace == self._pod.namespace
+            and self._spread.selector.selects(other.labels)
+        )

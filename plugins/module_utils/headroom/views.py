@@ -191,8 +191,10 @@ def is_over(raw: Object) -> bool:
 def pod_view(raw: Object, minor: int) -> Pod:
     """A pod of the cluster; see `is_over` for those that do not count."""
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
-    owner = next((one for one in meta.get("ownerReferences") or () if one.get("controller")), {})
-    anti = ((spec.get("affinity") or {}).get("podAntiAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    owner: Object = next((one for one in meta.get("ownerReferences") or () if one.get("controller")), {})
+    anti = ((spec.get("affinity") or {}).get("podAntiAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
     volumes = spec.get("volumes") or ()
     labels = meta.get("labels") or {}
     return Pod(
@@ -279,7 +281,9 @@ def _spreads(raw: Iterable[Object] | None, labels: sel.Labels) -> tuple[Spread, 
             max_skew=one["maxSkew"],
             min_domains=one.get("minDomains") or 1,
             selector=sel.label_selector(one.get("labelSelector")).narrowed(
-                sel.Requirement(key, "In", frozenset((labels[key],))) for key in one.get("matchLabelKeys") or () if key in labels
+                sel.Requirement(key, "In", frozenset((labels[key],)))
+                for key in one.get("matchLabelKeys") or ()
+                if key in labels
             ),
             honor_affinity=one.get("nodeAffinityPolicy", "Honor") == "Honor",
             honor_taints=one.get("nodeTaintsPolicy", "Ignore") == "Honor",
@@ -290,7 +294,9 @@ def _spreads(raw: Iterable[Object] | None, labels: sel.Labels) -> tuple[Spread, 
 
 
 def _claims(volumes: Iterable[Object]) -> tuple[str, ...]:
-    return tuple(volume["persistentVolumeClaim"]["claimName"] for volume in volumes if volume.get("persistentVolumeClaim"))
+    return tuple(
+        volume["persistentVolumeClaim"]["claimName"] for volume in volumes if volume.get("persistentVolumeClaim")
+    )
 
 
 def _disks(volumes: Iterable[Object]) -> tuple[Disk, ...]:

@@ -90,7 +90,9 @@ def volume_rules(pod: Incoming, storage: Storage) -> VolumeRules:
             drivers.add(driver)
     if drivers and (storage.limited_drivers is None or drivers & storage.limited_drivers):
         found.unknown.add("csi_volume_limits")
-    return VolumeRules(tuple(found.affinities), tuple(found.zones), tuple(found.single), found.blocked, frozenset(found.unknown))
+    return VolumeRules(
+        tuple(found.affinities), tuple(found.zones), tuple(found.single), found.blocked, frozenset(found.unknown)
+    )
 
 
 def _claim_rules(name: str, claim: Object | None, storage: Storage, found: _Gathered) -> str:
