@@ -127,6 +127,11 @@ class FaultProxy:
         with self._lock:
             self._planned += [(re.compile(pattern), fault) for fault in faults]
 
+    def forget(self) -> None:
+        with self._lock:
+            self._planned.clear()
+            self.seen = []
+
     def fault_for(self, method: str, target: str) -> Fault:
         with self._lock:
             for number, (pattern, fault) in enumerate(self._planned):

@@ -9,7 +9,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,10 +65,17 @@ def token(access: Access, namespace: str) -> str:
     return service_account_token(access.admin(), namespace, "release")
 
 
-@pytest.fixture
-def proxy(access: Access, tmp_path: Path) -> Iterator[FaultProxy]:
-    with fault_proxy(access.server, access.ca, tmp_path) as proxy:
+@pytest.fixture(scope="module")
+def standing_proxy(access: Access, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultProxy]:
+    with fault_proxy(access.server, access.ca, tmp_path_factory.mktemp("proxy")) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def proxy(standing_proxy: FaultProxy) -> FaultProxy:
+    """With no fault planned and nothing seen."""
+    standing_proxy.forget()
+    return standing_proxy
 
 
 @pytest.fixture
@@ -188,6 +194,13 @@ def test_an_untrusted_certificate_is_not_asked_again(proxy: FaultProxy, access: 
     with pytest.raises(UntrustedServer):
         api.get("/version")
     assert (api.requests, proxy.seen) == (1, [])
+
+
+def test_a_certificate_for_another_host_is_refused(proxy: FaultProxy, token: str) -> None:
+    elsewhere = proxy.host.replace("127.0.0.1", "localhost")
+    with pytest.raises(UntrustedServer, match="localhost"):
+        connect(Connection(host=elsewhere, api_key=token, ca_cert=str(proxy.authority))).get("/version")
+    assert proxy.seen == []
 
 
 @pytest.fixture

@@ -349,7 +349,17 @@ MISTAKES: dict[str, tuple[Wrong, type[ApiError], str]] = {
     "host without scheme": (
         lambda a, d: Connection(host=a.server.removeprefix("https://"), api_key="x"),
         ConfigError,
-        "must begin with https://",
+        "must be https://NAME",
+    ),
+    "host that is none": (
+        lambda a, d: Connection(host="https://[::1", api_key="x"),
+        ConfigError,
+        "must be https://NAME",
+    ),
+    "kubeconfig with a server that is none": (
+        lambda a, d: Connection(kubeconfig=kubeconfig({"server": "nowhere"}, {})),
+        ConfigError,
+        "must be https://NAME",
     ),
     "plugin that fails": (failing_plugin, ConfigError, 'get-token" failed: .*session has ended: log in again'),
     "plugin that is missing": (
@@ -357,7 +367,7 @@ MISTAKES: dict[str, tuple[Wrong, type[ApiError], str]] = {
             kubeconfig=a.with_user({"exec": {"apiVersion": EXEC_API, "command": "no-such-plugin"}})
         ),
         ConfigError,
-        '"no-plugin" failed: .*No such file',
+        '"no-such-plugin" failed: .*No such file',
     ),
     "wrong token": (
         lambda a, d: Connection(host=a.server, api_key="wrong", ca_cert=a.ca),

@@ -103,9 +103,8 @@ def open_session(
             _load_kubeconfig(kubernetes, configuration, settings, kubeconfig)
         elif source is Source.IN_CLUSTER:
             _load_in_cluster(kubernetes, configuration)
+        _check_address(settings.host or configuration.host)
         _apply_options(configuration, settings)
-        if not configuration.host.startswith(("https://", "http://")):
-            raise ConfigError("the server's address (host, or server in the kubeconfig) must begin with https://")
         pool = _pool(kubernetes, configuration)
     return Session(configuration, pool, _fixed_headers(settings, user_agent))
 
@@ -220,6 +219,16 @@ def _complaints_about_kubeconfig(kubernetes: Any, name: str) -> Iterator[None]:
         raise ConfigError(f"the kubeconfig {name} has not the shape of a kubeconfig") from None
 
 
+def _check_address(address: str) -> None:
+    try:
+        url = urlsplit(address)
+        usable = url.scheme in ("https", "http") and bool(url.hostname) and url.port != 0 and " " not in url.netloc
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError("the server's address (host, or server in the kubeconfig) must be https://NAME[:PORT]")
+
+
 def _load_in_cluster(kubernetes: Any, configuration: Any) -> None:
     try:
         kubernetes.config.load_incluster_config(client_configuration=configuration)
@@ -284,20 +293,24 @@ def _pool(kubernetes: Any, configuration: Any) -> Any:
 def _tls(configuration: Any) -> ssl.SSLContext:
     """Trusts the CA that is configured, or the system's. Raises ConfigError for files that cannot be used."""
     import urllib3
+    from urllib3.util.ssl_ import create_urllib3_context
 
-    try:
-        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"the CA file {configuration.ssl_ca_cert} is not usable: {error}") from error
+    # urllib3's own kind of context: 1.26 compares host names itself, later ones leave it to OpenSSL.
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if configuration.verify_ssl else ssl.CERT_NONE)
     if not configuration.verify_ssl:
         # Whoever switched verification off need not be told at each request.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    elif configuration.ssl_ca_cert:
+        try:
+            context.load_verify_locations(configuration.ssl_ca_cert)
+        except OSError as error:
+            raise ConfigError(f"the CA file {configuration.ssl_ca_cert} is not usable: {error}") from error
+    else:
+        context.load_default_certs()
     if configuration.cert_file:
         try:
             context.load_cert_chain(configuration.cert_file, configuration.key_file or None, password=_no_password)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             files = f"{configuration.cert_file} and {configuration.key_file}"
             raise ConfigError(f"the client certificate and its key are not usable ({files}): {error}") from error
     return context

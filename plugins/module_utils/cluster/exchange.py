@@ -22,6 +22,8 @@ from .errors import ApiError, ConnectionLost, ServerError, Timeout, TlsFailed, U
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 _PIECE = 65536
+# OpenSSL's words, and those of urllib3 1.26, for a certificate that is not accepted.
+_DISTRUST = ("CERTIFICATE_VERIFY_FAILED", "doesn't match")
 
 
 @dataclass(frozen=True)
@@ -173,33 +175,42 @@ def network_errors(session: Session, request: Request, late: threading.Event | N
 def _ours(session: Session, request: Request, error: Exception) -> ApiError:
     import urllib3.exceptions as theirs
 
-    cause = error
-    if isinstance(error, theirs.ProxyError) and error.args:
-        cause = error.args[-1] if isinstance(error.args[-1], Exception) else error
-        return Unreachable(request.asked, f"the proxy before {session.server} does not let us through: {_plain(cause)}")
+    server, said = session.server, _plain(error)
+    if isinstance(error, theirs.ProxyError):
+        return Unreachable(request.asked, f"the proxy before {server} does not let us through: {said}")
     if isinstance(error, theirs.SSLError):
-        said = _plain(error)
-        kind = UntrustedServer if "CERTIFICATE_VERIFY_FAILED" in said else TlsFailed
-        return kind(request.asked, f"TLS with {session.server} failed: {said}")
-    if isinstance(error, (theirs.NewConnectionError, theirs.LocationParseError, theirs.URLSchemeUnknown)):
-        return Unreachable(request.asked, f"{session.server} cannot be reached: {_plain(error)}")
+        kind = UntrustedServer if any(words in said for words in _DISTRUST) else TlsFailed
+        return kind(request.asked, f"TLS with {server} failed: {said}")
+    if isinstance(error, (theirs.NewConnectionError, theirs.LocationParseError)):
+        return Unreachable(request.asked, f"{server} cannot be reached: {said}")
     if isinstance(error, theirs.ConnectTimeoutError):
-        return Unreachable(request.asked, f"{session.server} did not accept a connection in time")
+        return Unreachable(request.asked, f"{server} did not accept a connection in time")
     if isinstance(error, theirs.ReadTimeoutError):
-        return Timeout(request.asked, f"{session.server} gave no answer for {request.seconds:g} s")
+        return Timeout(request.asked, f"{server} gave no answer for {request.seconds:g} s")
     if isinstance(error, (theirs.ProtocolError, OSError)):
-        return ConnectionLost(request.asked, f"the connection to {session.server} broke ({_plain(error)})")
-    return ServerError(request.asked, f"the answer of {session.server} cannot be read ({type(error).__name__})")
+        return ConnectionLost(request.asked, f"the connection to {server} broke ({said})")
+    return ServerError(request.asked, f"the answer of {server} cannot be read ({type(error).__name__})")
 
 
-def _plain(error: Exception) -> str:
-    """What the operating system or OpenSSL said, without the wrappings."""
-    inner: BaseException = error
-    while True:
-        deeper = next((arg for arg in reversed(inner.args) if isinstance(arg, Exception)), None) or inner.__cause__
-        if deeper is None:
-            break
-        inner = deeper
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return str(inner.args[-1] if inner.args else type(inner).__name__).partition(": ")[2] or str(inner)
+def _plain(error: BaseException) -> str:
+    """What the operating system, OpenSSL or the comparison of host names said, else a name: other texts may quote what
+    was received. urllib3 wraps it once or several times, each version in its own way."""
+    for inner in _inside(error):
+        if isinstance(inner, OSError):
+            return str(inner.strerror or inner)
+        if type(inner).__name__ == "CertificateError":
+            return str(inner)
+    return type(inner).__name__
+
+
+def _inside(error: BaseException) -> Iterator[BaseException]:
+    """`error` and what it was made from, the outermost first."""
+    import urllib3.exceptions as theirs
+
+    yield error
+    wrapped = [part for part in error.args if isinstance(part, BaseException)]
+    inner = wrapped[-1] if wrapped else error.__cause__
+    if inner is None and isinstance(error, theirs.HTTPError):
+        inner = error.__context__
+    if inner is not None:
+        yield from _inside(inner)

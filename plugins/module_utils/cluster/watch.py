@@ -93,7 +93,8 @@ class Streams:
         self._api = api
         self._seconds = seconds
         self._names = frozenset(watched.name for watched in watches)
-        self._queue: queue.SimpleQueue[tuple[str, WatchEvent | _Ended]] = queue.SimpleQueue()
+        # Not SimpleQueue: in Python 3.10 its get() may wait for ever when the time left is nearly none.
+        self._queue: queue.Queue[tuple[str, WatchEvent | _Ended]] = queue.Queue()
         self._open: dict[str, WatchStream] = {}
         self._lock = threading.Lock()
         self._closed = False
