@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which rolling updates there is room for: waves played on the board, so that a strategy is chosen by what fits, not by habit.
 
-A wave: the controller creates new pods up to replicas + surge and ends old ones down to replicas - maxUnavailable; then the new pods
-become Ready and the ended ones are gone (source: `NewRSNewReplicas` and `reconcileOldReplicaSets`, pkg/controller/deployment). New
+A wave: the controller ends old pods down to replicas - maxUnavailable and creates new ones up to replicas + surge; the ended ones go, the
+new ones find a place and become Ready (source: `NewRSNewReplicas` and `reconcileOldReplicaSets`, pkg/controller/deployment). New
 pods that find no place wait. A strategy completes when no wave gets stuck.
 This module is private to the collection.
 """
@@ -77,13 +77,13 @@ def _play(
     lowest, waves = total, 0
     while (yard.new < total or yard.old) and waves < MOST_WAVES:
         ready = len(yard.old) + yard.new
-        wanted = max(0, min(total - yard.new, total + surge - ready))
         ending = min(len(yard.old), max(0, ready - (total - unavailable)))
-        placed, scene = _place(yard.scene, incoming, rules, wanted)
+        wanted = max(0, min(total - yard.new, total + surge - (ready - ending)))
+        placed, scene = _place(yard.scene.without(yard.old[:ending]), incoming, rules, wanted)
         if not placed and not ending:
             break
         lowest = min(lowest, ready - ending)
-        yard = _Yard(scene.without(yard.old[:ending]), yard.old[ending:], yard.new + placed)
+        yard = _Yard(scene, yard.old[ending:], yard.new + placed)
         waves += 1
     completes = yard.new >= total and not yard.old
     seconds = None if question.ready_seconds is None else waves * question.ready_seconds

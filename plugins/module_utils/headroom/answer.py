@@ -83,12 +83,14 @@ class Question:
 
 @dataclass(frozen=True)
 class PeakAnswer:
-    """What one peak comes to. `rescued`: placed after preemption, None when that was not needed or is not allowed to the pod.
+    """What one peak comes to. `waits`: the new pods find a place only after old ones that are ending have ended.
 
-    `rejected`: how many nodes give each reason for refusing the first copy; `candidates`: nodes that would take it.
+    `rescued`: placed after preemption, None when that was not needed or is not allowed to the pod. `rejected`: how many nodes
+    give each reason for refusing the first copy; `candidates`: nodes that would take it.
     """
 
     peak: Peak
+    waits: bool
     fit: Fit
     quota: quotas.Verdict
     rescued: int | None

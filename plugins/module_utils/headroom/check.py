@@ -47,9 +47,7 @@ def answer(question: Question) -> Answer:
     rules = volume_rules(incoming, question.storage)
     unknown = _unknowns(question, incoming, rules)
     known_groups = groups(question.scene, question.group_rooms, question.group_label)
-    answers: list[PeakAnswer] = []
-    for peak in peaks(question.rollout):
-        answers.append(_answer_peak(question, incoming, rules, known_groups, peak, bool(unknown)))
+    answers = [_answer_peak(question, incoming, rules, known_groups, peak) for peak in peaks(question.rollout)]
     quota_unknown = set().union(*(one.quota.unknown for one in answers))
     unknown = tuple(dict.fromkeys((*unknown, *sorted(quota_unknown))))
     deciding = next((one for one in answers if one.verdict is not Verdict.FITS), answers[0] if answers else None)
@@ -68,7 +66,7 @@ def answer(question: Question) -> Answer:
         if answers and question.nodes_known and not question.refusals
         else None,
         unknown=unknown,
-        assumptions=_assumptions(question),
+        assumptions=_assumptions(question, answers),
     )
 
 
@@ -90,29 +88,46 @@ def _unknowns(question: Question, incoming: Incoming, rules: VolumeRules) -> tup
 
 
 def _answer_peak(
-    question: Question, incoming: Incoming, rules: VolumeRules, known: tuple[Group, ...], peak: Peak, is_unsure: bool
+    question: Question, incoming: Incoming, rules: VolumeRules, known: tuple[Group, ...], peak: Peak
 ) -> PeakAnswer:
-    allowed = _quota(question, peak)
+    """The peak as it comes, or as it is after the pods that are ending have ended, when only those are in the way."""
+    at_once = _look(question, incoming, rules, known, peak, peak.old_gone, False)
+    if at_once.verdict is Verdict.FITS or peak.settled_gone == peak.old_gone:
+        return at_once
+    later = _look(question, incoming, rules, known, peak, peak.settled_gone, True)
+    return later if later.verdict is Verdict.FITS else at_once
+
+
+def _look(
+    question: Question,
+    incoming: Incoming,
+    rules: VolumeRules,
+    known: tuple[Group, ...],
+    peak: Peak,
+    old_gone: int,
+    waits: bool,
+) -> PeakAnswer:
+    allowed = _quota(question, old_gone)
     if question.refusals or not question.nodes_known:
         verdict = Verdict.REFUSED if question.refusals else _by_quota_alone(allowed, peak)
-        return PeakAnswer(peak, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None)
-    scenes = _scenes_at(question, peak)
+        return PeakAnswer(peak, waits, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None)
+    scenes = _scenes_at(question, old_gone)
     fits = [fit(Board(scene, incoming, rules), peak.more) for scene in scenes]
     found = Fit(
         min(one.least for one in fits), max(one.most for one in fits), max((one.method for one in fits), key=_doubt)
     )
-    board = Board(scenes[0], incoming, rules)
     rescued: int | None = None
     bought: tuple[Purchase, ...] = ()
     if found.most < peak.more:
         if incoming.may_preempt:
             rescued = after_preemption(scenes[0], incoming, rules, peak.more)
         bought = tuple(purchases(scenes[0], incoming, rules, peak.more, peak.more - found.least, known))
-    refusals = board.refusals()
-    open_now = len(question.scene.nodes) - len(refusals)
+    refusals = Board(scenes[0], incoming, rules).refusals()
+    candidates = len(question.scene.nodes) - len(refusals)
     verdict = _verdict(peak, found, allowed, rescued, bought)
+    rejected = tally(refusals.values())
     return PeakAnswer(
-        peak, found, allowed, rescued, bought, verdict, tally(refusals.values()), open_now, _nearest_miss(refusals)
+        peak, waits, found, allowed, rescued, bought, verdict, rejected, candidates, _nearest_miss(refusals)
     )
 
 
@@ -139,9 +154,9 @@ def _without_pods(question: Question) -> Verdict:
     return Verdict.REFUSED if question.refusals else Verdict.FITS
 
 
-def _quota(question: Question, peak: Peak) -> quotas.Verdict:
+def _quota(question: Question, old_gone: int) -> quotas.Verdict:
     freed = None if question.old_pod is None else quotas.pod_usage(question.old_pod, question.minor)
-    return quotas.verdict(question.quotas, question.pod, question.minor, freed, peak.old_gone)
+    return quotas.verdict(question.quotas, question.pod, question.minor, freed, old_gone)
 
 
 def old_pods(question: Question) -> list[Pod]:
@@ -150,14 +165,14 @@ def old_pods(question: Question) -> list[Pod]:
     return [pod for pod in found if pod.owner in question.owners and pod.owner != question.canary_owner]
 
 
-def _scenes_at(question: Question, peak: Peak) -> list[Scene]:
-    """The cluster at a peak. Which old pods have left by then is the controller's choice: the two extremes are looked at."""
-    if not peak.old_gone:
+def _scenes_at(question: Question, old_gone: int) -> list[Scene]:
+    """The cluster after so many old pods have left. Which ones is the controller's choice: two extremes are looked at."""
+    if not old_gone:
         return [question.scene]
     old = old_pods(question)
-    if peak.old_gone >= len(old):
+    if old_gone >= len(old):
         return [question.scene.without(old)]
-    return [question.scene.without(old[: peak.old_gone]), question.scene.without(old[-peak.old_gone :])]
+    return [question.scene.without(old[:old_gone]), question.scene.without(old[-old_gone:])]
 
 
 def _doubt(method: Method) -> int:
@@ -187,8 +202,10 @@ def _exactness(answers: Iterable[PeakAnswer], question: Question) -> Exactness:
     return Exactness.EXACT if all(one.fit.is_certain for one in answers) else Exactness.PLACEMENT_DEPENDENT
 
 
-def _assumptions(question: Question) -> tuple[str, ...]:
+def _assumptions(question: Question, answers: Iterable[PeakAnswer]) -> tuple[str, ...]:
     found = [*STANDING_ASSUMPTIONS, *question.assumptions]
+    if any(one.waits for one in answers):
+        found.append("new_pods_wait_until_old_ones_have_ended")
     if question.pod_source is PodSource.TEMPLATE:
         found.append("admission_not_simulated")
     if question.minor > NEWEST_KNOWN_MINOR:

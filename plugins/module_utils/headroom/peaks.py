@@ -47,12 +47,16 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Peak:
-    """`new` pods of the new version exist while all old ones but `old_gone` are there; `more` of them are still to be created."""
+    """`new` pods of the new version exist while all old ones but `old_gone` are there; `more` of them are still to be created.
+
+    `settled_gone`: how many old pods are gone once those that are ending have ended. New pods that fit only then just wait.
+    """
 
     moment: Moment
     new: int
     more: int
     old_gone: int
+    settled_gone: int
     why: str
 
 
@@ -64,23 +68,21 @@ def peaks(rollout: Rollout) -> tuple[Peak, ...]:
     step = max(1, rollout.surge + rollout.max_unavailable)
     replaced = max(0, canary - rollout.surge)
     first = min(canary, step)
-    found = [(Moment.START, first, 0, f"{first} canary pod(s) beside all {total} stable ones")]
+    found = [
+        _peak(Moment.START, rollout, first, 0, rollout.surge, f"{first} canary pod(s) beside all {total} stable ones")
+    ]
     if canary > step:
-        gone = max(0, replaced - step)
-        found.append(
-            (Moment.STEPS, canary, gone, f"{canary} canary pods, the stable pods of the last step still ending")
-        )
-    wave = max(1, rollout.own_surge + rollout.own_max_unavailable)
-    new = min(total, canary + wave)
+        why = f"{canary} canary pods, the stable pods of the last step still ending"
+        found.append(_peak(Moment.STEPS, rollout, canary, max(0, replaced - step), rollout.surge, why))
+    new = min(total, canary + max(1, rollout.own_surge + rollout.own_max_unavailable))
+    why = f"maxSurge {rollout.own_surge}, maxUnavailable {rollout.own_max_unavailable}, replaced pods still ending"
+    found.append(_peak(Moment.PROMOTION, rollout, new, min(replaced, total), rollout.own_surge, why))
     found.append(
-        (
-            Moment.PROMOTION,
-            new,
-            min(replaced, total),
-            f"promotion: maxSurge {rollout.own_surge} + maxUnavailable {rollout.own_max_unavailable} more, replaced pods still ending",
-        )
+        _peak(Moment.STEADY, rollout, total, total, 0, f"all {total} pods of the new version, none of the old")
     )
-    found.append((Moment.STEADY, total, total, f"all {total} pods of the new version, none of the old"))
-    return tuple(
-        Peak(moment, new, max(0, new - rollout.existing_canary), gone, why) for moment, new, gone, why in found
-    )
+    return tuple(found)
+
+
+def _peak(moment: Moment, rollout: Rollout, new: int, old_gone: int, surge: int, why: str) -> Peak:
+    settled = min(rollout.replicas, max(old_gone, new - surge))
+    return Peak(moment, new, max(0, new - rollout.existing_canary), old_gone, settled, why)

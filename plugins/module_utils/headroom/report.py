@@ -77,6 +77,8 @@ def summary(question: Question, answer: Answer, name: str) -> list[str]:
             else f"{_money(price.hourly * one.count)} {price.currency or ''} an hour".replace("  ", " ")
         )
         lines.append(f"{one.count} new node(s) of {one.group.name} would hold the rest ({cost}).")
+    if any(one.waits for one in answer.peaks):
+        lines.append("Some new pods stay Pending until old ones have ended; an autoscaler may add a node meanwhile.")
     if answer.unknown:
         lines.append(f"Unknown: {', '.join(answer.unknown)}.")
     lines.extend(_advice_lines(answer.advice, question.rollout.replicas))
@@ -155,7 +157,8 @@ def _peak(one: PeakAnswer) -> dict[str, Any]:
         "at": one.peak.moment.value,
         "why": one.peak.why,
         "new_pods": one.peak.more,
-        "old_pods_gone": one.peak.old_gone,
+        "old_pods_gone": one.peak.settled_gone if one.waits else one.peak.old_gone,
+        "waits_for_ending_pods": one.waits,
         "verdict": one.verdict.value,
         "min": one.fit.least,
         "max": one.fit.most,

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import Method
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import Method
 
 from .clusters import REQUIRED, ZONE, board, container, node, placeable, pod
 

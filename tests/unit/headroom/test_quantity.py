@@ -8,14 +8,15 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quantity import (
     QuantityError,
     scheduler_units,
     thousandths,
     written,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.requests import (
     pod_limits,
     pod_requests,
     request_parts,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 Object = dict[str, Any]
 

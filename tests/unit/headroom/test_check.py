@@ -1,0 +1,264 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole answer: verdicts, peaks, groups, prices, advice, the documented shape."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.answer import Exactness, PodSource, Verdict
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.check import answer
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.peaks import Moment, Rollout, peaks
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.prices import MetricPrice, PriceError, price_book
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import quota_view
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.report import headroom, summary
+
+from .clusters import node, of, pod, question
+
+Object = dict[str, Any]
+NODEPOOL = {"karpenter.sh/nodepool": "np-a", "node.kubernetes.io/instance-type": "m6i.xlarge"}
+TWO_OLD = [pod(f"old{index}", on="n1", meta=of("rs-old")) for index in range(2)]
+
+
+def ask(new: Object, nodes: list[Object], pods: list[Object] | None = None, **more: Any) -> Any:
+    more.setdefault("owners", frozenset({"rs-old"}))
+    return question(new, nodes, TWO_OLD if pods is None else pods, **more)
+
+
+def test_room_for_all_moments_fits_and_costs_nothing() -> None:
+    asked = ask(pod(cpu="1"), [node("n1")])
+    found = answer(asked)
+    assert (found.verdict, found.exactness) == (Verdict.FITS, Exactness.EXACT)
+    cost = headroom(asked, found, {})["cost"]
+    assert (cost["hourly_max"], cost["basis"]) == (0.0, "existing_capacity")
+
+
+@pytest.mark.parametrize(
+    ("cpu", "free", "expected"),
+    [
+        ("1", "3", Verdict.FITS),
+        ("1", "2", Verdict.NEEDS_NODES),
+        ("2", "3", Verdict.NEEDS_NODES),
+        ("9", "3", Verdict.CANNOT_FIT),
+    ],
+)
+def test_the_first_moment_that_does_not_fit_decides(cpu: str, free: str, expected: Verdict) -> None:
+    assert answer(ask(pod(cpu=cpu), [node("n1", cpu=free)])).verdict is expected
+
+
+def test_a_new_version_that_asks_for_more_is_stopped_in_the_steady_state() -> None:
+    rollout = Rollout(replicas=4, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=0)
+    old = [pod(f"old{index}", on="n1", meta=of("rs-old"), cpu="100m") for index in range(4)]
+    found = answer(ask(pod(cpu="1"), [node("n1", cpu="3")], old, rollout=rollout))
+    assert found.deciding is not None
+    assert (found.deciding.peak.moment, found.verdict) == (Moment.STEADY, Verdict.NEEDS_NODES)
+
+
+def test_a_quota_is_the_first_blocker_and_the_fit_is_told_too() -> None:
+    raw = {
+        "metadata": {"name": "q"},
+        "spec": {"hard": {"pods": "2"}},
+        "status": {"hard": {"pods": "2"}, "used": {"pods": "2"}},
+    }
+    asked = ask(pod(), [node("n1")], quotas=(quota_view(raw),), old_pod=pod())
+    found = answer(asked)
+    assert found.verdict is Verdict.QUOTA_EXCEEDED
+    shape = headroom(asked, found, {})
+    assert shape["quota"] == [
+        {"name": "q", "resource": "pods", "used": "2", "hard": "2", "per_pod": "1", "max_pods": 0}
+    ]
+    assert shape["fit"]["min"] == 2
+    assert "Quota q: pods 2 of 2 used, 1 a pod: room for 0 of 1 more." in summary(asked, found, "web")
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"refusals": ("LimitRange lr: no",)}, Verdict.REFUSED),
+        ({"unknown": ("pods_not_readable",)}, Verdict.UNKNOWN),
+        ({"nodes_known": False}, Verdict.UNKNOWN),
+    ],
+)
+def test_what_is_refused_or_unknown_never_fits(more: Object, expected: Verdict) -> None:
+    assert answer(ask(pod(), [node("n1")], **more)).verdict is expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ({"schedulerName": "mine"}, "other_scheduler: mine"),
+        ({"schedulingGates": [{"name": "later"}]}, "scheduling_gates: later"),
+        ({"resourceClaims": [{"name": "gpu"}]}, "dra_claims"),
+        ({"volumes": [{"name": "e", "ephemeral": {}}]}, "ephemeral_volume_topology"),
+        ({"volumes": [{"name": "c", "persistentVolumeClaim": {"claimName": "c"}}]}, "volume_claims_not_readable"),
+    ],
+)
+def test_what_a_client_cannot_know_turns_fits_into_unknown(spec: Object, name: str) -> None:
+    found = answer(ask(pod(**spec), [node("n1")]))
+    assert found.verdict is Verdict.UNKNOWN
+    assert name in found.unknown
+
+
+def test_unknown_never_turns_a_certain_refusal_into_hope() -> None:
+    assert answer(ask(pod(cpu="9", schedulerName="mine"), [node("n1")])).verdict is Verdict.CANNOT_FIT
+
+
+def test_pods_of_lower_priority_are_room_only_through_preemption() -> None:
+    rollout = Rollout(replicas=1, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=0)
+    pause = [pod("pause", on="n1", cpu="3", priority=-5)]
+    found = answer(ask(pod(cpu="2"), [node("n1")], pause, rollout=rollout))
+    assert found.verdict is Verdict.FITS_AFTER_PREEMPTION
+    polite = answer(ask(pod(cpu="2", preemptionPolicy="Never"), [node("n1")], pause, rollout=rollout))
+    assert polite.verdict is Verdict.NEEDS_NODES
+
+
+def test_no_replicas_need_no_room() -> None:
+    rollout = Rollout(replicas=0, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=0)
+    asked = ask(pod(cpu="99"), [node("n1")], [], rollout=rollout)
+    found = answer(asked)
+    assert (found.verdict, found.peaks) == (Verdict.FITS, ())
+    assert headroom(asked, found, {})["surge"]["from"] == "the Deployment has no replicas"
+
+
+def test_a_new_node_is_like_one_of_its_group_with_its_daemons_only() -> None:
+    daemon = pod("d", on="n1", cpu="1", meta=of("ds", "DaemonSet"))
+    filler = pod("f", on="n1", cpu="3")
+    rollout = Rollout(replicas=5, canary=5, surge=5, max_unavailable=0, own_surge=1, own_max_unavailable=0)
+    asked = ask(pod(cpu="1"), [node("n1", labels=NODEPOOL)], [daemon, filler], rollout=rollout)
+    found = answer(asked)
+    assert found.verdict is Verdict.NEEDS_NODES
+    shape = headroom(asked, found, {})["new_nodes"][0]
+    assert (shape["group"], shape["count"], shape["pods_per_node"]) == ("np-a", 2, 3)
+    assert (shape["hourly_each"], shape["price_source"]) == (None, "none")
+
+
+def test_a_group_that_is_full_sells_nothing() -> None:
+    full = [pod("f", on="n1", cpu="4")]
+    assert (
+        answer(ask(pod(), [node("n1", labels=NODEPOOL)], full, group_rooms={"np-a": 0})).verdict is Verdict.CANNOT_FIT
+    )
+
+
+@pytest.mark.parametrize(
+    ("prices", "hourly", "source"),
+    [
+        ({"currency": "EUR", "nodes": [{"instance_type": "m6i.xlarge", "hourly": 0.2}]}, 0.2, "user"),
+        ({"nodes": [{"instance_type": "other", "hourly": 9}, {"node_group": "np-a", "hourly": "0.3"}]}, 0.3, "user"),
+        ({"nodes": [{"instance_type": "m6i.xlarge", "capacity_type": "spot", "hourly": 1}]}, 0.7, "karpenter_metric"),
+        ({"cpu_hour": "0.05", "gib_hour": "0.01"}, 0.28, "user"),
+        (None, 0.7, "karpenter_metric"),
+    ],
+)
+def test_prices_come_from_the_user_first_and_then_from_metrics(
+    prices: Object | None, hourly: float, source: str
+) -> None:
+    metric = MetricPrice("karpenter_metric", {"instance_type": "m6i.xlarge"}, Fraction(7, 10))
+    full = [pod("f", on="n1", cpu="4")]
+    asked = ask(pod(), [node("n1", labels=NODEPOOL)], full, prices=price_book(prices), metric_prices=(metric,))
+    shape = headroom(asked, answer(asked), {})
+    assert (shape["new_nodes"][0]["hourly_each"], shape["new_nodes"][0]["price_source"]) == (
+        pytest.approx(hourly),
+        source,
+    )
+    assert shape["cost"]["hourly_max"] == pytest.approx(hourly)
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        ({"nodes": [{"hourly": 1}]}, r"prices.nodes\[0\]: says no kind of node"),
+        (
+            {"nodes": [{"instance_type": "a", "hourly": 1}, {"instance_type": "b", "hourly": "cheap"}]},
+            r"prices.nodes\[1\].hourly: 'cheap'",
+        ),
+        ({"nodes": [{"instance_type": "a"}]}, r"prices.nodes\[0\].hourly: missing"),
+        ({"nodes": [{"kind": "a", "hourly": 1}]}, r"prices.nodes\[0\].kind: not known"),
+        ({"nodes": [7]}, r"prices.nodes\[0\]: must be a mapping"),
+        ({"nodes": {"a": 1}}, "prices.nodes: must be a list"),
+        ({"cpu_hour": 1}, "needed together"),
+        ({"cpu_hour": -1, "gib_hour": 1}, "prices.cpu_hour: -1 is not a price"),
+        ({"hourly": 1}, "prices: 'hourly' is not known"),
+    ],
+)
+def test_malformed_prices_are_named(raw: Object, why: str) -> None:
+    with pytest.raises(PriceError, match=why):
+        price_book(raw)
+
+
+def test_advice_names_what_fits_and_that_the_own_strategy_gets_stuck() -> None:
+    rollout = Rollout(replicas=4, canary=1, surge=1, max_unavailable=0, own_surge=2, own_max_unavailable=0)
+    old = [pod(f"old{index}", on="n1", meta=of("rs-old")) for index in range(4)]
+    asked = ask(pod(cpu="1"), [node("n1", cpu="4")], old, rollout=rollout, ready_seconds=10.0)
+    found = answer(asked)
+    assert found.advice is not None
+    assert found.advice.best is not None
+    assert (found.advice.surge_now, found.advice.best.surge, found.advice.best.max_unavailable) == (0, 0, 1)
+    assert (found.advice.best.waves, found.advice.best.seconds, found.advice.best.lowest_ready) == (4, 40.0, 3)
+    assert any("would get stuck" in line for line in summary(asked, found, "web"))
+
+
+def test_advice_prefers_no_loss_of_ready_pods_and_then_few_waves() -> None:
+    rollout = Rollout(replicas=4, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=1)
+    old = [pod(f"old{index}", on="n1", meta=of("rs-old")) for index in range(4)]
+    found = answer(ask(pod(cpu="1"), [node("n1", cpu="9")], old, rollout=rollout))
+    assert found.advice is not None
+    assert found.advice.best is not None
+    assert (found.advice.best.surge, found.advice.best.max_unavailable, found.advice.best.waves) == (4, 0, 2)
+
+
+def test_the_answer_is_plain_data_of_the_documented_shape() -> None:
+    asked = ask(pod(), [node("n1", labels=NODEPOOL)], [pod("f", on="n1", cpu="4")])
+    shape = headroom(asked, answer(asked), {"requests": 5})
+    assert json.loads(json.dumps(shape)) == shape
+    assert set(shape) == {
+        "verdict", "exactness", "server_version", "surge", "pod_request", "fit", "peaks", "rejected_nodes", "nearest_miss",
+        "quota", "refusals", "new_nodes", "cost", "advice", "unknown", "assumptions", "read",
+    }  # fmt: skip
+    assert shape["nearest_miss"] == {"node": "n1", "short_of": {"cpu": "1"}}
+    assert shape["rejected_nodes"] == {"Insufficient cpu": 1}
+    assert shape["server_version"] == "1.37"
+
+
+def test_a_template_that_nobody_admitted_is_only_an_approximation() -> None:
+    asked = ask(pod(), [node("n1")])
+    local = type(asked)(**{**vars(asked), "pod_source": PodSource.TEMPLATE})
+    found = answer(local)
+    assert found.exactness is Exactness.APPROXIMATE
+    assert "admission_not_simulated" in found.assumptions
+
+
+def test_the_worked_example_of_the_peaks() -> None:
+    found = peaks(Rollout(replicas=10, canary=3, surge=1, max_unavailable=0, own_surge=3, own_max_unavailable=2))
+    assert [(one.moment, one.new, one.old_gone, one.settled_gone) for one in found] == [
+        (Moment.START, 1, 0, 0),
+        (Moment.STEPS, 3, 1, 2),
+        (Moment.PROMOTION, 8, 2, 5),
+        (Moment.STEADY, 10, 10, 10),
+    ]
+
+
+counts = st.integers(0, 30)
+
+
+@given(counts, counts, counts, counts, counts, counts, counts)
+def test_no_peak_asks_for_more_pods_than_there_can_be(
+    r: int, c: int, s: int, u: int, own_s: int, own_u: int, there: int
+) -> None:
+    for peak in peaks(Rollout(r, c, s, u, own_s, own_u, there)):
+        assert 0 <= peak.more <= peak.new <= r
+        assert 0 <= peak.old_gone <= peak.settled_gone <= r
+
+
+def test_pods_that_fit_only_after_old_ones_have_ended_just_wait_and_that_is_said() -> None:
+    asked = ask(pod(cpu="1"), [node("n1", cpu="3")])
+    found = answer(asked)
+    assert [one.waits for one in found.peaks] == [False, True, False]
+    assert "new_pods_wait_until_old_ones_have_ended" in found.assumptions
+    assert any("stay Pending until old ones have ended" in line for line in summary(asked, found, "web"))

@@ -1,0 +1,148 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How many more pods the quotas allow, and what LimitRanges make of a pod."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import admitted_locally, pod_to_ask_for
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import is_best_effort, quota_view, verdict
+
+from .clusters import MINOR, REQUIRED, container, pod
+
+Object = dict[str, Any]
+
+
+def quota(hard: Object, used: Object | None = None, **spec: Any) -> Object:
+    used = dict.fromkeys(hard, "0") if used is None else used
+    return {"metadata": {"name": "q"}, "spec": {"hard": hard, **spec}, "status": {"hard": hard, "used": used}}
+
+
+def most(new: Object, *quotas: Object) -> int | None:
+    return verdict([quota_view(one) for one in quotas], new, MINOR).most
+
+
+LIMITED = pod(containers=[{"name": "a", "resources": {"requests": {"cpu": "500m"}, "limits": {"memory": "1Gi"}}}])
+
+
+@pytest.mark.parametrize(
+    ("hard", "used", "allowed"),
+    [
+        ({"pods": "5"}, {"pods": "3"}, 2),
+        ({"count/pods": "5"}, {"count/pods": "7"}, 0),
+        ({"requests.cpu": "2"}, {"requests.cpu": "600m"}, 2),
+        ({"cpu": "2"}, {"cpu": "0"}, 4),
+        ({"limits.memory": "3Gi"}, {"limits.memory": "1Gi"}, 2),
+        ({"requests.example.com/gpu": "0"}, {"requests.example.com/gpu": "0"}, None),
+        ({"services": "1"}, {"services": "1"}, None),
+        ({"pods": "5"}, {}, 0),  # usage not computed yet: the API server refuses
+        ({"limits.cpu": "9"}, {"limits.cpu": "0"}, 0),  # every container must set what the quota tracks
+    ],
+)
+def test_a_quota_allows_as_many_pods_as_fit_between_used_and_hard(
+    hard: Object, used: Object, allowed: int | None
+) -> None:
+    assert most(LIMITED, quota(hard, used)) == allowed
+
+
+def test_the_tightest_quota_counts() -> None:
+    assert most(LIMITED, quota({"pods": "9"}), quota({"pods": "4"})) == 4
+
+
+@pytest.mark.parametrize(
+    ("new", "spec", "is_limited"),
+    [
+        (pod(), {"scopes": ["NotTerminating"]}, True),
+        (pod(activeDeadlineSeconds=0), {"scopes": ["NotTerminating"]}, False),
+        (pod(activeDeadlineSeconds=60), {"scopes": ["Terminating"]}, True),
+        (pod(), {"scopes": ["BestEffort"]}, False),
+        (pod(cpu=None), {"scopes": ["BestEffort"]}, True),
+        (pod(), {"scopes": ["NotBestEffort", "Terminating"]}, False),
+        (pod(priorityClassName="high"), {"scopes": ["PriorityClass"]}, True),
+        (pod(), {"scopes": ["PriorityClass"]}, False),
+        (pod(priorityClassName="high"), {"scopeSelector": ("In", ["high"])}, True),
+        (pod(priorityClassName="low"), {"scopeSelector": ("In", ["high"])}, False),
+        (pod(), {"scopeSelector": ("NotIn", ["high"])}, True),
+        (pod(), {"scopeSelector": ("DoesNotExist", [])}, True),
+        (pod(), {"scopes": ["CrossNamespacePodAffinity"]}, False),
+        (
+            pod(affinity={"podAffinity": {REQUIRED: [{"topologyKey": "z", "namespaces": ["other"]}]}}),
+            {"scopes": ["CrossNamespacePodAffinity"]},
+            True,
+        ),
+    ],
+)
+def test_a_quota_counts_only_pods_in_all_its_scopes(new: Object, spec: Object, is_limited: bool) -> None:
+    if "scopeSelector" in spec:
+        operator, values = spec["scopeSelector"]
+        rule = {"scopeName": "PriorityClass", "operator": operator, "values": values}
+        spec = {"scopeSelector": {"matchExpressions": [rule]}}
+    assert (most(new, quota({"pods": "3"}, **spec)) == 3) is is_limited
+
+
+def test_old_pods_that_will_have_left_give_back_what_they_hold() -> None:
+    tight = quota({"requests.cpu": "10"}, {"requests.cpu": "10"})
+    freed = verdict([quota_view(tight)], pod(cpu="2"), MINOR, {"requests.cpu": 1000}, 6)
+    assert freed.most == 3
+
+
+def test_a_quota_whose_status_lags_behind_is_said_to_be_unknown() -> None:
+    raw = quota({"pods": "5"})
+    raw["spec"]["hard"] = {"pods": "1"}
+    assert verdict([quota_view(raw)], pod(), MINOR).unknown == {"quota_status_pending: q"}
+
+
+def test_best_effort_means_nothing_asked_for_anywhere() -> None:
+    assert is_best_effort(pod(cpu=None), MINOR)
+    assert not is_best_effort(pod(cpu=None, initContainers=[container("1m")]), MINOR)
+    assert not is_best_effort(pod(cpu=None, resources={"limits": {"cpu": "1"}}), MINOR)
+
+
+def limit_range(**limit: Any) -> Object:
+    return {"metadata": {"name": "lr"}, "spec": {"limits": [{"type": "Container", **limit}]}}
+
+
+def test_a_limit_becomes_the_request_before_a_limit_range_fills_the_rest() -> None:
+    raw = pod(containers=[{"name": "a", "resources": {"limits": {"cpu": "300m"}}}])
+    defaults = limit_range(defaultRequest={"cpu": "1m", "memory": "5Mi"}, default={"memory": "9Mi"})
+    admitted, refusals = admitted_locally(raw, [defaults], MINOR)
+    assert admitted["spec"]["containers"][0]["resources"] == {
+        "limits": {"cpu": "300m", "memory": "9Mi"},
+        "requests": {"cpu": "300m", "memory": "5Mi"},
+    }
+    assert (refusals, raw["spec"]["containers"][0]["resources"]) == ([], {"limits": {"cpu": "300m"}})
+
+
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [
+        ({"min": {"cpu": "2"}}, "at least 2 of cpu"),
+        ({"max": {"memory": "1Mi"}}, "at most 1Mi of memory"),
+        ({"maxLimitRequestRatio": {"memory": "2"}}, "at most 2 times its request"),
+    ],
+)
+def test_a_limit_range_refuses_with_the_rule(limit: Object, why: str) -> None:
+    _, refusals = admitted_locally(pod(), [limit_range(**limit)], MINOR)
+    assert len(refusals) == 1
+    assert why in refusals[0]
+
+
+def test_the_pod_to_ask_for_carries_a_hash_that_no_other_pod_has() -> None:
+    asked = pod_to_ask_for({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}, "shop", "web")
+    assert asked["metadata"]["labels"] == {"app": "web", "pod-template-hash": "coalmine-canary-not-yet"}
+    assert (asked["metadata"]["namespace"], asked["metadata"]["generateName"]) == ("shop", "web-")
+
+
+def test_label_keys_are_merged_as_the_api_server_merges_them() -> None:
+    term = {"topologyKey": "z", "labelSelector": {}, "matchLabelKeys": ["app"], "mismatchLabelKeys": ["tier", "app"]}
+    raw = pod(affinity={"podAffinity": {REQUIRED: [term]}})
+    admitted, _ = admitted_locally(raw, [], MINOR)
+    merged = admitted["spec"]["affinity"]["podAffinity"][REQUIRED][0]["labelSelector"]["matchExpressions"]
+    assert [(one["key"], one["operator"], one["values"]) for one in merged] == [
+        ("app", "In", ["web"]),
+        ("app", "NotIn", ["web"]),
+    ]
