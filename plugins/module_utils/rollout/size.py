@@ -25,6 +25,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from .model import predict_hold
+
 
 class ImpossibleSize(ValueError):
     """No hold has this size; the text says why and what is possible."""
@@ -42,10 +44,10 @@ class Hold:
         return self.surge + self.unavailable
 
     def stable(self, replicas: int) -> int:
-        return max(0, replicas - self.unavailable)
+        return predict_hold(replicas, self.surge, self.unavailable).stable
 
     def canary(self, replicas: int) -> int:
-        return min(replicas, self.pods)
+        return predict_hold(replicas, self.surge, self.unavailable).canary
 
 
 @dataclass(frozen=True)

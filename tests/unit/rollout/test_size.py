@@ -1,0 +1,165 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How many canary pods, by which steps, and that no step costs a Ready pod more than was allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.model import (
+    Readiness,
+    Spec,
+    all_become_ready,
+    finished,
+    one_becomes_ready,
+    settle,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import (
+    Hold,
+    ImpossibleSize,
+    Room,
+    check_size,
+    first,
+    following,
+    patches,
+    pods_for_weight,
+    share,
+    target,
+)
+
+MOST_REPLICAS = 14
+
+
+@pytest.mark.parametrize(
+    ("replicas", "pods", "surge", "max_unavailable", "path"),
+    [
+        (10, 1, 1, 0, [(1, 0)]),
+        (10, 3, 1, 0, [(1, 0), (1, 1), (1, 2)]),
+        (10, 3, 3, 0, [(3, 0)]),
+        (10, 3, 5, 0, [(3, 0)]),
+        (10, 6, 2, 0, [(2, 0), (2, 2), (2, 4)]),
+        (10, 3, 1, 2, [(1, 2)]),
+        (4, 2, 0, 1, [(0, 1), (0, 2)]),
+        (4, 3, 0, 2, [(0, 2), (0, 3)]),
+        (1, 1, 1, 0, [(1, 0)]),
+    ],
+)
+def test_a_hold_grows_by_steps_as_large_as_the_room_allows(
+    replicas: int, pods: int, surge: int, max_unavailable: int, path: list[tuple[int, int]]
+) -> None:
+    assert patches(pods, replicas, Room(surge, max_unavailable)) == [Hold(*step) for step in path]
+
+
+@pytest.mark.parametrize(
+    ("current", "pods", "surge", "path"),
+    [
+        ((1, 0), 3, 1, [(1, 1), (1, 2)]),
+        ((1, 1), 5, 3, [(3, 1), (3, 2)]),
+        ((1, 1), 5, 5, [(4, 1)]),
+        ((3, 0), 4, 1, [(3, 1)]),
+    ],
+)
+def test_a_larger_hold_goes_on_from_the_one_that_is_there_by_surge_first(
+    current: tuple[int, int], pods: int, surge: int, path: list[tuple[int, int]]
+) -> None:
+    assert patches(pods, 10, Room(surge, 0), Hold(*current)) == [Hold(*step) for step in path]
+
+
+def test_no_step_is_taken_while_too_few_pods_are_ready() -> None:
+    goal, room = target(3, surge=1), Room(1, 0)
+    assert following(Hold(1, 0), goal, ready=10, replicas=10, room=room) is None
+    assert following(Hold(1, 0), goal, ready=11, replicas=10, room=room) == Hold(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("weight", "replicas", "surge", "pods"),
+    [
+        (10, 10, 1, 1),
+        (50, 4, 1, 2),  # 2 of 5 and 3 of 5 are equally near
+        (50, 10, 10, 10),  # 10 of 20
+        (99, 10, 1, 10),
+        (1, 10, 1, 1),
+        (25, 3, 0, 1),
+        (99, 3, 0, 2),  # 3 of 3 would leave no stable pod
+    ],
+)
+def test_a_weight_means_the_nearest_share_and_fewer_pods_in_a_tie(
+    weight: int, replicas: int, surge: int, pods: int
+) -> None:
+    assert pods_for_weight(weight, replicas, surge) == pods
+
+
+@given(weight=st.integers(1, 99), replicas=st.integers(2, 60), surge=st.integers(0, 60))
+def test_no_other_size_is_nearer_to_the_weight(weight: int, replicas: int, surge: int) -> None:
+    def distance(pods: int) -> Fraction:
+        return abs(Fraction(pods, replicas + min(surge, pods)) - Fraction(weight, 100))
+
+    chosen = pods_for_weight(weight, replicas, surge)
+    possible = [pods for pods in range(1, replicas + 1) if replicas - pods + min(surge, pods) >= 1]
+    assert distance(chosen) == min(map(distance, possible))
+    assert all(distance(pods) > distance(chosen) for pods in possible if pods < chosen)
+    assert share(chosen, replicas, surge) == pytest.approx(float(100 * Fraction(chosen, replicas + min(surge, chosen))))
+
+
+@pytest.mark.parametrize(
+    ("pods", "replicas", "surge", "words"),
+    [
+        (0, 10, 1, "at least 1 pod"),
+        (11, 10, 20, "at most as many canary pods as replicas. Ask for 10 or fewer"),
+        (4, 4, 0, "no stable pod to come back to. Ask for 3 or fewer"),
+        (1, 1, 0, "no stable pod to come back to. Allow surge 1 or more"),
+    ],
+)
+def test_an_impossible_size_says_what_is_possible(pods: int, replicas: int, surge: int, words: str) -> None:
+    with pytest.raises(ImpossibleSize, match=words):
+        check_size(pods, replicas, surge)
+
+
+def test_without_surge_one_pod_may_be_missing_unless_told_otherwise() -> None:
+    assert Room.of(1, None) == Room(1, 0)
+    assert Room.of(0, None) == Room(0, 1)
+    with pytest.raises(ImpossibleSize, match="allow surge 1"):
+        Room.of(0, 0)
+    with pytest.raises(ImpossibleSize, match="cannot be negative"):
+        Room.of(-1, None)
+
+
+def cells() -> Iterator[tuple[int, int, Room]]:
+    """Every size of every Deployment up to MOST_REPLICAS, with some room of each kind."""
+    for replicas in range(1, MOST_REPLICAS + 1):
+        for room in (Room(1, 0), Room(2, 0), Room(3, 1), Room(0, 1), Room(0, 2)):
+            for pods in range(1, replicas + 1):
+                if replicas - pods + min(room.surge, pods) >= 1:
+                    yield replicas, pods, room
+
+
+def test_steps_only_grow_and_end_at_the_size_asked_for() -> None:
+    for replicas, pods, room in cells():
+        path = patches(pods, replicas, room)
+        assert path[0] == first(target(pods, room.surge), room)
+        assert path[-1].canary(replicas) == pods
+        assert path[-1].stable(replicas) >= 1
+        assert all(a.surge <= b.surge and a.unavailable <= b.unavailable for a, b in pairwise(path))
+
+
+@pytest.mark.parametrize("readiness", [all_become_ready, one_becomes_ready])
+def test_on_the_way_to_a_hold_the_controller_never_goes_below_what_was_allowed(readiness: Readiness) -> None:
+    for replicas, pods, room in cells():
+        state = finished(Spec(replicas, "25%", "25%"))
+        for step in patches(pods, replicas, room):
+            patched = state.patched(
+                template="canary", min_ready_forever=True, max_surge=step.surge, max_unavailable=step.unavailable
+            )
+            settled = settle(patched, readiness)
+            assert settled.min_ready >= replicas - room.max_unavailable, (replicas, pods, room, step)
+            assert settled.peak_pods <= replicas + room.surge, (replicas, pods, room, step)
+            state = settled.state
+        assert state.counts().get("canary") == pods
+        assert sum(state.counts().values()) == replicas + min(room.surge, pods)
