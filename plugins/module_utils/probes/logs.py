@@ -1,0 +1,158 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The `logs` check: seconds in which a pod logged a line that matches, out of pod-seconds.
+
+One error may print a hundred lines of a stack; a second with a match counts once. From the API, or from Loki by URL.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Iterator, Mapping
+
+from ..cluster.api import Api
+from ..cluster.errors import ApiError
+from .placeholders import filled, tells_versions_apart
+from .source import Answers, Counted, Misasked, NoAnswer, Sides, Tally, Version
+from .web import Web, ask_json
+
+LARGEST_LOG = 2 << 20
+# Loki's own default limit of a query (limits_config.max_entries_limit_per_query).
+_LOKI_LINES = 5000
+# Time stamps come from the node or from Loki: what is younger than this may not have arrived.
+_SETTLED_SECONDS = 2.0
+_STAMP = re.compile(r"(?P<whole>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?P<fraction>\.\d+)?(?P<zone>Z|[+-]\d\d:\d\d)")
+
+
+@dataclass(frozen=True)
+class LogsAsked:
+    """`pattern`: a regular expression. From the API: of `container` (empty: the pod's only or default one). From Loki,
+    with `web`: lines that the LogQL `query` selects, which names <pods> or <hash> and filters by itself."""
+
+    pattern: str = ""
+    container: str = ""
+    web: Web | None = None
+    query: str = ""
+
+    def __post_init__(self) -> None:
+        if self.web is None and (not self.pattern or self.query):
+            raise Misasked("logs from the API need a pattern; a query goes with the url of Loki")
+        if self.web is not None and (not self.query or self.pattern):
+            raise Misasked('logs from Loki need a query, such as {pod=~"<pods>"} |= "ERROR", instead of a pattern')
+        if self.query and not tells_versions_apart(self.query):
+            raise Misasked(f'the query "{self.query}" is the same for both versions: use <pods> or <hash> in it')
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise Misasked(f"the pattern of a logs check is no regular expression: {error}") from None
+
+
+class Logs:
+    """Reads, at each look, what was logged since the look before, up to a moment that has settled."""
+
+    def __init__(self, api: Api, asked: LogsAsked) -> None:
+        self._api = api
+        self._asked = asked
+        self._pattern = re.compile(asked.pattern)
+        self._since = 0.0
+
+    def begin(self, sides: Sides) -> None:
+        self._since = time.time() - _SETTLED_SECONDS
+        self._tallies(sides, self._since, self._since + 1)
+
+    def look(self, sides: Sides, seconds: float) -> Answers:
+        until = time.time() - _SETTLED_SECONDS
+        if not self._since:
+            self.begin(sides)
+            return {}
+        canary, stable = self._tallies(sides, self._since, until)
+        self._since = until
+        return {"": Counted(canary, stable)}
+
+    def _tallies(self, sides: Sides, since: float, until: float) -> tuple[Tally, Tally]:
+        return self._tally(sides.canary, sides, since, until), self._tally(sides.stable, sides, since, until)
+
+    def _tally(self, version: Version, sides: Sides, since: float, until: float) -> Tally:
+        seconds_by_pod: dict[str, set[int]] = {name: set() for name in version.names}
+        if self._asked.web is not None:
+            query = filled(self._asked.query, version, sides.namespace)
+            for pod, moment in _loki(self._asked.web, query, since, until):
+                seconds_by_pod.setdefault(pod, set()).add(int(moment))
+        else:
+            for name in version.names:
+                seconds_by_pod[name] = self._from_api(sides.namespace, name, since, until)
+        by_pod = {name: float(len(seconds)) for name, seconds in seconds_by_pod.items()}
+        exposure = len(version.pods) * (until - since)
+        return Tally(min(sum(by_pod.values()), exposure), exposure, by_pod)
+
+    def _from_api(self, namespace: str, pod: str, since: float, until: float) -> set[int]:
+        query = {"timestamps": "true", "sinceTime": _rfc3339(since), "limitBytes": str(LARGEST_LOG)}
+        if self._asked.container:
+            query["container"] = self._asked.container
+        try:
+            text = self._api.text(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query, max_bytes=LARGEST_LOG)
+        except ApiError as error:
+            raise NoAnswer(f"the log of pod {pod} cannot be read: {error.message}") from None
+        if len(text) >= LARGEST_LOG - 4096:
+            raise NoAnswer(
+                f"pod {pod} logs more than {LARGEST_LOG >> 20} MiB between two looks: look more often, or use Loki"
+            )
+        seconds = set()
+        for line in text.splitlines():
+            stamp, _, logged = line.partition(" ")
+            moment = _moment(stamp)
+            if moment is not None and since <= moment < until and self._pattern.search(logged):
+                seconds.add(int(moment))
+        return seconds
+
+    def close(self) -> None:
+        pass
+
+    def costs(self) -> Mapping[str, float]:
+        return {}
+
+
+def _loki(web: Web, query: str, since: float, until: float) -> Iterator[tuple[str, float]]:
+    """Pod and time (seconds) of each line that the query selects. Raises NoAnswer, also when there are too many."""
+    asked = {
+        "query": query,
+        "start": f"{since * 1e9:.0f}",
+        "end": f"{until * 1e9:.0f}",
+        "limit": str(_LOKI_LINES),
+        "direction": "forward",
+    }
+    answer = ask_json(web, "/loki/api/v1/query_range", asked)
+    data: Any = answer.get("data")
+    if not isinstance(data, dict) or data.get("resultType") != "streams" or not isinstance(data.get("result"), list):
+        raise NoAnswer(f"{web.name} does not answer with lines: is it Loki, and does the query select lines?")
+    lines = 0
+    for stream in data["result"]:
+        try:
+            pod = str(stream["stream"].get("pod", ""))
+            moments = [int(value[0]) / 1e9 for value in stream["values"]]
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+            raise NoAnswer(f"{web.name} answers with lines that Loki would not write: is the url right?") from None
+        lines += len(moments)
+        if lines >= _LOKI_LINES:
+            raise NoAnswer(f"more than {_LOKI_LINES} lines match between two looks: look more often, or select less")
+        yield from ((pod, moment) for moment in moments)
+
+
+def _rfc3339(moment: float) -> str:
+    # The API server cuts fractions off; whole seconds before it are read and dropped by time stamp.
+    return datetime.fromtimestamp(int(moment), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _moment(stamp: str) -> float | None:
+    """Seconds since the epoch of a kubelet's time stamp (RFC 3339 with up to nine digits of a second)."""
+    found = _STAMP.fullmatch(stamp)
+    if found is None:
+        return None
+    zone = "+00:00" if found["zone"] == "Z" else found["zone"]
+    return datetime.fromisoformat(found["whole"] + zone).timestamp() + float(f"0{found['fraction'] or ''}")

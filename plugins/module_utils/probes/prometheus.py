@@ -1,0 +1,238 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The `prometheus` check: counters of both versions, a histogram against bounds, or one query with plain bounds.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from .counters import Counters, Series
+from .placeholders import filled, filled_both, tells_versions_apart
+from .source import Answers, Counted, Misasked, NoAnswer, Sides, Tally, Value, Version
+from .web import Web, ask_json
+
+_QUERY = "/api/v1/query"
+
+
+@dataclass(frozen=True)
+class PrometheusAsked:
+    """Exactly one of: `bad` and `total` (selectors of counters), `histogram` (a selector without _bucket) and
+    `slower_than` (bounds that the histogram has, seconds), `query` (gives one value).
+    """
+
+    web: Web
+    bad: str = ""
+    total: str = ""
+    histogram: str = ""
+    slower_than: tuple[float, ...] = ()
+    query: str = ""
+
+    def __post_init__(self) -> None:
+        given = [bool(self.bad or self.total), bool(self.histogram or self.slower_than), bool(self.query)]
+        if sum(given) != 1:
+            raise Misasked("prometheus needs one of: bad and total; histogram and slower_than; query")
+        if given[0] and not (self.bad and self.total):
+            raise Misasked("prometheus needs both bad and total: the bad events and all events")
+        if given[1] and not (self.histogram and self.slower_than):
+            raise Misasked("prometheus needs both histogram and slower_than: a histogram and the bounds in seconds")
+        for query in (self.bad, self.total, self.histogram):
+            if query and not tells_versions_apart(query):
+                raise Misasked(f'the query "{query}" is the same for both versions: use <pods> or <hash> in it')
+
+
+class PrometheusCounters:
+    """Increases of two counters, per version, pod and look."""
+
+    def __init__(self, asked: PrometheusAsked) -> None:
+        self._asked = asked
+        self._counters = {"bad": Counters(), "total": Counters()}
+
+    def begin(self, sides: Sides) -> None:
+        self._read(sides)
+
+    def look(self, sides: Sides, seconds: float) -> Answers:
+        canary, stable = self._read(sides)
+        return {"": Counted(_tally(*canary), _tally(*stable))}
+
+    def _read(self, sides: Sides) -> list[tuple[dict[Series, float], dict[Series, float]]]:
+        """Increases of (bad, total), for canary and for stable, all as they were at one moment."""
+        moment = time.time()
+        versions = (sides.canary, sides.stable)
+        bad = [self._vector(self._asked.bad, version, sides, moment) for version in versions]
+        total = [self._vector(self._asked.total, version, sides, moment) for version in versions]
+        if not any(total):
+            raise NoAnswer("the query total gives no series for either version: check its labels and the pods' scrape")
+        more_bad = self._counters["bad"].increases({**bad[0], **bad[1]})
+        more = self._counters["total"].increases({**total[0], **total[1]})
+        return [
+            ({series: more_bad[series] for series in bad[side]}, {series: more[series] for series in total[side]})
+            for side in range(len(versions))
+        ]
+
+    def _vector(self, query: str, version: Version, sides: Sides, moment: float) -> dict[Series, float]:
+        return vector(self._asked.web, filled(query, version, sides.namespace), moment)
+
+    def close(self) -> None:
+        pass
+
+    def costs(self) -> Mapping[str, float]:
+        return {}
+
+
+class PrometheusHistogram:
+    """Requests slower than each bound, a stream a bound."""
+
+    def __init__(self, asked: PrometheusAsked) -> None:
+        self._asked = asked
+        self._counters = Counters()
+
+    def begin(self, sides: Sides) -> None:
+        self._read(sides)
+
+    def look(self, sides: Sides, seconds: float) -> Answers:
+        canary, stable = self._read(sides)
+        return {
+            stream_of(bound): Counted(_slower(canary, bound), _slower(stable, bound))
+            for bound in self._asked.slower_than
+        }
+
+    def _read(self, sides: Sides) -> list[dict[Series, float]]:
+        moment = time.time()
+        query = _with_suffix(self._asked.histogram, "_bucket")
+        read = [
+            vector(self._asked.web, filled(query, version, sides.namespace), moment)
+            for version in (sides.canary, sides.stable)
+        ]
+        if not any(read):
+            raise NoAnswer("the histogram gives no series for either version: check its labels and the pods' scrape")
+        for side in read:
+            self._must_have_bounds(side)
+        increases = self._counters.increases({**read[0], **read[1]})
+        return [{series: increases[series] for series in side} for side in read]
+
+    def _must_have_bounds(self, series: Mapping[Series, float]) -> None:
+        there = {_bound_of(labels) for labels in series}
+        missing = [bound for bound in self._asked.slower_than if bound not in there]
+        if series and (missing or math.inf not in there):
+            known = ", ".join(f"{bound:g}" for bound in sorted(there - {math.inf}))
+            raise NoAnswer(
+                f"the histogram has no bound {', '.join(f'{bound:g}' for bound in missing) or '+Inf'}; it has {known}"
+            )
+
+    def close(self) -> None:
+        pass
+
+    def costs(self) -> Mapping[str, float]:
+        return {}
+
+
+class PrometheusValue:
+    """One query, one value, at each look."""
+
+    def __init__(self, asked: PrometheusAsked) -> None:
+        self._asked = asked
+
+    def begin(self, sides: Sides) -> None:
+        self._value(sides)
+
+    def look(self, sides: Sides, seconds: float) -> Answers:
+        return {"": Value(self._value(sides))}
+
+    def _value(self, sides: Sides) -> float:
+        values = vector(self._asked.web, filled_both(self._asked.query, sides), time.time())
+        if len(values) != 1:
+            found = f"{len(values)} series" if values else "an empty vector"
+            raise NoAnswer(f"the query gives {found} where one value is needed: aggregate it, for example with sum()")
+        return next(iter(values.values()))
+
+    def close(self) -> None:
+        pass
+
+    def costs(self) -> Mapping[str, float]:
+        return {}
+
+
+def prometheus(asked: PrometheusAsked) -> PrometheusCounters | PrometheusHistogram | PrometheusValue:
+    if asked.query:
+        return PrometheusValue(asked)
+    return PrometheusHistogram(asked) if asked.histogram else PrometheusCounters(asked)
+
+
+def stream_of(bound: float) -> str:
+    return f"slower than {bound:g} s"
+
+
+def vector(web: Web, query: str, moment: float) -> dict[Series, float]:
+    """An instant vector (or scalar), series by their labels. Raises NoAnswer for anything else, NaN included."""
+    answer = ask_json(web, _QUERY, {"query": query, "time": f"{moment:.3f}"})
+    data = answer.get("data")
+    if answer.get("status") != "success" or not isinstance(data, dict):
+        raise NoAnswer(f"{web.name} does not answer as Prometheus does: is the url that of its API?")
+    kind, result = data.get("resultType"), data.get("result")
+    if kind == "scalar":
+        return {(): _number(result)}
+    if kind != "vector" or not isinstance(result, list):
+        raise NoAnswer(f"the query gives a {kind} where an instant vector is needed: leave the range [..] out")
+    found: dict[Series, float] = {}
+    for row in result:
+        if not isinstance(row, dict) or not isinstance(row.get("metric"), dict):
+            raise NoAnswer(f"{web.name} answers with a series that has no labels: is the url that of its API?")
+        found[tuple(sorted((str(name), str(text)) for name, text in row["metric"].items()))] = _number(row.get("value"))
+    return found
+
+
+def _number(pair: Any) -> float:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise NoAnswer("the query gives a value that is none")
+    try:
+        number = float(pair[1])
+    except (TypeError, ValueError):
+        raise NoAnswer("the query gives a value that is no number") from None
+    if not math.isfinite(number):
+        raise NoAnswer(f"the query gives {pair[1]}: nothing was counted, or a division by zero")
+    return number
+
+
+def _pod_of(series: Series) -> str:
+    return next((text for name, text in series if name == "pod"), "")
+
+
+def _tally(bad: Mapping[Series, float], total: Mapping[Series, float]) -> Tally:
+    by_pod: dict[str, float] = {_pod_of(series): 0.0 for series in total}
+    for series, increase in bad.items():
+        by_pod[_pod_of(series)] = by_pod.get(_pod_of(series), 0.0) + increase
+    # Scrapes of two counters may fall between the same request's increments: an event is exposure, too.
+    seen = sum(bad.values())
+    return Tally(seen, max(seen, sum(total.values())), by_pod)
+
+
+def _slower(buckets: Mapping[Series, float], bound: float) -> Tally:
+    """Of cumulative buckets: all requests, less those within the bound."""
+    total: dict[Series, float] = {}
+    within: dict[Series, float] = {}
+    for series, increase in buckets.items():
+        counted = {math.inf: total, bound: within}.get(_bound_of(series))
+        if counted is not None:
+            counted[tuple(label for label in series if label[0] != "le")] = increase
+    bad = {series: max(0.0, every - within.get(series, 0.0)) for series, every in total.items()}
+    return _tally(bad, total)
+
+
+def _bound_of(series: Series) -> float:
+    text = next((text for name, text in series if name == "le"), "")
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _with_suffix(selector: str, suffix: str) -> str:
+    name, brace, rest = selector.partition("{")
+    return f"{name.strip()}{suffix}{brace}{rest}"

@@ -1,0 +1,303 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The `http` check: requests of our own to canary and stable pods in turn, as a share of the traffic chosen by us.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Mapping
+from urllib.parse import parse_qsl, quote
+
+from ..cluster.api import Api
+from ..cluster.errors import ApiError, Timeout
+from .source import Answers, Counted, Misasked, NoAnswer, ProbedPod, Sides, Tally, Version
+from .web import Web, WebAnswer, ask
+
+LARGEST_BODY = 64 << 10
+_WORKERS = 4
+_GIGABYTE = 1e9
+_FIRST_TRIES = 3
+# Of a path, besides letters and digits (RFC 3986 section 3.3); % because it is escaped already.
+_SAFE = "/%:@!$&'()*+,;=~-._"
+# The API server's own refusals. Its 502, 503 and 504 say that it did not reach the pod, and count against the pod.
+_OF_THE_SERVER = frozenset({401, 403, 404, 429})
+
+
+class _Blocked(Exception):
+    """A request did not get as far as a pod."""
+
+
+class Via(Enum):
+    """proxy: through the API server, from anywhere. pod: straight to the pods' addresses. url: a Service or any URL,
+    which tells the versions apart by headers."""
+
+    PROXY = "proxy"
+    POD = "pod"
+    URL = "url"
+
+
+@dataclass(frozen=True)
+class HttpAsked:
+    """What is sent and what is good. `rate`: requests a second, over both versions; `most`: in all. `slow_ms`: an answer
+    that takes longer is bad. `body`: a regular expression that the answer must hold. `price_per_gb`: of bytes in and out.
+    For `Via.URL`, `web` is required and the two headers tell the versions apart.
+    """
+
+    path: str = "/"
+    port: int = 8080
+    scheme: str = "http"
+    via: Via = Via.PROXY
+    status: tuple[int, ...] = (200,)
+    body: str = ""
+    slow_ms: float | None = None
+    timeout: float = 5.0
+    rate: float = 10.0
+    most: int = 5000
+    price_per_gb: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    canary_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stable_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    web: Web | None = None
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/"):
+            raise Misasked(f"the path of an http check begins with /, but it is {self.path}")
+        if not 0 < self.rate <= 1000 or self.most < 1 or not 0 < self.timeout <= 60:
+            raise Misasked(
+                "an http check needs a rate of up to 1000 a second, a total of 1 or more, a timeout up to 60 s"
+            )
+        if (self.via is Via.URL) != (self.web is not None):
+            raise Misasked("an http check needs a url with via: url, and only there")
+        if self.via is Via.URL and self.canary_headers == self.stable_headers:
+            raise Misasked("canary_headers and stable_headers are the same: they must tell the versions apart")
+        try:
+            re.compile(self.body)
+        except re.error as error:
+            raise Misasked(f"the body pattern of an http check is no regular expression: {error}") from None
+
+
+class HttpRequests:
+    """Sends in the background from `begin` to `close`. A request counts when it is sent; whatever does not come back
+    good, a timeout too, is bad."""
+
+    def __init__(self, api: Api, asked: HttpAsked) -> None:
+        self._api = api
+        self._asked = asked
+        self._body = re.compile(asked.body.encode()) if asked.body else None
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._sides: Sides | None = None
+        self._sent: Counter[tuple[bool, str]] = Counter()
+        self._bad: Counter[tuple[bool, str]] = Counter()
+        self._turn = 0
+        self._spent: Counter[str] = Counter()
+        self._blocked = ""
+        self._workers: list[threading.Thread] = []
+        self._next_at = 0.0
+
+    def begin(self, sides: Sides) -> None:
+        """Sends up to three requests to stable pods, so that a way that is blocked, or a wrong path, is told before
+        anybody waits; none of them is counted."""
+        self._sides = sides
+        if not sides.stable.pods:
+            raise NoAnswer("there is no stable pod to send requests to")
+        told = ""
+        for attempt in range(_FIRST_TRIES):
+            pod = sides.stable.pods[attempt % len(sides.stable.pods)]
+            told = self._first(pod)
+            if not told:
+                break
+        if told:
+            raise NoAnswer(
+                f"stable pod {pod.name} {told}: check path, port, scheme, status and body, or try another via"
+            )
+        if not self._workers:
+            self._next_at = time.monotonic()
+            self._workers = [threading.Thread(target=self._work, daemon=True) for _ in range(_WORKERS)]
+            for worker in self._workers:
+                worker.start()
+
+    def _first(self, pod: ProbedPod) -> str:
+        """What is wrong with the answer of a stable pod; nothing when it is good."""
+        with self._lock:
+            self._spent["requests"] += 1
+        begun = time.monotonic()
+        try:
+            answer = self._answer(False, pod)
+        except _Blocked as blocked:
+            raise NoAnswer(str(blocked)) from None
+        if answer is None:
+            return f"does not answer within {self._asked.timeout:g} seconds, or refuses the connection"
+        self._pay(answer)
+        if self._is_good(answer, time.monotonic() - begun):
+            return ""
+        return f"answers {answer.status}{_passed_on(answer.body)}, which is not what a good answer was said to be"
+
+    def look(self, sides: Sides, seconds: float) -> Answers:
+        if not self._workers:
+            self.begin(sides)
+            return {}
+        with self._lock:
+            self._sides = sides
+            sent, bad = self._sent, self._bad
+            self._sent, self._bad = Counter(), Counter()
+            used_up = self._spent["requests"] >= self._asked.most
+        self._must_not_be_blocked()
+        if used_up and not sent:
+            raise NoAnswer(
+                f"all {self._asked.most} requests that were allowed have been sent: allow more, or send slower"
+            )
+        return {"": Counted(_tally(sent, bad, True, sides.canary), _tally(sent, bad, False, sides.stable))}
+
+    def _must_not_be_blocked(self) -> None:
+        with self._lock:
+            blocked, self._blocked = self._blocked, ""
+        if blocked:
+            raise NoAnswer(blocked)
+
+    def _work(self) -> None:
+        while not self._ended.wait(self._pause()):
+            turn = self._next_turn()
+            if turn is not None:
+                self._send(*turn)
+
+    def _pause(self) -> float:
+        """Seconds until this worker's turn; turns are handed out evenly in time."""
+        with self._lock:
+            now = time.monotonic()
+            self._next_at = max(self._next_at, now - 1.0) + 1.0 / self._asked.rate
+            return max(0.0, self._next_at - now)
+
+    def _next_turn(self) -> tuple[bool, ProbedPod] | None:
+        """Canary and stable in turn, and the pods of each in turn; None when there is none, or the total is used up."""
+        with self._lock:
+            sides = self._sides
+            if sides is None or not (sides.canary.pods and sides.stable.pods):
+                return None
+            if self._spent["requests"] >= self._asked.most:
+                return None
+            is_canary = self._turn % 2 == 0
+            pods = sides.canary.pods if is_canary else sides.stable.pods
+            pod = pods[self._turn // 2 % len(pods)]
+            self._turn += 1
+            return is_canary, pod
+
+    def _send(self, is_canary: bool, pod: ProbedPod) -> None:
+        key = (is_canary, pod.name)
+        with self._lock:
+            self._sent[key] += 1
+            self._spent["requests"] += 1
+        begun = time.monotonic()
+        try:
+            answer = self._answer(is_canary, pod)
+        except _Blocked as blocked:
+            with self._lock:
+                self._blocked = str(blocked)
+                self._sent[key] -= min(1, self._sent[key])
+            return
+        if answer is not None:
+            self._pay(answer)
+        if answer is None or not self._is_good(answer, time.monotonic() - begun):
+            with self._lock:
+                self._bad[key] += 1
+
+    def _pay(self, answer: WebAnswer) -> None:
+        with self._lock:
+            self._spent["bytes_in"] += answer.bytes_in
+            self._spent["bytes_out"] += answer.bytes_out
+
+    def _is_good(self, answer: WebAnswer, seconds: float) -> bool:
+        slow = self._asked.slow_ms is not None and seconds * 1000 > self._asked.slow_ms
+        matches = self._body is None or bool(self._body.search(answer.body))
+        return answer.status in self._asked.status and matches and not slow
+
+    def _answer(self, is_canary: bool, pod: ProbedPod) -> WebAnswer | None:
+        """None when none came. Raises _Blocked for what stands between us and the pods, which is nobody's bad event."""
+        asked = self._asked
+        headers = {**asked.headers, **(asked.canary_headers if is_canary else asked.stable_headers)}
+        if asked.via is Via.PROXY:
+            return self._through_api(pod, headers)
+        web = asked.web or Web(f"{asked.scheme}://{_host(pod.ip)}:{asked.port}")
+        try:
+            sent = replace(web, headers={**web.headers, **headers}, timeout=asked.timeout)
+            return ask(sent, asked.path, largest=LARGEST_BODY)
+        except NoAnswer:
+            return None
+
+    def _through_api(self, pod: ProbedPod, headers: Mapping[str, str]) -> WebAnswer | None:
+        namespace = self._sides.namespace if self._sides else ""
+        scheme = "https:" if self._asked.scheme == "https" else ""
+        path, _, query = self._asked.path.partition("?")
+        target = f"/api/v1/namespaces/{namespace}/pods/{scheme}{pod.name}:{self._asked.port}/proxy{quote(path, _SAFE)}"
+        try:
+            answer = self._api.raw(
+                "GET",
+                target,
+                query=dict(parse_qsl(query, keep_blank_values=True)),
+                headers=headers,
+                timeout=self._asked.timeout,
+                max_bytes=LARGEST_BODY,
+            )
+        except Timeout:
+            return None
+        except ApiError as error:
+            raise _Blocked(f"the API server did not pass a request on: {error.message}") from None
+        said = _status_message(answer.data)
+        if said and answer.status in _OF_THE_SERVER:
+            raise _Blocked(f"the API server did not pass a request on ({answer.status}): {said}; try via: pod")
+        bytes_in = len(answer.data) + sum(len(name) + len(text) + 4 for name, text in answer.headers.items())
+        bytes_out = len(target) + 16 + sum(len(name) + len(text) + 4 for name, text in headers.items())
+        return WebAnswer(answer.status, answer.data, answer.truncated, bytes_in, bytes_out)
+
+    def close(self) -> None:
+        self._ended.set()
+
+    def costs(self) -> Mapping[str, float]:
+        with self._lock:
+            spent: dict[str, float] = {name: self._spent[name] for name in ("requests", "bytes_in", "bytes_out")}
+        if self._asked.price_per_gb is not None:
+            spent["price"] = (spent["bytes_in"] + spent["bytes_out"]) / _GIGABYTE * self._asked.price_per_gb
+        return spent
+
+
+def _tally(
+    sent: Mapping[tuple[bool, str], int], bad: Mapping[tuple[bool, str], int], is_canary: bool, version: Version
+) -> Tally:
+    by_pod = dict.fromkeys(version.names, 0.0)
+    for (of_canary, name), count in bad.items():
+        if of_canary is is_canary:
+            by_pod[name] = by_pod.get(name, 0.0) + count
+    total = sum(count for (of_canary, _), count in sent.items() if of_canary is is_canary)
+    seen = sum(by_pod.values())
+    # A request that was sent before the last look and came back bad after it: counted then as sent, now as bad.
+    return Tally(min(seen, max(total, seen)), max(float(total), seen), by_pod)
+
+
+def _passed_on(body: bytes) -> str:
+    said = _status_message(body)
+    return f" ({said})" if said else ""
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _status_message(body: bytes) -> str:
+    """The API server's own words, if these are; an application's answer is not quoted."""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(parsed, dict) or parsed.get("kind") != "Status" or parsed.get("apiVersion") != "v1":
+        return ""
+    return "".join(character if character.isprintable() else " " for character in str(parsed.get("message")))[:300]

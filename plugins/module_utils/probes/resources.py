@@ -1,0 +1,92 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The `resources` check: CPU or memory of a canary pod against a stable one, from metrics.k8s.io.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Mapping
+
+from ..cluster.api import Api
+from ..cluster.errors import ApiError, NotFound
+from .source import Answers, NoAnswer, Sides, Value, Version
+
+
+class Resource(Enum):
+    CPU = "cpu"
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True)
+class ResourcesAsked:
+    resource: Resource = Resource.MEMORY
+
+
+# Suffixes of resource.Quantity (staging/src/k8s.io/apimachinery/pkg/api/resource/suffix.go).
+_FACTORS = {
+    "n": 1e-9,
+    "u": 1e-6,
+    "m": 1e-3,
+    "": 1.0,
+    **{suffix: 1000.0**power for power, suffix in enumerate("kMGTPE", 1)},
+    **{f"{suffix}i": 1024.0**power for power, suffix in enumerate("KMGTPE", 1)},
+}
+
+
+class Resources:
+    """The mean of the canary's pods, as a multiple of the mean of the stable ones."""
+
+    def __init__(self, api: Api, asked: ResourcesAsked) -> None:
+        self._api = api
+        self._asked = asked
+
+    def begin(self, sides: Sides) -> None:
+        self._used(sides)
+
+    def look(self, sides: Sides, seconds: float) -> Answers:
+        used = self._used(sides)
+        canary, stable = (_mean(version, used) for version in (sides.canary, sides.stable))
+        if canary is None or stable is None:
+            raise NoAnswer(f"metrics.k8s.io has nothing yet of {'the canary' if canary is None else 'stable'}'s pods")
+        if stable == 0:
+            raise NoAnswer(f"stable uses no {self._asked.resource.value}, so there is no ratio to it")
+        return {"": Value(canary / stable)}
+
+    def _used(self, sides: Sides) -> dict[str, float]:
+        try:
+            found = self._api.get(f"/apis/metrics.k8s.io/v1beta1/namespaces/{sides.namespace}/pods")
+        except NotFound:
+            raise NoAnswer(
+                "this cluster has no metrics.k8s.io: install metrics-server, or leave resources out"
+            ) from None
+        except ApiError as error:
+            raise NoAnswer(f"metrics.k8s.io cannot be read: {error.message}") from None
+        return {item["metadata"]["name"]: self._of_pod(item) for item in found.get("items") or ()}
+
+    def _of_pod(self, item: Mapping[str, Any]) -> float:
+        name = self._asked.resource.value
+        return sum(_quantity(container["usage"][name]) for container in item.get("containers") or ())
+
+    def close(self) -> None:
+        pass
+
+    def costs(self) -> Mapping[str, float]:
+        return {}
+
+
+def _mean(version: Version, used: Mapping[str, float]) -> float | None:
+    found = [used[name] for name in version.names if name in used]
+    return sum(found) / len(found) if found else None
+
+
+def _quantity(text: str) -> float:
+    number = text.rstrip("numkMGTPEKi")
+    try:
+        return float(number) * _FACTORS[text[len(number) :]]
+    except (KeyError, ValueError):
+        raise NoAnswer(f"metrics.k8s.io answers with {text}, which is no quantity") from None

@@ -1,0 +1,188 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One bounded HTTP request: a deadline for all of it, a limit for the body, no redirects, no secret in any error.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+from urllib.parse import SplitResult, urlencode, urlsplit
+
+from .source import Misasked, NoAnswer
+
+LARGEST_BODY = 4 << 20
+_PIECE = 65536
+
+
+@dataclass(frozen=True)
+class Web:
+    """How to reach an HTTP server. `ca_cert`: a PEM file to trust instead of the system's. `timeout`: seconds for a whole
+    request. `token` is sent as a bearer token. Certificates are verified unless `validate_certs` is off.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token: str = field(default="", repr=False)
+    username: str = ""
+    password: str = field(default="", repr=False)
+    ca_cert: str = ""
+    validate_certs: bool = True
+    timeout: float = 10.0
+
+    def __post_init__(self) -> None:
+        parts = self.parts
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Misasked("the url of a source must begin with http:// or https:// and name a host")
+        if parts.username is not None:
+            raise Misasked(f"the url of {self.name} holds a user: give username and password as options of their own")
+        if self.token and self.username:
+            raise Misasked(f"{self.name} has both a bearer token and a username: give one of them")
+        if any(ord(character) < 32 for pair in self.headers.items() for text in pair for character in text):
+            raise Misasked(f"a header for {self.name} holds a line break or another control character")
+
+    @property
+    def parts(self) -> SplitResult:
+        try:
+            parts = urlsplit(self.url)
+            port_is_possible = parts.port != 0
+        except ValueError:
+            port_is_possible = False
+        if not port_is_possible:
+            raise Misasked("the url of a source cannot be read: check its host and port")
+        return parts
+
+    @property
+    def name(self) -> str:
+        """Scheme, host and port: what may be told."""
+        parts = self.parts
+        return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+
+
+@dataclass(frozen=True)
+class WebAnswer:
+    """`truncated`: the body was longer than allowed, and `body` is its beginning. Bytes as read and written."""
+
+    status: int
+    body: bytes
+    truncated: bool
+    bytes_in: int
+    bytes_out: int
+
+
+def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: int = LARGEST_BODY) -> WebAnswer:
+    """GET `path` below the url's own path. Any status is an answer; raises NoAnswer when there was none in time."""
+    target = web.parts.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+    headers = _headers(web)
+    until = time.monotonic() + web.timeout
+    connection = _connection(web)
+    # A server that drips a byte now and then satisfies every timeout of a socket; the clock has the last word.
+    alarm = threading.Timer(web.timeout, _cut, [connection])
+    alarm.daemon = True
+    alarm.start()
+    try:
+        connection.request("GET", target or "/", headers=headers)
+        response = connection.getresponse()
+        body, truncated = _bounded(response, largest)
+        bytes_in = len(body) + sum(len(name) + len(text) + 4 for name, text in response.getheaders())
+        bytes_out = len(target) + 16 + sum(len(name) + len(text) + 4 for name, text in headers.items())
+        return WebAnswer(response.status, body, truncated, bytes_in, bytes_out)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise NoAnswer(f"{web.name} {_failure(error, time.monotonic() >= until, web.timeout)}") from None
+    finally:
+        alarm.cancel()
+        connection.close()
+
+
+def ask_json(web: Web, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The JSON object that a 200 brings; everything else raises NoAnswer."""
+    answer = ask(web, path, query)
+    if answer.status in (401, 403):
+        raise NoAnswer(f"{web.name} answers {answer.status}: check the token, user or headers and what they may read")
+    if answer.status != 200:
+        raise NoAnswer(f"{web.name} answers {answer.status}{_error_of(answer.body)}")
+    if answer.truncated:
+        raise NoAnswer(f"{web.name} answers with more than {LARGEST_BODY >> 20} MiB: ask for less, aggregate the query")
+    try:
+        parsed = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise NoAnswer(f"{web.name} does not answer with a JSON object: is the url right?")
+    return parsed
+
+
+def _error_of(body: bytes) -> str:
+    """The error text of Prometheus and Loki; of anything else nothing, as it may hold what its owner would not show."""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    text = parsed.get("error") if isinstance(parsed, dict) else None
+    if not isinstance(text, str):
+        return ""
+    return ": " + "".join(character if character.isprintable() else " " for character in text)[:300]
+
+
+def _headers(web: Web) -> dict[str, str]:
+    headers = {"Accept": "*/*", "User-Agent": "coalmine.canary", "Connection": "close", **web.headers}
+    if web.token:
+        headers["Authorization"] = f"Bearer {web.token}"
+    elif web.username:
+        pair = f"{web.username}:{web.password}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    return headers
+
+
+def _connection(web: Web) -> http.client.HTTPConnection:
+    parts = web.parts
+    host = parts.hostname or ""
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(host, parts.port, timeout=web.timeout)
+    try:
+        context = ssl.create_default_context(cafile=web.ca_cert or None)
+    except (OSError, ssl.SSLError) as error:
+        raise NoAnswer(f"ca_cert {web.ca_cert} cannot be read: {type(error).__name__}") from None
+    if not web.validate_certs:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, parts.port, timeout=web.timeout, context=context)
+
+
+def _bounded(response: http.client.HTTPResponse, largest: int) -> tuple[bytes, bool]:
+    pieces, size = [], 0
+    while size <= largest and (piece := response.read1(_PIECE)):
+        pieces.append(piece)
+        size += len(piece)
+    body = b"".join(pieces)
+    return body[:largest], size > largest
+
+
+def _cut(connection: http.client.HTTPConnection) -> None:
+    if connection.sock is not None:
+        try:
+            connection.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            connection.close()
+
+
+def _failure(error: Exception, late: bool, timeout: float) -> str:
+    if late or isinstance(error, TimeoutError):
+        return f"did not answer within {timeout:g} seconds"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"shows a certificate that is not trusted ({error.verify_message}): give ca_cert"
+    if isinstance(error, socket.gaierror):
+        return "has a host name that cannot be resolved"
+    if isinstance(error, OSError):
+        return f"cannot be reached: {error.strerror or type(error).__name__}"
+    return f"does not answer as HTTP does ({type(error).__name__})"
