@@ -83,12 +83,16 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
         result = {**told, **_diff(failure, door)}
         if failure.canary is not None:
             result["canary"] = failure.canary
+        if failure.verify is not None:
+            result["verify"] = failure.verify
         return Answer(failed=True, result=result, warnings=failure.warnings)
     except ApiError as error:
         return Answer(failed=True, result={"msg": str(error), "failure": API_ERROR, "progress": list(last)})
     if isinstance(outcome, InfoOutcome):
         return _information(outcome, one=request.name is not None)
     result = {"msg": outcome.message, "changed": outcome.changed, "canary": outcome.canary, **_diff(outcome, door)}
+    if outcome.verify is not None:
+        result["verify"] = outcome.verify
     return Answer(failed=False, result=result, warnings=outcome.warnings)
 
 

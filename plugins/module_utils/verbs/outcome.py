@@ -20,7 +20,10 @@ STUCK, TIMEOUT, API_ERROR = "stuck", "timeout", "api_error"
 
 @dataclass(frozen=True)
 class Outcome:
-    """`canary` is the documented return value; `before` and `after` hold only the fields that the verb owns (for diff mode)."""
+    """`canary` is the documented return value; `before` and `after` hold only the fields that the verb owns (for diff mode).
+
+    `verify`: the verdict of a verb that judged, as plain values.
+    """
 
     changed: bool
     message: str
@@ -28,6 +31,7 @@ class Outcome:
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    verify: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,3 +68,5 @@ class VerbFailure(Exception):
         self.before = before or {}
         self.after = after or {}
         self.warnings = warnings
+        # The verdict of a verb that judged: a fail is told with everything that was counted.
+        self.verify: Mapping[str, Any] | None = None

@@ -1,0 +1,136 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What canary_verify is asked: checks, each a question and the source of its answers.
+
+The front door makes these values and sees nothing of the rooms behind them; so what it needs is named here.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Mapping
+
+from ..cluster.api import Api
+from ..judgement.buckets import BucketRule
+from ..judgement.checks import ONLY_STREAM, BoundCheck, Check, Plan, RateCheck
+from ..judgement.evidence import Promise
+from ..judgement.samples import Sample, given_samples
+from ..judgement.tolerance import JudgementError, Tolerance
+from ..probes.logs import Logs, LogsAsked
+from ..probes.podstates import PodStates
+from ..probes.prometheus import PrometheusAsked, prometheus, stream_of
+from ..probes.requests import HttpAsked, HttpRequests, Via
+from ..probes.resources import Resource, Resources, ResourcesAsked
+from ..probes.source import Misasked, Source
+from ..probes.web import Web
+from .requests import Call
+
+__all__ = [
+    "BoundCheck",
+    "BucketRule",
+    "CheckAsked",
+    "HttpAsked",
+    "JudgementError",
+    "LogsAsked",
+    "Misasked",
+    "OnNoData",
+    "PodsAsked",
+    "PrometheusAsked",
+    "RateCheck",
+    "Resource",
+    "ResourcesAsked",
+    "SamplesAsked",
+    "Tolerance",
+    "VerifyRequest",
+    "Via",
+    "Web",
+    "given_samples",
+    "open_source",
+    "plan_of",
+    "streams_of",
+]
+
+
+class OnNoData(Enum):
+    """What a source that gives no data does to the run. Neither ever passes or fails it."""
+
+    WAIT = "wait"
+    STOP = "stop"
+
+
+@dataclass(frozen=True)
+class PodsAsked:
+    """Restarts, readiness lost and evictions, from the pods themselves."""
+
+
+@dataclass(frozen=True)
+class SamplesAsked:
+    """What the user's own tasks have counted; times in seconds since the run began."""
+
+    samples: tuple[Sample, ...]
+
+
+SourceAsked = PodsAsked | HttpAsked | PrometheusAsked | LogsAsked | ResourcesAsked | SamplesAsked
+
+
+@dataclass(frozen=True)
+class CheckAsked:
+    """`check` is a BoundCheck exactly where the source gives one value and no counts."""
+
+    check: Check
+    source: SourceAsked
+
+    def __post_init__(self) -> None:
+        if gives_value(self.source) is not isinstance(self.check, BoundCheck):
+            raise Misasked(f"check {self.check.name!r}: min and max go with one value, a tolerance with counts")
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """Times in seconds. `steps`: how many further steps of the release will be judged by later calls of this run, or have
+    been, one call after the other; `history` is the `verify` result of the call before.
+    """
+
+    call: Call
+    checks: tuple[CheckAsked, ...]
+    duration: float = 300.0
+    interval: float = 5.0
+    warmup: float = 0.0
+    confidence: float = 0.95
+    on_no_data: OnNoData = OnNoData.WAIT
+    inconclusive_ok: bool = False
+    steps: int = 0
+    history: Mapping[str, Any] = field(default_factory=dict)
+
+
+def gives_value(source: SourceAsked) -> bool:
+    return isinstance(source, ResourcesAsked) or (isinstance(source, PrometheusAsked) and bool(source.query))
+
+
+def streams_of(source: SourceAsked) -> tuple[str, ...]:
+    """One stream a bound of a histogram, else the one."""
+    if isinstance(source, PrometheusAsked) and source.slower_than:
+        return tuple(stream_of(bound) for bound in source.slower_than)
+    return (ONLY_STREAM,)
+
+
+def plan_of(request: VerifyRequest) -> Plan:
+    """Raises JudgementError."""
+    checks = tuple(asked.check for asked in request.checks)
+    return Plan(checks, Promise(request.confidence), request.warmup, fresh_starts=request.steps)
+
+
+def open_source(api: Api, asked: SourceAsked) -> Source | None:
+    """None for samples, which are there already."""
+    if isinstance(asked, PodsAsked):
+        return PodStates()
+    if isinstance(asked, HttpAsked):
+        return HttpRequests(api, asked)
+    if isinstance(asked, PrometheusAsked):
+        return prometheus(asked)
+    if isinstance(asked, LogsAsked):
+        return Logs(api, asked)
+    return Resources(api, asked) if isinstance(asked, ResourcesAsked) else None
