@@ -26,6 +26,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
     UntrustedServer,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched, WatchEvent
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
 from tests.faults.proxy import (
     Fault,
     FaultProxy,
@@ -50,8 +52,8 @@ def status(code: int, message: str, **more: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def access(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Access:
-    return read_access(cluster.kubeconfig, tmp_path_factory.mktemp("access"))
+def access(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) -> Access:
+    return read_access(lab.kubeconfig, tmp_path_factory.mktemp("access"))
 
 
 @pytest.fixture(scope="module")

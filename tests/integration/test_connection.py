@@ -28,6 +28,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
     UntrustedServer,
 )
 from tests.cluster.certificates import Authority
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
 from tests.integration.access import Access, kubeconfig, own_namespace, read_access, service_account_token, whoami
 
 ADMIN = "administrator"
@@ -36,8 +38,8 @@ EXEC_API = "client.authentication.k8s.io/v1"
 
 
 @pytest.fixture(scope="module")
-def access(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Access:
-    return read_access(cluster.kubeconfig, tmp_path_factory.mktemp("access"))
+def access(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) -> Access:
+    return read_access(lab.kubeconfig, tmp_path_factory.mktemp("access"))
 
 
 @pytest.fixture(scope="module")

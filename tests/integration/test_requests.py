@@ -19,20 +19,21 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
     ApiError,
     Conflict,
     Forbidden,
-    Gone,
     Invalid,
     NotFound,
     Unauthorized,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched, WatchEvent
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
 from tests.integration.access import Access, own_namespace, read_access, service_account_token
 
 SOON = 10.0
 
 
 @pytest.fixture(scope="module")
-def access(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Access:
-    return read_access(cluster.kubeconfig, tmp_path_factory.mktemp("access"))
+def access(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) -> Access:
+    return read_access(lab.kubeconfig, tmp_path_factory.mktemp("access"))
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +126,6 @@ def test_a_list_is_one_request_however_long(access: Access) -> None:
     assert {f"n{number:02}" for number in range(25)} <= set(names)
     assert len(pages) == 3
     assert paged == [name for name in names if name != "n03"]
-
-
-def test_a_page_of_an_unknown_moment_is_gone(api: Api, namespace: str) -> None:
-    with pytest.raises(Gone):
-        api.get(config_maps(namespace), {"resourceVersion": "1", "resourceVersionMatch": "Exact", "limit": "1"})
 
 
 def test_a_text_is_read_no_further_than_asked(api: Api) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -179,5 +180,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     rooms = "connection", "api", "watch", "errors"
     program = "import sys\n" + "".join(f"import {CLUSTER_ROOM}.{room}\n" for room in rooms)
     program += "print([name for name in ('kubernetes', 'urllib3', 'yaml') if name in sys.modules])"
-    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", program]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
