@@ -36,8 +36,11 @@ NO_DEADLINE_SECONDS = 2**31 - 1
 # Nothing changed for this long: at rest. It also puts ReplicaSets that follow each other into different seconds, as
 # their order is that of creationTimestamp, which has no finer unit.
 QUIET_SECONDS = 1.0
-REST_TIMEOUT_SECONDS = 60.0
+REST_TIMEOUT_SECONDS = 180.0
 SIDE_BY_SIDE = 8
+
+# One worker runs all of them: what goes on side by side here would only be started twice.
+pytestmark = pytest.mark.xdist_group("model against controller")
 
 Patch = dict[str, Any]
 
@@ -82,6 +85,10 @@ SEQUENCES: dict[str, Sequence] = {
     "rollout stuck, paused, scaled": Sequence(
         of(10), ({"template": "bad"}, FREEZE, *scale(20, 7), undo(2, 0)), unready=("bad",)
     ),
+    "rollout over unready pods": Sequence(
+        of(10), ({"template": "bad"}, hold("25%", "25%", "third"), promote()), unready=("stable", "bad")
+    ),
+    "released, scaled, held": Sequence(of(6), (hold(1, 0), promote(1, 0), *scale(4), hold(1, 0, "third"))),
     "hold, steps, promote": Sequence(of(10), (hold(1, 0), hold(1, 1), hold(1, 3), promote())),
     "hold, lower, promote": Sequence(of(5), (hold(3, 0), hold(1, 0), hold(0, 2), hold(1, 1), promote(1, 0))),
     "hold, freeze, unfreeze, undo": Sequence(of(8), (hold(2, 3), FREEZE, UNFREEZE, undo(5, 0))),
@@ -95,6 +102,14 @@ SEQUENCES: dict[str, Sequence] = {
     "foreign template": Sequence(of(7), (hold(1, 3), {"template": "third"}, undo(4, 0))),
     "third template beside an available canary": Sequence(
         of(10), (hold(2, 0), {**FREEZE, "min_ready_forever": False}, {**hold(2, 0, "third"), **UNFREEZE})
+    ),
+    "lowered, then frozen": Sequence(of(2), (hold(4, 1), hold(0, 1), FREEZE)),
+    "frozen with older annotations": Sequence(Spec(7, 1, 4), (hold(1, 2), hold(4, 2, "third"), FREEZE)),
+    "available, frozen, scaled to the size of the canary": Sequence(
+        of(10), (hold(1, 4), {**FREEZE, "min_ready_forever": False}, *scale(5))
+    ),
+    "empty, paused, scaled up": Sequence(
+        of(3), ({"template": "canary"}, *scale(0), {**FREEZE, "template": "third"}, *scale(2))
     ),
     "strategy restored while paused": Sequence(
         of(10), (hold(0, 1), {**FREEZE, "max_surge": "25%", "max_unavailable": "25%"}, {"max_surge": 1})
@@ -252,7 +267,7 @@ class Step:
 def compare(api: client.AppsV1Api, namespace: str, name: str, sequence: Sequence) -> list[Step]:
     deployment = RealDeployment(api, namespace, name, sequence.unready)
     deployment.create(sequence.start)
-    state = finished(sequence.start)
+    state = settle(State(sequence.start), never_ready(*sequence.unready)).state
     steps = [Step({}, list(state.sets), deployment.rest(), 0, 0)]
     for patch in sequence.patches:
         state = state.patched(**patch)

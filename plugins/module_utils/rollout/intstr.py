@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Union
 
 # IntOrString of the API: a number of pods, or a percentage of spec.replicas such as "25%".
-IntOrPercent = int | str
+IntOrPercent = Union[int, str]
 
 _PERCENTAGE = re.compile(r"([0-9]+)%", re.ASCII)
 

@@ -239,7 +239,7 @@ def _reconcile_old_replica_sets(state: State) -> State:
     """reconcileOldReplicaSets: pods that are not available go first, then those that new available pods replace."""
     new = _required(state.new)
     budget = state.size - state.spec.min_available - (new.size - new.available)
-    if budget <= 0 or not any(rs.size for rs in state.old):
+    if budget <= 0:
         return state
     state, done = _cleanup_unhealthy_replicas(state, budget)
     return _scale_down_old_replica_sets(state) if done else state

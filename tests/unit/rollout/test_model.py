@@ -9,6 +9,7 @@ Counts are written (stable, canary). Tables named after a measurement repeat wha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import accumulate, product
 from typing import Any
 
@@ -162,6 +163,18 @@ class TestHold:
         outcome = settle(hold(deployment(replicas), f"{surge}%", f"{unavailable}%"))
         assert split(outcome.state) == predict_hold(replicas, resolved.surge, resolved.unavailable)
 
+    def test_uses_its_whole_surge(self) -> None:
+        assert settle(hold(deployment(10), 3, 0)).peak_pods == 13
+
+    def test_of_a_replica_set_that_lost_its_annotations_rests_where_predicted(self) -> None:
+        stable = replace(deployment(10).sets[0], desired=None, max_replicas=None)
+        assert pair(settle(hold(deployment(10).with_set(stable), 1, 2)).state) == (8, 3)
+
+    def test_after_a_release_that_was_scaled_starts_like_the_first(self) -> None:
+        released = settle(promote(held(10, 1, 0), 1, 0)).state
+        scaled_since = settle(released.patched(replicas=6)).state
+        assert settle(hold(scaled_since, 1, 0, template="third")).state.counts() == {"canary": 6, "third": 1}
+
     def test_never_grows_an_old_replica_set(self) -> None:
         stuck = settle(deployment(10).patched(template="bad"), never_ready("bad")).state
         assert stuck.counts() == {"stable": 8, "bad": 5}
@@ -175,6 +188,17 @@ class TestHold:
         self, surge: int, unavailable: int, expected: dict[str, int]
     ) -> None:
         assert settle(held(10, surge, unavailable).patched(template="third")).state.counts() == expected
+
+    def test_unready_pods_of_several_old_replica_sets_go_oldest_first(self) -> None:
+        nothing_ready = never_ready("stable", "bad")
+        unready = settle(State(Spec(10, "25%", "25%")), nothing_ready).state
+        stuck = settle(unready.patched(template="bad"), nothing_ready).state
+        assert stuck.counts() == {"stable": 8, "bad": 5}
+        assert settle(hold(stuck, "25%", "25%", "third"), nothing_ready).state.counts() == {
+            "stable": 3,
+            "bad": 5,
+            "third": 5,
+        }
 
     def test_an_available_canary_costs_stable_pods_when_a_third_template_is_held(self) -> None:
         available_again = settle(held(10, 2, 0).patched(paused=True, min_ready_forever=False)).state
@@ -365,6 +389,18 @@ class TestScaling:
         frozen = settle(held(replicas, surge, unavailable).patched(paused=True)).state
         assert _scaled(frozen, drift) == drift
 
+    @pytest.mark.parametrize("paused", [False, True])
+    def test_to_zero_takes_one_pass(self, paused: bool) -> None:
+        assert sync(held(3, 3, 0).patched(replicas=0, paused=paused)).counts() == {}
+
+    def test_from_zero_while_paused_goes_to_the_newest_of_the_old_replica_sets(self) -> None:
+        empty = settle(settle(deployment(3).patched(template="canary")).state.patched(replicas=0)).state
+        assert settle(empty.patched(paused=True, template="third", replicas=2)).state.counts() == {"canary": 2}
+
+    def test_without_annotations_and_pods_all_goes_to_the_largest(self) -> None:
+        sets = ReplicaSet("stable", size=3), ReplicaSet("canary", size=2)
+        assert pair(sync(State(Spec(8, 1, 0, template="canary", paused=True), sets))) == (7, 2)
+
     @given(st.integers(1, 40), st.lists(st.integers(1, 40), max_size=6), st.booleans())
     def test_blue_green_by_percentage_keeps_two_equal_halves(
         self, replicas: int, sizes: list[int], paused: bool
@@ -430,6 +466,20 @@ class TestPaused:
     ) -> None:
         assert pair(settle(held(*start).patched(paused=True, **fields)).state) == expected
 
+    def test_pausing_takes_pods_beyond_a_surge_that_was_lowered(self) -> None:
+        lowered = settle(hold(held(2, 4, 1), 0, 1)).state
+        assert pair(lowered) == (1, 2)
+        assert pair(settle(lowered.patched(paused=True)).state) == (1, 1)
+
+    def test_pausing_moves_nothing_where_the_annotations_of_a_replica_set_are_older_than_the_surge(self) -> None:
+        outdated = settle(hold(settle(hold(deployment(7, 1, 4), 1, 2)).state, 4, 2, "third")).state
+        assert outdated.counts() == {"stable": 5, "third": 6}
+        assert settle(outdated.patched(paused=True)).state.counts() == {"stable": 5, "third": 6}
+
+    def test_an_available_canary_as_large_as_a_smaller_deployment_is_scaled_by_its_share(self) -> None:
+        frozen = settle(held(10, 1, 4).patched(paused=True, min_ready_forever=False)).state
+        assert pair(settle(frozen.patched(replicas=5)).state) == (3, 3)
+
     def test_a_new_template_waits_for_the_end_of_the_pause(self) -> None:
         paused = settle(hold(deployment(4), 1, 0).patched(paused=True)).state
         assert paused.counts() == {"stable": 4}
@@ -460,6 +510,12 @@ class TestStatusOutOfDate:
         undone = sync(sync(undo(deleted_but_still_reported, 6, 0)))
         assert pair(undone) == (6, 0)
         assert run_pods(undone).ready == 0
+
+    def test_pods_that_an_empty_replica_set_still_reports_are_not_counted(self) -> None:
+        empty = ReplicaSet("first", size=0, available=3)
+        old = ReplicaSet("stable", size=4, pods=4, ready=4, available=4, desired=5, max_replicas=6)
+        new = ReplicaSet("canary", size=5, pods=5, ready=2, available=2, desired=5, max_replicas=6)
+        assert pair(sync(State(Spec(5, 1, 0, template="canary"), (empty, old, new)))) == (3, 5)
 
     def test_a_status_that_counts_deleted_pods_stops_the_pass(self) -> None:
         old = ReplicaSet("stable", size=4, pods=4, ready=4, available=6, desired=5, max_replicas=6)
