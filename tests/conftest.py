@@ -33,7 +33,7 @@ def real_lab(testrun: str) -> Iterator[Lab]:
     except RealNodesImpossible as reason:
         if expected():
             raise
-        pytest.skip(f"no real nodes on this machine: {reason}")
+        pytest.skip(f"no real nodes on this machine: {str(reason).splitlines()[0]}")
     yield shared
     shared.leave()
 
@@ -58,4 +58,4 @@ def real_namespace(real_lab: Lab) -> Iterator[str]:
 def testrun(request: pytest.FixtureRequest) -> str:
     """The same in all workers of one run (pytest-xdist), another one in every other run."""
     worker = getattr(request.config, "workerinput", None)
-    return str(worker["testrunuid"]) if worker else uuid.uuid4().hex
+    return (str(worker["testrunuid"]) if worker else uuid.uuid4().hex)[:12]

@@ -30,7 +30,9 @@ def reserve_range(site: Construction) -> str:
     if os.geteuid() != 0:
         raise AnsweringImpossible("fake pods can answer only under root: their addresses need a route on lo")
     with exclusive(cache_root() / "locks" / "answering"):
-        used = subprocess.run(["ip", "route", "show", "table", "all"], capture_output=True, text=True, check=True).stdout
+        used = subprocess.run(
+            ["ip", "route", "show", "table", "all"], capture_output=True, text=True, check=True
+        ).stdout
         free = next((each for each in RANGES if each not in used), None)
         if free is None:
             raise AnsweringImpossible(f"all of {RANGES[0]} to {RANGES[-1]} have routes already")
@@ -44,11 +46,15 @@ def reserve_range(site: Construction) -> str:
 def start_answering(site: Construction, programs: str, server: str) -> None:
     """Starts the process that answers. Only one can listen on the pods' port at a time."""
     (site.layout.directory / "images.json").write_text(json.dumps(built_in_environment()))
-    site.run("answer", [f"{programs}/answer", "-directory", site.layout.directory, "-server", server, "-port", str(PORT)])
+    site.run(
+        "answer", [f"{programs}/answer", "-directory", site.layout.directory, "-server", server, "-port", str(PORT)]
+    )
     try:
         site.wait_until(lambda: _listens(site), f"port {PORT} to be listened on", timeout=10)
     except PortTaken as error:
-        raise AnsweringImpossible(f"port {PORT} is in use, perhaps by another cluster whose pods answer\n{error}") from error
+        raise AnsweringImpossible(
+            f"port {PORT} is in use, perhaps by another cluster whose pods answer\n{error}"
+        ) from error
 
 
 def _listens(site: Construction) -> bool:

@@ -34,9 +34,7 @@ class Api:
 
     def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
         """The decoded answer, or its text when it is no JSON. Raises ApiError, or OSError while nobody listens."""
-        connection = http.client.HTTPSConnection(
-            *self._address, timeout=REQUEST_TIMEOUT_SECONDS, context=self._context
-        )
+        connection = http.client.HTTPSConnection(*self._address, timeout=REQUEST_TIMEOUT_SECONDS, context=self._context)
         try:
             payload = None if body is None else json.dumps(body)
             connection.request(method, path, payload, {"Content-Type": content_type, "Accept": "application/json"})

@@ -91,7 +91,7 @@ def go_build(package: str, output: Path, ldflags: str, waiting: Callable[[float]
     """One static binary from a package of this module or of its dependencies; `waiting` hears the seconds now and then."""
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
     partial = output.with_name(f".{output.name}.{os.getpid()}")
-    command = [find_go(), "build", "-buildvcs=false", "-o", partial, "-ldflags", ldflags, package]
+    command: list[str | Path] = [find_go(), "build", "-buildvcs=false", "-o", partial, "-ldflags", ldflags, package]
     started = time.monotonic()
     process = subprocess.Popen(command, cwd=SOURCES, env=environment, stderr=subprocess.PIPE, text=True)
     try:

@@ -128,7 +128,9 @@ def _escaped(name: str) -> str:
 def _openssl(*arguments: str, alternative_names: str = "DNS:none") -> None:
     environment = {"PATH": os.environ.get("PATH", ""), "SUBJECT_ALT_NAME": alternative_names}
     try:
-        subprocess.run(["openssl", *arguments], env=environment, check=True, capture_output=True, text=True, umask=0o077)
+        subprocess.run(
+            ["openssl", *arguments], env=environment, check=True, capture_output=True, text=True, umask=0o077
+        )
     except FileNotFoundError as error:
         raise RuntimeError("openssl is not installed: the test cluster makes its certificates with it") from error
     except subprocess.CalledProcessError as error:

@@ -48,9 +48,7 @@ class Construction:
         self.children[name] = child
         return child
 
-    def wait_until(
-        self, condition: Callable[[], bool], what: str, *, timeout: float = READY_TIMEOUT_SECONDS
-    ) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, *, timeout: float = READY_TIMEOUT_SECONDS) -> None:
         """Polls until `condition` holds. A refused or unanswered request means "not yet"; a daemon that ended, "never"."""
         deadline = time.monotonic() + timeout
         while not _holds(condition):

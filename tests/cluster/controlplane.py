@@ -62,7 +62,9 @@ def _write_credentials(authority: Authority, layout: Layout, server: str, addres
     authority.signing_key("service-accounts")
     for daemon in ("kube-controller-manager", "kube-scheduler"):
         pair = authority.client(daemon, f"system:{daemon}", ["system:masters"])
-        write_kubeconfig(layout.pki / f"{daemon}.conf", cluster_entry(server, authority.certificate), certificate_user(pair))
+        write_kubeconfig(
+            layout.pki / f"{daemon}.conf", cluster_entry(server, authority.certificate), certificate_user(pair)
+        )
 
 
 def _api_server_flags(layout: Layout, port: int, etcd_port: int, address: str) -> list[str]:

@@ -28,6 +28,9 @@ class Capacity:
         return {"cpu": self.cpu, "memory": self.memory, "pods": str(self.pods)}
 
 
+ORDINARY = Capacity()
+
+
 def start_fake_nodes(site: Construction, api: Api, count: int, capacity: Capacity, pod_range: str = POD_RANGE) -> None:
     """Creates the nodes and starts kwok; its pods get addresses of `pod_range` (objects only: nothing listens there)."""
     stages = site.layout.directory / "stages.yaml"

@@ -84,7 +84,12 @@ def oci_archive(programs: Path, images: Mapping[str, Image], architecture: str) 
         manifest = _json_blob(
             blobs,
             "application/vnd.oci.image.manifest.v1+json",
-            {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": [layer]},
+            {
+                "schemaVersion": 2,
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": config,
+                "layers": [layer],
+            },
         )
         named = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name.rpartition(":")[2]}
         manifests.append(manifest | {"annotations": named})

@@ -27,7 +27,7 @@ from .build import CONTROL_PLANE, NODE, Say, ensure_built, tell
 from .certificates import Authority, KeyPair, certificate_user, cluster_entry, write_kubeconfig
 from .construction import POLL_SECONDS, Construction, PortTaken
 from .controlplane import start_control_plane
-from .fakes import POD_RANGE, Capacity, node, start_fake_nodes
+from .fakes import ORDINARY, POD_RANGE, Capacity, node, start_fake_nodes
 from .images import ensure_programs
 from .kubectl import kubectl
 from .layout import Layout
@@ -35,7 +35,7 @@ from .locks import open_lock, try_lock
 from .paths import labs_root
 from .realnodes.machine import Runtime, require_runtime
 from .realnodes.network import MACHINE_ADDRESS, MOST_NODES
-from .realnodes.nodes import Preparation, boot, join, machine_to_itself
+from .realnodes.nodes import Preparation, boot, explained, join, machine_to_itself
 from .teardown import tear_down
 
 NAMESPACE_TIMEOUT_SECONDS = 20
@@ -170,7 +170,7 @@ def start_lab(
     directory: Path | None = None,
     *,
     fake_nodes: int | None = None,
-    capacity: Capacity = Capacity(),
+    capacity: Capacity = ORDINARY,
     real_nodes: int = 0,
     reserved: Mapping[str, str] = MappingProxyType({}),
     answering: bool = False,
@@ -209,18 +209,14 @@ def _start(site: Construction, wanted: Wanted, runtime: Runtime | None, programs
     try:
         site.children["watchdog"] = watchdog.start(place)
         if runtime and programs:
-            with machine_to_itself(place.directory, say) as machine:
-                preparation = Preparation(wanted.real_nodes, runtime, programs / "images.tar", wanted.reserved)
-                nodes = boot(site, preparation, machine)
-            api = start_control_plane(
-                site, address=MACHINE_ADDRESS, reaches_kubelets=True, controller_manager_flags=wanted.controller_manager_flags
-            )
-            join(site, api, nodes)
+            api = _start_real(site, wanted, runtime, programs / "images.tar", say)
         else:
             api = start_control_plane(site, controller_manager_flags=wanted.controller_manager_flags)
         _add_fakes(site, api, wanted, programs)
         nodes_in_all = wanted.real_nodes + wanted.fake_nodes
-        site.wait_until(lambda: _usable(api, nodes_in_all), f"{nodes_in_all} nodes to be Ready and the controllers to work")
+        site.wait_until(
+            lambda: _usable(api, nodes_in_all), f"{nodes_in_all} nodes to be Ready and the controllers to work"
+        )
         if wanted.kept:
             place.kept.touch()
         place.describe(
@@ -233,6 +229,17 @@ def _start(site: Construction, wanted: Wanted, runtime: Runtime | None, programs
         raise
     finally:
         os.close(lock)
+
+
+def _start_real(site: Construction, wanted: Wanted, runtime: Runtime, images: Path, say: Say) -> Api:
+    """The nodes boot while the control plane starts. They keep the machine's lock until the last of them ends."""
+    with explained(site):
+        with machine_to_itself(site.layout.directory, say) as machine:
+            nodes = boot(site, Preparation(wanted.real_nodes, runtime, images, wanted.reserved), machine)
+        flags = wanted.controller_manager_flags
+        api = start_control_plane(site, address=MACHINE_ADDRESS, reaches_kubelets=True, controller_manager_flags=flags)
+        join(site, api, nodes)
+    return api
 
 
 def _add_fakes(site: Construction, api: Api, wanted: Wanted, programs: Path | None) -> None:

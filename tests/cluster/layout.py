@@ -82,6 +82,7 @@ class Layout:
     def described(self) -> dict[str, Any] | None:
         """The description, None while the cluster is not ready."""
         try:
-            return json.loads(self.description.read_text())  # type: ignore[no-any-return]
+            facts: dict[str, Any] = json.loads(self.description.read_text())
+            return facts
         except FileNotFoundError:
             return None

@@ -24,7 +24,9 @@ def open_lock(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, *, timeout: float | None = None, waiting: Callable[[str], None] | None = None) -> Iterator[int]:
+def exclusive(
+    path: Path, *, timeout: float | None = None, waiting: Callable[[str], None] | None = None
+) -> Iterator[int]:
     """Holds `path` exclusively. `timeout` in seconds (None: for ever); `waiting` is told once who holds it meanwhile."""
     descriptor = open_lock(path)
     try:

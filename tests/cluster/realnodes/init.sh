@@ -6,10 +6,10 @@
 set -u
 fail() { echo "init.sh: $*" >&2; exit 1; }
 await() { # await SECONDS WHAT COMMAND...
-    local tries=$(($1 * 20)) what=$2
+    local end=$((SECONDS + $1)) what=$2
     shift 2
     until "$@" > /dev/null 2>&1; do
-        [ $((tries -= 1)) -gt 0 ] || fail "waited in vain for $what"
+        [ $SECONDS -lt $end ] || fail "waited in vain for $what"
         sleep 0.05
     done
 }
@@ -20,6 +20,7 @@ mount --make-rshared /                 # stays within this mount namespace; the 
 mount -t tmpfs tmpfs /run              # own /run/netns, /run/containerd, /run/xtables.lock
 mkdir -p "$(dirname "$resolv")" && touch "$resolv"
 mount --bind "$NODE/node-resolv.conf" "$resolv"
+mkdir /run/node && mount --bind "$NODE" /run/node   # short: the kubelet makes sockets below its root, of 104 bytes at most
 mount --bind "$NODE/varlog" /var/log   # kubelet's /var/log/containers
 # /var/lib/kubelet and /var/lib/cni are written into kubelet and plugins
 mount -t overlay overlay -o "lowerdir=/var/lib,upperdir=$NODE/overlay/up,workdir=$NODE/overlay/work" /var/lib \
@@ -41,14 +42,15 @@ sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.def
 sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_syn_sent=3 net.netfilter.nf_conntrack_tcp_timeout_time_wait=10
 
 export PATH=${CONTAINERD%/*}:$CNI:/usr/sbin:/usr/bin:/sbin:/bin   # containerd finds its shim by PATH
-ctr() { "${CONTAINERD%/*}/ctr" --address "$NODE/containerd.sock" "$@"; }
+ctr() { "${CONTAINERD%/*}/ctr" "$@"; }   # its default address is the node's
 containerd --config "$NODE/containerd.toml" > "$NODE/log/containerd.log" 2>&1 &
-await 30 containerd ctr version
+await 30 containerd test -S /run/containerd/containerd.sock
 ctr --namespace k8s.io images import "$IMAGES" > "$NODE/log/import.log" 2>&1 || fail "the images could not be imported"
 ctr --namespace k8s.io images label lab.local/pause:1 io.cri-containerd.pinned=pinned >> "$NODE/log/import.log" 2>&1
 
 await 120 "the API server" test -e "$NODE/node.conf"
-"$BINARIES/kubelet" --config "$NODE/kubelet.json" --kubeconfig "$NODE/node.conf" --root-dir "$NODE/kubelet" \
+"$BINARIES/kubelet" --config "$NODE/kubelet.json" --kubeconfig "$NODE/node.conf" --root-dir /run/node/kubelet \
     --cert-dir "$NODE/pki" --hostname-override "$NAME" --node-ip "$ADDRESS" > "$NODE/log/kubelet.log" 2>&1 &
 "$BINARIES/kube-proxy" --config "$NODE/kube-proxy.json" > "$NODE/log/kube-proxy.log" 2>&1 &
-while :; do wait -n; sleep 1; done   # reaps what the containers leave behind
+wait -n
+fail "containerd, kubelet or kube-proxy ended: so does the node"

@@ -69,7 +69,9 @@ def require_runtime(say: Say) -> Runtime:
     containerd, runc, cni = _find("containerd"), _find("runc"), _cni()
     missing = _missing_packages()
     if missing or containerd is None or runc is None or cni is None:
-        raise RealNodesImpossible(f"still missing after the installation of their packages: {', '.join(sorted(missing))}")
+        raise RealNodesImpossible(
+            f"still missing after the installation of their packages: {', '.join(sorted(missing))}"
+        )
     return Runtime(containerd, _major_version(containerd), runc, cni)
 
 

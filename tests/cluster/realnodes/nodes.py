@@ -13,13 +13,14 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .. import processes
 from ..api import Api
 from ..build import Say
 from ..certificates import Authority, certificate_user, cluster_entry, write_kubeconfig
-from ..construction import POLL_SECONDS, Construction, StartFailed
+from ..construction import POLL_SECONDS, Construction, PortTaken, StartFailed
 from ..journal import CGROUPS, hierarchies
 from ..locks import LockTimeout, exclusive
 from ..paths import SOURCES
@@ -33,6 +34,10 @@ VANISH_TIMEOUT_SECONDS = 20
 NAMESPACE_TIMEOUT_SECONDS = 10
 READY_TIMEOUT_SECONDS = 120
 PROXY_HEALTH_PORT = 10256
+LOG_LINES, LOG_WIDTH = 8, 300
+# nsenter and `ip netns exec` are no substitute: the latter mounts a fresh /sys, without /sys/fs/cgroup
+UNSHARE = ("unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc",
+           "--propagation", "private")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,10 @@ def machine_to_itself(directory: Path, say: Say) -> Iterator[int]:
 
     Raises RealNodesImpossible when that takes too long, or when something else uses the addresses.
     """
-    waiting = lambda holder: say(f"real nodes already run here ({holder}); waiting for their end")  # noqa: E731
+
+    def waiting(holder: str) -> None:
+        say(f"real nodes already run here ({holder}); waiting for their end")
+
     try:
         with exclusive(MACHINE_LOCK, timeout=LOCK_TIMEOUT_SECONDS, waiting=waiting) as descriptor:
             os.truncate(descriptor, 0)
@@ -83,14 +91,23 @@ def join(site: Construction, api: Api, nodes: list[NodeFiles]) -> None:
     for files in nodes:
         # the RBAC authorizer alone knows no nodes: their rights come from the group
         pair = authority.client(files.name, f"system:node:{files.name}", ["system:masters", "system:nodes"])
-        partial = files.kubeconfig.with_suffix(".partial")
-        write_kubeconfig(partial, cluster_entry(api.server, authority.certificate), certificate_user(pair))
-        partial.rename(files.kubeconfig)
+        unfinished = files.kubeconfig.with_suffix(".partial")
+        write_kubeconfig(unfinished, cluster_entry(api.server, authority.certificate), certificate_user(pair))
+        unfinished.rename(files.kubeconfig)
     for files in nodes:
-        try:
-            site.wait_until(lambda files=files: _is_up(api, files), f"{files.name} to be Ready", timeout=READY_TIMEOUT_SECONDS)
-        except StartFailed as error:
-            raise RealNodesImpossible(f"{error}\n{_log_tails(files)}") from error
+        site.wait_until(partial(_is_up, api, files), f"{files.name} to be Ready", timeout=READY_TIMEOUT_SECONDS)
+
+
+@contextlib.contextmanager
+def explained(site: Construction) -> Iterator[None]:
+    """Whatever does not start within: RealNodesImpossible, with the last lines of the nodes' own logs too."""
+    try:
+        yield
+    except PortTaken:
+        raise
+    except StartFailed as error:
+        logs = sorted(site.layout.directory.glob("real-*/log/*.log"))
+        raise RealNodesImpossible("\n".join([str(error), *map(_tail, logs)])) from error
 
 
 def _files(site: Construction, number: int) -> NodeFiles:
@@ -100,8 +117,7 @@ def _files(site: Construction, number: int) -> NodeFiles:
 
 def _start(site: Construction, preparation: Preparation, files: NodeFiles, lock: int) -> None:
     """`unshare` stays outside as the parent: what kills it kills the node."""
-    command = ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc",
-               "--propagation", "private", "bash", SOURCES / "realnodes" / "init.sh"]  # fmt: skip
+    command = [*UNSHARE, "bash", str(SOURCES / "realnodes" / "init.sh")]
     environment = {
         "NODE": str(files.directory),
         "NAME": files.name,
@@ -162,12 +178,9 @@ def _proxy_is_in_step(address: Address) -> bool:
         connection.close()
 
 
-def _log_tails(files: NodeFiles, lines: int = 8) -> str:
-    tails = []
-    for log in sorted((files.directory / "log").glob("*.log")):
-        last = log.read_text(errors="replace").splitlines()[-lines:]
-        tails.append("\n".join([f"--- {files.name} {log.stem}", *last]))
-    return "\n".join(tails)
+def _tail(log: Path) -> str:
+    last = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+    return "\n".join([f"--- {log.parent.parent.name} {log.stem}", *(line[:LOG_WIDTH] for line in last)])
 
 
 def _wait_for_addresses() -> None:

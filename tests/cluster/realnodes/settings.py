@@ -14,6 +14,8 @@ from .network import Address
 
 DNS_ADDRESS = "10.96.0.10"
 MOST_PODS = 110
+# in the node's own /run; below its directory the path could be longer than the 104 bytes of a socket's
+SOCKET = "/run/containerd/containerd.sock"
 
 _CONTAINERD_1 = """\
 version = 2
@@ -82,21 +84,27 @@ class NodeFiles:
     address: Address
 
     @property
-    def socket(self) -> Path:
-        return self.directory / "containerd.sock"
-
-    @property
     def kubeconfig(self) -> Path:
         """Written when the API server is ready; the node starts its kubelet then."""
         return self.directory / "node.conf"
 
     def write(self, runtime: Runtime, client_authority: Path, reserved: dict[str, str]) -> None:
         """Writes all files but the kubeconfig. `reserved` (quantities) is taken off what pods may use."""
-        for below in ("log", "cni/net.d", "kubelet", "pki", "plugins", "varlog", "overlay/up", "overlay/work", "sysctl"):
+        for below in (
+            "log",
+            "cni/net.d",
+            "kubelet",
+            "pki",
+            "plugins",
+            "varlog",
+            "overlay/up",
+            "overlay/work",
+            "sysctl",
+        ):
             (self.directory / below).mkdir(parents=True)
         template = _CONTAINERD_1 if runtime.containerd_major == 1 else _CONTAINERD_2
         self._text("containerd.toml", template.format(
-            directory=self.directory, socket=self.socket, pause=PAUSE, cni=runtime.cni, runc=runtime.runc,
+            directory=self.directory, socket=SOCKET, pause=PAUSE, cni=runtime.cni, runc=runtime.runc,
         ))  # fmt: skip
         self._json("cni/net.d/10-bridge.conflist", self._cni())
         self._json("kubelet.json", self._kubelet(client_authority, reserved))
@@ -129,7 +137,7 @@ class NodeFiles:
             "failCgroupV1": False,
             "cgroupDriver": "cgroupfs",  # no systemd needed
             "cgroupRoot": f"/{self.cgroup}",  # or several kubelets would share one tree
-            "containerRuntimeEndpoint": f"unix://{self.socket}",
+            "containerRuntimeEndpoint": f"unix://{SOCKET}",
             "authentication": {
                 "anonymous": {"enabled": False},
                 "webhook": {"enabled": True},
