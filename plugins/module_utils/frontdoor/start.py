@@ -27,7 +27,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> StartRequest:
     pods = 1 if parameters["pods"] is None and parameters["weight"] is None else parameters["pods"]
     return StartRequest(
         call=call(parameters, check, actor),
-        template=_template(parameters),
+        template=new_template(parameters),
         size=Size(pods=pods, weight=parameters["weight"]),
         surge=parameters["surge"],
         max_unavailable=parameters["max_unavailable"],
@@ -35,7 +35,8 @@ def _request(parameters: Parameters, check: bool, actor: str) -> StartRequest:
     )
 
 
-def _template(parameters: Parameters) -> NewTemplate:
+def new_template(parameters: Parameters) -> NewTemplate:
+    """The pod template asked for. Raises ArgumentError."""
     images, patch, definition = (parameters[name] for name in ("images", "pod_template_patch", "definition"))
     if definition is not None:
         return NewTemplate(definition=read_definition(definition, parameters["name"]))

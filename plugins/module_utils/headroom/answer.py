@@ -57,7 +57,7 @@ class Question:
 
     `canary_owner`: uid of the new version's ReplicaSet if there is one. `refusals`: why admission refuses the pod.
     `unknown`: what could not be read and may change the verdict. `group_rooms`: how many nodes each group may still add.
-    `ready_seconds`: how long a pod takes to become Ready, None when nothing tells. `nodes_known` False: nodes could not be listed.
+    `ready_seconds`: how long a pod takes to become Ready, None when nothing tells. `cluster_known` False: nodes or pods could not be listed.
     """
 
     pod: Object
@@ -78,7 +78,7 @@ class Question:
     prices: PriceBook = field(default_factory=PriceBook)
     metric_prices: tuple[MetricPrice, ...] = ()
     ready_seconds: float | None = None
-    nodes_known: bool = True
+    cluster_known: bool = True
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def answer(question: Question) -> Answer:
         deciding=deciding,
         groups=known_groups,
         advice=advise(question, incoming, rules)
-        if answers and question.nodes_known and not question.refusals
+        if answers and question.cluster_known and not question.refusals
         else None,
         unknown=unknown,
         assumptions=_assumptions(question, answers),
@@ -74,7 +74,6 @@ def _unknowns(question: Question, incoming: Incoming, rules: VolumeRules) -> tup
     """What a client cannot know and what could change the answer."""
     found = list(question.unknown)
     facts = {
-        "nodes_not_readable": not question.nodes_known,
         f"other_scheduler: {incoming.scheduler}": incoming.scheduler != "default-scheduler",
         f"scheduling_gates: {', '.join(incoming.gates)}": bool(incoming.gates),
         "node_name_in_template: the scheduler is not asked": bool(incoming.node_name),
@@ -108,7 +107,7 @@ def _look(
     waits: bool,
 ) -> PeakAnswer:
     allowed = _quota(question, old_gone)
-    if question.refusals or not question.nodes_known:
+    if question.refusals or not question.cluster_known:
         verdict = Verdict.REFUSED if question.refusals else _by_quota_alone(allowed, peak)
         return PeakAnswer(peak, waits, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None)
     scenes = _scenes_at(question, old_gone)
@@ -194,7 +193,7 @@ def _exactness(answers: Iterable[PeakAnswer], question: Question) -> Exactness:
         question.pod_source is PodSource.TEMPLATE
         or question.minor > NEWEST_KNOWN_MINOR
         or sampled
-        or not question.nodes_known
+        or not question.cluster_known
     ):
         return Exactness.APPROXIMATE
     if any(one.verdict in (Verdict.FITS_AFTER_PREEMPTION, Verdict.NEEDS_NODES) for one in answers):

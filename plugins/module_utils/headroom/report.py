@@ -146,7 +146,7 @@ def _fit(question: Question, first: PeakAnswer | None) -> dict[str, Any]:
         "max": first.fit.most if first else 0,
         "method": first.fit.method.value if first else None,
         "candidates": first.candidates if first else 0,
-        "nodes_total": nodes if question.nodes_known else None,
+        "nodes_total": nodes if question.cluster_known else None,
         "after_preemption": first.rescued if first else None,
         "competing_pending": question.scene.pending,
     }

@@ -83,7 +83,7 @@ def test_a_quota_is_the_first_blocker_and_the_fit_is_told_too() -> None:
     [
         ({"refusals": ("LimitRange lr: no",)}, Verdict.REFUSED),
         ({"unknown": ("pods_not_readable",)}, Verdict.UNKNOWN),
-        ({"nodes_known": False}, Verdict.UNKNOWN),
+        ({"cluster_known": False}, Verdict.UNKNOWN),
     ],
 )
 def test_what_is_refused_or_unknown_never_fits(more: Object, expected: Verdict) -> None:

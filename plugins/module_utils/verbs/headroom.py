@@ -1,0 +1,136 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_headroom_info: will this canary, and the rollout after it, fit; if not, what would be bought; or does a quota refuse it.
+
+It reads, asks for one dry run, and decides in pure code (headroom/). Check mode is no different from a real run.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any, Mapping
+
+from ..cluster.api import Api
+from ..headroom.answer import Answer, Question, Verdict
+from ..headroom.check import answer
+from ..headroom.peaks import Rollout
+from ..headroom.prices import PriceBook
+from ..headroom.report import headroom as shaped
+from ..headroom.report import summary
+from ..rollout.intstr import resolve_fenceposts
+from ..rollout.phase import HOLDING, Situation, diagnose
+from ..rollout.refusal import Code, Refusal
+from ..rollout.size import ImpossibleSize, Room, pods_for_weight
+from ..rollout.start import stable_to_change
+from ..rollout.views import ReplicaSet
+from .ending import accounted
+from .headroom_reading import Reader, Subject
+from .outcome import Outcome, Report
+from .requests import Call, NewTemplate, Size
+from .site import Site
+from .template import candidate
+
+DEFAULT_SHARE = "25%"
+
+
+@dataclass(frozen=True)
+class HeadroomRequest:
+    """The same release as canary_start would be asked for. `assume_replicas`: current, max (an HPA's), or a number."""
+
+    call: Call
+    template: NewTemplate
+    size: Size = field(default_factory=Size)
+    surge: int = 1
+    max_unavailable: int | None = None
+    assume_replicas: str | int = "current"
+    prices: PriceBook = field(default_factory=PriceBook)
+    node_group_label: str | None = None
+
+
+def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
+    """About eight requests, and one more for each 500 nodes and each 500 pods. Raises VerbFailure, ApiError."""
+    site = Site(api, request.call.target)
+    begun = time.monotonic()
+    with accounted(site):
+        picture = site.look(autoscalers=request.assume_replicas == "max")
+        situation = diagnose(picture)
+        stable = _stable(situation)
+        subject = Subject(
+            name=picture.deployment.name,
+            namespace=picture.deployment.namespace,
+            template=candidate(site, stable, request.template),
+            stable=stable,
+            owners=frozenset(one.uid for one in picture.replica_sets),
+            min_ready_seconds=_ordinary_min_ready(stable),
+        )
+        reader = Reader(api, subject, report)
+        question = replace(
+            reader.question(_rollout(situation, request)),
+            canary_owner=situation.canary.uid if situation.canary and situation.phase in HOLDING else "",
+            prices=request.prices,
+            group_label=request.node_group_label,
+        )
+        found = answer(question)
+        if found.verdict is Verdict.NEEDS_NODES:
+            question = replace(question, group_rooms=reader.group_rooms(found.groups))
+            found = answer(question)
+    read = {**reader.read, "requests": api.requests, "seconds": round(time.monotonic() - begun, 3)}
+    return _told(question, found, read, situation)
+
+
+def _told(question: Question, found: Answer, read: Mapping[str, Any], situation: Situation) -> Outcome:
+    name = f'Deployment "{situation.deployment.name}" in namespace "{situation.deployment.namespace}"'
+    lines = summary(question, found, name)
+    shape = {**shaped(question, found, read), "summary": lines}
+    return Outcome(changed=False, message=lines[0], canary={}, headroom=shape)
+
+
+def _stable(situation: Situation) -> ReplicaSet:
+    """The ReplicaSet that a canary would stand beside; that of a Deployment without replicas has no pods."""
+    if not situation.deployment.replicas and situation.stable is not None:
+        return situation.stable
+    return stable_to_change(situation)
+
+
+def _ordinary_min_ready(stable: ReplicaSet) -> int:
+    """A hold's own minReadySeconds says nothing about how long pods take."""
+    return stable.min_ready_seconds if stable.min_ready_seconds < 2**30 else 0
+
+
+def _rollout(situation: Situation, request: HeadroomRequest) -> Rollout:
+    replicas = _replicas(situation, request.assume_replicas)
+    try:
+        room = Room.of(request.surge, request.max_unavailable)
+        pods = request.size.pods or 1
+        if request.size.weight is not None and replicas:
+            pods = pods_for_weight(request.size.weight, replicas, room.surge)
+    except ImpossibleSize as error:
+        raise Refusal(Code.IMPOSSIBLE_SIZE, str(error), "Nothing was changed") from error
+    recorded = situation.record.originals.strategy if situation.record is not None else situation.deployment.strategy
+    own = resolve_fenceposts(
+        DEFAULT_SHARE if recorded.max_surge is None else recorded.max_surge,
+        DEFAULT_SHARE if recorded.max_unavailable is None else recorded.max_unavailable,
+        replicas,
+    )
+    canary = situation.canary.replicas if situation.canary and situation.phase in HOLDING else 0
+    return Rollout(
+        replicas=replicas,
+        canary=pods,
+        surge=room.surge,
+        max_unavailable=room.max_unavailable,
+        own_surge=own.surge,
+        own_max_unavailable=own.unavailable,
+        existing_canary=canary,
+    )
+
+
+def _replicas(situation: Situation, assumed: str | int) -> int:
+    if isinstance(assumed, int):
+        return assumed
+    current = situation.deployment.replicas
+    if assumed == "max":
+        return max([current, *(one.max_replicas for one in situation.picture.autoscalers or ())])
+    return current

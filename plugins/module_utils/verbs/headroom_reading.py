@@ -1,0 +1,288 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what headroom needs, page by page, and makes the question of it. Every right that is missing becomes an unknown.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from statistics import median
+from typing import Any, Callable, Iterable, Iterator, Mapping, TypeVar
+
+from ..cluster.api import Api
+from ..cluster.errors import AdmissionDenied, ApiError, Forbidden, Invalid, NotFound
+from ..headroom.admission import admitted_locally, pod_to_ask_for
+from ..headroom.answer import PodSource, Question
+from ..headroom.groups import Group
+from ..headroom.neighbours import needs_namespace_labels
+from ..headroom.peaks import Rollout
+from ..headroom.quantity import amounts, units
+from ..headroom.quota import Quota, quota_view
+from ..headroom.requests import NEWEST_KNOWN_MINOR
+from ..headroom.scene import Scene, SceneBuilder, relevance
+from ..headroom.views import Incoming, incoming_view, is_over, node_view, pod_view
+from ..headroom.volumes import Storage
+from ..rollout.views import ReplicaSet
+from .outcome import Report
+
+Object = Mapping[str, Any]
+PAGE = 500
+_PODS = "/api/v1/pods"
+NOT_OVER = "status.phase!=Succeeded,status.phase!=Failed"
+# What the API server says where the dry run met a quota, which is counted here anyway, or a webhook that allows no dry run.
+_NOT_FOR_THE_POD = re.compile(r"exceeded quota|failed quota|status unknown for quota")
+_NO_DRY_RUN = re.compile(r"does not support dry run")
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the check is about: the new pod template of a Deployment, beside its stable ReplicaSet."""
+
+    name: str
+    namespace: str
+    template: Object
+    stable: ReplicaSet
+    owners: frozenset[str]
+    min_ready_seconds: int
+
+
+class Reader:
+    """One reading of the cluster. `read` says what it cost, `unknown` what could not be read."""
+
+    def __init__(self, api: Api, subject: Subject, report: Report) -> None:
+        self._api = api
+        self._subject = subject
+        self._report = report
+        self._core = f"/api/v1/namespaces/{subject.namespace}"
+        self._limit_ranges: tuple[Object, ...] = ()
+        self._old_pod: Object | None = None
+        self._ready_after: list[float] = []
+        self._refusals: list[str] = []
+        self.unknown: list[str] = []
+        self.assumptions: list[str] = []
+        self.read: dict[str, Any] = {"nodes": 0, "pods": 0, "resource_version": None}
+
+    def question(self, rollout: Rollout) -> Question:
+        """Everything that the pure check needs."""
+        minor = self._minor()
+        pod, source = self._admitted(minor)
+        incoming = incoming_view(pod, minor)
+        scene, cluster_known = self._scene(incoming, minor)
+        old_pod = (
+            self._old_pod or admitted_locally(self._asked(self._subject.stable.template), self._limit_ranges, minor)[0]
+        )
+        quotas = self._quotas()
+        storage = self._storage(incoming)
+        self._look_for_device_classes(incoming, scene)
+        return Question(
+            pod=pod,
+            pod_source=source,
+            minor=minor,
+            scene=scene,
+            rollout=rollout,
+            owners=self._subject.owners,
+            old_pod=old_pod,
+            storage=storage,
+            quotas=quotas,
+            refusals=tuple(self._refusals),
+            unknown=tuple(self.unknown),
+            assumptions=tuple(self.assumptions),
+            ready_seconds=median(self._ready_after) + self._subject.min_ready_seconds if self._ready_after else None,
+            cluster_known=cluster_known,
+        )
+
+    def group_rooms(self, groups: Iterable[Group]) -> dict[str, int]:
+        """How many nodes Karpenter's NodePools may still add; groups without such a limit are left out."""
+        pools = self._tried(
+            "nodepools.karpenter.sh", lambda: self._all("/apis/karpenter.sh/v1/nodepools"), quietly=True
+        )
+        by_name = {group.name: group for group in groups}
+        rooms = {}
+        for pool in pools or ():
+            group = by_name.get(pool["metadata"]["name"])
+            limits = amounts((pool.get("spec") or {}).get("limits"))
+            used = amounts((pool.get("status") or {}).get("resources"))
+            if group is not None and limits:
+                rooms[group.name] = _room(limits, used, group.template.allocatable)
+        return rooms
+
+    def _minor(self) -> int:
+        try:
+            digits = re.match(r"\d+", str(self._api.get("/version").get("minor") or ""))
+        except Forbidden:
+            digits = None
+        if digits is None:
+            self.unknown.append("server_version_not_readable")
+            return NEWEST_KNOWN_MINOR
+        return int(digits[0])
+
+    def _asked(self, template: Object) -> dict[str, Any]:
+        return pod_to_ask_for(template, self._subject.namespace, self._subject.name)
+
+    def _admitted(self, minor: int) -> tuple[Object, PodSource]:
+        """The pod as the API server would make it, by a dry run; else by what every API server does."""
+        asked = self._asked(self._subject.template)
+        try:
+            return self._api.create(f"{self._core}/pods", asked, dry_run=True), PodSource.DRY_RUN
+        except (AdmissionDenied, Invalid) as refused:
+            if _NO_DRY_RUN.search(refused.message):
+                self.assumptions.append(f"dry_run_of_a_pod_not_possible: {refused.message}")
+            elif not _NOT_FOR_THE_POD.search(refused.message):
+                self._refusals.append(refused.message)
+        except ApiError as error:
+            if error.status not in (400, 403):
+                raise
+            self.assumptions.append(f"dry_run_of_a_pod_not_possible: {error.message}")
+        self._limit_ranges = tuple(self._tried("limitranges", lambda: self._all(f"{self._core}/limitranges")) or ())
+        pod, refusals = admitted_locally(asked, self._limit_ranges, minor)
+        self._refusals.extend(refusals if not self._refusals else ())
+        self._complete_locally(pod)
+        return pod, PodSource.TEMPLATE
+
+    def _complete_locally(self, pod: dict[str, Any]) -> None:
+        """What admission would take from other objects, where they can be read."""
+        spec = pod["spec"]
+        if spec.get("runtimeClassName") and "overhead" not in spec:
+            path = f"/apis/node.k8s.io/v1/runtimeclasses/{spec['runtimeClassName']}"
+            runtime = self._tried("runtimeclasses.node.k8s.io", lambda: self._api.get(path))
+            spec["overhead"] = ((runtime or {}).get("overhead") or {}).get("podFixed") or {}
+        if spec.get("priorityClassName") and "priority" not in spec:
+            path = f"/apis/scheduling.k8s.io/v1/priorityclasses/{spec['priorityClassName']}"
+            priority = self._tried("priorityclasses.scheduling.k8s.io", lambda: self._api.get(path))
+            spec["priority"] = (priority or {}).get("value") or 0
+            spec.setdefault("preemptionPolicy", (priority or {}).get("preemptionPolicy") or "PreemptLowerPriority")
+
+    def _scene(self, incoming: Incoming, minor: int) -> tuple[Scene, bool]:
+        nodes = self._tried("nodes", lambda: [node_view(raw) for raw in self._each("/api/v1/nodes", {})])
+        self.read["nodes"] = len(nodes or ())
+        builder = SceneBuilder(nodes or (), relevance(incoming, self._subject.owners))
+        read = nodes is not None and self._tried("pods", lambda: self._read_pods(builder, minor)) is not None
+        scene = builder.scene(None)
+        if read and needs_namespace_labels(incoming, scene):
+            spaces = self._tried("namespaces", lambda: self._all("/api/v1/namespaces"))
+            if spaces is not None:
+                labels = {one["metadata"]["name"]: one["metadata"].get("labels") or {} for one in spaces}
+                scene = replace(scene, namespaces=labels)
+        return scene, read
+
+    def _read_pods(self, builder: SceneBuilder, minor: int) -> bool:
+        self._report("reading the pods of the cluster")
+        for raw in self._each(_PODS, {"fieldSelector": NOT_OVER}):
+            if is_over(raw):
+                continue
+            self.read["pods"] += 1
+            pod = pod_view(raw, minor)
+            builder.add(pod)
+            if pod.owner == self._subject.stable.uid:
+                self._old_pod = raw
+                self._ready_after.extend(_seconds_to_ready(raw))
+        self.assumptions.append(f"snapshot_rv_{self.read['resource_version']}")
+        return True
+
+    def _quotas(self) -> tuple[Quota, ...]:
+        found = self._tried("resourcequotas", lambda: self._all(f"{self._core}/resourcequotas"))
+        return tuple(map(quota_view, found or ()))
+
+    def _storage(self, incoming: Incoming) -> Storage:
+        """Only what the pod's volumes ask for."""
+        if not incoming.claims and not incoming.inline_csi_drivers:
+            return Storage()
+        claims = self._tried(
+            "persistentvolumeclaims", lambda: self._named(f"{self._core}/persistentvolumeclaims", incoming.claims)
+        )
+        bound = [claim["spec"]["volumeName"] for claim in (claims or {}).values() if claim["spec"].get("volumeName")]
+        volumes = self._tried("persistentvolumes", lambda: self._named("/api/v1/persistentvolumes", bound))
+        drivers = self._tried(
+            "csinodes.storage.k8s.io", lambda: _limited(self._each("/apis/storage.k8s.io/v1/csinodes", {}))
+        )
+        return Storage(claims, volumes, drivers)
+
+    def _look_for_device_classes(self, incoming: Incoming, scene: Scene) -> None:
+        """An extended resource that no node has may be given by Dynamic Resource Allocation, which a client cannot foresee."""
+        absent = [
+            name
+            for name in incoming.request
+            if "/" in name and not any(node.allocatable.get(name) for node in scene.nodes)
+        ]
+        if not absent:
+            return
+        classes = self._tried(
+            "deviceclasses.resource.k8s.io", lambda: self._all("/apis/resource.k8s.io/v1/deviceclasses")
+        )
+        named = {(one.get("spec") or {}).get("extendedResourceName") for one in classes or ()}
+        self.unknown.extend(
+            f"dra_extended_resource: {name}"
+            for name in absent
+            if name in named or name.startswith("deviceclass.resource.kubernetes.io/")
+        )
+
+    def _tried(self, resource: str, ask: Callable[[], _Found], *, quietly: bool = False) -> _Found | None:
+        """What was asked for; None where the right or the API is missing, which is noted as unknown."""
+        try:
+            return ask()
+        except Forbidden:
+            if not quietly:
+                self.unknown.append(f"{resource.partition('.')[0]}_not_readable")
+        except NotFound:
+            pass
+        return None
+
+    def _named(self, path: str, names: Iterable[str]) -> dict[str, Object]:
+        found: dict[str, Object] = {}
+        for name in dict.fromkeys(names):
+            try:
+                found[name] = self._api.get(f"{path}/{name}")
+            except NotFound:
+                continue
+        return found
+
+    def _all(self, path: str) -> list[Object]:
+        return list(self._each(path, {}))
+
+    def _each(self, path: str, query: Mapping[str, str]) -> Iterator[Object]:
+        for page in self._api.pages(path, query, PAGE):
+            if path == _PODS:
+                self.read["resource_version"] = (page.get("metadata") or {}).get("resourceVersion")
+            yield from page.get("items") or ()
+
+
+def _limited(csi_nodes: Iterable[Object]) -> frozenset[str]:
+    """Drivers that limit how many volumes some node takes."""
+    return frozenset(
+        driver["name"]
+        for one in csi_nodes
+        for driver in (one.get("spec") or {}).get("drivers") or ()
+        if (driver.get("allocatable") or {}).get("count") is not None
+    )
+
+
+def _room(limits: Mapping[str, int], used: Mapping[str, int], node: Mapping[str, int]) -> int:
+    """Nodes of this size that still fit below the limits."""
+    rooms = [
+        (units(name, limit) - units(name, used.get(name, 0))) // node[name]
+        for name, limit in limits.items()
+        if node.get(name)
+    ]
+    return max(0, min(rooms)) if rooms else 0
+
+
+def _seconds_to_ready(raw: Object) -> list[float]:
+    """How long a pod took from its creation until it was Ready; nothing for one that is not."""
+    conditions = (raw.get("status") or {}).get("conditions") or ()
+    since = [
+        one.get("lastTransitionTime")
+        for one in conditions
+        if one.get("type") == "Ready" and one.get("status") == "True"
+    ]
+    created = raw["metadata"].get("creationTimestamp")
+    return [(_moment(text) - _moment(created)).total_seconds() for text in since if text and created]
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - both are UTC, only their distance matters

@@ -1,0 +1,173 @@
+#!/usr/bin/python
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: canary_headroom_info
+short_description: Tell whether a canary and the rollout after it will fit, and at what price
+version_added: 1.0.0
+description:
+  - Answers before anything is changed whether the pods of this canary, and of its promotion, fit on the nodes that are
+    there, whether new nodes would have to be added and what those cost an hour, or whether a quota refuses the pods.
+  - Counts as the scheduler of the server's own version counts, and says V(unknown) with the reason where a client
+    cannot know. Advises which rolling updates there is room for.
+  - Reads only, but for the dry run of one pod, by which the API server shows what admission makes of it. Every right
+    that is missing becomes an entry in RV(headroom.unknown).
+author:
+  - coalmine.canary contributors (@coalmine)
+extends_documentation_fragment:
+  - coalmine.canary.connection
+  - coalmine.canary.target
+  - coalmine.canary.attributes.info
+options:
+  images:
+    description:
+      - New image of each named container, as for M(coalmine.canary.canary_start).
+      - At least one of O(images), O(pod_template_patch) and O(definition) is needed.
+    type: dict
+  pod_template_patch:
+    description:
+      - Strategic merge patch of the pod template, as for M(coalmine.canary.canary_start).
+    type: dict
+  definition:
+    description:
+      - A whole Deployment manifest, whose pod template is used, as for M(coalmine.canary.canary_start).
+    type: raw
+  pods:
+    description:
+      - How many canary pods there are to be. There is one if neither this nor O(weight) is given.
+    type: int
+  weight:
+    description:
+      - How many per cent of all pods are to be canary pods, V(1) to V(99).
+    type: int
+  surge:
+    description:
+      - How many pods beyond the Deployment's replicas may exist while the canary is held.
+    type: int
+    default: 1
+  max_unavailable:
+    description:
+      - How far the number of ready pods may drop below the Deployment's replicas while the canary is held.
+      - It is V(0) if this is not given, or V(1) with O(surge=0).
+    type: int
+  assume_replicas:
+    description:
+      - For how many replicas to count. V(current) takes the Deployment's, V(max) the most that a HorizontalPodAutoscaler
+        may ask for, and a number is taken as it is.
+    type: str
+    default: current
+  prices:
+    description:
+      - What nodes cost. No prices come with the collection, and an unknown price is V(null), never V(0).
+      - C(currency) and C(time) of the prices are returned as they are given.
+      - C(nodes) is a list of prices of kinds of nodes, of which the first that matches is taken. Each has an C(hourly)
+        price and at least one of C(instance_type), C(capacity_type), C(region), C(zone) and C(node_group).
+      - C(cpu_hour) and C(gib_hour) price all other nodes by their size.
+    type: dict
+  node_group_label:
+    description:
+      - Label of nodes that names their group, looked at before those of Karpenter, EKS, GKE and AKS.
+    type: str
+seealso:
+  - module: coalmine.canary.canary_start
+"""
+
+EXAMPLES = r"""
+- name: Will two canary pods, and the rollout after them, fit?
+  coalmine.canary.canary_headroom_info:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    pods: 2
+  register: room
+
+- name: Stop where nodes would have to be bought
+  ansible.builtin.assert:
+    that: room.headroom.verdict == "fits"
+    fail_msg: "{{ room.headroom.summary | join(' ') }}"
+
+- name: What would it cost when the autoscaler is at its maximum?
+  coalmine.canary.canary_headroom_info:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    assume_replicas: max
+    prices:
+      currency: EUR
+      nodes:
+        - {instance_type: m6i.xlarge, capacity_type: spot, hourly: 0.09}
+        - {instance_type: m6i.xlarge, hourly: 0.21}
+"""
+
+RETURN = r"""
+msg:
+  description: The verdict in one line; on failure what is wrong and what to do.
+  returned: always
+  type: str
+headroom:
+  description: The whole answer.
+  returned: success
+  type: dict
+  contains:
+    verdict:
+      description:
+        - V(fits). V(fits_after_preemption), only when pods of lower priority are evicted. V(needs_nodes), not on the
+          nodes that are there, but new ones would hold it. V(quota_exceeded). V(refused), admission refuses the pod.
+          V(cannot_fit), neither a node that is there nor a new one of a known group takes it.
+          V(depends_on_placement), it depends on which nodes the scheduler prefers. V(unknown), see RV(headroom.unknown).
+      returned: always
+      type: str
+    exactness:
+      description: V(exact), V(placement_dependent) or V(approximate).
+      returned: always
+      type: str
+    summary: {type: list, elements: str, returned: always, description: The reasoning in a few lines.}
+    server_version: {type: str, returned: always, description: Minor version whose rules were used.}
+    surge: {type: dict, returned: always, description: How many pods come at the start and at the highest peak.}
+    pod_request: {type: dict, returned: always, description: What one pod asks for, and what it is made of.}
+    fit: {type: dict, returned: always, description: How many of the new pods find a node at the deciding peak.}
+    peaks: {type: list, elements: dict, returned: always, description: Each moment that was checked.}
+    rejected_nodes: {type: dict, returned: always, description: How many nodes give each reason.}
+    nearest_miss: {type: dict, returned: always, description: The node that lacks least, or V(null).}
+    quota: {type: list, elements: dict, returned: always, description: What each quota leaves room for.}
+    refusals: {type: list, elements: str, returned: always, description: Why admission refuses the pod.}
+    new_nodes: {type: list, elements: dict, returned: always, description: New nodes by group, with their price.}
+    cost: {type: dict, returned: always, description: What the new nodes cost; V(null) where that is unknown.}
+    advice:
+      description: Which rolling updates complete on the nodes that are there, and the best of them.
+      returned: always
+      type: dict
+    unknown: {type: list, elements: str, returned: always, description: What could change the verdict and is unknown.}
+    assumptions: {type: list, elements: str, returned: always, description: What was taken for granted.}
+    read: {type: dict, returned: always, description: What reading the cluster cost.}
+  sample:
+    {verdict: needs_nodes, exactness: approximate, server_version: "1.37",
+     surge: {pods: 1, from: 1 canary pod(s) beside all 10 stable ones, peak_with_terminating: 6},
+     fit: {placeable: 0, min: 0, max: 0, method: closed_form, candidates: 0, nodes_total: 3, after_preemption: 0},
+     rejected_nodes: {Insufficient cpu: 3}, nearest_miss: {node: worker-2, short_of: {cpu: 50m}},
+     new_nodes: [{group: np-a, count: 1, pods_per_node: 6, group_room: 4, instance_type: m6i.xlarge,
+                  capacity_type: spot, hourly_each: 0.09, currency: EUR, price_source: user, price_time: null}],
+     unknown: [], read: {nodes: 3, pods: 41, requests: 8, seconds: 0.12}}
+requests:
+  description: How many requests the API server was sent.
+  returned: when the cluster was asked
+  type: int
+  sample: 8
+"""
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.headroom import VERB
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
+
+
+def main() -> None:
+    run_module(VERB)
+
+
+if __name__ == "__main__":
+    main()
