@@ -79,6 +79,7 @@ def _api_server_flags(layout: Layout, port: int, etcd_port: int, address: str) -
         f"--service-account-key-file={pki / 'service-accounts.pub'}",
         f"--service-account-signing-key-file={pki / 'service-accounts.key'}",
         f"--service-cluster-ip-range={SERVICE_RANGE}", "--authorization-mode=RBAC", "--allow-privileged",
+        "--kubelet-preferred-address-types=InternalIP",  # nobody resolves the nodes' names
     ]  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def _kubelet_flags(layout: Layout) -> list[str]:
     pki = layout.pki
     return [
         f"--kubelet-client-certificate={pki / 'admin.crt'}", f"--kubelet-client-key={pki / 'admin.key'}",
-        "--kubelet-preferred-address-types=InternalIP", "--enable-aggregator-routing",
+        "--enable-aggregator-routing",
         f"--requestheader-client-ca-file={pki / 'ca.crt'}", "--requestheader-allowed-names=lab-admin",
         "--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from .journal import hierarchies
+from .layout import Layout
 from .paths import labs_root
 from .processes import started_at
 
@@ -32,13 +33,13 @@ class Traces:
 
 def take(cluster: Path) -> Traces:
     """The traces of this machine; cgroups, processes and directories only as far as they can be `cluster`'s."""
-    namespaces = Path("/run/netns")
+    namespaces, cgroups = Path("/run/netns"), f"coalmine-{Layout(cluster).identity}-*"
     return Traces(
         links=_lines("ip", "-brief", "link"),
         routes=_lines("ip", "route", "show", "table", "all"),
         mounts=frozenset(Path("/proc/mounts").read_text().splitlines()),
         namespaces=frozenset(path.name for path in namespaces.iterdir()) if namespaces.exists() else frozenset(),
-        cgroups=frozenset(str(path) for root in hierarchies() for path in root.glob("coalmine-*")),
+        cgroups=frozenset(str(path) for root in hierarchies() for path in root.glob(cgroups)),
         processes=frozenset(_processes(cluster)),
         directories=frozenset(path.name for path in labs_root().glob(cluster.name)),
     )
