@@ -22,7 +22,7 @@ STUCK, TIMEOUT, API_ERROR = "stuck", "timeout", "api_error"
 class Outcome:
     """`canary` is the documented return value; `before` and `after` hold only the fields that the verb owns (for diff mode).
 
-    `verify`: the verdict of a verb that judged, as plain values.
+    `verify`: the verdict of a verb that judged, `headroom`: the answer of one that counted room, as plain values.
     """
 
     changed: bool
@@ -32,6 +32,7 @@ class Outcome:
     after: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     verify: Mapping[str, Any] | None = None
+    headroom: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
