@@ -187,7 +187,10 @@ def towards_rollout(situation: Situation, template_digest: str) -> Progress:
 
 
 def towards_stable(situation: Situation, stable_digest: str) -> Progress:
-    """canary_undo: no canary pod is left (terminating ones aside)."""
+    """canary_undo: no canary pod is left (terminating ones aside), and the stable pods that it replaced are Ready again.
+
+    A stable pod in trouble is told, and keeps nobody waiting once the canary is gone.
+    """
     deployment, picture = situation.deployment, situation.picture
     if digest(deployment.template) != stable_digest:
         return Stuck("somebody replaced the pod template meanwhile")
@@ -195,14 +198,14 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
         return Stuck("somebody paused the Deployment, which stops the undo")
     stable = next((rs for rs in picture.replica_sets if digest(rs.template) == stable_digest), None)
     others = [rs for rs in picture.replica_sets if rs is not stable and (rs.active or rs.current)]
-    if deployment.observed and stable is not None and stable.replicas == deployment.replicas and not others:
-        return Done(f"no canary pod is left; {stable.ready} of {deployment.replicas} stable pods are Ready")
     ready = ready_pods(picture, stable) if stable else 0
-    left = sum(current_pods(picture, rs) for rs in others)
-    # A stable pod in trouble is told, and does not end the wait: taking the canary away goes on in spite of it.
     stuck = trouble(picture.pods_of(stable), room_comes=True)
-    why = f"{left} canary pods are left, {ready} of {deployment.replicas} stable pods are Ready"
-    return Going(f"{why}; {stuck.why}" if stuck else why, ready * 1000 - left)
+    of = f"{ready} of {deployment.replicas} stable pods are Ready" + (f"; {stuck.why}" if stuck else "")
+    gone = deployment.observed and stable is not None and stable.replicas == deployment.replicas and not others
+    if gone and (stuck or ready >= deployment.replicas):
+        return Done(f"no canary pod is left; {of}")
+    left = sum(current_pods(picture, rs) for rs in others)
+    return Going(f"{left} canary pods are left, {of}", ready * 1000 - left)
 
 
 def with_terminated(progress: Progress, situation: Situation, wanted: bool) -> Progress:

@@ -45,15 +45,24 @@ class Strategy:
 
 @dataclass(frozen=True)
 class Condition:
+    """`since`: when `status` last changed (RFC 3339, whole seconds), empty where the server does not say."""
+
     type: str
     status: str
     reason: str
     message: str
+    since: str = ""
 
 
 def _conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
     return tuple(
-        Condition(c.get("type", ""), c.get("status", ""), c.get("reason") or "", c.get("message") or "")
+        Condition(
+            type=c.get("type", ""),
+            status=c.get("status", ""),
+            reason=c.get("reason") or "",
+            message=c.get("message") or "",
+            since=c.get("lastTransitionTime") or "",
+        )
         for c in status.get("conditions") or ()
     )
 
@@ -217,7 +226,8 @@ class ContainerState:
 
 @dataclass(frozen=True)
 class Pod:
-    """`ready` is the pod's Ready condition: what Services and disruption budgets go by."""
+    """`ready` is the pod's Ready condition: what Services and disruption budgets go by. `ready_since` is when that last
+    became what it is (RFC 3339, whole seconds; empty where the pod has no such condition yet)."""
 
     name: str
     uid: str
@@ -231,6 +241,7 @@ class Pod:
     unschedulable: str
     nominated_node: str
     containers: tuple[ContainerState, ...]
+    ready_since: str = ""
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Pod:
@@ -252,6 +263,7 @@ class Pod:
             unschedulable=scheduled.message if refused and scheduled is not None else "",
             nominated_node=status.get("nominatedNodeName") or "",
             containers=tuple(ContainerState.parse(s) for s in states),
+            ready_since=ready.since if ready is not None else "",
         )
 
     @property

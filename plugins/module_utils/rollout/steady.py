@@ -1,0 +1,91 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a held canary is still what it was at a first look: the same pods, Ready all the time, nothing restarted.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping
+
+from .phase import Phase, Situation
+from .progress import Going, Progress, Stuck, refused_pods, restarted, trouble
+from .views import Pod
+
+# What ends a hold from outside. A canary pod that is not Ready makes the phase starting or stepping: told by its pods.
+_NOT_HELD = {
+    Phase.NONE: "no canary is held",
+    Phase.FROZEN: "somebody froze the canary",
+    Phase.PROMOTING: "the canary is being promoted",
+    Phase.UNDOING: "the canary is being taken back",
+    Phase.FOREIGN: "somebody else changed the Deployment",
+    Phase.DAMAGED: "the hold is damaged",
+}
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """What must not change: the Deployment's replicas, and for each canary pod (by uid) since when it is Ready."""
+
+    deployment_uid: str
+    replicas: int
+    pods: Mapping[str, Pod]
+
+    @classmethod
+    def of(cls, situation: Situation) -> FirstLook:
+        deployment = situation.deployment
+        return cls(deployment.uid, deployment.replicas, {pod.uid: pod for pod in _canary_pods(situation)})
+
+
+def _canary_pods(situation: Situation) -> tuple[Pod, ...]:
+    return tuple(pod for pod in situation.picture.pods_of(situation.canary) if not pod.terminating)
+
+
+def steady(situation: Situation, first: FirstLook) -> Progress:
+    """Going while all is as it was; Stuck at the first thing that is not. Never Done: only the time ends a bake."""
+    return _disturbed(situation, first) or _unhealthy(situation, first) or _going(situation)
+
+
+def _disturbed(situation: Situation, first: FirstLook) -> Stuck | None:
+    deployment = situation.deployment
+    if deployment.uid != first.deployment_uid:
+        return Stuck("the Deployment was deleted and made again")
+    if situation.phase in _NOT_HELD:
+        return Stuck(_NOT_HELD[situation.phase] + (f" ({situation.why})" if situation.why else ""))
+    if deployment.replicas != first.replicas:
+        return Stuck(
+            f"somebody scaled the Deployment from {first.replicas} to {deployment.replicas} replicas, "
+            "so the split is no longer what was asked for"
+        )
+    return None
+
+
+def _unhealthy(situation: Situation, first: FirstLook) -> Stuck | None:
+    now = {pod.uid: pod for pod in _canary_pods(situation)}
+    return (
+        restarted(tuple(now.values()))
+        or trouble(tuple(now.values()), room_comes=False)
+        or refused_pods(situation.canary)
+        or next((lost for uid, pod in first.pods.items() if (lost := _lost(pod, now.get(uid)))), None)
+        or next((Stuck(f"canary pod {pod.name} is not Ready", pod.name) for pod in now.values() if not pod.ready), None)
+        or (None if now else Stuck("there is no canary pod"))
+    )
+
+
+def _lost(before: Pod, now: Pod | None) -> Stuck | None:
+    """A pod that is gone, or was not Ready for a while that no look saw."""
+    if now is None:
+        return Stuck(f"canary pod {before.name} is gone")
+    container = now.containers[0].name if now.containers else ""
+    if not now.ready:
+        return Stuck(f"canary pod {now.name} is not Ready any more", now.name, container)
+    if now.ready_since != before.ready_since:
+        return Stuck(f"canary pod {now.name} was not Ready until {now.ready_since}", now.name, container)
+    return None
+
+
+def _going(situation: Situation) -> Going:
+    return Going(f"{len(_canary_pods(situation))} canary pod(s) Ready, none restarted")

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every cell of the exactness table on a real controller, several namespaces at once.
+
+    python -m tests.exactness [--cells all|slice] [--at-once 6] [--seed 1] [--report FILE]
+
+It exits with 1 when a promise was not kept or a verb failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from tests.cluster.lab import Lab, start_lab
+
+from .cells import Cell, Finding, Trial, all_cells
+from .recorder import Recorder
+
+# One cell of each kind: alone, in place, by steps, all surge, nearly everything, blue and green.
+SLICE = (
+    Cell(1, 1, 1), Cell(2, 1, 0), Cell(3, 3, 3), Cell(4, 3, 0), Cell(5, 2, 1), Cell(6, 6, 1),
+    Cell(7, 4, 2), Cell(8, 1, 1), Cell(10, 5, 3), Cell(12, 11, 0), Cell(12, 12, 3),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tested:
+    cell: Cell
+    findings: tuple[Finding, ...]
+    failure: str = ""
+
+    @property
+    def broken(self) -> list[str]:
+        told = [f"{f.verb}: promised {f.promised}, seen {f.seen}" for f in self.findings if not f.kept]
+        return [*told, *([self.failure] if self.failure else [])]
+
+
+def run(lab: Lab, cells: Sequence[Cell], at_once: int, seed: int) -> list[Tested]:
+    recorder = Recorder(lab)
+    tested: list[Tested] = []
+    try:
+        with ThreadPoolExecutor(at_once) as pool:
+            futures = [pool.submit(_test, lab, recorder, cell, seed + number) for number, cell in enumerate(cells)]
+            for future in as_completed(futures):
+                tested.append(future.result())
+                for line in tested[-1].broken:
+                    print(f"{tested[-1].cell}: {line}", flush=True)
+                if len(tested) % 25 == 0:
+                    print(f"{len(tested)} of {len(cells)} cells", flush=True)
+        if recorder.ended:
+            raise RuntimeError("the onlooker's stream ended before the trials did")
+    finally:
+        recorder.close()
+    return tested
+
+
+def _test(lab: Lab, recorder: Recorder, cell: Cell, seed: int) -> Tested:
+    namespace = lab.create_namespace("exact")
+    try:
+        with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+            return Tested(cell, tuple(Trial(api, recorder, namespace, cell, seed).run()))
+    except Exception:  # noqa: BLE001 - whatever a trial meets is a finding of its cell, and the other cells go on
+        return Tested(cell, (), traceback.format_exc())
+    finally:
+        lab.delete_namespace(namespace)
+
+
+def summary(tested: Sequence[Tested], seconds: float) -> str:
+    findings = [finding for one in tested for finding in one.findings]
+    broken = [one for one in tested if one.broken]
+    return (
+        f"{len(tested)} cells, {len(findings)} promises, {sum(f.kept for f in findings)} kept, "
+        f"{len(broken)} cells with an exception, {seconds:.0f} s"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", choices=("all", "slice"), default="all")
+    parser.add_argument("--at-once", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--report", type=Path)
+    options = parser.parse_args(arguments)
+    cells = list(all_cells()) if options.cells == "all" else list(SLICE)
+    began = time.monotonic()
+    with start_lab(fake_nodes=6) as lab:
+        tested = run(lab, cells, options.at_once, options.seed)
+    told = summary(tested, time.monotonic() - began)
+    print(told)
+    if options.report:
+        options.report.write_text(f"{told} (seed {options.seed})\n")
+    return 1 if any(one.broken for one in tested) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
