@@ -1,0 +1,187 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_headroom_info against a real API server and scheduler: two fake nodes of two CPUs each."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.prices import price_book
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, NewTemplate, Size, Target
+from tests.cluster.fakes import Capacity
+from tests.cluster.lab import Lab, start_lab
+
+Object = dict[str, Any]
+NEW = NewTemplate(images={"app": "none.invalid/app:2"})
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[Lab]:
+    lab = start_lab(fake_nodes=2, capacity=Capacity(cpu="2", memory="4Gi", pods=20))
+    with lab:
+        yield lab
+
+
+@dataclass
+class Shop:
+    """A namespace of its own on the small cluster, and what tests do there."""
+
+    lab: Lab
+    namespace: str
+
+    def apply(self, *objects: Object) -> None:
+        items = [{**one, "metadata": {"namespace": self.namespace, **one["metadata"]}} for one in objects]
+        body = {"apiVersion": "v1", "kind": "List", "items": items}
+        self.lab.kubectl("apply", "-f", "-", input=json.dumps(body))
+
+    def deploy(self, replicas: int = 2, cpu: str = "500m") -> None:
+        """A Deployment whose pods are all running."""
+        container = {"name": "app", "image": "none.invalid/app:1", "resources": {"requests": {"cpu": cpu}}}
+        pod = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
+        spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": pod}
+        self.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec})
+        self.lab.kubectl("-n", self.namespace, "rollout", "status", "deployment/web", "--timeout=60s")
+
+    def ask(self, kubeconfig: Path | None = None, **more: Any) -> Object:
+        template = more.pop("template", NEW)
+        with connect(Connection(kubeconfig=str(kubeconfig or self.lab.kubeconfig))) as api:
+            call = Call(Target(more.pop("name", "web"), self.namespace))
+            outcome = headroom(api, HeadroomRequest(call, template, **more), lambda line: None)
+        assert outcome.headroom is not None
+        assert not outcome.changed
+        return dict(outcome.headroom)
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "the cluster did not get there in 30 s"
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def shop(small: Lab) -> Iterator[Shop]:
+    name = small.create_namespace("shop")
+    yield Shop(small, name)
+    # the next test needs the room: controllers first, then their pods at once
+    for kinds in ("deployments", "replicasets", "pods"):
+        small.kubectl("-n", name, "delete", kinds, "--all", "--force", "--grace-period=0", "--wait=true")
+    small.delete_namespace(name)
+
+
+def asking(cpu: str) -> NewTemplate:
+    patch = {"spec": {"containers": [{"name": "app", "resources": {"requests": {"cpu": cpu}}}]}}
+    return NewTemplate(images=NEW.images, patch=patch)
+
+
+def test_a_canary_with_room_fits_and_the_answer_says_what_it_read(shop: Shop) -> None:
+    shop.deploy()
+    found = shop.ask()
+    assert (found["verdict"], found["exactness"], found["server_version"]) == ("fits", "exact", "1.37")
+    assert found["pod_request"]["cpu"] == "500m"
+    assert found["pod_request"]["source"] == "dry_run"
+    assert (found["read"]["nodes"], found["read"]["requests"] <= 9, found["unknown"]) == (2, True, [])
+    assert found["advice"]["best"]["fits"]
+
+
+def test_a_version_that_outgrows_the_nodes_needs_new_ones_at_the_users_price(shop: Shop) -> None:
+    shop.deploy(replicas=3)
+    prices = price_book({"currency": "EUR", "nodes": [{"node_group": "nodes like fake-0", "hourly": "0.21"}]})
+    found = shop.ask(template=asking("1500m"), prices=prices)
+    assert found["verdict"] == "needs_nodes"
+    assert [one["at"] for one in found["peaks"] if one["verdict"] == "needs_nodes"]
+    bought = next(one for one in found["new_nodes"] if one["group"] == "nodes like fake-0")
+    assert (bought["hourly_each"], bought["currency"], bought["price_source"]) == (0.21, "EUR", "user")
+    assert found["surge"]["steady_state_delta"]["cpu"] == "3"
+
+
+def test_a_pod_larger_than_any_node_cannot_fit(shop: Shop) -> None:
+    shop.deploy()
+    assert shop.ask(template=asking("9"))["verdict"] == "cannot_fit"
+
+
+def test_a_quota_at_the_steady_state_stops_the_surge(shop: Shop) -> None:
+    shop.deploy()
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "2"}}}
+    shop.apply(quota)
+    used = ("-n", shop.namespace, "get", "resourcequota", "q", "-o", "jsonpath={.status.used.pods}")
+    shop.wait_for(lambda: shop.lab.kubectl(*used) == "2")
+    found = shop.ask()
+    assert found["verdict"] == "quota_exceeded"
+    assert found["quota"] == [
+        {"name": "q", "resource": "pods", "used": "2", "hard": "2", "per_pod": "1", "max_pods": 0}
+    ]
+
+
+def test_a_limit_range_that_refuses_the_pod_is_quoted(shop: Shop) -> None:
+    shop.deploy()
+    limits = {"limits": [{"type": "Container", "max": {"cpu": "1"}, "default": {"cpu": "1"}}]}
+    shop.apply({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "lr"}, "spec": limits})
+
+    def is_refused() -> bool:
+        return bool(shop.ask(template=asking("1200m"))["verdict"] == "refused")
+
+    shop.wait_for(is_refused)
+    assert any("cpu" in text for text in shop.ask(template=asking("1200m"))["refusals"])
+
+
+def test_an_autoscalers_maximum_can_be_assumed(shop: Shop) -> None:
+    shop.deploy()
+    spec = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "maxReplicas": 9}
+    hpa = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}, "spec": spec}
+    shop.apply(hpa)
+    assert shop.ask()["verdict"] == "fits"
+    assert shop.ask(assume_replicas="max")["verdict"] == "needs_nodes"
+    assert shop.ask(assume_replicas=3)["verdict"] == "fits"
+
+
+def test_a_deployment_without_replicas_asks_for_nothing(shop: Shop) -> None:
+    shop.deploy(replicas=0)
+    found = shop.ask()
+    assert (found["verdict"], found["surge"]["from"]) == ("fits", "the Deployment has no replicas")
+
+
+def test_a_deployment_that_is_not_there_is_refused_by_name(shop: Shop) -> None:
+    shop.deploy()
+    with pytest.raises(VerbFailure, match="Did you mean web"):
+        shop.ask(name="weeb")
+
+
+def test_without_rights_for_the_cluster_it_is_unknown_and_says_which(shop: Shop) -> None:
+    shop.deploy()
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "least"},
+        "rules": [{"apiGroups": ["apps"], "resources": ["deployments", "replicasets"], "verbs": ["get", "list"]}],
+    }
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "least"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "least"},
+        "subjects": [{"kind": "User", "name": "least", "apiGroup": "rbac.authorization.k8s.io"}],
+    }
+    shop.apply(role, binding)
+    kubeconfig = shop.lab.client_for("least")
+    found = shop.ask(kubeconfig)
+    assert found["verdict"] == "unknown"
+    assert found["pod_request"]["source"] == "template"
+    assert {"nodes_not_readable", "resourcequotas_not_readable", "limitranges_not_readable"} <= set(found["unknown"])
+    assert "admission_not_simulated" in found["assumptions"]
+
+
+def test_two_canary_pods_by_weight(shop: Shop) -> None:
+    shop.deploy(replicas=4, cpu="300m")
+    found = shop.ask(size=Size(pods=None, weight=40), surge=2)
+    assert (found["verdict"], found["surge"]["pods"]) == ("fits", 2)

@@ -1,0 +1,59 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Headroom against the real scheduler: random clusters predicted, then tried. `make headroom-truth` runs many more."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.lab import start_lab
+from tests.truth.headroom.run import run, summary
+
+CLUSTERS = 50
+# Seeds on which naive formulas are known to be wrong; the fresh ones come on top.
+KNOWN_FIRST, KNOWN = 1000, 25
+# No controller but the one that makes ServiceAccounts: nobody else touches what a case consists of.
+ALONE = ("--controllers=serviceaccount-controller",)
+
+Line = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def lines() -> Iterator[list[Line]]:
+    first = secrets.randbelow(10**8) + 10**6
+    with start_lab(fake_nodes=0, controller_manager_flags=ALONE) as lab:
+        yield [*run(lab.kubeconfig, KNOWN_FIRST, KNOWN, None), *run(lab.kubeconfig, first, CLUSTERS - KNOWN, None)]
+
+
+def test_nothing_is_said_to_fit_that_does_not(lines: list[Line]) -> None:
+    assert [line for line in lines if line["agreement"] == "false_fits"] == []
+
+
+def test_every_prediction_agrees_with_what_happened(lines: list[Line]) -> None:
+    assert [line for line in lines if line["agreement"] in ("wrong", "unknown")] == []
+
+
+def test_the_cases_are_neither_all_easy_nor_all_hopeless(lines: list[Line]) -> None:
+    found = summary(lines)
+    assert found["all_fit"] >= CLUSTERS // 10
+    assert found["none_fit"] >= CLUSTERS // 10
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "summed free capacity",
+        "resources by node, nothing else",
+        "containers only",
+        "no sidecars, no pod level",
+        "containers only, all other rules exact",
+        "no sidecars, all other rules exact",
+    ],
+)
+def test_a_naive_formula_is_caught(lines: list[Line], formula: str) -> None:
+    assert summary(lines)["naive_wrong"][formula] > 0
