@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from .workload import NAME, NAMESPACE, REPLICAS, image, manifests
 
 STABLE, GOOD, BAD = "v1", "v2", "crash"
 READY_SECONDS = 120
+ANSWERS_IN_A_ROW = 30
 VERIFY = "tests/demo/verify.yml"
 
 
@@ -52,7 +54,7 @@ def _play(lab: Lab, fake: bool) -> int:
     lab.kubectl("apply", "-f", "-", input=manifests(STABLE))
     stage = Stage(lab, None, (STABLE, GOOD, BAD), time.monotonic())
     watch_until(stage, _all_ready, READY_SECONDS)
-    traffic = None if fake else Traffic(lab.programs / "load", f"http://{_service_address(lab)}/")
+    traffic = None if fake else _traffic(lab)
     stage = Stage(lab, traffic, stage.versions, stage.started)
     options: dict[str, Any] = {"canary_bake": 5}
     if not fake:
@@ -68,6 +70,25 @@ def _play(lab: Lab, fake: bool) -> int:
 
 def _all_ready(pods: list[dict[str, Any]]) -> bool:
     return sum(mark.state == SERVING for mark in marks(pods, (STABLE,))) == REPLICAS
+
+
+def _traffic(lab: Lab) -> Traffic:
+    """Requests to the Service, from the moment that every node's kube-proxy knows it."""
+    url = f"http://{_service_address(lab)}/"
+    deadline, answered = time.monotonic() + READY_SECONDS, 0
+    while answered < ANSWERS_IN_A_ROW:
+        answered = answered + 1 if _answers(url) else 0
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the Service of the demonstration does not answer at {url}")
+    return Traffic(lab.programs / "load", url)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 def _service_address(lab: Lab) -> str:
@@ -89,7 +110,9 @@ def _verdict(lab: Lab, good: int, bad: int, answers: Answers | None) -> int:
     ]
     if answers is not None:
         shares = ", ".join(f"{version} {answers.share(version):.1f} %" for version in sorted(answers.versions))
-        facts.append((f"{answers.sent} requests, answered by {shares}; {answers.failed} failed", answers.failed == 0))
+        reasons = "".join(f"\n       {count} x {reason}" for reason, count in answers.errors.items())
+        told = f"{answers.sent} requests, answered by {shares}; {answers.failed} failed{reasons}"
+        facts.append((told, answers.failed == 0))
     _headline("What happened")
     for fact, right in facts:
         print(f"{'ok    ' if right else 'WRONG '} {fact}")

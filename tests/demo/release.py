@@ -24,6 +24,7 @@ from .workload import CONTAINER, NAME, NAMESPACE, image
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = ROOT / "playbooks" / "canary.yml"
 LOOK_SECONDS = 0.25
+RESULT_INDENT, WIDEST = 8, 200
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def _lines(process: subprocess.Popen[str]) -> queue.SimpleQueue[str]:
 
 
 def _print_said(lines: queue.SimpleQueue[str]) -> None:
+    """What ansible-playbook says, without the members of long results: they would hide the picture."""
     while not lines.empty():
         line = lines.get()
-        if line:
-            print(f"          | {line}", flush=True)
+        if line and not line.startswith(" " * RESULT_INDENT):
+            print(f"          | {line[:WIDEST]}", flush=True)

@@ -6,22 +6,27 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-RATE = 200
+RATE = 100
+# A request that is not answered within this time has failed.
+TIMEOUT = "5s"
 ENDING_SECONDS = 15
 
 
 @dataclass(frozen=True)
 class Answers:
-    """How many requests were sent, failed (no answer, or a status of 500 and more), and which version answered."""
+    """How many requests were sent, failed (no answer, or a status of 500 and more), and which version answered.
+
+    `errors` are the reasons of those without an answer, known at the end only.
+    """
 
     sent: int
     failed: int
     versions: Mapping[str, int]
+    errors: Mapping[str, int] = field(default_factory=dict)
 
     def share(self, version: str) -> float:
         """Per cent of all answers."""
@@ -33,10 +38,10 @@ class Traffic:
     """One load generator. `latest` is its last whole second; `stop` ends it and returns the whole."""
 
     def __init__(self, program: Path, url: str) -> None:
-        command = [str(program), "-url", url, "-rate", str(RATE), "-live"]
+        command = [str(program), "-url", url, "-rate", str(RATE), "-timeout", TIMEOUT, "-live"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.latest: Answers | None = None
-        self._sent, self._failed, self._versions = 0, 0, Counter[str]()
+        self._whole = Answers(0, 0, {})
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -44,15 +49,13 @@ class Traffic:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             told = json.loads(line)
-            answers = Answers(told["sent"], told["failed"], told["versions"])
             if "second" in told:
-                self.latest = answers
+                self.latest = Answers(told["sent"], told["failed"], told["versions"])
             else:
-                self._sent, self._failed = answers.sent, answers.failed
-                self._versions.update(answers.versions)
+                self._whole = Answers(told["sent"], told["failed"], told["versions"], told["errors"])
 
     def stop(self) -> Answers:
         self._process.terminate()
         self._process.wait(ENDING_SECONDS)
         self._reader.join(ENDING_SECONDS)
-        return Answers(self._sent, self._failed, dict(self._versions))
+        return self._whole

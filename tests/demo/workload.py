@@ -9,7 +9,7 @@ from typing import Any
 NAME, CONTAINER, PORT, REPLICAS = "web", "web", 8080, 10
 NAMESPACE = "demo"
 # Long enough for every kube-proxy to have dropped a pod that is ending before it stops answering.
-DRAIN_MS = 3000
+DRAIN_MS = 5000
 
 
 def image(version: str) -> str:
@@ -48,7 +48,7 @@ def _deployment(version: str) -> dict[str, Any]:
                 "metadata": {"labels": {"app": NAME}},
                 "spec": {
                     "automountServiceAccountToken": False,
-                    "terminationGracePeriodSeconds": 10,
+                    "terminationGracePeriodSeconds": 15,
                     "containers": [container],
                 },
             },

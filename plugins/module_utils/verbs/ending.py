@@ -97,11 +97,11 @@ class Account:
 
     def tell_way_back(self, report: Report) -> None:
         """Before a wait: how to take the release back, should this process not live to do it."""
-        lines = describe(self.situation)["commands"]["undo"] if self.situation else []
-        if lines:
-            report("if this is interrupted: run the same task again, or canary_undo, or by hand:")
-        for line in lines:
-            report(f"  {line}")
+        target = self.site.target
+        report(
+            "if this is interrupted, run it again to go on, or take the release back: ansible localhost "
+            f'-m coalmine.canary.canary_undo -a "name={target.name} namespace={target.namespace}"'
+        )
 
     def looked(self, situation: Situation) -> Situation:
         self.situation = situation
