@@ -1,0 +1,332 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tasks of real playbooks against a real API server, through both doors."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+
+ROOT = Path(__file__).parents[2]
+PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+# What makes a task take the module's door, and changes nothing else.
+AS_MODULE = {"environment": {"DOOR": "module"}}
+LONGEST_PLAY_SECONDS = 240
+CONFIGURATION = {
+    "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+    "ANSIBLE_LOCALHOST_WARNING": "false",
+    "ANSIBLE_PIPELINING": "true",
+}
+
+Task = dict[str, Any]
+Cluster = Lab | ForeignCluster
+
+
+@dataclass(frozen=True)
+class Played:
+    """`results` are those of the tasks, in their order; `output` is all that was shown."""
+
+    results: list[dict[str, Any]]
+    output: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where playbooks are run: a directory, a cluster, a namespace in it."""
+
+    directory: Path
+    kubeconfig: Path
+    namespace: str
+
+    def play(self, *tasks: Task, options: tuple[str, ...] = (), hosts: str = "localhost", **play: Any) -> Played:
+        """Failures of tasks are results like others, so that the play always ends well."""
+        results = self.directory / "results.json"
+        results.unlink(missing_ok=True)
+        done = subprocess.run(
+            [PLAYBOOK, *options, self.write(*tasks, hosts=hosts, results=results, **play)],
+            env=self.environment,
+            cwd=self.directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LONGEST_PLAY_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return Played(json.loads(results.read_text(encoding="utf-8")), done.stdout)
+
+    def write(self, *tasks: Task, hosts: str, results: Path, **play: Any) -> Path:
+        registered = [
+            {"register": f"result_{number}", "ignore_errors": True, **task} for number, task in enumerate(tasks)
+        ]
+        names = ", ".join(f"result_{number}" for number in range(len(tasks)))
+        kept = {
+            "ansible.builtin.copy": {"content": f"{{{{ [{names}] | to_json }}}}", "dest": str(results), "mode": "0600"},
+            "check_mode": False,
+            "diff": False,
+            "no_log": True,
+            "delegate_to": "localhost",
+            "run_once": True,
+        }
+        defaults = {"group/coalmine.canary.canary": {"kubeconfig": str(self.kubeconfig)}}
+        whole = {
+            "hosts": hosts,
+            "gather_facts": False,
+            "module_defaults": defaults,
+            **play,
+            "tasks": [*registered, kept],
+        }
+        playbook = self.directory / "play.yml"
+        playbook.write_text(yaml.safe_dump([whole], sort_keys=False), encoding="utf-8")
+        return playbook
+
+    @property
+    def environment(self) -> dict[str, str]:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ANSIBLE_", "K8S_AUTH_", "KUBECONFIG"))
+        }
+        return {**inherited, **CONFIGURATION}
+
+
+@pytest.fixture
+def stage(lab: Cluster, namespace: str, tmp_path: Path) -> Stage:
+    return Stage(tmp_path, Path(lab.kubeconfig), namespace)
+
+
+def deployment(name: str, replicas: int = 3) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"containers": [{"name": "app", "image": "registry.example/app:1"}]},
+            },
+        },
+    }
+
+
+def apply(lab: Cluster, namespace: str, *manifests: dict[str, Any]) -> None:
+    listed = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
+    lab.kubectl("-n", namespace, "create", "-f", "-", input=json.dumps(listed))
+    for manifest in manifests:
+        lab.kubectl("-n", namespace, "rollout", "status", "deployment", manifest["metadata"]["name"], "--timeout=60s")
+
+
+def task(verb: str, **arguments: Any) -> Task:
+    return {f"coalmine.canary.canary_{verb}": arguments}
+
+
+def told(result: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a result says, without what differs between two Deployments or two moments."""
+    text = re.sub(rf"\b{name}\b", "NAME", json.dumps(result))
+    text = re.sub(r"NAME-[a-z0-9]{5,10}(-[a-z0-9]{5})?\b", "OBJECT", text)
+    plain: dict[str, Any] = json.loads(text)
+    for release in (plain.get("canary"), *plain.get("canaries", ())):
+        if release:
+            release.update(started_at="", commands={})
+            for version in filter(None, (release["stable"], release["canary"])):
+                version.update(hash="", pods=len(version["pods"]))
+                version["counts"]["terminating"] = 0
+    # How many requests a wait needs, and how often it looks, is a matter of time.
+    plain.pop("requests", None)
+    plain.pop("progress", None)
+    return plain
+
+
+@pytest.mark.slice
+def test_a_whole_life_is_told_alike_by_both_doors(lab: Cluster, stage: Stage) -> None:
+    apply(lab, stage.namespace, deployment("here"), deployment("there"))
+
+    def life(name: str, door: Task) -> list[Task]:
+        target = {"name": name, "namespace": stage.namespace}
+        new = {**target, "images": {"app": "registry.example/app:2"}}
+        return [
+            {**step, **door}
+            for step in (
+                task("info", **target),
+                {**task("start", **new), "check_mode": True, "diff": True},
+                {**task("start", **new), "diff": True},
+                task("start", **new),
+                task("start", **target, images={"sidecar": "registry.example/app:2"}),
+                task("pause", **target),
+                task("start", **new),
+                task("resume", **target),
+                task("undo", **target, reason="a test"),
+                task("undo", **target),
+                task("start", **new, weight=40),
+                {**task("promote", **target), "diff": True},
+                task("rollback", **target, to="registry.example/app:1"),
+            )
+        ]
+
+    here = stage.play(*life("here", {}), options=("-vv",))
+    there = stage.play(*life("there", AS_MODULE), options=("-vv",))
+    assert "runs as a module" not in here.output
+    assert there.output.count("runs as a module: environment is set") == len(there.results)
+    for number, (one, other) in enumerate(zip(here.results, there.results, strict=True)):
+        assert told(one, "here") == told(other, "there"), f"task {number}"
+    phases = [result["canary"]["phase"] for result in here.results if result.get("canary")]
+    assert {"none", "held", "frozen"} <= set(phases)
+    changed = [result["changed"] for result in here.results]
+    assert changed == [bool(int(digit)) for digit in "0110010110111"]
+
+
+REFUSED: tuple[tuple[Task, str], ...] = (
+    (task("info", name="nobody"), 'there is no Deployment "nobody" in namespace "default"'),
+    (
+        task("promote", name="web", nmae="web"),
+        "Unsupported parameters for (coalmine.canary.canary_promote) module: nmae.",
+    ),
+    (task("rollback", name="web"), "missing required arguments: to"),
+    (task("start", name="web", images={}), "say what the canary is to run"),
+    (task("start", name="web", definition="{kind: [}"), "definition is no valid YAML at line 1"),
+    (task("info", name="web", context="elsewhere"), "elsewhere"),
+    (task("info", name="web", kubeconfig="/nowhere/config"), "/nowhere/config"),
+)
+
+
+def test_refusals_are_worded_alike_by_both_doors(stage: Stage) -> None:
+    steps = [step for step, _ in REFUSED]
+    results = stage.play(*steps, *({**step, **AS_MODULE} for step in steps)).results
+    for (_, words), here, there in zip(REFUSED, results, results[len(REFUSED) :], strict=False):
+        assert here == there
+        assert here["failed"]
+        assert words in here["msg"]
+
+
+DOORS: tuple[tuple[Task, str | None], ...] = (
+    ({}, None),
+    ({"vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}}, None),
+    ({"vars": {"ansible_python_interpreter": "auto_silent"}}, None),
+    ({"environment": {}}, None),
+    ({"environment": {"A": "b"}}, "environment is set"),
+    ({"become": True}, "become is set"),
+    ({"async": 60, "poll": 1}, "async is set"),
+    ({"vars": {"ansible_python_interpreter": "/nowhere/python"}}, "the interpreter is /nowhere/python"),
+    ({"vars": {"ansible_connection": "ssh"}}, "the connection is ssh"),
+)
+
+
+def test_a_task_runs_in_process_only_when_it_asks_for_nothing_else(stage: Stage) -> None:
+    steps = [
+        {"name": f"Door {n}", **task("info"), **words, "ignore_unreachable": True} for n, (words, _) in enumerate(DOORS)
+    ]
+    output = stage.play(*steps, options=("-vv",)).output
+    for number, (keywords, reason) in enumerate(DOORS):
+        shown = output.partition(f"TASK [Door {number}]")[2].partition("TASK [")[0]
+        found = re.search(r"canary_info runs as a module: (.*)", shown)
+        assert (found and found[1]) == reason, keywords
+        assert reason or "ok: [localhost]" in shown, keywords
+
+
+def test_async_tasks_give_the_result_of_the_verb(stage: Stage) -> None:
+    result = stage.play({**task("info", namespace=stage.namespace), "async": 60, "poll": 1}).results[0]
+    assert (bool(result["finished"]), result["canaries"]) == (True, [])
+
+
+def test_hosts_with_a_local_connection_run_in_process_side_by_side(stage: Stage) -> None:
+    (stage.directory / "hosts").write_text("h[1:5] ansible_connection=local\n", encoding="utf-8")
+    played = stage.play(task("info"), options=("-i", "hosts", "-vv"), hosts="all")
+    assert "runs as a module" not in played.output
+    # Discovery of an interpreter would have cost a process for each host, and found one without the client.
+    assert "ansible_facts" not in played.results[0]
+
+
+def test_a_task_delegated_to_this_host_runs_in_process(stage: Stage) -> None:
+    (stage.directory / "hosts").write_text("far ansible_host=192.0.2.1\n", encoding="utf-8")
+    step = {**task("info"), "delegate_to": "localhost"}
+    played = stage.play(step, options=("-i", "hosts", "-vv"), hosts="far")
+    assert "runs as a module" not in played.output
+    assert not played.results[0]["failed"]
+
+
+def test_progress_is_shown_with_the_name_and_not_under_no_log(lab: Cluster, stage: Stage) -> None:
+    apply(lab, stage.namespace, deployment("web"))
+    start = task("start", name="web", namespace=stage.namespace, images={"app": "registry.example/app:2"})
+    undo = task("undo", name="web", namespace=stage.namespace)
+    played = stage.play(start, {**undo, "no_log": True})
+    shown, silent = played.output.split("TASK [coalmine.canary.canary_undo]")
+    assert re.search(r"^web: .*kubectl -n \S+ get replicaset", shown, re.MULTILINE)
+    assert not re.search(r"^web: ", silent, re.MULTILINE)
+
+
+def test_a_definition_is_found_next_to_the_playbook(lab: Cluster, stage: Stage) -> None:
+    apply(lab, stage.namespace, deployment("web"))
+    manifest = deployment("web")
+    manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.example/app:2"
+    (stage.directory / "files").mkdir()
+    (stage.directory / "files" / "web.yml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
+    start = task("start", name="web", namespace=stage.namespace, definition="web.yml")
+    here, there, dictionary, missing = stage.play(
+        start,
+        {**start, **AS_MODULE},
+        task("start", name="web", namespace=stage.namespace, definition=manifest),
+        task("start", name="web", namespace=stage.namespace, definition="nowhere.yml"),
+    ).results
+    assert here["canary"]["canary"]["images"] == {"app": "registry.example/app:2"}
+    assert [result["changed"] for result in (here, there, dictionary)] == [True, False, False]
+    assert "definition names the file nowhere.yml, which cannot be read" in missing["msg"]
+
+
+def test_no_secret_of_a_kubeconfig_is_shown_however_much_is_shown(lab: Cluster, stage: Stage) -> None:
+    if isinstance(lab, ForeignCluster):
+        pytest.skip("makes a token by means that only a cluster of our own has")
+    path = lab.service_account_kubeconfig(stage.namespace, "default")
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    token = content["users"][0]["user"]["token"]
+    step = task("info", name="web", namespace=stage.namespace, kubeconfig=content)
+    steps = [{**step, **door} for door in ({}, AS_MODULE)]
+    refused = [{**task("info", nmae="web", kubeconfig=content), **door} for door in ({}, AS_MODULE)]
+    played = stage.play(*steps, *refused, options=("-vvv",))
+    assert "Missing right" in played.results[0]["msg"]
+    assert played.results[0]["msg"] == played.results[1]["msg"]
+    assert token not in played.output
+    assert token not in json.dumps(played.results)
+
+
+def test_an_interrupted_wait_has_shown_the_way_back(lab: Cluster, stage: Stage) -> None:
+    apply(lab, stage.namespace, deployment("web"))
+    gated = {"spec": {"schedulingGates": [{"name": "example.com/closed"}]}}
+    start = task("start", name="web", namespace=stage.namespace, pod_template_patch=gated)
+    playbook = stage.write(start, hosts="localhost", results=stage.directory / "unused")
+    with subprocess.Popen(
+        [PLAYBOOK, playbook], env=stage.environment, cwd=stage.directory,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    ) as playing:  # fmt: skip
+        assert playing.stdout is not None
+        shown = ""
+        for line in playing.stdout:
+            shown += line
+            if "0 of 1 canary pods are Ready" in line:
+                break
+        os.killpg(playing.pid, signal.SIGINT)
+        shown += playing.stdout.read()
+        playing.wait(timeout=30)
+    lines = [line.removeprefix("web:").strip() for line in shown.splitlines() if line.startswith("web:   kubectl")]
+    assert lines, shown
+    found = stage.play(task("info", name="web", namespace=stage.namespace)).results[0]["canary"]
+    assert found["phase"] == "starting"
+    # What was shown is what the release itself says.
+    assert lines == found["commands"]["undo"]
+    undone = stage.play(task("undo", name="web", namespace=stage.namespace)).results[0]
+    assert undone["canary"]["phase"] == "none"
