@@ -335,7 +335,6 @@ class Maker:
         pod: Object = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": self.pod_spec()}
         pod["spec"]["nodeName"] = self.pick(*nodes)["metadata"]["name"]
         pod["spec"]["priorityClassName"] = self.pick("low", "mid", "high")
-        pod["spec"]["terminationGracePeriodSeconds"] = 30  # victims of preemption stay, as nobody ends them here
         if self.maybe(0.12, "others_anti_affinity"):
             self._affinity(pod, "podAntiAffinity", 1)
         self.mount(pod, claims, 0.2)

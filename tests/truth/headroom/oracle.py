@@ -22,7 +22,9 @@ from .clusters import NAMESPACES, OVERHEADS, PRIORITIES, Cluster, Object
 
 CORE = "/api/v1"
 MERGE = "application/merge-patch+json"
-PATIENCE = 20.0
+PATIENCE = 30.0
+# The scheduler backs off for a second or two before it tries a pod again.
+QUIET = 3.0
 
 
 class Refused(Exception):
@@ -165,16 +167,26 @@ def try_it(server: Server, cluster: Cluster) -> Happened:
         except Refused as error:
             refusal = error.message
             break
+    return _happened(_settled(server, path, created, f"seed {cluster.seed}"), refusal)
+
+
+def _settled(server: Server, path: str, names: list[str], case: str) -> list[Object]:
+    """The pods once the scheduler has decided about each. After an eviction it comes back to those that found no place: waited for too."""
     deadline = time.monotonic() + PATIENCE
+    quiet_since, before, evicted = time.monotonic(), None, False
     while True:
-        pods = [pod for pod in server.items(path) if pod["metadata"]["name"] in created]
-        decided = [pod for pod in pods if pod["spec"].get("nodeName") or _unschedulable(pod)]
-        if len(decided) == len(created):
-            return _happened(pods, refusal)
+        pods = [pod for pod in server.items(path) if pod["metadata"]["name"] in names]
+        open_ones = [pod for pod in pods if not pod["spec"].get("nodeName")]
+        undecided = [pod for pod in open_ones if not _unschedulable(pod)]
+        promised = [pod for pod in open_ones if pod["status"].get("nominatedNodeName")]
+        evicted = evicted or bool(promised)
+        if (len(open_ones), len(promised)) != before:
+            quiet_since, before = time.monotonic(), (len(open_ones), len(promised))
+        is_quiet = not evicted or not open_ones or time.monotonic() - quiet_since > QUIET
+        if not undecided and is_quiet:
+            return pods
         if time.monotonic() > deadline:
-            raise TimeoutError(
-                f"seed {cluster.seed}: the scheduler decided about {len(decided)} of {len(created)} pods in {PATIENCE} s"
-            )
+            raise TimeoutError(f"{case}: {len(undecided)} of {len(names)} pods undecided after {PATIENCE} s")
         time.sleep(0.01)
 
 

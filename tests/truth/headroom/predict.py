@@ -84,6 +84,7 @@ class Agreement:
     UNKNOWN = "unknown"
     FALSE_FITS = "false_fits"
     WRONG = "wrong"
+    PREEMPTION = "preemption"
 
 
 def compare(cluster: Cluster, prediction: Prediction, happened: Happened) -> str:
@@ -92,9 +93,12 @@ def compare(cluster: Cluster, prediction: Prediction, happened: Happened) -> str
         return Agreement.UNKNOWN
     if prediction.says_fits(cluster.copies) and happened.placed < cluster.copies:
         return Agreement.FALSE_FITS
-    if prediction.allowed != happened.created or not prediction.least <= happened.placed <= prediction.most:
+    if prediction.allowed != happened.created or happened.placed < prediction.least:
         return Agreement.WRONG
-    if prediction.rescued and prediction.rescued != happened.placed + happened.promised:
+    if happened.placed != prediction.rescued and prediction.rescued:
+        # What fits without eviction was right; whom the scheduler evicts for the others is only approximated.
+        return Agreement.PREEMPTION
+    if not prediction.rescued and happened.placed > prediction.most:
         return Agreement.WRONG
     return (
         Agreement.EXACT

@@ -34,7 +34,7 @@ def check_seed(server: Server, seed: int) -> dict[str, Any]:
         agreement = compare(cluster, prediction, happened)
         looks = 1
         for pause in SECOND_LOOKS:
-            if agreement not in (Agreement.FALSE_FITS, Agreement.WRONG) or happened.promised:
+            if agreement not in (Agreement.FALSE_FITS, Agreement.WRONG):
                 break
             looks += 1
             happened = _again(server, cluster, reading, pause)
@@ -92,7 +92,7 @@ def run(
         if record is not None:
             with record.open("a") as file:
                 file.write(json.dumps(line) + "\n")
-        if line["agreement"] in (Agreement.FALSE_FITS, Agreement.WRONG):
+        if line["agreement"] in (Agreement.FALSE_FITS, Agreement.WRONG, Agreement.PREEMPTION):
             print(json.dumps(line), flush=True)
     return results
 
@@ -111,7 +111,9 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
         if isinstance(kind, str)
     }
     kinds = {
-        kind: count for kind, count in kinds.items() if kind in ("exact", "depends", "unknown", "false_fits", "wrong")
+        kind: count
+        for kind, count in kinds.items()
+        if kind in ("exact", "depends", "unknown", "false_fits", "wrong", "preemption")
     }
     naive: dict[str, int] = {}
     for line in results:
