@@ -25,7 +25,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests imp
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 
-from .recorder import Recorder
+from .recorder import Recorder, Seen
 
 NAME = "web"
 MOST_REPLICAS, MOST_SURGE = 12, 3
@@ -91,79 +91,101 @@ class Trial:
         self._call = Call(Target(NAME, namespace), Wait(timeout=WAIT_SECONDS), actor="exactness")
 
     def run(self) -> list[Finding]:
-        self._create()
+        self._api.create(self._deployments, deployment(self._cell.replicas, self._strategy, self._readiness()))
         promote(self._api, PromoteRequest(self._call), silent)
-        found = [self._start("v2"), self._promote(), self._start("v3"), self._undo()]
+        found = [self._start("v2", "v1"), self._promote("v2"), self._start("v3", "v2"), self._undo("v2")]
         return [finding for findings in found for finding in findings]
 
-    def _create(self) -> None:
-        surge, unavailable = self._strategy
-        body = {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": NAME},
-            "spec": {
-                "replicas": self._cell.replicas,
-                "selector": {"matchLabels": {"app": NAME}},
-                "strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}},
-                "template": {
-                    "metadata": {"labels": {"app": NAME}, "annotations": self._readiness()},
-                    "spec": {"containers": [{"name": "app", "image": "lab.local/app:v1"}]},
-                },
-            },
-        }
-        self._api.create(f"/apis/apps/v1/namespaces/{self._namespace}/deployments", body)
+    @property
+    def _deployments(self) -> str:
+        return f"/apis/apps/v1/namespaces/{self._namespace}/deployments"
 
     def _readiness(self) -> dict[str, str]:
         return {"lab.coalmine/ready-after": str(self._random.choice(READY_AFTER_MS))}
 
-    def _start(self, version: str) -> list[Finding]:
-        patch: dict[str, Any] = {"metadata": {"annotations": self._readiness()}}
+    def _spec(self) -> dict[str, Any]:
+        spec: dict[str, Any] = self._api.get(f"{self._deployments}/{NAME}")["spec"]
+        return spec
+
+    def _start(self, version: str, stable: str) -> list[Finding]:
+        cell, verb = self._cell, f"start {version}"
         request = StartRequest(
             self._call,
-            NewTemplate(images={"app": f"lab.local/app:{version}"}, patch=patch),
-            Size(self._cell.pods),
-            surge=self._cell.surge,
+            NewTemplate(
+                images={"app": f"lab.local/app:{version}"}, patch={"metadata": {"annotations": self._readiness()}}
+            ),
+            Size(cell.pods),
+            surge=cell.surge,
         )
-        self._recorder.mark(self._namespace, self._cell.replicas)
+        self._before = self._spec()
+        self._recorder.mark(self._namespace)
         outcome = start(self._api, request, silent)
-        cell = self._cell
-        counts = self._counts(outcome)
+        seen = self._recorder.since_mark(self._namespace)
+        promised = f"{cell.stable}+{cell.canary}"
         return [
-            Finding(cell, f"start {version}", f"{cell.stable}+{cell.canary}", counts),
-            self._never_below(f"start {version}", cell.replicas - cell.max_unavailable, cell.stable + cell.canary),
+            Finding(cell, verb, f"held {promised}", f"{outcome.canary['phase']} {_counts(outcome)}"),
+            Finding(cell, f"{verb}, onlooker", promised, f"{seen.versions[stable]}+{seen.versions[version]}"),
+            _never_below(cell, verb, cell.replicas - cell.max_unavailable, seen),
+            Finding(cell, f"{verb}, most canary pods", str(cell.canary), str(seen.most[version])),
         ]
 
-    def _counts(self, outcome: Outcome) -> str:
-        versions = (outcome.canary["stable"], outcome.canary["canary"])
-        return "+".join(str(version["counts"]["ready"]) for version in versions if version)
-
-    def _promote(self) -> list[Finding]:
-        self._recorder.mark(self._namespace, self._cell.stable + self._cell.canary)
+    def _promote(self, version: str) -> list[Finding]:
+        self._recorder.mark(self._namespace)
         outcome = promote(self._api, PromoteRequest(self._call), silent)
-        return self._ended("promote", outcome, self._cell.replicas - self._own_max_unavailable())
+        fields = {**self._before, "template": self._spec()["template"]}
+        floor = self._cell.replicas - own_max_unavailable(self._strategy, self._cell.replicas)
+        return self._ended("promote", version, outcome, floor, fields)
 
-    def _undo(self) -> list[Finding]:
-        self._recorder.mark(self._namespace, self._cell.stable + self._cell.canary)
+    def _undo(self, version: str) -> list[Finding]:
+        self._recorder.mark(self._namespace)
         outcome = undo(self._api, UndoRequest(self._call, reason="trial"), silent)
-        return self._ended("undo", outcome, self._cell.replicas - self._cell.max_unavailable)
+        return self._ended("undo", version, outcome, self._cell.replicas - self._cell.max_unavailable, self._before)
 
-    def _ended(self, verb: str, outcome: Outcome, floor: int) -> list[Finding]:
-        replicas = self._cell.replicas
+    def _ended(self, verb: str, version: str, outcome: Outcome, floor: int, spec: dict[str, Any]) -> list[Finding]:
+        cell, now = self._cell, self._spec()
+        seen = self._recorder.since_mark(self._namespace)
+        pods = {tag: count for tag, count in seen.versions.items() if count}
+        changed = [key for key in {*spec, *now} if spec.get(key) != now.get(key)]
         return [
-            Finding(self._cell, verb, f"none {replicas}", f"{outcome.canary['phase']} {self._counts(outcome)}"),
-            self._never_below(verb, floor, replicas),
+            Finding(cell, verb, f"none {cell.replicas}", f"{outcome.canary['phase']} {_counts(outcome)}"),
+            Finding(cell, f"{verb}, onlooker", str({version: cell.replicas}), str(pods)),
+            _never_below(cell, verb, floor, seen),
+            Finding(cell, f"{verb}, fields not as they were", "[]", str(sorted(changed))),
         ]
 
-    def _own_max_unavailable(self) -> int:
-        """pkg/controller/deployment/util: percentages round down, and both at 0 means 1 unavailable."""
-        surge, unavailable = (self._resolved(value) for value in self._strategy)
-        exact = math.floor(unavailable)
-        return 1 if math.ceil(surge) == 0 and exact == 0 else exact
 
-    def _resolved(self, value: int | str) -> float:
-        return value if isinstance(value, int) else self._cell.replicas * int(value.rstrip("%")) / 100
+def deployment(replicas: int, strategy: tuple[int | str, int | str], annotations: dict[str, str]) -> dict[str, Any]:
+    """Version v1; `strategy` is maxSurge and maxUnavailable."""
+    surge, unavailable = strategy
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": NAME},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": NAME}},
+            "strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}},
+            "template": {
+                "metadata": {"labels": {"app": NAME}, "annotations": annotations},
+                "spec": {"containers": [{"name": "app", "image": "lab.local/app:v1"}]},
+            },
+        },
+    }
 
-    def _never_below(self, verb: str, floor: int, now: int) -> Finding:
-        fewest = self._recorder.fewest_ready(self._namespace, now)
-        return Finding(self._cell, f"{verb}: Ready", f"never below {floor}", f"never below {min(floor, fewest)}")
+
+def own_max_unavailable(strategy: tuple[int | str, int | str], replicas: int) -> int:
+    """pkg/controller/deployment/util: a percentage of maxUnavailable rounds down, and both at 0 mean 1 unavailable."""
+    surge, unavailable = (
+        value if isinstance(value, int) else replicas * int(value.rstrip("%")) / 100 for value in strategy
+    )
+    exact = math.floor(unavailable)
+    return 1 if math.ceil(surge) == 0 and exact == 0 else exact
+
+
+def _counts(outcome: Outcome) -> str:
+    versions = (outcome.canary["stable"], outcome.canary["canary"])
+    return "+".join(str(version["counts"]["ready"]) for version in versions if version)
+
+
+def _never_below(cell: Cell, verb: str, floor: int, seen: Seen) -> Finding:
+    return Finding(cell, f"{verb}, Ready", f"never below {floor}", f"never below {min(floor, seen.fewest)}")
