@@ -14,12 +14,13 @@ ifeq ($(shell id -u)-$(shell uname -s),0-Linux)
 export CANARY_EXPECT_REAL_NODES := 1
 endif
 
-STAGES := lint types imports docs changelog sanity ansible-lint package unit
+STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit integration matrix
 
-.PHONY: help venv test $(STAGES) cluster cluster-down format pins clean
+.PHONY: help venv demo test $(STAGES) cluster cluster-down format pins clean
 .DEFAULT_GOAL := help
 
 help:
+	@echo "make demo             a good release promoted and a bad one undone, on a real Kubernetes on this machine"
 	@echo "make test             everything that has to hold, with a table of times at the end"
 	@echo "make STAGE            one stage of it: $(STAGES)"
 	@echo "make cluster          a real Kubernetes with NODES=$(NODES) fake nodes (REAL=1: real ones); prints its KUBECONFIG"
@@ -32,6 +33,9 @@ help:
 venv:
 	@test -n "$(BOOTSTRAP)" || { echo "error: no Python >= 3.11 found; as root: apt-get install python3 python3-venv" >&2; exit 1; }
 	@$(BOOTSTRAP) tests/toolchain/venvs.py make main
+
+demo: venv
+	@$(PYTHON) -m tests.demo
 
 test: venv
 	@$(PYTHON) -m tests.toolchain.stages

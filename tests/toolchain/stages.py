@@ -47,18 +47,32 @@ class Result:
     output: str
 
 
-PURE_ROOMS = "ansible_collections.coalmine.canary.plugins.module_utils"
+OUR_MODULES = "ansible_collections.coalmine.canary.plugins.module_utils"
+
+SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity=warning"
 
 STAGES = (
-    Stage("sanity", 60, (("python", "-m", "tests.toolchain.sanity"),)),
-    Stage("package", 60, (("python", "-m", "tests.toolchain.package"),)),
-    Stage("ansible-lint", 30, (("ansible-lint", "--offline"),)),
-    Stage("types", 30, (("mypy", "-p", PURE_ROOMS, "-p", "tests.toolchain"),)),
-    Stage("lint", 5, (("ruff", "check", "."), ("ruff", "format", "--check", "."))),
-    Stage("imports", 5, (("lint-imports", "--no-logo"),)),
+    Stage("sanity", 60, (("python", "-m", "tests.toolchain.sanity", "--skip-test", "import"),)),
+    Stage("sanity-import", 60, (("python", "-m", "tests.toolchain.sanity", "--test", "import"),)),
+    Stage("package", 30, (("python", "-m", "tests.toolchain.package"),)),
+    Stage("ansible-lint", 15, (("ansible-lint", "--offline"),)),
     Stage("docs", 15, (("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "."),)),
     Stage("changelog", 5, (("antsibull-changelog", "lint"),)),
+    Stage("types", 15, (("mypy", "-p", OUR_MODULES, "-p", "tests.toolchain"),)),
+    Stage("imports", 5, (("lint-imports", "--no-logo"),)),
+    Stage(
+        "lint",
+        5,
+        (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("yamllint", "."), ("sh", "-c", SHELL_SCRIPTS)),
+    ),
     Stage("unit", 60, (("pytest", "tests/unit", "tests/toolchain"),), alone=True),
+    Stage(
+        "integration",
+        240,
+        (("pytest", "-n", "2", "--dist", "loadgroup", "tests/integration", "tests/faults"),),
+        alone=True,
+    ),
+    Stage("matrix", 60, (("python", "-m", "tests.toolchain.matrix"),), alone=True),
 )
 
 

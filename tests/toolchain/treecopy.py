@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,11 +32,11 @@ def files_of_the_tree() -> list[str]:
 
 
 @contextmanager
-def copy_of_the_tree() -> Iterator[Path]:
-    """The copy's folder, gone afterwards."""
+def copy_of_the_tree(belongs: Callable[[str], bool] = lambda path: True) -> Iterator[Path]:
+    """The copy's folder, gone afterwards. `belongs` says of each path whether it is wanted."""
     with tempfile.TemporaryDirectory(prefix="coalmine-canary-") as folder:
         copy = Path(folder) / "ansible_collections" / "coalmine" / "canary"
-        for path in files_of_the_tree():
+        for path in filter(belongs, files_of_the_tree()):
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / path, copy / path, follow_symlinks=False)
         git = ["git", "-C", str(copy), "-c", "user.name=copy", "-c", "user.email=copy@localhost"]
