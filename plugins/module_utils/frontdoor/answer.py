@@ -22,7 +22,7 @@ from ..cluster.errors import ApiError
 from ..verbs.outcome import API_ERROR, InfoOutcome, Outcome, Report, VerbFailure
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
-from .masking import secrets_of_connection, shown
+from .masking import secrets_of_checks, secrets_of_connection, shown
 
 # How many of its last lines of progress a failure carries.
 LAST_LINES = 10
@@ -56,7 +56,7 @@ def conduct(verb: Verb, parameters: Parameters, door: Door, connector: Callable[
     result: dict[str, Any] = {"invocation": {"module_args": shown(parameters)}, "changed": False}
     try:
         where = connection(parameters)
-        door.hide(secrets_of_connection(where))
+        door.hide(secrets_of_connection(where) | secrets_of_checks(parameters.get("checks")))
         request = verb.arguments.to_request(parameters, door.check, actor(os.environ))
         connected = connector(where)
     except (ArgumentError, ApiError) as error:
@@ -93,6 +93,8 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
     result = {"msg": outcome.message, "changed": outcome.changed, "canary": outcome.canary, **_diff(outcome, door)}
     if outcome.verify is not None:
         result["verify"] = outcome.verify
+    if outcome.headroom is not None:
+        result["headroom"] = outcome.headroom
     return Answer(failed=False, result=result, warnings=outcome.warnings)
 
 

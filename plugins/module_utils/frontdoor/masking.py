@@ -25,8 +25,9 @@ _SECRET_NAME = re.compile(
     r"(token|password|passwd|passphrase|secret|key[-_]data|api[-_]?key|access[-_]?key|secret[-_]?key|private[-_]?key)$",
     re.IGNORECASE,
 )
+_SECRET_HEADER = re.compile(r"auth|cookie|token|secret|key|password", re.IGNORECASE)
 # Options that a user fills with what is the cluster's business, environment values included.
-_NOT_SHOWN = ("definition", "pod_template_patch", "kubeconfig")
+_NOT_SHOWN = ("definition", "pod_template_patch", "kubeconfig", "checks", "history")
 
 
 def secrets_of_kubeconfig(kubeconfig: object) -> frozenset[str]:
@@ -48,6 +49,18 @@ def _leaves(node: object) -> Iterator[str]:
     elif isinstance(node, list | tuple):
         for element in node:
             yield from _leaves(element)
+
+
+def secrets_of_checks(checks: object) -> frozenset[str]:
+    """Values of headers that are named like credentials, in what canary_verify is given; the scheme before them apart."""
+    found = set()
+    for check in checks if isinstance(checks, list | tuple) else ():
+        for source in check.values() if isinstance(check, Mapping) else ():
+            for headers in source.values() if isinstance(source, Mapping) else ():
+                for name, text in headers.items() if isinstance(headers, Mapping) else ():
+                    if text and _SECRET_HEADER.search(str(name)):
+                        found |= {str(text), str(text).rpartition(" ")[2]}
+    return frozenset(found)
 
 
 def secrets_of_connection(connection: Connection) -> frozenset[str]:

@@ -48,6 +48,7 @@ __all__ = [
     "Via",
     "Web",
     "given_samples",
+    "gives_value",
     "open_source",
     "plan_of",
     "streams_of",

@@ -1,0 +1,254 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_verify's arguments.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..verbs.checks import (
+    BoundCheck,
+    BucketRule,
+    CheckAsked,
+    HttpAsked,
+    JudgementError,
+    LogsAsked,
+    Misasked,
+    OnNoData,
+    PodsAsked,
+    PrometheusAsked,
+    RateCheck,
+    Resource,
+    ResourcesAsked,
+    SamplesAsked,
+    SourceAsked,
+    Tolerance,
+    VerifyRequest,
+    Via,
+    Web,
+    given_samples,
+    gives_value,
+    plan_of,
+    streams_of,
+)
+from ..verbs.verify import verify
+from .arguments import TARGET, ArgumentError, ArgumentSpec, Options, Parameters, Verb, at_least, call
+
+# One an hour and pod: of rare events such as restarts, more is no accident.
+PODS_MAX_INCREASE = 1 / 3600
+
+_WEB: Options = {
+    "url": {"type": "str", "required": True},
+    "token": {"type": "str", "no_log": True},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "ca_cert": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+    "headers": {"type": "dict", "default": {}},
+    "timeout": {"type": "float", "default": 10.0},
+}
+_HTTP: Options = {
+    "path": {"type": "str", "default": "/"},
+    "port": {"type": "int", "default": 8080},
+    "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
+    "via": {"type": "str", "choices": [via.value for via in Via], "default": Via.PROXY.value},
+    "status": {"type": "list", "elements": "int", "default": [200]},
+    "body": {"type": "str", "default": ""},
+    "slow_ms": {"type": "float"},
+    "timeout": {"type": "float", "default": 5.0},
+    "rate": {"type": "float", "default": 10.0},
+    "max_requests": {"type": "int", "default": 5000},
+    "price_per_gb": {"type": "float"},
+    "headers": {"type": "dict", "default": {}},
+    "canary_headers": {"type": "dict", "default": {}},
+    "stable_headers": {"type": "dict", "default": {}},
+    "url": {"type": "str"},
+    "token": {"type": "str", "no_log": True},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "ca_cert": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+}
+_PROMETHEUS: Options = {
+    **_WEB,
+    "bad": {"type": "str", "default": ""},
+    "total": {"type": "str", "default": ""},
+    "histogram": {"type": "str", "default": ""},
+    "slower_than": {"type": "list", "elements": "float", "default": []},
+    "query": {"type": "str", "default": ""},
+}
+_LOGS: Options = {
+    **_WEB,
+    "url": {"type": "str"},
+    "pattern": {"type": "str", "default": ""},
+    "container": {"type": "str", "default": ""},
+    "query": {"type": "str", "default": ""},
+}
+_RESOURCES: Options = {
+    "resource": {"type": "str", "choices": [resource.value for resource in Resource], "default": "memory"},
+}
+_SOURCES = ("pods", "http", "prometheus", "logs", "resources", "samples")
+_CHECK: Options = {
+    "name": {"type": "str"},
+    "pods": {"type": "dict", "options": {}},
+    "http": {"type": "dict", "options": _HTTP},
+    "prometheus": {"type": "dict", "options": _PROMETHEUS},
+    "logs": {"type": "dict", "options": _LOGS},
+    "resources": {"type": "dict", "options": _RESOURCES},
+    "samples": {"type": "list", "elements": "dict"},
+    "max_ratio": {"type": "float"},
+    "max_increase": {"type": "float"},
+    "must_pass": {"type": "bool"},
+    "weight": {"type": "float", "default": 1.0},
+    "bucket_seconds": {"type": "float"},
+    "min": {"type": "float"},
+    "max": {"type": "float"},
+    "in_a_row": {"type": "int", "default": 3},
+}
+
+
+def _request(parameters: Parameters, check: bool, actor: str) -> VerifyRequest:
+    at_least(1, parameters, "duration", "interval")
+    at_least(0, parameters, "warmup", "steps")
+    try:
+        request = VerifyRequest(
+            # Waiting is what this verb does; the options of other verbs' waits mean nothing here.
+            call=call({**parameters, "wait": True, "wait_timeout": parameters["duration"]}, check, actor),
+            checks=tuple(_check(number, given) for number, given in enumerate(parameters["checks"])),
+            duration=float(parameters["duration"]),
+            interval=float(parameters["interval"]),
+            warmup=float(parameters["warmup"]),
+            confidence=parameters["confidence"],
+            on_no_data=OnNoData(parameters["on_no_data"]),
+            inconclusive_ok=parameters["inconclusive_ok"],
+            steps=parameters["steps"],
+            history=parameters["history"] or {},
+        )
+        plan_of(request)
+    except (JudgementError, Misasked) as error:
+        raise ArgumentError(str(error)) from error
+    return request
+
+
+def _check(number: int, given: Parameters) -> CheckAsked:
+    kinds = [kind for kind in _SOURCES if given[kind] is not None]
+    if len(kinds) != 1:
+        raise ArgumentError(f"checks[{number}] needs exactly one of {', '.join(_SOURCES)}")
+    kind = kinds[0]
+    source = _MAKE[kind](given[kind])
+    name = given["name"] or kind
+    if gives_value(source):
+        _not_both(name, given, "one value is judged by min and max", "max_ratio", "max_increase", "must_pass")
+        return CheckAsked(BoundCheck(name, given["min"], given["max"], given["in_a_row"]), source)
+    _not_both(name, given, "counts are judged by max_ratio and max_increase", "min", "max")
+    return CheckAsked(_rate_check(name, kind, given, source), source)
+
+
+def _not_both(name: str, given: Parameters, why: str, *options: str) -> None:
+    wrong = [option for option in options if given[option] is not None]
+    if wrong:
+        raise ArgumentError(f"check {name}: {why}, so {', '.join(wrong)} cannot be given")
+
+
+def _rate_check(name: str, kind: str, given: Parameters, source: SourceAsked) -> RateCheck:
+    tolerance = Tolerance(given["max_ratio"], given["max_increase"])
+    if kind == "pods" and given["max_ratio"] is None and given["max_increase"] is None:
+        tolerance = Tolerance(max_increase=PODS_MAX_INCREASE)
+    seconds = given["bucket_seconds"]
+    return RateCheck(
+        name,
+        tolerance,
+        streams=streams_of(source),
+        buckets=BucketRule() if seconds is None else BucketRule(seconds, seconds),
+        weight=given["weight"],
+        must_pass=kind != "pods" if given["must_pass"] is None else given["must_pass"],
+    )
+
+
+def _web(given: Parameters, timeout: float) -> Web:
+    return Web(
+        url=given["url"],
+        headers=_headers(given["headers"]),
+        token=given["token"] or "",
+        username=given["username"] or "",
+        password=given["password"] or "",
+        ca_cert=given["ca_cert"] or "",
+        validate_certs=given["validate_certs"],
+        timeout=timeout,
+    )
+
+
+def _headers(given: Parameters) -> dict[str, str]:
+    return {str(name): str(text) for name, text in given.items()}
+
+
+def _http(given: Parameters) -> HttpAsked:
+    via = Via(given["via"])
+    return HttpAsked(
+        path=given["path"],
+        port=given["port"],
+        scheme=given["scheme"],
+        via=via,
+        status=tuple(given["status"]),
+        body=given["body"],
+        slow_ms=given["slow_ms"],
+        timeout=given["timeout"],
+        rate=given["rate"],
+        most=given["max_requests"],
+        price_per_gb=given["price_per_gb"],
+        headers=_headers(given["headers"]),
+        canary_headers=_headers(given["canary_headers"]),
+        stable_headers=_headers(given["stable_headers"]),
+        web=_web(given, given["timeout"]) if given["url"] else None,
+    )
+
+
+def _prometheus(given: Parameters) -> PrometheusAsked:
+    return PrometheusAsked(
+        web=_web(given, given["timeout"]),
+        bad=given["bad"],
+        total=given["total"],
+        histogram=given["histogram"],
+        slower_than=tuple(given["slower_than"]),
+        query=given["query"],
+    )
+
+
+def _logs(given: Parameters) -> LogsAsked:
+    web = _web(given, given["timeout"]) if given["url"] else None
+    return LogsAsked(given["pattern"], given["container"], web, given["query"])
+
+
+_MAKE: dict[str, Callable[[Any], SourceAsked]] = {
+    "pods": lambda given: PodsAsked(),
+    "http": _http,
+    "prometheus": _prometheus,
+    "logs": _logs,
+    "resources": lambda given: ResourcesAsked(Resource(given["resource"])),
+    "samples": lambda given: SamplesAsked(given_samples(given)),
+}
+
+VERB = Verb(
+    name="canary_verify",
+    arguments=ArgumentSpec(
+        options={
+            **TARGET,
+            "checks": {"type": "list", "elements": "dict", "required": True, "options": _CHECK},
+            "duration": {"type": "int", "default": 300},
+            "interval": {"type": "int", "default": 5},
+            "warmup": {"type": "int", "default": 0},
+            "confidence": {"type": "float", "default": 0.95},
+            "on_no_data": {"type": "str", "choices": [each.value for each in OnNoData], "default": "wait"},
+            "inconclusive_ok": {"type": "bool", "default": False},
+            "steps": {"type": "int", "default": 0},
+            "history": {"type": "dict"},
+        },
+        build=_request,
+    ),
+    perform=verify,
+)

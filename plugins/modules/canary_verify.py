@@ -1,0 +1,550 @@
+#!/usr/bin/python
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: canary_verify
+short_description: Judge a held canary against the stable pods beside it
+version_added: 1.0.0
+description:
+  - Counts bad events in canary and stable pods over the same seconds, and stops as soon as the evidence decides.
+  - The verdict is V(pass), V(fail) or V(inconclusive). A source that is dead, empty or makes no sense, a version without
+    traffic and a window that is too short are V(inconclusive), never anything else.
+  - The evidence may be looked at as often as one likes. O(confidence) bounds the false alarms of the whole run, over all
+    checks and all looks.
+  - The task fails on V(fail), and on V(inconclusive) unless O(inconclusive_ok=true). Nothing is written to the cluster.
+author:
+  - coalmine.canary contributors (@coalmine)
+extends_documentation_fragment:
+  - coalmine.canary.connection
+  - coalmine.canary.target
+  - coalmine.canary.attributes.info
+options:
+  checks:
+    description:
+      - What to judge by. Each check has exactly one of O(checks[].pods), O(checks[].http), O(checks[].prometheus),
+        O(checks[].logs), O(checks[].resources) and O(checks[].samples).
+      - The run fails when the mean of the checks' evidences says so, and passes when every check passes.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - Name of the check. The default is the name of its source.
+        type: str
+      pods:
+        description:
+          - Restarts, readiness lost and evictions of pods. Give C({}).
+          - Such events are rare. So this check is only watched (see O(checks[].must_pass)) and tolerates one event an hour
+            and pod more than stable, unless said otherwise.
+        type: dict
+        suboptions: {}
+      http:
+        description:
+          - Requests of our own, to canary and stable pods in turn. A refused connection and a timeout are bad.
+        type: dict
+        suboptions:
+          path:
+            description:
+              - Path of the request.
+            type: str
+            default: /
+          port:
+            description:
+              - Port of the pods.
+            type: int
+            default: 8080
+          scheme:
+            description:
+              - Scheme that the pods speak.
+            type: str
+            choices: [http, https]
+            default: http
+          via:
+            description:
+              - V(proxy) goes through the API server and works from anywhere; it needs the right to C(get) C(pods/proxy).
+              - V(pod) goes to the pods' addresses. V(url) goes to O(checks[].http.url), where
+                O(checks[].http.canary_headers) and O(checks[].http.stable_headers) tell the versions apart.
+            type: str
+            choices: [proxy, pod, url]
+            default: proxy
+          status:
+            description:
+              - Good status codes.
+            type: list
+            elements: int
+            default: [200]
+          body:
+            description:
+              - Regular expression that a good answer holds, in its first 64 KiB.
+            type: str
+            default: ""
+          slow_ms:
+            description:
+              - An answer that takes more milliseconds is bad.
+            type: float
+          rate:
+            description:
+              - Requests a second, over both versions.
+            type: float
+            default: 10.0
+          max_requests:
+            description:
+              - Requests in all.
+            type: int
+            default: 5000
+          price_per_gb:
+            description:
+              - Price of a gigabyte (10^9 bytes) sent or received, for the bill in RV(verify).
+            type: float
+          canary_headers:
+            description:
+              - Headers of requests to the canary, besides O(checks[].http.headers).
+            type: dict
+            default: {}
+          stable_headers:
+            description:
+              - Headers of requests to the stable version, besides O(checks[].http.headers).
+            type: dict
+            default: {}
+          url:
+            description:
+              - Scheme, host, port and path below which O(checks[].http.path) stands, with O(checks[].http.via=url).
+            type: str
+          token:
+            description:
+              - Sent as a bearer token.
+            type: str
+          username:
+            description:
+              - User for basic authentication.
+            type: str
+          password:
+            description:
+              - Password for basic authentication.
+            type: str
+          ca_cert:
+            description:
+              - PEM file of the authorities to trust instead of the system's.
+            type: path
+          validate_certs:
+            description:
+              - Whether the server's certificate is verified.
+            type: bool
+            default: true
+          headers:
+            description:
+              - Headers to send along, in both versions.
+            type: dict
+            default: {}
+          timeout:
+            description:
+              - Seconds for a whole request.
+            type: float
+            default: 5.0
+      prometheus:
+        description:
+          - Counters, a histogram, or one value, from Prometheus or whatever has its API.
+          - In queries, C(<pods>) stands for a regular expression of a version's pods, C(<hash>) for its pod-template-hash and
+            C(<namespace>) for the namespace. Queries of counters are asked once for each version.
+          - Counters are read raw and subtracted between looks, so leave C(rate()) and C(increase()) out. A label C(pod) lets
+            bursts of errors in single pods be recognised.
+        type: dict
+        suboptions:
+          bad:
+            description:
+              - Selector (or sum by pod) of the counter of bad events, with O(checks[].prometheus.total).
+            type: str
+            default: ""
+          total:
+            description:
+              - Selector (or sum by pod) of the counter of all events.
+            type: str
+            default: ""
+          histogram:
+            description:
+              - Selector of a histogram, without C(_bucket), with O(checks[].prometheus.slower_than).
+            type: str
+            default: ""
+          slower_than:
+            description:
+              - Bounds of the histogram in seconds. Requests above a bound are bad. Three to five of them, about stable's
+                p50 to p99.9, find any kind of slowness.
+            type: list
+            elements: float
+            default: []
+          query:
+            description:
+              - Query that gives one value, for O(checks[].min) and O(checks[].max). It is asked once, and may name
+                C(<canary_pods>), C(<canary_hash>), C(<stable_pods>) and C(<stable_hash>).
+            type: str
+            default: ""
+          url:
+            description:
+              - Scheme, host, port and path below which the API stands, without a user in it.
+            type: str
+            required: true
+          token:
+            description:
+              - Sent as a bearer token.
+            type: str
+          username:
+            description:
+              - User for basic authentication.
+            type: str
+          password:
+            description:
+              - Password for basic authentication.
+            type: str
+          ca_cert:
+            description:
+              - PEM file of the authorities to trust instead of the system's.
+            type: path
+          validate_certs:
+            description:
+              - Whether the server's certificate is verified.
+            type: bool
+            default: true
+          headers:
+            description:
+              - Headers to send along, such as C(X-Scope-OrgID).
+            type: dict
+            default: {}
+          timeout:
+            description:
+              - Seconds for a whole request.
+            type: float
+            default: 10.0
+      logs:
+        description:
+          - Seconds in which a pod logs a line that matches, out of pod-seconds.
+        type: dict
+        suboptions:
+          pattern:
+            description:
+              - Regular expression for lines of the pods' logs, read through the API.
+            type: str
+            default: ""
+          container:
+            description:
+              - Container whose log is read.
+            type: str
+            default: ""
+          query:
+            description:
+              - LogQL query that selects the lines that match, with O(checks[].logs.url) of a Loki. Placeholders as for
+                O(checks[].prometheus).
+            type: str
+            default: ""
+          url:
+            description:
+              - Scheme, host, port and path below which the API stands, without a user in it.
+            type: str
+          token:
+            description:
+              - Sent as a bearer token.
+            type: str
+          username:
+            description:
+              - User for basic authentication.
+            type: str
+          password:
+            description:
+              - Password for basic authentication.
+            type: str
+          ca_cert:
+            description:
+              - PEM file of the authorities to trust instead of the system's.
+            type: path
+          validate_certs:
+            description:
+              - Whether the server's certificate is verified.
+            type: bool
+            default: true
+          headers:
+            description:
+              - Headers to send along, such as C(X-Scope-OrgID).
+            type: dict
+            default: {}
+          timeout:
+            description:
+              - Seconds for a whole request.
+            type: float
+            default: 10.0
+      resources:
+        description:
+          - Mean use of a canary pod as a multiple of that of a stable pod, from metrics.k8s.io, for O(checks[].max).
+        type: dict
+        suboptions:
+          resource:
+            description:
+              - What is used.
+            type: str
+            choices: [cpu, memory]
+            default: memory
+      samples:
+        description:
+          - What tasks of your own have counted, each with C(time) (seconds since the begin), C(canary) and C(stable), and in
+            both C(bad) and C(total) since the sample before.
+        type: list
+        elements: dict
+      max_ratio:
+        description:
+          - Tolerated is a canary rate of at most this many times stable's, plus O(checks[].max_increase). Missing, it is 1.
+          - Give both. A ratio alone can never pass while stable has no bad event.
+        type: float
+      max_increase:
+        description:
+          - Tolerated increase of the rate, in bad events a request (or a pod-second). Missing, it is 0.
+        type: float
+      must_pass:
+        description:
+          - Whether a pass of the run needs this check's evidence to pass. Without, the check is only watched and may still
+            fail the run. The default is V(true), but V(false) for O(checks[].pods).
+        type: bool
+      weight:
+        description:
+          - Weight in the mean over all checks.
+        type: float
+        default: 1.0
+      bucket_seconds:
+        description:
+          - Seconds of a look. They should be longer than a burst of errors. By default 5 to 15, depending on the traffic.
+        type: float
+      min:
+        description:
+          - Lowest value, for checks that give one value. Plain bounds carry no evidence and promise nothing.
+        type: float
+      max:
+        description:
+          - Highest value, for checks that give one value.
+        type: float
+      in_a_row:
+        description:
+          - So many values outside, one after the other, fail; so many inside are needed to pass.
+        type: int
+        default: 3
+  duration:
+    description:
+      - How many seconds to look at most.
+    type: int
+    default: 300
+  interval:
+    description:
+      - Seconds between two looks at the sources.
+    type: int
+    default: 5
+  warmup:
+    description:
+      - Seconds at the beginning that are not counted, because cold caches are no fault.
+    type: int
+    default: 0
+  confidence:
+    description:
+      - One minus the largest probability of a V(fail) of a canary that is tolerated, and of a V(pass) of one that is at or above
+        what is tolerated.
+    type: float
+    default: 0.95
+  on_no_data:
+    description:
+      - What to do when a source gives no data. V(wait) goes on until O(duration) is over, V(stop) ends the run after three
+        looks in a row. Both are V(inconclusive).
+    type: str
+    choices: [wait, stop]
+    default: wait
+  inconclusive_ok:
+    description:
+      - Whether the task succeeds on V(inconclusive).
+    type: bool
+    default: false
+  steps:
+    description:
+      - How many further steps a release has after the first, when each step is judged by a task of its own. Give the same
+        number, and the same checks, to all of them.
+    type: int
+    default: 0
+  history:
+    description:
+      - RV(verify) of the step before, so that O(confidence) holds for the release and not for each step.
+    type: dict
+seealso:
+  - module: coalmine.canary.canary_start
+  - module: coalmine.canary.canary_undo
+"""
+
+EXAMPLES = r"""
+- name: Judge by the error rate, with requests of our own
+  coalmine.canary.canary_verify:
+    name: web
+    namespace: shop
+    duration: 600
+    checks:
+      - http: {path: /healthz, port: 8080}
+        max_ratio: 1.5
+        max_increase: 0.01
+      - pods: {}
+
+- name: Judge by what users see, from Prometheus
+  coalmine.canary.canary_verify:
+    name: web
+    namespace: shop
+    duration: 900
+    warmup: 30
+    checks:
+      - name: errors
+        prometheus:
+          url: https://prometheus.example:9090
+          token: "{{ prometheus_token }}"
+          bad: http_requests_total{namespace="<namespace>",pod=~"<pods>",code=~"5.."}
+          total: http_requests_total{namespace="<namespace>",pod=~"<pods>"}
+        max_ratio: 1.5
+        max_increase: 0.005
+      - name: latency
+        prometheus:
+          url: https://prometheus.example:9090
+          token: "{{ prometheus_token }}"
+          histogram: http_request_duration_seconds{namespace="<namespace>",pod=~"<pods>"}
+          slower_than: [0.1, 0.25, 1]
+        max_ratio: 1.5
+        max_increase: 0.01
+  register: judged
+
+- name: Judge by errors in the logs and by memory
+  coalmine.canary.canary_verify:
+    name: web
+    namespace: shop
+    checks:
+      - logs: {pattern: "(ERROR|panic)"}
+        max_ratio: 2
+        max_increase: 0.01
+      - resources: {resource: memory}
+        max: 1.5
+"""
+
+RETURN = r"""
+msg:
+  description: The verdict and why; when the task could not judge, what is wrong and what to do.
+  returned: always
+  type: str
+verify:
+  description: The verdict with everything that was counted. RV(verify.verdict) is V(null) in check mode.
+  returned: when it was judged
+  type: dict
+  contains:
+    verdict: {type: str, returned: always, description: "V(pass), V(fail) or V(inconclusive)."}
+    reason: {type: str, returned: not in check mode, description: One sentence a check that matters.}
+    seconds: {type: float, returned: not in check mode, description: Seconds from the begin of the run to the verdict.}
+    confidence: {type: float, returned: not in check mode, description: What was promised.}
+    evidence: {type: float, returned: not in check mode, description: Mean evidence of the checks to fail.}
+    limit: {type: float, returned: not in check mode, description: Where evidence decides.}
+    checks:
+      description:
+        - For each check its verdict, the rule that decided, the reason, when and on how much exposure it was decided, and
+          how often its source gave no data. For each of its C(streams) the counts of both versions, an estimate with
+          its interval, the evidence, and a C(series) of all looks to plot. For plain bounds the values.
+      returned: not in check mode
+      type: list
+      elements: dict
+    forecasts:
+      description: For each check how long a pass was going to take, and whether O(duration) suffices.
+      returned: not in check mode
+      type: dict
+    costs:
+      description: For each check that sends requests, how many, their bytes and, when a price was given, their price.
+      returned: not in check mode
+      type: dict
+    reached: {type: list, elements: str, returned: in check mode, description: Checks whose source answered.}
+    unreached: {type: dict, returned: in check mode, description: "The other checks, each with the reason."}
+canary:
+  description: The release as it is now.
+  returned: always, except when the Deployment was not read
+  type: dict
+  contains:
+    name: {type: str, returned: always, description: Name of the Deployment.}
+    namespace: {type: str, returned: always, description: Namespace of the Deployment.}
+    phase:
+      description:
+        - V(none), there is no canary. V(starting), its first pods are on their way. V(stepping), there are some, and
+          more are on their way. V(held), it is held at its size. V(frozen), somebody paused it. V(promoting) and
+          V(undoing), that is under way, or was broken off. V(foreign), something else rolls it out or paused it.
+          V(damaged), it has the fields of a hold without a canary, which M(coalmine.canary.canary_undo) repairs.
+      returned: always
+      type: str
+    why: {type: str, returned: always, description: What the phase means, where its name does not say it.}
+    replicas: {type: int, returned: always, description: Pods that the Deployment asks for.}
+    paused: {type: bool, returned: always, description: Whether the Deployment is paused.}
+    stable:
+      description: The version that was there before, or V(null) if there is no telling.
+      returned: always
+      type: dict
+      contains:
+        replica_set: {type: str, returned: always, description: Name of its ReplicaSet.}
+        hash: {type: str, returned: always, description: Its pod-template-hash.}
+        revision: {type: int, returned: always, description: Number of its revision.}
+        images: {type: dict, returned: always, description: Image of each container.}
+        counts:
+          description:
+            - Its pods by state, as in the sample. How many are terminating may be V(null) where no pods were read.
+          returned: always
+          type: dict
+        pods:
+          description: Its pods, without terminating ones. Empty where only counts were read.
+          returned: always
+          type: list
+          elements: dict
+          contains:
+            name: {type: str, returned: always, description: Name of the pod.}
+            ip: {type: str, returned: always, description: Address of the pod.}
+            node: {type: str, returned: always, description: Node of the pod.}
+            ready: {type: bool, returned: always, description: Whether the pod is ready.}
+    canary:
+      description: The new version in the same shape as RV(canary.stable), or V(null) if there is none.
+      returned: always
+      type: dict
+    weight: {type: float, returned: always, description: Per cent of all ready pods that are canary pods.}
+    started_at: {type: str, returned: always, description: When the canary was started (UTC).}
+    started_by: {type: str, returned: always, description: Who started the canary.}
+    autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
+    commands:
+      description: Shell lines with C(kubectl) that end the release by hand.
+      returned: always
+      type: dict
+      contains:
+        promote: {type: list, elements: str, returned: always, description: Lines that promote it.}
+        undo: {type: list, elements: str, returned: always, description: Lines that undo it.}
+  sample:
+    {name: web, namespace: shop, phase: held, replicas: 10, paused: false,
+     stable: {replica_set: web-5d5f8c9b7, hash: 5d5f8c9b7, revision: 7, images: {app: "registry.example/web:1.4"},
+              counts: {desired: 10, current: 10, ready: 10, available: 10, terminating: 0},
+              pods: [{name: web-5d5f8c9b7-4kq2x, ip: 10.1.0.4, node: worker-1, ready: true}]},
+     canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
+              counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
+              pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, autoscaler: null,
+     commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
+requests:
+  description: How many requests the API server was sent.
+  returned: when the cluster was asked
+  type: int
+  sample: 7
+progress:
+  description: The last lines of what was reported while it waited.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.verify import VERB
+
+
+def main() -> None:
+    run_module(VERB)
+
+
+if __name__ == "__main__":
+    main()
