@@ -92,6 +92,14 @@ class PauseRequest:
 
 
 @dataclass(frozen=True)
+class BakeRequest:
+    """`seconds`: how long the canary pods have to stay as they are; 0 looks once."""
+
+    call: Call
+    seconds: float
+
+
+@dataclass(frozen=True)
 class ResumeRequest:
     call: Call
 

@@ -1,0 +1,26 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_bake's arguments.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from ..verbs.bake import bake
+from ..verbs.requests import BakeRequest, Call, Target
+from .arguments import TARGET, ArgumentSpec, Parameters, Verb, at_least
+
+
+def _request(parameters: Parameters, check: bool, actor: str) -> BakeRequest:
+    at_least(0, parameters, "seconds")
+    call = Call(target=Target(parameters["name"], parameters["namespace"]), check=check, actor=actor)
+    return BakeRequest(call=call, seconds=float(parameters["seconds"]))
+
+
+VERB = Verb(
+    name="canary_bake",
+    arguments=ArgumentSpec(options={**TARGET, "seconds": {"type": "int", "required": True}}, build=_request),
+    perform=bake,
+)

@@ -1,0 +1,155 @@
+#!/usr/bin/python
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: canary_bake
+short_description: Watch a held canary for a while
+version_added: 1.0.0
+description:
+  - Waits for O(seconds) and makes sure that the canary stays what it is, all the time.
+  - Fails at once when a container of a canary pod restarts, when a canary pod is not Ready (for however short a time) or
+    gone, or when somebody freezes, promotes, undoes or rescales the canary or changes the Deployment otherwise.
+  - Changes nothing, whatever it sees. What follows from a failure is up to you; M(coalmine.canary.canary_undo) takes the
+    canary back.
+author:
+  - coalmine.canary contributors (@coalmine)
+extends_documentation_fragment:
+  - coalmine.canary.connection
+  - coalmine.canary.target
+  - coalmine.canary.attributes
+attributes:
+  check_mode:
+    details:
+      - The canary is looked at once, and not waited for.
+  diff_mode:
+    support: N/A
+    details:
+      - This module changes nothing.
+  idempotent:
+    details:
+      - This module changes nothing.
+options:
+  seconds:
+    description:
+      - For how long the canary has to stay as it is.
+      - With V(0) it is looked at once.
+    type: int
+    required: true
+seealso:
+  - module: coalmine.canary.canary_start
+  - module: coalmine.canary.canary_promote
+  - module: coalmine.canary.canary_undo
+"""
+
+EXAMPLES = r"""
+- name: Hold the new version for five minutes before it is looked at
+  coalmine.canary.canary_bake:
+    name: web
+    namespace: shop
+    seconds: 300
+
+- name: Make sure that nothing has happened to the canary since
+  coalmine.canary.canary_bake:
+    name: web
+    namespace: shop
+    seconds: 0
+"""
+
+RETURN = r"""
+msg:
+  description: What was done or found; when the task failed, what is wrong and what to do.
+  returned: always
+  type: str
+canary:
+  description: The release as it is now.
+  returned: always, except when the Deployment was not read
+  type: dict
+  contains:
+    name: {type: str, returned: always, description: Name of the Deployment.}
+    namespace: {type: str, returned: always, description: Namespace of the Deployment.}
+    phase:
+      description:
+        - V(none), there is no canary. V(starting), its first pods are on their way. V(stepping), there are some, and
+          more are on their way. V(held), it is held at its size. V(frozen), somebody paused it. V(promoting) and
+          V(undoing), that is under way, or was broken off. V(foreign), something else rolls it out or paused it.
+          V(damaged), it has the fields of a hold without a canary, which M(coalmine.canary.canary_undo) repairs.
+      returned: always
+      type: str
+    why: {type: str, returned: always, description: What the phase means, where its name does not say it.}
+    replicas: {type: int, returned: always, description: Pods that the Deployment asks for.}
+    paused: {type: bool, returned: always, description: Whether the Deployment is paused.}
+    stable:
+      description: The version that was there before, or V(null) if there is no telling.
+      returned: always
+      type: dict
+      contains:
+        replica_set: {type: str, returned: always, description: Name of its ReplicaSet.}
+        hash: {type: str, returned: always, description: Its pod-template-hash.}
+        revision: {type: int, returned: always, description: Number of its revision.}
+        images: {type: dict, returned: always, description: Image of each container.}
+        counts:
+          description:
+            - Its pods by state, as in the sample. How many are terminating may be V(null) where no pods were read.
+          returned: always
+          type: dict
+        pods:
+          description: Its pods, without terminating ones. Empty where only counts were read.
+          returned: always
+          type: list
+          elements: dict
+          contains:
+            name: {type: str, returned: always, description: Name of the pod.}
+            ip: {type: str, returned: always, description: Address of the pod.}
+            node: {type: str, returned: always, description: Node of the pod.}
+            ready: {type: bool, returned: always, description: Whether the pod is ready.}
+    canary:
+      description: The new version in the same shape as RV(canary.stable), or V(null) if there is none.
+      returned: always
+      type: dict
+    weight: {type: float, returned: always, description: Per cent of all ready pods that are canary pods.}
+    started_at: {type: str, returned: always, description: When the canary was started (UTC).}
+    started_by: {type: str, returned: always, description: Who started the canary.}
+    autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
+    commands:
+      description: Shell lines with C(kubectl) that end the release by hand.
+      returned: always
+      type: dict
+      contains:
+        promote: {type: list, elements: str, returned: always, description: Lines that promote it.}
+        undo: {type: list, elements: str, returned: always, description: Lines that undo it.}
+  sample:
+    {name: web, namespace: shop, phase: held, replicas: 10, paused: false,
+     stable: {replica_set: web-5d5f8c9b7, hash: 5d5f8c9b7, revision: 7, images: {app: "registry.example/web:1.4"},
+              counts: {desired: 10, current: 10, ready: 10, available: 10, terminating: 0},
+              pods: [{name: web-5d5f8c9b7-4kq2x, ip: 10.1.0.4, node: worker-1, ready: true}]},
+     canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
+              counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
+              pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, autoscaler: null,
+     commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
+requests:
+  description: How many requests the API server was sent.
+  returned: when the cluster was asked
+  type: int
+  sample: 7
+progress:
+  description: The last lines of what was reported while it waited.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.bake import VERB
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
+
+
+def main() -> None:
+    run_module(VERB)
+
+
+if __name__ == "__main__":
+    main()
