@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.prices import price_book
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, NewTemplate, Size, Target
@@ -96,7 +95,7 @@ def test_a_canary_with_room_fits_and_the_answer_says_what_it_read(shop: Shop) ->
 
 def test_a_version_that_outgrows_the_nodes_needs_new_ones_at_the_users_price(shop: Shop) -> None:
     shop.deploy(replicas=3)
-    prices = price_book({"currency": "EUR", "nodes": [{"node_group": "nodes like fake-0", "hourly": "0.21"}]})
+    prices = {"currency": "EUR", "nodes": [{"node_group": "nodes like fake-0", "hourly": "0.21"}]}
     found = shop.ask(template=asking("1500m"), prices=prices)
     assert found["verdict"] == "needs_nodes"
     assert [one["at"] for one in found["peaks"] if one["verdict"] == "needs_nodes"]
@@ -179,6 +178,11 @@ def test_without_rights_for_the_cluster_it_is_unknown_and_says_which(shop: Shop)
     assert found["pod_request"]["source"] == "template"
     assert {"nodes_not_readable", "resourcequotas_not_readable", "limitranges_not_readable"} <= set(found["unknown"])
     assert "admission_not_simulated" in found["assumptions"]
+
+
+def test_a_malformed_price_is_named(shop: Shop) -> None:
+    with pytest.raises(VerbFailure, match=r"prices.nodes\[0\].hourly: 'cheap' is not a number"):
+        shop.ask(prices={"nodes": [{"instance_type": "a", "hourly": "cheap"}]})
 
 
 def test_two_canary_pods_by_weight(shop: Shop) -> None:

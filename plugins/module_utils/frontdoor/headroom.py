@@ -8,7 +8,6 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from ..headroom.prices import PriceBook, PriceError, price_book
 from ..verbs.headroom import HeadroomRequest, headroom
 from ..verbs.requests import Call, Size, Target
 from .arguments import TARGET, ArgumentError, ArgumentSpec, Parameters, Verb, at_least
@@ -31,7 +30,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> HeadroomRequest
         surge=parameters["surge"],
         max_unavailable=parameters["max_unavailable"],
         assume_replicas=_replicas(parameters["assume_replicas"]),
-        prices=_prices(parameters),
+        prices=plain(parameters["prices"]),
         node_group_label=parameters["node_group_label"],
     )
 
@@ -42,13 +41,6 @@ def _replicas(text: str) -> str | int:
     if text.isascii() and text.isdigit():
         return int(text)
     raise ArgumentError(f"assume_replicas is {text!r}: give current, max, or a number of pods")
-
-
-def _prices(parameters: Parameters) -> PriceBook:
-    try:
-        return price_book(plain(parameters["prices"]))
-    except PriceError as error:
-        raise ArgumentError(str(error)) from error
 
 
 VERB = Verb(

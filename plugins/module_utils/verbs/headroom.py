@@ -17,7 +17,7 @@ from ..cluster.api import Api
 from ..headroom.answer import Answer, Question, Verdict
 from ..headroom.check import answer
 from ..headroom.peaks import Rollout
-from ..headroom.prices import PriceBook
+from ..headroom.prices import PriceBook, PriceError, price_book
 from ..headroom.report import headroom as shaped
 from ..headroom.report import summary
 from ..rollout.intstr import resolve_fenceposts
@@ -46,7 +46,7 @@ class HeadroomRequest:
     surge: int = 1
     max_unavailable: int | None = None
     assume_replicas: str | int = "current"
-    prices: PriceBook = field(default_factory=PriceBook)
+    prices: Mapping[str, Any] | None = None
     node_group_label: str | None = None
 
 
@@ -55,6 +55,7 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
     site = Site(api, request.call.target)
     begun = time.monotonic()
     with accounted(site):
+        prices = _prices(request.prices)
         picture = site.look(autoscalers=request.assume_replicas == "max")
         situation = diagnose(picture)
         stable = _stable(situation)
@@ -70,7 +71,7 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
         question = replace(
             reader.question(_rollout(situation, request)),
             canary_owner=situation.canary.uid if situation.canary and situation.phase in HOLDING else "",
-            prices=request.prices,
+            prices=prices,
             group_label=request.node_group_label,
         )
         found = answer(question)
@@ -93,6 +94,13 @@ def _stable(situation: Situation) -> ReplicaSet:
     if not situation.deployment.replicas and situation.stable is not None:
         return situation.stable
     return stable_to_change(situation)
+
+
+def _prices(raw: Mapping[str, Any] | None) -> PriceBook:
+    try:
+        return price_book(raw)
+    except PriceError as error:
+        raise Refusal(Code.INVALID, str(error), "Correct the prices") from error
 
 
 def _ordinary_min_ready(stable: ReplicaSet) -> int:
