@@ -18,12 +18,16 @@ from .lab import Lab, NotALab, start_lab
 from .layout import Layout
 from .paths import lab_directory, labs_root
 from .realnodes.machine import RealNodesImpossible, expected
+from .realnodes.network import MOST_NODES
 from .teardown import tear_down
 from .toolchain import NoGo
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if getattr(options, "real", False) and (options.nodes or 1) > MOST_NODES:
+        parser.error(f"at most {MOST_NODES} real nodes")
     try:
         return int(options.run(options))
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ if [ -r /proc/$$/stat ]; then
     read -r stat < /proc/$$/stat
     # the fields after "(sh) " begin with the 3rd, the state; the start is the 22nd
     set -f
+    # shellcheck disable=SC2086 # to be split into fields
     started=$(set -- ${stat##*) }; echo "${20}")
     set +f
 else

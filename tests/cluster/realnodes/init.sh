@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # The first process of one node, in network, mount, pid, uts and ipc namespaces of its own. When it ends, the kernel ends
 # every daemon and container of the node and drops every mount. nodes.py starts it and passes, in the environment:
@@ -34,6 +34,7 @@ await 30 "the cable" ip link show eth0
 ip link set lo up
 ip address add "$ADDRESS/16" dev eth0
 ip link set eth0 up
+# shellcheck disable=SC2086 # a route is several words
 while read -r route; do ip route add $route || fail "route $route"; done <<< "$ROUTES"
 # settings of this network namespace only
 sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
