@@ -14,7 +14,7 @@ import json
 import socket
 import ssl
 import threading
-import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 from urllib.parse import SplitResult, urlencode, urlsplit
@@ -84,24 +84,51 @@ def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: in
     """GET `path` below the url's own path. Any status is an answer; raises NoAnswer when there was none in time."""
     target = web.parts.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
     headers = _headers(web)
-    until = time.monotonic() + web.timeout
     connection = _connection(web)
-    # A server that drips a byte now and then satisfies every timeout of a socket; the clock has the last word.
-    alarm = threading.Timer(web.timeout, _cut, [connection])
-    alarm.daemon = True
-    alarm.start()
-    try:
-        connection.request("GET", target or "/", headers=headers)
-        response = connection.getresponse()
-        body, truncated = _bounded(response, largest)
-        bytes_in = len(body) + sum(len(name) + len(text) + 4 for name, text in response.getheaders())
-        bytes_out = len(target) + 16 + sum(len(name) + len(text) + 4 for name, text in headers.items())
-        return WebAnswer(response.status, body, truncated, bytes_in, bytes_out)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NoAnswer(f"{web.name} {_failure(error, time.monotonic() >= until, web.timeout)}") from None
-    finally:
-        alarm.cancel()
-        connection.close()
+    with _Alarm(connection, web.timeout) as alarm:
+        try:
+            connection.connect()
+            alarm.socket = connection.sock
+            connection.request("GET", target or "/", headers=headers)
+            response = connection.getresponse()
+            body, truncated = _bounded(response, largest)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise NoAnswer(f"{web.name} {_failure(error, alarm.rang, web.timeout)}") from None
+        if alarm.rang:
+            raise NoAnswer(f"{web.name} {_failure(TimeoutError(), True, web.timeout)}")
+    bytes_in = len(body) + sum(len(name) + len(text) + 4 for name, text in response.getheaders())
+    bytes_out = len(target) + 16 + sum(len(name) + len(text) + 4 for name, text in headers.items())
+    return WebAnswer(response.status, body, truncated, bytes_in, bytes_out)
+
+
+class _Alarm:
+    """Cuts a connection when its time is up.
+
+    A server that drips a byte now and then satisfies every timeout of a socket; the clock has the last word. `socket`: the
+    one to cut once it is connected, as http.client gives it away to the response.
+    """
+
+    def __init__(self, connection: http.client.HTTPConnection, seconds: float) -> None:
+        self.rang = False
+        self.socket: socket.socket | None = None
+        self._connection = connection
+        self._timer = threading.Timer(seconds, self._ring)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Alarm:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._timer.cancel()
+        self._connection.close()
+
+    def _ring(self) -> None:
+        self.rang = True
+        connected = self.socket or self._connection.sock
+        if connected is not None:
+            with suppress(OSError):
+                connected.shutdown(socket.SHUT_RDWR)
 
 
 def ask_json(web: Web, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -166,14 +193,6 @@ def _bounded(response: http.client.HTTPResponse, largest: int) -> tuple[bytes, b
         size += len(piece)
     body = b"".join(pieces)
     return body[:largest], size > largest
-
-
-def _cut(connection: http.client.HTTPConnection) -> None:
-    if connection.sock is not None:
-        try:
-            connection.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            connection.close()
 
 
 def _failure(error: Exception, late: bool, timeout: float) -> str:

@@ -1,0 +1,317 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Prometheus that is dead, slow or lies, and counters that begin, restart and vanish.
+
+The server here is one that goes wrong on request; what a real one answers is tested where a real one runs.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.counters import MOST_SERIES, Counters
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.placeholders import filled, pods_pattern
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.prometheus import PrometheusAsked, prometheus
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import (
+    Counted,
+    Misasked,
+    NoAnswer,
+    ProbedPod,
+    Sides,
+    Tally,
+    Value,
+    Version,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import LARGEST_BODY, Web
+
+SECRET = "s3cr3t-t0ken"
+SIDES = Sides(
+    "shop",
+    canary=Version("7c6d", (ProbedPod("web-7c6d-a", "1"),)),
+    stable=Version("5d5f", (ProbedPod("web-5d5f-a", "2"), ProbedPod("web-5d5f-b", "3"))),
+)
+ERRORS = 'errors{pod=~"<pods>"}'
+REQUESTS = 'requests{pod=~"<pods>"}'
+
+Respond = Callable[[BaseHTTPRequestHandler], None]
+
+
+@contextmanager
+def serving(respond: Respond) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            respond(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def answer(body: object, status: int = 200) -> Respond:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    def respond(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(data)))
+        request.end_headers()
+        request.wfile.write(data)
+
+    return respond
+
+
+def vector(*values: tuple[dict[str, str], str]) -> dict[str, object]:
+    rows = [{"metric": labels, "value": [0, value]} for labels, value in values]
+    return {"status": "success", "data": {"resultType": "vector", "result": rows}}
+
+
+def drip(request: BaseHTTPRequestHandler) -> None:
+    """A byte now and then, for ever: no timeout of a socket ends this."""
+    request.send_response(200)
+    request.end_headers()
+    try:
+        while True:
+            request.wfile.write(b" ")
+            time.sleep(0.05)
+    except OSError:
+        return
+
+
+def endless(request: BaseHTTPRequestHandler) -> None:
+    request.send_response(200)
+    request.end_headers()
+    try:
+        while True:
+            request.wfile.write(b"[" * 65536)
+    except OSError:
+        return
+
+
+def redirect(request: BaseHTTPRequestHandler) -> None:
+    request.send_response(302)
+    request.send_header("Location", "http://127.0.0.1:9/")
+    request.end_headers()
+
+
+def one_value(url: str, timeout: float = 5.0) -> float:
+    source = prometheus(PrometheusAsked(Web(url, token=SECRET, timeout=timeout), query="up"))
+    given = source.look(SIDES, 5)[""]
+    assert isinstance(given, Value)
+    return given.value
+
+
+class TestLies:
+    @pytest.mark.parametrize(
+        ("case", "respond", "says"),
+        [
+            ("401", answer({}, 401), "answers 401: check the token"),
+            ("403", answer({}, 403), "answers 403"),
+            ("500 with its own words", answer({"status": "error", "error": "query timed out"}, 503), "query timed out"),
+            ("500 with a page", answer(b"<html>internal: db password</html>", 500), "answers 500$"),
+            ("a redirect is not followed", redirect, "answers 302"),
+            ("no JSON", answer(b"<html>login</html>"), "not answer with a JSON object"),
+            ("JSON that is no answer", answer({"data": []}), "not answer as Prometheus does"),
+            ("deep JSON", answer(b"[" * 100_000), "not answer with a JSON object"),
+            ("an empty vector", answer(vector()), "an empty vector where one value is needed"),
+            ("several series", answer(vector(({"a": "1"}, "1"), ({"a": "2"}, "2"))), "2 series where one value"),
+            ("NaN", answer(vector(({}, "NaN"))), "NaN: nothing was counted"),
+            ("infinity", answer(vector(({}, "+Inf"))), "Inf: nothing was counted"),
+            ("no number", answer(vector(({}, "many"))), "no number"),
+            (
+                "a range",
+                answer({"status": "success", "data": {"resultType": "matrix", "result": []}}),
+                "gives a matrix where an instant vector",
+            ),
+            ("a huge body", endless, "more than 4 MiB"),
+        ],
+    )
+    def test_each_is_told_and_none_is_believed(self, case: str, respond: Respond, says: str) -> None:
+        with serving(respond) as url, pytest.raises(NoAnswer, match=says) as told:
+            one_value(url)
+        assert SECRET not in str(told.value)
+        assert "db password" not in str(told.value)
+
+    def test_a_dead_server_is_told_at_once(self) -> None:
+        with serving(answer({})) as url:
+            pass
+        with pytest.raises(NoAnswer, match="cannot be reached"):
+            one_value(url)
+
+    @pytest.mark.parametrize("respond", [drip, lambda request: time.sleep(3)], ids=["drips", "hangs"])
+    def test_the_wait_is_bounded(self, respond: Respond) -> None:
+        begun = time.monotonic()
+        with serving(respond) as url, pytest.raises(NoAnswer, match=r"within 0.5 seconds"):
+            one_value(url, timeout=0.5)
+        assert time.monotonic() - begun < 2.5
+
+    def test_memory_is_bounded(self) -> None:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(3):
+            with serving(endless) as url, pytest.raises(NoAnswer):
+                one_value(url)
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+        assert grown < 8 * LARGEST_BODY
+
+    def test_one_value_is_one_value(self) -> None:
+        with serving(answer(vector(({}, "0.25")))) as url:
+            assert one_value(url) == 0.25
+
+    @pytest.mark.parametrize(
+        ("web", "says"),
+        [
+            ({"url": "ftp://host"}, "http://"),
+            ({"url": "http://"}, "name a host"),
+            ({"url": f"http://me:{SECRET}@host"}, "options of their own"),
+            ({"url": "http://host:99999"}, "cannot be read"),
+            ({"url": "http://host", "headers": {"A": "b\r\nC: d"}}, "line break"),
+            ({"url": "http://host", "token": SECRET, "username": "me"}, "give one of them"),
+        ],
+    )
+    def test_a_way_that_cannot_be_is_refused_without_its_secret(self, web: dict, says: str) -> None:
+        with pytest.raises(Misasked, match=says) as told:
+            Web(**web)
+        assert SECRET not in str(told.value)
+
+    def test_a_secret_is_not_in_the_repr(self) -> None:
+        assert SECRET not in repr(Web("http://host", {"Authorization": SECRET}, SECRET, password=SECRET))
+
+
+class TestCounters:
+    a, b = (("pod", "a"),), (("pod", "b"),)
+
+    def test_counting_starts_at_the_first_look(self) -> None:
+        assert Counters().increases({self.a: 900}) == {self.a: 0}
+
+    def test_increases_are_exact(self) -> None:
+        counters = Counters()
+        counters.increases({self.a: 900})
+        assert counters.increases({self.a: 907}) == {self.a: 7}
+
+    def test_a_restart_begins_at_nothing(self) -> None:
+        counters = Counters()
+        counters.increases({self.a: 900})
+        assert counters.increases({self.a: 3}) == {self.a: 3}
+
+    def test_an_error_counter_appears_with_its_first_error(self) -> None:
+        counters = Counters()
+        counters.increases({self.a: 900})
+        assert counters.increases({self.a: 900, self.b: 2}) == {self.a: 0, self.b: 2}
+
+    def test_a_series_that_was_not_scraped_for_a_while_goes_on(self) -> None:
+        counters = Counters()
+        counters.increases({self.a: 900, self.b: 50})
+        counters.increases({self.a: 910})
+        assert counters.increases({self.a: 920, self.b: 53}) == {self.a: 10, self.b: 3}
+
+    def test_memory_is_bounded(self) -> None:
+        with pytest.raises(NoAnswer, match="aggregate"):
+            Counters().increases({(("n", str(n)),): 1.0 for n in range(MOST_SERIES + 1)})
+
+
+class Scraped:
+    """A server of counters that change between looks."""
+
+    def __init__(self) -> None:
+        self.series: dict[str, list[tuple[dict[str, str], str]]] = {}
+
+    def __call__(self, request: BaseHTTPRequestHandler) -> None:
+        query = parse_qs(urlsplit(request.path).query)["query"][0]
+        name = query.partition("{")[0]
+        wanted = query.partition('pod=~"')[2].partition('"')[0].split("|")
+        rows = [row for row in self.series.get(name, []) if row[0]["pod"] in wanted]
+        answer(vector(*rows))(request)
+
+
+class TestVersionsApart:
+    def counted(self, asked: dict, looks: list[dict]) -> dict[str, Counted]:
+        scraped = Scraped()
+        with serving(scraped) as url:
+            source = prometheus(PrometheusAsked(Web(url), **asked))
+            scraped.series = looks[0]
+            source.begin(SIDES)
+            for scraped.series in looks[1:]:
+                answers = source.look(SIDES, 5)
+        return {stream: given for stream, given in answers.items() if isinstance(given, Counted)}
+
+    def pods(self, canary: int, stable_a: int, stable_b: int, **labels: str) -> list[tuple[dict[str, str], str]]:
+        values = {"web-7c6d-a": canary, "web-5d5f-a": stable_a, "web-5d5f-b": stable_b}
+        return [({"pod": pod, **labels}, str(value)) for pod, value in values.items()]
+
+    def test_bad_and_total_of_each_version_and_pod(self) -> None:
+        looks = [
+            {"errors": self.pods(5, 1, 1), "requests": self.pods(1000, 2000, 3000)},
+            {"errors": self.pods(15, 2, 1), "requests": self.pods(1100, 2200, 3300)},
+        ]
+        counted = self.counted({"bad": ERRORS, "total": REQUESTS}, looks)[""]
+        assert counted.canary == Tally(10, 100, {"web-7c6d-a": 10})
+        assert counted.stable == Tally(1, 500, {"web-5d5f-a": 1, "web-5d5f-b": 0})
+
+    def test_no_error_series_at_all_is_no_error(self) -> None:
+        looks = [{"requests": self.pods(0, 0, 0)}, {"requests": self.pods(10, 10, 10)}]
+        counted = self.counted({"bad": ERRORS, "total": REQUESTS}, looks)[""]
+        assert (counted.canary.bad, counted.canary.total, counted.stable.total) == (0, 10, 20)
+
+    def test_no_request_series_at_all_is_no_data(self) -> None:
+        with pytest.raises(NoAnswer, match="gives no series for either version"):
+            self.counted({"bad": ERRORS, "total": REQUESTS}, [{}])
+
+    def test_a_histogram_counts_what_is_above_each_bound(self) -> None:
+        def buckets(fast: tuple[int, int, int], middle: tuple[int, int, int], every: tuple[int, int, int]) -> dict:
+            rows = [*self.pods(*fast, le="0.1"), *self.pods(*middle, le="0.5"), *self.pods(*every, le="+Inf")]
+            return {"seconds_bucket": rows}
+
+        looks = [buckets((0, 0, 0), (0, 0, 0), (0, 0, 0)), buckets((80, 95, 95), (90, 99, 100), (100, 100, 100))]
+        asked = {"histogram": 'seconds{pod=~"<pods>"}', "slower_than": (0.1, 0.5)}
+        counted = self.counted(asked, looks)
+        assert counted["slower than 0.1 s"].canary == Tally(20, 100, {"web-7c6d-a": 20})
+        assert counted["slower than 0.5 s"].canary.bad == 10
+        assert counted["slower than 0.1 s"].stable == Tally(10, 200, {"web-5d5f-a": 5, "web-5d5f-b": 5})
+
+    def test_a_bound_that_the_histogram_lacks_is_told_with_those_that_it_has(self) -> None:
+        rows = [*self.pods(1, 1, 1, le="0.1"), *self.pods(1, 1, 1, le="+Inf")]
+        with pytest.raises(NoAnswer, match=r"no bound 0.3; it has 0.1"):
+            asked = {"histogram": 'seconds{pod=~"<pods>"}', "slower_than": (0.3,)}
+            self.counted(asked, [{"seconds_bucket": rows}])
+
+    @pytest.mark.parametrize(
+        ("asked", "says"),
+        [
+            ({}, "needs one of"),
+            ({"bad": ERRORS}, "both bad and total"),
+            ({"bad": "errors", "total": REQUESTS}, "the same for both versions"),
+            ({"histogram": 'h{pod=~"<pods>"}'}, "slower_than"),
+            ({"bad": ERRORS, "total": REQUESTS, "query": "up"}, "needs one of"),
+        ],
+    )
+    def test_questions_that_cannot_be_are_refused(self, asked: dict, says: str) -> None:
+        with pytest.raises(Misasked, match=says):
+            PrometheusAsked(Web("http://host"), **asked)
+
+
+class TestPlaceholders:
+    def test_pods_hash_and_namespace(self) -> None:
+        query = 'x{namespace="<namespace>",pod=~"<pods>",hash="<hash>"}'
+        assert filled(query, SIDES.stable, "shop") == 'x{namespace="shop",pod=~"web-5d5f-a|web-5d5f-b",hash="5d5f"}'
+
+    def test_dots_in_names_are_no_wildcards(self) -> None:
+        assert pods_pattern(Version("h", (ProbedPod("web.v1-a", "1"),))) == r"web\\.v1-a"
+
+    def test_no_pod_matches_nothing(self) -> None:
+        assert pods_pattern(Version("h", ())) == "no-such-pod"
