@@ -1,0 +1,101 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One Deployment on fake nodes and the verbs that are asked of it, in-process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
+    Call,
+    NewTemplate,
+    PauseRequest,
+    PromoteRequest,
+    ResumeRequest,
+    RollbackRequest,
+    Size,
+    StartRequest,
+    Target,
+    UndoRequest,
+    Wait,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.resume import resume
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
+
+CONTAINER = "app"
+WAIT_SECONDS = 240.0
+
+
+def silent(line: str) -> None:
+    del line
+
+
+def image(version: str) -> str:
+    return f"lab.local/app:{version}"
+
+
+@dataclass
+class Release:
+    """A Deployment `name`, once it is made; every verb waits."""
+
+    api: Api
+    namespace: str
+    name: str = "web"
+    call: Call = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.call = Call(Target(self.name, self.namespace), Wait(timeout=WAIT_SECONDS), actor="tests")
+
+    @property
+    def path(self) -> str:
+        return f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{self.name}"
+
+    def make(self, replicas: int, **fields: Any) -> Release:
+        """Version v1, all pods Ready. `fields` are of the Deployment's spec; a `template` may be among them."""
+        self.api.create(self.path.rpartition("/")[0], self.manifest(replicas, **fields))
+        self.promote()
+        return self
+
+    def manifest(self, replicas: int, template: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+        labels = {"app": self.name}
+        spec = {"containers": [{"name": CONTAINER, "image": image("v1")}]}
+        template = {"metadata": {"labels": labels}, "spec": spec} | dict(template or {})
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": self.name},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **fields},
+        }
+
+    def deployment(self) -> dict[str, Any]:
+        return self.api.get(self.path)
+
+    def start(
+        self, version: str = "v2", pods: int = 1, surge: int = 1, patch: Mapping[str, Any] | None = None
+    ) -> Outcome:
+        template = NewTemplate(images={CONTAINER: image(version)}, patch=patch)
+        return start(self.api, StartRequest(self.call, template, Size(pods), surge=surge), silent)
+
+    def promote(self) -> Outcome:
+        return promote(self.api, PromoteRequest(self.call), silent)
+
+    def undo(self) -> Outcome:
+        return undo(self.api, UndoRequest(self.call, reason="test"), silent)
+
+    def pause(self) -> Outcome:
+        return pause(self.api, PauseRequest(self.call), silent)
+
+    def resume(self) -> Outcome:
+        return resume(self.api, ResumeRequest(self.call), silent)
+
+    def rollback(self, to: str) -> Outcome:
+        return rollback(self.api, RollbackRequest(self.call, to=to), silent)

@@ -1,0 +1,97 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kubectl lines that a release carries for the day this collection is not at hand: a shell runs them as they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LAST, LIVE, RECORD
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+
+from .releases import CONTAINER, Release, image
+
+LINES_SECONDS = 120
+# A value that a shell, sed, JSON and YAML each read in their own way.
+TRICKY = 'it\'s "quoted" | piped & \\1 $HOME\nsecond line \t s3cret'
+FIELDS: dict[str, Any] = {
+    "minReadySeconds": 1,
+    "progressDeadlineSeconds": 321,
+    "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "30%", "maxUnavailable": 1}},
+}
+STANDING: dict[str, Callable[[Release], Any]] = {
+    "held": lambda release: release.start(pods=1),
+    "stepped": lambda release: release.start(pods=3),
+    "frozen": lambda release: (release.start(pods=2), release.pause())[1],
+}
+
+
+@pytest.fixture
+def api(lab: Lab | ForeignCluster) -> Iterator[Api]:
+    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+        yield api
+
+
+def make(api: Api, namespace: str, name: str) -> Release:
+    release = Release(api, namespace, name)
+    container = {"name": CONTAINER, "image": image("v1"), "env": [{"name": "TRICKY", "value": TRICKY}]}
+    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
+    return release.make(4, template=template, **FIELDS)
+
+
+def run(lab: Lab | ForeignCluster, lines: list[str]) -> None:
+    """Each line by a shell of its own, as somebody would paste them one after the other."""
+    environment = {
+        "PATH": f"{lab.binaries}{os.pathsep}{os.environ['PATH']}",
+        "KUBECONFIG": str(lab.kubeconfig),
+        "HOME": "/nonexistent",
+    }
+    for line in lines:
+        done = subprocess.run(
+            ["sh", "-c", line], env=environment, capture_output=True, text=True, timeout=LINES_SECONDS, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+def left(release: Release) -> dict[str, Any]:
+    """What a release leaves: the Deployment's own fields, its marks, and how many pods each version is to have."""
+    deployment = release.deployment()
+    query = {"labelSelector": f"app={release.name}"}
+    replica_sets = release.api.list(release.path.rpartition("/deployments")[0] + "/replicasets", query)["items"]
+    annotations = deployment["metadata"]["annotations"]
+    text = json.dumps(deployment["spec"]).replace(f'"{release.name}"', '"NAME"')
+    return {
+        "spec": json.loads(text),
+        "marks": sorted({RECORD, LIVE} & {*annotations, *deployment["metadata"].get("labels", {})}),
+        "annotations": {key: value for key, value in annotations.items() if key != LAST},
+        "pods": sorted((rs["spec"]["template"]["spec"]["containers"][0]["image"], rs["spec"]["replicas"])
+                       for rs in replica_sets),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["promote", "undo"])
+@pytest.mark.parametrize("standing", STANDING)
+def test_the_lines_do_by_hand_what_the_verb_does(
+    lab: Lab | ForeignCluster, api: Api, namespace: str, standing: str, end: str
+) -> None:
+    by_hand, by_verb = make(api, namespace, "hand"), make(api, namespace, "verb")
+    lines = STANDING[standing](by_hand).canary["commands"][end]
+    assert lines and "s3cret" not in "".join(lines)
+    STANDING[standing](by_verb)
+    run(lab, lines)
+    {"promote": by_verb.promote, "undo": by_verb.undo}[end]()
+    assert left(by_hand) == left(by_verb)
+    assert left(by_hand)["marks"] == []
+    assert by_hand.deployment()["status"]["readyReplicas"] == 4
+    # And nothing of the release is left for the next verb to trip over.
+    assert not by_hand.undo().changed

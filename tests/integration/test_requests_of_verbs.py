@@ -1,0 +1,125 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a verb costs the API server, and that a second run of a verb changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster import api as api_module
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Request
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+
+from .releases import Release
+
+MOST_REQUESTS = 8
+DISCOVERY = ("/api", "/apis", "/api/v1", "/apis/apps/v1", "/version", "/openapi/v3")
+
+
+@dataclass
+class Bill:
+    """Every request in order."""
+
+    sent: list[Request] = field(default_factory=list)
+
+    @property
+    def counted(self) -> list[str]:
+        """All requests but reading once more, after the first write, what has been read or is being watched since then:
+        looks that were repeated because objects were still on their way."""
+        counted: list[str] = []
+        read: set[str] = set()
+        written = False
+        for request in self.sent:
+            watches = request.query.get("watch") == "1"
+            if request.method == "GET" and not watches and request.path in read:
+                continue
+            counted.append(f"{request.method} {request.path}" + (" (watch)" if watches else ""))
+            written = written or (request.method == "PATCH" and "dryRun" not in request.query)
+            if written and request.method == "GET":
+                read.add(request.path)
+        return counted
+
+
+@pytest.fixture
+def bill(monkeypatch: pytest.MonkeyPatch) -> Bill:
+    bill, send = Bill(), api_module.send
+
+    def noted(session: Any, request: Request) -> Any:
+        bill.sent.append(request)
+        return send(session, request)
+
+    monkeypatch.setattr(api_module, "send", noted)
+    return bill
+
+
+@pytest.fixture
+def api(lab: Lab | ForeignCluster) -> Iterator[Api]:
+    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+        yield api
+
+
+@pytest.fixture
+def release(api: Api, namespace: str) -> Release:
+    return Release(api, namespace).make(6)
+
+
+@pytest.fixture
+def cost(bill: Bill, api: Api) -> Callable[[Callable[[], Any]], list[str]]:
+    """The requests of one call of a verb, as they are counted."""
+
+    def measure(verb: Callable[[], Any]) -> list[str]:
+        bill.sent.clear()
+        before = api.requests
+        verb()
+        assert len(bill.sent) == api.requests - before
+        assert not [request.path for request in bill.sent if request.path in DISCOVERY]
+        return bill.counted
+
+    return measure
+
+
+Cost = Callable[[Callable[[], Any]], list[str]]
+
+
+@pytest.mark.parametrize(("pods", "surge", "steps"), [(1, 1, 0), (3, 3, 0), (2, 1, 1), (4, 1, 3), (3, 0, 2)])
+def test_a_start_costs_at_most_eight_requests_and_one_more_for_each_step(
+    release: Release, cost: Cost, pods: int, surge: int, steps: int
+) -> None:
+    # A patch of the template is the dearest way to ask: its dry run is a request of its own.
+    template = {"metadata": {"annotations": {"asked": "by patch"}}}
+    counted = cost(lambda: release.start(pods=pods, surge=surge, patch=template))
+    assert counted.count(f"PATCH {release.path}") == 1 + steps
+    assert len(counted) <= MOST_REQUESTS + steps, counted
+
+
+def test_a_promotion_and_an_undo_cost_at_most_eight_requests_each(release: Release, cost: Cost) -> None:
+    release.start("v2")
+    assert len(promoted := cost(release.promote)) <= MOST_REQUESTS, promoted
+    release.start("v3")
+    assert len(undone := cost(release.undo)) <= MOST_REQUESTS, undone
+
+
+def test_a_second_run_of_any_verb_changes_nothing(release: Release) -> None:
+    def twice(verb: Callable[[], Any]) -> None:
+        assert verb().changed
+        before = release.deployment()["metadata"]
+        assert not verb().changed
+        after = release.deployment()["metadata"]
+        for key in ("generation", "annotations", "labels"):
+            assert after.get(key) == before.get(key)
+
+    twice(lambda: release.start("v2", pods=3, surge=1))
+    twice(release.pause)
+    twice(release.resume)
+    twice(release.promote)
+    twice(lambda: release.rollback("lab.local/app:v1"))
+    twice(lambda: release.start("v3", pods=2, surge=0))
+    twice(release.undo)
