@@ -1,0 +1,206 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A held canary is judged through a real API server: fake pods that answer HTTP as their image and environment say."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
+    BoundCheck,
+    CheckAsked,
+    HttpAsked,
+    OnNoData,
+    PodsAsked,
+    RateCheck,
+    ResourcesAsked,
+    SamplesAsked,
+    Tolerance,
+    VerifyRequest,
+    Via,
+    given_samples,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
+from tests.cluster.lab import Lab, start_lab
+from tests.integration.releases import Release, silent
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it"),
+    # Only one cluster at a time can answer at the pods' port.
+    pytest.mark.xdist_group("answering pods"),
+]
+
+# Everything but pods/proxy, which * of a group's resources would include.
+READ = {
+    "apiGroups": ["", "apps", "autoscaling"],
+    "resources": ["pods", "deployments", "replicasets", "horizontalpodautoscalers"],
+    "verbs": ["get", "list", "watch"],
+}
+TOLERANCE = Tolerance(max_ratio=1.5, max_increase=0.05)
+
+
+@pytest.fixture(scope="module")
+def answering() -> Iterator[Lab]:
+    with start_lab(answering=True) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def api(answering: Lab) -> Iterator[Api]:
+    with connect(Connection(kubeconfig=str(answering.kubeconfig))) as api:
+        yield api
+
+
+@pytest.fixture
+def release(answering: Lab, api: Api) -> Iterator[Release]:
+    namespace = answering.create_namespace()
+    yield Release(api, namespace).make(4)
+    answering.delete_namespace(namespace)
+
+
+def http(**options: Any) -> CheckAsked:
+    asked = HttpAsked(**{"rate": 150.0, "timeout": 2.0, "most": 20_000, **options})
+    return CheckAsked(RateCheck("http", TOLERANCE), asked)
+
+
+def request(release: Release, *checks: CheckAsked, **options: Any) -> VerifyRequest:
+    return VerifyRequest(release.call, checks, **{"duration": 60.0, "interval": 1.0, **options})
+
+
+def judged(release: Release, *checks: CheckAsked, **options: Any) -> dict[str, Any]:
+    """The verdict of a run that may be inconclusive."""
+    outcome = verify(release.api, request(release, *checks, inconclusive_ok=True, **options), silent)
+    assert outcome.verify is not None and not outcome.changed
+    return dict(outcome.verify)
+
+
+class TestVerdicts:
+    def test_a_bad_version_fails_with_everything_that_was_counted(self, release: Release) -> None:
+        release.start("bad")
+        with pytest.raises(VerbFailure) as failed:
+            verify(release.api, request(release, http()), silent)
+        assert failed.value.code == "judged_fail"
+        assert "the canary is worse than tolerated" in failed.value.message
+        told = failed.value.verify
+        assert told is not None
+        (stream,) = told["checks"][0]["streams"]
+        assert 0.3 < stream["canary"]["rate"] < 0.7 and stream["stable"]["bad"] == 0
+        assert told["seconds"] < 40
+        assert told["costs"]["http"]["requests"] >= stream["canary"]["total"] + stream["stable"]["total"]
+
+    @pytest.mark.parametrize("via", [Via.PROXY, Via.POD])
+    def test_a_good_version_passes_whichever_way_requests_go(self, release: Release, via: Via) -> None:
+        release.start("v2")
+        told = judged(release, http(via=via), CheckAsked(RateCheck("pods", must_pass=False), PodsAsked()))
+        assert told["verdict"] == "pass", told["reason"]
+        assert told["seconds"] < 50
+        assert [check["rule"] for check in told["checks"]] == ["evidence", "watched"]
+
+    def test_counts_of_the_users_own_tasks_are_judged_at_once(self, release: Release) -> None:
+        release.start("v2")
+        rows = [
+            {"time": 10 * number, "canary": {"bad": 30, "total": 100}, "stable": {"bad": 1, "total": 100}}
+            for number in range(1, 6)
+        ]
+        own = CheckAsked(RateCheck("own", TOLERANCE), SamplesAsked(given_samples(rows)))
+        with pytest.raises(VerbFailure, match="own: the canary is worse"):
+            verify(release.api, request(release, own), silent)
+
+    def test_a_step_goes_on_from_the_verdict_of_the_one_before(self, release: Release) -> None:
+        release.start("v2")
+        first = judged(release, http(), steps=1)
+        second = judged(release, http(), steps=1, history=first)
+        assert second["verdict"] == "pass"
+        series = second["checks"][0]["streams"][0]["series"]
+        assert series[: len(first["checks"][0]["streams"][0]["series"])] == first["checks"][0]["streams"][0]["series"]
+        assert {row["step"] for row in series} == {0, 1}
+
+
+class TestNotKnowing:
+    def test_without_a_canary_there_is_nothing_to_judge(self, release: Release) -> None:
+        with pytest.raises(VerbFailure, match="no canary beside the stable version") as refused:
+            verify(release.api, request(release, http()), silent)
+        assert refused.value.code == "no_canary_ready"
+
+    @pytest.mark.parametrize(
+        ("case", "check", "says"),
+        [
+            ("a port where nobody listens", http(port=9), "stable pod web-"),
+            ("a wrong path", http(status=(204,)), "not what a good answer was said to be"),
+            ("no metrics API", CheckAsked(BoundCheck("memory", maximum=2), ResourcesAsked()), "no metrics.k8s.io"),
+        ],
+    )
+    def test_sources_that_say_nothing_are_inconclusive(
+        self, release: Release, case: str, check: CheckAsked, says: str
+    ) -> None:
+        release.start("v2")
+        told = judged(release, check, duration=30.0, on_no_data=OnNoData.STOP)
+        assert told["verdict"] == "inconclusive"
+        assert says in told["reason"]
+        assert told["seconds"] < 30
+
+    def test_inconclusive_fails_the_task_unless_it_may_not(self, release: Release) -> None:
+        release.start("v2")
+        with pytest.raises(VerbFailure) as failed:
+            verify(release.api, request(release, http(port=9), duration=3.0), silent)
+        assert failed.value.code == "judged_inconclusive"
+
+    def test_a_right_that_is_missing_is_nobodys_error(self, answering: Lab, release: Release) -> None:
+        """Who may read everything but may not use pods/proxy."""
+        release.start("v2")
+        role = {"metadata": {"name": "reader"}, "rules": [READ]}
+        binding = {
+            "metadata": {"name": "reader"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+            "subjects": [{"kind": "User", "name": "reader", "apiGroup": "rbac.authorization.k8s.io"}],
+        }
+        base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{release.namespace}"
+        release.api.create(f"{base}/roles", role)
+        release.api.create(f"{base}/rolebindings", binding)
+        with connect(Connection(kubeconfig=str(answering.client_for("reader")))) as reader:
+            outcome = verify(reader, request(release, http(), duration=5.0, inconclusive_ok=True), silent)
+        assert outcome.verify is not None and outcome.verify["verdict"] == "inconclusive"
+        assert "did not pass a request on (403)" in outcome.verify["reason"]
+
+    def test_a_canary_that_goes_away_meanwhile_ends_the_run(self, release: Release) -> None:
+        release.start("v2")
+        strict = CheckAsked(RateCheck("http", Tolerance(max_ratio=1.01)), HttpAsked(rate=20.0))
+        ended: list[Outcome] = []
+        run = threading.Thread(
+            target=lambda: ended.append(
+                verify(release.api, request(release, strict, duration=120.0, inconclusive_ok=True), silent)
+            )
+        )
+        begun = time.monotonic()
+        run.start()
+        time.sleep(3)
+        release.undo()
+        run.join(60)
+        assert time.monotonic() - begun < 60
+        assert ended[0].verify is not None and ended[0].verify["verdict"] == "inconclusive"
+        assert "no longer stands beside stable" in ended[0].verify["reason"]
+
+
+class TestCheckMode:
+    def test_every_source_is_reached_once_and_nothing_is_waited_for(self, release: Release) -> None:
+        release.start("v2")
+        call = Call(release.call.target, release.call.wait, check=True)
+        memory = CheckAsked(BoundCheck("memory", maximum=2), ResourcesAsked())
+        begun = time.monotonic()
+        outcome = verify(release.api, VerifyRequest(call, (http(), memory)), silent)
+        assert time.monotonic() - begun < 10
+        assert outcome.verify is not None
+        assert outcome.verify["reached"] == ["http"]
+        assert "no metrics.k8s.io" in outcome.verify["unreached"]["memory"]
+        assert any("memory: " in warning for warning in outcome.warnings)
