@@ -8,6 +8,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/.collections
 
 NODES ?= 1
 REAL ?=
+CELLS ?= all
 
 # Where root on Linux says that real nodes are possible, a test that cannot start one fails.
 ifeq ($(shell id -u)-$(shell uname -s),0-Linux)
@@ -16,7 +17,7 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit integration matrix
 
-.PHONY: help venv demo test $(STAGES) cluster cluster-down format pins clean
+.PHONY: help venv demo test $(STAGES) exactness bench cluster cluster-down format pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +26,8 @@ help:
 	@echo "make STAGE            one stage of it: $(STAGES)"
 	@echo "make cluster          a real Kubernetes with NODES=$(NODES) fake nodes (REAL=1: real ones); prints its KUBECONFIG"
 	@echo "make cluster-down     ends it"
+	@echo "make exactness        every size of every Deployment up to 12 replicas, as an onlooker counts (CELLS=slice: a dozen)"
+	@echo "make bench            the time from Ready to a verb's return"
 	@echo "make venv             the Python environment in .venv, and this tree as a collection in .collections"
 	@echo "make format           the formatter, and what the linter can mend by itself"
 	@echo "make pins             requirements/*.in -> requirements/*.txt"
@@ -48,6 +51,13 @@ cluster: venv
 
 cluster-down: venv
 	@$(PYTHON) -m tests.cluster down
+
+exactness: venv
+	@$(PYTHON) -m tests.exactness --cells $(CELLS)
+	@$(PYTHON) -m tests.exactness --cells slice --through ansible --at-once 2
+
+bench: venv
+	@$(PYTHON) -m tests.bench
 
 format: venv
 	.venv/bin/ruff format .

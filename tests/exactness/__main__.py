@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every cell of the exactness table on a real controller, several namespaces at once.
 
-    python -m tests.exactness [--cells all|slice] [--at-once 6] [--seed 1] [--report FILE]
+    python -m tests.exactness [--cells all|slice] [--through python|ansible] [--at-once 6] [--seed 1] [--report FILE]
 
 It exits with 1 when a promise was not kept or a verb failed.
 """
@@ -12,21 +12,24 @@ import argparse
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.lab import Lab, start_lab
 
-from .cells import Cell, Finding, Trial, all_cells
+from .cells import NAME, Cell, Finding, Trial, all_cells
 from .recorder import Recorder
+from .verbs import InProcess, ThroughAnsible, Verbs
 
-# One cell of each kind: alone, in place, by steps, all surge, nearly everything, blue and green.
+# A dozen, one of each kind: alone, in place, by steps, all surge, nearly everything, blue and green.
 SLICE = (
     Cell(1, 1, 1), Cell(2, 1, 0), Cell(3, 3, 3), Cell(4, 3, 0), Cell(5, 2, 1), Cell(6, 6, 1),
-    Cell(7, 4, 2), Cell(8, 1, 1), Cell(10, 5, 3), Cell(12, 11, 0), Cell(12, 12, 3),
+    Cell(7, 4, 2), Cell(8, 1, 1), Cell(9, 7, 2), Cell(10, 5, 3), Cell(12, 11, 0), Cell(12, 12, 3),
 )  # fmt: skip
 
 
@@ -42,12 +45,21 @@ class Tested:
         return [*told, *([self.failure] if self.failure else [])]
 
 
-def run(lab: Lab, cells: Sequence[Cell], at_once: int, seed: int) -> list[Tested]:
+MakeVerbs = Callable[[Lab, Api, str], Verbs]
+WAYS: Mapping[str, MakeVerbs] = {
+    "python": lambda lab, api, namespace: InProcess(api, namespace, NAME),
+    "ansible": lambda lab, api, namespace: ThroughAnsible(lab.kubeconfig, namespace, NAME),
+}
+
+
+def run(lab: Lab, cells: Sequence[Cell], at_once: int, seed: int, through: str = "python") -> list[Tested]:
+    """Every cell in a namespace of its own; the seed of each follows from its place among all cells."""
+    seeds = {cell: seed + number for number, cell in enumerate(all_cells())}
     recorder = Recorder(lab)
     tested: list[Tested] = []
     try:
         with ThreadPoolExecutor(at_once) as pool:
-            futures = [pool.submit(_test, lab, recorder, cell, seed + number) for number, cell in enumerate(cells)]
+            futures = [pool.submit(_test, lab, recorder, cell, seeds[cell], WAYS[through]) for cell in cells]
             for future in as_completed(futures):
                 tested.append(future.result())
                 for line in tested[-1].broken:
@@ -59,11 +71,12 @@ def run(lab: Lab, cells: Sequence[Cell], at_once: int, seed: int) -> list[Tested
     return tested
 
 
-def _test(lab: Lab, recorder: Recorder, cell: Cell, seed: int) -> Tested:
+def _test(lab: Lab, recorder: Recorder, cell: Cell, seed: int, make_verbs: MakeVerbs) -> Tested:
     namespace = lab.create_namespace("exact")
     try:
         with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
-            return Tested(cell, tuple(Trial(api, recorder, namespace, cell, seed).run()))
+            trial = Trial(api, make_verbs(lab, api, namespace), recorder, namespace, cell, seed)
+            return Tested(cell, tuple(trial.run()))
     except Exception:  # noqa: BLE001 - whatever a trial meets is a finding of its cell, and the other cells go on
         return Tested(cell, (), traceback.format_exc())
     finally:
@@ -80,9 +93,18 @@ def summary(tested: Sequence[Tested], seconds: float) -> str:
     )
 
 
+def table(tested: Sequence[Tested]) -> str:
+    """Markdown: how often each promise was given and kept."""
+    findings = [finding for one in tested for finding in one.findings]
+    given, kept = Counter(f.verb for f in findings), Counter(f.verb for f in findings if f.kept)
+    rows = [f"| {verb} | {count} | {kept[verb]} |" for verb, count in given.items()]
+    return "\n".join(["| promise | given | kept |", "|---|---|---|", *rows])
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", choices=("all", "slice"), default="all")
+    parser.add_argument("--through", choices=WAYS, default="python")
     parser.add_argument("--at-once", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--report", type=Path)
@@ -90,11 +112,11 @@ def main(arguments: Sequence[str]) -> int:
     cells = list(all_cells()) if options.cells == "all" else list(SLICE)
     began = time.monotonic()
     with start_lab(fake_nodes=6) as lab:
-        tested = run(lab, cells, options.at_once, options.seed)
+        tested = run(lab, cells, options.at_once, options.seed, options.through)
     told = summary(tested, time.monotonic() - began)
     print(told)
     if options.report:
-        options.report.write_text(f"{told} (seed {options.seed})\n")
+        options.report.write_text(f"{told} (seed {options.seed})\n\n{table(tested)}\n")
     return 1 if any(one.broken for one in tested) else 0
 
 

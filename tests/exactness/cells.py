@@ -10,26 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
-    Call,
-    NewTemplate,
-    PromoteRequest,
-    Size,
-    StartRequest,
-    Target,
-    UndoRequest,
-    Wait,
-)
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 
 from .recorder import Recorder, Seen
+from .verbs import Asked, Canary, Verbs
 
 NAME = "web"
 MOST_REPLICAS, MOST_SURGE = 12, 3
-WAIT_SECONDS = 240.0
 # Milliseconds until a pod is Ready, drawn anew for each version: readiness decides the order of everything.
 READY_AFTER_MS = (0, 50, 200, 500)
 STRATEGIES: tuple[tuple[int | str, int | str], ...] = (("25%", "25%"), (1, 0), (2, 1), ("100%", 0), (0, 1))
@@ -77,22 +63,17 @@ class Finding:
         return self.promised == self.seen
 
 
-def silent(line: str) -> None:
-    del line
-
-
 class Trial:
     """Start and promote, then start and undo, in one cell and one namespace."""
 
-    def __init__(self, api: Api, recorder: Recorder, namespace: str, cell: Cell, seed: int) -> None:
-        self._api, self._recorder, self._namespace, self._cell = api, recorder, namespace, cell
+    def __init__(self, api: Api, verbs: Verbs, recorder: Recorder, namespace: str, cell: Cell, seed: int) -> None:
+        self._api, self._verbs, self._recorder, self._namespace, self._cell = api, verbs, recorder, namespace, cell
         self._random = random.Random(seed)
         self._strategy = self._random.choice(STRATEGIES)
-        self._call = Call(Target(NAME, namespace), Wait(timeout=WAIT_SECONDS), actor="exactness")
 
     def run(self) -> list[Finding]:
         self._api.create(self._deployments, deployment(self._cell.replicas, self._strategy, self._readiness()))
-        promote(self._api, PromoteRequest(self._call), silent)
+        self._verbs.promote()
         found = [self._start("v2", "v1"), self._promote("v2"), self._start("v3", "v2"), self._undo("v2")]
         return [finding for findings in found for finding in findings]
 
@@ -109,21 +90,14 @@ class Trial:
 
     def _start(self, version: str, stable: str) -> list[Finding]:
         cell, verb = self._cell, f"start {version}"
-        request = StartRequest(
-            self._call,
-            NewTemplate(
-                images={"app": f"lab.local/app:{version}"}, patch={"metadata": {"annotations": self._readiness()}}
-            ),
-            Size(cell.pods),
-            surge=cell.surge,
-        )
+        images, patch = {"app": f"lab.local/app:{version}"}, {"metadata": {"annotations": self._readiness()}}
         self._before = self._spec()
         self._recorder.mark(self._namespace)
-        outcome = start(self._api, request, silent)
+        canary = self._verbs.start(Asked(images, patch, cell.pods, cell.surge))
         seen = self._recorder.since_mark(self._namespace)
         promised = f"{cell.stable}+{cell.canary}"
         return [
-            Finding(cell, verb, f"held {promised}", f"{outcome.canary['phase']} {_counts(outcome)}"),
+            Finding(cell, verb, f"held {promised}", f"{canary['phase']} {_counts(canary)}"),
             Finding(cell, f"{verb}, onlooker", promised, f"{seen.versions[stable]}+{seen.versions[version]}"),
             _never_below(cell, verb, cell.replicas - cell.max_unavailable, seen),
             Finding(cell, f"{verb}, most canary pods", str(cell.canary), str(seen.most[version])),
@@ -131,23 +105,23 @@ class Trial:
 
     def _promote(self, version: str) -> list[Finding]:
         self._recorder.mark(self._namespace)
-        outcome = promote(self._api, PromoteRequest(self._call), silent)
+        canary = self._verbs.promote()
         fields = {**self._before, "template": self._spec()["template"]}
         floor = self._cell.replicas - own_max_unavailable(self._strategy, self._cell.replicas)
-        return self._ended("promote", version, outcome, floor, fields)
+        return self._ended("promote", version, canary, floor, fields)
 
     def _undo(self, version: str) -> list[Finding]:
         self._recorder.mark(self._namespace)
-        outcome = undo(self._api, UndoRequest(self._call, reason="trial"), silent)
-        return self._ended("undo", version, outcome, self._cell.replicas - self._cell.max_unavailable, self._before)
+        canary = self._verbs.undo()
+        return self._ended("undo", version, canary, self._cell.replicas - self._cell.max_unavailable, self._before)
 
-    def _ended(self, verb: str, version: str, outcome: Outcome, floor: int, spec: dict[str, Any]) -> list[Finding]:
+    def _ended(self, verb: str, version: str, canary: Canary, floor: int, spec: dict[str, Any]) -> list[Finding]:
         cell, now = self._cell, self._spec()
         seen = self._recorder.since_mark(self._namespace)
         pods = {tag: count for tag, count in seen.versions.items() if count}
         changed = [key for key in {*spec, *now} if spec.get(key) != now.get(key)]
         return [
-            Finding(cell, verb, f"none {cell.replicas}", f"{outcome.canary['phase']} {_counts(outcome)}"),
+            Finding(cell, verb, f"none {cell.replicas}", f"{canary['phase']} {_counts(canary)}"),
             Finding(cell, f"{verb}, onlooker", str({version: cell.replicas}), str(pods)),
             _never_below(cell, verb, floor, seen),
             Finding(cell, f"{verb}, fields not as they were", "[]", str(sorted(changed))),
@@ -182,8 +156,8 @@ def own_max_unavailable(strategy: tuple[int | str, int | str], replicas: int) ->
     return 1 if math.ceil(surge) == 0 and exact == 0 else exact
 
 
-def _counts(outcome: Outcome) -> str:
-    versions = (outcome.canary["stable"], outcome.canary["canary"])
+def _counts(canary: Canary) -> str:
+    versions = (canary["stable"], canary["canary"])
     return "+".join(str(version["counts"]["ready"]) for version in versions if version)
 
 

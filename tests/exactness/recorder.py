@@ -32,11 +32,15 @@ class Blind(RuntimeError):
 
 @dataclass
 class Seen:
-    """Pods of one namespace: the Ready ones now (uid: version), and what was the case since the last `mark`."""
+    """Pods of one namespace: the Ready ones now (uid: version), and what was the case since the last `mark`: the fewest
+    Ready pods, and the most of each version. `appeared` and `latest`: when the youngest pod was first seen, and when a
+    pod last became Ready (monotonic clock)."""
 
     ready: dict[str, str] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
     fewest: int = 0
     most: Counter[str] = field(default_factory=Counter)
+    appeared: float = 0.0
     latest: float = 0.0
 
     @property
@@ -45,6 +49,9 @@ class Seen:
 
     def take(self, event: str, pod: Mapping[str, Any]) -> None:
         uid = pod["metadata"]["uid"]
+        if uid not in self.known:
+            self.known.add(uid)
+            self.appeared = time.monotonic()
         if event == "DELETED" or not is_ready(pod):
             self.ready.pop(uid, None)
         elif uid not in self.ready:

@@ -45,15 +45,18 @@ def image(version: str) -> str:
 
 @dataclass
 class Release:
-    """A Deployment `name`, once it is made; every verb waits."""
+    """A Deployment `name`, once it is made; every verb waits, with `terminated` also for pods that are ending."""
 
     api: Api
     namespace: str
     name: str = "web"
+    terminated: bool = False
     call: Call = field(init=False)
 
     def __post_init__(self) -> None:
-        self.call = Call(Target(self.name, self.namespace), Wait(timeout=WAIT_SECONDS), actor="tests")
+        self.call = Call(
+            Target(self.name, self.namespace), Wait(timeout=WAIT_SECONDS, terminated=self.terminated), actor="tests"
+        )
 
     @property
     def path(self) -> str:

@@ -1,0 +1,144 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases of an application that drains, on a real node, under real requests through its Service."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from tests.cluster.lab import Lab
+from tests.exactness.recorder import Recorder
+
+from .releases import CONTAINER, Release, image
+from .test_cluster_real_node import answers
+
+REPLICAS, PORT = 10, 8080
+REQUESTS_PER_SECOND = 200
+# 4000 requests: the standard error of a share of 1/11 is 0.45 points, so chance alone misses by 2 once in 100,000 runs.
+HOLD_SECONDS = 20
+SHARE_POINTS = 2.0
+OVERHEAD_SECONDS = 1.0
+# Long enough for kube-proxy to have dropped a pod that is ending before it stops answering.
+DRAIN_MS = 5000
+# One pod after the other: what is tested is the release, not how many containers this machine can start at once.
+STRATEGY = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+PHASE_SECONDS = 60
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("real node")]
+
+
+@dataclass
+class Traffic:
+    """What the load generator told of each phase: its total, and the seconds in which requests failed or were late."""
+
+    url: str
+    program: str
+    told: dict[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def during(self, phase: str, *limits: str) -> Iterator[None]:
+        """Without a limit such as `-duration 20s` until the end of the with statement."""
+        command = [self.program, "-url", self.url, "-rate", str(REQUESTS_PER_SECOND), "-live", *limits]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
+            try:
+                yield
+            finally:
+                if not limits:
+                    load.terminate()
+                *seconds, total = map(json.loads, load.communicate(timeout=PHASE_SECONDS)[0].splitlines())
+                self.told[phase] = {**total, "bad seconds": [second for second in seconds if second["failed"]]}
+
+    @property
+    def failed(self) -> dict[str, Any]:
+        return {
+            phase: (told["errors"], told["codes"], told["late"], told["bad seconds"])
+            for phase, told in self.told.items()
+            if told["failed"]
+        }
+
+
+def template(name: str) -> dict[str, Any]:
+    container = {
+        "name": CONTAINER,
+        "image": image("v1"),
+        "imagePullPolicy": "IfNotPresent",
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "env": [{"name": "DRAIN_MS", "value": str(DRAIN_MS)}],
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1},
+    }
+    spec = {"terminationGracePeriodSeconds": 15, "containers": [container]}
+    return {"metadata": {"labels": {"app": name}}, "spec": spec}
+
+
+@pytest.fixture
+def release(real_lab: Lab, real_namespace: str) -> Iterator[Release]:
+    with connect(Connection(kubeconfig=str(real_lab.kubeconfig))) as api:
+        release = Release(api, real_namespace, terminated=True)
+        yield release.make(REPLICAS, template=template(release.name), strategy=STRATEGY)
+
+
+@pytest.fixture
+def traffic(real_lab: Lab, release: Release) -> Traffic:
+    service = {
+        "metadata": {"name": release.name},
+        "spec": {"selector": {"app": release.name}, "ports": [{"port": 80, "targetPort": "http"}]},
+    }
+    made = release.api.create(f"/api/v1/namespaces/{release.namespace}/services", service)
+    url = f"http://{made['spec']['clusterIP']}/"
+    answers(real_lab.kubectl, url)
+    return Traffic(url, str(real_lab.programs / "load"))
+
+
+@pytest.fixture
+def recorder(real_lab: Lab) -> Iterator[Recorder]:
+    recorder = Recorder(real_lab)
+    yield recorder
+    recorder.close()
+
+
+def seconds_of(act: Callable[[], Any]) -> float:
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
+
+
+def test_no_request_fails_and_the_canary_gets_its_share(
+    release: Release, traffic: Traffic, recorder: Recorder, record_property: Callable[[str, object], None]
+) -> None:
+    recorder.mark(release.namespace)
+    with traffic.during("start"):
+        took = seconds_of(release.start)
+    seen = recorder.since_mark(release.namespace)
+    assert seen.versions == {"v1": REPLICAS, "v2": 1} and seen.fewest == REPLICAS
+    overhead = took - (seen.latest - seen.appeared)
+
+    with traffic.during("hold", "-duration", f"{HOLD_SECONDS}s"):
+        pass
+    versions = traffic.told["hold"]["versions"]
+    share = 100 * versions["v2"] / sum(versions.values())
+    with traffic.during("promote"):
+        release.promote()
+    with traffic.during("second start"):
+        release.start("v3")
+    with traffic.during("undo"):
+        release.undo()
+
+    for name, value in {"share": share, "seconds to held": took, "overhead": overhead}.items():
+        record_property(name, round(value, 2))
+    sent = {phase: told["sent"] for phase, told in traffic.told.items()}
+    print(
+        f"share {share:.2f} %, held after {took:.2f} s, of them {overhead:.2f} s not the container's; requests {sent}"
+    )
+    assert traffic.failed == {}
+    assert abs(share - 100 / (REPLICAS + 1)) <= SHARE_POINTS
+    assert overhead <= OVERHEAD_SECONDS
