@@ -97,7 +97,9 @@ def _ordinary(picture: Picture) -> Situation:
 def _moving(picture: Picture, own: Record | None, unreadable: str) -> Situation:
     """The label is there and the hold is not: promote or undo has written its first patch, or somebody broke the hold."""
     deployment = picture.deployment
-    if own is None or own.uid != deployment.uid:
+    # A record that `kubectl rollout undo` brought back is older than the one that it replaced.
+    own = own and records.newest(r for r in (own, *records.copies(picture.replica_sets)) if r.uid == deployment.uid)
+    if own is None:
         why = f"its record cannot be read: {unreadable}" if unreadable else "its label says so but its record is gone"
         return _without_record(picture, why)
     current = digest(deployment.template)
@@ -118,10 +120,11 @@ def _moving(picture: Picture, own: Record | None, unreadable: str) -> Situation:
 
 def _holding(picture: Picture, own: Record | None, unreadable: str) -> Situation:
     deployment = picture.deployment
-    record = next((r for r in (own, *records.copies(picture.replica_sets)) if r and _describes(r, picture)), None)
+    if unreadable:
+        return _without_record(picture, f"its record cannot be read: {unreadable}")
+    found = (own, *records.copies(picture.replica_sets))
+    record = records.newest(r for r in found if r is not None and _describes(r, picture))
     if record is None:
-        if unreadable:
-            return _without_record(picture, f"its record cannot be read: {unreadable}")
         return _without_record(picture, "it has the fields of a hold but no record of its own fields is left")
     stable = _stable(picture, record)
     hold = _hold(deployment)
@@ -133,8 +136,8 @@ def _holding(picture: Picture, own: Record | None, unreadable: str) -> Situation
     canary = replica_set_of(deployment.template, picture.replica_sets)
     if current != record.canary:
         return Situation(Phase.FOREIGN, picture, stable, canary, record, hold, "somebody replaced the pod template")
-    if hold is None:
-        why = "somebody changed the strategy of the hold"
+    if hold is None or stable is None or not stable.active:
+        why = "no stable pod is left beside the canary" if hold else "somebody changed the strategy of the hold"
         return Situation(Phase.DAMAGED, picture, stable, canary, record, hold, why)
     return Situation(_hold_phase(picture, record, hold, canary), picture, stable, canary, record, hold)
 
@@ -169,9 +172,17 @@ def current_pods(picture: Picture, replica_set: ReplicaSet) -> int:
 
 
 def _describes(record: Record, picture: Picture) -> bool:
-    """The record is of this very Deployment and its stable ReplicaSet still has pods to come back to."""
+    """The record is of this very Deployment and of a hold, and its stable ReplicaSet is the one beside the canary.
+
+    Scaled to zero and back a Deployment has no stable pod any more; it is still known by its revision, the last before
+    that of the current template. Any other ReplicaSet without pods is of an earlier release.
+    """
     stable = _stable(picture, record)
-    return record.uid == picture.deployment.uid and stable is not None and stable.active
+    if record.uid != picture.deployment.uid or record.intent is not Intent.HOLD or stable is None:
+        return False
+    current = replica_set_of(picture.deployment.template, picture.replica_sets)
+    beside = next((rs for rs in picture.replica_sets if current is None or rs.uid != current.uid), None)
+    return stable.active or stable is beside
 
 
 def _stable(picture: Picture, record: Record) -> ReplicaSet | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from .views import Deployment, ReplicaSet, Strategy
 
@@ -202,8 +202,13 @@ def read(annotations: Mapping[str, str]) -> Record | None:
     return None if text is None else Record.decode(text)
 
 
+def newest(found: Iterable[Record]) -> Record | None:
+    """The record of the latest start; among equals the first."""
+    return max(found, key=lambda record: record.started_at, default=None)
+
+
 def copies(replica_sets: tuple[ReplicaSet, ...]) -> tuple[Record, ...]:
-    """The readable records that Kubernetes copied to ReplicaSets, newest start first."""
+    """The readable records that Kubernetes copied to ReplicaSets."""
     found = []
     for replica_set in replica_sets:
         try:
@@ -212,7 +217,7 @@ def copies(replica_sets: tuple[ReplicaSet, ...]) -> tuple[Record, ...]:
             continue  # a copy is only a second chance: an unreadable one is as good as none
         if record is not None:
             found.append(record)
-    return tuple(sorted(found, key=lambda record: record.started_at, reverse=True))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
