@@ -142,8 +142,10 @@ def towards_hold(situation: Situation, goal: Hold, started: Record) -> Progress:
     wanted = goal.canary(replicas)
     ready = ready_pods(situation.picture, situation.canary) if situation.canary else 0
     kept = situation.stable.replicas if situation.stable else 0
-    at_goal = situation.phase is Phase.HELD and situation.hold == goal and kept == goal.stable(replicas)
-    if at_goal and ready >= wanted:
+    # Scaled up meanwhile, the stable version may stay below its share for good: the caller tells, nobody waits for it.
+    at_goal = situation.phase is Phase.HELD and situation.hold == goal and kept <= goal.stable(replicas)
+    settled = replicas == started.replicas or situation.deployment.observed
+    if at_goal and settled and ready >= wanted:
         return Done(f"{ready} canary beside {kept} stable pods")
     return Going(f"{ready} of {wanted} canary pods are Ready", ready)
 

@@ -9,9 +9,12 @@ This module is private to the collection.
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
+from typing import Iterator
 
-from ..cluster.errors import Conflict, Invalid
+from ..cluster.errors import ApiError, Conflict, Invalid
 from ..rollout import autoscaler as autoscalers
+from ..rollout.phase import Phase
 from ..rollout.refusal import Code, Refusal
 from ..rollout.views import Autoscaler, Deployment, Picture
 from .completion import give_back
@@ -72,6 +75,27 @@ def pin(account: Account, autoscaler: Autoscaler, deployment: Deployment, timeou
         f'"{autoscaler.name}" was being pinned',
         "Try again when the load is steadier",
     )
+
+
+@contextmanager
+def given_back_unless_held(account: Account, pinned: Autoscaler) -> Iterator[None]:
+    """A start that fails before its first patch leaves the autoscaler as it was."""
+    changed = account.changed
+    try:
+        yield
+    except (Refusal, ApiError) as error:
+        held = account.situation is not None and account.situation.phase is not Phase.NONE
+        if not held and not (isinstance(error, ApiError) and error.outcome_unknown):
+            _let_go(account, pinned.name)
+            account.changed = changed
+        raise
+
+
+def _let_go(account: Account, name: str) -> None:
+    try:
+        give_back(account, account.site.autoscaler(name))
+    except ApiError as error:
+        account.warn(f"{error} It is still pinned; canary_undo, or the next canary_start, gives it back")
 
 
 def _await_observed(account: Account, autoscaler: Autoscaler, deadline: float) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Iterator, Mapping
 
-from ..cluster.errors import ApiError
+from ..cluster.errors import ApiError, printable
 from ..rollout.describe import describe
 from ..rollout.patches import Plan
 from ..rollout.phase import Situation
@@ -133,5 +133,5 @@ def _last_lines(site: Site, stuck: Stuck) -> str:
             refused = error.message
             continue
         if text:
-            return f"Its last log lines: {' | '.join(text.splitlines())}. "
+            return f"Its last log lines: {' | '.join(map(printable, text.splitlines()))}. "
     return f"Its log cannot be read ({refused}). " if refused else "It wrote no log. "

@@ -12,7 +12,7 @@ import difflib
 from typing import Any, Mapping, Sequence
 
 from ..cluster.api import Api, PatchKind
-from ..cluster.errors import NotFound
+from ..cluster.errors import Forbidden, NotFound
 from ..cluster.watch import Watched
 from ..rollout.patches import Plan
 from ..rollout.refusal import Code, Refusal
@@ -63,7 +63,11 @@ class Site:
         return f"{self._apps}/deployments/{self.target.name}"
 
     def _no_such_deployment(self) -> Refusal:
-        names = [item["metadata"]["name"] for item in self.api.list(f"{self._apps}/deployments").get("items") or ()]
+        try:
+            items = self.api.list(f"{self._apps}/deployments").get("items") or ()
+        except Forbidden:
+            items = ()  # who may not list them is told no names
+        names = [item["metadata"]["name"] for item in items]
         alike = difflib.get_close_matches(self.target.name, names, n=3) or [
             name for name in names if self.target.name in name or name in self.target.name
         ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..cluster.api import Api
-from ..cluster.errors import Conflict, ConnectionLost, Invalid, Timeout
+from ..cluster.errors import ApiError
 from ..rollout import owners, patches
 from ..rollout import start as rollout_start
 from ..rollout.phase import Phase, Situation, diagnose
@@ -21,7 +21,7 @@ from ..rollout.size import ImpossibleSize, Room, share
 from ..rollout.size import patches as hold_patches
 from ..rollout.start import Asker, Start, Wanted
 from ..rollout.template import digest
-from ..rollout.views import Picture
+from ..rollout.views import Autoscaler, Picture
 from . import autoscaling
 from .completion import finish_leftover
 from .ending import Account, accounted, now
@@ -30,7 +30,7 @@ from .requests import AutoscalerPolicy, StartRequest
 from .site import DEPLOYMENT, PODS, Site
 from .template import candidate, not_applied
 from .waiting import Patience, wait
-from .writing import rehearse, write
+from .writing import rehearse, worth_another_look, write
 
 
 def start(api: Api, request: StartRequest, report: Report) -> Outcome:
@@ -55,15 +55,21 @@ class _Starting:
         room = self._room()
         picture = self._look()
         situation = self.account.looked(diagnose(picture))
-        pinned: str | None = None
-        if situation.phase is Phase.NONE:
-            picture, pinned = self._prepare(picture)
-            situation = self.account.looked(diagnose(picture))
-        wanted = self._wanted(situation, room)
-        asker = Asker(self.request.call.actor, now(), pinned)
-        if self.request.call.check:
-            return self._rehearsed(picture, wanted, asker)
-        return self._begun(picture, wanted, asker)
+        if situation.phase is not Phase.NONE:
+            return self._asked(picture, self._wanted(situation, room))
+        self.account.warn(*owners.foreign_owners(picture.deployment))
+        if not self.request.call.check:
+            autoscaling.release_orphans(self.account, picture, self.request.autoscaler)
+        to_pin = self._agreed(picture, room)
+        if to_pin is None or self.request.call.check:
+            picture = self._settled(picture)
+            return self._asked(picture, self._wanted(diagnose(picture), room), to_pin)
+        with autoscaling.given_back_unless_held(self.account, to_pin):
+            deployment = autoscaling.pin(
+                self.account, to_pin, picture.deployment, self.request.call.wait.timeout, self.report
+            )
+            picture = self._settled(replace(picture, deployment=deployment))
+            return self._asked(picture, self._wanted(diagnose(picture), room), to_pin)
 
     def _room(self) -> Room:
         try:
@@ -76,18 +82,22 @@ class _Starting:
         picture = self.site.look(autoscalers=asks_autoscalers)
         return finish_leftover(self.account, picture, self.request.call.actor, check=self.request.call.check)
 
-    def _prepare(self, picture: Picture) -> tuple[Picture, str | None]:
-        """Everything that has to be so before a first patch; returns the picture then, and the autoscaler pinned."""
-        call = self.request.call
-        self.account.warn(*owners.foreign_owners(picture.deployment))
-        if not call.check:
-            autoscaling.release_orphans(self.account, picture, self.request.autoscaler)
-        rollout_start.stable_of(diagnose(picture))
+    def _agreed(self, picture: Picture, room: Room) -> Autoscaler | None:
+        """The autoscaler to pin, if any, once nothing speaks against the start: what is refused must pin none."""
+        situation = diagnose(picture)
+        rollout_start.stable_of(situation)
         to_pin = autoscaling.check(picture, self.request.autoscaler)
-        if to_pin is not None and not call.check:
-            deployment = autoscaling.pin(self.account, to_pin, picture.deployment, call.wait.timeout, self.report)
-            picture = replace(picture, deployment=deployment)
-        return self._settled(picture), to_pin.name if to_pin else None
+        if to_pin is not None:
+            begun = rollout_start.decide(situation, self._wanted(situation, room), self._asker(to_pin))
+            self._check_steps(begun, situation)
+        return to_pin
+
+    def _asker(self, pinned: Autoscaler | None) -> Asker:
+        return Asker(self.request.call.actor, now(), pinned.name if pinned else None)
+
+    def _asked(self, picture: Picture, wanted: Wanted, pinned: Autoscaler | None = None) -> Outcome:
+        begin = self._rehearsed if self.request.call.check else self._begun
+        return begin(picture, wanted, self._asker(pinned))
 
     def _settled(self, picture: Picture) -> Picture:
         """Waits for stable pods that are not Ready and for ReplicaSets that are still ending."""
@@ -123,6 +133,7 @@ class _Starting:
 
     def _rehearsed(self, picture: Picture, wanted: Wanted, asker: Asker) -> Outcome:
         begun = rollout_start.decide(diagnose(picture), wanted, asker)
+        self._check_steps(begun, diagnose(picture))
         rehearsed = rehearse(self.site, picture, lambda _situation: begun.plan)
         self.account.wrote(rehearsed.plan)
         self._tell_split(begun, picture)
@@ -143,9 +154,12 @@ class _Starting:
 
     def _begun(self, picture: Picture, wanted: Wanted, asker: Asker) -> Outcome:
         decided: list[Start] = []
+        base = diagnose(picture).stable
 
         def decide(situation: Situation) -> patches.Plan | None:
             begun = rollout_start.decide(situation, wanted, asker)
+            if base is not None and begun.record.stable.uid != base.uid:
+                raise _overtaken(self.site)
             self._check_steps(begun, situation)
             decided.append(begun)
             return begun.plan
@@ -158,6 +172,7 @@ class _Starting:
         situation = self.account.looked(diagnose(picture))
         if begun.plan is None and situation.phase is Phase.HELD and situation.hold == begun.goal:
             picture = replace(picture, pods=self.site.pods(picture.deployment))
+            self._warn_of_scaling(begun, diagnose(picture))
             return self.account.outcome(f"already holding {_held(begun, picture)}", diagnose(picture))
         if not self.request.call.wait.enabled:
             return self.account.outcome(f"holding {_held(begun, picture)}", situation)
@@ -213,12 +228,17 @@ class _Starting:
                 "The canary stays held for you to look at: canary_info shows it, canary_undo brings the stable version back.",
             )
         situation = self.account.looked(waited.situation)
-        if situation.deployment.replicas != begun.record.replicas:
-            self.account.warn(
-                f"replicas changed from {begun.record.replicas} to {situation.deployment.replicas} since the start: "
-                "the split between stable and canary pods is no longer what was asked for"
-            )
+        self._warn_of_scaling(begun, situation)
         return self.account.outcome(f"holding {_held(begun, situation.picture)}", situation)
+
+    def _warn_of_scaling(self, begun: Start, situation: Situation) -> None:
+        before, replicas = begun.record.replicas, situation.deployment.replicas
+        if before != replicas:
+            stable, canary = situation.stable, situation.canary
+            self.account.warn(
+                f"somebody scaled the Deployment from {before} to {replicas} replicas since the start, which spread over both "
+                f"versions: {stable.replicas if stable else 0} stable and {canary.replicas if canary else 0} canary pods now"
+            )
 
     def _advance(self, situation: Situation, begun: Start) -> Picture | None:
         """Writes the next step once the pods of the one before are Ready.
@@ -237,10 +257,8 @@ class _Starting:
             return None
         try:
             deployment = self.site.apply(plan)
-        except (Conflict, ConnectionLost, Timeout):
-            return replace(self.site.look(), pods=situation.picture.pods)
-        except Invalid as error:
-            if not error.bare:
+        except ApiError as error:
+            if not worth_another_look(error):
                 raise
             return replace(self.site.look(), pods=situation.picture.pods)
         self.account.wrote(plan)
@@ -253,6 +271,14 @@ def _unsettled(site: Site, why: str) -> Refusal:
         Code.NOT_READY,
         f'Deployment "{site.target.name}" cannot begin a canary: {why}',
         "A canary is compared with a healthy stable version: look at its pods, or give it more time with wait_timeout",
+    )
+
+
+def _overtaken(site: Site) -> Refusal:
+    return Refusal(
+        Code.BUSY,
+        f'somebody gave Deployment "{site.target.name}" another pod template while this was decided',
+        "Look whether that is the stable version that you mean, then run this again",
     )
 
 

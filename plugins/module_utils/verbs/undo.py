@@ -49,6 +49,7 @@ def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
             return account.outcome("would bring the stable version back")
         situation = account.looked(written.situation)
         if situation.phase is Phase.NONE:
+            give_back_orphans(account, check=False)
             return account.outcome("what was left of a release was removed", situation)
         if not call.wait.enabled:
             return account.outcome("the undo is under way; run canary_undo again to finish it", situation)
@@ -70,6 +71,8 @@ def _finished(account: Account, situation: Situation, request: UndoRequest, repo
     if not isinstance(waited.progress, Done):
         raise account.unsuccessful(waited, UNFINISHED)
     done = finish(account, account.looked(waited.situation), call.actor)
+    if request.restore is not None:
+        give_back_orphans(account, check=False)  # a record that is lost named no autoscaler either
     why = f" ({record.reason})" if record.reason else ""
     return account.outcome(f"undone{why}: {waited.progress.why}", done)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Callable
 
-from ..cluster.errors import Conflict, ConnectionLost, Invalid, Timeout
+from ..cluster.errors import ApiError, Conflict, Invalid
 from ..rollout.patches import Plan
 from ..rollout.phase import Situation, diagnose
 from ..rollout.refusal import Code, Refusal
@@ -26,7 +26,10 @@ Look = Callable[[], Picture]
 
 @dataclass(frozen=True)
 class Written:
-    """`plan` is what was sent (None: nothing had to be), `picture` the state after it, its other objects as read before."""
+    """`plan` is what was sent (None: nothing had to be), `picture` the state after it, its other objects as read before.
+
+    A plan whose answer was lost counts as sent when, looked at again, nothing is left to do.
+    """
 
     plan: Plan | None
     picture: Picture
@@ -42,23 +45,37 @@ def write(site: Site, picture: Picture, decide: Decide, look: Look | None = None
     A write whose answer was lost may have been done: looking again tells. Raises Refusal when others never let it through.
     """
     look = look or site.look
-    for _attempt in range(ATTEMPTS):
+    unanswered: Plan | None = None
+    for attempt in range(1, ATTEMPTS + 1):
         plan = decide(diagnose(picture))
         if plan is None:
-            return Written(None, picture)
+            return Written(unanswered, picture)
         try:
             return Written(plan, replace(picture, deployment=site.apply(plan)))
-        except (Conflict, ConnectionLost, Timeout):
-            picture = look()
-        except Invalid as error:
-            if not error.bare:
+        except ApiError as error:
+            if not worth_another_look(error) or (error.outcome_unknown and attempt == ATTEMPTS):
                 raise
-            picture = look()
+            unanswered = plan if error.outcome_unknown else unanswered
+            picture = _looked_again(look, error)
     raise Refusal(
         Code.BUSY,
         f'Deployment "{site.target.name}" was changed by somebody else {ATTEMPTS} times while this was decided',
         "Find out who keeps writing to it (kubectl get deployment --show-managed-fields), then run this again",
     )
+
+
+def _looked_again(look: Look, after: ApiError) -> Picture:
+    try:
+        return look()
+    except ApiError as error:
+        # That something may have been written weighs more than that it cannot be read.
+        raise after if after.outcome_unknown else error from error
+
+
+def worth_another_look(error: ApiError) -> bool:
+    """Somebody was faster, or nobody knows whether it was written: what stands there now decides."""
+    bare = isinstance(error, Invalid) and error.bare
+    return bare or isinstance(error, Conflict) or error.outcome_unknown
 
 
 def rehearse(site: Site, picture: Picture, decide: Decide) -> Written:
