@@ -39,15 +39,25 @@ _OURS = ("f:template", "f:strategy", "f:minReadySeconds", "f:progressDeadlineSec
 
 def foreign_owners(deployment: Deployment) -> tuple[str, ...]:
     """Warnings, one an owner: which tool manages fields that a hold changes, and what that means."""
-    tools = {
-        _MANAGERS[m]: _owned(entry) for entry in deployment.managed_fields if (m := entry.get("manager")) in _MANAGERS
-    }
+    tools: dict[str, tuple[str, ...]] = {}
+    for entry in deployment.managed_fields:
+        tool = _tool(entry)
+        if tool:
+            tools[tool] = (*tools.get(tool, ()), *(f for f in _owned(entry) if f not in tools.get(tool, ())))
     for key, tool in _MARKS.items():
         if key in deployment.labels or key in deployment.annotations:
             tools.setdefault(tool, ())
     if deployment.labels.get("app.kubernetes.io/managed-by") == "Helm":
         tools.setdefault("Helm", ())
     return tuple(_warning(deployment, tool, fields) for tool, fields in sorted(tools.items()))
+
+
+def _tool(entry: Mapping[str, Any]) -> str | None:
+    """kubectl scale and others write as "kubectl" too: only an apply comes back with its manifest."""
+    manager = entry.get("manager", "")
+    if entry.get("subresource") or (manager == "kubectl" and entry.get("operation") != "Apply"):
+        return None
+    return _MANAGERS.get(manager)
 
 
 def _owned(entry: Mapping[str, Any]) -> tuple[str, ...]:
