@@ -38,7 +38,7 @@ class Refusal(Exception):
     """`what` is wrong and `remedy` is what to do about it; together they are the message."""
 
     def __init__(self, code: Code, what: str, remedy: str) -> None:
-        super().__init__(f"{what}. {remedy}.")
+        super().__init__(f"{what}. {remedy}" + ("" if remedy.endswith("?") else "."))
         self.code = code
         self.what = what
         self.remedy = remedy
