@@ -1,0 +1,286 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Deployment of one container on fake nodes, the verbs asked of it in-process, and what others may do to it meanwhile."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LAST, LIVE, RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
+    AutoscalerPolicy,
+    Call,
+    InfoRequest,
+    NewTemplate,
+    PauseRequest,
+    PromoteRequest,
+    Restore,
+    ResumeRequest,
+    RollbackRequest,
+    Size,
+    StartRequest,
+    Target,
+    UndoRequest,
+    Wait,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.resume import resume
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
+
+# Long enough for a machine with far too much to do; nothing here waits for it to pass.
+PATIENCE_SECONDS = 60.0
+LOOK_AGAIN_SECONDS = 0.05
+
+Json = dict[str, Any]
+
+
+def silent(line: str) -> None:
+    del line
+
+
+def image(version: str) -> str:
+    return f"lab.local/app:{version}"
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
+    """What the condition returns as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(LOOK_AGAIN_SECONDS)
+    return found
+
+
+@dataclass
+class Web:
+    """One Deployment. `api` is who asks the verbs, `admin` who looks on and interferes."""
+
+    admin: Api
+    namespace: str
+    name: str
+    run_kubectl: Callable[..., str]
+    api: Api = field(init=False)
+    report: Callable[[str], None] = silent
+    wait: Wait = field(default_factory=lambda: Wait(timeout=PATIENCE_SECONDS))
+
+    def __post_init__(self) -> None:
+        self.api = self.admin
+
+    @property
+    def call(self) -> Call:
+        return Call(Target(self.name, self.namespace), self.wait, actor="tests")
+
+    @property
+    def apps(self) -> str:
+        return f"/apis/apps/v1/namespaces/{self.namespace}"
+
+    @property
+    def path(self) -> str:
+        return f"{self.apps}/deployments/{self.name}"
+
+    @property
+    def autoscalers(self) -> str:
+        return f"/apis/autoscaling/v2/namespaces/{self.namespace}/horizontalpodautoscalers"
+
+    # What there is.
+
+    def manifest(self, replicas: int = 4, annotations: Mapping[str, str] | None = None, **spec: Any) -> Json:
+        labels = {"app": self.name[:63]}
+        template = {
+            "metadata": {"labels": labels, "annotations": dict(annotations or {})},
+            "spec": {"containers": [{"name": "app", "image": image("v1")}]},
+        }
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": self.name},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec},
+        }
+
+    def make(self, replicas: int = 4, *, settled: bool = True, **fields: Any) -> Web:
+        self.admin.create(f"{self.apps}/deployments", self.manifest(replicas, **fields))
+        if settled:
+            self.settle()
+        return self
+
+    def settle(self) -> None:
+        def rolled_out() -> bool:
+            deployment = self.get()
+            status, replicas = deployment["status"], deployment["spec"]["replicas"]
+            counts = {status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")}
+            return counts == {replicas} and status.get("observedGeneration") == deployment["metadata"]["generation"]
+
+        until(rolled_out, f"{self.name} is rolled out")
+
+    def get(self) -> Json:
+        return self.admin.get(self.path)
+
+    @property
+    def generation(self) -> int:
+        return int(self.get()["metadata"]["generation"])
+
+    @property
+    def spec(self) -> Json:
+        return dict(self.get()["spec"])
+
+    @property
+    def annotations(self) -> Json:
+        return dict(self.get()["metadata"].get("annotations") or {})
+
+    def replica_sets(self) -> list[Json]:
+        uid = self.get()["metadata"]["uid"]
+        items = self.admin.list(f"{self.apps}/replicasets")["items"]
+        return [rs for rs in items if rs["metadata"]["ownerReferences"][0]["uid"] == uid]
+
+    def split(self) -> dict[str, int]:
+        """{version: pods that its ReplicaSets ask for}, those without pods left out."""
+        found: dict[str, int] = {}
+        for rs in self.replica_sets():
+            tag = rs["spec"]["template"]["spec"]["containers"][0]["image"].rpartition(":")[2]
+            if rs["spec"]["replicas"]:
+                found[tag] = found.get(tag, 0) + rs["spec"]["replicas"]
+        return found
+
+    def pods(self) -> list[Json]:
+        mine = {rs["metadata"]["uid"] for rs in self.replica_sets()}
+        items = self.admin.list(f"/api/v1/namespaces/{self.namespace}/pods")["items"]
+        return [pod for pod in items if pod["metadata"]["ownerReferences"][0]["uid"] in mine]
+
+    @property
+    def phase(self) -> str:
+        return str(self.info()["phase"])
+
+    def info(self) -> Mapping[str, Any]:
+        return info(self.admin, InfoRequest(self.name, self.namespace)).canaries[0]
+
+    # The verbs.
+
+    def start(
+        self,
+        version: str = "v2",
+        pods: int | None = 1,
+        *,
+        weight: int | None = None,
+        surge: int = 1,
+        max_unavailable: int | None = None,
+        patch: Mapping[str, Any] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        template: NewTemplate | None = None,
+        autoscaler: AutoscalerPolicy = AutoscalerPolicy.REFUSE,
+        check: bool = False,
+    ) -> Outcome:
+        patch = {"metadata": {"annotations": dict(annotations)}} if annotations else patch
+        asked = template or NewTemplate(images={"app": image(version)}, patch=patch)
+        call = replace(self.call, check=check)
+        request = StartRequest(call, asked, Size(pods, weight), surge, max_unavailable, autoscaler)
+        return start(self.api, request, self.report)
+
+    def promote(self) -> Outcome:
+        return promote(self.api, PromoteRequest(self.call), self.report)
+
+    def undo(self, reason: str = "", restore: Restore | None = None) -> Outcome:
+        return undo(self.api, UndoRequest(self.call, reason, restore), self.report)
+
+    def pause(self) -> Outcome:
+        return pause(self.api, PauseRequest(self.call), self.report)
+
+    def resume(self) -> Outcome:
+        return resume(self.api, ResumeRequest(self.call), self.report)
+
+    def rollback(self, to: str) -> Outcome:
+        return rollback(self.api, RollbackRequest(self.call, to), self.report)
+
+    # What others do.
+
+    def patch(self, body: Any, kind: PatchKind = PatchKind.STRATEGIC) -> Json:
+        return self.admin.patch(self.path, body, kind, field_manager="somebody")
+
+    def kubectl(self, *arguments: str, **options: Any) -> str:
+        return self.run_kubectl("--namespace", self.namespace, *arguments, **options)
+
+    def scale(self, replicas: int) -> None:
+        self.kubectl("scale", f"deployment/{self.name}", f"--replicas={replicas}")
+
+    def autoscaler(self, minimum: int = 2, maximum: int = 9, name: str = "", **metadata: Any) -> str:
+        """A HorizontalPodAutoscaler of this Deployment; there are no metrics, so that it only keeps its bounds."""
+        metric = {
+            "type": "Resource",
+            "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}},
+        }
+        if minimum == 0:
+            target = {"type": "AverageValue", "averageValue": "10"}
+            metric = {"type": "External", "external": {"metric": {"name": "queue"}, "target": target}}
+        name = name or f"{self.name}-hpa"
+        reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": self.name}
+        spec = {"scaleTargetRef": reference, "minReplicas": minimum, "maxReplicas": maximum, "metrics": [metric]}
+        self.admin.create(self.autoscalers, {"metadata": {"name": name, **metadata}, "spec": spec})
+        return name
+
+    def bounds(self, name: str = "") -> tuple[int, int]:
+        spec = self.admin.get(f"{self.autoscalers}/{name or self.name + '-hpa'}")["spec"]
+        return spec["minReplicas"], spec["maxReplicas"]
+
+    # What must hold.
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        before = self.generation
+        yield
+        assert self.generation == before, "something was changed"
+
+    def refused(self, call: Callable[[], Any], code: str, *, changed: bool = False) -> str:
+        """The message of a verb that refuses with this code and changes nothing."""
+        with self.unchanged(), pytest.raises(VerbFailure) as raised:
+            call()
+        assert (raised.value.code, raised.value.changed) == (code, changed), raised.value.message
+        return raised.value.message
+
+    def assert_clean(self, before: Mapping[str, Any], version: str) -> None:
+        """Every field as in `before` except the template, which is of that version; no mark is left but how it ended."""
+        now = self.get()
+        assert {**now["spec"], "template": None} == {**before, "template": None}
+        assert self.split() == ({version: before["replicas"]} if before["replicas"] else {})
+        marks = {*now["metadata"].get("annotations", {}), *now["metadata"].get("labels", {})}
+        assert not marks & {RECORD, LIVE} and LAST in marks
+
+
+HOLD_FIELDS = {"minReadySeconds": NEVER_AVAILABLE_SECONDS}
+
+
+@contextmanager
+def webs(lab: Any) -> Iterator[Callable[..., Web]]:
+    """Makes Deployments with names of their own in one namespace, which is gone afterwards."""
+    namespace = lab.create_namespace("situations")
+    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as admin:
+
+        def new(name: str = "") -> Web:
+            return Web(admin, namespace, name or f"web-{uuid.uuid4().hex[:6]}", lab.kubectl)
+
+        yield new
+        lab.delete_namespace(namespace)
+
+
+def json_text(value: Any) -> str:
+    return json.dumps(value)
+
+
+def kubeconfig_api(path: Path) -> Api:
+    return connect(Connection(kubeconfig=str(path)))

@@ -1,0 +1,435 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that a verb refuses before it writes: the message says what is wrong and what to do, and nothing changed."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import (
+    AdmissionDenied,
+    Forbidden,
+    Unreachable,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import AutoscalerPolicy, NewTemplate, Wait
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+from tests.integration.situations import Web, until, webs
+
+NEVER_READY = {"lab.coalmine/never-ready": "true"}
+SOON = Wait(timeout=1.0)
+NO_WAIT = Wait(enabled=False)
+
+
+@pytest.fixture(scope="module")
+def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
+    with webs(lab) as make:
+        yield make
+
+
+def of(verb: str, *arguments: Any, **options: Any) -> Callable[[Web], Any]:
+    return lambda web: getattr(web, verb)(*arguments, **options)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A Deployment in some state, a call, and how its message reads (a regular expression; NAME is the Deployment)."""
+
+    made: Callable[[Web], Any]
+    call: Callable[[Web], Any]
+    code: str
+    message: str
+
+
+def four(web: Web) -> Web:
+    return web.make(4)
+
+
+def held(web: Web, **options: Any) -> Web:
+    four(web).start(**options)
+    return web
+
+
+def frozen(web: Web) -> None:
+    held(web).pause()
+
+
+def two_versions(web: Web) -> Web:
+    """An ordinary rollout whose new pods never get Ready."""
+    web.make(4).patch({"spec": {"template": {"metadata": {"annotations": NEVER_READY}}}})
+    until(lambda: len([rs for rs in web.replica_sets() if rs["spec"]["replicas"]]) == 2, "a rollout is under way")
+    return web
+
+
+def promoted_by_halves(web: Web) -> None:
+    held(web, annotations={"lab.coalmine/ready-after": "0"})
+    web.patch({"spec": {"template": {"metadata": {"annotations": {"x": "y"}}}}})
+
+
+def unreadable(text: str) -> Callable[[Web], Any]:
+    def make(web: Web) -> None:
+        held(web)
+        web.patch({"metadata": {"annotations": {RECORD: text}}})
+
+    return make
+
+
+def started_twice_with_one_image(web: Web) -> None:
+    four(web).start("v2")
+    web.undo()
+    web.start("v2", annotations={"second": "try"})
+    web.undo()
+
+
+START = {
+    "the template does not differ": Case(
+        four, of("start", "v1"), "same_template",
+        r"already runs this pod template \(NAME-\S+\)\. Give another image or another template; to restart the pods use "
+        r"kubectl rollout restart\.",
+    ),
+    "several active ReplicaSets": Case(
+        two_versions, of("start"), "rollout_in_progress",
+        r"is in the middle of a rollout: NAME-\S+ \(\d pods\), NAME-\S+ \(\d pods\)\. "
+        r"Wait for its end with canary_promote, or take it back, and try again\.",
+    ),
+    "no replicas": Case(
+        lambda web: web.make(0), of("start"), "scaled_to_zero",
+        r"has 0 replicas\. Scale it up first: a canary needs stable pods\.",
+    ),
+    "the strategy Recreate": Case(
+        lambda web: web.make(1, strategy={"type": "Recreate"}), of("start"), "recreate",
+        r"has the strategy Recreate, .* set the strategy to RollingUpdate",
+    ),
+    "paused by somebody": Case(
+        lambda web: four(web).patch({"spec": {"paused": True}}), of("start"), "paused",
+        r"is paused, and not by a release of ours\. Find out who paused it and why, then resume it with canary_resume",
+    ),
+    "an unknown container": Case(
+        four, of("start", template=NewTemplate(images={"wep": "x:1"})), "unknown_container",
+        r'the pod template has no container "wep"; it has: app\. Name one of them; to add a container use '
+        r"pod_template_patch\.",
+    ),
+    "no stable pod would be left": Case(
+        four, of("start", pods=4, surge=0), "impossible_size",
+        r"4 canary pods of 4 replicas with surge 0 would leave no stable pod to come back to\. "
+        r"Ask for 3 or fewer, or allow a larger surge",
+    ),
+    "more canary pods than replicas": Case(
+        four, of("start", pods=5), "impossible_size", r"5 canary pods cannot be held beside 4 replicas: .*Ask for 4 or fewer"
+    ),
+    "one replica and no surge": Case(
+        lambda web: web.make(1), of("start", surge=0), "impossible_size", r"leave no stable pod.*Allow surge 1 or more"
+    ),
+    "no room at all": Case(
+        four, of("start", surge=0, max_unavailable=0), "impossible_size",
+        r"with surge 0 and max_unavailable 0 there is no room for a canary pod: allow surge 1 .* or max_unavailable 1",
+    ),
+    "a size that needs steps, without waiting": Case(
+        four, lambda web: replace_wait(web, NO_WAIT).start(pods=3), "needs_steps",
+        r"3 canary pods need several steps, .* and wait is false\. Set wait to true, or ask for at most 1 canary pods, "
+        r"or allow a surge of 3\.",
+    ),
+    "stable pods that do not get Ready": Case(
+        lambda web: web.make(2, settled=False, annotations=NEVER_READY),
+        lambda web: replace_wait(web, SOON).start(), "not_ready",
+        r'Deployment "NAME" cannot begin a canary: 0 of 2 stable pods are Ready\. A canary is compared with a healthy '
+        r"stable version: look at its pods, or give it more time with wait_timeout\.",
+    ),
+    "stable pods that are not Ready, without waiting": Case(
+        lambda web: web.make(2, settled=False, annotations=NEVER_READY),
+        lambda web: replace_wait(web, NO_WAIT).start(), "not_ready", r"cannot begin a canary: ",
+    ),
+    "an autoscaler": Case(
+        lambda web: four(web).autoscaler(), of("start"), "autoscaler",
+        r'HorizontalPodAutoscaler "NAME-hpa" scales Deployment "NAME"\. .*Choose autoscaler=pin .* or autoscaler=ignore',
+    ),
+    "a smaller size": Case(
+        lambda web: held(web, pods=2), of("start", pods=1), "smaller",
+        r"holds 2 canary pod\(s\) and 1 were asked for: a hold can only grow\. Undo it with canary_undo and start a "
+        r"smaller one\.",
+    ),
+    "another template": Case(
+        held, of("start", "v3"), "another_template",
+        r"already holds a canary of another pod template, started \d{4}-\S+Z by tests\. "
+        r"Promote it with canary_promote or take it back with canary_undo, then start the new one\.",
+    ),
+    "frozen": Case(
+        frozen, of("start"), "frozen",
+        r"is frozen: somebody paused it for a reason\. Ask who, then let it go on with canary_resume, or take it back with "
+        r"canary_undo\.",
+    ),
+    "somebody else's template": Case(
+        promoted_by_halves, of("start"), "foreign",
+        r"was changed by somebody else while a canary was held \(somebody replaced the pod template\)\. "
+        r"Bring the stable version back with canary_undo, then start again\.",
+    ),
+    "a record that is no JSON": Case(
+        unreadable("{"), of("start"), "damaged",
+        r"is left with parts of a hold \(its record cannot be read: it is not JSON .*\)\. Repair it with canary_undo",
+    ),
+    "a record of a later version": Case(
+        unreadable('{"version": 2}'), of("start"), "damaged",
+        r"it has version 2, and this release of coalmine\.canary reads version 1\)\. Repair it with canary_undo",
+    ),
+    "a manifest of another Deployment": Case(
+        four,
+        of("start", template=NewTemplate(definition={"kind": "Deployment", "metadata": {"name": "other"}})), "invalid",
+        r'definition has name "other", and this release is of "NAME"\. Give the manifest of the Deployment itself',
+    ),
+    "a manifest that is no Deployment": Case(
+        four, of("start", template=NewTemplate(definition={"kind": "Pod"})), "invalid",
+        r"definition is a Pod, not a Deployment\. Give its manifest\.",
+    ),
+    "a manifest without a template": Case(
+        four, of("start", template=NewTemplate(definition={"kind": "Deployment"})), "invalid",
+        r"definition has no spec\.template\. Give the whole manifest of the Deployment\.",
+    ),
+}  # fmt: skip
+OTHERS = {
+    "promote: somebody else's template": Case(
+        promoted_by_halves, of("promote"), "foreign",
+        r'"NAME" cannot be promoted: somebody replaced the pod template, so its pods would not be the ones that were '
+        r"looked at\. Bring the stable version back with canary_undo, then start again\.",
+    ),
+    "promote: no canary pod is Ready": Case(
+        lambda web: replace_wait(four(web), NO_WAIT).start(annotations=NEVER_READY), of("promote"), "no_canary_ready",
+        r'no canary pod of Deployment "NAME" is Ready\. Look at its pods with canary_info, give it more time with '
+        r"canary_start, or take it back with canary_undo\.",
+    ),
+    "promote: a record that cannot be read": Case(
+        unreadable("{"), of("promote"), "damaged",
+        r"cannot be promoted: its record cannot be read: .*\. Repair it with canary_undo\.",
+    ),
+    "promote: an ordinary rollout that is paused": Case(
+        lambda web: two_versions(web).patch({"spec": {"paused": True}}), of("promote"), "paused",
+        r'the rollout of Deployment "NAME" is paused\. Let it go on with canary_resume\.',
+    ),
+    "pause: a damaged hold": Case(
+        unreadable("{"), of("pause"), "damaged",
+        r"is left with parts of a hold \(.*\): pausing or resuming it could take pods away\. Repair it with canary_undo\.",
+    ),
+    "undo: a record that cannot be read": Case(
+        unreadable("{"), of("undo"), "damaged",
+        r"is left with parts of a hold, and its record cannot be read: .*Run canary_undo with restore: min_ready_seconds, "
+        rf"progress_deadline_seconds, max_surge and max_unavailable .*\(the annotation {RECORD} may still show them to you\)",
+    ),
+    "rollback: no such ReplicaSet": Case(
+        four, of("rollback", "v9"), "no_such_replica_set",
+        r'"v9" names no ReplicaSet of Deployment "NAME"; it has: \S+ \(revision 1, lab\.local/app:v1\)\. '
+        r"Name one of them by its hash; older ones are kept as far as spec\.revisionHistoryLimit says\.",
+    ),
+    "rollback: an image of several ReplicaSets": Case(
+        started_twice_with_one_image, of("rollback", "lab.local/app:v2"), "no_such_replica_set",
+        r'"lab\.local/app:v2" is the image of 2 ReplicaSets',
+    ),
+    "rollback: a canary is held": Case(
+        held, of("rollback", "lab.local/app:v2"), "busy",
+        r'a release of Deployment "NAME" is live \(held\)\. End it first: canary_undo takes the canary back, '
+        r"canary_promote finishes it\.",
+    ),
+    "rollback: a rollout is under way": Case(
+        lambda web: (held(web), web.undo(), web.patch({"spec": {"template": {"metadata": {"annotations": NEVER_READY}}}}),
+                     until(lambda: len(web.split()) and len(web.replica_sets()) == 3, "a third ReplicaSet")),
+        of("rollback", "lab.local/app:v2"), "rollout_in_progress",
+        r'Deployment "NAME" is in the middle of a rollout\. Wait for its end with canary_promote, or pause it',
+    ),
+}  # fmt: skip
+
+
+def replace_wait(web: Web, wait: Wait) -> Web:
+    return replace_web(web, wait=wait)
+
+
+def replace_web(web: Web, **changes: Any) -> Web:
+    return replace(web, **changes)
+
+
+@pytest.mark.parametrize("case", [*START.values(), *OTHERS.values()], ids=[*START, *OTHERS])
+def test_a_refusal_says_what_is_wrong_and_what_to_do_and_changes_nothing(case: Case, new: Callable[..., Web]) -> None:
+    web = new()
+    case.made(web)
+    message = web.refused(lambda: case.call(web), case.code)
+    assert re.search(case.message.replace("NAME", web.name), message), message
+
+
+CHECKED = (
+    "the template does not differ",
+    "an unknown container",
+    "no stable pod would be left",
+    "a size that needs steps, without waiting",
+    "an autoscaler",
+    "a smaller size",
+    "somebody else's template",
+)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_check_mode_refuses_the_same(name: str, new: Callable[..., Web]) -> None:
+    web, case = new(), START[name]
+    case.made(web)
+    checking = CheckingWeb(**{key: getattr(web, key) for key in ("admin", "namespace", "name", "run_kubectl")})
+    message = web.refused(lambda: case.call(checking), case.code)
+    assert re.search(case.message.replace("NAME", web.name), message), message
+
+
+class CheckingWeb(Web):
+    """Its starts run in check mode."""
+
+    def start(self, *arguments: Any, **options: Any) -> Any:
+        return super().start(*arguments, check=True, **options)
+
+
+def test_check_mode_says_what_a_start_would_wait_for(new: Callable[..., Web]) -> None:
+    web = new().make(2, settled=False, annotations=NEVER_READY)
+    until(lambda: len(web.pods()) == 2, "pods")
+    with web.unchanged():
+        outcome = web.start(check=True)
+    assert "a start would first wait, because 0 of 2 stable pods are Ready" in outcome.warnings
+
+
+@pytest.mark.parametrize("verb", ["start", "promote", "undo", "pause", "resume"])
+def test_names_that_look_alike_are_listed_when_there_is_no_such_deployment(verb: str, new: Callable[..., Web]) -> None:
+    web = new("shop-frontend").make(1) if not exists(new("shop-frontend")) else new("shop-frontend")
+    message = web.refused(getattr(replace(web, name="shop-fronted"), verb), "not_found")
+    assert message == (
+        f'there is no Deployment "shop-fronted" in namespace "{web.namespace}". Did you mean shop-frontend?'
+    )
+
+
+def exists(web: Web) -> bool:
+    return any(d["metadata"]["name"] == web.name for d in web.admin.list(f"{web.apps}/deployments")["items"])
+
+
+def test_without_names_that_look_alike_the_places_to_look_are_named(new: Callable[..., Web]) -> None:
+    web = new().make(1)
+    message = web.refused(lambda: replace(web, name="q").undo(), "not_found")
+    assert message.endswith("Check the name, the namespace and the cluster (context).")
+
+
+def test_a_server_that_is_not_there_is_named_with_what_to_check(new: Callable[..., Web]) -> None:
+    web = new()
+    web.api = connect(Connection(host="https://127.0.0.1:9", api_key="s3cret"))
+    with pytest.raises(Unreachable, match=r"cannot get deployments\.apps .*Check host .* the network") as raised:
+        web.start()
+    assert "s3cret" not in str(raised.value)
+
+
+def test_what_admission_refuses_is_told_in_the_servers_words(new: Callable[..., Web]) -> None:
+    web = new().make(2)
+    too_long = {"spec": {"containers": [{"name": "app", "ports": [{"containerPort": 99999}]}]}}
+    with web.unchanged(), pytest.raises(Exception, match=r"must be between 1 and 65535"):
+        web.start(patch=too_long)
+    kinds = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
+    name = f"no-v9.{web.namespace}"
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments"]}
+    here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": web.namespace}}}
+    check = {
+        "expression": "!object.spec.template.spec.containers.exists(c, c.image.endsWith(':v9'))",
+        "message": "version 9 is not approved",
+    }
+    policy = {"matchConstraints": {"resourceRules": [rule], **here}, "validations": [check]}
+    web.admin.create(f"{kinds}ies", {"metadata": {"name": name}, "spec": policy})
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    web.admin.create(f"{kinds}ybindings", {"metadata": {"name": name}, "spec": binding})
+    try:
+        until(lambda: denied(web), "the policy is in force")
+        with web.unchanged(), pytest.raises(AdmissionDenied, match=r"version 9 is not approved.*A rule of the cluster"):
+            web.start("v9", check=True)
+        with web.unchanged(), pytest.raises(AdmissionDenied, match="version 9 is not approved"):
+            web.start("v9")
+    finally:
+        web.admin.raw("DELETE", f"{kinds}ybindings/{name}")
+        web.admin.raw("DELETE", f"{kinds}ies/{name}")
+
+
+def denied(web: Web) -> bool:
+    body = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "x:v9"}]}}}}
+    try:
+        web.admin.patch(web.path, body, PatchKind.STRATEGIC, dry_run=True)
+    except AdmissionDenied:
+        return True
+    return False
+
+
+# The rights of a start with everything that it can ask for, one a row: (API group, resource, verb).
+RIGHTS = [
+    ("apps", "deployments", "get"),
+    ("apps", "deployments", "patch"),
+    ("apps", "replicasets", "list"),
+    ("apps", "replicasets", "patch"),
+    ("autoscaling", "horizontalpodautoscalers", "list"),
+    ("autoscaling", "horizontalpodautoscalers", "patch"),
+    ("", "pods", "watch"),
+]
+ALL_RIGHTS = [
+    *RIGHTS,
+    ("", "pods", "list"),
+    ("apps", "deployments", "watch"),
+    ("autoscaling", "horizontalpodautoscalers", "get"),
+]
+
+
+def account(lab: Lab | ForeignCluster, web: Web, rights: list[tuple[str, str, str]]) -> Api:
+    name = f"may-{uuid.uuid4().hex[:8]}"
+    rules = [{"apiGroups": [group], "resources": [resource], "verbs": [verb]} for group, resource, verb in rights]
+    namespace = web.namespace
+    web.admin.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    web.admin.create(f"{rbac}/roles", {"metadata": {"name": name}, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    binding = {"metadata": {"name": name}, "subjects": [subject], "roleRef": role}
+    web.admin.create(f"{rbac}/rolebindings", binding)
+    return connect(Connection(kubeconfig=str(lab.service_account_kubeconfig(namespace, name))))
+
+
+@pytest.mark.parametrize("missing", RIGHTS, ids=lambda right: f"{right[2]} {right[1]}")
+def test_a_missing_right_is_named_by_verb_and_resource(
+    missing: tuple[str, str, str], lab: Lab | ForeignCluster, new: Callable[..., Web]
+) -> None:
+    web = new().make(2)
+    web.autoscaler()
+    web.api = account(lab, web, [right for right in ALL_RIGHTS if right != missing])
+    group, resource, verb = missing
+    named = f"{resource}.{group}" if group else resource
+    # The last of a start's requests may come after its patch; what it did then stays, and it says so.
+    with pytest.raises((Forbidden, VerbFailure)) as raised:
+        web.start(patch={"metadata": {"annotations": {"a": "b"}}}, autoscaler=AutoscalerPolicy.PIN)
+    assert f"Missing right: {verb} {named} in namespace {web.namespace}" in str(raised.value)
+    assert isinstance(raised.value, Forbidden) or "already changed by this call" in str(raised.value)
+
+
+def test_the_rights_of_the_table_suffice(lab: Lab | ForeignCluster, new: Callable[..., Web]) -> None:
+    from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import AutoscalerPolicy
+
+    web = new().make(2)
+    web.autoscaler()
+    web.api = account(lab, web, ALL_RIGHTS)
+    assert web.start(patch={"metadata": {"annotations": {"a": "b"}}}, autoscaler=AutoscalerPolicy.PIN).changed
+    assert web.undo().changed
+
+
+def test_who_may_not_list_deployments_is_still_told_that_there_is_none(
+    lab: Lab | ForeignCluster, new: Callable[..., Web]
+) -> None:
+    web = new().make(1)
+    web.api = account(lab, web, ALL_RIGHTS)
+    message = web.refused(lambda: replace_api(web, "nothing-like-it").start(), "not_found")
+    assert "Check the name, the namespace and the cluster (context)." in message
+
+
+def replace_api(web: Web, name: str) -> Web:
+    other = replace(web, name=name)
+    other.api = web.api
+    return other
