@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.model import (
     Readiness,
+    Settled,
     Spec,
+    State,
     all_become_ready,
     finished,
     one_becomes_ready,
@@ -34,7 +37,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size impor
     target,
 )
 
-MOST_REPLICAS = 14
+MOST_REPLICAS = 30
 
 
 @pytest.mark.parametrize(
@@ -149,17 +152,23 @@ def test_steps_only_grow_and_end_at_the_size_asked_for() -> None:
         assert all(a.surge <= b.surge and a.unavailable <= b.unavailable for a, b in pairwise(path))
 
 
+@cache
+def held(state: State, step: Hold, readiness: Readiness) -> Settled:
+    """Sizes share most of their steps: each is settled once."""
+    hold = state.patched(
+        template="canary", min_ready_forever=True, max_surge=step.surge, max_unavailable=step.unavailable
+    )
+    return settle(hold, readiness)
+
+
 @pytest.mark.parametrize("readiness", [all_become_ready, one_becomes_ready])
 def test_on_the_way_to_a_hold_the_controller_never_goes_below_what_was_allowed(readiness: Readiness) -> None:
     for replicas, pods, room in cells():
         state = finished(Spec(replicas, "25%", "25%"))
         for step in patches(pods, replicas, room):
-            patched = state.patched(
-                template="canary", min_ready_forever=True, max_surge=step.surge, max_unavailable=step.unavailable
-            )
-            settled = settle(patched, readiness)
-            assert settled.min_ready >= replicas - room.max_unavailable, (replicas, pods, room, step)
-            assert settled.peak_pods <= replicas + room.surge, (replicas, pods, room, step)
-            state = settled.state
+            reached = held(state, step, readiness)
+            assert reached.min_ready >= replicas - room.max_unavailable, (replicas, pods, room, step)
+            assert reached.peak_pods <= replicas + room.surge, (replicas, pods, room, step)
+            state = reached.state
         assert state.counts().get("canary") == pods
         assert sum(state.counts().values()) == replicas + min(room.surge, pods)
