@@ -11,19 +11,16 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 from .answer import Advice, Question, Strategy
 from .board import Board
-from .placement import fit
-from .scene import Scene
-from .views import Incoming, Pod
+from .placement import fit, place_around
+from .views import Incoming
 from .volumes import VolumeRules
 
-# Beyond these sizes playing waves costs more than advice is worth.
-MOST_REPLICAS = 200
-MOST_WAVES = 40
+# Beyond this size playing waves costs more than advice is worth.
+MOST_REPLICAS = 300
 _SHARES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
 
 
@@ -58,45 +55,28 @@ def _candidates(total: int, own: tuple[int, int], surge_now: int) -> list[tuple[
     return [one for one in dict.fromkeys(found) if one != (0, 0) and one[1] <= total]
 
 
-@dataclass
-class _Yard:
-    """The cluster while a rollout is played on it."""
-
-    scene: Scene
-    old: list[Pod]
-    new: int = 0
-
-
 def _play(
     question: Question, incoming: Incoming, rules: VolumeRules, surge: int, unavailable: int, is_own: bool
 ) -> Strategy:
     total = question.rollout.replicas
-    everyone = [pod for _, pod in question.scene.kept_pods() if pod.owner in question.owners]
-    old = [pod for pod in everyone if not pod.terminating and pod.owner != question.canary_owner]
-    yard = _Yard(question.scene, old, len(everyone) - len(old))
+    kept = [pod for _, pod in question.scene.kept_pods() if pod.owner in question.owners and not pod.terminating]
+    old = [pod for pod in kept if pod.owner != question.canary_owner]
+    new = len(kept) - len(old)
+    board = Board(question.scene, incoming, rules)
+    order = board.by_room()
     lowest, waves = total, 0
-    while (yard.new < total or yard.old) and waves < MOST_WAVES:
-        ready = len(yard.old) + yard.new
-        ending = min(len(yard.old), max(0, ready - (total - unavailable)))
-        wanted = max(0, min(total - yard.new, total + surge - (ready - ending)))
-        placed, scene = _place(yard.scene.without(yard.old[:ending]), incoming, rules, wanted)
+    while new < total or old:
+        ready = len(old) + new
+        ending = min(len(old), max(0, ready - (total - unavailable)))
+        wanted = max(0, min(total - new, total + surge - (ready - ending)))
+        for pod in old[:ending]:
+            board.remove(pod)
+        placed = len(place_around(board, wanted, order))
         if not placed and not ending:
             break
         lowest = min(lowest, ready - ending)
-        yard = _Yard(scene, yard.old[ending:], yard.new + placed)
+        old, new = old[ending:], new + placed
         waves += 1
-    completes = yard.new >= total and not yard.old
     seconds = None if question.ready_seconds is None else waves * question.ready_seconds
+    completes = new >= total and not old
     return Strategy(surge, unavailable, completes, waves, seconds, min(lowest, total), is_own)
-
-
-def _place(scene: Scene, incoming: Incoming, rules: VolumeRules, wanted: int) -> tuple[int, Scene]:
-    """Places copies on the emptiest nodes first, as the scheduler's default score does."""
-    board = Board(scene, incoming, rules)
-    placed = 0
-    while placed < wanted and (choices := board.open_nodes()):
-        index = max(choices, key=lambda one: board.room[one])
-        board.place(index)
-        scene = scene.with_pod(incoming.as_pod(board.candidates[index].name))
-        placed += 1
-    return placed, scene

@@ -8,35 +8,41 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from typing import Iterable, Sequence
+
 from .filters import Rejection, copies, fixed_objection, shortage
 from .neighbours import Neighbours
-from .scene import Scene
+from .scene import Load, Scene
 from .spreading import Spreading
-from .views import Incoming, Node
+from .views import Incoming, Node, Pod
 from .volumes import VolumeRules
+
+FULL = "full"
+CLAIM_IN_USE = "claim in use by another pod (ReadWriteOncePod)"
 
 
 class Board:
-    """`candidates` are the nodes that may take a copy at some point; `rejected` says why each of the others never will."""
+    """`candidates` are the nodes that nothing fixed keeps the pod from; `rejected` says why each of the others never takes it.
+
+    `room` is how many copies each candidate still holds by what is free on it.
+    """
 
     def __init__(self, scene: Scene, pod: Incoming, volumes: VolumeRules) -> None:
         self._pod = pod
-        self._scene = scene
         self._volumes = volumes
-        self.rejected: dict[str, Rejection] = {}
-        self.candidates: list[Node] = []
-        self.room: list[int] = []
         self._promised = {name: _outranking(pods, pod) for name, pods in scene.nominated.items()}
         self._neighbours = Neighbours(pod, scene)
         self._spreading = Spreading(pod, scene)
-        self._claim_free = not volumes.single or not volumes.is_in_use(pod.namespace, scene)
-        self._placed = 0
+        self._claims_held = sum(scene.claims_in_use.get((pod.namespace, claim), 0) for claim in volumes.single)
+        self._nodes = {node.name: node for node in scene.nodes}
+        self._index: dict[str, int] = {}
+        self._loads: list[Load] = []
+        self._copies: list[int] = []
+        self.rejected: dict[str, Rejection] = {}
+        self.candidates: list[Node] = []
+        self.room: list[int] = []
         for node in scene.nodes:
-            self._sort_in(node)
-
-    @property
-    def placed(self) -> int:
-        return self._placed
+            self._sort_in(node, scene.load(node.name))
 
     @property
     def is_independent(self) -> bool:
@@ -46,10 +52,12 @@ class Board:
     def objection(self, index: int) -> str | None:
         """Why the candidate refuses the next copy now."""
         if self.room[index] <= 0:
-            return "full"
-        if self._volumes.single and (self._placed or not self._claim_free):
-            return "claim in use by another pod (ReadWriteOncePod)"
-        return self._crowd_objection(self.candidates[index])
+            return FULL
+        if self._claims_held > 0:
+            return CLAIM_IN_USE
+        node = self.candidates[index]
+        promised = self._promised.get(node.name, ())
+        return self._spreading.objection(node, promised) or self._neighbours.objection(node, promised)
 
     def place(self, index: int) -> None:
         """Puts a copy on a candidate."""
@@ -59,17 +67,43 @@ class Board:
         """Undoes `place`."""
         self._move(index, -1)
 
+    def remove(self, pod: Pod) -> None:
+        """Takes an existing pod, one that was kept, off its node."""
+        node = self._nodes.get(pod.node)
+        if node is None:
+            return
+        self._neighbours.forget(node, pod)
+        self._spreading.forget(node, pod)
+        if pod.namespace == self._pod.namespace:
+            self._claims_held -= sum(claim in self._volumes.single for claim in set(pod.claims))
+        index = self._index.get(pod.node)
+        if index is not None:
+            self._loads[index] = self._loads[index].without({id(pod)})
+            self.room[index] = self._capacity(node, self._loads[index]) - self._copies[index]
+
     def open_nodes(self) -> list[int]:
         """All candidates that take the next copy."""
         return [index for index in range(len(self.candidates)) if self.objection(index) is None]
+
+    def next_open(self, order: Sequence[int], start: int) -> int | None:
+        """The first position in `order`, from `start` once around, of a candidate that takes the next copy."""
+        for step in range(len(order)):
+            position = (start + step) % len(order)
+            if self.objection(order[position]) is None:
+                return position
+        return None
+
+    def by_room(self) -> list[int]:
+        """All candidates, the emptiest first."""
+        return sorted(range(len(self.candidates)), key=lambda index: -self.room[index])
 
     def refusals(self) -> dict[str, Rejection]:
         """Why each node refuses the next copy, by node name; nodes that take it are left out."""
         found = dict(self.rejected)
         for index, node in enumerate(self.candidates):
             objection = self.objection(index)
-            if objection == "full":
-                found[node.name] = self._shortage_after_copies(index)
+            if objection == FULL:
+                found[node.name] = self._shortage(node, self._loads[index]) or Rejection((FULL,))
             elif objection is not None:
                 found[node.name] = Rejection((objection,), curable=True)
         return found
@@ -85,43 +119,36 @@ class Board:
         values = [[node.labels.get(key) for node in self.candidates] for key in keys]
         return all(len({value for value in column if value is not None}) == len(column) for column in values)
 
-    def _sort_in(self, node: Node) -> None:
-        if self._volumes.blocked:
-            self.rejected[node.name] = Rejection((self._volumes.blocked,))
-            return
-        objection = fixed_objection(self._pod, node, self._volumes)
-        if objection is not None:
+    def _sort_in(self, node: Node, load: Load) -> None:
+        objection = self._volumes.blocked or fixed_objection(self._pod, node, self._volumes)
+        if objection:
             self.rejected[node.name] = Rejection((objection,))
             return
-        load, promised = self._scene.load(node.name), self._promised.get(node.name, ())
-        room = (
-            min(copies(self._pod, node, load), copies(self._pod, node, load, promised))
-            if promised
-            else copies(self._pod, node, load)
-        )
-        if room <= 0:
-            refusal = shortage(self._pod, node, load) or shortage(self._pod, node, load, promised)
-            if refusal is not None:
-                self.rejected[node.name] = refusal
-                return
+        self._index[node.name] = len(self.candidates)
         self.candidates.append(node)
-        self.room.append(room)
+        self._loads.append(load)
+        self._copies.append(0)
+        self.room.append(self._capacity(node, load))
 
-    def _crowd_objection(self, node: Node) -> str | None:
+    def _capacity(self, node: Node, load: Load) -> int:
+        """Copies that fit both with and without the pods that are promised to the node."""
+        room = copies(self._pod, node, load)
         promised = self._promised.get(node.name, ())
-        return self._spreading.objection(node, promised) or self._neighbours.objection(node, promised)
+        return min(room, copies(self._pod, node, load, promised)) if promised else room
 
-    def _shortage_after_copies(self, index: int) -> Rejection:
-        return Rejection(("full after the copies placed before",), curable=False)
+    def _shortage(self, node: Node, load: Load) -> Rejection | None:
+        alone = shortage(self._pod, node, load)
+        return alone or shortage(self._pod, node, load, self._promised.get(node.name, ()))
 
     def _move(self, index: int, step: int) -> None:
         node = self.candidates[index]
         self.room[index] -= step
-        self._placed += step
+        self._copies[index] += step
+        self._claims_held += step * len(self._volumes.single)
         self._neighbours.place(node, step)
         self._spreading.place(node, step)
 
 
-def _outranking(promised: tuple, pod: Incoming) -> tuple:
+def _outranking(promised: Iterable[Pod], pod: Incoming) -> tuple[Pod, ...]:
     """Promised pods that the incoming pod must yield to (RunFilterPluginsWithNominatedPods)."""
     return tuple(one for one in promised if one.priority >= pod.priority)

@@ -73,15 +73,19 @@ class Neighbours:
                 if key in node.labels:
                     _change(self._near, (key, node.labels[key]), copies)
 
+    def forget(self, node: Node, other: Pod) -> None:
+        """Counts an existing pod out."""
+        self._count(node, other, -1)
+
     def _count(self, node: Node, other: Pod, times: int) -> None:
         for pair in self._hostile_pairs(node, other):
-            self._hostile[pair] += times
+            _change(self._hostile, pair, times)
         for pair in self._avoided_pairs(node, other):
-            self._avoided[pair] += times
+            _change(self._avoided, pair, times)
         if self._affinity and all(term.matches(other.namespace, other.labels, {}) for term in self._affinity):
             for term in self._affinity:
                 if term.key in node.labels:
-                    self._near[(term.key, node.labels[term.key])] += times
+                    _change(self._near, (term.key, node.labels[term.key]), times)
 
     def _hostile_pairs(self, node: Node, other: Pod) -> list[Pair]:
         return [
@@ -102,7 +106,7 @@ class Neighbours:
             return None
         if any(key not in node.labels for key in self._affinity_keys):
             return OWN_AFFINITY
-        if all(self._near[(key, node.labels[key])] > 0 for key in self._affinity_keys):
+        if all(self._near.get((key, node.labels[key]), 0) > 0 for key in self._affinity_keys):
             return None
         # The first pod of a group that is attracted to itself may start anywhere (satisfiesSelfAffinityCheck).
         return None if self._attracts_itself and not self._near else OWN_AFFINITY

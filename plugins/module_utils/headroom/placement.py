@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from enum import Enum
-from typing import Callable
+from typing import Sequence
 
 from .board import Board
 
@@ -53,7 +53,7 @@ def fit(board: Board, wanted: int) -> Fit:
     search = _Search(board, wanted)
     if search.run():
         return Fit(search.least, search.most, Method.EXHAUSTIVE)
-    counts = [_play(board, wanted, taste) for taste in _tastes()]
+    counts = [_play(board, wanted, taste) for taste in _tastes(board)]
     return Fit(min(counts), max(counts), Method.SAMPLED)
 
 
@@ -107,33 +107,41 @@ class _Search:
         return finished
 
 
-_Taste = Callable[[Board, list[int]], int]
+@dataclass(frozen=True)
+class _Taste:
+    """Nodes are tried in this order; `stays` on a node as long as it takes copies, or goes on to the next one after each."""
+
+    order: tuple[int, ...]
+    stays: bool = False
 
 
-def _tastes() -> list[_Taste]:
-    """The emptiest node, the fullest, the first, the last, and chance: adversaries of each other."""
-    tastes: list[_Taste] = [
-        lambda board, choices: max(choices, key=lambda index: board.room[index]),
-        lambda board, choices: min(choices, key=lambda index: board.room[index]),
-        lambda board, choices: choices[0],
-        lambda board, choices: choices[-1],
-    ]
-    tastes.extend(map(_chance, range(RANDOM_TASTES)))
+def _tastes(board: Board) -> list[_Taste]:
+    """The emptiest nodes first, the fullest, the first, the last, and chance: adversaries of each other."""
+    emptiest, first = tuple(board.by_room()), tuple(range(len(board.candidates)))
+    tastes = [_Taste(emptiest), _Taste(emptiest[::-1], stays=True), _Taste(first, stays=True), _Taste(first[::-1])]
+    for seed in range(RANDOM_TASTES):
+        chance = random.Random(seed)
+        tastes.append(_Taste(tuple(chance.sample(first, len(first))), stays=bool(seed % 2)))
     return tastes
 
 
-def _chance(seed: int) -> _Taste:
-    chance = random.Random(seed)
-    return lambda board, choices: chance.choice(choices)
+def place_around(board: Board, wanted: int, order: Sequence[int], *, stays: bool = False) -> list[int]:
+    """Places up to `wanted` copies on nodes in this order, round and round; answers with where."""
+    moves: list[int] = []
+    start = 0
+    while len(moves) < wanted:
+        position = board.next_open(order, start)
+        if position is None:
+            break
+        board.place(order[position])
+        moves.append(order[position])
+        start = position if stays else position + 1
+    return moves
 
 
 def _play(board: Board, wanted: int, taste: _Taste) -> int:
-    """How many copies one taste places, one after another."""
-    moves: list[int] = []
-    while len(moves) < wanted and (choices := board.open_nodes()):
-        index = taste(board, choices)
-        board.place(index)
-        moves.append(index)
+    """How many copies one taste places; the board is left as it was."""
+    moves = place_around(board, wanted, taste.order, stays=taste.stays)
     for index in reversed(moves):
         board.take_back(index)
     return len(moves)

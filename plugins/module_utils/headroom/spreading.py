@@ -61,9 +61,11 @@ class Spreading:
             for rule in self._rules:
                 rule.place(node, copies)
 
-    def domains_of(self, node: Node) -> tuple[str, ...]:
-        """The node's domain for each constraint."""
-        return tuple(node.labels.get(key, "") for key in self._keys)
+    def forget(self, node: Node, other: Pod) -> None:
+        """Counts an existing pod out."""
+        if self._rules and self._has_all_keys(node):
+            for rule in self._rules:
+                rule.forget(node, other)
 
     def _has_all_keys(self, node: Node) -> bool:
         return all(key in node.labels for key in self._keys)
@@ -89,6 +91,11 @@ class _Rule:
         domain = node.labels[self._spread.key]
         matching = 0 if self._spread.selector.is_empty else sum(map(self._matches, pods))
         self._domains[domain] = self._domains.get(domain, 0) + matching
+
+    def forget(self, node: Node, other: Pod) -> None:
+        if not self._spread.selector.is_empty and self._includes(node) and self._matches(other):
+            self._domains[node.labels[self._spread.key]] -= 1
+            self._least = None
 
     def allows(self, node: Node, promised: Iterable[Pod]) -> bool:
         domain = node.labels[self._spread.key]

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
-from .scene import Scene
 from .selectors import Labels, NodeTerm, node_terms
 from .views import Incoming, Node
 
@@ -60,10 +59,6 @@ class VolumeRules:
                 if node.labels.get(key, node.labels.get(_ZONE_KEYS[key])) not in allowed:
                     return ZONE_CONFLICT
         return None
-
-    def is_in_use(self, namespace: str, scene: Scene) -> bool:
-        """Whether another pod uses a claim that only one pod may use."""
-        return any(scene.claims_in_use.get((namespace, claim), 0) > 0 for claim in self.single)
 
 
 @dataclass
