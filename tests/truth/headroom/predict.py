@@ -95,7 +95,8 @@ def compare(cluster: Cluster, prediction: Prediction, happened: Happened) -> str
         return Agreement.FALSE_FITS
     if prediction.allowed != happened.created or happened.placed < prediction.least:
         return Agreement.WRONG
-    if happened.placed != prediction.rescued and prediction.rescued:
+    # A victim that somebody else's finalizer holds keeps its node from the pod it is promised to.
+    if prediction.rescued and prediction.rescued != happened.placed + happened.promised:
         # What fits without eviction was right; whom the scheduler evicts for the others is only approximated.
         return Agreement.PREEMPTION
     if not prediction.rescued and happened.placed > prediction.most:
