@@ -17,7 +17,7 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit integration matrix
 
-.PHONY: help venv demo test $(STAGES) exactness bench cluster cluster-down format pins clean
+.PHONY: help venv demo test $(STAGES) exactness bench cluster cluster-down format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make bench            the time from Ready to a verb's return"
 	@echo "make venv             the Python environment in .venv, and this tree as a collection in .collections"
 	@echo "make format           the formatter, and what the linter can mend by itself"
+	@echo "make release-notes    changelogs/fragments -> CHANGELOG.md, CHANGELOG.rst"
 	@echo "make pins             requirements/*.in -> requirements/*.txt"
 	@echo "make clean            removes environments, archives and caches inside this tree"
 
@@ -62,6 +63,9 @@ bench: venv
 format: venv
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+release-notes: venv
+	PATH=$(CURDIR)/.venv/bin:$$PATH antsibull-changelog release --update-existing --reload-plugins
 
 pins: venv
 	@$(BOOTSTRAP) tests/toolchain/venvs.py pin main client-24 core-2.21
