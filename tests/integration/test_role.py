@@ -1,0 +1,319 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role and the playbooks, run as the service account that the collection ships: how a release ends, and what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+from tests.integration.playbooks import FAILED, Playbooks
+from tests.integration.releases import CONTAINER, Release, image
+from tests.integration.shipped_role import releaser
+
+REPLICAS = 4
+V2 = {CONTAINER: image("v2")}
+STEPS = [{"pods": 1}, {"weight": 50}]
+PATIENCE_SECONDS = 120
+
+
+@pytest.fixture
+def playbooks(lab: Lab | ForeignCluster, namespace: str) -> Playbooks:
+    return Playbooks(releaser(lab, namespace), namespace)
+
+
+@pytest.fixture
+def release(lab: Lab | ForeignCluster, namespace: str) -> Release:
+    """Version v1 with its pods Ready; asked as the administrator."""
+    return Release(connect(Connection(kubeconfig=str(lab.kubeconfig))), namespace).make(REPLICAS)
+
+
+def spec(release: Release) -> dict[str, Any]:
+    return dict(release.deployment()["spec"])
+
+
+def annotated(**behaviour: str) -> dict[str, Any]:
+    """A patch of the pod template that makes fake pods behave so (tests/cluster/stages/pod-behaviour.yaml)."""
+    annotations = {f"lab.coalmine/{key.replace('_', '-')}": value for key, value in behaviour.items()}
+    return {"metadata": {"annotations": annotations}}
+
+
+def tasks(path: Path, text: str) -> str:
+    path.write_text(textwrap.dedent(text), encoding="utf-8")
+    return str(path)
+
+
+def test_a_good_release_is_promoted_and_its_second_run_changes_nothing(
+    playbooks: Playbooks, release: Release, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    verify = tasks(
+        tmp_path / "verify.yml",
+        f"""
+        - name: Note what there is to look at
+          ansible.builtin.lineinfile:
+            path: {seen}
+            line: >-
+              {{{{ canary_release.step }}}}/{{{{ canary_release.steps }}}}
+              {{{{ canary_release.canary.pods | map(attribute='ip') | select | length }}}} addresses,
+              {{{{ canary_release.canary.hash != canary_release.stable.hash }}}}
+            create: true
+            mode: "0600"
+        """,
+    )
+    first = playbooks.run("canary", images=V2, steps=STEPS, bake=1, verify_tasks=verify)
+    assert (first.code, first.outcome) == (0, "released")
+    assert seen.read_text(encoding="utf-8").splitlines() == ["1/2 1 addresses, True", "2/2 2 addresses, True"]
+    second = playbooks.run("canary", images=V2, steps=STEPS, bake=1, verify_tasks=verify)
+    assert (second.code, second.outcome, second.changed) == (0, "already released", 0)
+    assert "All pods run this version" in second.output
+
+
+def test_check_mode_shows_the_plan_and_changes_nothing(playbooks: Playbooks, release: Release) -> None:
+    before = release.deployment()["metadata"]["resourceVersion"]
+    run = playbooks.run("canary", "--check", "--diff", images=V2, steps=STEPS)
+    assert (run.code, run.outcome) == (0, "planned")
+    assert "would hold 1 canary beside 4 stable pods" in run.output
+    assert "would hold 2 canary beside 3 stable pods" in run.output
+    assert "Bake, verification, gate and promotion do not run in check mode" in run.output
+    assert release.deployment()["metadata"]["resourceVersion"] == before
+
+
+def test_a_release_that_fails_its_verification_is_undone_with_the_reason_first(
+    playbooks: Playbooks, release: Release, tmp_path: Path
+) -> None:
+    before = spec(release)
+    verify = tasks(
+        tmp_path / "verify.yml",
+        """
+        - name: Compare error rates
+          ansible.builtin.assert:
+            that: canary_release.step < 2
+            fail_msg: the canary fails 12 % of its requests
+        """,
+    )
+    run = playbooks.run("canary", images=V2, steps=STEPS, verify_tasks=verify)
+    reason = (
+        'Verification failed at step 2 of 2, in the task "Compare error rates": the canary fails 12 % of its requests.'
+    )
+    assert (run.code, run.outcome) == (FAILED, "undone")
+    assert run.result["why"] == [reason, "The stable version is back."]
+    assert spec(release) == before
+    assert reason == json.loads(release.deployment()["metadata"]["annotations"]["coalmine.canary/last"])["reason"]
+
+
+def test_what_no_log_hides_stays_hidden(playbooks: Playbooks, release: Release, tmp_path: Path) -> None:
+    verify = tasks(
+        tmp_path / "verify.yml",
+        """
+        - name: Ask with a password
+          ansible.builtin.fail:
+            msg: refused with the password hunter2
+          no_log: true
+        """,
+    )
+    run = playbooks.run("canary", images=V2, verify_tasks=verify)
+    assert run.outcome == "undone"
+    assert "its output is hidden (no_log)" in run.output
+    assert "hunter2" not in run.output + json.dumps(release.deployment())
+
+
+def test_on_failure_hold_leaves_the_canary_for_a_person(playbooks: Playbooks, release: Release, tmp_path: Path) -> None:
+    verify = tasks(tmp_path / "verify.yml", "- {name: No, ansible.builtin.fail: {msg: not good enough}}")
+    run = playbooks.run("canary", images=V2, verify_tasks=verify, on_failure="hold")
+    assert (run.code, run.outcome, run.result["canary"]["phase"]) == (FAILED, "failed", "held")
+
+
+FAILURES: dict[str, tuple[dict[str, Any], str]] = {
+    "its image is missing": ({"images": {CONTAINER: image("missing")}}, "ImagePullBackOff"),
+    "it does not get ready in time": (
+        {"pod_template_patch": annotated(never_ready="true"), "wait_timeout": 3},
+        "0 of 1 canary pods are Ready when the time was over",
+    ),
+    "it restarts while it is watched": (
+        {"pod_template_patch": annotated(restart_after="3000"), "bake": 60},
+        "restarted 1 time",
+    ),
+    "it loses its readiness while it is watched": (
+        {"pod_template_patch": annotated(unready_after="3000"), "bake": 60},
+        "is not Ready any more",
+    ),
+    "the promotion finds no room for the other pods": (
+        {
+            "pod_template_patch": {
+                "spec": {"containers": [{"name": CONTAINER, "ports": [{"containerPort": 80, "hostPort": 30080}]}]}
+            }
+        },
+        "cannot be scheduled",
+    ),
+}
+
+
+@pytest.mark.parametrize(("variables", "reason"), FAILURES.values(), ids=FAILURES.keys())
+def test_a_canary_is_undone_when(
+    playbooks: Playbooks, release: Release, variables: dict[str, Any], reason: str
+) -> None:
+    before = spec(release)
+    run = playbooks.run("canary", **variables)
+    assert (run.code, run.outcome) == (FAILED, "undone")
+    assert reason in run.result["why"][0]
+    assert spec(release) == before
+
+
+REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
+    "a later step is impossible": ({"images": V2, "steps": [{"pods": 1}, {"pods": REPLICAS + 3}]}, "canary pods"),
+    "its verification tasks are not there": (
+        {"images": V2, "verify_tasks": "nowhere.yml"},
+        "There is no file nowhere.yml",
+    ),
+    "a container is unknown": ({"images": {"ap": "x"}}, "ap"),
+    "nothing says what to release": ({}, "images"),
+}
+
+
+@pytest.mark.parametrize(("variables", "message"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_nothing_is_changed_when(
+    playbooks: Playbooks, release: Release, variables: dict[str, Any], message: str
+) -> None:
+    before = release.deployment()["metadata"]["resourceVersion"]
+    run = playbooks.run("canary", **variables)
+    assert (run.code, run.outcome, run.changed) == (FAILED, "refused", 0)
+    assert message in run.result["why"][0]
+    assert release.deployment()["metadata"]["resourceVersion"] == before
+
+
+def test_a_gate_without_a_terminal_holds_the_canary_until_another_job_promotes_it(
+    playbooks: Playbooks, release: Release
+) -> None:
+    gated = playbooks.run("canary", images=V2, gate="prompt")
+    assert (gated.code, gated.outcome, gated.result["canary"]["phase"]) == (0, "held", "held")
+    assert "Nobody answered; without a terminal nobody can" in gated.output
+    status = playbooks.run("status")
+    assert f"{release.namespace:20} web                      held            4      1  20.0 %" in status.output
+    promoted = playbooks.run("promote")
+    assert (promoted.code, promoted.changed) == (0, 1)
+    assert playbooks.run("promote").changed == 0
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("yes", "released"), ("y", "held")])
+def test_a_gate_asks_for_an_explicit_yes(playbooks: Playbooks, release: Release, answer: str, outcome: str) -> None:
+    ours, terminal = os.openpty()
+    command = ["setsid", "--ctty", "--wait", *playbooks.command("canary", images=V2, gate="prompt")]
+    with subprocess.Popen(
+        command, env=playbooks.environment, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as asked:
+        os.close(terminal)
+        assert asked.stdout is not None
+        output = ""
+        while "Promote it?" not in output:
+            output += asked.stdout.readline() or pytest.fail(output)
+        os.write(ours, f"{answer}\r".encode())
+        output += asked.stdout.read()
+    os.close(ours)
+    assert f"web in namespace {release.namespace}: {outcome}" in output
+
+
+def test_an_undo_by_playbook(playbooks: Playbooks, release: Release) -> None:
+    before = spec(release)
+    release.start()
+    undone = playbooks.run("undo", reason="seen enough")
+    assert (undone.code, undone.changed) == (0, 1)
+    assert spec(release) == before
+    assert playbooks.run("undo").changed == 0
+
+
+def test_a_frozen_canary_stops_the_role(playbooks: Playbooks, release: Release) -> None:
+    release.start()
+    release.pause()
+    run = playbooks.run("canary", images=V2)
+    assert (run.code, run.outcome, run.result["canary"]["phase"]) == (FAILED, "refused", "frozen")
+    assert "canary_resume" in run.result["why"][0]
+
+
+def test_a_canary_that_somebody_freezes_meanwhile_is_not_undone(
+    lab: Lab | ForeignCluster, playbooks: Playbooks, release: Release, tmp_path: Path
+) -> None:
+    verify = tasks(
+        tmp_path / "verify.yml",
+        f"""
+        - name: Freeze it, as a person would
+          coalmine.canary.canary_pause:
+            name: web
+            namespace: {release.namespace}
+        - name: Fail
+          ansible.builtin.fail:
+            msg: not good enough
+        """,
+    )
+    run = playbooks.run("canary", images=V2, verify_tasks=verify)
+    assert (run.code, run.outcome, run.result["canary"]["phase"]) == (FAILED, "failed", "frozen")
+    assert "Somebody froze the canary, so it stays as it is" in run.result["why"][1]
+
+
+def test_a_run_that_was_killed_is_taken_up_by_the_next_one(
+    playbooks: Playbooks, release: Release, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    verify = tasks(
+        tmp_path / "verify.yml",
+        f"""
+        - name: Be killed at the second step of the first run
+          ansible.builtin.shell: "echo {{{{ canary_release.step }}}} >> {mark}; test -e {mark}.go || sleep {PATIENCE_SECONDS}"
+          changed_when: false
+          when: canary_release.step == 2
+        """,
+    )
+    variables = {"images": V2, "steps": STEPS, "verify_tasks": verify}
+    with subprocess.Popen(
+        playbooks.command("canary", **variables),
+        env=playbooks.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as killed:
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while not mark.exists():
+            assert time.monotonic() < give_up
+            time.sleep(0.1)
+        os.killpg(killed.pid, signal.SIGKILL)
+    Path(f"{mark}.go").touch()
+    second = playbooks.run("canary", **variables)
+    assert (second.code, second.outcome, second.changed) == (0, "released", 1)
+    assert mark.read_text(encoding="utf-8").split() == ["2", "2"]
+
+
+def test_a_promotion_that_was_broken_off_is_finished(playbooks: Playbooks, release: Release) -> None:
+    release.start()
+    assert begin(release, "promote") == "promoting"
+    run = playbooks.run("canary", images=V2)
+    assert (run.code, run.outcome) == (0, "already released")
+    assert playbooks.run("canary", images=V2).changed == 0
+
+
+def test_an_undo_that_was_broken_off_is_finished_and_nothing_is_started(playbooks: Playbooks, release: Release) -> None:
+    before = spec(release)
+    release.start()
+    assert begin(release, "undo") == "undoing"
+    run = playbooks.run("canary", images=V2)
+    assert (run.code, run.outcome) == (FAILED, "refused")
+    assert "An earlier run was taking a canary back, and that is finished now" in run.result["why"][0]
+    assert spec(release) == before
+
+
+def begin(release: Release, verb: str) -> str:
+    """The first of the two patches of a promotion or an undo, as a run leaves it that does not live to see the pods move."""
+    release.call = type(release.call)(release.call.target, type(release.call.wait)(enabled=False), actor="tests")
+    outcome = getattr(release, verb)()
+    return str(outcome.canary["phase"])
