@@ -1,0 +1,128 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What users may write for canary_verify, the request that comes of it, and what of it is never shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.masking import secrets_of_checks, shown
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.verify import VERB
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
+    BoundCheck,
+    BucketRule,
+    HttpAsked,
+    LogsAsked,
+    PodsAsked,
+    PrometheusAsked,
+    RateCheck,
+    Resource,
+    ResourcesAsked,
+    SamplesAsked,
+    Tolerance,
+    VerifyRequest,
+)
+
+URL = {"url": "http://prometheus:9090"}
+COUNTERS = {**URL, "bad": "e{pod=~'<pods>'}", "total": "r{pod=~'<pods>'}"}
+
+
+def asked(*checks: dict[str, Any], **options: Any) -> VerifyRequest:
+    result = ArgumentSpecValidator(VERB.arguments.argument_spec).validate(
+        {"name": "web", "checks": list(checks), **options}
+    )
+    if result.error_messages:
+        raise ArgumentError(result.errors.msg)
+    request = VERB.arguments.to_request(result.validated_parameters, False, "ann")
+    assert isinstance(request, VerifyRequest)
+    return request
+
+
+@pytest.mark.parametrize(
+    ("given", "check", "kind"),
+    [
+        (
+            {"http": {}, "max_ratio": 1.5, "max_increase": 0.005},
+            RateCheck("http", Tolerance(1.5, 0.005)),
+            HttpAsked,
+        ),
+        ({"pods": {}}, RateCheck("pods", Tolerance(max_increase=1 / 3600), must_pass=False), PodsAsked),
+        (
+            {"pods": {}, "max_ratio": 2, "must_pass": True, "name": "crashes"},
+            RateCheck("crashes", Tolerance(max_ratio=2)),
+            PodsAsked,
+        ),
+        ({"prometheus": COUNTERS}, RateCheck("prometheus"), PrometheusAsked),
+        (
+            {"prometheus": {**URL, "histogram": "h{pod=~'<pods>'}", "slower_than": [0.1, 1]}},
+            RateCheck("prometheus", streams=("slower than 0.1 s", "slower than 1 s")),
+            PrometheusAsked,
+        ),
+        ({"prometheus": {**URL, "query": "up"}, "min": 1}, BoundCheck("prometheus", minimum=1), PrometheusAsked),
+        (
+            {"logs": {"pattern": "ERROR"}, "bucket_seconds": 30},
+            RateCheck("logs", buckets=BucketRule(30, 30)),
+            LogsAsked,
+        ),
+        ({"resources": {"resource": "cpu"}, "max": 1.5, "in_a_row": 5}, BoundCheck("resources", None, 1.5, 5), None),
+        ({"samples": []}, RateCheck("samples"), SamplesAsked),
+    ],
+)
+def test_a_check_is_a_question_and_a_source(given: dict[str, Any], check: RateCheck | BoundCheck, kind: Any) -> None:
+    (only,) = asked(given).checks
+    assert only.check == check
+    assert isinstance(only.source, kind or ResourcesAsked)
+
+
+def test_what_is_not_said_has_a_default() -> None:
+    request = asked({"http": {}})
+    assert (request.duration, request.interval, request.warmup, request.confidence) == (300, 5, 0, 0.95)
+    (check,) = request.checks
+    assert check.source == HttpAsked(path="/", port=8080, status=(200,), rate=10, most=5000)
+    assert asked({"resources": {}, "max": 2}).checks[0].source == ResourcesAsked(Resource.MEMORY)
+
+
+@pytest.mark.parametrize(
+    ("checks", "options", "says"),
+    [
+        ([], {}, "at least one check"),
+        ([{}], {}, r"checks\[0\] needs exactly one of"),
+        ([{"http": {}, "pods": {}}], {}, r"checks\[0\] needs exactly one of"),
+        ([{"http": {}}, {"http": {}}], {}, "twice: http"),
+        ([{"http": {}, "max": 3}], {}, "max cannot be given"),
+        ([{"resources": {}, "max": 3, "max_ratio": 2}], {}, "max_ratio cannot be given"),
+        ([{"resources": {}}], {}, "needs a min or a max"),
+        ([{"http": {}, "max_ratio": 0}], {}, "max_ratio is 0"),
+        ([{"http": {"path": "healthz"}}], {}, "begins with /"),
+        ([{"http": {"via": "url"}}], {}, "url"),
+        ([{"prometheus": URL}], {}, "needs one of"),
+        ([{"prometheus": {**COUNTERS, "url": "prometheus:9090"}}], {}, "http://"),
+        ([{"logs": {}}], {}, "need a pattern"),
+        ([{"samples": [{"time": 1}]}], {}, r"samples\[0\] lacks canary"),
+        ([{"http": {}}], {"confidence": 1.0}, "confidence"),
+        ([{"http": {}}], {"duration": 0}, "duration is 0"),
+        ([{"http": {}}], {"warmup": -1}, "warmup is -1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(checks: list[dict[str, Any]], options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ArgumentError, match=says):
+        asked(*checks, **options)
+
+
+class TestSecrets:
+    def test_tokens_and_passwords_are_never_shown(self) -> None:
+        for source in ("http", "prometheus", "logs"):
+            options = VERB.arguments.argument_spec["checks"]["options"][source]["options"]
+            assert options["token"]["no_log"] and options["password"]["no_log"]
+
+    def test_headers_named_like_credentials_are_hidden_and_others_are_not(self) -> None:
+        checks = [{"http": {"headers": {"Authorization": "Bearer abc123", "X-Api-Key": "k3y", "X-Version": "canary"}}}]
+        assert secrets_of_checks(checks) == {"Bearer abc123", "abc123", "k3y"}
+
+    def test_checks_are_not_repeated_in_the_result(self) -> None:
+        assert shown({"checks": [{"http": {}}], "name": "web"}) == {"checks": "(not shown)", "name": "web"}
