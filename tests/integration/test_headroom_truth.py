@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from tests.cluster.lab import start_lab
+from tests.truth.headroom.__main__ import ALONE
 from tests.truth.headroom.run import run, summary
 
 CLUSTERS = 50
 # Seeds on which naive formulas are known to be wrong; the fresh ones come on top.
 KNOWN_FIRST, KNOWN = 1000, 25
-# No controller but the one that makes ServiceAccounts: nobody else touches what a case consists of.
-ALONE = ("--controllers=serviceaccount-controller",)
 
 Line = dict[str, Any]
 
@@ -35,7 +34,7 @@ def test_nothing_is_said_to_fit_that_does_not(lines: list[Line]) -> None:
 
 
 def test_every_prediction_agrees_with_what_happened(lines: list[Line]) -> None:
-    assert [line for line in lines if line["agreement"] in ("wrong", "unknown")] == []
+    assert [line for line in lines if line["agreement"] in ("wrong", "unknown", "preemption")] == []
 
 
 def test_the_cases_are_neither_all_easy_nor_all_hopeless(lines: list[Line]) -> None:

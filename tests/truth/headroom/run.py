@@ -139,10 +139,56 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def report(results: list[dict[str, Any]]) -> str:
+    """The figures of a run as the page that is kept in docs/."""
+    found = summary(results)
+    count = found["clusters"]
+    seeds = f"{results[0]['seed']} to {results[-1]['seed']}" if results else "none"
+    rows = [
+        ("clusters (seeds " + seeds + ")", count),
+        ("predicted exactly", found["exact"]),
+        ("depends on the scheduler's taste, and said so", found["depends"]),
+        ("said to be unknown", found["unknown"]),
+        ("**said to fit and did not**", found["false_fits"]),
+        ("other disagreements", found["wrong"]),
+        ("right without eviction, wrong about how many after it", found["preemption"]),
+        ("all copies found a node", found["all_fit"]),
+        ("no copy found a node", found["none_fit"]),
+        ("decided by closed form / exhaustive search / sampling", " / ".join(map(str, found["methods"].values()))),
+        ("asked a second time, because caches of the server lagged", found["second_looks"]),
+    ]
+    lines = [
+        "# Headroom against the real scheduler: figures of a run",
+        "",
+        "Made by `make headroom-truth` (random clusters: predicted, then tried in kube-scheduler 1.37.2); see [headroom](headroom.md).",
+        "",
+        *_table(("", ""), rows),
+        "",
+        'What simpler formulas answer to "do all copies fit?" on the same clusters:',
+        "",
+        *_table(
+            ("formula", "wrong", "per cent"),
+            [(n, w, f"{100 * w / max(1, count):.1f}") for n, w in found["naive_wrong"].items()],
+        ),
+        "",
+        "How many of the clusters use each feature:",
+        "",
+        *_table(("feature", "clusters"), list(found["features"].items())),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
+    return [f"| {' | '.join(map(str, row))} |" for row in (head, ("---",) * len(head), *rows)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--kubeconfig", type=Path, required=True, help="a cluster of its own: its nodes and pods are deleted"
+        "--kubeconfig",
+        type=Path,
+        help="a cluster of its own (its nodes and pods are deleted); without it nothing is run",
     )
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=50)
@@ -150,9 +196,17 @@ def main() -> None:
         "--record", type=Path, help="one JSON line a seed; a second run goes on where the first stopped"
     )
     parser.add_argument("--minutes", type=float, help="stop after this time")
+    parser.add_argument("--report", type=Path, help="a Markdown page to write the figures to")
     given = parser.parse_args()
     stop_at = None if given.minutes is None else time.time() + 60 * given.minutes
-    print(json.dumps(summary(run(given.kubeconfig, given.first, given.count, given.record, stop_at)), indent=1))
+    results = (
+        run(given.kubeconfig, given.first, given.count, given.record, stop_at)
+        if given.kubeconfig
+        else _lines(given.record)
+    )
+    print(json.dumps(summary(results), indent=1))
+    if given.report:
+        given.report.write_text(report(results))
 
 
 if __name__ == "__main__":
