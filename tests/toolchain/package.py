@@ -64,7 +64,7 @@ def strangers(archive: Path) -> list[str]:
 def judged(archive: Path) -> list[str]:
     """What the importer complains about."""
     complaints = Complaints()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stdout)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stdout)
     logging.getLogger().addHandler(complaints)
     settings = config.Config({"require_v1_or_greater": True, "check_required_tags": True, "check_changelog": True})
     try:
