@@ -130,14 +130,14 @@ headroom:
     summary: {type: list, elements: str, returned: always, description: The reasoning in a few lines.}
     server_version: {type: str, returned: always, description: Minor version whose rules were used.}
     surge: {type: dict, returned: always, description: How many pods come at the start and at the highest peak.}
-    pod_request: {type: dict, returned: always, description: What one pod asks for, and what it is made of.}
+    pod_request: {type: dict, returned: always, description: "What one pod asks for, and what it is made of."}
     fit: {type: dict, returned: always, description: How many of the new pods find a node at the deciding peak.}
     peaks: {type: list, elements: dict, returned: always, description: Each moment that was checked.}
     rejected_nodes: {type: dict, returned: always, description: How many nodes give each reason.}
-    nearest_miss: {type: dict, returned: always, description: The node that lacks least, or V(null).}
+    nearest_miss: {type: dict, returned: always, description: "The node that lacks least, or V(null)."}
     quota: {type: list, elements: dict, returned: always, description: What each quota leaves room for.}
     refusals: {type: list, elements: str, returned: always, description: Why admission refuses the pod.}
-    new_nodes: {type: list, elements: dict, returned: always, description: New nodes by group, with their price.}
+    new_nodes: {type: list, elements: dict, returned: always, description: "New nodes by group, with their price."}
     cost: {type: dict, returned: always, description: What the new nodes cost; V(null) where that is unknown.}
     advice:
       description: Which rolling updates complete on the nodes that are there, and the best of them.

@@ -51,7 +51,7 @@ canary:
           V(damaged), it has the fields of a hold without a canary, which M(coalmine.canary.canary_undo) repairs.
       returned: always
       type: str
-    why: {type: str, returned: always, description: What the phase means, where its name does not say it.}
+    why: {type: str, returned: always, description: What the phase means beyond its name.}
     replicas: {type: int, returned: always, description: Pods that the Deployment asks for.}
     paused: {type: bool, returned: always, description: Whether the Deployment is paused.}
     stable:

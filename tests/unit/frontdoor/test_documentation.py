@@ -42,3 +42,22 @@ def test_every_example_uses_names_in_full(module: Path) -> None:
     assert isinstance(examples, list)
     for task in examples:
         assert any(key.count(".") == 2 for key in task)
+
+
+FIELD_KEYS = {"description", "returned", "type", "elements", "contains", "sample"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_a_comma_in_a_short_description_does_not_make_a_key_of_what_follows(module: Path) -> None:
+    def stray(fields: dict[str, dict[str, object]]) -> set[str]:
+        found: set[str] = set()
+        for field in fields.values():
+            found |= field.keys() - FIELD_KEYS
+            contained = field.get("contains")
+            if isinstance(contained, dict):
+                found |= stray(contained)
+        return found
+
+    returned = constant(module, "RETURN")
+    assert isinstance(returned, dict)
+    assert stray(returned) == set()
