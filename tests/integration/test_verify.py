@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +40,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome impo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.lab import Lab, start_lab
+from tests.integration.playbooks import FAILED, LONGEST_SECONDS, PLAYBOOK, ROOT
 from tests.integration.prometheus import Prometheus, running, wait_for_series
 from tests.integration.releases import Release, silent
 
@@ -315,3 +318,40 @@ class TestPrometheus:
             except VerbFailure as failure:
                 told = failure.verify
             assert told is not None and told["verdict"] == verdict, told
+
+
+SECRETS = ("t0ken-of-prometheus", "header-s3cret")
+
+
+@pytest.mark.parametrize("door", ["in this process", "as a module"])
+def test_both_doors_judge_alike_and_show_no_secret_however_much_is_shown(
+    release: Release, answering: Lab, tmp_path: Path, door: str
+) -> None:
+    release.start("bad")
+    http_check = {"http": {"rate": 100, "headers": {"Authorization": f"Bearer {SECRETS[1]}"}}, "max_increase": 0.05}
+    away = {"url": "http://127.0.0.1:9/", "token": SECRETS[0], "query": "up"}
+    task = {
+        "coalmine.canary.canary_verify": {
+            "name": release.name,
+            "namespace": release.namespace,
+            "kubeconfig": str(answering.kubeconfig),
+            "duration": 60,
+            "interval": 1,
+            "checks": [http_check, {"prometheus": away, "max": 1}],
+        },
+        **({"environment": {"ANY": "thing"}} if door == "as a module" else {}),
+    }
+    playbook = tmp_path / "play.yml"
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": [task]}
+    playbook.write_text(json.dumps([play]))
+    command = [str(PLAYBOOK), "-vvvv", str(playbook)]
+    environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "true"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=False
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == FAILED, output
+    assert "fail after" in output and "the canary is worse than tolerated" in output, output
+    assert "judged_fail" in output
+    for secret in SECRETS:
+        assert secret not in output
