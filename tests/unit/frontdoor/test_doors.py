@@ -56,7 +56,12 @@ def failed(api: Api, request: PromoteRequest, report: Report) -> Outcome:
     for second in range(20):
         report(f"{second} s: 1 of 3 pods is ready")
     raise VerbFailure(
-        f"pod web-1 crashes: {SECRET}", changed=True, canary={"phase": "held"}, before={"a": 1}, after={"a": 2}
+        f"pod web-1 crashes: {SECRET}",
+        code="stuck",
+        changed=True,
+        canary={"phase": "held"},
+        before={"a": 1},
+        after={"a": 2},
     )
 
 
@@ -78,6 +83,8 @@ def through_module(verb: Verb, arguments: dict[str, Any], **mode: bool) -> Any:
     here, there = fork.Pipe()
     process = fork.Process(target=lambda: there.send(printed_by_module(verb, arguments, mode)))
     process.start()
+    # So that a process that ends without an answer ends the wait for it.
+    there.close()
     result = json.loads(here.recv())
     process.join()
     result["warnings"] = [
@@ -158,8 +165,7 @@ def test_a_diff_is_small_yaml_and_only_there_when_asked_for() -> None:
 
 def test_a_failure_says_what_was_changed_and_what_happened_last() -> None:
     result = through_module(verb_that(failed), ARGUMENTS)
-    assert result["failed"]
-    assert result["changed"]
+    assert (result["failed"], result["failure"], result["changed"]) == (True, "stuck", True)
     assert result["canary"] == {"phase": "held"}
     assert result["progress"] == [f"{second} s: 1 of 3 pods is ready" for second in range(10, 20)]
 
