@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every cell of the exactness table on a real controller, several namespaces at once.
 
-    python -m tests.exactness [--cells all|slice] [--through python|ansible] [--at-once 6] [--seed 1] [--report FILE]
+    python -m tests.exactness [--cells all|slice] [--through python|ansible] [--at-once 6] [--seed 1] [--journal FILE]
 
+With a journal every cell is written down as it ends, and a run that was interrupted goes on with those that are missing.
 It exits with 1 when a promise was not kept or a verb failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
@@ -45,6 +48,9 @@ class Tested:
         return [*told, *([self.failure] if self.failure else [])]
 
 
+# Room for the pods of all cells together.
+FAKE_NODES = 30
+
 MakeVerbs = Callable[[Lab, Api, str], Verbs]
 WAYS: Mapping[str, MakeVerbs] = {
     "python": lambda lab, api, namespace: InProcess(api, namespace, NAME),
@@ -52,23 +58,20 @@ WAYS: Mapping[str, MakeVerbs] = {
 }
 
 
-def run(lab: Lab, cells: Sequence[Cell], at_once: int, seed: int, through: str = "python") -> list[Tested]:
-    """Every cell in a namespace of its own; the seed of each follows from its place among all cells."""
+def run(lab: Lab, cells: Sequence[Cell], at_once: int, seed: int, through: str = "python") -> Iterator[Tested]:
+    """Every cell in a namespace of its own, which is left behind: removing one costs the cluster as much as a cell.
+
+    The seed of each cell follows from its place among all cells.
+    """
     seeds = {cell: seed + number for number, cell in enumerate(all_cells())}
     recorder = Recorder(lab)
-    tested: list[Tested] = []
     try:
         with ThreadPoolExecutor(at_once) as pool:
             futures = [pool.submit(_test, lab, recorder, cell, seeds[cell], WAYS[through]) for cell in cells]
             for future in as_completed(futures):
-                tested.append(future.result())
-                for line in tested[-1].broken:
-                    print(f"{tested[-1].cell}: {line}", flush=True)
-                if len(tested) % 25 == 0:
-                    print(f"{len(tested)} of {len(cells)} cells", flush=True)
+                yield future.result()
     finally:
         recorder.close()
-    return tested
 
 
 def _test(lab: Lab, recorder: Recorder, cell: Cell, seed: int, make_verbs: MakeVerbs) -> Tested:
@@ -79,17 +82,38 @@ def _test(lab: Lab, recorder: Recorder, cell: Cell, seed: int, make_verbs: MakeV
             return Tested(cell, tuple(trial.run()))
     except Exception:  # noqa: BLE001 - whatever a trial meets is a finding of its cell, and the other cells go on
         return Tested(cell, (), traceback.format_exc())
-    finally:
-        lab.delete_namespace(namespace)
 
 
-def summary(tested: Sequence[Tested], seconds: float) -> str:
+class Journal:
+    """One line of JSON for each cell that was tested."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def read(self) -> list[Tested]:
+        if self._path is None or not self._path.exists():
+            return []
+        return [_tested(json.loads(line)) for line in self._path.read_text().splitlines()]
+
+    def add(self, tested: Tested) -> None:
+        if self._path is not None:
+            with self._path.open("a") as file:
+                file.write(json.dumps(asdict(tested)) + "\n")
+
+
+def _tested(line: Mapping[str, Any]) -> Tested:
+    cell = Cell(**line["cell"])
+    findings = tuple(Finding(cell, f["verb"], f["promised"], f["seen"]) for f in line["findings"])
+    return Tested(cell, findings, line["failure"])
+
+
+def summary(tested: Sequence[Tested]) -> str:
     findings = [finding for one in tested for finding in one.findings]
     broken = sum(bool(one.broken) for one in tested)
     failed = sum(bool(one.failure) for one in tested)
     return (
         f"{len(tested)} cells, {len(findings)} promises, {sum(f.kept for f in findings)} kept; "
-        f"{broken} cells with an exception, {failed} of them because a verb failed; {seconds:.0f} s"
+        f"{broken} cells with an exception, {failed} of them because a verb failed"
     )
 
 
@@ -107,16 +131,22 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--through", choices=WAYS, default="python")
     parser.add_argument("--at-once", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--report", type=Path)
+    parser.add_argument("--journal", type=Path)
     options = parser.parse_args(arguments)
-    cells = list(all_cells()) if options.cells == "all" else list(SLICE)
+    journal = Journal(options.journal)
+    tested = journal.read()
+    wanted = all_cells() if options.cells == "all" else SLICE
+    missing = [cell for cell in wanted if cell not in {one.cell for one in tested}]
     began = time.monotonic()
-    with start_lab(fake_nodes=6) as lab:
-        tested = run(lab, cells, options.at_once, options.seed, options.through)
-    told = summary(tested, time.monotonic() - began)
-    print(told)
-    if options.report:
-        options.report.write_text(f"{told} (seed {options.seed})\n\n{table(tested)}\n")
+    with start_lab(fake_nodes=FAKE_NODES) as lab:
+        for one in run(lab, missing, options.at_once, options.seed, options.through):
+            journal.add(one)
+            tested.append(one)
+            for line in one.broken:
+                print(f"{one.cell}: {line}", flush=True)
+            if len(tested) % 25 == 0:
+                print(f"{len(tested)} cells, {time.monotonic() - began:.0f} s", flush=True)
+    print(f"{summary(tested)}; seed {options.seed}, {time.monotonic() - began:.0f} s\n\n{table(tested)}")
     return 1 if any(one.broken for one in tested) else 0
 
 

@@ -141,7 +141,10 @@ def deployment(replicas: int, strategy: tuple[int | str, int | str], annotations
             "strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}},
             "template": {
                 "metadata": {"labels": {"app": NAME}, "annotations": annotations},
-                "spec": {"containers": [{"name": "app", "image": "lab.local/app:v1"}]},
+                "spec": {
+                    "automountServiceAccountToken": False,
+                    "containers": [{"name": "app", "image": "lab.local/app:v1"}],
+                },
             },
         },
     }
