@@ -18,7 +18,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterable, Mapping
 
 from . import record as records
@@ -230,6 +230,12 @@ def finish(situation: Situation, record: Record, last: LastRelease) -> Plan:
         ),
         "clean up",
     )
+
+
+def let_go(deployment: Deployment, record: Record) -> Plan:
+    """What is left of a release whose stable version is gone: the original fields, under the pod template that is there."""
+    fields = replace(_restored(record.originals), annotations={records.RECORD: None}, labels={records.LIVE: None})
+    return plan(deployment, fields, "remove what is left of a release, and keep the pod template")
 
 
 def rollback(deployment: Deployment, to: ReplicaSet) -> Plan:

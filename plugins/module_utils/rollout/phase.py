@@ -122,8 +122,8 @@ def _holding(picture: Picture, own: Record | None, unreadable: str) -> Situation
     deployment = picture.deployment
     if unreadable:
         return _without_record(picture, f"its record cannot be read: {unreadable}")
-    found = (own, *records.copies(picture.replica_sets))
-    record = records.newest(r for r in found if r is not None and _describes(r, picture))
+    copies = (copy for copy in records.copies(picture.replica_sets) if _stable(picture, copy))
+    record = records.newest(r for r in (own, *copies) if r is not None and _describes(r, picture))
     if record is None:
         return _without_record(picture, "it has the fields of a hold but no record of its own fields is left")
     stable = _stable(picture, record)
@@ -172,14 +172,16 @@ def current_pods(picture: Picture, replica_set: ReplicaSet) -> int:
 
 
 def _describes(record: Record, picture: Picture) -> bool:
-    """The record is of this very Deployment and of a hold, and its stable ReplicaSet is the one beside the canary.
+    """The record is of this very Deployment and of a hold, and its stable ReplicaSet is the one beside the canary, or gone.
 
     Scaled to zero and back a Deployment has no stable pod any more; it is still known by its revision, the last before
     that of the current template. Any other ReplicaSet without pods is of an earlier release.
     """
     stable = _stable(picture, record)
-    if record.uid != picture.deployment.uid or record.intent is not Intent.HOLD or stable is None:
+    if record.uid != picture.deployment.uid or record.intent is not Intent.HOLD:
         return False
+    if stable is None:
+        return True
     current = replica_set_of(picture.deployment.template, picture.replica_sets)
     beside = next((rs for rs in picture.replica_sets if current is None or rs.uid != current.uid), None)
     return stable.active or stable is beside

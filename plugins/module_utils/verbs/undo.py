@@ -89,11 +89,14 @@ def _decide(situation: Situation, request: UndoRequest) -> Plan | None:
         return _forget(situation)
     record = situation.record or _record_of_user(situation, request)
     if situation.stable is None:
+        if digest(situation.deployment.template) != record.canary:
+            return patches.let_go(situation.deployment, record)
         raise Refusal(
             Code.NO_STABLE,
             f'the stable ReplicaSet "{record.stable.replica_set}" of Deployment "{situation.deployment.name}" is gone, '
             "and with it the pod template to come back to",
-            "Apply the manifest of the version that you want; then run canary_undo again to clean up",
+            "Keep the canary with canary_promote, or apply the manifest of the version that you want and then run canary_undo "
+            "again to clean up",
         )
     return patches.undo(situation, situation.stable, record, request.reason)
 
