@@ -154,6 +154,13 @@ headroom:
      new_nodes: [{group: np-a, count: 1, pods_per_node: 6, group_room: 4, instance_type: m6i.xlarge,
                   capacity_type: spot, hourly_each: 0.09, currency: EUR, price_source: user, price_time: null}],
      unknown: [], read: {nodes: 3, pods: 41, requests: 8, seconds: 0.12}}
+failure:
+  description:
+    - The kind of failure, for playbooks that tell them apart. V(stuck), waiting longer would not help. V(timeout), the
+      time was over. V(api_error), the API server did not do its part. V(invalid), an argument makes no sense. Others
+      name a refusal, such as V(not_found), V(frozen) or V(autoscaler).
+  returned: failure, unless Ansible itself refuses the arguments
+  type: str
 requests:
   description: How many requests the API server was sent.
   returned: when the cluster was asked

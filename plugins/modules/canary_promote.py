@@ -118,6 +118,13 @@ canary:
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
      weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, autoscaler: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
+failure:
+  description:
+    - The kind of failure, for playbooks that tell them apart. V(stuck), waiting longer would not help. V(timeout), the
+      time was over. V(api_error), the API server did not do its part. V(invalid), an argument makes no sense. Others
+      name a refusal, such as V(not_found), V(frozen) or V(autoscaler).
+  returned: failure, unless Ansible itself refuses the arguments
+  type: str
 requests:
   description: How many requests the API server was sent.
   returned: when the cluster was asked

@@ -61,3 +61,10 @@ def test_a_comma_in_a_short_description_does_not_make_a_key_of_what_follows(modu
     returned = constant(module, "RETURN")
     assert isinstance(returned, dict)
     assert stray(returned) == set()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_what_every_failure_carries_is_documented(module: Path) -> None:
+    returned = constant(module, "RETURN")
+    assert isinstance(returned, dict)
+    assert {"msg", "failure", "requests"} <= returned.keys()
