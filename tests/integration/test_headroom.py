@@ -20,6 +20,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome impo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, NewTemplate, Size, Target
 from tests.cluster.fakes import Capacity
 from tests.cluster.lab import Lab, start_lab
+from tests.integration.test_frontdoor import AS_MODULE, Stage
 
 Object = dict[str, Any]
 NEW = NewTemplate(images={"app": "none.invalid/app:2"})
@@ -189,3 +190,20 @@ def test_two_canary_pods_by_weight(shop: Shop) -> None:
     shop.deploy(replicas=4, cpu="300m")
     found = shop.ask(size=Size(pods=None, weight=40), surge=2)
     assert (found["verdict"], found["surge"]["pods"]) == ("fits", 2)
+
+
+def test_both_doors_give_the_same_answer(shop: Shop, tmp_path: Path) -> None:
+    shop.deploy()
+    arguments = {
+        "name": "web",
+        "namespace": shop.namespace,
+        "images": NEW.images,
+        "kubeconfig": str(shop.lab.kubeconfig),
+    }
+    task = {"coalmine.canary.canary_headroom_info": arguments}
+    stage = Stage(tmp_path, shop.lab.kubeconfig, shop.namespace)
+    results = stage.play(task, {**task, **AS_MODULE}, {**task, "check_mode": True}).results
+    answers = [{**one["headroom"], "read": {}, "assumptions": []} for one in results]
+    assert answers[0] == answers[1] == answers[2]
+    assert [one["changed"] for one in results] == [False, False, False]
+    assert results[0]["msg"] == results[0]["headroom"]["summary"][0]
