@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import json
 import resource
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -33,6 +30,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.source impo
     Version,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import LARGEST_BODY, Web
+from tests.unit.probes.serving import Respond, serving
 
 SECRET = "s3cr3t-t0ken"
 SIDES = Sides(
@@ -42,27 +40,6 @@ SIDES = Sides(
 )
 ERRORS = 'errors{pod=~"<pods>"}'
 REQUESTS = 'requests{pod=~"<pods>"}'
-
-Respond = Callable[[BaseHTTPRequestHandler], None]
-
-
-@contextmanager
-def serving(respond: Respond) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            respond(self)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def answer(body: object, status: int = 200) -> Respond:

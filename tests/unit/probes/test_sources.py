@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -30,6 +29,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.source impo
     Version,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import Web
+from tests.unit.probes.serving import serving
 
 
 def sides(canary: tuple[ProbedPod, ...], stable: tuple[ProbedPod, ...], evicted: tuple[ProbedPod, ...] = ()) -> Sides:
@@ -68,27 +68,17 @@ class TestPodStates:
 
 
 @contextmanager
-def application(respond: Callable[[BaseHTTPRequestHandler], int]) -> Iterator[str]:
-    """An application that answers each request with the status that `respond` gives."""
+def application(status: Callable[[BaseHTTPRequestHandler], int]) -> Iterator[str]:
+    """An application that answers each request with the status that it is given."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(respond(self))
-            self.send_header("Content-Length", "4")
-            self.end_headers()
-            self.wfile.write(b"fine")
+    def respond(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status(request))
+        request.send_header("Content-Length", "4")
+        request.end_headers()
+        request.wfile.write(b"fine")
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(respond) as url:
+        yield url
 
 
 class TestRequests:
