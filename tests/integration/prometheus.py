@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -95,7 +96,7 @@ def wait_for_series(url: str, query: str, least: int) -> None:
     found = 0
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{url}/api/v1/query?query={urllib.request.quote(query)}", timeout=2) as answer:
+            with urllib.request.urlopen(f"{url}/api/v1/query?query={urllib.parse.quote(query)}", timeout=2) as answer:
                 found = len(json.load(answer)["data"]["result"])
         except OSError:
             found = 0
