@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.cluster.paths import cache_root
+
 from .buckets import same_as_shipped
 from .cells import ALL_CELLS
 from .report import write_report
@@ -29,7 +31,7 @@ def _must_hold(holds: bool, what: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.truth.judgement", description=__doc__)
     parser.add_argument("--minutes", type=float, default=600, help="stop after so long; the next call goes on")
-    parser.add_argument("--results", type=Path, default=ROOT / "build" / "judgement-truth.jsonl")
+    parser.add_argument("--results", type=Path, default=cache_root() / "judgement-truth.jsonl")
     parser.add_argument("--report", type=Path, default=ROOT / "docs" / "judgement-truth.md")
     options = parser.parse_args()
     same_as_shipped(np.random.default_rng(SEED), _must_hold)
