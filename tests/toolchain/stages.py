@@ -75,6 +75,7 @@ STAGES = (
         (("pytest", "-n", "2", "--dist", "loadgroup", "tests/integration", "tests/faults"),),
         alone=True,
     ),
+    Stage("molecule", 120, (("molecule", "test", "--all"),), alone=True),
     Stage("matrix", 60, (("python", "-m", "tests.toolchain.matrix"),), alone=True),
 )
 
