@@ -210,7 +210,8 @@ def test_a_gate_without_a_terminal_holds_the_canary_until_another_job_promotes_i
 @pytest.mark.parametrize(("answer", "outcome"), [("yes", "released"), ("y", "held")])
 def test_a_gate_asks_for_an_explicit_yes(playbooks: Playbooks, release: Release, answer: str, outcome: str) -> None:
     ours, terminal = os.openpty()
-    command = ["setsid", "--ctty", "--wait", *playbooks.command("canary", images=V2, gate="prompt")]
+    bounded = ["timeout", str(PATIENCE_SECONDS), "setsid", "--ctty", "--wait"]
+    command = [*bounded, *playbooks.command("canary", images=V2, gate="prompt")]
     with subprocess.Popen(
         command, env=playbooks.environment, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as asked:
@@ -218,7 +219,7 @@ def test_a_gate_asks_for_an_explicit_yes(playbooks: Playbooks, release: Release,
         assert asked.stdout is not None
         output = ""
         while "Promote it?" not in output:
-            output += asked.stdout.readline() or pytest.fail(output)
+            output += asked.stdout.read(1) or pytest.fail(output)
         os.write(ours, f"{answer}\r".encode())
         output += asked.stdout.read()
     os.close(ours)

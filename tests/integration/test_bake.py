@@ -1,0 +1,128 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_bake on fake nodes: how long it watches, and what ends it at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
+    BakeRequest,
+    NewTemplate,
+    Size,
+    StartRequest,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+from tests.integration.releases import Release, silent
+
+# Far longer than any of these tests may take.
+HOURS = 7200.0
+
+
+@pytest.fixture
+def release(lab: Lab | ForeignCluster, namespace: str) -> Release:
+    return Release(connect(Connection(kubeconfig=str(lab.kubeconfig))), namespace).make(3)
+
+
+def behaving(release: Release, **behaviour: str) -> None:
+    """Starts a canary whose fake pods do this (tests/cluster/stages/pod-behaviour.yaml)."""
+    annotations = {f"lab.coalmine/{key.replace('_', '-')}": value for key, value in behaviour.items()}
+    template = NewTemplate(patch={"metadata": {"annotations": annotations}})
+    start(release.api, StartRequest(release.call, template, Size(1)), silent)
+
+
+def watched(release: Release, seconds: float, on_line: Callable[[str], None] = silent, **call: Any) -> Outcome:
+    return bake(release.api, BakeRequest(replace(release.call, **call), seconds), on_line)
+
+
+def test_a_canary_that_stays_as_it_is_stands_the_whole_time(release: Release) -> None:
+    release.start()
+    generation = release.deployment()["metadata"]["generation"]
+    began = time.monotonic()
+    outcome = watched(release, 2.0)
+    assert time.monotonic() - began >= 2.0
+    assert (outcome.changed, outcome.message) == (False, "1 canary pod(s) Ready, none restarted, for 2 s")
+    assert release.deployment()["metadata"]["generation"] == generation
+
+
+@pytest.mark.parametrize(("seconds", "check"), [(0.0, False), (HOURS, True)], ids=["no seconds", "check mode"])
+def test_it_looks_only_once_with(release: Release, seconds: float, check: bool) -> None:
+    release.start()
+    assert not watched(release, seconds, check=check).changed
+
+
+TROUBLES = {
+    "a restart": ({"restart_after": "2000"}, "restarted 1 time(s)"),
+    "readiness lost": ({"unready_after": "2000"}, "is not Ready any more"),
+}
+
+
+@pytest.mark.parametrize(("behaviour", "why"), TROUBLES.values(), ids=TROUBLES.keys())
+def test_it_ends_at_once_at(release: Release, behaviour: dict[str, str], why: str) -> None:
+    behaving(release, **behaviour)
+    with pytest.raises(VerbFailure, match=why.replace("(", r"\(").replace(")", r"\)")) as failure:
+        watched(release, HOURS)
+    assert failure.value.code == "stuck"
+    assert "canary_undo brings the stable version back" in failure.value.message
+
+
+def evict_the_pod(release: Release) -> None:
+    pods = f"/api/v1/namespaces/{release.namespace}/pods"
+    canary = next(p for p in release.api.list(pods)["items"] if p["spec"]["containers"][0]["image"].endswith("v2"))
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": canary["metadata"]["name"]}}
+    release.api.create(f"{pods}/{canary['metadata']['name']}/eviction", eviction)
+
+
+def edit(release: Release, spec: dict[str, Any]) -> None:
+    release.api.patch(release.path, {"spec": spec}, PatchKind.MERGE)
+
+
+INTERFERENCE: dict[str, tuple[Callable[[Release], object], str]] = {
+    "freezes it": (Release.pause, "somebody froze the canary"),
+    "undoes it": (Release.undo, "the canary is being taken back|no canary is held"),
+    "promotes it": (Release.promote, "the canary is being promoted|no canary is held"),
+    "scales the Deployment": (
+        lambda release: edit(release, {"replicas": 4}),
+        "scaled the Deployment from 3 to 4 replicas",
+    ),
+    "changes the pod template": (
+        lambda release: edit(release, {"template": {"metadata": {"labels": {"team": "other"}}}}),
+        "somebody else changed the Deployment",
+    ),
+    "evicts the canary pod": (evict_the_pod, "is gone"),
+}
+
+
+@pytest.mark.parametrize(("interfere", "why"), INTERFERENCE.values(), ids=INTERFERENCE.keys())
+def test_it_ends_at_once_when_somebody(release: Release, interfere: Callable[[Release], object], why: str) -> None:
+    release.start()
+    meddlers: list[threading.Thread] = []
+
+    def meddle_once(line: str) -> None:
+        # The second line tells what the watch has seen: from here on it is not the first look that finds it.
+        del line
+        meddlers.append(threading.Thread(target=interfere, args=(release,)))
+        if len(meddlers) == 2:
+            meddlers[1].start()
+
+    with pytest.raises(VerbFailure, match=why):
+        watched(release, HOURS, meddle_once)
+    meddlers[1].join()
+
+
+def test_without_a_canary_there_is_nothing_to_watch(release: Release) -> None:
+    with pytest.raises(VerbFailure, match="no canary is held"):
+        watched(release, HOURS)

@@ -1,0 +1,86 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a canary may and may not do while it is watched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, Situation
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.progress import Going, Stuck
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.steady import FirstLook, steady
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Deployment, Picture, Pod, ReplicaSet
+
+READY_SINCE, LATER = "2026-01-01T10:00:00Z", "2026-01-01T10:05:00Z"
+
+
+def pod(name: str = "web-b-1", *, ready: bool = True, since: str = READY_SINCE, restarts: int = 0) -> Pod:
+    condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": since}
+    return Pod.parse(
+        {
+            "metadata": {"name": name, "uid": name, "ownerReferences": [{"uid": "rs-b", "controller": True}]},
+            "status": {
+                "phase": "Running",
+                "conditions": [condition],
+                "containerStatuses": [{"name": "app", "restartCount": restarts}],
+            },
+        }
+    )
+
+
+def situation(*pods: Pod, phase: Phase = Phase.HELD, replicas: int = 3, uid: str = "d") -> Situation:
+    template: dict[str, Any] = {"spec": {"containers": [{"name": "app", "image": "app:v2"}]}}
+    deployment = Deployment.parse(
+        {"metadata": {"name": "web", "uid": uid, "generation": 7}, "spec": {"replicas": replicas, "template": template}}
+    )
+    metadata = {"name": "web-b", "uid": "rs-b"}
+    canary = ReplicaSet.parse(
+        {"metadata": metadata, "spec": {"replicas": 1, "template": template}, "status": {"replicas": 1}}
+    )
+    return Situation(phase, Picture(deployment, (canary,), pods), stable=None, canary=canary)
+
+
+FIRST = FirstLook.of(situation(pod()))
+
+
+def test_a_canary_that_stays_as_it_was_goes_on() -> None:
+    assert steady(situation(pod()), FIRST) == Going("1 canary pod(s) Ready, none restarted")
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        (situation(pod(restarts=1)), "container app of pod web-b-1 restarted 1 time(s)"),
+        (situation(pod(ready=False, since=LATER)), "canary pod web-b-1 is not Ready any more"),
+        (situation(pod(since=LATER)), "canary pod web-b-1 was not Ready until 2026-01-01T10:05:00Z"),
+        (situation(pod("web-b-2")), "canary pod web-b-1 is gone"),
+        (situation(replace(pod(), terminating=True)), "canary pod web-b-1 is gone"),
+        (situation(replace(pod(), phase="Failed")), "canary pod web-b-1 is gone"),
+        (situation(pod(), pod("web-b-2", ready=False)), "canary pod web-b-2 is not Ready"),
+        (situation(pod(), uid="other"), "the Deployment was deleted and made again"),
+        (
+            situation(pod(), replicas=5),
+            "somebody scaled the Deployment from 3 to 5 replicas, so the split is no longer what was asked for",
+        ),
+        (situation(pod(), phase=Phase.FROZEN), "somebody froze the canary"),
+        (situation(pod(), phase=Phase.PROMOTING), "the canary is being promoted"),
+        (situation(pod(), phase=Phase.UNDOING), "the canary is being taken back"),
+        (situation(pod(), phase=Phase.FOREIGN), "somebody else changed the Deployment"),
+        (situation(pod(), phase=Phase.DAMAGED), "the hold is damaged"),
+        (situation(pod(), phase=Phase.NONE), "no canary is held"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_it_is_stuck_at_the_first_thing_that_is_not_as_it_was(now: Situation, why: str) -> None:
+    progress = steady(now, FIRST)
+    assert isinstance(progress, Stuck)
+    assert progress.why == why
+
+
+def test_a_first_look_without_pods_has_nothing_to_watch() -> None:
+    empty = situation()
+    assert steady(empty, FirstLook.of(empty)) == Stuck("there is no canary pod")
