@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quantity import amounts
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.requests import (
     pod_limits,
     pod_requests,
@@ -113,11 +114,11 @@ def test_the_parts_add_up_to_what_people_see() -> None:
     assert (parts.overhead["cpu"], parts.total["cpu"]) == (5, 155)
 
 
-amounts = st.integers(0, 2000).map(lambda number: f"{number}m")
-init = st.tuples(amounts, st.booleans())
+cpus = st.integers(0, 2000).map(lambda number: f"{number}m")
+init = st.tuples(cpus, st.booleans())
 
 
-@given(st.lists(amounts, min_size=1, max_size=4), st.lists(init, max_size=4))
+@given(st.lists(cpus, min_size=1, max_size=4), st.lists(init, max_size=4))
 def test_a_pod_needs_at_least_each_moment_of_its_life(containers: list[str], inits: list[tuple[str, bool]]) -> None:
     spec: Object = {
         "containers": [one(f"c{index}", cpu) for index, cpu in enumerate(containers)],
@@ -137,3 +138,25 @@ def test_a_pod_needs_at_least_each_moment_of_its_life(containers: list[str], ini
         else:
             steps.append(running + int(cpu[:-1]))
     assert total == max([sum(milli) + sum(sidecars), *steps])
+
+
+some = st.dictionaries(st.sampled_from(["cpu", "memory"]), st.sampled_from(["100m", "0.1", "1", "2"]))
+
+
+@given(some, st.one_of(st.none(), some), st.one_of(st.none(), some), st.sampled_from([33, 36, 37]))
+def test_a_status_in_the_words_of_the_spec_changes_nothing_and_any_other_is_counted(
+    spec: dict[str, str], allocated: dict[str, str] | None, actuated: dict[str, str] | None, minor: int
+) -> None:
+    status: Object = {"name": "a", "resources": {}}
+    if allocated is not None:
+        status["allocatedResources"] = allocated
+    if actuated is not None:
+        status["resources"] = {"requests": actuated}
+    pod = {
+        "spec": {"containers": [{"name": "a", "resources": {"requests": spec}}]},
+        "status": {"containerStatuses": [status]},
+    }
+    counted = pod_requests(pod, minor, running=True)
+    for name in {*spec, *(allocated or {}), *(actuated or {})}:
+        said = [amounts(one).get(name) for one in (spec, allocated, actuated) if one is not None]
+        assert counted.get(name) == max(amount for amount in said if amount is not None)
