@@ -15,7 +15,7 @@ ifeq ($(shell id -u)-$(shell uname -s),0-Linux)
 export CANARY_EXPECT_REAL_NODES := 1
 endif
 
-STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit integration matrix
+STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit integration molecule matrix
 
 .PHONY: help venv demo test $(STAGES) exactness bench cluster cluster-down format release-notes pins clean
 .DEFAULT_GOAL := help
