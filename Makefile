@@ -17,7 +17,7 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit integration molecule matrix
 
-.PHONY: help venv demo test $(STAGES) exactness bench cluster cluster-down format release-notes pins clean
+.PHONY: help venv demo test $(STAGES) exactness headroom-truth judgement-truth judgement-e2e bench cluster cluster-down format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,9 @@ help:
 	@echo "make cluster          a real Kubernetes with NODES=$(NODES) fake nodes (REAL=1: real ones); prints its KUBECONFIG"
 	@echo "make cluster-down     ends it"
 	@echo "make exactness        every size of every Deployment up to 12 replicas, as an onlooker counts (CELLS=slice: a dozen)"
+	@echo "make headroom-truth   10,000 random clusters, predicted and tried (hours; goes on where it was) -> docs/headroom-truth.md"
+	@echo "make judgement-truth  simulates what judgement promises (hours; goes on where it was) -> docs/judgement-truth.md"
+	@echo "make judgement-e2e    20 good and 20 bad releases under a steady load, judged, promoted and undone"
 	@echo "make bench            the time from Ready to a verb's return"
 	@echo "make venv             the Python environment in .venv, and this tree as a collection in .collections"
 	@echo "make format           the formatter, and what the linter can mend by itself"
@@ -57,6 +60,16 @@ exactness: venv
 	@$(PYTHON) -m tests.exactness --cells $(CELLS)
 	@$(PYTHON) -m tests.exactness --cells slice --through ansible --at-once 2
 
+headroom-truth: venv
+	@nice $(PYTHON) -m tests.truth.headroom
+
+judgement-truth: venv
+	@$(BOOTSTRAP) tests/toolchain/venvs.py make truth
+	@nice .venv-truth/bin/python -m tests.truth.judgement
+
+judgement-e2e: venv
+	@$(PYTHON) -m tests.truth.releases
+
 bench: venv
 	@$(PYTHON) -m tests.bench
 
@@ -68,7 +81,7 @@ release-notes: venv
 	PATH=$(CURDIR)/.venv/bin:$$PATH antsibull-changelog release --update-existing --reload-plugins
 
 pins: venv
-	@$(BOOTSTRAP) tests/toolchain/venvs.py pin main client-24 core-2.21
+	@$(BOOTSTRAP) tests/toolchain/venvs.py pin main client-24 core-2.21 truth
 
 clean:
 	rm -rf .venv .venv-* .collections .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build tests/output

@@ -60,6 +60,7 @@ ENVIRONMENTS = {
         Environment("main", ".venv", ("3.11", "3.12", "3.13")),
         Environment("client-24", ".venv-client-24", ("3.11", "3.12", "3.13")),
         Environment("core-2.21", ".venv-core-2.21", ("3.13",)),
+        Environment("truth", ".venv-truth", ("3.11", "3.12", "3.13")),
     )
 }
 
