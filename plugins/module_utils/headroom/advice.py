@@ -59,7 +59,7 @@ def _play(
     question: Question, incoming: Incoming, rules: VolumeRules, surge: int, unavailable: int, is_own: bool
 ) -> Strategy:
     total = question.rollout.replicas
-    kept = [pod for _, pod in question.scene.kept_pods() if pod.owner in question.owners and not pod.terminating]
+    kept = [pod for _place, pod in question.scene.kept_pods() if pod.owner in question.owners and not pod.terminating]
     old = [pod for pod in kept if pod.owner != question.canary_owner]
     new = len(kept) - len(old)
     board = Board(question.scene, incoming, rules)

@@ -8,7 +8,8 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from typing import Iterable, Sequence
+from contextlib import contextmanager
+from typing import Iterable, Iterator, Sequence
 
 from .filters import Rejection, copies, fixed_objection, shortage
 from .neighbours import Neighbours
@@ -69,17 +70,25 @@ class Board:
 
     def remove(self, pod: Pod) -> None:
         """Takes an existing pod, one that was kept, off its node."""
-        node = self._nodes.get(pod.node)
-        if node is None:
-            return
-        self._neighbours.forget(node, pod)
-        self._spreading.forget(node, pod)
-        if pod.namespace == self._pod.namespace:
-            self._claims_held -= sum(claim in self._volumes.single for claim in set(pod.claims))
+        self._recount(pod, -1)
         index = self._index.get(pod.node)
         if index is not None:
-            self._loads[index] = self._loads[index].without({id(pod)})
-            self.room[index] = self._capacity(node, self._loads[index]) - self._copies[index]
+            self._set_load(index, self._loads[index].without({id(pod)}))
+
+    @contextmanager
+    def without(self, pods: Sequence[Pod]) -> Iterator[None]:
+        """For a while as if these existing pods, all of one candidate, were gone."""
+        index = self._index[pods[0].node] if pods else 0
+        load = self._loads[index]
+        for pod in pods:
+            self._recount(pod, -1)
+        self._set_load(index, load.without({id(pod) for pod in pods}))
+        try:
+            yield
+        finally:
+            for pod in pods:
+                self._recount(pod, 1)
+            self._set_load(index, load)
 
     def open_nodes(self) -> list[int]:
         """All candidates that take the next copy."""
@@ -118,6 +127,20 @@ class Board:
             return False
         values = [[node.labels.get(key) for node in self.candidates] for key in keys]
         return all(len({value for value in column if value is not None}) == len(column) for column in values)
+
+    def _recount(self, pod: Pod, times: int) -> None:
+        """Counts an existing pod out of the rules between pods, or in again."""
+        node = self._nodes.get(pod.node)
+        if node is None:
+            return
+        self._neighbours.recount(node, pod, times)
+        self._spreading.recount(node, pod, times)
+        if pod.namespace == self._pod.namespace:
+            self._claims_held += times * sum(claim in self._volumes.single for claim in set(pod.claims))
+
+    def _set_load(self, index: int, load: Load) -> None:
+        self._loads[index] = load
+        self.room[index] = self._capacity(self.candidates[index], load) - self._copies[index]
 
     def _sort_in(self, node: Node, load: Load) -> None:
         objection = self._volumes.blocked or fixed_objection(self._pod, node, self._volumes)

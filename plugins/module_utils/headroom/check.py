@@ -160,7 +160,7 @@ def _quota(question: Question, old_gone: int) -> quotas.Verdict:
 
 def old_pods(question: Question) -> list[Pod]:
     """The Deployment's pods of other versions than the new one."""
-    found = (pod for _, pod in question.scene.kept_pods())
+    found = (pod for _place, pod in question.scene.kept_pods())
     return [pod for pod in found if pod.owner in question.owners and pod.owner != question.canary_owner]
 
 
@@ -183,7 +183,9 @@ def _nearest_miss(refusals: dict[str, Rejection]) -> tuple[str, tuple[tuple[str,
     short = [
         (name, one.short_of) for name, one in refusals.items() if one.short_of and len(one.short_of) == len(one.reasons)
     ]
-    return min(short, key=lambda item: (len(item[1]), sum(amount for _, amount in item[1]), item[0]), default=None)
+    return min(
+        short, key=lambda item: (len(item[1]), sum(amount for _resource, amount in item[1]), item[0]), default=None
+    )
 
 
 def _exactness(answers: Iterable[PeakAnswer], question: Question) -> Exactness:

@@ -36,7 +36,7 @@ class Neighbours:
         self._avoided: Counter[Pair] = Counter()
         self._near: Counter[Pair] = Counter()
         for node, other in scene.kept_pods():
-            self._count(node, other, 1)
+            self.recount(node, other, 1)
         self._is_idle = not self._hostile and not self._affinity and not self._anti
         self._repels_itself = tuple(term.key for term in self._anti if self._selects_itself(term))
         self._attracts_itself = bool(self._affinity) and all(map(self._selects_itself, self._affinity))
@@ -73,11 +73,8 @@ class Neighbours:
                 if key in node.labels:
                     _change(self._near, (key, node.labels[key]), copies)
 
-    def forget(self, node: Node, other: Pod) -> None:
-        """Counts an existing pod out."""
-        self._count(node, other, -1)
-
-    def _count(self, node: Node, other: Pod, times: int) -> None:
+    def recount(self, node: Node, other: Pod, times: int) -> None:
+        """Counts an existing pod in (1) or out (-1)."""
         for pair in self._hostile_pairs(node, other):
             _change(self._hostile, pair, times)
         for pair in self._avoided_pairs(node, other):
@@ -131,7 +128,7 @@ class Neighbours:
 def needs_namespace_labels(pod: Incoming, scene: Scene) -> bool:
     """Whether a rule asks for labels of namespaces."""
     own = (*pod.affinity, *pod.anti_affinity)
-    others = (term for _, other in scene.kept_pods() for term in other.anti_affinity)
+    others = (term for _place, other in scene.kept_pods() for term in other.anti_affinity)
     return any(term.namespace_selector.requirements for term in (*own, *others))
 
 

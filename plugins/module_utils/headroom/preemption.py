@@ -12,69 +12,73 @@ This module is private to the collection.
 from __future__ import annotations
 
 from .board import Board
-from .filters import fixed_objection
+from .placement import place_around
 from .scene import Scene
-from .views import Incoming, Node, Pod
+from .views import Incoming, Pod
 from .volumes import VolumeRules
 
-# Nodes on which the full rules are tried for one eviction; beyond it only those with the most to evict.
-MOST_NODES = 200
+# The scheduler too is content with this many nodes to choose from (minCandidateNodesAbsolute).
+ENOUGH_CANDIDATES = 100
+
+_Cost = tuple[int, int, int]
 
 
 def after_preemption(scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int) -> int:
     """How many of `wanted` copies have a node, or a node promised, after preemption. Preemption must be allowed to the pod."""
-    placed = 0
+    board = Board(scene, pod, volumes)
+    evictable = _evictable(scene, pod, board)
+    placed = len(place_around(board, wanted, board.by_room()))
     while placed < wanted:
-        board = Board(scene, pod, volumes)
-        choices = board.open_nodes()
-        if choices:
-            scene = _with_copy(scene, pod, board.candidates[choices[0]])
-        else:
-            made_room = _evict_somewhere(scene, pod, volumes)
-            if made_room is None:
-                break
-            node, scene = made_room
-            scene = _with_copy(scene, pod, node)
-        placed += 1
+        choice = _cheapest(board, evictable)
+        if choice is None:
+            break
+        index, victims = choice
+        for victim in victims:
+            board.remove(victim)
+        evictable[index] = [one for one in evictable[index] if one not in victims]
+        board.place(index)
+        placed += 1 + len(place_around(board, wanted - placed - 1, board.by_room()))
     return placed
 
 
-def _evict_somewhere(scene: Scene, pod: Incoming, volumes: VolumeRules) -> tuple[Node, Scene] | None:
-    """The cluster after the cheapest eviction that lets the pod in, and where; None when none does."""
-    nodes = [node for node in scene.nodes if not fixed_objection(pod, node, volumes) and _evictable(scene, pod, node)]
-    nodes.sort(key=lambda node: len(_evictable(scene, pod, node)))
-    best: tuple[tuple[int, int, int], Node, Scene] | None = None
-    for node in nodes[:MOST_NODES]:
-        victims = _victims(scene, pod, node, volumes)
-        if victims is None:
+def _evictable(scene: Scene, pod: Incoming, board: Board) -> dict[int, list[Pod]]:
+    """Pods of lower priority by candidate, those with fewest first."""
+    found = {
+        index: [one for one in scene.load(node.name).kept if one.priority < pod.priority]
+        for index, node in enumerate(board.candidates)
+    }
+    return dict(sorted(found.items(), key=lambda item: len(item[1])))
+
+
+def _cheapest(board: Board, evictable: dict[int, list[Pod]]) -> tuple[int, list[Pod]] | None:
+    """The node that the scheduler's first criteria prefer, and whom it would evict there; None when no eviction helps."""
+    best: tuple[_Cost, int, list[Pod]] | None = None
+    candidates = 0
+    for index, pods in evictable.items():
+        victims = _victims(board, index, pods) if pods else None
+        if not victims:
             continue
         cost = (max(one.priority for one in victims), sum(one.priority + 2**31 for one in victims), len(victims))
         if best is None or cost < best[0]:
-            best = (cost, node, scene.without(victims))
-    return None if best is None else (best[1], best[2])
+            best = (cost, index, victims)
+        candidates += 1
+        if candidates >= ENOUGH_CANDIDATES:
+            break
+    return None if best is None else best[1:]
 
 
-def _evictable(scene: Scene, pod: Incoming, node: Node) -> list[Pod]:
-    return [one for one in scene.load(node.name).kept if one.priority < pod.priority]
-
-
-def _victims(scene: Scene, pod: Incoming, node: Node, volumes: VolumeRules) -> list[Pod] | None:
+def _victims(board: Board, index: int, pods: list[Pod]) -> list[Pod] | None:
     """Whom the scheduler would evict here (`SelectVictimsOnNode`), None when that does not help."""
-    gone = _evictable(scene, pod, node)
-    if not _takes(scene.without(gone), pod, node, volumes):
+    gone = pods
+    if not _takes(board, index, gone):
         return None
-    for one in sorted(gone, key=lambda other: (-other.priority, other.started)):
+    for one in sorted(pods, key=lambda other: (-other.priority, other.started)):
         spared = [other for other in gone if other is not one]
-        if _takes(scene.without(spared), pod, node, volumes):
+        if _takes(board, index, spared):
             gone = spared
-    return gone or None
+    return gone
 
 
-def _takes(scene: Scene, pod: Incoming, node: Node, volumes: VolumeRules) -> bool:
-    board = Board(scene, pod, volumes)
-    return any(board.candidates[index].name == node.name for index in board.open_nodes())
-
-
-def _with_copy(scene: Scene, pod: Incoming, node: Node) -> Scene:
-    """The cluster with one more copy of the pod on this node."""
-    return scene.with_pod(pod.as_pod(node.name))
+def _takes(board: Board, index: int, gone: list[Pod]) -> bool:
+    with board.without(gone):
+        return board.objection(index) is None

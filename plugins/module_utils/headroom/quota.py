@@ -161,7 +161,7 @@ def _unset_resources(pod: Object, tracked: Iterable[str], minor: int) -> list[st
 
 
 def _sets(resources: Object, quota_name: str) -> bool:
-    side, _, name = quota_name.rpartition(".")
+    side, _dot, name = quota_name.rpartition(".")
     return name in (resources.get("limits" if side == "limits" else "requests") or {})
 
 

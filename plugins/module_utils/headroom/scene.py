@@ -106,14 +106,6 @@ class Scene:
             loads[name] = self.load(name).without(pods)
         return replace(self, loads=loads, claims_in_use=claims)
 
-    def with_pod(self, pod: Pod) -> Scene:
-        """The same cluster with one more pod."""
-        load = self.load(pod.node).copy()
-        load.take(pod, keep=True)
-        claims = Counter(self.claims_in_use)
-        claims.update((pod.namespace, claim) for claim in set(pod.claims))
-        return replace(self, loads={**self.loads, pod.node: load}, claims_in_use=claims)
-
     def with_nodes(self, more: Iterable[Node], loads: Mapping[str, Load]) -> Scene:
         """The same cluster with further nodes."""
         return replace(self, nodes=(*self.nodes, *more), loads={**self.loads, **loads})

@@ -61,11 +61,11 @@ class Spreading:
             for rule in self._rules:
                 rule.place(node, copies)
 
-    def forget(self, node: Node, other: Pod) -> None:
-        """Counts an existing pod out."""
+    def recount(self, node: Node, other: Pod, times: int) -> None:
+        """Counts an existing pod in (1) or out (-1)."""
         if self._rules and self._has_all_keys(node):
             for rule in self._rules:
-                rule.forget(node, other)
+                rule.recount(node, other, times)
 
     def _has_all_keys(self, node: Node) -> bool:
         return all(key in node.labels for key in self._keys)
@@ -92,9 +92,9 @@ class _Rule:
         matching = 0 if self._spread.selector.is_empty else sum(map(self._matches, pods))
         self._domains[domain] = self._domains.get(domain, 0) + matching
 
-    def forget(self, node: Node, other: Pod) -> None:
+    def recount(self, node: Node, other: Pod, times: int) -> None:
         if not self._spread.selector.is_empty and self._includes(node) and self._matches(other):
-            self._domains[node.labels[self._spread.key]] -= 1
+            self._domains[node.labels[self._spread.key]] += times
             self._least = None
 
     def allows(self, node: Node, promised: Iterable[Pod]) -> bool:

@@ -131,26 +131,6 @@ class Incoming:
             return False
         return self.node_terms is None or any(term.matches(node.labels, node.name) for term in self.node_terms)
 
-    def as_pod(self, node: str) -> Pod:
-        """A copy of this pod on a node, as others would feel it."""
-        return Pod(
-            namespace=self.namespace,
-            name="",
-            labels=self.labels,
-            node=node,
-            nominated="",
-            priority=self.priority,
-            request=self.request,
-            ports=self.ports,
-            anti_affinity=self.anti_affinity,
-            claims=self.claims,
-            disks=self.disks,
-            terminating=False,
-            owner="",
-            owner_kind="",
-            started="~",
-        )
-
 
 @dataclass(frozen=True)
 class Node:
