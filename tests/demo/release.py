@@ -24,7 +24,9 @@ from .workload import CONTAINER, NAME, NAMESPACE, image
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = ROOT / "playbooks" / "canary.yml"
 LOOK_SECONDS = 0.25
-RESULT_INDENT, WIDEST = 8, 200
+# Of a result as Ansible prints it.
+RESULT_INDENT, WIDEST = 4, 200
+LONG_MEMBERS = frozenset({"canary:", "progress:", "headroom:", "verify:"})
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,11 @@ def release(stage: Stage, version: str, options: Mapping[str, Any]) -> int:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    lines = _lines(process)
+    narrator = Narrator(_lines(process))
     while True:
         ended = process.poll() is not None
         _draw(stage, picture)
-        _print_said(lines)
+        narrator.tell()
         if ended:
             return process.returncode
         time.sleep(LOOK_SECONDS)
@@ -108,9 +110,18 @@ def _lines(process: subprocess.Popen[str]) -> queue.SimpleQueue[str]:
     return said
 
 
-def _print_said(lines: queue.SimpleQueue[str]) -> None:
-    """What ansible-playbook says, without the members of long results: they would hide the picture."""
-    while not lines.empty():
-        line = lines.get()
-        if line and not line.startswith(" " * RESULT_INDENT):
-            print(f"          | {line[:WIDEST]}", flush=True)
+class Narrator:
+    """Passes on what ansible-playbook says, without the long members of failed results: they would hide the picture."""
+
+    def __init__(self, lines: queue.SimpleQueue[str]) -> None:
+        self._lines = lines
+        self._hiding = False
+
+    def tell(self) -> None:
+        while not self._lines.empty():
+            line = self._lines.get()
+            indent = len(line) - len(line.lstrip())
+            if indent <= RESULT_INDENT:
+                self._hiding = line.strip() in LONG_MEMBERS
+            if line and not self._hiding:
+                print(f"          | {line[:WIDEST]}", flush=True)

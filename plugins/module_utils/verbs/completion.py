@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Callable
 
-from ..cluster.errors import Conflict, Invalid, NotFound
+from ..cluster.errors import AdmissionDenied, Conflict, Forbidden, Invalid, NotFound
 from ..rollout import autoscaler as autoscalers
 from ..rollout import patches
 from ..rollout.patches import Plan
@@ -21,10 +21,11 @@ from ..rollout.progress import Done, Progress, towards_rollout, towards_stable
 from ..rollout.record import Intent, LastRelease, Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import images
-from ..rollout.views import Autoscaler, Picture
+from ..rollout.views import Autoscaler, Deployment, Picture
 from .ending import Account, now
 from .writing import ATTEMPTS, write
 
+UNDONE_EVENT = "CanaryUndone"
 OUTCOMES = {Intent.PROMOTE: "promoted", Intent.UNDO: "undone"}
 
 
@@ -58,7 +59,18 @@ def finish(account: Account, situation: Situation, actor: str) -> Situation:
     pods = situation.picture.pods
     written = write(account.site, situation.picture, decide, lambda: account.site.look(pods=pods is not None))
     account.wrote(written.plan)
+    if written.plan is not None and record.intent is Intent.UNDO and record.reason:
+        _tell_why(account, written.picture.deployment, last)
     return account.looked(diagnose(replace(written.picture, pods=written.picture.pods or pods)))
+
+
+def _tell_why(account: Account, deployment: Deployment, last: LastRelease) -> None:
+    """An Event for those who look at the cluster; whoever may not write one has told the reason all the same."""
+    what = ", ".join(last.images.values())
+    try:
+        account.site.tell_event(deployment, UNDONE_EVENT, f"canary of {what} was undone: {last.reason}", last.at)
+    except (AdmissionDenied, Forbidden) as error:
+        account.warn(f"no Event tells why the canary was undone: {error}")
 
 
 def finish_leftover(account: Account, picture: Picture, actor: str, *, check: bool) -> Picture:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 from typing import Any, Mapping, Sequence
 
-from ..cluster.api import Api, PatchKind
+from ..cluster.api import FIELD_MANAGER, Api, PatchKind
 from ..cluster.errors import Forbidden, NotFound
 from ..cluster.watch import Watched
 from ..rollout.patches import Plan
@@ -29,6 +29,8 @@ from ..rollout.views import (
 from .requests import Target
 
 PODS, DEPLOYMENT = "pods", "deployment"
+# What the API server takes of an Event's message, and of a name that it completes (pkg/apis/core/validation/events.go).
+EVENT_MESSAGE, EVENT_PREFIX = 1024, 58
 
 
 class Site:
@@ -119,6 +121,24 @@ class Site:
         path = f"{self._apps}/replicasets/{stable.name}"
         template: Mapping[str, Any] = self.api.patch(path, body, kind, dry_run=True)["spec"]["template"]
         return template
+
+    def tell_event(self, deployment: Deployment, reason: str, message: str, at: str) -> None:
+        """Leaves a Warning Event on the Deployment; `at` is RFC 3339."""
+        about = {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment.name, "uid": deployment.uid}
+        body = {
+            "metadata": {"generateName": f"{deployment.name[:EVENT_PREFIX]}.", "namespace": deployment.namespace},
+            "involvedObject": {**about, "namespace": deployment.namespace},
+            "reason": reason,
+            "message": message[:EVENT_MESSAGE],
+            "type": "Warning",
+            "count": 1,
+            "firstTimestamp": at,
+            "lastTimestamp": at,
+            "source": {"component": FIELD_MANAGER},
+            "reportingComponent": FIELD_MANAGER,
+            "reportingInstance": FIELD_MANAGER,
+        }
+        self.api.create(f"{self._core}/events", body)
 
     def log(self, pod: str, container: str, *, previous: bool, lines: int, max_bytes: int) -> str:
         query = {"container": container, "tailLines": str(lines), **({"previous": "true"} if previous else {})}
