@@ -1,0 +1,73 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which tool would put its own manifest back while a canary is held."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.owners import foreign_owners
+
+from .objects import ordinary
+
+SPEC = {"fieldsV1": {"f:spec": {"f:template": {}, "f:strategy": {}, "f:replicas": {}}}}
+
+
+def entry(manager: str, operation: str = "Update", **more: Any) -> dict[str, Any]:
+    return {"manager": manager, "operation": operation, **SPEC, **more}
+
+
+MANAGERS = {
+    "kubectl apply": (entry("kubectl-client-side-apply"), "kubectl apply manages"),
+    "kubectl apply --server-side": (entry("kubectl", "Apply"), "kubectl apply --server-side manages"),
+    "kubectl scale": (entry("kubectl", subresource="scale"), ""),
+    "kubectl expose": (entry("kubectl"), ""),
+    "kubectl set": (entry("kubectl-set"), ""),
+    "the controller": (entry("kube-controller-manager", subresource="status"), ""),
+    "ourselves": (entry("coalmine.canary"), ""),
+    "Helm": (entry("helm"), "Helm manages"),
+    "Flux": (entry("kustomize-controller", "Apply"), "Flux manages"),
+    "Argo CD": (entry("argocd-controller"), "Argo CD manages"),
+}
+
+
+@pytest.mark.parametrize(("managed", "begins"), [*MANAGERS.values()], ids=[*MANAGERS])
+def test_a_manager_is_an_owner_when_it_comes_back_with_its_manifest(managed: dict[str, Any], begins: str) -> None:
+    found = foreign_owners(replace(ordinary(), managed_fields=(managed,)))
+    if not begins:
+        assert found == ()
+        return
+    assert len(found) == 1 and found[0].startswith(f'{begins} Deployment "web" (template, strategy) and ')
+
+
+def test_who_reconciles_and_who_has_to_be_run_is_told_apart() -> None:
+    argo, helm = (
+        foreign_owners(replace(ordinary(), managed_fields=(entry(m),)))[0] for m in ("argocd-controller", "helm")
+    )
+    assert "will put its manifest back during the release" in argo
+    assert "ends the canary if it is run during the release" in helm
+
+
+@pytest.mark.parametrize(
+    ("marks", "tool"),
+    [
+        ({"labels": {"argocd.argoproj.io/instance": "shop"}}, "Argo CD"),
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "shop"}}, "Argo CD"),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}, "Flux"),
+        ({"annotations": {"meta.helm.sh/release-name": "shop"}}, "Helm"),
+        ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "Helm"),
+    ],
+)
+def test_a_mark_is_enough(marks: dict[str, Any], tool: str) -> None:
+    assert [text.split(" manages")[0] for text in foreign_owners(ordinary(**marks))] == [tool]
+
+
+def test_one_tool_is_told_once_with_all_its_fields() -> None:
+    paused = {"manager": "argocd-controller", "fieldsV1": {"f:spec": {"f:paused": {}, "f:template": {}}}}
+    managed = (entry("argocd-controller"), paused)
+    found = foreign_owners(replace(ordinary(labels={"argocd.argoproj.io/instance": "x"}), managed_fields=managed))
+    assert len(found) == 1 and "(template, strategy, paused)" in found[0]

@@ -1,0 +1,184 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each patch holds: guarded, in one piece, and nothing that would move pods by accident."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout import patches
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.patches import Plan
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
+    CHANGE_CAUSE,
+    LAST,
+    LIVE,
+    RECORD,
+    Intent,
+    LastRelease,
+    Originals,
+    Record,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import Hold
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Strategy
+
+from .objects import OWN, deployment, held, ordinary, record, replica_set, situation, template
+
+NEVER, NO_DEADLINE = 2147483646, 2147483647
+V1 = replica_set("v1", 4, 1)
+ENDED = LastRelease("undone", {}, "2026-01-01T00:00:00Z", "ana", "")
+
+
+def member(key: str, of: str = "annotations") -> str:
+    return f"/metadata/{of}/" + key.replace("/", "~1")
+
+
+def values(plan: Plan) -> dict[str, Any]:
+    """{path: value} of what the plan writes; None for what it removes."""
+    return {o["path"]: o.get("value") for o in plan.operations if o["op"] != "test"}
+
+
+def causes(cause: str | None) -> Record:
+    return record(originals=Originals(5, 321, OWN.strategy, cause))
+
+
+PLANS: dict[str, Plan] = {
+    "hold": patches.hold(ordinary(), template("v2"), Hold(1, 0), record()),
+    "grow": patches.grow(deployment(), Hold(1, 1), record()),
+    "freeze": patches.freeze(deployment(), True),
+    "promote": patches.promote(held(), record()),
+    "undo": patches.undo(held(), V1, record(), "bad"),
+    "finish": patches.finish(held(), record(), ENDED),
+    "let go": patches.let_go(deployment(), record()),
+    "rollback": patches.rollback(ordinary(), replica_set("v0", 0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_every_patch_is_guarded_by_uid_and_generation(name: str) -> None:
+    assert PLANS[name].operations[:2] == (
+        {"op": "test", "path": "/metadata/uid", "value": "deployment-uid"},
+        {"op": "test", "path": "/metadata/generation", "value": 3},
+    )
+    assert all(o["op"] in ("add", "remove") for o in PLANS[name].operations[2:])
+
+
+def test_a_hold_is_one_patch_of_template_time_and_strategy() -> None:
+    assert values(PLANS["hold"]) == {
+        "/spec/template": template("v2"),
+        "/spec/minReadySeconds": NEVER,
+        "/spec/progressDeadlineSeconds": NO_DEADLINE,
+        "/spec/strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "/metadata/annotations": {RECORD: record().encode()},
+        "/metadata/labels": {LIVE: "true"},
+    }
+
+
+def test_a_step_changes_the_strategy_and_the_record() -> None:
+    assert values(PLANS["grow"]) == {
+        "/spec/strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}},
+        member(RECORD): record().encode(),
+    }
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_freeze_changes_paused_and_nothing_else(paused: bool) -> None:
+    assert values(patches.freeze(deployment(), paused)) == {"/spec/paused": paused}
+
+
+def test_a_promotion_puts_every_field_back_and_leaves_the_template() -> None:
+    assert values(PLANS["promote"]) == {
+        "/spec/minReadySeconds": 5,
+        "/spec/progressDeadlineSeconds": 321,
+        "/spec/strategy": OWN.strategy.to_json(),
+        "/spec/paused": False,
+        member(RECORD): record(intent=Intent.PROMOTE).encode(),
+    }
+
+
+def test_an_undo_puts_the_stable_template_back_without_what_its_replica_set_added() -> None:
+    written = values(PLANS["undo"])
+    assert written["/spec/template"] == template("v1")
+    assert (written["/spec/minReadySeconds"], written["/spec/paused"]) == (5, False)
+    assert written[member(RECORD)] == record(intent=Intent.UNDO, reason="bad").encode()
+
+
+def test_what_was_never_set_comes_back_as_kubernetes_default() -> None:
+    unset = record(originals=Originals(0, None, Strategy(), None))
+    written = values(patches.promote(held(), unset))
+    assert (written["/spec/progressDeadlineSeconds"], written["/spec/minReadySeconds"]) == (600, 0)
+    assert written["/spec/strategy"] == {"type": "RollingUpdate"}
+
+
+COMING_BACK: list[tuple[Hold | None, dict[str, int], tuple[int, int]]] = [
+    (Hold(1, 0), {}, (1, 0)),
+    (Hold(1, 3), {}, (4, 0)),
+    (Hold(2, 1), {"max_unavailable": 1}, (3, 1)),
+    (Hold(0, 2), {"surge": 0, "max_unavailable": 1}, (0, 1)),
+    (Hold(1, 1), {"surge": 0, "max_unavailable": 1}, (2, 1)),
+    (None, {"pods": 3}, (3, 0)),
+    (None, {"surge": 0, "max_unavailable": 2}, (0, 2)),
+]
+
+
+@pytest.mark.parametrize(("hold", "asked", "strategy"), COMING_BACK)
+def test_stable_pods_come_back_within_what_was_allowed_at_the_start(
+    hold: Hold | None, asked: dict[str, int], strategy: tuple[int, int]
+) -> None:
+    back = patches.coming_back(hold, record(**asked))
+    assert (back.max_surge, back.max_unavailable) == strategy
+
+
+def test_the_end_removes_record_and_label_and_says_how_it_went() -> None:
+    assert values(PLANS["finish"]) == {
+        "/spec/strategy": OWN.strategy.to_json(),
+        member(RECORD): None,
+        member(LAST): ENDED.encode(),
+        member(LIVE, "labels"): None,
+    }
+
+
+def test_what_is_not_there_is_not_removed() -> None:
+    """The server would refuse the whole patch, and not say why."""
+    bare = situation(deployment(record=None, labels={}, annotations={"x": "y"}), V1)
+    assert set(values(patches.finish(bare, record(), ENDED))) == {"/spec/strategy", member(LAST)}
+
+
+CAUSES: list[tuple[str | None, dict[str, str], str | None]] = [
+    ("release 1", {CHANGE_CAUSE: "canary"}, "release 1"),
+    ("release 1", {}, "release 1"),
+    (None, {CHANGE_CAUSE: "canary"}, None),
+]
+
+
+@pytest.mark.parametrize(("before", "now", "after"), CAUSES)
+def test_an_undo_puts_the_change_cause_back(before: str | None, now: dict[str, str], after: str | None) -> None:
+    written = values(patches.undo(held(annotations=now), V1, causes(before), ""))
+    assert written[member(CHANGE_CAUSE)] == after
+
+
+def test_without_a_change_cause_none_is_written() -> None:
+    assert member(CHANGE_CAUSE) not in values(patches.undo(held(), V1, causes(None), ""))
+    assert CHANGE_CAUSE not in values(PLANS["hold"])["/metadata/annotations"]
+
+
+def test_a_canary_gets_a_change_cause_of_its_own_where_the_deployment_has_one() -> None:
+    plan = patches.hold(
+        ordinary(annotations={CHANGE_CAUSE: "release 1"}), template("v2"), Hold(1, 0), causes("release 1")
+    )
+    assert values(plan)[member(CHANGE_CAUSE)] == "canary of app=app:v2"
+
+
+def test_the_difference_shows_images_and_no_environment() -> None:
+    secret = template("v2", env=[{"name": "PASSWORD", "value": "s3cret"}])
+    plan = patches.hold(ordinary(), secret, Hold(1, 0), record())
+    assert plan.before["images"] == {"app": "app:v1"} and plan.after["images"] == {"app": "app:v2"}
+    assert (plan.before["live"], plan.after["live"]) == (False, True)
+    assert "s3cret" not in f"{plan.before} {plan.after} {record().encode()}"
+
+
+def test_what_stays_is_in_no_difference() -> None:
+    assert dict(PLANS["freeze"].before) == {"paused": False} and dict(PLANS["freeze"].after) == {"paused": True}
+    assert "images" not in PLANS["promote"].after and "paused" not in PLANS["promote"].after

@@ -1,0 +1,148 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a release stands is read off the objects; a record counts only in the state that it describes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, Situation
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LIVE, RECORD, Intent
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import Hold
+
+from .objects import deployment, held, ordinary, pod, record, replica_set, situation
+
+V1, V2, V3 = replica_set("v1", 4, 1), replica_set("v2", 1, 2), replica_set("v3", 1, 3)
+PROMOTE, UNDO = record(intent=Intent.PROMOTE), record(intent=Intent.UNDO)
+MARKED: dict[str, Any] = {"labels": {LIVE: "true"}}
+
+CASES: dict[str, tuple[Situation, Phase, str]] = {
+    "nothing of ours": (situation(ordinary(), V1), Phase.NONE, ""),
+    "a record without hold and label": (situation(ordinary(record=record()), V1), Phase.NONE, ""),
+    "held": (held(), Phase.HELD, ""),
+    "held, without the label": (held(labels={}), Phase.HELD, ""),
+    "frozen": (held(paused=True), Phase.FROZEN, ""),
+    "the first pod is not Ready": (
+        situation(deployment(), V1, replica_set("v2", 1, 2, status={"readyReplicas": 0})), Phase.STARTING, "",
+    ),
+    "the controller has made no ReplicaSet yet": (situation(deployment(), V1), Phase.STARTING, ""),
+    "smaller than asked for": (held(record=record(pods=2)), Phase.STEPPING, ""),
+    "promoting": (situation(ordinary("v2", record=PROMOTE, **MARKED), V1, V2), Phase.PROMOTING, ""),
+    "a promotion paused": (situation(ordinary("v2", record=PROMOTE, paused=True, **MARKED), V1, V2), Phase.FROZEN, ""),
+    "undoing": (situation(ordinary("v1", record=UNDO, **MARKED), V1, V2), Phase.UNDOING, ""),
+    "another template in a hold": (
+        situation(deployment("v3"), V1, V2, V3), Phase.FOREIGN, "somebody replaced the pod template",
+    ),
+    "another template in a promotion": (
+        situation(ordinary("v3", record=PROMOTE, **MARKED), V1, V2, V3), Phase.FOREIGN, "somebody replaced the pod template",
+    ),
+    "the stable template put back": (
+        situation(deployment("v1"), V1, V2), Phase.DAMAGED,
+        "its pod template was put back to the stable one without the fields of the hold",
+    ),
+    "minReadySeconds put back": (
+        situation(ordinary("v2", record=record(), **MARKED), V1, V2), Phase.DAMAGED,
+        "somebody put minReadySeconds back, which ended the hold",
+    ),
+    "a strategy of percentages": (
+        held(strategy={"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}), Phase.DAMAGED,
+        "somebody changed the strategy of the hold",
+    ),
+    "no record": (held(record=None), Phase.DAMAGED, "it has the fields of a hold but no record of its own fields is left"),
+    "a record of another Deployment": (
+        held(record=record(uid="other")), Phase.DAMAGED, "it has the fields of a hold but no record of its own fields is left",
+    ),
+    "an unreadable record": (
+        held(record=None, annotations={RECORD: "[]"}), Phase.DAMAGED, "its record cannot be read: it is not a JSON object",
+    ),
+    "the label alone": (
+        situation(ordinary(**MARKED), V1), Phase.DAMAGED, "its label says so but its record is gone",
+    ),
+    "scaled to zero": (
+        situation(deployment(replicas=0), replica_set("v1", 0, 1), replica_set("v2", 0, 2)), Phase.DAMAGED,
+        "no stable pod is left beside the canary",
+    ),
+    "scaled to zero and back": (
+        situation(deployment(), replica_set("v1", 0, 1), replica_set("v2", 4, 2)), Phase.DAMAGED,
+        "no stable pod is left beside the canary",
+    ),
+    "the stable ReplicaSet deleted": (situation(deployment(), V2), Phase.DAMAGED, "no stable pod is left beside the canary"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "phase", "why"), [*CASES.values()], ids=[*CASES])
+def test_the_phase_is_read_off_the_objects(found: Situation, phase: Phase, why: str) -> None:
+    assert (found.phase, found.why) == (phase, why)
+
+
+def test_stable_and_canary_are_the_two_replica_sets() -> None:
+    found = held()
+    assert found.stable and found.canary and found.hold == Hold(1, 0)
+    assert (found.stable.name, found.canary.name) == ("web-v1", "web-v2")
+
+
+def test_a_record_that_was_deleted_is_read_from_its_copy_on_the_canary() -> None:
+    found = situation(deployment(record=None), V1, replica_set("v2", 1, 2, record()))
+    assert (found.phase, found.record) == (Phase.HELD, record())
+
+
+def test_an_unreadable_record_is_not_replaced_by_a_copy() -> None:
+    found = situation(deployment(record=None, annotations={RECORD: "{}"}), V1, replica_set("v2", 1, 2, record()))
+    assert (found.phase, found.record) == (Phase.DAMAGED, None)
+
+
+def test_kubectl_rollout_undo_brings_back_the_record_of_an_earlier_canary_and_it_is_seen_through() -> None:
+    """v1 -> v2 was undone, then v2 was rolled out; v3 was held when kubectl put v2 back with its annotations."""
+    stale, counts = record("v1", "v2", started_at="2025-01-01T00:00:00Z"), record("v2", "v3")
+    found = situation(
+        deployment("v2", record=stale),
+        replica_set("v1", 0, 1),
+        replica_set("v2", 4, 4, stale),
+        replica_set("v3", 1, 3, counts),
+    )
+    assert (found.phase, found.record) == (Phase.DAMAGED, counts)
+    assert found.stable and found.stable.name == "web-v2"
+
+
+def test_the_record_of_a_promotion_is_no_record_of_a_hold() -> None:
+    """v1 -> v2 was promoted; v1 was held beside v2 when kubectl put v2 back with the annotations of its promotion."""
+    stale = record("v1", "v2", intent=Intent.PROMOTE, started_at="2025-01-01T00:00:00Z")
+    counts = record("v2", "v1")
+    found = situation(deployment("v2", record=stale), replica_set("v2", 4, 4, stale), replica_set("v1", 1, 3, counts))
+    assert (found.phase, found.record) == (Phase.DAMAGED, counts)
+
+
+def test_in_a_promotion_an_older_record_does_not_count_either() -> None:
+    stale = record("v0", "v1", intent=Intent.PROMOTE, started_at="2025-01-01T00:00:00Z")
+    found = situation(
+        ordinary("v1", record=stale, **MARKED), replica_set("v1", 4, 3, stale), replica_set("v2", 1, 2, PROMOTE)
+    )
+    assert (found.phase, found.record) == (Phase.FOREIGN, PROMOTE)
+
+
+def test_a_stable_replica_set_that_was_made_again_is_as_good() -> None:
+    again = replica_set("v1", 4, 1)
+    gone = replace(record(), stable=replace(record().stable, replica_set="gone", uid="gone"))
+    found = situation(deployment(record=gone), again, V2)
+    assert found.phase is Phase.HELD and found.stable == again
+
+
+def test_without_a_record_the_stable_version_is_the_one_without_the_holds_min_ready_seconds() -> None:
+    found = situation(deployment(record=None), V1, replica_set("v2", 1, 2, minReadySeconds=2147483646))
+    assert found.phase is Phase.DAMAGED and found.stable == V1
+
+
+@pytest.mark.parametrize(
+    ("pods", "phase"),
+    [
+        ((pod("c", "v2"),), Phase.HELD),
+        ((pod("c", "v2", ready=False),), Phase.STARTING),
+        ((pod("c", "v2", terminating=True),), Phase.STARTING),
+    ],
+)
+def test_pods_that_were_read_count_more_than_what_the_replica_set_says(pods: Any, phase: Phase) -> None:
+    assert situation(deployment(), V1, V2, pods=pods).phase is phase

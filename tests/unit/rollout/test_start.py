@@ -1,0 +1,148 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What canary_start decides in each situation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Situation
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import Intent, Record
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code, Refusal
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import Hold, Room
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.start import (
+    Asker,
+    Wanted,
+    decide,
+    first_hold,
+    stable_of,
+    stable_to_change,
+    step,
+    unsettled,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import digest
+
+from .objects import OWN, deployment, held, ordinary, record, replica_set, situation, template
+
+ASKER = Asker("ben", "2026-02-02T00:00:00Z", "hpa")
+PLAIN = situation(ordinary(), replica_set("v1", 4, 1))
+
+
+def wanted(
+    version: str = "v2", pods: int | None = 1, weight: int | None = None, surge: int = 1, down: int = 0
+) -> Wanted:
+    return Wanted(template(version), pods, weight, Room(surge, down))
+
+
+def test_a_start_takes_down_what_the_deployment_cannot_tell_later() -> None:
+    begun = decide(PLAIN, wanted(pods=2), ASKER)
+    assert begun.plan and begun.goal == Hold(1, 1) and first_hold(begun, PLAIN) == Hold(1, 0)
+    assert begun.record == Record(
+        uid="deployment-uid", intent=Intent.HOLD, originals=OWN, stable=record().stable, asked=digest(template("v2")),
+        canary=digest(template("v2")), pods=2, surge=1, max_unavailable=0, replicas=4,
+        started_at="2026-02-02T00:00:00Z", started_by="ben", autoscaler="hpa",
+    )  # fmt: skip
+
+
+SAME: dict[str, tuple[Situation, Wanted]] = {
+    "the same size": (held(), wanted()),
+    "the same weight": (held(), wanted(pods=None, weight=20)),
+    "the same weight after somebody scaled": (held(replicas=40), wanted(pods=None, weight=20)),
+    "the template as it was asked for, where admission changed it": (
+        held(record=record(asked=digest(template("v3")))), wanted("v3"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "asked"), [*SAME.values()], ids=[*SAME])
+def test_the_same_call_again_changes_nothing(found: Situation, asked: Wanted) -> None:
+    begun = decide(found, asked, ASKER)
+    assert begun.plan is None and begun.goal == Hold(1, 0)
+
+
+def test_a_larger_size_goes_on_from_what_is_held() -> None:
+    begun = decide(held(), wanted(pods=3, surge=2), ASKER)
+    assert begun.plan and (begun.goal, begun.record.pods, begun.record.surge) == (Hold(2, 1), 3, 2)
+    assert begun.record.started_by == "ana"
+
+
+def test_a_step_is_as_large_as_the_ready_pods_allow() -> None:
+    found = held()
+    begun = decide(found, wanted(pods=3), ASKER)
+    assert step(found, begun, ready=4) is None
+    plan = step(found, begun, ready=5)
+    assert plan and plan.after["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 1}
+
+
+REFUSED: dict[str, tuple[Situation, Wanted, Code]] = {
+    "no replicas": (situation(ordinary(replicas=0), replica_set("v1", 0, 1)), wanted(), Code.SCALED_TO_ZERO),
+    "recreate": (
+        situation(ordinary(strategy={"type": "Recreate"}), replica_set("v1", 4, 1)), wanted(), Code.RECREATE,
+    ),
+    "paused": (situation(ordinary(paused=True), replica_set("v1", 4, 1)), wanted(), Code.PAUSED),
+    "two active": (
+        situation(ordinary(), replica_set("v1", 2, 2), replica_set("v0", 2, 1)), wanted(), Code.ROLLOUT_IN_PROGRESS,
+    ),
+    "no ReplicaSet yet": (situation(ordinary("v9"), replica_set("v1", 4, 1)), wanted(), Code.ROLLOUT_IN_PROGRESS),
+    "the same template": (PLAIN, wanted("v1"), Code.SAME_TEMPLATE),
+    "too many pods": (PLAIN, wanted(pods=5), Code.IMPOSSIBLE_SIZE),
+    "no stable pod left": (PLAIN, wanted(pods=4, surge=0, down=1), Code.IMPOSSIBLE_SIZE),
+    "no weight possible": (
+        situation(ordinary(replicas=1), replica_set("v1", 1, 1)), wanted(pods=None, weight=50, surge=0, down=1),
+        Code.IMPOSSIBLE_SIZE,
+    ),
+    "another template": (held(), wanted("v3"), Code.ANOTHER_TEMPLATE),
+    "a smaller size": (held(record=record(pods=2), strategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}),
+                       wanted(), Code.SMALLER),
+    "frozen": (held(paused=True), wanted(), Code.FROZEN),
+    "foreign": (situation(deployment("v3"), replica_set("v1", 4, 1)), wanted(), Code.FOREIGN),
+    "damaged": (held(record=None), wanted(), Code.DAMAGED),
+    "promoting": (
+        situation(ordinary("v2", record=record(intent=Intent.PROMOTE), labels={"coalmine.canary/live": "true"}),
+                  replica_set("v1", 4, 1), replica_set("v2", 1, 2)), wanted(), Code.BUSY,
+    ),
+    "undoing": (
+        situation(ordinary(record=record(intent=Intent.UNDO), labels={"coalmine.canary/live": "true"}),
+                  replica_set("v1", 4, 1), replica_set("v2", 1, 2)), wanted(), Code.BUSY,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "asked", "code"), [*REFUSED.values()], ids=[*REFUSED])
+def test_a_start_is_refused(found: Situation, asked: Wanted, code: Code) -> None:
+    with pytest.raises(Refusal) as raised:
+        decide(found, asked, ASKER)
+    assert raised.value.code is code
+    assert "Deployment" in raised.value.what or code is Code.IMPOSSIBLE_SIZE
+    assert raised.value.remedy
+
+
+def test_a_new_version_is_made_from_the_stable_one_also_while_a_canary_is_held() -> None:
+    assert stable_to_change(held()).name == stable_to_change(PLAIN).name == stable_of(PLAIN).name == "web-v1"
+    with pytest.raises(Refusal):
+        stable_to_change(held(paused=True))
+
+
+SETTLED: dict[str, tuple[Any, str]] = {
+    "settled": ((ordinary(), replica_set("v1", 4, 2)), ""),
+    "not observed": (
+        (ordinary(status={"observedGeneration": 2}), replica_set("v1", 4, 2)),
+        "the Deployment controller has not seen the latest change yet",
+    ),
+    "an earlier version still ends": (
+        (ordinary(), replica_set("v1", 4, 2), replica_set("v0", 0, 1, status={"replicas": 2})),
+        "ReplicaSet web-v0 of an earlier version still has 2 pod(s)",
+    ),
+    "not all Ready": (
+        (ordinary(status={"observedGeneration": 3, "readyReplicas": 3}), replica_set("v1", 4, 2)),
+        "3 of 4 stable pods are Ready",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("objects", "why"), [*SETTLED.values()], ids=[*SETTLED])
+def test_a_start_waits_until_the_stable_version_stands_still(objects: Any, why: str) -> None:
+    assert unsettled(situation(*objects).picture) == why
