@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Union
 
 from .buckets import BucketRule
 from .evidence import Promise
@@ -68,7 +69,7 @@ class BoundCheck:
         return above and (self.maximum is None or value <= self.maximum)
 
 
-Check = RateCheck | BoundCheck
+Check = Union[RateCheck, BoundCheck]
 
 
 @dataclass(frozen=True)

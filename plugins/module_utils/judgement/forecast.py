@@ -156,7 +156,7 @@ def _seconds(
     if not decided(_LONGEST_SECONDS):
         return None
     low, high = 0.0, _LONGEST_SECONDS
-    for _ in range(60):
+    for _halving in range(60):
         middle = (low + high) / 2
         low, high = (low, middle) if decided(middle) else (middle, high)
     return high

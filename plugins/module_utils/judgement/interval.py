@@ -137,7 +137,7 @@ def _highest_where(holds: Callable[[float], bool], low: float, high: float) -> f
     """The end of a range that starts at `low` and in which `holds`; None when it holds nowhere."""
     if not holds(low):
         return None
-    for _ in range(_HALVINGS):
+    for _halving in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if holds(middle) else (low, middle)
     return low

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Union
 
 from .tolerance import JudgementError
 
@@ -81,7 +81,7 @@ class NoData:
     reason: str
 
 
-Observation = Sample | Reading | NoData
+Observation = Union[Sample, Reading, NoData]
 
 
 def given_samples(rows: Iterable[Mapping[str, Any]]) -> tuple[Sample, ...]:

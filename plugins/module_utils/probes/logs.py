@@ -105,7 +105,7 @@ class Logs:
             )
         seconds = set()
         for line in text.splitlines():
-            stamp, _, logged = line.partition(" ")
+            stamp, _space, logged = line.partition(" ")
             moment = _moment(stamp)
             if moment is not None and since <= moment < until and self._pattern.search(logged):
                 seconds.add(int(moment))

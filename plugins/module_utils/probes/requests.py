@@ -123,7 +123,7 @@ class HttpRequests:
             )
         if not self._workers:
             self._next_at = time.monotonic()
-            self._workers = [threading.Thread(target=self._work, daemon=True) for _ in range(_WORKERS)]
+            self._workers = [threading.Thread(target=self._work, daemon=True) for _worker in range(_WORKERS)]
             for worker in self._workers:
                 worker.start()
 
@@ -237,7 +237,7 @@ class HttpRequests:
     def _through_api(self, pod: ProbedPod, headers: Mapping[str, str]) -> WebAnswer | None:
         namespace = self._sides.namespace if self._sides else ""
         scheme = "https:" if self._asked.scheme == "https" else ""
-        path, _, query = self._asked.path.partition("?")
+        path, _mark, query = self._asked.path.partition("?")
         target = f"/api/v1/namespaces/{namespace}/pods/{scheme}{pod.name}:{self._asked.port}/proxy{quote(path, _SAFE)}"
         try:
             answer = self._api.raw(
@@ -277,7 +277,7 @@ def _tally(
     for (of_canary, name), count in bad.items():
         if of_canary is is_canary:
             by_pod[name] = by_pod.get(name, 0.0) + count
-    total = sum(count for (of_canary, _), count in sent.items() if of_canary is is_canary)
+    total = sum(count for (of_canary, _pod), count in sent.items() if of_canary is is_canary)
     seen = sum(by_pod.values())
     # A request that was sent before the last look and came back bad after it: counted then as sent, now as bad.
     return Tally(min(seen, max(total, seen)), max(float(total), seen), by_pod)

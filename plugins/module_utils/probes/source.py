@@ -85,16 +85,12 @@ class Source(Protocol):
 
     def begin(self, sides: Sides) -> None:
         """Reaches the source once; what it says is where counting starts from."""
-        ...
 
     def look(self, sides: Sides, seconds: float) -> Answers:
         """What came since the look before, `seconds` ago; empty while there is nothing to compare with yet."""
-        ...
 
     def close(self) -> None:
         """Ends what goes on in the background."""
-        ...
 
     def costs(self) -> Mapping[str, float]:
         """What was spent: requests, bytes_in, bytes_out, price; empty where nobody pays."""
-        ...

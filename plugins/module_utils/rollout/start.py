@@ -174,7 +174,8 @@ def _size(wanted: Wanted, deployment: Deployment) -> int:
 def _go_on(situation: Situation, wanted: Wanted) -> Start:
     """The same call again changes nothing; a larger size goes on from what is held; anything else is refused."""
     record, hold, deployment = situation.record, situation.hold, situation.deployment
-    assert record is not None and hold is not None  # true of every holding phase
+    if record is None or hold is None:
+        raise AssertionError("every holding phase has a record and a hold")
     if digest(wanted.template) not in (record.asked, record.canary):
         raise Refusal(
             Code.ANOTHER_TEMPLATE,

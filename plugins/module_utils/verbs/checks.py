@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Mapping
+from typing import Any, Mapping, Union
 
 from ..cluster.api import Api
 from ..judgement.buckets import BucketRule
@@ -74,7 +74,7 @@ class SamplesAsked:
     samples: tuple[Sample, ...]
 
 
-SourceAsked = PodsAsked | HttpAsked | PrometheusAsked | LogsAsked | ResourcesAsked | SamplesAsked
+SourceAsked = Union[PodsAsked, HttpAsked, PrometheusAsked, LogsAsked, ResourcesAsked, SamplesAsked]
 
 
 @dataclass(frozen=True)
