@@ -31,9 +31,11 @@ def main(arguments: Sequence[str]) -> int:
         measured = measure(lab, lab.create_namespace("bench"), REPLICAS, starts)
         load = f"load average {begun:.1f} before, {os.getloadavg()[0]:.1f} after, {os.cpu_count()} CPUs"
     print(f"{starts} starts of 1 canary pod beside {REPLICAS}; {load}")
-    print(f"from Ready to the verb's return: {measured}")
-    print(f"bound: p95 at most {BOUND_MS:.0f} ms: {'kept' if measured.p95 <= BOUND_MS else 'NOT kept'}")
-    return 0 if measured.p95 <= BOUND_MS else 1
+    kept = measured.returns.p95 <= BOUND_MS
+    print(f"from Ready to the verb's return: {measured.returns}")
+    print(f"one read, as a yardstick: {measured.reads}")
+    print(f"bound: p95 at most {BOUND_MS:.0f} ms: {'kept' if kept else 'NOT kept'}")
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":

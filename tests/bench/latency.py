@@ -37,9 +37,18 @@ class Latencies:
         return f"p50 {self.p50:.0f} ms, p95 {self.p95:.0f} ms, longest {max(self.milliseconds):.0f} ms"
 
 
-def measure(lab: Lab, namespace: str, replicas: int, starts: int) -> Latencies:
+@dataclass(frozen=True)
+class Measured:
+    """`returns`: from Ready to the verb's return. `reads`: one read of the Deployment right after it, as a yardstick of how
+    busy the machine was."""
+
+    returns: Latencies
+    reads: Latencies
+
+
+def measure(lab: Lab, namespace: str, replicas: int, starts: int) -> Measured:
     """So many starts of one canary pod, each undone again."""
-    found = []
+    returns, reads = [], []
     recorder = Recorder(lab)
     patch = {"metadata": {"annotations": {"lab.coalmine/ready-after": str(READY_AFTER_MS)}}}
     try:
@@ -49,8 +58,10 @@ def measure(lab: Lab, namespace: str, replicas: int, starts: int) -> Latencies:
                 recorder.mark(namespace)
                 release.start(patch=patch)
                 returned = time.monotonic()
-                found.append(1000 * (returned - recorder.since_mark(namespace).latest))
+                release.deployment()
+                reads.append(1000 * (time.monotonic() - returned))
+                returns.append(1000 * (returned - recorder.since_mark(namespace).latest))
                 release.undo()
     finally:
         recorder.close()
-    return Latencies(found)
+    return Measured(Latencies(returns), Latencies(reads))

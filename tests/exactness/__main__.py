@@ -21,11 +21,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.lab import Lab, start_lab
+from tests.integration.releases import Release
 
-from .cells import NAME, Cell, Finding, Trial, all_cells
+from .cells import Cell, Finding, Trial, all_cells
 from .recorder import Recorder
 from .verbs import InProcess, ThroughAnsible, Verbs
 
@@ -51,10 +51,10 @@ class Tested:
 # Room for the pods of all cells together.
 FAKE_NODES = 30
 
-MakeVerbs = Callable[[Lab, Api, str], Verbs]
+MakeVerbs = Callable[[Lab, Release], Verbs]
 WAYS: Mapping[str, MakeVerbs] = {
-    "python": lambda lab, api, namespace: InProcess(api, namespace, NAME),
-    "ansible": lambda lab, api, namespace: ThroughAnsible(lab.kubeconfig, namespace, NAME),
+    "python": lambda _lab, release: InProcess(release),
+    "ansible": lambda lab, release: ThroughAnsible(release, lab.kubeconfig),
 }
 
 
@@ -78,7 +78,8 @@ def _test(lab: Lab, recorder: Recorder, cell: Cell, seed: int, make_verbs: MakeV
     namespace = lab.create_namespace("exact")
     try:
         with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
-            trial = Trial(api, make_verbs(lab, api, namespace), recorder, namespace, cell, seed)
+            release = Release(api, namespace)
+            trial = Trial(release, make_verbs(lab, release), recorder, cell, seed)
             return Tested(cell, tuple(trial.run()))
     except Exception:  # noqa: BLE001 - whatever a trial meets is a finding of its cell, and the other cells go on
         return Tested(cell, (), traceback.format_exc())

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from tests.integration.releases import Release
 
 from .recorder import Recorder, Seen
 from .verbs import Asked, Canary, Verbs
 
-NAME = "web"
 MOST_REPLICAS, MOST_SURGE = 12, 3
 # Milliseconds until a pod is Ready, drawn anew for each version: readiness decides the order of everything.
 READY_AFTER_MS = (0, 50, 200, 500)
@@ -66,34 +65,32 @@ class Finding:
 class Trial:
     """Start and promote, then start and undo, in one cell and one namespace."""
 
-    def __init__(self, api: Api, verbs: Verbs, recorder: Recorder, namespace: str, cell: Cell, seed: int) -> None:
-        self._api, self._verbs, self._recorder, self._namespace, self._cell = api, verbs, recorder, namespace, cell
+    def __init__(self, release: Release, verbs: Verbs, recorder: Recorder, cell: Cell, seed: int) -> None:
+        self._release, self._verbs, self._recorder, self._cell = release, verbs, recorder, cell
+        self._namespace = release.namespace
         self._random = random.Random(seed)
         self._strategy = self._random.choice(STRATEGIES)
 
     def run(self) -> list[Finding]:
-        self._api.create(self._deployments, deployment(self._cell.replicas, self._strategy, self._readiness()))
-        self._verbs.promote()
+        surge, unavailable = self._strategy
+        strategy = {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
+        self._release.make(self._cell.replicas, annotations=self._readiness(), strategy=strategy)
         found = [self._start("v2", "v1"), self._promote("v2"), self._start("v3", "v2"), self._undo("v2")]
         return [finding for findings in found for finding in findings]
-
-    @property
-    def _deployments(self) -> str:
-        return f"/apis/apps/v1/namespaces/{self._namespace}/deployments"
 
     def _readiness(self) -> dict[str, str]:
         return {"lab.coalmine/ready-after": str(self._random.choice(READY_AFTER_MS))}
 
     def _spec(self) -> dict[str, Any]:
-        spec: dict[str, Any] = self._api.get(f"{self._deployments}/{NAME}")["spec"]
+        spec: dict[str, Any] = self._release.deployment()["spec"]
         return spec
 
     def _start(self, version: str, stable: str) -> list[Finding]:
         cell, verb = self._cell, f"start {version}"
-        images, patch = {"app": f"lab.local/app:{version}"}, {"metadata": {"annotations": self._readiness()}}
+        asked = Asked(version, cell.pods, cell.surge, {"metadata": {"annotations": self._readiness()}})
         self._before = self._spec()
         self._recorder.mark(self._namespace)
-        canary = self._verbs.start(Asked(images, patch, cell.pods, cell.surge))
+        canary = self._verbs.start(asked)
         seen = self._recorder.since_mark(self._namespace)
         promised = f"{cell.stable}+{cell.canary}"
         return [
@@ -126,28 +123,6 @@ class Trial:
             _never_below(cell, verb, floor, seen),
             Finding(cell, f"{verb}, fields not as they were", "[]", str(sorted(changed))),
         ]
-
-
-def deployment(replicas: int, strategy: tuple[int | str, int | str], annotations: dict[str, str]) -> dict[str, Any]:
-    """Version v1; `strategy` is maxSurge and maxUnavailable."""
-    surge, unavailable = strategy
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": {"app": NAME}},
-            "strategy": {"rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}},
-            "template": {
-                "metadata": {"labels": {"app": NAME}, "annotations": annotations},
-                "spec": {
-                    "automountServiceAccountToken": False,
-                    "containers": [{"name": "app", "image": "lab.local/app:v1"}],
-                },
-            },
-        },
-    }
 
 
 def own_max_unavailable(strategy: tuple[int | str, int | str], replicas: int) -> int:

@@ -14,37 +14,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
-    Call,
-    NewTemplate,
-    PromoteRequest,
-    Size,
-    StartRequest,
-    Target,
-    UndoRequest,
-    Wait,
-)
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
+from tests.integration.releases import CONTAINER, WAIT_SECONDS, Release, image
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_SECONDS = 240
 PLAYBOOK_SECONDS = 300
-REASON = "trial"
 
 Canary = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A canary: image of each container, template patch, size."""
+    """A canary: its version, its size, and what else of the pod template it patches."""
 
-    images: Mapping[str, str]
-    patch: Mapping[str, Any]
+    version: str
     pods: int
     surge: int
+    patch: Mapping[str, Any]
 
 
 class Verbs(Protocol):
@@ -55,25 +40,18 @@ class Verbs(Protocol):
     def undo(self) -> Canary: ...
 
 
-def silent(line: str) -> None:
-    del line
-
-
 class InProcess:
-    def __init__(self, api: Api, namespace: str, name: str) -> None:
-        self._api = api
-        self._call = Call(Target(name, namespace), Wait(timeout=WAIT_SECONDS), actor="exactness")
+    def __init__(self, release: Release) -> None:
+        self._release = release
 
     def start(self, asked: Asked) -> Canary:
-        template = NewTemplate(images=asked.images, patch=asked.patch)
-        request = StartRequest(self._call, template, Size(asked.pods), surge=asked.surge)
-        return start(self._api, request, silent).canary
+        return self._release.start(asked.version, asked.pods, asked.surge, asked.patch).canary
 
     def promote(self) -> Canary:
-        return promote(self._api, PromoteRequest(self._call), silent).canary
+        return self._release.promote().canary
 
     def undo(self) -> Canary:
-        return undo(self._api, UndoRequest(self._call, reason=REASON), silent).canary
+        return self._release.undo().canary
 
 
 class PlaybookFailed(RuntimeError):
@@ -83,20 +61,20 @@ class PlaybookFailed(RuntimeError):
 class ThroughAnsible:
     """Each verb is a playbook with one task of it."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, name: str) -> None:
-        self._target = {"name": name, "namespace": namespace, "wait_timeout": WAIT_SECONDS}
+    def __init__(self, release: Release, kubeconfig: Path) -> None:
+        self._target = {"name": release.name, "namespace": release.namespace, "wait_timeout": int(WAIT_SECONDS)}
         self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
 
     def start(self, asked: Asked) -> Canary:
-        return self._play(
-            "canary_start", images=asked.images, pod_template_patch=asked.patch, pods=asked.pods, surge=asked.surge
-        )
+        size = {"pods": asked.pods, "surge": asked.surge}
+        template = {"images": {CONTAINER: image(asked.version)}, "pod_template_patch": asked.patch}
+        return self._play("canary_start", **template, **size)
 
     def promote(self) -> Canary:
         return self._play("canary_promote")
 
     def undo(self) -> Canary:
-        return self._play("canary_undo", reason=REASON)
+        return self._play("canary_undo", reason="trial")
 
     def _play(self, verb: str, **arguments: Any) -> Canary:
         with TemporaryDirectory() as directory:

@@ -63,15 +63,23 @@ class Release:
         return f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{self.name}"
 
     def make(self, replicas: int, **fields: Any) -> Release:
-        """Version v1, all pods Ready. `fields` are of the Deployment's spec; a `template` may be among them."""
+        """Version v1, all pods Ready. `fields` as of `manifest`."""
         self.api.create(self.path.rpartition("/")[0], self.manifest(replicas, **fields))
         self.promote()
         return self
 
-    def manifest(self, replicas: int, template: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    def manifest(
+        self,
+        replicas: int,
+        template: Mapping[str, Any] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> dict[str, Any]:
+        """A pod `template` or, in the ordinary one, pod `annotations`; `fields` are of the Deployment's spec."""
         labels = {"app": self.name}
-        spec = {"containers": [{"name": CONTAINER, "image": image("v1")}]}
-        template = {"metadata": {"labels": labels}, "spec": spec} | dict(template or {})
+        spec = {"automountServiceAccountToken": False, "containers": [{"name": CONTAINER, "image": image("v1")}]}
+        metadata = {"labels": labels, "annotations": dict(annotations or {})}
+        template = {"metadata": metadata, "spec": spec} | dict(template or {})
         return {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
