@@ -79,6 +79,8 @@ def plan(deployment: Deployment, fields: Fields, why: str) -> Plan:
 def _map_operations(path: str, present: Mapping[str, str], wanted: Mapping[str, str | None]) -> Iterable[Operation]:
     values = {key: value for key, value in wanted.items() if value is not None}
     if values and not present:
+        # Labels of others are not guarded by the generation: those that came since must not be replaced.
+        yield {"op": "test", "path": path, "value": None}
         yield {"op": "add", "path": path, "value": values}
         return
     for key, value in wanted.items():

@@ -14,7 +14,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.owners imp
 
 from .objects import ordinary
 
-SPEC = {"fieldsV1": {"f:spec": {"f:template": {}, "f:strategy": {}, "f:replicas": {}}}}
+SPEC: dict[str, Any] = {"fieldsV1": {"f:spec": {"f:template": {}, "f:strategy": {}, "f:replicas": {}}}}
 
 
 def entry(manager: str, operation: str = "Update", **more: Any) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def test_counts_are_of_pods_that_serve() -> None:
     assert Counts.of(pods, "uid-v1") == Counts(stable=1, canary=2)
 
 
-MARKED = {"labels": {LIVE: "true"}}
+MARKED: dict[str, Any] = {"labels": {LIVE: "true"}}
 HOLDS: dict[str, tuple[Any, Progress]] = {
     "all Ready": (held(), Done("1 canary beside 4 stable pods")),
     "not yet": (
