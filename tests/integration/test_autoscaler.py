@@ -1,0 +1,225 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HorizontalPodAutoscalers and the real controller of theirs: refused, pinned and given back, or left alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, LIVE, RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import AutoscalerPolicy, Restore
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+from tests.integration.situations import Web, until, webs
+
+PIN, IGNORE = AutoscalerPolicy.PIN, AutoscalerPolicy.IGNORE
+
+
+@pytest.fixture(scope="module")
+def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
+    with webs(lab) as make:
+        yield make
+
+
+@pytest.fixture
+def web(new: Callable[..., Web]) -> Web:
+    """4 replicas, and an autoscaler that allows 2 to 9."""
+    web = new().make(4)
+    web.autoscaler(2, 9)
+    return web
+
+
+def marked(web: Web) -> bool:
+    found = web.admin.get(f"{web.autoscalers}/{web.name}-hpa")["metadata"]
+    return AUTOSCALER in (found.get("annotations") or {})
+
+
+def write_bounds(web: Web, minimum: int, maximum: int) -> None:
+    body = {"spec": {"minReplicas": minimum, "maxReplicas": maximum}}
+    web.admin.patch(f"{web.autoscalers}/{web.name}-hpa", body, PatchKind.MERGE)
+
+
+@pytest.mark.parametrize("ending", ["promote", "undo"])
+def test_a_pinned_autoscaler_is_given_back_after_the_release(ending: str, web: Web) -> None:
+    web.start(autoscaler=PIN)
+    assert web.bounds() == (4, 4) and marked(web) and web.info()["autoscaler"] == f"{web.name}-hpa"
+    getattr(web, ending)()
+    assert web.bounds() == (2, 9) and not marked(web)
+
+
+def test_the_controller_keeps_the_size_while_it_is_pinned(web: Web) -> None:
+    web.start(autoscaler=PIN)
+    web.scale(7)
+    until(lambda: web.spec["replicas"] == 4 and sum(web.split().values()) == 5, "scaled back")
+    web.undo()
+
+
+def test_a_second_start_changes_nothing(web: Web) -> None:
+    web.start(autoscaler=PIN)
+    before = web.admin.get(f"{web.autoscalers}/{web.name}-hpa")["spec"]
+    assert not web.start(autoscaler=PIN).changed
+    assert web.admin.get(f"{web.autoscalers}/{web.name}-hpa")["spec"] == before
+
+
+def test_bounds_that_leave_replicas_outside_are_pinned_where_the_controller_puts_them(new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    web.autoscaler(6, 9)
+    outcome = web.start(autoscaler=PIN)
+    replicas = web.spec["replicas"]
+    assert replicas in (4, 6) and web.bounds() == (replicas, replicas)
+    assert outcome.canary["phase"] == "held" and web.split() == {"v1": replicas, "v2": 1}
+    web.undo()
+    assert web.bounds() == (6, 9)
+
+
+def test_an_autoscaler_without_min_replicas_gets_the_default_back(new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    web.autoscaler(1, 5)
+    web.start(autoscaler=PIN)
+    web.undo()
+    assert web.bounds() == (1, 5)
+
+
+def test_bounds_that_somebody_changed_meanwhile_are_left_and_told(web: Web) -> None:
+    web.start(autoscaler=PIN)
+    write_bounds(web, 3, 12)
+    outcome = web.undo()
+    assert web.bounds() == (3, 12) and not marked(web)
+    assert (
+        f'somebody changed HorizontalPodAutoscaler "{web.name}-hpa" while it was pinned: its minReplicas 3 and maxReplicas '
+        "12 were left as they are"
+    ) in outcome.warnings
+
+
+def test_an_autoscaler_that_was_deleted_meanwhile_is_told(web: Web) -> None:
+    web.start(autoscaler=PIN)
+    web.kubectl("delete", "hpa", f"{web.name}-hpa")
+    outcome = web.undo()
+    assert (
+        f'HorizontalPodAutoscaler "{web.name}-hpa", which was pinned for this release, no longer exists'
+        in outcome.warnings
+    )
+
+
+def test_check_mode_pins_nothing(web: Web) -> None:
+    assert web.start(autoscaler=PIN, check=True).changed
+    assert web.bounds() == (2, 9) and not marked(web)
+
+
+REFUSED: dict[str, Callable[[Web], Any]] = {
+    "same_template": lambda web: web.start("v1", autoscaler=PIN),
+    "impossible_size": lambda web: web.start(pods=9, autoscaler=PIN),
+}
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_a_start_that_is_refused_leaves_the_autoscaler_as_it_was(code: str, web: Web) -> None:
+    web.refused(lambda: REFUSED[code](web), code)
+    assert web.bounds() == (2, 9) and not marked(web)
+
+
+def test_a_start_that_the_server_refuses_gives_the_autoscaler_back(web: Web) -> None:
+    """Its pods are not allowed to go: the Deployment accepts only so many characters of annotations."""
+    annotations = {"much": "x" * (256 * 1024)}
+    with web.unchanged(), pytest.raises(Exception, match="Too long"):
+        web.start(annotations=annotations, autoscaler=PIN)
+    assert web.bounds() == (2, 9) and not marked(web)
+
+
+def several(web: Web) -> None:
+    web.autoscaler(2, 9, "one")
+    web.autoscaler(2, 9, "two")
+
+
+def owned(web: Web) -> None:
+    owner = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "queue", "uid": "1", "controller": True}
+    web.autoscaler(2, 9, ownerReferences=[owner])
+
+
+CANNOT_BE_PINNED: dict[str, tuple[Callable[[Web], Any], str]] = {
+    "several": (several, r'2 HorizontalPodAutoscalers \(one, two\) scale Deployment "NAME"\. Keep one of them\.'),
+    "minReplicas 0": (
+        lambda web: web.autoscaler(0, 9),
+        r'"NAME-hpa" with minReplicas 0 scales Deployment "NAME"\. Set minReplicas to 1 or more for the time of the release: '
+        r"after a scale to zero every pod would be a canary\.",
+    ),
+    "owned": (
+        owned,
+        r'"NAME-hpa", which belongs to ScaledObject/queue, scales Deployment "NAME"\. Its owner would put its own values '
+        r"back: pause it there \(for KEDA: autoscaling\.keda\.sh/paused\), then use autoscaler=ignore\.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CANNOT_BE_PINNED)
+def test_what_cannot_be_pinned_is_refused(what: str, new: Callable[..., Web], lab: Lab | ForeignCluster) -> None:
+    with webs(lab) as own:
+        web = own().make(4)
+        made, message = CANNOT_BE_PINNED[what]
+        made(web)
+        said = web.refused(lambda: web.start(autoscaler=PIN), "autoscaler")
+        assert re.search(message.replace("NAME", web.name), said), said
+
+
+def test_a_note_that_cannot_be_read_is_refused_with_what_to_do(web: Web) -> None:
+    web.kubectl("annotate", "hpa", f"{web.name}-hpa", f"{AUTOSCALER}=nonsense")
+    for policy in (PIN, AutoscalerPolicy.REFUSE):
+        with pytest.raises(VerbFailure, match=r"cannot be read.*Put its minReplicas and maxReplicas back by hand"):
+            web.start(autoscaler=policy)
+
+
+def test_ignored_an_autoscaler_is_not_touched_and_its_scaling_is_told(web: Web) -> None:
+    web.start(autoscaler=IGNORE)
+    write_bounds(web, 6, 9)
+    until(lambda: web.spec["replicas"] == 6 and sum(web.split().values()) == 7, "the controller scales up")
+    again = web.start(autoscaler=IGNORE)
+    assert any("from 4 to 6 replicas since the start" in warning for warning in again.warnings)
+    web.undo()
+    assert web.split() == {"v1": 6} and web.bounds() == (6, 9)
+
+
+def leave_pinned(web: Web) -> None:
+    """As a run leaves it that died between the pin and the first patch."""
+    note = '{"maxReplicas":9,"minReplicas":2,"pinned":4}'
+    web.kubectl("annotate", "hpa", f"{web.name}-hpa", f"{AUTOSCALER}={note}")
+    write_bounds(web, 4, 4)
+
+
+@pytest.mark.parametrize("verb", ["undo", "promote"])
+def test_what_a_crash_left_pinned_is_given_back_by_a_later_run(verb: str, web: Web) -> None:
+    leave_pinned(web)
+    assert getattr(web, verb)().changed
+    assert web.bounds() == (2, 9) and not marked(web)
+    assert not getattr(web, verb)().changed
+
+
+def test_a_start_goes_on_with_the_originals_of_an_interrupted_pin(web: Web) -> None:
+    leave_pinned(web)
+    web.start(autoscaler=PIN)
+    assert web.bounds() == (4, 4)
+    web.undo()
+    assert web.bounds() == (2, 9)
+
+
+def test_a_refused_start_gives_back_what_an_interrupted_one_pinned(web: Web) -> None:
+    leave_pinned(web)
+    web.refused(web.start, "autoscaler", changed=True)
+    assert web.bounds() == (2, 9) and not marked(web)
+
+
+def test_an_undo_without_a_record_still_gives_the_autoscaler_back(web: Web) -> None:
+    web.start(autoscaler=PIN)
+    body = {"metadata": {"annotations": {RECORD: None}, "labels": {LIVE: None}}}
+    web.patch(body, PatchKind.MERGE)
+    for rs in web.replica_sets():
+        path = f"{web.apps}/replicasets/{rs['metadata']['name']}"
+        web.admin.patch(path, {"metadata": {"annotations": {RECORD: None}}}, PatchKind.MERGE)
+    web.undo(restore=Restore(0, 600, "25%", "25%"))
+    assert web.bounds() == (2, 9) and not marked(web)

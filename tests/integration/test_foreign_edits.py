@@ -1,0 +1,229 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Somebody edits the Deployment between what a verb read and what it writes: never a wrong split, and nothing is lost.
+
+The edit happens in a proxy before the real server, right before the verb's patch is passed on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD, Record
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+from tests.faults.proxy import FaultProxy, Passage, fault_proxy, pass_on
+from tests.integration.access import read_access, service_account_token
+from tests.integration.situations import Web, image, until, webs
+
+PATCHES = r"^PATCH /apis/apps/v1/namespaces/[^/]+/deployments/"
+NEVER_READY = {"lab.coalmine/never-ready": "true"}
+
+
+@pytest.fixture(scope="module")
+def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
+    with webs(lab) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def proxy(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultProxy]:
+    access = read_access(lab.kubeconfig, tmp_path_factory.mktemp("access"))
+    with fault_proxy(access.server, access.ca, tmp_path_factory.mktemp("proxy")) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def web(new: Callable[..., Web], proxy: FaultProxy) -> Web:
+    """4 replicas; its verbs go through the proxy."""
+    web = new().make(4)
+    token = service_account_token(web.admin, web.namespace, web.name)
+    web.api = connect(Connection(host=proxy.host, api_key=token, ca_cert=str(proxy.authority)))
+    proxy.forget()
+    return web
+
+
+Edit = Callable[[Web], Any]
+
+
+def container(**fields: Any) -> dict[str, Any]:
+    return {"spec": {"template": {"spec": {"containers": [{"name": "app", **fields}]}}}}
+
+
+HARMLESS: dict[str, Edit] = {
+    "a label": lambda web: web.patch({"metadata": {"labels": {"team": "shop"}}}),
+    "an annotation": lambda web: web.patch({"metadata": {"annotations": {"team": "shop"}}}),
+}
+SCALE: Edit = lambda web: web.patch({"spec": {"replicas": 6}})  # noqa: E731  # a row like those above
+IMAGE: Edit = lambda web: web.patch(container(image=image("v7")))  # noqa: E731
+
+
+def just_before(web: Web, proxy: FaultProxy, edit: Edit, patch: int = 1) -> None:
+    """The edit happens right before the verb's patch of that number arrives."""
+
+    def edit_first(passage: Passage) -> None:
+        edit(web)
+        pass_on(passage)
+
+    proxy.forget()
+    proxy.go_wrong(PATCHES, *[pass_on] * (patch - 1), edit_first)
+
+
+def kept(web: Web) -> bool:
+    meta = web.get()["metadata"]
+    return "shop" in ((meta.get("labels") or {}).get("team"), meta["annotations"].get("team"))
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+@pytest.mark.parametrize("patch", [1, 2])
+def test_marks_of_others_survive_each_patch_of_a_release(name: str, patch: int, web: Web, proxy: FaultProxy) -> None:
+    just_before(web, proxy, HARMLESS[name], patch)
+    web.start(pods=2)
+    assert kept(web) and web.split() == {"v1": 3, "v2": 2} and web.phase == "held"
+    before = web.spec["replicas"]
+    web.patch({"metadata": {"labels": {"team": None}, "annotations": {"team": None}}})
+    just_before(web, proxy, HARMLESS[name], patch)
+    (web.promote if name == "a label" else web.undo)()
+    assert kept(web) and web.phase == "none"
+    assert web.split() == {"v2" if name == "a label" else "v1": before}
+
+
+def test_a_start_holds_the_split_of_the_size_that_it_finds(web: Web, proxy: FaultProxy) -> None:
+    just_before(web, proxy, SCALE)
+    web.start(pods=2)
+    until(lambda: web.split() == {"v1": 5, "v2": 2}, "held beside all stable pods")
+    record = Record.decode(web.annotations[RECORD])
+    assert (record.replicas, web.phase) == (6, "held")
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+@pytest.mark.parametrize(("verb", "version"), [("promote", "v2"), ("undo", "v1")])
+def test_an_ending_ends_at_the_size_that_it_finds(
+    verb: str, version: str, patch: int, web: Web, proxy: FaultProxy
+) -> None:
+    before = web.spec
+    web.start(pods=2)
+    just_before(web, proxy, SCALE, patch)
+    getattr(web, verb)()
+    web.settle()
+    web.assert_clean({**before, "replicas": 6}, version)
+
+
+def test_a_start_does_not_overwrite_a_template_that_came_in_between(web: Web, proxy: FaultProxy) -> None:
+    just_before(web, proxy, IMAGE)
+    with pytest.raises(VerbFailure) as raised:
+        web.start()
+    assert raised.value.code in ("rollout_in_progress", "busy") and not raised.value.changed
+    web.settle()
+    assert web.split() == {"v7": 4} and RECORD not in web.annotations
+
+
+def test_a_step_does_not_go_on_with_a_template_of_somebody_else(web: Web, proxy: FaultProxy) -> None:
+    just_before(web, proxy, IMAGE, 2)
+    with pytest.raises(VerbFailure, match="somebody replaced the pod template") as raised:
+        web.start(pods=3)
+    assert raised.value.changed and web.phase == "foreign"
+    until(lambda: web.split() == {"v1": 4, "v7": 1}, "the other canary stands at the size of the first step")
+    web.undo()
+    assert web.split() == {"v1": 4}
+
+
+def test_a_promotion_does_not_promote_what_nobody_looked_at(web: Web, proxy: FaultProxy) -> None:
+    web.start()
+    just_before(web, proxy, IMAGE)
+    with pytest.raises(VerbFailure, match="its pods would not be the ones that were looked at") as raised:
+        web.promote()
+    assert (raised.value.code, raised.value.changed) == ("foreign", False)
+    web.undo()
+    assert web.split() == {"v1": 4}
+
+
+def test_an_undo_brings_the_stable_version_back_whatever_came_in_between(web: Web, proxy: FaultProxy) -> None:
+    before = web.spec
+    web.start()
+    just_before(web, proxy, IMAGE)
+    web.undo()
+    web.assert_clean(before, "v1")
+
+
+def test_a_pause_that_came_in_between_freezes_what_there_is(web: Web, proxy: FaultProxy) -> None:
+    just_before(web, proxy, lambda web: web.patch({"spec": {"paused": True}}))
+    with pytest.raises(VerbFailure) as raised:
+        web.start()
+    assert raised.value.code == "paused" and web.split() == {"v1": 4}
+
+
+def test_who_is_never_let_through_says_who_to_look_for(web: Web, proxy: FaultProxy) -> None:
+    def restless(passage: Passage) -> None:
+        web.patch({"metadata": {"annotations": {"tick": str(len(proxy.seen))}}})
+        pass_on(passage)
+
+    proxy.go_wrong(PATCHES, *[restless] * 50)
+    with pytest.raises(VerbFailure) as raised:
+        web.start()
+    assert raised.value.code == "busy" and not raised.value.changed
+    assert raised.value.message == (
+        f'Deployment "{web.name}" was changed by somebody else 5 times while this was decided. Find out who keeps writing to '
+        "it (kubectl get deployment --show-managed-fields), then run this again."
+    )
+
+
+# Tools that come back with their own manifest.
+
+OWNERS: dict[str, tuple[Edit, str]] = {
+    "kubectl apply": (
+        lambda web: web.kubectl("apply", "-f", "-", input=manifest(web)),
+        'kubectl apply manages Deployment "NAME" (template) and ends the canary if it is run during the release: let it ignore '
+        "these fields, or suspend it until the release has ended",
+    ),
+    "kubectl apply --server-side": (
+        lambda web: web.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=manifest(web)),
+        'kubectl apply --server-side manages Deployment "NAME" (template) and ends the canary',
+    ),
+    "Argo CD": (
+        lambda web: web.patch({"metadata": {"labels": {"argocd.argoproj.io/instance": "shop"}}}),
+        'Argo CD manages Deployment "NAME" and will put its manifest back during the release',
+    ),
+    "Argo CD, by its writes": (
+        lambda web: web.kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-f", "-",
+                                input=manifest(web)),
+        'Argo CD manages Deployment "NAME" (template) and will put its manifest back',
+    ),
+    "Flux": (
+        lambda web: web.patch({"metadata": {"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}}),
+        'Flux manages Deployment "NAME" and will put its manifest back',
+    ),
+    "Helm": (
+        lambda web: web.patch({"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}}),
+        'Helm manages Deployment "NAME" and ends the canary if it is run',
+    ),
+}  # fmt: skip
+
+
+def manifest(web: Web) -> str:
+    return json.dumps(web.manifest(4, annotations={"from": "a manifest"}))
+
+
+@pytest.mark.parametrize("tool", OWNERS)
+def test_a_tool_that_manages_the_deployment_is_told_before_the_start(tool: str, new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    edit, warning = OWNERS[tool]
+    edit(web)
+    web.settle()
+    found = web.start(check=True).warnings
+    assert [text for text in found if warning.replace("NAME", web.name) in text], found
+
+
+def test_hands_that_do_not_come_back_are_no_owners(new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    web.scale(3)
+    web.kubectl("set", "image", f"deployment/{web.name}", "app=lab.local/app:v0")
+    web.settle()
+    assert web.start(check=True).warnings == ()
