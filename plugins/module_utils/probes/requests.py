@@ -149,8 +149,11 @@ class HttpRequests:
             return {}
         with self._lock:
             self._sides = sides
-            sent, bad = self._sent, self._bad
-            self._sent, self._bad = Counter(), Counter()
+            sent, self._sent = self._sent, Counter()
+            # A bad answer may come after the look in which its request counted; where nothing was sent since, it waits.
+            served = {of_canary for (of_canary, _pod), count in sent.items() if count}
+            bad = Counter({key: count for key, count in self._bad.items() if key[0] in served})
+            self._bad -= bad
             used_up = self._spent["requests"] >= self._asked.most
         self._must_not_be_blocked()
         if used_up and not sent:
@@ -278,9 +281,7 @@ def _tally(
         if of_canary is is_canary:
             by_pod[name] = by_pod.get(name, 0.0) + count
     total = sum(count for (of_canary, _pod), count in sent.items() if of_canary is is_canary)
-    seen = sum(by_pod.values())
-    # A request that was sent before the last look and came back bad after it: counted then as sent, now as bad.
-    return Tally(min(seen, max(total, seen)), max(float(total), seen), by_pod)
+    return Tally(sum(by_pod.values()), float(total), by_pod)
 
 
 def _passed_on(body: bytes) -> str:
