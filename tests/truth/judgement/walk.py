@@ -119,7 +119,7 @@ def walk(
             crossed = evidence(sums + line, begun) >= limit
             if crossed.any():
                 low, high = np.zeros(crossed.sum()), np.ones(crossed.sum())
-                for _ in range(30):
+                for _ in range(60):
                     middle = (low + high) / 2
                     reached = evidence(sums[crossed] + line[crossed] * middle[:, None], begun[crossed]) >= limit
                     low, high = np.where(reached, low, middle), np.where(reached, middle, high)
