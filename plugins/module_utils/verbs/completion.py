@@ -81,7 +81,8 @@ def finish_leftover(account: Account, picture: Picture, actor: str, *, check: bo
     if not isinstance(judge_for(situation.record)(situation), Done):
         return picture
     finished = finish(account, situation, actor).picture
-    return replace(finished, autoscalers=picture.autoscalers)
+    # An autoscaler was given back by that: what was read before it is no longer so.
+    return replace(finished, autoscalers=None if picture.autoscalers is None else account.site.autoscalers())
 
 
 def _give_back_by_name(account: Account, name: str) -> None:

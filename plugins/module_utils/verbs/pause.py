@@ -25,6 +25,7 @@ from .site import DEPLOYMENT, Site
 from .waiting import Patience, wait
 from .writing import rehearse, write
 
+NOTHING_TO_FREEZE = "no canary and no rollout is under way: there is nothing to freeze"
 STILL_MOVES = (
     "Kubernetes goes on rescaling a paused Deployment: it keeps pods of both versions at replicas plus maxSurge, spreads a "
     "change of replicas over both, and replaces pods that end. It stops only exchanging one version for the other"
@@ -42,6 +43,9 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report) -> Outcome:
     with accounted(site) as account:
         picture = finish_leftover(account, site.look(), call.actor, check=call.check)
         before = account.looked(diagnose(picture))
+        if paused and before.phase is Phase.NONE and account.changed:
+            # Cleaning up an earlier release has just changed fields that the controller has yet to see: no rollout.
+            return account.outcome(f"{NOTHING_TO_FREEZE}; an earlier release was cleaned up")
         if not paused or not _idle(before):
             act = rehearse if call.check else write
             written = act(site, picture, lambda situation: _decide(situation, paused))
@@ -83,7 +87,7 @@ def _decide(situation: Situation, paused: bool) -> Plan | None:
 
 def _message(situation: Situation, paused: bool, changed: bool) -> str:
     if paused and _idle(situation):
-        return "no canary and no rollout is under way: there is nothing to freeze"
+        return NOTHING_TO_FREEZE
     state = "paused" if paused else "not paused"
     counts = ", ".join(f"{rs.name}: {rs.replicas} pods, {rs.ready} Ready" for rs in situation.picture.active)
     return f"{'' if changed else 'already '}{state} ({counts})"

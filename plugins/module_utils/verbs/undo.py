@@ -34,7 +34,9 @@ UNFINISHED = "The undo goes on in the cluster: run canary_undo again to wait for
 def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
     site, call = Site(api, request.call.target), request.call
     with accounted(site) as account:
-        picture = finish_leftover(account, site.look(), call.actor, check=call.check)
+        picture = site.look()
+        if diagnose(picture).phase is not Phase.PROMOTING:  # which is undone, however far it came
+            picture = finish_leftover(account, picture, call.actor, check=call.check)
         situation = account.looked(diagnose(picture))
         if situation.phase is Phase.NONE:
             give_back_orphans(account, check=call.check)
