@@ -8,8 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import Iterable, Iterator, Sequence
+from typing import Iterable, Sequence
 
 from .filters import Rejection, copies, fixed_objection, shortage
 from .neighbours import Neighbours
@@ -75,20 +74,17 @@ class Board:
         if index is not None:
             self._set_load(index, self._loads[index].without({id(pod)}))
 
-    @contextmanager
-    def without(self, pods: Sequence[Pod]) -> Iterator[None]:
-        """For a while as if these existing pods, all of one candidate, were gone."""
-        index = self._index[pods[0].node] if pods else 0
+    def takes_without(self, index: int, pods: Sequence[Pod]) -> bool:
+        """Whether this candidate would take the next copy if these pods of its own were gone. Nothing stays changed."""
         load = self._loads[index]
         for pod in pods:
             self._recount(pod, -1)
         self._set_load(index, load.without({id(pod) for pod in pods}))
-        try:
-            yield
-        finally:
-            for pod in pods:
-                self._recount(pod, 1)
-            self._set_load(index, load)
+        takes = self.objection(index) is None
+        for pod in pods:
+            self._recount(pod, 1)
+        self._set_load(index, load)
+        return takes
 
     def open_nodes(self) -> list[int]:
         """All candidates that take the next copy."""

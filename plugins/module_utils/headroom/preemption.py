@@ -26,59 +26,69 @@ _Cost = tuple[int, int, int]
 def after_preemption(scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int) -> int:
     """How many of `wanted` copies have a node, or a node promised, after preemption. Preemption must be allowed to the pod."""
     board = Board(scene, pod, volumes)
-    evictable = _evictable(scene, pod, board)
+    evictions = _Evictions(board, scene, pod)
     placed = len(place_around(board, wanted, board.by_room()))
     while placed < wanted:
-        choice = _cheapest(board, evictable)
-        if choice is None:
+        index = evictions.carry_out()
+        if index is None:
             break
-        index, victims = choice
-        for victim in victims:
-            board.remove(victim)
-        evictable[index] = [one for one in evictable[index] if one not in victims]
         board.place(index)
         placed += 1 + len(place_around(board, wanted - placed - 1, board.by_room()))
     return placed
 
 
-def _evictable(scene: Scene, pod: Incoming, board: Board) -> dict[int, list[Pod]]:
-    """Pods of lower priority by candidate, those with fewest first."""
-    found = {
-        index: [one for one in scene.load(node.name).kept if one.priority < pod.priority]
-        for index, node in enumerate(board.candidates)
-    }
-    return dict(sorted(found.items(), key=lambda item: len(item[1])))
+class _Evictions:
+    """Whom the scheduler would evict on each candidate. Where pods do not influence other nodes, that is worked out once a node."""
 
+    def __init__(self, board: Board, scene: Scene, pod: Incoming) -> None:
+        self._board = board
+        self._is_local = board.is_independent and not (pod.affinity or pod.anti_affinity or pod.spreads)
+        lower = {
+            index: [one for one in scene.load(node.name).kept if one.priority < pod.priority]
+            for index, node in enumerate(board.candidates)
+        }
+        self._evictable = {index: pods for index, pods in sorted(lower.items(), key=lambda item: len(item[1])) if pods}
+        self._known: dict[int, list[Pod]] = {}
 
-def _cheapest(board: Board, evictable: dict[int, list[Pod]]) -> tuple[int, list[Pod]] | None:
-    """The node that the scheduler's first criteria prefer, and whom it would evict there; None when no eviction helps."""
-    best: tuple[_Cost, int, list[Pod]] | None = None
-    candidates = 0
-    for index, pods in evictable.items():
-        victims = _victims(board, index, pods) if pods else None
-        if not victims:
-            continue
-        cost = (max(one.priority for one in victims), sum(one.priority + 2**31 for one in victims), len(victims))
-        if best is None or cost < best[0]:
-            best = (cost, index, victims)
-        candidates += 1
-        if candidates >= ENOUGH_CANDIDATES:
-            break
-    return None if best is None else best[1:]
+    def carry_out(self) -> int | None:
+        """Evicts where the scheduler's first criteria prefer; answers with the candidate, None when no eviction helps."""
+        best: tuple[_Cost, int] | None = None
+        found = 0
+        for index in self._evictable:
+            victims = self._victims(index)
+            if not victims:
+                continue
+            cost = (max(one.priority for one in victims), sum(one.priority + 2**31 for one in victims), len(victims))
+            best = min(best or (cost, index), (cost, index))
+            found += 1
+            if found >= ENOUGH_CANDIDATES:
+                break
+        if best is None:
+            return None
+        self._evict(best[1])
+        return best[1]
 
+    def _evict(self, index: int) -> None:
+        victims = self._known[index]
+        for victim in victims:
+            self._board.remove(victim)
+        gone = set(map(id, victims))
+        self._evictable[index] = [one for one in self._evictable[index] if id(one) not in gone]
+        if self._is_local and not any(one.anti_affinity or one.claims for one in victims):
+            del self._known[index]
+        else:
+            self._known.clear()
 
-def _victims(board: Board, index: int, pods: list[Pod]) -> list[Pod] | None:
-    """Whom the scheduler would evict here (`SelectVictimsOnNode`), None when that does not help."""
-    gone = pods
-    if not _takes(board, index, gone):
-        return None
-    for one in sorted(pods, key=lambda other: (-other.priority, other.started)):
-        spared = [other for other in gone if other is not one]
-        if _takes(board, index, spared):
-            gone = spared
-    return gone
-
-
-def _takes(board: Board, index: int, gone: list[Pod]) -> bool:
-    with board.without(gone):
-        return board.objection(index) is None
+    def _victims(self, index: int) -> list[Pod]:
+        """Whom the scheduler would evict here (`SelectVictimsOnNode`); nobody when that does not help."""
+        if index in self._known:
+            return self._known[index]
+        gone = self._evictable[index]
+        if not gone or not self._board.takes_without(index, gone):
+            gone = []
+        for one in sorted(gone, key=lambda other: (-other.priority, other.started)):
+            spared = [other for other in gone if other is not one]
+            if self._board.takes_without(index, spared):
+                gone = spared
+        self._known[index] = gone
+        return gone
