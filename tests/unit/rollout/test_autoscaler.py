@@ -1,0 +1,112 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HorizontalPodAutoscalers: what is refused, what a pin writes, and what is given back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.autoscaler import (
+    Bounds,
+    bounds,
+    give_back,
+    pin,
+    pinned_to,
+    refuse,
+    still_pinned,
+    to_pin,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code, Refusal
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Autoscaler
+
+from .objects import autoscaler, ordinary
+
+GUARD = [
+    {"op": "test", "path": "/metadata/uid", "value": "u"},
+    {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
+]
+MEMBER = "/metadata/annotations/coalmine.canary~1autoscaler"
+
+
+def pinned(replicas: int = 4, minimum: int | None = 2, **spec: Any) -> Autoscaler:
+    note = Bounds(minimum, 9, replicas).encode()
+    return autoscaler({AUTOSCALER: note}, **{"minReplicas": replicas, "maxReplicas": replicas, **spec})
+
+
+def writes(operations: list[dict[str, Any]]) -> dict[str, Any]:
+    return {o["path"]: o.get("value") for o in operations if o["op"] != "test"}
+
+
+def test_a_pin_writes_both_bounds_and_what_was_there_before() -> None:
+    operations = pin(autoscaler({"x": "y"}), 4)
+    assert operations[:2] == GUARD
+    assert writes(operations) == {
+        "/spec/minReplicas": 4,
+        "/spec/maxReplicas": 4,
+        MEMBER: '{"maxReplicas":9,"minReplicas":2,"pinned":4}',
+    }
+
+
+def test_a_pin_makes_the_annotations_where_there_are_none() -> None:
+    written = writes(pin(autoscaler(), 4))
+    assert written["/metadata/annotations"] == {AUTOSCALER: '{"maxReplicas":9,"minReplicas":2,"pinned":4}'}
+
+
+def test_a_second_pin_keeps_the_first_originals() -> None:
+    assert writes(pin(pinned(4), 6))[MEMBER] == '{"maxReplicas":9,"minReplicas":2,"pinned":6}'
+
+
+@pytest.mark.parametrize(("minimum", "after"), [(2, 2), (None, 1)])
+def test_what_was_there_before_is_given_back(minimum: int | None, after: int) -> None:
+    operations = give_back(pinned(minimum=minimum))
+    assert operations[:2] == GUARD
+    assert writes(operations) == {MEMBER: None, "/spec/minReplicas": after, "/spec/maxReplicas": 9}
+
+
+@pytest.mark.parametrize("changed", [{"minReplicas": 3}, {"maxReplicas": 12}, {"minReplicas": 5, "maxReplicas": 5}])
+def test_bounds_that_somebody_changed_are_left(changed: dict[str, int]) -> None:
+    theirs = pinned(**changed)
+    assert not still_pinned(theirs)
+    assert writes(give_back(theirs)) == {MEMBER: None}
+
+
+def test_what_is_not_pinned_is_not_given_back() -> None:
+    assert bounds(autoscaler()) is None and give_back(autoscaler()) == [] and not pinned_to(autoscaler(), 2)
+    assert pinned_to(pinned(4), 4) and not pinned_to(pinned(4), 5) and still_pinned(pinned(4))
+
+
+REFUSED: dict[str, tuple[tuple[Autoscaler, ...], str]] = {
+    "several": ((autoscaler(), autoscaler()), "2 HorizontalPodAutoscalers (hpa, hpa) scale"),
+    "owned": ((autoscaler(owner="ScaledObject"),), "which belongs to ScaledObject/it"),
+    "minReplicas 0": ((autoscaler(minReplicas=0),), "with minReplicas 0"),
+    "minReplicas 0 before an interrupted pin": ((pinned(minimum=0),), "with minReplicas 0"),
+}
+
+
+@pytest.mark.parametrize(("found", "what"), [*REFUSED.values()], ids=[*REFUSED])
+def test_what_cannot_be_pinned_is_refused(found: tuple[Autoscaler, ...], what: str) -> None:
+    with pytest.raises(Refusal) as raised:
+        to_pin(found, ordinary())
+    assert raised.value.code is Code.AUTOSCALER and what in raised.value.what
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", "{}", '{"minReplicas": "x", "maxReplicas": 1, "pinned": 1}'])
+def test_a_note_that_cannot_be_read_is_not_guessed(note: str) -> None:
+    with pytest.raises(Refusal, match="cannot be read") as raised:
+        bounds(autoscaler({AUTOSCALER: note}))
+    assert raised.value.remedy == "Put its minReplicas and maxReplicas back by hand and remove the annotation"
+
+
+def test_one_or_none_can_be_pinned() -> None:
+    assert to_pin((), ordinary()) is None
+    assert to_pin((autoscaler(),), ordinary()) == autoscaler()
+
+
+def test_refusing_names_it_and_the_other_choices() -> None:
+    refuse((), ordinary())
+    with pytest.raises(Refusal, match=r'"hpa" scales Deployment "web".*autoscaler=pin.*autoscaler=ignore'):
+        refuse((autoscaler(),), ordinary())

@@ -1,0 +1,127 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which two pod templates are the same version, and what images do to one."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import (
+    RESTARTED_AT,
+    UnknownContainer,
+    bare,
+    changed_paths,
+    digest,
+    images,
+    replica_set_of,
+    same_version,
+    unrestarted,
+    with_images,
+)
+
+from .objects import replica_set, template
+
+Json = dict[str, Any]
+SIDECAR: Json = {
+    "metadata": {"labels": {"app": "web"}},
+    "spec": {
+        "initContainers": [{"name": "migrate", "image": "m:1"}],
+        "containers": [{"name": "app", "image": "app:v1"}, {"name": "proxy", "image": "p:1"}],
+    },
+}
+
+
+def annotated(**annotations: str) -> Json:
+    return {**template("v1"), "metadata": {"labels": {"app": "web"}, "annotations": annotations}}
+
+
+def hashed(shown: Json) -> Json:
+    result = copy.deepcopy(shown)
+    result["metadata"]["labels"]["pod-template-hash"] = "abc"
+    return result
+
+
+DIGESTS: dict[str, tuple[Json, Json, bool]] = {
+    "the hash that a ReplicaSet adds": (template("v1"), hashed(template("v1")), True),
+    "null for absent": (template("v1"), {**template("v1"), "extra": None}, True),
+    "another order of members": (template("v1"), dict(reversed(template("v1").items())), True),
+    "another image": (template("v1"), template("v2"), False),
+    "a restart": (template("v1"), annotated(**{RESTARTED_AT: "now"}), False),
+    "another order of containers": (
+        SIDECAR, {**SIDECAR, "spec": {**SIDECAR["spec"], "containers": SIDECAR["spec"]["containers"][::-1]}}, False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [*DIGESTS.values()], ids=[*DIGESTS])
+def test_a_digest_is_the_same_where_kubernetes_takes_the_same_replica_set(one: Json, other: Json, same: bool) -> None:
+    assert (digest(one) == digest(other)) is same
+
+
+def test_a_digest_says_nothing_of_what_is_in_the_template() -> None:
+    secret = template("v1", env=[{"name": "PASSWORD", "value": "s3cret"}])
+    assert digest(secret).startswith("sha256:") and len(digest(secret)) == len("sha256:") + 32
+
+
+@pytest.mark.parametrize("shown", [template("v1"), SIDECAR, hashed(SIDECAR), annotated(**{RESTARTED_AT: "now"})])
+def test_what_is_given_is_never_changed(shown: Json) -> None:
+    before = copy.deepcopy(shown)
+    bare(shown), unrestarted(shown), digest(shown), with_images(shown, {"app": "x:9"})
+    assert shown == before
+
+
+def test_a_restart_alone_is_no_other_version() -> None:
+    assert same_version(template("v1"), annotated(**{RESTARTED_AT: "now"}))
+    assert same_version(annotated(a="b"), annotated(a="b", **{RESTARTED_AT: "now"}))
+    assert not same_version(annotated(a="b"), annotated(a="c"))
+
+
+def test_images_are_set_by_container_name_init_containers_too() -> None:
+    changed = with_images(SIDECAR, {"proxy": "p:2", "migrate": "m:2"})
+    assert images(changed) == {"migrate": "m:2", "app": "app:v1", "proxy": "p:2"}
+    assert changed_paths(SIDECAR, changed) == ("spec.containers[proxy].image", "spec.initContainers[migrate].image")
+
+
+def test_an_unknown_container_is_told_with_those_that_are_there() -> None:
+    with pytest.raises(UnknownContainer, match='no container "wep"; it has: migrate, app, proxy'):
+        with_images(SIDECAR, {"wep": "x"})
+
+
+def test_the_oldest_replica_set_of_a_template_is_the_one_that_kubernetes_takes() -> None:
+    older, newer = replica_set("v1", 0, 1), replica_set("v1", 4, 5)
+    assert replica_set_of(template("v1"), (newer, older)) is older
+    assert replica_set_of(template("v3"), (newer, older)) is None
+
+
+PATHS: dict[str, tuple[Json, tuple[str, ...]]] = {
+    "nothing": (template("v1"), ()),
+    "an image": (template("v2"), ("spec.containers[app].image",)),
+    "a value": (
+        template("v1", env=[{"name": "A", "value": "s3cret"}]), ("spec.containers[app].env",),
+    ),
+    "a restart": (annotated(**{RESTARTED_AT: "now"}), ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("after", "paths"), [*PATHS.values()], ids=[*PATHS])
+def test_differences_are_paths_without_values(after: Json, paths: tuple[str, ...]) -> None:
+    assert changed_paths(template("v1"), after) == paths
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text().filter(lambda key: key != "metadata"), json_values))
+def test_a_bare_template_is_bare_already(shown: Json) -> None:
+    assert bare(bare(shown)) == bare(shown)
+    assert digest(bare(shown)) == digest(shown)
