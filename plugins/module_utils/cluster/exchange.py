@@ -141,7 +141,7 @@ def send(session: Session, request: Request) -> Exchange:
     headers.update(request.headers)
     timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, request.seconds), read=request.seconds)
     with network_errors(session, request):
-        response = session.pool.urlopen(
+        response = session.pool.request(
             request.method,
             session.base + request.target,
             headers=headers,
