@@ -269,9 +269,10 @@ def container(**fields: Any) -> dict[str, Any]:
 
 REAL = {
     "crash": Broken(
-        container(image="lab.local/app:crash"),
+        # Without a probe a container counts as Ready as soon as it runs, however shortly.
+        container(image="lab.local/app:crash", readinessProbe={"httpGet": {"path": "/healthz", "port": 8080}}),
         r"container app of pod \S+ (restarted \d+ time\(s\), last with Error \(exit code 3\)|is in CrashLoopBackOff).*"
-        r"Its last log lines: .*",
+        r"Its last log lines: fatal: cannot start: CRASH is set\. ",
     ),
     "never pull": Broken(
         container(image="lab.local/app:missing", imagePullPolicy="Never"), r"is in ErrImageNeverPull: .*lab\.local/app:missing"
