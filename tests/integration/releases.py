@@ -99,8 +99,8 @@ class Release:
     def promote(self) -> Outcome:
         return promote(self.api, PromoteRequest(self.call), silent)
 
-    def undo(self) -> Outcome:
-        return undo(self.api, UndoRequest(self.call, reason="test"), silent)
+    def undo(self, reason: str = "test") -> Outcome:
+        return undo(self.api, UndoRequest(self.call, reason=reason), silent)
 
     def pause(self) -> Outcome:
         return pause(self.api, PauseRequest(self.call), silent)

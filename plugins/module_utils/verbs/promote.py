@@ -35,12 +35,11 @@ UNFINISHED = (
 def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
     site, call = Site(api, request.call.target), request.call
     with accounted(site) as account:
-        picture = finish_leftover(account, site.look(), call.actor, check=call.check)
+        picture = finish_leftover(account, _look(site), call.actor, check=call.check)
         situation = account.looked(diagnose(picture))
         if situation.phase is Phase.NONE:
             return _without_canary(account, situation, request, report)
-        act = rehearse if call.check else write
-        written = act(site, picture, _decide)
+        written = rehearse(site, picture, _decide) if call.check else write(site, picture, _decide, lambda: _look(site))
         account.wrote(written.plan)
         if call.check:
             return account.outcome("would promote the canary")
@@ -52,6 +51,15 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
         return account.outcome(
             f"promoted: {done.deployment.replicas} pods run the new version", finish(account, done, call.actor)
         )
+
+
+def _look(site: Site) -> Picture:
+    """With pods only where the canary's ReplicaSet knows of no Ready one: its status comes a moment after its pods."""
+    picture = site.look()
+    canary = diagnose(picture).canary
+    if canary is None or canary.ready:
+        return picture
+    return replace(picture, pods=site.pods(picture.deployment))
 
 
 def _record(situation: Situation) -> Record:
