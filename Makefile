@@ -17,7 +17,7 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit integration molecule matrix
 
-.PHONY: help venv demo test $(STAGES) exactness headroom-truth judgement-truth judgement-e2e bench cluster cluster-down format release-notes pins clean
+.PHONY: help venv demo test $(STAGES) exactness headroom-truth judgement-truth judgement-e2e slow bench cluster cluster-down format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make headroom-truth   10,000 random clusters, predicted and tried (hours; goes on where it was) -> docs/headroom-truth.md"
 	@echo "make judgement-truth  simulates what judgement promises (hours; goes on where it was) -> docs/judgement-truth.md"
 	@echo "make judgement-e2e    20 good and 20 bad releases under a steady load, judged, promoted and undone"
+	@echo "make slow             tests too long for make test: real traffic, every crash with a pinned autoscaler, random sequences"
 	@echo "make bench            the time from Ready to a verb's return"
 	@echo "make venv             the Python environment in .venv, and this tree as a collection in .collections"
 	@echo "make format           the formatter, and what the linter can mend by itself"
@@ -69,6 +70,9 @@ judgement-truth: venv
 
 judgement-e2e: venv
 	@$(PYTHON) -m tests.truth.releases
+
+slow: venv
+	@$(PYTHON) -m pytest -m slow tests/integration
 
 bench: venv
 	@$(PYTHON) -m tests.bench

@@ -72,7 +72,7 @@ STAGES = (
     Stage(
         "integration",
         240,
-        (("pytest", "-n", "2", "--dist", "loadgroup", "tests/integration", "tests/faults"),),
+        (("pytest", "-n", "2", "--dist", "loadgroup", "-m", "not slow", "tests/integration", "tests/faults"),),
         alone=True,
     ),
     Stage("molecule", 120, (("molecule", "test", "--all"),), alone=True),
