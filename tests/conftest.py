@@ -8,10 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.fakes import Capacity
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.cluster.realnodes.machine import RealNodesImpossible, expected
 from tests.cluster.shared import join_or_start
+
+# Namespaces of tests that are over may take a while to go: their pods must not be in the way of others.
+PODS_OF_A_RUN = 1000
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +24,7 @@ def lab(testrun: str) -> Iterator[Lab | ForeignCluster]:
     if foreign := ForeignCluster.named():
         yield foreign
         return
-    shared = join_or_start(f"pytest-{testrun}")
+    shared = join_or_start(f"pytest-{testrun}", capacity=Capacity(pods=PODS_OF_A_RUN))
     yield shared
     shared.leave()
 

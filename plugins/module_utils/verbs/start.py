@@ -60,6 +60,9 @@ class _Starting:
         self.account.warn(*owners.foreign_owners(picture.deployment))
         if not self.request.call.check:
             autoscaling.release_orphans(self.account, picture, self.request.autoscaler)
+        if not picture.replica_sets:
+            # A Deployment that was just made: the controller has yet to see it.
+            picture = replace(self._settled(picture), autoscalers=picture.autoscalers)
         to_pin = self._agreed(picture, room)
         if to_pin is None or self.request.call.check:
             picture = self._settled(picture)
