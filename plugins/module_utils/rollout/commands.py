@@ -13,7 +13,7 @@ import json
 from typing import Any
 
 from . import record as records
-from .patches import DEFAULT_PROGRESS_DEADLINE_SECONDS, coming_back
+from .patches import coming_back, restored
 from .phase import Phase, Situation
 from .record import Originals, Record
 from .views import Strategy
@@ -72,10 +72,10 @@ def _afterwards(situation: Situation, record: Record) -> list[str]:
 
 
 def _originals(originals: Originals, strategy: Strategy) -> list[dict[str, Any]]:
-    deadline = originals.progress_deadline_seconds
+    fields = restored(originals)
     return [
-        _add("/spec/minReadySeconds", originals.min_ready_seconds),
-        _add("/spec/progressDeadlineSeconds", DEFAULT_PROGRESS_DEADLINE_SECONDS if deadline is None else deadline),
+        _add("/spec/minReadySeconds", fields.min_ready_seconds),
+        _add("/spec/progressDeadlineSeconds", fields.progress_deadline_seconds),
         _add("/spec/strategy", strategy.to_json()),
         _add("/spec/paused", False),
     ]

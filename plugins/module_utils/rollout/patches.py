@@ -152,7 +152,8 @@ def freeze(deployment: Deployment, paused: bool) -> Plan:
     return plan(deployment, Fields(paused=paused), "pause what is there" if paused else "take the pause back")
 
 
-def _restored(originals: Originals) -> Fields:
+def restored(originals: Originals) -> Fields:
+    """Every field that a hold replaces, as it was before, and nobody's pause."""
     # A progress deadline that was never set is the server's default, which `add` of null would not bring back.
     deadline = originals.progress_deadline_seconds
     return Fields(
@@ -170,18 +171,9 @@ DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
 def promote(situation: Situation, record: Record) -> Plan:
     """PROMOTE: every original field at once. Canary pods turn Available and the rollout goes on by the Deployment's own
     strategy; held canary pods are kept."""
-    fields = _restored(record.originals)
-    return plan(
-        situation.deployment,
-        Fields(
-            min_ready_seconds=fields.min_ready_seconds,
-            progress_deadline_seconds=fields.progress_deadline_seconds,
-            strategy=fields.strategy,
-            paused=False,
-            annotations={records.RECORD: record.with_intent(Intent.PROMOTE).encode()},
-        ),
-        "let the canary become the stable version",
-    )
+    annotations = {records.RECORD: record.with_intent(Intent.PROMOTE).encode()}
+    fields = replace(restored(record.originals), annotations=annotations)
+    return plan(situation.deployment, fields, "let the canary become the stable version")
 
 
 def undo(situation: Situation, stable: ReplicaSet, record: Record, reason: str) -> Plan:
@@ -189,23 +181,17 @@ def undo(situation: Situation, stable: ReplicaSet, record: Record, reason: str) 
 
     See `coming_back`. The original strategy follows in `finish`, after the last canary pod.
     """
-    fields = _restored(record.originals)
     cause = record.originals.change_cause
     present = records.CHANGE_CAUSE in situation.deployment.annotations
     causes = {records.CHANGE_CAUSE: cause} if cause is not None or present else {}
-    return plan(
-        situation.deployment,
-        Fields(
-            template=stable.template,
-            min_ready_seconds=fields.min_ready_seconds,
-            progress_deadline_seconds=fields.progress_deadline_seconds,
-            strategy=coming_back(situation.hold, record),
-            paused=False,
-            annotations={records.RECORD: record.with_intent(Intent.UNDO, reason).encode(), **causes},
-            labels={records.LIVE: records.LIVE_VALUE},
-        ),
-        "bring the stable version back",
+    fields = replace(
+        restored(record.originals),
+        template=stable.template,
+        strategy=coming_back(situation.hold, record),
+        annotations={records.RECORD: record.with_intent(Intent.UNDO, reason).encode(), **causes},
+        labels={records.LIVE: records.LIVE_VALUE},
     )
+    return plan(situation.deployment, fields, "bring the stable version back")
 
 
 def coming_back(hold: Hold | None, record: Record) -> Strategy:
@@ -236,7 +222,7 @@ def finish(situation: Situation, record: Record, last: LastRelease) -> Plan:
 
 def let_go(deployment: Deployment, record: Record) -> Plan:
     """What is left of a release whose stable version is gone: the original fields, under the pod template that is there."""
-    fields = replace(_restored(record.originals), annotations={records.RECORD: None}, labels={records.LIVE: None})
+    fields = replace(restored(record.originals), annotations={records.RECORD: None}, labels={records.LIVE: None})
     return plan(deployment, fields, "remove what is left of a release, and keep the pod template")
 
 

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import Iterator
 
-from ..cluster.errors import ApiError, Conflict, Invalid
+from ..cluster.errors import ApiError
 from ..rollout import autoscaler as autoscalers
 from ..rollout.phase import Phase
 from ..rollout.refusal import Code, Refusal
@@ -21,7 +21,7 @@ from .completion import give_back
 from .ending import Account
 from .outcome import Report
 from .requests import AutoscalerPolicy
-from .writing import ATTEMPTS
+from .writing import ATTEMPTS, overtaken
 
 # One default sync period of the autoscaler's controller and a margin, for servers whose autoscalers have no generation.
 UNOBSERVED_SECONDS = 20.0
@@ -58,8 +58,8 @@ def pin(account: Account, autoscaler: Autoscaler, deployment: Deployment, timeou
             try:
                 operations = autoscalers.pin(autoscaler, deployment.replicas)
                 autoscaler = account.site.patch_autoscaler(autoscaler.name, operations)
-            except (Conflict, Invalid) as error:
-                if isinstance(error, Invalid) and not error.bare:
+            except ApiError as error:
+                if not overtaken(error):
                     raise
                 autoscaler = account.site.autoscaler(autoscaler.name)
                 continue

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Callable
 
-from ..cluster.errors import AdmissionDenied, Conflict, Forbidden, Invalid, NotFound
+from ..cluster.errors import AdmissionDenied, ApiError, Forbidden, NotFound
 from ..rollout import autoscaler as autoscalers
 from ..rollout import patches
 from ..rollout.patches import Plan
@@ -23,7 +23,7 @@ from ..rollout.refusal import Code, Refusal
 from ..rollout.template import images
 from ..rollout.views import Autoscaler, Deployment, Picture
 from .ending import Account, now
-from .writing import ATTEMPTS, write
+from .writing import ATTEMPTS, overtaken, write
 
 UNDONE_EVENT = "CanaryUndone"
 OUTCOMES = {Intent.PROMOTE: "promoted", Intent.UNDO: "undone"}
@@ -100,8 +100,8 @@ def give_back(account: Account, autoscaler: Autoscaler) -> None:
             return
         try:
             after = account.site.patch_autoscaler(autoscaler.name, operations)
-        except (Conflict, Invalid) as error:
-            if isinstance(error, Invalid) and not error.bare:
+        except ApiError as error:
+            if not overtaken(error):
                 raise
             autoscaler = account.site.autoscaler(autoscaler.name)
             continue

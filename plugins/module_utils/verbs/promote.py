@@ -22,7 +22,7 @@ from ..rollout.views import Picture
 from .completion import finish, finish_leftover, give_back_orphans
 from .ending import Account, accounted
 from .outcome import Outcome, Report
-from .requests import PromoteRequest
+from .requests import Call, PromoteRequest
 from .site import Site
 from .waiting import Patience, wait
 from .writing import rehearse, write
@@ -38,7 +38,7 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
         picture = finish_leftover(account, _look(site), call.actor, check=call.check)
         situation = account.looked(diagnose(picture))
         if situation.phase is Phase.NONE:
-            return _without_canary(account, situation, request, report)
+            return _without_canary(account, situation, call, report)
         written = rehearse(site, picture, _decide) if call.check else write(site, picture, _decide, lambda: _look(site))
         account.wrote(written.plan)
         if call.check:
@@ -47,7 +47,7 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
         if not call.wait.enabled:
             return account.outcome("the promotion is under way; run canary_promote again to finish it", situation)
         record = _record(situation)
-        done = await_rollout(account, situation.picture, record.canary, request, report, UNFINISHED)
+        done = await_rollout(account, situation.picture, record.canary, call, report, UNFINISHED)
         return account.outcome(
             f"promoted: {done.deployment.replicas} pods run the new version", finish(account, done, call.actor)
         )
@@ -93,9 +93,9 @@ def _decide(situation: Situation) -> Plan | None:
     return patches.promote(situation, record)
 
 
-def _without_canary(account: Account, situation: Situation, request: PromoteRequest, report: Report) -> Outcome:
+def _without_canary(account: Account, situation: Situation, call: Call, report: Report) -> Outcome:
     """Waits for an ordinary rollout that is under way."""
-    give_back_orphans(account, check=request.call.check)
+    give_back_orphans(account, check=call.check)
     deployment = situation.deployment
     if deployment.rolled_out and len(situation.picture.active) < 2:
         return account.outcome("no canary is held: nothing to promote", situation)
@@ -103,18 +103,17 @@ def _without_canary(account: Account, situation: Situation, request: PromoteRequ
         raise Refusal(
             Code.PAUSED, f'the rollout of Deployment "{deployment.name}" is paused', "Let it go on with canary_resume"
         )
-    if request.call.check or not request.call.wait.enabled:
+    if call.check or not call.wait.enabled:
         return account.outcome("no canary is held; an ordinary rollout is under way", situation)
     remedy = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
-    done = await_rollout(account, situation.picture, digest(deployment.template), request, report, remedy)
+    done = await_rollout(account, situation.picture, digest(deployment.template), call, report, remedy)
     return account.outcome("no canary is held, and the rollout is complete", done)
 
 
 def await_rollout(
-    account: Account, picture: Picture, template: str, request: PromoteRequest, report: Report, remedy: str
+    account: Account, picture: Picture, template: str, call: Call, report: Report, remedy: str
 ) -> Situation:
     """Waits, with a deadline per progress, until every pod has that template (a digest); raises VerbFailure."""
-    call = request.call
     if account.changed:
         account.tell_way_back(report)
     waited = wait(

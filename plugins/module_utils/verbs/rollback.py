@@ -20,7 +20,7 @@ from .completion import finish_leftover
 from .ending import accounted
 from .outcome import Outcome, Report
 from .promote import await_rollout
-from .requests import PromoteRequest, RollbackRequest
+from .requests import RollbackRequest
 from .site import Site
 from .writing import rehearse, write
 
@@ -43,8 +43,7 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         if settled or not call.wait.enabled:
             done = f"already at {goal.name}" if settled else f"returning to {goal.name}"
             return account.outcome(done, situation)
-        waiting = PromoteRequest(call)
-        situation = await_rollout(account, situation.picture, digest(goal.template), waiting, report, UNFINISHED)
+        situation = await_rollout(account, situation.picture, digest(goal.template), call, report, UNFINISHED)
         return account.outcome(f"returned to {goal.name}", situation)
 
 

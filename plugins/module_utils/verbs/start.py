@@ -14,7 +14,7 @@ from ..cluster.api import Api
 from ..cluster.errors import ApiError
 from ..rollout import owners, patches
 from ..rollout import start as rollout_start
-from ..rollout.phase import Phase, Situation, diagnose
+from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.progress import Counts, Done, Going, Progress, towards_hold
 from ..rollout.refusal import Code, Refusal
 from ..rollout.size import ImpossibleSize, Room, share
@@ -62,7 +62,7 @@ class _Starting:
             autoscaling.release_orphans(self.account, picture, self.request.autoscaler)
         if not picture.replica_sets:
             # A Deployment that was just made: the controller has yet to see it.
-            picture = replace(self._settled(picture), autoscalers=picture.autoscalers)
+            picture = self._settled(picture)
         to_pin = self._agreed(picture, room)
         if to_pin is None or self.request.call.check:
             picture = self._settled(picture)
@@ -125,7 +125,7 @@ class _Starting:
         waited = wait(self.site, picture, judge, hint, patience, self.report, kinds=(DEPLOYMENT,))
         if waited.timed_out:
             raise _unsettled(self.site, rollout_start.unsettled(waited.situation.picture))
-        return replace(waited.situation.picture, pods=None)
+        return replace(waited.situation.picture, pods=None, autoscalers=picture.autoscalers)
 
     def _wanted(self, situation: Situation, room: Room) -> Wanted:
         stable = rollout_start.stable_to_change(situation)
@@ -250,7 +250,7 @@ class _Starting:
         the controller has seen the patch before. Surplus stable pods that it has not taken yet must not count.
         """
         hold, replicas = situation.hold, situation.deployment.replicas
-        if hold is None or hold == begun.goal or situation.phase not in (Phase.STARTING, Phase.STEPPING, Phase.HELD):
+        if hold is None or hold == begun.goal or situation.phase not in HOLDING:
             return None
         counts = Counts.of(situation.picture.pods or (), begun.record.stable.uid)
         if counts.canary < hold.canary(replicas):

@@ -160,11 +160,12 @@ class _Wait:
         premature, silence = SOONEST_LOOK, SILENCE
         look_at = time.monotonic() + silence
         while True:
-            if self._advance is not None and (stepped := self._advance(diagnose(self._mirror.picture))):
+            told = diagnose(self._mirror.picture)
+            if self._advance is not None and (stepped := self._advance(told)):
                 self._mirror.adopt(stepped)
                 continue
             now = time.monotonic()
-            worth = self._worth_a_look()
+            worth = self._worth_a_look(told)
             if worth or self._mirror.stale or now >= min(look_at, self._deadline):
                 ended = self._look(over=now >= self._deadline)
                 if ended is not None:
@@ -196,8 +197,8 @@ class _Wait:
             return Waited(situation, progress, timed_out=True)
         return None
 
-    def _worth_a_look(self) -> bool:
-        situation = diagnose(self._mirror.picture)
+    def _worth_a_look(self, situation: Situation) -> bool:
+        """What the streams told hints at an end."""
         progress = self._judge(situation)
         if isinstance(progress, Going) and self._mirror.heard:
             self._note(progress)

@@ -74,8 +74,12 @@ def _looked_again(look: Look, after: ApiError) -> Picture:
 
 def worth_another_look(error: ApiError) -> bool:
     """Somebody was faster, or nobody knows whether it was written: what stands there now decides."""
-    bare = isinstance(error, Invalid) and error.bare
-    return bare or isinstance(error, Conflict) or error.outcome_unknown
+    return overtaken(error) or error.outcome_unknown
+
+
+def overtaken(error: ApiError) -> bool:
+    """Somebody was faster: the object is no longer what the patch was made for, and nothing was written."""
+    return isinstance(error, Conflict) or (isinstance(error, Invalid) and error.bare)
 
 
 def rehearse(site: Site, picture: Picture, decide: Decide) -> Written:

@@ -1,0 +1,58 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments that say which canary is meant: its template, its size and the room for it.
+
+canary_start holds it, canary_headroom_info asks whether it fits: both read the same options. This module is private to the
+collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..verbs.requests import NewTemplate, Size
+from .arguments import ArgumentError, Options, Parameters, at_least
+from .manifest import plain, read_definition
+
+CANDIDATE: Options = {
+    "images": {"type": "dict"},
+    "pod_template_patch": {"type": "dict"},
+    "definition": {"type": "raw"},
+    "pods": {"type": "int"},
+    "weight": {"type": "int"},
+    "surge": {"type": "int", "default": 1},
+    "max_unavailable": {"type": "int"},
+}
+EXCLUSIVE = (("pods", "weight"), ("definition", "images"), ("definition", "pod_template_patch"))
+ONE_OF = (("images", "pod_template_patch", "definition"),)
+
+
+def new_size(parameters: Parameters) -> Size:
+    """The size asked for, one pod if none was; the room for it is checked too. Raises ArgumentError."""
+    at_least(1, parameters, "pods", "weight")
+    at_least(0, parameters, "surge", "max_unavailable")
+    pods, weight = parameters["pods"], parameters["weight"]
+    if weight is not None and weight > 99:
+        raise ArgumentError(
+            f"weight is {weight}: it must be 99 or less, because a stable pod must stay; "
+            "canary_promote is what gives a new version all pods"
+        )
+    return Size(pods=1 if pods is None and weight is None else pods, weight=weight)
+
+
+def new_template(parameters: Parameters) -> NewTemplate:
+    """The pod template asked for. Raises ArgumentError."""
+    images, patch, definition = (parameters[name] for name in ("images", "pod_template_patch", "definition"))
+    if definition is not None:
+        return NewTemplate(definition=read_definition(definition, parameters["name"]))
+    if not images and not patch:
+        raise ArgumentError("images and pod_template_patch are empty: say what the canary is to run")
+    return NewTemplate(images=_images(images or {}), patch=plain(patch) if patch else None)
+
+
+def _images(images: Mapping[str, object]) -> dict[str, str]:
+    for container, image in images.items():
+        if not isinstance(image, str) or not image.strip():
+            raise ArgumentError(f"images gives container {container} no image: give a text such as registry/app:1.2")
+    return {str(container): str(image).strip() for container, image in images.items()}
