@@ -20,6 +20,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+# One such cluster at a time: the pods' port is the machine's. With the group all of them are on one worker.
+pytestmark = pytest.mark.xdist_group("answering pods")
+
+
 @pytest.fixture(scope="module")
 def answering() -> Iterator[Lab]:
     with start_lab(answering=True) as lab:
