@@ -15,13 +15,11 @@ import pytest
 from tests.cluster.answering import PORT
 from tests.cluster.lab import Lab, start_lab
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it"
-)
-
-
-# One such cluster at a time: the pods' port is the machine's. With the group all of them are on one worker.
-pytestmark = pytest.mark.xdist_group("answering pods")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it"),
+    # Only one cluster at a time can answer at the pods' port.
+    pytest.mark.xdist_group("answering pods"),
+]
 
 
 @pytest.fixture(scope="module")
