@@ -11,13 +11,17 @@ import os
 import socket
 import subprocess
 import zlib
+from pathlib import Path
 
+from .build import Say
 from .construction import Construction, PortTaken, StartFailed
 from .images import built_in_environment
-from .locks import exclusive
+from .locks import LockTimeout, exclusive
 from .paths import cache_root
 
 PORT = 8080
+MACHINE_LOCK = Path("/run/coalmine-canary-answering-pods.lock")
+LOCK_TIMEOUT_SECONDS = 600
 RANGES = [f"10.{second}.0.0/16" for second in range(204, 236)]
 
 
@@ -43,18 +47,31 @@ def reserve_range(site: Construction) -> str:
     return free
 
 
-def start_answering(site: Construction, programs: str, server: str) -> None:
-    """Starts the process that answers. Only one can listen on the pods' port at a time."""
+def start_answering(site: Construction, programs: str, server: str, say: Say) -> None:
+    """Starts the process that answers. Only one can listen on the pods' port, so it waits for the end of another; it keeps
+    the machine's lock until it ends itself."""
+
+    def waiting(holder: str) -> None:
+        say(f"the pods of another cluster answer already ({holder}); waiting for its end")
+
     (site.layout.directory / "images.json").write_text(json.dumps(built_in_environment()))
-    site.run(
-        "answer", [f"{programs}/answer", "-directory", site.layout.directory, "-server", server, "-port", str(PORT)]
-    )
+    command: list[str | Path] = [
+        f"{programs}/answer",
+        "-directory",
+        site.layout.directory,
+        "-server",
+        server,
+        "-port",
+        str(PORT),
+    ]
     try:
+        with exclusive(MACHINE_LOCK, timeout=LOCK_TIMEOUT_SECONDS, waiting=waiting) as descriptor:
+            site.run("answer", command, inherited=[descriptor])
         site.wait_until(lambda: _listens(site), f"port {PORT} to be listened on", timeout=10)
+    except LockTimeout as error:
+        raise AnsweringImpossible(f"the pods of one cluster at a time can answer: {error}") from error
     except PortTaken as error:
-        raise AnsweringImpossible(
-            f"port {PORT} is in use, perhaps by another cluster whose pods answer\n{error}"
-        ) from error
+        raise AnsweringImpossible(f"port {PORT} is in use by another program\n{error}") from error
 
 
 def _listens(site: Construction) -> bool:

@@ -212,7 +212,7 @@ def _start(site: Construction, wanted: Wanted, runtime: Runtime | None, programs
             api = _start_real(site, wanted, runtime, programs / "images.tar", say)
         else:
             api = start_control_plane(site, controller_manager_flags=wanted.controller_manager_flags)
-        _add_fakes(site, api, wanted, programs)
+        _add_fakes(site, api, wanted, programs, say)
         nodes_in_all = wanted.real_nodes + wanted.fake_nodes
         site.wait_until(
             lambda: _usable(api, nodes_in_all), f"{nodes_in_all} nodes to be Ready and the controllers to work"
@@ -242,13 +242,13 @@ def _start_real(site: Construction, wanted: Wanted, runtime: Runtime, images: Pa
     return api
 
 
-def _add_fakes(site: Construction, api: Api, wanted: Wanted, programs: Path | None) -> None:
+def _add_fakes(site: Construction, api: Api, wanted: Wanted, programs: Path | None, say: Say) -> None:
     if not wanted.needs_kwok:
         return
     pod_range = reserve_range(site) if wanted.answering else POD_RANGE
     start_fake_nodes(site, api, wanted.fake_nodes, wanted.capacity, pod_range)
     if wanted.answering:
-        start_answering(site, str(programs), api.server)
+        start_answering(site, str(programs), api.server, say)
 
 
 def _usable(api: Api, nodes: int) -> bool:

@@ -15,11 +15,9 @@ import pytest
 from tests.cluster.answering import PORT
 from tests.cluster.lab import Lab, start_lab
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it"),
-    # Only one cluster at a time can answer at the pods' port.
-    pytest.mark.xdist_group("answering pods"),
-]
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it"
+)
 
 
 @pytest.fixture(scope="module")

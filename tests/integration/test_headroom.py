@@ -22,8 +22,6 @@ from tests.cluster.fakes import Capacity
 from tests.cluster.lab import Lab, start_lab
 from tests.integration.test_frontdoor import AS_MODULE, Stage
 
-pytestmark = pytest.mark.xdist_group("headroom")
-
 Object = dict[str, Any]
 NEW = NewTemplate(images={"app": "none.invalid/app:2"})
 

@@ -15,8 +15,6 @@ from tests.cluster.lab import start_lab
 from tests.truth.headroom.__main__ import ALONE
 from tests.truth.headroom.run import run, summary
 
-pytestmark = pytest.mark.xdist_group("headroom")
-
 CLUSTERS = 50
 # Seeds on which naive formulas are known to be wrong; the fresh ones come on top.
 KNOWN_FIRST, KNOWN = 1000, 25

@@ -39,9 +39,6 @@ QUIET_SECONDS = 1.0
 REST_TIMEOUT_SECONDS = 180.0
 SIDE_BY_SIDE = 8
 
-# One worker runs all of them: what goes on side by side here would only be started twice.
-pytestmark = pytest.mark.xdist_group("model against controller")
-
 Patch = dict[str, Any]
 
 

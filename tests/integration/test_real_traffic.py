@@ -36,7 +36,7 @@ PHASE_SECONDS = 60
 # A pod that is gone never answers; a machine that is busy answers late.
 PATIENCE = "10s"
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("real node")]
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
 @dataclass

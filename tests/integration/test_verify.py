@@ -44,11 +44,9 @@ from tests.integration.playbooks import FAILED, LONGEST_SECONDS, PLAYBOOK, ROOT
 from tests.integration.prometheus import Prometheus, running, wait_for_series
 from tests.integration.releases import Release, silent
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it"),
-    # Only one cluster at a time can answer at the pods' port.
-    pytest.mark.xdist_group("answering pods"),
-]
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it"
+)
 
 # Everything but pods/proxy, which * of a group's resources would include.
 READ = {
