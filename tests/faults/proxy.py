@@ -95,6 +95,20 @@ def cut_after(marker: bytes) -> Fault:
     return fault
 
 
+def retell(said: bytes, instead: bytes) -> Fault:
+    """Passes the answer on with every `said` in it replaced by something of the same length."""
+    assert len(said) == len(instead), "the length of the answer has been told already"
+
+    def fault(passage: Passage) -> None:
+        got = b""
+        with passage.forward() as server:
+            while piece := server.recv(65536):
+                got += piece
+        passage.client.sendall(got.replace(said, instead))
+
+    return fault
+
+
 def drip(head: str, byte_every: float) -> Fault:
     """An answer that never stops and never falls silent."""
 

@@ -33,7 +33,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests imp
 )
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
-from tests.faults.proxy import Fault, FaultProxy, answer, fault_proxy, hang_up_after, hang_up_before
+from tests.faults.proxy import Fault, FaultProxy, answer, fault_proxy, hang_up_after, hang_up_before, retell
 from tests.integration.access import read_access, service_account_token
 from tests.integration.situations import Web, image, until, webs
 from tests.integration.victims import End, ended, run
@@ -301,6 +301,16 @@ def test_patches_whose_answers_are_lost_are_not_sent_twice(behind: Callable[[], 
     web.start()
     assert web.generation == generation + 1
     assert [seen.method for seen in proxy.seen].count("PATCH") == 1
+
+
+def test_a_status_that_comes_after_its_pods_does_not_refuse_a_promotion(
+    behind: Callable[[], Web], proxy: FaultProxy
+) -> None:
+    web = behind().make(3)
+    web.start()
+    proxy.go_wrong("^GET .*/replicasets", retell(b'"readyReplicas":1', b'"readyReplicas":0'))
+    web.promote()
+    assert web.split() == {"v2": 3}
 
 
 def test_a_server_that_is_away_for_a_while_ends_no_wait(behind: Callable[[], Web], proxy: FaultProxy) -> None:

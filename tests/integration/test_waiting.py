@@ -235,6 +235,22 @@ def meanwhile_moving(web: Web) -> Iterator[None]:
     thread.join()
 
 
+def test_a_deployment_that_was_made_again_meanwhile_is_another_one(new: Callable[..., Web]) -> None:
+    web = new().make(2, annotations={"lab.coalmine/ready-after": "3000"})
+    web.start()
+
+    def make_again(told: str) -> None:
+        if "if this is interrupted" in told:  # the wait has yet to begin
+            manifest = web.manifest(2)
+            manifest["spec"]["template"] = web.spec["template"]
+            web.kubectl("delete", f"deployment/{web.name}", "--wait=false")
+            web.admin.create(f"{web.apps}/deployments", manifest)
+
+    failure = fails_at_once(replace(patient(web), report=make_again).promote)
+    assert "the Deployment was deleted and made again" in failure.message
+    assert web.phase == "none"
+
+
 def test_a_promotion_has_as_long_for_each_pod_as_it_was_given(new: Callable[..., Web]) -> None:
     web = new().make(3, strategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
     web.start(annotations={"lab.coalmine/ready-after": "4000"})

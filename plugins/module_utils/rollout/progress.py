@@ -131,7 +131,7 @@ def _room_comes(situation: Situation) -> bool:
 
 def towards_hold(situation: Situation, goal: Hold, started: Record) -> Progress:
     """canary_start: all pods of the goal Ready, the stable pods that it leaves standing."""
-    taken = _taken_away(situation, started)
+    taken = _taken_away(situation)
     if taken:
         return taken
     pods = _canary_pods(situation, started)
@@ -150,9 +150,7 @@ def towards_hold(situation: Situation, goal: Hold, started: Record) -> Progress:
     return Going(f"{ready} of {wanted} canary pods are Ready", ready)
 
 
-def _taken_away(situation: Situation, started: Record) -> Stuck | None:
-    if situation.deployment.uid != started.uid:
-        return Stuck("the Deployment was deleted and made again")
+def _taken_away(situation: Situation) -> Stuck | None:
     if situation.deployment.replicas == 0:
         return Stuck("somebody scaled the Deployment to 0 replicas; scaling up again would make all pods canary pods")
     what = _TAKEN_AWAY.get(situation.phase)

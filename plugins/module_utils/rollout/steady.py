@@ -30,14 +30,13 @@ _NOT_HELD = {
 class FirstLook:
     """What must not change: the Deployment's replicas, and for each canary pod (by uid) since when it is Ready."""
 
-    deployment_uid: str
     replicas: int
     pods: Mapping[str, Pod]
 
     @classmethod
     def of(cls, situation: Situation) -> FirstLook:
         deployment = situation.deployment
-        return cls(deployment.uid, deployment.replicas, {pod.uid: pod for pod in _canary_pods(situation)})
+        return cls(deployment.replicas, {pod.uid: pod for pod in _canary_pods(situation)})
 
 
 def _canary_pods(situation: Situation) -> tuple[Pod, ...]:
@@ -51,8 +50,6 @@ def steady(situation: Situation, first: FirstLook) -> Progress:
 
 def _disturbed(situation: Situation, first: FirstLook) -> Stuck | None:
     deployment = situation.deployment
-    if deployment.uid != first.deployment_uid:
-        return Stuck("the Deployment was deleted and made again")
     if situation.phase in _NOT_HELD:
         return Stuck(_NOT_HELD[situation.phase] + (f" ({situation.why})" if situation.why else ""))
     if deployment.replicas != first.replicas:

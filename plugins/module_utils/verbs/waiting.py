@@ -133,7 +133,7 @@ def wait(
     kinds: Sequence[str] = (PODS, DEPLOYMENT),
     advance: Advance | None = None,
 ) -> Waited:
-    """Waits until `judge` says Done or Stuck of a fresh picture, or time is over.
+    """Waits until `judge` says Done or Stuck of a fresh picture, or time is over. A Deployment made again is another one.
 
     `hint` says of the streamed picture that a fresh look is worth its requests. `advance` may write the next step and
     returns the picture after it. The last look is after the deadline.
@@ -152,6 +152,7 @@ class _Wait:
         self._mirror, self._judge, self._hint, self._advance = mirror, judge, hint, advance
         self._patience = patience
         self._report = report
+        self._uid = mirror.picture.deployment.uid
         self._deadline = time.monotonic() + patience.timeout
         self._furthest: int | None = None
         self._told, self._told_at = "", time.monotonic()
@@ -189,7 +190,8 @@ class _Wait:
             self._report(f"the API server does not answer, still waiting: {error.message}")
             time.sleep(AWAY_PAUSE)
             return None
-        progress = self._judge(situation)
+        made_again = situation.deployment.uid != self._uid
+        progress = Stuck("the Deployment was deleted and made again") if made_again else self._judge(situation)
         if not isinstance(progress, Going):
             return Waited(situation, progress)
         self._note(progress)
