@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -23,3 +24,8 @@ def labs_root() -> Path:
 
 def lab_directory(name: str) -> Path:
     return labs_root() / name
+
+
+def own_lab_directory(name: str) -> Path:
+    """One that no other checkout on this machine uses under that name."""
+    return lab_directory(f"{name}-{hashlib.sha256(str(REPOSITORY).encode()).hexdigest()[:8]}")

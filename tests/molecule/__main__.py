@@ -2,7 +2,8 @@
 """The cluster of the molecule scenarios (extensions/molecule/default).
 
 python -m tests.molecule up FILE     # starts it, or joins the one that CANARY_TEST_KUBECONFIG names; describes it in FILE
-python -m tests.molecule down        # removes it, or the scenarios' namespaces from a cluster that it only joined
+python -m tests.molecule real FILE   # likewise one with a real node and an application under load (loaded.py)
+python -m tests.molecule down        # removes both, or the scenarios' namespaces from a cluster that it only joined
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from pathlib import Path
 
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab, start_lab
-from tests.cluster.paths import lab_directory
+from tests.cluster.paths import own_lab_directory
 from tests.cluster.teardown import tear_down
+
+from . import loaded
 
 NAME = "molecule"
 NAMESPACES = f"{NAME}-"
@@ -28,8 +31,8 @@ def up(description: Path) -> None:
 
 def _started() -> Lab:
     """A fresh one that outlives this process; what an earlier run left is removed first."""
-    tear_down(lab_directory(NAME))
-    lab = start_lab(lab_directory(NAME), kept=True)
+    tear_down(own_lab_directory(NAME))
+    lab = start_lab(own_lab_directory(NAME), kept=True)
     lab.leave()
     return lab
 
@@ -37,7 +40,8 @@ def _started() -> Lab:
 def down() -> None:
     foreign = ForeignCluster.named()
     if foreign is None:
-        tear_down(lab_directory(NAME))
+        tear_down(own_lab_directory(NAME))
+        loaded.down()
         return
     for name in foreign.kubectl("get", "namespaces", "--output=name").splitlines():
         if name.startswith(f"namespace/{NAMESPACES}"):
@@ -48,6 +52,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["up", path]:
             up(Path(path))
+        case ["real", path]:
+            loaded.up(Path(path))
         case ["down"]:
             down()
         case dummy:
