@@ -68,6 +68,56 @@ options:
         price and at least one of C(instance_type), C(capacity_type), C(region), C(zone) and C(node_group).
       - C(cpu_hour) and C(gib_hour) price all other nodes by their size.
     type: dict
+  price_metrics:
+    description:
+      - A Prometheus, or whatever has its API, that has the metrics of Karpenter or OpenCost. It is asked for what O(prices)
+        leaves open, and only when new nodes are needed.
+      - Karpenter's C(karpenter_cloudprovider_instance_type_offering_price_estimate) comes first, then OpenCost's
+        C(node_total_hourly_cost) of the nodes of the same group that are there, then its C(node_cpu_hourly_cost) and
+        C(node_ram_hourly_cost). Of several zones or nodes the dearest counts.
+      - A source that is dead, slow, or makes no sense leaves the price V(null), with the reason in RV(headroom.unknown).
+    type: dict
+    suboptions:
+      url:
+        description:
+          - Scheme, host, port and path below which the API stands, without a user in it.
+        type: str
+        required: true
+      token:
+        description:
+          - Sent as a bearer token.
+        type: str
+      username:
+        description:
+          - User for basic authentication.
+        type: str
+      password:
+        description:
+          - Password for basic authentication.
+        type: str
+      ca_cert:
+        description:
+          - PEM file of the authorities to trust instead of the system's.
+        type: path
+      validate_certs:
+        description:
+          - Whether the server's certificate is verified.
+        type: bool
+        default: true
+      headers:
+        description:
+          - Headers to send along.
+        type: dict
+        default: {}
+      timeout:
+        description:
+          - Seconds for a whole request, of which there are four at most, and none after one that fails.
+        type: float
+        default: 10.0
+      currency:
+        description:
+          - The currency of these metrics, which they do not tell. V(USD) is assumed, and said in RV(headroom.assumptions).
+        type: str
   node_group_label:
     description:
       - Label of nodes that names their group, looked at before those of Karpenter, EKS, GKE and AKS.
@@ -103,6 +153,16 @@ EXAMPLES = r"""
       nodes:
         - {instance_type: m6i.xlarge, capacity_type: spot, hourly: 0.09}
         - {instance_type: m6i.xlarge, hourly: 0.21}
+
+- name: And at the prices that Karpenter or OpenCost know?
+  coalmine.canary.canary_headroom_info:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    price_metrics:
+      url: https://prometheus.example
+      token: "{{ prometheus_token }}"
 """
 
 RETURN = r"""
@@ -137,8 +197,21 @@ headroom:
     nearest_miss: {type: dict, returned: always, description: "The node that lacks least, or V(null)."}
     quota: {type: list, elements: dict, returned: always, description: What each quota leaves room for.}
     refusals: {type: list, elements: str, returned: always, description: Why admission refuses the pod.}
-    new_nodes: {type: list, elements: dict, returned: always, description: "New nodes by group, with their price."}
-    cost: {type: dict, returned: always, description: What the new nodes cost; V(null) where that is unknown.}
+    new_nodes:
+      description:
+        - Each kind of new nodes that would do, of which one is needed. C(count) nodes of C(group), C(instance_type) and
+          C(capacity_type), each for C(pods_per_node) pods; C(group_room) is how many more of them an autoscaler may add.
+        - C(hourly_each) is the price of one in C(currency), from C(price_source) (V(user), V(karpenter_metric),
+          V(opencost_metric) or V(none)), as it was at C(price_time). What is not known is V(null).
+      returned: always
+      type: list
+      elements: dict
+    cost:
+      description:
+        - C(hourly_min) and C(hourly_max) in C(currency), over RV(headroom.new_nodes), and C(estimate) in all, made as C(basis)
+          says. C(stays) tells that the nodes are needed after the rollout, too. What is not known is V(null), never V(0).
+      returned: always
+      type: dict
     advice:
       description: Which rolling updates complete on the nodes that are there, and the best of them.
       returned: always
@@ -153,6 +226,9 @@ headroom:
      rejected_nodes: {Insufficient cpu: 3}, nearest_miss: {node: worker-2, short_of: {cpu: 50m}},
      new_nodes: [{group: np-a, count: 1, pods_per_node: 6, group_room: 4, instance_type: m6i.xlarge,
                   capacity_type: spot, hourly_each: 0.09, currency: EUR, price_source: user, price_time: null}],
+     cost: {hourly_min: 0.09, hourly_max: 0.09, estimate: 0.0195, currency: EUR, stays: false,
+            basis: "3 min rollout (2 wave(s) of pods that take 80 s to be Ready) + 10 min until an unneeded node is
+                    removed (assumed), without the time that the canary is held"},
      unknown: [], read: {nodes: 3, pods: 41, requests: 8, seconds: 0.12}}
 failure:
   description:

@@ -22,7 +22,7 @@ from ..cluster.errors import ApiError
 from ..verbs.outcome import API_ERROR, InfoOutcome, Outcome, Report, VerbFailure
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
-from .masking import secrets_of_checks, secrets_of_connection, shown
+from .masking import secrets_of_checks, secrets_of_connection, secrets_of_source, shown
 
 # How many of its last lines of progress a failure carries.
 LAST_LINES = 10
@@ -57,6 +57,7 @@ def conduct(verb: Verb, parameters: Parameters, door: Door, connector: Callable[
     try:
         where = connection(parameters)
         door.hide(secrets_of_connection(where) | secrets_of_checks(parameters.get("checks")))
+        door.hide(secrets_of_source(parameters.get("price_metrics")))
         request = verb.arguments.to_request(parameters, door.check, actor(os.environ))
         connected = connector(where)
     except (ArgumentError, ApiError) as error:

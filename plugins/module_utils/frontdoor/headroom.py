@@ -8,11 +8,14 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from ..verbs.checks import Misasked
 from ..verbs.headroom import HeadroomRequest, headroom
+from ..verbs.headroom_prices import PriceMetrics
 from ..verbs.requests import Call, Target
 from .arguments import TARGET, ArgumentError, ArgumentSpec, Parameters, Verb
 from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_template
 from .manifest import plain
+from .web import WEB, web
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> HeadroomRequest:
@@ -27,8 +30,16 @@ def _request(parameters: Parameters, check: bool, actor: str) -> HeadroomRequest
         max_unavailable=parameters["max_unavailable"],
         assume_replicas=_replicas(parameters["assume_replicas"]),
         prices=plain(parameters["prices"]),
+        price_metrics=_price_metrics(parameters["price_metrics"]),
         node_group_label=parameters["node_group_label"],
     )
+
+
+def _price_metrics(given: Parameters | None) -> PriceMetrics | None:
+    try:
+        return None if given is None else PriceMetrics(web(given), given["currency"] or "")
+    except Misasked as error:
+        raise ArgumentError(f"price_metrics: {error}") from error
 
 
 def _replicas(text: str) -> str | int:
@@ -47,6 +58,7 @@ VERB = Verb(
             **CANDIDATE,
             "assume_replicas": {"type": "str", "default": "current"},
             "prices": {"type": "dict"},
+            "price_metrics": {"type": "dict", "options": {**WEB, "currency": {"type": "str"}}},
             "node_group_label": {"type": "str"},
         },
         build=_request,

@@ -27,7 +27,7 @@ _SECRET_NAME = re.compile(
 )
 _SECRET_HEADER = re.compile(r"auth|cookie|token|secret|key|password", re.IGNORECASE)
 # Options that a user fills with what is the cluster's business, environment values included.
-_NOT_SHOWN = ("definition", "pod_template_patch", "kubeconfig", "checks", "history")
+_NOT_SHOWN = ("definition", "pod_template_patch", "kubeconfig", "checks", "history", "price_metrics")
 
 
 def secrets_of_kubeconfig(kubeconfig: object) -> frozenset[str]:
@@ -53,13 +53,21 @@ def _leaves(node: object) -> Iterator[str]:
 
 def secrets_of_checks(checks: object) -> frozenset[str]:
     """Values of headers that are named like credentials, in what canary_verify is given; the scheme before them apart."""
+    return frozenset(
+        secret
+        for check in (checks if isinstance(checks, list | tuple) else ())
+        for source in (check.values() if isinstance(check, Mapping) else ())
+        for secret in secrets_of_source(source)
+    )
+
+
+def secrets_of_source(source: object) -> frozenset[str]:
+    """The same of one source, such as price_metrics of canary_headroom_info."""
     found = set()
-    for check in checks if isinstance(checks, list | tuple) else ():
-        for source in check.values() if isinstance(check, Mapping) else ():
-            for headers in source.values() if isinstance(source, Mapping) else ():
-                for name, text in headers.items() if isinstance(headers, Mapping) else ():
-                    if text and _SECRET_HEADER.search(str(name)):
-                        found |= {str(text), str(text).rpartition(" ")[2]}
+    for headers in source.values() if isinstance(source, Mapping) else ():
+        for name, text in headers.items() if isinstance(headers, Mapping) else ():
+            if text and _SECRET_HEADER.search(str(name)):
+                found |= {str(text), str(text).rpartition(" ")[2]}
     return frozenset(found)
 
 

@@ -30,7 +30,6 @@ from ..verbs.checks import (
     Tolerance,
     VerifyRequest,
     Via,
-    Web,
     given_samples,
     gives_value,
     plan_of,
@@ -38,20 +37,11 @@ from ..verbs.checks import (
 )
 from ..verbs.verify import verify
 from .arguments import TARGET, ArgumentError, ArgumentSpec, Options, Parameters, Verb, at_least, call
+from .web import WEB, headers, web
 
 # One an hour and pod: of rare events such as restarts, more is no accident.
 PODS_MAX_INCREASE = 1 / 3600
 
-_WEB: Options = {
-    "url": {"type": "str", "required": True},
-    "token": {"type": "str", "no_log": True},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "ca_cert": {"type": "path"},
-    "validate_certs": {"type": "bool", "default": True},
-    "headers": {"type": "dict", "default": {}},
-    "timeout": {"type": "float", "default": 10.0},
-}
 _HTTP: Options = {
     "path": {"type": "str", "default": "/"},
     "port": {"type": "int", "default": 8080},
@@ -75,7 +65,7 @@ _HTTP: Options = {
     "validate_certs": {"type": "bool", "default": True},
 }
 _PROMETHEUS: Options = {
-    **_WEB,
+    **WEB,
     "bad": {"type": "str", "default": ""},
     "total": {"type": "str", "default": ""},
     "histogram": {"type": "str", "default": ""},
@@ -83,7 +73,7 @@ _PROMETHEUS: Options = {
     "query": {"type": "str", "default": ""},
 }
 _LOGS: Options = {
-    **_WEB,
+    **WEB,
     "url": {"type": "str"},
     "pattern": {"type": "str", "default": ""},
     "container": {"type": "str", "default": ""},
@@ -170,23 +160,6 @@ def _rate_check(name: str, kind: str, given: Parameters, source: SourceAsked) ->
     )
 
 
-def _web(given: Parameters, timeout: float) -> Web:
-    return Web(
-        url=given["url"],
-        headers=_headers(given["headers"]),
-        token=given["token"] or "",
-        username=given["username"] or "",
-        password=given["password"] or "",
-        ca_cert=given["ca_cert"] or "",
-        validate_certs=given["validate_certs"],
-        timeout=timeout,
-    )
-
-
-def _headers(given: Parameters) -> dict[str, str]:
-    return {str(name): str(text) for name, text in given.items()}
-
-
 def _http(given: Parameters) -> HttpAsked:
     via = Via(given["via"])
     return HttpAsked(
@@ -201,16 +174,16 @@ def _http(given: Parameters) -> HttpAsked:
         rate=given["rate"],
         most=given["max_requests"],
         price_per_gb=given["price_per_gb"],
-        headers=_headers(given["headers"]),
-        canary_headers=_headers(given["canary_headers"]),
-        stable_headers=_headers(given["stable_headers"]),
-        web=_web(given, given["timeout"]) if given["url"] else None,
+        headers=headers(given["headers"]),
+        canary_headers=headers(given["canary_headers"]),
+        stable_headers=headers(given["stable_headers"]),
+        web=web(given) if given["url"] else None,
     )
 
 
 def _prometheus(given: Parameters) -> PrometheusAsked:
     return PrometheusAsked(
-        web=_web(given, given["timeout"]),
+        web=web(given),
         bad=given["bad"],
         total=given["total"],
         histogram=given["histogram"],
@@ -220,8 +193,8 @@ def _prometheus(given: Parameters) -> PrometheusAsked:
 
 
 def _logs(given: Parameters) -> LogsAsked:
-    web = _web(given, given["timeout"]) if given["url"] else None
-    return LogsAsked(given["pattern"], given["container"], web, given["query"])
+    source = web(given) if given["url"] else None
+    return LogsAsked(given["pattern"], given["container"], source, given["query"])
 
 
 _MAKE: dict[str, Callable[[Any], SourceAsked]] = {

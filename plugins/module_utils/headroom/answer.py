@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Mapping
 
 from . import quota as quotas
-from .groups import Group, Purchase
+from .groups import Group, Kind, Purchase
 from .peaks import Peak, Rollout
 from .placement import Fit
 from .prices import MetricPrice, PriceBook
@@ -26,7 +26,7 @@ Object = Mapping[str, Any]
 
 
 class Verdict(Enum):
-    """What the whole check says; the first blocker in the order of the peaks decides."""
+    """What the whole check says: what its worst moment says, and of those that are equally bad the first."""
 
     FITS = "fits"
     FITS_AFTER_PREEMPTION = "fits_after_preemption"
@@ -56,7 +56,7 @@ class Question:
     """`pod`: the API object as admission would make it. `scene`: nodes and pods, `owners`: uids of the Deployment's ReplicaSets.
 
     `canary_owner`: uid of the new version's ReplicaSet if there is one. `refusals`: why admission refuses the pod.
-    `unknown`: what could not be read and may change the verdict. `group_rooms`: how many nodes each group may still add.
+    `unknown`: what could not be read and may change the verdict. `group_rooms`: how many nodes of each kind may still be added.
     `ready_seconds`: how long a pod takes to become Ready, None when nothing tells. `cluster_known` False: nodes or pods could not be listed.
     """
 
@@ -73,7 +73,7 @@ class Question:
     refusals: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
-    group_rooms: Mapping[str, int] = field(default_factory=dict)
+    group_rooms: Mapping[Kind, int] = field(default_factory=dict)
     group_label: str | None = None
     prices: PriceBook = field(default_factory=PriceBook)
     metric_prices: tuple[MetricPrice, ...] = ()

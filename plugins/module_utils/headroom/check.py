@@ -32,6 +32,17 @@ _CERTAIN_IF_UNKNOWN = (
     Verdict.CANNOT_FIT,
     Verdict.UNKNOWN,
 )
+# What one moment says outweighs what stands before it here, said by another: a canary must not begin because its first pods
+# fit when its promotion does not.
+_WORSE_AND_WORSE = (
+    (Verdict.FITS,),
+    (Verdict.FITS_AFTER_PREEMPTION,),
+    (Verdict.DEPENDS_ON_PLACEMENT,),
+    (Verdict.UNKNOWN,),
+    (Verdict.NEEDS_NODES,),
+    (Verdict.REFUSED, Verdict.QUOTA_EXCEEDED, Verdict.CANNOT_FIT),
+)
+_WEIGHT = {verdict: weight for weight, verdicts in enumerate(_WORSE_AND_WORSE) for verdict in verdicts}
 _NOTHING_PLACED = Fit(0, 0, Method.CLOSED_FORM)
 STANDING_ASSUMPTIONS = (
     "default_scheduler_profile",
@@ -50,7 +61,8 @@ def answer(question: Question) -> Answer:
     answers = [_answer_peak(question, incoming, rules, known_groups, peak) for peak in peaks(question.rollout)]
     quota_unknown = set().union(*(one.quota.unknown for one in answers))
     unknown = tuple(dict.fromkeys((*unknown, *sorted(quota_unknown))))
-    deciding = next((one for one in answers if one.verdict is not Verdict.FITS), answers[0] if answers else None)
+    # Of moments that weigh the same, the first.
+    deciding = max(answers, key=lambda one: _WEIGHT[one.verdict], default=None)
     verdict = deciding.verdict if deciding else _without_pods(question)
     if unknown and verdict not in _CERTAIN_IF_UNKNOWN:
         verdict = Verdict.UNKNOWN
@@ -205,6 +217,9 @@ def _exactness(answers: Iterable[PeakAnswer], question: Question) -> Exactness:
 
 def _assumptions(question: Question, answers: Iterable[PeakAnswer]) -> tuple[str, ...]:
     found = [*STANDING_ASSUMPTIONS, *question.assumptions]
+    if any(one.verdict is Verdict.NEEDS_NODES for one in answers):
+        found.append("a_new_node_is_like_one_of_its_group")
+        found.append("which_group_an_autoscaler_picks_is_a_guess")
     if any(one.waits for one in answers):
         found.append("new_pods_wait_until_old_ones_have_ended")
     if question.pod_source is PodSource.TEMPLATE:

@@ -4,7 +4,8 @@
 """What a new node would look like, and how many of them the pods that found no place would need.
 
 A node's group is read off its labels. A new node is taken to be like a Ready one of its group with nothing on it but its DaemonSet
-and static pods, which is how Cluster Autoscaler predicts it. Which group is chosen is the autoscaler's own taste: a range is given.
+and static pods, which is how Cluster Autoscaler predicts it. A group whose nodes are of several instance or capacity types (Karpenter's
+often are) is looked at once for each. Which group is chosen is the autoscaler's own taste: a range is given.
 This module is private to the collection.
 """
 
@@ -20,15 +21,17 @@ from .scene import Load, Scene
 from .views import HOSTNAME, Incoming, Node
 from .volumes import VolumeRules
 
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+ZONE = "topology.kubernetes.io/zone"
+NODEPOOL = "karpenter.sh/nodepool"
 GROUP_LABELS = (
-    "karpenter.sh/nodepool",
+    NODEPOOL,
     "eks.amazonaws.com/nodegroup",
     "alpha.eksctl.io/nodegroup-name",
     "cloud.google.com/gke-nodepool",
     "kubernetes.azure.com/agentpool",
     "agentpool",
 )
-INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 _SPOT_LABELS = {
     "karpenter.sh/capacity-type": None,
     "eks.amazonaws.com/capacityType": None,
@@ -47,15 +50,35 @@ _PASSING_TAINTS = (
 EXPENDABLE_BELOW = -10
 
 
+# What tells nodes of one kind from others: the name of their group, their instance type, their capacity type.
+Kind = tuple[str, str, str]
+
+
 @dataclass(frozen=True)
 class Group:
-    """Nodes of one kind. `template` is an empty one; `room` how many more may be added, None when that is not known."""
+    """Nodes of one kind. `template` is an empty one; `room` how many more may be added, None when that is not known.
+
+    `members`: the names of the nodes of this kind that are there, `zones`: where they are.
+    """
 
     name: str
     template: Node
     load: Load
-    members: int
+    members: tuple[str, ...]
+    zones: frozenset[str]
     room: int | None
+
+    @property
+    def kind(self) -> Kind:
+        return self.name, self.instance_type or "", self.capacity_type or ""
+
+    @property
+    def instance_type(self) -> str | None:
+        return self.template.labels.get(INSTANCE_TYPE)
+
+    @property
+    def capacity_type(self) -> str | None:
+        return capacity_type(self.template.labels)
 
 
 @dataclass(frozen=True)
@@ -83,19 +106,22 @@ def capacity_type(labels: Mapping[str, str]) -> str | None:
     return None
 
 
-def groups(scene: Scene, rooms: Mapping[str, int], user_label: str | None = None) -> tuple[Group, ...]:
+def groups(scene: Scene, rooms: Mapping[Kind, int], user_label: str | None = None) -> tuple[Group, ...]:
     """All groups that have a Ready node to learn from. Nodes without a group label are grouped by instance type, or by size."""
-    found: dict[str, list[Node]] = {}
+    found: dict[Kind, list[Node]] = {}
     for node in scene.nodes:
         name = group_of(node.labels, user_label) or f"nodes like {node.labels.get(INSTANCE_TYPE) or node.name}"
-        found.setdefault(name, []).append(node)
+        kind = (name, node.labels.get(INSTANCE_TYPE, ""), capacity_type(node.labels) or "")
+        found.setdefault(kind, []).append(node)
     result = []
-    for name, members in sorted(found.items()):
+    for kind, members in sorted(found.items()):
         ready = [node for node in members if node.ready and not node.unschedulable]
         if ready:
             load = scene.load(ready[0].name)
             resident = Load(count=load.daemon_count, request=dict(load.daemon_request))
-            result.append(Group(name, _as_new(ready[0]), resident, len(members), rooms.get(name)))
+            names = tuple(node.name for node in members)
+            zones = frozenset(node.labels[ZONE] for node in members if ZONE in node.labels)
+            result.append(Group(kind[0], _as_new(ready[0]), resident, names, zones, rooms.get(kind)))
     return tuple(result)
 
 

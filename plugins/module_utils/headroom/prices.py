@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Iterable, Mapping
 
-from .groups import INSTANCE_TYPE, Group, capacity_type, group_of
+from .groups import ZONE, Group, group_of
 from .quantity import THOUSAND
 
-ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
 GIBIBYTE = 2**30
+# Karpenter prices what it would buy, OpenCost what is there.
+METRIC_SOURCES = ("karpenter_metric", "opencost_metric")
 _KEYS = ("instance_type", "capacity_type", "region", "zone", "node_group")
 
 
@@ -57,7 +58,10 @@ class PriceBook:
 
 @dataclass(frozen=True)
 class MetricPrice:
-    """One sample of a cost metric: the price of nodes that carry these conditions (empty ones match all)."""
+    """One sample of a cost metric: the price of nodes that meet these conditions (none: of all).
+
+    Beside the conditions of a user's price there is `node`, the name of a node that is there.
+    """
 
     source: str
     conditions: Mapping[str, str]
@@ -93,36 +97,46 @@ def price_book(raw: Mapping[str, Any] | None) -> PriceBook:
 
 
 def price_of(group: Group, book: PriceBook, metrics: Iterable[MetricPrice] = ()) -> Price:
-    """What one node of the group costs an hour."""
+    """What one node of the group costs an hour.
+
+    Where samples of a metric differ (a zone each, a node each), the dearest counts: a new node may come in any zone of the group.
+    """
     facts = _facts(group)
     for rule in book.rules:
-        if _matches(rule.conditions, facts):
+        if all(facts[key] == value for key, value in rule.conditions.items()):
             return Price(rule.hourly, "user", book.currency, book.time)
     if book.cpu_hour is not None and book.gib_hour is not None:
-        size = group.template.allocatable
-        cores, gibibytes = Fraction(size.get("cpu", 0), THOUSAND), Fraction(size.get("memory", 0), GIBIBYTE)
-        return Price(cores * book.cpu_hour + gibibytes * book.gib_hour, "user", book.currency, book.time)
-    for source in ("karpenter_metric", "opencost_metric"):
-        known = [one for one in metrics if one.source == source and _matches(one.conditions, facts)]
+        return Price(by_size(group, book.cpu_hour, book.gib_hour), "user", book.currency, book.time)
+    for source in METRIC_SOURCES:
+        known = [one for one in metrics if one.source == source and _is_price_of(one, group, facts)]
         if known:
             dearest = max(known, key=lambda one: one.hourly)
             return Price(dearest.hourly, source, dearest.currency, dearest.time)
     return Price(None, "none")
 
 
+def by_size(group: Group, cpu_hour: Fraction, gib_hour: Fraction) -> Fraction:
+    """A node's price from rates for a CPU and a GiB, of what it has for pods."""
+    size = group.template.allocatable
+    return Fraction(size.get("cpu", 0), THOUSAND) * cpu_hour + Fraction(size.get("memory", 0), GIBIBYTE) * gib_hour
+
+
 def _facts(group: Group) -> dict[str, str | None]:
     labels = group.template.labels
     return {
-        "instance_type": labels.get(INSTANCE_TYPE),
-        "capacity_type": capacity_type(labels),
+        "instance_type": group.instance_type,
+        "capacity_type": group.capacity_type,
         "region": labels.get(REGION),
         "zone": labels.get(ZONE),
         "node_group": group_of(labels) or group.name,
     }
 
 
-def _matches(conditions: Mapping[str, str], facts: Mapping[str, str | None]) -> bool:
-    return all(facts.get(key) == value for key, value in conditions.items())
+def _is_price_of(metric: MetricPrice, group: Group, facts: Mapping[str, str | None]) -> bool:
+    among = {"node": group.members, "zone": group.zones}
+    return all(
+        value in among[key] if key in among else facts.get(key) == value for key, value in metric.conditions.items()
+    )
 
 
 def _rule(raw: Any, where: str) -> Rule:

@@ -13,14 +13,9 @@ from fractions import Fraction
 from typing import Any, Iterable, Mapping
 
 from .answer import Advice, Answer, PeakAnswer, Question, Strategy, Verdict
-from .groups import INSTANCE_TYPE, Purchase, capacity_type
-from .prices import Price, price_of
+from .bill import Bill, Position, bill
 from .quantity import THOUSAND, Amounts, written
 from .requests import Parts, pod_requests
-
-# Cluster Autoscaler removes a node that has not been needed for ten minutes (--scale-down-unneeded-time).
-SCALE_DOWN_MINUTES = 10
-ASSUMED_ROLLOUT_MINUTES = 10
 
 _WORDS = {
     Verdict.FITS: "fits on the nodes that are there",
@@ -37,7 +32,7 @@ _WORDS = {
 def headroom(question: Question, answer: Answer, read: Mapping[str, Any]) -> dict[str, Any]:
     """The return value `headroom`. `read` is what reading the cluster cost."""
     first = answer.deciding
-    prices = {one.group.name: price_of(one.group, question.prices, question.metric_prices) for one in _bought(answer)}
+    owed = bill(question, answer)
     return {
         "verdict": answer.verdict.value,
         "exactness": answer.exactness.value,
@@ -50,8 +45,8 @@ def headroom(question: Question, answer: Answer, read: Mapping[str, Any]) -> dic
         "nearest_miss": _nearest_miss(first),
         "quota": _quota(answer),
         "refusals": list(question.refusals) + [text for one in answer.peaks[:1] for text in one.quota.refusals],
-        "new_nodes": [_new_node(one, prices[one.group.name]) for one in _bought(answer)],
-        "cost": _cost(question, answer, prices),
+        "new_nodes": [_new_node(one) for one in owed.positions],
+        "cost": _cost(owed),
         "advice": _advice(answer.advice, question.rollout.replicas),
         "unknown": list(answer.unknown),
         "assumptions": list(answer.assumptions),
@@ -69,14 +64,7 @@ def summary(question: Question, answer: Answer, name: str) -> list[str]:
             lines.append(f"{first.fit.least} of {first.peak.more} new pods find a node; the others: {reasons}.")
         lines.extend(_quota_lines(first))
     lines.extend(question.refusals)
-    for one in _bought(answer):
-        price = price_of(one.group, question.prices, question.metric_prices)
-        cost = (
-            "price unknown"
-            if price.hourly is None
-            else f"{_money(price.hourly * one.count)} {price.currency or ''} an hour".replace("  ", " ")
-        )
-        lines.append(f"{one.count} new node(s) of {one.group.name} would hold the rest ({cost}).")
+    lines.extend(_nodes_lines(bill(question, answer)))
     if any(one.waits for one in answer.peaks):
         lines.append("Some new pods stay Pending until old ones have ended; an autoscaler may add a node meanwhile.")
     if answer.unknown:
@@ -89,10 +77,6 @@ def _at(answer: Answer) -> str:
     if answer.deciding is None:
         return "nothing to place (no replicas): "
     return f"{answer.deciding.peak.moment.value} ({answer.deciding.peak.why}) "
-
-
-def _bought(answer: Answer) -> tuple[Purchase, ...]:
-    return answer.deciding.purchases if answer.deciding and answer.verdict is Verdict.NEEDS_NODES else ()
 
 
 def _surge(question: Question, answer: Answer) -> dict[str, Any]:
@@ -201,15 +185,15 @@ def _quota_lines(first: PeakAnswer) -> Iterable[str]:
             yield f"Quota {one.quota}: {one.resource} {used} of {hard} used, {each} a pod: room for {one.most} of {first.peak.more} more."
 
 
-def _new_node(one: Purchase, price: Price) -> dict[str, Any]:
-    labels = one.group.template.labels
+def _new_node(one: Position) -> dict[str, Any]:
+    group, price = one.purchase.group, one.price
     return {
-        "group": one.group.name,
-        "count": one.count,
-        "pods_per_node": one.per_node,
-        "group_room": one.group.room,
-        "instance_type": labels.get(INSTANCE_TYPE),
-        "capacity_type": capacity_type(labels),
+        "group": group.name,
+        "count": one.purchase.count,
+        "pods_per_node": one.purchase.per_node,
+        "group_room": group.room,
+        "instance_type": group.instance_type,
+        "capacity_type": group.capacity_type,
         "hourly_each": None if price.hourly is None else float(price.hourly),
         "currency": price.currency,
         "price_source": price.source,
@@ -217,31 +201,33 @@ def _new_node(one: Purchase, price: Price) -> dict[str, Any]:
     }
 
 
-def _cost(question: Question, answer: Answer, prices: Mapping[str, Price]) -> dict[str, Any]:
-    bought = _bought(answer)
-    if not bought:
-        free = answer.verdict in (Verdict.FITS, Verdict.FITS_AFTER_PREEMPTION)
-        amount = 0.0 if free else None
-        basis = "existing_capacity" if free else "no new nodes are proposed"
-        return {"hourly_min": amount, "hourly_max": amount, "estimate": amount, "currency": None, "basis": basis}
-    each = [(prices[one.group.name].hourly, one.count) for one in bought]
-    known = [hourly * count for hourly, count in each if hourly is not None]
-    minutes, said = _rollout_minutes(answer)
-    dearest = max(known) if known and len(known) == len(bought) else None
+def _cost(owed: Bill) -> dict[str, Any]:
+    amounts = {"hourly_min": owed.least, "hourly_max": owed.most, "estimate": owed.estimate}
     return {
-        "hourly_min": float(min(known)) if known else None,
-        "hourly_max": None if dearest is None else float(dearest),
-        "estimate": None if dearest is None else round(float(dearest * Fraction(minutes + SCALE_DOWN_MINUTES, 60)), 4),
-        "currency": next((prices[one.group.name].currency for one in bought if prices[one.group.name].currency), None),
-        "basis": f"{minutes} min rollout ({said}) + {SCALE_DOWN_MINUTES} min until an unneeded node is removed (assumed)",
+        **{name: None if amount is None else round(float(amount), 6) for name, amount in amounts.items()},
+        "currency": owed.currency,
+        "stays": owed.stays,
+        "basis": owed.basis,
     }
 
 
-def _rollout_minutes(answer: Answer) -> tuple[int, str]:
-    own = next((one for one in answer.advice.strategies if one.is_own), None) if answer.advice else None
-    if own is None or own.seconds is None:
-        return ASSUMED_ROLLOUT_MINUTES, "assumed"
-    return max(1, round(own.seconds / 60)), "from waves and the time that pods take to become Ready"
+def _nodes_lines(owed: Bill) -> Iterable[str]:
+    either = "or " if len(owed.positions) > 1 else ""
+    for number, one in enumerate(owed.positions):
+        bought = one.purchase
+        kind = " ".join(part for part in (bought.group.instance_type, bought.group.capacity_type) if part)
+        price = "price unknown"
+        if one.hourly is not None:
+            price = f"{_money(one.hourly)} {one.price.currency or ''} an hour".replace("  ", " ")
+        room = "" if bought.group.room is None else f", of {bought.group.room} that may still be added"
+        yield (
+            f"{either if number else ''}{bought.count} new node(s) of {bought.group.name}{f' ({kind})' if kind else ''}"
+            f" would hold the rest: {price}{room}."
+        )
+    if owed.positions and owed.stays:
+        yield "They stay, because the new version asks for more than the old one."
+    elif owed.positions and owed.estimate is not None:
+        yield f"About {_money(owed.estimate)} {owed.currency or ''} in all: {owed.basis}.".replace("  ", " ")
 
 
 def _advice(advice: Advice | None, replicas: int) -> dict[str, Any] | None:

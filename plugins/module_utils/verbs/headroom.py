@@ -15,6 +15,7 @@ from typing import Any, Mapping
 
 from ..cluster.api import Api
 from ..headroom.answer import Answer, Question, Verdict
+from ..headroom.bill import purchases_of
 from ..headroom.check import answer
 from ..headroom.peaks import Rollout
 from ..headroom.prices import PriceBook, PriceError, price_book
@@ -27,6 +28,8 @@ from ..rollout.size import ImpossibleSize, Room, pods_for_weight
 from ..rollout.start import stable_to_change
 from ..rollout.views import ReplicaSet
 from .ending import accounted
+from .headroom_limits import read_limits
+from .headroom_prices import PriceMetrics, metric_prices
 from .headroom_reading import Reader, Subject
 from .outcome import Outcome, Report
 from .requests import Call, NewTemplate, Size
@@ -47,11 +50,15 @@ class HeadroomRequest:
     max_unavailable: int | None = None
     assume_replicas: str | int = "current"
     prices: Mapping[str, Any] | None = None
+    price_metrics: PriceMetrics | None = None
     node_group_label: str | None = None
 
 
 def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
-    """About eight requests, and one more for each 500 nodes and each 500 pods. Raises VerbFailure, ApiError."""
+    """About eight requests, and one more for each 500 nodes and each 500 pods. Raises VerbFailure, ApiError.
+
+    Where new nodes are needed a few more ask for the limits of autoscalers, and the metrics for prices.
+    """
     site = Site(api, request.call.target)
     begun = time.monotonic()
     with accounted(site):
@@ -76,10 +83,24 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
         )
         found = answer(question)
         if found.verdict is Verdict.NEEDS_NODES:
-            question = replace(question, group_rooms=reader.group_rooms(found.groups))
-            found = answer(question)
+            question, found = _with_market(api, request, question, found)
     read = {**reader.read, "requests": api.requests, "seconds": round(time.monotonic() - begun, 3)}
     return _told(question, found, read, situation)
+
+
+def _with_market(api: Api, request: HeadroomRequest, question: Question, found: Answer) -> tuple[Question, Answer]:
+    """The same answer with what autoscalers may still add, and at what price."""
+    limits = read_limits(api, found.groups)
+    question = replace(
+        question,
+        group_rooms=limits.by_kind,
+        unknown=(*question.unknown, *limits.unknown),
+        assumptions=(*question.assumptions, *limits.assumptions),
+    )
+    found = answer(question)
+    prices = metric_prices(request.price_metrics, question.prices, [one.group for one in purchases_of(found)])
+    unknown, assumptions = (*found.unknown, *prices.unknown), (*found.assumptions, *prices.assumptions)
+    return replace(question, metric_prices=prices.prices), replace(found, unknown=unknown, assumptions=assumptions)
 
 
 def _told(question: Question, found: Answer, read: Mapping[str, Any], situation: Situation) -> Outcome:

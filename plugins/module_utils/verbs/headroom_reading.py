@@ -20,10 +20,8 @@ from ..cluster.api import Api
 from ..cluster.errors import AdmissionDenied, ApiError, Forbidden, Invalid, NotFound
 from ..headroom.admission import admitted_locally, pod_to_ask_for
 from ..headroom.answer import PodSource, Question
-from ..headroom.groups import Group
 from ..headroom.neighbours import needs_namespace_labels
 from ..headroom.peaks import Rollout
-from ..headroom.quantity import amounts, units
 from ..headroom.quota import Quota, quota_view
 from ..headroom.requests import NEWEST_KNOWN_MINOR
 from ..headroom.scene import Scene, SceneBuilder, relevance
@@ -98,21 +96,6 @@ class Reader:
             ready_seconds=median(self._ready_after) + self._subject.min_ready_seconds if self._ready_after else None,
             cluster_known=cluster_known,
         )
-
-    def group_rooms(self, groups: Iterable[Group]) -> dict[str, int]:
-        """How many nodes Karpenter's NodePools may still add; groups without such a limit are left out."""
-        pools = self._tried(
-            "nodepools.karpenter.sh", lambda: self._all("/apis/karpenter.sh/v1/nodepools"), quietly=True
-        )
-        by_name = {group.name: group for group in groups}
-        rooms = {}
-        for pool in pools or ():
-            group = by_name.get(pool["metadata"]["name"])
-            limits = amounts((pool.get("spec") or {}).get("limits"))
-            used = amounts((pool.get("status") or {}).get("resources"))
-            if group is not None and limits:
-                rooms[group.name] = _room(limits, used, group.template.allocatable)
-        return rooms
 
     def _minor(self) -> int:
         try:
@@ -228,13 +211,12 @@ class Reader:
             if name in named or name.startswith("deviceclass.resource.kubernetes.io/")
         )
 
-    def _tried(self, resource: str, ask: Callable[[], _Found], *, quietly: bool = False) -> _Found | None:
+    def _tried(self, resource: str, ask: Callable[[], _Found]) -> _Found | None:
         """What was asked for; None where the right or the API is missing, which is noted as unknown."""
         try:
             return ask()
         except Forbidden:
-            if not quietly:
-                self.unknown.append(f"{resource.partition('.')[0]}_not_readable")
+            self.unknown.append(f"{resource.partition('.')[0]}_not_readable")
         except NotFound:
             pass
         return None
@@ -278,16 +260,6 @@ def _limited(csi_nodes: Iterable[Object]) -> frozenset[str]:
         for driver in (one.get("spec") or {}).get("drivers") or ()
         if (driver.get("allocatable") or {}).get("count") is not None
     )
-
-
-def _room(limits: Mapping[str, int], used: Mapping[str, int], node: Mapping[str, int]) -> int:
-    """Nodes of this size that still fit below the limits."""
-    rooms = [
-        (units(name, limit) - units(name, used.get(name, 0))) // node[name]
-        for name, limit in limits.items()
-        if node.get(name)
-    ]
-    return max(0, min(rooms)) if rooms else 0
 
 
 def _seconds_to_ready(raw: Object) -> list[float]:

@@ -9,6 +9,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.masking import (
     secrets_of_connection,
     secrets_of_kubeconfig,
+    secrets_of_source,
     shown,
 )
 
@@ -86,3 +87,10 @@ def test_secrets_from_the_environment_are_masked_too(monkeypatch: pytest.MonkeyP
 def test_whole_manifests_are_not_repeated_in_results() -> None:
     parameters = {"name": "web", "definition": {"spec": {}}, "pod_template_patch": None, "kubeconfig": "/path"}
     assert shown(parameters) == {**parameters, "definition": "(not shown)"}
+
+
+def test_headers_of_a_source_of_prices_are_masked_as_those_of_checks() -> None:
+    source = {"url": "http://prometheus:9090", "headers": {"Authorization": "Bearer s1", "X-Scope-OrgID": "shop"}}
+    assert secrets_of_source(source) == {"Bearer s1", "s1"}
+    assert shown({"price_metrics": source}) == {"price_metrics": "(not shown)"}
+    assert secrets_of_source(None) == frozenset()

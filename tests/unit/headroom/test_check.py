@@ -61,6 +61,86 @@ def test_a_new_version_that_asks_for_more_is_stopped_in_the_steady_state() -> No
     assert (found.deciding.peak.moment, found.verdict) == (Moment.STEADY, Verdict.NEEDS_NODES)
 
 
+def test_the_worst_moment_decides_and_of_equals_the_first() -> None:
+    # The first pod fits after preemption; the promotion, and the new version as a whole, only with new nodes.
+    rollout = Rollout(replicas=3, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=0)
+    pods = [pod("pause", on="n1", cpu="3", priority=-5), pod("mine", on="n1", cpu="1", meta=of("rs-old"))]
+    found = answer(ask(pod(cpu="2"), [node("n1", labels=NODEPOOL)], pods, rollout=rollout))
+    assert [one.verdict for one in found.peaks] == [
+        Verdict.FITS_AFTER_PREEMPTION,
+        Verdict.NEEDS_NODES,
+        Verdict.NEEDS_NODES,
+    ]
+    assert (found.verdict, found.deciding) == (Verdict.NEEDS_NODES, found.peaks[1])
+
+
+def test_nodes_are_counted_for_the_moment_that_needs_most() -> None:
+    rollout = Rollout(replicas=8, canary=1, surge=1, max_unavailable=0, own_surge=4, own_max_unavailable=0)
+    asked = ask(pod(cpu="2"), [node("n1", labels=NODEPOOL)], [pod("f", on="n1", cpu="4")], rollout=rollout)
+    found = answer(asked)
+    assert found.deciding is not None
+    assert (found.deciding.peak.moment, found.deciding.purchases[0].count) == (Moment.START, 1)
+    shape = headroom(asked, found, {})
+    assert (shape["new_nodes"][0]["count"], shape["cost"]["stays"]) == (4, True)
+
+
+def test_nodes_of_one_group_are_looked_at_once_for_each_type() -> None:
+    larger = {"node.kubernetes.io/instance-type": "m6i.2xlarge"}
+    nodes = [node("n1", labels=NODEPOOL), node("n2", labels=NODEPOOL | larger, cpu="8")]
+    full = [pod("f", on="n1", cpu="4"), pod("g", on="n2", cpu="8")]
+    asked = ask(pod(cpu="3"), nodes, full, rollout=Rollout(2, 1, 1, 0, 1, 0))
+    shape = headroom(asked, answer(asked), {})
+    assert [(one["group"], one["instance_type"], one["count"]) for one in shape["new_nodes"]] == [
+        ("np-a", "m6i.2xlarge", 1),
+        ("np-a", "m6i.xlarge", 2),
+    ]
+
+
+SURGING = Rollout(replicas=2, canary=1, surge=1, max_unavailable=0, own_surge=2, own_max_unavailable=0)
+PER_TYPE = [{"instance_type": "m6i.xlarge", "hourly": "0.2"}, {"instance_type": "m6i.2xlarge", "hourly": "0.5"}]
+
+
+def priced(*types: str, prices: Object) -> Object:
+    """A canary and two pods of a promotion that find no node, where there are full nodes of these types."""
+    nodes = [node(f"n{number}", labels={"node.kubernetes.io/instance-type": kind}) for number, kind in enumerate(types)]
+    old = [pod(f"f{number}", on=f"n{number}", cpu="2", meta=of("rs-old")) for number in range(len(types))]
+    more = [pod(f"g{number}", on=f"n{number}", cpu="2") for number in range(len(types))]
+    asked = ask(
+        pod(cpu="1"), nodes, old + more, rollout=SURGING, prices=price_book(prices), ready_seconds=150.0, old_pod=old[0]
+    )
+    return dict(headroom(asked, answer(asked), {})["cost"])
+
+
+def test_the_cost_is_a_range_over_the_groups_and_an_estimate_of_the_dearest() -> None:
+    cost = priced("m6i.xlarge", "m6i.2xlarge", prices={"currency": "EUR", "nodes": PER_TYPE})
+    assert (cost["hourly_min"], cost["hourly_max"], cost["currency"], cost["stays"]) == (0.2, 0.5, "EUR", False)
+    # One wave of 150 s, three minutes, and ten until the node goes: 13/60 of 0.5.
+    assert cost["estimate"] == pytest.approx(0.5 * 13 / 60, abs=1e-6)
+    assert cost["basis"].startswith("3 min rollout (1 wave(s) of pods that take 150 s to be Ready) + 10 min until")
+
+
+@pytest.mark.parametrize(
+    ("prices", "basis"),
+    [
+        ({"nodes": PER_TYPE[:1]}, "no price is known for every kind of node that would do"),
+        ({}, "no price is known for every kind of node that would do"),
+    ],
+)
+def test_a_price_that_is_not_known_is_null_and_never_0(prices: Object, basis: str) -> None:
+    cost = priced("m6i.xlarge", "m6i.2xlarge", prices=prices)
+    assert (cost["hourly_min"], cost["hourly_max"], cost["estimate"], cost["basis"]) == (None, None, None, basis)
+
+
+def test_prices_in_two_currencies_are_not_compared() -> None:
+    metric = MetricPrice("karpenter_metric", {"instance_type": "b"}, Fraction(1))
+    nodes = [node(f"n-{kind}", labels={"node.kubernetes.io/instance-type": kind}) for kind in "ab"]
+    full = [pod(f"f-{kind}", on=f"n-{kind}", cpu="4") for kind in "ab"]
+    mine = price_book({"currency": "EUR", "nodes": [{"instance_type": "a", "hourly": 1}]})
+    asked = ask(pod(cpu="1"), nodes, full, prices=mine, metric_prices=(metric,))
+    cost = headroom(asked, answer(asked), {})["cost"]
+    assert (cost["hourly_max"], cost["currency"], cost["basis"]) == (None, None, "the prices are in several currencies")
+
+
 def test_a_quota_is_the_first_blocker_and_the_fit_is_told_too() -> None:
     raw = {
         "metadata": {"name": "q"},
@@ -142,7 +222,8 @@ def test_a_new_node_is_like_one_of_its_group_with_its_daemons_only() -> None:
 def test_a_group_that_is_full_sells_nothing() -> None:
     full = [pod("f", on="n1", cpu="4")]
     assert (
-        answer(ask(pod(), [node("n1", labels=NODEPOOL)], full, group_rooms={"np-a": 0})).verdict is Verdict.CANNOT_FIT
+        answer(ask(pod(), [node("n1", labels=NODEPOOL)], full, group_rooms={("np-a", "m6i.xlarge", ""): 0})).verdict
+        is Verdict.CANNOT_FIT
     )
 
 
