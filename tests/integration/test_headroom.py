@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
@@ -23,6 +25,7 @@ from tests.cluster.lab import Lab, start_lab
 from tests.integration.test_frontdoor import AS_MODULE, Stage
 
 Object = dict[str, Any]
+DOCS = Path(__file__).parents[2] / "docs"
 NEW = NewTemplate(images={"app": "none.invalid/app:2"})
 
 
@@ -61,6 +64,46 @@ class Shop:
         assert outcome.headroom is not None
         assert not outcome.changed
         return dict(outcome.headroom)
+
+    @contextmanager
+    def labelled(self, **labels: str) -> Iterator[None]:
+        """All nodes carry these labels meanwhile."""
+        self.lab.kubectl("label", "nodes", "--all", *(f"{key}={value}" for key, value in labels.items()))
+        try:
+            yield
+        finally:
+            self.lab.kubectl("label", "nodes", "--all", *(f"{key}-" for key in labels))
+
+    def account(self, without: tuple[str, str] = ("", "")) -> Path:
+        """A kubeconfig of the service account that docs/ ships, with its rights but for one verb on one resource."""
+        documents: list[Object] = []
+        for manifest in ("rbac.yaml", "rbac-headroom.yaml"):
+            text = (
+                (DOCS / manifest).read_text(encoding="utf-8").replace("namespace: shop", f"namespace: {self.namespace}")
+            )
+            documents += yaml.safe_load_all(text)
+        for document in documents:
+            document["rules"] = [
+                {**rule, "resources": [resource], "verbs": [verb]}
+                for rule in document.pop("rules", ())
+                for resource in rule["resources"]
+                for verb in rule["verbs"]
+                if (resource, verb) != without
+            ]
+        items = [{key: value for key, value in one.items() if value} for one in documents]
+        self.lab.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+        return self.lab.service_account_kubeconfig(self.namespace, "canary")
+
+    def ask_until(self, said: Callable[[Object], bool], kubeconfig: Path) -> Object:
+        """What it answers once new rights are known to the API server, which takes them in a moment after they are made."""
+        answers: list[Object] = []
+
+        def is_said() -> bool:
+            answers.append(self.ask(kubeconfig, template=asking("1500m")))
+            return said(answers[-1])
+
+        self.wait_for(is_said)
+        return answers[-1]
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 30
@@ -207,3 +250,112 @@ def test_both_doors_give_the_same_answer(shop: Shop, tmp_path: Path) -> None:
     assert answers[0] == answers[1] == answers[2]
     assert [one["changed"] for one in results] == [False, False, False]
     assert results[0]["msg"] == results[0]["headroom"]["summary"][0]
+
+
+def cluster_autoscaler(shop: Shop, status: str) -> None:
+    metadata = {"name": "cluster-autoscaler-status", "namespace": "kube-system"}
+    shop.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"status": status}})
+
+
+def rooms(found: Mapping[str, Any]) -> set[int | None]:
+    return {one["group_room"] for one in found["new_nodes"]}
+
+
+SENTENCES = """\
+Cluster-autoscaler status at 2023-03-27 10:38:18.722053187 +0000 UTC:
+NodeGroups:
+  Name:        eks-ng-1-7ac51fbb-24bb-7be9-4938-10959e334240
+  Health:      Healthy (ready=2 cloudProviderTarget=2 (minSize=1, maxSize=%d))
+  ScaleUp:     NoActivity (ready=2 cloudProviderTarget=2)
+"""
+YAML = """\
+autoscalerStatus: Running
+nodeGroups:
+- name: eks-ng-1-7ac51fbb-24bb-7be9-4938-10959e334240
+  health: {cloudProviderTarget: 2, minSize: 1, maxSize: %d}
+time: 2023-03-27 10:38:18.722053187 +0000 UTC
+"""
+
+
+def test_cluster_autoscaler_says_how_many_nodes_may_come(shop: Shop) -> None:
+    shop.deploy(replicas=3)
+    assert "no_autoscaler_found: somebody has to add the nodes" in shop.ask(template=asking("1500m"))["assumptions"]
+    with shop.labelled(**{"eks.amazonaws.com/nodegroup": "ng-1"}):
+        for form in (YAML, SENTENCES):
+            cluster_autoscaler(shop, form % 9)
+            found = shop.ask(template=asking("1500m"))
+            assert (found["verdict"], rooms(found), found["unknown"]) == ("needs_nodes", {7}, [])
+            assert "cluster_autoscaler_silent_since: 2023-03-27 10:38:18 UTC" in found["assumptions"]
+        cluster_autoscaler(shop, YAML % 2)
+        assert shop.ask(template=asking("1500m"))["verdict"] == "cannot_fit"
+        cluster_autoscaler(shop, "Initializing")
+        found = shop.ask(template=asking("1500m"))
+    shop.lab.kubectl("-n", "kube-system", "delete", "configmap", "cluster-autoscaler-status")
+    assert (found["verdict"], rooms(found)) == ("needs_nodes", {None})
+    assert any(one.startswith("cluster_autoscaler_status_not_understood") for one in found["unknown"])
+
+
+# The parts of Karpenter's own definition that matter here.
+NODE_POOLS: Object = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "nodepools.karpenter.sh"},
+    "spec": {
+        "group": "karpenter.sh",
+        "scope": "Cluster",
+        "names": {"kind": "NodePool", "plural": "nodepools"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+
+
+def test_the_limits_of_a_node_pool_say_how_many_nodes_may_come(shop: Shop) -> None:
+    shop.deploy(replicas=3)
+    kubectl = shop.lab.kubectl
+    with shop.labelled(**{"karpenter.sh/nodepool": "np-a"}):
+        # Karpenter's labels on the nodes, and no such API: nothing limits them.
+        assert rooms(shop.ask(template=asking("1500m"))) == {None}
+        kubectl("apply", "-f", "-", input=json.dumps(NODE_POOLS))
+        kubectl("wait", "--for=condition=Established", "crd/nodepools.karpenter.sh", "--timeout=30s")
+        pool = {"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": "np-a"}}
+        used = {"resources": {"cpu": "4", "memory": "8Gi", "nodes": "2"}}
+
+        def limited(**limits: str) -> Object:
+            kubectl("apply", "-f", "-", input=json.dumps({**pool, "spec": {"limits": limits}, "status": used}))
+            return shop.ask(template=asking("1500m"))
+
+        assert rooms(limited(cpu="15")) == {5}
+        assert rooms(limited(nodes="6", cpu="100")) == {4}
+        assert limited(cpu="5")["verdict"] == "cannot_fit"
+        limited(cpu="100")
+        unsure = shop.ask_until(
+            lambda it: it["unknown"] == ["nodepools_not_readable"], shop.account(("nodepools", "list"))
+        )
+        sure = shop.ask_until(lambda it: it["unknown"] == [], shop.account())
+        kubectl("delete", "crd", "nodepools.karpenter.sh")
+    assert (unsure["verdict"], rooms(unsure)) == ("needs_nodes", {None})
+    assert (sure["verdict"], rooms(sure)) == ("needs_nodes", {48})
+
+
+MISSING = {
+    ("nodes", "list"): "nodes_not_readable",
+    ("pods", "list"): "pods_not_readable",
+    ("resourcequotas", "list"): "resourcequotas_not_readable",
+    ("configmaps", "get"): "cluster_autoscaler_status_not_readable",
+    ("pods", "create"): "admission_not_simulated",
+}
+
+
+def test_the_shipped_rights_are_all_that_it_takes_and_what_is_missing_is_named(shop: Shop) -> None:
+    shop.deploy(replicas=3)
+    whole = shop.ask_until(lambda it: it["unknown"] == [], shop.account())
+    assert (whole["verdict"], whole["pod_request"]["source"]) == ("needs_nodes", "dry_run")
+    for right, name in MISSING.items():
+        shop.ask_until(lambda it, name=name: name in (it["unknown"] or it["assumptions"]), shop.account(right))
