@@ -19,7 +19,7 @@ from .layout import Layout
 from .paths import lab_directory, labs_root
 from .realnodes.machine import RealNodesImpossible, expected
 from .realnodes.network import MOST_NODES
-from .teardown import tear_down
+from .teardown import sweep, tear_down
 from .toolchain import NoGo
 
 
@@ -67,6 +67,7 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
+    sweep()
     directory = lab_directory(options.name)
     if Layout(directory).described():
         tell(f"the cluster {options.name!r} runs already; `down` removes it")
@@ -109,6 +110,7 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    sweep()
     for directory in sorted(labs_root().glob("*")):
         try:
             lab = Lab(directory)

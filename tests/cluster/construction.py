@@ -12,6 +12,7 @@ from subprocess import Popen
 from . import processes
 from .api import ApiError
 from .layout import Layout
+from .locks import shared
 from .teardown import tear_down
 
 READY_TIMEOUT_SECONDS = 60
@@ -44,7 +45,8 @@ class Construction:
     ) -> Popen[bytes]:
         """Starts one daemon, recorded and logged under `name`; the rest is as in processes.start."""
         record, log = self.layout.record(name), self.layout.log(name)
-        child = processes.start(record, command, log=log, environment=environment, inherited=inherited)
+        with shared(self.layout.alive) as alive:
+            child = processes.start(record, command, log=log, environment=environment, inherited=[*inherited, alive])
         self.children[name] = child
         return child
 

@@ -36,7 +36,7 @@ from .paths import labs_root
 from .realnodes.machine import Runtime, require_runtime
 from .realnodes.network import MACHINE_ADDRESS, MOST_NODES
 from .realnodes.nodes import Preparation, boot, explained, join, machine_to_itself
-from .teardown import tear_down
+from .teardown import room_for, tear_down
 
 NAMESPACE_TIMEOUT_SECONDS = 20
 PORT_ATTEMPTS = 5
@@ -204,31 +204,34 @@ def start_lab(
 
 def _start(site: Construction, wanted: Wanted, runtime: Runtime | None, programs: Path | None, say: Say) -> Lab:
     place = site.layout
-    place.directory.mkdir(mode=0o700, parents=True)
-    lock = _share(place)
-    try:
-        site.children["watchdog"] = watchdog.start(place)
-        if runtime and programs:
-            api = _start_real(site, wanted, runtime, programs / "images.tar", say)
-        else:
-            api = start_control_plane(site, controller_manager_flags=wanted.controller_manager_flags)
-        _add_fakes(site, api, wanted, programs, say)
-        nodes_in_all = wanted.real_nodes + wanted.fake_nodes
-        site.wait_until(
-            lambda: _usable(api, nodes_in_all), f"{nodes_in_all} nodes to be Ready and the controllers to work"
-        )
-        if wanted.kept:
-            place.kept.touch()
-        place.describe(
-            server=api.server, binaries=str(site.binaries), programs=programs and str(programs),
-            fake_nodes=wanted.fake_nodes, real_nodes=wanted.real_nodes, answering=wanted.answering,
-        )  # fmt: skip
-        return Lab(place.directory, list(site.children.values()))
-    except BaseException:
-        site.abandon()
-        raise
-    finally:
-        os.close(lock)
+    with room_for(place.directory):
+        lock = _share(place)
+        try:
+            _build(site, wanted, runtime, programs, say)
+            return Lab(place.directory, list(site.children.values()))
+        except BaseException:
+            site.abandon()
+            raise
+        finally:
+            os.close(lock)
+
+
+def _build(site: Construction, wanted: Wanted, runtime: Runtime | None, programs: Path | None, say: Say) -> None:
+    place = site.layout
+    site.children["watchdog"] = watchdog.start(place)
+    if runtime and programs:
+        api = _start_real(site, wanted, runtime, programs / "images.tar", say)
+    else:
+        api = start_control_plane(site, controller_manager_flags=wanted.controller_manager_flags)
+    _add_fakes(site, api, wanted, programs, say)
+    nodes_in_all = wanted.real_nodes + wanted.fake_nodes
+    site.wait_until(lambda: _usable(api, nodes_in_all), f"{nodes_in_all} nodes to be Ready and the controllers to work")
+    if wanted.kept:
+        place.kept.touch()
+    place.describe(
+        server=api.server, binaries=str(site.binaries), programs=programs and str(programs),
+        fake_nodes=wanted.fake_nodes, real_nodes=wanted.real_nodes, answering=wanted.answering,
+    )  # fmt: skip
 
 
 def _start_real(site: Construction, wanted: Wanted, runtime: Runtime, images: Path, say: Say) -> Api:

@@ -44,6 +44,11 @@ class Layout:
         return self.directory / "users.lock"
 
     @property
+    def alive(self) -> Path:
+        """Every process of the cluster holds a shared lock on this file for as long as it lives."""
+        return self.directory / "alive.lock"
+
+    @property
     def kept(self) -> Path:
         """Exists when the cluster is to outlive its starter (`python -m tests.cluster up`)."""
         return self.directory / "kept"

@@ -38,6 +38,26 @@ def exclusive(
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def shared(path: Path) -> Iterator[int]:
+    """Holds `path` together with others; a program that inherits the descriptor holds it for as long as it runs."""
+    descriptor = open_lock(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Somebody holds the lock, in whichever way."""
+    descriptor = open_lock(path)
+    try:
+        return not try_lock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
 def _acquire(descriptor: int, path: Path, timeout: float | None, waiting: Callable[[str], None] | None) -> None:
     deadline = None if timeout is None else time.monotonic() + timeout
     told = False

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import processes
 from .layout import Layout
+from .locks import exclusive, is_held, shared
+from .paths import cache_root, labs_root
 
 WATCHDOG = "watchdog"
 
@@ -27,6 +31,36 @@ def tear_down(directory: Path) -> None:
     processes.end_all(record for record in layout.records() if record.stem != WATCHDOG)
     layout.journal.undo()
     shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def room_for(directory: Path) -> Iterator[None]:
+    """Makes the directory of a new cluster, which counts as alive within this context; dead ones are removed first."""
+    with contextlib.ExitStack() as stack:
+        with exclusive(cache_root() / "locks" / "birth"):
+            sweep()
+            directory.mkdir(mode=0o700, parents=True)
+            os.write(stack.enter_context(shared(Layout(directory).alive)), _network().encode())
+        yield
+
+
+def sweep() -> None:
+    """Removes clusters of which nothing lives any more: who kills every process, kills the watchdog too.
+
+    Only those of our own network: what another one has of them cannot be taken back from here.
+    """
+    for directory in labs_root().glob("*"):
+        alive = Layout(directory).alive
+        if alive.exists() and not is_held(alive) and alive.read_text() == _network():
+            tear_down(directory)
+
+
+def _network() -> str:
+    """The network namespace of this process; empty where there is but one."""
+    try:
+        return os.readlink("/proc/self/ns/net")
+    except FileNotFoundError:
+        return ""
 
 
 def _pid(record: Path) -> int | None:

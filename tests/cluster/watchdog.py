@@ -17,19 +17,21 @@ from pathlib import Path
 
 from . import processes
 from .layout import Layout
-from .locks import open_lock
+from .locks import open_lock, shared
 from .paths import REPOSITORY
 from .teardown import WATCHDOG, tear_down
 
 
 def start(layout: Layout) -> subprocess.Popen[bytes]:
     """Starts the watchdog of a cluster; the caller already holds its shared lock."""
-    return processes.start(
-        layout.record(WATCHDOG),
-        [sys.executable, "-m", "tests.cluster.watchdog", layout.directory],
-        log=layout.log(WATCHDOG),
-        environment={"PYTHONPATH": str(REPOSITORY)},
-    )
+    with shared(layout.alive) as alive:
+        return processes.start(
+            layout.record(WATCHDOG),
+            [sys.executable, "-m", "tests.cluster.watchdog", layout.directory],
+            log=layout.log(WATCHDOG),
+            environment={"PYTHONPATH": str(REPOSITORY)},
+            inherited=[alive],
+        )
 
 
 def watch(layout: Layout) -> None:

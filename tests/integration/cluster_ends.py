@@ -17,6 +17,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.cluster.layout import Layout
@@ -76,7 +77,11 @@ def end_by_kill(name: str, level: str, moment: str) -> None:
 
 def end_by_kill_of_all_who_care(name: str, level: str, moment: str) -> None:
     """The watchdog dies with the starter: what they left is for `down`."""
-    starter = start(name, level, moment)
+    kill_all_who_care(name, start(name, level, moment))
+    down(name)
+
+
+def kill_all_who_care(name: str, starter: subprocess.Popen[bytes]) -> None:
     watchdog = Recorded.read(Layout(lab_directory(name)).record("watchdog"))
     assert watchdog
     os.kill(watchdog.pid, signal.SIGKILL)
@@ -84,7 +89,21 @@ def end_by_kill_of_all_who_care(name: str, level: str, moment: str) -> None:
     starter.wait()
     wait_gone(watchdog, what="the watchdog")
     assert lab_directory(name).exists()
-    down(name)
+
+
+def end_by_kill_of_everything(name: str, level: str, moment: str) -> None:
+    """As when a machine goes down: nobody is left to clean up, and the next cluster has to find its way clear."""
+    kill_all_who_care(name, start(name, level, moment))
+    records = [process for path in Layout(lab_directory(name)).records() if (process := Recorded.read(path))]
+    for process in records:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    for process in records:
+        wait_gone(process, what="a process of the cluster")
+    successor = start(f"{name}-next", level, moment)
+    assert not lab_directory(name).exists()
+    os.killpg(successor.pid, signal.SIGINT)
+    assert successor.wait(TIMEOUT_SECONDS) == 130
 
 
 ENDS = {
@@ -92,6 +111,7 @@ ENDS = {
     "interrupt": end_by_interrupt,
     "kill": end_by_kill,
     "kill-all": end_by_kill_of_all_who_care,
+    "kill-everything": end_by_kill_of_everything,
 }
 
 

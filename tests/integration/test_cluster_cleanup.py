@@ -32,6 +32,7 @@ CASES = [
     ("interrupt", "real", "kube-scheduler"),
     ("kill", "real", "real-1"),
     ("kill-all", "real", "kube-scheduler"),
+    ("kill-everything", "real", "kube-apiserver"),
 ]
 
 
