@@ -8,6 +8,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/.collections
 
 NODES ?= 1
 REAL ?=
+METRICS ?=
 CELLS ?= all
 
 # Where root on Linux says that real nodes are possible, a test that cannot start one fails.
@@ -25,6 +26,7 @@ help:
 	@echo "make test             everything that has to hold, with a table of times at the end"
 	@echo "make STAGE            one stage of it: $(STAGES)"
 	@echo "make cluster          a real Kubernetes with NODES=$(NODES) fake nodes (REAL=1: real ones); prints its KUBECONFIG"
+	@echo "                      REAL=1 METRICS=1: with metrics-server, which takes 4 to 8 minutes the first time"
 	@echo "make cluster-down     ends it"
 	@echo "make exactness        every size of every Deployment up to 12 replicas, as an onlooker counts (CELLS=slice: a dozen)"
 	@echo "make headroom-truth   10,000 random clusters, predicted and tried (hours; goes on where it was) -> docs/headroom-truth.md"
@@ -52,7 +54,7 @@ $(STAGES): venv
 	@$(PYTHON) -m tests.toolchain.stages $@
 
 cluster: venv
-	@$(PYTHON) -m tests.cluster up --nodes $(NODES) $(if $(REAL),--real)
+	@$(PYTHON) -m tests.cluster up --nodes $(NODES) $(if $(REAL),--real) $(if $(METRICS),--metrics)
 
 cluster-down: venv
 	@$(PYTHON) -m tests.cluster down
@@ -69,7 +71,7 @@ judgement-truth: venv
 	@nice .venv-truth/bin/python -m tests.truth.judgement
 
 judgement-e2e: venv
-	@$(PYTHON) -m tests.truth.releases
+	@$(PYTHON) -m tests.truth.releases --report docs/judgement-releases.md
 
 slow: venv
 	@$(PYTHON) -m pytest -m slow tests/integration

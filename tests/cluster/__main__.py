@@ -16,6 +16,7 @@ from .fakes import Capacity
 from .images import ensure_programs
 from .lab import Lab, NotALab, start_lab
 from .layout import Layout
+from .metrics.server import ONLY_REAL_NODES
 from .paths import lab_directory, labs_root
 from .realnodes.machine import RealNodesImpossible, expected
 from .realnodes.network import MOST_NODES
@@ -28,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if getattr(options, "real", False) and (options.nodes or 1) > MOST_NODES:
         parser.error(f"at most {MOST_NODES} real nodes")
+    if getattr(options, "metrics", False) and not options.real:
+        parser.error(ONLY_REAL_NODES)
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
@@ -46,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start a cluster that stays until `down`")
     up.add_argument("--nodes", type=int, help="how many nodes (default: 3 fake ones, 1 real one)")
     up.add_argument("--real", action="store_true", help="real nodes: kubelets and containers (root, Linux)")
+    up.add_argument(
+        "--metrics", action="store_true", help="with --real: metrics-server (the first time 4 to 8 minutes)"
+    )
     up.add_argument("--answering", action="store_true", help="fake pods answer HTTP on port 8080 (root)")
     up.add_argument("--cpu", default=Capacity.cpu, help="of each fake node (default %(default)s)")
     up.add_argument("--memory", default=Capacity.memory, help="of each fake node (default %(default)s)")
@@ -79,7 +85,7 @@ def _up(options: argparse.Namespace) -> int:
         if expected():
             raise
         tell(f"no real nodes on this machine: {error}\nfake ones instead")
-        options.real, options.nodes = False, None
+        options.real, options.nodes, options.metrics = False, None, False
         lab = _start(directory, options)
     lab.leave()
     return _announce(directory)
@@ -92,6 +98,7 @@ def _start(directory: Path, options: argparse.Namespace) -> Lab:
         real_nodes=(options.nodes or 1) if options.real else 0,
         capacity=Capacity(options.cpu, options.memory, options.pods),
         answering=options.answering,
+        metrics=options.metrics,
         kept=True,
     )
 

@@ -59,8 +59,13 @@ def tell(line: str) -> None:
 
 def versions() -> dict[str, str]:
     """Module -> version, as go.mod pins them, for the three modules that are built."""
-    pinned = dict(re.findall(r"^\s*(\S+) (v\S+)", (SOURCES / "go.mod").read_text(), re.MULTILINE))
+    pinned = pinned_in(SOURCES / "go.mod")
     return {module: pinned[module] for module in (KUBERNETES, ETCD, KWOK)}
+
+
+def pinned_in(go_mod: Path) -> dict[str, str]:
+    """Module -> version."""
+    return dict(re.findall(r"^(?:require)?\s*(\S+) (v\S+)", go_mod.read_text(), re.MULTILINE))
 
 
 def binaries() -> Path:
@@ -87,13 +92,20 @@ def ensure_built(components: tuple[Component, ...] = CONTROL_PLANE, say: Say = t
     return target
 
 
-def go_build(package: str, output: Path, ldflags: str, waiting: Callable[[float], None] = lambda seconds: None) -> None:
-    """One static binary from a package of this module or of its dependencies; `waiting` hears the seconds now and then."""
+def go_build(
+    package: str,
+    output: Path,
+    ldflags: str,
+    waiting: Callable[[float], None] = lambda seconds: None,
+    module: Path = SOURCES,
+) -> None:
+    """One static binary from a package of `module` (its directory) or of its dependencies; `waiting` hears the seconds
+    now and then."""
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
     partial = output.with_name(f".{output.name}.{os.getpid()}")
     command: list[str | Path] = [find_go(), "build", "-buildvcs=false", "-o", partial, "-ldflags", ldflags, package]
     started = time.monotonic()
-    process = subprocess.Popen(command, cwd=SOURCES, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=module, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         while True:
             try:

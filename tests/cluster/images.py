@@ -63,11 +63,12 @@ def _build(target: Path, say: Say) -> None:
             say(f"[{number}/{len(PROGRAMS)}] building {program}")
             go_build(f"./{program}", target / program, "-s -w")
     archive = target / "images.partial"
-    archive.write_bytes(oci_archive(target, IMAGES, _machine()))
+    archive.write_bytes(oci_archive(target, IMAGES, machine_of_images()))
     archive.rename(target / "images.tar")
 
 
-def _machine() -> str:
+def machine_of_images() -> str:
+    """This machine's architecture in the words of Go and of OCI."""
     return GO_MACHINES.get(platform.machine(), platform.machine())
 
 

@@ -32,6 +32,7 @@ from .images import ensure_programs
 from .kubectl import kubectl
 from .layout import Layout
 from .locks import open_lock, try_lock
+from .metrics.server import ONLY_REAL_NODES, add_metrics, ensure_metrics_server
 from .paths import labs_root
 from .realnodes.machine import Runtime, require_runtime
 from .realnodes.network import MACHINE_ADDRESS, MOST_NODES
@@ -159,6 +160,7 @@ class Wanted:
     answering: bool
     controller_manager_flags: Sequence[str]
     kept: bool
+    metrics: bool
 
     @property
     def needs_kwok(self) -> bool:
@@ -176,23 +178,29 @@ def start_lab(
     answering: bool = False,
     controller_manager_flags: Sequence[str] = (),
     kept: bool = False,
+    metrics: bool = False,
     say: Say = tell,
 ) -> Lab:
     """Starts a cluster and returns when it can be used; builds what it is made of first when that is missing.
 
     `fake_nodes` (3 unless there are real ones) have `capacity` each, and pods that answer HTTP if `answering`.
     `real_nodes` (0 to 3) keep `reserved` quantities from pods and know the images of images.py.
+    `metrics`: metrics-server on the real nodes, built first if need be (metrics/server.py).
     `kept`: outlive this process; otherwise the cluster goes with it, even by kill -9.
     Raises StartFailed with the last lines of the logs, or its kinds RealNodesImpossible and AnsweringImpossible;
     whatever had been started is gone then.
     """
     fakes = fake_nodes if fake_nodes is not None else 0 if real_nodes else 3
-    wanted = Wanted(fakes, capacity, real_nodes, reserved, answering, controller_manager_flags, kept)
+    wanted = Wanted(fakes, capacity, real_nodes, reserved, answering, controller_manager_flags, kept, metrics)
     if real_nodes > MOST_NODES:
         raise ValueError(f"at most {MOST_NODES} real nodes, not {real_nodes}")
+    if metrics and not real_nodes:
+        raise ValueError(ONLY_REAL_NODES)
     runtime = require_runtime(say) if real_nodes else None
     binaries = ensure_built(CONTROL_PLANE + (NODE if real_nodes else ()), say)
     programs = ensure_programs(say) if real_nodes or answering else None
+    if metrics:
+        ensure_metrics_server(say)
     for _attempt in range(PORT_ATTEMPTS):
         place = Layout(directory or labs_root() / f"lab-{uuid.uuid4().hex[:12]}")
         try:
@@ -208,7 +216,10 @@ def _start(site: Construction, wanted: Wanted, runtime: Runtime | None, programs
         lock = _share(place)
         try:
             _build(site, wanted, runtime, programs, say)
-            return Lab(place.directory, list(site.children.values()))
+            lab = Lab(place.directory, list(site.children.values()))
+            if wanted.metrics:
+                add_metrics(lab, say)
+            return lab
         except BaseException:
             site.abandon()
             raise

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.__main__ import main
 from tests.cluster.fakes import LOG_LINE, Capacity
 from tests.cluster.kubectl import KubectlFailed, kubectl
-from tests.cluster.lab import Lab
+from tests.cluster.lab import Lab, start_lab
 
 TIMEOUT_SECONDS = 20
 
@@ -164,3 +165,11 @@ def test_a_service_account_acts_by_its_own_token(lab: Lab, namespace: str) -> No
     with pytest.raises(KubectlFailed, match=f"system:serviceaccount:{namespace}:default"):
         kubectl(lab.binaries, kubeconfig, "get", "pods", "--namespace", namespace)
     assert kubeconfig.stat().st_mode & 0o077 == 0
+
+
+def test_metrics_without_real_nodes_are_refused_before_anything_is_built(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="a fake one has no kubelet to ask"):
+        start_lab(fake_nodes=1, metrics=True)
+    with pytest.raises(SystemExit):
+        main(["up", "--metrics"])
+    assert "needs real nodes" in capsys.readouterr().err
