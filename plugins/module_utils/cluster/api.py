@@ -12,10 +12,12 @@ import json
 import re
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Callable, Iterator, Mapping, TypeVar
+from functools import partial
+from typing import Any, Callable, Generic, Iterator, Mapping, TypeVar
 
 from .asked import Asked, asked
 from .client import Session
@@ -32,6 +34,7 @@ from .errors import (
     status_of,
 )
 from .exchange import READ_SECONDS, Exchange, Request, send
+from .lists import NotAList, Object, Page
 from .watch import WatchEvent, WatchStream
 
 __all__ = ["FIELD_MANAGER", "Api", "PatchKind", "RawResponse", "WatchEvent"]
@@ -41,6 +44,9 @@ TRIES = 3
 # After this many seconds a request is not tried again, and longer pauses than this are not waited through.
 RETRY_SECONDS = 6.0
 PAUSES = (0.2, 0.8)
+# A long list is not thrown away because the server is busy for a while in the middle of it.
+PATIENT_SECONDS = 60.0
+PATIENT_PAUSES = (0.2, 0.8, 2.0, 4.0, 8.0, 15.0, 15.0)
 PAGE_TURNS_LOST = 3
 # The text in a Warning header, RFC 7234 section 5.5: 299 - "text".
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
@@ -111,22 +117,31 @@ class Api:
         today's state: no item comes twice, and none that existed all the time is missing. Where the server cannot do
         that, or after it happened three times, Gone is raised.
         """
-        position: dict[str, str] = {}
-        lost = 0
+        book = _Book(lambda position: self.get(path, {**(query or {}), "limit": str(limit), **position}))
+        token = ""
         while True:
-            try:
-                page = self.get(path, {**(query or {}), "limit": str(limit), **position})
-            except Gone as gone:
-                lost += 1
-                if not gone.continue_token or lost > PAGE_TURNS_LOST:
-                    raise
-                position = {"continue": gone.continue_token}
-                continue
+            page = book.turn(token)
             yield page
-            token = page.get("metadata", {}).get("continue")
+            token = (page.get("metadata") or {}).get("continue") or ""
             if not token:
                 return
-            position = {"continue": token}
+
+    def read(
+        self, path: str, wanted: type, query: Mapping[str, str] | None = None, limit: int = 500
+    ) -> Iterator[tuple[str, Iterator[Object]]]:
+        """A list too large to be kept, as `pages` reads it: of each page its resourceVersion and its objects, to be looked at once.
+
+        `wanted` is a TypedDict of the fields that are read (lists.py). One request at a time; the next page is on its way
+        while this one is looked at. A server that is busy is waited for, up to a minute a page.
+        """
+        book = _Book(lambda position: self._page(path, {**(query or {}), "limit": str(limit), **position}))
+        page = book.turn("")
+        while True:
+            coming = _beside(partial(book.turn, page.position)) if page.position else None
+            yield page.moment, self._objects(path, page, wanted)
+            if coming is None:
+                return
+            page = coming.result()
 
     def create(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         return self._object(self._writing("POST", path, body, "application/json", dry_run, FIELD_MANAGER))
@@ -203,10 +218,33 @@ class Api:
             raise ServerError(request.asked, f"{self.server} does not answer like a Kubernetes API server")
         return parsed
 
-    def _answered(self, request: Request, take: Callable[[Exchange], _Answer]) -> _Answer:
+    def _page(self, path: str, query: Mapping[str, str]) -> Page:
+        request = self._reading(path, query)
+        body = self._answered(request, Exchange.read, PATIENT_PAUSES, PATIENT_SECONDS)
+        with self._only_lists(request.asked):
+            return Page(body)
+
+    def _objects(self, path: str, page: Page, wanted: type) -> Iterator[Object]:
+        with self._only_lists(_ask("GET", path)):
+            yield from page.objects(wanted)
+
+    @contextmanager
+    def _only_lists(self, asked: Asked) -> Iterator[None]:
+        try:
+            yield
+        except NotAList as error:
+            raise ServerError(asked, f"{self.server} does not answer like a Kubernetes API server") from error
+
+    def _answered(
+        self,
+        request: Request,
+        take: Callable[[Exchange], _Answer],
+        pauses: tuple[float, ...] = PAUSES,
+        patience: float = RETRY_SECONDS,
+    ) -> _Answer:
         """What `take` makes of a successful answer. Tries again what may be tried again, else raises."""
         begun = time.monotonic()
-        for pause in (*PAUSES, None):
+        for pause in (*pauses, None):
             try:
                 with self._send(request) as exchange:
                     if exchange.status < 300:
@@ -216,7 +254,7 @@ class Api:
             except (Unreachable, Timeout) as failure:
                 error, wait = failure, ""
             seconds = float(wait) if wait.isdigit() else (pause or 0.0)
-            if pause is None or not _again(error) or time.monotonic() - begun + seconds > RETRY_SECONDS:
+            if pause is None or not _again(error) or time.monotonic() - begun + seconds > patience:
                 raise error
             self._sleep(seconds)
         raise AssertionError("unreachable: the last round returns or raises")
@@ -233,6 +271,39 @@ class Api:
 
     def _refusal(self, request: Request, exchange: Exchange) -> ApiError:
         return from_answer(request.asked, exchange.status, status_of(exchange.read()))
+
+
+class _Book(Generic[_Answer]):
+    """A list that is read page after page. `ask` gets the parameter that says where to go on, none for the first page."""
+
+    def __init__(self, ask: Callable[[Mapping[str, str]], _Answer]) -> None:
+        self._ask = ask
+        self._lost = 0
+
+    def turn(self, token: str) -> _Answer:
+        """The page at `token`; where the server has forgotten the list's moment, in today's state."""
+        while True:
+            try:
+                return self._ask({"continue": token} if token else {})
+            except Gone as gone:
+                self._lost += 1
+                if not gone.continue_token or self._lost > PAGE_TURNS_LOST:
+                    raise
+                token = gone.continue_token
+
+
+def _beside(ask: Callable[[], _Answer]) -> Future[_Answer]:
+    """What `ask` answers, worked out on a thread that nobody has to wait for: whoever is interrupted ends at once."""
+    answer: Future[_Answer] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is asked for
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name="next page", daemon=True).start()
+    return answer
 
 
 def _again(error: ApiError) -> bool:

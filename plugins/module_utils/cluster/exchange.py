@@ -8,8 +8,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Mapping
@@ -22,6 +24,8 @@ from .errors import ApiError, ConnectionLost, ServerError, Timeout, TlsFailed, U
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 _PIECE = 65536
+# What a server may make us reserve before a byte of it has been seen.
+_LARGEST_GUESS = 64 << 20
 # OpenSSL's words, and those of urllib3 1.26, for a certificate that is not accepted.
 _DISTRUST = ("CERTIFICATE_VERIFY_FAILED", "doesn't match")
 
@@ -67,9 +71,14 @@ class Exchange:
     def read(self) -> bytes:
         """The whole body."""
         with network_errors(self._session, self._request):
-            body = bytes(self._response.read())
+            body = bytes(self._response.read(decode_content=False))
         self._complete = True
-        return body
+        if self.headers.get("Content-Encoding", "").lower() != "gzip":
+            return body
+        try:
+            return _unzipped(body)
+        except (zlib.error, EOFError, gzip.BadGzipFile) as error:
+            raise _unreadable(self._session, self._request, error) from error
 
     def start(self, max_bytes: int, seconds: float) -> tuple[bytes, bool]:
         """The first `max_bytes` of the body, and whether there was more. Raises Timeout when reading takes longer than
@@ -111,6 +120,14 @@ class Exchange:
                 socket.socket.shutdown(wire, socket.SHUT_RDWR)
             except OSError:
                 return  # it had ended by itself
+
+
+def _unzipped(body: bytes) -> bytes:
+    """In one go, into memory of the right size: the last four bytes of gzip tell it. Twice as fast as piece by piece."""
+    told = int.from_bytes(body[-4:], "little")
+    whole = zlib.decompress(body, zlib.MAX_WBITS | 16, min(max(told, 1), _LARGEST_GUESS))
+    # A stream of several parts tells only the size of its last one.
+    return whole if len(whole) == told else gzip.decompress(body)
 
 
 def _wire(response: Any) -> socket.socket | None:
@@ -189,7 +206,11 @@ def _ours(session: Session, request: Request, error: Exception) -> ApiError:
         return Timeout(request.asked, f"{server} gave no answer for {request.seconds:g} s")
     if isinstance(error, (theirs.ProtocolError, OSError)):
         return ConnectionLost(request.asked, f"the connection to {server} broke ({said})")
-    return ServerError(request.asked, f"the answer of {server} cannot be read ({type(error).__name__})")
+    return _unreadable(session, request, error)
+
+
+def _unreadable(session: Session, request: Request, error: Exception) -> ServerError:
+    return ServerError(request.asked, f"the answer of {session.server} cannot be read ({type(error).__name__})")
 
 
 def _plain(error: BaseException) -> str:

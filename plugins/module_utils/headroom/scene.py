@@ -40,8 +40,11 @@ class Load:
         """Counts a pod in."""
         self.count += 1
         add(self.request, pod.request)
-        self.ports.update(pod.ports)
-        self.disks.update(pod.disks)
+        # Most pods have neither, and an update with nothing is not free.
+        if pod.ports:
+            self.ports.update(pod.ports)
+        if pod.disks:
+            self.disks.update(pod.disks)
         if pod.owner_kind in NODE_OWNERS:
             self.daemon_count += 1
             add(self.daemon_request, pod.request)
@@ -124,9 +127,11 @@ class SceneBuilder:
 
     def add(self, pod: Pod) -> None:
         """Counts a pod that is not over. A pod whose node is gone holds nothing that matters."""
-        if pod.node in self._loads:
-            self._loads[pod.node].take(pod, self._keep(pod))
-            self._claims.update((pod.namespace, claim) for claim in set(pod.claims))
+        load = self._loads.get(pod.node)
+        if load is not None:
+            load.take(pod, self._keep(pod))
+            if pod.claims:
+                self._claims.update((pod.namespace, claim) for claim in set(pod.claims))
         elif not pod.node:
             self._pending += 1
             if pod.nominated:

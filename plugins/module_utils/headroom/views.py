@@ -9,12 +9,12 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterable, Mapping
 
 from . import selectors as sel
 from .quantity import Amounts, amounts, scheduler_units
-from .requests import is_sidecar, pod_requests
+from .requests import is_resize_infeasible, is_sidecar, pod_requests
 
 Object = Mapping[str, Any]
 HOSTNAME = "kubernetes.io/hostname"
@@ -163,6 +163,23 @@ def node_view(raw: Object) -> Node:
     )
 
 
+class NodeViews:
+    """Views of the nodes of a list, one after another. Most nodes have the same labels and sizes in the same words, which are kept once."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, str] = {}
+        self._sizes: dict[frozenset[tuple[str, int]], Amounts] = {}
+
+    def view(self, raw: Object) -> Node:
+        """The same as `node_view`."""
+        one, once = node_view(raw), self._words.setdefault
+        return replace(
+            one,
+            labels={once(key, key): once(value, value) for key, value in one.labels.items()},
+            allocatable=self._sizes.setdefault(frozenset(one.allocatable.items()), one.allocatable),
+        )
+
+
 def is_over(raw: Object) -> bool:
     """Finished pods hold nothing (the scheduler's informer leaves them out)."""
     return (raw.get("status") or {}).get("phase") in ("Succeeded", "Failed")
@@ -194,6 +211,61 @@ def pod_view(raw: Object, minor: int) -> Pod:
         owner_kind=owner.get("kind") or "",
         started=status.get("startTime") or "",
     )
+
+
+class PodViews:
+    """Views of the pods of a list, one after another.
+
+    Neighbours in a list are mostly pods of one owner, alike but for their name and node. Where all fields that a view is worked out from are
+    equal, the result for the neighbour is used again, which takes a fraction of the time; labels and sums are then shared, which saves memory.
+    """
+
+    def __init__(self, minor: int) -> None:
+        self._minor = minor
+        self._seen: tuple[Any, ...] = ()
+        self._last: Pod | None = None
+
+    def view(self, raw: Object) -> Pod:
+        """The same as `pod_view`."""
+        meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+        seen = (
+            meta["namespace"],
+            meta.get("labels"),
+            meta.get("ownerReferences"),
+            spec.get("containers"),
+            spec.get("initContainers"),
+            spec.get("volumes"),
+            spec.get("affinity"),
+            spec.get("priority"),
+            spec.get("overhead"),
+            spec.get("resources"),
+            status.get("containerStatuses"),
+            status.get("initContainerStatuses"),
+            status.get("resources"),
+            status.get("allocatedResources"),
+            is_resize_infeasible(raw),
+        )
+        last = self._last
+        if last is None or seen != self._seen:
+            self._seen, self._last = seen, pod_view(raw, self._minor)
+            return self._last
+        return Pod(
+            last.namespace,
+            meta.get("name") or "",
+            last.labels,
+            spec.get("nodeName") or "",
+            status.get("nominatedNodeName") or "",
+            last.priority,
+            last.request,
+            last.ports,
+            last.anti_affinity,
+            last.claims,
+            last.disks,
+            bool(meta.get("deletionTimestamp")),
+            last.owner,
+            last.owner_kind,
+            status.get("startTime") or "",
+        )
 
 
 def incoming_view(raw: Object, minor: int) -> Incoming:

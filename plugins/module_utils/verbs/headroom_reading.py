@@ -18,20 +18,22 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, TypeVar
 
 from ..cluster.api import Api
 from ..cluster.errors import AdmissionDenied, ApiError, Forbidden, Invalid, NotFound
+from ..cluster.lists import parser
 from ..headroom.admission import admitted_locally, pod_to_ask_for
 from ..headroom.answer import PodSource, Question
+from ..headroom.fields import NodeFields, PodFields
 from ..headroom.neighbours import needs_namespace_labels
 from ..headroom.peaks import Rollout
 from ..headroom.quota import Quota, quota_view
 from ..headroom.requests import NEWEST_KNOWN_MINOR
 from ..headroom.scene import Scene, SceneBuilder, relevance
-from ..headroom.views import Incoming, incoming_view, is_over, node_view, pod_view
+from ..headroom.views import Incoming, Node, NodeViews, Pod, PodViews, incoming_view, is_over
 from ..headroom.volumes import Storage
 from ..rollout.views import ReplicaSet
 from .outcome import Report
 
 Object = Mapping[str, Any]
-PAGE = 500
+_NODES = "/api/v1/nodes"
 _PODS = "/api/v1/pods"
 NOT_OVER = "status.phase!=Succeeded,status.phase!=Failed"
 # What the API server says where the dry run met a quota, which is counted here anyway, or a webhook that allows no dry run.
@@ -66,7 +68,7 @@ class Reader:
         self._refusals: list[str] = []
         self.unknown: list[str] = []
         self.assumptions: list[str] = []
-        self.read: dict[str, Any] = {"nodes": 0, "pods": 0, "resource_version": None}
+        self.read: dict[str, Any] = {"nodes": 0, "pods": 0, "resource_version": None, "parser": parser()}
 
     def question(self, rollout: Rollout) -> Question:
         """Everything that the pure check needs."""
@@ -144,7 +146,7 @@ class Reader:
             spec.setdefault("preemptionPolicy", (priority or {}).get("preemptionPolicy") or "PreemptLowerPriority")
 
     def _scene(self, incoming: Incoming, minor: int) -> tuple[Scene, bool]:
-        nodes = self._tried("nodes", lambda: [node_view(raw) for raw in self._each("/api/v1/nodes", {})])
+        nodes = self._tried("nodes", self._nodes)
         self.read["nodes"] = len(nodes or ())
         builder = SceneBuilder(nodes or (), relevance(incoming, self._subject.owners))
         read = nodes is not None and self._tried("pods", lambda: self._read_pods(builder, minor)) is not None
@@ -156,23 +158,32 @@ class Reader:
                 scene = replace(scene, namespaces=labels)
         return scene, read
 
+    def _nodes(self) -> list[Node]:
+        views = NodeViews()
+        return [views.view(raw) for _moment, page in self._api.read(_NODES, NodeFields) for raw in page]
+
     def _read_pods(self, builder: SceneBuilder, minor: int) -> bool:
         self._report("reading the pods of the cluster")
+        moments: list[str] = []
+        views = PodViews(minor)
         with _no_collection():
-            self._fold_pods(builder, minor)
-        self.assumptions.append(f"snapshot_rv_{self.read['resource_version']}")
+            for moment, page in self._api.read(_PODS, PodFields, {"fieldSelector": NOT_OVER}):
+                moments.append(moment)
+                for raw in page:
+                    if not is_over(raw):
+                        self._fold(raw, views.view(raw), builder)
+        self.read["resource_version"] = moments[-1]
+        self.assumptions.append(f"snapshot_rv_{moments[-1]}")
+        if len(set(moments)) > 1:
+            self.assumptions.append("pods_changed_while_they_were_read")
         return True
 
-    def _fold_pods(self, builder: SceneBuilder, minor: int) -> None:
-        for raw in self._each(_PODS, {"fieldSelector": NOT_OVER}):
-            if is_over(raw):
-                continue
-            self.read["pods"] += 1
-            pod = pod_view(raw, minor)
-            builder.add(pod)
-            if pod.owner == self._subject.stable.uid:
-                self._old_pod = raw
-                self._ready_after.extend(_seconds_to_ready(raw))
+    def _fold(self, raw: Object, pod: Pod, builder: SceneBuilder) -> None:
+        self.read["pods"] += 1
+        builder.add(pod)
+        if pod.owner == self._subject.stable.uid:
+            self._old_pod = raw
+            self._ready_after.extend(_seconds_to_ready(raw))
 
     def _quotas(self) -> tuple[Quota, ...]:
         found = self._tried("resourcequotas", lambda: self._all(f"{self._core}/resourcequotas"))
@@ -234,9 +245,7 @@ class Reader:
         return list(self._each(path, {}))
 
     def _each(self, path: str, query: Mapping[str, str]) -> Iterator[Object]:
-        for page in self._api.pages(path, query, PAGE):
-            if path == _PODS:
-                self.read["resource_version"] = (page.get("metadata") or {}).get("resourceVersion")
+        for page in self._api.pages(path, query):
             yield from page.get("items") or ()
 
 
