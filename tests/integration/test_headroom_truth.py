@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ from tests.cluster.lab import start_lab
 from tests.truth.headroom.__main__ import ALONE
 from tests.truth.headroom.run import run, summary
 
-CLUSTERS = 50
-# Seeds on which naive formulas are known to be wrong; the fresh ones come on top.
-KNOWN_FIRST, KNOWN = 1000, 25
+FRESH = 50
+# On each of these naive formulas are known to be wrong. Fresh ones would not do: some formulas are wrong on few clusters.
+KNOWN = (1002, 1015, 1036, 1045, 1047, 1059, 1069, 1141)
 
 Line = dict[str, Any]
 
@@ -26,7 +27,8 @@ Line = dict[str, Any]
 def lines() -> Iterator[list[Line]]:
     first = secrets.randbelow(10**8) + 10**6
     with start_lab(fake_nodes=0, controller_manager_flags=ALONE) as lab:
-        yield [*run(lab.kubeconfig, KNOWN_FIRST, KNOWN, None), *run(lab.kubeconfig, first, CLUSTERS - KNOWN, None)]
+        known = (run(lab.kubeconfig, seed, 1, None) for seed in KNOWN)
+        yield [*chain.from_iterable(known), *run(lab.kubeconfig, first, FRESH, None)]
 
 
 def test_nothing_is_said_to_fit_that_does_not(lines: list[Line]) -> None:
@@ -43,8 +45,8 @@ def test_how_many_are_placed_after_evictions_is_an_approximation_that_holds_near
 
 def test_the_cases_are_neither_all_easy_nor_all_hopeless(lines: list[Line]) -> None:
     found = summary(lines)
-    assert found["all_fit"] >= CLUSTERS // 10
-    assert found["none_fit"] >= CLUSTERS // 10
+    assert found["all_fit"] >= FRESH // 10
+    assert found["none_fit"] >= FRESH // 10
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,7 @@ def test_the_cases_are_neither_all_easy_nor_all_hopeless(lines: list[Line]) -> N
         "no sidecars, no pod level",
         "containers only, all other rules exact",
         "no sidecars, all other rules exact",
+        "no resize status",
     ],
 )
 def test_a_naive_formula_is_caught(lines: list[Line], formula: str) -> None:
