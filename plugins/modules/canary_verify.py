@@ -67,10 +67,13 @@ options:
           via:
             description:
               - V(proxy) goes through the API server and works from anywhere; it needs the right to C(get) C(pods/proxy).
+              - V(port_forward) also goes through the API server, to a port that it forwards; it needs the rights to C(get) and
+                C(create) C(pods/portforward). The application has to listen on the pod's loopback address, too.
+              - V(auto) takes V(proxy), or V(port_forward) when the proxy does not reach a stable pod before the run begins.
               - V(pod) goes to the pods' addresses. V(url) goes to O(checks[].http.url), where
                 O(checks[].http.canary_headers) and O(checks[].http.stable_headers) tell the versions apart.
             type: str
-            choices: [proxy, pod, url]
+            choices: [proxy, port_forward, auto, pod, url]
             default: proxy
           status:
             description:
@@ -454,7 +457,9 @@ verify:
       returned: not in check mode
       type: dict
     costs:
-      description: For each check that sends requests, how many, their bytes and, when a price was given, their price.
+      description:
+        - For each check that sends requests, how many, their bytes, the way that they took and, when a price was given, their
+          price.
       returned: not in check mode
       type: dict
     reached: {type: list, elements: str, returned: in check mode, description: Checks whose source answered.}

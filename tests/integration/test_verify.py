@@ -144,6 +144,7 @@ class TestNotKnowing:
         ("case", "check", "says"),
         [
             ("a port where nobody listens", http(port=9), "stable pod web-"),
+            ("a kubelet that forwards no port", http(via=Via.PORT_FORWARD), "stable pod web-"),
             ("a wrong path", http(status=(204,)), "not what a good answer was said to be"),
             ("no metrics API", CheckAsked(BoundCheck("memory", maximum=2), ResourcesAsked()), "no metrics.k8s.io"),
         ],

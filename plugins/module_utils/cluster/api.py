@@ -35,6 +35,7 @@ from .errors import (
 )
 from .exchange import READ_SECONDS, Exchange, Request, send
 from .lists import NotAList, Object, Page
+from .tunnel import Tunnel, open_tunnel
 from .watch import WatchEvent, WatchStream
 
 __all__ = ["FIELD_MANAGER", "Api", "PatchKind", "RawResponse", "WatchEvent"]
@@ -181,6 +182,20 @@ class Api:
         with self._send(request) as exchange:
             data, truncated = exchange.start(max_bytes, timeout)
             return RawResponse(exchange.status, dict(exchange.headers), data, truncated)
+
+    @contextmanager
+    def tunnel(self, namespace: str, pod: str, port: int, *, seconds: float) -> Iterator[Tunnel]:
+        """A connection to a port of a pod, for at most so many seconds. The with statement ends it at once.
+
+        Raises what a GET raises, without trying again; while it is used: Timeout, ConnectionLost, PodRefused. Needs the
+        right to get, and from Kubernetes 1.35 on to create, pods/portforward.
+        """
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
+        request = Request(_ask("GET", path), "GET", path, {"ports": str(port)}, seconds=seconds)
+        with self._lock:
+            self.requests += 1
+        with open_tunnel(self._session, request) as opened:
+            yield opened
 
     @contextmanager
     def watch(self, path: str, query: Mapping[str, str] | None = None, *, seconds: int) -> Iterator[WatchStream]:

@@ -188,6 +188,10 @@ class ConnectionLost(Unreachable):
     outcome_unknown = True
 
 
+class PodRefused(ApiError):
+    """The kubelet could not connect to a port of a pod, or lost that connection; its text is the message."""
+
+
 class ConfigError(ApiError):
     """No request was made: what is configured here does not say which server to ask, or as whom."""
 

@@ -111,6 +111,10 @@ class Exchange:
             yield from _chunked_lines(self._response) if self._response.chunked else iter(self._response.readline, b"")
         self._complete = True
 
+    def upgraded(self) -> tuple[Any, Any]:
+        """After a 101: whom to read from (it may have read on already), and the socket to write to."""
+        return self._response._fp.fp, self._response.connection.sock
+
     def hang_up(self) -> None:
         """Ends the connection from any thread: whoever reads from it sees it end."""
         wire = _wire(self._response)

@@ -8,42 +8,21 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from enum import Enum
-from typing import Mapping
-from urllib.parse import parse_qsl, quote
+from dataclasses import dataclass, field
+from typing import Any, Mapping
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError, Timeout
 from .source import Answers, Counted, Misasked, NoAnswer, ProbedPod, Sides, Tally, Version
-from .web import Web, WebAnswer, ask
+from .ways import Aim, Blocked, Via, ask_pod, status_message
+from .web import Web, WebAnswer
 
-LARGEST_BODY = 64 << 10
 _WORKERS = 4
 _GIGABYTE = 1e9
 _FIRST_TRIES = 3
-# Of a path, besides letters and digits (RFC 3986 section 3.3); % because it is escaped already.
-_SAFE = "/%:@!$&'()*+,;=~-._"
-# The API server's own refusals. Its 502, 503 and 504 say that it did not reach the pod, and count against the pod.
-_OF_THE_SERVER = frozenset({401, 403, 404, 429})
-
-
-class _Blocked(Exception):
-    """A request did not get as far as a pod."""
-
-
-class Via(Enum):
-    """proxy: through the API server, from anywhere. pod: straight to the pods' addresses. url: a Service or any URL,
-    which tells the versions apart by headers."""
-
-    PROXY = "proxy"
-    POD = "pod"
-    URL = "url"
 
 
 @dataclass(frozen=True)
@@ -104,6 +83,8 @@ class HttpRequests:
         self._blocked = ""
         self._workers: list[threading.Thread] = []
         self._next_at = 0.0
+        self._ways = asked.via.ways
+        self._via = self._ways[0]
 
     def begin(self, sides: Sides) -> None:
         """Sends up to three requests to stable pods, so that a way that is blocked, or a wrong path, is told before
@@ -111,31 +92,42 @@ class HttpRequests:
         self._sides = sides
         if not sides.stable.pods:
             raise NoAnswer("there is no stable pod to send requests to")
-        told = ""
-        for attempt in range(_FIRST_TRIES):
-            pod = sides.stable.pods[attempt % len(sides.stable.pods)]
-            told = self._first(pod)
-            if not told:
-                break
-        if told:
-            raise NoAnswer(
-                f"stable pod {pod.name} {told}: check path, port, scheme, status and body, or try another via"
-            )
+        self._find_a_way(sides)
         if not self._workers:
             self._next_at = time.monotonic()
             self._workers = [threading.Thread(target=self._work, daemon=True) for _worker in range(_WORKERS)]
             for worker in self._workers:
                 worker.start()
 
+    def _find_a_way(self, sides: Sides) -> None:
+        """The first way that is not blocked is kept for the whole run."""
+        blocked = []
+        for way in self._ways:
+            self._via = way
+            try:
+                self._try(sides)
+            except Blocked as reason:
+                blocked.append(str(reason))
+            else:
+                self._ways = (way,)
+                return
+        raise NoAnswer("; ".join(blocked))
+
+    def _try(self, sides: Sides) -> None:
+        """Raises Blocked, and NoAnswer when a stable pod was reached but gave no good answer."""
+        for attempt in range(_FIRST_TRIES):
+            pod = sides.stable.pods[attempt % len(sides.stable.pods)]
+            told = self._first(pod)
+            if not told:
+                return
+        raise NoAnswer(f"stable pod {pod.name} {told}: check path, port, scheme, status and body, or try another via")
+
     def _first(self, pod: ProbedPod) -> str:
-        """What is wrong with the answer of a stable pod; nothing when it is good."""
+        """What is wrong with the answer of a stable pod; nothing when it is good. Raises Blocked."""
         with self._lock:
             self._spent["requests"] += 1
         begun = time.monotonic()
-        try:
-            answer = self._answer(False, pod)
-        except _Blocked as blocked:
-            raise NoAnswer(str(blocked)) from None
+        answer = self._answer(False, pod)
         if answer is None:
             return f"does not answer within {self._asked.timeout:g} seconds, or refuses the connection"
         self._pay(answer)
@@ -203,7 +195,7 @@ class HttpRequests:
         begun = time.monotonic()
         try:
             answer = self._answer(is_canary, pod)
-        except _Blocked as blocked:
+        except Blocked as blocked:
             with self._lock:
                 self._blocked = str(blocked)
                 self._sent[key] -= min(1, self._sent[key])
@@ -225,49 +217,20 @@ class HttpRequests:
         return answer.status in self._asked.status and matches and not slow
 
     def _answer(self, is_canary: bool, pod: ProbedPod) -> WebAnswer | None:
-        """None when none came. Raises _Blocked for what stands between us and the pods, which is nobody's bad event."""
-        asked = self._asked
+        """As ask_pod."""
+        asked, namespace = self._asked, self._sides.namespace if self._sides else ""
         headers = {**asked.headers, **(asked.canary_headers if is_canary else asked.stable_headers)}
-        if asked.via is Via.PROXY:
-            return self._through_api(pod, headers)
-        web = asked.web or Web(f"{asked.scheme}://{_host(pod.ip)}:{asked.port}")
-        try:
-            sent = replace(web, headers={**web.headers, **headers}, timeout=asked.timeout)
-            return ask(sent, asked.path, largest=LARGEST_BODY)
-        except NoAnswer:
-            return None
-
-    def _through_api(self, pod: ProbedPod, headers: Mapping[str, str]) -> WebAnswer | None:
-        namespace = self._sides.namespace if self._sides else ""
-        scheme = "https:" if self._asked.scheme == "https" else ""
-        path, _mark, query = self._asked.path.partition("?")
-        target = f"/api/v1/namespaces/{namespace}/pods/{scheme}{pod.name}:{self._asked.port}/proxy{quote(path, _SAFE)}"
-        try:
-            answer = self._api.raw(
-                "GET",
-                target,
-                query=dict(parse_qsl(query, keep_blank_values=True)),
-                headers=headers,
-                timeout=self._asked.timeout,
-                max_bytes=LARGEST_BODY,
-            )
-        except Timeout:
-            return None
-        except ApiError as error:
-            raise _Blocked(f"the API server did not pass a request on: {error.message}") from None
-        said = _status_message(answer.data)
-        if said and answer.status in _OF_THE_SERVER:
-            raise _Blocked(f"the API server did not pass a request on ({answer.status}): {said}; try via: pod")
-        bytes_in = len(answer.data) + sum(len(name) + len(text) + 4 for name, text in answer.headers.items())
-        bytes_out = len(target) + 16 + sum(len(name) + len(text) + 4 for name, text in headers.items())
-        return WebAnswer(answer.status, answer.data, answer.truncated, bytes_in, bytes_out)
+        aim = Aim(namespace, asked.path, asked.port, asked.scheme, asked.timeout, headers, asked.web)
+        return ask_pod(self._api, self._via, aim, pod)
 
     def close(self) -> None:
         self._ended.set()
 
-    def costs(self) -> Mapping[str, float]:
+    def costs(self) -> Mapping[str, Any]:
+        """With `via`: the way that was taken."""
         with self._lock:
-            spent: dict[str, float] = {name: self._spent[name] for name in ("requests", "bytes_in", "bytes_out")}
+            spent: dict[str, Any] = {name: self._spent[name] for name in ("requests", "bytes_in", "bytes_out")}
+        spent["via"] = self._via.value
         if self._asked.price_per_gb is not None:
             spent["price"] = (spent["bytes_in"] + spent["bytes_out"]) / _GIGABYTE * self._asked.price_per_gb
         return spent
@@ -285,20 +248,5 @@ def _tally(
 
 
 def _passed_on(body: bytes) -> str:
-    said = _status_message(body)
+    said = status_message(body)
     return f" ({said})" if said else ""
-
-
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
-
-
-def _status_message(body: bytes) -> str:
-    """The API server's own words, if these are; an application's answer is not quoted."""
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(parsed, dict) or parsed.get("kind") != "Status" or parsed.get("apiVersion") != "v1":
-        return ""
-    return "".join(character if character.isprintable() else " " for character in str(parsed.get("message")))[:300]

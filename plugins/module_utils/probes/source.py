@@ -9,7 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Mapping, Protocol
+from typing import Any, Mapping, Protocol
 
 
 class NoAnswer(Exception):
@@ -92,5 +92,5 @@ class Source(Protocol):
     def close(self) -> None:
         """Ends what goes on in the background."""
 
-    def costs(self) -> Mapping[str, float]:
-        """What was spent: requests, bytes_in, bytes_out, price; empty where nobody pays."""
+    def costs(self) -> Mapping[str, Any]:
+        """What was spent, and on which way: requests, bytes_in, bytes_out, price, via; empty where nobody pays."""

@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 from .source import Misasked, NoAnswer
 
 LARGEST_BODY = 4 << 20
+USER_AGENT = "coalmine.canary"
 _PIECE = 65536
 
 
@@ -91,7 +92,7 @@ def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: in
             alarm.socket = connection.sock
             connection.request("GET", target or "/", headers=headers)
             response = connection.getresponse()
-            body, truncated = _bounded(response, largest)
+            body, truncated = bounded_body(response, largest)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise NoAnswer(f"{web.name} {_failure(error, alarm.rang, web.timeout)}") from None
         if alarm.rang:
@@ -162,7 +163,7 @@ def _error_of(body: bytes) -> str:
 
 
 def _headers(web: Web) -> dict[str, str]:
-    headers = {"Accept": "*/*", "User-Agent": "coalmine.canary", "Connection": "close", **web.headers}
+    headers = {"Accept": "*/*", "User-Agent": USER_AGENT, "Connection": "close", **web.headers}
     if web.token:
         headers["Authorization"] = f"Bearer {web.token}"
     elif web.username:
@@ -186,12 +187,15 @@ def _connection(web: Web) -> http.client.HTTPConnection:
     return http.client.HTTPSConnection(host, parts.port, timeout=web.timeout, context=context)
 
 
-def _bounded(response: http.client.HTTPResponse, largest: int) -> tuple[bytes, bool]:
+def bounded_body(response: http.client.HTTPResponse, largest: int) -> tuple[bytes, bool]:
+    """The first `largest` bytes, and whether there was more. Raises HTTPException when there was less than announced."""
     pieces, size = [], 0
     while size <= largest and (piece := response.read1(_PIECE)):
         pieces.append(piece)
         size += len(piece)
     body = b"".join(pieces)
+    if size <= largest and response.length:
+        raise http.client.IncompleteRead(body, response.length)
     return body[:largest], size > largest
 
 

@@ -22,9 +22,10 @@ from ..judgement.tolerance import JudgementError, Tolerance
 from ..probes.logs import Logs, LogsAsked
 from ..probes.podstates import PodStates
 from ..probes.prometheus import PrometheusAsked, prometheus, stream_of
-from ..probes.requests import HttpAsked, HttpRequests, Via
+from ..probes.requests import HttpAsked, HttpRequests
 from ..probes.resources import Resource, Resources, ResourcesAsked
 from ..probes.source import Misasked, Source
+from ..probes.ways import Via
 from ..probes.web import Web
 from .requests import Call
 

@@ -81,6 +81,13 @@ def endless(request: BaseHTTPRequestHandler) -> None:
         return
 
 
+def half(request: BaseHTTPRequestHandler) -> None:
+    request.send_response(200)
+    request.send_header("Content-Length", "100")
+    request.end_headers()
+    request.wfile.write(b"{}")
+
+
 def redirect(request: BaseHTTPRequestHandler) -> None:
     request.send_response(302)
     request.send_header("Location", "http://127.0.0.1:9/")
@@ -116,6 +123,7 @@ class TestLies:
                 answer({"status": "success", "data": {"resultType": "matrix", "result": []}}),
                 "gives a matrix where an instant vector",
             ),
+            ("half a body", half, "not answer as HTTP does"),
             ("a huge body", endless, "more than 4 MiB"),
         ],
     )

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.logs import Logs, LogsAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.podstates import PodStates
-from ansible_collections.coalmine.canary.plugins.module_utils.probes.requests import HttpAsked, HttpRequests, Via
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.requests import HttpAsked, HttpRequests
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.resources import Resources, ResourcesAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import (
     Counted,
@@ -28,6 +28,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.source impo
     Value,
     Version,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.ways import Via
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import Web
 from tests.unit.probes.serving import serving
 

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ways from here to a pod: through the API server's proxy, by port-forward, straight, or by a URL.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Mapping
+from urllib.parse import parse_qsl, quote
+
+from ..cluster.api import Api
+from ..cluster.errors import ApiError, ConnectionLost, PodRefused, Timeout
+from .forwarded import ask_forwarded
+from .source import NoAnswer, ProbedPod
+from .web import Web, WebAnswer, ask
+
+LARGEST_BODY = 64 << 10
+# Of a path, besides letters and digits (RFC 3986 section 3.3); % because it is escaped already.
+_SAFE = "/%:@!$&'()*+,;=~-._"
+# The API server's own refusals. Its 502, 503 and 504 say that it did not reach the pod, and count against the pod.
+_OF_THE_SERVER = frozenset({401, 403, 404, 429})
+
+
+class Blocked(Exception):
+    """A request did not get as far as a pod. The text says why, and holds no secret."""
+
+
+class Via(Enum):
+    """proxy: through the API server, from anywhere. port_forward: also through it, where its proxy is blocked or not
+    allowed. auto: the first of these two that reaches a stable pod. pod: straight to the pods' addresses. url: a Service
+    or any URL, which tells the versions apart by headers."""
+
+    PROXY = "proxy"
+    PORT_FORWARD = "port_forward"
+    AUTO = "auto"
+    POD = "pod"
+    URL = "url"
+
+    @property
+    def ways(self) -> tuple[Via, ...]:
+        """What to try, one after the other."""
+        return (Via.PROXY, Via.PORT_FORWARD) if self is Via.AUTO else (self,)
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Where and what to ask. `timeout`: seconds for the whole request. `web`: for Via.URL."""
+
+    namespace: str
+    path: str
+    port: int
+    scheme: str
+    timeout: float
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    web: Web | None = None
+
+
+def ask_pod(api: Api, via: Via, aim: Aim, pod: ProbedPod) -> WebAnswer | None:
+    """None when no answer came, which is the pod's own. Raises Blocked for what stands between us and the pods, which is
+    nobody's bad event."""
+    if via is Via.PROXY:
+        return _through_proxy(api, aim, pod)
+    if via is Via.PORT_FORWARD:
+        return _by_port_forward(api, aim, pod)
+    web = aim.web or Web(f"{aim.scheme}://{_host(pod.ip)}:{aim.port}")
+    try:
+        sent = replace(web, headers={**web.headers, **aim.headers}, timeout=aim.timeout)
+        return ask(sent, aim.path, largest=LARGEST_BODY)
+    except NoAnswer:
+        return None
+
+
+def _through_proxy(api: Api, aim: Aim, pod: ProbedPod) -> WebAnswer | None:
+    scheme = "https:" if aim.scheme == "https" else ""
+    path, _mark, query = aim.path.partition("?")
+    target = f"/api/v1/namespaces/{aim.namespace}/pods/{scheme}{pod.name}:{aim.port}/proxy{quote(path, _SAFE)}"
+    try:
+        answer = api.raw(
+            "GET",
+            target,
+            query=dict(parse_qsl(query, keep_blank_values=True)),
+            headers=aim.headers,
+            timeout=aim.timeout,
+            max_bytes=LARGEST_BODY,
+        )
+    except Timeout:
+        return None
+    except ApiError as error:
+        raise Blocked(f"the API server did not pass a request on: {error.message}") from None
+    said = status_message(answer.data)
+    if said and answer.status in _OF_THE_SERVER:
+        raise Blocked(
+            f"the API server did not pass a request on ({answer.status}): {said}; try via: port_forward or via: pod"
+        )
+    bytes_in = len(answer.data) + sum(len(name) + len(text) + 4 for name, text in answer.headers.items())
+    bytes_out = len(target) + 16 + sum(len(name) + len(text) + 4 for name, text in aim.headers.items())
+    return WebAnswer(answer.status, answer.data, answer.truncated, bytes_in, bytes_out)
+
+
+def _by_port_forward(api: Api, aim: Aim, pod: ProbedPod) -> WebAnswer | None:
+    """Each request has a connection of its own. Whatever goes wrong once it stands is the pod's."""
+    opened = False
+    try:
+        with api.tunnel(aim.namespace, pod.name, aim.port, seconds=aim.timeout) as tunnel:
+            opened = True
+            return ask_forwarded(tunnel, aim.scheme == "https", aim.path, aim.headers, LARGEST_BODY)
+    except (PodRefused, Timeout):
+        return None
+    except ConnectionLost as error:
+        if opened:
+            return None
+        raise Blocked(f"no port could be forwarded: {error.message}") from None
+    except ApiError as error:
+        raise Blocked(f"no port could be forwarded: {error}") from None
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def status_message(body: bytes) -> str:
+    """The API server's own words, if these are; an application's answer is not quoted."""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(parsed, dict) or parsed.get("kind") != "Status" or parsed.get("apiVersion") != "v1":
+        return ""
+    return "".join(character if character.isprintable() else " " for character in str(parsed.get("message")))[:300]
