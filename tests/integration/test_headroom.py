@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome impo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, NewTemplate, Size, Target
 from tests.cluster.fakes import Capacity
 from tests.cluster.lab import Lab, start_lab
-from tests.integration.test_frontdoor import AS_MODULE, Stage
+from tests.integration.playbooks import FAILED, Playbooks
+from tests.integration.test_frontdoor import AS_MODULE, PLAYBOOK, Stage
 
 Object = dict[str, Any]
 DOCS = Path(__file__).parents[2] / "docs"
@@ -359,3 +361,101 @@ def test_the_shipped_rights_are_all_that_it_takes_and_what_is_missing_is_named(s
     assert (whole["verdict"], whole["pod_request"]["source"]) == ("needs_nodes", "dry_run")
     for right, name in MISSING.items():
         shop.ask_until(lambda it, name=name: name in (it["unknown"] or it["assumptions"]), shop.account(right))
+
+
+PATCH = {"spec": {"containers": [{"name": "app", "resources": {"requests": {"cpu": "1500m"}}}]}}
+PRICES = {"currency": "EUR", "nodes": [{"instance_type": "m6i.xlarge", "hourly": 0.25}]}
+BUY = {"canary_headroom": "allow_new_nodes"}
+# What the role is asked, how it ends, and what it says of it.
+SITUATIONS: dict[str, tuple[Object, str, str]] = {
+    "no room": ({}, "refused", "canary_headroom: allow_new_nodes would let an autoscaler add them."),
+    "too dear": ({**BUY, "canary_prices": PRICES, "canary_max_hourly_cost": 0.2}, "refused", "canary_max_hourly_cost allows 0.2 an hour."),
+    "no price": (
+        {**BUY, "canary_max_hourly_cost": 9, "canary_on_unknown": "fail"},
+        "refused",
+        "A price is not known, and canary_max_hourly_cost is set.",
+    ),
+    "no price, warned": ({**BUY, "canary_max_hourly_cost": 9}, "planned", "price unknown"),
+    "cheap enough": ({**BUY, "canary_prices": PRICES, "canary_max_hourly_cost": 9}, "planned", "would hold"),
+    "only told": ({"canary_headroom": "report"}, "planned", "does not fit on the nodes that are there"),
+    "not asked": ({"canary_headroom": "skip"}, "planned", "would hold"),
+    "not known": ({"account": "least", "canary_on_unknown": "fail"}, "refused", "Unknown: nodes_not_readable"),
+    "not known, warned": ({"account": "least"}, "planned", "Unknown: nodes_not_readable"),
+}  # fmt: skip
+
+
+def released(shop: Shop, directory: Path, *names: str, options: tuple[str, ...] = ()) -> dict[str, Object]:
+    """The role's results in these situations, one after another in one run."""
+    accounts = {"admin": str(shop.lab.kubeconfig), "least": str(shop.account(("nodes", "list")))}
+    asked = {"canary_name": "web", "canary_namespace": shop.namespace, "canary_pod_template_patch": PATCH}
+    results, tasks = directory / "results.json", []
+    for number, name in enumerate(names):
+        given = {**asked, "canary_images": NEW.images, **SITUATIONS[name][0]}
+        where = {"group/coalmine.canary.canary": {"kubeconfig": accounts[given.pop("account", "admin")]}}
+        release = {"ansible.builtin.include_role": {"name": "coalmine.canary.canary"}, "vars": given}
+        tasks.append(
+            {
+                "module_defaults": where,
+                "block": [release],
+                "rescue": [{"ansible.builtin.debug": {"msg": name}}],
+                "always": [{"ansible.builtin.set_fact": {f"result_{number}": "{{ canary_result }}"}}],
+            }
+        )
+    kept = "{{ [" + ", ".join(f"result_{number}" for number in range(len(names))) + "] | to_json }}"
+    tasks.append({"ansible.builtin.copy": {"content": kept, "dest": str(results), "mode": "0600"}, "check_mode": False})
+    stage = Stage(directory, shop.lab.kubeconfig, shop.namespace)
+    playbook = directory / "role.yml"
+    playbook.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    done = subprocess.run(
+        [PLAYBOOK, *options, playbook],
+        env=stage.environment,
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(zip(names, json.loads(results.read_text()), strict=True))
+
+
+def test_the_role_refuses_what_does_not_fit_and_says_why(shop: Shop, tmp_path: Path) -> None:
+    shop.deploy(replicas=3)
+    first, *reasons, aftermath = released(shop, tmp_path, "no room")["no room"]["why"]
+    assert "does not fit on the nodes that are there; new nodes would hold it" in first
+    assert SITUATIONS["no room"][2] in reasons
+    assert len(reasons) <= 8
+    assert any(line.startswith("Advice: ") or "No rolling update" in line for line in reasons)
+    assert aftermath == "This run changed nothing."
+
+
+@pytest.mark.slow
+def test_the_role_begins_only_what_it_may_in_check_mode_as_in_a_real_run(shop: Shop, tmp_path: Path) -> None:
+    shop.deploy(replicas=3)
+    with shop.labelled(**{"node.kubernetes.io/instance-type": "m6i.xlarge"}):
+        planned = released(shop, tmp_path, *SITUATIONS, options=("--check",))
+        refused = [name for name, result in planned.items() if result["outcome"] == "refused"]
+        real = released(shop, tmp_path, *refused)
+    for name, (_given, outcome, words) in SITUATIONS.items():
+        assert (planned[name]["outcome"], name) == (outcome, name)
+        assert any(words in line for line in planned[name]["why"]), (name, planned[name]["why"])
+    assert {name: result["why"] for name, result in real.items()} == {name: planned[name]["why"] for name in refused}
+    assert not any("does not fit" in line for line in planned["not asked"]["why"])
+
+
+def test_the_playbook_asks_alone_and_shows_what_was_counted(shop: Shop) -> None:
+    shop.deploy(replicas=3)
+    playbooks = Playbooks(shop.lab.kubeconfig, shop.namespace)
+    before = shop.lab.kubectl(
+        "-n", shop.namespace, "get", "deployment", "web", "-o", "jsonpath={.metadata.resourceVersion}"
+    )
+    fits = playbooks.run("headroom", images=NEW.images)
+    assert (fits.code, fits.changed) == (0, 0)
+    assert "fits on the nodes that are there" in fits.output
+    assert "<- the Deployment's own" in fits.output
+    refused = playbooks.run("headroom", images=NEW.images, pod_template_patch=PATCH)
+    assert refused.code == FAILED
+    assert "new node(s) of nodes like fake-0 would hold the rest: price unknown" in refused.output
+    after = shop.lab.kubectl(
+        "-n", shop.namespace, "get", "deployment", "web", "-o", "jsonpath={.metadata.resourceVersion}"
+    )
+    assert after == before

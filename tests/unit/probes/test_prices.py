@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -119,10 +120,11 @@ def test_a_node_of_no_known_type_has_no_price() -> None:
 def drip(request: BaseHTTPRequestHandler) -> None:
     request.send_response(200)
     request.end_headers()
-    for _ in range(40):
-        request.wfile.write(b" ")
-        request.wfile.flush()
-        time.sleep(0.05)
+    with suppress(OSError):
+        for _ in range(40):
+            request.wfile.write(b" ")
+            request.wfile.flush()
+            time.sleep(0.05)
 
 
 FAULTS: dict[str, tuple[Respond | Callable[..., None], str]] = {
