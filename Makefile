@@ -22,7 +22,7 @@ STAGES := lint types imports docs changelog sanity sanity-import ansible-lint pa
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo             a good release promoted and a bad one undone, on a real Kubernetes on this machine"
+	@echo "make demo             a good release promoted, and a crashing and an erring one undone, on a real Kubernetes"
 	@echo "make test             everything that has to hold, with a table of times at the end"
 	@echo "make STAGE            one stage of it: $(STAGES)"
 	@echo "make cluster          a real Kubernetes with NODES=$(NODES) fake nodes (REAL=1: real ones); prints its KUBECONFIG"

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job, shown: a real Kubernetes, an application under load, a good release promoted and a bad one undone.
+"""The main job, shown: a real Kubernetes, an application under load, a good release promoted, and two bad ones undone: one
+that crashes, and one that errs now and then, which only its error rate gives away.
 
     python -m tests.demo [--fake]
 
-It exits with 1 when a release did not end as it should, or when a request failed.
+It exits with 1 when a release did not end as it should, or when a request failed that no bad version answered.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tests.cluster.build import tell
@@ -20,12 +22,13 @@ from tests.cluster.construction import StartFailed
 from tests.cluster.lab import Lab, start_lab
 from tests.cluster.realnodes.machine import RealNodesImpossible, expected
 
+from .judgement import ERROR_RATE, checks, erring
 from .picture import SERVING, marks
-from .release import Stage, release, watch_until
+from .release import Ended, Stage, release, watch_until
 from .traffic import Answers, Traffic
 from .workload import NAME, NAMESPACE, REPLICAS, image, manifests
 
-STABLE, GOOD, BAD = "v1", "v2", "crash"
+STABLE, GOOD, CRASHING, ERRING = "v1", "v2", "crash", "bad"
 READY_SECONDS = 120
 ANSWERS_IN_A_ROW = 30
 VERIFY = "tests/demo/verify.yml"
@@ -52,20 +55,33 @@ def main(arguments: Sequence[str]) -> int:
 def _play(lab: Lab, fake: bool) -> int:
     _headline(f"{NAME}: {REPLICAS} pods of {STABLE} on {'fake nodes' if fake else 'a real node'}")
     lab.kubectl("apply", "-f", "-", input=manifests(STABLE))
-    stage = Stage(lab, None, (STABLE, GOOD, BAD), time.monotonic())
+    stage = Stage(lab, None, (STABLE, GOOD, CRASHING, ERRING), time.monotonic())
     watch_until(stage, _all_ready, READY_SECONDS)
     traffic = None if fake else _traffic(lab)
     stage = Stage(lab, traffic, stage.versions, stage.started)
-    options: dict[str, Any] = {"canary_bake": 5}
+    options: dict[str, Any] = {"canary_bake": 3}
     if not fake:
-        options["canary_verify_tasks"] = str(VERIFY)
+        options |= {"canary_verify_tasks": str(VERIFY), "canary_checks": checks(), "canary_check_interval": 1}
 
-    _headline(f"A good release: {GOOD}. One pod is held beside ten, looked at, then promoted")
+    _headline(f"A good release: {GOOD}. One pod is held beside ten, judged, then promoted")
     good = release(stage, GOOD, options)
-    _headline(f"A bad release: {BAD}. Its pod crashes; it gets no traffic, and is undone")
-    bad = release(stage, BAD, options)
+    _headline(f"A bad release: {CRASHING}. Its pod crashes; it gets no traffic, and is undone")
+    crashing = release(stage, CRASHING, options)
+    errs = None
+    if traffic:
+        _headline(f"A worse one: {ERRING}. Its pod is Ready and errs in {100 * ERROR_RATE:g} % of its answers")
+        errs = release(stage, ERRING, {**options, **erring()})
     answers = traffic.stop() if traffic else None
-    return _verdict(lab, good, bad, answers)
+    return _verdict(lab, Endings(good, crashing, errs), answers)
+
+
+@dataclass(frozen=True)
+class Endings:
+    """How the releases ended; on fake nodes nothing answers, and so nothing errs."""
+
+    good: Ended
+    crashing: Ended
+    erring: Ended | None
 
 
 def _all_ready(pods: list[dict[str, Any]]) -> bool:
@@ -99,24 +115,37 @@ def _headline(text: str) -> None:
     print(f"\n{text}\n{'=' * len(text)}", flush=True)
 
 
-def _verdict(lab: Lab, good: int, bad: int, answers: Answers | None) -> int:
+def _verdict(lab: Lab, endings: Endings, answers: Answers | None) -> int:
     running = lab.kubectl(
         "-n", NAMESPACE, "get", "deployment", NAME, "-o", "jsonpath={.spec.template.spec.containers[0].image}"
     )
     facts = [
-        ("the good release was promoted", good == 0),
-        ("the bad release was undone, and its play ended failed", bad != 0),
-        (f"{NAME} runs {running}", running == image(GOOD)),
+        ("the good release was promoted", endings.good.code == 0),
+        ("the crashing release was undone, and its play ended failed", endings.crashing.code != 0),
     ]
+    if endings.erring:
+        caught = endings.erring.evidence
+        told = f"the erring release was undone for its error rate{caught and f', {caught}'}"
+        facts.append((told, endings.erring.code != 0 and bool(caught)))
+    facts.append((f"{NAME} runs {running}", running == image(GOOD)))
     if answers is not None:
-        shares = ", ".join(f"{version} {answers.share(version):.1f} %" for version in sorted(answers.versions))
-        reasons = "".join(f"\n       {count} x {reason}" for reason, count in answers.errors.items())
-        told = f"{answers.sent} requests, answered by {shares}; {answers.failed} failed{reasons}"
-        facts.append((told, answers.failed == 0))
+        facts.extend(_of_answers(answers))
     _headline("What happened")
     for fact, right in facts:
         print(f"{'ok    ' if right else 'WRONG '} {fact}")
     return 0 if all(right for _fact, right in facts) else 1
+
+
+def _of_answers(answers: Answers) -> list[tuple[str, bool]]:
+    shares = ", ".join(f"{version} {answers.share(version):.1f} %" for version in sorted(answers.versions))
+    reasons = "".join(f"\n       {count} x {reason}" for reason, count in answers.errors.items())
+    own = answers.own_errors.get(ERRING, 0)
+    others = answers.failed - own
+    return [
+        (f"{answers.sent} requests, answered by {shares}", bool(answers.sent)),
+        (f"{own} of them got an error that {ERRING} answered while it was judged", own > 0),
+        (f"{others} failed otherwise{reasons}", others == 0),
+    ]
 
 
 if __name__ == "__main__":

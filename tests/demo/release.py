@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -26,6 +27,8 @@ PLAYBOOK = ROOT / "playbooks" / "canary.yml"
 LOOK_SECONDS = 0.25
 # Of a result as Ansible prints it.
 RESULT_INDENT, WIDEST = 4, 200
+# As canary_verify says it, with the counts of both versions.
+EVIDENCE = re.compile(r"after (?P<seconds>\d+) seconds.*worse than tolerated: (?P<counts>canary \d+ bad of [^;]*)")
 LONG_MEMBERS = frozenset({"canary:", "progress:", "headroom:", "verify:"})
 
 
@@ -55,8 +58,16 @@ def command(version: str, options: Mapping[str, Any]) -> list[str]:
     return [str(Path(sys.executable).parent / "ansible-playbook"), str(PLAYBOOK), "-e", json.dumps(variables)]
 
 
-def release(stage: Stage, version: str, options: Mapping[str, Any]) -> int:
-    """Runs it and draws; returns the playbook's exit status."""
+@dataclass(frozen=True)
+class Ended:
+    """The playbook's exit status, and by what evidence the canary was judged worse ("" when it was not)."""
+
+    code: int
+    evidence: str
+
+
+def release(stage: Stage, version: str, options: Mapping[str, Any]) -> Ended:
+    """Runs it and draws."""
     picture = Picture(stage.versions)
     print(f"\n$ {' '.join(['ansible-playbook', 'playbooks/canary.yml', *command(version, options)[2:]])}")
     print(f"\n{picture.legend()}\n")
@@ -76,7 +87,7 @@ def release(stage: Stage, version: str, options: Mapping[str, Any]) -> int:
         _draw(stage, picture)
         narrator.tell()
         if ended:
-            return process.returncode
+            return Ended(process.returncode, narrator.evidence)
         time.sleep(LOOK_SECONDS)
 
 
@@ -116,10 +127,13 @@ class Narrator:
     def __init__(self, lines: queue.SimpleQueue[str]) -> None:
         self._lines = lines
         self._hiding = False
+        self.evidence = ""
 
     def tell(self) -> None:
         while not self._lines.empty():
             line = self._lines.get()
+            if found := EVIDENCE.search(line):
+                self.evidence = f"after {found['seconds']} s: {found['counts']}"
             indent = len(line) - len(line.lstrip())
             if indent <= RESULT_INDENT:
                 self._hiding = line.strip() in LONG_MEMBERS

@@ -20,12 +20,14 @@ ENDING_SECONDS = 15
 class Answers:
     """How many requests were sent, failed (no answer, or a status of 500 and more), and which version answered.
 
-    `errors` are the reasons of those without an answer, known at the end only.
+    `own_errors`: failed answers by the version that gave them. `errors` are the reasons of those without an answer, known at
+    the end only.
     """
 
     sent: int
     failed: int
     versions: Mapping[str, int]
+    own_errors: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
 
     def share(self, version: str) -> float:
@@ -50,9 +52,11 @@ class Traffic:
         for line in self._process.stdout:
             told = json.loads(line)
             if "second" in told:
-                self.latest = Answers(told["sent"], told["failed"], told["versions"])
+                self.latest = Answers(told["sent"], told["failed"], told["versions"], told["failed_by_version"])
             else:
-                self._whole = Answers(told["sent"], told["failed"], told["versions"], told["errors"])
+                self._whole = Answers(
+                    told["sent"], told["failed"], told["versions"], told["failed_by_version"], told["errors"]
+                )
 
     def stop(self) -> Answers:
         self._process.terminate()
