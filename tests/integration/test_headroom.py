@@ -50,11 +50,12 @@ class Shop:
         body = {"apiVersion": "v1", "kind": "List", "items": items}
         self.lab.kubectl("apply", "-f", "-", input=json.dumps(body))
 
-    def deploy(self, replicas: int = 2, cpu: str = "500m") -> None:
-        """A Deployment whose pods are all running."""
+    def deploy(self, replicas: int = 2, cpu: str = "500m", **strategy: int) -> None:
+        """A Deployment whose pods are all running; `strategy` as of its rollingUpdate."""
         container = {"name": "app", "image": "none.invalid/app:1", "resources": {"requests": {"cpu": cpu}}}
         pod = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
         spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": pod}
+        spec |= {"strategy": {"rollingUpdate": strategy}} if strategy else {}
         self.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec})
         self.lab.kubectl("-n", self.namespace, "rollout", "status", "deployment/web", "--timeout=60s")
 
@@ -95,6 +96,28 @@ class Shop:
         items = [{key: value for key, value in one.items() if value} for one in documents]
         self.lab.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
         return self.lab.service_account_kubeconfig(self.namespace, "canary")
+
+    def patch(self, image: str = "none.invalid/app:2", **strategy: int) -> None:
+        """Rolls the Deployment by its own strategy, or by this one."""
+        changed: Object = {"template": {"spec": {"containers": [{"name": "app", "image": image}]}}}
+        changed |= {"strategy": {"rollingUpdate": strategy}} if strategy else {}
+        self.lab.kubectl("-n", self.namespace, "patch", "deployment", "web", "-p", json.dumps({"spec": changed}))
+
+    def status(self) -> Object:
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/web"
+        return dict(self.lab.api.request("GET", path)["status"])
+
+    def samples(self, seconds: float) -> list[Object]:
+        """The Deployment's status, again and again."""
+        end, found = time.monotonic() + seconds, [self.status()]
+        while time.monotonic() < end:
+            time.sleep(0.05)
+            found.append(self.status())
+        return found
+
+    def pods(self, phase: str) -> int:
+        path = f"/api/v1/namespaces/{self.namespace}/pods?fieldSelector=status.phase={phase}"
+        return len(self.lab.api.request("GET", path)["items"])
 
     def ask_until(self, said: Callable[[Object], bool], kubeconfig: Path) -> Object:
         """What it answers once new rights are known to the API server, which takes them in a moment after they are made."""
@@ -188,6 +211,36 @@ def test_an_autoscalers_maximum_can_be_assumed(shop: Shop) -> None:
     assert shop.ask()["verdict"] == "fits"
     assert shop.ask(assume_replicas="max")["verdict"] == "needs_nodes"
     assert shop.ask(assume_replicas=3)["verdict"] == "fits"
+
+
+def test_the_advised_strategy_completes_where_the_own_one_gets_stuck(shop: Shop) -> None:
+    shop.deploy(replicas=4, cpu="900m", maxSurge=1, maxUnavailable=0)
+    found = shop.ask()
+    advice, best = found["advice"], found["advice"]["best"]
+    own = next(one for one in advice["strategies"] if one["own"])
+    assert (found["verdict"], own["fits"], best["max_unavailable"] > 0) == ("needs_nodes", False, True)
+
+    shop.patch(image="none.invalid/app:2")
+    shop.wait_for(lambda: shop.pods("Pending") == 1 and shop.status().get("unavailableReplicas") == 1)
+    stuck = shop.samples(seconds=2)
+    # All old pods go on, one new one waits for a node, and nothing changes any more.
+    assert {(one["readyReplicas"], one["updatedReplicas"], one["unavailableReplicas"]) for one in stuck} == {(4, 1, 1)}
+
+    shop.patch(maxSurge=best["surge"], maxUnavailable=best["max_unavailable"])
+    seen: list[Object] = []
+
+    def is_out() -> bool:
+        seen.append(shop.status())
+        return seen[-1].get("updatedReplicas") == seen[-1].get("availableReplicas") == seen[-1]["replicas"] == 4
+
+    shop.wait_for(is_out)
+    assert shop.pods("Pending") == 0
+    assert min(one.get("readyReplicas", 0) for one in seen) >= 4 * best["lowest_ready_percent"] / 100
+    # What was said to get stuck fits for the version that is there now, too, and what was advised is advised again.
+    assert shop.ask(template=NewTemplate(images={"app": "none.invalid/app:3"}))["advice"]["best"] == {
+        **best,
+        "own": True,
+    }
 
 
 def test_a_deployment_without_replicas_asks_for_nothing(shop: Shop) -> None:

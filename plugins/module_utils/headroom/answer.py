@@ -57,6 +57,7 @@ class Question:
 
     `canary_owner`: uid of the new version's ReplicaSet if there is one. `refusals`: why admission refuses the pod.
     `unknown`: what could not be read and may change the verdict. `group_rooms`: how many nodes of each kind may still be added.
+    `absent`: how many more pods of the old version are assumed than there are, each like `absent_pod`.
     `ready_seconds`: how long a pod takes to become Ready, None when nothing tells. `cluster_known` False: nodes or pods could not be listed.
     """
 
@@ -68,6 +69,8 @@ class Question:
     owners: frozenset[str] = frozenset()
     canary_owner: str = ""
     old_pod: Object | None = None
+    absent: int = 0
+    absent_pod: Object | None = None
     storage: Storage = field(default_factory=Storage)
     quotas: tuple[quotas.Quota, ...] = ()
     refusals: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Iterable, Sequence
 
 from . import quota as quotas
@@ -16,8 +17,9 @@ from .answer import Answer, Exactness, PeakAnswer, PodSource, Question, Verdict
 from .board import Board
 from .filters import Rejection, tally
 from .groups import Group, Purchase, groups, purchases
+from .growth import grown
 from .neighbours import needs_namespace_labels
-from .peaks import Peak, peaks
+from .peaks import Moment, Peak, peaks
 from .placement import Fit, Method, fit
 from .preemption import after_preemption
 from .requests import NEWEST_KNOWN_MINOR, request_parts
@@ -54,11 +56,13 @@ STANDING_ASSUMPTIONS = (
 
 def answer(question: Question) -> Answer:
     """What becomes of the release that the question describes. Pure: the same question always gives the same answer."""
+    question, homeless = grown(question)
     incoming = incoming_view(question.pod, question.minor)
     rules = volume_rules(incoming, question.storage)
     unknown = _unknowns(question, incoming, rules)
     known_groups = groups(question.scene, question.group_rooms, question.group_label)
-    answers = [_answer_peak(question, incoming, rules, known_groups, peak) for peak in peaks(question.rollout)]
+    moments = [_crowded(peak, homeless) for peak in peaks(question.rollout)]
+    answers = [_answer_peak(question, incoming, rules, known_groups, peak) for peak in moments]
     quota_unknown = set().union(*(one.quota.unknown for one in answers))
     unknown = tuple(dict.fromkeys((*unknown, *sorted(quota_unknown))))
     # Of moments that weigh the same, the first.
@@ -79,6 +83,15 @@ def answer(question: Question) -> Answer:
         else None,
         unknown=unknown,
         assumptions=_assumptions(question, answers),
+    )
+
+
+def _crowded(peak: Peak, homeless: int) -> Peak:
+    """Pods of the old version that find no node want those that come free, too, as long as there is an old version."""
+    if not homeless or peak.moment is Moment.STEADY:
+        return peak
+    return replace(
+        peak, more=peak.more + homeless, why=f"{peak.why}, and {homeless} stable pod(s) that find no node before"
     )
 
 
@@ -167,7 +180,8 @@ def _without_pods(question: Question) -> Verdict:
 
 def _quota(question: Question, old_gone: int) -> quotas.Verdict:
     freed = None if question.old_pod is None else quotas.pod_usage(question.old_pod, question.minor)
-    return quotas.verdict(question.quotas, question.pod, question.minor, freed, old_gone)
+    # What a quota has charged does not include the pods that are only assumed.
+    return quotas.verdict(question.quotas, question.pod, question.minor, freed, old_gone - question.absent)
 
 
 def old_pods(question: Question) -> list[Pod]:
@@ -207,6 +221,7 @@ def _exactness(answers: Iterable[PeakAnswer], question: Question) -> Exactness:
         question.pod_source is PodSource.TEMPLATE
         or question.minor > NEWEST_KNOWN_MINOR
         or sampled
+        or question.absent
         or not question.cluster_known
     ):
         return Exactness.APPROXIMATE
@@ -222,6 +237,8 @@ def _assumptions(question: Question, answers: Iterable[PeakAnswer]) -> tuple[str
         found.append("which_group_an_autoscaler_picks_is_a_guess")
     if any(one.waits for one in answers):
         found.append("new_pods_wait_until_old_ones_have_ended")
+    if question.absent:
+        found.append(f"assumed_stable_pods_are_spread: {question.absent}")
     if question.pod_source is PodSource.TEMPLATE:
         found.append("admission_not_simulated")
     if question.minor > NEWEST_KNOWN_MINOR:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Mapping
 
 from ..cluster.api import Api
+from ..headroom.admission import admitted_locally, pod_to_ask_for
 from ..headroom.answer import Answer, Question, Verdict
 from ..headroom.bill import purchases_of
 from ..headroom.check import answer
@@ -21,6 +22,7 @@ from ..headroom.peaks import Rollout
 from ..headroom.prices import PriceBook, PriceError, price_book
 from ..headroom.report import headroom as shaped
 from ..headroom.report import summary
+from ..headroom.requests import NEWEST_KNOWN_MINOR
 from ..rollout.intstr import resolve_fenceposts
 from ..rollout.phase import HOLDING, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
@@ -78,6 +80,7 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
         question = replace(
             reader.question(_rollout(situation, request)),
             canary_owner=situation.canary.uid if situation.canary and situation.phase in HOLDING else "",
+            **_absent(situation, request, stable),
             prices=prices,
             group_label=request.node_group_label,
         )
@@ -154,6 +157,14 @@ def _rollout(situation: Situation, request: HeadroomRequest) -> Rollout:
         own_max_unavailable=own.unavailable,
         existing_canary=canary,
     )
+
+
+def _absent(situation: Situation, request: HeadroomRequest, stable: ReplicaSet) -> dict[str, Any]:
+    """The old version's pods that an autoscaler is assumed to add before the release."""
+    deployment = situation.deployment
+    more = _replicas(situation, request.assume_replicas) - deployment.replicas
+    asked = pod_to_ask_for(stable.template, deployment.namespace, deployment.name)
+    return {"absent": max(0, more), "absent_pod": admitted_locally(asked, (), NEWEST_KNOWN_MINOR)[0]}
 
 
 def _replicas(situation: Situation, assumed: str | int) -> int:

@@ -141,6 +141,35 @@ def test_prices_in_two_currencies_are_not_compared() -> None:
     assert (cost["hourly_max"], cost["currency"], cost["basis"]) == (None, None, "the prices are in several currencies")
 
 
+def test_pods_that_an_autoscaler_is_assumed_to_add_hold_room_and_quota_before_the_canary() -> None:
+    rollout = Rollout(replicas=4, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=0)
+    raw = {
+        "metadata": {"name": "q"},
+        "spec": {"hard": {"pods": "4"}},
+        "status": {"hard": {"pods": "4"}, "used": {"pods": "2"}},
+    }
+    more = {"rollout": rollout, "absent": 2, "absent_pod": pod(cpu="1"), "old_pod": pod(cpu="1")}
+    tight, roomy = [node("n1", cpu="4")], [node("n1", cpu="4"), node("n2", cpu="4")]
+    # Today's two pods and the canary would fit on the one node; the four that are assumed fill it.
+    assert answer(ask(pod(cpu="1"), tight)).peaks[0].verdict is Verdict.FITS
+    assert answer(ask(pod(cpu="1"), tight, **more)).peaks[0].verdict is Verdict.NEEDS_NODES
+    found = answer(ask(pod(cpu="1"), roomy, **more))
+    assert (found.verdict, found.exactness) == (Verdict.FITS, Exactness.APPROXIMATE)
+    assert "assumed_stable_pods_are_spread: 2" in found.assumptions
+    quota = answer(ask(pod(cpu="1"), roomy, quotas=(quota_view(raw),), **more))
+    assert [one.quota.most for one in quota.peaks] == [0, 0, 4]
+
+
+def test_assumed_pods_that_find_no_node_want_the_new_ones_first() -> None:
+    rollout = Rollout(replicas=6, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=0)
+    asked = ask(
+        pod(cpu="1"), [node("n1", cpu="4", labels=NODEPOOL)], rollout=rollout, absent=4, absent_pod=pod(cpu="1")
+    )
+    found = answer(asked)
+    assert (found.verdict, found.peaks[0].peak.more) == (Verdict.NEEDS_NODES, 3)
+    assert "2 stable pod(s) that find no node before" in found.peaks[0].peak.why
+
+
 def test_a_quota_is_the_first_blocker_and_the_fit_is_told_too() -> None:
     raw = {
         "metadata": {"name": "q"},
