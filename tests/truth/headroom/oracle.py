@@ -10,19 +10,24 @@ import http.client
 import json
 import ssl
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
-from .clusters import NAMESPACES, OVERHEADS, PRIORITIES, Cluster, Object
+from .clusters import NAMESPACES, OVERHEADS, PRIORITIES, Cluster, Existing, Object
 
 CORE = "/api/v1"
 MERGE = "application/merge-patch+json"
-PATIENCE = 30.0
+PATIENCE = 120.0
+SIDE_BY_SIDE = 4
 # The scheduler backs off for a second or two before it tries a pod again.
 QUIET = 3.0
 
@@ -37,22 +42,37 @@ class Refused(Exception):
 
 
 class Server:
-    """One kept-alive connection to the API server that a kubeconfig names, by client certificate."""
+    """A kept-alive connection to the API server that a kubeconfig names, by client certificate; and more for `all_of`."""
 
     def __init__(self, kubeconfig: Path) -> None:
+        self._kubeconfig = kubeconfig
+        self._own = threading.local()
+        self._beside = ThreadPoolExecutor(SIDE_BY_SIDE, initializer=self._connect)
+        self._connect()
+
+    def all_of(self, asks: Sequence[Callable[[Server], Any]]) -> None:
+        """Carries all of them out, in no order. Raises the first error when all have ended."""
+        running = [self._beside.submit(ask, self) for ask in asks]
+        wait(running)
+        for done in running:
+            done.result()
+
+    def _connect(self) -> None:
+        kubeconfig = self._kubeconfig
         config = yaml.safe_load(kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         context = ssl.create_default_context(cafile=_file(cluster, "certificate-authority"))
         context.load_cert_chain(_file(user, "client-certificate"), _file(user, "client-key"))
         address = urlsplit(cluster["server"])
-        self._connection = http.client.HTTPSConnection(
-            address.hostname or "", address.port, context=context, timeout=30
+        self._own.connection = http.client.HTTPSConnection(
+            address.hostname or "", address.port, context=context, timeout=120
         )
 
     def request(self, method: str, path: str, body: Object | None = None, kind: str = "application/json") -> Object:
         payload = None if body is None else json.dumps(body)
-        self._connection.request(method, path, payload, {"Content-Type": kind, "Accept": "application/json"})
-        response = self._connection.getresponse()
+        connection = self._own.connection
+        connection.request(method, path, payload, {"Content-Type": kind, "Accept": "application/json"})
+        response = connection.getresponse()
         answer = json.loads(response.read() or b"{}")
         if response.status >= 400:
             raise Refused(response.status, answer.get("message", ""))
@@ -110,30 +130,43 @@ def prepare(server: Server) -> None:
 
 
 def build(server: Server, cluster: Cluster) -> None:
-    """Creates all that is there before."""
-    for node in cluster.nodes:
-        server.request("POST", f"{CORE}/nodes", node)
-        # The API server taints new nodes not-ready; here nobody else would take that back.
-        path = f"{CORE}/nodes/{node['metadata']['name']}"
-        server.request("PATCH", path, {"spec": {"taints": node["spec"]["taints"] or None}}, MERGE)
-    for volume in cluster.volumes:
-        server.request("POST", f"{CORE}/persistentvolumes", volume)
-    for claim in cluster.claims:
-        server.request("POST", f"{CORE}/namespaces/{claim['metadata']['namespace']}/persistentvolumeclaims", claim)
-    for existing in cluster.existing:
-        meta = existing.pod["metadata"]
-        path = f"{CORE}/namespaces/{meta['namespace']}/pods"
-        server.request("POST", path, existing.pod)
-        if existing.status:
-            server.request("PATCH", f"{path}/{meta['name']}/status", {"status": existing.status}, MERGE)
-        if existing.leaving:
-            server.request("DELETE", f"{path}/{meta['name']}?gracePeriodSeconds=0")
+    """Creates all that is there before. What stands for itself goes side by side; policies come last, or they would refuse the rest."""
+    pods = [partial(_existing_pod, existing=existing) for existing in cluster.existing]
+    volumes = [
+        partial(Server.request, method="POST", path=f"{CORE}/persistentvolumes", body=one) for one in cluster.volumes
+    ]
+    claims = [
+        partial(Server.request, method="POST", path=_claims(one["metadata"]["namespace"]), body=one)
+        for one in cluster.claims
+    ]
+    server.all_of([*(partial(_node, node=node) for node in cluster.nodes), *volumes, *claims, *pods])
     for limit_range in cluster.limit_ranges:
         server.request("POST", f"{CORE}/namespaces/{limit_range['metadata']['namespace']}/limitranges", limit_range)
     for quota in cluster.quotas:
         path = f"{CORE}/namespaces/{quota['metadata']['namespace']}/resourcequotas"
         server.request("POST", path, quota)
         server.request("PATCH", f"{path}/{quota['metadata']['name']}/status", {"status": quota["status"]}, MERGE)
+
+
+def _node(server: Server, node: Object) -> None:
+    server.request("POST", f"{CORE}/nodes", node)
+    # The API server taints new nodes not-ready; here nobody else would take that back.
+    path = f"{CORE}/nodes/{node['metadata']['name']}"
+    server.request("PATCH", path, {"spec": {"taints": node["spec"]["taints"] or None}}, MERGE)
+
+
+def _existing_pod(server: Server, existing: Existing) -> None:
+    meta = existing.pod["metadata"]
+    path = f"{CORE}/namespaces/{meta['namespace']}/pods"
+    server.request("POST", path, existing.pod)
+    if existing.status:
+        server.request("PATCH", f"{path}/{meta['name']}/status", {"status": existing.status}, MERGE)
+    if existing.leaving:
+        server.request("DELETE", f"{path}/{meta['name']}?gracePeriodSeconds=0")
+
+
+def _claims(namespace: str) -> str:
+    return f"{CORE}/namespaces/{namespace}/persistentvolumeclaims"
 
 
 def read(server: Server, cluster: Cluster) -> Reading:
@@ -147,10 +180,10 @@ def read(server: Server, cluster: Cluster) -> Reading:
     return Reading(
         nodes=server.items(f"{CORE}/nodes"),
         pods=server.items(f"{CORE}/pods"),
-        claims=server.items(f"{home}/persistentvolumeclaims"),
-        volumes=server.items(f"{CORE}/persistentvolumes"),
-        quotas=server.items(f"{home}/resourcequotas"),
-        limit_ranges=server.items(f"{home}/limitranges"),
+        claims=server.items(f"{home}/persistentvolumeclaims") if cluster.claims else [],
+        volumes=server.items(f"{CORE}/persistentvolumes") if cluster.volumes else [],
+        quotas=server.items(f"{home}/resourcequotas") if cluster.quotas else [],
+        limit_ranges=server.items(f"{home}/limitranges") if cluster.limit_ranges else [],
         admitted=admitted,
         refusal=refusal,
     )
@@ -201,6 +234,24 @@ def take_back(server: Server, cluster: Cluster) -> None:
     """Removes the new pods only."""
     path = f"{CORE}/namespaces/{cluster.pod['metadata']['namespace']}/pods"
     server.request("DELETE", f"{path}?gracePeriodSeconds=0&labelSelector=pod-template-hash%3Dnewhash")
+
+
+def tidy(server: Server, cluster: Cluster) -> None:
+    """Removes what this cluster consists of, and the new pods."""
+    home = cluster.pod["metadata"]["namespace"]
+    held = [one.pod["metadata"] for one in cluster.existing if one.leaving]
+    server.all_of(
+        [partial(_release, path=f"{CORE}/namespaces/{meta['namespace']}/pods/{meta['name']}") for meta in held]
+        + [partial(_release, path=f"{_claims(home)}/{claim['metadata']['name']}") for claim in cluster.claims]
+        + [partial(_release, path=f"{CORE}/persistentvolumes/{one['metadata']['name']}") for one in cluster.volumes]
+    )
+    spaces = {home, *(one.pod["metadata"]["namespace"] for one in cluster.existing)}
+    gone = [f"{CORE}/namespaces/{name}/pods?gracePeriodSeconds=0" for name in sorted(spaces)]
+    gone += [_claims(home)] if cluster.claims else []
+    gone += [f"{CORE}/persistentvolumes"] if cluster.volumes else []
+    gone += [f"{CORE}/namespaces/{home}/resourcequotas"] if cluster.quotas else []
+    gone += [f"{CORE}/namespaces/{home}/limitranges"] if cluster.limit_ranges else []
+    server.all_of([partial(Server.request, method="DELETE", path=path) for path in (*gone, f"{CORE}/nodes")])
 
 
 def clear(server: Server) -> None:

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.lists import by_msgspec
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import admitted_locally
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.fields import NodeFields, PodFields
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import Fit, Method, fit
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.preemption import after_preemption
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quantity import amounts, units
@@ -17,10 +21,10 @@ from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota imp
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.requests import pod_requests
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.scene import SceneBuilder, relevance
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views import (
+    NodeViews,
+    PodViews,
     incoming_view,
     is_over,
-    node_view,
-    pod_view,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.volumes import Storage, volume_rules
 
@@ -54,10 +58,11 @@ def predict(cluster: Cluster, reading: Reading, *, drop_status: bool = False) ->
     incoming = incoming_view(pod, MINOR)
     quotas = verdict([quota_view(raw) for raw in reading.quotas], pod, MINOR)
     allowed = 0 if refused else cluster.copies if quotas.most is None else min(cluster.copies, quotas.most)
-    builder = SceneBuilder(map(node_view, reading.nodes), relevance(incoming, ()))
-    for raw in reading.pods:
+    builder = SceneBuilder(map(NodeViews().view, _decoded(reading.nodes, NodeFields)), relevance(incoming, ()))
+    views = PodViews(MINOR)
+    for raw in _decoded(reading.pods, PodFields):
         if not is_over(raw):
-            builder.add(pod_view({**raw, "status": {}} if drop_status else raw, MINOR))
+            builder.add(views.view({**raw, "status": {}} if drop_status else raw))
     scene = builder.scene(
         {name: {**labels, "kubernetes.io/metadata.name": name} for name, labels in NAMESPACES.items()}
     )
@@ -74,6 +79,11 @@ def predict(cluster: Cluster, reading: Reading, *, drop_status: bool = False) ->
         rescued = after_preemption(scene, incoming, rules, allowed)
     least, most = min(allowed, answer.least), min(allowed, answer.most)
     return Prediction(allowed, least, most, answer.method.value, rescued, tuple(sorted(rules.unknown | quotas.unknown)))
+
+
+def _decoded(objects: list[Object], wanted: type) -> Iterator[Any]:
+    """As they are read from a large cluster: no more of them than headroom looks at."""
+    return by_msgspec(wanted)(json.dumps({"items": objects}).encode())
 
 
 class Agreement:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .clusters import make_cluster
-from .oracle import Happened, Server, build, clear, prepare, read, take_back, try_it
+from .oracle import Happened, Server, build, clear, prepare, read, take_back, tidy, try_it
 from .predict import Agreement, compare, naive_answers, predict
 
 # Informers of the scheduler and of admission lag behind writes; a disagreement counts only when it stays after these waits (seconds).
@@ -43,8 +43,10 @@ def check_seed(server: Server, seed: int) -> dict[str, Any]:
             agreement = compare(cluster, prediction, happened)
         truth = happened.placed >= cluster.copies
         naive = {name: answer == truth for name, answer in naive_answers(cluster, reading).items()}
-    finally:
+    except BaseException:
         clear(server)
+        raise
+    tidy(server, cluster)
     return {
         "seed": seed,
         "agreement": agreement,
