@@ -12,11 +12,12 @@ This module is private to the collection.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Sequence
 
 from .answer import Advice, Question, Strategy
 from .board import Board
 from .placement import fit, place_around
-from .views import Incoming
+from .views import Incoming, Pod
 from .volumes import VolumeRules
 
 # Beyond this size playing waves costs more than advice is worth.
@@ -27,12 +28,14 @@ _SHARES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
 def advise(question: Question, incoming: Incoming, rules: VolumeRules) -> Advice:
     """Strategies for the whole rollout, and how many more pods fit right now."""
     total = question.rollout.replicas
-    surge_now = min(total, fit(Board(question.scene, incoming, rules), total).least)
+    board = Board(question.scene, incoming, rules)
+    surge_now = min(total, fit(board, total).least)
     if total > MOST_REPLICAS:
         return Advice((), None, surge_now)
     own = (question.rollout.own_surge, question.rollout.own_max_unavailable)
+    pods = _own_pods(question)
     tried = tuple(
-        _play(question, incoming, rules, surge, unavailable, (surge, unavailable) == own)
+        _play(question, board.copy(), pods, surge, unavailable)
         for surge, unavailable in _candidates(total, own, surge_now)
     )
     completing = [one for one in tried if one.completes]
@@ -55,14 +58,16 @@ def _candidates(total: int, own: tuple[int, int], surge_now: int) -> list[tuple[
     return [one for one in dict.fromkeys(found) if one != (0, 0) and one[1] <= total]
 
 
-def _play(
-    question: Question, incoming: Incoming, rules: VolumeRules, surge: int, unavailable: int, is_own: bool
-) -> Strategy:
+def _own_pods(question: Question) -> list[Pod]:
+    found = (pod for _place, pod in question.scene.kept_pods())
+    return [pod for pod in found if pod.owner in question.owners and not pod.terminating]
+
+
+def _play(question: Question, board: Board, pods: Sequence[Pod], surge: int, unavailable: int) -> Strategy:
+    """Waves on this board, which is not as it was afterwards. `pods` are all of the Deployment's."""
     total = question.rollout.replicas
-    kept = [pod for _place, pod in question.scene.kept_pods() if pod.owner in question.owners and not pod.terminating]
-    old = [pod for pod in kept if pod.owner != question.canary_owner]
-    new = len(kept) - len(old)
-    board = Board(question.scene, incoming, rules)
+    old = [pod for pod in pods if pod.owner != question.canary_owner]
+    new = len(pods) - len(old)
     order = board.by_room()
     lowest, waves = total, 0
     while new < total or old:
@@ -79,4 +84,5 @@ def _play(
         waves += 1
     seconds = None if question.ready_seconds is None else waves * question.ready_seconds
     completes = new >= total and not old
+    is_own = (surge, unavailable) == (question.rollout.own_surge, question.rollout.own_max_unavailable)
     return Strategy(surge, unavailable, completes, waves, seconds, min(lowest, total), is_own)

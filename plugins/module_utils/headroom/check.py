@@ -136,7 +136,8 @@ def _look(
         verdict = Verdict.REFUSED if question.refusals else _by_quota_alone(allowed, peak)
         return PeakAnswer(peak, waits, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None)
     scenes = _scenes_at(question, old_gone)
-    fits = [fit(Board(scene, incoming, rules), peak.more) for scene in scenes]
+    boards = [Board(scene, incoming, rules) for scene in scenes]
+    fits = [fit(board, peak.more) for board in boards]
     found = Fit(
         min(one.least for one in fits), max(one.most for one in fits), max((one.method for one in fits), key=_doubt)
     )
@@ -146,7 +147,7 @@ def _look(
         if incoming.may_preempt:
             rescued = after_preemption(scenes[0], incoming, rules, peak.more)
         bought = tuple(purchases(scenes[0], incoming, rules, peak.more, peak.more - found.least, known))
-    refusals = Board(scenes[0], incoming, rules).refusals()
+    refusals = boards[0].refusals()
     candidates = len(question.scene.nodes) - len(refusals)
     verdict = _verdict(peak, found, allowed, rescued, bought)
     rejected = tally(refusals.values())

@@ -84,9 +84,13 @@ class PodSpec(TypedDict, total=False):
     resources: Resources | None
 
 
+class Granted(TypedDict, total=False):
+    requests: dict[str, str] | None
+
+
 class ContainerStatus(TypedDict, total=False):
     name: str
-    resources: Resources | None
+    resources: Granted | None
     allocatedResources: dict[str, str] | None
 
 
@@ -97,7 +101,7 @@ class PodStatus(TypedDict, total=False):
     conditions: list[Condition] | None
     containerStatuses: list[ContainerStatus] | None
     initContainerStatuses: list[ContainerStatus] | None
-    resources: Resources | None
+    resources: Granted | None
     allocatedResources: dict[str, str] | None
 
 

@@ -36,12 +36,12 @@ def grown(question: Question) -> tuple[Question, int]:
     places = [board.candidates[index].name for index in place_around(board, question.absent, board.by_room())]
     owner = min(question.owners - {question.canary_owner}, default="")
     loads = dict(question.scene.loads)
-    for number, place in enumerate(places):
+    for place in places:
         load = loads[place].copy()
-        load.take(_as_placed(running, number, place, owner), keep=True)
+        load.take(_as_placed(running, place, owner), keep=True)
         loads[place] = load
     return replace(question, scene=replace(question.scene, loads=loads)), question.absent - len(places)
 
 
-def _as_placed(pod: Pod, number: int, node: str, owner: str) -> Pod:
-    return replace(pod, name=f"assumed-{number}", node=node, owner=owner, owner_kind="ReplicaSet", terminating=False)
+def _as_placed(pod: Pod, node: str, owner: str) -> Pod:
+    return replace(pod, node=node, owner=owner, owner_kind="ReplicaSet", terminating=False)

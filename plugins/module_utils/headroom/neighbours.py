@@ -11,6 +11,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections import Counter
+from copy import copy
 from dataclasses import replace
 from typing import Iterable
 
@@ -41,6 +42,12 @@ class Neighbours:
         self._repels_itself = tuple(term.key for term in self._anti if self._selects_itself(term))
         self._attracts_itself = bool(self._affinity) and all(map(self._selects_itself, self._affinity))
         self._affinity_keys = tuple(term.key for term in self._affinity)
+
+    def copy(self) -> Neighbours:
+        """The same counts, to be changed apart."""
+        twin = copy(self)
+        twin._hostile, twin._avoided, twin._near = Counter(self._hostile), Counter(self._avoided), Counter(self._near)
+        return twin
 
     @property
     def repelled_keys(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Iterable
 
 from . import selectors as sel
@@ -36,6 +37,12 @@ class Spreading:
                 pods = scene.load(node.name).kept
                 for rule in self._rules:
                     rule.count_node(node, pods)
+
+    def copy(self) -> Spreading:
+        """The same counts, to be changed apart."""
+        twin = copy(self)
+        twin._rules = [rule.copy() for rule in self._rules]
+        return twin
 
     @property
     def changes_with_copies(self) -> bool:
@@ -80,6 +87,11 @@ class _Rule:
         self._domains: dict[str, int] = {}
         self._least: int | None = None
         self._selects_itself = spread.selector.selects(pod.labels)
+
+    def copy(self) -> _Rule:
+        twin = copy(self)
+        twin._domains = dict(self._domains)
+        return twin
 
     @property
     def counts_itself(self) -> bool:

@@ -83,7 +83,6 @@ class Pod:
     """A pod that exists, as others feel it. `request` is in the scheduler's units; `node` is empty while it is pending."""
 
     namespace: str
-    name: str
     labels: sel.Labels
     node: str
     nominated: str
@@ -196,7 +195,6 @@ def pod_view(raw: Object, minor: int) -> Pod:
     labels = meta.get("labels") or {}
     return Pod(
         namespace=meta["namespace"],
-        name=meta.get("name") or "",
         labels=labels,
         node=spec.get("nodeName") or "",
         nominated=status.get("nominatedNodeName") or "",
@@ -216,12 +214,13 @@ def pod_view(raw: Object, minor: int) -> Pod:
 class PodViews:
     """Views of the pods of a list, one after another.
 
-    Neighbours in a list are mostly pods of one owner, alike but for their name and node. Where all fields that a view is worked out from are
+    Neighbours in a list are mostly pods of one owner, alike but for their node. Where all fields that a view is worked out from are
     equal, the result for the neighbour is used again, which takes a fraction of the time; labels and sums are then shared, which saves memory.
     """
 
     def __init__(self, minor: int) -> None:
         self._minor = minor
+        self._nodes: dict[str, str] = {}
         self._seen: tuple[Any, ...] = ()
         self._last: Pod | None = None
 
@@ -247,13 +246,13 @@ class PodViews:
         )
         last = self._last
         if last is None or seen != self._seen:
-            self._seen, self._last = seen, pod_view(raw, self._minor)
+            self._seen = seen
+            self._last = replace(pod_view(raw, self._minor), node=self._node(spec))
             return self._last
         return Pod(
             last.namespace,
-            meta.get("name") or "",
             last.labels,
-            spec.get("nodeName") or "",
+            self._node(spec),
             status.get("nominatedNodeName") or "",
             last.priority,
             last.request,
@@ -266,6 +265,11 @@ class PodViews:
             last.owner_kind,
             status.get("startTime") or "",
         )
+
+    def _node(self, spec: Object) -> str:
+        """The node's name, each of them kept once."""
+        name = spec.get("nodeName") or ""
+        return self._nodes.setdefault(name, name)
 
 
 def incoming_view(raw: Object, minor: int) -> Incoming:
