@@ -199,8 +199,9 @@ headroom:
     refusals: {type: list, elements: str, returned: always, description: Why admission refuses the pod.}
     new_nodes:
       description:
-        - Each kind of new nodes that would do, of which one is needed. C(count) nodes of C(group), C(instance_type) and
-          C(capacity_type), each for C(pods_per_node) pods; C(group_room) is how many more of them an autoscaler may add.
+        - Each kind of new nodes that would do, of which one is needed, or all where RV(headroom.cost) has C(together).
+        - C(count) nodes of C(group), C(instance_type) and C(capacity_type), each for C(pods_per_node) pods; C(group_room) is
+          how many more of them an autoscaler may add.
         - C(hourly_each) is the price of one in C(currency), from C(price_source) (V(user), V(karpenter_metric),
           V(opencost_metric) or V(none)), as it was at C(price_time). What is not known is V(null).
       returned: always
@@ -209,7 +210,8 @@ headroom:
     cost:
       description:
         - C(hourly_min) and C(hourly_max) in C(currency), over RV(headroom.new_nodes), and C(estimate) in all, made as C(basis)
-          says. C(stays) tells that the nodes are needed after the rollout, too. What is not known is V(null), never V(0).
+          says. C(stays) tells that the nodes are needed after the rollout, too, and C(together) that no group alone may add
+          as many as it takes, so that the nodes of all are added up. What is not known is V(null), never V(0).
       returned: always
       type: dict
     advice:
@@ -226,7 +228,7 @@ headroom:
      rejected_nodes: {Insufficient cpu: 3}, nearest_miss: {node: worker-2, short_of: {cpu: 50m}},
      new_nodes: [{group: np-a, count: 1, pods_per_node: 6, group_room: 4, instance_type: m6i.xlarge,
                   capacity_type: spot, hourly_each: 0.09, currency: EUR, price_source: user, price_time: null}],
-     cost: {hourly_min: 0.09, hourly_max: 0.09, estimate: 0.0195, currency: EUR, stays: false,
+     cost: {hourly_min: 0.09, hourly_max: 0.09, estimate: 0.0195, currency: EUR, together: false, stays: false,
             basis: "3 min rollout (2 wave(s) of pods that take 80 s to be Ready) + 10 min until an unneeded node is
                     removed (assumed), without the time that the canary is held"},
      unknown: [], read: {nodes: 3, pods: 41, requests: 8, seconds: 0.12}}

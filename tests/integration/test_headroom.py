@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.cluster.fakes import Capacity
 from tests.cluster.lab import Lab, start_lab
 from tests.integration.playbooks import FAILED, Playbooks
 from tests.integration.test_frontdoor import AS_MODULE, PLAYBOOK, Stage
+from tests.unit.probes.serving import serving
 
 Object = dict[str, Any]
 DOCS = Path(__file__).parents[2] / "docs"
@@ -299,21 +301,40 @@ def test_two_canary_pods_by_weight(shop: Shop) -> None:
     assert (found["verdict"], found["surge"]["pods"]) == ("fits", 2)
 
 
-def test_both_doors_give_the_same_answer(shop: Shop, tmp_path: Path) -> None:
-    shop.deploy()
-    arguments = {
-        "name": "web",
-        "namespace": shop.namespace,
-        "images": NEW.images,
-        "kubeconfig": str(shop.lab.kubeconfig),
-    }
-    task = {"coalmine.canary.canary_headroom_info": arguments}
+PATCH = {"spec": {"containers": [{"name": "app", "resources": {"requests": {"cpu": "1500m"}}}]}}
+SECRETS = ("s3cr3t-t0ken", "s3cr3t-header")
+
+
+def echo(request: BaseHTTPRequestHandler) -> None:
+    """A server that is indiscreet with what it was sent."""
+    told = json.dumps({"error": f"no: {request.headers['Authorization']} {request.headers['X-Api-Key']}"}).encode()
+    request.send_response(422)
+    request.end_headers()
+    request.wfile.write(told)
+
+
+def test_both_doors_give_the_same_answer_and_tell_no_secret(shop: Shop, tmp_path: Path) -> None:
+    shop.deploy(replicas=3)
     stage = Stage(tmp_path, shop.lab.kubeconfig, shop.namespace)
-    results = stage.play(task, {**task, **AS_MODULE}, {**task, "check_mode": True}).results
+    with serving(echo) as url, shop.labelled(**{"node.kubernetes.io/instance-type": "m6i.xlarge"}):
+        arguments = {
+            "name": "web",
+            "namespace": shop.namespace,
+            "images": NEW.images,
+            "pod_template_patch": PATCH,
+            "price_metrics": {"url": url, "token": SECRETS[0], "headers": {"X-Api-Key": SECRETS[1]}},
+            "kubeconfig": str(shop.lab.kubeconfig),
+        }
+        task = {"coalmine.canary.canary_headroom_info": arguments}
+        played = stage.play(task, {**task, **AS_MODULE}, {**task, "check_mode": True}, options=("-vvv",))
+    results = played.results
     answers = [{**one["headroom"], "read": {}, "assumptions": []} for one in results]
     assert answers[0] == answers[1] == answers[2]
     assert [one["changed"] for one in results] == [False, False, False]
     assert results[0]["msg"] == results[0]["headroom"]["summary"][0]
+    assert any(f"price: {url} answers 422: no: Bearer ***" in one for one in answers[0]["unknown"])
+    told = played.output + json.dumps(results)
+    assert not any(secret in told for secret in SECRETS)
 
 
 def cluster_autoscaler(shop: Shop, status: str) -> None:
@@ -425,7 +446,6 @@ def test_the_shipped_rights_are_all_that_it_takes_and_what_is_missing_is_named(s
         shop.ask_until(lambda it, name=name: name in (it["unknown"] or it["assumptions"]), shop.account(right))
 
 
-PATCH = {"spec": {"containers": [{"name": "app", "resources": {"requests": {"cpu": "1500m"}}}]}}
 PRICES = {"currency": "EUR", "nodes": [{"instance_type": "m6i.xlarge", "hourly": 0.25}]}
 BUY = {"canary_headroom": "allow_new_nodes"}
 # What the role is asked, how it ends, and what it says of it.

@@ -27,7 +27,7 @@ NOTHING_NEW = "existing_capacity"
 
 @dataclass(frozen=True)
 class Position:
-    """New nodes of one kind, which alone would do, and the price of one."""
+    """New nodes of one kind, and the price of one."""
 
     purchase: Purchase
     price: Price
@@ -40,9 +40,9 @@ class Position:
 
 @dataclass(frozen=True)
 class Bill:
-    """`least` and `most` an hour, over the positions, of which one is bought; None where a price that matters is unknown.
+    """`least` and `most` an hour, over the positions, of which one is bought, or all together; None where a price that matters is unknown.
 
-    `stays`: the nodes are needed after the rollout, too, so that there is no estimate of what it costs in all.
+    `together`: no position would do alone. `stays`: the nodes are needed after the rollout, too, so that there is no estimate of what it costs in all.
     """
 
     positions: tuple[Position, ...]
@@ -52,6 +52,7 @@ class Bill:
     currency: str | None
     stays: bool
     basis: str
+    together: bool = False
 
 
 def purchases_of(answer: Answer) -> tuple[Purchase, ...]:
@@ -61,6 +62,9 @@ def purchases_of(answer: Answer) -> tuple[Purchase, ...]:
     """
     if answer.verdict is not Verdict.NEEDS_NODES:
         return ()
+    largest = max(_buying(answer), key=lambda peak: sum(one.count for one in peak.purchases if one.partial))
+    if any(one.partial for one in largest.purchases):
+        return largest.purchases
     moments = [{one.group.kind: one for one in peak.purchases} for peak in _buying(answer)]
     kinds = [kind for kind in moments[0] if all(kind in one for one in moments)]
     if not kinds:
@@ -79,23 +83,26 @@ def bill(question: Question, answer: Answer) -> Bill:
         basis = NOTHING_NEW if free else "no new nodes are proposed"
         return Bill((), nothing, nothing, nothing, None, False, basis)
     stays = any(one.peak.moment is Moment.STEADY for one in _buying(answer))
-    unpriced = Bill(positions, None, None, None, None, stays, "no price is known for every kind of node that would do")
+    together = any(one.purchase.partial for one in positions)
+    why = "no price is known for every kind of node that would do"
+    unpriced = Bill(positions, None, None, None, None, stays, why, together)
     known = [one.hourly for one in positions if one.hourly is not None]
     if len(known) < len(positions):
         return unpriced
     currencies = {one.price.currency for one in positions}
     if len(currencies) > 1:
         return replace(unpriced, basis="the prices are in several currencies")
-    least, most, currency = min(known), max(known), currencies.pop()
+    least, most = (sum(known, Fraction(0)),) * 2 if together else (min(known), max(known))
+    priced = replace(unpriced, least=least, most=most, currency=currencies.pop())
     if stays:
-        return Bill(positions, least, most, None, currency, stays, "the nodes stay as long as the new version runs")
+        return replace(priced, basis="the nodes stay as long as the new version runs")
     minutes, said = _rollout_minutes(question, answer)
     estimate = most * Fraction(minutes + SCALE_DOWN_MINUTES, 60)
     basis = (
         f"{minutes} min rollout ({said}) + {SCALE_DOWN_MINUTES} min until an unneeded node is removed (assumed), "
         "without the time that the canary is held"
     )
-    return Bill(positions, least, most, estimate, currency, stays, basis)
+    return replace(priced, estimate=estimate, basis=basis)
 
 
 def _buying(answer: Answer) -> list[PeakAnswer]:

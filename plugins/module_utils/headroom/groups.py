@@ -11,6 +11,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Mapping
 
@@ -83,11 +84,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Purchase:
-    """`count` new nodes of a group hold all copies that found no place; each takes `per_node` of them."""
+    """`count` new nodes of a group hold all copies that found no place; each takes `per_node` of them.
+
+    `partial`: only together with the other purchases, because no group alone has room for so many nodes.
+    """
 
     group: Group
     count: int
     per_node: int
+    partial: bool = False
 
 
 def group_of(labels: Mapping[str, str], user_label: str | None = None) -> str | None:
@@ -128,11 +133,59 @@ def groups(scene: Scene, rooms: Mapping[Kind, int], user_label: str | None = Non
 def purchases(
     scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int, unplaced: int, known: tuple[Group, ...]
 ) -> list[Purchase]:
-    """For each group that would do: how many new nodes. Groups that would not, or have no room left, are left out."""
+    """For each group that would do alone: how many new nodes. If there is none that has room for so many, what several do together.
+
+    Groups that would not do, or have no room left, are left out.
+    """
     if pod.priority < EXPENDABLE_BELOW:
         return []
-    found = (_purchase(scene, pod, volumes, wanted, unplaced, group) for group in known)
-    return [one for one in found if one is not None and (one.group.room is None or one.count <= one.group.room)]
+    found = _by_closed_form(scene, pod, volumes, unplaced, known)
+    if found is None:
+        found = [one for group in known if (one := _purchase(scene, pod, volumes, wanted, unplaced, group)) is not None]
+    alone = [one for one in found if one.group.room is None or one.count <= one.group.room]
+    return alone or _together(scene, pod, volumes, wanted, unplaced, found)
+
+
+def _by_closed_form(
+    scene: Scene, pod: Incoming, volumes: VolumeRules, unplaced: int, known: tuple[Group, ...]
+) -> list[Purchase] | None:
+    """One look at a new node of each kind, where copies do not influence each other; None where they do."""
+    fresh = [_named(group.template, f"new-{number}") for number, group in enumerate(known)]
+    loads = {node.name: group.load for node, group in zip(fresh, known, strict=True)}
+    board = Board(scene.with_nodes(fresh, loads), pod, volumes)
+    if not board.is_independent:
+        return None
+    kinds = {node.name: group for node, group in zip(fresh, known, strict=True)}
+    return [
+        Purchase(kinds[board.candidates[index].name], -(-unplaced // board.room[index]), board.room[index])
+        for index in board.open_nodes()
+        if board.candidates[index].name in kinds
+    ]
+
+
+def _together(
+    scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int, unplaced: int, found: list[Purchase]
+) -> list[Purchase]:
+    """As many nodes as each group has room for, those that take most copies first, until all copies have a place."""
+    taken: list[Purchase] = []
+    shared: Counter[str] = Counter()
+    for one in sorted(found, key=lambda it: -it.per_node):
+        # Kinds of one group share its room; how much of it a node of another kind takes is not told, so it is taken to be one.
+        for _ in range((one.group.room or 0) - shared[one.group.name]):
+            taken.append(one)
+            shared[one.group.name] += 1
+            if sum(each.per_node for each in taken) >= unplaced and _holds(scene, pod, volumes, wanted, taken):
+                counts = Counter(each.group.kind for each in taken)
+                by_kind = {each.group.kind: each for each in taken}
+                return [replace(each, count=counts[kind], partial=True) for kind, each in by_kind.items()]
+    return []
+
+
+def _holds(scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int, taken: list[Purchase]) -> bool:
+    """Whether all copies find a place with one new node for each entry."""
+    fresh = [_named(one.group.template, f"new-{number}") for number, one in enumerate(taken)]
+    loads = {node.name: one.group.load for node, one in zip(fresh, taken, strict=True)}
+    return fit(Board(scene.with_nodes(fresh, loads), pod, volumes), wanted).least >= wanted
 
 
 def _purchase(
@@ -143,11 +196,9 @@ def _purchase(
         return None
     count = -(-unplaced // per_node)
     while count <= unplaced:
-        names = [f"new-{number}" for number in range(count)]
-        fresh = [_named(group.template, name) for name in names]
-        grown = scene.with_nodes(fresh, dict.fromkeys(names, group.load))
-        if fit(Board(grown, pod, volumes), wanted).least >= wanted:
-            return Purchase(group, count, per_node)
+        bought = Purchase(group, count, per_node)
+        if _holds(scene, pod, volumes, wanted, [bought] * count):
+            return bought
         count += 1
     return None
 

@@ -206,13 +206,14 @@ def _cost(owed: Bill) -> dict[str, Any]:
     return {
         **{name: None if amount is None else round(float(amount), 6) for name, amount in amounts.items()},
         "currency": owed.currency,
+        "together": owed.together,
         "stays": owed.stays,
         "basis": owed.basis,
     }
 
 
 def _nodes_lines(owed: Bill) -> Iterable[str]:
-    either = "or " if len(owed.positions) > 1 else ""
+    also = "and " if owed.together else "or "
     for number, one in enumerate(owed.positions):
         bought = one.purchase
         kind = " ".join(part for part in (bought.group.instance_type, bought.group.capacity_type) if part)
@@ -221,7 +222,7 @@ def _nodes_lines(owed: Bill) -> Iterable[str]:
             price = f"{_money(one.hourly)} {one.price.currency or ''} an hour".replace("  ", " ")
         room = "" if bought.group.room is None else f", of {bought.group.room} that may still be added"
         yield (
-            f"{either if number else ''}{bought.count} new node(s) of {bought.group.name}{f' ({kind})' if kind else ''}"
+            f"{also if number else ''}{bought.count} new node(s) of {bought.group.name}{f' ({kind})' if kind else ''}"
             f" would hold the rest: {price}{room}."
         )
     if owed.positions and owed.stays:

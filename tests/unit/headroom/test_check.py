@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import random
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -14,13 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.answer import Exactness, PodSource, Verdict
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.check import answer
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.groups import Group, groups, purchases
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.peaks import Moment, Rollout, peaks
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import fit
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.prices import MetricPrice, PriceError, price_book
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import quota_view
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.report import headroom, summary
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views import incoming_view
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.volumes import Storage, volume_rules
 
-from .clusters import node, of, pod, question
+from .clusters import HOSTNAME, MINOR, REQUIRED, node, of, pod, question, scene
 
 Object = dict[str, Any]
 NODEPOOL = {"karpenter.sh/nodepool": "np-a", "node.kubernetes.io/instance-type": "m6i.xlarge"}
@@ -94,6 +101,58 @@ def test_nodes_of_one_group_are_looked_at_once_for_each_type() -> None:
         ("np-a", "m6i.2xlarge", 1),
         ("np-a", "m6i.xlarge", 2),
     ]
+
+
+def test_where_no_group_has_room_alone_several_do_together() -> None:
+    nodes = [node("n1", labels={"agentpool": "a"}), node("n2", labels={"agentpool": "b"}, cpu="6")]
+    full = [pod("f", on="n1", cpu="4"), pod("g", on="n2", cpu="6")]
+    prices = price_book(
+        {"currency": "EUR", "nodes": [{"node_group": "a", "hourly": 1}, {"node_group": "b", "hourly": 2}]}
+    )
+    rollout = Rollout(replicas=4, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=0)
+
+    def asked(**rooms: int) -> Any:
+        by_kind = {(name, "", ""): room for name, room in rooms.items()}
+        return ask(pod(cpu="3"), nodes, full, rollout=rollout, group_rooms=by_kind, prices=prices)
+
+    together = asked(a=3, b=1)
+    shape = headroom(together, answer(together), {})
+    assert [(one["group"], one["count"]) for one in shape["new_nodes"]] == [("b", 1), ("a", 2)]
+    assert (shape["cost"]["hourly_max"], shape["cost"]["together"], shape["verdict"]) == (4.0, True, "needs_nodes")
+    assert any(line.startswith("and 2 new node(s) of a ") for line in summary(together, answer(together), "web"))
+    assert answer(asked(a=1, b=1)).verdict is Verdict.CANNOT_FIT
+    alone = asked(a=4, b=1)
+    assert headroom(alone, answer(alone), {})["cost"]["together"] is False
+
+
+@given(st.integers(0, 10**6))
+def test_what_is_bought_suffices_and_one_node_less_would_not(seed: int) -> None:
+    chance = random.Random(seed)
+    apart = {
+        "podAntiAffinity": {REQUIRED: [{"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": HOSTNAME}]}
+    }
+    nodes = [
+        node(f"n{number}", cpu=str(chance.randint(1, 6)), labels={"agentpool": chance.choice("ab")})
+        for number in range(chance.randint(1, 4))
+    ]
+    pods = [
+        pod(f"f{number}", on=f"n{chance.randrange(len(nodes))}", cpu=str(chance.randint(1, 3)))
+        for number in range(chance.randint(0, 4))
+    ]
+    new = pod(cpu=str(chance.randint(1, 3)), labels={"app": "web"}, affinity=apart if chance.random() < 0.3 else {})
+    there, incoming = scene(nodes, pods), incoming_view(new, MINOR)
+    rules, wanted = volume_rules(incoming, Storage()), chance.randint(1, 8)
+
+    def holds(group: Group, count: int) -> bool:
+        fresh = [replace(group.template, name=f"x{number}") for number in range(count)]
+        fresh = [replace(one, labels={**one.labels, HOSTNAME: one.name}) for one in fresh]
+        grown = there.with_nodes(fresh, {one.name: group.load for one in fresh})
+        return fit(Board(grown, incoming, rules), wanted).least >= wanted
+
+    least = fit(Board(there, incoming, rules), wanted).least
+    for one in purchases(there, incoming, rules, wanted, wanted - least, groups(there, {})) if least < wanted else ():
+        assert holds(one.group, one.count)
+        assert not holds(one.group, one.count - 1)
 
 
 SURGING = Rollout(replicas=2, canary=1, surge=1, max_unavailable=0, own_surge=2, own_max_unavailable=0)

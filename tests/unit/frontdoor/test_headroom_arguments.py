@@ -1,0 +1,62 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What users may write for canary_headroom_info, and the request that comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.headroom import VERB
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest
+
+URL = "https://prometheus.example/api"
+
+
+def asked(**options: Any) -> HeadroomRequest:
+    given = {"name": "web", "images": {"app": "app:2"}, **options}
+    result = ArgumentSpecValidator(VERB.arguments.argument_spec).validate(given)
+    if result.error_messages:
+        raise ArgumentError(result.errors.msg)
+    request = VERB.arguments.to_request(result.validated_parameters, False, "ann")
+    assert isinstance(request, HeadroomRequest)
+    return request
+
+
+def test_prices_come_from_nowhere_unless_it_is_said() -> None:
+    assert (asked().prices, asked().price_metrics, asked().assume_replicas) == (None, None, "current")
+
+
+def test_a_source_of_prices_is_reached_as_one_of_checks_is() -> None:
+    metrics = asked(
+        price_metrics={"url": URL, "token": "t", "headers": {"X-Scope-OrgID": 7}, "timeout": 3, "currency": "CNY"}
+    ).price_metrics
+    assert metrics is not None
+    assert (metrics.web.url, metrics.web.token, metrics.web.headers) == (URL, "t", {"X-Scope-OrgID": "7"})
+    assert (metrics.web.timeout, metrics.web.validate_certs, metrics.currency) == (3.0, True, "CNY")
+    assert "t" not in str(metrics).replace(URL, "").split("'")
+
+
+@pytest.mark.parametrize(("given", "replicas"), [("max", "max"), ("12", 12), (0, 0)])
+def test_replicas_are_assumed_by_word_or_number(given: object, replicas: object) -> None:
+    assert asked(assume_replicas=given).assume_replicas == replicas
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"price_metrics": {}}, "missing required arguments: url"),
+        ({"price_metrics": {"url": "prometheus:9090"}}, "price_metrics: the url of a source must begin with http"),
+        ({"price_metrics": {"url": "http://ann:pw@p"}}, "price_metrics: the url of http://p holds a user"),
+        ({"price_metrics": {"url": URL, "token": "t", "username": "ann"}}, "both a bearer token and a username"),
+        ({"price_metrics": {"url": URL, "key": "t"}}, "key. Supported parameters include"),
+        ({"assume_replicas": "-3"}, "assume_replicas is '-3': give current, max, or a number of pods"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_asked(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ArgumentError, match=why):
+        asked(**options)
