@@ -1,0 +1,102 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What users copy is what canary_verify takes, and rulebooks start what there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.verify import VERB
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import VerifyRequest
+
+ROOT = Path(__file__).parents[3]
+RULEBOOKS = sorted((ROOT / "extensions" / "eda" / "rulebooks").glob("*.yml"))
+TEMPLATE = re.compile(r"\{\{.*?\}\}")
+
+
+def fenced(page: Path) -> Iterator[Any]:
+    """The YAML that the page shows."""
+    for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        yield yaml.safe_load(block)
+
+
+def lists_of_checks(node: Any) -> Iterator[list[dict[str, Any]]]:
+    """Every list under `checks` or `canary_checks`, and every list that is one by its look."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name in ("checks", "canary_checks") and isinstance(value, list):
+                yield value
+            else:
+                yield from lists_of_checks(value)
+    elif isinstance(node, list):
+        if node and all(isinstance(each, dict) and each.keys() & VERB_SOURCES for each in node):
+            yield node
+        else:
+            for each in node:
+                yield from lists_of_checks(each)
+
+
+VERB_SOURCES = {"pods", "http", "prometheus", "logs", "resources", "samples"}
+
+
+def resolved(node: Any) -> Any:
+    """Templates as a play would fill them in: a list of samples, an address."""
+    if isinstance(node, dict):
+        return {name: resolved(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [resolved(each) for each in node]
+    if isinstance(node, str) and TEMPLATE.fullmatch(node) and "default([])" in node:
+        return []
+    return TEMPLATE.sub("https://prometheus.example", node) if isinstance(node, str) else node
+
+
+PAGES = [ROOT / "docs" / "verify.md", ROOT / "roles" / "canary" / "README.md"]
+SHOWN = [
+    *(
+        (page.name, number, checks)
+        for page in PAGES
+        for block in fenced(page)
+        for number, checks in enumerate(lists_of_checks(block))
+    ),
+    *(
+        (path.name, number, checks)
+        for path in sorted((ROOT / "examples").glob("*.yml"))
+        for number, checks in enumerate(lists_of_checks(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    ),
+]
+
+
+def test_there_is_something_to_copy() -> None:
+    assert {name for name, _number, _checks in SHOWN} >= {"verify.md", "README.md", "judged_release.yml"}
+
+
+@pytest.mark.parametrize(("where", "number", "checks"), SHOWN, ids=lambda value: str(value)[:40])
+def test_checks_that_are_shown_are_taken(where: str, number: int, checks: list[dict[str, Any]]) -> None:
+    validated = ArgumentSpecValidator(VERB.arguments.argument_spec).validate(
+        {"name": "web", "checks": resolved(checks)}
+    )
+    assert not validated.error_messages, validated.error_messages
+    assert isinstance(VERB.arguments.to_request(validated.validated_parameters, False, "ann"), VerifyRequest)
+
+
+@pytest.mark.parametrize("path", RULEBOOKS, ids=lambda path: path.stem)
+def test_a_rulebook_undoes_by_the_playbook_that_there_is(path: Path) -> None:
+    (ruleset,) = yaml.safe_load(path.read_text(encoding="utf-8"))
+    (rule,) = ruleset["rules"]
+    ((kind, action),) = rule["action"].items()
+    variables = action["extra_vars"] if kind == "run_playbook" else action["job_args"]["extra_vars"]
+    playbook = (ROOT / "playbooks" / "undo.yml").read_text(encoding="utf-8")
+    assert all(name in playbook for name in variables)
+    assert kind == "run_job_template" or action["name"] == "coalmine.canary.undo"
+    (source,) = ruleset["sources"]
+    receivers = yaml.safe_load((ROOT / "examples" / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8"))
+    url = receivers["receivers"][1]["webhook_configs"][0]["url"]
+    assert url.endswith(f":{source['ansible.eda.alertmanager']['port']}/alerts")
