@@ -27,6 +27,12 @@ options:
       - The ReplicaSet to return to, by its pod-template-hash, its name, or an image that only it runs.
     type: str
     required: true
+  reason:
+    description:
+      - Why. It is kept in the annotation C(coalmine.canary/last) of the Deployment, and told by an Event, unless nothing was
+        to be done.
+    type: str
+    default: ""
 seealso:
   - module: coalmine.canary.canary_undo
   - module: coalmine.canary.canary_info

@@ -16,6 +16,8 @@ description:
   - The evidence may be looked at as often as one likes. O(confidence) bounds the false alarms of the whole run, over all
     checks and all looks.
   - The task fails on V(fail), and on V(inconclusive) unless O(inconclusive_ok=true). Nothing is written to the cluster.
+  - Before it begins it says whether O(duration), the traffic and the tolerance can decide at all, and about how long that
+    takes, as far as the traffic is known; for the rest it says so after a quarter of a minute.
 author:
   - coalmine.canary contributors (@coalmine)
 extends_documentation_fragment:
@@ -364,10 +366,23 @@ options:
       - Whether the task succeeds on V(inconclusive).
     type: bool
     default: false
+  guard:
+    description:
+      - Guards a promotion instead of judging a held canary. Begin the promotion with M(coalmine.canary.canary_promote) and
+        O(coalmine.canary.canary_promote#module:wait=false), then guard it.
+      - As long as both versions serve it compares, for at most O(duration), and a pass does not end it. It ends when no
+        stable pod is left, or when the promotion cannot go on, and M(coalmine.canary.canary_promote) then finishes the
+        promotion, or says why it cannot.
+      - Of a Deployment whose promotion is finished it watches the new version alone, by O(checks[].pods) and by
+        O(checks[].prometheus.query) with bounds. There is nothing to compare with any more, so this promises nothing about
+        errors. It fails on three bad events of pods that are more than O(checks[].max_increase) allows, or on a bound.
+      - A guard fails on V(fail) only, whatever O(inconclusive_ok) says.
+    type: bool
+    default: false
   steps:
     description:
-      - How many further steps a release has after the first, when each step is judged by a task of its own. Give the same
-        number, and the same checks, to all of them.
+      - How many further steps a release has after the first, when each step is judged by a task of its own. A guarded
+        promotion is a step. Give the same number, and the same checks, to all of them.
     type: int
     default: 0
   history:
@@ -377,6 +392,8 @@ options:
 seealso:
   - module: coalmine.canary.canary_start
   - module: coalmine.canary.canary_undo
+  - module: coalmine.canary.canary_promote
+  - module: coalmine.canary.canary_rollback
 """
 
 EXAMPLES = r"""
@@ -426,6 +443,36 @@ EXAMPLES = r"""
         max_increase: 0.01
       - resources: {resource: memory}
         max: 1.5
+
+- name: Begin a promotion that is to be guarded for ten minutes
+  coalmine.canary.canary_promote:
+    name: web
+    namespace: shop
+    wait: false
+  register: promotion
+
+- name: Compare as long as both versions serve; if this fails, canary_undo takes the promotion back
+  coalmine.canary.canary_verify:
+    name: web
+    namespace: shop
+    guard: true
+    duration: 600
+    checks: "{{ checks }}"
+  register: guarded
+
+- name: Finish the promotion
+  coalmine.canary.canary_promote:
+    name: web
+    namespace: shop
+
+- name: Watch the new version alone; if this fails, canary_rollback returns to promotion.canary.stable.hash
+  coalmine.canary.canary_verify:
+    name: web
+    namespace: shop
+    guard: true
+    duration: "{{ [guarded.verify.guard.left | int, 1] | max }}"
+    checks: "{{ checks }}"
+    history: "{{ guarded.verify }}"
 """
 
 RETURN = r"""
@@ -441,7 +488,10 @@ verify:
     verdict: {type: str, returned: always, description: "V(pass), V(fail) or V(inconclusive)."}
     reason: {type: str, returned: not in check mode, description: One sentence a check that matters.}
     seconds: {type: float, returned: not in check mode, description: Seconds from the begin of the run to the verdict.}
-    confidence: {type: float, returned: not in check mode, description: What was promised.}
+    confidence:
+      description: What was promised. V(null) where the new version was guarded alone, and nothing is promised.
+      returned: not in check mode
+      type: float
     evidence: {type: float, returned: not in check mode, description: Mean evidence of the checks to fail.}
     limit: {type: float, returned: not in check mode, description: Where evidence decides.}
     checks:
@@ -453,8 +503,18 @@ verify:
       type: list
       elements: dict
     forecasts:
-      description: For each check how long a pass was going to take, and whether O(duration) suffices.
-      returned: not in check mode
+      description:
+        - For each check whose traffic was known or seen, C(seconds_to_pass) and C(samples_to_pass) of a canary as good as stable
+          (V(null) for never), whether O(duration) suffices for that (C(reach), V(likely), V(uncertain), V(unlikely) or
+          V(never)), C(rate_seen), from which rate on a canary is likely to be caught within it, and C(excess_seen), how many
+          times the tolerated rate that is; the traffic and the rate of stable that this is based on; and all of it as C(text).
+      returned: when canary and stable were compared, and in check mode
+      type: dict
+    guard:
+      description:
+        - With O(guard=true), whether the new version was guarded C(beside_stable), its C(hash), for how many C(seconds), and how
+          many are C(left) of O(duration).
+      returned: with O(guard=true), not in check mode
       type: dict
     costs:
       description:

@@ -20,7 +20,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.playbooks import FAILED, Playbooks
-from tests.integration.releases import CONTAINER, Release, image
+from tests.integration.releases import CONTAINER, Release, begin, image
 from tests.integration.shipped_role import releaser
 
 REPLICAS = 4
@@ -232,7 +232,7 @@ def test_a_gate_asks_for_an_explicit_yes(playbooks: Playbooks, release: Release,
     assert f"web in namespace {release.namespace}: {outcome}" in output
 
 
-def test_an_undo_by_playbook(playbooks: Playbooks, release: Release) -> None:
+def test_an_undo_by_command(playbooks: Playbooks, release: Release) -> None:
     before = spec(release)
     release.start()
     undone = playbooks.run("undo", reason="seen enough")
@@ -317,10 +317,3 @@ def test_an_undo_that_was_broken_off_is_finished_and_nothing_is_started(playbook
     assert (run.code, run.outcome) == (FAILED, "refused")
     assert "An earlier run was taking a canary back, and that is finished now" in run.result["why"][0]
     assert spec(release) == before
-
-
-def begin(release: Release, verb: str) -> str:
-    """The first of the two patches of a promotion or an undo, as a run leaves it that does not live to see the pods move."""
-    release.call = type(release.call)(release.call.target, type(release.call.wait)(enabled=False), actor="tests")
-    outcome = getattr(release, verb)()
-    return str(outcome.canary["phase"])

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
     BoundCheck,
@@ -37,12 +37,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks impor
     streams_of,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.lab import Lab, start_lab
 from tests.integration.playbooks import FAILED, LONGEST_SECONDS, PLAYBOOK, ROOT
 from tests.integration.prometheus import Prometheus, running, wait_for_series
-from tests.integration.releases import Release, silent
+from tests.integration.releases import Release, begin, silent
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it"
@@ -200,6 +200,54 @@ class TestNotKnowing:
         assert "no longer stands beside stable" in ended[0].verify["reason"]
 
 
+class TestGuard:
+    """Of a promotion; the role's own tests show one that turns bad."""
+
+    def guarded(self, release: Release, *checks: CheckAsked, **options: Any) -> dict[str, Any]:
+        asked = request(release, *checks, guard=True, **{"interval": 0.5, "duration": 20.0, **options})
+        outcome = verify(release.api, asked, silent)
+        assert outcome.verify is not None and not outcome.changed
+        return dict(outcome.verify)
+
+    def test_both_versions_are_compared_then_the_new_one_is_watched_alone(
+        self, answering: Lab, api: Api, release: Release
+    ) -> None:
+        release.api.patch(release.path, {"spec": {"minReadySeconds": 1}}, PatchKind.MERGE)
+        release.promote()
+        release.start("v2")
+        begin(release, "promote")
+        pods = CheckAsked(RateCheck("pods", Tolerance(max_increase=1 / 3600), must_pass=False), PodsAsked())
+        both = self.guarded(release, http(via=Via.POD), pods)
+        assert both["guard"]["beside_stable"] and 0 < both["guard"]["left"] < 20
+        assert both["verdict"] != "fail" and both["confidence"] == 0.95
+        stream = both["checks"][0]["streams"][0]
+        assert stream["canary"]["bad"] == stream["stable"]["bad"] == 0, "a pod that is only starting is asked nothing"
+        release.call = Call(release.call.target, Wait(timeout=60))
+        assert "promoted" in release.promote().message
+        alone = self.guarded(release, http(via=Via.POD), pods, history=both, duration=2.0)
+        assert (alone["verdict"], alone["confidence"], alone["guard"]["beside_stable"]) == ("pass", None, False)
+        assert [check["rule"] for check in alone["checks"]] == ["alone", "events"]
+        release.start("v3")
+        release.promote()
+        with pytest.raises(VerbFailure, match="which was guarded while it was promoted"):
+            self.guarded(release, pods, history=both, duration=2.0)
+
+    def test_only_a_promotion_or_what_came_of_it_is_guarded(self, release: Release) -> None:
+        release.start("v2")
+        with pytest.raises(VerbFailure, match="A guard goes with a promotion") as refused:
+            self.guarded(release, http())
+        assert refused.value.code == "not_promoted"
+
+    def test_a_promotion_that_cannot_go_on_ends_the_guard_at_once(self, release: Release) -> None:
+        container = {"name": "app", "ports": [{"containerPort": 80, "hostPort": 30080}]}
+        release.start("v2", patch={"spec": {"containers": [container]}})
+        begin(release, "promote")
+        told = self.guarded(release, http(via=Via.POD), duration=60.0)
+        assert told["verdict"] == "inconclusive" and told["guard"]["left"] > 30
+        assert "the promotion cannot go on: pod web-" in told["reason"]
+        release.undo()
+
+
 class TestCheckMode:
     def test_every_source_is_reached_once_and_nothing_is_waited_for(self, release: Release) -> None:
         release.start("v2")
@@ -212,6 +260,8 @@ class TestCheckMode:
         assert outcome.verify["reached"] == ["http"]
         assert "no metrics.k8s.io" in outcome.verify["unreached"]["memory"]
         assert any("memory: " in warning for warning in outcome.warnings)
+        forecast = outcome.verify["forecasts"]["http"]
+        assert (forecast["canary_a_second"], forecast["reach"]) == (75, "likely"), "known without a look"
 
 
 @pytest.fixture(scope="module")
@@ -301,9 +351,19 @@ class TestPrometheus:
                 told = verify(release.api, asked, silent).verify
             except VerbFailure as failure:
                 told = failure.verify
+            self.what_the_past_tells(release, prometheus, at_fault)
         assert told is not None
         assert told["verdict"] == verdict, told["reason"]
         assert at_fault in told["reason"]
+
+    def what_the_past_tells(self, release: Release, prometheus: Prometheus, at_fault: str) -> None:
+        """By now Prometheus knows enough of stable's last seconds for a forecast before anything is counted."""
+        call = Call(release.call.target, release.call.wait, check=True)
+        rehearsed = verify(release.api, VerifyRequest(call, (self.errors(prometheus.url),)), silent).verify
+        assert rehearsed is not None
+        forecast = rehearsed["forecasts"]["errors"]
+        assert forecast["stable_rate"] == 0 and forecast["canary_a_second"] == pytest.approx(60, rel=0.4), at_fault
+        assert forecast["text"].startswith("expecting, from the last minutes, "), forecast["text"]
 
     def test_one_value_is_held_against_plain_bounds(self, release: Release, prometheus: Prometheus) -> None:
         release.start("v2")

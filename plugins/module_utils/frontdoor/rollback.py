@@ -17,13 +17,19 @@ def _request(parameters: Parameters, check: bool, actor: str) -> RollbackRequest
     to = parameters["to"].strip()
     if not to:
         raise ArgumentError("to is empty: give a pod-template-hash, the name of a ReplicaSet, or an image")
-    return RollbackRequest(call=call(parameters, check, actor), to=to)
+    return RollbackRequest(call=call(parameters, check, actor), to=to, reason=parameters["reason"])
 
 
 VERB = Verb(
     name="canary_rollback",
     arguments=ArgumentSpec(
-        options={**TARGET, **WAIT, **WAIT_TERMINATED, "to": {"type": "str", "required": True}},
+        options={
+            **TARGET,
+            **WAIT,
+            **WAIT_TERMINATED,
+            "to": {"type": "str", "required": True},
+            "reason": {"type": "str", "default": ""},
+        },
         build=_request,
     ),
     perform=rollback,

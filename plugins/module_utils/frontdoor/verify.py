@@ -116,6 +116,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> VerifyRequest:
             confidence=parameters["confidence"],
             on_no_data=OnNoData(parameters["on_no_data"]),
             inconclusive_ok=parameters["inconclusive_ok"],
+            guard=parameters["guard"],
             steps=parameters["steps"],
             history=parameters["history"] or {},
         )
@@ -218,6 +219,7 @@ VERB = Verb(
             "confidence": {"type": "float", "default": 0.95},
             "on_no_data": {"type": "str", "choices": [each.value for each in OnNoData], "default": "wait"},
             "inconclusive_ok": {"type": "bool", "default": False},
+            "guard": {"type": "bool", "default": False},
             "steps": {"type": "int", "default": 0},
             "history": {"type": "dict"},
         },

@@ -24,6 +24,8 @@ _PASS_WEIGHTS = tuple(bet.weight for bet in PASS_BETS)
 _NINE_IN_TEN = 2.0
 _LONGEST_SECONDS = 400 * 86400.0
 _EXCESSES = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+# What is tried where nothing is tolerated, because stable has no bad event.
+_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 class Reach(Enum):
@@ -51,8 +53,8 @@ class Traffic:
 @dataclass(frozen=True)
 class Forecast:
     """`seconds_to_pass`: for a canary that is as good as stable. `samples_to_pass`: both versions' exposure until then.
-    `idle`: one version has no traffic. `excess_seen`: how many times the tolerated rate a canary must have for a fail within the window to be likely.
-    None means never. All are means of what is random: runs differ by a factor of two and more.
+    `idle`: one version has no traffic. `rate_seen`: the rate that a canary must have for a fail within the window to be
+    likely, and `excess_seen` as a multiple of what is tolerated. None means never. All are means of what is random: runs differ by a factor of two and more.
     """
 
     window: float
@@ -61,9 +63,21 @@ class Forecast:
     samples_to_pass: float | None
     excess_seen: float | None
     reach: Reach
+    rate_seen: float | None = None
 
     @property
     def message(self) -> str:
+        """Whether a canary as good as stable will pass, and how bad one must be to fail, in one sentence."""
+        return self._to_pass if self.idle else f"{self._to_pass}; {self.to_fail}"
+
+    @property
+    def to_fail(self) -> str:
+        if self.rate_seen is None:
+            return "no canary is likely to be caught within it, however bad"
+        return f"a canary is likely to be caught within it from {100 * self.rate_seen:.3g} % bad on"
+
+    @property
+    def _to_pass(self) -> str:
         if self.idle:
             return "one of the versions has no traffic, so there is nothing to compare: send some to both"
         if self.seconds_to_pass is None:
@@ -95,13 +109,16 @@ def forecast(
     bucket = bucket_seconds(traffic, buckets)
     to_pass = _seconds(_PASS, tolerance, traffic, (stable_rate, stable_rate), promise, bucket)
     samples = None if to_pass is None else to_pass * (traffic.canary + traffic.stable)
+    rate_seen = _rate_seen(tolerance, traffic, stable_rate, window, promise, bucket)
+    tolerated = tolerance.tolerated(stable_rate)
     return Forecast(
         window=window,
         idle=False,
         seconds_to_pass=to_pass,
         samples_to_pass=samples,
-        excess_seen=_excess_seen(tolerance, traffic, stable_rate, window, promise, bucket),
+        excess_seen=rate_seen / tolerated if rate_seen is not None and tolerated else None,
         reach=_reach(to_pass, window, bucket if promise.guarded else 0.0),
+        rate_seen=rate_seen,
     )
 
 
@@ -119,15 +136,16 @@ def _reach(needed: float | None, window: float, bucket: float) -> Reach:
     return Reach.UNCERTAIN if window >= needed else Reach.UNLIKELY
 
 
-def _excess_seen(
+def _rate_seen(
     tolerance: Tolerance, traffic: Traffic, stable_rate: float, window: float, promise: Promise, bucket: float
 ) -> float | None:
+    """The lowest canary rate of those tried that is likely to fail within the window."""
     tolerated = tolerance.tolerated(stable_rate)
-    for excess in _EXCESSES:
-        rates = (tolerated * excess, stable_rate)
-        needed = _seconds(_FAIL, tolerance, traffic, rates, promise, bucket)
+    tried = [tolerated * excess for excess in _EXCESSES] if tolerated else list(_RATES)
+    for rate in [rate for rate in tried if rate < 1] + [1.0]:
+        needed = _seconds(_FAIL, tolerance, traffic, (rate, stable_rate), promise, bucket)
         if needed is not None and _NINE_IN_TEN * needed <= window:
-            return excess
+            return rate
     return None
 
 

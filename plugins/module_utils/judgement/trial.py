@@ -105,7 +105,7 @@ class Trial:
                 checks.append(self._rates[check.name].report(convicted, check.name == suspect))
             else:
                 checks.append(self._bounds[check.name].report())
-        verdict = Verdict.FAIL if self._decided is Verdict.FAIL else _overall(checks)
+        verdict = Verdict.FAIL if self._decided is Verdict.FAIL else overall(checks)
         return RunVerdict(
             verdict=verdict,
             reason=_reason(verdict, checks),
@@ -136,7 +136,7 @@ def _known(trials: Mapping[str, _Trial], name: str, what: str) -> _Trial:
     return trials[name]
 
 
-def _overall(checks: list[CheckVerdict]) -> Verdict:
+def overall(checks: list[CheckVerdict]) -> Verdict:
     verdicts = {check.verdict for check in checks}
     for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
         if verdict in verdicts:

@@ -32,6 +32,8 @@ class Rule(Enum):
     WATCHED = "only watched: nothing bad enough was seen, and no evidence to pass was asked for"
     NO_TRAFFIC = "one of the versions had no exposure"
     NO_DATA = "the source gave no data"
+    EVENTS = "a plain count of what happened to pods, without an error promise"
+    ALONE = "no stable pod was left to compare with"
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,14 @@ class CheckVerdict:
 
 @dataclass(frozen=True)
 class RunVerdict:
-    """`evidence`: the mean of the checks' evidence to fail (None without rate checks); it fails at `limit`."""
+    """`evidence`: the mean of the checks' evidence to fail (None without rate checks); it fails at `limit`.
+    `confidence` and `limit` are None where nothing was compared, and so nothing is promised.
+    """
 
     verdict: Verdict
     reason: str
     after: float
-    confidence: float
+    confidence: float | None
     evidence: float | None
-    limit: float
+    limit: float | None
     checks: tuple[CheckVerdict, ...]

@@ -37,3 +37,7 @@ def filled_both(query: str, sides: Sides) -> str:
 
 def tells_versions_apart(query: str) -> bool:
     return PODS in query or HASH in query
+
+
+def names_stable(query: str) -> bool:
+    return "<stable_" in query

@@ -141,7 +141,8 @@ class HttpRequests:
             return {}
         with self._lock:
             self._sides = sides
-            sent, self._sent = self._sent, Counter()
+            sent, self._sent = _of(sides, self._sent), Counter()
+            self._bad = _of(sides, self._bad)
             # A bad answer may come after the look in which its request counted; where nothing was sent since, it waits.
             served = {of_canary for (of_canary, _pod), count in sent.items() if count}
             bad = Counter({key: count for key, count in self._bad.items() if key[0] in served})
@@ -236,14 +237,18 @@ class HttpRequests:
         return spent
 
 
+def _of(sides: Sides, counts: Counter[tuple[bool, str]]) -> Counter[tuple[bool, str]]:
+    """Only of pods that are still there: one that a rollout takes away refuses what it is sent between two looks, and is left
+    out with everything that it was sent, good and bad."""
+    there = {(True, name) for name in sides.canary.names} | {(False, name) for name in sides.stable.names}
+    return Counter({key: count for key, count in counts.items() if key in there})
+
+
 def _tally(
     sent: Mapping[tuple[bool, str], int], bad: Mapping[tuple[bool, str], int], is_canary: bool, version: Version
 ) -> Tally:
-    by_pod = dict.fromkeys(version.names, 0.0)
-    for (of_canary, name), count in bad.items():
-        if of_canary is is_canary:
-            by_pod[name] = by_pod.get(name, 0.0) + count
-    total = sum(count for (of_canary, _pod), count in sent.items() if of_canary is is_canary)
+    by_pod = {name: float(bad.get((is_canary, name), 0)) for name in version.names}
+    total = sum(sent.get((is_canary, name), 0) for name in version.names)
     return Tally(sum(by_pod.values()), float(total), by_pod)
 
 

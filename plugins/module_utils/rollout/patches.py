@@ -226,6 +226,8 @@ def let_go(deployment: Deployment, record: Record) -> Plan:
     return plan(deployment, fields, "remove what is left of a release, and keep the pod template")
 
 
-def rollback(deployment: Deployment, to: ReplicaSet) -> Plan:
-    """The template of another ReplicaSet, and nothing else: what `kubectl rollout undo` is used for."""
-    return plan(deployment, Fields(template=to.template), f"return to ReplicaSet {to.name}")
+def rollback(deployment: Deployment, to: ReplicaSet, last: LastRelease | None = None) -> Plan:
+    """The template of another ReplicaSet: what `kubectl rollout undo` is used for. Nothing else changes, unless there is
+    something to tell about the version that goes."""
+    annotations = {records.LAST: last.encode()} if last else None
+    return plan(deployment, Fields(template=to.template, annotations=annotations), f"return to ReplicaSet {to.name}")

@@ -30,6 +30,7 @@ class Code(Enum):
     BUSY = "busy"
     NO_STABLE = "no_stable"
     NO_CANARY_READY = "no_canary_ready"
+    NOT_PROMOTED = "not_promoted"
     NO_SUCH_REPLICA_SET = "no_such_replica_set"
     INVALID = "invalid"
 

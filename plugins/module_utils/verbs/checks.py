@@ -20,6 +20,7 @@ from ..judgement.evidence import Promise
 from ..judgement.samples import Sample, given_samples
 from ..judgement.tolerance import JudgementError, Tolerance
 from ..probes.logs import Logs, LogsAsked
+from ..probes.placeholders import names_stable
 from ..probes.podstates import PodStates
 from ..probes.prometheus import PrometheusAsked, prometheus, stream_of
 from ..probes.requests import HttpAsked, HttpRequests
@@ -50,6 +51,7 @@ __all__ = [
     "Web",
     "given_samples",
     "gives_value",
+    "needs_stable",
     "open_source",
     "plan_of",
     "streams_of",
@@ -92,8 +94,9 @@ class CheckAsked:
 
 @dataclass(frozen=True)
 class VerifyRequest:
-    """Times in seconds. `steps`: how many further steps of the release will be judged by later calls of this run, or have
-    been, one call after the other; `history` is the `verify` result of the call before.
+    """Times in seconds. `guard`: of a promotion that is under way, or of the new version after it, instead of a held canary.
+    `steps`: how many further steps of the release (a guarded promotion is one) will be judged by later calls of this run,
+    or have been, one call after the other; `history` is the `verify` result of the call before.
     """
 
     call: Call
@@ -104,12 +107,20 @@ class VerifyRequest:
     confidence: float = 0.95
     on_no_data: OnNoData = OnNoData.WAIT
     inconclusive_ok: bool = False
+    guard: bool = False
     steps: int = 0
     history: Mapping[str, Any] = field(default_factory=dict)
 
 
 def gives_value(source: SourceAsked) -> bool:
     return isinstance(source, ResourcesAsked) or (isinstance(source, PrometheusAsked) and bool(source.query))
+
+
+def needs_stable(source: SourceAsked) -> bool:
+    """Its answer says nothing without a stable version beside the new one."""
+    if isinstance(source, PrometheusAsked) and source.query:
+        return names_stable(source.query)
+    return not isinstance(source, PodsAsked)
 
 
 def streams_of(source: SourceAsked) -> tuple[str, ...]:

@@ -60,17 +60,17 @@ def finish(account: Account, situation: Situation, actor: str) -> Situation:
     written = write(account.site, situation.picture, decide, lambda: account.site.look(pods=pods is not None))
     account.wrote(written.plan)
     if written.plan is not None and record.intent is Intent.UNDO and record.reason:
-        _tell_why(account, written.picture.deployment, last)
+        what = f"canary of {', '.join(last.images.values())} was undone"
+        tell_why(account, written.picture.deployment, UNDONE_EVENT, what, last)
     return account.looked(diagnose(replace(written.picture, pods=written.picture.pods or pods)))
 
 
-def _tell_why(account: Account, deployment: Deployment, last: LastRelease) -> None:
+def tell_why(account: Account, deployment: Deployment, event: str, what: str, last: LastRelease) -> None:
     """An Event for those who look at the cluster; whoever may not write one has told the reason all the same."""
-    what = ", ".join(last.images.values())
     try:
-        account.site.tell_event(deployment, UNDONE_EVENT, f"canary of {what} was undone: {last.reason}", last.at)
+        account.site.tell_event(deployment, event, f"{what}: {last.reason}", last.at)
     except (AdmissionDenied, Forbidden) as error:
-        account.warn(f"no Event tells why the canary was undone: {error}")
+        account.warn(f"no Event tells that {what}: {error}")
 
 
 def finish_leftover(account: Account, picture: Picture, actor: str, *, check: bool) -> Picture:

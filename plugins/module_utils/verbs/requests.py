@@ -131,10 +131,12 @@ class UndoRequest:
 
 @dataclass(frozen=True)
 class RollbackRequest:
-    """`to`: the ReplicaSet to return to: its pod-template-hash, its name, or an image that only it runs."""
+    """`to`: the ReplicaSet to return to: its pod-template-hash, its name, or an image that only it runs. `reason`: kept on the
+    Deployment and told by an Event."""
 
     call: Call
     to: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,19 @@ from ..cluster.api import Api
 from ..rollout import patches
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
+from ..rollout.record import LastRelease
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import bare, digest, images
-from ..rollout.views import ReplicaSet
-from .completion import finish_leftover
-from .ending import accounted
+from ..rollout.views import Deployment, ReplicaSet
+from .completion import finish_leftover, tell_why
+from .ending import accounted, now
 from .outcome import Outcome, Report
 from .promote import await_rollout
 from .requests import RollbackRequest
 from .site import Site
 from .writing import rehearse, write
 
+OUTCOME, EVENT = "rolled back", "CanaryRolledBack"
 UNFINISHED = "The rollback goes on in the cluster: run it again to wait for it."
 
 
@@ -34,8 +36,12 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         account.looked(diagnose(picture))
         goal = _named(diagnose(picture), request.to)
         act = rehearse if call.check else write
-        written = act(site, picture, lambda situation: _decide(situation, goal))
+        left = _what_is_left(picture.deployment, request)
+        written = act(site, picture, lambda situation: _decide(situation, goal, left))
         account.wrote(written.plan)
+        if left is not None and written.plan is not None and not call.check:
+            what = f"{', '.join(left.images.values())} was rolled back"
+            tell_why(account, picture.deployment, EVENT, what, left)
         situation = account.looked(written.situation)
         if call.check:
             return account.outcome(f"would return to {goal.name}")
@@ -47,7 +53,14 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         return account.outcome(f"returned to {goal.name}", situation)
 
 
-def _decide(situation: Situation, goal: ReplicaSet) -> Plan | None:
+def _what_is_left(deployment: Deployment, request: RollbackRequest) -> LastRelease | None:
+    """Of the version that goes: why, if there is a reason."""
+    if not request.reason:
+        return None
+    return LastRelease(OUTCOME, images(deployment.template), now(), request.call.actor, request.reason)
+
+
+def _decide(situation: Situation, goal: ReplicaSet, left: LastRelease | None) -> Plan | None:
     deployment = situation.deployment
     if situation.phase is not Phase.NONE:
         raise Refusal(
@@ -65,7 +78,7 @@ def _decide(situation: Situation, goal: ReplicaSet) -> Plan | None:
             f'Deployment "{deployment.name}" is in the middle of a rollout',
             "Wait for its end with canary_promote, or pause it with canary_pause",
         )
-    return patches.rollback(deployment, goal)
+    return patches.rollback(deployment, goal, left)
 
 
 def _named(situation: Situation, to: str) -> ReplicaSet:

@@ -54,7 +54,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	began, code, level := time.Now(), http.StatusOK, "info"
 	time.Sleep(s.Latency)
 	burn(s.Work)
-	if rand.Float64() < s.ErrorRate {
+	if time.Since(s.started) >= s.ErrorAfter && rand.Float64() < s.ErrorRate {
 		code, level = http.StatusInternalServerError, "error"
 	}
 	w.Header().Set("X-Version", s.Version)

@@ -14,6 +14,7 @@ type Settings struct {
 	Version    string        // VERSION: told in every answer, log line and metric
 	Pod        string        // HOSTNAME
 	ErrorRate  float64       // ERROR_RATE: share of requests answered with 500, 0 to 1
+	ErrorAfter time.Duration // ERROR_AFTER_MS: ErrorRate holds only after so long
 	Latency    time.Duration // LATENCY_MS: each request takes at least so long
 	Work       time.Duration // WORK_MS: each request burns so much CPU time
 	Startup    time.Duration // STARTUP_MS: /healthz fails for so long
@@ -34,6 +35,7 @@ func Read(lookup func(string) string) (Settings, error) {
 		Version:    lookup("VERSION"),
 		Pod:        lookup("HOSTNAME"),
 		ErrorRate:  r.number("ERROR_RATE", 0),
+		ErrorAfter: r.milliseconds("ERROR_AFTER_MS"),
 		Latency:    r.milliseconds("LATENCY_MS"),
 		Work:       r.milliseconds("WORK_MS"),
 		Startup:    r.milliseconds("STARTUP_MS"),

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -123,6 +124,17 @@ class TestRequests:
         assert abs(seen["canary"] - seen["stable"]) <= 4
         assert seen["canary"] - 4 <= seen["canary bad"] <= seen["canary"]
         assert seen["stable bad"] == 0
+
+    def test_a_pod_that_a_rollout_takes_away_counts_for_nothing_good_or_bad(self) -> None:
+        with application(lambda _: 200) as url:
+            source = HttpRequests(None, self.asked(url))  # type: ignore[arg-type]
+            source.begin(self.pods)
+            time.sleep(0.5)
+            answers = source.look(replace(self.pods, stable=Version("s", self.pods.stable.pods[:1])), 0.5)[""]
+            source.close()
+        assert isinstance(answers, Counted)
+        assert set(answers.stable.by_pod) == {"s-1"}
+        assert answers.canary.total > 20 and abs(answers.canary.total / 2 - answers.stable.total) <= 4
 
     @pytest.mark.parametrize(
         ("case", "options", "status"),

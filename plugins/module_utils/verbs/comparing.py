@@ -1,0 +1,195 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call's looks at both versions, side by side, until something ends it.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Mapping
+
+from ..judgement.checks import RateCheck
+from ..judgement.evidence import Promise
+from ..judgement.report import as_result, history_of
+from ..judgement.samples import Count, NoData, Reading, Sample
+from ..judgement.tolerance import JudgementError
+from ..judgement.trial import Trial
+from ..judgement.verdicts import RunVerdict, Verdict
+from ..probes.source import Counted, NoAnswer, Sides, Value
+from ..rollout.phase import Situation, diagnose
+from .asking import Asking
+from .checks import CheckAsked, SamplesAsked, VerifyRequest, plan_of
+from .foresight import Foresight
+from .outcome import Report
+from .sides import sides_of
+from .site import Site
+from .waiting import AWAY
+
+# A person who waits wants a sign of life.
+REPORT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why there is nothing to compare any more. `expected`: that was to come, and takes nothing from the verdict."""
+
+    why: str
+    expected: bool = False
+
+
+class Comparison:
+    """Times are seconds since the run began, which may have been in a call before.
+
+    `ends` says of a situation why nothing can be compared any more. `stops_at_pass`: a pass ends it as a fail does.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        request: VerifyRequest,
+        sides: Sides,
+        report: Report,
+        *,
+        ends: Callable[[Situation], Ended | None],
+        stops_at_pass: bool,
+    ) -> None:
+        self.request = request
+        self.warnings: list[str] = []
+        self.ended: Ended | None = None
+        self._site = site
+        self._sides = sides
+        self._report = report
+        self._ends = ends
+        self._stops_at_pass = stops_at_pass
+        history = history_of(request.history)
+        self._trial = Trial(plan_of(request), history)
+        self._offset = max((bucket.end for buckets in history.values() for bucket in buckets), default=0.0)
+        if history:
+            self._trial.begin_step(self._offset)
+        self._asking = Asking(site.api, request.checks, sides, request.on_no_data, report)
+        self._foresight = Foresight(request, report, self._warn)
+        self._began = time.monotonic()
+
+    def _now(self) -> float:
+        return self._offset + time.monotonic() - self._began
+
+    @property
+    def seconds(self) -> float:
+        """Since this call began."""
+        return self._now() - self._offset
+
+    def close(self) -> None:
+        self._asking.close()
+
+    def begin(self) -> dict[str, str]:
+        """Reaches every source, and says what the window can decide; returns what did not answer, by check."""
+        gaps = {}
+        for asked in self.request.checks:
+            self._foresight.before(asked, self._asking.sides_for(asked))
+            # A guard comes after the steps that were told what the user has counted.
+            if isinstance(asked.source, SamplesAsked) and not self.request.guard:
+                for sample in asked.source.samples:
+                    self._trial.observe(asked.check.name, replace(sample, at=sample.at + self._offset))
+        for asked in self._asking.checks:
+            if why := self._asking.begin(asked, self._now()):
+                gaps[asked.check.name] = why
+        return gaps
+
+    def until_decided(self) -> RunVerdict:
+        self._began = time.monotonic()
+        for name, reason in self.begin().items():
+            self._trial.observe(name, NoData(self._now(), reason))
+            self._report(f"{name}: {reason}")
+        until, told = self._offset + self.request.duration, self._now()
+        decided = self._decided()
+        while not decided and self.ended is None and self._now() < until:
+            time.sleep(max(0.0, min(self.request.interval, until - self._now())))
+            self._look()
+            decided = self._decided()
+            if not decided and self._now() - told >= REPORT_SECONDS:
+                told = self._now()
+                self._report(f"{told - self._offset:.0f} of {self.request.duration:.0f} seconds: {self._progress()}")
+        return self._concluded(self._trial.report(self._now()))
+
+    def _decided(self) -> bool:
+        verdict = self._trial.look(self._now())
+        return verdict is Verdict.FAIL or (verdict is Verdict.PASS and self._stops_at_pass)
+
+    def _concluded(self, verdict: RunVerdict) -> RunVerdict:
+        if self.ended is None or self.ended.expected or verdict.verdict is Verdict.FAIL:
+            return verdict
+        why = f"{self.ended.why}; {verdict.reason}".rstrip("; ")
+        return replace(verdict, verdict=Verdict.INCONCLUSIVE, reason=why)
+
+    def _progress(self) -> str:
+        evidence = self._trial.evidence
+        promise = Promise(self.request.confidence)
+        told = "plain bounds only" if evidence is None else f"evidence {evidence:.3g} of {promise.limit:.3g} to fail"
+        counts = self._foresight.progress()
+        return f"{told}; {counts}" if counts else told
+
+    def _look(self) -> None:
+        """One round over all sources, with the pods as they are now."""
+        try:
+            situation = diagnose(self._site.look(pods=True))
+        except AWAY as error:
+            self._report(f"the API server does not answer, still looking: {error.message}")
+        else:
+            self.ended = self._ends(situation) or self._changed(situation)
+            if self.ended is not None:
+                return
+        for asked in self._asking.checks:
+            self._ask(asked)
+
+    def _changed(self, situation: Situation) -> Ended | None:
+        sides, before = sides_of(situation), self._sides
+        if sides is None or (sides.canary.hash, sides.stable.hash) != (before.canary.hash, before.stable.hash):
+            return Ended(f"the canary no longer stands beside stable (phase {situation.phase.value})")
+        self._sides = sides
+        self._asking.sees(sides)
+        return None
+
+    def _ask(self, asked: CheckAsked) -> None:
+        now = self._now()
+        try:
+            for stream, answer in self._asking.look(asked, now).items():
+                self._take(asked, stream, answer)
+        except (NoAnswer, JudgementError) as gap:
+            self._trial.observe(asked.check.name, NoData(self._now(), str(gap)))
+            if why := self._asking.missed(asked, str(gap)):
+                self.ended = Ended(why)
+            return
+        self._asking.answered(asked, now)
+
+    def _take(self, asked: CheckAsked, stream: str, answer: Counted | Value) -> None:
+        now = self._now()
+        if isinstance(answer, Value):
+            self._trial.observe(asked.check.name, Reading(now, answer.value), stream)
+            return
+        sides = self._asking.sides_for(asked)
+        sample = Sample(
+            at=now,
+            canary=Count(answer.canary.bad, answer.canary.total),
+            stable=Count(answer.stable.bad, answer.stable.total),
+            stable_pods=answer.stable.by_pod,
+            pods=len(sides.canary.pods) + len(sides.stable.pods),
+        )
+        self._trial.observe(asked.check.name, sample, stream)
+        if isinstance(asked.check, RateCheck) and stream == asked.check.streams[0]:
+            self._foresight.saw(asked.check, sample)
+
+    def _warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self._report(text)
+
+    @property
+    def forecasts(self) -> Mapping[str, Any]:
+        return self._foresight.told
+
+    def result(self, verdict: RunVerdict) -> dict[str, Any]:
+        """The whole verdict as plain values, with what the looking cost."""
+        return {**as_result(verdict), "forecasts": dict(self.forecasts), "costs": self._asking.costs()}

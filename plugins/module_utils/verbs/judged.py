@@ -1,0 +1,44 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a judgement ends for its caller: a rehearsal in check mode, or a failure that carries everything that was counted.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Mapping
+
+from .comparing import Comparison
+from .ending import Account
+from .outcome import Outcome, VerbFailure
+
+JUDGED_FAIL, JUDGED_INCONCLUSIVE = "judged_fail", "judged_inconclusive"
+
+
+def rehearsed(account: Account, run: Comparison) -> Outcome:
+    """Every source was reached once, and what is known of the traffic was told."""
+    gaps = run.begin()
+    names = [asked.check.name for asked in run.request.checks]
+    outcome = rehearsal(account, names, gaps, run.forecasts)
+    return replace(outcome, warnings=(*outcome.warnings, *run.warnings))
+
+
+def rehearsal(
+    account: Account, names: list[str], gaps: Mapping[str, str], forecasts: Mapping[str, Any] | None = None
+) -> Outcome:
+    account.warn(*(f"{name}: {reason}" for name, reason in gaps.items()))
+    reached = [name for name in names if name not in gaps]
+    verify = {"verdict": None, "reached": reached, "unreached": dict(gaps), "forecasts": dict(forecasts or {})}
+    answered = ", ".join(reached) or "none"
+    return replace(
+        account.outcome(f"nothing was judged in check mode; sources that answered: {answered}"), verify=verify
+    )
+
+
+def failed(account: Account, message: str, code: str, result: Mapping[str, Any]) -> VerbFailure:
+    failure = account.failure(message, code)
+    failure.verify = result
+    return failure

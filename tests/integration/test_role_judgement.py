@@ -1,0 +1,292 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role judges: several releases side by side in one run of a playbook, each a host with variables of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab, start_lab
+from tests.integration.playbooks import FAILED, PLAYBOOK, ROOT
+from tests.integration.releases import CONTAINER, Release, begin, image
+from tests.integration.shipped_role import releaser
+
+REPLICAS = 4
+LONGEST_SECONDS = 400
+V1, V2 = image("v1"), image("v2")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the run ended, and `canary_result` of each host."""
+
+    code: int
+    output: str
+    results: dict[str, dict[str, Any]]
+
+    @property
+    def told(self) -> str:
+        """For a person who wonders why a test failed."""
+        verdicts = {host: result["verdicts"] for host, result in self.results.items()}
+        return f"{json.dumps(verdicts, indent=1)}\n{self.output[-2000:]}"
+
+    def verdicts(self, host: str) -> list[tuple[str, str]]:
+        return [(one["of"], one["verdict"]) for one in self.results[host]["verdicts"]]
+
+
+def run(kubeconfig: Path, namespace: str, directory: Path, hosts: dict[str, dict[str, Any]]) -> Ended:
+    """One play over all hosts; the name of a host is that of its Deployment."""
+    inventory = directory / "inventory.json"
+    shared = {"ansible_connection": "local", "canary_namespace": namespace, "canary_images": {CONTAINER: V2}}
+    variables = {
+        host: {"canary_name": host, **{f"canary_{key}": value for key, value in given.items()}}
+        for host, given in hosts.items()
+    }
+    inventory.write_text(json.dumps({"all": {"hosts": variables, "vars": shared}}))
+    playbook = directory / "play.yml"
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["coalmine.canary.canary"]}]))
+    environment = os.environ | {
+        "K8S_AUTH_KUBECONFIG": str(kubeconfig),
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+        "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_FORKS": str(len(hosts)),
+    }
+    done = subprocess.run(
+        [str(PLAYBOOK), "-v", "-i", str(inventory), str(playbook)],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, dict(results_in(done.stdout)))
+
+
+def results_in(output: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for found in re.finditer(
+        r'^ok: \[([\w-]+)\] => (?=\{\s*"ansible_facts": \{\s*"canary_result")', output, re.MULTILINE
+    ):
+        facts, _end = json.JSONDecoder().raw_decode(output, found.end())
+        yield found[1], facts["ansible_facts"]["canary_result"]
+
+
+def releases(api: Api, namespace: str, hosts: dict[str, dict[str, Any]], **fields: Any) -> dict[str, Release]:
+    """Each at v1 with its pods Ready."""
+    made = {host: Release(api, namespace, name=host) for host in hosts}
+    for release in made.values():
+        release.api.create(release.path.rpartition("/")[0], release.manifest(REPLICAS, **fields))
+    for release in made.values():
+        release.promote()
+    return made
+
+
+def last(release: Release) -> dict[str, Any]:
+    return dict(json.loads(release.deployment()["metadata"]["annotations"]["coalmine.canary/last"]))
+
+
+def runs(release: Release) -> str:
+    return str(release.deployment()["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def events(release: Release) -> list[tuple[str, str]]:
+    """Reasons and messages of those that are ours."""
+    found = release.api.list(f"/api/v1/namespaces/{release.namespace}/events")["items"]
+    return [
+        (event["reason"], event["message"])
+        for event in found
+        if event["involvedObject"]["name"] == release.name and event["reason"].startswith("Canary")
+    ]
+
+
+def samples(canary: int, stable: int, rows: int = 5) -> list[dict[str, Any]]:
+    """Bad of 1000 in each row."""
+    return [
+        {"time": 10 * row, "canary": {"bad": canary, "total": 1000}, "stable": {"bad": stable, "total": 1000}}
+        for row in range(1, rows + 1)
+    ]
+
+
+def own(canary: int, stable: int = 5, rows: int = 5) -> dict[str, Any]:
+    return {"name": "own", "samples": samples(canary, stable, rows), "max_ratio": 1.5, "max_increase": 0.01}
+
+
+UNDECIDED: dict[str, Any] = {"checks": [own(5, rows=1)], "check_duration": 3, "check_interval": 1}
+HTTP = {"http": {"via": "pod", "rate": 60}, "max_ratio": 1.5, "max_increase": 0.05, "bucket_seconds": 2}
+JUDGED: dict[str, Any] = {"checks": [HTTP, {"pods": {}}], "check_duration": 120, "check_interval": 1, "guard": 120}
+
+
+class TestVerdicts:
+    """By counts of the user's own, which decide at once; as the account that the collection ships."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def ended(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ended, Any]]:
+        directory = tmp_path_factory.mktemp("role")
+        tasks = directory / "count.yml"
+        tasks.write_text(
+            '- {name: Count, ansible.builtin.set_fact: {my_samples: "{{ canary_my_counts[canary_release.step - 1] }}"}}\n'
+        )
+        of_my_own = {"samples": "{{ my_samples | default([]) }}", "max_ratio": 1.5, "max_increase": 0.01}
+        hosts: dict[str, dict[str, Any]] = {
+            "fails": {"checks": [own(60)]},
+            "left": {"checks": [own(60)], "on_failure": "hold"},
+            "waits": dict(UNDECIDED),
+            "careful": {**UNDECIDED, "on_inconclusive": "undo"},
+            "bold": {**UNDECIDED, "on_inconclusive": "promote"},
+            "late": {"steps": [{"pods": 1, "checks": [own(5)]}, {"pods": 2}], "checks": [own(60)]},
+            "counts": {
+                "steps": [{"pods": 1}, {"pods": 2}],
+                "checks": [{"name": "mine", **of_my_own}, {"pods": {}}],
+                "verify_tasks": str(tasks),
+                "my_counts": [samples(5, 5), samples(6, 5)],
+                "guard": 3,
+                "check_interval": 1,
+            },
+            "resumed": {"checks": [own(5), {"pods": {}}], "guard": 3, "check_interval": 1},
+        }
+        namespace = lab.create_namespace()
+        with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+            made = releases(api, namespace, hosts)
+            made["resumed"].start("v2")
+            begin(made["resumed"], "promote")
+            yield run(releaser(lab, namespace), namespace, directory, hosts), made
+        lab.delete_namespace(namespace)
+
+    def test_all_of_them_ended(self, ended: tuple[Ended, Any]) -> None:
+        it, _made = ended
+        assert it.code == FAILED
+        assert {host: result["outcome"] for host, result in it.results.items()} == {
+            "fails": "undone",
+            "left": "failed",
+            "waits": "held",
+            "careful": "undone",
+            "bold": "released",
+            "late": "undone",
+            "counts": "released",
+            "resumed": "already released",
+        }, it.told
+
+    def test_the_verdict_is_the_reason_of_the_undo_wherever_one_looks(self, ended: tuple[Ended, Any]) -> None:
+        it, made = ended
+        says = "own: the canary is worse than tolerated"
+        result = it.results["fails"]
+        assert says in result["why"][0] and result["why"][1] == "The stable version is back."
+        assert it.verdicts("fails") == [("step 1", "fail")] and says in result["verdicts"][0]["reason"]
+        assert says in last(made["fails"])["reason"] and last(made["fails"])["outcome"] == "undone"
+        (event,) = events(made["fails"])
+        assert event[0] == "CanaryUndone" and f"canary of {V2} was undone: canary of Deployment" in event[1]
+        assert says in event[1]
+        assert runs(made["fails"]) == V1
+
+    def test_on_failure_hold_leaves_a_canary_that_evidence_is_against(self, ended: tuple[Ended, Any]) -> None:
+        it, made = ended
+        assert it.results["left"]["canary"]["phase"] == "held"
+        assert "It was left as it is, in the phase held." in it.results["left"]["why"]
+        assert runs(made["left"]) == V2 and not events(made["left"])
+
+    def test_what_is_undecided_waits_for_a_person_or_is_undone_or_promoted(self, ended: tuple[Ended, Any]) -> None:
+        it, made = ended
+        assert it.results["waits"]["canary"]["phase"] == "frozen"
+        assert "inconclusive" in it.results["waits"]["why"][0] and made["waits"].deployment()["spec"]["paused"]
+        assert "inconclusive" in last(made["careful"])["reason"]
+        assert [it.verdicts(host) for host in ("waits", "careful", "bold")] == [[("step 1", "inconclusive")]] * 3
+        assert runs(made["bold"]) == V2 and last(made["bold"])["outcome"] == "promoted"
+
+    def test_a_step_may_have_checks_of_its_own(self, ended: tuple[Ended, Any]) -> None:
+        it, _made = ended
+        assert it.verdicts("late") == [("step 1", "pass"), ("step 2", "fail")]
+
+    def test_counts_of_tasks_of_ones_own_are_judged_at_each_step_and_the_guard_goes_on(
+        self, ended: tuple[Ended, Any]
+    ) -> None:
+        it, _made = ended
+        assert [of for of, _verdict in it.verdicts("counts")] == ["step 1", "step 2", "promotion", "new version alone"]
+        assert [verdict for _of, verdict in it.verdicts("counts")][:2] == ["pass", "pass"]
+        assert it.verdicts("counts")[3][1] == "pass"
+        alone = it.results["counts"]["verdicts"][3]["reason"]
+        assert "without a promise about errors: pass. pods: 0 bad events" in alone
+
+    def test_a_guarded_promotion_that_was_broken_off_is_finished_under_guard(self, ended: tuple[Ended, Any]) -> None:
+        it, made = ended
+        assert it.verdicts("resumed")[-1] == ("new version alone", "pass"), (
+            "as pods move, it was guarded before, or not"
+        )
+        assert last(made["resumed"])["outcome"] == "promoted"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it")
+class TestGuard:
+    """Canaries that are good while they are judged, and what becomes of them then; fake pods answer for real."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def answering() -> Iterator[Lab]:
+        with start_lab(answering=True) as lab:
+            yield lab
+
+    @pytest.fixture
+    @staticmethod
+    def namespace(answering: Lab) -> Iterator[str]:
+        name = answering.create_namespace()
+        yield name
+        answering.delete_namespace(name)
+
+    def test_a_canary_that_turns_bad_is_undone_while_it_is_promoted_and_rolled_back_after_it(
+        self, answering: Lab, namespace: str, tmp_path: Path
+    ) -> None:
+        errors = [{"name": "ERROR_RATE", "value": "0.9"}, {"name": "ERROR_AFTER_MS", "value": "35000"}]
+        hosts: dict[str, dict[str, Any]] = {
+            "stays-good": dict(JUDGED),
+            "bad-during": {
+                **JUDGED,
+                "pod_template_patch": {"spec": {"containers": [{"name": CONTAINER, "env": errors}]}},
+            },
+            "bad-after": {
+                **JUDGED,
+                "pod_template_patch": {"metadata": {"annotations": {"lab.coalmine/restart-after": "60000"}}},
+            },
+        }
+        with connect(Connection(kubeconfig=str(answering.kubeconfig))) as api:
+            made = releases(api, namespace, hosts)
+            # Where the new version is to turn bad during the promotion, that takes a while; elsewhere it does not.
+            slow = {"spec": {"minReadySeconds": 45}}
+            api.patch(made["bad-during"].path, slow, PatchKind.MERGE)
+            made["bad-during"].promote()
+            it = run(answering.kubeconfig, namespace, tmp_path, hosts)
+        assert {host: result["outcome"] for host, result in it.results.items()} == {
+            "stays-good": "released",
+            "bad-during": "undone",
+            "bad-after": "rolled back",
+        }, it.told
+        assert it.verdicts("stays-good")[-1] == ("new version alone", "pass")
+        assert it.verdicts("bad-during") == [("step 1", "pass"), ("promotion", "fail")]
+        assert it.verdicts("bad-after")[-1] == ("new version alone", "fail")
+        assert {host: runs(release) for host, release in made.items()} == {
+            "stays-good": V2,
+            "bad-during": V1,
+            "bad-after": V1,
+        }
+        says = "http: the canary is worse than tolerated"
+        assert says in last(made["bad-during"])["reason"] and last(made["bad-during"])["outcome"] == "undone"
+        assert "bad events in" in last(made["bad-after"])["reason"]
+        assert last(made["bad-after"])["outcome"] == "rolled back"
+        assert [reason for reason, _message in events(made["bad-after"])] == ["CanaryRolledBack"]
+        assert it.results["bad-after"]["why"][1] == "The version before it is back."
