@@ -220,7 +220,10 @@ headroom:
       type: dict
     unknown: {type: list, elements: str, returned: always, description: What could change the verdict and is unknown.}
     assumptions: {type: list, elements: str, returned: always, description: What was taken for granted.}
-    read: {type: dict, returned: always, description: What reading the cluster cost.}
+    read:
+      description: What reading the cluster cost. C(bytes) are those that came over the wire, compressed where they were.
+      returned: always
+      type: dict
   sample:
     {verdict: needs_nodes, exactness: approximate, server_version: "1.37",
      surge: {pods: 1, from: 1 canary pod(s) beside all 10 stable ones, peak_with_terminating: 6},
@@ -231,7 +234,7 @@ headroom:
      cost: {hourly_min: 0.09, hourly_max: 0.09, estimate: 0.0195, currency: EUR, together: false, stays: false,
             basis: "3 min rollout (2 wave(s) of pods that take 80 s to be Ready) + 10 min until an unneeded node is
                     removed (assumed), without the time that the canary is held"},
-     unknown: [], read: {nodes: 3, pods: 41, requests: 8, seconds: 0.12}}
+     unknown: [], read: {nodes: 3, pods: 41, requests: 8, bytes: 61440, seconds: 0.12}}
 failure:
   description:
     - The kind of failure, for playbooks that tell them apart. V(stuck), waiting longer would not help. V(timeout), the

@@ -171,6 +171,8 @@ def test_a_canary_with_room_fits_and_the_answer_says_what_it_read(shop: Shop) ->
     assert found["pod_request"]["cpu"] == "500m"
     assert found["pod_request"]["source"] == "dry_run"
     assert (found["read"]["nodes"], found["read"]["requests"] <= 9, found["unknown"]) == (2, True, [])
+    # Two nodes and two pods and what else is asked: some kilobytes.
+    assert 4_000 < found["read"]["bytes"] < 200_000
     assert found["advice"]["best"]["fits"]
 
 

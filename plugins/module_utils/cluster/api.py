@@ -73,8 +73,9 @@ class RawResponse:
 class Api:
     """One server and one identity. Its connections stay open between requests; threads may share it.
 
-    `requests` counts what was sent, repeats too. `warnings` are the texts that the server sent along (unknown fields,
-    deprecations, policies), each once, in the order of arrival. `seconds`: the longest silence before Timeout.
+    `requests` counts what was sent, repeats too, and `received` the bytes of whole bodies that came. `warnings` are the
+    texts that the server sent along (unknown fields, deprecations, policies), each once, in the order of arrival.
+    `seconds`: the longest silence before Timeout.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Api:
         self._sleep = sleep
         self._lock = threading.Lock()
         self.requests = 0
+        self.received = 0
         self.warnings: list[str] = []
 
     def __repr__(self) -> str:
@@ -263,7 +265,10 @@ class Api:
             try:
                 with self._send(request) as exchange:
                     if exchange.status < 300:
-                        return take(exchange)
+                        taken = take(exchange)
+                        with self._lock:
+                            self.received += exchange.received
+                        return taken
                     wait = exchange.headers.get("Retry-After", "")
                     error = self._refusal(request, exchange)
             except (Unreachable, Timeout) as failure:

@@ -58,6 +58,8 @@ class Exchange:
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
         self._complete = False
+        # Bytes of the body as they came over the wire, compressed where they were.
+        self.received = 0
 
     def __enter__(self) -> Exchange:
         return self
@@ -73,6 +75,7 @@ class Exchange:
         with network_errors(self._session, self._request):
             body = bytes(self._response.read(decode_content=False))
         self._complete = True
+        self.received = len(body)
         if self.headers.get("Content-Encoding", "").lower() != "gzip":
             return body
         try:

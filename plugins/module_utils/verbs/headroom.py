@@ -87,7 +87,12 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
         found = answer(question)
         if found.verdict is Verdict.NEEDS_NODES:
             question, found = _with_market(api, request, question, found)
-    read = {**reader.read, "requests": api.requests, "seconds": round(time.monotonic() - begun, 3)}
+    read = {
+        **reader.read,
+        "requests": api.requests,
+        "bytes": api.received,
+        "seconds": round(time.monotonic() - begun, 3),
+    }
     return _told(question, found, read, situation)
 
 
