@@ -142,6 +142,18 @@ class Shop:
         self.wait_for(is_said)
         return answers[-1]
 
+    @contextmanager
+    def silent_node(self) -> Iterator[None]:
+        """A large node whose kubelet is not ready and reports no more; controllers keep the taint that it has from the API server."""
+        size = {"cpu": "64", "memory": "64Gi", "pods": "110"}
+        ready = {"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "no network yet"}
+        status = {"capacity": size, "allocatable": size, "conditions": [ready]}
+        self.lab.api.request("POST", "/api/v1/nodes", {"metadata": {"name": "silent"}, "status": status})
+        try:
+            yield
+        finally:
+            self.lab.api.request("DELETE", "/api/v1/nodes/silent")
+
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 30
         while not condition():
@@ -290,6 +302,41 @@ def test_without_rights_for_the_cluster_it_is_unknown_and_says_which(shop: Shop)
     assert found["pod_request"]["source"] == "template"
     assert {"nodes_not_readable", "resourcequotas_not_readable", "limitranges_not_readable"} <= set(found["unknown"])
     assert "admission_not_simulated" in found["assumptions"]
+
+
+def test_each_missing_right_is_named_and_nothing_is_said_to_fit(shop: Shop) -> None:
+    shop.deploy()
+    for resource in ("nodes", "pods", "resourcequotas"):
+        kubeconfig = shop.account(without=(resource, "list"))
+        found = shop.ask_until(lambda answer, name=f"{resource}_not_readable": answer["unknown"] == [name], kubeconfig)
+        assert found["verdict"] == "unknown"
+        assert any(f"{resource}_not_readable" in line for line in found["summary"])
+
+
+def test_a_node_that_is_not_ready_gives_no_room_and_is_named(shop: Shop) -> None:
+    shop.deploy(cpu="1500m")
+    with shop.silent_node():
+        found = shop.ask()
+    assert found["verdict"] == "needs_nodes"
+    assert found["rejected_nodes"] == {
+        "Insufficient cpu": 2,
+        "untolerated taint node.kubernetes.io/not-ready:NoSchedule": 1,
+    }
+    assert {one["group"] for one in found["new_nodes"]} == {"nodes like fake-0", "nodes like fake-1"}
+    assert any("1x untolerated taint node.kubernetes.io/not-ready" in line for line in found["summary"])
+
+
+def test_what_is_pending_today_already_is_said_and_no_room_is_counted_for_it(shop: Shop) -> None:
+    """Two nodes of two CPUs take two pods of 1.5; the third waits. When it goes, no room comes free."""
+    shop.deploy(replicas=2, cpu="1500m")
+    shop.lab.kubectl("-n", shop.namespace, "scale", "deployment/web", "--replicas=3")
+    shop.wait_for(lambda: shop.pods("Pending") == 1)
+    found = shop.ask(template=asking("1500m"), surge=0)
+    assert found["verdict"] == "needs_nodes"
+    assert any("1 pod(s) of the Deployment are Pending today already" in line for line in found["summary"])
+    assert "pending_pods_take_no_room: 1" in found["assumptions"]
+    smaller = shop.ask(template=asking("300m"))
+    assert smaller["peaks"][0]["verdict"] == "fits"
 
 
 def test_a_malformed_price_is_named(shop: Shop) -> None:

@@ -98,6 +98,24 @@ class Board:
         """All candidates that take the next copy."""
         return [index for index in range(len(self.candidates)) if self.objection(index) is None]
 
+    def alike(self) -> list[list[int]]:
+        """The candidates that have room, in groups whose members differ only in how much: to all copies one is as good as another.
+
+        Members have the same value of every label by which copies count each other, and the same standing with the pods that are there.
+        """
+        found: dict[tuple[object, ...], list[int]] = {}
+        for index, node in enumerate(self.candidates):
+            if self.room[index] <= 0:
+                continue
+            promised = self._promised.get(node.name)
+            sign = (index,) if promised else (self._neighbours.sign(node), self._spreading.sign(node))
+            found.setdefault(sign, []).append(index)
+        return list(found.values())
+
+    def with_room(self, members: Sequence[int]) -> int | None:
+        """The first of these that has room for a copy."""
+        return next((index for index in members if self.room[index] > 0), None)
+
     def next_open(self, order: Sequence[int], start: int) -> int | None:
         """The first position in `order`, from `start` once around, of a candidate that takes the next copy."""
         for step in range(len(order)):

@@ -61,7 +61,8 @@ def answer(question: Question) -> Answer:
     rules = volume_rules(incoming, question.storage)
     unknown = _unknowns(question, incoming, rules)
     known_groups = groups(question.scene, question.group_rooms, question.group_label)
-    moments = [_crowded(peak, homeless) for peak in peaks(question.rollout)]
+    waiting = question.scene.waiting.get(question.canary_owner, 0) if question.canary_owner else 0
+    moments = [replace(_crowded(peak, homeless), waiting=waiting) for peak in peaks(question.rollout)]
     answers = [_answer_peak(question, incoming, rules, known_groups, peak) for peak in moments]
     quota_unknown = set().union(*(one.quota.unknown for one in answers))
     unknown = tuple(dict.fromkeys((*unknown, *sorted(quota_unknown))))
@@ -137,16 +138,16 @@ def _look(
         return PeakAnswer(peak, waits, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None)
     scenes = _scenes_at(question, old_gone)
     boards = [Board(scene, incoming, rules) for scene in scenes]
-    fits = [fit(board, peak.more) for board in boards]
+    fits = [fit(board, peak.to_place) for board in boards]
     found = Fit(
         min(one.least for one in fits), max(one.most for one in fits), max((one.method for one in fits), key=_doubt)
     )
     rescued: int | None = None
     bought: tuple[Purchase, ...] = ()
-    if found.most < peak.more:
+    if found.most < peak.to_place:
         if incoming.may_preempt:
-            rescued = after_preemption(scenes[0], incoming, rules, peak.more)
-        bought = tuple(purchases(scenes[0], incoming, rules, peak.more, peak.more - found.least, known))
+            rescued = after_preemption(scenes[0], incoming, rules, peak.to_place)
+        bought = tuple(purchases(scenes[0], incoming, rules, peak.to_place, peak.to_place - found.least, known))
     refusals = boards[0].refusals()
     candidates = len(question.scene.nodes) - len(refusals)
     verdict = _verdict(peak, found, allowed, rescued, bought)
@@ -161,11 +162,11 @@ def _verdict(
 ) -> Verdict:
     if allowed.most is not None and allowed.most < peak.more:
         return Verdict.QUOTA_EXCEEDED
-    if found.least >= peak.more:
+    if found.least >= peak.to_place:
         return Verdict.FITS
-    if found.most >= peak.more:
+    if found.most >= peak.to_place:
         return Verdict.DEPENDS_ON_PLACEMENT
-    if rescued is not None and rescued >= peak.more:
+    if rescued is not None and rescued >= peak.to_place:
         return Verdict.FITS_AFTER_PREEMPTION
     return Verdict.NEEDS_NODES if bought else Verdict.CANNOT_FIT
 
@@ -192,8 +193,13 @@ def old_pods(question: Question) -> list[Pod]:
 
 
 def _scenes_at(question: Question, old_gone: int) -> list[Scene]:
-    """The cluster after so many old pods have left. Which ones is the controller's choice: two extremes are looked at."""
-    if not old_gone:
+    """The cluster after so many old pods have left. Which ones is the controller's choice: two extremes are looked at.
+
+    Those that have no node go first, and leave no room (source: `ActivePodsWithRanks`, pkg/controller/controller_utils.go).
+    """
+    waiting = question.scene.waiting
+    old_gone -= sum(waiting.get(owner, 0) for owner in question.owners if owner != question.canary_owner)
+    if old_gone <= 0:
         return [question.scene]
     old = old_pods(question)
     if old_gone >= len(old):
@@ -236,6 +242,8 @@ def _assumptions(question: Question, answers: Iterable[PeakAnswer]) -> tuple[str
     if any(one.verdict is Verdict.NEEDS_NODES for one in answers):
         found.append("a_new_node_is_like_one_of_its_group")
         found.append("which_group_an_autoscaler_picks_is_a_guess")
+    if question.scene.pending:
+        found.append(f"pending_pods_take_no_room: {question.scene.pending}")
     if any(one.waits for one in answers):
         found.append("new_pods_wait_until_old_ones_have_ended")
     if question.absent:

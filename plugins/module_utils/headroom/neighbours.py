@@ -70,6 +70,14 @@ class Neighbours:
                 refused = self._refused_by_anti_affinity(node, promised)
         return refused
 
+    def sign(self, node: Node) -> tuple[object, ...]:
+        """The same for nodes that these rules will never tell apart, however many copies are placed."""
+        keys = (*self._repels_itself, *self._affinity_keys)
+        refused = self._refused_by_anti_affinity(node, ())
+        if not self._attracts_itself:
+            refused = self._refused_by_affinity(node) or refused
+        return (refused, *(node.labels.get(key) for key in keys))
+
     def place(self, node: Node, copies: int) -> None:
         """Counts copies of the pod itself onto a node; a negative number takes them away again."""
         for key in self._repels_itself:

@@ -50,6 +50,7 @@ class Peak:
     """`new` pods of the new version exist while all old ones but `old_gone` are there; `more` of them are still to be created.
 
     `settled_gone`: how many old pods are gone once those that are ending have ended. New pods that fit only then just wait.
+    `waiting`: new pods that exist and have no node yet; they need a place as well, but nothing of a quota.
     """
 
     moment: Moment
@@ -58,6 +59,12 @@ class Peak:
     old_gone: int
     settled_gone: int
     why: str
+    waiting: int = 0
+
+    @property
+    def to_place(self) -> int:
+        """How many pods have to find a node."""
+        return self.more + self.waiting
 
 
 def peaks(rollout: Rollout) -> tuple[Peak, ...]:

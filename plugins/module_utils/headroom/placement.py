@@ -50,7 +50,7 @@ def fit(board: Board, wanted: int) -> Fit:
     by_node = _one_look(board)
     if by_node is not None:
         return Fit(by_node, by_node, Method.CLOSED_FORM)
-    search = _Search(board, wanted)
+    search = _Search(board, wanted, board.alike())
     if search.run():
         return Fit(search.least, search.most, Method.EXHAUSTIVE)
     counts = [_play(board, wanted, taste) for taste in _tastes(board)]
@@ -67,13 +67,14 @@ def _one_look(board: Board) -> int | None:
 
 
 class _Search:
-    """All sequences of choices, each set of placements visited once."""
+    """All sequences of choices, each set of placements visited once. Of nodes that are alike one stands for all."""
 
-    def __init__(self, board: Board, wanted: int) -> None:
+    def __init__(self, board: Board, wanted: int, groups: Sequence[Sequence[int]]) -> None:
         self._board = board
         self._wanted = wanted
+        self._groups = groups
         self._seen: set[tuple[int, ...]] = set()
-        self._counts = [0] * len(board.candidates)
+        self._counts = [0] * len(groups)
         self._looks_left = SEARCH_LOOKS
         self.least = wanted
         self.most = 0
@@ -89,13 +90,20 @@ class _Search:
         self.most = max(self.most, placed)
         if placed == self._wanted:
             return True
-        choices = self._board.open_nodes()
+        choices = self._choices()
         if not choices:
             self.least = min(self.least, placed)
-        return all(self._try(index, placed) for index in choices)
+        return all(self._try(number, index, placed) for number, index in choices)
 
-    def _try(self, index: int, placed: int) -> bool:
-        self._counts[index] += 1
+    def _choices(self) -> list[tuple[int, int]]:
+        """Groups that take the next copy, each with the node of it that would."""
+        found = ((number, self._board.with_room(members)) for number, members in enumerate(self._groups))
+        return [
+            (number, index) for number, index in found if index is not None and self._board.objection(index) is None
+        ]
+
+    def _try(self, number: int, index: int, placed: int) -> bool:
+        self._counts[number] += 1
         key = tuple(self._counts)
         finished = True
         if key not in self._seen:
@@ -103,7 +111,7 @@ class _Search:
             self._board.place(index)
             finished = self._visit(placed + 1)
             self._board.take_back(index)
-        self._counts[index] -= 1
+        self._counts[number] -= 1
         return finished
 
 

@@ -61,8 +61,11 @@ def summary(question: Question, answer: Answer, name: str) -> list[str]:
     if first is not None:
         if first.verdict is not Verdict.FITS and first.rejected:
             reasons = ", ".join(f"{count}x {reason}" for reason, count in list(first.rejected.items())[:4])
-            lines.append(f"{first.fit.least} of {first.peak.more} new pods find a node; the others: {reasons}.")
+            lines.append(f"{first.fit.least} of {first.peak.to_place} new pods find a node; the others: {reasons}.")
         lines.extend(_quota_lines(first))
+    homeless = sum(question.scene.waiting.get(owner, 0) for owner in question.owners)
+    if homeless:
+        lines.append(f"{homeless} pod(s) of the Deployment are Pending today already, before anything changes.")
     lines.extend(question.refusals)
     lines.extend(_nodes_lines(bill(question, answer)))
     if any(one.waits for one in answer.peaks):

@@ -77,7 +77,7 @@ _NO_LOAD = Load()
 class Scene:
     """`namespaces` are the labels of all namespaces by name, None where they could not be read.
 
-    `nominated` are pending pods that a node has been promised to, by that node's name.
+    `nominated` are pending pods that a node has been promised to, by that node's name. `waiting`: how many pods of each owner have no node.
     """
 
     nodes: tuple[Node, ...]
@@ -86,6 +86,7 @@ class Scene:
     claims_in_use: Mapping[tuple[str, str], int] = field(default_factory=dict)
     namespaces: Mapping[str, Labels] | None = None
     pending: int = 0
+    waiting: Mapping[str, int] = field(default_factory=dict)
 
     def load(self, name: str) -> Load:
         """What the pods of this node hold."""
@@ -123,7 +124,7 @@ class SceneBuilder:
         self._loads: dict[str, Load] = {node.name: Load() for node in self._nodes}
         self._nominated: dict[str, list[Pod]] = {}
         self._claims: Counter[tuple[str, str]] = Counter()
-        self._pending = 0
+        self._waiting: Counter[str] = Counter()
 
     def add(self, pod: Pod) -> None:
         """Counts a pod that is not over. A pod whose node is gone holds nothing that matters."""
@@ -133,14 +134,16 @@ class SceneBuilder:
             if pod.claims:
                 self._claims.update((pod.namespace, claim) for claim in set(pod.claims))
         elif not pod.node:
-            self._pending += 1
+            self._waiting[pod.owner] += 1
             if pod.nominated:
                 self._nominated.setdefault(pod.nominated, []).append(pod)
 
     def scene(self, namespaces: Mapping[str, Labels] | None) -> Scene:
         """What has been read so far."""
         nominated = {name: tuple(pods) for name, pods in self._nominated.items()}
-        return Scene(self._nodes, self._loads, nominated, self._claims, namespaces, self._pending)
+        return Scene(
+            self._nodes, self._loads, nominated, self._claims, namespaces, self._waiting.total(), self._waiting
+        )
 
 
 def relevance(incoming: Incoming, owners: Collection[str]) -> Callable[[Pod], bool]:

@@ -62,6 +62,10 @@ class Spreading:
             return SPREAD
         return None
 
+    def sign(self, node: Node) -> tuple[object, ...]:
+        """The same for nodes that these rules will never tell apart, however many copies are placed."""
+        return tuple((node.labels.get(rule.key), rule.includes(node)) for rule in self._rules)
+
     def place(self, node: Node, copies: int) -> None:
         """Counts copies of the pod itself onto a node; a negative number takes them away again."""
         if self._rules and self._has_all_keys(node):
@@ -94,18 +98,22 @@ class _Rule:
         return twin
 
     @property
+    def key(self) -> str:
+        return self._spread.key
+
+    @property
     def counts_itself(self) -> bool:
         return self._selects_itself and not self._spread.selector.is_empty
 
     def count_node(self, node: Node, pods: Iterable[Pod]) -> None:
-        if not self._includes(node):
+        if not self.includes(node):
             return
         domain = node.labels[self._spread.key]
         matching = 0 if self._spread.selector.is_empty else sum(map(self._matches, pods))
         self._domains[domain] = self._domains.get(domain, 0) + matching
 
     def recount(self, node: Node, other: Pod, times: int) -> None:
-        if not self._spread.selector.is_empty and self._includes(node) and self._matches(other):
+        if not self._spread.selector.is_empty and self.includes(node) and self._matches(other):
             self._domains[node.labels[self._spread.key]] += times
             self._least = None
 
@@ -116,14 +124,14 @@ class _Rule:
         added = sum(
             one.namespace == self._pod.namespace and self._spread.selector.selects(one.labels) for one in promised
         )
-        if added and self._includes(node):
+        if added and self.includes(node):
             count += added
             if len(self._domains) >= self._spread.min_domains:
                 least = min([count, *(other for name, other in self._domains.items() if name != domain)])
         return count + self._selects_itself - least <= self._spread.max_skew
 
     def place(self, node: Node, copies: int) -> None:
-        if self.counts_itself and self._includes(node):
+        if self.counts_itself and self.includes(node):
             domain = node.labels[self._spread.key]
             self._domains[domain] = self._domains.get(domain, 0) + copies
             self._least = None
@@ -135,7 +143,8 @@ class _Rule:
             self._least = min(self._domains.values()) if enough else 0
         return self._least
 
-    def _includes(self, node: Node) -> bool:
+    def includes(self, node: Node) -> bool:
+        """Whether pods on this node are counted."""
         if self._spread.honor_affinity and not self._pod.wants_node(node):
             return False
         return not self._spread.honor_taints or sel.untolerated(node.taints, self._pod.tolerations) is None

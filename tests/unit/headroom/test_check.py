@@ -431,3 +431,70 @@ def test_pods_that_fit_only_after_old_ones_have_ended_just_wait_and_that_is_said
     assert [one.waits for one in found.peaks] == [False, True, False]
     assert "new_pods_wait_until_old_ones_have_ended" in found.assumptions
     assert any("stay Pending until old ones have ended" in line for line in summary(asked, found, "web"))
+
+
+# Pods that are Pending today already.
+
+PENDING = pod("pending", meta=of("rs-old"), cpu="1")
+
+
+def test_an_old_pod_without_a_node_goes_first_and_leaves_no_room() -> None:
+    """Two old pods fill the node and a third waits. When two of them have gone, one of these is the third: room for one new pod."""
+    rollout = Rollout(replicas=3, canary=1, surge=0, max_unavailable=1, own_surge=0, own_max_unavailable=1)
+    full = [node("n1", cpu="2")]
+    found = answer(ask(pod(cpu="1"), full, [*TWO_OLD, PENDING], rollout=rollout))
+    promotion = next(one for one in found.peaks if one.peak.moment is Moment.PROMOTION)
+    assert (promotion.peak.settled_gone, promotion.fit.least, promotion.verdict) == (2, 0, Verdict.NEEDS_NODES)
+    all_placed = answer(
+        ask(pod(cpu="1"), [node("n1", cpu="3")], [*TWO_OLD, pod("old2", on="n1", meta=of("rs-old"))], rollout=rollout)
+    )
+    assert next(one for one in all_placed.peaks if one.peak.moment is Moment.PROMOTION).verdict is Verdict.FITS
+
+
+def test_a_held_canary_without_a_node_does_not_fit_because_it_exists() -> None:
+    rollout = Rollout(
+        replicas=2, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=0, existing_canary=1
+    )
+    waiting = pod("canary", meta=of("rs-new"), cpu="1")
+    owners = frozenset({"rs-old", "rs-new"})
+    asked = ask(
+        pod(cpu="1"), [node("n1", cpu="2")], [*TWO_OLD, waiting], rollout=rollout, owners=owners, canary_owner="rs-new"
+    )
+    found = answer(asked)
+    assert (found.peaks[0].peak.more, found.peaks[0].peak.to_place) == (0, 1)
+    assert found.peaks[0].verdict is Verdict.NEEDS_NODES
+    assert any("Pending today already" in line for line in summary(asked, found, "web"))
+    assert "pending_pods_take_no_room: 1" in found.assumptions
+    roomy = ask(
+        pod(cpu="1"), [node("n1", cpu="9")], [*TWO_OLD, waiting], rollout=rollout, owners=owners, canary_owner="rs-new"
+    )
+    assert answer(roomy).verdict is Verdict.FITS
+
+
+def test_a_quota_has_charged_a_waiting_canary_already() -> None:
+    rollout = Rollout(
+        replicas=2, canary=1, surge=1, max_unavailable=0, own_surge=0, own_max_unavailable=1, existing_canary=1
+    )
+    raw = {
+        "metadata": {"name": "q"},
+        "spec": {"hard": {"pods": "3"}},
+        "status": {"hard": {"pods": "3"}, "used": {"pods": "3"}},
+    }
+    asked = ask(
+        pod(cpu="1"),
+        [node("n1", cpu="9")],
+        [*TWO_OLD, pod("canary", meta=of("rs-new"), cpu="1")],
+        rollout=rollout,
+        owners=frozenset({"rs-old", "rs-new"}),
+        canary_owner="rs-new",
+        quotas=(quota_view(raw),),
+    )
+    assert answer(asked).peaks[0].verdict is Verdict.FITS
+
+
+def test_nodes_that_are_not_ready_are_named_and_give_no_room() -> None:
+    taint = {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]}
+    found = answer(ask(pod(cpu="1"), [node("n1", spec=taint), node("n2", spec=taint)], []))
+    assert found.verdict is not Verdict.FITS
+    assert found.deciding is not None
+    assert dict(found.deciding.rejected) == {"untolerated taint node.kubernetes.io/not-ready:NoSchedule": 2}

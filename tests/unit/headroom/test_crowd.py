@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import Fit, Method, fit
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import admitted_locally
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import Fit, Method, _Search, fit
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.volumes import Storage
+from tests.truth.headroom.clusters import make_cluster
 
-from .clusters import HOSTNAME, REQUIRED, ZONE, board, node, placeable, pod
+from .clusters import HOSTNAME, MINOR, REQUIRED, ZONE, board, node, placeable, pod
 
 Object = dict[str, Any]
 WEB = {"matchLabels": {"app": "web"}}
@@ -188,6 +191,51 @@ def test_a_claim_for_one_pod_that_is_in_use_lets_nobody_in() -> None:
 
 def test_in_a_great_cluster_several_tastes_are_tried_and_said_to_be() -> None:
     nodes = [node(f"n{index}", zone=f"z{index % 3}") for index in range(60)]
-    answer = placeable(pod(**spread()), nodes, wanted=30)
+    answer = placeable(pod(**spread(HOSTNAME, skew=30)), nodes, wanted=30)
     assert answer == Fit(30, 30, Method.SAMPLED)
     assert not answer.is_certain
+
+
+def positions() -> list[tuple[int, Board]]:
+    """Boards of random clusters on which copies influence each other, some with three times the nodes, alike in threes."""
+    found = []
+    for seed in range(700):
+        cluster = make_cluster(seed)
+        nodes = cluster.nodes
+        if seed % 3 == 0:
+            twins = (
+                {**one, "metadata": {**one["metadata"], "name": f"{one['metadata']['name']}-{twin}"}}
+                for one in nodes
+                for twin in "ab"
+            )
+            nodes = [*nodes, *twins]
+        asked, _refusals = admitted_locally(cluster.pod, (), MINOR)
+        there = [{**one.pod, "status": one.status or {}} for one in cluster.existing]
+        one = board(asked, nodes, there)
+        if one.candidates and not one.is_independent:
+            found.append((seed, one))
+    return found
+
+
+def test_one_node_stands_for_all_that_are_like_it() -> None:
+    """Searching group by group finds what searching node by node finds."""
+    smaller = searched = 0
+    for seed, one in positions():
+        alone, grouped = ([index] for index in range(len(one.candidates))), one.alike()
+        by_node, by_group = _Search(one, 4, list(alone)), _Search(one, 4, grouped)
+        if not by_node.run():
+            continue
+        assert by_group.run(), seed
+        assert (by_group.least, by_group.most) == (by_node.least, by_node.most), seed
+        searched += 1
+        smaller += any(len(members) > 1 for members in grouped)
+    assert searched > 100
+    assert smaller > 30
+
+
+def test_spreading_over_zones_is_exact_in_a_great_cluster_too() -> None:
+    nodes = zones(*(f"z{number % 3}" for number in range(300)), cpu="2")
+    found = placeable(pod(**spread()), nodes, wanted=12)
+    assert found == Fit(12, 12, Method.EXHAUSTIVE)
+    one_zone_full = [pod(f"o{index}", on=f"n{3 * index}", cpu="2", labels={"app": "other"}) for index in range(100)]
+    assert placeable(pod(**spread()), nodes, one_zone_full, wanted=12) == Fit(2, 2, Method.EXHAUSTIVE)
