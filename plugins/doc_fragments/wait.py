@@ -20,6 +20,16 @@ options:
     type: int
     default: 300
 """
+    NODES = r"""
+options:
+  wait_for_nodes:
+    description:
+      - For how many seconds a pod may find no node before that fails the task, where an autoscaler adds nodes.
+      - O(wait_timeout) holds all the same.
+    type: int
+    default: 0
+    version_added: 1.0.0
+"""
     TERMINATED = r"""
 options:
   wait_terminated:

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - coalmine.canary.connection
   - coalmine.canary.target
   - coalmine.canary.wait
+  - coalmine.canary.wait.nodes
   - coalmine.canary.wait.terminated
   - coalmine.canary.attributes
 notes:

@@ -328,6 +328,47 @@ def test_a_server_that_is_away_for_a_while_ends_no_wait(behind: Callable[[], Web
     assert any("the API server does not answer, still waiting" in line for line in told), told
 
 
+REFUSED_STEP = answer(500, '{"kind": "Status", "code": 500, "message": "failed calling webhook \\"policy\\""}')
+
+
+@pytest.mark.parametrize("times", [2, 1000], ids=["for a while", "for good"])
+def test_a_step_that_does_not_go_through_is_tried_again_until_the_time_is_over(
+    times: int, behind: Callable[[], Web], proxy: FaultProxy
+) -> None:
+    web = behind().make(4)
+
+    def report(line: str) -> None:
+        if "if this is interrupted" in line:
+            proxy.go_wrong(DEPLOYMENT_PATCH, *[REFUSED_STEP] * times)
+
+    web.report, web.wait = report, replace(web.wait, timeout=4.0 if times > 2 else 60.0)
+    if times == 2:
+        web.start(pods=2)
+        assert web.split() == {"v1": 3, "v2": 2} and web.phase == "held"
+        return
+    with pytest.raises(
+        VerbFailure, match=r'the next step did not go through \(.*failed calling webhook "policy"'
+    ) as raised:
+        web.start(pods=2)
+    assert raised.value.code == "timeout"
+    assert 2 < [seen.method for seen in proxy.seen].count("PATCH") < 15
+    proxy.forget()
+    web.report, web.wait = lambda line: None, replace(web.wait, timeout=60.0)
+    web.start(pods=2)
+    assert web.phase == "held"
+
+
+def test_a_gateway_that_cuts_every_stream_off_is_not_flooded(behind: Callable[[], Web], proxy: FaultProxy) -> None:
+    web = behind().make(2)
+    proxy.go_wrong("^GET .*[?&]watch=", *[answer(200)] * 10_000)
+    web.wait = replace(web.wait, timeout=5.0)
+    with pytest.raises(VerbFailure) as raised:
+        web.start(annotations={"lab.coalmine/never-ready": "true"})
+    assert raised.value.code == "timeout"
+    assert len(proxy.seen) < 60
+    web.undo()
+
+
 def test_a_server_that_never_comes_back_is_told_with_what_was_done(
     behind: Callable[[], Web], proxy: FaultProxy
 ) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import NewTemplate, Wait
+from tests.cluster.fakes import Capacity
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.situations import Web, until, webs
@@ -82,6 +83,23 @@ def test_a_pod_that_no_node_takes_is_told_in_the_schedulers_words(new: Callable[
         failure.message,
     )
     assert re.search(NEXT, failure.message) and web.split() == {"v1": 2, "v2": 1}
+
+
+def test_a_pod_that_no_node_takes_is_waited_for_where_a_node_may_come(
+    lab: Lab | ForeignCluster, new: Callable[..., Web]
+) -> None:
+    web = new().make(2)
+    here = {"node-of": web.name}
+
+    def add_node(told: str) -> None:
+        if isinstance(lab, ForeignCluster):
+            pytest.skip("nodes are added to a test cluster only")
+        if "waiting for a node" in told:
+            lab.add_fake_node(int(web.name[-4:], 16), Capacity(), labels=here)
+
+    web = replace(web, report=add_node, wait=Wait(timeout=60.0, for_nodes=60.0))
+    web.start(patch={"spec": {"nodeSelector": here}})
+    assert web.phase == "held"
 
 
 def test_a_quota_that_refuses_the_pods_is_told_in_its_words(lab: Lab | ForeignCluster) -> None:
@@ -183,6 +201,15 @@ def test_scaling_while_a_start_waits_is_told_with_the_true_counts(new: Callable[
     assert not again.changed and any("from 4 to 8 replicas" in warning for warning in again.warnings)
 
 
+def test_scaling_down_while_a_start_waits_ends_it(new: Callable[..., Web]) -> None:
+    web = new().make(5)
+    with meanwhile(web, lambda web: web.scale(3)) as waiting:
+        failure = fails_at_once(lambda: waiting.start(annotations=NEVER_READY))
+    assert "somebody scaled the Deployment from 5 down to 3 replicas" in failure.message
+    web.undo()
+    assert web.split() == {"v1": 3}
+
+
 def test_scaled_down_until_no_stable_pod_is_left_is_no_hold(new: Callable[..., Web]) -> None:
     web = new().make(4)
     web.start(pods=2)  # 3 stable and 2 canary pods
@@ -258,6 +285,13 @@ def test_a_promotion_has_as_long_for_each_pod_as_it_was_given(new: Callable[...,
     web.wait = Wait(timeout=7.0)
     web.promote()
     assert time.monotonic() - begun > 7.0 and web.split() == {"v2": 3}
+
+
+def test_the_time_that_pods_need_to_become_available_is_no_standstill(new: Callable[..., Web]) -> None:
+    web = new().make(2, minReadySeconds=4, strategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
+    web.start()
+    replace(web, wait=Wait(timeout=2.0)).promote()
+    assert web.split() == {"v2": 2}
 
 
 def test_terminated_pods_are_waited_for_only_when_asked(new: Callable[..., Web]) -> None:

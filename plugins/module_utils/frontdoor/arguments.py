@@ -59,6 +59,7 @@ WAIT: Options = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "int", "default": 300},
 }
+WAIT_FOR_NODES: Options = {"wait_for_nodes": {"type": "int", "default": 0}}
 WAIT_TERMINATED: Options = {"wait_terminated": {"type": "bool", "default": False}}
 
 
@@ -113,10 +114,12 @@ def connection(parameters: Parameters) -> Connection:
 def call(parameters: Parameters, check: bool, actor: str) -> Call:
     """What every verb with a target is told. Raises ArgumentError."""
     at_least(1, parameters, "wait_timeout")
+    at_least(0, parameters, "wait_for_nodes")
     wait = Wait(
         enabled=parameters["wait"],
         timeout=float(parameters["wait_timeout"]),
         terminated=parameters.get("wait_terminated", False),
+        for_nodes=float(parameters.get("wait_for_nodes", 0)),
     )
     return Call(target=Target(parameters["name"], parameters["namespace"]), wait=wait, check=check, actor=actor)
 

@@ -10,7 +10,17 @@ from __future__ import annotations
 
 from ..verbs.requests import RollbackRequest
 from ..verbs.rollback import rollback
-from .arguments import TARGET, WAIT, WAIT_TERMINATED, ArgumentError, ArgumentSpec, Parameters, Verb, call
+from .arguments import (
+    TARGET,
+    WAIT,
+    WAIT_FOR_NODES,
+    WAIT_TERMINATED,
+    ArgumentError,
+    ArgumentSpec,
+    Parameters,
+    Verb,
+    call,
+)
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> RollbackRequest:
@@ -26,6 +36,7 @@ VERB = Verb(
         options={
             **TARGET,
             **WAIT,
+            **WAIT_FOR_NODES,
             **WAIT_TERMINATED,
             "to": {"type": "str", "required": True},
             "reason": {"type": "str", "default": ""},

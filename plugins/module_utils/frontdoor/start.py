@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..verbs.requests import AutoscalerPolicy, StartRequest
 from ..verbs.start import start
-from .arguments import TARGET, WAIT, ArgumentSpec, Parameters, Verb, call
+from .arguments import TARGET, WAIT, WAIT_FOR_NODES, ArgumentSpec, Parameters, Verb, call
 from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_template
 
 
@@ -32,6 +32,7 @@ VERB = Verb(
         options={
             **TARGET,
             **WAIT,
+            **WAIT_FOR_NODES,
             **CANDIDATE,
             "autoscaler": {"type": "str", "choices": ["refuse", "pin", "ignore"], "default": "refuse"},
         },

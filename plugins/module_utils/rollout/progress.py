@@ -33,11 +33,15 @@ class Going:
 
 @dataclass(frozen=True)
 class Stuck:
-    """`pod` and `container` name whose last log lines explain it; empty when it is about no container."""
+    """`pod` and `container` name whose last log lines explain it; empty when it is about no container.
+
+    `needs_node`: the scheduler finds no place for the pod, which a new node would cure.
+    """
 
     why: str
     pod: str = ""
     container: str = ""
+    needs_node: bool = False
 
 
 Progress = Union[Done, Going, Stuck]
@@ -69,7 +73,7 @@ def trouble(pods: tuple[Pod, ...], *, room_comes: bool) -> Stuck | None:
         if found:
             return found
         if pod.unschedulable and not pod.nominated_node and not room_comes:
-            return Stuck(f"pod {pod.name} cannot be scheduled: {pod.unschedulable}", pod.name)
+            return Stuck(f"pod {pod.name} cannot be scheduled: {pod.unschedulable}", pod.name, needs_node=True)
     return None
 
 
@@ -129,9 +133,9 @@ def _room_comes(situation: Situation) -> bool:
     return any(pod.terminating for pod in situation.picture.pods or ())
 
 
-def towards_hold(situation: Situation, goal: Hold, started: Record) -> Progress:
-    """canary_start: all pods of the goal Ready, the stable pods that it leaves standing."""
-    taken = _taken_away(situation)
+def towards_hold(situation: Situation, goal: Hold, started: Record, begun_at: int) -> Progress:
+    """canary_start: all pods of the goal Ready, the stable pods that it leaves standing. `begun_at`: replicas at its start."""
+    taken = _taken_away(situation, begun_at)
     if taken:
         return taken
     pods = _canary_pods(situation, started)
@@ -150,11 +154,20 @@ def towards_hold(situation: Situation, goal: Hold, started: Record) -> Progress:
     return Going(f"{ready} of {wanted} canary pods are Ready", ready)
 
 
-def _taken_away(situation: Situation) -> Stuck | None:
-    if situation.deployment.replicas == 0:
+def _taken_away(situation: Situation, begun_at: int) -> Stuck | None:
+    replicas = situation.deployment.replicas
+    if replicas == 0:
         return Stuck("somebody scaled the Deployment to 0 replicas; scaling up again would make all pods canary pods")
     what = _TAKEN_AWAY.get(situation.phase)
-    return Stuck(what + (f" ({situation.why})" if situation.why else "")) if what else None
+    if what:
+        return Stuck(what + (f" ({situation.why})" if situation.why else ""))
+    if replicas < begun_at:
+        # The controller takes the difference from the stable pods, and the canary keeps its own.
+        return Stuck(
+            f"somebody scaled the Deployment from {begun_at} down to {replicas} replicas, which leaves the canary a larger "
+            "share than was asked for"
+        )
+    return None
 
 
 _TAKEN_AWAY = {

@@ -18,7 +18,7 @@ from ..rollout.progress import Done, towards_rollout, with_terminated
 from ..rollout.record import Intent, Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import digest
-from ..rollout.views import Picture
+from ..rollout.views import Deployment, Picture
 from .completion import finish, finish_leftover, give_back_orphans
 from .ending import Account, accounted
 from .outcome import Outcome, Report
@@ -110,6 +110,12 @@ def _without_canary(account: Account, situation: Situation, call: Call, report: 
     return account.outcome("no canary is held, and the rollout is complete", done)
 
 
+def patience_with(deployment: Deployment, call: Call) -> Patience:
+    """A pod that is Ready counts as progress, and then has to stay so for minReadySeconds before the next one may come."""
+    seconds = call.wait.timeout + deployment.min_ready_seconds
+    return Patience(seconds, per_progress=True, nodes=call.wait.for_nodes)
+
+
 def await_rollout(
     account: Account, picture: Picture, template: str, call: Call, report: Report, remedy: str
 ) -> Situation:
@@ -121,7 +127,7 @@ def await_rollout(
         replace(picture, pods=None),
         judge=lambda situation: with_terminated(towards_rollout(situation, template), situation, call.wait.terminated),
         hint=lambda situation: situation.deployment.rolled_out,
-        patience=Patience(call.wait.timeout, per_progress=True),
+        patience=patience_with(picture.deployment, call),
         report=report,
     )
     if not isinstance(waited.progress, Done):

@@ -24,11 +24,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Wait:
-    """Whether a verb waits for what it decided, and how long (`timeout` in seconds on a monotonic clock)."""
+    """Whether a verb waits for what it decided, and how long (`timeout` in seconds on a monotonic clock).
+
+    `for_nodes`: for how many seconds a pod that no node takes is waited for, because an autoscaler may add one.
+    """
 
     enabled: bool = True
     timeout: float = 300.0
     terminated: bool = False
+    for_nodes: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError
 from ..rollout import owners, patches
 from ..rollout import start as rollout_start
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
@@ -30,7 +29,7 @@ from .requests import AutoscalerPolicy, StartRequest
 from .site import DEPLOYMENT, PODS, Site
 from .template import candidate, not_applied
 from .waiting import Patience, wait
-from .writing import rehearse, worth_another_look, write
+from .writing import rehearse, write
 
 
 def start(api: Api, request: StartRequest, report: Report) -> Outcome:
@@ -215,12 +214,13 @@ class _Starting:
     def _held(self, begun: Start, picture: Picture) -> Outcome:
         """Waits for the pods and writes the steps on the way."""
         self.account.tell_way_back(self.report)
+        begun_at = picture.deployment.replicas
         waited = wait(
             self.site,
             picture,
-            judge=lambda current: towards_hold(current, begun.goal, begun.record),
+            judge=lambda current: towards_hold(current, begun.goal, begun.record, begun_at),
             hint=lambda current: _all_ready(current, begun),
-            patience=Patience(self.request.call.wait.timeout),
+            patience=Patience(self.request.call.wait.timeout, nodes=self.request.call.wait.for_nodes),
             report=self.report,
             kinds=(PODS,),
             advance=lambda current: self._advance(current, begun),
@@ -258,12 +258,7 @@ class _Starting:
         plan = rollout_start.step(situation, begun, min(counts.stable, hold.stable(replicas)) + counts.canary)
         if plan is None:
             return None
-        try:
-            deployment = self.site.apply(plan)
-        except ApiError as error:
-            if not worth_another_look(error):
-                raise
-            return replace(self.site.look(), pods=situation.picture.pods)
+        deployment = self.site.apply(plan)
         self.account.wrote(plan)
         self.report(plan.why)
         return replace(situation.picture, deployment=deployment)

@@ -23,9 +23,10 @@ from ..rollout.views import Deployment, Strategy
 from .completion import finish, finish_leftover, give_back_orphans
 from .ending import Account, accounted, now
 from .outcome import Outcome, Report
+from .promote import patience_with
 from .requests import Restore, UndoRequest
 from .site import Site
-from .waiting import Patience, wait
+from .waiting import wait
 from .writing import rehearse, write
 
 UNFINISHED = "The undo goes on in the cluster: run canary_undo again to wait for it and to clean up."
@@ -67,7 +68,7 @@ def _finished(account: Account, situation: Situation, request: UndoRequest, repo
         replace(situation.picture, pods=None),
         judge=lambda now: with_terminated(towards_stable(now, record.stable.digest), now, call.wait.terminated),
         hint=_no_canary_pod,
-        patience=Patience(call.wait.timeout, per_progress=True),
+        patience=patience_with(situation.deployment, call),
         report=report,
     )
     if not isinstance(waited.progress, Done):

@@ -12,13 +12,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import Callable, Sequence
 
-from ..cluster.errors import ServerError, Timeout, TooManyRequests, Unreachable, UntrustedServer
+from ..cluster.errors import ApiError, ServerError, Timeout, TooManyRequests, Unreachable, UntrustedServer
 from ..cluster.watch import Streams, WatchEvent
 from ..rollout.phase import Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, Stuck
 from ..rollout.views import Deployment, Picture, Pod
 from .outcome import Report
 from .site import DEPLOYMENT, PODS, Site
+from .writing import worth_another_look
 
 # A hint may be ahead of what the other objects say by a moment: how long until the next look then, doubled each time.
 SOONEST_LOOK = 0.05
@@ -29,6 +30,8 @@ REPORT_SECONDS, REPEAT_REPORT_SECONDS = 1.0, 15.0
 # A server that is away for a while ends no wait: nothing is lost meanwhile, and the deadline still holds.
 AWAY = (ServerError, Timeout, TooManyRequests, Unreachable)
 AWAY_PAUSE = 1.0
+# A stream that lives shorter was cut off (a gateway that lets no watch through): the next one waits, twice as long each time.
+SHORT_LIFE = 2.0
 
 Judge = Callable[[Situation], Progress]
 Hint = Callable[[Situation], bool]
@@ -37,10 +40,14 @@ Advance = Callable[[Situation], "Picture | None"]
 
 @dataclass(frozen=True)
 class Patience:
-    """`timeout` in seconds: for the whole wait, or (`per_progress`) since the last progress."""
+    """`timeout` in seconds: for the whole wait, or (`per_progress`) since the last progress.
+
+    `nodes`: for how many seconds a pod may find no node before that counts as stuck, because one may be on its way.
+    """
 
     timeout: float
     per_progress: bool = False
+    nodes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class Mirror:
         self._pods: dict[str, Pod] = {pod.uid: pod for pod in picture.pods or ()}
         self._picture = picture
         self._streams = self._open()
+        self._opened_at, self._pause = time.monotonic(), SOONEST_LOOK
         # A stream ended and another began: what came in between is not known until the next look.
         self.stale = False
         self.heard = False
@@ -85,11 +93,19 @@ class Mirror:
             self._take(kind, event)
         self.heard = self.heard or bool(events)
         if self._streams.ended:
-            self._streams.close()
-            self._pods.clear()
-            self._streams = self._open()
-            self.stale = True
+            self._reopen(seconds)
         return bool(events)
+
+    def _reopen(self, seconds: float) -> None:
+        self._streams.close()
+        if time.monotonic() - self._opened_at < SHORT_LIFE:
+            time.sleep(min(self._pause, seconds))
+            self._pause = min(2 * self._pause, LONGEST_SILENCE)
+        else:
+            self._pause = SOONEST_LOOK
+        self._pods.clear()
+        self._streams, self._opened_at = self._open(), time.monotonic()
+        self.stale = True
 
     def _take(self, kind: str, event: WatchEvent) -> None:
         if kind == PODS:
@@ -136,7 +152,7 @@ def wait(
     """Waits until `judge` says Done or Stuck of a fresh picture, or time is over. A Deployment made again is another one.
 
     `hint` says of the streamed picture that a fresh look is worth its requests. `advance` may write the next step and
-    returns the picture after it. The last look is after the deadline.
+    returns the picture after it; a step that does not go through is tried again. The last look is after the deadline.
     """
     mirror = Mirror(site, picture, kinds)
     try:
@@ -156,14 +172,16 @@ class _Wait:
         self._deadline = time.monotonic() + patience.timeout
         self._furthest: int | None = None
         self._told, self._told_at = "", time.monotonic()
+        self._homeless_since: float | None = None
+        # Why the last step did not go through, when it may be tried again, and how long to wait after the next failure.
+        self._refused, self._step_at, self._step_pause = "", 0.0, SOONEST_LOOK
 
     def run(self) -> Waited:
         premature, silence = SOONEST_LOOK, SILENCE
         look_at = time.monotonic() + silence
         while True:
             told = diagnose(self._mirror.picture)
-            if self._advance is not None and (stepped := self._advance(told)):
-                self._mirror.adopt(stepped)
+            if self._stepped(told):
                 continue
             now = time.monotonic()
             worth = self._worth_a_look(told)
@@ -176,9 +194,31 @@ class _Wait:
                     (2 * premature, silence) if worth else (SOONEST_LOOK, min(2 * silence, LONGEST_SILENCE))
                 )
                 look_at = time.monotonic() + min(pause, LONGEST_SILENCE)
-            if self._mirror.listen(max(0.0, min(look_at, self._deadline) - time.monotonic())) and not worth:
+            until = min(look_at, self._deadline, self._step_at if self._refused else look_at)
+            if self._mirror.listen(max(0.0, until - time.monotonic())) and not worth:
                 silence = SILENCE
                 look_at = time.monotonic() + silence
+
+    def _stepped(self, told: Situation) -> bool:
+        """The next step was written. One that did not go through is decided anew after a fresh look and a pause."""
+        if self._advance is None or time.monotonic() < self._step_at:
+            return False
+        try:
+            picture = self._advance(told)
+        except ApiError as error:
+            if isinstance(error, UntrustedServer) or not (worth_another_look(error) or isinstance(error, AWAY)):
+                raise
+            self._refused = error.message
+            self._report(f"the next step did not go through, it is tried again: {error.message}")
+            self._step_at = time.monotonic() + self._step_pause
+            self._step_pause = min(2 * self._step_pause, LONGEST_SILENCE)
+            self._mirror.stale = True
+            return False
+        if picture is None:
+            return False
+        self._refused, self._step_pause = "", SOONEST_LOOK
+        self._mirror.adopt(picture)
+        return True
 
     def _look(self, over: bool) -> Waited | None:
         """One fresh look; None when the wait goes on. `over`: the time is up, and this is the last look."""
@@ -192,12 +232,25 @@ class _Wait:
             return None
         made_again = situation.deployment.uid != self._uid
         progress = Stuck("the Deployment was deleted and made again") if made_again else self._judge(situation)
+        progress = self._housed(progress)
         if not isinstance(progress, Going):
             return Waited(situation, progress)
         self._note(progress)
         if over and time.monotonic() >= self._deadline:
-            return Waited(situation, progress, timed_out=True)
+            why = f"{progress.why}, and the next step did not go through ({self._refused})" if self._refused else ""
+            return Waited(situation, replace(progress, why=why) if why else progress, timed_out=True)
         return None
+
+    def _housed(self, progress: Progress) -> Progress:
+        """A pod that finds no node is no reason to give up as long as a node may come."""
+        if not (isinstance(progress, Stuck) and progress.needs_node):
+            self._homeless_since = None
+            return progress
+        now = time.monotonic()
+        self._homeless_since = now if self._homeless_since is None else self._homeless_since
+        if now - self._homeless_since >= self._patience.nodes:
+            return progress
+        return Going(f"waiting for a node: {progress.why}", self._furthest or 0)
 
     def _worth_a_look(self, situation: Situation) -> bool:
         """What the streams told hints at an end."""

@@ -116,6 +116,10 @@ HOLDS: dict[str, tuple[Any, Progress]] = {
     "scaled to 0": (
         held(replicas=0), Stuck("somebody scaled the Deployment to 0 replicas; scaling up again would make all pods canary pods"),
     ),
+    "scaled down": (
+        held(replicas=3),
+        Stuck("somebody scaled the Deployment from 4 down to 3 replicas, which leaves the canary a larger share than was asked for"),
+    ),
     "paused": (held(paused=True), Stuck("somebody paused the Deployment")),
     "another template": (
         situation(deployment("v3"), V1, V2),
@@ -140,7 +144,7 @@ HOLDS: dict[str, tuple[Any, Progress]] = {
 
 @pytest.mark.parametrize(("seen", "progress"), [*HOLDS.values()], ids=[*HOLDS])
 def test_towards_a_hold(seen: Any, progress: Progress) -> None:
-    assert towards_hold(seen, GOAL, record()) == progress
+    assert towards_hold(seen, GOAL, record(), record().replicas) == progress
 
 
 NEW = digest(template("v2"))
