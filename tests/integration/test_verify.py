@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ from tests.cluster.lab import Lab, start_lab
 from tests.integration.playbooks import FAILED, LONGEST_SECONDS, PLAYBOOK, ROOT
 from tests.integration.prometheus import Prometheus, running, wait_for_series
 from tests.integration.releases import Release, begin, silent
+from tests.unit.probes.serving import serving
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it"
@@ -379,31 +382,67 @@ class TestPrometheus:
             assert told is not None and told["verdict"] == verdict, told
 
 
-SECRETS = ("t0ken-of-prometheus", "header-s3cret")
+# One for each place that can hold one.
+SECRETS = {
+    place: f"s3cret-of-{place}"
+    for place in ("http-header", "canary-header", "token", "prometheus-header", "password", "loki-token", "loki-header")
+}
 
 
-@pytest.mark.parametrize("door", ["in this process", "as a module"])
-def test_both_doors_judge_alike_and_show_no_secret_however_much_is_shown(
-    release: Release, answering: Lab, tmp_path: Path, door: str
-) -> None:
-    release.start("bad")
-    http_check = {"http": {"rate": 100, "headers": {"Authorization": f"Bearer {SECRETS[1]}"}}, "max_increase": 0.05}
-    away = {"url": "http://127.0.0.1:9/", "token": SECRETS[0], "query": "up"}
-    task = {
-        "coalmine.canary.canary_verify": {
-            "name": release.name,
-            "namespace": release.namespace,
-            "kubeconfig": str(answering.kubeconfig),
-            "duration": 60,
-            "interval": 1,
-            "checks": [http_check, {"prometheus": away, "max": 1}],
+def echo(request: BaseHTTPRequestHandler) -> None:
+    """A server that is angry, and repeats in every way that is quoted whatever it was sent."""
+    body = json.dumps({"status": "error", "error": f"bad request: {request.headers}"}).encode()
+    kind = "application/json"
+    if "loki" in request.path:
+        body, kind = f"bad request: {request.headers} {' '.join(SECRETS.values())}".encode(), "text/plain"
+    request.send_response(400)
+    request.send_header("Content-Type", kind)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)
+
+
+def checks_with_secrets(url: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "http": {
+                "rate": 100,
+                "headers": {"Authorization": f"Bearer {SECRETS['http-header']}"},
+                "canary_headers": {"X-Key": SECRETS["canary-header"]},
+            },
+            "max_increase": 0.05,
         },
-        **({"environment": {"ANY": "thing"}} if door == "as a module" else {}),
-    }
-    playbook = tmp_path / "play.yml"
-    play = {"hosts": "localhost", "gather_facts": False, "tasks": [task]}
-    playbook.write_text(json.dumps([play]))
-    command = [str(PLAYBOOK), "-vvvv", str(playbook)]
+        {
+            "name": "by token",
+            "prometheus": {
+                "url": url,
+                "token": SECRETS["token"],
+                "headers": {"X-Key": SECRETS["prometheus-header"]},
+                "query": "up",
+            },
+            "max": 1,
+        },
+        {
+            "name": "by password",
+            "prometheus": {"url": url, "username": "me", "password": SECRETS["password"], "query": "up"},
+            "max": 1,
+        },
+        {
+            "name": "loki",
+            "logs": {
+                "url": url,
+                "token": SECRETS["loki-token"],
+                "headers": {"X-Scope-OrgID": SECRETS["loki-header"]},
+                "query": '{pod=~"<pods>"}',
+            },
+            "max_ratio": 2,
+        },
+    ]
+
+
+def all_that_is_shown(playbook: Path, *options: str) -> str:
+    """Of a run that fails, with as much shown as can be."""
+    command = [str(PLAYBOOK), "-vvvv", *options, str(playbook)]
     environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "true"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=False
@@ -411,6 +450,56 @@ def test_both_doors_judge_alike_and_show_no_secret_however_much_is_shown(
     output = done.stdout + done.stderr
     assert done.returncode == FAILED, output
     assert "fail after" in output and "the canary is worse than tolerated" in output, output
+    return output
+
+
+def shown_secrets(output: str) -> list[str]:
+    """Places whose secret can be read, plain or as basic authentication sends it."""
+    basic = base64.b64encode(f"me:{SECRETS['password']}".encode()).decode()
+    return [place for place, secret in SECRETS.items() if secret in output] + ["basic"] * (basic in output)
+
+
+def test_the_module_judges_and_shows_no_secret_however_much_is_shown(
+    release: Release, answering: Lab, tmp_path: Path
+) -> None:
+    release.start("bad")
+    with serving(echo) as url:
+        task = {
+            "coalmine.canary.canary_verify": {
+                "name": release.name,
+                "namespace": release.namespace,
+                "kubeconfig": str(answering.kubeconfig),
+                "duration": 60,
+                "interval": 1,
+                "checks": checks_with_secrets(url),
+            },
+            # What the task has of its own keeps it from being run inside ansible-playbook.
+            "environment": {"ANY": "thing"},
+        }
+        playbook = tmp_path / "play.yml"
+        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+        output = all_that_is_shown(playbook)
     assert "judged_fail" in output
-    for secret in SECRETS:
-        assert secret not in output
+    assert not shown_secrets(output)
+
+
+def test_a_release_by_the_role_shows_no_secret_however_much_is_shown(
+    release: Release, answering: Lab, tmp_path: Path
+) -> None:
+    """The same check, run inside ansible-playbook."""
+    with serving(echo) as url:
+        variables = {
+            "canary_name": release.name,
+            "canary_namespace": release.namespace,
+            "canary_images": {"app": "lab.local/app:bad"},
+            "canary_checks": checks_with_secrets(url),
+            "canary_check_interval": 1,
+            "canary_check_duration": 60,
+            "canary_steps": [{"pods": 1, "checks": checks_with_secrets(url)}],
+        }
+        given = tmp_path / "variables.json"
+        given.write_text(json.dumps(variables))
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("K8S_AUTH_KUBECONFIG", str(answering.kubeconfig))
+            output = all_that_is_shown(ROOT / "playbooks" / "canary.yml", "-e", f"@{given}")
+    assert not shown_secrets(output)

@@ -49,6 +49,8 @@ PAUSES = (0.2, 0.8)
 PATIENT_SECONDS = 60.0
 PATIENT_PAUSES = (0.2, 0.8, 2.0, 4.0, 8.0, 15.0, 15.0)
 PAGE_TURNS_LOST = 3
+# A Kubernetes Status is short; what is longer is none.
+LARGEST_REFUSAL = 1 << 20
 # The text in a Warning header, RFC 7234 section 5.5: 299 - "text".
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _Answer = TypeVar("_Answer")
@@ -229,7 +231,7 @@ class Api:
         body = self._answered(request, Exchange.read)
         try:
             parsed = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             parsed = None
         if not isinstance(parsed, dict):
             raise ServerError(request.asked, f"{self.server} does not answer like a Kubernetes API server")
@@ -290,7 +292,7 @@ class Api:
         return exchange
 
     def _refusal(self, request: Request, exchange: Exchange) -> ApiError:
-        return from_answer(request.asked, exchange.status, status_of(exchange.read()))
+        return from_answer(request.asked, exchange.status, status_of(exchange.start(LARGEST_REFUSAL, self._seconds)[0]))
 
 
 class _Book(Generic[_Answer]):

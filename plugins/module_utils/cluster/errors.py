@@ -222,7 +222,7 @@ def status_of(body: bytes) -> Mapping[str, Any]:
     """The Kubernetes `Status` in an answer's body; {} when the body is something else."""
     try:
         parsed = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) and parsed.get("kind") == "Status" else {}
 

@@ -83,7 +83,8 @@ class Logs:
         if self._asked.web is not None:
             query = filled(self._asked.query, version, sides.namespace)
             for pod, moment in _loki(self._asked.web, query, since, until):
-                seconds_by_pod.setdefault(pod, set()).add(int(moment))
+                if since <= moment < until:
+                    seconds_by_pod.setdefault(pod, set()).add(int(moment))
         else:
             for name in version.names:
                 seconds_by_pod[name] = self._from_api(sides.namespace, name, since, until)
@@ -119,7 +120,8 @@ class Logs:
 
 
 def _loki(web: Web, query: str, since: float, until: float) -> Iterator[tuple[str, float]]:
-    """Pod and time (seconds) of each line that the query selects. Raises NoAnswer, also when there are too many."""
+    """Pod and time (seconds) of each line that the query selects; without a label pod, all labels stand for it. Raises
+    NoAnswer, also when there are too many."""
     asked = {
         "query": query,
         "start": f"{since * 1e9:.0f}",
@@ -127,14 +129,15 @@ def _loki(web: Web, query: str, since: float, until: float) -> Iterator[tuple[st
         "limit": str(_LOKI_LINES),
         "direction": "forward",
     }
-    answer = ask_json(web, "/loki/api/v1/query_range", asked)
+    answer = ask_json(web, "/loki/api/v1/query_range", asked, plain_refusals=True)
     data: Any = answer.get("data")
     if not isinstance(data, dict) or data.get("resultType") != "streams" or not isinstance(data.get("result"), list):
         raise NoAnswer(f"{web.name} does not answer with lines: is it Loki, and does the query select lines?")
     lines = 0
     for stream in data["result"]:
         try:
-            pod = str(stream["stream"].get("pod", ""))
+            labels = stream["stream"]
+            pod = str(labels.get("pod") or sorted(labels.items()))
             moments = [int(value[0]) / 1e9 for value in stream["values"]]
         except (AttributeError, KeyError, TypeError, ValueError, IndexError):
             raise NoAnswer(f"{web.name} answers with lines that Loki would not write: is the url right?") from None

@@ -8,13 +8,20 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Mapping
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError, NotFound
+from ..cluster.asked import asked
+from ..cluster.errors import ApiError, NotFound, from_answer, status_of
 from .source import Answers, NoAnswer, Sides, Value, Version
+
+# For the head of the answer, and again for its body; and how long it may be.
+_SECONDS = 10.0
+_LARGEST = 4 << 20
 
 
 class Resource(Enum):
@@ -41,9 +48,9 @@ _FACTORS = {
 class Resources:
     """The mean of the canary's pods, as a multiple of the mean of the stable ones."""
 
-    def __init__(self, api: Api, asked: ResourcesAsked) -> None:
+    def __init__(self, api: Api, wanted: ResourcesAsked) -> None:
         self._api = api
-        self._asked = asked
+        self._asked = wanted
 
     def begin(self, sides: Sides) -> None:
         self._used(sides)
@@ -58,15 +65,25 @@ class Resources:
         return {"": Value(canary / stable)}
 
     def _used(self, sides: Sides) -> dict[str, float]:
+        """By pod. The answer comes from whatever stands behind this API, not from the API server: nothing of it is trusted."""
+        path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{sides.namespace}/pods"
         try:
-            found = self._api.get(f"/apis/metrics.k8s.io/v1beta1/namespaces/{sides.namespace}/pods")
+            answer = self._api.raw("GET", path, timeout=_SECONDS, max_bytes=_LARGEST)
+            if answer.status >= 300:
+                raise from_answer(asked("GET", path), answer.status, status_of(answer.data))
         except NotFound:
             raise NoAnswer(
                 "this cluster has no metrics.k8s.io: install metrics-server, or leave resources out"
             ) from None
         except ApiError as error:
             raise NoAnswer(f"metrics.k8s.io cannot be read: {error.message}") from None
-        return {item["metadata"]["name"]: self._of_pod(item) for item in found.get("items") or ()}
+        if answer.truncated:
+            raise NoAnswer(f"metrics.k8s.io answers with more than {_LARGEST >> 20} MiB: are there so many pods?")
+        try:
+            found = json.loads(answer.data)
+            return {item["metadata"]["name"]: self._of_pod(item) for item in found.get("items") or ()}
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+            raise NoAnswer("metrics.k8s.io answers with what metrics-server would not write") from None
 
     def _of_pod(self, item: Mapping[str, Any]) -> float:
         name = self._asked.resource.value
@@ -87,6 +104,9 @@ def _mean(version: Version, used: Mapping[str, float]) -> float | None:
 def _quantity(text: str) -> float:
     number = text.rstrip("numkMGTPEKi")
     try:
-        return float(number) * _FACTORS[text[len(number) :]]
+        amount = float(number) * _FACTORS[text[len(number) :]]
     except (KeyError, ValueError):
-        raise NoAnswer(f"metrics.k8s.io answers with {text}, which is no quantity") from None
+        amount = math.nan
+    if not 0 <= amount < math.inf:
+        raise NoAnswer(f"metrics.k8s.io answers with {text[:40]}, which is no quantity of anything used")
+    return amount

@@ -79,6 +79,7 @@ class WebAnswer:
     truncated: bool
     bytes_in: int
     bytes_out: int
+    content_type: str = ""
 
 
 def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: int = LARGEST_BODY) -> WebAnswer:
@@ -99,7 +100,8 @@ def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: in
             raise NoAnswer(f"{web.name} {_failure(TimeoutError(), True, web.timeout)}")
     bytes_in = len(body) + sum(len(name) + len(text) + 4 for name, text in response.getheaders())
     bytes_out = len(target) + 16 + sum(len(name) + len(text) + 4 for name, text in headers.items())
-    return WebAnswer(response.status, body, truncated, bytes_in, bytes_out)
+    kind = response.headers.get_content_type()
+    return WebAnswer(response.status, body, truncated, bytes_in, bytes_out, kind)
 
 
 class _Alarm:
@@ -132,13 +134,19 @@ class _Alarm:
                 connected.shutdown(socket.SHUT_RDWR)
 
 
-def ask_json(web: Web, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The JSON object that a 200 brings; everything else raises NoAnswer."""
+def ask_json(
+    web: Web, path: str, query: Mapping[str, str] | None = None, *, plain_refusals: bool = False
+) -> dict[str, Any]:
+    """The JSON object that a 200 brings; everything else raises NoAnswer. `plain_refusals`: this kind of server says in plain
+    text what is wrong with a question."""
     answer = ask(web, path, query)
     if answer.status in (401, 403):
         raise NoAnswer(f"{web.name} answers {answer.status}: check the token, user or headers and what they may read")
     if answer.status != 200:
-        raise NoAnswer(f"{web.name} answers {answer.status}{_error_of(answer.body)}")
+        said = _error_of(answer.body)
+        if plain_refusals and answer.status in (400, 429) and answer.content_type == "text/plain":
+            said = answer.body.decode("utf-8", "replace")
+        raise NoAnswer(f"{web.name} answers {answer.status}{_quoted(web, said)}")
     if answer.truncated:
         raise NoAnswer(f"{web.name} answers with more than {LARGEST_BODY >> 20} MiB: ask for less, aggregate the query")
     try:
@@ -151,15 +159,21 @@ def ask_json(web: Web, path: str, query: Mapping[str, str] | None = None) -> dic
 
 
 def _error_of(body: bytes) -> str:
-    """The error text of Prometheus and Loki; of anything else nothing, as it may hold what its owner would not show."""
+    """The error text of Prometheus; of anything else nothing, as it may hold what its owner would not show."""
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
         return ""
     text = parsed.get("error") if isinstance(parsed, dict) else None
-    if not isinstance(text, str):
+    return text if isinstance(text, str) else ""
+
+
+def _quoted(web: Web, text: str) -> str:
+    """For the end of a sentence; nothing of a text that repeats a secret of ours."""
+    secrets = [web.token, web.password, _basic(web), *web.headers.values()]
+    if not text.strip() or any(secret and secret in text for secret in secrets):
         return ""
-    return ": " + "".join(character if character.isprintable() else " " for character in text)[:300]
+    return ": " + "".join(character if character.isprintable() else " " for character in text).strip()[:300]
 
 
 def _headers(web: Web) -> dict[str, str]:
@@ -167,9 +181,12 @@ def _headers(web: Web) -> dict[str, str]:
     if web.token:
         headers["Authorization"] = f"Bearer {web.token}"
     elif web.username:
-        pair = f"{web.username}:{web.password}".encode()
-        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        headers["Authorization"] = f"Basic {_basic(web)}"
     return headers
+
+
+def _basic(web: Web) -> str:
+    return base64.b64encode(f"{web.username}:{web.password}".encode()).decode()
 
 
 def _connection(web: Web) -> http.client.HTTPConnection:

@@ -29,7 +29,7 @@ Written by `python -m tests.truth.releases --good {good} --bad {bad} --at-once {
 A real node with {lanes} Deployments of {replicas} pods side by side, each under {users} requests a second through its
 Service, each released again and again: the canary's container is started, judged beside the stable ones, and promoted or
 undone. Stable errs in 0.5 % of requests, a good canary too, a bad one in 5 %. Tolerated are {ratio:g} times stable and
-{increase:.1%} more. Two checks have to pass: requests of the collection's own to canary and stable pods in turn ({own:g} a
+{increase:g} % more. Two checks have to pass: requests of the collection's own to canary and stable pods in turn ({own:g} a
 second at most), and counters of the application, scraped by a real Prometheus each second, which see users' requests and
 those. Restarts are watched beside.
 
@@ -61,7 +61,7 @@ def main() -> int:
     mistakes = wrong(judged)
     report = REPORT.format(
         good=options.good, bad=options.bad, lanes=options.at_once, replicas=setting.replicas, users=setting.users,
-        ratio=setting.tolerance.max_ratio, increase=setting.tolerance.max_increase, own=setting.own,
+        ratio=setting.tolerance.max_ratio, increase=100 * (setting.tolerance.max_increase or 0.0), own=setting.own,
         table=table(judged, setting), seconds=time.monotonic() - begun,
         unanswered=sum(one.unanswered for one in judged), wrong="; ".join(mistakes) or "None ended otherwise.",
     )  # fmt: skip

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import RawResponse
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.logs import Logs, LogsAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.podstates import PodStates
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.requests import HttpAsked, HttpRequests
@@ -201,8 +203,8 @@ class FakeApi:
     def text(self, path: str, query: Mapping[str, str], *, max_bytes: int) -> str:
         return self._text[:max_bytes]
 
-    def get(self, path: str) -> Mapping[str, Any]:
-        return self._answer
+    def raw(self, method: str, path: str, **_: object) -> RawResponse:
+        return RawResponse(200, {}, json.dumps(self._answer).encode())
 
 
 def stamped(*lines: tuple[float, str]) -> str:
@@ -286,8 +288,26 @@ class TestResources:
             ({"c_1": "1Mi"}, "nothing yet of stable"),
             ({"c_1": "1Mi", "s_1": "0"}, "uses no memory"),
             ({"c_1": "lots", "s_1": "1"}, "no quantity"),
+            ({"c_1": "NaN", "s_1": "1"}, "no quantity"),
+            ({"c_1": "inf", "s_1": "1"}, "no quantity"),
+            ({"c_1": "-5Mi", "s_1": "1"}, "no quantity"),
         ],
     )
     def test_what_cannot_be_compared_is_told(self, memory: dict[str, str], says: str) -> None:
         with pytest.raises(NoAnswer, match=says):
             self.ratio(**memory)
+
+    @pytest.mark.parametrize(
+        "item",
+        [
+            {"containers": []},
+            {"metadata": {"name": "c-1"}, "containers": [{"usage": {}}]},
+            {"metadata": {"name": "c-1"}, "containers": [{"usage": {"memory": 5}}]},
+            {"metadata": {"name": "c-1"}, "containers": "none"},
+            "c-1",
+        ],
+    )
+    def test_items_that_metrics_server_would_not_write_are_told(self, item: object) -> None:
+        source = Resources(FakeApi(answer={"items": [item]}), ResourcesAsked())  # type: ignore[arg-type]
+        with pytest.raises(NoAnswer, match="would not write"):
+            source.look(self.pods, 5)

@@ -1,0 +1,179 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The logs check against a stand-in that answers as Loki's HTTP API is documented: lines, limits, and refusals in plain text.
+
+https://grafana.com/docs/loki/latest/reference/loki-http-api/#query-logs-within-a-range-of-time
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.logs import Logs, LogsAsked
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import (
+    Counted,
+    NoAnswer,
+    ProbedPod,
+    Sides,
+    Tally,
+    Version,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import Web
+from tests.unit.probes.serving import serving
+
+SECRET = "s3cr3t-t0ken"
+TENANT = "shop"
+QUERY = '{namespace="<namespace>", pod=~"<pods>"} |= "ERROR"'
+SIDES = Sides(
+    "shop",
+    canary=Version("7c6d", (ProbedPod("web-7c6d-a", "1"),)),
+    stable=Version("5d5f", (ProbedPod("web-5d5f-a", "2"), ProbedPod("web-5d5f-b", "3"))),
+)
+
+
+@dataclass
+class Loki:
+    """Keeps lines by their stream's labels. `limit`: max_entries_limit_per_query. `result`: what to say instead."""
+
+    lines: list[tuple[dict[str, str], float]] = field(default_factory=list)
+    limit: int = 5000
+    refusal: tuple[int, str] | None = None
+    result: Any = None
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+    def __call__(self, request: BaseHTTPRequestHandler) -> None:
+        parts = urlsplit(request.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        self.asked.append(query)
+        status, text = self.refusal or self._refused(request, parts.path, query)
+        if status:
+            self._send(request, status, "text/plain; charset=utf-8", text)
+            return
+        data = self.result or {"resultType": "streams", "result": self._streams(query), "stats": {"summary": {}}}
+        self._send(request, 200, "application/json; charset=UTF-8", json.dumps({"status": "success", "data": data}))
+
+    def _refused(self, request: BaseHTTPRequestHandler, path: str, query: dict[str, str]) -> tuple[int, str]:
+        if request.headers["X-Scope-OrgID"] != TENANT:
+            return 401, "no org id"
+        if path != "/loki/api/v1/query_range":
+            return 404, "404 page not found"
+        if int(query["limit"]) > self.limit:
+            words = "max entries limit per query exceeded, limit > max_entries_limit_per_query"
+            return 400, f"{words} ({query['limit']} > {self.limit})"
+        if not query["query"].startswith("{"):
+            return 400, "parse error at line 1, col 1: syntax error: unexpected IDENTIFIER"
+        return 0, ""
+
+    def _streams(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        """Start is included, end is not; no more lines than asked for, the oldest first."""
+        start, end = int(query["start"]), int(query["end"])
+        wanted = query["query"].partition('pod=~"')[2].partition('"')[0].split("|")
+        assert query["direction"] == "forward"
+        kept = [(int(at * 1e9), labels) for labels, at in self.lines if labels.get("pod", wanted[0]) in wanted]
+        inside = sorted((pair for pair in kept if start <= pair[0] < end), key=lambda pair: pair[0])
+        streams: dict[str, dict[str, Any]] = {}
+        for nanoseconds, labels in inside[: int(query["limit"])]:
+            stream = streams.setdefault(repr(labels), {"stream": labels, "values": []})
+            stream["values"].append([str(nanoseconds), "ERROR: something went wrong"])
+        return list(streams.values())
+
+    def _send(self, request: BaseHTTPRequestHandler, status: int, kind: str, text: str) -> None:
+        body = text.encode()
+        request.send_response(status)
+        request.send_header("Content-Type", kind)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+
+@contextmanager
+def logs(loki: Loki, tenant: str = TENANT, query: str = QUERY) -> Iterator[Logs]:
+    """A source that looks back a minute."""
+    with serving(loki) as url:
+        web = Web(url, {"X-Scope-OrgID": tenant}, token=SECRET, timeout=5.0)
+        source = Logs(None, LogsAsked(web=web, query=query))  # type: ignore[arg-type]
+        source.begin(SIDES)
+        source._since -= 60
+        yield source
+
+
+def counted(loki: Loki, **options: str) -> tuple[Tally, Tally]:
+    with logs(loki, **options) as source:
+        given = source.look(SIDES, 60.0)[""]
+    assert isinstance(given, Counted)
+    return given.canary, given.stable
+
+
+def line(pod: str, ago: float, **labels: str) -> tuple[dict[str, str], float]:
+    """So many seconds ago, in the middle of a second."""
+    return {"pod": pod, **labels}, int(time.time() - ago) + 0.5
+
+
+def test_seconds_with_a_line_are_counted_by_version_and_pod() -> None:
+    lines = [line("web-7c6d-a", 30), line("web-7c6d-a", 30), line("web-7c6d-a", 20), line("web-5d5f-b", 10)]
+    canary, stable = counted(Loki(lines))
+    assert (canary.bad, dict(canary.by_pod)) == (2.0, {"web-7c6d-a": 2.0})
+    assert (stable.bad, dict(stable.by_pod)) == (1.0, {"web-5d5f-a": 0.0, "web-5d5f-b": 1.0})
+    assert canary.total == pytest.approx(60, abs=3) and stable.total == pytest.approx(2 * canary.total)
+
+
+def test_no_line_at_all_is_no_error() -> None:
+    canary, stable = counted(Loki())
+    assert (canary.bad, stable.bad) == (0.0, 0.0) and canary.total > 0
+
+
+def test_lines_of_both_containers_of_a_pod_are_one_pods() -> None:
+    lines = [line("web-7c6d-a", 30, container="app"), line("web-7c6d-a", 20, container="sidecar")]
+    assert counted(Loki(lines))[0].by_pod == {"web-7c6d-a": 2.0}
+
+
+def test_streams_without_a_label_pod_are_told_apart_by_all_their_labels() -> None:
+    at = int(time.time() - 30) + 0.5
+    lines = [({"instance": "a"}, at), ({"instance": "b"}, at)]
+    assert counted(Loki(lines))[1].bad == 2.0
+
+
+@pytest.mark.parametrize(
+    ("case", "loki", "options", "says"),
+    [
+        ("no tenant", Loki(), {"tenant": "other"}, "answers 401: check the token, user or headers"),
+        ("a query that is none", Loki(), {"query": 'rate("<pods>")'}, "answers 400: parse error at line 1, col 1"),
+        ("a lower limit", Loki(limit=1000), {}, r"answers 400: max entries limit per query exceeded.*\(5000 > 1000\)"),
+        ("too busy", Loki(refusal=(429, "too many outstanding requests")), {}, "answers 429: too many outstanding"),
+        ("in trouble", Loki(refusal=(500, "ingester 10.0.0.7 has our password")), {}, "answers 500$"),
+        ("away for now", Loki(refusal=(503, "empty ring")), {}, "answers 503$"),
+        ("out of time", Loki(refusal=(504, "request timed out")), {}, "answers 504$"),
+        ("it repeats a secret", Loki(refusal=(400, f"bad token {SECRET}")), {}, "answers 400$"),
+        ("numbers", Loki(result={"resultType": "matrix", "result": []}), {}, "does the query select lines"),
+        ("no result", Loki(result={"resultType": "streams"}), {}, "does the query select lines"),
+        ("no labels", Loki(result={"resultType": "streams", "result": [{"values": []}]}), {}, "would not write"),
+        (
+            "no times",
+            Loki(result={"resultType": "streams", "result": [{"stream": {}, "values": [["soon", "ERROR"]]}]}),
+            {},
+            "would not write",
+        ),
+        ("too many lines", Loki([line("web-7c6d-a", 2.5)] * 5000), {}, "more than 5000 lines"),
+    ],
+)
+def test_each_refusal_is_told_and_none_is_believed(case: str, loki: Loki, options: dict[str, str], says: str) -> None:
+    with pytest.raises(NoAnswer, match=says) as told:
+        counted(loki, **options)
+    assert SECRET not in str(told.value) and "password" not in str(told.value), case
+
+
+def test_lines_from_another_time_than_was_asked_do_not_count() -> None:
+    """A Loki, or a cache before it, that answers with what it has."""
+    late = str(int((time.time() - 3600) * 1e9))
+    lying = {"resultType": "streams", "result": [{"stream": {"pod": "web-7c6d-a"}, "values": [[late, "ERROR"]]}]}
+    assert counted(Loki(result=lying))[0].bad == 0.0
