@@ -47,7 +47,7 @@ _PASSING_TAINTS = (
     "ToBeDeletedByClusterAutoscaler",
     "DeletionCandidate",
 )
-# Cluster Autoscaler adds no node for pods below this priority (--expendable-pods-priority-cutoff).
+# Cluster Autoscaler adds no node for pods below this priority (--expendable-pods-priority-cutoff); Karpenter knows no such thing.
 EXPENDABLE_BELOW = -10
 
 
@@ -138,7 +138,7 @@ def purchases(
     Groups that would not do, or have no room left, are left out.
     """
     if pod.priority < EXPENDABLE_BELOW:
-        return []
+        known = tuple(group for group in known if NODEPOOL in group.template.labels)
     found = _by_closed_form(scene, pod, volumes, unplaced, known)
     if found is None:
         found = [one for group in known if (one := _purchase(scene, pod, volumes, wanted, unplaced, group)) is not None]

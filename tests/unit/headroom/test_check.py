@@ -316,6 +316,14 @@ def test_a_group_that_is_full_sells_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "expected"), [(NODEPOOL, Verdict.NEEDS_NODES), ({"agentpool": "a"}, Verdict.CANNOT_FIT)]
+)
+def test_only_karpenter_adds_nodes_for_pods_of_the_lowest_priority(labels: Object, expected: Verdict) -> None:
+    full = [pod("f", on="n1", cpu="4")]
+    assert answer(ask(pod(priority=-11), [node("n1", labels=labels)], full)).verdict is expected
+
+
+@pytest.mark.parametrize(
     ("prices", "hourly", "source"),
     [
         ({"currency": "EUR", "nodes": [{"instance_type": "m6i.xlarge", "hourly": 0.2}]}, 0.2, "user"),
