@@ -144,8 +144,9 @@ def test_a_pod_that_was_reached_and_errs_is_not_asked_on_another_way() -> None:
         begun(api, Via.AUTO)
 
 
-def test_requests_go_on_over_forwarded_ports_and_are_counted() -> None:
-    with server(NO_PROXY, pod(FINE)) as api:
+@pytest.mark.parametrize("proxy", [passed, NO_PROXY], ids=["proxy", "forwarded ports"])
+def test_requests_go_on_as_they_began_and_their_bytes_are_counted_and_priced(proxy: Respond) -> None:
+    with server(proxy, pod(FINE)) as api:
         source = HttpRequests(api, asked(Via.AUTO, price_per_gb=1.0))
         source.begin(SIDES)
         time.sleep(0.5)
