@@ -108,8 +108,8 @@ class Release:
     def resume(self) -> Outcome:
         return resume(self.api, ResumeRequest(self.call), silent)
 
-    def rollback(self, to: str) -> Outcome:
-        return rollback(self.api, RollbackRequest(self.call, to=to), silent)
+    def rollback(self, to: str, reason: str = "") -> Outcome:
+        return rollback(self.api, RollbackRequest(self.call, to=to, reason=reason), silent)
 
 
 def begin(release: Release, verb: str) -> str:

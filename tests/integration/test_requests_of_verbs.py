@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange i
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 
-from .releases import Release
+from .releases import Release, image
 from .situations import until
 
 MOST_REQUESTS = 8
@@ -116,6 +117,19 @@ def test_an_undo_with_a_reason_costs_one_request_more_the_event_that_tells_it(re
     undone = cost(lambda: release.undo(reason="too many errors"))
     assert undone[-1] == f"POST /api/v1/namespaces/{release.namespace}/events"
     assert len(undone) <= MOST_REQUESTS + 1, "\n".join(undone)
+
+
+def test_a_rollback_with_a_reason_tells_it_once_on_the_deployment_and_by_an_event(release: Release) -> None:
+    release.start("v2")
+    release.promote()
+    assert release.rollback(image("v1"), reason="it turned slow").changed
+    assert not release.rollback(image("v1"), reason="it turned slow").changed
+    annotations = release.deployment()["metadata"]["annotations"]
+    last = json.loads(annotations["coalmine.canary/last"])
+    assert (last["outcome"], last["reason"], last["images"]) == ("rolled back", "it turned slow", {"app": image("v2")})
+    events = release.api.list(f"/api/v1/namespaces/{release.namespace}/events")["items"]
+    told = [event["message"] for event in events if event["reason"] == "CanaryRolledBack"]
+    assert told == [f"{image('v2')} was rolled back: it turned slow"]
 
 
 def test_a_second_run_of_any_verb_changes_nothing(release: Release) -> None:

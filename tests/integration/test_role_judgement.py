@@ -25,7 +25,7 @@ from tests.integration.releases import CONTAINER, Release, begin, image
 from tests.integration.shipped_role import releaser
 
 REPLICAS = 4
-LONGEST_SECONDS = 400
+LONGEST_SECONDS = 600
 V1, V2 = image("v1"), image("v2")
 
 
@@ -145,7 +145,9 @@ class TestVerdicts:
         )
         of_my_own = {"samples": "{{ my_samples | default([]) }}", "max_ratio": 1.5, "max_increase": 0.01}
         hosts: dict[str, dict[str, Any]] = {
-            "fails": {"checks": [own(60)]},
+            "fails": {"checks": [own(28)]},
+            "surer": {**UNDECIDED, "checks": [own(28)], "confidence": 0.9999, "on_inconclusive": "promote"},
+            "colder": {**UNDECIDED, "checks": [own(28)], "check_warmup": 60, "on_inconclusive": "promote"},
             "left": {"checks": [own(60)], "on_failure": "hold"},
             "waits": dict(UNDECIDED),
             "careful": {**UNDECIDED, "on_inconclusive": "undo"},
@@ -174,6 +176,8 @@ class TestVerdicts:
         assert it.code == FAILED
         assert {host: result["outcome"] for host, result in it.results.items()} == {
             "fails": "undone",
+            "surer": "released",
+            "colder": "released",
             "left": "failed",
             "waits": "held",
             "careful": "undone",
@@ -208,6 +212,13 @@ class TestVerdicts:
         assert "inconclusive" in last(made["careful"])["reason"]
         assert [it.verdicts(host) for host in ("waits", "careful", "bold")] == [[("step 1", "inconclusive")]] * 3
         assert runs(made["bold"]) == V2 and last(made["bold"])["outcome"] == "promoted"
+
+    def test_confidence_and_warmup_reach_the_judgement(self, ended: tuple[Ended, Any]) -> None:
+        """The counts that undo a canary by default are not enough for a higher confidence, and not counted while warm."""
+        it, _made = ended
+        assert it.verdicts("surer") == it.verdicts("colder") == [("step 1", "inconclusive")]
+        assert "where 1e+04 decides" in it.results["surer"]["verdicts"][0]["reason"]
+        assert "no data" in it.results["colder"]["verdicts"][0]["reason"]
 
     def test_a_step_may_have_checks_of_its_own(self, ended: tuple[Ended, Any]) -> None:
         it, _made = ended

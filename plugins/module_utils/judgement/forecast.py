@@ -73,8 +73,8 @@ class Forecast:
     @property
     def to_fail(self) -> str:
         if self.rate_seen is None:
-            return "no canary is likely to be caught within it, however bad"
-        return f"a canary is likely to be caught within it from {100 * self.rate_seen:.3g} % bad on"
+            return "no canary is likely to be caught, however bad"
+        return f"a canary is likely to be caught from {100 * self.rate_seen:.3g} % bad on"
 
     @property
     def _to_pass(self) -> str:

@@ -88,15 +88,17 @@ class Comparison:
     def begin(self) -> dict[str, str]:
         """Reaches every source, and says what the window can decide; returns what did not answer, by check."""
         gaps = {}
-        for asked in self.request.checks:
-            self._foresight.before(asked, self._asking.sides_for(asked))
-            # A guard comes after the steps that were told what the user has counted.
-            if isinstance(asked.source, SamplesAsked) and not self.request.guard:
+        for asked in self._asking.checks:
+            why = self._asking.begin(asked, self._now())
+            if why:
+                gaps[asked.check.name] = why
+            self._foresight.before(asked, None if why else self._asking.sides_for(asked))
+        # A guard comes after the steps that were told what the user has counted.
+        given = () if self.request.guard else self.request.checks
+        for asked in given:
+            if isinstance(asked.source, SamplesAsked):
                 for sample in asked.source.samples:
                     self._trial.observe(asked.check.name, replace(sample, at=sample.at + self._offset))
-        for asked in self._asking.checks:
-            if why := self._asking.begin(asked, self._now()):
-                gaps[asked.check.name] = why
         return gaps
 
     def until_decided(self) -> RunVerdict:

@@ -45,14 +45,17 @@ class Foresight:
         self._seen: dict[str, _Seen] = {}
         self.told: dict[str, Mapping[str, Any]] = {}
 
-    def before(self, asked: CheckAsked, sides: Sides) -> None:
-        """What can be known before the first look: the window, and traffic where the source can tell it."""
+    def before(self, asked: CheckAsked, sides: Sides | None) -> None:
+        """What can be known before the first look: the window, and traffic where the source can tell it. `sides` is None
+        where the source does not answer."""
         check = asked.check
         if isinstance(check, BoundCheck):
             self._warn_of_few_looks(check)
             return
-        if check.must_pass:
+        if self._passes(check):
             self._warn_of_a_short_window(check)
+        if sides is None:
+            return
         try:
             expected = _expected(asked, sides)
         except NoAnswer as error:
@@ -60,6 +63,10 @@ class Foresight:
             return
         if expected is not None:
             self._tell(check, expected, len(sides.canary.pods) + len(sides.stable.pods))
+
+    def _passes(self, check: RateCheck) -> bool:
+        """Whether anybody waits for its pass. Of a guard nobody does."""
+        return check.must_pass and not self._request.guard
 
     def _warn_of_few_looks(self, check: BoundCheck) -> None:
         looks = int(self._request.duration // self._request.interval)
@@ -85,10 +92,12 @@ class Foresight:
         stable_rate = expected.stable_rate or 0.0
         traffic = Traffic(expected.canary, expected.stable, pods)
         told = forecast(check.tolerance, traffic, stable_rate, window, Promise(self._request.confidence), check.buckets)
-        text = f"{_basis(expected)}: {told.message if check.must_pass else f'only watched; {told.to_fail}'}"
+        text = (
+            f"{_basis(expected)}: {told.message if self._passes(check) else f'in {window:.0f} seconds {told.to_fail}'}"
+        )
         self.told[check.name] = _as_result(told, expected, text)
         self._report(f"{check.name}: {text}")
-        if check.must_pass and told.reach is not Reach.LIKELY:
+        if self._passes(check) and told.reach is not Reach.LIKELY:
             self._warn(f"{check.name}: {text}")
 
     def saw(self, check: RateCheck, sample: Sample) -> None:
@@ -124,6 +133,8 @@ def _expected(asked: CheckAsked, sides: Sides) -> Expected | None:
 
 def _basis(expected: Expected) -> str:
     rates = f"{expected.canary:.3g} a second in the canary and {expected.stable:.3g} in stable"
+    if expected.seconds is not None:
+        rates += f" (for {expected.seconds:.0f} seconds, then all that are allowed are sent)"
     if expected.stable_rate is None:
         return f"expecting {rates}, and nothing bad in stable, whose rate is not known yet"
     bad = f"{100 * expected.stable_rate:.3g} % of stable's bad"

@@ -202,7 +202,7 @@ class _Lone:
                 self._trial.observe(name, now, seen)
         except (NoAnswer, JudgementError) as gap:
             self._trial.miss(name, NoData(now, str(gap)))
-            self.ended = self._asking.missed(asked, str(gap))
+            self.ended = self._asking.missed(asked, str(gap)) or self.ended
             return
         self._asking.answered(asked, now)
 

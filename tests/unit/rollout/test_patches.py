@@ -53,6 +53,7 @@ PLANS: dict[str, Plan] = {
     "finish": patches.finish(held(), record(), ENDED),
     "let go": patches.let_go(deployment(), record()),
     "rollback": patches.rollback(ordinary(), replica_set("v0", 0, 1)),
+    "rollback, with a reason": patches.rollback(ordinary(), replica_set("v0", 0, 1), ENDED),
 }
 
 

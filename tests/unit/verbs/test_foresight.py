@@ -55,11 +55,11 @@ class Told:
         return dict(only)
 
 
-def told(asked: CheckAsked, duration: float = 600.0, warmup: float = 0.0) -> Told:
-    request = VerifyRequest(Call(Target("web", "shop")), (asked,), duration=duration, warmup=warmup)
+def told(asked: CheckAsked, duration: float = 600.0, sides: Sides | None = SIDES, **options: Any) -> Told:
+    request = VerifyRequest(Call(Target("web", "shop")), (asked,), duration=duration, **options)
     result = Told()
     result.foresight = Foresight(request, result.lines.append, result.warnings.append)
-    result.foresight.before(asked, SIDES)
+    result.foresight.before(asked, sides)
     return result
 
 
@@ -76,7 +76,7 @@ def http(tolerance: Tolerance = BOTH, **options: Any) -> CheckAsked:
             http(rate=20),
             600,
             "likely",
-            "expecting 10 a second in the canary and 10 in stable, and nothing bad",
+            "expecting 10 a second in the canary and 10 in stable (for 250 seconds",
         ),
         ("too short", http(rate=20), 30, "unlikely", "is too short"),
         ("too slow", http(rate=1), 600, "unlikely", "is too short"),
@@ -111,9 +111,20 @@ def test_pod_seconds_are_known_beforehand(asked: CheckAsked) -> None:
     assert (it.of["canary_a_second"], it.of["stable_a_second"], it.of["stable_rate"]) == (1, 4, None)
 
 
+def test_a_guard_waits_for_no_pass_and_so_is_never_too_short() -> None:
+    it = told(http(rate=20), duration=30, guard=True)
+    assert "in 30 seconds a canary is likely to be caught from" in it.of["text"] and not it.warnings
+
+
+def test_a_source_that_does_not_answer_is_not_asked_for_its_past() -> None:
+    it = told(http(rate=20), duration=10, sides=None)
+    assert not it.foresight.told
+    assert len(it.warnings) == 1 and "three looks and the warmup take" in it.warnings[0]
+
+
 def test_what_is_only_watched_says_what_it_would_catch_and_warns_of_nothing() -> None:
     it = told(CheckAsked(RateCheck("pods", Tolerance(max_increase=1 / 3600), must_pass=False), PodsAsked()), 120)
-    assert "only watched; a canary is likely to be caught within it from" in it.of["text"]
+    assert "in 120 seconds a canary is likely to be caught from" in it.of["text"]
     assert not it.warnings
 
 
