@@ -218,7 +218,7 @@ class TestVerdicts:
         it, _made = ended
         assert it.verdicts("surer") == it.verdicts("colder") == [("step 1", "inconclusive")]
         assert "where 1e+04 decides" in it.results["surer"]["verdicts"][0]["reason"]
-        assert "no data" in it.results["colder"]["verdicts"][0]["reason"]
+        assert "only during the warmup" in it.results["colder"]["verdicts"][0]["reason"]
 
     def test_a_step_may_have_checks_of_its_own(self, ended: tuple[Ended, Any]) -> None:
         it, _made = ended

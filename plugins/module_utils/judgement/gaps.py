@@ -30,5 +30,5 @@ class Gaps:
     @property
     def sentence(self) -> str:
         if not self.count:
-            return "the source was never asked"
+            return "nothing was counted: the source was not asked, or only during the warmup"
         return f"no data to judge by ({self.count} times), the last time: {self.last_reason}"
