@@ -381,7 +381,7 @@ def test_both_doors_give_the_same_answer_and_tell_no_secret(shop: Shop, tmp_path
     assert answers[0] == answers[1] == answers[2]
     assert [one["changed"] for one in results] == [False, False, False]
     assert results[0]["msg"] == results[0]["headroom"]["summary"][0]
-    assert any(f"price: {url} answers 422: no: Bearer ***" in one for one in answers[0]["unknown"])
+    assert f"price: {url} answers 422" in answers[0]["unknown"]
     told = played.output + json.dumps(results)
     assert not any(secret in told for secret in SECRETS)
 
