@@ -36,7 +36,7 @@ options:
     description:
       - Whether to wait, too, until the pods that had to go have ended.
       - Otherwise the task ends when the pods that stay are available and the others are terminating; how many are is
-        returned among the counts of RV(canary.stable) and RV(canary.canary).
+        returned as RV(canary.terminating).
     type: bool
     default: false
 """

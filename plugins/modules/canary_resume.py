@@ -54,6 +54,10 @@ canary:
     why: {type: str, returned: always, description: What the phase means beyond its name.}
     replicas: {type: int, returned: always, description: Pods that the Deployment asks for.}
     paused: {type: bool, returned: always, description: Whether the Deployment is paused.}
+    terminating:
+      description: How many pods, of any version, are about to end. V(null) where neither pods were read nor the server counts them.
+      returned: always
+      type: int
     stable:
       description: The version that was there before, or V(null) if there is no telling.
       returned: always
@@ -94,7 +98,7 @@ canary:
         promote: {type: list, elements: str, returned: always, description: Lines that promote it.}
         undo: {type: list, elements: str, returned: always, description: Lines that undo it.}
   sample:
-    {name: web, namespace: shop, phase: held, replicas: 10, paused: false,
+    {name: web, namespace: shop, phase: held, replicas: 10, paused: false, terminating: 0,
      stable: {replica_set: web-5d5f8c9b7, hash: 5d5f8c9b7, revision: 7, images: {app: "registry.example/web:1.4"},
               counts: {desired: 10, current: 10, ready: 10, available: 10, terminating: 0},
               pods: [{name: web-5d5f8c9b7-4kq2x, ip: 10.1.0.4, node: worker-1, ready: true}]},

@@ -80,13 +80,14 @@ class Web:
     api: Api = field(init=False)
     report: Callable[[str], None] = silent
     wait: Wait = field(default_factory=lambda: Wait(timeout=PATIENCE_SECONDS))
+    checking: bool = False
 
     def __post_init__(self) -> None:
         self.api = self.admin
 
     @property
     def call(self) -> Call:
-        return Call(Target(self.name, self.namespace), self.wait, actor="tests")
+        return Call(Target(self.name, self.namespace), self.wait, check=self.checking, actor="tests")
 
     @property
     def apps(self) -> str:
@@ -189,7 +190,7 @@ class Web:
     ) -> Outcome:
         patch = {"metadata": {"annotations": dict(annotations)}} if annotations else patch
         asked = template or NewTemplate(images={"app": image(version)}, patch=patch)
-        call = replace(self.call, check=check)
+        call = replace(self.call, check=check or self.checking)
         request = StartRequest(call, asked, Size(pods, weight), surge, max_unavailable, autoscaler)
         return start(self.api, request, self.report)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD, Record
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
@@ -31,6 +32,56 @@ NEVER_READY = {"lab.coalmine/never-ready": "true"}
 def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
     with webs(lab) as make:
         yield make
+
+
+def mutating_policy(name: str, namespace: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A policy that marks the pod template of every Deployment of this namespace, and what puts it into force."""
+    rule = {
+        "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"], "operations": ["CREATE", "UPDATE"],
+    }  # fmt: skip
+    mark = (
+        "Object{spec: Object.spec{template: Object.spec.template{metadata: Object.spec.template.metadata{"
+        'annotations: {"policy": "was-here"}}}}}'
+    )
+    policy = {
+        "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "Never",
+            "matchConstraints": {"resourceRules": [rule]},
+            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": mark}}],
+        },
+    }
+    selector = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    return policy, {"metadata": {"name": name}, "spec": {"policyName": name, "matchResources": selector}}
+
+
+def test_a_policy_that_changes_the_stable_template_on_its_way_back_does_not_stop_the_undo(
+    lab: Lab | ForeignCluster,
+) -> None:
+    kinds = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolic"
+    with webs(lab) as make:
+        web = make().make(3)
+        before = web.spec
+        web.start()
+        name = web.namespace
+        policy, binding = mutating_policy(name, web.namespace)
+        try:
+            web.admin.create(f"{kinds}ies", policy)
+            web.admin.create(f"{kinds}ybindings", binding)
+            until(lambda: marked(web), "the policy is in force")
+            undone = web.undo()
+        finally:
+            lab.kubectl("delete", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", name, "--ignore-not-found")
+        assert any("changed the stable pod template on its way back" in warning for warning in undone.warnings)
+        web.assert_clean(before, "v1")
+        assert not web.undo().changed
+
+
+def marked(web: Web) -> bool:
+    body = [{"op": "add", "path": "/metadata/annotations/tried", "value": "once"}]
+    tried = web.admin.patch(web.path, body, PatchKind.JSON, dry_run=True)
+    return "policy" in (tried["spec"]["template"]["metadata"].get("annotations") or {})
 
 
 @pytest.fixture(scope="module")

@@ -98,6 +98,20 @@ def test_the_shipped_rights_suffice_for_everything(lab: Lab | ForeignCluster, re
     assert "Missing right" not in crash
 
 
+def test_who_ignores_autoscalers_needs_no_right_to_them(lab: Lab | ForeignCluster, release: Release) -> None:
+    def keep(rules: Rules) -> Rules:
+        return [rule for rule in rules if "horizontalpodautoscalers" not in rule["resources"]]
+
+    blind = as_releaser(lab, release, keep)
+    wanted = StartRequest(
+        blind.call, NewTemplate(images={CONTAINER: image("v2")}), Size(1), autoscaler=AutoscalerPolicy.IGNORE
+    )
+    start(blind.api, wanted, silent)
+    assert blind.promote().changed
+    assert not blind.promote().changed
+    assert not blind.undo().changed
+
+
 @pytest.mark.parametrize("right", rights(shipped()), ids=" ".join)
 def test_it_does_not_work_without_the_right(lab: Lab | ForeignCluster, release: Release, right: Right) -> None:
     resource, verb = right

@@ -29,6 +29,7 @@ def describe(situation: Situation) -> dict[str, Any]:
         "why": situation.why,
         "replicas": situation.deployment.replicas,
         "paused": situation.deployment.paused,
+        "terminating": _terminating(picture),
         "stable": _version(picture, situation.stable),
         "canary": _version(picture, situation.canary),
         "weight": round(100 * canary_ready / ready, 1) if ready else 0.0,
@@ -37,6 +38,20 @@ def describe(situation: Situation) -> dict[str, Any]:
         "autoscaler": record.autoscaler if record else None,
         "commands": by_hand(situation),
     }
+
+
+def _terminating(picture: Picture) -> int | None:
+    """Pods of any version that are about to end; None where neither pods were read nor the server counts them."""
+    if picture.pods is None:
+        return picture.deployment.status.terminating
+    owners = {replica_set.uid for replica_set in picture.replica_sets}
+    return sum(pod.terminating and pod.owner_uid in owners for pod in picture.pods)
+
+
+def still_terminating(picture: Picture) -> str:
+    """The end of a sentence; empty where no pod is terminating, as far as that is known."""
+    count = _terminating(picture)
+    return f"; {count} pod(s) are still terminating" if count else ""
 
 
 def _version(picture: Picture, replica_set: ReplicaSet | None) -> dict[str, Any] | None:

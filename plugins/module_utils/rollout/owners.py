@@ -40,6 +40,8 @@ _OURS = ("f:template", "f:strategy", "f:minReadySeconds", "f:progressDeadlineSec
 def foreign_owners(deployment: Deployment) -> tuple[str, ...]:
     """Warnings, one an owner: which tool manages fields that a hold changes, and what that means."""
     tools: dict[str, tuple[str, ...]] = {}
+    if deployment.controller:
+        tools[deployment.controller] = ()
     for entry in deployment.managed_fields:
         tool = _tool(entry)
         if tool:
@@ -55,9 +57,11 @@ def foreign_owners(deployment: Deployment) -> tuple[str, ...]:
 def _tool(entry: Mapping[str, Any]) -> str | None:
     """kubectl scale and others write as "kubectl" too: only an apply comes back with its manifest."""
     manager = entry.get("manager", "")
-    if entry.get("subresource") or (manager == "kubectl" and entry.get("operation") != "Apply"):
+    applies = entry.get("operation") == "Apply"
+    if entry.get("subresource") or (manager == "kubectl" and not applies):
         return None
-    return _MANAGERS.get(manager)
+    # Whoever applies on the server's side comes back with a manifest, whatever its name.
+    return _MANAGERS.get(manager) or (f'"{manager}"' if applies and _owned(entry) else None)
 
 
 def _owned(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -67,7 +71,8 @@ def _owned(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _warning(deployment: Deployment, tool: str, fields: tuple[str, ...]) -> str:
     what = f" ({', '.join(fields)})" if fields else ""
-    does = "will put its manifest back" if tool in _RECONCILES else "ends the canary if it is run"
+    by_itself = tool in _RECONCILES or tool == deployment.controller
+    does = "will put its manifest back" if by_itself else "ends the canary if it is run"
     return (
         f'{tool} manages Deployment "{deployment.name}"{what} and {does} during the release: '
         "let it ignore these fields, or suspend it until the release has ended"

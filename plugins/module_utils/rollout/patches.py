@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterable, Mapping
 
 from . import record as records
-from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Situation
+from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Phase, Situation
 from .record import Intent, LastRelease, Originals, Record
 from .size import Hold
 from .template import bare, images
@@ -207,12 +207,29 @@ def coming_back(hold: Hold | None, record: Record) -> Strategy:
     return Strategy("RollingUpdate", max_surge=max(1, size), max_unavailable=record.max_unavailable)
 
 
+def _coming_back(strategy: Strategy, record: Record) -> bool:
+    """It is one that `coming_back` gives, for whatever size the canary had reached."""
+    largest = coming_back(None, record)
+    surge = strategy.max_surge
+    fits = isinstance(surge, int) and isinstance(largest.max_surge, int) and surge <= largest.max_surge
+    return record.intent is Intent.UNDO and fits and strategy.max_unavailable == largest.max_unavailable
+
+
+def corrected(deployment: Deployment, record: Record) -> Plan:
+    """The record alone, after admission changed what was written with it."""
+    return plan(deployment, Fields(annotations={records.RECORD: record.encode()}), "name the template that was stored")
+
+
 def finish(situation: Situation, record: Record, last: LastRelease) -> Plan:
-    """The second patch of promote and undo: what still differs from the originals, and the end of record and label."""
+    """The second patch of promote and undo: what still differs from the originals, and the end of record and label.
+
+    Where somebody has rolled out another template since, a strategy that is not the undo's own is theirs.
+    """
+    theirs = situation.phase is Phase.FOREIGN and not _coming_back(situation.deployment.strategy, record)
     return plan(
         situation.deployment,
         Fields(
-            strategy=record.originals.strategy,
+            strategy=None if theirs else record.originals.strategy,
             annotations={records.RECORD: None, records.LAST: last.encode()},
             labels={records.LIVE: None},
         ),

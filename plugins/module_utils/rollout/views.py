@@ -108,6 +108,7 @@ class Deployment:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     managed_fields: tuple[Mapping[str, Any], ...]
+    controller: str
     status: DeploymentStatus
 
     @classmethod
@@ -129,6 +130,14 @@ class Deployment:
             labels=meta.get("labels") or {},
             annotations=meta.get("annotations") or {},
             managed_fields=tuple(meta.get("managedFields") or ()),
+            controller=next(
+                (
+                    f'{one["kind"]} "{one["name"]}"'
+                    for one in meta.get("ownerReferences") or ()
+                    if one.get("controller")
+                ),
+                "",
+            ),
             status=DeploymentStatus.parse(obj.get("status") or {}),
         )
 

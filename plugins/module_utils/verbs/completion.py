@@ -16,16 +16,17 @@ from ..cluster.errors import AdmissionDenied, ApiError, Forbidden, NotFound
 from ..rollout import autoscaler as autoscalers
 from ..rollout import patches
 from ..rollout.patches import Plan
-from ..rollout.phase import Phase, Situation, diagnose
+from ..rollout.phase import Phase, Situation, diagnose, holds
 from ..rollout.progress import Done, Progress, towards_rollout, towards_stable
 from ..rollout.record import Intent, LastRelease, Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import images
-from ..rollout.views import Autoscaler, Deployment, Picture
+from ..rollout.views import Autoscaler, Deployment, Picture, ReplicaSet
 from .ending import Account, now
-from .writing import ATTEMPTS, overtaken, write
+from .writing import ATTEMPTS, overtaken, rehearse, write
 
 UNDONE_EVENT = "CanaryUndone"
+OVERTAKEN = "overtaken"
 OUTCOMES = {Intent.PROMOTE: "promoted", Intent.UNDO: "undone"}
 
 
@@ -36,33 +37,45 @@ def judge_for(record: Record) -> Callable[[Situation], Progress]:
     return lambda situation: towards_stable(situation, record.stable.digest)
 
 
-def finish(account: Account, situation: Situation, actor: str) -> Situation:
-    """The second patch, after the pods have moved; returns the situation after it."""
+def finish(account: Account, situation: Situation, actor: str, *, check: bool = False) -> Situation:
+    """The second patch, after the pods have moved; returns the situation after it, or (`check`) as it would be."""
     record = situation.record
     if record is None:
         return situation
-    if record.autoscaler:
+    if record.autoscaler and not check:
         _give_back_by_name(account, record.autoscaler)
-    images_of = situation.canary or situation.stable
-    last = LastRelease(
-        outcome=OUTCOMES[record.intent],
-        images=images(images_of.template) if images_of else {},
-        at=now(),
-        by=actor,
-        reason=record.reason,
-    )
+    last = _last(situation, record, actor)
 
     def decide(current: Situation) -> Plan | None:
         same = current.record is not None and current.record.intent is record.intent
         return patches.finish(current, record, last) if same else None
 
     pods = situation.picture.pods
-    written = write(account.site, situation.picture, decide, lambda: account.site.look(pods=pods is not None))
+    act = rehearse if check else write
+    written = act(account.site, situation.picture, decide, lambda: account.site.look(pods=pods is not None))
     account.wrote(written.plan)
-    if written.plan is not None and record.intent is Intent.UNDO and record.reason:
+    if written.plan is not None and not check and record.intent is Intent.UNDO and record.reason:
         what = f"canary of {', '.join(last.images.values())} was undone"
         tell_why(account, written.picture.deployment, UNDONE_EVENT, what, last)
     return account.looked(diagnose(replace(written.picture, pods=written.picture.pods or pods)))
+
+
+def foretell(account: Account, situation: Situation, actor: str) -> None:
+    """Check mode: the clean-up that will follow once the pods have moved."""
+    if situation.record is not None:
+        last = _last(situation, situation.record, actor)
+        account.wrote(patches.finish(situation, situation.record, last))
+
+
+def _last(situation: Situation, record: Record, actor: str) -> LastRelease:
+    images_of = situation.canary or situation.stable
+    return LastRelease(
+        outcome=OVERTAKEN if situation.phase is Phase.FOREIGN else OUTCOMES[record.intent],
+        images=images(images_of.template) if images_of else {},
+        at=now(),
+        by=actor,
+        reason=record.reason,
+    )
 
 
 def tell_why(account: Account, deployment: Deployment, event: str, what: str, last: LastRelease) -> None:
@@ -76,13 +89,30 @@ def tell_why(account: Account, deployment: Deployment, event: str, what: str, la
 def finish_leftover(account: Account, picture: Picture, actor: str, *, check: bool) -> Picture:
     """Finishes a promote or an undo of an earlier run whose pods have moved already."""
     situation = diagnose(picture)
-    if check or situation.phase not in (Phase.PROMOTING, Phase.UNDOING) or situation.record is None:
+    if situation.record is None or not _is_over(situation, situation.record):
         return picture
-    if not isinstance(judge_for(situation.record)(situation), Done):
-        return picture
-    finished = finish(account, situation, actor).picture
+    if situation.phase is Phase.FOREIGN:
+        account.warn(
+            "a release was left without its clean-up, and somebody has rolled out another pod template since: that one stays, "
+            "and the marks of the release are removed"
+        )
+    finished = finish(account, situation, actor, check=check).picture
     # An autoscaler was given back by that: what was read before it is no longer so.
     return replace(finished, autoscalers=None if picture.autoscalers is None else account.site.autoscalers())
+
+
+def _is_over(situation: Situation, record: Record) -> bool:
+    """The pods have moved, and only the clean-up is missing; whatever template came after that is none of its business."""
+    if situation.phase in (Phase.PROMOTING, Phase.UNDOING):
+        return isinstance(judge_for(record)(situation), Done)
+    if situation.phase is not Phase.FOREIGN or holds(situation.deployment):
+        return False
+    gone = {Intent.PROMOTE: situation.stable, Intent.UNDO: situation.canary}
+    return record.intent in gone and not _has_pods(gone[record.intent])
+
+
+def _has_pods(replica_set: ReplicaSet | None) -> bool:
+    return replica_set is not None and (replica_set.active or replica_set.current > 0)
 
 
 def _give_back_by_name(account: Account, name: str) -> None:
@@ -120,7 +150,14 @@ def give_back(account: Account, autoscaler: Autoscaler) -> None:
 
 
 def give_back_orphans(account: Account, *, check: bool) -> None:
-    """Gives back autoscalers that an interrupted run left pinned although no release is live."""
-    for autoscaler in account.site.autoscalers():
+    """Gives back autoscalers that an interrupted run left pinned although no release is live.
+
+    Who may not list them has pinned none: that right is needed for `autoscaler: pin` and `refuse` alone.
+    """
+    try:
+        found = account.site.autoscalers()
+    except Forbidden:
+        return
+    for autoscaler in found:
         if autoscalers.bounds(autoscaler) is not None and not check:
             give_back(account, autoscaler)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ..cluster.api import Api
 from ..rollout import patches
+from ..rollout.describe import still_terminating
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose, ready_pods
 from ..rollout.progress import Done, towards_rollout, with_terminated
@@ -19,7 +20,7 @@ from ..rollout.record import Intent, Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import digest
 from ..rollout.views import Deployment, Picture
-from .completion import finish, finish_leftover, give_back_orphans
+from .completion import finish, finish_leftover, foretell, give_back_orphans
 from .ending import Account, accounted
 from .outcome import Outcome, Report
 from .requests import Call, PromoteRequest
@@ -39,18 +40,20 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
         situation = account.looked(diagnose(picture))
         if situation.phase is Phase.NONE:
             return _without_canary(account, situation, call, report)
-        written = rehearse(site, picture, _decide) if call.check else write(site, picture, _decide, lambda: _look(site))
+        act = rehearse if call.check else write
+        written = act(site, picture, _decide, lambda: _look(site))
         account.wrote(written.plan)
         if call.check:
+            foretell(account, written.situation, call.actor)
             return account.outcome("would promote the canary")
         situation = account.looked(written.situation)
         if not call.wait.enabled:
             return account.outcome("the promotion is under way; run canary_promote again to finish it", situation)
         record = _record(situation)
         done = await_rollout(account, situation.picture, record.canary, call, report, UNFINISHED)
-        return account.outcome(
-            f"promoted: {done.deployment.replicas} pods run the new version", finish(account, done, call.actor)
-        )
+        finished = finish(account, done, call.actor)
+        told = f"promoted: {done.deployment.replicas} pods run the new version{still_terminating(finished.picture)}"
+        return account.outcome(told, finished)
 
 
 def _look(site: Site) -> Picture:

@@ -35,16 +35,20 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         picture = finish_leftover(account, site.look(), call.actor, check=call.check)
         account.looked(diagnose(picture))
         goal = _named(diagnose(picture), request.to)
-        act = rehearse if call.check else write
         left = _what_is_left(picture.deployment, request)
-        written = act(site, picture, lambda situation: _decide(situation, goal, left))
+
+        def decide(situation: Situation) -> Plan | None:
+            return _decide(situation, goal, left)
+
+        rehearsal = rehearse(site, picture, decide, foretold=account.changed) if call.check else None
+        written = rehearsal or write(site, picture, decide)
         account.wrote(written.plan)
         if left is not None and written.plan is not None and not call.check:
             what = f"{', '.join(left.images.values())} was rolled back"
             tell_why(account, picture.deployment, EVENT, what, left)
         situation = account.looked(written.situation)
         if call.check:
-            return account.outcome(f"would return to {goal.name}")
+            return account.outcome(f"would return to {goal.name}" if written.plan else f"already at {goal.name}")
         settled = situation.deployment.rolled_out and len(situation.picture.active) < 2
         if settled or not call.wait.enabled:
             done = f"already at {goal.name}" if settled else f"returning to {goal.name}"

@@ -56,7 +56,7 @@ class _Starting:
         situation = self.account.looked(diagnose(picture))
         if situation.phase is not Phase.NONE:
             return self._asked(picture, self._wanted(situation, room))
-        self.account.warn(*owners.foreign_owners(picture.deployment))
+        self._tell_beforehand(picture)
         if not self.request.call.check:
             autoscaling.release_orphans(self.account, picture, self.request.autoscaler)
         if not picture.replica_sets:
@@ -72,6 +72,17 @@ class _Starting:
             )
             picture = self._settled(replace(picture, deployment=deployment))
             return self._asked(picture, self._wanted(diagnose(picture), room), to_pin)
+
+    def _tell_beforehand(self, picture: Picture) -> None:
+        """What a person may want to stop this for, told before anything is written."""
+        told = list(owners.foreign_owners(picture.deployment))
+        if ending := picture.deployment.status.terminating:
+            told.append(
+                f"{ending} pod(s) of an earlier rollout are still terminating, and take room until they have ended"
+            )
+        for warning in told:
+            self.report(warning)
+        self.account.warn(*told)
 
     def _room(self) -> Room:
         try:
@@ -136,11 +147,13 @@ class _Starting:
     def _rehearsed(self, picture: Picture, wanted: Wanted, asker: Asker) -> Outcome:
         begun = rollout_start.decide(diagnose(picture), wanted, asker)
         self._check_steps(begun, diagnose(picture))
-        rehearsed = rehearse(self.site, picture, lambda _situation: begun.plan)
+        rehearsed = rehearse(self.site, picture, lambda _situation: begun.plan, foretold=self.account.changed)
         self.account.wrote(rehearsed.plan)
         self._tell_split(begun, picture)
         if begun.plan is None:
             return self.account.outcome(f"nothing to write: {_held(begun, picture)}")
+        # The steps that follow end at the goal.
+        self.account.wrote(patches.grow(picture.deployment, begun.goal, begun.record))
         count = len(hold_patches(begun.record.pods, picture.deployment.replicas, begun.room, diagnose(picture).hold))
         return self.account.outcome(f"would hold {_held(begun, picture)}, in {count} patch(es)")
 

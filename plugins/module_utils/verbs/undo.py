@@ -13,6 +13,7 @@ from dataclasses import replace
 from ..cluster.api import Api
 from ..rollout import patches
 from ..rollout import record as records
+from ..rollout.describe import still_terminating
 from ..rollout.patches import Fields, Plan
 from ..rollout.phase import Phase, Situation, diagnose, holds
 from ..rollout.progress import Done, towards_stable, with_terminated
@@ -20,14 +21,14 @@ from ..rollout.record import Intent, Originals, Record, StableIdentity
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import digest
 from ..rollout.views import Deployment, Strategy
-from .completion import finish, finish_leftover, give_back_orphans
+from .completion import finish, finish_leftover, foretell, give_back_orphans
 from .ending import Account, accounted, now
 from .outcome import Outcome, Report
 from .promote import patience_with
 from .requests import Restore, UndoRequest
 from .site import Site
 from .waiting import wait
-from .writing import rehearse, write
+from .writing import Written, rehearse, write
 
 UNFINISHED = "The undo goes on in the cluster: run canary_undo again to wait for it and to clean up."
 
@@ -41,22 +42,40 @@ def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
         situation = account.looked(diagnose(picture))
         if situation.phase is Phase.NONE:
             give_back_orphans(account, check=call.check)
-            done = (
-                "the undo of an earlier run was cleaned up" if account.changed else "no canary is held: nothing to undo"
-            )
+            done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
             return account.outcome(done, situation)
         act = rehearse if call.check else write
         written = act(site, picture, lambda current: _decide(current, request))
         account.wrote(written.plan)
         if call.check:
+            foretell(account, written.situation, call.actor)
             return account.outcome("would bring the stable version back")
-        situation = account.looked(written.situation)
+        situation = account.looked(_as_stored(account, written))
         if situation.phase is Phase.NONE:
             give_back_orphans(account, check=False)
             return account.outcome("what was left of a release was removed", situation)
         if not call.wait.enabled:
             return account.outcome("the undo is under way; run canary_undo again to finish it", situation)
         return _finished(account, situation, request, report)
+
+
+def _as_stored(account: Account, written: Written) -> Situation:
+    """Admission may have changed the stable template on its way back: the record must name what was stored."""
+    situation = written.situation
+    record, stored = situation.record, digest(situation.deployment.template)
+    if written.plan is None or record is None or record.intent is not Intent.UNDO or stored == record.stable.digest:
+        return situation
+    account.warn(
+        "an admission webhook or policy changed the stable pod template on its way back, so that its pods are replaced by new ones"
+    )
+    corrected = replace(record, stable=replace(record.stable, digest=stored))
+
+    def correct(current: Situation) -> Plan | None:
+        if digest(current.deployment.template) != stored:
+            return None
+        return patches.corrected(current.deployment, corrected)
+
+    return write(account.site, written.picture, correct).situation
 
 
 def _finished(account: Account, situation: Situation, request: UndoRequest, report: Report) -> Outcome:
@@ -77,7 +96,7 @@ def _finished(account: Account, situation: Situation, request: UndoRequest, repo
     if request.restore is not None:
         give_back_orphans(account, check=False)  # a record that is lost named no autoscaler either
     why = f" ({record.reason})" if record.reason else ""
-    return account.outcome(f"undone{why}: {waited.progress.why}", done)
+    return account.outcome(f"undone{why}: {waited.progress.why}{still_terminating(done.picture)}", done)
 
 
 def _no_canary_pod(situation: Situation) -> bool:

@@ -57,7 +57,11 @@ def write(site: Site, picture: Picture, decide: Decide, look: Look | None = None
                 raise
             unanswered = plan if error.outcome_unknown else unanswered
             picture = _looked_again(look, error)
-    raise Refusal(
+    raise _never_let_through(site)
+
+
+def _never_let_through(site: Site) -> Refusal:
+    return Refusal(
         Code.BUSY,
         f'Deployment "{site.target.name}" was changed by somebody else {ATTEMPTS} times while this was decided',
         "Find out who keeps writing to it (kubectl get deployment --show-managed-fields), then run this again",
@@ -82,9 +86,23 @@ def overtaken(error: ApiError) -> bool:
     return isinstance(error, Conflict) or (isinstance(error, Invalid) and error.bare)
 
 
-def rehearse(site: Site, picture: Picture, decide: Decide) -> Written:
-    """Check mode: the same decision, sent as a dry run so that admission errors show. Nothing is written."""
-    plan = decide(diagnose(picture))
-    if plan is not None:
-        site.apply(plan, dry_run=True)
-    return Written(plan, picture)
+def rehearse(
+    site: Site, picture: Picture, decide: Decide, look: Look | None = None, *, foretold: bool = False
+) -> Written:
+    """Check mode: the same decision, sent as a dry run so that admission errors show. Nothing is written.
+
+    The picture that comes back is as it would be after the write. A picture that is itself `foretold` is of a state that
+    the server does not have, so that no dry run can stand on it.
+    """
+    look = look or site.look
+    for _attempt in range(ATTEMPTS):
+        plan = decide(diagnose(picture))
+        if plan is None or foretold:
+            return Written(plan, picture)
+        try:
+            return Written(plan, replace(picture, deployment=site.apply(plan, dry_run=True)))
+        except ApiError as error:
+            if not overtaken(error):
+                raise
+            picture = look()
+    raise _never_let_through(site)

@@ -32,6 +32,8 @@ MANAGERS = {
     "Helm": (entry("helm"), "Helm manages"),
     "Flux": (entry("kustomize-controller", "Apply"), "Flux manages"),
     "Argo CD": (entry("argocd-controller"), "Argo CD manages"),
+    "somebody's own applier": (entry("release-bot", "Apply"), '"release-bot" manages'),
+    "somebody's own patcher": (entry("release-bot"), ""),
 }
 
 
@@ -64,6 +66,16 @@ def test_who_reconciles_and_who_has_to_be_run_is_told_apart() -> None:
 )
 def test_a_mark_is_enough(marks: dict[str, Any], tool: str) -> None:
     assert [text.split(" manages")[0] for text in foreign_owners(ordinary(**marks))] == [tool]
+
+
+def test_a_controller_that_owns_the_deployment_puts_its_own_back() -> None:
+    (told,) = foreign_owners(replace(ordinary(), controller='Shop "blue"'))
+    assert told.startswith('Shop "blue" manages Deployment "web" and will put its manifest back')
+
+
+def test_an_applier_of_other_fields_alone_is_no_owner() -> None:
+    labels = {"manager": "release-bot", "operation": "Apply", "fieldsV1": {"f:metadata": {"f:labels": {}}}}
+    assert foreign_owners(replace(ordinary(), managed_fields=(labels,))) == ()
 
 
 def test_one_tool_is_told_once_with_all_its_fields() -> None:
