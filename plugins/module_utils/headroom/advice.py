@@ -5,7 +5,7 @@
 
 A wave: the controller ends old pods down to replicas - maxUnavailable and creates new ones up to replicas + surge; the ended ones go, the
 new ones find a place and become Ready (source: `NewRSNewReplicas` and `reconcileOldReplicaSets`, pkg/controller/deployment). New
-pods that find no place wait. A strategy completes when no wave gets stuck.
+pods that find no place, or that a quota refuses, wait. A strategy completes when no wave gets stuck.
 This module is private to the collection.
 """
 
@@ -16,26 +16,28 @@ from typing import Sequence
 
 from .answer import Advice, Question, Strategy
 from .board import Board
+from .charges import quota_at
 from .placement import fit, place_around
 from .views import Incoming, Pod
 from .volumes import VolumeRules
 
 # Beyond this size playing waves costs more than advice is worth.
 MOST_REPLICAS = 300
+AS_MANY_AS_ONE_LIKES = 10**9
 _SHARES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
 
 
 def advise(question: Question, incoming: Incoming, rules: VolumeRules) -> Advice:
     """Strategies for the whole rollout, and how many more pods fit right now."""
     total = question.rollout.replicas
-    board = Board(question.scene, incoming, rules)
-    surge_now = min(total, fit(board, total).least)
+    board, quotas = Board(question.scene, incoming, rules), _Quotas(question)
+    surge_now = min(total, fit(board, total).least, quotas.allow(0))
     if total > MOST_REPLICAS:
         return Advice((), None, surge_now)
     own = (question.rollout.own_surge, question.rollout.own_max_unavailable)
     pods = _own_pods(question)
     tried = tuple(
-        _play(question, board.copy(), pods, surge, unavailable)
+        _play(question, board.copy(), quotas, pods, surge, unavailable)
         for surge, unavailable in _candidates(total, own, surge_now)
     )
     completing = [one for one in tried if one.completes]
@@ -63,17 +65,38 @@ def _own_pods(question: Question) -> list[Pod]:
     return [pod for pod in found if pod.owner in question.owners and not pod.terminating]
 
 
-def _play(question: Question, board: Board, pods: Sequence[Pod], surge: int, unavailable: int) -> Strategy:
+class _Quotas:
+    """How many new pods the quotas allow, by how many old ones have left; worked out once for each number."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._known: dict[int, int] = {}
+
+    def allow(self, old_gone: int) -> int:
+        """As many as one likes where there are no quotas."""
+        if not self._question.quotas:
+            return AS_MANY_AS_ONE_LIKES
+        if old_gone not in self._known:
+            most = quota_at(self._question, old_gone).most
+            self._known[old_gone] = AS_MANY_AS_ONE_LIKES if most is None else most
+        return self._known[old_gone]
+
+
+def _play(
+    question: Question, board: Board, quotas: _Quotas, pods: Sequence[Pod], surge: int, unavailable: int
+) -> Strategy:
     """Waves on this board, which is not as it was afterwards. `pods` are all of the Deployment's."""
     total = question.rollout.replicas
     old = [pod for pod in pods if pod.owner != question.canary_owner]
-    new = len(pods) - len(old)
+    there = new = len(pods) - len(old)
+    all_old = len(old)
     order = board.by_room()
     lowest, waves = total, 0
     while new < total or old:
         ready = len(old) + new
         ending = min(len(old), max(0, ready - (total - unavailable)))
         wanted = max(0, min(total - new, total + surge - (ready - ending)))
+        wanted = min(wanted, max(0, quotas.allow(all_old - len(old) + ending) - (new - there)))
         for pod in old[:ending]:
             board.remove(pod)
         placed = len(place_around(board, wanted, order))

@@ -15,6 +15,7 @@ from . import quota as quotas
 from .advice import advise
 from .answer import Answer, Exactness, PeakAnswer, PodSource, Question, Verdict
 from .board import Board
+from .charges import quota_at
 from .filters import Rejection, tally
 from .groups import Group, Purchase, groups, purchases
 from .growth import grown
@@ -132,7 +133,7 @@ def _look(
     old_gone: int,
     waits: bool,
 ) -> PeakAnswer:
-    allowed = _quota(question, old_gone)
+    allowed = quota_at(question, old_gone)
     if question.refusals or not question.cluster_known:
         verdict = Verdict.REFUSED if question.refusals else _by_quota_alone(allowed, peak)
         return PeakAnswer(peak, waits, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None)
@@ -178,12 +179,6 @@ def _by_quota_alone(allowed: quotas.Verdict, peak: Peak) -> Verdict:
 def _without_pods(question: Question) -> Verdict:
     """A Deployment without replicas asks for nothing; only admission could still refuse its pods."""
     return Verdict.REFUSED if question.refusals else Verdict.FITS
-
-
-def _quota(question: Question, old_gone: int) -> quotas.Verdict:
-    freed = None if question.old_pod is None else quotas.pod_usage(question.old_pod, question.minor)
-    # What a quota has charged does not include the pods that are only assumed.
-    return quotas.verdict(question.quotas, question.pod, question.minor, freed, old_gone - question.absent)
 
 
 def old_pods(question: Question) -> list[Pod]:

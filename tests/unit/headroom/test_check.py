@@ -381,6 +381,25 @@ def test_advice_names_what_fits_and_that_the_own_strategy_gets_stuck() -> None:
     assert any("would get stuck" in line for line in summary(asked, found, "web"))
 
 
+def test_advice_knows_what_a_quota_allows() -> None:
+    rollout = Rollout(replicas=4, canary=1, surge=1, max_unavailable=0, own_surge=2, own_max_unavailable=0)
+    old = [pod(f"old{index}", on="n1", meta=of("rs-old")) for index in range(4)]
+
+    def advised(pods: str) -> Any:
+        hard = {"pods": pods}
+        raw = {"metadata": {"name": "q"}, "spec": {"hard": hard}, "status": {"hard": hard, "used": {"pods": "4"}}}
+        return answer(
+            ask(pod(), [node("n1", cpu="64")], old, rollout=rollout, quotas=(quota_view(raw),), old_pod=old[0])
+        ).advice
+
+    steady, one_more, many = advised("4"), advised("5"), advised("99")
+    assert (steady.surge_now, steady.best.surge, steady.best.max_unavailable) == (0, 0, 1)
+    assert [one.completes for one in steady.strategies if one.is_own] == [False]
+    # A surge of 2 goes on by one pod at a time where the quota has room for one.
+    assert (one_more.surge_now, [one.waves for one in one_more.strategies if one.is_own]) == (1, [5])
+    assert (many.surge_now, many.best.surge) == (4, 4)
+
+
 def test_advice_prefers_no_loss_of_ready_pods_and_then_few_waves() -> None:
     rollout = Rollout(replicas=4, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=1)
     old = [pod(f"old{index}", on="n1", meta=of("rs-old")) for index in range(4)]
