@@ -21,11 +21,12 @@ pytestmark = pytest.mark.real
 QUICK = Setting(
     replicas=2,
     users=60,
-    own=100.0,
-    tolerance=Tolerance(max_ratio=1.5, max_increase=0.01),
+    own=150.0,
+    tolerance=Tolerance(max_ratio=1.5, max_increase=0.015),
     buckets=BucketRule(2.0, 2.0),
     interval=1.0,
     duration=120.0,
+    to_the_end=False,
 )
 
 

@@ -48,7 +48,8 @@ TELLING_SECONDS = 1.5
 
 @dataclass(frozen=True)
 class Setting:
-    """How a lane is judged. `users`: requests a second through the Service; `own`: those of the `http` check."""
+    """How a lane is judged. `users`: requests a second through the Service; `own`: those of the `http` check. `to_the_end`:
+    a release ends when pods that are ending have ended, too."""
 
     replicas: int = 6
     users: int = 60
@@ -57,6 +58,7 @@ class Setting:
     buckets: BucketRule = BUCKETS
     interval: float = 2.0
     duration: float = 600.0
+    to_the_end: bool = True
 
     @property
     def canary_share(self) -> float:
@@ -220,7 +222,7 @@ def lane(lab: Lab, setting: Setting, prometheus: str) -> Iterator[Lane]:
     namespace = lab.create_namespace()
     try:
         with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
-            release = Release(api, namespace, terminated=True)
+            release = Release(api, namespace, terminated=setting.to_the_end)
             release.make(setting.replicas, template=_template(release.name))
             service = {
                 "metadata": {"name": release.name},
