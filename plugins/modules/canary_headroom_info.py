@@ -16,6 +16,8 @@ description:
     cannot know. Advises which rolling updates there is room for.
   - Reads only, but for the dry run of one pod, by which the API server shows what admission makes of it. Every right
     that is missing becomes an entry in RV(headroom.unknown).
+requirements:
+  - msgspec >= 0.18, optional, to read clusters of thousands of nodes several times as fast
 author:
   - coalmine.canary contributors (@coalmine)
 extends_documentation_fragment:

@@ -90,6 +90,8 @@ class Neighbours:
 
     def recount(self, node: Node, other: Pod, times: int) -> None:
         """Counts an existing pod in (1) or out (-1)."""
+        if not (other.anti_affinity or self._anti or self._affinity):
+            return
         for pair in self._hostile_pairs(node, other):
             _change(self._hostile, pair, times)
         for pair in self._avoided_pairs(node, other):

@@ -65,8 +65,10 @@ class Load:
                 continue
             result.count -= 1
             add(result.request, {name: -amount for name, amount in pod.request.items()})
-            result.ports -= Counter(pod.ports)
-            result.disks -= Counter(pod.disks)
+            if pod.ports:
+                result.ports -= Counter(pod.ports)
+            if pod.disks:
+                result.disks -= Counter(pod.disks)
         return result
 
 

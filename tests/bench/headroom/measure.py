@@ -55,8 +55,11 @@ class LargeCluster:
         self.bytes = 0
         self.own_seconds = min(self._thrown_away() for _ in range(2))
 
-    def read(self, way: str) -> Reading:
-        """One of `reads.WAYS`."""
+    def read(self, way: str, times: int = 1) -> Reading:
+        """One of `reads.WAYS`; the quickest of so many, because others use the machine too."""
+        return min((self._read(way) for _ in range(times)), key=lambda reading: reading.own)
+
+    def _read(self, way: str) -> Reading:
         command = [sys.executable, "-m", "tests.bench.headroom.reads", way, self.host]
         done = subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True, check=True)
         line = json.loads(done.stdout)
