@@ -41,6 +41,8 @@ from .teardown import room_for, tear_down
 
 NAMESPACE_TIMEOUT_SECONDS = 20
 PORT_ATTEMPTS = 5
+# What the node lifecycle controller puts on a node that is not Ready, and takes off when it has seen that it is.
+NOT_YET = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
 class NotALab(RuntimeError):
@@ -272,8 +274,10 @@ def _usable(api: Api, nodes: int) -> bool:
 
 
 def _is_ready(node: Mapping[str, Any]) -> bool:
+    """Ready, and seen so: a moment longer the taint keeps pods away that a new node bears."""
     conditions = {each["type"]: each["status"] for each in node["status"].get("conditions", [])}
-    return conditions.get("Ready") == "True"
+    awaited = any(taint["key"] in NOT_YET for taint in node["spec"].get("taints", []))
+    return conditions.get("Ready") == "True" and not awaited
 
 
 def _share(place: Layout) -> int:
