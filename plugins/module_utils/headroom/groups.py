@@ -171,7 +171,7 @@ def _together(
     shared: Counter[str] = Counter()
     for one in sorted(found, key=lambda it: -it.per_node):
         # Kinds of one group share its room; how much of it a node of another kind takes is not told, so it is taken to be one.
-        for dummy in range((one.group.room or 0) - shared[one.group.name]):
+        for _dummy in range((one.group.room or 0) - shared[one.group.name]):
             taken.append(one)
             shared[one.group.name] += 1
             if sum(each.per_node for each in taken) >= unplaced and _holds(scene, pod, volumes, wanted, taken):

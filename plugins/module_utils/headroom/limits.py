@@ -79,7 +79,7 @@ def _from_text(text: str) -> AutoscalerState:
     head = _OLD_HEAD.search(text)
     if head is None:
         raise StatusError("it is neither YAML nor the sentences of older versions")
-    dummy, dummy, of_groups = text.partition("NodeGroups:")
+    of_groups = text.partition("NodeGroups:")[2]
     names = list(_OLD_NAME.finditer(of_groups))
     ends = [one.start() for one in names[1:]] + [len(of_groups)]
     found = []
