@@ -37,6 +37,10 @@ ACCOUNT = "service account"
 EXEC_API = "client.authentication.k8s.io/v1"
 
 
+# Connecting is what clients of several versions do differently.
+pytestmark = pytest.mark.slice
+
+
 @pytest.fixture(scope="module")
 def access(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) -> Access:
     return read_access(lab.kubeconfig, tmp_path_factory.mktemp("access"))
