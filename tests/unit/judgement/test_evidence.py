@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 import timeit
 
 import pytest
@@ -221,4 +222,5 @@ class TestFigures:
             evidence.add(each)
             assert evidence.to_fail + evidence.to_pass > 0
 
-        assert min(timeit.repeat(look, number=100, repeat=30)) / 100 <= 50e-6
+        # Of this process alone: what others do on this machine must not count.
+        assert min(timeit.repeat(look, timer=time.process_time, number=100, repeat=30)) / 100 <= 50e-6
