@@ -54,8 +54,8 @@ TYPED = (
 )
 SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity=warning"
 
-# A file is one worker's: what its tests start together is started once.
-TWO_WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+# A file is one worker's: what its tests start together is started once. Three on two cores, because many tests wait.
+THREE_WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 # The pods of one cluster at a time can answer, so the short one of the two files that need that goes before the long one.
 LONGEST_FIRST = ("tests/integration/test_cluster_answering.py", "tests/integration/test_verify.py")
 
@@ -77,7 +77,7 @@ STAGES = (
     Stage(
         "integration",
         240,
-        (("pytest", *TWO_WORKERS, "-m", "not slow", *LONGEST_FIRST, "tests/integration", "tests/faults"),),
+        (("pytest", *THREE_WORKERS, "-m", "not slow", *LONGEST_FIRST, "tests/integration", "tests/faults"),),
         alone=True,
     ),
     Stage("molecule", 120, (("molecule", "test", "--all"),), alone=True),
