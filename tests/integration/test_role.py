@@ -11,14 +11,18 @@ import signal
 import subprocess
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.faults.proxy import FaultProxy, answer, fault_proxy, pass_on
+from tests.integration.access import read_access
 from tests.integration.playbooks import FAILED, Playbooks
 from tests.integration.releases import CONTAINER, Release, begin, image
 from tests.integration.shipped_role import releaser
@@ -307,6 +311,31 @@ def test_a_promotion_that_was_broken_off_is_finished(playbooks: Playbooks, relea
     run = playbooks.run("canary", images=V2)
     assert (run.code, run.outcome) == (0, "already released")
     assert playbooks.run("canary", images=V2).changed == 0
+
+
+def test_a_promotion_whose_clean_up_is_refused_is_not_undone(
+    lab: Lab | ForeignCluster, playbooks: Playbooks, release: Release, tmp_path: Path
+) -> None:
+    access = read_access(lab.kubeconfig, tmp_path)
+    with fault_proxy(access.server, access.ca, tmp_path) as proxy:
+        refused = answer(403, '{"kind": "Status", "code": 403, "reason": "Forbidden", "message": "not now"}')
+        # Of a start, of a promotion, and of the end of that.
+        proxy.go_wrong(r"^PATCH .*/deployments/web\?(?!.*dryRun)", pass_on, pass_on, refused)
+        run = replace(playbooks, kubeconfig=through(proxy, playbooks.kubeconfig)).run("canary", images=V2)
+    assert (run.code, run.outcome, run.result["canary"]["phase"]) == (FAILED, "failed", "promoting")
+    assert "not now" in run.result["why"][0]
+    assert "The promotion goes on in the cluster: run this again to see it to its end" in run.result["why"][1]
+    assert playbooks.run("canary", images=V2).outcome == "already released"
+
+
+def through(proxy: FaultProxy, kubeconfig: Path) -> Path:
+    """The same account, asked by way of the proxy."""
+    content = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+    content["clusters"][0]["cluster"] = {"server": proxy.host, "certificate-authority": str(proxy.authority)}
+    path = proxy.authority.with_name("kubeconfig")
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    path.chmod(0o600)
+    return path
 
 
 def test_an_undo_that_was_broken_off_is_finished_and_nothing_is_started(playbooks: Playbooks, release: Release) -> None:
