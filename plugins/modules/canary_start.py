@@ -129,6 +129,11 @@ msg:
   description: What was done or found; when the task failed, what is wrong and what to do.
   returned: always
   type: str
+planned:
+  description: How many pods each version would have, C(stable) and C(canary).
+  returned: in check mode, when something would change
+  type: dict
+  sample: {stable: 9, canary: 2}
 canary:
   description: The release as it is now.
   returned: always, except when the Deployment was not read

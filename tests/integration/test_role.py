@@ -23,7 +23,7 @@ from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.faults.proxy import FaultProxy, answer, fault_proxy, pass_on
 from tests.integration.access import read_access
-from tests.integration.playbooks import FAILED, Playbooks
+from tests.integration.playbooks import FAILED, ROOT, Playbooks
 from tests.integration.releases import CONTAINER, Release, begin, image
 from tests.integration.shipped_role import releaser
 
@@ -85,6 +85,39 @@ def test_a_good_release_is_promoted_and_its_second_run_changes_nothing(
     assert "All pods run this version" in second.output
 
 
+NUMBERS = {
+    "surge": 1,
+    "max_unavailable": 0,
+    "bake": 1,
+    "check_duration": 2,
+    "check_interval": 1,
+    "check_warmup": 0,
+    "confidence": 0.9,
+    "guard": 1,
+    "wait_timeout": 120,
+    "wait_for_nodes": 0,
+    "max_hourly_cost": 1.5,
+    "assume_replicas": 4,
+}
+
+
+@pytest.mark.slow
+def test_every_number_may_be_given_as_text_as_on_a_command_line(playbooks: Playbooks, release: Release) -> None:
+    text = " ".join(f"canary_{name}={value}" for name, value in NUMBERS.items())
+    steps = [{"pods": "1", "bake": "0"}, {"weight": "50"}]
+    told = {"headroom": "allow_new_nodes", "checks": [{"pods": {}}], "on_inconclusive": "promote"}
+    run = playbooks.run("canary", "--extra-vars", text, images=V2, steps=steps, **told)
+    assert (run.code, run.outcome) == (0, "released")
+    assert [verdict["of"] for verdict in run.result["verdicts"]][:2] == ["step 1", "step 2"]
+
+
+def test_the_numbers_of_the_role_are_all_of_these() -> None:
+    specs = yaml.safe_load((ROOT / "roles" / "canary" / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+    options = specs["argument_specs"]["main"]["options"]
+    numbers = {name for name, option in options.items() if option["type"] in ("int", "float")}
+    assert numbers <= {f"canary_{name}" for name in NUMBERS}
+
+
 def test_check_mode_shows_the_plan_and_changes_nothing(playbooks: Playbooks, release: Release) -> None:
     before = release.deployment()["metadata"]["resourceVersion"]
     run = playbooks.run("canary", "--check", "--diff", images=V2, steps=STEPS)
@@ -116,6 +149,32 @@ def test_a_release_that_fails_its_verification_is_undone_with_the_reason_first(
     assert run.result["why"] == [reason, "The stable version is back."]
     assert spec(release) == before
     assert reason == json.loads(release.deployment()["metadata"]["annotations"]["coalmine.canary/last"])["reason"]
+
+
+def test_a_verification_in_a_loop_tells_why_each_of_its_items_failed(
+    playbooks: Playbooks, release: Release, tmp_path: Path
+) -> None:
+    verify = tasks(
+        tmp_path / "verify.yml",
+        """
+        - name: Ask each path
+          ansible.builtin.assert:
+            that: item == '/healthz'
+            fail_msg: "{{ item }} answers 500"
+          loop: [/healthz, /cart, /pay]
+        """,
+    )
+    # As a workflow hands it on from the job before.
+    before = {
+        "canary_result": {"name": "web", "namespace": "elsewhere", "outcome": "released", "why": [], "canary": None}
+    }
+    run = playbooks.run("canary", "--extra-vars", json.dumps(before), images=V2, verify_tasks=verify)
+    assert (run.code, run.outcome, run.result["namespace"]) == (FAILED, "undone", release.namespace)
+    reason = 'Verification failed at step 1 of 1, in the task "Ask each path": /cart answers 500; /pay answers 500.'
+    assert run.result["why"][0] == reason
+    shown = run.output[run.output.index("Show the result") :]
+    assert f"web in namespace {release.namespace}: undone" in shown
+    assert "elsewhere" not in shown
 
 
 def test_what_no_log_hides_stays_hidden(playbooks: Playbooks, release: Release, tmp_path: Path) -> None:
@@ -182,6 +241,11 @@ def test_a_canary_is_undone_when(
 
 REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "a later step is impossible": ({"images": V2, "steps": [{"pods": 1}, {"pods": REPLICAS + 3}]}, "canary pods"),
+    "a later step is smaller": (
+        {"images": V2, "steps": [{"pods": 2}, {"weight": 20}, {"pods": 3}]},
+        "Step 2 of canary_steps, 20 % of all pods, is smaller than a step before it, and a canary can only grow. "
+        "Put the steps in order, the smallest first.",
+    ),
     "its verification tasks are not there": (
         {"images": V2, "verify_tasks": "nowhere.yml"},
         "There is no file nowhere.yml",
@@ -245,6 +309,23 @@ def test_an_undo_by_command(playbooks: Playbooks, release: Release) -> None:
     assert playbooks.run("undo").changed == 0
 
 
+def test_a_release_by_verbs_leaves_alone_what_somebody_else_began(
+    playbooks: Playbooks, release: Release, tmp_path: Path
+) -> None:
+    text = (ROOT / "examples" / "release_by_verbs.yml").read_text(encoding="utf-8")
+    context = yaml.safe_load(playbooks.kubeconfig.read_text(encoding="utf-8"))["current-context"]
+    here = text.replace("context: production", f"context: {context}").replace(
+        "namespace: shop", f"namespace: {release.namespace}"
+    )
+    (tmp_path / "copy.yml").write_text(here, encoding="utf-8")
+    release.start()
+    run = playbooks.run(str(tmp_path / "copy"), "--extra-vars", "version=1.5")
+    assert (run.code, run.changed) == (FAILED, 0)
+    assert "It was left as it is: Deployment" in run.output
+    assert "already holds a canary of another pod template" in run.output
+    assert release.start().canary["phase"] == "held"
+
+
 def test_a_frozen_canary_stops_the_role(playbooks: Playbooks, release: Release) -> None:
     release.start()
     release.pause()
@@ -303,6 +384,27 @@ def test_a_run_that_was_killed_is_taken_up_by_the_next_one(
     second = playbooks.run("canary", **variables)
     assert (second.code, second.outcome, second.changed) == (0, "released", 1)
     assert mark.read_text(encoding="utf-8").split() == ["2", "2"]
+
+
+@pytest.mark.slow
+def test_a_step_that_somebody_outgrows_meanwhile_is_not_left_out(
+    playbooks: Playbooks, release: Release, tmp_path: Path
+) -> None:
+    verify = tasks(
+        tmp_path / "verify.yml",
+        f"""
+        - name: Let the canary grow, as a person would
+          coalmine.canary.canary_start:
+            name: web
+            namespace: {release.namespace}
+            images: {{app: "{image("v2")}"}}
+            pods: 3
+          when: canary_release.step == 1
+        """,
+    )
+    run = playbooks.run("canary", images=V2, steps=[{"pods": 1}, {"pods": 2}, {"pods": 3}], verify_tasks=verify)
+    assert (run.code, run.outcome) == (FAILED, "undone")
+    assert "holds 3 canary pod(s) and 2 were asked for" in run.result["why"][0]
 
 
 def test_a_promotion_that_was_broken_off_is_finished(playbooks: Playbooks, release: Release) -> None:
