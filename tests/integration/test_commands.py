@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LAST, LIVE, RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import CHANGE_CAUSE, LAST, LIVE, RECORD
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 
@@ -24,6 +24,7 @@ from .releases import CONTAINER, Release, image
 LINES_SECONDS = 120
 # A value that a shell, sed, JSON and YAML each read in their own way.
 TRICKY = 'it\'s "quoted" | piped & \\1 $HOME\nsecond line \t s3cret'
+CAUSE = 'it\'s "release 1" | of \\1 & more\nsecond line, für $HOME'
 FIELDS: dict[str, Any] = {
     "minReadySeconds": 1,
     "progressDeadlineSeconds": 321,
@@ -46,7 +47,9 @@ def make(api: Api, namespace: str, name: str) -> Release:
     release = Release(api, namespace, name)
     container = {"name": CONTAINER, "image": image("v1"), "env": [{"name": "TRICKY", "value": TRICKY}]}
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
-    return release.make(4, template=template, **FIELDS)
+    release.make(4, template=template, **FIELDS)
+    api.patch(release.path, {"metadata": {"annotations": {CHANGE_CAUSE: CAUSE}}}, PatchKind.MERGE)
+    return release
 
 
 def run(lab: Lab | ForeignCluster, lines: list[str]) -> None:
@@ -74,8 +77,8 @@ def left(release: Release) -> dict[str, Any]:
         "spec": json.loads(text),
         "marks": sorted({RECORD, LIVE} & {*annotations, *deployment["metadata"].get("labels", {})}),
         "annotations": {key: value for key, value in annotations.items() if key != LAST},
-        "pods": sorted((rs["spec"]["template"]["spec"]["containers"][0]["image"], rs["spec"]["replicas"])
-                       for rs in replica_sets),
+        "pods": sorted((rs["spec"]["template"]["spec"]["containers"][0]["image"], rs["spec"]["replicas"],
+                        rs["metadata"]["annotations"].get(CHANGE_CAUSE, "")) for rs in replica_sets),
     }  # fmt: skip
 
 

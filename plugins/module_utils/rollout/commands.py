@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """kubectl lines that end a release by hand, for the day this collection is not at hand.
 
-They hold only numbers, names and percentages: the stable pod template, which may hold secrets, is piped from its
-ReplicaSet into the patch by the command itself. This module is private to the collection.
+They hold only numbers, names, percentages and the change-cause that the stable version had: its pod template, which may
+hold secrets, is piped from its ReplicaSet into the patch by the command itself. This module is private to the collection.
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ def _promote(situation: Situation, record: Record) -> list[str]:
 
 def _undo(situation: Situation, record: Record, stable: str) -> list[str]:
     back = coming_back(situation.hold, record)
+    marks = _change_cause(situation, record) + _without_record(situation)
     # sed puts the template, which kubectl prints as one line of JSON, where & stands.
     operations = [
         '{"op":"add","path":"/spec/template","value":&}',
         '{"op":"remove","path":"/spec/template/metadata/labels/pod-template-hash"}',
-        *(_json(operation) for operation in _originals(record.originals, back) + _without_record(situation)),
+        *(_for_sed(_json(operation)) for operation in _originals(record.originals, back) + marks),
     ]
     template = f"{_kubectl(situation)} get replicaset {stable} -o jsonpath='{{.spec.template}}'"
     restore = _json([_add("/spec/strategy", record.originals.strategy.to_json())])
@@ -81,6 +82,14 @@ def _originals(originals: Originals, strategy: Strategy) -> list[dict[str, Any]]
     ]
 
 
+def _change_cause(situation: Situation, record: Record) -> list[dict[str, Any]]:
+    """What the start replaced, lest the stable revision be told as the canary's."""
+    path = "/metadata/annotations/kubernetes.io~1change-cause"
+    if record.originals.change_cause is not None:
+        return [_add(path, record.originals.change_cause)]
+    return [{"op": "remove", "path": path}] if records.CHANGE_CAUSE in situation.deployment.annotations else []
+
+
 def _without_record(situation: Situation) -> list[dict[str, Any]]:
     """Removal of the annotation and the label, where they are."""
     deployment = situation.deployment
@@ -94,6 +103,13 @@ def _without_record(situation: Situation) -> list[dict[str, Any]]:
 
 def _add(path: str, value: Any) -> dict[str, Any]:
     return {"op": "add", "path": path, "value": value}
+
+
+def _for_sed(text: str) -> str:
+    """JSON as it may stand between the quotes of a shell and the bars of a replacement by sed."""
+    for character in "'&|":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.replace("\\", "\\\\")
 
 
 def _json(value: Any) -> str:
