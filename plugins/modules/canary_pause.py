@@ -47,10 +47,13 @@ canary:
     namespace: {type: str, returned: always, description: Namespace of the Deployment.}
     phase:
       description:
-        - V(none), there is no canary. V(starting), its first pods are on their way. V(stepping), there are some, and
-          more are on their way. V(held), it is held at its size. V(frozen), somebody paused it. V(promoting) and
-          V(undoing), that is under way, or was broken off. V(foreign), something else rolls it out or paused it.
-          V(damaged), it has the fields of a hold without a canary, which M(coalmine.canary.canary_undo) repairs.
+        - V(none), no release is live; an ordinary rollout may be going on. V(starting), the first canary pods are on their
+          way. V(stepping), those of a further step are. V(held), the canary is held at its size. V(frozen), somebody paused
+          the Deployment, while the canary was held or while it was promoted or undone. V(promoting) and V(undoing), that
+          is under way, or was broken off.
+        - V(foreign), somebody else replaced the pod template meanwhile. V(damaged), what is left of a release contradicts
+          itself, for example after C(kubectl rollout undo), or its record is gone or cannot be read. After both,
+          M(coalmine.canary.canary_undo) brings the stable version back.
       returned: always
       type: str
     why: {type: str, returned: always, description: What the phase means beyond its name.}

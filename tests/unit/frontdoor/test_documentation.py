@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
 MODULES = sorted((PLUGINS / "modules").glob("canary_*.py"))
@@ -34,6 +37,17 @@ def test_the_release_is_described_in_the_same_words_everywhere(module: Path) -> 
     assert isinstance(reference, dict)
     for part in ("contains", "description", "sample"):
         assert described["canary"][part] == reference["canary"][part]
+
+
+def test_every_phase_is_explained_and_in_the_same_words_everywhere() -> None:
+    described = []
+    for module in MODULES:
+        returned = constant(module, "RETURN")
+        assert isinstance(returned, dict)
+        if "canary" in returned:
+            described.append(returned["canary"]["contains"]["phase"]["description"])
+    assert len(described) > len(RELEASE) and all(text == described[0] for text in described)
+    assert set(re.findall(r"V\((\w+)\)", "".join(described[0]))) == {phase.value for phase in Phase}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
