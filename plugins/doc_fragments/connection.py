@@ -10,6 +10,8 @@ options:
   kubeconfig:
     description:
       - Path of a kubeconfig file, or the content of one as a dictionary.
+      - On a local connection a relative path is looked for next to the playbook and in C(files/) there, and then where
+        C(ansible-playbook) was called; a file that Ansible Vault has encrypted is decrypted.
       - Several paths separated by V(:) are merged, as in the environment variable E(KUBECONFIG).
       - If neither this nor O(host) is given, E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG), V(~/.kube/config) and at last the
         service account of the pod that this runs in are tried, in this order.

@@ -9,11 +9,13 @@ may not import. It is private to the collection.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, ClassVar
 
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.parsing.vault import is_encrypted_file
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import transform_to_native_types
@@ -38,7 +40,7 @@ class VerbAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
-        arguments = self._with_file(dict(self._task.args))
+        arguments = self._with_kubeconfig(self._with_file(dict(self._task.args)))
         obstacle = self._obstacle(variables)
         if obstacle is None:
             result.update(self._in_process(arguments))
@@ -88,6 +90,39 @@ class VerbAction(ActionBase):
             ) from error
         return {**arguments, "definition": text}
 
+    def _with_kubeconfig(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A `kubeconfig` that names a file on this host is looked for where the playbook is, and a vaulted one is decrypted.
+
+        What was decrypted goes on as content, so that it never comes to lie in a file.
+        """
+        given = arguments.get("kubeconfig")
+        if not isinstance(given, str) or self._connection.transport != "local":
+            return arguments
+        paths = [self._found(path) for path in given.split(os.pathsep) if path]
+        vaulted = [path for path in paths if _is_vaulted(path)]
+        if not vaulted:
+            return {**arguments, "kubeconfig": os.pathsep.join(paths)}
+        if len(paths) > 1:
+            raise AnsibleActionFail(
+                f"kubeconfig names several files, and {vaulted[0]} is encrypted with Ansible Vault, so they cannot be merged: "
+                "name that one alone, or give the merged content as a dictionary from a vaulted variable"
+            )
+        try:
+            content = self._loader.load_from_file(vaulted[0], cache="none")
+        except AnsibleError as error:
+            raise AnsibleActionFail(
+                f"kubeconfig names the vaulted file {vaulted[0]}, which cannot be read: {error}. "
+                "Give its password with --vault-password-file or --ask-vault-pass"
+            ) from error
+        return {**arguments, "kubeconfig": content}
+
+    def _found(self, path: str) -> str:
+        """Next to the playbook or in files/; else as it stands, which kubectl takes from the working directory."""
+        try:
+            return str(self._find_needle("files", path))
+        except AnsibleError:
+            return path
+
     def _in_process(self, arguments: dict[str, Any]) -> dict[str, Any]:
         display = Display()
         name = arguments.get("name")
@@ -106,6 +141,15 @@ class VerbAction(ActionBase):
             deprecated=display.deprecated,
         )
         return run_in_process(self.verb, transform_to_native_types(arguments, redact=False), around)
+
+
+def _is_vaulted(path: str) -> bool:
+    """What is not there or cannot be read is for the verb to tell."""
+    try:
+        with open(path, "rb") as file:
+            return bool(is_encrypted_file(file))
+    except OSError:
+        return False
 
 
 def _own_interpreters(variables: dict[str, Any]) -> tuple[str, ...]:

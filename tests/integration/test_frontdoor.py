@@ -291,6 +291,35 @@ def test_a_definition_is_found_next_to_the_playbook(lab: Cluster, stage: Stage) 
     assert "definition names the file nowhere.yml, which cannot be read" in missing["msg"]
 
 
+def test_a_kubeconfig_is_found_next_to_the_playbook_and_a_vaulted_one_is_decrypted(lab: Cluster, stage: Stage) -> None:
+    if isinstance(lab, ForeignCluster):
+        pytest.skip("makes a token by means that only a cluster of our own has")
+    path = lab.service_account_kubeconfig(stage.namespace, "default")
+    token = yaml.safe_load(path.read_text(encoding="utf-8"))["users"][0]["user"]["token"]
+    directory, password = stage.directory / "files", stage.directory / "password"
+    directory.mkdir()
+    password.write_text("hunter2", encoding="utf-8")
+    for name in ("plain", "vaulted"):
+        (directory / name).write_bytes(path.read_bytes())
+    vault = [PLAYBOOK.with_name("ansible-vault"), "encrypt", "--vault-password-file", password, directory / "vaulted"]
+    subprocess.run(vault, check=True, capture_output=True, env=stage.environment)
+    assert token not in (directory / "vaulted").read_text(encoding="utf-8")
+    plain, vaulted = (
+        task("info", name="web", namespace=stage.namespace, kubeconfig=name) for name in ("plain", "vaulted")
+    )
+    several = task("info", name="web", namespace=stage.namespace, kubeconfig="plain:vaulted")
+    here, *same, merged = stage.play(
+        plain, vaulted, {**vaulted, **AS_MODULE}, several, options=("--vault-password-file", str(password), "-vvv")
+    ).results
+    # Nobody has given the account a right: the server has known who asks.
+    assert f"system:serviceaccount:{stage.namespace}:default" in here["msg"]
+    assert [result["msg"] for result in same] == [here["msg"]] * 2
+    assert "is encrypted with Ansible Vault, so they cannot be merged" in merged["msg"]
+    locked = stage.play(vaulted)
+    assert "which cannot be read" in locked.results[0]["msg"]
+    assert "--vault-password-file" in locked.results[0]["msg"]
+
+
 def test_no_secret_of_a_kubeconfig_is_shown_however_much_is_shown(lab: Cluster, stage: Stage) -> None:
     if isinstance(lab, ForeignCluster):
         pytest.skip("makes a token by means that only a cluster of our own has")
