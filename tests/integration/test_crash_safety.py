@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +34,17 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests imp
 )
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
-from tests.faults.proxy import Fault, FaultProxy, answer, fault_proxy, hang_up_after, hang_up_before, retell
+from tests.faults.proxy import (
+    Fault,
+    FaultProxy,
+    Passage,
+    answer,
+    fault_proxy,
+    hang_up_after,
+    hang_up_before,
+    pass_on,
+    retell,
+)
 from tests.integration.access import read_access, service_account_token
 from tests.integration.situations import Web, image, until, webs
 from tests.integration.victims import End, ended, run
@@ -367,6 +378,51 @@ def test_a_gateway_that_cuts_every_stream_off_is_not_flooded(behind: Callable[[]
     assert raised.value.code == "timeout"
     assert len(proxy.seen) < 60
     web.undo()
+
+
+def test_pods_of_an_earlier_version_that_are_not_gone_are_named(behind: Callable[[], Web], proxy: FaultProxy) -> None:
+    web = behind().make(3)
+    web.start()
+    web.undo()
+    web.settle()
+    earlier = next(rs["metadata"]["name"] for rs in web.replica_sets() if not rs["spec"]["replicas"])
+    proxy.go_wrong("^GET .*/replicasets", *[retell(b'"status":{"replicas":0', b'"status":{"replicas":1')] * 5)
+    hasty = replace(web, wait=replace(web.wait, enabled=False))
+    hasty.api = web.api
+    message = hasty.refused(lambda: hasty.start("v3"), "not_ready")
+    proxy.forget()
+    assert f"cannot begin a canary: ReplicaSet {earlier} of an earlier version still has 1 pod(s). " in message
+
+
+def says(replicas: int) -> Fault:
+    """As if somebody scaled the Deployment whenever it is read."""
+
+    def fault(passage: Passage) -> None:
+        got = b""
+        with passage.forward() as server:
+            while piece := server.recv(65536):
+                got += piece
+        passage.client.sendall(re.sub(rb'"spec":{"replicas":\d', b'"spec":{"replicas":%d' % replicas, got))
+
+    return fault
+
+
+# Each attempt waits until the autoscaler's controller has seen it.
+@pytest.mark.slow
+def test_a_load_that_never_rests_refuses_a_pin_and_the_autoscaler_is_as_before(
+    behind: Callable[[], Web], proxy: FaultProxy
+) -> None:
+    web = behind().make(4)
+    name = web.autoscaler()
+    proxy.go_wrong("^GET .*/deployments/", pass_on, *[says(replicas) for replicas in range(5, 10)])
+    with pytest.raises(VerbFailure) as raised:
+        web.start(autoscaler=AutoscalerPolicy.PIN)
+    assert (raised.value.code, raised.value.changed) == ("autoscaler", False)
+    assert raised.value.message == (
+        f'replicas of Deployment "{web.name}" kept changing while HorizontalPodAutoscaler "{name}" was being pinned. '
+        "Try again when the load is steadier."
+    )
+    assert (web.bounds(), web.phase) == ((2, 9), "none")
 
 
 def test_a_server_that_never_comes_back_is_told_with_what_was_done(

@@ -77,6 +77,23 @@ def promoted_by_halves(web: Web) -> None:
     web.patch({"spec": {"template": {"metadata": {"annotations": {"x": "y"}}}}})
 
 
+def promoting(web: Web) -> None:
+    """Its new pods count only after some minutes."""
+    four(web).patch({"spec": {"minReadySeconds": 500}})
+    web.start()
+    replace_wait(web, NO_WAIT).promote()
+
+
+def undoing(web: Web) -> None:
+    """One of the stable pods has lost its readiness for good, and an undo waits for it."""
+    stable = four(web).pods()[0]["metadata"]["name"]
+    web.start()
+    lost = {"metadata": {"annotations": {"lab.coalmine/unready-after": "0"}}}
+    web.admin.patch(f"/api/v1/namespaces/{web.namespace}/pods/{stable}", lost, PatchKind.MERGE)
+    until(lambda: web.get()["status"].get("readyReplicas") == 4, "a stable pod has lost its readiness")
+    replace_wait(web, NO_WAIT).undo()
+
+
 def unreadable(text: str) -> Callable[[Web], Any]:
     def make(web: Web) -> None:
         held(web)
@@ -174,6 +191,14 @@ START = {
         r"was changed by somebody else while a canary was held \(somebody replaced the pod template\)\. "
         r"Bring the stable version back with canary_undo, then start again\.",
     ),
+    "a promotion under way": Case(
+        promoting, of("start", "v3"), "busy",
+        r'"NAME" in namespace "\S+" is being promoted\. Finish that with canary_promote, or take it back with canary_undo\.',
+    ),
+    "an undo under way": Case(
+        undoing, of("start"), "busy",
+        r'"NAME" in namespace "\S+" is being taken back\. Finish that with canary_undo\.',
+    ),
     "a record that is no JSON": Case(
         unreadable("{"), of("start"), "damaged",
         r"is left with parts of a hold \(its record cannot be read: it is not JSON .*\)\. Repair it with canary_undo",
@@ -207,6 +232,10 @@ OTHERS = {
         r'no canary pod of Deployment "NAME" is Ready\. Look at its pods with canary_info, give it more time with '
         r"canary_start, or take it back with canary_undo\.",
     ),
+    "promote: while it is taken back": Case(
+        undoing, of("promote"), "busy",
+        r'"NAME" cannot be promoted: .*it is being taken back\. Finish that with canary_undo\.',
+    ),
     "promote: a record that cannot be read": Case(
         unreadable("{"), of("promote"), "damaged",
         r"cannot be promoted: its record cannot be read: .*\. Repair it with canary_undo\.",
@@ -238,6 +267,11 @@ OTHERS = {
         r'a release of Deployment "NAME" is live \(held\)\. End it first: canary_undo takes the canary back, '
         r"canary_promote finishes it\.",
     ),
+    "rollback: a paused Deployment": Case(
+        lambda web: (held(web), web.undo(), web.patch({"spec": {"paused": True}})),
+        of("rollback", "lab.local/app:v2"), "paused",
+        r'Deployment "NAME" is paused\. Let it go on with canary_resume first\.',
+    ),
     "rollback: a rollout is under way": Case(
         lambda web: (held(web), web.undo(), web.patch({"spec": {"template": {"metadata": {"annotations": NEVER_READY}}}}),
                      until(lambda: len(web.split()) and len(web.replica_sets()) == 3, "a third ReplicaSet")),
@@ -245,6 +279,18 @@ OTHERS = {
         r'Deployment "NAME" is in the middle of a rollout\. Wait for its end with canary_promote, or pause it',
     ),
 }  # fmt: skip
+
+
+def test_a_pin_that_nobody_has_seen_is_no_pin(new: Callable[..., Web]) -> None:
+    web = four(new())
+    name = web.autoscaler()
+    hasty = replace_wait(web, Wait(timeout=0.0))
+    message = hasty.refused(lambda: hasty.start(autoscaler=AutoscalerPolicy.PIN), "autoscaler")
+    assert message == (
+        f'the controller of HorizontalPodAutoscaler "{name}" has not seen that it was pinned. '
+        "Check that kube-controller-manager runs, then run this again."
+    )
+    assert (web.bounds(), web.phase) == ((2, 9), "none")
 
 
 def replace_wait(web: Web, wait: Wait) -> Web:
