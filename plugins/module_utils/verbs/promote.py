@@ -36,8 +36,12 @@ UNFINISHED = (
 def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
     site, call = Site(api, request.call.target), request.call
     with accounted(site) as account:
-        picture = finish_leftover(account, _look(site), call.actor, check=call.check)
+        picture = _look(site)
+        promoting = diagnose(picture).phase is Phase.PROMOTING
+        picture = finish_leftover(account, picture, call.actor, check=call.check)
         situation = account.looked(diagnose(picture))
+        if situation.phase is Phase.NONE and promoting:
+            return account.outcome(_promoted(situation))
         if situation.phase is Phase.NONE:
             return _without_canary(account, situation, call, report)
         act = rehearse if call.check else write
@@ -51,9 +55,11 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
             return account.outcome("the promotion is under way; run canary_promote again to finish it", situation)
         record = _record(situation)
         done = await_rollout(account, situation.picture, record.canary, call, report, UNFINISHED)
-        finished = finish(account, done, call.actor)
-        told = f"promoted: {done.deployment.replicas} pods run the new version{still_terminating(finished.picture)}"
-        return account.outcome(told, finished)
+        return account.outcome(_promoted(finish(account, done, call.actor)))
+
+
+def _promoted(situation: Situation) -> str:
+    return f"promoted: {situation.deployment.replicas} pods run the new version{still_terminating(situation.picture)}"
 
 
 def _look(site: Site) -> Picture:
