@@ -22,6 +22,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, NewTemplate, Size, Target
+from tests.cluster.api import ApiError
 from tests.cluster.fakes import Capacity
 from tests.cluster.lab import Lab, start_lab
 from tests.integration.playbooks import FAILED, Playbooks
@@ -30,7 +31,14 @@ from tests.unit.probes.serving import serving
 
 Object = dict[str, Any]
 DOCS = Path(__file__).parents[2] / "docs"
-CLUSTER_WIDE = ("ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "NodePool")
+CLUSTER_WIDE = (
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "NodePool",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+)
 NEW = NewTemplate(images={"app": "none.invalid/app:2"})
 
 
@@ -54,7 +62,7 @@ class Shop:
             kind, meta = one["kind"], one["metadata"]
             root = "/api/v1" if one["apiVersion"] == "v1" else f"/apis/{one['apiVersion']}"
             space = "" if kind in CLUSTER_WIDE else f"/namespaces/{meta.get('namespace', self.namespace)}"
-            path = f"{root}{space}/{kind.lower()}s/{meta['name']}?fieldManager=tests&force=true"
+            path = f"{root}{space}/{plural(kind)}/{meta['name']}?fieldManager=tests&force=true"
             self.lab.api.request("PATCH", path, one, "application/apply-patch+yaml")
 
     def deploy(self, replicas: int = 2, cpu: str = "500m", **strategy: int) -> None:
@@ -161,6 +169,12 @@ class Shop:
             time.sleep(0.05)
 
 
+def plural(kind: str) -> str:
+    """The resource of a kind, in the paths of the API server."""
+    name = kind.lower()
+    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
+
+
 @pytest.fixture
 def shop(small: Lab) -> Iterator[Shop]:
     name = small.create_namespace("shop")
@@ -227,6 +241,44 @@ def test_a_limit_range_that_refuses_the_pod_is_quoted(shop: Shop) -> None:
 
     shop.wait_for(is_refused)
     assert any("cpu" in text for text in shop.ask(template=asking("1200m"))["refusals"])
+
+
+ADMISSION = "admissionregistration.k8s.io/v1"
+NAKED_PODS = "only controllers make pods here"
+
+
+def forbid_naked_pods(shop: Shop) -> None:
+    """The API server's own policy engine refuses pods without a controller, as the policies of Kyverno and Gatekeeper do."""
+    owned = "has(object.metadata.ownerReferences) && object.metadata.ownerReferences.exists(one, one.controller)"
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
+    here = {"matchLabels": {"kubernetes.io/metadata.name": shop.namespace}}
+    policy: Object = {
+        "matchConstraints": {"resourceRules": rules, "namespaceSelector": here},
+        "validations": [{"expression": owned, "message": NAKED_PODS}],
+    }
+    name = {"metadata": {"name": shop.namespace}}
+    binding = {"policyName": shop.namespace, "validationActions": ["Deny"]}
+    shop.apply(
+        {"apiVersion": ADMISSION, "kind": "ValidatingAdmissionPolicy", **name, "spec": policy},
+        {"apiVersion": ADMISSION, "kind": "ValidatingAdmissionPolicyBinding", **name, "spec": binding},
+    )
+    naked = {"metadata": {"name": "naked"}, "spec": {"containers": [{"name": "app", "image": "none.invalid/app:1"}]}}
+
+    def is_enforced() -> bool:
+        try:
+            shop.lab.api.request("POST", f"/api/v1/namespaces/{shop.namespace}/pods?dryRun=All", naked)
+        except ApiError as refused:
+            return NAKED_PODS in str(refused)
+        return False
+
+    shop.wait_for(is_enforced)
+
+
+def test_a_policy_against_pods_without_a_controller_lets_the_dry_run_pass_with_the_shipped_rights(shop: Shop) -> None:
+    shop.deploy()
+    forbid_naked_pods(shop)
+    asked = shop.ask_until(lambda it: it["pod_request"]["source"] == "dry_run" or it["refusals"], shop.account())
+    assert (asked["pod_request"]["source"], asked["refusals"]) == ("dry_run", [])
 
 
 def test_an_autoscalers_maximum_can_be_assumed(shop: Shop) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from typing import Any, Iterable, Iterator, Mapping
 
+from ..rollout.views import ReplicaSet
 from .quantity import Amounts, amounts, written
 from .requests import POD_LEVEL_COUNTS, pod_limits, pod_requests
 
@@ -22,9 +23,14 @@ PLACEHOLDER_HASH = "coalmine-canary-not-yet"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def pod_to_ask_for(template: Object, namespace: str, name: str) -> dict[str, Any]:
-    """The pod that the new ReplicaSet would create, ready for a dry run. `name` becomes its generateName."""
+def pod_to_ask_for(template: Object, namespace: str, name: str, stable: ReplicaSet) -> dict[str, Any]:
+    """The pod that the new ReplicaSet would create, ready for a dry run. `name` becomes its generateName.
+
+    Policies against pods that no controller owns are common, and the new ReplicaSet does not exist yet: the stable one stands in.
+    blockOwnerDeletion is left out, because some API servers ask for a right of its own to set it.
+    """
     meta = template.get("metadata") or {}
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": stable.name, "uid": stable.uid, "controller": True}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -33,6 +39,7 @@ def pod_to_ask_for(template: Object, namespace: str, name: str) -> dict[str, Any
             "namespace": namespace,
             "labels": {**(meta.get("labels") or {}), "pod-template-hash": PLACEHOLDER_HASH},
             "annotations": dict(meta.get("annotations") or {}),
+            "ownerReferences": [owner],
         },
         "spec": copy.deepcopy(dict(template.get("spec") or {})),
     }

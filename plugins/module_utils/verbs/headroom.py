@@ -168,7 +168,7 @@ def _absent(situation: Situation, request: HeadroomRequest, stable: ReplicaSet) 
     """The old version's pods that an autoscaler is assumed to add before the release."""
     deployment = situation.deployment
     more = _replicas(situation, request.assume_replicas) - deployment.replicas
-    asked = pod_to_ask_for(stable.template, deployment.namespace, deployment.name)
+    asked = pod_to_ask_for(stable.template, deployment.namespace, deployment.name, stable)
     return {"absent": max(0, more), "absent_pod": admitted_locally(asked, (), NEWEST_KNOWN_MINOR)[0]}
 
 

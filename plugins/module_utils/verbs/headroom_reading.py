@@ -110,7 +110,7 @@ class Reader:
         return int(digits[0])
 
     def _asked(self, template: Object) -> dict[str, Any]:
-        return pod_to_ask_for(template, self._subject.namespace, self._subject.name)
+        return pod_to_ask_for(template, self._subject.namespace, self._subject.name, self._subject.stable)
 
     def _admitted(self, minor: int) -> tuple[Object, PodSource]:
         """The pod as the API server would make it, by a dry run; else by what every API server does."""

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import admitted_locally, pod_to_ask_for
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import is_best_effort, quota_view, verdict
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import ReplicaSet
 
 from .clusters import MINOR, REQUIRED, container, pod
 
@@ -131,10 +132,14 @@ def test_a_limit_range_refuses_with_the_rule(limit: Object, why: str) -> None:
     assert why in refusals[0]
 
 
-def test_the_pod_to_ask_for_carries_a_hash_that_no_other_pod_has() -> None:
-    asked = pod_to_ask_for({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}, "shop", "web")
+def test_the_pod_to_ask_for_carries_a_hash_that_no_other_pod_has_and_is_owned_by_the_stable_replica_set() -> None:
+    stable = ReplicaSet.parse({"metadata": {"name": "web-1", "uid": "u-1"}, "spec": {"template": {}}})
+    asked = pod_to_ask_for({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}, "shop", "web", stable)
     assert asked["metadata"]["labels"] == {"app": "web", "pod-template-hash": "coalmine-canary-not-yet"}
     assert (asked["metadata"]["namespace"], asked["metadata"]["generateName"]) == ("shop", "web-")
+    assert asked["metadata"]["ownerReferences"] == [
+        {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "u-1", "controller": True}
+    ]
 
 
 def test_label_keys_are_merged_as_the_api_server_merges_them() -> None:
