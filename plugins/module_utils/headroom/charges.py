@@ -14,6 +14,5 @@ from .answer import Question
 
 def quota_at(question: Question, old_gone: int) -> quotas.Verdict:
     """How many more new pods the quotas allow once `old_gone` old ones have left."""
-    freed = None if question.old_pod is None else quotas.pod_usage(question.old_pod, question.minor)
     # What a quota has charged does not include the pods that are only assumed.
-    return quotas.verdict(question.quotas, question.pod, question.minor, freed, old_gone - question.absent)
+    return quotas.verdict(question.quotas, question.pod, question.minor, question.old_pod, old_gone - question.absent)

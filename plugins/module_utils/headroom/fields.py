@@ -76,6 +76,8 @@ class Affinity(TypedDict, total=False):
 class PodSpec(TypedDict, total=False):
     nodeName: str
     priority: int | None
+    priorityClassName: str
+    activeDeadlineSeconds: int | None
     containers: list[Container] | None
     initContainers: list[Container] | None
     volumes: list[Volume] | None

@@ -87,20 +87,21 @@ def quota_view(raw: Object) -> Quota:
     )
 
 
-def verdict(
-    quotas: Iterable[Quota], pod: Object, minor: int, freed: Mapping[str, int] | None = None, freed_pods: int = 0
-) -> Verdict:
+def verdict(quotas: Iterable[Quota], pod: Object, minor: int, old: Object | None = None, old_gone: int = 0) -> Verdict:
     """What the quotas say about more pods like this one (an API object).
 
-    `freed` is the usage of one pod that will have left, `freed_pods` how many of them; they must be in the same scopes.
+    `old_gone` pods like `old` will have left by then. They give back only what they hold of a quota: nothing of one that
+    does not count them, such as a quota on the priority class that the new version moves to.
     """
     usage = pod_usage(pod, minor)
+    held = {} if old is None else pod_usage(old, minor)
     allowances: list[Allowance] = []
     refusals: list[str] = []
     unknown: set[str] = set()
     for quota in quotas:
-        if not all(_in_scope(scope, pod, minor) for scope in quota.scopes):
+        if not _counts(quota, pod, minor):
             continue
+        freed = old_gone if old is not None and _counts(quota, old, minor) else 0
         if not quota.is_up_to_date:
             unknown.add(f"quota_status_pending: {quota.name}")
         tracked = [name for name in quota.hard if _concerns_pods(name)]
@@ -114,7 +115,7 @@ def verdict(
             refusals.append(f"quota {quota.name}: status unknown for {', '.join(unread)}")
             continue
         allowances.extend(
-            _allowance(quota, name, usage[name], (freed or {}).get(name, 0) * freed_pods)
+            _allowance(quota, name, usage[name], held.get(name, 0) * freed)
             for name in tracked
             if usage.get(name, 0) > 0
         )
@@ -163,6 +164,11 @@ def _unset_resources(pod: Object, tracked: Iterable[str], minor: int) -> list[st
 def _sets(resources: Object, quota_name: str) -> bool:
     side, _dot, name = quota_name.rpartition(".")
     return name in (resources.get("limits" if side == "limits" else "requests") or {})
+
+
+def _counts(quota: Quota, pod: Object, minor: int) -> bool:
+    """Whether the pod is in all scopes of the quota."""
+    return all(_in_scope(scope, pod, minor) for scope in quota.scopes)
 
 
 def _in_scope(scope: Requirement, pod: Object, minor: int) -> bool:

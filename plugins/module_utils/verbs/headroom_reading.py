@@ -76,9 +76,7 @@ class Reader:
         pod, source = self._admitted(minor)
         incoming = incoming_view(pod, minor)
         scene, cluster_known = self._scene(incoming, minor)
-        old_pod = (
-            self._old_pod or admitted_locally(self._asked(self._subject.stable.template), self._limit_ranges, minor)[0]
-        )
+        old_pod = self._old(minor)
         quotas = self._quotas()
         storage = self._storage(incoming)
         self._look_for_device_classes(incoming, scene)
@@ -98,6 +96,16 @@ class Reader:
             ready_seconds=median(self._ready_after) + self._subject.min_ready_seconds if self._ready_after else None,
             cluster_known=cluster_known,
         )
+
+    def _old(self, minor: int) -> Object:
+        """A pod of the stable version: a running one, else what its template would become.
+
+        Lists leave most of a pod's affinity out, which decides whether some quotas count it; the template has the whole.
+        """
+        template = self._subject.stable.template
+        if self._old_pod is None:
+            return admitted_locally(self._asked(template), self._limit_ranges, minor)[0]
+        return {**self._old_pod, "spec": {**self._old_pod["spec"], "affinity": template["spec"].get("affinity")}}
 
     def _minor(self) -> int:
         try:

@@ -246,6 +246,26 @@ def test_a_quota_is_the_first_blocker_and_the_fit_is_told_too() -> None:
     assert "Quota q: pods 2 of 2 used, 1 a pod: room for 0 of 1 more." in summary(asked, found, "web")
 
 
+def test_a_release_into_the_scope_of_a_full_quota_gets_nothing_from_pods_outside_it() -> None:
+    """Ten pods move from one priority class to another, whose quota has room for three: more never exist."""
+    rollout = Rollout(replicas=10, canary=1, surge=1, max_unavailable=0, own_surge=3, own_max_unavailable=2)
+    only_high = {"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}
+    raw = {
+        "metadata": {"name": "q"},
+        "spec": {"hard": {"pods": "13"}, "scopeSelector": {"matchExpressions": [only_high]}},
+        "status": {"hard": {"pods": "13"}, "used": {"pods": "10"}},
+    }
+    old = [pod(f"old{number}", on="n1", cpu="100m", meta=of("rs-old"), priorityClassName="low") for number in range(10)]
+
+    def asked(kind: str) -> Any:
+        new = pod(cpu="100m", priorityClassName=kind)
+        return answer(ask(new, [node("n1", cpu="9")], old, rollout=rollout, quotas=(quota_view(raw),), old_pod=old[0]))
+
+    found = asked("high")
+    assert (found.verdict, [one.quota.most for one in found.peaks]) == (Verdict.QUOTA_EXCEEDED, [3, 3, 3])
+    assert asked("low").verdict is Verdict.FITS
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [

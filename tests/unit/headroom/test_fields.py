@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.lists import by_msgspec
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.fields import NodeFields, PodFields
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import pod_usage
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import Quota, pod_usage, verdict
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.selectors import Requirement
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views import (
     NodeViews,
     PodViews,
@@ -27,6 +28,10 @@ from tests.truth.headroom.clusters import make_cluster
 
 Object = dict[str, Any]
 MINORS = (32, 33, 35, 36, 37)
+# Each scope of a quota but the one that a pod's whole affinity decides, which is taken from the template.
+SCOPES = ("Terminating", "NotTerminating", "BestEffort", "NotBestEffort", "PriorityClass")
+HARD = {"pods": 9000}
+QUOTAS = [Quota(scope, (Requirement(scope, "Exists"),), HARD, {"pods": 0}, HARD) for scope in SCOPES]
 
 
 class Watched(dict[str, Any]):
@@ -122,6 +127,16 @@ def test_a_field_that_is_not_named_would_be_found() -> None:
     assert [path for path in sorted(asked) if not is_named(path, PodFields)] == [".spec.hostname"]
 
 
+def scopes(raw: Object, minor: int) -> list[str]:
+    return [one.quota for one in verdict(QUOTAS, raw, minor).allowances]
+
+
+def test_the_scopes_of_a_pod_are_told_by_the_named_fields() -> None:
+    spec = {"priorityClassName": "high", "activeDeadlineSeconds": 60, "containers": [{"name": "app"}]}
+    raw: Object = {"metadata": {"name": "p", "namespace": "shop"}, "spec": spec}
+    assert scopes(decoded([raw], PodFields)[0], 37) == ["Terminating", "BestEffort", "PriorityClass"]
+
+
 @pytest.mark.parametrize("minor", MINORS)
 def test_views_of_the_named_fields_are_those_of_the_whole_object(minor: int) -> None:
     raw = list(pods())
@@ -129,6 +144,7 @@ def test_views_of_the_named_fields_are_those_of_the_whole_object(minor: int) -> 
     for whole, part in zip(raw, decoded(raw, PodFields), strict=True):
         assert pod_view(part, minor) == pod_view(whole, minor) == views.view(part)
         assert pod_usage(part, minor) == pod_usage(whole, minor)
+        assert scopes(part, minor) == scopes(whole, minor)
         assert (is_over(part), _seconds_to_ready(part)) == (is_over(whole), _seconds_to_ready(whole))
 
 

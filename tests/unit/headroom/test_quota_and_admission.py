@@ -87,8 +87,29 @@ def test_a_quota_counts_only_pods_in_all_its_scopes(new: Object, spec: Object, i
 
 def test_old_pods_that_will_have_left_give_back_what_they_hold() -> None:
     tight = quota({"requests.cpu": "10"}, {"requests.cpu": "10"})
-    freed = verdict([quota_view(tight)], pod(cpu="2"), MINOR, {"requests.cpu": 1000}, 6)
+    freed = verdict([quota_view(tight)], pod(cpu="2"), MINOR, pod(cpu="1"), 6)
     assert freed.most == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "scope", "allowed"),
+    [
+        (pod(priorityClassName="low"), pod(priorityClassName="high"), ("PriorityClass", "In", ["high"]), 3),
+        (pod(priorityClassName="high"), pod(priorityClassName="high"), ("PriorityClass", "In", ["high"]), 9),
+        (pod(cpu=None), pod(), ("NotBestEffort", "Exists", []), 3),
+        (pod(cpu="2"), pod(), ("NotBestEffort", "Exists", []), 9),
+        (pod(), pod(activeDeadlineSeconds=60), ("Terminating", "Exists", []), 3),
+    ],
+)
+def test_a_quota_gets_back_only_what_it_has_charged(
+    old: Object, new: Object, scope: tuple[str, str, list[str]], allowed: int
+) -> None:
+    """Ten pods of others hold ten of thirteen; six old ones leave, and where they are in another scope nothing comes free."""
+    rule = dict(zip(("scopeName", "operator", "values"), scope, strict=True))
+    raw = quota({"pods": "13"}, {"pods": "10"}, scopeSelector={"matchExpressions": [rule]})
+    assert verdict([quota_view(raw)], new, MINOR, old, 6).most == allowed
+    # Assumed old pods are charged only there, too.
+    assert verdict([quota_view(raw)], new, MINOR, old, -2).most == (3 if allowed == 3 else 1)
 
 
 def test_a_quota_whose_status_lags_behind_is_said_to_be_unknown() -> None:
