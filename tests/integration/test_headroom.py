@@ -97,8 +97,8 @@ class Shop:
             body = {"metadata": {"labels": dict(labels)}}
             self.lab.api.request("PATCH", f"/api/v1/nodes/{name}", body, "application/merge-patch+json")
 
-    def account(self, without: tuple[str, str] = ("", "")) -> Path:
-        """A kubeconfig of the service account that docs/ ships, with its rights but for one verb on one resource."""
+    def account(self, *without: tuple[str, str]) -> Path:
+        """A kubeconfig of the service account that docs/ ships, with its rights but for these verbs on these resources."""
         documents: list[Object] = []
         for manifest in ("rbac.yaml", "rbac-headroom.yaml"):
             text = (
@@ -111,7 +111,7 @@ class Shop:
                 for rule in document.pop("rules", ())
                 for resource in rule["resources"]
                 for verb in rule["verbs"]
-                if (resource, verb) != without
+                if (resource, verb) not in without
             ]
         self.apply(*({key: value for key, value in one.items() if value} for one in documents))
         return self.lab.service_account_kubeconfig(self.namespace, "canary")
@@ -139,12 +139,12 @@ class Shop:
         path = f"/api/v1/namespaces/{self.namespace}/pods?fieldSelector=status.phase={phase}"
         return len(self.lab.api.request("GET", path)["items"])
 
-    def ask_until(self, said: Callable[[Object], bool], kubeconfig: Path) -> Object:
+    def ask_until(self, said: Callable[[Object], bool], kubeconfig: Path, **asked: Any) -> Object:
         """What it answers once new rights are known to the API server, which takes them in a moment after they are made."""
         answers: list[Object] = []
 
         def is_said() -> bool:
-            answers.append(self.ask(kubeconfig, template=asking("1500m")))
+            answers.append(self.ask(kubeconfig, **{"template": asking("1500m"), **asked}))
             return said(answers[-1])
 
         self.wait_for(is_said)
@@ -359,7 +359,7 @@ def test_without_rights_for_the_cluster_it_is_unknown_and_says_which(shop: Shop)
 def test_each_missing_right_is_named_and_nothing_is_said_to_fit(shop: Shop) -> None:
     shop.deploy()
     for resource in ("nodes", "pods", "resourcequotas"):
-        kubeconfig = shop.account(without=(resource, "list"))
+        kubeconfig = shop.account((resource, "list"))
         found = shop.ask_until(lambda answer, name=f"{resource}_not_readable": answer["unknown"] == [name], kubeconfig)
         assert found["verdict"] == "unknown"
         assert any(f"{resource}_not_readable" in line for line in found["summary"])
@@ -545,6 +545,58 @@ def test_the_shipped_rights_are_all_that_it_takes_and_what_is_missing_is_named(s
     assert (whole["verdict"], whole["pod_request"]["source"]) == ("needs_nodes", "dry_run")
     for right, name in MISSING.items():
         shop.ask_until(lambda it, name=name: name in (it["unknown"] or it["assumptions"]), shop.account(right))
+
+
+# What a pod may ask for that takes a right of its own to judge, with the right and with the name of what is not known without it.
+DEMANDING: Object = {
+    "runtimeClassName": "sandboxed",
+    "priorityClassName": "urgent",
+    "affinity": {
+        "podAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {
+                    "topologyKey": "zone",
+                    "labelSelector": {"matchLabels": {"app": "web"}},
+                    "namespaceSelector": {"matchLabels": {"team": "shop"}},
+                }
+            ]
+        }
+    },
+    "containers": [{"name": "app", "resources": {"limits": {"example.com/gpu": "1"}}}],
+    "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+}
+ALSO_MISSING = {
+    ("pods", "create"): "",
+    ("limitranges", "list"): "limitranges_not_readable",
+    ("runtimeclasses", "get"): "runtimeclasses_not_readable",
+    ("priorityclasses", "get"): "priorityclasses_not_readable",
+    ("namespaces", "list"): "namespaces_not_readable",
+    ("deviceclasses", "list"): "deviceclasses_not_readable",
+    ("persistentvolumes", "get"): "persistentvolumes_not_readable",
+    ("csinodes", "list"): "csinodes_not_readable",
+    ("horizontalpodautoscalers", "list"): "horizontalpodautoscalers_not_readable",
+}
+
+
+def test_rights_that_only_some_pods_take_are_named_too_where_they_are_missing(shop: Shop) -> None:
+    shop.deploy()
+    claim = {"accessModes": ["ReadWriteOnce"], "volumeName": "none", "resources": {"requests": {"storage": "1Gi"}}}
+    claim |= {"storageClassName": ""}
+    shop.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"}, "spec": claim})
+    names = set(ALSO_MISSING.values()) - {""}
+    asked = {"template": NewTemplate(patch={"spec": DEMANDING}), "assume_replicas": "max"}
+    shop.ask_until(lambda it: names <= set(it["unknown"]), shop.account(*ALSO_MISSING), **asked)
+    claimless = shop.account(*ALSO_MISSING, ("persistentvolumeclaims", "get"))
+    shop.ask_until(lambda it: "persistentvolumeclaims_not_readable" in it["unknown"], claimless, **asked)
+
+
+def test_an_autoscaler_that_may_not_be_listed_turns_fits_into_unknown(shop: Shop) -> None:
+    shop.deploy()
+    kubeconfig = shop.account(("horizontalpodautoscalers", "list"))
+    asked = {"template": NEW, "assume_replicas": "max"}
+    found = shop.ask_until(lambda it: it["unknown"] == ["horizontalpodautoscalers_not_readable"], kubeconfig, **asked)
+    assert found["verdict"] == "unknown"
+    assert shop.ask(kubeconfig)["verdict"] == "fits"
 
 
 PRICES = {"currency": "EUR", "nodes": [{"instance_type": "m6i.xlarge", "hourly": 0.25}]}

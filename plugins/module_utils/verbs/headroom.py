@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Mapping
 
 from ..cluster.api import Api
+from ..cluster.errors import Forbidden
 from ..headroom.admission import admitted_locally, pod_to_ask_for
 from ..headroom.answer import Answer, Question, Verdict
 from ..headroom.bill import purchases_of
@@ -28,7 +29,7 @@ from ..rollout.phase import HOLDING, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
 from ..rollout.size import ImpossibleSize, Room, pods_for_weight
 from ..rollout.start import stable_to_change
-from ..rollout.views import ReplicaSet
+from ..rollout.views import Picture, ReplicaSet
 from .ending import accounted
 from .headroom_limits import read_limits
 from .headroom_prices import PriceMetrics, metric_prices
@@ -65,7 +66,7 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
     begun = time.monotonic()
     with accounted(site):
         prices = _prices(request.prices)
-        picture = site.look(autoscalers=request.assume_replicas == "max")
+        picture, unknown = _picture(site, request)
         situation = diagnose(picture)
         stable = _stable(situation)
         subject = Subject(
@@ -77,8 +78,10 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
             min_ready_seconds=_ordinary_min_ready(stable),
         )
         reader = Reader(api, subject, report)
+        question = reader.question(_rollout(situation, request))
         question = replace(
-            reader.question(_rollout(situation, request)),
+            question,
+            unknown=(*unknown, *question.unknown),
             canary_owner=situation.canary.uid if situation.canary and situation.phase in HOLDING else "",
             **_absent(situation, request, stable),
             prices=prices,
@@ -94,6 +97,17 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
         "seconds": round(time.monotonic() - begun, 3),
     }
     return _told(question, found, read, situation)
+
+
+def _picture(site: Site, request: HeadroomRequest) -> tuple[Picture, tuple[str, ...]]:
+    """The Deployment, and what of it is not known: how far an autoscaler may scale it, without the right to list autoscalers."""
+    picture = site.look()
+    if request.assume_replicas != "max":
+        return picture, ()
+    try:
+        return replace(picture, autoscalers=site.autoscalers()), ()
+    except Forbidden:
+        return picture, ("horizontalpodautoscalers_not_readable",)
 
 
 def _with_market(api: Api, request: HeadroomRequest, question: Question, found: Answer) -> tuple[Question, Answer]:
