@@ -51,6 +51,7 @@ __all__ = [
     "Web",
     "given_samples",
     "gives_value",
+    "needs_pods",
     "needs_stable",
     "open_source",
     "plan_of",
@@ -121,6 +122,12 @@ def needs_stable(source: SourceAsked) -> bool:
     if isinstance(source, PrometheusAsked) and source.query:
         return names_stable(source.query)
     return not isinstance(source, PodsAsked)
+
+
+def needs_pods(source: SourceAsked) -> bool:
+    """Its exposure, or whom it asks, are the pods that are there: without a fresh list of them it cannot say anything. What
+    Prometheus counts, it counts whoever is there."""
+    return isinstance(source, (PodsAsked, LogsAsked)) or (isinstance(source, HttpAsked) and source.via is not Via.URL)
 
 
 def streams_of(source: SourceAsked) -> tuple[str, ...]:

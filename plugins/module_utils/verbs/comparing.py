@@ -22,12 +22,12 @@ from ..judgement.verdicts import RunVerdict, Verdict
 from ..probes.source import Counted, NoAnswer, Sides, Value
 from ..rollout.phase import Situation, diagnose
 from .asking import Asking
-from .checks import CheckAsked, SamplesAsked, VerifyRequest, plan_of
+from .checks import CheckAsked, SamplesAsked, VerifyRequest, needs_pods, plan_of
 from .foresight import Foresight
 from .outcome import Report
 from .sides import sides_of
 from .site import Site
-from .waiting import AWAY
+from .waiting import AWAY, pods_unknown
 
 # A person who waits wants a sign of life.
 REPORT_SECONDS = 15.0
@@ -108,6 +108,8 @@ class Comparison:
             self._report(f"{name}: {reason}")
         until, told = self._offset + self.request.duration, self._now()
         decided = self._decided()
+        if not self._asking.checks:
+            self.ended = Ended("there was nothing to ask: samples were counted at once", expected=True)
         while not decided and self.ended is None and self._now() < until:
             time.sleep(max(0.0, min(self.request.interval, until - self._now())))
             self._look()
@@ -135,17 +137,22 @@ class Comparison:
         return f"{told}; {counts}" if counts else told
 
     def _look(self) -> None:
-        """One round over all sources, with the pods as they are now."""
+        """One round over all sources, with the pods as they are now; over those that need no pods where nobody knows them."""
+        unknown = ""
         try:
             situation = diagnose(self._site.look(pods=True))
         except AWAY as error:
-            self._report(f"the API server does not answer, still looking: {error.message}")
+            unknown = pods_unknown(error)
+            self._report(f"{unknown}; still looking")
         else:
             self.ended = self._ends(situation) or self._changed(situation)
             if self.ended is not None:
                 return
         for asked in self._asking.checks:
-            self._ask(asked)
+            if unknown and needs_pods(asked.source):
+                self._miss(asked, unknown)
+            else:
+                self._ask(asked)
 
     def _changed(self, situation: Situation) -> Ended | None:
         sides, before = sides_of(situation), self._sides
@@ -161,11 +168,14 @@ class Comparison:
             for stream, answer in self._asking.look(asked, now).items():
                 self._take(asked, stream, answer)
         except (NoAnswer, JudgementError) as gap:
-            self._trial.observe(asked.check.name, NoData(self._now(), str(gap)))
-            if why := self._asking.missed(asked, str(gap)):
-                self.ended = Ended(why)
+            self._miss(asked, str(gap))
             return
         self._asking.answered(asked, now)
+
+    def _miss(self, asked: CheckAsked, reason: str) -> None:
+        self._trial.observe(asked.check.name, NoData(self._now(), reason))
+        if why := self._asking.missed(asked, reason):
+            self.ended = Ended(why)
 
     def _take(self, asked: CheckAsked, stream: str, answer: Counted | Value) -> None:
         now = self._now()

@@ -23,14 +23,14 @@ from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.progress import Stuck, towards_rollout
 from ..rollout.refusal import Code, Refusal
 from .asking import Asking
-from .checks import CheckAsked, VerifyRequest, needs_stable
+from .checks import CheckAsked, VerifyRequest, needs_pods, needs_stable
 from .comparing import Comparison, Ended
 from .ending import Account
 from .judged import JUDGED_FAIL, failed, rehearsal, rehearsed
 from .outcome import Outcome, Report
 from .sides import NOBODY, sides_of, version_of
 from .site import Site
-from .waiting import AWAY
+from .waiting import AWAY, pods_unknown
 
 ALONE_NOW = "the new version serves alone now"
 
@@ -181,10 +181,12 @@ class _Lone:
         return self._trial.report(self._now())
 
     def _look(self) -> None:
+        unknown = ""
         try:
             situation = diagnose(self._site.look(pods=True))
         except AWAY as error:
-            self._report(f"the API server does not answer, still looking: {error.message}")
+            unknown = pods_unknown(error)
+            self._report(f"{unknown}; still looking")
         else:
             new = _new_version(situation)
             if situation.phase is not Phase.NONE or new.hash != self._new.hash:
@@ -192,7 +194,10 @@ class _Lone:
                 return
             self._asking.sees(self._sides(new))
         for asked in self._asking.checks:
-            self._ask(asked)
+            if unknown and needs_pods(asked.source):
+                self._miss(asked, unknown)
+            else:
+                self._ask(asked)
 
     def _ask(self, asked: CheckAsked) -> None:
         name, now = asked.check.name, self._now()
@@ -201,10 +206,13 @@ class _Lone:
                 seen = Count(answer.canary.bad, answer.canary.total) if isinstance(answer, Counted) else answer.value
                 self._trial.observe(name, now, seen)
         except (NoAnswer, JudgementError) as gap:
-            self._trial.miss(name, NoData(now, str(gap)))
-            self.ended = self._asking.missed(asked, str(gap)) or self.ended
+            self._miss(asked, str(gap))
             return
         self._asking.answered(asked, now)
+
+    def _miss(self, asked: CheckAsked, reason: str) -> None:
+        self._trial.miss(asked.check.name, NoData(self._now(), reason))
+        self.ended = self._asking.missed(asked, reason) or self.ended
 
     def result(self, verdict: RunVerdict) -> dict[str, Any]:
         return {**as_result(verdict), "costs": self._asking.costs()}

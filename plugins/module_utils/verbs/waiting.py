@@ -38,6 +38,11 @@ Hint = Callable[[Situation], bool]
 Advance = Callable[[Situation], "Picture | None"]
 
 
+def pods_unknown(away: ApiError) -> str:
+    """Why nothing can be said of the pods now, as the sentence that a judgement tells."""
+    return f"the API server does not answer, so nobody knows which pods there are ({away.message})"
+
+
 @dataclass(frozen=True)
 class Patience:
     """`timeout` in seconds: for the whole wait, or (`per_progress`) since the last progress.

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run whose API server is away after the first look, and one that has nothing to wait for.
+
+The server that is away is a fault put in its place; what a real one answers is tested where a real one runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import asked as asked_of
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError, ServerError, Timeout
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.buckets import BucketRule
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.verdicts import RunVerdict, Verdict
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.prometheus import PrometheusAsked
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.resources import ResourcesAsked
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import ProbedPod, Sides, Version
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
+    CheckAsked,
+    HttpAsked,
+    LogsAsked,
+    OnNoData,
+    PodsAsked,
+    SamplesAsked,
+    SourceAsked,
+    VerifyRequest,
+    Via,
+    Web,
+    given_samples,
+    needs_pods,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.comparing import Comparison
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.guard import _Lone
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, Target
+
+WEB = Web("http://host")
+LISTING = asked_of("GET", "/api/v1/namespaces/shop/pods")
+# Wide enough for a pass within three looks of a tenth of a second.
+LENIENT = RateCheck("pods", Tolerance(max_increase=1000), buckets=BucketRule(0.1, 0.1))
+SIDES = Sides(
+    "shop",
+    canary=Version("7c6d", (ProbedPod("web-7c6d-a", "1"),)),
+    stable=Version("5d5f", (ProbedPod("web-5d5f-a", "2"), ProbedPod("web-5d5f-b", "3"))),
+)
+
+
+class Away:
+    """In place of a Site: every look meets what a server that is away does."""
+
+    api: Any = None
+
+    def __init__(self, error: ApiError) -> None:
+        self._error = error
+
+    def look(self, pods: bool) -> None:
+        raise self._error
+
+
+def request(check: CheckAsked, **options: Any) -> VerifyRequest:
+    return VerifyRequest(Call(Target("web", "shop")), (check,), **{"duration": 1.0, "interval": 0.1, **options})
+
+
+def compared(site: Any, check: CheckAsked, **options: Any) -> tuple[RunVerdict, Comparison, list[str]]:
+    told: list[str] = []
+    run = Comparison(
+        site, request(check, **options), SIDES, told.append, ends=lambda situation: None, stops_at_pass=True
+    )
+    try:
+        return run.until_decided(), run, told
+    finally:
+        run.close()
+
+
+@pytest.fixture(params=[ServerError(LISTING, "etcd has no leader"), Timeout(LISTING, "no answer for 30 s")], ids=type)
+def away(request: pytest.FixtureRequest) -> Iterator[Away]:
+    yield Away(request.param)
+
+
+def test_pods_that_nobody_sees_are_no_healthy_pods(away: Away) -> None:
+    verdict, _, told = compared(away, CheckAsked(LENIENT, PodsAsked()))
+    (check,) = verdict.checks
+    assert verdict.verdict is Verdict.INCONCLUSIVE
+    assert check.gaps > 5 and "nobody knows which pods there are" in check.last_gap
+    assert not check.streams[0].series, "no pod-second may be counted as a good one"
+    assert any("still looking" in line for line in told)
+
+
+def test_a_run_that_is_to_stop_without_data_stops(away: Away) -> None:
+    verdict, run, _ = compared(away, CheckAsked(LENIENT, PodsAsked()), duration=60.0, on_no_data=OnNoData.STOP)
+    assert verdict.checks[0].gaps == 3
+    assert run.ended is not None and "no data 3 times in a row" in run.ended.why
+
+
+def test_the_new_version_alone_is_not_watched_through_an_api_server_that_is_away(away: Away) -> None:
+    told: list[str] = []
+    run = _Lone(away, request(CheckAsked(LENIENT, PodsAsked())), SIDES.canary, "shop", told.append)  # type: ignore[arg-type]
+    verdict = run.until_failed()
+    run.close()
+    assert verdict.verdict is Verdict.INCONCLUSIVE
+    assert verdict.checks[0].gaps > 5 and "nobody knows which pods there are" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("source", "needs"),
+    [
+        (PodsAsked(), True),
+        (LogsAsked("ERROR"), True),
+        (LogsAsked(web=WEB, query='{pod=~"<pods>"}'), True),
+        (HttpAsked(), True),
+        (HttpAsked(via=Via.POD), True),
+        (HttpAsked(via=Via.URL, web=WEB, canary_headers={"X": "canary"}), False),
+        (PrometheusAsked(WEB, bad='e{pod=~"<pods>"}', total='r{pod=~"<pods>"}'), False),
+        (ResourcesAsked(), False),
+    ],
+)
+def test_what_counts_by_itself_is_asked_all_the_same(source: SourceAsked, needs: bool) -> None:
+    assert needs_pods(source) is needs
+
+
+@pytest.mark.parametrize("guard", [False, True])
+def test_samples_alone_are_not_waited_for(away: Away, guard: bool) -> None:
+    rows = [{"time": 60, "canary": {"bad": 0, "total": 10}, "stable": {"bad": 0, "total": 100}}]
+    begun = time.monotonic()
+    own = CheckAsked(RateCheck("own", Tolerance(1.5, 0.01)), SamplesAsked(given_samples(rows)))
+    verdict, run, _ = compared(away, own, duration=600.0, interval=5.0, guard=guard)
+    assert verdict.verdict is Verdict.INCONCLUSIVE and time.monotonic() - begun < 5
+    assert run.ended is not None and run.ended.expected, "that takes nothing from the verdict"
