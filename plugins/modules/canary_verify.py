@@ -144,6 +144,9 @@ options:
           headers:
             description:
               - Headers to send along, in both versions.
+              - C(Authorization) and C(Impersonate-*) are refused with O(checks[].http.via=proxy) and O(checks[].http.via=auto),
+                because the API server would take them for its own and pass none on. Use O(checks[].http.via=port_forward)
+                or O(checks[].http.via=pod).
             type: dict
             default: {}
           timeout:

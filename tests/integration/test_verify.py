@@ -407,7 +407,7 @@ def checks_with_secrets(url: str) -> list[dict[str, Any]]:
         {
             "http": {
                 "rate": 100,
-                "headers": {"Authorization": f"Bearer {SECRETS['http-header']}"},
+                "headers": {"X-Auth-Token": f"Bearer {SECRETS['http-header']}"},
                 "canary_headers": {"X-Key": SECRETS["canary-header"]},
             },
             "max_increase": 0.05,

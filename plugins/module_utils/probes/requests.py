@@ -23,6 +23,8 @@ from .web import Web, WebAnswer
 _WORKERS = 4
 _GIGABYTE = 1e9
 _FIRST_TRIES = 3
+# To the API server these say who we are, so it would take the pod's credentials for ours; no pod behind it gets to see them.
+_WHO_WE_ARE = re.compile(r"authorization|impersonate-.*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,22 @@ class HttpAsked:
             raise Misasked("an http check needs a url with via: url, and only there")
         if self.via is Via.URL and self.canary_headers == self.stable_headers:
             raise Misasked("canary_headers and stable_headers are the same: they must tell the versions apart")
+        if Via.PROXY in self.via.ways:
+            self._must_not_say_who_we_are()
         try:
             re.compile(self.body)
         except re.error as error:
             raise Misasked(f"the body pattern of an http check is no regular expression: {error}") from None
+
+
+    def _must_not_say_who_we_are(self) -> None:
+        given = (*self.headers, *self.canary_headers, *self.stable_headers)
+        wrong = sorted({name for name in given if _WHO_WE_ARE.fullmatch(name.strip())})
+        if wrong:
+            raise Misasked(
+                f"the header {wrong[0]} of an http check would be read by the API server in place of our own, and never "
+                f"reach a pod, with via: {self.via.value}; use via: port_forward or via: pod"
+            )
 
 
 class HttpRequests:

@@ -68,7 +68,7 @@ class Place:
         return Web(self.url, {"X-Key": SECRETS[1]}, SECRETS[0], timeout=self.patience)
 
     def http(self, via: Via) -> Source:
-        web, headers = None, {"Authorization": f"Bearer {SECRETS[1]}"}
+        web, headers = None, {"X-Key": f"Bearer {SECRETS[1]}"}
         if via is Via.URL:
             web = Web(self.url, username="me", password=SECRETS[2])
         asked = HttpAsked(

@@ -182,11 +182,20 @@ class TestRequests:
             ({"rate": 0}, "rate"),
             ({"body": "("}, "regular expression"),
             ({"via": Via.URL}, "url"),
+            ({"headers": {"Authorization": "Bearer s3cr3t"}}, "Authorization .* in place of our own.*via: port_forward"),
+            ({"canary_headers": {"authorization": "Bearer s3cr3t"}}, "in place of our own"),
+            ({"stable_headers": {"Impersonate-User": "admin"}}, "Impersonate-User .* in place of our own"),
+            ({"via": Via.AUTO, "headers": {"IMPERSONATE-GROUP": "s3cr3t"}}, "via: auto; use"),
         ],
     )
     def test_questions_that_cannot_be_are_refused(self, options: dict[str, Any], says: str) -> None:
-        with pytest.raises(Misasked, match=says):
+        with pytest.raises(Misasked, match=says) as told:
             HttpAsked(**options)
+        assert "s3cr3t" not in str(told.value)
+
+    @pytest.mark.parametrize("via", [Via.POD, Via.PORT_FORWARD])
+    def test_an_application_that_asks_for_credentials_gets_them_past_the_proxy(self, via: Via) -> None:
+        assert HttpAsked(via=via, headers={"Authorization": "Bearer s3cr3t"}).headers
 
     def test_versions_that_no_header_tells_apart_are_refused(self) -> None:
         with pytest.raises(Misasked, match="tell the versions apart"):
