@@ -234,7 +234,7 @@ OTHERS = {
     ),
     "promote: while it is taken back": Case(
         undoing, of("promote"), "busy",
-        r'"NAME" cannot be promoted: .*it is being taken back\. Finish that with canary_undo\.',
+        r'"NAME" cannot be promoted: it is being taken back\. Finish that with canary_undo\.',
     ),
     "promote: a record that cannot be read": Case(
         unreadable("{"), of("promote"), "damaged",

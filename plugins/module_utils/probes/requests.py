@@ -68,7 +68,6 @@ class HttpAsked:
         except re.error as error:
             raise Misasked(f"the body pattern of an http check is no regular expression: {error}") from None
 
-
     def _must_not_say_who_we_are(self) -> None:
         given = (*self.headers, *self.canary_headers, *self.stable_headers)
         wrong = sorted({name for name in given if _WHO_WE_ARE.fullmatch(name.strip())})

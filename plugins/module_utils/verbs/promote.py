@@ -77,8 +77,9 @@ def _record(situation: Situation) -> Record:
     return situation.record
 
 
-def _what(situation: Situation) -> str:
-    return f'Deployment "{situation.deployment.name}" cannot be promoted: ' + (situation.why or situation.phase.value)
+def _what(situation: Situation, why: str = "") -> str:
+    reason = why or situation.why or situation.phase.value
+    return f'Deployment "{situation.deployment.name}" cannot be promoted: {reason}'
 
 
 def _decide(situation: Situation) -> Plan | None:
@@ -86,7 +87,7 @@ def _decide(situation: Situation) -> Plan | None:
     if situation.phase is Phase.PROMOTING:
         return None
     if record.intent is Intent.UNDO:
-        raise Refusal(Code.BUSY, f"{_what(situation)}: it is being taken back", "Finish that with canary_undo")
+        raise Refusal(Code.BUSY, _what(situation, "it is being taken back"), "Finish that with canary_undo")
     if digest(situation.deployment.template) != record.canary:
         raise Refusal(
             Code.FOREIGN if situation.phase is Phase.FOREIGN else Code.DAMAGED,
