@@ -246,8 +246,16 @@ options:
             description:
               - LogQL query that selects the lines that match, with O(checks[].logs.url) of a Loki. Placeholders as for
                 O(checks[].prometheus).
+              - Its labels in braces must select lines of all kinds, not errors alone. Seconds count once Loki has any line
+                that is not older; when it has none of either version for two minutes, that is no data.
             type: str
             default: ""
+          settled_after:
+            description:
+              - Seconds after which all lines have arrived. Younger ones are read at a later look. Longer than what collects
+                the logs takes to deliver them; up to 600.
+              - The default is 2 from the API, and 15 from Loki.
+            type: float
           url:
             description:
               - Scheme, host, port and path below which the API stands, without a user in it.

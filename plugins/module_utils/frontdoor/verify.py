@@ -78,6 +78,7 @@ _LOGS: Options = {
     "pattern": {"type": "str", "default": ""},
     "container": {"type": "str", "default": ""},
     "query": {"type": "str", "default": ""},
+    "settled_after": {"type": "float"},
 }
 _RESOURCES: Options = {
     "resource": {"type": "str", "choices": [resource.value for resource in Resource], "default": "memory"},
@@ -195,7 +196,7 @@ def _prometheus(given: Parameters) -> PrometheusAsked:
 
 def _logs(given: Parameters) -> LogsAsked:
     source = web(given) if given["url"] else None
-    return LogsAsked(given["pattern"], given["container"], source, given["query"])
+    return LogsAsked(given["pattern"], given["container"], source, given["query"], given["settled_after"])
 
 
 _MAKE: dict[str, Callable[[Any], SourceAsked]] = {

@@ -38,6 +38,9 @@ class PodStates:
     def close(self) -> None:
         self._before = {}
 
+    def doubt(self) -> str:
+        return ""
+
     def costs(self) -> Mapping[str, float]:
         return {}
 

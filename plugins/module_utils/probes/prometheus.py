@@ -53,6 +53,7 @@ class PrometheusCounters:
     def __init__(self, asked: PrometheusAsked) -> None:
         self._asked = asked
         self._counters = {"bad": Counters(), "total": Counters()}
+        self._bad_matched = False
 
     def begin(self, sides: Sides) -> None:
         self._read(sides)
@@ -69,6 +70,7 @@ class PrometheusCounters:
         total = [self._vector(self._asked.total, version, sides, moment) for version in versions]
         if not any(total):
             raise NoAnswer("the query total gives no series for either version: check its labels and the pods' scrape")
+        self._bad_matched = self._bad_matched or any(bad)
         more_bad = self._counters["bad"].increases({**bad[0], **bad[1]})
         more = self._counters["total"].increases({**total[0], **total[1]})
         return [
@@ -81,6 +83,11 @@ class PrometheusCounters:
 
     def close(self) -> None:
         pass
+
+    def doubt(self) -> str:
+        if self._bad_matched:
+            return ""
+        return "bad has matched no series in either version, so check its labels unless nothing has gone wrong anywhere"
 
     def costs(self) -> Mapping[str, float]:
         return {}
@@ -129,6 +136,9 @@ class PrometheusHistogram:
     def close(self) -> None:
         pass
 
+    def doubt(self) -> str:
+        return ""
+
     def costs(self) -> Mapping[str, float]:
         return {}
 
@@ -154,6 +164,9 @@ class PrometheusValue:
 
     def close(self) -> None:
         pass
+
+    def doubt(self) -> str:
+        return ""
 
     def costs(self) -> Mapping[str, float]:
         return {}

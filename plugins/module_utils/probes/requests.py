@@ -240,6 +240,9 @@ class HttpRequests:
     def close(self) -> None:
         self._ended.set()
 
+    def doubt(self) -> str:
+        return ""
+
     def costs(self) -> Mapping[str, Any]:
         """With `via`: the way that was taken."""
         with self._lock:

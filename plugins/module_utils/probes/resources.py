@@ -92,6 +92,9 @@ class Resources:
     def close(self) -> None:
         pass
 
+    def doubt(self) -> str:
+        return ""
+
     def costs(self) -> Mapping[str, float]:
         return {}
 

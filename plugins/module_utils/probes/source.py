@@ -65,8 +65,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Counted:
+    """`ago`: seconds since the moment up to which was counted."""
+
     canary: Tally
     stable: Tally
+    ago: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,9 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Ends what goes on in the background."""
+
+    def doubt(self) -> str:
+        """Why what was counted may be less than what happened, as one clause for people; nothing where all looks well."""
 
     def costs(self) -> Mapping[str, Any]:
         """What was spent, and on which way: requests, bytes_in, bytes_out, price, via; empty where nobody pays."""

@@ -30,13 +30,14 @@ _RANGE = "/api/v1/query_range"
 @dataclass(frozen=True)
 class Expected:
     """Exposure a second in all pods of each version. `stable_rate`: share of stable's that is bad, None where nobody knows.
-    `seconds`: for how long it lasts, None for ever. `seen`: it was counted in this run."""
+    `seconds`: for how long it lasts, None for ever. `seen`: it was counted in this run. `late`: seconds until it is counted."""
 
     canary: float
     stable: float
     stable_rate: float | None = None
     seconds: float | None = None
     seen: bool = False
+    late: float = 0.0
 
 
 def expected_of_requests(asked: HttpAsked) -> Expected:
@@ -44,9 +45,9 @@ def expected_of_requests(asked: HttpAsked) -> Expected:
     return Expected(asked.rate / 2, asked.rate / 2, seconds=asked.most / asked.rate)
 
 
-def expected_of_pods(sides: Sides) -> Expected:
+def expected_of_pods(sides: Sides, late: float = 0.0) -> Expected:
     """Every pod gives a pod-second a second."""
-    return Expected(float(len(sides.canary.pods)), float(len(sides.stable.pods)))
+    return Expected(float(len(sides.canary.pods)), float(len(sides.stable.pods)), late=late)
 
 
 def expected_of_counters(asked: PrometheusAsked, sides: Sides) -> Expected:

@@ -72,6 +72,11 @@ class Asking:
             return f"{name} gave no data {SILENT_LOOKS} times in a row"
         return ""
 
+    def doubts(self) -> Mapping[str, str]:
+        """By check, of those whose source doubts what it has counted."""
+        told = {name: source.doubt() for name, source in self._sources.items()}
+        return {name: doubt for name, doubt in told.items() if doubt}
+
     def costs(self) -> Mapping[str, Any]:
         """By check, of those that cost anything."""
         spent = {name: dict(source.costs()) for name, source in self._sources.items()}

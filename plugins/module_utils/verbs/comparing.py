@@ -117,7 +117,19 @@ class Comparison:
             if not decided and self._now() - told >= REPORT_SECONDS:
                 told = self._now()
                 self._report(f"{told - self._offset:.0f} of {self.request.duration:.0f} seconds: {self._progress()}")
-        return self._concluded(self._trial.report(self._now()))
+        return self._concluded(self._doubted(self._trial.report(self._now())))
+
+    def _doubted(self, verdict: RunVerdict) -> RunVerdict:
+        """The same verdict; whoever reads it also reads what its sources are not sure of."""
+        doubts = self._asking.doubts()
+        for name, doubt in doubts.items():
+            self._warn(f"{name}: {doubt}")
+        checks = tuple(
+            replace(check, reason=f"{check.reason}; {doubts[check.name]}") if check.name in doubts else check
+            for check in verdict.checks
+        )
+        told = [verdict.reason, *(f"{name}: {doubt}" for name, doubt in doubts.items())]
+        return replace(verdict, reason="; ".join(filter(None, told)), checks=checks)
 
     def _decided(self) -> bool:
         verdict = self._trial.look(self._now())
@@ -184,7 +196,7 @@ class Comparison:
             return
         sides = self._asking.sides_for(asked)
         sample = Sample(
-            at=now,
+            at=max(self._offset, now - answer.ago),
             canary=Count(answer.canary.bad, answer.canary.total),
             stable=Count(answer.stable.bad, answer.stable.total),
             stable_pods=answer.stable.by_pod,

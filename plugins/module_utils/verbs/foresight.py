@@ -53,7 +53,7 @@ class Foresight:
             self._warn_of_few_looks(check)
             return
         if self._passes(check):
-            self._warn_of_a_short_window(check)
+            self._warn_of_a_short_window(check, asked.source.lateness if isinstance(asked.source, LogsAsked) else 0.0)
         if sides is None:
             return
         try:
@@ -76,17 +76,19 @@ class Foresight:
                 f"values in a row, and there will be {looks}; make duration longer, or interval or in_a_row smaller"
             )
 
-    def _warn_of_a_short_window(self, check: RateCheck) -> None:
+    def _warn_of_a_short_window(self, check: RateCheck, late: float) -> None:
         request = self._request
-        least = request.warmup + BUCKETS_THAT_MUST_SPEAK * max(check.buckets.at_least, request.interval)
+        least = request.warmup + late + BUCKETS_THAT_MUST_SPEAK * max(check.buckets.at_least, request.interval)
         if request.duration < least:
             self._warn(
                 f"{check.name}: {request.duration:g} seconds cannot decide anything: "
-                f"three looks and the warmup take {least:g}; make duration longer"
+                f"three looks and the warmup take {least:g}"
+                + (f", {late:g} of them until a line has arrived" if late else "")
+                + "; make duration longer"
             )
 
     def _tell(self, check: RateCheck, expected: Expected, pods: int) -> None:
-        window = max(0.0, self._request.duration - self._request.warmup)
+        window = max(0.0, self._request.duration - self._request.warmup - expected.late)
         if expected.seconds is not None:
             window = min(window, expected.seconds)
         stable_rate = expected.stable_rate or 0.0
@@ -128,7 +130,9 @@ def _expected(asked: CheckAsked, sides: Sides) -> Expected | None:
         return expected_of_requests(source)
     if isinstance(source, PrometheusAsked):
         return expected_of_counters(source, sides)
-    return expected_of_pods(sides) if isinstance(source, (PodsAsked, LogsAsked)) else None
+    if isinstance(source, LogsAsked):
+        return expected_of_pods(sides, late=source.lateness)
+    return expected_of_pods(sides) if isinstance(source, PodsAsked) else None
 
 
 def _basis(expected: Expected) -> str:

@@ -19,7 +19,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.probes.logs import Logs, LogsAsked
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.logs import (
+    Logs,
+    LogsAsked,
+    stream_selector,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import (
     Counted,
     NoAnswer,
@@ -41,11 +45,18 @@ SIDES = Sides(
 )
 
 
+def fresh_lines() -> list[tuple[dict[str, str], float]]:
+    """Of every pod, a moment ago."""
+    return [({"pod": name}, time.time() - 0.1) for name in (*SIDES.canary.names, *SIDES.stable.names)]
+
+
 @dataclass
 class Loki:
-    """Keeps lines by their stream's labels. `limit`: max_entries_limit_per_query. `result`: what to say instead."""
+    """Keeps lines by their stream's labels: `lines` that match, and `others`. `limit`: max_entries_limit_per_query.
+    `result`: what to say instead."""
 
     lines: list[tuple[dict[str, str], float]] = field(default_factory=list)
+    others: list[tuple[dict[str, str], float]] = field(default_factory=fresh_lines)
     limit: int = 5000
     refusal: tuple[int, str] | None = None
     result: Any = None
@@ -70,17 +81,19 @@ class Loki:
         if int(query["limit"]) > self.limit:
             words = "max entries limit per query exceeded, limit > max_entries_limit_per_query"
             return 400, f"{words} ({query['limit']} > {self.limit})"
-        if not query["query"].startswith("{"):
+        if not query["query"].startswith("{") or query["query"].endswith("|="):
             return 400, "parse error at line 1, col 1: syntax error: unexpected IDENTIFIER"
         return 0, ""
 
     def _streams(self, query: dict[str, str]) -> list[dict[str, Any]]:
-        """Start is included, end is not; no more lines than asked for, the oldest first."""
+        """Start is included, end is not; no more lines than asked for, from the end that was asked for."""
         start, end = int(query["start"]), int(query["end"])
         wanted = query["query"].partition('pod=~"')[2].partition('"')[0].split("|")
-        assert query["direction"] == "forward"
-        kept = [(int(at * 1e9), labels) for labels, at in self.lines if labels.get("pod", wanted[0]) in wanted]
+        every = self.lines if "|=" in query["query"] else self.lines + self.others
+        kept = [(int(at * 1e9), labels) for labels, at in every if labels.get("pod", wanted[0]) in wanted]
         inside = sorted((pair for pair in kept if start <= pair[0] < end), key=lambda pair: pair[0])
+        if query["direction"] == "backward":
+            inside.reverse()
         streams: dict[str, dict[str, Any]] = {}
         for nanoseconds, labels in inside[: int(query["limit"])]:
             stream = streams.setdefault(repr(labels), {"stream": labels, "values": []})
@@ -97,17 +110,17 @@ class Loki:
 
 
 @contextmanager
-def logs(loki: Loki, tenant: str = TENANT, query: str = QUERY) -> Iterator[Logs]:
+def logs(loki: Loki, tenant: str = TENANT, query: str = QUERY, settled_after: float | None = 2.0) -> Iterator[Logs]:
     """A source that looks back a minute."""
     with serving(loki) as url:
         web = Web(url, {"X-Scope-OrgID": tenant}, token=SECRET, timeout=5.0)
-        source = Logs(None, LogsAsked(web=web, query=query))  # type: ignore[arg-type]
+        source = Logs(None, LogsAsked(web=web, query=query, settled_after=settled_after))  # type: ignore[arg-type]
         source.begin(SIDES)
         source._since -= 60
         yield source
 
 
-def counted(loki: Loki, **options: str) -> tuple[Tally, Tally]:
+def counted(loki: Loki, **options: Any) -> tuple[Tally, Tally]:
     with logs(loki, **options) as source:
         given = source.look(SIDES, 60.0)[""]
     assert isinstance(given, Counted)
@@ -127,9 +140,70 @@ def test_seconds_with_a_line_are_counted_by_version_and_pod() -> None:
     assert canary.total == pytest.approx(60, abs=3) and stable.total == pytest.approx(2 * canary.total)
 
 
-def test_no_line_at_all_is_no_error() -> None:
+def test_lines_of_which_none_is_an_error_are_no_error() -> None:
     canary, stable = counted(Loki())
-    assert (canary.bad, stable.bad) == (0.0, 0.0) and canary.total > 0
+    assert (canary.bad, stable.bad) == (0.0, 0.0) and canary.total == pytest.approx(58, abs=2)
+
+
+def test_no_line_at_all_is_no_data() -> None:
+    with pytest.raises(
+        NoAnswer, match=r'no line at all of either version.*check the labels in {namespace="<namespace>"'
+    ):
+        counted(Loki(others=[]))
+
+
+def test_what_a_log_collector_that_died_has_not_sent_is_not_counted_as_good() -> None:
+    died = time.time() - 40
+    with logs(Loki(others=[({"pod": "web-5d5f-a"}, died)])) as source:
+        given = source.look(SIDES, 60.0)[""]
+        assert isinstance(given, Counted)
+        assert given.canary.total == pytest.approx(20, abs=2) and given.ago == pytest.approx(40, abs=2)
+        assert source.look(SIDES, 5.0) == {}, "nothing has come since"
+
+
+def test_a_log_that_is_dead_for_long_is_no_data_and_is_read_on_when_it_lives_again() -> None:
+    loki = Loki()
+    with logs(loki) as source:
+        loki.others = []
+        for _ in range(2):
+            with pytest.raises(NoAnswer, match="no line at all of either version in the last 122 seconds"):
+                source.look(SIDES, 60.0)
+        loki.others, loki.lines = fresh_lines(), [line("web-7c6d-a", 30)]
+        given = source.look(SIDES, 60.0)[""]
+    assert isinstance(given, Counted)
+    assert given.canary.bad == 1.0 and given.canary.total == pytest.approx(58, abs=3)
+
+
+@pytest.mark.parametrize(("settled_after", "seen"), [(2.0, 1.0), (60.0, 0.0), (None, 0.0)])
+def test_lines_that_may_still_be_on_their_way_are_waited_for(settled_after: float | None, seen: float) -> None:
+    loki = Loki([line("web-7c6d-a", 10)])
+    with logs(loki, settled_after=settled_after) as source:
+        source._since -= 60
+        given = source.look(SIDES, 60.0)[""]
+    assert isinstance(given, Counted)
+    assert given.canary.bad == seen
+
+
+def test_a_canary_that_logs_nothing_beside_a_stable_version_that_does_is_doubted() -> None:
+    loki = Loki(others=[({"pod": "web-5d5f-a"}, time.time() - 0.1)])
+    with logs(loki) as source:
+        assert "none at all of the canary" in source.doubt()
+        loki.others += fresh_lines()
+        source.look(SIDES, 60.0)
+        assert source.doubt() == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "selector"),
+    [
+        (QUERY, '{namespace="<namespace>", pod=~"<pods>"}'),
+        ('{a="}", b=`{"`, c="\\"}"} | json | line_format "{{.x}}"', '{a="}", b=`{"`, c="\\"}"}'),
+        ('({app="web"} | pod=~"<pods>") |= "x"', '{app="web"}'),
+        ('|= "ERROR"', ""),
+    ],
+)
+def test_the_streams_of_a_query_are_found(query: str, selector: str) -> None:
+    assert stream_selector(query) == selector
 
 
 def test_lines_of_both_containers_of_a_pod_are_one_pods() -> None:
@@ -147,7 +221,7 @@ def test_streams_without_a_label_pod_are_told_apart_by_all_their_labels() -> Non
     ("case", "loki", "options", "says"),
     [
         ("no tenant", Loki(), {"tenant": "other"}, "answers 401: check the token, user or headers"),
-        ("a query that is none", Loki(), {"query": 'rate("<pods>")'}, "answers 400: parse error at line 1, col 1"),
+        ("a query that is none", Loki(), {"query": '{pod=~"<pods>"} |='}, "answers 400: parse error at line 1, col 1"),
         ("a lower limit", Loki(limit=1000), {}, r"answers 400: max entries limit per query exceeded.*\(5000 > 1000\)"),
         ("too busy", Loki(refusal=(429, "too many outstanding requests")), {}, "answers 429: too many outstanding"),
         ("in trouble", Loki(refusal=(500, "ingester 10.0.0.7 has our password")), {}, "answers 500$"),
@@ -163,7 +237,7 @@ def test_streams_without_a_label_pod_are_told_apart_by_all_their_labels() -> Non
             {},
             "would not write",
         ),
-        ("too many lines", Loki([line("web-7c6d-a", 2.5)] * 5000), {}, "more than 5000 lines"),
+        ("too many lines", Loki([line("web-7c6d-a", 30)] * 5000), {}, "more than 5000 lines"),
     ],
 )
 def test_each_refusal_is_told_and_none_is_believed(case: str, loki: Loki, options: dict[str, str], says: str) -> None:
@@ -174,6 +248,6 @@ def test_each_refusal_is_told_and_none_is_believed(case: str, loki: Loki, option
 
 def test_lines_from_another_time_than_was_asked_do_not_count() -> None:
     """A Loki, or a cache before it, that answers with what it has."""
-    late = str(int((time.time() - 3600) * 1e9))
-    lying = {"resultType": "streams", "result": [{"stream": {"pod": "web-7c6d-a"}, "values": [[late, "ERROR"]]}]}
+    values = [[str(int((time.time() - ago) * 1e9)), "ERROR"] for ago in (3600, 0.5)]
+    lying = {"resultType": "streams", "result": [{"stream": {"pod": "web-7c6d-a"}, "values": values}]}
     assert counted(Loki(result=lying))[0].bad == 0.0

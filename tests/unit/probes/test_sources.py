@@ -182,7 +182,10 @@ class TestRequests:
             ({"rate": 0}, "rate"),
             ({"body": "("}, "regular expression"),
             ({"via": Via.URL}, "url"),
-            ({"headers": {"Authorization": "Bearer s3cr3t"}}, "Authorization .* in place of our own.*via: port_forward"),
+            (
+                {"headers": {"Authorization": "Bearer s3cr3t"}},
+                "Authorization .* in place of our own.*via: port_forward",
+            ),
             ({"canary_headers": {"authorization": "Bearer s3cr3t"}}, "in place of our own"),
             ({"stable_headers": {"Impersonate-User": "admin"}}, "Impersonate-User .* in place of our own"),
             ({"via": Via.AUTO, "headers": {"IMPERSONATE-GROUP": "s3cr3t"}}, "via: auto; use"),
@@ -249,8 +252,14 @@ class TestLogs:
         api = FakeApi("ERROR without a stamp\n")
         source = Logs(api, LogsAsked("ERROR"))  # type: ignore[arg-type]
         source.begin(self.pods)
+        source._since -= 60
         counted = source.look(self.pods, 5)[""]
         assert isinstance(counted, Counted) and counted.canary.bad == 0
+
+    def test_what_has_not_settled_waits_for_a_later_look(self) -> None:
+        source = Logs(FakeApi(stamped((time.time(), "ERROR"))), LogsAsked("ERROR"))  # type: ignore[arg-type]
+        source.begin(self.pods)
+        assert source.look(self.pods, 1) == {}
 
     def test_more_than_can_be_read_is_told(self) -> None:
         source = Logs(FakeApi("x" * (3 << 20)), LogsAsked("ERROR"))  # type: ignore[arg-type]
@@ -264,6 +273,9 @@ class TestLogs:
             ({"pattern": "("}, "regular expression"),
             ({"web": Web("http://loki"), "pattern": "x"}, "instead of a pattern"),
             ({"web": Web("http://loki"), "query": '{app="x"}'}, "the same for both versions"),
+            ({"web": Web("http://loki"), "query": 'rate("<pods>")'}, "selects no streams"),
+            ({"pattern": "x", "settled_after": -1}, "settled_after -1: give 0 to 600"),
+            ({"pattern": "x", "settled_after": 601}, "give 0 to 600"),
         ],
     )
     def test_questions_that_cannot_be_are_refused(self, options: dict[str, Any], says: str) -> None:

@@ -8,9 +8,12 @@ The server that is away is a fault put in its place; what a real one answers is 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -40,6 +43,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks impor
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.comparing import Comparison
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.guard import _Lone
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, Target
+from tests.unit.probes.serving import serving
 
 WEB = Web("http://host")
 LISTING = asked_of("GET", "/api/v1/namespaces/shop/pods")
@@ -133,3 +137,27 @@ def test_samples_alone_are_not_waited_for(away: Away, guard: bool) -> None:
     verdict, run, _ = compared(away, own, duration=600.0, interval=5.0, guard=guard)
     assert verdict.verdict is Verdict.INCONCLUSIVE and time.monotonic() - begun < 5
     assert run.ended is not None and run.ended.expected, "that takes nothing from the verdict"
+
+
+def test_a_pass_by_counters_of_which_bad_matches_nothing_is_doubted(away: Away) -> None:
+    begun = time.monotonic()
+
+    def respond(request: BaseHTTPRequestHandler) -> None:
+        query = parse_qs(urlsplit(request.path).query)["query"][0]
+        value = str(int(1e6 * (time.monotonic() - begun)))
+        pod = "web-7c6d-a" if "web-7c6d" in query else "web-5d5f-a"
+        rows = [{"metric": {"pod": pod}, "value": [0, value]}] if query.startswith("requests") else []
+        data = json.dumps({"status": "success", "data": {"resultType": "vector", "result": rows}}).encode()
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(data)))
+        request.end_headers()
+        request.wfile.write(data)
+
+    with serving(respond) as url:
+        source = PrometheusAsked(Web(url), bad='erors{pod=~"<pods>"}', total='requests{pod=~"<pods>"}')
+        check = RateCheck("errors", Tolerance(1.5, 0.05), buckets=BucketRule(0.1, 0.1))
+        verdict, run, _ = compared(away, CheckAsked(check, source), duration=30.0)
+    assert verdict.verdict is Verdict.PASS
+    doubt = "bad has matched no series in either version"
+    assert doubt in verdict.reason and doubt in verdict.checks[0].reason
+    assert any(warning.startswith(f"errors: {doubt}") for warning in run.warnings)
