@@ -118,7 +118,8 @@ options:
             default: {}
           url:
             description:
-              - Scheme, host, port and path below which O(checks[].http.path) stands, with O(checks[].http.via=url).
+              - Scheme, host, port and path below which O(checks[].http.path) stands, with O(checks[].http.via=url). It is
+                reached directly, whatever C(HTTPS_PROXY) says.
             type: str
           token:
             description:
@@ -193,7 +194,8 @@ options:
             default: ""
           url:
             description:
-              - Scheme, host, port and path below which the API stands, without a user in it.
+              - Scheme, host, port and path below which the API stands, without a user, C(?) or C(#) in it. It is reached
+                directly, whatever C(HTTPS_PROXY) says.
             type: str
             required: true
           token:
@@ -258,7 +260,8 @@ options:
             type: float
           url:
             description:
-              - Scheme, host, port and path below which the API stands, without a user in it.
+              - Scheme, host, port and path below which the API stands, without a user, C(?) or C(#) in it. It is reached
+                directly, whatever C(HTTPS_PROXY) says.
             type: str
           token:
             description:

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Increases of Prometheus counters, read raw and subtracted here: exact counts, no extrapolation, resets handled.
 
+Several Prometheus servers may stand behind one address, each with its own scrapes.
+
 This module is private to the collection.
 """
 
@@ -20,9 +22,10 @@ Series = tuple[tuple[str, str], ...]
 
 class Counters:
     """Remembers the last value of every series for the whole run, so that one that was not scraped for a while goes on
-    from there. A smaller value is a restart of the counter, which begins at 0 again. A series that was never seen
-    begins at 0 too, except at the first look, which only says where counting starts: error counters appear with
-    their first error.
+    from there. A value that is not even half is a restart of the counter, which begins at 0 again; one that is only somewhat
+    smaller comes from a server that is a scrape behind, and adds nothing until it is made up for. A series that was never
+    seen begins at 0 too, except at the first look, which only says where counting starts: error counters appear with their
+    first error.
     """
 
     def __init__(self) -> None:
@@ -36,7 +39,8 @@ class Counters:
         increases = {}
         for series, value in values.items():
             before = self._last.get(series, 0.0 if self._begun else value)
-            increases[series] = value - before if value >= before else value
-        self._last.update(values)
+            began_again = value < before / 2
+            increases[series] = value if began_again else max(0.0, value - before)
+            self._last[series] = value if began_again else max(value, before)
         self._begun = True
         return increases

@@ -23,6 +23,8 @@ from .source import Misasked, NoAnswer
 
 LARGEST_BODY = 4 << 20
 USER_AGENT = "coalmine.canary"
+# What a URL may hold on any way; some proxies refuse more than 4 KiB, with all headers. A query may name every pod.
+LONGEST_QUERY = 2000
 _PIECE = 65536
 
 
@@ -47,6 +49,8 @@ class Web:
             raise Misasked("the url of a source must begin with http:// or https:// and name a host")
         if parts.username is not None:
             raise Misasked(f"the url of {self.name} holds a user: give username and password as options of their own")
+        if parts.query or parts.fragment:
+            raise Misasked(f"the url of {self.name} goes on after its path: leave out ? or #, and what follows")
         if self.token and self.username:
             raise Misasked(f"{self.name} has both a bearer token and a username: give one of them")
         if any(ord(character) < 32 for pair in self.headers.items() for text in pair for character in text):
@@ -83,15 +87,21 @@ class WebAnswer:
 
 
 def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: int = LARGEST_BODY) -> WebAnswer:
-    """GET `path` below the url's own path. Any status is an answer; raises NoAnswer when there was none in time."""
-    target = web.parts.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
-    headers = _headers(web)
+    """GET `path` below the url's own path; a query that is too long for a URL is sent as a form, which Prometheus and Loki take
+    as well. Any status is an answer; raises NoAnswer when there was none in time."""
+    target, headers = web.parts.path.rstrip("/") + path, _headers(web)
+    text = urlencode(query or {})
+    form = text.encode() if len(text) > LONGEST_QUERY else None
+    if form:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    elif text:
+        target += f"?{text}"
     connection = _connection(web)
     with _Alarm(connection, web.timeout) as alarm:
         try:
             connection.connect()
             alarm.socket = connection.sock
-            connection.request("GET", target or "/", headers=headers)
+            connection.request("POST" if form else "GET", target or "/", body=form, headers=headers)
             response = connection.getresponse()
             body, truncated = bounded_body(response, largest)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -99,7 +109,7 @@ def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: in
         if alarm.rang:
             raise NoAnswer(f"{web.name} {_failure(TimeoutError(), True, web.timeout)}")
     bytes_in = len(body) + sum(len(name) + len(text) + 4 for name, text in response.getheaders())
-    bytes_out = len(target) + 16 + sum(len(name) + len(text) + 4 for name, text in headers.items())
+    bytes_out = len(target) + len(form or b"") + 16 + sum(len(name) + len(text) + 4 for name, text in headers.items())
     kind = response.headers.get_content_type()
     return WebAnswer(response.status, body, truncated, bytes_in, bytes_out, kind)
 

@@ -52,11 +52,11 @@ def fresh_lines() -> list[tuple[dict[str, str], float]]:
 
 @dataclass
 class Loki:
-    """Keeps lines by their stream's labels: `lines` that match, and `others`. `limit`: max_entries_limit_per_query.
+    """Keeps lines by their stream's labels: `lines` that match, and `others` (None: always some of a moment ago). `limit`: max_entries_limit_per_query.
     `result`: what to say instead."""
 
     lines: list[tuple[dict[str, str], float]] = field(default_factory=list)
-    others: list[tuple[dict[str, str], float]] = field(default_factory=fresh_lines)
+    others: list[tuple[dict[str, str], float]] | None = None
     limit: int = 5000
     refusal: tuple[int, str] | None = None
     result: Any = None
@@ -89,7 +89,8 @@ class Loki:
         """Start is included, end is not; no more lines than asked for, from the end that was asked for."""
         start, end = int(query["start"]), int(query["end"])
         wanted = query["query"].partition('pod=~"')[2].partition('"')[0].split("|")
-        every = self.lines if "|=" in query["query"] else self.lines + self.others
+        others = fresh_lines() if self.others is None else self.others
+        every = self.lines if "|=" in query["query"] else self.lines + others
         kept = [(int(at * 1e9), labels) for labels, at in every if labels.get("pod", wanted[0]) in wanted]
         inside = sorted((pair for pair in kept if start <= pair[0] < end), key=lambda pair: pair[0])
         if query["direction"] == "backward":
@@ -168,7 +169,7 @@ def test_a_log_that_is_dead_for_long_is_no_data_and_is_read_on_when_it_lives_aga
         for _ in range(2):
             with pytest.raises(NoAnswer, match="no line at all of either version in the last 122 seconds"):
                 source.look(SIDES, 60.0)
-        loki.others, loki.lines = fresh_lines(), [line("web-7c6d-a", 30)]
+        loki.others, loki.lines = None, [line("web-7c6d-a", 30)]
         given = source.look(SIDES, 60.0)[""]
     assert isinstance(given, Counted)
     assert given.canary.bad == 1.0 and given.canary.total == pytest.approx(58, abs=3)
@@ -188,7 +189,7 @@ def test_a_canary_that_logs_nothing_beside_a_stable_version_that_does_is_doubted
     loki = Loki(others=[({"pod": "web-5d5f-a"}, time.time() - 0.1)])
     with logs(loki) as source:
         assert "none at all of the canary" in source.doubt()
-        loki.others += fresh_lines()
+        loki.others = None
         source.look(SIDES, 60.0)
         assert source.doubt() == ""
 
@@ -237,13 +238,17 @@ def test_streams_without_a_label_pod_are_told_apart_by_all_their_labels() -> Non
             {},
             "would not write",
         ),
-        ("too many lines", Loki([line("web-7c6d-a", 30)] * 5000), {}, "more than 5000 lines"),
     ],
 )
 def test_each_refusal_is_told_and_none_is_believed(case: str, loki: Loki, options: dict[str, str], says: str) -> None:
     with pytest.raises(NoAnswer, match=says) as told:
         counted(loki, **options)
     assert SECRET not in str(told.value) and "password" not in str(told.value), case
+
+
+def test_more_lines_than_can_be_read_are_told() -> None:
+    with pytest.raises(NoAnswer, match="more than 5000 lines"):
+        counted(Loki([line("web-7c6d-a", 30)] * 5000))
 
 
 def test_lines_from_another_time_than_was_asked_do_not_count() -> None:

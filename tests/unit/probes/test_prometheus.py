@@ -194,6 +194,19 @@ class TestCounters:
         counters.increases({self.a: 900})
         assert counters.increases({self.a: 3}) == {self.a: 3}
 
+    def test_servers_that_take_turns_and_are_a_scrape_apart_count_what_one_of_them_would(self) -> None:
+        counters = Counters()
+        counters.increases({self.a: 900})
+        ahead, behind = [920, 940, 960], [905, 925, 945]
+        looks = [value for both in zip(ahead, behind, strict=True) for value in both]
+        assert sum(counters.increases({self.a: value})[self.a] for value in looks) == 60
+
+    @pytest.mark.parametrize(("value", "increase"), [(1, 1), (449, 449), (450, 0), (899, 0), (900, 0), (901, 1)])
+    def test_less_than_half_is_a_restart_and_more_is_a_server_behind(self, value: int, increase: int) -> None:
+        counters = Counters()
+        counters.increases({self.a: 900})
+        assert counters.increases({self.a: value}) == {self.a: increase}
+
     def test_an_error_counter_appears_with_its_first_error(self) -> None:
         counters = Counters()
         counters.increases({self.a: 900})

@@ -1,7 +1,8 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whom a source trusts: certificates are verified, by the authority that was given, unless that was switched off."""
+"""Whom a source trusts: certificates are verified, by the authority that was given, unless that was switched off. And how it is
+asked: in the URL, or in a form where that would be too long."""
 
 from __future__ import annotations
 
@@ -13,12 +14,14 @@ from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import NoAnswer
-from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import Web, ask_json
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import Misasked, NoAnswer
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import LONGEST_QUERY, Web, ask_json
 from tests.cluster.certificates import Authority
+from tests.unit.probes.serving import serving
 
 
 class Fine(BaseHTTPRequestHandler):
@@ -90,3 +93,39 @@ def test_an_authority_that_cannot_be_read_is_told(web: Web, tmp_path: Path, cont
 def test_plain_http_is_told_apart_from_https(web: Web) -> None:
     with pytest.raises(NoAnswer):
         ask_json(replace(web, url=web.url.replace("https", "http")), "/")
+
+
+def repeat(request: BaseHTTPRequestHandler) -> None:
+    """Tells how it was asked, as a gateway does that lets no URL of more than 4 KiB through."""
+    form = request.rfile.read(int(request.headers.get("Content-Length", 0))).decode()
+    parts = urlsplit(request.path)
+    told = {"method": request.command, "path": parts.path, "kind": request.headers["Content-Type"]}
+    body = json.dumps({**told, "query": parse_qs(form or parts.query)}).encode()
+    request.send_response(414 if len(request.path) > 4096 else 200)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)
+
+
+def test_a_short_question_stands_in_the_url() -> None:
+    with serving(repeat) as url:
+        told = ask_json(Web(f"{url}/prom/"), "/api/v1/query", {"query": 'up{pod=~"a|b"}'})
+    assert told == {"method": "GET", "path": "/prom/api/v1/query", "kind": None, "query": {"query": ['up{pod=~"a|b"}']}}
+
+
+@pytest.mark.parametrize(("pods", "method"), [(20, "GET"), (200, "POST"), (2000, "POST")])
+def test_a_question_that_names_many_pods_is_a_form(pods: int, method: str) -> None:
+    query = {"query": "|".join(f"web-5d5f6c7b8d-{number:05}" for number in range(pods)), "time": "1.5"}
+    with serving(repeat) as url:
+        told = ask_json(Web(url), "/api/v1/query", query)
+    assert told["query"] == {name: [text] for name, text in query.items()}
+    assert told["method"] == method
+    assert told["kind"] == ("application/x-www-form-urlencoded" if method == "POST" else None)
+    assert LONGEST_QUERY < 4096
+
+
+@pytest.mark.parametrize("rest", ["?tenant=s3cr3t", "#s3cr3t", "/prom?x"])
+def test_a_url_that_goes_on_after_its_path_is_refused(rest: str) -> None:
+    with pytest.raises(Misasked, match="leave out") as told:
+        Web(f"https://prometheus:9090{rest}")
+    assert "s3cr3t" not in str(told.value)
