@@ -102,6 +102,7 @@ class Deployment:
     paused: bool
     min_ready_seconds: int
     progress_deadline_seconds: int | None
+    revision_history_limit: int | None
     strategy: Strategy
     template: Mapping[str, Any]
     selector: Mapping[str, Any]
@@ -124,6 +125,7 @@ class Deployment:
             paused=bool(spec.get("paused")),
             min_ready_seconds=spec.get("minReadySeconds") or 0,
             progress_deadline_seconds=spec.get("progressDeadlineSeconds"),
+            revision_history_limit=spec.get("revisionHistoryLimit"),
             strategy=Strategy.parse(spec.get("strategy")),
             template=spec["template"],
             selector=spec.get("selector") or {},

@@ -33,10 +33,17 @@ from .site import Site
 from .waiting import AWAY, pods_unknown
 
 ALONE_NOW = "the new version serves alone now"
+NO_WAY_BACK = (
+    "spec.revisionHistoryLimit is 0: once the promotion is finished, nothing of the version before is left to return to, and "
+    "what this guard finds then can only be told; make it 1 or more before a promotion that is guarded"
+)
 
 
 def guard(account: Account, situation: Situation, request: VerifyRequest, report: Report) -> Outcome:
     """Raises VerbFailure on a fail only: a guard that has seen nothing bad, or too little, lets the promotion go on."""
+    if situation.deployment.revision_history_limit == 0:
+        account.warn(NO_WAY_BACK)
+        report(NO_WAY_BACK)
     if situation.phase is Phase.PROMOTING:
         return _beside_stable(account, situation, request, report)
     if situation.phase is Phase.NONE and _is_out(situation):
