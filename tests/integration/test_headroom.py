@@ -599,6 +599,13 @@ def test_an_autoscaler_that_may_not_be_listed_turns_fits_into_unknown(shop: Shop
     assert shop.ask(kubeconfig)["verdict"] == "fits"
 
 
+# Room for it comes only by evicting pods of lower priority: beside three pods of 500m and the two that fill() adds.
+URGENT = {
+    "spec": {
+        "priorityClassName": "system-cluster-critical",
+        "containers": [{"name": "app", "resources": {"requests": {"cpu": "1"}}}],
+    }
+}
 PRICES = {"currency": "EUR", "nodes": [{"instance_type": "m6i.xlarge", "hourly": 0.25}]}
 BUY = {"canary_headroom": "allow_new_nodes"}
 # What the role is asked, how it ends, and what it says of it.
@@ -616,6 +623,8 @@ SITUATIONS: dict[str, tuple[Object, str, str]] = {
     "not asked": ({"canary_headroom": "skip"}, "planned", "would hold"),
     "not known": ({"account": "least", "canary_on_unknown": "fail"}, "refused", "Unknown: nodes_not_readable"),
     "not known, warned": ({"account": "least"}, "planned", "Unknown: nodes_not_readable"),
+    "evicts": ({"canary_pod_template_patch": URGENT, "canary_on_unknown": "fail"}, "refused", "canary_on_unknown is fail."),
+    "evicts, warned": ({**BUY, "canary_pod_template_patch": URGENT}, "planned", "pods of lower priority are evicted"),
 }  # fmt: skip
 
 
@@ -653,9 +662,23 @@ def released(shop: Shop, directory: Path, *names: str, options: tuple[str, ...] 
     return dict(zip(names, json.loads(results.read_text()), strict=True))
 
 
+def fill(shop: Shop) -> None:
+    """Two pods of somebody else."""
+    container = {"name": "app", "image": "none.invalid/app:1", "resources": {"requests": {"cpu": "500m"}}}
+    pod = {"metadata": {"labels": {"app": "other"}}, "spec": {"containers": [container]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "other"}}, "template": pod}
+    shop.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "other"}, "spec": spec})
+    shop.lab.kubectl("-n", shop.namespace, "rollout", "status", "deployment/other", "--timeout=60s")
+
+
 def test_the_role_refuses_what_does_not_fit_and_says_why(shop: Shop, tmp_path: Path) -> None:
     shop.deploy(replicas=3)
-    first, *reasons, aftermath = released(shop, tmp_path, "no room")["no room"]["why"]
+    fill(shop)
+    results = released(shop, tmp_path, "no room", "evicts")
+    evicting = results["evicts"]["why"]
+    assert "fits only after pods of lower priority are evicted" in evicting[0]
+    assert SITUATIONS["evicts"][2] in evicting
+    first, *reasons, aftermath = results["no room"]["why"]
     assert "does not fit on the nodes that are there; new nodes would hold it" in first
     assert SITUATIONS["no room"][2] in reasons
     assert len(reasons) <= 8
@@ -666,6 +689,7 @@ def test_the_role_refuses_what_does_not_fit_and_says_why(shop: Shop, tmp_path: P
 @pytest.mark.slow
 def test_the_role_begins_only_what_it_may_in_check_mode_as_in_a_real_run(shop: Shop, tmp_path: Path) -> None:
     shop.deploy(replicas=3)
+    fill(shop)
     with shop.labelled(**{"node.kubernetes.io/instance-type": "m6i.xlarge"}):
         planned = released(shop, tmp_path, *SITUATIONS, options=("--check",))
         refused = [name for name, result in planned.items() if result["outcome"] == "refused"]
