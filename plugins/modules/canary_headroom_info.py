@@ -68,6 +68,7 @@ options:
       - C(currency) and C(time) of the prices are returned as they are given.
       - C(nodes) is a list of prices of kinds of nodes, of which the first that matches is taken. Each has an C(hourly)
         price and at least one of C(instance_type), C(capacity_type), C(region), C(zone) and C(node_group).
+        Of prices that differ by zone the dearest of the zones in which such nodes are counts.
       - C(cpu_hour) and C(gib_hour) price all other nodes by their size.
     type: dict
   price_metrics:

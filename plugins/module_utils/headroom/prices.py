@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Iterable, Mapping
 
-from .groups import ZONE, Group, group_of
+from .groups import Group
 from .quantity import THOUSAND
 
 REGION = "topology.kubernetes.io/region"
@@ -99,20 +99,30 @@ def price_book(raw: Mapping[str, Any] | None) -> PriceBook:
 def price_of(group: Group, book: PriceBook, metrics: Iterable[MetricPrice] = ()) -> Price:
     """What one node of the group costs an hour.
 
-    Where samples of a metric differ (a zone each, a node each), the dearest counts: a new node may come in any zone of the group.
+    Where prices of zones differ, or samples of a metric for each node, the dearest counts: a new node may come in any zone of the group.
     """
     facts = _facts(group)
-    for rule in book.rules:
-        if all(facts[key] == value for key, value in rule.conditions.items()):
-            return Price(rule.hourly, "user", book.currency, book.time)
-    if book.cpu_hour is not None and book.gib_hour is not None:
-        return Price(by_size(group, book.cpu_hour, book.gib_hour), "user", book.currency, book.time)
+    said = [_said(group, {**facts, "zone": zone}, book) for zone in sorted(group.zones) or (None,)]
+    hourly = [one for one in said if one is not None]
+    # A zone that the user does not price may be the dearest.
+    if len(hourly) == len(said):
+        return Price(max(hourly), "user", book.currency, book.time)
     for source in METRIC_SOURCES:
         known = [one for one in metrics if one.source == source and _is_price_of(one, group, facts)]
         if known:
             dearest = max(known, key=lambda one: one.hourly)
             return Price(dearest.hourly, source, dearest.currency, dearest.time)
     return Price(None, "none")
+
+
+def _said(group: Group, facts: Mapping[str, str | None], book: PriceBook) -> Fraction | None:
+    """What the user says that a node with these facts costs, None when nothing that is said covers it."""
+    for rule in book.rules:
+        if all(facts[key] == value for key, value in rule.conditions.items()):
+            return rule.hourly
+    if book.cpu_hour is not None and book.gib_hour is not None:
+        return by_size(group, book.cpu_hour, book.gib_hour)
+    return None
 
 
 def by_size(group: Group, cpu_hour: Fraction, gib_hour: Fraction) -> Fraction:
@@ -127,8 +137,7 @@ def _facts(group: Group) -> dict[str, str | None]:
         "instance_type": group.instance_type,
         "capacity_type": group.capacity_type,
         "region": labels.get(REGION),
-        "zone": labels.get(ZONE),
-        "node_group": group_of(labels) or group.name,
+        "node_group": group.name,
     }
 
 

@@ -367,6 +367,29 @@ def test_prices_come_from_the_user_first_and_then_from_metrics(
     assert shape["cost"]["hourly_max"] == pytest.approx(hourly)
 
 
+BY_ZONE = [{"zone": "z1", "hourly": 1}, {"zone": "z2", "hourly": 3}, {"zone": "z3", "hourly": 9}]
+
+
+@pytest.mark.parametrize(
+    ("prices", "hourly"),
+    [
+        ({"nodes": [{"node_group": "batch", "hourly": 2}]}, 2),  # the user's label names the group
+        ({"nodes": [{"node_group": "np-a", "hourly": 2}]}, None),
+        ({"nodes": BY_ZONE}, 3),  # the dearest zone of the group, whichever node was looked at first
+        ({"nodes": BY_ZONE[:1]}, None),  # a new node may come in the other zone
+        ({"nodes": BY_ZONE[:1], "cpu_hour": 1, "gib_hour": 0}, 4),
+    ],
+)
+def test_the_users_prices_hold_for_the_users_groups_and_for_all_of_their_zones(
+    prices: Object, hourly: float | None
+) -> None:
+    nodes = [node(f"n{zone}", zone=f"z{zone}", labels={**NODEPOOL, "team": "batch"}) for zone in (1, 2)]
+    full = [pod(f"f{zone}", on=f"n{zone}", cpu="4") for zone in (1, 2)]
+    asked = ask(pod(), nodes, full, prices=price_book(prices), group_label="team")
+    (bought,) = headroom(asked, answer(asked), {})["new_nodes"]
+    assert (bought["group"], bought["hourly_each"]) == ("batch", hourly)
+
+
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
