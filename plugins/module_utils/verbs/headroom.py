@@ -76,6 +76,7 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
             stable=stable,
             owners=frozenset(one.uid for one in picture.replica_sets),
             min_ready_seconds=_ordinary_min_ready(stable),
+            progress_deadline_seconds=_ordinary_deadline(situation),
         )
         reader = Reader(api, subject, report)
         question = reader.question(_rollout(situation, request))
@@ -149,6 +150,12 @@ def _prices(raw: Mapping[str, Any] | None) -> PriceBook:
 def _ordinary_min_ready(stable: ReplicaSet) -> int:
     """A hold's own minReadySeconds says nothing about how long pods take."""
     return stable.min_ready_seconds if stable.min_ready_seconds < 2**30 else 0
+
+
+def _ordinary_deadline(situation: Situation) -> int | None:
+    """That of a hold is its own, too."""
+    kept = situation.record.originals if situation.record is not None else situation.deployment
+    return kept.progress_deadline_seconds
 
 
 def _rollout(situation: Situation, request: HeadroomRequest) -> Rollout:

@@ -13,7 +13,6 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from statistics import median
 from typing import Any, Callable, Iterable, Iterator, Mapping, TypeVar
 
 from ..cluster.api import Api
@@ -52,6 +51,7 @@ class Subject:
     stable: ReplicaSet
     owners: frozenset[str]
     min_ready_seconds: int
+    progress_deadline_seconds: int | None
 
 
 class Reader:
@@ -80,6 +80,7 @@ class Reader:
         quotas = self._quotas()
         storage = self._storage(incoming)
         self._look_for_device_classes(incoming, scene)
+        ready_after = usual_seconds(self._ready_after, self._subject.progress_deadline_seconds)
         return Question(
             pod=pod,
             pod_source=source,
@@ -93,7 +94,7 @@ class Reader:
             refusals=tuple(self._refusals),
             unknown=tuple(self.unknown),
             assumptions=tuple(self.assumptions),
-            ready_seconds=median(self._ready_after) + self._subject.min_ready_seconds if self._ready_after else None,
+            ready_seconds=None if ready_after is None else ready_after + self._subject.min_ready_seconds,
             cluster_known=cluster_known,
         )
 
@@ -280,7 +281,7 @@ def _limited(csi_nodes: Iterable[Object]) -> frozenset[str]:
 
 
 def _seconds_to_ready(raw: Object) -> list[float]:
-    """How long a pod took from its creation until it was Ready; nothing for one that is not."""
+    """How long after its creation a pod last became Ready; nothing for one that is not."""
     conditions = (raw.get("status") or {}).get("conditions") or ()
     since = [
         one.get("lastTransitionTime")
@@ -289,6 +290,16 @@ def _seconds_to_ready(raw: Object) -> list[float]:
     ]
     created = raw["metadata"].get("creationTimestamp")
     return [(_moment(text) - _moment(created)).total_seconds() for text in since if text and created]
+
+
+def usual_seconds(ready_after: Iterable[float], deadline: int | None) -> float | None:
+    """How long pods take to become Ready, None when nothing tells: the lower quartile.
+
+    A pod that was not Ready for a while tells when it came back instead, which is later: no Deployment that waits only until
+    `deadline` has seen its pods take longer than that.
+    """
+    told = sorted(one for one in ready_after if deadline is None or one <= deadline)
+    return told[(len(told) - 1) // 4] if told else None
 
 
 def _moment(text: str) -> datetime:
