@@ -24,6 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome impo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, NewTemplate, Size, Target
 from tests.cluster.api import ApiError
 from tests.cluster.fakes import Capacity
+from tests.cluster.fakes import node as fake_node
 from tests.cluster.lab import Lab, start_lab
 from tests.integration.playbooks import FAILED, Playbooks
 from tests.integration.test_frontdoor import AS_MODULE, PLAYBOOK, Stage
@@ -39,6 +40,7 @@ CLUSTER_WIDE = (
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
 )
+READY = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
 NEW = NewTemplate(images={"app": "none.invalid/app:2"})
 
 
@@ -116,9 +118,11 @@ class Shop:
         self.apply(*({key: value for key, value in one.items() if value} for one in documents))
         return self.lab.service_account_kubeconfig(self.namespace, "canary")
 
-    def patch(self, image: str = "none.invalid/app:2", **strategy: int) -> None:
+    def patch(self, image: str = "none.invalid/app:2", cpu: str | None = None, **strategy: int) -> None:
         """Rolls the Deployment by its own strategy, or by this one."""
-        changed: Object = {"template": {"spec": {"containers": [{"name": "app", "image": image}]}}}
+        container: Object = {"name": "app", "image": image}
+        container |= {"resources": {"requests": {"cpu": cpu}}} if cpu else {}
+        changed: Object = {"template": {"spec": {"containers": [container]}}}
         changed |= {"strategy": {"rollingUpdate": strategy}} if strategy else {}
         path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/web"
         self.lab.api.request("PATCH", path, {"spec": changed}, "application/strategic-merge-patch+json")
@@ -161,6 +165,16 @@ class Shop:
             yield
         finally:
             self.lab.api.request("DELETE", "/api/v1/nodes/silent")
+
+    @contextmanager
+    def large_node(self) -> Iterator[None]:
+        """A third fake node, with as much room as the two others have together."""
+        self.lab.api.request("POST", "/api/v1/nodes", fake_node(2, Capacity(cpu="4", memory="8Gi", pods=20)))
+        try:
+            self.wait_for(lambda: self.lab.kubectl("get", "node", "fake-2", "-o", READY) == "True")
+            yield
+        finally:
+            self.lab.api.request("DELETE", "/api/v1/nodes/fake-2")
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 30
@@ -318,6 +332,21 @@ def test_the_advised_strategy_completes_where_the_own_one_gets_stuck(shop: Shop)
     # The next version is told the same, of what is its own strategy by now.
     again = shop.ask(template=NewTemplate(images={"app": "none.invalid/app:3"}))["advice"]["best"]
     assert (again["surge"], again["max_unavailable"], again["own"]) == (best["surge"], best["max_unavailable"], True)
+
+
+def test_a_rollout_that_gets_stuck_half_way_is_foretold(shop: Shop) -> None:
+    """Four pods fill two nodes, the new version needs a node of these for each: a third one has room for two of them."""
+    shop.deploy(replicas=4, cpu="1", maxSurge=1, maxUnavailable=0)
+    with shop.large_node():
+        found = shop.ask(template=asking("2"))
+        between = next(one for one in found["peaks"] if one["verdict"] != "fits")
+        assert (found["verdict"], between["at"], between["old_pods_gone"]) == ("needs_nodes", "between", 2)
+        assert shop.ask(template=asking("1"))["verdict"] == "fits"
+
+        shop.patch(cpu="2")
+        shop.wait_for(lambda: shop.pods("Pending") == 1 and shop.status().get("updatedReplicas") == 3)
+        # Two old pods have left a half of a node each; of the new ones two run and the third waits, for good.
+        assert {(one["readyReplicas"], one["updatedReplicas"]) for one in shop.samples(seconds=2)} == {(4, 3)}
 
 
 def test_a_deployment_without_replicas_asks_for_nothing(shop: Shop) -> None:

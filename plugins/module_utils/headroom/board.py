@@ -84,15 +84,26 @@ class Board:
 
     def takes_without(self, index: int, pods: Sequence[Pod]) -> bool:
         """Whether this candidate would take the next copy if these pods of its own were gone. Nothing stays changed."""
+        return self.room_without(index, pods) > 0
+
+    def room_without(self, index: int, pods: Sequence[Pod]) -> int:
+        """How many more copies this candidate would hold if these pods of its own were gone, 0 if it refuses the next one."""
         load = self._loads[index]
         for pod in pods:
             self._recount(pod, -1)
         self._set_load(index, load.without({id(pod) for pod in pods}))
-        takes = self.objection(index) is None
+        room = self.room[index] if self.objection(index) is None else 0
         for pod in pods:
             self._recount(pod, 1)
         self._set_load(index, load)
-        return takes
+        return room
+
+    def gain(self, pod: Pod) -> int:
+        """How many more copies the node of this existing pod would hold without it."""
+        index = self._index.get(pod.node)
+        if index is None:
+            return 0
+        return self.room_without(index, (pod,)) - self.room_without(index, ())
 
     def open_nodes(self) -> list[int]:
         """All candidates that take the next copy."""

@@ -8,11 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Iterable, Sequence
 
 from . import quota as quotas
-from .advice import advise
+from .advice import MOST_REPLICAS, advise
 from .answer import Answer, Exactness, PeakAnswer, PodSource, Question, Verdict
 from .board import Board
 from .charges import quota_at
@@ -25,8 +25,9 @@ from .placement import Fit, Method, fit
 from .preemption import after_preemption
 from .requests import NEWEST_KNOWN_MINOR, request_parts
 from .scene import Scene
-from .views import Incoming, Pod, incoming_view
+from .views import Incoming, incoming_view
 from .volumes import VolumeRules, volume_rules
+from .waves import Crowd, Order, Quotas, Standstill, crowd_of, leavers, play, release, surely_ends
 
 _CERTAIN_IF_UNKNOWN = (
     Verdict.REFUSED,
@@ -65,6 +66,10 @@ def answer(question: Question) -> Answer:
     waiting = question.scene.waiting.get(question.canary_owner, 0) if question.canary_owner else 0
     moments = [replace(_crowded(peak, homeless), waiting=waiting) for peak in peaks(question.rollout)]
     answers = [_answer_peak(question, incoming, rules, known_groups, peak) for peak in moments]
+    passage = _Passage(True, None)
+    if answers and question.cluster_known and all(one.verdict is Verdict.FITS for one in answers):
+        passage = _passage(question, incoming, rules, known_groups, crowd_of(question, homeless))
+        answers[-1:-1] = [passage.stuck] if passage.stuck else []
     quota_unknown = set().union(*(one.quota.unknown for one in answers))
     unknown = tuple(dict.fromkeys((*unknown, *sorted(quota_unknown))))
     # Of moments that weigh the same, the first.
@@ -74,7 +79,7 @@ def answer(question: Question) -> Answer:
         verdict = Verdict.UNKNOWN
     return Answer(
         verdict=verdict,
-        exactness=_exactness(answers, question),
+        exactness=_exactness(answers, question, passage.is_certain),
         incoming=incoming,
         parts=request_parts(question.pod, question.minor),
         peaks=tuple(answers),
@@ -137,12 +142,35 @@ def _look(
     if question.refusals or not question.cluster_known:
         verdict = Verdict.REFUSED if question.refusals else _by_quota_alone(allowed, peak)
         return PeakAnswer(peak, waits, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None)
-    scenes = _scenes_at(question, old_gone)
+    return _placed(question, incoming, rules, known, peak, waits, allowed, _scenes_at(question, old_gone))
+
+
+def _placed(
+    question: Question,
+    incoming: Incoming,
+    rules: VolumeRules,
+    known: tuple[Group, ...],
+    peak: Peak,
+    waits: bool,
+    allowed: quotas.Verdict,
+    scenes: Sequence[Scene],
+    *,
+    also_stuck: bool = False,
+    also_ends: bool = False,
+) -> PeakAnswer:
+    """What the scheduler makes of the peak in each of these scenes.
+
+    `also_stuck`, `also_ends`: a wave was seen to get stuck here, or another order to get past it, whatever these scenes say.
+    """
     boards = [Board(scene, incoming, rules) for scene in scenes]
     fits = [fit(board, peak.to_place) for board in boards]
     found = Fit(
         min(one.least for one in fits), max(one.most for one in fits), max((one.method for one in fits), key=_doubt)
     )
+    if also_stuck:
+        found = replace(found, least=min(found.least, peak.to_place - 1))
+    if also_ends:
+        found = replace(found, most=max(found.most, peak.to_place))
     rescued: int | None = None
     bought: tuple[Purchase, ...] = ()
     if found.most < peak.to_place:
@@ -156,6 +184,55 @@ def _look(
     return PeakAnswer(
         peak, waits, found, allowed, rescued, bought, verdict, rejected, candidates, _nearest_miss(refusals)
     )
+
+
+@dataclass(frozen=True)
+class _Passage:
+    """How the waves went that lie between the moments. `stuck`: the one at which they stop, None where none was found.
+
+    `is_certain`: whether that holds whichever old pods go first and wherever new ones are put.
+    """
+
+    is_certain: bool
+    stuck: PeakAnswer | None
+
+
+def _passage(
+    question: Question, incoming: Incoming, rules: VolumeRules, known: tuple[Group, ...], crowd: Crowd
+) -> _Passage:
+    """The whole release played wave by wave, the old pods leaving in the controller's order."""
+    total, stages, allowances = question.rollout.replicas, release(question), Quotas(question)
+    board = Board(question.scene.without(crowd.ending), incoming, rules)
+    if surely_ends(board, incoming, crowd, stages, allowances, total):
+        return _Passage(True, None)
+    if total > MOST_REPLICAS:
+        return _Passage(False, None)
+    board = Board(question.scene, incoming, rules)
+    courses = [play(board.copy(), crowd, stages, allowances, total, order) for order in Order]
+    stuck = [one.standstill for one in courses if one.standstill]
+    if not stuck:
+        return _Passage(False, None)
+    also_ends = len(stuck) < len(courses)
+    return _Passage(False, _stuck(question, incoming, rules, known, crowd, stuck[0], also_ends))
+
+
+def _stuck(
+    question: Question,
+    incoming: Incoming,
+    rules: VolumeRules,
+    known: tuple[Group, ...],
+    crowd: Crowd,
+    at: Standstill,
+    also_ends: bool,
+) -> PeakAnswer:
+    """The wave at which the release stops, as a moment of its own."""
+    new, gone = at.new + at.wanted, len(at.gone) + at.swept
+    order = "in some orders" if also_ends else "in the controller's order"
+    why = f"{at.new} of {question.rollout.replicas} new pods run; the {gone} old ones that leave {order} make no room for {at.wanted} more"
+    more = max(0, new - len(crowd.placed) - crowd.waiting)
+    peak = Peak(Moment.BETWEEN, new, more, gone, gone, why, min(crowd.waiting, new - len(crowd.placed)))
+    scenes, allowed = [question.scene.without(at.gone)], quota_at(question, gone)
+    return _placed(question, incoming, rules, known, peak, False, allowed, scenes, also_stuck=True, also_ends=also_ends)
 
 
 def _verdict(
@@ -181,25 +258,18 @@ def _without_pods(question: Question) -> Verdict:
     return Verdict.REFUSED if question.refusals else Verdict.FITS
 
 
-def old_pods(question: Question) -> list[Pod]:
-    """The Deployment's pods of other versions than the new one."""
-    found = (pod for _place, pod in question.scene.kept_pods())
-    return [pod for pod in found if pod.owner in question.owners and pod.owner != question.canary_owner]
-
-
 def _scenes_at(question: Question, old_gone: int) -> list[Scene]:
     """The cluster after so many old pods have left. Which ones is the controller's choice: two extremes are looked at.
 
-    Those that have no node go first, and leave no room (source: `ActivePodsWithRanks`, pkg/controller/controller_utils.go).
+    Those that have no node go first, and leave no room; those that are ending today have ended by then.
     """
-    waiting = question.scene.waiting
-    old_gone -= sum(waiting.get(owner, 0) for owner in question.owners if owner != question.canary_owner)
+    crowd = crowd_of(question)
+    old_gone -= crowd.homeless
     if old_gone <= 0:
         return [question.scene]
-    old = old_pods(question)
-    if old_gone >= len(old):
-        return [question.scene.without(old)]
-    return [question.scene.without(old[:old_gone]), question.scene.without(old[-old_gone:])]
+    if old_gone >= len(crowd.old):
+        return [question.scene.without((*crowd.ending, *crowd.old))]
+    return [question.scene.without((*crowd.ending, *pods)) for pods in leavers(crowd, old_gone)]
 
 
 def _doubt(method: Method) -> int:
@@ -216,7 +286,7 @@ def _nearest_miss(refusals: dict[str, Rejection]) -> tuple[str, tuple[tuple[str,
     )
 
 
-def _exactness(answers: Iterable[PeakAnswer], question: Question) -> Exactness:
+def _exactness(answers: Iterable[PeakAnswer], question: Question, is_certain: bool) -> Exactness:
     answers = tuple(answers)
     sampled = any(one.fit.method is Method.SAMPLED for one in answers)
     if (
@@ -229,7 +299,8 @@ def _exactness(answers: Iterable[PeakAnswer], question: Question) -> Exactness:
         return Exactness.APPROXIMATE
     if any(one.verdict in (Verdict.FITS_AFTER_PREEMPTION, Verdict.NEEDS_NODES) for one in answers):
         return Exactness.APPROXIMATE
-    return Exactness.EXACT if all(one.fit.is_certain for one in answers) else Exactness.PLACEMENT_DEPENDENT
+    is_certain = is_certain and all(one.fit.is_certain for one in answers)
+    return Exactness.EXACT if is_certain else Exactness.PLACEMENT_DEPENDENT
 
 
 def _assumptions(question: Question, answers: Iterable[PeakAnswer]) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ beside the new ones. Worked example, 10 replicas, 3 canary pods, surge 1, own st
 | promotion | 8        | 2                       | 3 + surge 3 + 2 replaced ones, whose old pods are ending    |
 | steady    | 10       | 10                      | the new version alone                                       |
 
+Between promotion and steady a wave may get stuck that none of these shows, because old pods leave room on the wrong nodes: waves.py
+plays them, and where one gets stuck it is a moment, too.
 This module is private to the collection.
 """
 
@@ -26,6 +28,7 @@ class Moment(Enum):
     START = "start"
     STEPS = "steps"
     PROMOTION = "promotion"
+    BETWEEN = "between"
     STEADY = "steady"
 
 

@@ -24,7 +24,7 @@ _WORDS = {
     Verdict.QUOTA_EXCEEDED: "is stopped by a quota",
     Verdict.REFUSED: "is refused at admission",
     Verdict.CANNOT_FIT: "fits on no node that is there, nor on a new one of any known group",
-    Verdict.DEPENDS_ON_PLACEMENT: "fits or not depending on which nodes the scheduler prefers",
+    Verdict.DEPENDS_ON_PLACEMENT: "fits or not depending on which nodes the scheduler prefers and which old pods go first",
     Verdict.UNKNOWN: "cannot be decided from what can be read",
 }
 
