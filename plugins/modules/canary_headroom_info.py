@@ -183,7 +183,8 @@ headroom:
         - V(fits). V(fits_after_preemption), only when pods of lower priority are evicted. V(needs_nodes), not on the
           nodes that are there, but new ones would hold it. V(quota_exceeded). V(refused), admission refuses the pod.
           V(cannot_fit), neither a node that is there nor a new one of a known group takes it.
-          V(depends_on_placement), it depends on which nodes the scheduler prefers. V(unknown), see RV(headroom.unknown).
+          V(depends_on_placement), it depends on which nodes the scheduler prefers, or on which old pods go first.
+          V(unknown), see RV(headroom.unknown).
       returned: always
       type: str
     exactness:
