@@ -118,11 +118,11 @@ def leavers(crowd: Crowd, count: int) -> tuple[tuple[Pod, ...], tuple[Pod, ...]]
     crowded = Counter(pod.node for pod in (*crowd.old, *crowd.placed))
     at_once = sorted(crowd.old, key=lambda pod: -crowded[pod.node])
     seen: Counter[str] = Counter()
-    ranks: dict[int, int] = {}
-    for pod in reversed(crowd.old):
-        ranks[id(pod)] = crowded[pod.node] - seen[pod.node]
+    places: dict[int, tuple[int, int]] = {}
+    for number, pod in enumerate(reversed(crowd.old)):
+        places[id(pod)] = (seen[pod.node] - crowded[pod.node], number)
         seen[pod.node] += 1
-    one_by_one = sorted(crowd.old[::-1], key=lambda pod: -ranks[id(pod)])
+    one_by_one = sorted(crowd.old, key=lambda pod: places[id(pod)])
     return tuple(at_once[:count]), tuple(one_by_one[:count])
 
 
