@@ -243,6 +243,9 @@ class TestGuard:
         assert refused.value.code == "not_promoted"
 
     def test_a_promotion_that_cannot_go_on_ends_the_guard_at_once(self, release: Release) -> None:
+        # Four pods want the same port of three nodes: a stable one has to stay, or the new ones are alone before any is stuck.
+        strategy = {"rollingUpdate": {"maxUnavailable": 0}}
+        release.api.patch(release.path, {"spec": {"strategy": strategy}}, PatchKind.MERGE)
         container = {"name": "app", "ports": [{"containerPort": 80, "hostPort": 30080}]}
         release.start("v2", patch={"spec": {"containers": [container]}})
         begin(release, "promote")
