@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pod that a template would become, where the API server could not be asked by a dry run.
 
-Only what every API server does is applied: defaults of requests, host ports, labels merged into selectors, and LimitRanges.
-Webhooks, RuntimeClasses and priorities are not known here; the caller states the assumption `admission_not_simulated`.
+Only what every API server does is applied: defaults of requests, host ports, labels merged into selectors, LimitRanges, RuntimeClasses
+and PriorityClasses. What webhooks add is learnt from a running pod; the caller states the assumption `admission_not_simulated`.
 This module is private to the collection.
 """
 
@@ -20,6 +20,8 @@ from .requests import POD_LEVEL_COUNTS, pod_limits, pod_requests
 Object = Mapping[str, Any]
 # Stands for the hash that the new ReplicaSet's pods will carry; no other pod has it.
 PLACEHOLDER_HASH = "coalmine-canary-not-yet"
+# The container that stands for what is added to pods on their way into the cluster.
+ADDED = "added-at-admission"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
@@ -62,6 +64,63 @@ def admitted_locally(pod: Object, limit_ranges: Iterable[Object], minor: int) ->
         _default_pod_level(admitted, minor)
     refusals = [refusal for limit_range in limit_ranges for refusal in _refusals(admitted, limit_range, minor)]
     return admitted, refusals
+
+
+def with_runtime_class(pod: Object, runtime_class: Object) -> tuple[dict[str, Any], list[str]]:
+    """The pod with the overhead and the nodes of its RuntimeClass, and why the two contradict each other, if they do.
+
+    `setOverhead` and `setScheduling`, plugin/pkg/admission/runtimeclass/admission.go.
+    """
+    spec = dict(pod["spec"])
+    spec.setdefault("overhead", (runtime_class.get("overhead") or {}).get("podFixed") or {})
+    scheduling = runtime_class.get("scheduling") or {}
+    asked, imposed = spec.get("nodeSelector") or {}, scheduling.get("nodeSelector") or {}
+    spec["nodeSelector"] = {**asked, **imposed}
+    spec["tolerations"] = [*(spec.get("tolerations") or ()), *(scheduling.get("tolerations") or ())]
+    name = runtime_class["metadata"]["name"]
+    refusals = [
+        f"RuntimeClass {name} wants nodes with {key}={value}, the pod those with {key}={asked[key]}"
+        for key, value in imposed.items()
+        if asked.get(key, value) != value
+    ]
+    return {**pod, "spec": spec}, refusals
+
+
+def with_priority_class(pod: Object, priority_class: Object) -> dict[str, Any]:
+    """`admitPod`, plugin/pkg/admission/priority/admission.go."""
+    policy = priority_class.get("preemptionPolicy") or "PreemptLowerPriority"
+    ranked = {"priority": priority_class.get("value") or 0, "preemptionPolicy": policy}
+    return {**pod, "spec": {**ranked, **pod["spec"]}}
+
+
+def with_what_was_added(pod: Object, plain: Object, running: Object, minor: int) -> tuple[dict[str, Any], Amounts]:
+    """The pod with what the cluster has added to a running one, and how much that is: sidecars, larger requests.
+
+    `plain` is what the running one would be by what is worked out here. One more container stands for the difference, with its
+    limits, because a quota may want limits of each. Overhead is left out: it is known of both pods.
+    """
+    added = _difference(
+        pod_requests(_bare(running), minor, running=False), pod_requests(_bare(plain), minor, running=False)
+    )
+    more = {name: amount for name, amount in added.items() if amount}
+    if not more:
+        return dict(pod), {}
+    limits = _difference(pod_limits(_bare(running), minor), pod_limits(_bare(plain), minor))
+    resources = {"requests": _texts(more), "limits": _texts(limits)}
+    spec = {**pod["spec"], "containers": [*pod["spec"]["containers"], {"name": ADDED, "resources": resources}]}
+    return {**pod, "spec": spec}, more
+
+
+def _bare(pod: Object) -> Object:
+    return {"spec": {**pod["spec"], "overhead": {}}}
+
+
+def _difference(larger: Amounts, smaller: Amounts) -> Amounts:
+    return {name: max(0, amount - smaller.get(name, 0)) for name, amount in larger.items()}
+
+
+def _texts(given: Amounts) -> dict[str, str]:
+    return {name: written(name, amount) for name, amount in given.items()}
 
 
 def _containers(spec: Object) -> Iterator[dict[str, Any]]:

@@ -18,11 +18,18 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, TypeVar
 from ..cluster.api import Api
 from ..cluster.errors import AdmissionDenied, ApiError, Forbidden, Invalid, NotFound
 from ..cluster.lists import parser
-from ..headroom.admission import admitted_locally, pod_to_ask_for
+from ..headroom.admission import (
+    admitted_locally,
+    pod_to_ask_for,
+    with_priority_class,
+    with_runtime_class,
+    with_what_was_added,
+)
 from ..headroom.answer import PodSource, Question
 from ..headroom.fields import NodeFields, PodFields
 from ..headroom.neighbours import needs_namespace_labels
 from ..headroom.peaks import Rollout
+from ..headroom.quantity import written
 from ..headroom.quota import Quota, quota_view
 from ..headroom.requests import NEWEST_KNOWN_MINOR
 from ..headroom.scene import Scene, SceneBuilder, relevance
@@ -76,6 +83,8 @@ class Reader:
         pod, source = self._admitted(minor)
         incoming = incoming_view(pod, minor)
         scene, cluster_known = self._scene(incoming, minor)
+        if source is PodSource.TEMPLATE:
+            pod = self._as_running_ones(pod, minor)
         old_pod = self._old(minor)
         quotas = self._quotas()
         storage = self._storage(incoming)
@@ -138,21 +147,38 @@ class Reader:
         self._limit_ranges = tuple(self._tried("limitranges", lambda: self._all(f"{self._core}/limitranges")) or ())
         pod, refusals = admitted_locally(asked, self._limit_ranges, minor)
         self._refusals.extend(refusals if not self._refusals else ())
-        self._complete_locally(pod)
-        return pod, PodSource.TEMPLATE
+        return self._completed(pod), PodSource.TEMPLATE
 
-    def _complete_locally(self, pod: dict[str, Any]) -> None:
-        """What admission would take from other objects, where they can be read."""
-        spec = pod["spec"]
-        if spec.get("runtimeClassName") and "overhead" not in spec:
-            path = f"/apis/node.k8s.io/v1/runtimeclasses/{spec['runtimeClassName']}"
-            runtime = self._tried("runtimeclasses.node.k8s.io", lambda: self._api.get(path))
-            spec["overhead"] = ((runtime or {}).get("overhead") or {}).get("podFixed") or {}
-        if spec.get("priorityClassName") and "priority" not in spec:
-            path = f"/apis/scheduling.k8s.io/v1/priorityclasses/{spec['priorityClassName']}"
-            priority = self._tried("priorityclasses.scheduling.k8s.io", lambda: self._api.get(path))
-            spec["priority"] = (priority or {}).get("value") or 0
-            spec.setdefault("preemptionPolicy", (priority or {}).get("preemptionPolicy") or "PreemptLowerPriority")
+    def _completed(self, pod: dict[str, Any]) -> dict[str, Any]:
+        """With what admission would take from other objects, where they can be read."""
+        if name := pod["spec"].get("runtimeClassName"):
+            runtime_class = self._class("RuntimeClass", "runtimeclasses", "node.k8s.io", name)
+            if runtime_class is not None:
+                pod, refusals = with_runtime_class(pod, runtime_class)
+                self._refusals.extend(refusals)
+        if name := pod["spec"].get("priorityClassName"):
+            priority_class = self._class("PriorityClass", "priorityclasses", "scheduling.k8s.io", name)
+            if priority_class is not None:
+                pod = with_priority_class(pod, priority_class)
+        return pod
+
+    def _class(self, kind: str, resource: str, group: str, name: str) -> Object | None:
+        """A class that the pod names; admission refuses a pod whose class is not there."""
+        found = self._tried(f"{resource}.{group}", lambda: self._named(f"/apis/{group}/v1/{resource}", (name,)))
+        if found is not None and name not in found:
+            self._refusals.append(f"{kind} {name}, which the pod names, is not there")
+        return (found or {}).get(name)
+
+    def _as_running_ones(self, pod: Object, minor: int) -> Object:
+        """The pod that was worked out from the template, with what the cluster adds to pods of this Deployment."""
+        if self._old_pod is None:
+            return pod
+        plain, _refusals = admitted_locally(self._asked(self._subject.stable.template), self._limit_ranges, minor)
+        pod, added = with_what_was_added(pod, plain, self._old_pod, minor)
+        if added:
+            told = ", ".join(f"{written(name, amount)} of {name}" for name, amount in sorted(added.items()))
+            self.assumptions.append(f"admission_adds_as_to_a_running_pod: {told}")
+        return pod
 
     def _scene(self, incoming: Incoming, minor: int) -> tuple[Scene, bool]:
         nodes = self._tried("nodes", self._nodes)

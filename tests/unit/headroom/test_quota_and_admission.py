@@ -9,7 +9,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import admitted_locally, pod_to_ask_for
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import (
+    admitted_locally,
+    pod_to_ask_for,
+    with_runtime_class,
+    with_what_was_added,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import is_best_effort, quota_view, verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import ReplicaSet
 
@@ -161,6 +166,42 @@ def test_the_pod_to_ask_for_carries_a_hash_that_no_other_pod_has_and_is_owned_by
     assert asked["metadata"]["ownerReferences"] == [
         {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "u-1", "controller": True}
     ]
+
+
+SANDBOX = {
+    "metadata": {"name": "sandboxed"},
+    "overhead": {"podFixed": {"cpu": "100m"}},
+    "scheduling": {"nodeSelector": {"sandbox": "yes"}, "tolerations": [{"key": "sandbox", "operator": "Exists"}]},
+}
+
+
+def test_a_runtime_class_adds_its_nodes_and_its_overhead_to_the_pods_own() -> None:
+    raw = pod(nodeSelector={"disk": "ssd"}, tolerations=[{"key": "own", "operator": "Exists"}])
+    found, refusals = with_runtime_class(raw, SANDBOX)
+    assert found["spec"]["nodeSelector"] == {"disk": "ssd", "sandbox": "yes"}
+    assert [one["key"] for one in found["spec"]["tolerations"]] == ["own", "sandbox"]
+    assert (found["spec"]["overhead"], refusals) == ({"cpu": "100m"}, [])
+    assert raw["spec"]["nodeSelector"] == {"disk": "ssd"}
+
+
+def test_a_pod_that_wants_other_nodes_than_its_runtime_class_is_refused() -> None:
+    _, refusals = with_runtime_class(pod(nodeSelector={"sandbox": "no"}), SANDBOX)
+    assert refusals == ["RuntimeClass sandboxed wants nodes with sandbox=yes, the pod those with sandbox=no"]
+    assert with_runtime_class(pod(nodeSelector={"sandbox": "yes"}), SANDBOX)[1] == []
+
+
+def test_what_a_running_pod_has_beyond_its_template_is_added_once_with_its_limits() -> None:
+    plain, new = pod(cpu="500m"), pod(cpu="300m", overhead={"cpu": "100m"})
+    sidecar = {"name": "s", "resources": {"requests": {"cpu": "200m"}, "limits": {"memory": "1Gi"}}}
+    running = pod(containers=[*plain["spec"]["containers"], sidecar], overhead={"cpu": "100m"})
+    found, added = with_what_was_added(new, plain, running, MINOR)
+    assert added == {"cpu": 200}
+    assert found["spec"]["containers"][-1]["resources"] == {"requests": {"cpu": "200m"}, "limits": {"memory": "1Gi"}}
+    assert found["spec"]["containers"][:-1] == new["spec"]["containers"]
+
+
+def test_nothing_is_added_where_the_running_pod_is_as_its_template_says_or_smaller() -> None:
+    assert with_what_was_added(pod(cpu="2"), pod(cpu="500m"), pod(cpu="400m"), MINOR) == (pod(cpu="2"), {})
 
 
 def test_label_keys_are_merged_as_the_api_server_merges_them() -> None:
