@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Mapping
+from itertools import accumulate
+from typing import Callable, Mapping
 
 from .board import Board
 from .filters import copies, fixed_objection
-from .placement import fit
+from .placement import places_all
 from .scene import Load, Scene
 from .views import HOSTNAME, Incoming, Node
 from .volumes import VolumeRules
@@ -167,25 +168,28 @@ def _together(
     scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int, unplaced: int, found: list[Purchase]
 ) -> list[Purchase]:
     """As many nodes as each group has room for, those that take most copies first, until all copies have a place."""
-    taken: list[Purchase] = []
+    nodes: list[Purchase] = []
     shared: Counter[str] = Counter()
     for one in sorted(found, key=lambda it: -it.per_node):
         # Kinds of one group share its room; how much of it a node of another kind takes is not told, so it is taken to be one.
-        for _dummy in range((one.group.room or 0) - shared[one.group.name]):
-            taken.append(one)
-            shared[one.group.name] += 1
-            if sum(each.per_node for each in taken) >= unplaced and _holds(scene, pod, volumes, wanted, taken):
-                counts = Counter(each.group.kind for each in taken)
-                by_kind = {each.group.kind: each for each in taken}
-                return [replace(each, count=counts[kind], partial=True) for kind, each in by_kind.items()]
-    return []
+        more = max(0, (one.group.room or 0) - shared[one.group.name])
+        nodes.extend([one] * more)
+        shared[one.group.name] += more
+    held = list(accumulate(one.per_node for one in nodes))
+    if not held or held[-1] < unplaced:
+        return []
+    enough = next(number for number, total in enumerate(held, 1) if total >= unplaced)
+    taken = _least(enough, len(nodes), lambda number: _holds(scene, pod, volumes, wanted, nodes[:number]))
+    counts = Counter(one.group.kind for one in nodes[:taken]) if taken else {}
+    by_kind = {one.group.kind: one for one in nodes}
+    return [replace(by_kind[kind], count=count, partial=True) for kind, count in counts.items()]
 
 
 def _holds(scene: Scene, pod: Incoming, volumes: VolumeRules, wanted: int, taken: list[Purchase]) -> bool:
     """Whether all copies find a place with one new node for each entry."""
     fresh = [_named(one.group.template, f"new-{number}") for number, one in enumerate(taken)]
     loads = {node.name: one.group.load for node, one in zip(fresh, taken, strict=True)}
-    return fit(Board(scene.with_nodes(fresh, loads), pod, volumes), wanted).least >= wanted
+    return places_all(Board(scene.with_nodes(fresh, loads), pod, volumes), wanted)
 
 
 def _purchase(
@@ -194,13 +198,24 @@ def _purchase(
     per_node = copies(pod, group.template, group.load)
     if per_node <= 0 or fixed_objection(pod, group.template, volumes) is not None:
         return None
-    count = -(-unplaced // per_node)
-    while count <= unplaced:
-        bought = Purchase(group, count, per_node)
-        if _holds(scene, pod, volumes, wanted, [bought] * count):
-            return bought
-        count += 1
-    return None
+
+    def holds(count: int) -> bool:
+        return _holds(scene, pod, volumes, wanted, [Purchase(group, count, per_node)] * count)
+
+    count = _least(-(-unplaced // per_node), unplaced, holds)
+    return None if count is None else Purchase(group, count, per_node)
+
+
+def _least(low: int, high: int, holds: Callable[[int], bool]) -> int | None:
+    """The least number from `low` to `high` that holds, by halves: what holds does so with more nodes, too. None: not even `high`."""
+    if holds(low):
+        return low
+    if low >= high or not holds(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def _as_new(node: Node) -> Node:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from enum import Enum
-from typing import Sequence
+from typing import Iterable, Sequence
 
 from .board import Board
 
@@ -55,6 +55,14 @@ def fit(board: Board, wanted: int) -> Fit:
         return Fit(search.least, search.most, Method.EXHAUSTIVE)
     counts = [_play(board, wanted, taste) for taste in _tastes(board)]
     return Fit(min(counts), max(counts), Method.SAMPLED)
+
+
+def places_all(board: Board, wanted: int) -> bool:
+    """Whether `wanted` copies find a place: by the closed form, else with each of a few tastes. Far quicker than `fit` and less certain."""
+    by_node = _one_look(board)
+    if by_node is not None:
+        return by_node >= wanted
+    return all(_play(board, wanted, taste) == wanted for taste in _set_tastes(board))
 
 
 def _one_look(board: Board) -> int | None:
@@ -123,14 +131,25 @@ class _Taste:
     stays: bool = False
 
 
+def _set_tastes(board: Board) -> list[_Taste]:
+    """The emptiest nodes first, the fullest, the first and the last: adversaries of each other."""
+    emptiest, first = (_with_room(board, order) for order in (board.by_room(), range(len(board.candidates))))
+    return [_Taste(emptiest), _Taste(emptiest[::-1], stays=True), _Taste(first, stays=True), _Taste(first[::-1])]
+
+
 def _tastes(board: Board) -> list[_Taste]:
-    """The emptiest nodes first, the fullest, the first, the last, and chance: adversaries of each other."""
-    emptiest, first = tuple(board.by_room()), tuple(range(len(board.candidates)))
-    tastes = [_Taste(emptiest), _Taste(emptiest[::-1], stays=True), _Taste(first, stays=True), _Taste(first[::-1])]
+    """Those, and chance."""
+    tastes = _set_tastes(board)
+    first = _with_room(board, range(len(board.candidates)))
     for seed in range(RANDOM_TASTES):
         chance = random.Random(seed)
         tastes.append(_Taste(tuple(chance.sample(first, len(first))), stays=bool(seed % 2)))
     return tastes
+
+
+def _with_room(board: Board, order: Iterable[int]) -> tuple[int, ...]:
+    """Full nodes are left out: placing copies gives none of them room again."""
+    return tuple(index for index in order if board.room[index] > 0)
 
 
 def place_around(board: Board, wanted: int, order: Sequence[int], *, stays: bool = False) -> list[int]:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom import groups as headroom_groups
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.answer import Exactness, PodSource, Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.check import answer
@@ -153,6 +154,38 @@ def test_what_is_bought_suffices_and_one_node_less_would_not(seed: int) -> None:
     for one in purchases(there, incoming, rules, wanted, wanted - least, groups(there, {})) if least < wanted else ():
         assert holds(one.group, one.count)
         assert not holds(one.group, one.count - 1)
+
+
+def spreading_over_nodes(copies: int) -> Any:
+    """A crowd of full nodes, and copies that spread over nodes: each of them takes a new one."""
+    spread = {"maxSkew": 1, "topologyKey": HOSTNAME, "whenUnsatisfiable": "DoNotSchedule"}
+    new = pod(cpu="1", topologySpreadConstraints=[{**spread, "labelSelector": {"matchLabels": {"app": "web"}}}])
+    nodes = [node(f"n{number}", labels={"agentpool": "ab"[number % 2]}) for number in range(90)]
+    full = [pod(f"f{number}", on=f"n{number}", cpu="4", labels={"app": "other"}) for number in range(90)]
+    incoming, there = incoming_view(new, MINOR), scene(nodes, full)
+    return lambda rooms: purchases(
+        there, incoming, volume_rules(incoming, Storage()), copies, copies, groups(there, rooms)
+    )
+
+
+def test_how_many_nodes_to_buy_is_found_in_few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    class Counted(Board):
+        def __init__(self, *parts: Any) -> None:
+            looks.append(1)
+            super().__init__(*parts)
+
+    monkeypatch.setattr(headroom_groups, "Board", Counted)
+    buy = spreading_over_nodes(40)
+    assert [(one.group.name, one.count) for one in buy({})] == [("a", 40), ("b", 40)]
+    # One for the closed form; for each group the least, the most and the halves between 10 and 40.
+    assert len(looks) <= 1 + 2 * 8
+    looks.clear()
+    together = buy({("a", "", ""): 25, ("b", "", ""): 30})
+    assert [(one.group.name, one.count, one.partial) for one in together] == [("a", 25, True), ("b", 15, True)]
+    assert len(looks) <= 1 + 3 * 8
+    assert buy({("a", "", ""): 25, ("b", "", ""): 14}) == []
 
 
 SURGING = Rollout(replicas=2, canary=1, surge=1, max_unavailable=0, own_surge=2, own_max_unavailable=0)
