@@ -99,11 +99,12 @@ class Board:
         return room
 
     def gain(self, pod: Pod) -> int:
-        """How many more copies the node of this existing pod would hold without it."""
+        """How many more copies the node of this existing pod would hold without it, by what is free there alone."""
         index = self._index.get(pod.node)
         if index is None:
             return 0
-        return self.room_without(index, (pod,)) - self.room_without(index, ())
+        node, load = self.candidates[index], self._loads[index]
+        return self._capacity(node, load.without({id(pod)})) - self._capacity(node, load)
 
     def open_nodes(self) -> list[int]:
         """All candidates that take the next copy."""

@@ -174,12 +174,12 @@ def play(
     old, homeless, new = list(crowd.old), crowd.homeless, len(crowd.placed)
     gone: list[Pod] = []
     crowded = Counter(pod.node for pod in (*crowd.old, *crowd.placed))
-    places = board.by_room()
+    places, gains = board.by_room(), _Gains(board)
     lowest, waves = total, 0
     for stage in stages:
         while not _is_over(stage, total, len(old), homeless, new):
             wave = _wave(stage, total, len(old), homeless, new)
-            old = _in_order(board, old, crowded, order, wave.ending)
+            old = _in_order(gains, old, crowded, order, wave.ending)
             leaving, old = old[: wave.ending], old[wave.ending :]
             for pod in leaving:
                 board.remove(pod)
@@ -199,7 +199,21 @@ def play(
     return Course(waves, lowest, None)
 
 
-def _in_order(board: Board, old: list[Pod], crowded: Counter[str], order: Order, ending: int) -> list[Pod]:
+class _Gains:
+    """What the leaving of old pods gives to new ones, worked out once for each node and number of old ones on it."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._known: dict[tuple[str, int], int] = {}
+
+    def of(self, pod: Pod, left: int) -> int:
+        key = (pod.node, left)
+        if key not in self._known:
+            self._known[key] = self._board.gain(pod)
+        return self._known[key]
+
+
+def _in_order(gains: _Gains, old: list[Pod], crowded: Counter[str], order: Order, ending: int) -> list[Pod]:
     """The old pods as the controller sorts them before it ends the first of them."""
     if not 0 < ending < len(old):
         return old
@@ -207,8 +221,8 @@ def _in_order(board: Board, old: list[Pod], crowded: Counter[str], order: Order,
         old = old[::-1]
     elif order is not Order.AS_LISTED:
         sign = 1 if order is Order.LEAST_ROOM else -1
-        gains = {id(pod): sign * board.gain(pod) for pod in old}
-        old = sorted(old, key=lambda pod: gains[id(pod)])
+        left = Counter(pod.node for pod in old)
+        old = sorted(old, key=lambda pod: sign * gains.of(pod, left[pod.node]))
     ordered = sorted(old, key=lambda pod: -crowded[pod.node])
     # What is left is put back as it was listed, so that the next wave breaks ties alike.
     going = {id(pod) for pod in ordered[:ending]}
