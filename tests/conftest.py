@@ -16,6 +16,20 @@ from tests.cluster.shared import join_or_start
 
 # Namespaces of tests that are over may take a while to go: their pods must not be in the way of others.
 PODS_OF_A_RUN = 1000
+# What takes longest begins first. Of the files whose pods answer, of which one cluster at a time can, the short one goes before
+# the long one and the third last of all: who waits for the others keeps a worker idle.
+FIRST = ("test_cluster_answering.py", "test_verify.py", "test_role.py", "test_frontdoor.py")
+LAST = ("test_role_judgement.py",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _place(item.path.name))
+
+
+def _place(name: str) -> int:
+    if name in FIRST:
+        return FIRST.index(name) - len(FIRST)
+    return int(name in LAST)
 
 
 @pytest.fixture(scope="session")

@@ -270,10 +270,10 @@ def _add_fakes(site: Construction, api: Api, wanted: Wanted, programs: Path | No
 def _usable(api: Api, nodes: int) -> bool:
     """All nodes are Ready, and a namespace has the ServiceAccount that every pod needs (a controller makes it)."""
     api.request("GET", "/api/v1/namespaces/default/serviceaccounts/default")
-    return nodes == sum(map(_is_ready, api.request("GET", "/api/v1/nodes")["items"]))
+    return nodes == sum(map(is_ready, api.request("GET", "/api/v1/nodes")["items"]))
 
 
-def _is_ready(node: Mapping[str, Any]) -> bool:
+def is_ready(node: Mapping[str, Any]) -> bool:
     """Ready, and seen so: a moment longer the taint keeps pods away that a new node bears."""
     conditions = {each["type"]: each["status"] for each in node["status"].get("conditions", [])}
     awaited = any(taint["key"] in NOT_YET for taint in node["spec"].get("taints", []))

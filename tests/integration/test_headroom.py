@@ -25,7 +25,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests imp
 from tests.cluster.api import ApiError
 from tests.cluster.fakes import Capacity
 from tests.cluster.fakes import node as fake_node
-from tests.cluster.lab import Lab, start_lab
+from tests.cluster.lab import Lab, is_ready, start_lab
 from tests.integration.playbooks import FAILED, Playbooks
 from tests.integration.test_frontdoor import AS_MODULE, PLAYBOOK, Stage
 from tests.unit.probes.serving import serving
@@ -43,7 +43,6 @@ CLUSTER_WIDE = (
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
 )
-READY = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
 NEW = NewTemplate(images={"app": "none.invalid/app:2"})
 
 
@@ -174,7 +173,7 @@ class Shop:
         """A third fake node, with as much room as the two others have together."""
         self.lab.api.request("POST", "/api/v1/nodes", fake_node(2, Capacity(cpu="4", memory="8Gi", pods=20)))
         try:
-            self.wait_for(lambda: self.lab.kubectl("get", "node", "fake-2", "-o", READY) == "True")
+            self.wait_for(lambda: is_ready(self.lab.api.request("GET", "/api/v1/nodes/fake-2")))
             yield
         finally:
             self.lab.api.request("DELETE", "/api/v1/nodes/fake-2")

@@ -94,12 +94,18 @@ def test_a_pod_that_no_node_takes_is_waited_for_where_a_node_may_come(
     def add_node(told: str) -> None:
         if isinstance(lab, ForeignCluster):
             pytest.skip("nodes are added to a test cluster only")
-        if "waiting for a node" in told:
-            lab.add_fake_node(int(web.name[-4:], 16), Capacity(), labels=here)
+        if "waiting for a node" in told and not added:
+            taint = {"key": "node-of", "value": web.name, "effect": "NoSchedule"}
+            added.append(lab.add_fake_node(int(web.name[-4:], 16), Capacity(), labels=here, taints=[taint]))
 
+    added: list[str] = []
     web = replace(web, report=add_node, wait=Wait(timeout=60.0, for_nodes=60.0))
-    web.start(patch={"spec": {"nodeSelector": here}})
-    assert web.phase == "held"
+    try:
+        web.start(patch={"spec": {"nodeSelector": here, "tolerations": [{"key": "node-of", "operator": "Exists"}]}})
+        assert web.phase == "held"
+    finally:  # other tests count on the nodes that they know
+        for name in added:
+            web.run_kubectl("delete", "node", name)
 
 
 def test_a_quota_that_refuses_the_pods_is_told_in_its_words(lab: Lab | ForeignCluster) -> None:

@@ -56,8 +56,6 @@ SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity
 
 # A file is one worker's: what its tests start together is started once. Three on two cores, because many tests wait.
 THREE_WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
-# The pods of one cluster at a time can answer, so the short one of the two files that need that goes before the long one.
-LONGEST_FIRST = ("tests/integration/test_cluster_answering.py", "tests/integration/test_verify.py")
 
 STAGES = (
     Stage("sanity", 60, (("python", "-m", "tests.toolchain.sanity", "--skip-test", "import"),)),
@@ -73,11 +71,11 @@ STAGES = (
         5,
         (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("yamllint", "."), ("sh", "-c", SHELL_SCRIPTS)),
     ),
-    Stage("unit", 60, (("pytest", "tests/unit", "tests/toolchain"),), alone=True),
+    Stage("unit", 60, (("pytest", "-n", "2", "tests/unit", "tests/toolchain"),), alone=True),
     Stage(
         "integration",
         240,
-        (("pytest", *THREE_WORKERS, "-m", "not slow", *LONGEST_FIRST, "tests/integration", "tests/faults"),),
+        (("pytest", *THREE_WORKERS, "-m", "not slow", "tests/integration", "tests/faults"),),
         alone=True,
     ),
     Stage("molecule", 120, (("molecule", "test", "--all"),), alone=True),
