@@ -277,4 +277,5 @@ def test_hands_that_do_not_come_back_are_no_owners(new: Callable[..., Web]) -> N
     web.scale(3)
     web.kubectl("set", "image", f"deployment/{web.name}", "app=lab.local/app:v0")
     web.settle()
+    until(lambda: not web.get()["status"].get("terminatingReplicas"), "no pod is ending, which would be told")
     assert web.start(check=True).warnings == ()

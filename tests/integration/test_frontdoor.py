@@ -141,13 +141,16 @@ def told(result: dict[str, Any], name: str) -> dict[str, Any]:
     """What a result says, without what differs between two Deployments or two moments."""
     text = re.sub(rf"\b{name}\b", "NAME", json.dumps(result))
     text = re.sub(r"NAME-[a-z0-9]{5,10}(-[a-z0-9]{5})?\b", "OBJECT", text)
+    text = re.sub(r"; \d+ pod\(s\) are still terminating", "", text)
     plain: dict[str, Any] = json.loads(text)
     for release in (plain.get("canary"), *plain.get("canaries", ())):
         if release:
-            release.update(started_at="", commands={})
+            release.update(started_at="", commands={}, terminating=0)
             for version in filter(None, (release["stable"], release["canary"])):
                 version.update(hash="", pods=len(version["pods"]))
                 version["counts"]["terminating"] = 0
+    warnings = [warning for warning in plain.pop("warnings", ()) if "are still terminating" not in str(warning)]
+    plain.update({"warnings": warnings} if warnings else {})
     # How many requests a wait needs, and how often it looks, is a matter of time.
     plain.pop("requests", None)
     plain.pop("progress", None)
