@@ -8,44 +8,31 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Callable, Mapping
 
 from ..judgement.checks import RateCheck
 from ..judgement.evidence import Promise
 from ..judgement.report import as_result, history_of
 from ..judgement.samples import Count, NoData, Reading, Sample
-from ..judgement.tolerance import JudgementError
 from ..judgement.trial import Trial
 from ..judgement.verdicts import RunVerdict, Verdict
-from ..probes.source import Counted, NoAnswer, Sides, Value
-from ..rollout.phase import Situation, diagnose
+from ..probes.source import Answers, Counted, Sides, Value
+from ..rollout.phase import Situation
 from .asking import Asking
-from .checks import CheckAsked, SamplesAsked, VerifyRequest, needs_pods, plan_of
+from .checks import CheckAsked, SamplesAsked, VerifyRequest, plan_of
 from .foresight import Foresight
+from .looking import Ended, Looking
 from .outcome import Report
 from .sides import sides_of
 from .site import Site
-from .waiting import AWAY, pods_unknown
 
 # A person who waits wants a sign of life.
 REPORT_SECONDS = 15.0
 
 
-@dataclass(frozen=True)
-class Ended:
-    """Why there is nothing to compare any more. `expected`: that was to come, and takes nothing from the verdict."""
-
-    why: str
-    expected: bool = False
-
-
-class Comparison:
-    """Times are seconds since the run began, which may have been in a call before.
-
-    `ends` says of a situation why nothing can be compared any more. `stops_at_pass`: a pass ends it as a fail does.
-    """
+class Comparison(Looking):
+    """`ends` says of a situation why nothing can be compared any more. `stops_at_pass`: a pass ends it as a fail does."""
 
     def __init__(
         self,
@@ -57,33 +44,18 @@ class Comparison:
         ends: Callable[[Situation], Ended | None],
         stops_at_pass: bool,
     ) -> None:
+        history = history_of(request.history)
+        before = max((bucket.end for buckets in history.values() for bucket in buckets), default=0.0)
+        super().__init__(site, Asking(site.api, request.checks, sides, request.on_no_data, report), report, before)
         self.request = request
         self.warnings: list[str] = []
-        self.ended: Ended | None = None
-        self._site = site
         self._sides = sides
-        self._report = report
         self._ends = ends
         self._stops_at_pass = stops_at_pass
-        history = history_of(request.history)
         self._trial = Trial(plan_of(request), history)
-        self._offset = max((bucket.end for buckets in history.values() for bucket in buckets), default=0.0)
         if history:
-            self._trial.begin_step(self._offset)
-        self._asking = Asking(site.api, request.checks, sides, request.on_no_data, report)
+            self._trial.begin_step(before)
         self._foresight = Foresight(request, report, self._warn)
-        self._began = time.monotonic()
-
-    def _now(self) -> float:
-        return self._offset + time.monotonic() - self._began
-
-    @property
-    def seconds(self) -> float:
-        """Since this call began."""
-        return self._now() - self._offset
-
-    def close(self) -> None:
-        self._asking.close()
 
     def begin(self) -> dict[str, str]:
         """Reaches every source, and says what the window can decide; returns what did not answer, by check."""
@@ -102,7 +74,7 @@ class Comparison:
         return gaps
 
     def until_decided(self) -> RunVerdict:
-        self._began = time.monotonic()
+        self._restart()
         for name, reason in self.begin().items():
             self._trial.observe(name, NoData(self._now(), reason))
             self._report(f"{name}: {reason}")
@@ -111,7 +83,7 @@ class Comparison:
         if not self._asking.checks:
             self.ended = Ended("there was nothing to ask: samples were counted at once", expected=True)
         while not decided and self.ended is None and self._now() < until:
-            time.sleep(max(0.0, min(self.request.interval, until - self._now())))
+            self._rest(self.request.interval, until)
             self._look()
             decided = self._decided()
             if not decided and self._now() - told >= REPORT_SECONDS:
@@ -148,23 +120,8 @@ class Comparison:
         counts = self._foresight.progress()
         return f"{told}; {counts}" if counts else told
 
-    def _look(self) -> None:
-        """One round over all sources, with the pods as they are now; over those that need no pods where nobody knows them."""
-        unknown = ""
-        try:
-            situation = diagnose(self._site.look(pods=True))
-        except AWAY as error:
-            unknown = pods_unknown(error)
-            self._report(f"{unknown}; still looking")
-        else:
-            self.ended = self._ends(situation) or self._changed(situation)
-            if self.ended is not None:
-                return
-        for asked in self._asking.checks:
-            if unknown and needs_pods(asked.source):
-                self._miss(asked, unknown)
-            else:
-                self._ask(asked)
+    def _sees(self, situation: Situation) -> Ended | None:
+        return self._ends(situation) or self._changed(situation)
 
     def _changed(self, situation: Situation) -> Ended | None:
         sides, before = sides_of(situation), self._sides
@@ -174,20 +131,12 @@ class Comparison:
         self._asking.sees(sides)
         return None
 
-    def _ask(self, asked: CheckAsked) -> None:
-        now = self._now()
-        try:
-            for stream, answer in self._asking.look(asked, now).items():
-                self._take(asked, stream, answer)
-        except (NoAnswer, JudgementError) as gap:
-            self._miss(asked, str(gap))
-            return
-        self._asking.answered(asked, now)
+    def _takes(self, asked: CheckAsked, answers: Answers) -> None:
+        for stream, answer in answers.items():
+            self._take(asked, stream, answer)
 
-    def _miss(self, asked: CheckAsked, reason: str) -> None:
-        self._trial.observe(asked.check.name, NoData(self._now(), reason))
-        if why := self._asking.missed(asked, reason):
-            self.ended = Ended(why)
+    def _lacks(self, asked: CheckAsked, gap: NoData) -> None:
+        self._trial.observe(asked.check.name, gap)
 
     def _take(self, asked: CheckAsked, stream: str, answer: Counted | Value) -> None:
         now = self._now()

@@ -9,28 +9,27 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import time
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Mapping
 
 from ..judgement.alone import LoneTrial
 from ..judgement.report import as_result
 from ..judgement.samples import Count, NoData
-from ..judgement.tolerance import JudgementError
 from ..judgement.verdicts import RunVerdict, Verdict
-from ..probes.source import Counted, NoAnswer, Sides, Version
-from ..rollout.phase import Phase, Situation, diagnose
+from ..probes.source import Answers, Counted, Sides, Version
+from ..rollout.phase import Phase, Situation
 from ..rollout.progress import Stuck, towards_rollout
 from ..rollout.refusal import Code, Refusal
 from .asking import Asking
-from .checks import CheckAsked, VerifyRequest, needs_pods, needs_stable
-from .comparing import Comparison, Ended
+from .checks import CheckAsked, VerifyRequest, needs_stable
+from .comparing import Comparison
 from .ending import Account
 from .judged import JUDGED_FAIL, failed, rehearsal, rehearsed
+from .looking import Ended, Looking
 from .outcome import Outcome, Report
 from .sides import NOBODY, sides_of, version_of
 from .site import Site
-from .waiting import AWAY, pods_unknown
 
 ALONE_NOW = "the new version serves alone now"
 NO_WAY_BACK = (
@@ -69,12 +68,10 @@ def _beside_stable(account: Account, situation: Situation, request: VerifyReques
         message = f'promotion of Deployment "{situation.deployment.name}": {ALONE_NOW}'
         return replace(account.outcome(message), verify=_told(told, True, hash_of_new, 0.0, request))
     run = Comparison(account.site, request, sides, report, ends=_promotion_ended, stops_at_pass=False)
-    try:
+    with closing(run):
         if request.call.check:
             return rehearsed(account, run)
         verdict = run.until_decided()
-    finally:
-        run.close()
     account.warn(*run.warnings)
     why = run.ended.why if run.ended else "the time was over"
     message = (
@@ -109,13 +106,11 @@ def _alone(account: Account, situation: Situation, request: VerifyRequest, repor
             "Leave history out to guard the version that is there",
         )
     run = _Lone(account.site, request, new, situation.deployment.namespace, report)
-    try:
+    with closing(run):
         if request.call.check:
             return rehearsal(account, run.names, run.begin())
         verdict = run.until_failed()
-    finally:
-        run.close()
-    until = f", until {run.ended}" if run.ended else ""
+    until = f", until {run.ended.why}" if run.ended else ""
     message = (
         f'new version of Deployment "{name}", guarded for {verdict.after:.0f} seconds{until}, with no stable pod beside it '
         f"and so without a promise about errors: {verdict.verdict.value}. {verdict.reason}"
@@ -146,30 +141,17 @@ def _told(
     return {**result, "guard": guarded}
 
 
-class _Lone:
-    """Looks at the new version alone. Times are seconds since it began."""
+class _Lone(Looking):
+    """Looks at the new version alone."""
 
     def __init__(self, site: Site, request: VerifyRequest, new: Version, namespace: str, report: Report) -> None:
-        self._site = site
-        self._request = request
-        self._report = report
-        self._new = new
-        self._namespace = namespace
         going_on = tuple(asked for asked in request.checks if not needs_stable(asked.source))
+        sides = Sides(namespace, new, NOBODY)
+        super().__init__(site, Asking(site.api, going_on, sides, request.on_no_data, report), report)
         self.names = [asked.check.name for asked in going_on]
+        self._request = request
+        self._sides = sides
         self._trial = LoneTrial((asked.check for asked in request.checks), frozenset(self.names))
-        self._asking = Asking(site.api, going_on, self._sides(new), request.on_no_data, report)
-        self._began = time.monotonic()
-        self.ended = ""
-
-    def _sides(self, new: Version) -> Sides:
-        return Sides(self._namespace, new, NOBODY)
-
-    def _now(self) -> float:
-        return time.monotonic() - self._began
-
-    def close(self) -> None:
-        self._asking.close()
 
     def begin(self) -> dict[str, str]:
         """Reaches every source; returns what did not answer, by check."""
@@ -177,49 +159,31 @@ class _Lone:
         return {name: why for name, why in gaps.items() if why}
 
     def until_failed(self) -> RunVerdict:
-        self._began = time.monotonic()
+        self._restart()
         for name, why in self.begin().items():
             self._trial.miss(name, NoData(self._now(), why))
             self._report(f"{name}: {why}")
         duration = self._request.duration
         while self.names and not self.ended and not self._trial.fails(self._now()) and self._now() < duration:
-            time.sleep(max(0.0, min(self._request.interval, duration - self._now())))
+            self._rest(self._request.interval, duration)
             self._look()
         return self._trial.report(self._now())
 
-    def _look(self) -> None:
-        unknown = ""
-        try:
-            situation = diagnose(self._site.look(pods=True))
-        except AWAY as error:
-            unknown = pods_unknown(error)
-            self._report(f"{unknown}; still looking")
-        else:
-            new = _new_version(situation)
-            if situation.phase is not Phase.NONE or new.hash != self._new.hash:
-                self.ended = f"another release began (phase {situation.phase.value})"
-                return
-            self._asking.sees(self._sides(new))
-        for asked in self._asking.checks:
-            if unknown and needs_pods(asked.source):
-                self._miss(asked, unknown)
-            else:
-                self._ask(asked)
+    def _sees(self, situation: Situation) -> Ended | None:
+        new = _new_version(situation)
+        if situation.phase is not Phase.NONE or new.hash != self._sides.canary.hash:
+            return Ended(f"another release began (phase {situation.phase.value})")
+        self._sides = replace(self._sides, canary=new)
+        self._asking.sees(self._sides)
+        return None
 
-    def _ask(self, asked: CheckAsked) -> None:
-        name, now = asked.check.name, self._now()
-        try:
-            for answer in self._asking.look(asked, now).values():
-                seen = Count(answer.canary.bad, answer.canary.total) if isinstance(answer, Counted) else answer.value
-                self._trial.observe(name, now, seen)
-        except (NoAnswer, JudgementError) as gap:
-            self._miss(asked, str(gap))
-            return
-        self._asking.answered(asked, now)
+    def _takes(self, asked: CheckAsked, answers: Answers) -> None:
+        for answer in answers.values():
+            seen = Count(answer.canary.bad, answer.canary.total) if isinstance(answer, Counted) else answer.value
+            self._trial.observe(asked.check.name, self._now(), seen)
 
-    def _miss(self, asked: CheckAsked, reason: str) -> None:
-        self._trial.miss(asked.check.name, NoData(self._now(), reason))
-        self.ended = self._asking.missed(asked, reason) or self.ended
+    def _lacks(self, asked: CheckAsked, gap: NoData) -> None:
+        self._trial.miss(asked.check.name, gap)
 
     def result(self, verdict: RunVerdict) -> dict[str, Any]:
         return {**as_result(verdict), "costs": self._asking.costs()}

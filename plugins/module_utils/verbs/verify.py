@@ -8,6 +8,7 @@ It reads, and writes nothing. This module is private to the collection.
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 from ..cluster.api import Api
@@ -42,12 +43,10 @@ def verify(api: Api, request: VerifyRequest, report: Report) -> Outcome:
 def _judged(account: Account, situation: Situation, request: VerifyRequest, report: Report) -> Outcome:
     sides = _sides_or_refusal(situation)
     run = Comparison(account.site, request, sides, report, ends=lambda now: None, stops_at_pass=True)
-    try:
+    with closing(run):
         if request.call.check:
             return rehearsed(account, run)
         verdict = run.until_decided()
-    finally:
-        run.close()
     account.warn(*run.warnings)
     return _concluded(account, run, verdict)
 
