@@ -124,6 +124,8 @@ def remains(directory: Path, before: Traces) -> dict[str, list[str]]:
 
 
 def main(end: str, level: str, moment: str) -> None:
+    # Who is started in the background ignores Ctrl-C, and so would every process below it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     name = f"ends-{uuid.uuid4().hex[:8]}"
     before = take(lab_directory(name))
     ENDS[end](name, level, moment)

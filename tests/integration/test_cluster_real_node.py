@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from tests.cluster.lab import Lab
+from tests.cluster.services import wait_for_answer
 
 TIMEOUT_SECONDS = 60
+# At 100 requests a second, of which the new pods get a quarter at least as soon as one of them gets any.
+SECONDS_OF_THE_NEW_VERSION = 1
 
 
 def manifests(image: str, replicas: int, policy: str = "IfNotPresent", **environment: str) -> str:
@@ -63,27 +66,20 @@ def waiting_reason(kubectl: Callable[..., str], wanted: str) -> dict[str, Any]:
     raise AssertionError(f"no container waited for {wanted} within {TIMEOUT_SECONDS} s")
 
 
-def answers(kubectl: Callable[..., str], url: str) -> None:
-    """kube-proxy needs a moment to know a new Service."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while subprocess.run(["curl", "-sf", "-m", "1", "-o", "/dev/null", url], check=False).returncode:
-        assert time.monotonic() < deadline, f"{url} does not answer"
-        time.sleep(0.05)
-
-
 def test_a_service_spreads_over_real_pods_and_a_rollout_loses_no_request(
     real_lab: Lab, kubectl: Callable[..., str]
 ) -> None:
     kubectl("apply", "-f", "-", input=manifests("lab.local/app:v1", 4, DRAIN_MS="3000"))
     kubectl("rollout", "status", "deployment/web", f"--timeout={TIMEOUT_SECONDS}s")
     url = f"http://{kubectl('get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}')}/"
-    answers(kubectl, url)
+    wait_for_answer(url)
     load = subprocess.Popen(
         [real_lab.programs / "load", "-url", url, "-rate", "100"], stdout=subprocess.PIPE, text=True
     )
     kubectl("set", "image", "deployment/web", "web=lab.local/app:v2")
     kubectl("rollout", "status", "deployment/web", f"--timeout={TIMEOUT_SECONDS}s")
-    answers(kubectl, url)
+    wait_for_answer(url, "v2")
+    time.sleep(SECONDS_OF_THE_NEW_VERSION)
     load.terminate()
     report = json.loads(load.communicate(timeout=TIMEOUT_SECONDS)[0])
     assert report["failed"] == 0, report

@@ -25,8 +25,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests imp
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.lab import Lab
 from tests.cluster.metrics.server import add_metrics
+from tests.cluster.services import wait_for_answer
 from tests.integration.situations import Web, silent, until, webs
-from tests.integration.test_cluster_real_node import answers
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -84,7 +84,7 @@ def load(lab: Lab, web: Web) -> Iterator[None]:
         },
     }
     address = web.admin.create(f"/api/v1/namespaces/{web.namespace}/services", service)["spec"]["clusterIP"]
-    answers(lab.kubectl, f"http://{address}/")
+    wait_for_answer(f"http://{address}/")
     command = [str(lab.programs / "load"), "-url", f"http://{address}/", "-rate", str(RATE), "-duration", "10m"]
     sender = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -17,10 +17,10 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.lab import Lab
+from tests.cluster.services import wait_for_answer
 from tests.exactness.recorder import Recorder
 
 from .releases import CONTAINER, Release, image
-from .test_cluster_real_node import answers
 
 REPLICAS, PORT = 10, 8080
 REQUESTS_PER_SECOND = 200
@@ -107,7 +107,7 @@ def traffic(real_lab: Lab, release: Release) -> Traffic:
     }
     made = release.api.create(f"/api/v1/namespaces/{release.namespace}/services", service)
     url = f"http://{made['spec']['clusterIP']}/"
-    answers(real_lab.kubectl, url)
+    wait_for_answer(url)
     return Traffic(url, str(real_lab.programs / "load"))
 
 

@@ -11,9 +11,9 @@ from tests.cluster.build import tell
 from tests.cluster.lab import start_lab
 from tests.cluster.paths import own_lab_directory
 from tests.cluster.realnodes.machine import RealNodesImpossible, expected
+from tests.cluster.services import wait_for_answer
 from tests.cluster.teardown import tear_down
 from tests.demo.workload import CONTAINER, NAME, NAMESPACE, manifests
-from tests.integration.test_cluster_real_node import answers
 
 LAB = "molecule-real"
 STABLE, GOOD, BAD = "v1", "v2", "crash"
@@ -37,7 +37,7 @@ def up(description: Path) -> None:
     lab.kubectl("apply", "-f", "-", input=manifests(STABLE))
     lab.kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{NAME}", "--timeout=120s")
     address = lab.kubectl("-n", NAMESPACE, "get", "service", NAME, "-o", "jsonpath={.spec.clusterIP}")
-    answers(lab.kubectl, f"http://{address}/")
+    wait_for_answer(f"http://{address}/")
     total = description.with_suffix(".total")
     with total.open("w", encoding="utf-8") as output:
         load = subprocess.Popen(
