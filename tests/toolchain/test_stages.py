@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -54,6 +55,29 @@ def test_a_stage_over_its_budget_is_marked(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(stages, "STAGES", (Stage("late", 0, (python(""),)),))
     assert main([]) == 0
     assert "over budget" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("again", "status", "remark"),
+    [(None, 1, False), (python("raise SystemExit(1)"), 1, False), (python("print('once more')"), 0, True)],
+    ids=["not run again", "fails again", "passes then"],
+)
+def test_what_is_run_again_decides_and_is_told(
+    again: tuple[str, ...] | None,
+    status: int,
+    remark: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(stages, "STAGES", (GOOD, replace(BAD, again=again)))
+    assert main([]) == status
+    assert ("unstable" in capsys.readouterr().out) == remark
+
+
+def test_what_passed_is_not_run_again(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(stages, "STAGES", (replace(GOOD, again=python("print('once more')")),))
+    assert main([]) == 0
+    assert "once more" not in capsys.readouterr().out
 
 
 def test_every_stage_has_a_target_of_its_name_in_the_makefile() -> None:
