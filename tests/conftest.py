@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 
@@ -16,20 +17,12 @@ from tests.cluster.shared import join_or_start
 
 # Namespaces of tests that are over may take a while to go: their pods must not be in the way of others.
 PODS_OF_A_RUN = 1000
-# What takes longest begins first. Of the files whose pods answer, of which one cluster at a time can, the short one goes before
-# the long one and the third last of all: who waits for the others keeps a worker idle.
-FIRST = ("test_cluster_answering.py", "test_verify.py", "test_role.py", "test_frontdoor.py")
-LAST = ("test_role_judgement.py",)
+# What takes longest begins first: a worker that has it last keeps the others waiting.
+FIRST = ("test_verify.py", "test_role.py", "test_frontdoor.py", "test_verify_prometheus.py", "test_crash_safety.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _place(item.path.name))
-
-
-def _place(name: str) -> int:
-    if name in FIRST:
-        return FIRST.index(name) - len(FIRST)
-    return int(name in LAST)
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +49,16 @@ def real_lab(testrun: str) -> Iterator[Lab]:
     shared.leave()
 
 
+@pytest.fixture(scope="session")
+def answering_lab(testrun: str) -> Iterator[Lab]:
+    """Fake nodes whose pods answer HTTP; one for all, because the pods of one cluster at a time can."""
+    if os.geteuid() != 0:
+        pytest.skip("the pods' addresses need a route on lo: only root can add it")
+    shared = join_or_start(f"pytest-answering-{testrun}", answering=True, capacity=Capacity(pods=PODS_OF_A_RUN))
+    yield shared
+    shared.leave()
+
+
 @pytest.fixture
 def namespace(lab: Lab | ForeignCluster) -> Iterator[str]:
     """A fresh namespace for one test; its removal is asked for and not waited for."""
@@ -70,6 +73,14 @@ def real_namespace(real_lab: Lab) -> Iterator[str]:
     name = real_lab.create_namespace()
     yield name
     real_lab.delete_namespace(name)
+
+
+@pytest.fixture
+def answering_namespace(answering_lab: Lab) -> Iterator[str]:
+    """Like `namespace`, where pods answer."""
+    name = answering_lab.create_namespace()
+    yield name
+    answering_lab.delete_namespace(name)
 
 
 @pytest.fixture(scope="session")

@@ -4,26 +4,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.cluster.answering import PORT
-from tests.cluster.lab import Lab, start_lab
-
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it"
-)
-
-
-@pytest.fixture(scope="module")
-def answering() -> Iterator[Lab]:
-    with start_lab(answering=True) as lab:
-        yield lab
+from tests.cluster.lab import Lab
 
 
 def pod(name: str, image: str, **environment: str) -> dict[str, object]:
@@ -32,19 +19,20 @@ def pod(name: str, image: str, **environment: str) -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
-def test_each_fake_pod_answers_at_its_address_as_itself(answering: Lab) -> None:
+def test_each_fake_pod_answers_at_its_address_as_itself(answering_lab: Lab, answering_namespace: str) -> None:
+    kubectl = partial(answering_lab.kubectl, "--namespace", answering_namespace)
     pods = [
         pod("good", "lab.local/app:v1"),
         pod("bad", "lab.local/app:bad"),
         pod("worse", "lab.local/app:v2", ERROR_RATE="1"),
     ]
-    answering.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
-    answering.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=20s")
+    kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
+    kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=20s")
     addresses = {
         each["metadata"]["name"]: each["status"]["podIP"]
-        for each in json.loads(answering.kubectl("get", "pods", "-o", "json"))["items"]
+        for each in json.loads(kubectl("get", "pods", "-o", "json"))["items"]
     }
-    reports = {name: load(answering, address) for name, address in addresses.items()}
+    reports = {name: load(answering_lab, address) for name, address in addresses.items()}
     assert {name: report["versions"].keys() for name, report in reports.items()} == {
         "good": {"v1"}, "bad": {"bad"}, "worse": {"v2"},
     }  # fmt: skip
@@ -53,9 +41,9 @@ def test_each_fake_pod_answers_at_its_address_as_itself(answering: Lab) -> None:
     assert 0.3 < reports["bad"]["failed"] / reports["bad"]["sent"] < 0.7
     assert reports["good"]["pods"] == {"good": reports["good"]["sent"]}
 
-    answering.kubectl("delete", "pod", "good", "--wait")
-    gone = load(answering, addresses["good"])
-    assert gone["sent"] == gone["failed"] == sum(gone["errors"].values())
+    kubectl("delete", "pod", "good", "--wait")
+    gone = load(answering_lab, addresses["good"])
+    assert gone["sent"] > 0 and "good" not in gone["pods"], "its address may be another pod's by now"
 
 
 def load(lab: Lab, address: str) -> dict[str, Any]:

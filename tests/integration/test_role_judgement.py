@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.foreign import ForeignCluster
-from tests.cluster.lab import Lab, start_lab
+from tests.cluster.lab import Lab
 from tests.integration.playbooks import FAILED, PLAYBOOK, ROOT
 from tests.integration.releases import CONTAINER, Release, begin, image
 from tests.integration.shipped_role import releaser
@@ -260,25 +260,11 @@ class TestVerdicts:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="the pods' addresses need a route on lo: only root can add it")
 class TestGuard:
     """Canaries that are good while they are judged, and what becomes of them then; fake pods answer for real."""
 
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def answering() -> Iterator[Lab]:
-        with start_lab(answering=True) as lab:
-            yield lab
-
-    @pytest.fixture
-    @staticmethod
-    def namespace(answering: Lab) -> Iterator[str]:
-        name = answering.create_namespace()
-        yield name
-        answering.delete_namespace(name)
-
     def test_a_canary_that_turns_bad_is_undone_while_it_is_promoted_and_rolled_back_after_it(
-        self, answering: Lab, namespace: str, tmp_path: Path
+        self, answering_lab: Lab, answering_namespace: str, tmp_path: Path
     ) -> None:
         errors = [{"name": "ERROR_RATE", "value": "0.9"}, {"name": "ERROR_AFTER_MS", "value": "35000"}]
         hosts: dict[str, dict[str, Any]] = {
@@ -292,13 +278,13 @@ class TestGuard:
                 "pod_template_patch": {"metadata": {"annotations": {"lab.coalmine/restart-after": "60000"}}},
             },
         }
-        with connect(Connection(kubeconfig=str(answering.kubeconfig))) as api:
-            made = releases(api, namespace, hosts)
+        with connect(Connection(kubeconfig=str(answering_lab.kubeconfig))) as api:
+            made = releases(api, answering_namespace, hosts)
             # Where the new version is to turn bad during the promotion, that takes a while; elsewhere it does not.
             slow = {"spec": {"minReadySeconds": 45}}
             api.patch(made["bad-during"].path, slow, PatchKind.MERGE)
             made["bad-during"].promote()
-            it = run(answering.kubeconfig, namespace, tmp_path, hosts)
+            it = run(answering_lab.kubeconfig, answering_namespace, tmp_path, hosts)
         assert {host: result["outcome"] for host, result in it.results.items()} == {
             "stays-good": "released",
             "bad-during": "undone",
