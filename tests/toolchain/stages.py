@@ -6,8 +6,8 @@
     python -m tests.toolchain.stages                 # all of them, with a table of times at the end
     python -m tests.toolchain.stages lint unit       # some of them
 
-Every stage runs, also after one has failed. Stages that need one core and no quiet machine run side by side before
-the others; their output is shown when they end. The rest run one after another and are seen live.
+Every stage runs, also after one has failed. The groups run one after another. Stages of the same group, which need one
+core each and no quiet machine, run side by side, and their output is shown when they end; a group of one is seen live.
 
 What is measured in seconds on a real cluster can miss them when three workers share two cores. So what failed in
 `integration` is run once more, one test at a time, until one fails again; the table at the end says that it was needed.
@@ -20,10 +20,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
+from itertools import chain, groupby
 
 from tests.toolchain.venvs import ENVIRONMENTS, ROOT
 
@@ -34,7 +34,7 @@ Command = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Stage:
-    """One row. `budget`: seconds on two cores with everything cached. `alone`: wants the machine for itself.
+    """One row. `budget`: seconds on two cores with everything cached. `group`: beside what it runs; alone, if empty.
 
     `again`: what has to pass, on a machine that does nothing else, if a command has failed.
     """
@@ -42,7 +42,7 @@ class Stage:
     name: str
     budget: float
     commands: tuple[Command, ...]
-    alone: bool = False
+    group: str = ""
     again: Command | None = None
 
 
@@ -66,32 +66,33 @@ SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity
 
 # A file is one worker's: what its tests start together is started once. Three on two cores, because many tests wait.
 THREE_WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+READ, RELEASE = "what the tree says", "releases one after another"
 SHORT_ONES = ("-m", "not slow", "tests/integration", "tests/faults")
 
 STAGES = (
-    Stage("sanity", 60, (("python", "-m", "tests.toolchain.sanity", "--skip-test", "import"),)),
-    Stage("sanity-import", 60, (("python", "-m", "tests.toolchain.sanity", "--test", "import"),)),
-    Stage("package", 30, (("python", "-m", "tests.toolchain.package"),)),
-    Stage("ansible-lint", 15, (("ansible-lint", "--offline"),)),
-    Stage("docs", 15, (("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "."),)),
-    Stage("changelog", 5, (("antsibull-changelog", "lint"),)),
-    Stage("types", 15, (("mypy", *(argument for package in TYPED for argument in ("-p", package))),)),
-    Stage("imports", 5, (("lint-imports", "--no-logo"),)),
+    Stage("sanity", 60, (("python", "-m", "tests.toolchain.sanity", "--skip-test", "import"),), READ),
+    Stage("sanity-import", 60, (("python", "-m", "tests.toolchain.sanity", "--test", "import"),), READ),
+    Stage("package", 30, (("python", "-m", "tests.toolchain.package"),), READ),
+    Stage("ansible-lint", 30, (("ansible-lint", "--offline"),), READ),
+    Stage("docs", 15, (("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "."),), READ),
+    Stage("changelog", 5, (("antsibull-changelog", "lint"),), READ),
+    Stage("types", 15, (("mypy", *(argument for package in TYPED for argument in ("-p", package))),), READ),
+    Stage("imports", 5, (("lint-imports", "--no-logo"),), READ),
     Stage(
         "lint",
         5,
         (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("yamllint", "."), ("sh", "-c", SHELL_SCRIPTS)),
+        READ,
     ),
-    Stage("unit", 60, (("pytest", "-n", "2", "tests/unit", "tests/toolchain"),), alone=True),
+    Stage("unit", 60, (("pytest", "-n", "2", "tests/unit", "tests/toolchain"),)),
     Stage(
         "integration",
         240,
         (("pytest", *THREE_WORKERS, *SHORT_ONES),),
-        alone=True,
         again=("pytest", "--exitfirst", "--last-failed", "--last-failed-no-failures=none", *SHORT_ONES),
     ),
-    Stage("molecule", 120, (("molecule", "test", "--all"),), alone=True),
-    Stage("matrix", 60, (("python", "-m", "tests.toolchain.matrix"),), alone=True),
+    Stage("molecule", 150, (("molecule", "test", "--all"),), RELEASE),
+    Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), RELEASE),
 )
 
 
@@ -107,8 +108,8 @@ def environment() -> dict[str, str]:
     }
 
 
-def run(stage: Stage) -> Result:
-    """Run every command of the stage, also after one has failed; the output of one that is not alone is held back."""
+def run(stage: Stage, seen_live: bool) -> Result:
+    """Run every command of the stage, also after one has failed; what is not seen live is in the result."""
     started = time.monotonic()
     heard: list[str] = []
 
@@ -118,8 +119,8 @@ def run(stage: Stage) -> Result:
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.DEVNULL,
-            stdout=None if stage.alone else subprocess.PIPE,
-            stderr=None if stage.alone else subprocess.STDOUT,
+            stdout=None if seen_live else subprocess.PIPE,
+            stderr=None if seen_live else subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
         )
@@ -136,18 +137,21 @@ def headline(stage: Stage) -> str:
     return f"\n=== {stage.name}: {'; '.join(' '.join(command) for command in stage.commands)}"
 
 
-def run_side_by_side(stages: Sequence[Stage]) -> Iterator[Result]:
+def groups_of(stages: Iterable[Stage]) -> Iterator[list[Stage]]:
+    for _group, members in groupby(stages, key=lambda stage: stage.group or stage.name):
+        yield list(members)
+
+
+def run_group(stages: Sequence[Stage]) -> Iterator[Result]:
+    if len(stages) == 1:
+        print(headline(stages[0]), flush=True)
+        yield run(stages[0], seen_live=True)
+        return
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for future in as_completed([pool.submit(run, stage) for stage in stages]):
+        for future in as_completed([pool.submit(run, stage, seen_live=False) for stage in stages]):
             result = future.result()
             print(headline(result.stage), result.output, sep="\n", flush=True)
             yield result
-
-
-def run_alone(stages: Sequence[Stage]) -> Iterator[Result]:
-    for stage in stages:
-        print(headline(stage), flush=True)
-        yield run(stage)
 
 
 def told(result: Result) -> str:
@@ -177,12 +181,8 @@ def main(arguments: Sequence[str]) -> int:
     if unknown:
         parser.error(f"no such stage: {', '.join(sorted(unknown))}")
     wanted = [stage for stage in STAGES if not names or stage.name in names]
-    # A single stage is seen live, whatever it is.
-    if len(wanted) == 1:
-        wanted = [replace(wanted[0], alone=True)]
     started, results = time.monotonic(), []
-    together = run_side_by_side([stage for stage in wanted if not stage.alone])
-    for result in chain(together, run_alone([stage for stage in wanted if stage.alone])):
+    for result in chain.from_iterable(map(run_group, groups_of(wanted))):
         print(told(result), flush=True)
         results.append(result)
     print(table(results, time.monotonic() - started), flush=True)

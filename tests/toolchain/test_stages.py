@@ -20,9 +20,9 @@ def python(code: str) -> tuple[str, ...]:
     return (sys.executable, "-c", code)
 
 
-GOOD = Stage("good", 60, (python("print('good speaks')"),))
-BAD = Stage("bad", 60, (python("print('bad speaks'); raise SystemExit(3)"), python("print('bad goes on')")))
-LAST = Stage("last", 60, (python(""),), alone=True)
+GOOD = Stage("good", 60, (python("print('good speaks')"),), "together")
+BAD = Stage("bad", 60, (python("print('bad speaks'); raise SystemExit(3)"), python("print('bad goes on')")), "together")
+LAST = Stage("last", 60, (python(""),))
 
 
 @pytest.fixture
