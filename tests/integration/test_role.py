@@ -275,8 +275,10 @@ def test_a_gate_without_a_terminal_holds_the_canary_until_another_job_promotes_i
     status = playbooks.run("status")
     assert f"{release.namespace:20} web                      held            4      1  20.0 %" in status.output
     promoted = playbooks.run("promote")
-    assert (promoted.code, promoted.changed) == (0, 1)
-    assert playbooks.run("promote").changed == 0
+    assert (promoted.code, promoted.outcome, promoted.changed) == (0, "released", 1)
+    again = playbooks.run("promote")
+    assert (again.code, again.outcome, again.changed) == (0, "nothing to promote", 0)
+    assert again.result["why"] == ["no canary is held: nothing to promote"]
 
 
 @pytest.mark.parametrize(("answer", "outcome"), [("yes", "released"), ("y", "held")])
