@@ -18,14 +18,12 @@ import ssl
 import threading
 from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from .errors import ConfigError
 from .kubeconfig import load_kubeconfig
-
-if TYPE_CHECKING:
-    from .connection import Connection
+from .options import Connection
 
 OLDEST_CLIENT = (24, 2)
 INSTALL = "install kubernetes >= {}.{} into the Python that runs this".format(*OLDEST_CLIENT)

@@ -15,12 +15,10 @@ import binascii
 import copy
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping
 
 from .errors import ConfigError, printable
-
-if TYPE_CHECKING:
-    from .connection import Connection
+from .options import Connection
 
 
 def load_kubeconfig(kubernetes: Any, configuration: Any, settings: Connection, kubeconfig: Any) -> None:
