@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster import connection as connection_module
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster import options as options_module
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect, preload
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import (
     ApiError,
@@ -63,7 +64,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of whoever runs the tests: no variables, an empty home."""
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
-    for names in connection_module._ENVIRONMENT.values():
+    for names in options_module._ENVIRONMENT.values():
         for name in names:
             monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
