@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ def test_a_canary_that_turns_bad_while_it_is_promoted_is_undone(
         run = playbooks.run("promote", checks=[bound], **GUARDED)
     assert (run.code, run.outcome) == (FAILED, "undone")
     assert verdicts(run.result) == [("promotion", "fail")]
-    says = "1 readings in a row outside"
+    says = "1 reading outside at most 0.1, the last 0.9"
+    assert re.search(r"guarded for \d+ seconds: fail", run.result["why"][0])
     assert says in run.result["why"][0] and run.result["why"][1] == "The stable version is back."
     assert says in last(release)["reason"] and last(release)["outcome"] == "undone"
     assert version(release) == image("v1")

@@ -76,9 +76,9 @@ class BoundTrial:
             return Verdict.INCONCLUSIVE, Rule.NO_DATA, self._gaps.sentence
         last, wanted = self._readings[-1].value, self._bounds()
         if self.fails:
-            return Verdict.FAIL, Rule.BOUND, f"{self._outside} readings in a row outside {wanted}, the last {last:g}"
+            return Verdict.FAIL, Rule.BOUND, f"{_in_a_row(self._outside)} outside {wanted}, the last {last:g}"
         if self.passes:
-            return Verdict.PASS, Rule.BOUND, f"{self._inside} readings in a row inside {wanted}, the last {last:g}"
+            return Verdict.PASS, Rule.BOUND, f"{_in_a_row(self._inside)} inside {wanted}, the last {last:g}"
         in_a_row = f"neither {self._check.in_a_row} inside nor {self._check.in_a_row} outside {wanted} in a row"
         return Verdict.INCONCLUSIVE, Rule.WINDOW_ENDED, f"{in_a_row}, the last {last:g}"
 
@@ -86,3 +86,7 @@ class BoundTrial:
         low = "" if self._check.minimum is None else f"at least {self._check.minimum:g}"
         high = "" if self._check.maximum is None else f"at most {self._check.maximum:g}"
         return " and ".join(bound for bound in (low, high) if bound)
+
+
+def _in_a_row(readings: int) -> str:
+    return "1 reading" if readings == 1 else f"{readings} readings in a row"

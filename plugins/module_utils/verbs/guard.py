@@ -74,8 +74,9 @@ def _beside_stable(account: Account, situation: Situation, request: VerifyReques
         verdict = run.until_decided()
     account.warn(*run.warnings)
     why = run.ended.why if run.ended else "the time was over"
+    until = "" if verdict.verdict is Verdict.FAIL else f" until {why}"
     message = (
-        f'promotion of Deployment "{situation.deployment.name}", guarded for {run.seconds:.0f} seconds until {why}: '
+        f'promotion of Deployment "{situation.deployment.name}", guarded for {run.seconds:.0f} seconds{until}: '
         f"{verdict.verdict.value}. {verdict.reason}"
     )
     result = _told(run.result(verdict), True, sides.canary.hash, run.seconds, request)
