@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from jinja2 import Environment, StrictUndefined
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.verify import VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import VerifyRequest
@@ -100,3 +101,26 @@ def test_a_rulebook_undoes_by_the_playbook_that_there_is(path: Path) -> None:
     receivers = yaml.safe_load((ROOT / "examples" / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8"))
     url = receivers["receivers"][1]["webhook_configs"][0]["url"]
     assert url.endswith(f":{source['ansible.eda.alertmanager']['port']}/alerts")
+
+
+EVIL = "{{ lookup('ansible.builtin.pipe', 'id') }} {% raw %} {# x #}"
+
+
+@pytest.mark.parametrize("path", RULEBOOKS, ids=lambda path: path.stem)
+def test_what_an_alert_says_never_becomes_a_template(path: Path) -> None:
+    """Ansible runs a template that it finds in a variable of the command line, with all its lookups."""
+    (ruleset,) = yaml.safe_load(path.read_text(encoding="utf-8"))
+    (rule,) = ruleset["rules"]
+    ((_kind, action),) = rule["action"].items()
+    variables = action.get("extra_vars") or action["job_args"]["extra_vars"]
+    reason = Environment(undefined=StrictUndefined).from_string(variables["canary_reason"])
+    alert = {"labels": {"alertname": EVIL}, "annotations": {"summary": EVIL}}
+    told = reason.render(event={"alert": alert})
+    assert "lookup" in told and not set("{}") & set(told)
+    assert (
+        reason.render(event={"alert": {"labels": {}, "annotations": {}}}) == "alert without a name: it has no summary"
+    )
+    names = dict(re.findall(r'(\S+) is match\("([^"]+)"\)', rule["condition"]))
+    for variable in ("canary_name", "canary_namespace"):
+        match = names[variables[variable].strip("{} ")]
+        assert re.search(match, "web-1") and not re.search(match, EVIL)
