@@ -252,6 +252,10 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a container is unknown": ({"images": {"ap": "x"}}, "ap"),
     "nothing says what to release": ({}, "images"),
+    "nothing says what to guard by": (
+        {"images": V2, "guard": 60},
+        "canary_checks is empty, so nothing would be guarded",
+    ),
 }
 
 

@@ -53,22 +53,30 @@ def verdicts(result: dict[str, Any]) -> list[tuple[str, str]]:
     return [(one["of"], one["verdict"]) for one in result["verdicts"]]
 
 
-def test_a_canary_that_turns_bad_while_it_is_promoted_is_undone(
-    playbooks: Playbooks, release: Release, tmp_path: Path
+ENDS = {
+    "undo": ("undone", image("v1"), "The stable version is back."),
+    "hold": ("failed", image("v2"), "It was left as it is"),
+}
+
+
+@pytest.mark.parametrize("on_failure", ["undo", pytest.param("hold", marks=pytest.mark.slow)])
+def test_a_canary_that_turns_bad_while_it_is_promoted_is_undone_or_left(
+    playbooks: Playbooks, release: Release, tmp_path: Path, on_failure: str
 ) -> None:
     one_by_one = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     release.api.patch(release.path, {"spec": {"strategy": one_by_one}}, PatchKind.MERGE)
     release.start(patch=annotated("ready-after", SLOW_MILLISECONDS))
     with running(tmp_path) as prometheus:
         bound = {"prometheus": {"url": prometheus.url, "query": "vector(0.9)"}, "max": 0.1, "in_a_row": 1}
-        run = playbooks.run("promote", checks=[bound], **GUARDED)
-    assert (run.code, run.outcome) == (FAILED, "undone")
+        run = playbooks.run("promote", checks=[bound], on_failure=on_failure, **GUARDED)
+    outcome, runs, aftermath = ENDS[on_failure]
+    assert (run.code, run.outcome, version(release)) == (FAILED, outcome, runs)
     assert verdicts(run.result) == [("promotion", "fail")]
     says = "1 reading outside at most 0.1, the last 0.9"
     assert re.search(r"guarded for \d+ seconds: fail", run.result["why"][0])
-    assert says in run.result["why"][0] and run.result["why"][1] == "The stable version is back."
-    assert says in last(release)["reason"] and last(release)["outcome"] == "undone"
-    assert version(release) == image("v1")
+    assert says in run.result["why"][0] and aftermath in run.result["why"][1]
+    if on_failure == "undo":
+        assert says in last(release)["reason"] and last(release)["outcome"] == "undone"
 
 
 @pytest.mark.slow
