@@ -12,13 +12,13 @@ import json
 import re
 import threading
 import time
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any, Callable, Generic, Iterator, Mapping, TypeVar
 
+from .aside import Aside
 from .asked import Asked, asked
 from .client import Session
 from .errors import (
@@ -136,17 +136,28 @@ class Api:
     ) -> Iterator[tuple[str, Iterator[Object]]]:
         """A list too large to be kept, as `pages` reads it: of each page its resourceVersion and its objects, to be looked at once.
 
-        `wanted` is a TypedDict of the fields that are read (lists.py). One request at a time; the next page is on its way
-        while this one is looked at. A server that is busy is waited for, up to a minute a page.
+        `wanted` is a TypedDict of the fields that are read (lists.py). One request at a time; while a page is looked at the next
+        one is unpacked and the one after it on its way. A server that is busy is waited for, up to a minute a page.
         """
         book = _Book(lambda position: self._page(path, {**(query or {}), "limit": str(limit), **position}))
+
         page = book.turn("")
-        while True:
-            coming = _beside(partial(book.turn, page.position)) if page.position else None
+        if not page.position:
             yield page.moment, self._objects(path, page, wanted)
-            if coming is None:
-                return
-            page = coming.result()
+            return
+        with Aside("next page") as reader, Aside("unpacking") as unpacker:
+            ready, coming = unpacker.ask(page.unpack), reader.ask(partial(book.turn, page.position))
+            while True:
+                ready.result()
+                following = coming.result() if page.position else None
+                if following is not None:
+                    ready = unpacker.ask(following.unpack)
+                    if following.position:
+                        coming = reader.ask(partial(book.turn, following.position))
+                yield page.moment, self._objects(path, page, wanted)
+                if following is None:
+                    return
+                page = following
 
     def create(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         return self._object(self._writing("POST", path, body, "application/json", dry_run, FIELD_MANAGER))
@@ -239,7 +250,7 @@ class Api:
 
     def _page(self, path: str, query: Mapping[str, str]) -> Page:
         request = self._reading(path, query)
-        body = self._answered(request, Exchange.read, PATIENT_PAUSES, PATIENT_SECONDS)
+        body = self._answered(request, Exchange.body, PATIENT_PAUSES, PATIENT_SECONDS)
         with self._only_lists(request.asked):
             return Page(body)
 
@@ -312,20 +323,6 @@ class _Book(Generic[_Answer]):
                 if not gone.continue_token or self._lost > PAGE_TURNS_LOST:
                     raise
                 token = gone.continue_token
-
-
-def _beside(ask: Callable[[], _Answer]) -> Future[_Answer]:
-    """What `ask` answers, worked out on a thread that nobody has to wait for: whoever is interrupted ends at once."""
-    answer: Future[_Answer] = Future()
-
-    def work() -> None:
-        try:
-            answer.set_result(ask())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is asked for
-            answer.set_exception(error)
-
-    threading.Thread(target=work, name="next page", daemon=True).start()
-    return answer
 
 
 def _again(error: ApiError) -> bool:

@@ -14,7 +14,8 @@ import threading
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Iterator, Mapping
+from functools import partial
+from typing import Any, Callable, Iterator, Mapping
 from urllib.parse import urlencode
 
 from .asked import Asked
@@ -72,16 +73,16 @@ class Exchange:
 
     def read(self) -> bytes:
         """The whole body."""
+        return self.body().whole()
+
+    def body(self) -> Body:
+        """The whole body as it came over the wire."""
         with network_errors(self._session, self._request):
-            body = bytes(self._response.read(decode_content=False))
+            data = bytes(self._response.read(decode_content=False))
         self._complete = True
-        self.received = len(body)
-        if self.headers.get("Content-Encoding", "").lower() != "gzip":
-            return body
-        try:
-            return _unzipped(body)
-        except (zlib.error, EOFError, gzip.BadGzipFile) as error:
-            raise _unreadable(self._session, self._request, error) from error
+        self.received = len(data)
+        is_packed = self.headers.get("Content-Encoding", "").lower() == "gzip"
+        return Body(data, is_packed, partial(_unreadable, self._session, self._request))
 
     def start(self, max_bytes: int, seconds: float) -> tuple[bytes, bool]:
         """The first `max_bytes` of the body, and whether there was more. Raises Timeout when reading takes longer than
@@ -127,6 +128,36 @@ class Exchange:
                 socket.socket.shutdown(wire, socket.SHUT_RDWR)
             except OSError:
                 return  # it had ended by itself
+
+
+@dataclass(frozen=True)
+class Body:
+    """`data` came over the wire. It is unpacked only when it is asked for; raises what `broken` makes of the error."""
+
+    data: bytes = field(repr=False)
+    is_packed: bool = False
+    broken: Callable[[Exception], Exception] = field(default=lambda error: error, repr=False)
+
+    def beginning(self, count: int) -> bytes:
+        """At most so many bytes of it."""
+        if not self.is_packed:
+            return self.data[:count]
+        with self._unpacking():
+            return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(self.data, count)
+
+    def whole(self) -> bytes:
+        """All of it."""
+        if not self.is_packed:
+            return self.data
+        with self._unpacking():
+            return _unzipped(self.data)
+
+    @contextmanager
+    def _unpacking(self) -> Iterator[None]:
+        try:
+            yield
+        except (zlib.error, EOFError, gzip.BadGzipFile) as error:
+            raise self.broken(error) from error
 
 
 def _unzipped(body: bytes) -> bytes:

@@ -4,13 +4,16 @@
 """The fields of nodes and pods that headroom reads. In a large cluster nothing else of them is decoded.
 
 Whoever reads one more field of an object out of a list adds it here; a test watches what is read. Everything may be absent, and
-null where Go writes null for nothing.
+null where Go writes null for nothing. What is Annotated with LATER is read of few pods, and of the others at most compared.
 This module is private to the collection.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
+
+# The word by which cluster/lists.py knows what it may leave undecoded.
+LATER = "later"
 
 
 class Owner(TypedDict, total=False):
@@ -22,10 +25,10 @@ class Owner(TypedDict, total=False):
 class Metadata(TypedDict, total=False):
     name: str
     namespace: str
-    labels: dict[str, str] | None
+    labels: Annotated[dict[str, str] | None, LATER]
     creationTimestamp: str | None
     deletionTimestamp: str | None
-    ownerReferences: list[Owner] | None
+    ownerReferences: Annotated[list[Owner] | None, LATER]
 
 
 class Condition(TypedDict, total=False):
@@ -49,8 +52,8 @@ class HostPort(TypedDict, total=False):
 class Container(TypedDict, total=False):
     name: str
     restartPolicy: str | None
-    resources: Resources | None
-    ports: list[HostPort] | None
+    resources: Annotated[Resources | None, LATER]
+    ports: Annotated[list[HostPort] | None, LATER]
 
 
 class Claim(TypedDict, total=False):
@@ -81,7 +84,7 @@ class PodSpec(TypedDict, total=False):
     containers: list[Container] | None
     initContainers: list[Container] | None
     volumes: list[Volume] | None
-    affinity: Affinity | None
+    affinity: Annotated[Affinity | None, LATER]
     overhead: dict[str, str] | None
     resources: Resources | None
 
@@ -92,15 +95,15 @@ class Granted(TypedDict, total=False):
 
 class ContainerStatus(TypedDict, total=False):
     name: str
-    resources: Granted | None
-    allocatedResources: dict[str, str] | None
+    resources: Annotated[Granted | None, LATER]
+    allocatedResources: Annotated[dict[str, str] | None, LATER]
 
 
 class PodStatus(TypedDict, total=False):
     phase: str
     nominatedNodeName: str
     startTime: str | None
-    conditions: list[Condition] | None
+    conditions: Annotated[list[Condition] | None, LATER]
     containerStatuses: list[ContainerStatus] | None
     initContainerStatuses: list[ContainerStatus] | None
     resources: Granted | None

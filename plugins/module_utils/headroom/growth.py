@@ -16,7 +16,7 @@ from .answer import Question
 from .board import Board
 from .placement import place_around
 from .quantity import greatest
-from .views import Pod, incoming_view, pod_view
+from .views import incoming_view, pod_view
 from .volumes import volume_rules
 
 
@@ -28,20 +28,16 @@ def grown(question: Question) -> tuple[Question, int]:
     running = pod_view(raw, question.minor)
     if question.old_pod is not None:
         # A running one shows what admission has added.
-        running = replace(
-            running, request=greatest(running.request, pod_view(question.old_pod, question.minor).request)
-        )
+        shown = pod_view(question.old_pod, question.minor).request
+        running = running._replace(kind=replace(running.kind, request=greatest(running.request, shown)))
     asked = replace(incoming_view(raw, question.minor), request=running.request)
     board = Board(question.scene, asked, volume_rules(asked, question.storage))
     places = [board.candidates[index].name for index in place_around(board, question.absent, board.by_room())]
     owner = min(question.owners - {question.canary_owner}, default="")
+    kind = replace(running.kind, owner=owner, owner_kind="ReplicaSet")
     loads = dict(question.scene.loads)
     for place in places:
         load = loads[place].copy()
-        load.take(_as_placed(running, place, owner), keep=True)
+        load.take(running._replace(kind=kind, node=place, terminating=False))
         loads[place] = load
     return replace(question, scene=replace(question.scene, loads=loads)), question.absent - len(places)
-
-
-def _as_placed(pod: Pod, node: str, owner: str) -> Pod:
-    return replace(pod, node=node, owner=owner, owner_kind="ReplicaSet", terminating=False)

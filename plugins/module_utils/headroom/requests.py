@@ -28,6 +28,7 @@ STATUS_COUNTS = 33
 POD_LEVEL_COUNTS = 34
 _POD_LEVEL_STATUS_COUNTS = 36
 _GREATEST_OF_SUMS = 37
+RESIZE_PENDING = "PodResizePending"
 
 Object = Mapping[str, Any]
 _Chosen = Callable[[Object], Mapping[str, int]]
@@ -128,7 +129,7 @@ def has_resize_status(pod: Object) -> bool:
 def is_resize_infeasible(pod: Object) -> bool:
     """The node can never grant the size in the spec (`IsPodResizeInfeasible`: the first PodResizePending condition decides)."""
     for condition in (pod.get("status") or {}).get("conditions") or ():
-        if condition.get("type") == "PodResizePending":
+        if condition.get("type") == RESIZE_PENDING:
             return condition.get("reason") == "Infeasible"
     return False
 

@@ -11,14 +11,33 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Callable, Collection, Iterable, Mapping
+from typing import Callable, Collection, Hashable, Iterable, Mapping
 
 from .quantity import Amounts, add
 from .selectors import Labels
-from .views import Disk, Incoming, Node, Pod, Port
+from .views import Disk, Incoming, Node, Pod, PodKind, Port
 
 # Who owns pods that belong to a node, not to a workload: DaemonSets, and the kubelet's own static pods.
 NODE_OWNERS = ("DaemonSet", "Node")
+
+
+@dataclass(frozen=True, slots=True)
+class Burden:
+    """What a pod takes of its node; `request` in the scheduler's units. `lasting`: a new node of the same kind bears it too."""
+
+    request: Amounts
+    ports: tuple[Port, ...]
+    disks: tuple[Disk, ...]
+    lasting: bool
+
+    @staticmethod
+    def of(kind: PodKind) -> Burden:
+        return Burden(kind.request, kind.ports, kind.disks, kind.owner_kind in NODE_OWNERS)
+
+    @property
+    def sign(self) -> Hashable:
+        """The same for equal burdens."""
+        return frozenset(self.request.items()), self.ports, self.disks, self.lasting
 
 
 @dataclass(slots=True)
@@ -36,20 +55,23 @@ class Load:
     daemon_count: int = 0
     daemon_request: Amounts = field(default_factory=dict)
 
-    def take(self, pod: Pod, keep: bool) -> None:
-        """Counts a pod in."""
+    def bear(self, burden: Burden) -> None:
+        """Counts what a pod takes in."""
         self.count += 1
-        add(self.request, pod.request)
+        add(self.request, burden.request)
         # Most pods have neither, and an update with nothing is not free.
-        if pod.ports:
-            self.ports.update(pod.ports)
-        if pod.disks:
-            self.disks.update(pod.disks)
-        if pod.owner_kind in NODE_OWNERS:
+        if burden.ports:
+            self.ports.update(burden.ports)
+        if burden.disks:
+            self.disks.update(burden.disks)
+        if burden.lasting:
             self.daemon_count += 1
-            add(self.daemon_request, pod.request)
-        if keep:
-            self.kept.append(pod)
+            add(self.daemon_request, burden.request)
+
+    def take(self, pod: Pod) -> None:
+        """Counts a pod in, and keeps it."""
+        self.bear(Burden.of(pod.kind))
+        self.kept.append(pod)
 
     def copy(self) -> Load:
         return replace(
@@ -118,38 +140,63 @@ class Scene:
 
 
 class SceneBuilder:
-    """Folds pods into a scene, one at a time. `keep` says which pods rules may look at again."""
+    """Folds pods into a scene, one at a time. `keep` says of which kinds rules may look at them again.
 
-    def __init__(self, nodes: Iterable[Node], keep: Callable[[Pod], bool] = lambda pod: True) -> None:
+    Of any other pod only one of few burdens is noted, at its node; they are summed up in the end, node by node: to change sums all over
+    the memory at every pod would take several times as long.
+    """
+
+    def __init__(self, nodes: Iterable[Node], keep: Callable[[PodKind], bool] = lambda kind: True) -> None:
         self._nodes = tuple(nodes)
         self._keep = keep
-        self._loads: dict[str, Load] = {node.name: Load() for node in self._nodes}
+        self._borne: dict[str, list[Burden]] = {node.name: [] for node in self._nodes}
+        self._kept: dict[str, list[Pod]] = {}
         self._nominated: dict[str, list[Pod]] = {}
         self._claims: Counter[tuple[str, str]] = Counter()
         self._waiting: Counter[str] = Counter()
+        self._burdens: dict[Hashable, Burden] = {}
+        # The last pod's kind, and what follows from it.
+        self._kind: PodKind | None = None
+        self._burden: Burden
+        self._is_kept = False
 
     def add(self, pod: Pod) -> None:
         """Counts a pod that is not over. A pod whose node is gone holds nothing that matters."""
-        load = self._loads.get(pod.node)
-        if load is not None:
-            load.take(pod, self._keep(pod))
-            if pod.claims:
-                self._claims.update((pod.namespace, claim) for claim in set(pod.claims))
+        kind = pod.kind
+        if kind is not self._kind:
+            self._turn_to(kind)
+        borne = self._borne.get(pod.node)
+        if borne is not None:
+            borne.append(self._burden)
+            if self._is_kept:
+                self._kept.setdefault(pod.node, []).append(pod)
+            if kind.claims:
+                self._claims.update((kind.namespace, claim) for claim in set(kind.claims))
         elif not pod.node:
-            self._waiting[pod.owner] += 1
+            self._waiting[kind.owner] += 1
             if pod.nominated:
                 self._nominated.setdefault(pod.nominated, []).append(pod)
 
+    def _turn_to(self, kind: PodKind) -> None:
+        burden = Burden.of(kind)
+        self._kind, self._is_kept = kind, self._keep(kind)
+        self._burden = self._burdens.setdefault(burden.sign, burden)
+
     def scene(self, namespaces: Mapping[str, Labels] | None) -> Scene:
         """What has been read so far."""
+        loads = {name: self._load(name, borne) for name, borne in self._borne.items()}
         nominated = {name: tuple(pods) for name, pods in self._nominated.items()}
-        return Scene(
-            self._nodes, self._loads, nominated, self._claims, namespaces, self._waiting.total(), self._waiting
-        )
+        return Scene(self._nodes, loads, nominated, self._claims, namespaces, self._waiting.total(), self._waiting)
+
+    def _load(self, name: str, borne: Iterable[Burden]) -> Load:
+        load = Load(kept=list(self._kept.get(name, ())))
+        for burden in borne:
+            load.bear(burden)
+        return load
 
 
-def relevance(incoming: Incoming, owners: Collection[str]) -> Callable[[Pod], bool]:
-    """Which existing pods any rule about `incoming` may look at again.
+def relevance(incoming: Incoming, owners: Collection[str]) -> Callable[[PodKind], bool]:
+    """Of which kinds existing pods are that any rule about `incoming` may look at again.
 
     Those of the same Deployment (`owners`: uids of its ReplicaSets), those that preemption may evict, those with anti-affinity of
     their own, and those that the incoming pod's own affinity or spreading may count.
@@ -157,15 +204,15 @@ def relevance(incoming: Incoming, owners: Collection[str]) -> Callable[[Pod], bo
     own_terms = (*incoming.affinity, *incoming.anti_affinity)
     own_spreads = incoming.spreads
 
-    def keep(pod: Pod) -> bool:
-        if pod.owner in owners or pod.anti_affinity or incoming.may_preempt and pod.priority < incoming.priority:
+    def keep(kind: PodKind) -> bool:
+        if kind.owner in owners or kind.anti_affinity or incoming.may_preempt and kind.priority < incoming.priority:
             return True
         if (
             own_spreads
-            and pod.namespace == incoming.namespace
-            and any(one.selector.selects(pod.labels) for one in own_spreads)
+            and kind.namespace == incoming.namespace
+            and any(one.selector.selects(kind.labels) for one in own_spreads)
         ):
             return True
-        return any(term.selector.selects(pod.labels) for term in own_terms)
+        return any(term.selector.selects(kind.labels) for term in own_terms)
 
     return keep

@@ -17,7 +17,7 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, TypeVar
 
 from ..cluster.api import Api
 from ..cluster.errors import AdmissionDenied, ApiError, Forbidden, Invalid, NotFound
-from ..cluster.lists import parser
+from ..cluster.lists import glances, kept, parser
 from ..headroom.admission import (
     admitted_locally,
     pod_to_ask_for,
@@ -33,7 +33,7 @@ from ..headroom.quantity import written
 from ..headroom.quota import Quota, quota_view
 from ..headroom.requests import NEWEST_KNOWN_MINOR
 from ..headroom.scene import Scene, SceneBuilder, relevance
-from ..headroom.views import Incoming, Node, NodeViews, Pod, PodViews, incoming_view, is_over
+from ..headroom.views import Incoming, Node, NodeViews, PodViews, incoming_view
 from ..headroom.volumes import Storage
 from ..rollout.views import ReplicaSet
 from .outcome import Report
@@ -200,25 +200,33 @@ class Reader:
     def _read_pods(self, builder: SceneBuilder, minor: int) -> bool:
         self._report("reading the pods of the cluster")
         moments: list[str] = []
-        views = PodViews(minor)
+        views = PodViews(minor, glances())
         with _no_collection():
             for moment, page in self._api.read(_PODS, PodFields, {"fieldSelector": NOT_OVER}):
                 moments.append(moment)
-                for raw in page:
-                    if not is_over(raw):
-                        self._fold(raw, views.view(raw), builder)
+                self._fold(page, views, builder)
         self.read["resource_version"] = moments[-1]
         self.assumptions.append(f"snapshot_rv_{moments[-1]}")
         if len(set(moments)) > 1:
             self.assumptions.append("pods_changed_while_they_were_read")
         return True
 
-    def _fold(self, raw: Object, pod: Pod, builder: SceneBuilder) -> None:
-        self.read["pods"] += 1
-        builder.add(pod)
-        if pod.owner == self._subject.stable.uid:
-            self._old_pod = raw
-            self._ready_after.extend(_seconds_to_ready(raw))
+    def _fold(self, page: Iterable[Object], views: PodViews, builder: SceneBuilder) -> None:
+        """Counts the pods of a page in, and learns from those of the stable version."""
+        stable, own, count = self._subject.stable.uid, None, 0
+        for raw in page:
+            pod = views.view(raw)
+            if pod is None:
+                continue
+            count += 1
+            builder.add(pod)
+            if pod.kind.owner == stable:
+                own = raw
+                self._ready_after.extend(_seconds_to_ready(raw))
+        views.forget()
+        self.read["pods"] += count
+        if own is not None:
+            self._old_pod = kept(own)
 
     def _quotas(self) -> tuple[Quota, ...]:
         found = self._tried("resourcequotas", lambda: self._all(f"{self._core}/resourcequotas"))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.lists import by_msgspec
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.lists import BY_ATTRIBUTE, by_msgspec
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import admitted_locally
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.fields import NodeFields, PodFields
@@ -59,10 +59,11 @@ def predict(cluster: Cluster, reading: Reading, *, drop_status: bool = False) ->
     quotas = verdict([quota_view(raw) for raw in reading.quotas], pod, MINOR)
     allowed = 0 if refused else cluster.copies if quotas.most is None else min(cluster.copies, quotas.most)
     builder = SceneBuilder(map(NodeViews().view, _decoded(reading.nodes, NodeFields)), relevance(incoming, ()))
-    views = PodViews(MINOR)
-    for raw in _decoded(reading.pods, PodFields):
-        if not is_over(raw):
-            builder.add(views.view({**raw, "status": {}} if drop_status else raw))
+    views = PodViews(MINOR, BY_ATTRIBUTE)
+    pods = [{**raw, "status": {}} if drop_status else raw for raw in reading.pods if not is_over(raw)]
+    for pod in map(views.view, _decoded(pods, PodFields)):
+        if pod is not None:
+            builder.add(pod)
     scene = builder.scene(
         {name: {**labels, "kubernetes.io/metadata.name": name} for name, labels in NAMESPACES.items()}
     )

@@ -8,14 +8,22 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster import lists
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.lists import NotAList, Page, by_json, by_msgspec
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Body
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.lists import (
+    NotAList,
+    Page,
+    by_json,
+    by_msgspec,
+    kept,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.fields import NodeFields, PodFields
 from tests.bench.headroom.crowd import Crowd
 from tests.truth.headroom.clusters import make_cluster
@@ -33,7 +41,14 @@ class Thing(TypedDict, total=False):
     inner: Inner | None
     many: list[Inner] | None
     words: dict[str, str] | None
+    later: Annotated[dict[str, str] | None, lists.LATER]
+    things: Annotated[list[Inner] | None, lists.LATER]
     whole: dict[str, Any]
+
+
+def plain(read: Callable[[bytes], Iterator[Any]], body: bytes) -> list[Any]:
+    """What is read, as dictionaries."""
+    return [kept(one) for one in read(body)]
 
 
 def page(*things: object, **more: object) -> bytes:
@@ -61,15 +76,19 @@ def test_only_wanted_fields_are_left(read: Reader) -> None:
         "inner": {"kept": "b", "not": 1},
         "many": [{"kept": "c", "not": {}}, {}],
         "words": {"any": "word"},
+        "later": {"some": "thing"},
+        "things": [{"kept": "d", "not": 2}],
         "whole": {"all": {"of": ["it"]}},
         "other": [1, 2, {"name": "z"}],
     }
-    assert list(read(Thing)(page(raw))) == [
+    assert plain(read(Thing), page(raw)) == [
         {
             "name": "a",
             "inner": {"kept": "b"},
             "many": [{"kept": "c"}, {}],
             "words": {"any": "word"},
+            "later": {"some": "thing"},
+            "things": [{"kept": "d"}],
             "whole": {"all": {"of": ["it"]}},
         }
     ]
@@ -77,8 +96,8 @@ def test_only_wanted_fields_are_left(read: Reader) -> None:
 
 @pytest.mark.parametrize("read", READERS)
 def test_null_stays_null(read: Reader) -> None:
-    raw = {"inner": None, "many": None, "words": None}
-    assert list(read(Thing)(page(raw))) == [raw]
+    raw = {"inner": None, "many": None, "words": None, "later": None, "things": None}
+    assert plain(read(Thing), page(raw)) == [raw]
 
 
 def random_lists() -> list[tuple[str, type, bytes]]:
@@ -95,7 +114,7 @@ def random_lists() -> list[tuple[str, type, bytes]]:
 
 def test_both_libraries_make_the_same_objects_of_the_same_bytes() -> None:
     for name, wanted, body in random_lists():
-        assert list(by_msgspec(wanted)(body)) == list(by_json(wanted)(body)), name
+        assert plain(by_msgspec(wanted), body) == plain(by_json(wanted), body), name
 
 
 @given(
@@ -106,6 +125,7 @@ def test_both_libraries_make_the_same_objects_of_the_same_bytes() -> None:
                 "name": st.text(),
                 "inner": st.none() | st.fixed_dictionaries({}, optional={"kept": st.none() | st.text()}),
                 "words": st.none() | st.dictionaries(st.text(), st.text()),
+                "later": st.none() | st.dictionaries(st.text(), st.text()),
                 "other": st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=5),
             },
         ),
@@ -115,8 +135,8 @@ def test_both_libraries_make_the_same_objects_of_the_same_bytes() -> None:
 )
 def test_whatever_is_in_them_and_however_it_is_spaced(things: list[object], indent: int | None) -> None:
     body = json.dumps({"items": things, "metadata": {"continue": "x"}}, indent=indent, ensure_ascii=False).encode()
-    assert list(by_msgspec(Thing)(body)) == list(by_json(Thing)(body))
-    assert Page(body).position == "x"
+    assert plain(by_msgspec(Thing), body) == plain(by_json(Thing), body)
+    assert Page(Body(body)).position == "x"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +151,7 @@ def test_whatever_is_in_them_and_however_it_is_spaced(things: list[object], inde
     ],
 )
 def test_what_a_list_says_of_itself(body: bytes, moment: str, position: str, parser: str) -> None:
-    found = Page(body)
+    found = Page(Body(body))
     assert (found.moment, found.position) == (moment, position)
     assert len(list(found.objects(Thing))) == body.count(b'"name"')
 
@@ -139,17 +159,55 @@ def test_what_a_list_says_of_itself(body: bytes, moment: str, position: str, par
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"metadata":{"a"', b'{"metadata" {}}', b"\xff\xfe"])
 def test_what_is_no_list_is_said_to_be_none(body: bytes, parser: str) -> None:
     with pytest.raises(NotAList):
-        list(Page(body).objects(Thing))
+        list(Page(Body(body)).objects(Thing))
 
 
 @pytest.mark.parametrize("tail", [b"", b"]", b"}", b'{"name":"b"', b'"', b",", b" x"])
 def test_a_list_that_ends_too_early_is_none(tail: bytes, parser: str) -> None:
-    whole = Page(b'{"metadata":{},"items":[{"name":"a"}' + tail)
+    whole = Page(Body(b'{"metadata":{},"items":[{"name":"a"}' + tail))
     with pytest.raises(NotAList):
         list(whole.objects(Thing))
 
 
 def test_a_page_is_not_kept_once_its_objects_are_looked_at(parser: str) -> None:
-    found = Page(page({"name": "a"}, {"name": "b"}))
-    assert next(found.objects(Thing)) == {"name": "a"}
-    assert list(found.objects.__self__._taken()) == []
+    found = Page(Body(page({"name": "a"}, {"name": "b"})))
+    assert kept(next(found.objects(Thing))) == {"name": "a"}
+    assert not found._taken()
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_objects_read_like_dictionaries(read: Reader) -> None:
+    (one,) = read(Thing)(page({"name": "a", "inner": {}, "later": {"b": "c"}}))
+    assert (one["name"], one.get("later"), one.get("words"), one.get("words", 7)) == ("a", {"b": "c"}, None, 7)
+    assert ("later" in one, "words" in one, "items" in one, one.get("items")) == (True, False, False, None)
+    assert (sorted(one), len(one), bool(one["inner"])) == (["inner", "later", "name"], 3, False)
+    assert {**one, "inner": 1} == {"name": "a", "later": {"b": "c"}, "inner": 1}
+    with pytest.raises(KeyError):
+        one["words"]
+
+
+def test_many_are_looked_at_at_a_glance(parser: str) -> None:
+    raw = [
+        {"name": name, "inner": {"kept": word}, "later": {"a": "b"}}
+        for name, word in (("a", "x"), ("b", "x"), ("c", "y"))
+    ]
+    ones = list(Page(Body(page(*raw, {"inner": {}, "name": "d"}))).objects(Thing))
+    look = lists.glances().fields(("inner.kept", "later"))
+    assert [look(one) == look(ones[0]) for one in ones] == [True, True, False, False]
+    assert not any(look(ones[3]))
+
+
+def test_a_word_in_what_is_not_read_is_found(parser: str) -> None:
+    raw = [{"things": [{"kept": "this"}, {"kept": "that"}]}, {"things": [{"kept": "other"}]}, {"things": []}, {}]
+    ones = Page(Body(page(*raw))).objects(Thing)
+    look, mentions = lists.glances().fields(("things", "name")), lists.glances().mentions("that")
+    assert [mentions(look(one)[0]) for one in ones] == [True, False, False, False]
+
+
+def test_what_is_left_unread_is_read_as_it_was_wanted() -> None:
+    (one,) = by_msgspec(Thing)(page({"things": [{"kept": "a", "not": 1}]}))
+    assert isinstance(one.things, msgspec.Raw)
+    assert kept(one["things"]) == [{"kept": "a"}]
+    (wrong,) = by_msgspec(Thing)(page({"things": [{"kept": 1}]}))
+    with pytest.raises(ValueError, match="kept"):
+        wrong["things"]

@@ -11,7 +11,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddic
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.lists import by_msgspec
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster import lists
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.lists import BY_ATTRIBUTE, BY_KEY, by_msgspec
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom import fields
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.fields import NodeFields, PodFields
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import Quota, pod_usage, verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.selectors import Requirement
@@ -107,7 +109,7 @@ def test_nothing_of_a_pod_is_read_that_is_not_named() -> None:
     for raw in pods():
         for minor in MINORS:
             watched = Watched(raw, asked)
-            is_over(watched), pod_view(watched, minor), PodViews(minor).view(watched)
+            is_over(watched), pod_view(watched, minor), PodViews(minor, BY_KEY).view(watched)
             pod_usage(watched, minor), _seconds_to_ready(watched)
     unnamed = {path for path in asked if not is_named(path, PodFields)}
     assert unnamed == set()
@@ -140,9 +142,10 @@ def test_the_scopes_of_a_pod_are_told_by_the_named_fields() -> None:
 @pytest.mark.parametrize("minor", MINORS)
 def test_views_of_the_named_fields_are_those_of_the_whole_object(minor: int) -> None:
     raw = list(pods())
-    views = PodViews(minor)
+    views, by_key = PodViews(minor, BY_ATTRIBUTE), PodViews(minor, BY_KEY)
     for whole, part in zip(raw, decoded(raw, PodFields), strict=True):
-        assert pod_view(part, minor) == pod_view(whole, minor) == views.view(part)
+        assert pod_view(part, minor) == pod_view(whole, minor)
+        assert views.view(part) == by_key.view(whole) == (None if is_over(whole) else pod_view(whole, minor))
         assert pod_usage(part, minor) == pod_usage(whole, minor)
         assert scopes(part, minor) == scopes(whole, minor)
         assert (is_over(part), _seconds_to_ready(part)) == (is_over(whole), _seconds_to_ready(whole))
@@ -179,9 +182,13 @@ def test_a_neighbour_in_the_list_is_like_the_one_before_only_where_all_that_coun
         {"status": {"startTime": "2026-01-01T00:00:00Z"}},
     ]
     for change in changes:
-        views = PodViews(37)
+        views = PodViews(37, BY_KEY)
         views.view(first)
         assert views.view({**first, **change}) == pod_view({**first, **change}, 37), change
+
+
+def test_what_may_be_left_unread_is_marked_with_the_word_that_is_looked_for() -> None:
+    assert fields.LATER == lists.LATER
 
 
 def test_union_types_are_understood() -> None:
