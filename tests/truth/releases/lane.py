@@ -32,8 +32,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks impor
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.lab import Lab
+from tests.cluster.services import wait_for_answer
 from tests.integration.releases import CONTAINER, Release, silent
-from tests.integration.test_cluster_real_node import answers
 
 STABLE_RATE, BAD_RATE = 0.005, 0.05
 TOLERANCE, BUCKETS = Tolerance(max_ratio=1.5, max_increase=0.005), BucketRule()
@@ -89,7 +89,7 @@ class Users:
     """A steady load on one URL. What it was told so far: failures of each version, and requests without any answer."""
 
     def __init__(self, lab: Lab, url: str, rate: int) -> None:
-        answers(lab.kubectl, url)
+        wait_for_answer(url)
         command = [str(lab.programs / "load"), "-url", url, "-rate", str(rate), "-timeout", "10s", "-live"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.failures: Counter[str] = Counter()
