@@ -61,6 +61,8 @@ class Result:
 TYPED = (
     "ansible_collections.coalmine.canary.plugins.module_utils",
     *(f"tests.{package}" for package in ("bench", "cluster", "demo", "exactness", "faults", "molecule", "toolchain")),
+    "tests.truth.headroom",
+    "tests.truth.releases",
 )
 SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity=warning"
 

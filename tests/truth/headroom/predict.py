@@ -61,9 +61,9 @@ def predict(cluster: Cluster, reading: Reading, *, drop_status: bool = False) ->
     builder = SceneBuilder(map(NodeViews().view, _decoded(reading.nodes, NodeFields)), relevance(incoming, ()))
     views = PodViews(MINOR, BY_ATTRIBUTE)
     pods = [{**raw, "status": {}} if drop_status else raw for raw in reading.pods if not is_over(raw)]
-    for pod in map(views.view, _decoded(pods, PodFields)):
-        if pod is not None:
-            builder.add(pod)
+    for placed in map(views.view, _decoded(pods, PodFields)):
+        if placed is not None:
+            builder.add(placed)
     scene = builder.scene(
         {name: {**labels, "kubernetes.io/metadata.name": name} for name, labels in NAMESPACES.items()}
     )
