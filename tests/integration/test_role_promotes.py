@@ -89,7 +89,9 @@ def test_a_version_that_turns_bad_after_its_promotion_is_rolled_back(playbooks: 
     assert (version(release), last(release)["outcome"]) == (image("v1"), "rolled back")
 
 
-def test_a_frozen_canary_is_promoted_once_its_checks_make_sense(playbooks: Playbooks, release: Release) -> None:
+def test_a_frozen_canary_is_promoted_once_its_checks_make_sense(
+    playbooks: Playbooks, release: Release, tmp_path: Path
+) -> None:
     """Who promotes what evidence did not decide has decided."""
     release.start()
     release.pause()
@@ -100,9 +102,13 @@ def test_a_frozen_canary_is_promoted_once_its_checks_make_sense(playbooks: Playb
         "would promote the canary",
         "nothing was judged in check mode; sources that answered: pods",
     ]
-    refused = playbooks.run("promote", checks=[{"podz": {}}], **GUARDED)
+    secret = {"prometheus": {"url": "http://localhost:9", "token": "hunter2", "query": "up"}, "max": 1}
+    given = tmp_path / "checks.json"  # a command line is shown
+    given.write_text(json.dumps({"canary_checks": [{"podz": {}}, secret]}))
+    refused = playbooks.run("promote", "-vvvv", "--extra-vars", f"@{given}", **GUARDED)
     assert (refused.code, refused.outcome, refused.changed) == (FAILED, "refused", 0)
     assert "podz" in refused.result["why"][0] and refused.result["why"][1] == "This run changed nothing."
+    assert "hunter2" not in refused.output
     assert release.deployment()["metadata"]["resourceVersion"] == before
     promoted = playbooks.run("promote")
     assert (promoted.code, promoted.outcome, promoted.result["verdicts"]) == (0, "released", [])
