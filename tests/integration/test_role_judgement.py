@@ -135,16 +135,22 @@ HTTP = {"http": {"via": "pod", "rate": 60}, "max_ratio": 1.5, "max_increase": 0.
 JUDGED: dict[str, Any] = {"checks": [HTTP, {"pods": {}}], "check_duration": 120, "check_interval": 1, "guard": 60}
 
 
-def test_a_verdict_undoes_a_canary_and_an_undecided_one_waits(
+def test_a_verdict_undoes_a_canary_an_undecided_one_waits_and_a_gate_asks_for_each_host(
     lab: Lab | ForeignCluster, namespace: str, tmp_path: Path
 ) -> None:
-    """The short of what TestVerdicts shows."""
-    hosts = {"fails": {"checks": [own(28)]}, "waits": UNDECIDED}
+    """The short of what TestVerdicts shows; and without a terminal nobody answers."""
+    asked: dict[str, Any] = {"gate": "prompt"}
+    hosts = {"fails": {"checks": [own(28)]}, "waits": UNDECIDED, "asked": asked, "asked-too": asked}
     with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
         made = releases(api, namespace, hosts)
         it = run(releaser(lab, namespace), namespace, tmp_path, hosts)
-        assert {host: result["outcome"] for host, result in it.results.items()} == {"fails": "undone", "waits": "held"}
-        assert [it.verdicts(host) for host in hosts] == [[("step 1", "fail")], [("step 1", "inconclusive")]]
+        assert {host: result["outcome"] for host, result in it.results.items()} == {
+            "fails": "undone",
+            "waits": "held",
+            "asked": "held",
+            "asked-too": "held",
+        }, it.told
+        assert [it.verdicts(host) for host in hosts] == [[("step 1", "fail")], [("step 1", "inconclusive")], [], []]
         assert "own: the canary is worse than tolerated" in last(made["fails"])["reason"]
         assert [reason for reason, _message in events(made["fails"])] == ["CanaryUndone"]
         assert made["waits"].deployment()["spec"]["paused"]
