@@ -13,11 +13,11 @@ from typing import Iterable, Sequence
 
 from . import quota as quotas
 from .advice import MOST_REPLICAS, advise
-from .answer import Answer, Exactness, PeakAnswer, PodSource, Question, Verdict
+from .answer import Advice, Answer, Exactness, PeakAnswer, PodSource, Question, Verdict
 from .board import Board
 from .charges import quota_at
 from .filters import Rejection, tally
-from .groups import Group, Purchase, groups, purchases
+from .groups import Group, groups, purchases
 from .growth import grown
 from .neighbours import needs_namespace_labels
 from .peaks import Moment, Peak, peaks
@@ -56,20 +56,57 @@ STANDING_ASSUMPTIONS = (
 )
 
 
+@dataclass(frozen=True)
+class Look:
+    """A moment, judged without new nodes. `short`: the cluster as it is then, where pods find no node; else None."""
+
+    found: PeakAnswer
+    short: Scene | None = None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All that takes long to work out: everything but what would have to be bought. `question` has the pods that are assumed.
+
+    `is_certain`: whether the waves come to their end whichever old pods go first and wherever new ones are put.
+    """
+
+    question: Question
+    incoming: Incoming
+    rules: VolumeRules
+    looks: tuple[Look, ...]
+    is_certain: bool
+    advice: Advice | None
+
+
 def answer(question: Question) -> Answer:
     """What becomes of the release that the question describes. Pure: the same question always gives the same answer."""
+    return conclude(survey(question))
+
+
+def survey(question: Question) -> Survey:
+    """How each moment goes on the nodes that are there."""
     question, homeless = grown(question)
     incoming = incoming_view(question.pod, question.minor)
     rules = volume_rules(incoming, question.storage)
-    unknown = _unknowns(question, incoming, rules)
-    known_groups = groups(question.scene, question.group_rooms, question.group_label)
     waiting = question.scene.waiting.get(question.canary_owner, 0) if question.canary_owner else 0
     moments = [replace(_crowded(peak, homeless), waiting=waiting) for peak in peaks(question.rollout)]
-    answers = [_answer_peak(question, incoming, rules, known_groups, peak) for peak in moments]
+    looks = [_look_at(question, incoming, rules, peak) for peak in moments]
     passage = _Passage(True, None)
-    if answers and question.cluster_known and all(one.verdict is Verdict.FITS for one in answers):
-        passage = _passage(question, incoming, rules, known_groups, crowd_of(question, homeless))
-        answers[-1:-1] = [passage.stuck] if passage.stuck else []
+    if looks and question.cluster_known and all(one.found.verdict is Verdict.FITS for one in looks):
+        passage = _passage(question, incoming, rules, crowd_of(question, homeless))
+        looks[-1:-1] = [passage.stuck] if passage.stuck else []
+    is_advised = looks and question.cluster_known and not question.refusals
+    advice = advise(question, incoming, rules) if is_advised else None
+    return Survey(question, incoming, rules, tuple(looks), passage.is_certain, advice)
+
+
+def conclude(found: Survey) -> Answer:
+    """The answer, by what `found.question` says of the nodes that may still be added."""
+    question, incoming = found.question, found.incoming
+    known = groups(question.scene, question.group_rooms, question.group_label)
+    answers = [_with_purchases(found, one, known) for one in found.looks]
+    unknown = _unknowns(question, incoming, found.rules)
     quota_unknown = set().union(*(one.quota.unknown for one in answers))
     unknown = tuple(dict.fromkeys((*unknown, *sorted(quota_unknown))))
     # Of moments that weigh the same, the first.
@@ -79,18 +116,27 @@ def answer(question: Question) -> Answer:
         verdict = Verdict.UNKNOWN
     return Answer(
         verdict=verdict,
-        exactness=_exactness(answers, question, passage.is_certain),
+        exactness=_exactness(answers, question, found.is_certain),
         incoming=incoming,
         parts=request_parts(question.pod, question.minor),
         peaks=tuple(answers),
         deciding=deciding,
-        groups=known_groups,
-        advice=advise(question, incoming, rules)
-        if answers and question.cluster_known and not question.refusals
-        else None,
+        groups=known,
+        advice=found.advice,
         unknown=unknown,
         assumptions=_assumptions(question, answers),
     )
+
+
+def _with_purchases(survey: Survey, look: Look, known: tuple[Group, ...]) -> PeakAnswer:
+    """The moment with the new nodes that it takes where pods find none."""
+    one = look.found
+    if look.short is None:
+        return one
+    wanted = one.peak.to_place
+    bought = tuple(purchases(look.short, survey.incoming, survey.rules, wanted, wanted - one.fit.least, known))
+    would_do = one.verdict is Verdict.CANNOT_FIT and bought
+    return replace(one, purchases=bought, verdict=Verdict.NEEDS_NODES if would_do else one.verdict)
 
 
 def _crowded(peak: Peak, homeless: int) -> Peak:
@@ -118,38 +164,27 @@ def _unknowns(question: Question, incoming: Incoming, rules: VolumeRules) -> tup
     return tuple(dict.fromkeys(found))
 
 
-def _answer_peak(
-    question: Question, incoming: Incoming, rules: VolumeRules, known: tuple[Group, ...], peak: Peak
-) -> PeakAnswer:
+def _look_at(question: Question, incoming: Incoming, rules: VolumeRules, peak: Peak) -> Look:
     """The peak as it comes, or as it is after the pods that are ending have ended, when only those are in the way."""
-    at_once = _look(question, incoming, rules, known, peak, peak.old_gone, False)
-    if at_once.verdict is Verdict.FITS or peak.settled_gone == peak.old_gone:
+    at_once = _look(question, incoming, rules, peak, peak.old_gone, False)
+    if at_once.found.verdict is Verdict.FITS or peak.settled_gone == peak.old_gone:
         return at_once
-    later = _look(question, incoming, rules, known, peak, peak.settled_gone, True)
-    return later if later.verdict is Verdict.FITS else at_once
+    later = _look(question, incoming, rules, peak, peak.settled_gone, True)
+    return later if later.found.verdict is Verdict.FITS else at_once
 
 
-def _look(
-    question: Question,
-    incoming: Incoming,
-    rules: VolumeRules,
-    known: tuple[Group, ...],
-    peak: Peak,
-    old_gone: int,
-    waits: bool,
-) -> PeakAnswer:
+def _look(question: Question, incoming: Incoming, rules: VolumeRules, peak: Peak, old_gone: int, waits: bool) -> Look:
     allowed = quota_at(question, old_gone)
     if question.refusals or not question.cluster_known:
         verdict = Verdict.REFUSED if question.refusals else _by_quota_alone(allowed, peak)
-        return PeakAnswer(peak, waits, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None)
-    return _placed(question, incoming, rules, known, peak, waits, allowed, _scenes_at(question, old_gone))
+        return Look(PeakAnswer(peak, waits, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None))
+    return _placed(question, incoming, rules, peak, waits, allowed, _scenes_at(question, old_gone))
 
 
 def _placed(
     question: Question,
     incoming: Incoming,
     rules: VolumeRules,
-    known: tuple[Group, ...],
     peak: Peak,
     waits: bool,
     allowed: quotas.Verdict,
@@ -157,7 +192,7 @@ def _placed(
     *,
     also_stuck: bool = False,
     also_ends: bool = False,
-) -> PeakAnswer:
+) -> Look:
     """What the scheduler makes of the peak in each of these scenes.
 
     `also_stuck`, `also_ends`: a wave was seen to get stuck here, or another order to get past it, whatever these scenes say.
@@ -171,19 +206,14 @@ def _placed(
         found = replace(found, least=min(found.least, peak.to_place - 1))
     if also_ends:
         found = replace(found, most=max(found.most, peak.to_place))
-    rescued: int | None = None
-    bought: tuple[Purchase, ...] = ()
-    if found.most < peak.to_place:
-        if incoming.may_preempt:
-            rescued = after_preemption(scenes[0], incoming, rules, peak.to_place)
-        bought = tuple(purchases(scenes[0], incoming, rules, peak.to_place, peak.to_place - found.least, known))
+    is_short = found.most < peak.to_place
+    rescued = after_preemption(scenes[0], incoming, rules, peak.to_place) if is_short and incoming.may_preempt else None
     refusals = boards[0].refusals()
     candidates = len(question.scene.nodes) - len(refusals)
-    verdict = _verdict(peak, found, allowed, rescued, bought)
+    verdict = _verdict(peak, found, allowed, rescued)
     rejected = tally(refusals.values())
-    return PeakAnswer(
-        peak, waits, found, allowed, rescued, bought, verdict, rejected, candidates, _nearest_miss(refusals)
-    )
+    one = PeakAnswer(peak, waits, found, allowed, rescued, (), verdict, rejected, candidates, _nearest_miss(refusals))
+    return Look(one, scenes[0] if is_short else None)
 
 
 @dataclass(frozen=True)
@@ -194,12 +224,10 @@ class _Passage:
     """
 
     is_certain: bool
-    stuck: PeakAnswer | None
+    stuck: Look | None
 
 
-def _passage(
-    question: Question, incoming: Incoming, rules: VolumeRules, known: tuple[Group, ...], crowd: Crowd
-) -> _Passage:
+def _passage(question: Question, incoming: Incoming, rules: VolumeRules, crowd: Crowd) -> _Passage:
     """The whole release played wave by wave, the old pods leaving in the controller's order."""
     total, stages, allowances = question.rollout.replicas, release(question), Quotas(question)
     board = Board(question.scene.without(crowd.ending), incoming, rules)
@@ -213,18 +241,17 @@ def _passage(
     if not stuck:
         return _Passage(False, None)
     also_ends = len(stuck) < len(courses)
-    return _Passage(False, _stuck(question, incoming, rules, known, crowd, stuck[0], also_ends))
+    return _Passage(False, _stuck(question, incoming, rules, crowd, stuck[0], also_ends))
 
 
 def _stuck(
     question: Question,
     incoming: Incoming,
     rules: VolumeRules,
-    known: tuple[Group, ...],
     crowd: Crowd,
     at: Standstill,
     also_ends: bool,
-) -> PeakAnswer:
+) -> Look:
     """The wave at which the release stops, as a moment of its own."""
     new, gone = at.new + at.wanted, len(at.gone) + at.swept
     order = "in some orders" if also_ends else "in the controller's order"
@@ -232,12 +259,11 @@ def _stuck(
     more = max(0, new - len(crowd.placed) - crowd.waiting)
     peak = Peak(Moment.BETWEEN, new, more, gone, gone, why, min(crowd.waiting, new - len(crowd.placed)))
     scenes, allowed = [question.scene.without(at.gone)], quota_at(question, gone)
-    return _placed(question, incoming, rules, known, peak, False, allowed, scenes, also_stuck=True, also_ends=also_ends)
+    return _placed(question, incoming, rules, peak, False, allowed, scenes, also_stuck=True, also_ends=also_ends)
 
 
-def _verdict(
-    peak: Peak, found: Fit, allowed: quotas.Verdict, rescued: int | None, bought: Sequence[Purchase]
-) -> Verdict:
+def _verdict(peak: Peak, found: Fit, allowed: quotas.Verdict, rescued: int | None) -> Verdict:
+    """Without new nodes."""
     if allowed.most is not None and allowed.most < peak.more:
         return Verdict.QUOTA_EXCEEDED
     if found.least >= peak.to_place:
@@ -246,7 +272,7 @@ def _verdict(
         return Verdict.DEPENDS_ON_PLACEMENT
     if rescued is not None and rescued >= peak.to_place:
         return Verdict.FITS_AFTER_PREEMPTION
-    return Verdict.NEEDS_NODES if bought else Verdict.CANNOT_FIT
+    return Verdict.CANNOT_FIT
 
 
 def _by_quota_alone(allowed: quotas.Verdict, peak: Peak) -> Verdict:

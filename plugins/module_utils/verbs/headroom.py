@@ -18,7 +18,7 @@ from ..cluster.errors import Forbidden
 from ..headroom.admission import admitted_locally, pod_to_ask_for
 from ..headroom.answer import Answer, Question, Verdict
 from ..headroom.bill import purchases_of
-from ..headroom.check import answer
+from ..headroom.check import Survey, conclude, survey
 from ..headroom.peaks import Rollout
 from ..headroom.prices import PriceBook, PriceError, price_book
 from ..headroom.report import headroom as shaped
@@ -31,7 +31,7 @@ from ..rollout.size import ImpossibleSize, Room, pods_for_weight
 from ..rollout.start import stable_to_change
 from ..rollout.views import Picture, ReplicaSet
 from .ending import accounted
-from .headroom_limits import read_limits
+from .headroom_limits import Limits, read_limits
 from .headroom_prices import PriceMetrics, metric_prices
 from .headroom_reading import Reader, Subject
 from .outcome import Outcome, Report
@@ -88,9 +88,10 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
             prices=prices,
             group_label=request.node_group_label,
         )
-        found = answer(question)
+        surveyed = survey(question)
+        found = conclude(surveyed)
         if found.verdict is Verdict.NEEDS_NODES:
-            question, found = _with_market(api, request, question, found)
+            question, found = _with_market(api, request, question, surveyed, read_limits(api, found.groups))
     read = {
         **reader.read,
         "requests": api.requests,
@@ -111,19 +112,24 @@ def _picture(site: Site, request: HeadroomRequest) -> tuple[Picture, tuple[str, 
         return picture, ("horizontalpodautoscalers_not_readable",)
 
 
-def _with_market(api: Api, request: HeadroomRequest, question: Question, found: Answer) -> tuple[Question, Answer]:
-    """The same answer with what autoscalers may still add, and at what price."""
-    limits = read_limits(api, found.groups)
-    question = replace(
-        question,
-        group_rooms=limits.by_kind,
-        unknown=(*question.unknown, *limits.unknown),
-        assumptions=(*question.assumptions, *limits.assumptions),
-    )
-    found = answer(question)
+def _with_market(
+    api: Api, request: HeadroomRequest, question: Question, surveyed: Survey, limits: Limits
+) -> tuple[Question, Answer]:
+    """The conclusion by what autoscalers may still add, and at what price."""
+
+    def limited(one: Question) -> Question:
+        return replace(
+            one,
+            group_rooms=limits.by_kind,
+            unknown=(*one.unknown, *limits.unknown),
+            assumptions=(*one.assumptions, *limits.assumptions),
+        )
+
+    found = conclude(replace(surveyed, question=limited(surveyed.question)))
     prices = metric_prices(request.price_metrics, question.prices, [one.group for one in purchases_of(found)])
     unknown, assumptions = (*found.unknown, *prices.unknown), (*found.assumptions, *prices.assumptions)
-    return replace(question, metric_prices=prices.prices), replace(found, unknown=unknown, assumptions=assumptions)
+    question = replace(limited(question), metric_prices=prices.prices)
+    return question, replace(found, unknown=unknown, assumptions=assumptions)
 
 
 def _told(question: Question, found: Answer, read: Mapping[str, Any], situation: Situation) -> Outcome:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom import groups as headroom_groups
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.answer import Exactness, PodSource, Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.check import answer
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.check import answer, conclude, survey
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.groups import Group, groups, purchases
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.peaks import Moment, Rollout, peaks
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import fit
@@ -124,6 +124,28 @@ def test_where_no_group_has_room_alone_several_do_together() -> None:
     assert answer(asked(a=1, b=1)).verdict is Verdict.CANNOT_FIT
     alone = asked(a=4, b=1)
     assert headroom(alone, answer(alone), {})["cost"]["together"] is False
+
+
+@given(
+    st.sampled_from(["1", "2", "3", "9"]),
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 8), st.integers(0, 8)), min_size=1, max_size=4),
+    st.fixed_dictionaries({}, optional={("a", "", ""): st.integers(0, 3), ("b", "", ""): st.integers(0, 3)}),
+    st.integers(1, 4),
+)
+def test_the_same_survey_serves_whatever_nodes_may_be_added(
+    cpu: str, sizes: list[tuple[str, int, int]], rooms: dict[Any, int], replicas: int
+) -> None:
+    nodes = [
+        node(f"n{number}", labels={"agentpool": name}, cpu=str(cpus)) for number, (name, cpus, _) in enumerate(sizes)
+    ]
+    full = [
+        pod(f"f{number}", on=f"n{number}", cpu=str(min(used, cpus))) for number, (_, cpus, used) in enumerate(sizes)
+    ]
+    asked = ask(pod(cpu=cpu), nodes, full, rollout=Rollout(replicas, 1, 1, 0, 1, 1))
+    surveyed = survey(asked)
+    assert conclude(surveyed) == answer(asked)
+    limited = replace(asked, group_rooms=rooms, unknown=("limits_not_readable",))
+    assert conclude(replace(surveyed, question=limited)) == answer(limited)
 
 
 @given(st.integers(0, 10**6))
