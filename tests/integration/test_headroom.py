@@ -9,7 +9,8 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -86,6 +87,19 @@ class Shop:
         assert outcome.headroom is not None
         assert not outcome.changed
         return dict(outcome.headroom)
+
+    def limit_pods(self, most: int) -> None:
+        """A quota for exactly the pods that there are, once it has counted them."""
+        self.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "ResourceQuota",
+                "metadata": {"name": "q"},
+                "spec": {"hard": {"pods": str(most)}},
+            }
+        )
+        used = ("-n", self.namespace, "get", "resourcequota", "q", "-o", "jsonpath={.status.used.pods}")
+        self.wait_for(lambda: self.lab.kubectl(*used) == str(most))
 
     @contextmanager
     def labelled(self, **labels: str) -> Iterator[None]:
@@ -169,9 +183,9 @@ class Shop:
             self.lab.api.request("DELETE", "/api/v1/nodes/silent")
 
     @contextmanager
-    def large_node(self) -> Iterator[None]:
-        """A third fake node, with as much room as the two others have together."""
-        self.lab.api.request("POST", "/api/v1/nodes", fake_node(2, Capacity(cpu="4", memory="8Gi", pods=20)))
+    def large_node(self, cpu: str = "4") -> Iterator[None]:
+        """A third fake node, with at least as much room as the two others have together."""
+        self.lab.api.request("POST", "/api/v1/nodes", fake_node(2, Capacity(cpu=cpu, memory="8Gi", pods=20)))
         try:
             self.wait_for(lambda: is_ready(self.lab.api.request("GET", "/api/v1/nodes/fake-2")))
             yield
@@ -238,10 +252,7 @@ def test_a_pod_larger_than_any_node_cannot_fit(shop: Shop) -> None:
 
 def test_a_quota_at_the_steady_state_stops_the_surge(shop: Shop) -> None:
     shop.deploy()
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "2"}}}
-    shop.apply(quota)
-    used = ("-n", shop.namespace, "get", "resourcequota", "q", "-o", "jsonpath={.status.used.pods}")
-    shop.wait_for(lambda: shop.lab.kubectl(*used) == "2")
+    shop.limit_pods(2)
     found = shop.ask()
     assert found["verdict"] == "quota_exceeded"
     assert found["quota"] == [
@@ -428,6 +439,21 @@ def test_the_advised_strategy_completes_where_the_own_one_gets_stuck(shop: Shop)
     # The next version is told the same, of what is its own strategy by now.
     again = shop.ask(template=NewTemplate(images={"app": "none.invalid/app:3"}))["advice"]["best"]
     assert (again["surge"], again["max_unavailable"], again["own"]) == (best["surge"], best["max_unavailable"], True)
+
+
+def test_under_a_quota_that_refuses_the_surge_the_advised_strategy_completes(shop: Shop) -> None:
+    shop.deploy(replicas=3, cpu="100m", maxSurge=1, maxUnavailable=0)
+    shop.limit_pods(3)
+    found = shop.ask()
+    best, own = found["advice"]["best"], next(one for one in found["advice"]["strategies"] if one["own"])
+    assert (found["verdict"], own["fits"], best["surge"], best["fits"]) == ("quota_exceeded", False, 0, True)
+
+    shop.patch(image="none.invalid/app:2")
+    shop.wait_for(lambda: "ReplicaFailure" in {one["type"] for one in shop.status()["conditions"]})
+    assert {one.get("updatedReplicas", 0) for one in shop.samples(seconds=0.5)} == {0}
+    shop.patch(maxSurge=best["surge"], maxUnavailable=best["max_unavailable"])
+    shop.wait_for(lambda: shop.status().get("updatedReplicas") == shop.status().get("availableReplicas") == 3)
+    assert shop.pods("Running") == 3
 
 
 def test_a_rollout_that_gets_stuck_half_way_is_foretold(shop: Shop) -> None:
@@ -799,7 +825,9 @@ def fill(shop: Shop) -> None:
 def test_the_role_refuses_what_does_not_fit_and_says_why(shop: Shop, tmp_path: Path) -> None:
     shop.deploy(replicas=3)
     fill(shop)
-    results = released(shop, tmp_path, "no room", "evicts")
+    with shop.labelled(**{"node.kubernetes.io/instance-type": "m6i.xlarge"}):
+        results = released(shop, tmp_path, "no room", "evicts", "too dear")
+    assert SITUATIONS["too dear"][2] in results["too dear"]["why"]
     evicting = results["evicts"]["why"]
     assert "fits only after pods of lower priority are evicted" in evicting[0]
     assert SITUATIONS["evicts"][2] in evicting
@@ -809,6 +837,40 @@ def test_the_role_refuses_what_does_not_fit_and_says_why(shop: Shop, tmp_path: P
     assert len(reasons) <= 8
     assert any(line.startswith("Advice: ") or "No rolling update" in line for line in reasons)
     assert aftermath == "This run changed nothing."
+
+
+def unschedulable(shop: Shop) -> list[str]:
+    """What the scheduler says of each pod that it has found no node for."""
+    pods = shop.lab.api.request("GET", f"/api/v1/namespaces/{shop.namespace}/pods")["items"]
+    conditions = [one for pod in pods for one in pod.get("status", {}).get("conditions", ())]
+    return [one["message"] for one in conditions if one.get("reason") == "Unschedulable"]
+
+
+def test_the_role_goes_on_to_the_node_that_an_autoscaler_adds(shop: Shop) -> None:
+    shop.deploy(replicas=3)
+    fill(shop)
+    playbooks = Playbooks(shop.lab.kubeconfig, shop.namespace)
+    asked = {"images": NEW.images, "pod_template_patch": PATCH, "prices": PRICES}
+    with ExitStack() as meanwhile:
+        meanwhile.enter_context(shop.labelled(**{"node.kubernetes.io/instance-type": "m6i.xlarge"}))
+        assert shop.ask(template=asking("1500m"))["verdict"] == "needs_nodes"
+
+        def autoscaler() -> list[str]:
+            """It sees a pod without a node, and that nothing else has been changed."""
+            shop.wait_for(lambda: bool(unschedulable(shop)))
+            said = unschedulable(shop)
+            assert (shop.pods("Pending"), shop.status()["readyReplicas"]) == (1, 3)
+            meanwhile.enter_context(shop.large_node(cpu="8"))
+            return said
+
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            said = beside.submit(autoscaler)
+            run = playbooks.run("canary", **asked, headroom="allow_new_nodes", max_hourly_cost=9)
+        assert "Insufficient cpu" in said.result()[0]
+        assert (run.code, run.outcome) == (0, "released"), run.output
+        on = shop.lab.kubectl("-n", shop.namespace, "get", "pods", "-l", "app=web", "-o", "jsonpath={..spec.nodeName}")
+        assert len(on.split()) == 3
+        assert "fake-2" in on.split()
 
 
 @pytest.mark.slow
