@@ -46,6 +46,21 @@ options:
     description:
       - How many per cent of all pods are to be canary pods, V(1) to V(99).
     type: int
+  steps:
+    description:
+      - Several sizes, one after another, instead of O(pods) or O(weight), such as the steps of the role. The cluster is read once,
+        and each is answered in RV(steps) as if it were asked for alone.
+    type: list
+    elements: dict
+    suboptions:
+      pods:
+        description:
+          - How many canary pods. One if neither this nor O(steps[].weight) is given.
+        type: int
+      weight:
+        description:
+          - How many per cent of all pods are to be canary pods, V(1) to V(99).
+        type: int
   surge:
     description:
       - How many pods beyond the Deployment's replicas may exist while the canary is held.
@@ -157,6 +172,16 @@ EXAMPLES = r"""
         - {instance_type: m6i.xlarge, capacity_type: spot, hourly: 0.09}
         - {instance_type: m6i.xlarge, hourly: 0.21}
 
+- name: And each step of a release, with the cluster read once?
+  coalmine.canary.canary_headroom_info:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    steps:
+      - {pods: 1}
+      - {weight: 50}
+
 - name: And at the prices that Karpenter or OpenCost know?
   coalmine.canary.canary_headroom_info:
     name: web
@@ -173,8 +198,14 @@ msg:
   description: The verdict in one line; on failure what is wrong and what to do.
   returned: always
   type: str
+steps:
+  description:
+    - The answer for each of O(steps), in the shape of RV(headroom).
+  returned: success, with O(steps)
+  type: list
+  elements: dict
 headroom:
-  description: The whole answer.
+  description: The whole answer; with O(steps) that of the first step whose verdict is worst.
   returned: success
   type: dict
   contains:

@@ -21,7 +21,7 @@ import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, NewTemplate, Size, Target
 from tests.cluster.api import ApiError
 from tests.cluster.fakes import Capacity
@@ -81,12 +81,15 @@ class Shop:
 
     def ask(self, kubeconfig: Path | None = None, **more: Any) -> Object:
         template = more.pop("template", NEW)
+        outcome = self.answers(kubeconfig, template=template, **more)
+        assert outcome.headroom is not None
+        assert (outcome.changed, outcome.steps) == (False, ())
+        return dict(outcome.headroom)
+
+    def answers(self, kubeconfig: Path | None = None, **more: Any) -> Outcome:
         with connect(Connection(kubeconfig=str(kubeconfig or self.lab.kubeconfig))) as api:
             call = Call(Target(more.pop("name", "web"), self.namespace))
-            outcome = headroom(api, HeadroomRequest(call, template, **more), lambda line: None)
-        assert outcome.headroom is not None
-        assert not outcome.changed
-        return dict(outcome.headroom)
+            return headroom(api, HeadroomRequest(call, more.pop("template"), **more), lambda line: None)
 
     def limit_pods(self, most: int) -> None:
         """A quota for exactly the pods that there are, once it has counted them."""
@@ -232,6 +235,27 @@ def test_a_canary_with_room_fits_and_the_answer_says_what_it_read(shop: Shop) ->
     # Two nodes and two pods and what else is asked: some kilobytes.
     assert 4_000 < found["read"]["bytes"] < 200_000
     assert found["advice"]["best"]["fits"]
+
+
+def test_each_of_several_steps_is_answered_as_if_it_were_asked_for_alone(shop: Shop) -> None:
+    shop.deploy(replicas=4)
+    sizes = (Size(pods=1), Size(pods=2), Size(pods=None, weight=50))
+    asked = {"template": asking("800m"), "surge": 2, "prices": PRICES}
+    with shop.labelled(**{"node.kubernetes.io/instance-type": "m6i.xlarge"}):
+        together = shop.answers(steps=sizes, **asked)
+        alone = [shop.ask(size=size, **asked) for size in sizes]
+
+    def counted(found: Object) -> Object:
+        told = [one for one in found["assumptions"] if not one.startswith("snapshot_rv_")]
+        return {**found, "assumptions": told, "read": None}
+
+    assert [counted(one) for one in together.steps] == [counted(one) for one in alone]
+    assert [one["surge"]["pods"] for one in alone] == [1, 2, 2]
+    assert len({json.dumps(one["peaks"]) for one in alone}) == 3
+    # Of equals the first is the one to heed, and all of them were read at once.
+    worst = next(one for one in together.steps if one["verdict"] != "fits")
+    assert (together.headroom, together.message) == (worst, worst["summary"][0])
+    assert {one["read"]["requests"] for one in together.steps} == {alone[0]["read"]["requests"]}
 
 
 def test_a_version_that_outgrows_the_nodes_needs_new_ones_at_the_users_price(shop: Shop) -> None:

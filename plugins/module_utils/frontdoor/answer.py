@@ -98,6 +98,8 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
         result["verify"] = outcome.verify
     if outcome.headroom is not None:
         result["headroom"] = outcome.headroom
+    if outcome.steps:
+        result["steps"] = list(outcome.steps)
     return Answer(failed=False, result=result, warnings=outcome.warnings)
 
 

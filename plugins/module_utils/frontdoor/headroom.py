@@ -21,11 +21,13 @@ from .web import WEB, web
 def _request(parameters: Parameters, check: bool, actor: str) -> HeadroomRequest:
     # A question is the same in check mode and whoever asks.
     del check, actor
-    size = new_size(parameters)
     return HeadroomRequest(
         call=Call(target=Target(parameters["name"], parameters["namespace"]), check=True),
         template=new_template(parameters),
-        size=size,
+        size=new_size(parameters),
+        steps=tuple(
+            new_size({**parameters, "pods": None, "weight": None, **step}) for step in parameters["steps"] or ()
+        ),
         surge=parameters["surge"],
         max_unavailable=parameters["max_unavailable"],
         assume_replicas=_replicas(parameters["assume_replicas"]),
@@ -56,13 +58,19 @@ VERB = Verb(
         options={
             **TARGET,
             **CANDIDATE,
+            "steps": {
+                "type": "list",
+                "elements": "dict",
+                "options": {"pods": {"type": "int"}, "weight": {"type": "int"}},
+                "mutually_exclusive": [("pods", "weight")],
+            },
             "assume_replicas": {"type": "str", "default": "current"},
             "prices": {"type": "dict"},
             "price_metrics": {"type": "dict", "options": {**WEB, "currency": {"type": "str"}}},
             "node_group_label": {"type": "str"},
         },
         build=_request,
-        mutually_exclusive=EXCLUSIVE,
+        mutually_exclusive=(*EXCLUSIVE, ("pods", "steps"), ("weight", "steps")),
         required_one_of=ONE_OF,
     ),
     perform=headroom,

@@ -128,6 +128,11 @@ def conclude(found: Survey) -> Answer:
     )
 
 
+def worst(answers: Sequence[Answer]) -> int:
+    """Which of these is the one to heed: the first of those whose verdict weighs most."""
+    return max(range(len(answers)), key=lambda number: (_WEIGHT[answers[number].verdict], -number))
+
+
 def _with_purchases(survey: Survey, look: Look, known: tuple[Group, ...]) -> PeakAnswer:
     """The moment with the new nodes that it takes where pods find none."""
     one = look.found

@@ -18,7 +18,8 @@ from ..cluster.errors import Forbidden
 from ..headroom.admission import admitted_locally, pod_to_ask_for
 from ..headroom.answer import Answer, Question, Verdict
 from ..headroom.bill import purchases_of
-from ..headroom.check import Survey, conclude, survey
+from ..headroom.check import conclude, survey, worst
+from ..headroom.groups import Group, Kind
 from ..headroom.peaks import Rollout
 from ..headroom.prices import PriceBook, PriceError, price_book
 from ..headroom.report import headroom as shaped
@@ -32,7 +33,7 @@ from ..rollout.start import stable_to_change
 from ..rollout.views import Picture, ReplicaSet
 from .ending import accounted
 from .headroom_limits import Limits, read_limits
-from .headroom_prices import PriceMetrics, metric_prices
+from .headroom_prices import Found, PriceMetrics, metric_prices
 from .headroom_reading import Reader, Subject
 from .outcome import Outcome, Report
 from .requests import Call, NewTemplate, Size
@@ -44,11 +45,15 @@ DEFAULT_SHARE = "25%"
 
 @dataclass(frozen=True)
 class HeadroomRequest:
-    """The same release as canary_start would be asked for. `assume_replicas`: current, max (an HPA's), or a number."""
+    """The same release as canary_start would be asked for. `assume_replicas`: current, max (an HPA's), or a number.
+
+    `steps`: several sizes instead of one, each to be answered as if it were asked for alone.
+    """
 
     call: Call
     template: NewTemplate
     size: Size = field(default_factory=Size)
+    steps: tuple[Size, ...] = ()
     surge: int = 1
     max_unavailable: int | None = None
     assume_replicas: str | int = "current"
@@ -78,8 +83,9 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
             min_ready_seconds=_ordinary_min_ready(stable),
             progress_deadline_seconds=_ordinary_deadline(situation),
         )
+        rollouts = [_rollout(situation, request, size) for size in request.steps or (request.size,)]
         reader = Reader(api, subject, report)
-        question = reader.question(_rollout(situation, request))
+        question = reader.question(rollouts[0])
         question = replace(
             question,
             unknown=(*unknown, *question.unknown),
@@ -88,17 +94,23 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
             prices=prices,
             group_label=request.node_group_label,
         )
-        surveyed = survey(question)
-        found = conclude(surveyed)
-        if found.verdict is Verdict.NEEDS_NODES:
-            question, found = _with_market(api, request, question, surveyed, read_limits(api, found.groups))
+        market = _Market(api, request.price_metrics)
+        answered = [_answered(replace(question, rollout=rollout), market) for rollout in rollouts]
     read = {
         **reader.read,
         "requests": api.requests,
         "bytes": api.received,
         "seconds": round(time.monotonic() - begun, 3),
     }
-    return _told(question, found, read, situation)
+    told = [_told(*one, read, situation) for one in answered]
+    heeded = told[worst([found for _question, found in answered])]
+    return Outcome(
+        changed=False,
+        message=heeded["summary"][0],
+        canary={},
+        headroom=heeded,
+        steps=tuple(told) if request.steps else (),
+    )
 
 
 def _picture(site: Site, request: HeadroomRequest) -> tuple[Picture, tuple[str, ...]]:
@@ -112,10 +124,35 @@ def _picture(site: Site, request: HeadroomRequest) -> tuple[Picture, tuple[str, 
         return picture, ("horizontalpodautoscalers_not_readable",)
 
 
-def _with_market(
-    api: Api, request: HeadroomRequest, question: Question, surveyed: Survey, limits: Limits
-) -> tuple[Question, Answer]:
-    """The conclusion by what autoscalers may still add, and at what price."""
+class _Market:
+    """What autoscalers may still add, and at what price. Each is asked for once, and only when there is something to buy."""
+
+    def __init__(self, api: Api, metrics: PriceMetrics | None) -> None:
+        self._api = api
+        self._metrics = metrics
+        self._limits: Limits | None = None
+        self._prices: dict[tuple[Kind, ...], Found] = {}
+
+    def limits(self, known: tuple[Group, ...]) -> Limits:
+        """Those of all groups of the cluster."""
+        if self._limits is None:
+            self._limits = read_limits(self._api, known)
+        return self._limits
+
+    def prices(self, question: Question, bought: list[Group]) -> Found:
+        kinds = tuple(group.kind for group in bought)
+        if kinds not in self._prices:
+            self._prices[kinds] = metric_prices(self._metrics, question.prices, bought)
+        return self._prices[kinds]
+
+
+def _answered(question: Question, market: _Market) -> tuple[Question, Answer]:
+    """The answer, and the question with what was asked of the market for it."""
+    surveyed = survey(question)
+    found = conclude(surveyed)
+    if found.verdict is not Verdict.NEEDS_NODES:
+        return question, found
+    limits = market.limits(found.groups)
 
     def limited(one: Question) -> Question:
         return replace(
@@ -126,17 +163,15 @@ def _with_market(
         )
 
     found = conclude(replace(surveyed, question=limited(surveyed.question)))
-    prices = metric_prices(request.price_metrics, question.prices, [one.group for one in purchases_of(found)])
+    prices = market.prices(question, [one.group for one in purchases_of(found)])
     unknown, assumptions = (*found.unknown, *prices.unknown), (*found.assumptions, *prices.assumptions)
     question = replace(limited(question), metric_prices=prices.prices)
     return question, replace(found, unknown=unknown, assumptions=assumptions)
 
 
-def _told(question: Question, found: Answer, read: Mapping[str, Any], situation: Situation) -> Outcome:
+def _told(question: Question, found: Answer, read: Mapping[str, Any], situation: Situation) -> dict[str, Any]:
     name = f'Deployment "{situation.deployment.name}" in namespace "{situation.deployment.namespace}"'
-    lines = summary(question, found, name)
-    shape = {**shaped(question, found, read), "summary": lines}
-    return Outcome(changed=False, message=lines[0], canary={}, headroom=shape)
+    return {**shaped(question, found, read), "summary": summary(question, found, name)}
 
 
 def _stable(situation: Situation) -> ReplicaSet:
@@ -164,13 +199,13 @@ def _ordinary_deadline(situation: Situation) -> int | None:
     return kept.progress_deadline_seconds
 
 
-def _rollout(situation: Situation, request: HeadroomRequest) -> Rollout:
+def _rollout(situation: Situation, request: HeadroomRequest, size: Size) -> Rollout:
     replicas = _replicas(situation, request.assume_replicas)
     try:
         room = Room.of(request.surge, request.max_unavailable)
-        pods = request.size.pods or 1
-        if request.size.weight is not None and replicas:
-            pods = pods_for_weight(request.size.weight, replicas, room.surge)
+        pods = size.pods or 1
+        if size.weight is not None and replicas:
+            pods = pods_for_weight(size.weight, replicas, room.surge)
     except ImpossibleSize as error:
         raise Refusal(Code.IMPOSSIBLE_SIZE, str(error), "Nothing was changed") from error
     recorded = situation.record.originals.strategy if situation.record is not None else situation.deployment.strategy

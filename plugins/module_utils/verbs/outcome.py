@@ -22,7 +22,8 @@ STUCK, TIMEOUT, API_ERROR = "stuck", "timeout", "api_error"
 class Outcome:
     """`canary` is the documented return value; `before` and `after` hold only the fields that the verb owns (for diff mode).
 
-    `verify`: the verdict of a verb that judged, `headroom`: the answer of one that counted room, as plain values.
+    `verify`: the verdict of a verb that judged, `headroom`: the answer of one that counted room, as plain values; `steps`: its
+    answers for each of several sizes.
     """
 
     changed: bool
@@ -33,6 +34,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     verify: Mapping[str, Any] | None = None
     headroom: Mapping[str, Any] | None = None
+    steps: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.headroom import VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Size
 
 URL = "https://prometheus.example/api"
 
@@ -41,6 +42,15 @@ def test_a_source_of_prices_is_reached_as_one_of_checks_is() -> None:
     assert "t" not in str(metrics).replace(URL, "").split("'")
 
 
+def test_several_sizes_are_asked_for_as_steps() -> None:
+    assert asked(steps=[{}, {"pods": 2}, {"weight": "50"}]).steps == (
+        Size(pods=1),
+        Size(pods=2),
+        Size(pods=None, weight=50),
+    )
+    assert (asked().steps, asked(steps=[]).steps, asked(pods=3).size) == ((), (), Size(pods=3))
+
+
 @pytest.mark.parametrize(("given", "replicas"), [("max", "max"), ("12", 12), (0, 0)])
 def test_replicas_are_assumed_by_word_or_number(given: object, replicas: object) -> None:
     assert asked(assume_replicas=given).assume_replicas == replicas
@@ -54,6 +64,10 @@ def test_replicas_are_assumed_by_word_or_number(given: object, replicas: object)
         ({"price_metrics": {"url": "http://ann:pw@p"}}, "price_metrics: the url of http://p holds a user"),
         ({"price_metrics": {"url": URL, "token": "t", "username": "ann"}}, "both a bearer token and a username"),
         ({"price_metrics": {"url": URL, "key": "t"}}, "key. Supported parameters include"),
+        ({"steps": [{"pods": 0}]}, "pods is 0"),
+        ({"steps": [{"weight": 100}]}, "weight is 100: it must be 99 or less"),
+        ({"steps": [{"pods": 1, "weight": 5}]}, "mutually exclusive: pods|weight"),
+        ({"steps": [{"bake": 1}]}, "bake. Supported parameters include"),
         ({"assume_replicas": "-3"}, "assume_replicas is '-3': give current, max, or a number of pods"),
     ],
 )

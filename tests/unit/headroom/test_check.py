@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom import groups as headroom_groups
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import admitted_locally
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.answer import Exactness, PodSource, Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.check import answer, conclude, survey
@@ -27,6 +28,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota imp
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.report import headroom, summary
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views import incoming_view
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.volumes import Storage, volume_rules
+from tests.truth.headroom.clusters import make_cluster
 
 from .clusters import HOSTNAME, MINOR, REQUIRED, node, of, pod, question, scene
 
@@ -124,6 +126,29 @@ def test_where_no_group_has_room_alone_several_do_together() -> None:
     assert answer(asked(a=1, b=1)).verdict is Verdict.CANNOT_FIT
     alone = asked(a=4, b=1)
     assert headroom(alone, answer(alone), {})["cost"]["together"] is False
+
+
+def test_a_question_for_one_size_leaves_nothing_behind_in_the_cluster_for_the_next() -> None:
+    """Several steps are answered from one reading: each as from a reading of its own."""
+    sizes = [Rollout(4, canary, surge, down, 2, 1) for canary in (1, 2, 3) for surge, down in ((1, 0), (0, 1), (2, 1))]
+    verdicts: set[Verdict] = set()
+
+    def asked(seed: int, rollout: Rollout) -> Any:
+        cluster = make_cluster(seed)
+        new, _refusals = admitted_locally(cluster.pod, (), MINOR)
+        there = [{**one.pod, "status": one.status or {}} for one in cluster.existing]
+        for one in there[::3]:
+            one["metadata"] = {**one["metadata"], **of("rs-old")}
+        quotas = tuple(map(quota_view, cluster.quotas))
+        return ask(new, cluster.nodes, there, quotas=quotas, rollout=rollout)
+
+    for seed in range(25):
+        together = asked(seed, sizes[0])
+        for rollout in sizes:
+            found = answer(replace(together, rollout=rollout))
+            assert found == answer(asked(seed, rollout)), (seed, rollout)
+            verdicts.add(found.verdict)
+    assert len(verdicts) >= 4
 
 
 @given(
