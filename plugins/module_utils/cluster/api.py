@@ -12,6 +12,7 @@ import json
 import re
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -141,23 +142,21 @@ class Api:
         """
         book = _Book(lambda position: self._page(path, {**(query or {}), "limit": str(limit), **position}))
 
-        page = book.turn("")
-        if not page.position:
-            yield page.moment, self._objects(path, page, wanted)
+        def after(page: Page | None) -> Page | None:
+            return book.turn(page.position) if page is not None and page.position else None
+
+        first = book.turn("")
+        if not first.position:
+            yield first.moment, self._objects(path, first, wanted)
             return
+        page: Page | None = first
         with Aside("next page") as reader, Aside("unpacking") as unpacker:
-            ready, coming = unpacker.ask(page.unpack), reader.ask(partial(book.turn, page.position))
-            while True:
-                ready.result()
-                following = coming.result() if page.position else None
-                if following is not None:
-                    ready = unpacker.ask(following.unpack)
-                    if following.position:
-                        coming = reader.ask(partial(book.turn, following.position))
+            coming = reader.ask(partial(after, first))
+            while page is not None:
+                ready = unpacker.ask(partial(_unpacked, coming))
+                coming = reader.ask(partial(_then, coming, after))
                 yield page.moment, self._objects(path, page, wanted)
-                if following is None:
-                    return
-                page = following
+                page = ready.result()
 
     def create(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         return self._object(self._writing("POST", path, body, "application/json", dry_run, FIELD_MANAGER))
@@ -323,6 +322,19 @@ class _Book(Generic[_Answer]):
                 if not gone.continue_token or self._lost > PAGE_TURNS_LOST:
                     raise
                 token = gone.continue_token
+
+
+def _then(coming: Future[_Answer], work: Callable[[_Answer], _Answer]) -> _Answer:
+    """What `work` makes of what is coming, once it is there."""
+    return work(coming.result())
+
+
+def _unpacked(coming: Future[Page | None]) -> Page | None:
+    """The page that is coming, ready to be looked at."""
+    page = coming.result()
+    if page is not None:
+        page.unpack()
+    return page
 
 
 def _again(error: ApiError) -> bool:

@@ -1,0 +1,58 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bodies as they come over the wire, packed by whatever wrote them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Body
+
+
+def as_go_packs(data: bytes) -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    return packer.compress(data) + packer.flush()
+
+
+def with_a_file_name(data: bytes) -> bytes:
+    packed = io.BytesIO()
+    with gzip.GzipFile("list.json", "wb", fileobj=packed) as file:
+        file.write(data)
+    return packed.getvalue()
+
+
+@given(st.binary(), st.binary(min_size=1, max_size=20), st.sampled_from([as_go_packs, with_a_file_name, gzip.compress]))
+def test_whatever_was_packed_is_unpacked(data: bytes, more: bytes, packed: object) -> None:
+    assert callable(packed)
+    assert Body(data).whole() == Body(packed(data), is_packed=True).whole() == data
+    assert Body(packed(data) + packed(more), is_packed=True).whole() == data + more
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_the_beginning_is_told_without_the_rest(is_packed: bool) -> None:
+    data = b'{"metadata":{}}' + b"x" * 100_000
+    body = Body(as_go_packs(data)[:-20] if is_packed else data, is_packed)
+    assert body.beginning(15) == b'{"metadata":{}}'
+
+
+@pytest.mark.parametrize("cut", [slice(0, 5), slice(0, -1), slice(0, -8), slice(0, -9), slice(0, 40), slice(3, None)])
+@pytest.mark.parametrize("pack", [as_go_packs, with_a_file_name])
+def test_what_is_cut_off_is_told_in_the_words_of_who_asked(pack: object, cut: slice) -> None:
+    assert callable(pack)
+    body = Body(pack(bytes(range(256)) * 40)[cut], True, lambda error: KeyError(type(error).__name__))
+    with pytest.raises(KeyError):
+        body.whole()
+
+
+def test_a_flipped_bit_in_the_stream_is_found_where_it_changes_the_length_or_breaks_it() -> None:
+    packed = bytearray(as_go_packs(b"kubernetes " * 1000))
+    packed[14] ^= 0xFF
+    with pytest.raises((zlib.error, EOFError, gzip.BadGzipFile)):
+        Body(bytes(packed), True).whole()
