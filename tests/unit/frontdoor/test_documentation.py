@@ -11,6 +11,9 @@ import pytest
 import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import API_ERROR, STUCK, TIMEOUT
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
 MODULES = sorted((PLUGINS / "modules").glob("canary_*.py"))
@@ -48,6 +51,14 @@ def test_every_phase_is_explained_and_in_the_same_words_everywhere() -> None:
             described.append(returned["canary"]["contains"]["phase"]["description"])
     assert len(described) > len(RELEASE) and all(text == described[0] for text in described)
     assert set(re.findall(r"V\((\w+)\)", "".join(described[0]))) == {phase.value for phase in Phase}
+
+
+def test_every_code_of_a_failure_is_explained() -> None:
+    page = (PLUGINS.parent / "docs" / "guide" / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
+    explained = [code for row in rows for code in re.findall(r"`(\w+)`", row)]
+    others = {STUCK, TIMEOUT, API_ERROR, JUDGED_FAIL, JUDGED_INCONCLUSIVE}
+    assert sorted(explained) == sorted({"failure"} | {code.value for code in Code} | others), "beside the heading"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
