@@ -14,8 +14,6 @@ from fractions import Fraction
 from .answer import Advice, Question, Strategy
 from .board import Board
 from .placement import fit
-from .views import Incoming
-from .volumes import VolumeRules
 from .waves import Crowd, Order, Quotas, Stage, crowd_of, play
 
 # Beyond this size playing waves costs more than advice is worth.
@@ -25,10 +23,10 @@ _ORDERS = (Order.AS_LISTED, Order.LEAST_ROOM)
 _SHARES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
 
 
-def advise(question: Question, incoming: Incoming, rules: VolumeRules) -> Advice:
-    """Strategies for the whole rollout, and how many more pods fit right now."""
+def advise(question: Question, board: Board) -> Advice:
+    """Strategies for the whole rollout, and how many more pods fit right now. The board is left as it was."""
     total = question.rollout.replicas
-    board, quotas = Board(question.scene, incoming, rules), Quotas(question)
+    quotas = Quotas(question)
     surge_now = min(total, fit(board, total).least, quotas.allow(0))
     if total > MOST_REPLICAS:
         return Advice((), None, surge_now)

@@ -9,6 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Iterable, Sequence
 
 from . import quota as quotas
@@ -20,7 +21,7 @@ from .filters import Rejection, tally
 from .groups import Group, groups, purchases
 from .growth import grown
 from .neighbours import needs_namespace_labels
-from .peaks import Moment, Peak, peaks
+from .peaks import Moment, Peak, Rollout, peaks
 from .placement import Fit, Method, fit
 from .preemption import after_preemption
 from .requests import NEWEST_KNOWN_MINOR, request_parts
@@ -64,6 +65,34 @@ class Look:
     short: Scene | None = None
 
 
+class Ground:
+    """What canaries of all sizes have in common in one cluster, worked out once. `question` has the pods that are assumed."""
+
+    def __init__(self, question: Question) -> None:
+        self.question, self.homeless = grown(question)
+        self.incoming = incoming_view(question.pod, question.minor)
+        self.rules = volume_rules(self.incoming, question.storage)
+
+    @cached_property
+    def board(self) -> Board:
+        """As the cluster is now. Whoever plays on it plays on a copy, or leaves it as it was."""
+        return Board(self.question.scene, self.incoming, self.rules)
+
+    def board_of(self, scene: Scene) -> Board:
+        return self.board if scene is self.question.scene else Board(scene, self.incoming, self.rules)
+
+    @cached_property
+    def advice(self) -> Advice | None:
+        """How the whole rollout may go does not depend on the size of the canary."""
+        question = self.question
+        is_asked = question.rollout.replicas > 0 and question.cluster_known and not question.refusals
+        return advise(question, self.board) if is_asked else None
+
+    def of(self, rollout: Rollout) -> Question:
+        """The question for a canary of another size."""
+        return replace(self.question, rollout=rollout)
+
+
 @dataclass(frozen=True)
 class Survey:
     """All that takes long to work out: everything but what would have to be bought. `question` has the pods that are assumed.
@@ -72,41 +101,35 @@ class Survey:
     """
 
     question: Question
-    incoming: Incoming
-    rules: VolumeRules
+    ground: Ground
     looks: tuple[Look, ...]
     is_certain: bool
-    advice: Advice | None
 
 
 def answer(question: Question) -> Answer:
     """What becomes of the release that the question describes. Pure: the same question always gives the same answer."""
-    return conclude(survey(question))
+    return conclude(survey(Ground(question), question.rollout))
 
 
-def survey(question: Question) -> Survey:
+def survey(ground: Ground, rollout: Rollout) -> Survey:
     """How each moment goes on the nodes that are there."""
-    question, homeless = grown(question)
-    incoming = incoming_view(question.pod, question.minor)
-    rules = volume_rules(incoming, question.storage)
+    question = ground.of(rollout)
     waiting = question.scene.waiting.get(question.canary_owner, 0) if question.canary_owner else 0
-    moments = [replace(_crowded(peak, homeless), waiting=waiting) for peak in peaks(question.rollout)]
-    looks = [_look_at(question, incoming, rules, peak) for peak in moments]
+    moments = [replace(_crowded(peak, ground.homeless), waiting=waiting) for peak in peaks(rollout)]
+    looks = [_look_at(ground, question, peak) for peak in moments]
     passage = _Passage(True, None)
     if looks and question.cluster_known and all(one.found.verdict is Verdict.FITS for one in looks):
-        passage = _passage(question, incoming, rules, crowd_of(question, homeless))
+        passage = _passage(ground, question, crowd_of(question, ground.homeless))
         looks[-1:-1] = [passage.stuck] if passage.stuck else []
-    is_advised = looks and question.cluster_known and not question.refusals
-    advice = advise(question, incoming, rules) if is_advised else None
-    return Survey(question, incoming, rules, tuple(looks), passage.is_certain, advice)
+    return Survey(question, ground, tuple(looks), passage.is_certain)
 
 
 def conclude(found: Survey) -> Answer:
     """The answer, by what `found.question` says of the nodes that may still be added."""
-    question, incoming = found.question, found.incoming
+    question, ground, incoming = found.question, found.ground, found.ground.incoming
     known = groups(question.scene, question.group_rooms, question.group_label)
-    answers = [_with_purchases(found, one, known) for one in found.looks]
-    unknown = _unknowns(question, incoming, found.rules)
+    answers = [_with_purchases(ground, one, known) for one in found.looks]
+    unknown = _unknowns(question, incoming, ground.rules)
     quota_unknown = set().union(*(one.quota.unknown for one in answers))
     unknown = tuple(dict.fromkeys((*unknown, *sorted(quota_unknown))))
     # Of moments that weigh the same, the first.
@@ -122,7 +145,7 @@ def conclude(found: Survey) -> Answer:
         peaks=tuple(answers),
         deciding=deciding,
         groups=known,
-        advice=found.advice,
+        advice=ground.advice,
         unknown=unknown,
         assumptions=_assumptions(question, answers),
     )
@@ -133,13 +156,13 @@ def worst(answers: Sequence[Answer]) -> int:
     return max(range(len(answers)), key=lambda number: (_WEIGHT[answers[number].verdict], -number))
 
 
-def _with_purchases(survey: Survey, look: Look, known: tuple[Group, ...]) -> PeakAnswer:
+def _with_purchases(ground: Ground, look: Look, known: tuple[Group, ...]) -> PeakAnswer:
     """The moment with the new nodes that it takes where pods find none."""
     one = look.found
     if look.short is None:
         return one
     wanted = one.peak.to_place
-    bought = tuple(purchases(look.short, survey.incoming, survey.rules, wanted, wanted - one.fit.least, known))
+    bought = tuple(purchases(look.short, ground.incoming, ground.rules, wanted, wanted - one.fit.least, known))
     would_do = one.verdict is Verdict.CANNOT_FIT and bought
     return replace(one, purchases=bought, verdict=Verdict.NEEDS_NODES if would_do else one.verdict)
 
@@ -169,27 +192,25 @@ def _unknowns(question: Question, incoming: Incoming, rules: VolumeRules) -> tup
     return tuple(dict.fromkeys(found))
 
 
-def _look_at(question: Question, incoming: Incoming, rules: VolumeRules, peak: Peak) -> Look:
+def _look_at(ground: Ground, question: Question, peak: Peak) -> Look:
     """The peak as it comes, or as it is after the pods that are ending have ended, when only those are in the way."""
-    at_once = _look(question, incoming, rules, peak, peak.old_gone, False)
+    at_once = _look(ground, question, peak, peak.old_gone, False)
     if at_once.found.verdict is Verdict.FITS or peak.settled_gone == peak.old_gone:
         return at_once
-    later = _look(question, incoming, rules, peak, peak.settled_gone, True)
+    later = _look(ground, question, peak, peak.settled_gone, True)
     return later if later.found.verdict is Verdict.FITS else at_once
 
 
-def _look(question: Question, incoming: Incoming, rules: VolumeRules, peak: Peak, old_gone: int, waits: bool) -> Look:
+def _look(ground: Ground, question: Question, peak: Peak, old_gone: int, waits: bool) -> Look:
     allowed = quota_at(question, old_gone)
     if question.refusals or not question.cluster_known:
         verdict = Verdict.REFUSED if question.refusals else _by_quota_alone(allowed, peak)
         return Look(PeakAnswer(peak, waits, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None))
-    return _placed(question, incoming, rules, peak, waits, allowed, _scenes_at(question, old_gone))
+    return _placed(ground, peak, waits, allowed, _scenes_at(question, old_gone))
 
 
 def _placed(
-    question: Question,
-    incoming: Incoming,
-    rules: VolumeRules,
+    ground: Ground,
     peak: Peak,
     waits: bool,
     allowed: quotas.Verdict,
@@ -202,7 +223,8 @@ def _placed(
 
     `also_stuck`, `also_ends`: a wave was seen to get stuck here, or another order to get past it, whatever these scenes say.
     """
-    boards = [Board(scene, incoming, rules) for scene in scenes]
+    boards = [ground.board_of(scene) for scene in scenes]
+    incoming = ground.incoming
     fits = [fit(board, peak.to_place) for board in boards]
     found = Fit(
         min(one.least for one in fits), max(one.most for one in fits), max((one.method for one in fits), key=_doubt)
@@ -212,9 +234,13 @@ def _placed(
     if also_ends:
         found = replace(found, most=max(found.most, peak.to_place))
     is_short = found.most < peak.to_place
-    rescued = after_preemption(scenes[0], incoming, rules, peak.to_place) if is_short and incoming.may_preempt else None
+    rescued = (
+        after_preemption(scenes[0], incoming, ground.rules, peak.to_place)
+        if is_short and incoming.may_preempt
+        else None
+    )
     refusals = boards[0].refusals()
-    candidates = len(question.scene.nodes) - len(refusals)
+    candidates = len(scenes[0].nodes) - len(refusals)
     verdict = _verdict(peak, found, allowed, rescued)
     rejected = tally(refusals.values())
     one = PeakAnswer(peak, waits, found, allowed, rescued, (), verdict, rejected, candidates, _nearest_miss(refusals))
@@ -232,31 +258,23 @@ class _Passage:
     stuck: Look | None
 
 
-def _passage(question: Question, incoming: Incoming, rules: VolumeRules, crowd: Crowd) -> _Passage:
+def _passage(ground: Ground, question: Question, crowd: Crowd) -> _Passage:
     """The whole release played wave by wave, the old pods leaving in the controller's order."""
     total, stages, allowances = question.rollout.replicas, release(question), Quotas(question)
-    board = Board(question.scene.without(crowd.ending), incoming, rules)
-    if surely_ends(board, incoming, crowd, stages, allowances, total):
+    board = ground.board_of(question.scene.without(crowd.ending) if crowd.ending else question.scene)
+    if surely_ends(board, ground.incoming, crowd, stages, allowances, total):
         return _Passage(True, None)
     if total > MOST_REPLICAS:
         return _Passage(False, None)
-    board = Board(question.scene, incoming, rules)
-    courses = [play(board.copy(), crowd, stages, allowances, total, order) for order in Order]
+    courses = [play(ground.board.copy(), crowd, stages, allowances, total, order) for order in Order]
     stuck = [one.standstill for one in courses if one.standstill]
     if not stuck:
         return _Passage(False, None)
     also_ends = len(stuck) < len(courses)
-    return _Passage(False, _stuck(question, incoming, rules, crowd, stuck[0], also_ends))
+    return _Passage(False, _stuck(ground, question, crowd, stuck[0], also_ends))
 
 
-def _stuck(
-    question: Question,
-    incoming: Incoming,
-    rules: VolumeRules,
-    crowd: Crowd,
-    at: Standstill,
-    also_ends: bool,
-) -> Look:
+def _stuck(ground: Ground, question: Question, crowd: Crowd, at: Standstill, also_ends: bool) -> Look:
     """The wave at which the release stops, as a moment of its own."""
     new, gone = at.new + at.wanted, len(at.gone) + at.swept
     order = "in some orders" if also_ends else "in the controller's order"
@@ -264,7 +282,7 @@ def _stuck(
     more = max(0, new - len(crowd.placed) - crowd.waiting)
     peak = Peak(Moment.BETWEEN, new, more, gone, gone, why, min(crowd.waiting, new - len(crowd.placed)))
     scenes, allowed = [question.scene.without(at.gone)], quota_at(question, gone)
-    return _placed(question, incoming, rules, peak, False, allowed, scenes, also_stuck=True, also_ends=also_ends)
+    return _placed(ground, peak, False, allowed, scenes, also_stuck=True, also_ends=also_ends)
 
 
 def _verdict(peak: Peak, found: Fit, allowed: quotas.Verdict, rescued: int | None) -> Verdict:

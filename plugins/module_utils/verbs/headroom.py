@@ -18,7 +18,7 @@ from ..cluster.errors import Forbidden
 from ..headroom.admission import admitted_locally, pod_to_ask_for
 from ..headroom.answer import Answer, Question, Verdict
 from ..headroom.bill import purchases_of
-from ..headroom.check import conclude, survey, worst
+from ..headroom.check import Ground, conclude, survey, worst
 from ..headroom.groups import Group, Kind
 from ..headroom.peaks import Rollout
 from ..headroom.prices import PriceBook, PriceError, price_book
@@ -95,7 +95,8 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
             group_label=request.node_group_label,
         )
         market = _Market(api, request.price_metrics)
-        answered = [_answered(replace(question, rollout=rollout), market) for rollout in rollouts]
+        ground = Ground(question)
+        answered = [_answered(ground, replace(question, rollout=rollout), market) for rollout in rollouts]
     read = {
         **reader.read,
         "requests": api.requests,
@@ -146,9 +147,9 @@ class _Market:
         return self._prices[kinds]
 
 
-def _answered(question: Question, market: _Market) -> tuple[Question, Answer]:
+def _answered(ground: Ground, question: Question, market: _Market) -> tuple[Question, Answer]:
     """The answer, and the question with what was asked of the market for it."""
-    surveyed = survey(question)
+    surveyed = survey(ground, question.rollout)
     found = conclude(surveyed)
     if found.verdict is not Verdict.NEEDS_NODES:
         return question, found

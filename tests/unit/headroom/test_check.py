@@ -19,7 +19,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.headroom import gr
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import admitted_locally
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.answer import Exactness, PodSource, Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.check import answer, conclude, survey
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.check import Ground, answer, conclude, survey
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.groups import Group, groups, purchases
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.peaks import Moment, Rollout, peaks
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import fit
@@ -143,9 +143,9 @@ def test_a_question_for_one_size_leaves_nothing_behind_in_the_cluster_for_the_ne
         return ask(new, cluster.nodes, there, quotas=quotas, rollout=rollout)
 
     for seed in range(25):
-        together = asked(seed, sizes[0])
+        ground = Ground(asked(seed, sizes[0]))
         for rollout in sizes:
-            found = answer(replace(together, rollout=rollout))
+            found = conclude(survey(ground, rollout))
             assert found == answer(asked(seed, rollout)), (seed, rollout)
             verdicts.add(found.verdict)
     assert len(verdicts) >= 4
@@ -167,7 +167,7 @@ def test_the_same_survey_serves_whatever_nodes_may_be_added(
         pod(f"f{number}", on=f"n{number}", cpu=str(min(used, cpus))) for number, (_, cpus, used) in enumerate(sizes)
     ]
     asked = ask(pod(cpu=cpu), nodes, full, rollout=Rollout(replicas, 1, 1, 0, 1, 1))
-    surveyed = survey(asked)
+    surveyed = survey(Ground(asked), asked.rollout)
     assert conclude(surveyed) == answer(asked)
     limited = replace(asked, group_rooms=rooms, unknown=("limits_not_readable",))
     assert conclude(replace(surveyed, question=limited)) == answer(limited)
