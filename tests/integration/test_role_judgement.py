@@ -43,6 +43,13 @@ class Ended:
         verdicts = {host: result["verdicts"] for host, result in self.results.items()}
         return f"{json.dumps(verdicts, indent=1)}\n{self.output[-2000:]}"
 
+    @property
+    def handed_on(self) -> dict[str, Any]:
+        """`canary_results`, as jobs after this one see it."""
+        found = re.search(r"^\tRUN: (\{.*\})\s*$", self.output, re.MULTILINE)
+        assert found, self.output
+        return dict(json.loads(found[1])["canary_results"])
+
     def verdicts(self, host: str) -> list[tuple[str, str]]:
         return [(one["of"], one["verdict"]) for one in self.results[host]["verdicts"]]
 
@@ -66,6 +73,7 @@ def run(
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         "ANSIBLE_NOCOLOR": "true",
         "ANSIBLE_FORKS": str(len(hosts)),
+        "ANSIBLE_SHOW_CUSTOM_STATS": "true",
         "ANSIBLE_STRATEGY": strategy,
     }
     done = subprocess.run(
@@ -154,6 +162,7 @@ def test_a_verdict_undoes_a_canary_an_undecided_one_waits_and_a_gate_asks_for_ea
         assert "own: the canary is worse than tolerated" in last(made["fails"])["reason"]
         assert [reason for reason, _message in events(made["fails"])] == ["CanaryUndone"]
         assert made["waits"].deployment()["spec"]["paused"]
+        assert it.handed_on == {f"{namespace}/{host}": it.results[host] for host in hosts}
 
 
 @pytest.mark.slow
