@@ -42,7 +42,7 @@ help:
 
 venv:
 	@test -n "$(BOOTSTRAP)" || { echo "error: no Python >= 3.11 found; as root: apt-get install python3 python3-venv" >&2; exit 1; }
-	@$(BOOTSTRAP) tests/toolchain/venvs.py make main
+	@$(BOOTSTRAP) -m tests.toolchain.venvs make main
 
 demo: venv
 	@$(PYTHON) -m tests.demo
@@ -67,7 +67,7 @@ headroom-truth: venv
 	@nice $(PYTHON) -m tests.truth.headroom
 
 judgement-truth: venv
-	@$(BOOTSTRAP) tests/toolchain/venvs.py make truth
+	@$(BOOTSTRAP) -m tests.toolchain.venvs make truth
 	@nice .venv-truth/bin/python -m tests.truth.judgement
 
 judgement-e2e: venv
@@ -87,7 +87,7 @@ release-notes: venv
 	PATH=$(CURDIR)/.venv/bin:$$PATH antsibull-changelog release --update-existing --reload-plugins
 
 pins: venv
-	@$(BOOTSTRAP) tests/toolchain/venvs.py pin main client-24 core-2.21 truth
+	@$(BOOTSTRAP) -m tests.toolchain.venvs pin main client-24 core-2.21 truth
 
 clean:
 	rm -rf .venv .venv-* .collections .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build tests/output

@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Python environments of this repository, each made from a file of exact pins.
 
-    python tests/toolchain/venvs.py make main        # .venv, and the link that makes this tree a collection
-    python tests/toolchain/venvs.py make core-2.21   # .venv-core-2.21
-    python tests/toolchain/venvs.py pin main         # requirements/main.in -> requirements/main.txt
+    python -m tests.toolchain.venvs make main        # .venv, and the link that makes this tree a collection
+    python -m tests.toolchain.venvs make core-2.21   # .venv-core-2.21
+    python -m tests.toolchain.venvs pin main         # requirements/main.in -> requirements/main.txt
 
-Runs before anything is installed, so it needs the standard library only. An environment is made again only when its
-pins or its Python change: a stamp inside it says what it was made from.
+Runs before anything is installed, so it needs the standard library only. An environment is kept in the cache, under a name
+that says what it was made from, and every checkout of this repository with the same pins links to it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster.locks import exclusive
+from tests.cluster.paths import cache_root
+
 ROOT = Path(__file__).resolve().parents[2]
+# An environment that no checkout has asked for in so long is removed when another is made.
+KEPT_SECONDS = 30 * 24 * 3600.0
 COLLECTION_LINK = ROOT / ".collections" / "ansible_collections" / "coalmine" / "canary"
 
 
@@ -94,11 +100,11 @@ def python_for(environment: Environment) -> str | None:
     return next(filter(None, map(find_python, environment.pythons)), None)
 
 
-def stamp_of(environment: Environment, python: str) -> str:
-    """What an environment made now would be made from."""
+def kept_at(environment: Environment, python: str) -> Path:
+    """Where this environment is, or will be: another place for other pins or another Python."""
     digest = hashlib.sha256(environment.requirements.read_bytes())
-    digest.update(f"{os.path.realpath(python)} {environment.path}".encode())
-    return digest.hexdigest()
+    digest.update(f"{os.path.realpath(python)} {find_version(python)}".encode())
+    return cache_root() / "venvs" / f"{environment.name}-{digest.hexdigest()[:16]}"
 
 
 def create_empty(path: Path, python: str) -> None:
@@ -133,19 +139,47 @@ def _runs(command: list[str]) -> bool:
 
 
 def make(environment: Environment) -> bool:
-    """Make the environment if it is not up to date. False: this machine has no Python that it could run on."""
+    """Make the environment if it is not there yet. False: this machine has no Python that it could run on."""
     python = python_for(environment)
     if python is None:
         return False
-    stamp, wanted = environment.path / "made-from", stamp_of(environment, python)
-    if stamp.exists() and stamp.read_text() == wanted and environment.python.exists():
-        return True
-    print(f"{environment.folder}: installing {environment.requirements.relative_to(ROOT)} with {python}", flush=True)
-    create_empty(environment.path, python)
-    install = [str(environment.python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*install, "-r", str(environment.requirements)], check=True)
-    stamp.write_text(wanted)
+    kept = kept_at(environment, python)
+    with exclusive(cache_root() / "locks" / kept.name):
+        if not (_finished(kept).exists() and (kept / "bin" / "python").exists()):
+            _install(environment, python, kept)
+        _finished(kept).touch()
+    link(environment.path, kept)
     return True
+
+
+def _finished(kept: Path) -> Path:
+    """Is there when the environment is whole; its time is when somebody last asked for it."""
+    return kept / "finished"
+
+
+def _install(environment: Environment, python: str, kept: Path) -> None:
+    print(f"{environment.folder}: installing {environment.requirements.relative_to(ROOT)} with {python}", flush=True)
+    _forget_old(kept.parent)
+    create_empty(kept, python)
+    install = [str(kept / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*install, "-r", str(environment.requirements)], check=True)
+
+
+def _forget_old(folder: Path) -> None:
+    for kept in folder.glob("*/"):
+        asked_for = _finished(kept) if _finished(kept).exists() else kept
+        if time.time() - asked_for.stat().st_mtime > KEPT_SECONDS:
+            shutil.rmtree(kept, ignore_errors=True)
+
+
+def link(path: Path, kept: Path) -> None:
+    if path.is_symlink() and path.readlink() == kept:
+        return
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
+    path.symlink_to(kept, target_is_directory=True)
 
 
 def link_collection() -> None:
