@@ -18,11 +18,27 @@ from tests.cluster.shared import join_or_start
 # Namespaces of tests that are over may take a while to go: their pods must not be in the way of others.
 PODS_OF_A_RUN = 1000
 # What takes longest begins first: a worker that has it last keeps the others waiting.
-FIRST = ("test_verify.py", "test_role.py", "test_frontdoor.py", "test_verify_prometheus.py", "test_crash_safety.py")
+LONGEST = (
+    "test_role.py",
+    "test_frontdoor.py",
+    "test_waiting.py",
+    "test_headroom.py",
+    "test_verify_prometheus.py",
+    "test_crash_safety.py",
+    "test_verify.py",
+    "test_repair.py",
+    "test_model_against_controller.py",
+    "test_headroom_truth.py",
+    "test_judged_releases.py",
+    "test_exactness.py",
+    "test_commands.py",
+    "test_verify_secrets.py",
+    "test_role_promotes.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

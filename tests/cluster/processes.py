@@ -58,6 +58,10 @@ def started_at(pid: int) -> str | None:
     return None if fields[0] in "ZX" else fields[19]
 
 
+# Go collects garbage less often: a fifth less work for a cluster that has much to do. The limit is for small machines.
+SPARING = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
+
+
 def start(
     record: Path,
     command: Sequence[str | Path],
@@ -80,7 +84,7 @@ def start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=record.parent,
-            env=bare_environment() | dict(environment or {}),
+            env=bare_environment() | SPARING | dict(environment or {}),
             pass_fds=inherited,
         )
 
