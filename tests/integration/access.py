@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import yaml
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 
+PATIENCE_SECONDS = 30
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -102,6 +104,21 @@ def own_namespace(admin: Api, labels: dict[str, str] | None = None) -> Iterator[
         admin.raw("DELETE", f"/api/v1/namespaces/{name}")
 
 
+def wait_for_rules(admin: Api, user: str, namespace: str, rules: Sequence[Mapping[str, Any]]) -> None:
+    """Until the API server, whose authorizer learns of a Role and its binding a moment later, lets `user` do what they say."""
+    (group, *_), (resource, *_), (verb, *_) = (rules[0][of] for of in ("apiGroups", "resources", "verbs"))
+    asked = {"namespace": namespace, "group": group, "resource": resource, "verb": verb}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "resourceAttributes": asked},
+    }
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not admin.create("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)["status"]["allowed"]:
+        assert time.monotonic() < deadline, f"{user} may not {verb} {resource} in {namespace}"
+        time.sleep(0.05)
+
+
 def service_account_token(admin: Api, namespace: str, name: str, rules: list[dict[str, Any]] | None = None) -> str:
     """A token of a new ServiceAccount that may do what `rules` of a Role say (None: everything, as cluster-admin)."""
     admin.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
@@ -115,6 +132,8 @@ def service_account_token(admin: Api, namespace: str, name: str, rules: list[dic
     else:
         admin.create(f"{RBAC}/namespaces/{namespace}/roles", {"metadata": {"name": name}, "rules": rules})
         admin.create(f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
+        if rules:
+            wait_for_rules(admin, f"system:serviceaccount:{namespace}:{name}", namespace, rules)
     request = {"spec": {"expirationSeconds": 3600}}
     made = admin.create(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token", request)
     token: str = made["status"]["token"]

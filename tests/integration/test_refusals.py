@@ -25,6 +25,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome impo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import AutoscalerPolicy, NewTemplate, Wait
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.integration.access import wait_for_rules
 from tests.integration.situations import Web, until, webs
 
 NEVER_READY = {"lab.coalmine/never-ready": "true"}
@@ -437,6 +438,7 @@ def account(lab: Lab | ForeignCluster, web: Web, rights: list[tuple[str, str, st
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
     binding = {"metadata": {"name": name}, "subjects": [subject], "roleRef": role}
     web.admin.create(f"{rbac}/rolebindings", binding)
+    wait_for_rules(web.admin, f"system:serviceaccount:{namespace}:{name}", namespace, rules)
     return connect(Connection(kubeconfig=str(lab.service_account_kubeconfig(namespace, name))))
 
 

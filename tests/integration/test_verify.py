@@ -32,6 +32,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome impo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.lab import Lab
+from tests.integration.access import wait_for_rules
 from tests.integration.judging import TOLERANCE, http, judged, request
 from tests.integration.releases import Release, begin, silent
 
@@ -133,6 +134,7 @@ class TestNotKnowing:
         base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{release.namespace}"
         release.api.create(f"{base}/roles", role)
         release.api.create(f"{base}/rolebindings", binding)
+        wait_for_rules(release.api, "reader", release.namespace, [READ])
         with connect(Connection(kubeconfig=str(answering_lab.client_for("reader")))) as reader:
             outcome = verify(reader, request(release, http(), duration=5.0, inconclusive_ok=True), silent)
         assert outcome.verify is not None and outcome.verify["verdict"] == "inconclusive"
