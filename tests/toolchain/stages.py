@@ -89,7 +89,7 @@ STAGES = (
     Stage("unit", 60, (("pytest", "-n", "2", "tests/unit", "tests/toolchain"),)),
     Stage(
         "integration",
-        240,
+        420,
         (("pytest", *THREE_WORKERS, *SHORT_ONES),),
         again=("pytest", "--exitfirst", "--last-failed", "--last-failed-no-failures=none", *SHORT_ONES),
     ),
