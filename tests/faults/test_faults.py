@@ -25,7 +25,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
     TooManyRequests,
     UntrustedServer,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched, WatchEvent
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.stream import WatchEvent
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.faults.proxy import (

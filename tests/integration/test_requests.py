@@ -23,7 +23,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
     NotFound,
     Unauthorized,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched, WatchEvent
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.stream import WatchEvent
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.access import Access, own_namespace, read_access, service_account_token

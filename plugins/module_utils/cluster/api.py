@@ -36,8 +36,8 @@ from .errors import (
 )
 from .exchange import READ_SECONDS, Exchange, Request, send
 from .lists import NotAList, Object, Page
+from .stream import WatchEvent, WatchStream
 from .tunnel import Tunnel, open_tunnel
-from .watch import WatchEvent, WatchStream
 
 __all__ = ["FIELD_MANAGER", "Api", "PatchKind", "RawResponse", "WatchEvent"]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Watches: what the server tells as it happens, from one stream or from several in one queue.
+"""Several watches in one queue: what the server tells as it happens.
 
 A stream alone is never trusted: it may end or fall behind at any time. It says when to look again.
 
@@ -10,58 +10,19 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
+from typing import Mapping, Sequence
 
-from .asked import Asked
-from .errors import ApiError, ConnectionLost, Gone, ServerError, Timeout, TooManyRequests, Unreachable, from_answer
-from .exchange import Exchange
-
-if TYPE_CHECKING:
-    from .api import Api
+from .api import Api
+from .errors import ApiError, Gone, ServerError, Timeout, TooManyRequests, Unreachable
+from .stream import WatchEvent, WatchStream
 
 WATCH_SECONDS = 30
 # What ends a stream without being anybody's fault: the caller reads afresh, and meets the error there if it stays.
 _ENDINGS = (Gone, ServerError, Timeout, TooManyRequests, Unreachable)
-
-
-@dataclass(frozen=True)
-class WatchEvent:
-    """`type`: ADDED, MODIFIED, DELETED or BOOKMARK; `object`: as it is now (DELETED: as it was last)."""
-
-    type: str
-    object: dict[str, Any]
-
-
-class WatchStream:
-    """Iterates over the events of one watch until the server ends it."""
-
-    def __init__(self, asked: Asked, exchange: Exchange) -> None:
-        self._asked = asked
-        self._exchange = exchange
-
-    def __iter__(self) -> Iterator[WatchEvent]:
-        for line in self._exchange.lines():
-            if line.strip():
-                yield self._event(line)
-
-    def _event(self, line: bytes) -> WatchEvent:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            raise ConnectionLost(self._asked, "the stream of events broke in the middle of one") from None
-        if event["type"] == "ERROR":
-            status = event["object"]
-            raise from_answer(self._asked, status.get("code") or 500, status)
-        return WatchEvent(event["type"], event["object"])
-
-    def close(self) -> None:
-        """Ends the stream from any thread."""
-        self._exchange.hang_up()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Callable, Sequence
 
 from ..cluster.errors import ApiError, ServerError, Timeout, TooManyRequests, Unreachable, UntrustedServer
-from ..cluster.watch import Streams, WatchEvent
+from ..cluster.stream import WatchEvent
+from ..cluster.watch import Streams
 from ..rollout.phase import Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, Stuck
 from ..rollout.views import Deployment, Picture, Pod
