@@ -68,12 +68,11 @@ SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity
 
 # A file is one worker's: what its tests start together is started once. Three on two cores, because many tests wait.
 THREE_WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
-READ, RELEASE = "what the tree says", "releases one after another"
+READ, ONE_CORE = "what the tree says", "long, on one core"
 SHORT_ONES = ("-m", "not slow", "tests/integration", "tests/faults")
 
 STAGES = (
     Stage("sanity", 60, (("python", "-m", "tests.toolchain.sanity", "--skip-test", "import"),), READ),
-    Stage("sanity-import", 60, (("python", "-m", "tests.toolchain.sanity", "--test", "import"),), READ),
     Stage("package", 30, (("python", "-m", "tests.toolchain.package"),), READ),
     Stage("ansible-lint", 30, (("ansible-lint", "--offline"),), READ),
     Stage("docs", 15, (("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "."),), READ),
@@ -93,8 +92,9 @@ STAGES = (
         (("pytest", *THREE_WORKERS, *SHORT_ONES),),
         again=("pytest", "--exitfirst", "--last-failed", "--last-failed-no-failures=none", *SHORT_ONES),
     ),
-    Stage("molecule", 150, (("molecule", "test", "--all"),), RELEASE),
-    Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), RELEASE),
+    Stage("molecule", 150, (("molecule", "test", "--all"),), ONE_CORE),
+    Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), ONE_CORE),
+    Stage("sanity-import", 60, (("python", "-m", "tests.toolchain.sanity", "--test", "import"),), ONE_CORE),
 )
 
 
