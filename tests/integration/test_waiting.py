@@ -239,7 +239,8 @@ def test_a_timeout_says_how_far_it_came_and_the_canary_stays(new: Callable[..., 
 
 def test_a_promotion_that_fails_says_why_and_how_to_go_on(new: Callable[..., Web]) -> None:
     web = new().make(3)
-    web.start()
+    # Not done before somebody interferes, however late that is: then there would be nothing to undo any more.
+    web.start(patch={"metadata": {"annotations": {"lab.coalmine/ready-after": "2000"}}})
     with meanwhile_moving(web):
         failure = fails_at_once(patient(web).promote)
     assert re.search(
