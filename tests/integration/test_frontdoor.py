@@ -148,7 +148,8 @@ def told(result: dict[str, Any], name: str) -> dict[str, Any]:
             release.update(started_at="", commands={}, terminating=0)
             for version in filter(None, (release["stable"], release["canary"])):
                 version.update(hash="", pods=len(version["pods"]))
-                version["counts"]["terminating"] = 0
+                # What the controller has counted may be a moment behind the pods.
+                version["counts"].update(terminating=0, available=0)
     warnings = [warning for warning in plain.pop("warnings", ()) if "are still terminating" not in str(warning)]
     plain.update({"warnings": warnings} if warnings else {})
     # How many requests a wait needs, and how often it looks, is a matter of time.
