@@ -14,7 +14,7 @@ from fractions import Fraction
 from .answer import Advice, Question, Strategy
 from .board import Board
 from .placement import fit
-from .waves import Crowd, Order, Quotas, Stage, crowd_of, play
+from .waves import Crowd, Order, Quotas, Stage, play
 
 # Beyond this size playing waves costs more than advice is worth.
 MOST_REPLICAS = 300
@@ -23,7 +23,7 @@ _ORDERS = (Order.AS_LISTED, Order.LEAST_ROOM)
 _SHARES = (Fraction(1, 4), Fraction(1, 2), Fraction(1))
 
 
-def advise(question: Question, board: Board) -> Advice:
+def advise(question: Question, board: Board, crowd: Crowd) -> Advice:
     """Strategies for the whole rollout, and how many more pods fit right now. The board is left as it was."""
     total = question.rollout.replicas
     quotas = Quotas(question)
@@ -31,7 +31,6 @@ def advise(question: Question, board: Board) -> Advice:
     if total > MOST_REPLICAS:
         return Advice((), None, surge_now)
     own = (question.rollout.own_surge, question.rollout.own_max_unavailable)
-    crowd = crowd_of(question)
     tried = tuple(
         _tried(question, board, quotas, crowd, surge, unavailable)
         for surge, unavailable in _candidates(total, own, surge_now)

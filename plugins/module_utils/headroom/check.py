@@ -78,6 +78,11 @@ class Ground:
         """As the cluster is now. Whoever plays on it plays on a copy, or leaves it as it was."""
         return Board(self.question.scene, self.incoming, self.rules)
 
+    @cached_property
+    def crowd(self) -> Crowd:
+        """The Deployment's pods, found among all that rules look at."""
+        return crowd_of(self.question)
+
     def board_of(self, scene: Scene) -> Board:
         return self.board if scene is self.question.scene else Board(scene, self.incoming, self.rules)
 
@@ -86,7 +91,7 @@ class Ground:
         """How the whole rollout may go does not depend on the size of the canary."""
         question = self.question
         is_asked = question.rollout.replicas > 0 and question.cluster_known and not question.refusals
-        return advise(question, self.board) if is_asked else None
+        return advise(question, self.board, self.crowd) if is_asked else None
 
     def of(self, rollout: Rollout) -> Question:
         """The question for a canary of another size."""
@@ -119,7 +124,7 @@ def survey(ground: Ground, rollout: Rollout) -> Survey:
     looks = [_look_at(ground, question, peak) for peak in moments]
     passage = _Passage(True, None)
     if looks and question.cluster_known and all(one.found.verdict is Verdict.FITS for one in looks):
-        passage = _passage(ground, question, crowd_of(question, ground.homeless))
+        passage = _passage(ground, question)
         looks[-1:-1] = [passage.stuck] if passage.stuck else []
     return Survey(question, ground, tuple(looks), passage.is_certain)
 
@@ -206,7 +211,7 @@ def _look(ground: Ground, question: Question, peak: Peak, old_gone: int, waits: 
     if question.refusals or not question.cluster_known:
         verdict = Verdict.REFUSED if question.refusals else _by_quota_alone(allowed, peak)
         return Look(PeakAnswer(peak, waits, _NOTHING_PLACED, allowed, None, (), verdict, {}, 0, None))
-    return _placed(ground, peak, waits, allowed, _scenes_at(question, old_gone))
+    return _placed(ground, peak, waits, allowed, _scenes_at(question.scene, ground.crowd, old_gone))
 
 
 def _placed(
@@ -258,8 +263,10 @@ class _Passage:
     stuck: Look | None
 
 
-def _passage(ground: Ground, question: Question, crowd: Crowd) -> _Passage:
+def _passage(ground: Ground, question: Question) -> _Passage:
     """The whole release played wave by wave, the old pods leaving in the controller's order."""
+    # Old pods that are only assumed and find no node leave like those that wait for one today.
+    crowd = replace(ground.crowd, homeless=ground.crowd.homeless + ground.homeless)
     total, stages, allowances = question.rollout.replicas, release(question), Quotas(question)
     board = ground.board_of(question.scene.without(crowd.ending) if crowd.ending else question.scene)
     if surely_ends(board, ground.incoming, crowd, stages, allowances, total):
@@ -307,18 +314,17 @@ def _without_pods(question: Question) -> Verdict:
     return Verdict.REFUSED if question.refusals else Verdict.FITS
 
 
-def _scenes_at(question: Question, old_gone: int) -> list[Scene]:
+def _scenes_at(scene: Scene, crowd: Crowd, old_gone: int) -> list[Scene]:
     """The cluster after so many old pods have left. Which ones is the controller's choice: two extremes are looked at.
 
     Those that have no node go first, and leave no room; those that are ending today have ended by then.
     """
-    crowd = crowd_of(question)
     old_gone -= crowd.homeless
     if old_gone <= 0:
-        return [question.scene]
+        return [scene]
     if old_gone >= len(crowd.old):
-        return [question.scene.without((*crowd.ending, *crowd.old))]
-    return [question.scene.without((*crowd.ending, *pods)) for pods in leavers(crowd, old_gone)]
+        return [scene.without((*crowd.ending, *crowd.old))]
+    return [scene.without((*crowd.ending, *pods)) for pods in leavers(crowd, old_gone)]
 
 
 def _doubt(method: Method) -> int:

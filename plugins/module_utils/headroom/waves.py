@@ -99,15 +99,14 @@ class Quotas:
         return self._known[old_gone]
 
 
-def crowd_of(question: Question, homeless: int = 0) -> Crowd:
-    """`homeless`: how many assumed pods of the old version find no node, beside those that wait for one today."""
+def crowd_of(question: Question) -> Crowd:
     found = (pod for _place, pod in question.scene.kept_pods())
     own = [pod for pod in found if pod.owner in question.owners]
     waiting = question.scene.waiting
     return Crowd(
         old=tuple(pod for pod in own if pod.owner != question.canary_owner and not pod.terminating),
         ending=tuple(pod for pod in own if pod.terminating),
-        homeless=homeless + sum(waiting.get(owner, 0) for owner in question.owners if owner != question.canary_owner),
+        homeless=sum(waiting.get(owner, 0) for owner in question.owners if owner != question.canary_owner),
         placed=tuple(pod for pod in own if pod.owner == question.canary_owner and not pod.terminating),
         waiting=waiting.get(question.canary_owner, 0) if question.canary_owner else 0,
     )
