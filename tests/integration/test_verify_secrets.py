@@ -21,7 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection
 from tests.cluster.lab import Lab
 from tests.integration.playbooks import FAILED, LONGEST_SECONDS, PLAYBOOK, ROOT
 from tests.integration.releases import Release
-from tests.unit.probes.serving import serving
+from tests.unit.probes.serving import send, serving
 
 
 @pytest.fixture
@@ -43,11 +43,7 @@ def echo(request: BaseHTTPRequestHandler) -> None:
     kind = "application/json"
     if "loki" in request.path:
         body, kind = f"bad request: {request.headers} {' '.join(SECRETS.values())}".encode(), "text/plain"
-    request.send_response(400)
-    request.send_header("Content-Type", kind)
-    request.send_header("Content-Length", str(len(body)))
-    request.end_headers()
-    request.wfile.write(body)
+    send(request, body, 400, kind)
 
 
 def checks_with_secrets(url: str) -> list[dict[str, Any]]:

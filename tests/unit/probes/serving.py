@@ -13,6 +13,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 Respond = Callable[[BaseHTTPRequestHandler], None]
 
 
+def send(request: BaseHTTPRequestHandler, body: bytes, status: int = 200, kind: str = "application/json") -> None:
+    """A whole answer."""
+    request.send_response(status)
+    request.send_header("Content-Type", kind)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)
+
+
 @contextmanager
 def serving(respond: Respond) -> Iterator[str]:
     """Its URL, while it lives."""

@@ -33,7 +33,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.source impo
     Version,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import Web
-from tests.unit.probes.serving import serving
+from tests.unit.probes.serving import send, serving
 
 SECRET = "s3cr3t-t0ken"
 TENANT = "shop"
@@ -103,11 +103,7 @@ class Loki:
 
     def _send(self, request: BaseHTTPRequestHandler, status: int, kind: str, text: str) -> None:
         body = text.encode()
-        request.send_response(status)
-        request.send_header("Content-Type", kind)
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
+        send(request, body, status, kind)
 
 
 @contextmanager

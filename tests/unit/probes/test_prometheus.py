@@ -30,7 +30,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.source impo
     Version,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import LARGEST_BODY, Web
-from tests.unit.probes.serving import Respond, serving
+from tests.unit.probes.serving import Respond, send, serving
 
 SECRET = "s3cr3t-t0ken"
 SIDES = Sides(
@@ -46,10 +46,7 @@ def answer(body: object, status: int = 200) -> Respond:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
 
     def respond(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(status)
-        request.send_header("Content-Length", str(len(data)))
-        request.end_headers()
-        request.wfile.write(data)
+        send(request, data, status)
 
     return respond
 

@@ -37,7 +37,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.ways import
 )
 from tests.cluster.certificates import Authority
 from tests.unit.probes.forwarding import BINARY, CLOSE, accepting, data, frame, read_frame
-from tests.unit.probes.serving import Respond, serving
+from tests.unit.probes.serving import Respond, send, serving
 
 SECRET = "s3cr3t-header"
 POD = ProbedPod("web-5d5f-a", "2")
@@ -59,10 +59,7 @@ def refused(status: int, reason: str) -> Respond:
     body = json.dumps({"kind": "Status", "apiVersion": "v1", "message": reason, "code": status}).encode()
 
     def respond(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(status)
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
+        send(request, body, status)
 
     return respond
 

@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import Misasked, NoAnswer
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import LONGEST_QUERY, Web, ask_json
 from tests.cluster.certificates import Authority
-from tests.unit.probes.serving import serving
+from tests.unit.probes.serving import send, serving
 
 
 class Fine(BaseHTTPRequestHandler):
@@ -101,10 +101,7 @@ def repeat(request: BaseHTTPRequestHandler) -> None:
     parts = urlsplit(request.path)
     told = {"method": request.command, "path": parts.path, "kind": request.headers["Content-Type"]}
     body = json.dumps({**told, "query": parse_qs(form or parts.query)}).encode()
-    request.send_response(414 if len(request.path) > 4096 else 200)
-    request.send_header("Content-Length", str(len(body)))
-    request.end_headers()
-    request.wfile.write(body)
+    send(request, body, 414 if len(request.path) > 4096 else 200)
 
 
 def test_a_short_question_stands_in_the_url() -> None:

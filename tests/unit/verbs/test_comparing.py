@@ -43,7 +43,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks impor
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.comparing import Comparison
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.guard import _Lone
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, Target
-from tests.unit.probes.serving import serving
+from tests.unit.probes.serving import send, serving
 
 WEB = Web("http://host")
 LISTING = asked_of("GET", "/api/v1/namespaces/shop/pods")
@@ -148,10 +148,7 @@ def test_a_pass_by_counters_of_which_bad_matches_nothing_is_doubted(away: Away) 
         pod = "web-7c6d-a" if "web-7c6d" in query else "web-5d5f-a"
         rows = [{"metric": {"pod": pod}, "value": [0, value]}] if query.startswith("requests") else []
         data = json.dumps({"status": "success", "data": {"resultType": "vector", "result": rows}}).encode()
-        request.send_response(200)
-        request.send_header("Content-Length", str(len(data)))
-        request.end_headers()
-        request.wfile.write(data)
+        send(request, data)
 
     with serving(respond) as url:
         source = PrometheusAsked(Web(url), bad='erors{pod=~"<pods>"}', total='requests{pod=~"<pods>"}')

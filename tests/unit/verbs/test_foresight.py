@@ -33,7 +33,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks impor
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.foresight import Foresight
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, Target
-from tests.unit.probes.serving import serving
+from tests.unit.probes.serving import send, serving
 
 BOTH = Tolerance(1.5, 0.005)
 SIDES = Sides(
@@ -164,10 +164,7 @@ def prometheus(series: Callable[[str], Series], **options: Any) -> Told:
             for labels, values in series(asked["query"][0]).items()
         ]
         data = json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}}).encode()
-        request.send_response(200)
-        request.send_header("Content-Length", str(len(data)))
-        request.end_headers()
-        request.wfile.write(data)
+        send(request, data)
 
     with serving(respond) as url:
         asked = PrometheusAsked(Web(url), **options)
