@@ -75,28 +75,28 @@ def answering_lab(testrun: str) -> Iterator[Lab]:
     shared.leave()
 
 
-@pytest.fixture
-def namespace(lab: Lab | ForeignCluster) -> Iterator[str]:
-    """A fresh namespace for one test; its removal is asked for and not waited for."""
+def _fresh_namespace(lab: Lab | ForeignCluster) -> Iterator[str]:
+    """For one test; its removal is asked for and not waited for."""
     name = lab.create_namespace()
     yield name
     lab.delete_namespace(name)
 
 
 @pytest.fixture
+def namespace(lab: Lab | ForeignCluster) -> Iterator[str]:
+    yield from _fresh_namespace(lab)
+
+
+@pytest.fixture
 def real_namespace(real_lab: Lab) -> Iterator[str]:
     """Like `namespace`, on the real node."""
-    name = real_lab.create_namespace()
-    yield name
-    real_lab.delete_namespace(name)
+    yield from _fresh_namespace(real_lab)
 
 
 @pytest.fixture
 def answering_namespace(answering_lab: Lab) -> Iterator[str]:
     """Like `namespace`, where pods answer."""
-    name = answering_lab.create_namespace()
-    yield name
-    answering_lab.delete_namespace(name)
+    yield from _fresh_namespace(answering_lab)
 
 
 @pytest.fixture(scope="session")

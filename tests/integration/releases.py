@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import 
 
 CONTAINER = "app"
 WAIT_SECONDS = 240.0
+# Of the Deployment that the fixture `release` makes.
+REPLICAS = 4
 
 
 def silent(line: str) -> None:
@@ -41,6 +44,12 @@ def silent(line: str) -> None:
 
 def image(version: str) -> str:
     return f"lab.local/app:{version}"
+
+
+def annotated(**behaviour: str) -> dict[str, Any]:
+    """A patch of the pod template that makes fake pods behave so (tests/cluster/stages/pod-behaviour.yaml)."""
+    annotations = {f"lab.coalmine/{key.replace('_', '-')}": value for key, value in behaviour.items()}
+    return {"metadata": {"annotations": annotations}}
 
 
 @dataclass
@@ -89,6 +98,16 @@ class Release:
 
     def deployment(self) -> dict[str, Any]:
         return self.api.get(self.path)
+
+    @property
+    def image(self) -> str:
+        """That of the pod template, as the Deployment is now."""
+        return str(self.deployment()["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """How the last release ended, as the Deployment keeps it."""
+        return dict(json.loads(self.deployment()["metadata"]["annotations"]["coalmine.canary/last"]))
 
     def start(
         self, version: str = "v2", pods: int = 1, surge: int = 1, patch: Mapping[str, Any] | None = None

@@ -18,40 +18,20 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.faults.proxy import FaultProxy, answer, fault_proxy, pass_on
 from tests.integration.access import read_access
 from tests.integration.playbooks import FAILED, ROOT, Playbooks
-from tests.integration.releases import CONTAINER, Release, begin, image
-from tests.integration.shipped_role import releaser
+from tests.integration.releases import CONTAINER, REPLICAS, Release, annotated, begin, image
 
-REPLICAS = 4
 V2 = {CONTAINER: image("v2")}
 STEPS = [{"pods": 1}, {"weight": 50}]
 PATIENCE_SECONDS = 120
 
 
-@pytest.fixture
-def playbooks(lab: Lab | ForeignCluster, namespace: str) -> Playbooks:
-    return Playbooks(releaser(lab, namespace), namespace)
-
-
-@pytest.fixture
-def release(lab: Lab | ForeignCluster, namespace: str) -> Release:
-    """Version v1 with its pods Ready; asked as the administrator."""
-    return Release(connect(Connection(kubeconfig=str(lab.kubeconfig))), namespace).make(REPLICAS)
-
-
 def spec(release: Release) -> dict[str, Any]:
     return dict(release.deployment()["spec"])
-
-
-def annotated(**behaviour: str) -> dict[str, Any]:
-    """A patch of the pod template that makes fake pods behave so (tests/cluster/stages/pod-behaviour.yaml)."""
-    annotations = {f"lab.coalmine/{key.replace('_', '-')}": value for key, value in behaviour.items()}
-    return {"metadata": {"annotations": annotations}}
 
 
 def tasks(path: Path, text: str) -> str:
@@ -148,7 +128,7 @@ def test_a_release_that_fails_its_verification_is_undone_with_the_reason_first(
     assert (run.code, run.outcome) == (FAILED, "undone")
     assert run.result["why"] == [reason, "The stable version is back."]
     assert spec(release) == before
-    assert reason == json.loads(release.deployment()["metadata"]["annotations"]["coalmine.canary/last"])["reason"]
+    assert reason == release.last["reason"]
 
 
 def test_a_verification_in_a_loop_tells_why_each_of_its_items_failed(

@@ -108,14 +108,6 @@ def releases(api: Api, namespace: str, hosts: dict[str, dict[str, Any]], **field
     return made
 
 
-def last(release: Release) -> dict[str, Any]:
-    return dict(json.loads(release.deployment()["metadata"]["annotations"]["coalmine.canary/last"]))
-
-
-def runs(release: Release) -> str:
-    return str(release.deployment()["spec"]["template"]["spec"]["containers"][0]["image"])
-
-
 def events(release: Release) -> list[tuple[str, str]]:
     """Reasons and messages of those that are ours."""
     found = release.api.list(f"/api/v1/namespaces/{release.namespace}/events")["items"]
@@ -159,7 +151,7 @@ def test_a_verdict_undoes_a_canary_an_undecided_one_waits_and_a_gate_asks_for_ea
             "asked-too": "held",
         }, it.told
         assert [it.verdicts(host) for host in hosts] == [[("step 1", "fail")], [("step 1", "inconclusive")], [], []]
-        assert "own: the canary is worse than tolerated" in last(made["fails"])["reason"]
+        assert "own: the canary is worse than tolerated" in made["fails"].last["reason"]
         assert [reason for reason, _message in events(made["fails"])] == ["CanaryUndone"]
         assert made["waits"].deployment()["spec"]["paused"]
         assert it.handed_on == {f"{namespace}/{host}": it.results[host] for host in hosts}
@@ -228,25 +220,25 @@ class TestVerdicts:
         result = it.results["fails"]
         assert says in result["why"][0] and result["why"][1] == "The stable version is back."
         assert it.verdicts("fails") == [("step 1", "fail")] and says in result["verdicts"][0]["reason"]
-        assert says in last(made["fails"])["reason"] and last(made["fails"])["outcome"] == "undone"
+        assert says in made["fails"].last["reason"] and made["fails"].last["outcome"] == "undone"
         (event,) = events(made["fails"])
         assert event[0] == "CanaryUndone" and f"canary of {V2} was undone: canary of Deployment" in event[1]
         assert says in event[1]
-        assert runs(made["fails"]) == V1
+        assert made["fails"].image == V1
 
     def test_on_failure_hold_leaves_a_canary_that_evidence_is_against(self, ended: tuple[Ended, Any]) -> None:
         it, made = ended
         assert it.results["left"]["canary"]["phase"] == "held"
         assert "It was left as it is, in the phase held." in it.results["left"]["why"]
-        assert runs(made["left"]) == V2 and not events(made["left"])
+        assert made["left"].image == V2 and not events(made["left"])
 
     def test_what_is_undecided_waits_for_a_person_or_is_undone_or_promoted(self, ended: tuple[Ended, Any]) -> None:
         it, made = ended
         assert it.results["waits"]["canary"]["phase"] == "frozen"
         assert "inconclusive" in it.results["waits"]["why"][0] and made["waits"].deployment()["spec"]["paused"]
-        assert "inconclusive" in last(made["careful"])["reason"]
+        assert "inconclusive" in made["careful"].last["reason"]
         assert [it.verdicts(host) for host in ("waits", "careful", "bold")] == [[("step 1", "inconclusive")]] * 3
-        assert runs(made["bold"]) == V2 and last(made["bold"])["outcome"] == "promoted"
+        assert made["bold"].image == V2 and made["bold"].last["outcome"] == "promoted"
 
     def test_confidence_and_warmup_reach_the_judgement(self, ended: tuple[Ended, Any]) -> None:
         """The counts that undo a canary by default are not enough for a higher confidence, and not counted while warm."""
@@ -274,7 +266,7 @@ class TestVerdicts:
         assert it.verdicts("resumed")[-1] == ("new version alone", "pass"), (
             "as pods move, it was guarded before, or not"
         )
-        assert last(made["resumed"])["outcome"] == "promoted"
+        assert made["resumed"].last["outcome"] == "promoted"
 
 
 @pytest.mark.slow
@@ -313,14 +305,14 @@ class TestGuard:
         assert it.verdicts("stays-good")[-1] == ("new version alone", "pass")
         assert it.verdicts("bad-during") == [("step 1", "pass"), ("promotion", "fail")]
         assert it.verdicts("bad-after")[-1] == ("new version alone", "fail")
-        assert {host: runs(release) for host, release in made.items()} == {
+        assert {host: release.image for host, release in made.items()} == {
             "stays-good": V2,
             "bad-during": V1,
             "bad-after": V1,
         }
         says = "http: the canary is worse than tolerated"
-        assert says in last(made["bad-during"])["reason"] and last(made["bad-during"])["outcome"] == "undone"
-        assert "bad events in" in last(made["bad-after"])["reason"]
-        assert last(made["bad-after"])["outcome"] == "rolled back"
+        assert says in made["bad-during"].last["reason"] and made["bad-during"].last["outcome"] == "undone"
+        assert "bad events in" in made["bad-after"].last["reason"]
+        assert made["bad-after"].last["outcome"] == "rolled back"
         assert [reason for reason, _message in events(made["bad-after"])] == ["CanaryRolledBack"]
         assert it.results["bad-after"]["why"][1] == "The version before it is back."

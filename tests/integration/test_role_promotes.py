@@ -13,40 +13,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from tests.cluster.foreign import ForeignCluster
-from tests.cluster.lab import Lab
 from tests.integration.playbooks import FAILED, Playbooks
 from tests.integration.prometheus import running
-from tests.integration.releases import CONTAINER, Release, begin, image
-from tests.integration.shipped_role import releaser
+from tests.integration.releases import CONTAINER, Release, annotated, begin, image
 
-REPLICAS = 4
 # Long enough for a guard to see both versions.
-SLOW_MILLISECONDS = 1500
+SLOW_MILLISECONDS = "1500"
 GUARDED: dict[str, Any] = {"guard": 60, "check_interval": 1}
-
-
-@pytest.fixture
-def playbooks(lab: Lab | ForeignCluster, namespace: str) -> Playbooks:
-    return Playbooks(releaser(lab, namespace), namespace)
-
-
-@pytest.fixture
-def release(lab: Lab | ForeignCluster, namespace: str) -> Release:
-    return Release(connect(Connection(kubeconfig=str(lab.kubeconfig))), namespace).make(REPLICAS)
-
-
-def annotated(behaviour: str, milliseconds: int) -> dict[str, Any]:
-    return {"metadata": {"annotations": {f"lab.coalmine/{behaviour}": str(milliseconds)}}}
-
-
-def version(release: Release) -> str:
-    return str(release.deployment()["spec"]["template"]["spec"]["containers"][0]["image"])
-
-
-def last(release: Release) -> dict[str, Any]:
-    return dict(json.loads(release.deployment()["metadata"]["annotations"]["coalmine.canary/last"]))
 
 
 def verdicts(result: dict[str, Any]) -> list[tuple[str, str]]:
@@ -65,28 +38,28 @@ def test_a_canary_that_turns_bad_while_it_is_promoted_is_undone_or_left(
 ) -> None:
     one_by_one = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     release.api.patch(release.path, {"spec": {"strategy": one_by_one}}, PatchKind.MERGE)
-    release.start(patch=annotated("ready-after", SLOW_MILLISECONDS))
+    release.start(patch=annotated(ready_after=SLOW_MILLISECONDS))
     with running(tmp_path) as prometheus:
         bound = {"prometheus": {"url": prometheus.url, "query": "vector(0.9)"}, "max": 0.1, "in_a_row": 1}
         run = playbooks.run("promote", checks=[bound], on_failure=on_failure, **GUARDED)
     outcome, runs, aftermath = ENDS[on_failure]
-    assert (run.code, run.outcome, version(release)) == (FAILED, outcome, runs)
+    assert (run.code, run.outcome, release.image) == (FAILED, outcome, runs)
     assert verdicts(run.result) == [("promotion", "fail")]
     says = "1 reading outside at most 0.1, the last 0.9"
     assert re.search(r"guarded for \d+ seconds: fail", run.result["why"][0])
     assert says in run.result["why"][0] and aftermath in run.result["why"][1]
     if on_failure == "undo":
-        assert says in last(release)["reason"] and last(release)["outcome"] == "undone"
+        assert says in release.last["reason"] and release.last["outcome"] == "undone"
 
 
 @pytest.mark.slow
 def test_a_version_that_turns_bad_after_its_promotion_is_rolled_back(playbooks: Playbooks, release: Release) -> None:
-    release.start(patch=annotated("restart-after", 6000))
+    release.start(patch=annotated(restart_after="6000"))
     run = playbooks.run("promote", checks=[{"pods": {}}], **GUARDED)
     assert (run.code, run.outcome) == (FAILED, "rolled back")
     assert verdicts(run.result)[-1] == ("new version alone", "fail")
     assert run.result["why"][1] == "The version before it is back."
-    assert (version(release), last(release)["outcome"]) == (image("v1"), "rolled back")
+    assert (release.image, release.last["outcome"]) == (image("v1"), "rolled back")
 
 
 def test_a_frozen_canary_is_promoted_once_its_checks_make_sense(
@@ -112,7 +85,7 @@ def test_a_frozen_canary_is_promoted_once_its_checks_make_sense(
     assert release.deployment()["metadata"]["resourceVersion"] == before
     promoted = playbooks.run("promote")
     assert (promoted.code, promoted.outcome, promoted.result["verdicts"]) == (0, "released", [])
-    assert version(release) == image("v2")
+    assert release.image == image("v2")
 
 
 @pytest.mark.slow
@@ -131,7 +104,7 @@ def test_what_cannot_be_promoted_is_refused_and_stays(playbooks: Playbooks, rele
     run = playbooks.run("promote")
     assert (run.code, run.outcome, run.changed) == (FAILED, "refused", 0)
     assert "somebody replaced the pod template" in run.result["why"][0]
-    assert version(release) == image("v3")
+    assert release.image == image("v3")
 
 
 @pytest.mark.slow
@@ -144,4 +117,4 @@ def test_a_rollout_that_is_nobodys_canary_is_waited_for_and_never_taken_back(
     assert (run.code, run.outcome, run.changed) == (FAILED, "failed", 0)
     assert "ImagePullBackOff" in run.result["why"][0]
     assert run.result["why"][1] == "No canary was held, so there was nothing to take back."
-    assert version(release) == image("missing")
+    assert release.image == image("missing")
