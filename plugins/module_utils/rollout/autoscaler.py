@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from .record import AUTOSCALER
+from .record import AUTOSCALER, Companion, Kind
 from .refusal import Code, Refusal
 from .views import Autoscaler, Deployment
 
@@ -92,6 +92,11 @@ def refuse(autoscalers: tuple[Autoscaler, ...], deployment: Deployment) -> None:
 
 def _refused(what: str, deployment: Deployment, remedy: str) -> Refusal:
     return Refusal(Code.AUTOSCALER, f'{what} Deployment "{deployment.name}"', remedy)
+
+
+def companion(autoscaler: Autoscaler) -> Companion:
+    """How the record of a release names the autoscaler that was pinned for it."""
+    return Companion(Kind.AUTOSCALER, autoscaler.name, autoscaler.uid)
 
 
 def pin(autoscaler: Autoscaler, replicas: int) -> list[dict[str, Any]]:

@@ -154,18 +154,13 @@ def freeze(deployment: Deployment, paused: bool) -> Plan:
 
 def restored(originals: Originals) -> Fields:
     """Every field that a hold replaces, as it was before, and nobody's pause."""
-    # A progress deadline that was never set is the server's default, which `add` of null would not bring back.
-    deadline = originals.progress_deadline_seconds
     return Fields(
         min_ready_seconds=originals.min_ready_seconds,
-        progress_deadline_seconds=DEFAULT_PROGRESS_DEADLINE_SECONDS if deadline is None else deadline,
+        # Where it was never set, `add` of null would not bring the server's default back.
+        progress_deadline_seconds=originals.deadline,
         strategy=originals.strategy,
         paused=False,
     )
-
-
-# pkg/apis/apps/v1/defaults.go, SetDefaults_Deployment
-DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
 
 
 def promote(situation: Situation, record: Record) -> Plan:

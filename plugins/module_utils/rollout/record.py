@@ -6,12 +6,17 @@
 The record holds no pod template and so no environment value: the stable template is read from its ReplicaSet, which
 always has pods, and digests say which template is meant. Kubernetes copies annotations of a Deployment to its current
 ReplicaSet and `kubectl rollout undo` copies them back, so a record can outlive its release or come back from the dead:
-`phase` decides which one counts. This module is private to the collection.
+`phase` decides which one counts.
+
+The law of its shape: `version` is that of the lowest reader that can finish this release, so a writer writes the lowest
+version that has all the members which it set. A reader refuses members that it does not know, and versions above its own:
+it would drop them when it writes the record again. This module is private to the collection.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Iterable, Mapping
@@ -25,7 +30,15 @@ LIVE = "coalmine.canary/live"
 LIVE_VALUE = "true"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 
-_VERSION = 1
+# The highest version that is read here, and the members that came after version 1, each with the version that brought it.
+VERSION = 1
+SINCE: Mapping[str, int] = {}
+
+# What an API server takes for all annotations of an object together (apimachinery, pkg/api/validation/objectmeta.go).
+ANNOTATIONS_BYTES = 256 * 1024
+MAX_INT32 = 2**31 - 1
+# pkg/apis/apps/v1/defaults.go, SetDefaults_Deployment
+DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
 
 
 class Intent(Enum):
@@ -49,6 +62,12 @@ class Originals:
     strategy: Strategy
     change_cause: str | None
 
+    @property
+    def deadline(self) -> int:
+        """A progress deadline that was never set is the server's default."""
+        seconds = self.progress_deadline_seconds
+        return DEFAULT_PROGRESS_DEADLINE_SECONDS if seconds is None else seconds
+
     @classmethod
     def of(cls, deployment: Deployment) -> Originals:
         return cls(
@@ -69,12 +88,28 @@ class StableIdentity:
     digest: str
 
 
+class Kind(Enum):
+    """What else of the cluster a release changes, and has to put back at its end."""
+
+    AUTOSCALER = "HorizontalPodAutoscaler"
+
+
+@dataclass(frozen=True)
+class Companion:
+    """An object that belongs to the release; `uid` is empty where it is not known."""
+
+    kind: Kind
+    name: str
+    uid: str = ""
+
+
 @dataclass(frozen=True)
 class Record:
     """`uid` is the Deployment's. `asked` is the digest of the template as it was asked for, `canary` as the server stored
     it (an admission webhook may have changed it). `pods`, `surge` and `max_unavailable` are the size asked for,
-    `replicas` the Deployment's at the start. `autoscaler` names the HorizontalPodAutoscaler that was pinned.
-    `started_at` is UTC in RFC 3339."""
+    `replicas` the Deployment's at the start. `started_at` is UTC in RFC 3339, told and never compared. `companions` are the
+    other objects that the release changed. `run` names the run that began the release or took it over; empty: not known.
+    """
 
     uid: str
     intent: Intent
@@ -88,8 +123,14 @@ class Record:
     replicas: int
     started_at: str
     started_by: str
-    autoscaler: str | None = None
+    companions: tuple[Companion, ...] = ()
+    run: str = ""
     reason: str = ""
+
+    @property
+    def autoscaler(self) -> str | None:
+        """The name of the HorizontalPodAutoscaler that was pinned."""
+        return next((one.name for one in self.companions if one.kind is Kind.AUTOSCALER), None)
 
     def with_intent(self, intent: Intent, reason: str = "") -> Record:
         return replace(self, intent=intent, reason=reason)
@@ -99,101 +140,228 @@ class Record:
 
     def encode(self) -> str:
         """One line of JSON with sorted keys: the same record is always the same text."""
+        members = self._to_json()
+        version = max((SINCE.get(member, 1) for member in members), default=1)
+        return json.dumps({"version": version, **members}, sort_keys=True, separators=(",", ":"))
+
+    def _to_json(self) -> dict[str, Any]:
         originals = self.originals
-        return json.dumps(
-            {
-                "version": _VERSION,
-                "uid": self.uid,
-                "intent": self.intent.value,
-                "originals": {
-                    "minReadySeconds": originals.min_ready_seconds,
-                    "progressDeadlineSeconds": originals.progress_deadline_seconds,
-                    "strategy": originals.strategy.to_json(),
-                    "changeCause": originals.change_cause,
-                },
-                "stable": {
-                    "replicaSet": self.stable.replica_set,
-                    "uid": self.stable.uid,
-                    "hash": self.stable.hash,
-                    "digest": self.stable.digest,
-                },
-                "asked": self.asked,
-                "canary": self.canary,
-                "size": {
-                    "pods": self.pods,
-                    "surge": self.surge,
-                    "maxUnavailable": self.max_unavailable,
-                    "replicas": self.replicas,
-                },
-                "startedAt": self.started_at,
-                "startedBy": self.started_by,
-                "autoscaler": self.autoscaler,
-                "reason": self.reason,
+        members = {
+            "uid": self.uid,
+            "intent": self.intent.value,
+            "originals": {
+                "minReadySeconds": originals.min_ready_seconds,
+                "progressDeadlineSeconds": originals.progress_deadline_seconds,
+                "strategy": originals.strategy.to_json(),
+                "changeCause": originals.change_cause,
             },
-            sort_keys=True,
-            separators=(",", ":"),
-        )
+            "stable": {
+                "replicaSet": self.stable.replica_set,
+                "uid": self.stable.uid,
+                "hash": self.stable.hash,
+                "digest": self.stable.digest,
+            },
+            "asked": self.asked,
+            "canary": self.canary,
+            "size": {
+                "pods": self.pods,
+                "surge": self.surge,
+                "maxUnavailable": self.max_unavailable,
+                "replicas": self.replicas,
+            },
+            "startedAt": self.started_at,
+            "startedBy": _whole(self.started_by),
+        }
+        companions = [{"kind": one.kind.value, "name": one.name, "uid": one.uid} for one in self.companions]
+        unset = {"companions": companions, "run": _whole(self.run), "reason": _whole(self.reason)}
+        return {**members, **{member: value for member, value in unset.items() if value}}
 
     @classmethod
     def decode(cls, text: str) -> Record:
         """Raises UnreadableRecord: a record is never guessed at."""
+        if len(text) > ANNOTATIONS_BYTES:
+            raise UnreadableRecord(f"it is {len(text)} characters long, which no server stores")
         try:
             data = json.loads(text)
+        except RecursionError:
+            raise UnreadableRecord("it is nested too deeply") from None
         except ValueError as error:
             raise UnreadableRecord(f"it is not JSON ({error})") from error
         if not isinstance(data, dict):
             raise UnreadableRecord("it is not a JSON object")
-        if data.get("version") != _VERSION:
+        version = data.get("version")
+        if type(version) is not int or not 1 <= version <= VERSION:
             raise UnreadableRecord(
-                f"it has version {data.get('version')!r}, and this release of coalmine.canary reads version {_VERSION}"
+                f"it has version {_shown(version)}, and this release of coalmine.canary reads up to version {VERSION}: "
+                "use the release that wrote it, or a later one"
             )
-        try:
-            return cls._from_json(data)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UnreadableRecord(f"a part of it is missing or of the wrong kind ({error!r})") from error
+        return cls._from_json(_object(data, "the record", _MEMBERS, optional=_OPTIONAL))
 
     @classmethod
     def _from_json(cls, data: Mapping[str, Any]) -> Record:
-        originals, stable, size = data["originals"], data["stable"], data["size"]
-        deadline = originals["progressDeadlineSeconds"]
-        return cls(
-            uid=_text(data["uid"]),
-            intent=Intent(data["intent"]),
-            originals=Originals(
-                min_ready_seconds=_count(originals["minReadySeconds"]),
-                progress_deadline_seconds=None if deadline is None else _count(deadline),
-                strategy=Strategy.parse(originals["strategy"]),
-                change_cause=originals["changeCause"],
-            ),
+        stable = _object(data["stable"], "stable", ("replicaSet", "uid", "hash", "digest"))
+        size = _object(data["size"], "size", ("pods", "surge", "maxUnavailable", "replicas"))
+        record = cls(
+            uid=_text(data["uid"], "uid"),
+            intent=_intent(data["intent"]),
+            originals=_originals(data["originals"]),
             stable=StableIdentity(
-                replica_set=_text(stable["replicaSet"]),
-                uid=_text(stable["uid"]),
-                hash=_text(stable["hash"]),
-                digest=_text(stable["digest"]),
+                replica_set=_name(stable["replicaSet"], "stable.replicaSet"),
+                uid=_text(stable["uid"], "stable.uid"),
+                hash=_text(stable["hash"], "stable.hash"),
+                digest=_text(stable["digest"], "stable.digest"),
             ),
-            asked=_text(data["asked"]),
-            canary=_text(data["canary"]),
-            pods=_count(size["pods"]),
-            surge=_count(size["surge"]),
-            max_unavailable=_count(size["maxUnavailable"]),
-            replicas=_count(size["replicas"]),
-            started_at=_text(data["startedAt"]),
-            started_by=_text(data["startedBy"]),
-            autoscaler=data["autoscaler"],
-            reason=_text(data["reason"]),
+            asked=_text(data["asked"], "asked"),
+            canary=_text(data["canary"], "canary"),
+            pods=_count(size["pods"], "size.pods", least=1),
+            surge=_count(size["surge"], "size.surge"),
+            max_unavailable=_count(size["maxUnavailable"], "size.maxUnavailable"),
+            replicas=_count(size["replicas"], "size.replicas"),
+            started_at=_moment(data["startedAt"], "startedAt"),
+            started_by=_text(data["startedBy"], "startedBy"),
+            companions=_companions(data),
+            run=_text(data.get("run", ""), "run"),
+            reason=_text(data.get("reason", ""), "reason"),
         )
+        if record.surge == record.max_unavailable == 0:
+            raise UnreadableRecord("size.surge and size.maxUnavailable are both 0, and so no pod could ever move")
+        return record
 
 
-def _text(value: Any) -> str:
+_MEMBERS = ("version", "uid", "intent", "originals", "stable", "asked", "canary", "size", "startedAt", "startedBy")
+# `autoscaler`: a name or null, as records had it before they had companions.
+_OPTIONAL = ("companions", "run", "reason", "autoscaler")
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
+_PERCENT = re.compile(r"[0-9]{1,9}%")
+
+
+def _object(value: Any, name: str, members: tuple[str, ...], optional: tuple[str, ...] = ()) -> Mapping[str, Any]:
+    """A JSON object that has these members and no others."""
+    if not isinstance(value, dict):
+        raise UnreadableRecord(f"{name} is {_shown(value)}, which is no object")
+    if unknown := sorted(value.keys() - {*members, *optional}):
+        raise UnreadableRecord(
+            f"{name} has {_shown(unknown[0])}, which this release of coalmine.canary does not know: "
+            "use the release that wrote it, or a later one"
+        )
+    if missing := [member for member in members if member not in value]:
+        raise UnreadableRecord(f"{name} lacks {', '.join(missing)}")
+    return value
+
+
+def _originals(value: Any) -> Originals:
+    """As the server validates these fields (pkg/apis/apps/validation, ValidateDeploymentSpec)."""
+    data = _object(value, "originals", ("minReadySeconds", "progressDeadlineSeconds", "strategy", "changeCause"))
+    deadline, cause = data["progressDeadlineSeconds"], data["changeCause"]
+    found = Originals(
+        min_ready_seconds=_count(data["minReadySeconds"], "minReadySeconds"),
+        progress_deadline_seconds=None if deadline is None else _count(deadline, "progressDeadlineSeconds"),
+        strategy=_strategy(data["strategy"]),
+        change_cause=None if cause is None else _text(cause, "changeCause"),
+    )
+    if found.deadline <= found.min_ready_seconds:
+        raise UnreadableRecord(
+            f"progressDeadlineSeconds {found.deadline} is not above minReadySeconds {found.min_ready_seconds}, as the server asks"
+        )
+    return found
+
+
+def _strategy(value: Any) -> Strategy:
+    """Of the type RollingUpdate, because no hold is begun on another."""
+    data = _object(value, "strategy", ("type",), optional=("rollingUpdate",))
+    if data["type"] != "RollingUpdate":
+        raise UnreadableRecord(
+            f"strategy.type is {_shown(data['type'])}, and no release begins on another than RollingUpdate"
+        )
+    rolling = _object(data.get("rollingUpdate", {}), "rollingUpdate", (), optional=("maxSurge", "maxUnavailable"))
+    surge, unavailable = (_share(rolling.get(member), member) for member in ("maxSurge", "maxUnavailable"))
+    if _is_nothing(surge) and _is_nothing(unavailable):
+        raise UnreadableRecord("maxSurge and maxUnavailable are both 0, which the server refuses")
+    if isinstance(unavailable, str) and int(unavailable[:-1]) > 100:
+        raise UnreadableRecord(f"maxUnavailable is {unavailable}, and the server takes at most 100%")
+    return Strategy("RollingUpdate", surge, unavailable)
+
+
+def _share(value: Any, name: str) -> int | str | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and _PERCENT.fullmatch(value):
+        return value
+    return _count(value, name)
+
+
+def _is_nothing(share: int | str | None) -> bool:
+    """Unset is the server's default, 25 %."""
+    return share == 0 or (isinstance(share, str) and int(share[:-1]) == 0)
+
+
+def _companions(data: Mapping[str, Any]) -> tuple[Companion, ...]:
+    if data.get("autoscaler") is not None:
+        if "companions" in data:
+            raise UnreadableRecord("it has both autoscaler and companions")
+        return (Companion(Kind.AUTOSCALER, _name(data["autoscaler"], "autoscaler")),)
+    found = data.get("companions", [])
+    if not isinstance(found, list):
+        raise UnreadableRecord(f"companions is {_shown(found)}, which is no list")
+    return tuple(_companion(one) for one in found)
+
+
+def _companion(value: Any) -> Companion:
+    data = _object(value, "a companion", ("kind", "name", "uid"))
+    kinds = {kind.value: kind for kind in Kind}
+    kind = _text(data["kind"], "kind")
+    if kind not in kinds:
+        raise UnreadableRecord(
+            f"a companion has the kind {_shown(kind)}, which this release of coalmine.canary does not know: "
+            "use the release that wrote it, or a later one"
+        )
+    return Companion(kinds[kind], _name(data["name"], f"name of {kind}"), _text(data["uid"], f"uid of {kind}"))
+
+
+def _intent(value: Any) -> Intent:
+    for intent in Intent:
+        if intent.value == value:
+            return intent
+    raise UnreadableRecord(f"intent is {_shown(value)}, and not one of {', '.join(one.value for one in Intent)}")
+
+
+def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
+        raise UnreadableRecord(f"{name} is {_shown(value)}, which is no text")
+    if value != _whole(value):
+        raise UnreadableRecord(f"{name} has half a character (a surrogate) in it")
     return value
 
 
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise TypeError(f"{value!r} is not a count")
+def _name(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise UnreadableRecord(f"{name} is {_shown(value)}, which no object can be called")
     return value
+
+
+def _moment(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        raise UnreadableRecord(f"{name} is {_shown(value)}, which is no time in UTC (RFC 3339)")
+    return value
+
+
+def _count(value: Any, name: str, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_INT32:
+        raise UnreadableRecord(f"{name} is {_shown(value)}, which is no number from {least} to {MAX_INT32}")
+    return value
+
+
+def _whole(text: str) -> str:
+    """Halves of characters, which a command line or JSON can hold and UTF-8 cannot, become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _shown(value: Any) -> str:
+    """For a sentence: ASCII on one line, and short."""
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def read(annotations: Mapping[str, str]) -> Record | None:

@@ -14,7 +14,7 @@ from typing import Any, Mapping
 from . import patches
 from .patches import Plan
 from .phase import HOLDING, Phase, Situation
-from .record import Intent, Originals, Record, StableIdentity
+from .record import Companion, Intent, Originals, Record, StableIdentity
 from .refusal import Code, Refusal
 from .size import Hold, ImpossibleSize, Room, check_size, first, following, pods_for_weight, target
 from .template import digest, same_version
@@ -33,11 +33,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks and when (RFC 3339, UTC), and the HorizontalPodAutoscaler that was pinned for it, if any."""
+    """Who asks and when (RFC 3339, UTC), in which run, and the other objects that were changed for it."""
 
     name: str
     now: str
-    autoscaler: str | None = None
+    companions: tuple[Companion, ...] = ()
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,8 @@ def _begin(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
         replicas=deployment.replicas,
         started_at=asker.now,
         started_by=asker.name,
-        autoscaler=asker.autoscaler,
+        companions=asker.companions,
+        run=asker.run,
     )
     step = first(goal, wanted.room)
     return Start(patches.hold(deployment, wanted.template, step, record), goal, wanted.room, record)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from ..cluster.api import Api
 from ..rollout import owners, patches
 from ..rollout import start as rollout_start
+from ..rollout.autoscaler import companion
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.progress import Counts, Done, Going, Progress, towards_hold
 from ..rollout.refusal import Code, Refusal
@@ -106,7 +107,8 @@ class _Starting:
         return to_pin
 
     def _asker(self, pinned: Autoscaler | None) -> Asker:
-        return Asker(self.request.call.actor, now(), pinned.name if pinned else None)
+        companions = (companion(pinned),) if pinned else ()
+        return Asker(self.request.call.actor, now(), companions)
 
     def _asked(self, picture: Picture, wanted: Wanted, pinned: Autoscaler | None = None) -> Outcome:
         begin = self._rehearsed if self.request.call.check else self._begun

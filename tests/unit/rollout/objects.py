@@ -17,7 +17,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
     LIVE,
     RECORD,
+    Companion,
     Intent,
+    Kind,
     Originals,
     Record,
     StableIdentity,
@@ -35,6 +37,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views impo
 
 Json = dict[str, Any]
 UID = "deployment-uid"
+PINNED = (Companion(Kind.AUTOSCALER, "hpa", "u"),)
 OWN = Originals(5, 321, Strategy("RollingUpdate", "30%", 1), None)
 
 

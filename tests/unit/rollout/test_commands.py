@@ -14,7 +14,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.commands i
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, Situation
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LIVE, Intent
 
-from .objects import deployment, held, ordinary, record, replica_set, situation, template
+from .objects import PINNED, deployment, held, ordinary, record, replica_set, situation, template
 
 V1, V2 = replica_set("v1", 4, 1), replica_set("v2", 1, 2)
 MARKED = {LIVE: "true"}
@@ -58,7 +58,7 @@ def test_an_undo_pipes_the_stable_template_and_holds_none_of_its_values() -> Non
 
 
 def test_a_pinned_autoscaler_is_named_with_where_its_bounds_are() -> None:
-    lines = by_hand(held(record=record(autoscaler="hpa")))
+    lines = by_hand(held(record=record(companions=PINNED)))
     for way in ("promote", "undo"):
         assert any(
             "get hpa hpa -o jsonpath='{.metadata.annotations.coalmine\\.canary/autoscaler}'" in x for x in lines[way]

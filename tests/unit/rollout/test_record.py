@@ -6,18 +6,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout import record as record_room
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
+    MAX_INT32,
     RECORD,
+    VERSION,
+    Companion,
     Intent,
+    Kind,
     LastRelease,
     Originals,
     Record,
+    StableIdentity,
     UnreadableRecord,
     copies,
     newest,
@@ -25,17 +33,24 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Strategy
 
-from .objects import record, replica_set
+from .objects import PINNED, record, replica_set
 
-counts = st.integers(0, 2**31 - 1)
+RECORDS = Path(__file__).parent / "records"
+
+counts = st.integers(0, MAX_INT32)
 parts = st.none() | counts | st.integers(0, 100).map(lambda percent: f"{percent}%")
+strategies = st.builds(Strategy, st.just("RollingUpdate"), parts, parts).filter(
+    lambda strategy: {strategy.max_surge, strategy.max_unavailable}.isdisjoint({0, "0%"})
+)
+names = st.from_regex(r"[a-z]([-a-z0-9]{0,9}[a-z0-9])?", fullmatch=True)
+companions = st.builds(Companion, st.sampled_from(Kind), names, st.text())
 records = st.builds(
     record,
     intent=st.sampled_from(Intent),
-    originals=st.builds(Originals, counts, st.none() | counts, st.builds(Strategy, st.just("RollingUpdate"), parts, parts),
+    originals=st.builds(Originals, st.integers(0, 599), st.none() | st.integers(600, MAX_INT32), strategies,
                         st.none() | st.text()),
-    pods=counts, surge=counts, max_unavailable=counts, replicas=counts,
-    started_by=st.text(), reason=st.text(), autoscaler=st.none() | st.text(min_size=1),
+    pods=st.integers(1, MAX_INT32), surge=st.integers(1, MAX_INT32), max_unavailable=counts, replicas=counts,
+    started_by=st.text(), reason=st.text(), run=st.text(), companions=st.lists(companions).map(tuple),
 )  # fmt: skip
 
 
@@ -48,7 +63,7 @@ def test_what_is_written_is_read(written: Record) -> None:
 @given(records, st.data())
 def test_a_record_that_lacks_a_part_is_unreadable(written: Record, data: st.DataObject) -> None:
     values = json.loads(written.encode())
-    del values[data.draw(st.sampled_from(sorted(values)))]
+    del values[data.draw(st.sampled_from(sorted(values.keys() - {"companions", "run", "reason"})))]
     with pytest.raises(UnreadableRecord):
         Record.decode(json.dumps(values))
 
@@ -59,24 +74,121 @@ def test_any_other_text_is_unreadable_and_nothing_else_is_raised(text: str) -> N
         Record.decode(text)
 
 
-WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "a later version": ({"version": 2}, "it has version 2, and this release of coalmine.canary reads version 1"),
-    "a negative count": ({"size": {"pods": -1, "surge": 1, "maxUnavailable": 0, "replicas": 4}}, "-1 is not a count"),
-    "a truth for a count": (
-        {"size": {"pods": True, "surge": 1, "maxUnavailable": 0, "replicas": 4}},
-        "True is not a count",
+def changed(path: str, value: Any) -> str:
+    """The text of a good record with another value at this path."""
+    data = json.loads(record(companions=PINNED).encode())
+    *parents, last = path.split(".")
+    place = data
+    for parent in parents:
+        place = place[int(parent)] if isinstance(place, list) else place[parent]
+    place[last] = value
+    return json.dumps(data)
+
+
+WRONG: dict[str, tuple[str, Any, str]] = {
+    "a later version": ("version", 2, "it has version 2, and this release of coalmine.canary reads up to version 1: use the"),
+    "a version of another type": ("version", True, "it has version true"),
+    "a member of a later release": ("lease", {}, 'the record has "lease", which this release of coalmine.canary does not know'),
+    "a member of a part": ("size.weight", 5, 'size has "weight", which this release'),
+    "a member of the originals": ("originals.paused", True, 'originals has "paused", which this release'),
+    "a member of the strategy": ("originals.strategy.partition", 1, 'strategy has "partition", which this release'),
+    "a member of rollingUpdate": ("originals.strategy.rollingUpdate.x", 1, 'rollingUpdate has "x", which this release'),
+    "a companion of a later release": ("companions.0.kind", "Lease", 'a companion has the kind "Lease", which this release'),
+    "a companion without a name": ("companions", [{"kind": "HorizontalPodAutoscaler", "uid": ""}], "a companion lacks name"),
+    "companions that are no list": ("companions", {}, "companions is {}, which is no list"),
+    "an autoscaler beside companions": ("autoscaler", "hpa", "it has both autoscaler and companions"),
+    "a command for a name": ("companions.0.name", "x'; reboot; '", "name of HorizontalPodAutoscaler is"),
+    "a command for a ReplicaSet": ("stable.replicaSet", "$(reboot)", "stable.replicaSet is"),
+    "a negative count": ("size.pods", -1, "size.pods is -1, which is no number from 1 to 2147483647"),
+    "no pod": ("size.pods", 0, "size.pods is 0, which is no number from 1 to 2147483647"),
+    "a truth for a count": ("size.replicas", True, "size.replicas is true, which is no number"),
+    "a number with a point": ("size.surge", 1.0, "size.surge is 1.0, which is no number"),
+    "a size that never moves": ("size.surge", 0, "size.surge and size.maxUnavailable are both 0"),
+    "more than 32 bits": ("originals.minReadySeconds", 2**40, "minReadySeconds is 1099511627776, which is no number"),
+    "a deadline below minReadySeconds": ("originals.progressDeadlineSeconds", 5, "progressDeadlineSeconds 5 is not above"),
+    "a strategy that never moves": (
+        "originals.strategy.rollingUpdate", {"maxSurge": "00%", "maxUnavailable": 0}, "maxSurge and maxUnavailable are both 0",
     ),
-    "an unknown intent": ({"intent": "explode"}, "'explode' is not a valid Intent"),
-    "no text": ({"startedBy": 5}, "5 is not text"),
-    "no originals": ({"originals": None}, "a part of it is missing or of the wrong kind"),
+    "more than all unavailable": ("originals.strategy.rollingUpdate.maxUnavailable", "101%", "at most 100%"),
+    "no percentage": ("originals.strategy.rollingUpdate.maxSurge", "²%", "maxSurge is \"\\u00b2%\", which is no number"),
+    "Recreate": ("originals.strategy.type", "Recreate", 'strategy.type is "Recreate"'),
+    "an unknown intent": ("intent", "explode", 'intent is "explode", and not one of hold, promote, undo'),
+    "an intent of another type": ("intent", [], "intent is [], and not one of"),
+    "no text": ("startedBy", 5, "startedBy is 5, which is no text"),
+    "half a character": ("reason", "\ud800", "reason has half a character (a surrogate) in it"),
+    "no time": ("startedAt", "zzz", 'startedAt is "zzz", which is no time in UTC'),
+    "digits of another script": ("startedAt", "２026-01-01T00:00:00Z", "which is no time in UTC"),
+    "no originals": ("originals", None, "originals is null, which is no object"),
+    "a list for a part": ("stable", [], "stable is [], which is no object"),
+    "a cause of another type": ("originals.changeCause", {}, "changeCause is {}, which is no text"),
+    "a long value": ("uid", ["x" * 999], 'uid is ["' + "x" * 55 + "..., which is no text"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value", "message"), [*WRONG.values()], ids=[*WRONG])
+def test_what_cannot_be_is_refused_with_its_place(path: str, value: Any, message: str) -> None:
+    with pytest.raises(UnreadableRecord) as raised:
+        Record.decode(changed(path, value))
+    assert message in str(raised.value)
+
+
+HOSTILE = {
+    "nested lists": "[" * 90_000,
+    "nested objects": '{"version":' * 30_000,
+    "10 MB": '{"version":1,"uid":"' + "x" * 10_000_000 + '"}',
+    "a number of 5,000 digits": '{"version":' + "9" * 5_000 + "}",
+    "a superscript": "²",
+    "a lone surrogate": "\ud800",
+    "an escaped one": changed("uid", "\udfff"),
+    "NaN": changed("size.pods", float("nan")),
+    "infinity": changed("originals.minReadySeconds", float("inf")),
 }
 
 
-@pytest.mark.parametrize(("change", "message"), [*WRONG.values()], ids=[*WRONG])
-def test_the_error_says_what_is_wrong(change: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize("text", [*HOSTILE.values()], ids=[*HOSTILE])
+def test_a_hostile_text_is_unreadable_and_told_in_a_line(text: str) -> None:
     with pytest.raises(UnreadableRecord) as raised:
-        Record.decode(json.dumps({**json.loads(record().encode()), **change}))
-    assert message in str(raised.value)
+        Record.decode(text)
+    said = str(raised.value)
+    assert len(said) < 300 and said.isascii() and said.isprintable()
+
+
+FULL = replace(
+    record(pods=1, companions=PINNED, run="job-7", reason="slow", intent=Intent.UNDO),
+    originals=Originals(5, None, Strategy("RollingUpdate", "30%", 1), "first"),
+    stable=StableIdentity("web-v1", "uid-v1", "v1", "sha256:1a"),
+    asked="sha256:2b",
+    canary="sha256:2c",
+)
+SHAPES = {
+    "1": FULL,
+    "1-autoscaler-by-name": replace(FULL, companions=(Companion(Kind.AUTOSCALER, "hpa"),), run=""),
+}
+
+
+def test_a_record_of_every_shape_is_read_for_ever() -> None:
+    kept = {path.stem: Record.decode(path.read_text(encoding="utf-8")) for path in RECORDS.iterdir()}
+    assert kept == SHAPES
+
+
+def test_the_shape_that_is_written_is_among_those_kept() -> None:
+    assert FULL.encode() == (RECORDS / f"{VERSION}.json").read_text(encoding="utf-8").strip()
+
+
+def test_the_version_is_that_of_the_lowest_reader_that_knows_every_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(record_room.__dict__, "SINCE", {"run": 2})
+    assert json.loads(record().encode())["version"] == 1
+    assert json.loads(record(run="job-7").encode())["version"] == 2
+
+
+def test_halves_of_characters_are_not_written() -> None:
+    written = Record.decode(record(started_by="\udc80", reason="a\ud800b", run="\udfff").encode())
+    assert (written.started_by, written.reason, written.run) == ("?", "a?b", "?")
+
+
+def test_the_autoscaler_is_a_companion() -> None:
+    assert record().autoscaler is None
+    assert record(companions=PINNED).autoscaler == "hpa"
 
 
 def test_no_annotation_is_no_record() -> None:

@@ -25,9 +25,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.start impo
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import digest
 
-from .objects import OWN, deployment, held, ordinary, record, replica_set, situation, template
+from .objects import OWN, PINNED, deployment, held, ordinary, record, replica_set, situation, template
 
-ASKER = Asker("ben", "2026-02-02T00:00:00Z", "hpa")
+ASKER = Asker("ben", "2026-02-02T00:00:00Z", PINNED, "job-7")
 PLAIN = situation(ordinary(), replica_set("v1", 4, 1))
 
 
@@ -43,7 +43,7 @@ def test_a_start_takes_down_what_the_deployment_cannot_tell_later() -> None:
     assert begun.record == Record(
         uid="deployment-uid", intent=Intent.HOLD, originals=OWN, stable=record().stable, asked=digest(template("v2")),
         canary=digest(template("v2")), pods=2, surge=1, max_unavailable=0, replicas=4,
-        started_at="2026-02-02T00:00:00Z", started_by="ben", autoscaler="hpa",
+        started_at="2026-02-02T00:00:00Z", started_by="ben", companions=PINNED, run="job-7",
     )  # fmt: skip
 
 
