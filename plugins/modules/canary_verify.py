@@ -161,7 +161,7 @@ options:
           - In queries, C(<pods>) stands for a regular expression of a version's pods, C(<hash>) for its pod-template-hash and
             C(<namespace>) for the namespace. Queries of counters are asked once for each version.
           - Counters are read raw and subtracted between looks, so leave C(rate()) and C(increase()) out. A label C(pod) lets
-            bursts of errors in single pods be recognised.
+            bursts of errors in single pods be recognised. Of a sum over pods, a look over which the pods changed is no data.
         type: dict
         suboptions:
           bad:

@@ -82,8 +82,8 @@ class TestPrometheus:
     def asked(self, url: str, **options: Any) -> PrometheusAsked:
         return PrometheusAsked(Web(url), **options)
 
-    def errors(self, url: str) -> CheckAsked:
-        selector = 'http_requests_total{namespace="<namespace>",pod=~"<pods>"%s}'
+    def errors(self, url: str, form: str = "%s") -> CheckAsked:
+        selector = form % 'http_requests_total{namespace="<namespace>",pod=~"<pods>"%s}'
         asked = self.asked(url, bad=selector % ',code=~"5.."', total=selector % "")
         return CheckAsked(RateCheck("errors", TOLERANCE, buckets=BUCKETS), asked)
 
@@ -129,6 +129,19 @@ class TestPrometheus:
         assert told is not None
         assert told["verdict"] == verdict, told["reason"]
         assert at_fault in told["reason"]
+
+    def test_sums_that_have_the_same_labels_for_both_versions_are_kept_apart(
+        self, answering_lab: Lab, release: Release, prometheus: Prometheus
+    ) -> None:
+        every_request_fails = [{"name": "ERROR_RATE", "value": "1"}]
+        release.start("v2", patch={"spec": {"containers": [{"name": "app", "env": every_request_fails}]}})
+        prometheus.scrape(pods_of(release))
+        with load(answering_lab, release):
+            wait_for_series(prometheus.url, f'http_requests_total{{namespace="{release.namespace}"}}', least=4)
+            asked = request(release, self.errors(prometheus.url, "sum(%s)"), duration=120.0)
+            with pytest.raises(VerbFailure, match="errors: the canary is worse") as failure:
+                verify(release.api, asked, silent)
+        assert failure.value.verify is not None and failure.value.verify["verdict"] == "fail"
 
     def test_the_past_tells_what_may_be_expected(
         self, answering_lab: Lab, release: Release, prometheus: Prometheus

@@ -10,9 +10,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Mapping
 
-from .source import NoAnswer
+from .source import NoAnswer, Version
 
 MOST_SERIES = 20_000
 
@@ -20,27 +21,62 @@ MOST_SERIES = 20_000
 Series = tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
+class Grown:
+    """`by_series`: what was added since the look before. `unclear`: a sum over pods is among them, and the pods are others
+    than at the look before."""
+
+    by_series: Mapping[Series, float]
+    unclear: bool = False
+
+
 class Counters:
-    """Remembers the last value of every series for the whole run, so that one that was not scraped for a while goes on
-    from there. A value that is not even half is a restart of the counter, which begins at 0 again; one that is only somewhat
-    smaller comes from a server that is a scrape behind, and adds nothing until it is made up for. A series that was never
-    seen begins at 0 too, except at the first look, which only says where counting starts: error counters appear with their
-    first error.
+    """One counter of one version: the labels of both may be the same, as they are of a sum. Remembers the last value of
+    every series for the whole run, so that one that was not scraped for a while goes on from there.
+
+    A series that was never seen begins at 0: error counters appear with their first error. Where its pod was not counted at
+    the look before, it only says where counting starts: nobody knows how long its history is. A sum over pods starts afresh
+    whenever the pods are others.
+
+    A value that is not even half is a restart of the counter, which begins at 0 again; one that is only somewhat smaller comes
+    from a server that is a scrape behind, and adds nothing until it is made up for. What is left of a sum over several pods
+    after one of them began again was there before, and adds nothing.
     """
 
     def __init__(self) -> None:
         self._last: dict[Series, float] = {}
-        self._begun = False
+        self._pods: Mapping[str, str] | None = None
 
-    def increases(self, values: Mapping[Series, float]) -> dict[Series, float]:
-        """What was added since the look before, of each series that is there now. Raises NoAnswer."""
+    def grown(self, values: Mapping[Series, float], version: Version) -> Grown:
+        """Of each series that is there now. Raises NoAnswer."""
         if len(self._last.keys() | values.keys()) > MOST_SERIES:
             raise NoAnswer(f"the query gives more than {MOST_SERIES} series: aggregate it, sum by (pod)")
-        increases = {}
-        for series, value in values.items():
-            before = self._last.get(series, 0.0 if self._begun else value)
-            began_again = value < before / 2
-            increases[series] = value if began_again else max(0.0, value - before)
-            self._last[series] = value if began_again else max(value, before)
-        self._begun = True
-        return increases
+        pods = {pod.name: pod.uid for pod in version.pods}
+        others = self._pods is not None and self._pods != pods
+        increases = {series: self._added(series, value, pods) for series, value in values.items()}
+        self._pods = pods
+        return Grown(increases, others and any(not pod_of(series, pods) for series in values))
+
+    def _added(self, series: Series, value: float, pods: Mapping[str, str]) -> float:
+        pod = pod_of(series, pods)
+        if not self._goes_on(pod, pods):
+            self._last[series] = value
+            return 0.0
+        before = self._last.get(series, 0.0)
+        began_again = value < before / 2
+        self._last[series] = value if began_again else max(value, before)
+        if began_again:
+            return value if pod or len(pods) == 1 else 0.0
+        return max(0.0, value - before)
+
+    def _goes_on(self, pod: str, pods: Mapping[str, str]) -> bool:
+        if self._pods is None:
+            return False
+        return self._pods.get(pod) == pods.get(pod) if pod else self._pods == pods
+
+
+def pod_of(series: Series, pods: Mapping[str, str]) -> str:
+    """Name of the pod that a series is of: of these pods whatever the label is called, else by its label `pod`. Nothing for a
+    sum over pods."""
+    named = next((text for _label, text in series if text in pods), "")
+    return named or next((text for label, text in series if label == "pod"), "")

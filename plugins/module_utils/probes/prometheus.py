@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
-from .counters import Counters, Series
+from .counters import Counters, Grown, Series, pod_of
 from .placeholders import filled, filled_both, tells_versions_apart
 from .source import Answers, Counted, Misasked, NoAnswer, Sides, Tally, Value, Version
 from .web import Web, ask_json
@@ -47,23 +47,38 @@ class PrometheusAsked:
                 raise Misasked(f'the query "{query}" is the same for both versions: use <pods> or <hash> in it')
 
 
+class PerVersion:
+    """A counter of canary and stable, each with a memory of its own."""
+
+    def __init__(self) -> None:
+        self._canary, self._stable = Counters(), Counters()
+
+    def grown(self, values: Sequence[Mapping[Series, float]], sides: Sides) -> list[Grown]:
+        """Of the canary's values and of stable's, in this order. Raises NoAnswer."""
+        return [self._canary.grown(values[0], sides.canary), self._stable.grown(values[1], sides.stable)]
+
+
 class PrometheusCounters:
     """Increases of two counters, per version, pod and look."""
 
     def __init__(self, asked: PrometheusAsked) -> None:
         self._asked = asked
-        self._counters = {"bad": Counters(), "total": Counters()}
+        self._bad = PerVersion()
+        self._total = PerVersion()
         self._bad_matched = False
 
     def begin(self, sides: Sides) -> None:
         self._read(sides)
 
     def look(self, sides: Sides, seconds: float) -> Answers:
-        canary, stable = self._read(sides)
-        return {"": Counted(_tally(*canary), _tally(*stable))}
+        canary, stable = (
+            _tally(bad.by_series, total.by_series, version)
+            for version, bad, total in zip((sides.canary, sides.stable), *self._read(sides), strict=True)
+        )
+        return {"": Counted(canary, stable)}
 
-    def _read(self, sides: Sides) -> list[tuple[dict[Series, float], dict[Series, float]]]:
-        """Increases of (bad, total), for canary and for stable, all as they were at one moment."""
+    def _read(self, sides: Sides) -> tuple[list[Grown], list[Grown]]:
+        """Increases of bad and of total, of canary and stable each, all as they were at one moment."""
         moment = time.time()
         versions = (sides.canary, sides.stable)
         bad = [self._vector(self._asked.bad, version, sides, moment) for version in versions]
@@ -71,12 +86,9 @@ class PrometheusCounters:
         if not any(total):
             raise NoAnswer("the query total gives no series for either version: check its labels and the pods' scrape")
         self._bad_matched = self._bad_matched or any(bad)
-        more_bad = self._counters["bad"].increases({**bad[0], **bad[1]})
-        more = self._counters["total"].increases({**total[0], **total[1]})
-        return [
-            ({series: more_bad[series] for series in bad[side]}, {series: more[series] for series in total[side]})
-            for side in range(len(versions))
-        ]
+        more_bad, more = self._bad.grown(bad, sides), self._total.grown(total, sides)
+        _must_be_clear(*more_bad, *more)
+        return more_bad, more
 
     def _vector(self, query: str, version: Version, sides: Sides, moment: float) -> dict[Series, float]:
         return vector(self._asked.web, filled(query, version, sides.namespace), moment)
@@ -98,19 +110,19 @@ class PrometheusHistogram:
 
     def __init__(self, asked: PrometheusAsked) -> None:
         self._asked = asked
-        self._counters = Counters()
+        self._buckets = PerVersion()
 
     def begin(self, sides: Sides) -> None:
         self._read(sides)
 
     def look(self, sides: Sides, seconds: float) -> Answers:
-        canary, stable = self._read(sides)
+        canary, stable = (grown.by_series for grown in self._read(sides))
         return {
-            stream_of(bound): Counted(_slower(canary, bound), _slower(stable, bound))
+            stream_of(bound): Counted(_slower(canary, bound, sides.canary), _slower(stable, bound, sides.stable))
             for bound in self._asked.slower_than
         }
 
-    def _read(self, sides: Sides) -> list[dict[Series, float]]:
+    def _read(self, sides: Sides) -> list[Grown]:
         moment = time.time()
         query = _with_suffix(self._asked.histogram, "_bucket")
         read = [
@@ -121,8 +133,9 @@ class PrometheusHistogram:
             raise NoAnswer("the histogram gives no series for either version: check its labels and the pods' scrape")
         for side in read:
             self._must_have_bounds(side)
-        increases = self._counters.increases({**read[0], **read[1]})
-        return [{series: increases[series] for series in side} for side in read]
+        grown = self._buckets.grown(read, sides)
+        _must_be_clear(*grown)
+        return grown
 
     def _must_have_bounds(self, series: Mapping[Series, float]) -> None:
         there = {_bound_of(labels) for labels in series}
@@ -213,29 +226,39 @@ def _number(pair: Any) -> float:
     return number
 
 
-def _pod_of(series: Series) -> str:
-    return next((text for name, text in series if name == "pod"), "")
+def _must_be_clear(*grown: Grown) -> None:
+    if any(one.unclear for one in grown):
+        raise NoAnswer(
+            "the pods changed since the look before, and the query sums over them, so what was added cannot be told: "
+            "keep the pods apart, sum by (pod)"
+        )
 
 
-def _tally(bad: Mapping[Series, float], total: Mapping[Series, float]) -> Tally:
-    by_pod: dict[str, float] = {_pod_of(series): 0.0 for series in total}
+def _tally(bad: Mapping[Series, float], total: Mapping[Series, float], version: Version) -> Tally:
+    pods = {pod.name: pod.uid for pod in version.pods}
+    by_pod: dict[str, float] = {pod_of(series, pods): 0.0 for series in total}
     for series, increase in bad.items():
-        by_pod[_pod_of(series)] = by_pod.get(_pod_of(series), 0.0) + increase
+        pod = pod_of(series, pods)
+        by_pod[pod] = by_pod.get(pod, 0.0) + increase
     # Scrapes of two counters may fall between the same request's increments: an event is exposure, too.
     seen = sum(bad.values())
     return Tally(seen, max(seen, sum(total.values())), by_pod)
 
 
-def _slower(buckets: Mapping[Series, float], bound: float) -> Tally:
+def _slower(buckets: Mapping[Series, float], bound: float, version: Version) -> Tally:
     """Of cumulative buckets: all requests, less those within the bound."""
     total: dict[Series, float] = {}
     within: dict[Series, float] = {}
     for series, increase in buckets.items():
         counted = {math.inf: total, bound: within}.get(_bound_of(series))
         if counted is not None:
-            counted[tuple(label for label in series if label[0] != "le")] = increase
+            counted[_without_bound(series)] = increase
     bad = {series: max(0.0, every - within.get(series, 0.0)) for series, every in total.items()}
-    return _tally(bad, total)
+    return _tally(bad, total, version)
+
+
+def _without_bound(series: Series) -> Series:
+    return tuple(label for label in series if label[0] != "le")
 
 
 def _bound_of(series: Series) -> float:

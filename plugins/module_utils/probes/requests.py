@@ -157,7 +157,7 @@ class HttpRequests:
             sent, self._sent = _of(sides, self._sent), Counter()
             self._bad = _of(sides, self._bad)
             # A bad answer may come after the look in which its request counted; where nothing was sent since, it waits.
-            served = {of_canary for (of_canary, _pod), count in sent.items() if count}
+            served = {of_canary for (of_canary, _uid), count in sent.items() if count}
             bad = Counter({key: count for key, count in self._bad.items() if key[0] in served})
             self._bad -= bad
             used_up = self._spent["requests"] >= self._asked.most
@@ -202,7 +202,7 @@ class HttpRequests:
             return is_canary, pod
 
     def _send(self, is_canary: bool, pod: ProbedPod) -> None:
-        key = (is_canary, pod.name)
+        key = (is_canary, pod.uid)
         with self._lock:
             self._sent[key] += 1
             self._spent["requests"] += 1
@@ -254,17 +254,17 @@ class HttpRequests:
 
 
 def _of(sides: Sides, counts: Counter[tuple[bool, str]]) -> Counter[tuple[bool, str]]:
-    """Only of pods that are still there: one that a rollout takes away refuses what it is sent between two looks, and is left
-    out with everything that it was sent, good and bad."""
-    there = {(True, name) for name in sides.canary.names} | {(False, name) for name in sides.stable.names}
+    """Only of pods, by uid, that are still there: one that a rollout takes away refuses what it is sent between two looks, and
+    is left out with everything that it was sent, good and bad."""
+    there = {(True, pod.uid) for pod in sides.canary.pods} | {(False, pod.uid) for pod in sides.stable.pods}
     return Counter({key: count for key, count in counts.items() if key in there})
 
 
 def _tally(
     sent: Mapping[tuple[bool, str], int], bad: Mapping[tuple[bool, str], int], is_canary: bool, version: Version
 ) -> Tally:
-    by_pod = {name: float(bad.get((is_canary, name), 0)) for name in version.names}
-    total = sum(sent.get((is_canary, name), 0) for name in version.names)
+    by_pod = {pod.name: float(bad.get((is_canary, pod.uid), 0)) for pod in version.pods}
+    total = sum(sent.get((is_canary, pod.uid), 0) for pod in version.pods)
     return Tally(sum(by_pod.values()), float(total), by_pod)
 
 

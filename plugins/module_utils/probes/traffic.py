@@ -68,14 +68,13 @@ def expected_of_counters(asked: PrometheusAsked, sides: Sides) -> Expected:
 
 
 def _increase(web: Web, query: str, sides: Sides) -> tuple[float, float]:
-    increases, seconds = _increases(web, filled(query, sides.stable, sides.namespace))
+    increases, seconds = _increases(web, query, sides)
     return sum(increases.values()), seconds
 
 
 def _slower(asked: PrometheusAsked, sides: Sides) -> tuple[float, float, float]:
     name, brace, rest = asked.histogram.partition("{")
-    query = filled(f"{name.strip()}_bucket{brace}{rest}", sides.stable, sides.namespace)
-    increases, seconds = _increases(asked.web, query)
+    increases, seconds = _increases(asked.web, f"{name.strip()}_bucket{brace}{rest}", sides)
     by_bound: dict[float, float] = defaultdict(float)
     for series, increase in increases.items():
         by_bound[_bound(series)] += increase
@@ -90,18 +89,19 @@ def _bound(series: Series) -> float:
         return math.nan
 
 
-def _increases(web: Web, query: str) -> tuple[dict[Series, float], float]:
-    """What every series grew by in the last minutes, and over how many seconds there were values. Raises NoAnswer."""
+def _increases(web: Web, query: str, sides: Sides) -> tuple[dict[Series, float], float]:
+    """What every series of stable grew by in the last minutes, and over how many seconds there were values. Raises NoAnswer."""
     now = time.time()
+    asked = filled(query, sides.stable, sides.namespace)
     answer = ask_json(
         web,
         _RANGE,
-        {"query": query, "start": f"{now - PAST_SECONDS:.3f}", "end": f"{now:.3f}", "step": f"{STEP_SECONDS:g}"},
+        {"query": asked, "start": f"{now - PAST_SECONDS:.3f}", "end": f"{now:.3f}", "step": f"{STEP_SECONDS:g}"},
     )
     moments = _by_moment(web, answer)
     counters, grown = Counters(), defaultdict[Series, float](float)
     for moment in sorted(moments):
-        for series, increase in counters.increases(moments[moment]).items():
+        for series, increase in counters.grown(moments[moment], sides.stable).by_series.items():
             grown[series] += increase
     return grown, max(moments, default=0.0) - min(moments, default=0.0)
 

@@ -9,13 +9,21 @@ The server here is one that goes wrong on request; what a real one answers is te
 from __future__ import annotations
 
 import json
+import re
 import resource
 import time
+from collections import Counter
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import Plan, RateCheck
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.samples import Count, Sample
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.trial import Trial
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.verdicts import Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.counters import MOST_SERIES, Counters
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.placeholders import filled, pods_pattern
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.prometheus import PrometheusAsked, prometheus
@@ -175,62 +183,107 @@ class TestLies:
         assert SECRET not in repr(Web("http://host", {"Authorization": SECRET}, SECRET, password=SECRET))
 
 
+A, B = (("pod", "a"),), (("pod", "b"),)
+SUM = (("code", "500"),)
+
+
+def version(*pods: str) -> Version:
+    """Pods by name, whose uid may follow a slash."""
+    return Version("h", tuple(ProbedPod(*(pod if "/" in pod else f"{pod}/{pod}").split("/")) for pod in pods))
+
+
+BOTH = version("a", "b")
+
+
 class TestCounters:
-    a, b = (("pod", "a"),), (("pod", "b"),)
+    def after(self, first: dict, *looks: dict) -> dict:
+        """What the last look adds, where the pods stay."""
+        counters = Counters()
+        added = counters.grown(first, BOTH).by_series
+        for values in looks:
+            added = counters.grown(values, BOTH).by_series
+        return dict(added)
 
     def test_counting_starts_at_the_first_look(self) -> None:
-        assert Counters().increases({self.a: 900}) == {self.a: 0}
+        assert self.after({A: 900}) == {A: 0}
 
     def test_increases_are_exact(self) -> None:
-        counters = Counters()
-        counters.increases({self.a: 900})
-        assert counters.increases({self.a: 907}) == {self.a: 7}
-
-    def test_a_restart_begins_at_nothing(self) -> None:
-        counters = Counters()
-        counters.increases({self.a: 900})
-        assert counters.increases({self.a: 3}) == {self.a: 3}
+        assert self.after({A: 900}, {A: 907}) == {A: 7}
 
     def test_servers_that_take_turns_and_are_a_scrape_apart_count_what_one_of_them_would(self) -> None:
         counters = Counters()
-        counters.increases({self.a: 900})
+        counters.grown({A: 900}, BOTH)
         ahead, behind = [920, 940, 960], [905, 925, 945]
         looks = [value for both in zip(ahead, behind, strict=True) for value in both]
-        assert sum(counters.increases({self.a: value})[self.a] for value in looks) == 60
+        assert sum(counters.grown({A: value}, BOTH).by_series[A] for value in looks) == 60
 
     @pytest.mark.parametrize(("value", "increase"), [(1, 1), (449, 449), (450, 0), (899, 0), (900, 0), (901, 1)])
     def test_less_than_half_is_a_restart_and_more_is_a_server_behind(self, value: int, increase: int) -> None:
-        counters = Counters()
-        counters.increases({self.a: 900})
-        assert counters.increases({self.a: value}) == {self.a: increase}
+        assert self.after({A: 900}, {A: value}) == {A: increase}
+
+    def test_what_is_left_of_a_sum_after_a_restart_of_one_pod_is_nothing_new(self) -> None:
+        assert self.after({SUM: 1000}, {SUM: 103}) == {SUM: 0}
+        assert self.after({SUM: 1000}, {SUM: 103}, {SUM: 110}) == {SUM: 7}
 
     def test_an_error_counter_appears_with_its_first_error(self) -> None:
-        counters = Counters()
-        counters.increases({self.a: 900})
-        assert counters.increases({self.a: 900, self.b: 2}) == {self.a: 0, self.b: 2}
+        assert self.after({A: 900}, {A: 900, B: 2}) == {A: 0, B: 2}
 
     def test_a_series_that_was_not_scraped_for_a_while_goes_on(self) -> None:
+        assert self.after({A: 900, B: 50}, {A: 910}, {A: 920, B: 53}) == {A: 10, B: 3}
+
+    @pytest.mark.parametrize(
+        ("case", "series", "before", "now", "added", "unclear"),
+        [
+            ("the pods stay", SUM, ("a", "b"), ("b", "a"), 100, False),
+            ("a pod of many requests joins, as one that was not Ready", SUM, ("a",), ("a", "b"), 0, True),
+            ("a pod leaves", SUM, ("a", "b"), ("a",), 0, True),
+            ("a pod is made anew with the same name", SUM, ("a/1",), ("a/2",), 0, True),
+            ("the series names its pod", A, ("a",), ("a", "b"), 100, False),
+            ("by another label", (("kubernetes_pod", "a"), ("pod", "exporter")), ("a",), ("a", "b"), 100, False),
+            ("the pod of the series joins", B, ("a",), ("a", "b"), 0, False),
+            ("the pod of the series is made anew", A, ("a/1", "b"), ("a/2", "b"), 0, False),
+            ("a pod that is not of these", (("pod", "c"),), ("a",), ("a", "b"), 100, False),
+        ],
+    )
+    def test_a_past_that_nobody_has_counted_is_not_counted_when_pods_change(
+        self,
+        case: str,
+        series: tuple[tuple[str, str], ...],
+        before: tuple[str, ...],
+        now: tuple[str, ...],
+        added: int,
+        unclear: bool,
+    ) -> None:
         counters = Counters()
-        counters.increases({self.a: 900, self.b: 50})
-        counters.increases({self.a: 910})
-        assert counters.increases({self.a: 920, self.b: 53}) == {self.a: 10, self.b: 3}
+        counters.grown({series: 900}, version(*before))
+        grown = counters.grown({series: 1000}, version(*now))
+        assert (grown.by_series, grown.unclear) == ({series: added}, unclear), case
+        again = counters.grown({series: 1003}, version(*now))
+        assert (again.by_series, again.unclear) == ({series: 3}, False), case
 
     def test_memory_is_bounded(self) -> None:
         with pytest.raises(NoAnswer, match="aggregate"):
-            Counters().increases({(("n", str(n)),): 1.0 for n in range(MOST_SERIES + 1)})
+            Counters().grown({(("n", str(n)),): 1.0 for n in range(MOST_SERIES + 1)}, BOTH)
 
 
 class Scraped:
-    """A server of counters that change between looks."""
+    """A server of counters that change between looks. It knows `sum (..)` and `sum by (..) (..)`."""
 
     def __init__(self) -> None:
         self.series: dict[str, list[tuple[dict[str, str], str]]] = {}
 
     def __call__(self, request: BaseHTTPRequestHandler) -> None:
         query = parse_qs(urlsplit(request.path).query)["query"][0]
-        name = query.partition("{")[0]
+        summed = re.match(r"sum (?:by \((.*?)\) )?\((.*)\)$", query)
+        by, selector = (summed[1] or "", summed[2]) if summed else ("", query)
+        name = selector.partition("{")[0]
         wanted = query.partition('pod=~"')[2].partition('"')[0].split("|")
         rows = [row for row in self.series.get(name, []) if row[0]["pod"] in wanted]
+        if summed:
+            sums: Counter[tuple[tuple[str, str], ...]] = Counter()
+            for labels, text in rows:
+                sums[tuple((label, labels[label]) for label in by.split(", ") if label)] += int(text)
+            rows = [(dict(labels), str(value)) for labels, value in sums.items()]
         answer(vector(*rows))(request)
 
 
@@ -257,6 +310,64 @@ class TestVersionsApart:
         counted = self.counted({"bad": ERRORS, "total": REQUESTS}, looks)[""]
         assert counted.canary == Tally(10, 100, {"web-7c6d-a": 10})
         assert counted.stable == Tally(1, 500, {"web-5d5f-a": 1, "web-5d5f-b": 0})
+
+    @pytest.mark.parametrize("by", ["", "by (code) ", "by (pod) "])
+    def test_sums_of_both_versions_with_the_same_labels_are_kept_apart(self, by: str) -> None:
+        labels = {"code": "500"}
+        looks = [
+            {"errors": self.pods(5, 1, 1, **labels), "requests": self.pods(1000, 2000, 3000, **labels)},
+            {"errors": self.pods(105, 2, 1, **labels), "requests": self.pods(1100, 2200, 3300, **labels)},
+        ]
+        counted = self.counted({"bad": f"sum {by}({ERRORS})", "total": f"sum {by}({REQUESTS})"}, looks)[""]
+        assert (counted.canary.bad, counted.canary.total) == (100, 100)
+        assert (counted.stable.bad, counted.stable.total) == (1, 500)
+
+    def test_a_histogram_summed_by_its_bounds_alone_is_kept_apart(self) -> None:
+        def buckets(fast: tuple[int, int, int], every: tuple[int, int, int]) -> dict:
+            return {"seconds_bucket": [*self.pods(*fast, le="0.1"), *self.pods(*every, le="+Inf")]}
+
+        looks = [buckets((500, 500, 500), (500, 500, 500)), buckets((500, 600, 600), (600, 600, 600))]
+        counted = self.counted({"histogram": 'sum by (le) (seconds{pod=~"<pods>"})', "slower_than": (0.1,)}, looks)
+        counts = counted["slower than 0.1 s"]
+        assert (counts.canary.bad, counts.canary.total) == (100, 100)
+        assert (counts.stable.bad, counts.stable.total) == (0, 200)
+
+    @pytest.mark.parametrize("summed", ["", "sum ", "sum by (pod) "])
+    def test_a_canary_of_which_every_request_fails_fails(self, summed: str) -> None:
+        """The same answers, judged: evidence of one version must not be lent to the other."""
+        bad, total = (f"{summed}({query})" if summed else query for query in (ERRORS, REQUESTS))
+        trial = Trial(Plan((RateCheck("errors", Tolerance(1.5, 0.005)),)))
+        scraped, verdict = Scraped(), None
+        with serving(scraped) as url:
+            source = prometheus(PrometheusAsked(Web(url), bad=bad, total=total))
+            scraped.series = {"errors": [], "requests": self.pods(0, 0, 0)}
+            source.begin(SIDES)
+            for look in range(1, 9):
+                sent = 100 * look
+                scraped.series = {"errors": self.pods(sent, 0, 0), "requests": self.pods(sent, sent, sent)}
+                given = source.look(SIDES, 5)[""]
+                assert isinstance(given, Counted)
+                counts = [Count(side.bad, side.total) for side in (given.canary, given.stable)]
+                trial.observe("errors", Sample(5.0 * look, *counts, stable_pods=given.stable.by_pod, pods=3))
+                verdict = trial.look(5.0 * look)
+                if verdict:
+                    break
+        assert verdict is Verdict.FAIL
+
+    def test_a_sum_over_other_pods_than_before_is_no_data_once(self) -> None:
+        fewer = replace(SIDES, stable=Version("5d5f", SIDES.stable.pods[:1]))
+        scraped = Scraped()
+        with serving(scraped) as url:
+            source = prometheus(PrometheusAsked(Web(url), bad=f"sum ({ERRORS})", total=f"sum ({REQUESTS})"))
+            scraped.series = {"errors": self.pods(5, 50, 50), "requests": self.pods(1000, 2000, 3000)}
+            source.begin(SIDES)
+            with pytest.raises(NoAnswer, match=r"keep the pods apart, sum by \(pod\)"):
+                source.look(fewer, 5)
+            scraped.series = {"errors": self.pods(6, 50, 50), "requests": self.pods(1010, 2020, 3030)}
+            given = source.look(fewer, 5)[""]
+        assert isinstance(given, Counted)
+        assert (given.canary.bad, given.canary.total) == (1, 10)
+        assert (given.stable.bad, given.stable.total) == (0, 20)
 
     def test_no_error_series_at_all_is_no_error(self) -> None:
         looks = [{"requests": self.pods(0, 0, 0)}, {"requests": self.pods(10, 10, 10)}]

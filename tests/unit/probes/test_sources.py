@@ -138,6 +138,16 @@ class TestRequests:
         assert set(answers.stable.by_pod) == {"s-1"}
         assert answers.canary.total > 20 and abs(answers.canary.total / 2 - answers.stable.total) <= 4
 
+    def test_what_was_sent_to_a_pod_is_not_counted_for_another_of_the_same_name(self) -> None:
+        with application(lambda _: 200) as url:
+            source = HttpRequests(None, self.asked(url))  # type: ignore[arg-type]
+            source.begin(self.pods)
+            time.sleep(0.5)
+            answers = source.look(replace(self.pods, canary=Version("c", (ProbedPod("c-1", "another"),))), 0.5)[""]
+            source.close()
+        assert isinstance(answers, Counted)
+        assert answers.canary.total <= 4 and answers.stable.total > 20
+
     @pytest.mark.parametrize(
         ("case", "options", "status"),
         [("body", {"body": "wrong"}, 200), ("status", {"status": (204,)}, 200), ("slow", {"slow_ms": 0.0001}, 200)],
