@@ -27,6 +27,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.stream import WatchEvent
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched
+from tests.clocks import Pauses
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.faults.proxy import (
@@ -91,7 +92,7 @@ def pauses() -> list[float]:
 def api(proxy: FaultProxy, token: str, pauses: list[float]) -> Iterator[Api]:
     """Through the proxy; pauses are noted, not slept through; a second of silence is too long."""
     options = Connection(host=proxy.host, api_key=token, ca_cert=str(proxy.authority))
-    with Api(session(options), seconds=1.0, sleep=pauses.append) as api:
+    with Api(session(options), seconds=1.0, clock=Pauses(pauses)) as api:
         yield api
 
 

@@ -21,6 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests imp
 from tests.bench.headroom.crowd import Crowd
 from tests.bench.headroom.measure import Reading, large_cluster
 from tests.bench.headroom.standin import StandIn, Store, token
+from tests.clocks import Pauses
 
 SLICE = Crowd(nodes=50, pods=2000)
 # The process without a cluster has 49 MiB; whoever kept these pods would need twice this (standard library: 120 MiB).
@@ -74,7 +75,7 @@ def api(server: StandIn, pauses: list[float]) -> Iterator[Api]:
     server.asked.clear()
     server.moods.clear()
     host = f"http://127.0.0.1:{server.server_address[1]}"
-    with Api(session(Connection(host=host, api_key="none")), sleep=pauses.append) as api:
+    with Api(session(Connection(host=host, api_key="none")), clock=Pauses(pauses)) as api:
         yield api
 
 

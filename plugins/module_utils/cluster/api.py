@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any, Callable, Generic, Iterator, Mapping, TypeVar
+from typing import Any, Callable, Generic, Iterator, Mapping, Sequence, TypeVar
 
 from .aside import Aside
 from .asked import Asked, asked
 from .client import Session
+from .clock import SYSTEM, Clock
 from .errors import (
     ApiError,
     Gone,
@@ -38,6 +38,7 @@ from .exchange import READ_SECONDS, Exchange, Request, send
 from .lists import NotAList, Object, Page
 from .stream import WatchEvent, WatchStream
 from .tunnel import Tunnel, open_tunnel
+from .watch import Streams, Watched
 
 __all__ = ["FIELD_MANAGER", "Api", "PatchKind", "RawResponse", "WatchEvent"]
 
@@ -78,15 +79,13 @@ class Api:
 
     `requests` counts what was sent, repeats too, and `received` the bytes of whole bodies that came. `warnings` are the
     texts that the server sent along (unknown fields, deprecations, policies), each once, in the order of arrival.
-    `seconds`: the longest silence before Timeout.
+    `seconds`: the longest silence before Timeout. `clock`: what pauses, and everybody who asks through this, goes by.
     """
 
-    def __init__(
-        self, session: Session, *, seconds: float = READ_SECONDS, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, session: Session, *, seconds: float = READ_SECONDS, clock: Clock = SYSTEM) -> None:
+        self.clock = clock
         self._session = session
         self._seconds = seconds
-        self._sleep = sleep
         self._lock = threading.Lock()
         self.requests = 0
         self.received = 0
@@ -226,6 +225,10 @@ class Api:
                 raise self._refusal(request, exchange)
             yield WatchStream(request.asked, exchange)
 
+    def streams(self, watches: Sequence[Watched]) -> Streams:
+        """Several watches at once, each in a thread of its own."""
+        return Streams(self, watches)
+
     def _reading(self, path: str, query: Mapping[str, str] | None) -> Request:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         return Request(_ask("GET", path), "GET", path, query or {}, headers, seconds=self._seconds)
@@ -272,7 +275,7 @@ class Api:
         patience: float = RETRY_SECONDS,
     ) -> _Answer:
         """What `take` makes of a successful answer. Tries again what may be tried again, else raises."""
-        begun = time.monotonic()
+        begun = self.clock.monotonic()
         for pause in (*pauses, None):
             try:
                 with self._send(request) as exchange:
@@ -286,9 +289,9 @@ class Api:
             except (Unreachable, Timeout) as failure:
                 error, wait = failure, ""
             seconds = float(wait) if wait.isdigit() else (pause or 0.0)
-            if pause is None or not _again(error) or time.monotonic() - begun + seconds > patience:
+            if pause is None or not _again(error) or self.clock.monotonic() - begun + seconds > patience:
                 raise error
-            self._sleep(seconds)
+            self.clock.sleep(seconds)
         raise AssertionError("unreachable: the last round returns or raises")
 
     def _send(self, request: Request) -> Exchange:

@@ -14,15 +14,22 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
-from typing import Mapping, Sequence
+from typing import ContextManager, Mapping, Protocol, Sequence
 
-from .api import Api
 from .errors import ApiError, Gone, ServerError, Timeout, TooManyRequests, Unreachable
 from .stream import WatchEvent, WatchStream
 
 WATCH_SECONDS = 30
 # What ends a stream without being anybody's fault: the caller reads afresh, and meets the error there if it stays.
 _ENDINGS = (Gone, ServerError, Timeout, TooManyRequests, Unreachable)
+
+
+class Watches(Protocol):
+    """Who opens a watch: Api, as its method says."""
+
+    def watch(
+        self, path: str, query: Mapping[str, str] | None = None, *, seconds: int
+    ) -> ContextManager[WatchStream]: ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Streams:
     read afresh and open new ones. A stream is named there only after its last event was handed out.
     """
 
-    def __init__(self, api: Api, watches: Sequence[Watched], *, seconds: int = WATCH_SECONDS) -> None:
+    def __init__(self, api: Watches, watches: Sequence[Watched], *, seconds: int = WATCH_SECONDS) -> None:
         self.ended: frozenset[str] = frozenset()
         self._api = api
         self._seconds = seconds

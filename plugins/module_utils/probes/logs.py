@@ -11,12 +11,12 @@ This module is private to the collection.
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, Iterator, Mapping
 
 from ..cluster.api import Api
+from ..cluster.clock import SYSTEM, Clock, stamp
 from ..cluster.errors import ApiError
 from .placeholders import filled, tells_versions_apart
 from .source import Answers, Counted, Misasked, NoAnswer, Sides, Tally, Version
@@ -80,15 +80,16 @@ class Logs:
     (any line of the query's streams) was not read: such seconds are counted once a later line has come, or never.
     """
 
-    def __init__(self, api: Api, asked: LogsAsked) -> None:
+    def __init__(self, api: Api, asked: LogsAsked, clock: Clock = SYSTEM) -> None:
         self._api = api
+        self._clock = clock
         self._asked = asked
         self._pattern = re.compile(asked.pattern)
         self._since = 0
         self._silent_canary = False
 
     def begin(self, sides: Sides) -> None:
-        now = time.time()
+        now = self._clock.wall()
         self._settled(sides, now)
         self._tallies(sides, now - 1, now)
         self._since = int(now)
@@ -97,7 +98,7 @@ class Logs:
         if not self._since:
             self.begin(sides)
             return {}
-        now = time.time()
+        now = self._clock.wall()
         until = self._settled(sides, now)
         if until <= self._since:
             return {}
@@ -160,7 +161,7 @@ class Logs:
         return Tally(min(sum(by_pod.values()), exposure), exposure, by_pod)
 
     def _from_api(self, namespace: str, pod: str, since: float, until: float) -> set[int]:
-        query = {"timestamps": "true", "sinceTime": _rfc3339(since), "limitBytes": str(LARGEST_LOG)}
+        query = {"timestamps": "true", "sinceTime": stamp(since), "limitBytes": str(LARGEST_LOG)}
         if self._asked.container:
             query["container"] = self._asked.container
         try:
@@ -173,8 +174,8 @@ class Logs:
             )
         seconds = set()
         for line in text.splitlines():
-            stamp, _space, logged = line.partition(" ")
-            moment = _moment(stamp)
+            written, _space, logged = line.partition(" ")
+            moment = _moment(written)
             if moment is not None and since <= moment < until and self._pattern.search(logged):
                 seconds.add(int(moment))
         return seconds
@@ -220,14 +221,9 @@ def _loki(web: Web, query: str, since: float, until: float, newest: bool = False
         yield from ((pod, moment) for moment in moments)
 
 
-def _rfc3339(moment: float) -> str:
-    # The API server cuts fractions off; whole seconds before it are read and dropped by time stamp.
-    return datetime.fromtimestamp(int(moment), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _moment(stamp: str) -> float | None:
+def _moment(text: str) -> float | None:
     """Seconds since the epoch of a kubelet's time stamp (RFC 3339 with up to nine digits of a second)."""
-    found = _STAMP.fullmatch(stamp)
+    found = _STAMP.fullmatch(text)
     if found is None:
         return None
     zone = "+00:00" if found["zone"] == "Z" else found["zone"]

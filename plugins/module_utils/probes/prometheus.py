@@ -9,10 +9,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
+from ..cluster.clock import SYSTEM, Clock
 from .counters import Counters, Grown, Series, pod_of
 from .placeholders import filled, filled_both, tells_versions_apart
 from .source import Answers, Counted, Misasked, NoAnswer, Sides, Tally, Value, Version
@@ -61,8 +61,9 @@ class PerVersion:
 class PrometheusCounters:
     """Increases of two counters, per version, pod and look."""
 
-    def __init__(self, asked: PrometheusAsked) -> None:
+    def __init__(self, asked: PrometheusAsked, clock: Clock = SYSTEM) -> None:
         self._asked = asked
+        self._clock = clock
         self._bad = PerVersion()
         self._total = PerVersion()
         self._bad_matched = False
@@ -79,7 +80,7 @@ class PrometheusCounters:
 
     def _read(self, sides: Sides) -> tuple[list[Grown], list[Grown]]:
         """Increases of bad and of total, of canary and stable each, all as they were at one moment."""
-        moment = time.time()
+        moment = self._clock.wall()
         versions = (sides.canary, sides.stable)
         bad = [self._vector(self._asked.bad, version, sides, moment) for version in versions]
         total = [self._vector(self._asked.total, version, sides, moment) for version in versions]
@@ -108,8 +109,9 @@ class PrometheusCounters:
 class PrometheusHistogram:
     """Requests slower than each bound, a stream a bound."""
 
-    def __init__(self, asked: PrometheusAsked) -> None:
+    def __init__(self, asked: PrometheusAsked, clock: Clock = SYSTEM) -> None:
         self._asked = asked
+        self._clock = clock
         self._buckets = PerVersion()
 
     def begin(self, sides: Sides) -> None:
@@ -123,7 +125,7 @@ class PrometheusHistogram:
         }
 
     def _read(self, sides: Sides) -> list[Grown]:
-        moment = time.time()
+        moment = self._clock.wall()
         query = _with_suffix(self._asked.histogram, "_bucket")
         read = [
             vector(self._asked.web, filled(query, version, sides.namespace), moment)
@@ -159,8 +161,9 @@ class PrometheusHistogram:
 class PrometheusValue:
     """One query, one value, at each look."""
 
-    def __init__(self, asked: PrometheusAsked) -> None:
+    def __init__(self, asked: PrometheusAsked, clock: Clock = SYSTEM) -> None:
         self._asked = asked
+        self._clock = clock
 
     def begin(self, sides: Sides) -> None:
         self._value(sides)
@@ -169,7 +172,7 @@ class PrometheusValue:
         return {"": Value(self._value(sides))}
 
     def _value(self, sides: Sides) -> float:
-        values = vector(self._asked.web, filled_both(self._asked.query, sides), time.time())
+        values = vector(self._asked.web, filled_both(self._asked.query, sides), self._clock.wall())
         if len(values) != 1:
             found = f"{len(values)} series" if values else "an empty vector"
             raise NoAnswer(f"the query gives {found} where one value is needed: aggregate it, for example with sum()")
@@ -185,10 +188,12 @@ class PrometheusValue:
         return {}
 
 
-def prometheus(asked: PrometheusAsked) -> PrometheusCounters | PrometheusHistogram | PrometheusValue:
+def prometheus(
+    asked: PrometheusAsked, clock: Clock = SYSTEM
+) -> PrometheusCounters | PrometheusHistogram | PrometheusValue:
     if asked.query:
-        return PrometheusValue(asked)
-    return PrometheusHistogram(asked) if asked.histogram else PrometheusCounters(asked)
+        return PrometheusValue(asked, clock)
+    return PrometheusHistogram(asked, clock) if asked.histogram else PrometheusCounters(asked, clock)
 
 
 def stream_of(bound: float) -> str:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from ..cluster.api import Api
+from ..cluster.clock import SYSTEM, Clock
 from .source import Answers, Counted, Misasked, NoAnswer, ProbedPod, Sides, Tally, Version
 from .ways import Aim, Blocked, Via, ask_pod, status_message
 from .web import Web, WebAnswer
@@ -82,8 +82,9 @@ class HttpRequests:
     """Sends in the background from `begin` to `close`. A request counts when it is sent; whatever does not come back
     good, a timeout too, is bad."""
 
-    def __init__(self, api: Api, asked: HttpAsked) -> None:
+    def __init__(self, api: Api, asked: HttpAsked, clock: Clock = SYSTEM) -> None:
         self._api = api
+        self._clock = clock
         self._asked = asked
         self._body = re.compile(asked.body.encode()) if asked.body else None
         self._lock = threading.Lock()
@@ -107,7 +108,7 @@ class HttpRequests:
             raise NoAnswer("there is no stable pod to send requests to")
         self._find_a_way(sides)
         if not self._workers:
-            self._next_at = time.monotonic()
+            self._next_at = self._clock.monotonic()
             self._workers = [threading.Thread(target=self._work, daemon=True) for _worker in range(_WORKERS)]
             for worker in self._workers:
                 worker.start()
@@ -139,12 +140,12 @@ class HttpRequests:
         """What is wrong with the answer of a stable pod; nothing when it is good. Raises Blocked."""
         with self._lock:
             self._spent["requests"] += 1
-        begun = time.monotonic()
+        begun = self._clock.monotonic()
         answer = self._answer(False, pod)
         if answer is None:
             return f"does not answer within {self._asked.timeout:g} seconds, or refuses the connection"
         self._pay(answer)
-        if self._is_good(answer, time.monotonic() - begun):
+        if self._is_good(answer, self._clock.monotonic() - begun):
             return ""
         return f"answers {answer.status}{_passed_on(answer.body)}, which is not what a good answer was said to be"
 
@@ -183,7 +184,7 @@ class HttpRequests:
     def _pause(self) -> float:
         """Seconds until this worker's turn; turns are handed out evenly in time."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock.monotonic()
             self._next_at = max(self._next_at, now - 1.0) + 1.0 / self._asked.rate
             return max(0.0, self._next_at - now)
 
@@ -206,7 +207,7 @@ class HttpRequests:
         with self._lock:
             self._sent[key] += 1
             self._spent["requests"] += 1
-        begun = time.monotonic()
+        begun = self._clock.monotonic()
         try:
             answer = self._answer(is_canary, pod)
         except Blocked as blocked:
@@ -216,7 +217,7 @@ class HttpRequests:
             return
         if answer is not None:
             self._pay(answer)
-        if answer is None or not self._is_good(answer, time.monotonic() - begun):
+        if answer is None or not self._is_good(answer, self._clock.monotonic() - begun):
             with self._lock:
                 self._bad[key] += 1
 

@@ -9,11 +9,11 @@ This module is private to the collection.
 from __future__ import annotations
 
 import math
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from ..cluster.clock import SYSTEM, Clock
 from .counters import Counters, Series
 from .placeholders import filled
 from .prometheus import PrometheusAsked
@@ -50,16 +50,17 @@ def expected_of_pods(sides: Sides, late: float = 0.0) -> Expected:
     return Expected(float(len(sides.canary.pods)), float(len(sides.stable.pods)), late=late)
 
 
-def expected_of_counters(asked: PrometheusAsked, sides: Sides) -> Expected:
+def expected_of_counters(asked: PrometheusAsked, sides: Sides, clock: Clock = SYSTEM) -> Expected:
     """From stable's last minutes. The canary is younger than that: its pods will get as much as stable's do, each.
 
     For a histogram, bad is what was slower than its first bound. Raises NoAnswer.
     """
+    now = clock.wall()
     if asked.histogram:
-        bad, total, seconds = _slower(asked, sides)
+        bad, total, seconds = _slower(asked, sides, now)
     else:
-        bad, seconds = _increase(asked.web, asked.bad, sides)
-        total, seconds = _increase(asked.web, asked.total, sides)
+        bad, seconds = _increase(asked.web, asked.bad, sides, now)
+        total, seconds = _increase(asked.web, asked.total, sides, now)
     if seconds <= 0 or total <= 0:
         raise NoAnswer(f"stable had no traffic in the last {PAST_SECONDS / 60:g} minutes")
     stable = total / seconds
@@ -67,14 +68,14 @@ def expected_of_counters(asked: PrometheusAsked, sides: Sides) -> Expected:
     return Expected(a_pod * len(sides.canary.pods), stable, min(1.0, bad / total))
 
 
-def _increase(web: Web, query: str, sides: Sides) -> tuple[float, float]:
-    increases, seconds = _increases(web, query, sides)
+def _increase(web: Web, query: str, sides: Sides, now: float) -> tuple[float, float]:
+    increases, seconds = _increases(web, query, sides, now)
     return sum(increases.values()), seconds
 
 
-def _slower(asked: PrometheusAsked, sides: Sides) -> tuple[float, float, float]:
+def _slower(asked: PrometheusAsked, sides: Sides, now: float) -> tuple[float, float, float]:
     name, brace, rest = asked.histogram.partition("{")
-    increases, seconds = _increases(asked.web, f"{name.strip()}_bucket{brace}{rest}", sides)
+    increases, seconds = _increases(asked.web, f"{name.strip()}_bucket{brace}{rest}", sides, now)
     by_bound: dict[float, float] = defaultdict(float)
     for series, increase in increases.items():
         by_bound[_bound(series)] += increase
@@ -89,9 +90,8 @@ def _bound(series: Series) -> float:
         return math.nan
 
 
-def _increases(web: Web, query: str, sides: Sides) -> tuple[dict[Series, float], float]:
-    """What every series of stable grew by in the last minutes, and over how many seconds there were values. Raises NoAnswer."""
-    now = time.time()
+def _increases(web: Web, query: str, sides: Sides, now: float) -> tuple[dict[Series, float], float]:
+    """What every series of stable grew by in the minutes before `now`, and over how many seconds there were values. Raises NoAnswer."""
     asked = filled(query, sides.stable, sides.namespace)
     answer = ask_json(
         web,

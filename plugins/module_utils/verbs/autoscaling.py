@@ -8,7 +8,6 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import Iterator
 
@@ -51,7 +50,7 @@ def pin(account: Account, autoscaler: Autoscaler, deployment: Deployment, timeou
     A scale that was under way may still land after the patch, so replicas count only once the autoscaler's controller
     has seen it. Raises Refusal when replicas do not come to rest.
     """
-    deadline = time.monotonic() + timeout
+    deadline = account.site.clock.monotonic() + timeout
     for _attempt in range(ATTEMPTS):
         if not autoscalers.pinned_to(autoscaler, deployment.replicas):
             report(f'pinning HorizontalPodAutoscaler "{autoscaler.name}" to {deployment.replicas} replicas')
@@ -99,16 +98,17 @@ def _let_go(account: Account, name: str) -> None:
 
 
 def _await_observed(account: Account, autoscaler: Autoscaler, deadline: float) -> None:
+    clock = account.site.clock
     if autoscaler.generation is None:
-        time.sleep(min(UNOBSERVED_SECONDS, max(0.0, deadline - time.monotonic())))
+        clock.sleep(min(UNOBSERVED_SECONDS, max(0.0, deadline - clock.monotonic())))
         return
     wanted = autoscaler.generation
     while (autoscaler.observed_generation or 0) < wanted:
-        if time.monotonic() > deadline:
+        if clock.monotonic() > deadline:
             raise Refusal(
                 Code.AUTOSCALER,
                 f'the controller of HorizontalPodAutoscaler "{autoscaler.name}" has not seen that it was pinned',
                 "Check that kube-controller-manager runs, then run this again",
             )
-        time.sleep(OBSERVE_PAUSE_SECONDS)
+        clock.sleep(OBSERVE_PAUSE_SECONDS)
         autoscaler = account.site.autoscaler(autoscaler.name)

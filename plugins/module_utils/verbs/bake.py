@@ -16,9 +16,10 @@ from ..rollout.progress import Going
 from ..rollout.steady import FirstLook, steady
 from .ending import Account, accounted
 from .outcome import Outcome, Report
+from .pacing import Patience
 from .requests import BakeRequest
 from .site import Site
-from .waiting import Patience, Waited, wait
+from .waiting import Waited, wait
 
 REMEDY = "The canary was left as it is: canary_info shows it, canary_undo brings the stable version back."
 

@@ -148,9 +148,9 @@ def open_source(api: Api, asked: SourceAsked) -> Source | None:
     if isinstance(asked, PodsAsked):
         return PodStates()
     if isinstance(asked, HttpAsked):
-        return HttpRequests(api, asked)
+        return HttpRequests(api, asked, api.clock)
     if isinstance(asked, PrometheusAsked):
-        return prometheus(asked)
+        return prometheus(asked, api.clock)
     if isinstance(asked, LogsAsked):
-        return Logs(api, asked)
+        return Logs(api, asked, api.clock)
     return Resources(api, asked) if isinstance(asked, ResourcesAsked) else None

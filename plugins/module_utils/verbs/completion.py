@@ -22,7 +22,7 @@ from ..rollout.record import Intent, LastRelease, Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import images
 from ..rollout.views import Autoscaler, Deployment, Picture, ReplicaSet
-from .ending import Account, now
+from .ending import Account
 from .writing import ATTEMPTS, overtaken, rehearse, write
 
 UNDONE_EVENT = "CanaryUndone"
@@ -44,7 +44,7 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
         return situation
     if record.autoscaler and not check:
         _give_back_by_name(account, record.autoscaler)
-    last = _last(situation, record, actor)
+    last = _last(account, situation, record, actor)
 
     def decide(current: Situation) -> Plan | None:
         same = current.record is not None and current.record.intent is record.intent
@@ -63,16 +63,16 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
 def foretell(account: Account, situation: Situation, actor: str) -> None:
     """Check mode: the clean-up that will follow once the pods have moved."""
     if situation.record is not None:
-        last = _last(situation, situation.record, actor)
+        last = _last(account, situation, situation.record, actor)
         account.wrote(patches.finish(situation, situation.record, last))
 
 
-def _last(situation: Situation, record: Record, actor: str) -> LastRelease:
+def _last(account: Account, situation: Situation, record: Record, actor: str) -> LastRelease:
     images_of = situation.canary or situation.stable
     return LastRelease(
         outcome=OVERTAKEN if situation.phase is Phase.FOREIGN else OUTCOMES[record.intent],
         images=images(images_of.template) if images_of else {},
-        at=now(),
+        at=account.site.now(),
         by=actor,
         reason=record.reason,
     )

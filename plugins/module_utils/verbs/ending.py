@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any, Iterator, Mapping
 
 from ..cluster.errors import ApiError, printable
@@ -24,11 +23,6 @@ from .site import Site
 from .waiting import Waited
 
 LOG_LINES, LOG_BYTES = 8, 8192
-
-
-def now() -> str:
-    """This moment, RFC 3339, UTC, whole seconds."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass

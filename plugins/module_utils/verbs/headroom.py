@@ -9,7 +9,6 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Mapping
 
@@ -68,7 +67,7 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
     Where new nodes are needed a few more ask for the limits of autoscalers, and the metrics for prices.
     """
     site = Site(api, request.call.target)
-    begun = time.monotonic()
+    begun = api.clock.monotonic()
     with accounted(site):
         prices = _prices(request.prices)
         picture, unknown = _picture(site, request)
@@ -101,7 +100,7 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
         **reader.read,
         "requests": api.requests,
         "bytes": api.received,
-        "seconds": round(time.monotonic() - begun, 3),
+        "seconds": round(api.clock.monotonic() - begun, 3),
     }
     told = [_told(*one, read, situation) for one in answered]
     heeded = told[worst([found for _question, found in answered])]
@@ -143,7 +142,7 @@ class _Market:
     def prices(self, question: Question, bought: list[Group]) -> Found:
         kinds = tuple(group.kind for group in bought)
         if kinds not in self._prices:
-            self._prices[kinds] = metric_prices(self._metrics, question.prices, bought)
+            self._prices[kinds] = metric_prices(self._metrics, question.prices, bought, self._api.clock)
         return self._prices[kinds]
 
 

@@ -68,7 +68,7 @@ def _read_autoscaler(api: Api, groups: tuple[Group, ...], found: Limits) -> None
     else:
         rooms = rooms_of_autoscaler(groups, state)
         found.by_kind.update(rooms.by_kind)
-        found.assumptions.extend([*_age(state), *rooms.notes])
+        found.assumptions.extend([*_age(state, api.clock.wall()), *rooms.notes])
 
 
 def _content(status: str) -> Any:
@@ -76,11 +76,11 @@ def _content(status: str) -> Any:
     return status if status.startswith("Cluster-autoscaler status at") else read_yaml(status)
 
 
-def _age(state: AutoscalerState) -> list[str]:
+def _age(state: AutoscalerState, now: float) -> list[str]:
     if state.written is None:
         return []
     then = datetime.strptime(state.written, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
-    silent = (datetime.now(timezone.utc) - then).total_seconds() > SILENT_AFTER_SECONDS
+    silent = now - then.timestamp() > SILENT_AFTER_SECONDS
     return [f"cluster_autoscaler_silent_since: {state.written} UTC"] if silent else []
 
 

@@ -8,12 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from fractions import Fraction
 from typing import Iterable, Mapping
 
+from ..cluster.clock import SYSTEM, Clock, stamp
 from ..headroom.groups import Group
 from ..headroom.prices import METRIC_SOURCES, MetricPrice, PriceBook, by_size, price_of
 from ..probes.prices import karpenter_offers, opencost_nodes, opencost_rates
@@ -42,7 +41,7 @@ class Found:
     assumptions: tuple[str, ...] = ()
 
 
-def metric_prices(asked: PriceMetrics | None, book: PriceBook, groups: Iterable[Group]) -> Found:
+def metric_prices(asked: PriceMetrics | None, book: PriceBook, groups: Iterable[Group], clock: Clock = SYSTEM) -> Found:
     """At most four requests, each bounded by the source's timeout; none after the first that brings no answer."""
     unpriced = [one for one in groups if price_of(one, book).hourly is None]
     if asked is None or not unpriced:
@@ -50,7 +49,7 @@ def metric_prices(asked: PriceMetrics | None, book: PriceBook, groups: Iterable[
     types = sorted({one.instance_type for one in unpriced if one.instance_type})
     if not types:
         return Found(unknown=("price: the nodes have no label node.kubernetes.io/instance-type",))
-    moment = time.time()
+    moment = clock.wall()
     try:
         prices, assumed = _read(asked, types, moment, unpriced)
     except NoAnswer as problem:
@@ -71,7 +70,7 @@ def _read(
     def price(source: str, conditions: Mapping[str, str], hourly: float | Fraction) -> MetricPrice:
         # Of a decimal text, so that 0.192 stays 0.192.
         exact = hourly if isinstance(hourly, Fraction) else Fraction(repr(hourly))
-        return MetricPrice(source, conditions, exact, asked.currency or USUAL_CURRENCY, _written(moment))
+        return MetricPrice(source, conditions, exact, asked.currency or USUAL_CURRENCY, stamp(moment))
 
     def missing(prices: list[MetricPrice]) -> bool:
         return any(price_of(one, PriceBook(), prices).hourly is None for one in unpriced)
@@ -90,7 +89,3 @@ def _read(
         if (rates := by_node.get(node)) is not None
     ]
     return prices + rated, ["price_is_that_of_cpu_and_memory_for_pods_alone"] if rated else []
-
-
-def _written(moment: float) -> str:
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

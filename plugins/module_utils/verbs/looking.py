@@ -8,7 +8,6 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -43,10 +42,10 @@ class Looking(ABC):
         self._restart()
 
     def _restart(self) -> None:
-        self._began = time.monotonic()
+        self._began = self._site.clock.monotonic()
 
     def _now(self) -> float:
-        return self._offset + time.monotonic() - self._began
+        return self._offset + self._site.clock.monotonic() - self._began
 
     @property
     def seconds(self) -> float:
@@ -68,7 +67,7 @@ class Looking(ABC):
     def _lacks(self, asked: CheckAsked, gap: NoData) -> None: ...
 
     def _rest(self, interval: float, until: float) -> None:
-        time.sleep(max(0.0, min(interval, until - self._now())))
+        self._site.clock.sleep(max(0.0, min(interval, until - self._now())))
 
     def _look(self) -> None:
         """One round over all sources; over those that need no pods where nobody knows them."""

@@ -20,9 +20,10 @@ from ..rollout.views import Picture
 from .completion import finish_leftover
 from .ending import Account, accounted
 from .outcome import Outcome, Report
+from .pacing import Patience
 from .requests import Call, PauseRequest
 from .site import DEPLOYMENT, Site
-from .waiting import Patience, wait
+from .waiting import wait
 from .writing import rehearse, write
 
 NOTHING_TO_FREEZE = "no canary and no rollout is under way: there is nothing to freeze"

@@ -23,9 +23,10 @@ from ..rollout.views import Deployment, Picture
 from .completion import finish, finish_leftover, foretell, give_back_orphans
 from .ending import Account, accounted
 from .outcome import Outcome, Report
+from .pacing import Patience
 from .requests import Call, PromoteRequest
 from .site import Site
-from .waiting import Patience, wait
+from .waiting import wait
 from .writing import rehearse, write
 
 UNFINISHED = (

@@ -18,7 +18,7 @@ from ..rollout.refusal import Code, Refusal
 from ..rollout.template import bare, digest, images
 from ..rollout.views import Deployment, ReplicaSet
 from .completion import finish_leftover, tell_why
-from .ending import accounted, now
+from .ending import accounted
 from .outcome import Outcome, Report
 from .promote import await_rollout
 from .requests import RollbackRequest
@@ -35,7 +35,7 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         picture = finish_leftover(account, site.look(), call.actor, check=call.check)
         account.looked(diagnose(picture))
         goal = _named(diagnose(picture), request.to)
-        left = _what_is_left(picture.deployment, request)
+        left = _what_is_left(site, picture.deployment, request)
 
         def decide(situation: Situation) -> Plan | None:
             return _decide(situation, goal, left)
@@ -57,11 +57,11 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         return account.outcome(f"returned to {goal.name}", situation)
 
 
-def _what_is_left(deployment: Deployment, request: RollbackRequest) -> LastRelease | None:
+def _what_is_left(site: Site, deployment: Deployment, request: RollbackRequest) -> LastRelease | None:
     """Of the version that goes: why, if there is a reason."""
     if not request.reason:
         return None
-    return LastRelease(OUTCOME, images(deployment.template), now(), request.call.actor, request.reason)
+    return LastRelease(OUTCOME, images(deployment.template), site.now(), request.call.actor, request.reason)
 
 
 def _decide(situation: Situation, goal: ReplicaSet, left: LastRelease | None) -> Plan | None:

@@ -12,8 +12,9 @@ import difflib
 from typing import Any, Mapping, Sequence
 
 from ..cluster.api import FIELD_MANAGER, Api, PatchKind
+from ..cluster.clock import stamp
 from ..cluster.errors import Forbidden, NotFound
-from ..cluster.watch import Watched
+from ..cluster.watch import Streams, Watched
 from ..rollout.patches import Plan
 from ..rollout.refusal import Code, Refusal
 from ..rollout.views import (
@@ -38,6 +39,7 @@ class Site:
 
     def __init__(self, api: Api, target: Target) -> None:
         self.api = api
+        self.clock = api.clock
         self.target = target
         self._apps = f"/apis/apps/v1/namespaces/{target.namespace}"
         self._core = f"/api/v1/namespaces/{target.namespace}"
@@ -95,15 +97,19 @@ class Site:
     def autoscaler(self, name: str) -> Autoscaler:
         return Autoscaler.parse(self.api.get(f"{self._autoscaling}/{name}"))
 
-    def watched(self, deployment: Deployment, kinds: Sequence[str]) -> list[Watched]:
-        """Streams of what changes: its pods, the Deployment itself."""
-        streams = {
+    def now(self) -> str:
+        """This moment, RFC 3339, UTC, whole seconds."""
+        return stamp(self.clock.wall())
+
+    def streams(self, deployment: Deployment, kinds: Sequence[str]) -> Streams:
+        """What changes, as it happens: its pods, the Deployment itself. A request for each kind."""
+        watched = {
             PODS: Watched(PODS, f"{self._core}/pods", {"labelSelector": selector_query(deployment.selector)}),
             DEPLOYMENT: Watched(
                 DEPLOYMENT, f"{self._apps}/deployments", {"fieldSelector": f"metadata.name={self.target.name}"}
             ),
         }
-        return [streams[kind] for kind in kinds]
+        return self.api.streams([watched[kind] for kind in kinds])
 
     def apply(self, plan: Plan, *, dry_run: bool = False) -> Deployment:
         """Sends the plan. Raises Invalid with `bare`, or Conflict, when the Deployment is no longer what it was made for."""

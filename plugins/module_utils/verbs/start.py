@@ -24,12 +24,13 @@ from ..rollout.template import digest
 from ..rollout.views import Autoscaler, Picture
 from . import autoscaling
 from .completion import finish_leftover
-from .ending import Account, accounted, now
+from .ending import Account, accounted
 from .outcome import Outcome, Report
+from .pacing import Patience
 from .requests import AutoscalerPolicy, StartRequest
 from .site import DEPLOYMENT, PODS, Site
 from .template import candidate, not_applied
-from .waiting import Patience, wait
+from .waiting import wait
 from .writing import rehearse, write
 
 
@@ -108,7 +109,7 @@ class _Starting:
 
     def _asker(self, pinned: Autoscaler | None) -> Asker:
         companions = (companion(pinned),) if pinned else ()
-        return Asker(self.request.call.actor, now(), companions)
+        return Asker(self.request.call.actor, self.site.now(), companions)
 
     def _asked(self, picture: Picture, wanted: Wanted, pinned: Autoscaler | None = None) -> Outcome:
         begin = self._rehearsed if self.request.call.check else self._begun

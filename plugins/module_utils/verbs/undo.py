@@ -22,7 +22,7 @@ from ..rollout.refusal import Code, Refusal
 from ..rollout.template import digest
 from ..rollout.views import Deployment, Strategy
 from .completion import finish, finish_leftover, foretell, give_back_orphans
-from .ending import Account, accounted, now
+from .ending import Account, accounted
 from .outcome import Outcome, Report
 from .promote import patience_with
 from .requests import Restore, UndoRequest
@@ -45,7 +45,7 @@ def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
             done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
             return account.outcome(done, situation)
         act = rehearse if call.check else write
-        written = act(site, picture, lambda current: _decide(current, request))
+        written = act(site, picture, lambda current: _decide(current, request, site.now()))
         account.wrote(written.plan)
         if call.check:
             foretell(account, written.situation, call.actor)
@@ -104,12 +104,12 @@ def _no_canary_pod(situation: Situation) -> bool:
     return situation.deployment.observed and status.updated == status.replicas
 
 
-def _decide(situation: Situation, request: UndoRequest) -> Plan | None:
+def _decide(situation: Situation, request: UndoRequest, now: str) -> Plan | None:
     if situation.phase is Phase.UNDOING:
         return None
     if situation.phase is Phase.DAMAGED and situation.record is None and not holds(situation.deployment):
         return _forget(situation)
-    record = situation.record or _record_of_user(situation, request)
+    record = situation.record or _record_of_user(situation, request, now)
     if situation.stable is None:
         if digest(situation.deployment.template) != record.canary:
             return patches.let_go(situation.deployment, record)
@@ -132,7 +132,7 @@ def _forget(situation: Situation) -> Plan:
     )
 
 
-def _record_of_user(situation: Situation, request: UndoRequest) -> Record:
+def _record_of_user(situation: Situation, request: UndoRequest, now: str) -> Record:
     """Where no record is left, only the user knows the Deployment's own fields."""
     restore, stable, deployment = request.restore, situation.stable, situation.deployment
     if restore is None or stable is None:
@@ -156,7 +156,7 @@ def _record_of_user(situation: Situation, request: UndoRequest) -> Record:
         surge=situation.hold.surge if situation.hold else 1,
         max_unavailable=0 if situation.hold is None or situation.hold.surge else 1,
         replicas=deployment.replicas,
-        started_at=now(),
+        started_at=now,
         started_by=request.call.actor,
     )
 

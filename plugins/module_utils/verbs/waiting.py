@@ -8,7 +8,6 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import Callable, Sequence
 
@@ -19,15 +18,10 @@ from ..rollout.phase import Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, Stuck
 from ..rollout.views import Deployment, Picture, Pod
 from .outcome import Report
+from .pacing import LONGEST_SILENCE, SOONEST_LOOK, Deadline, Looks, Patience, Steps, Told
 from .site import DEPLOYMENT, PODS, Site
 from .writing import worth_another_look
 
-# A hint may be ahead of what the other objects say by a moment: how long until the next look then, doubled each time.
-SOONEST_LOOK = 0.05
-# Streams do not tell everything (a quota that refuses pods makes no event): how long they may be silent, doubled likewise.
-SILENCE, LONGEST_SILENCE = 2.0, 16.0
-# A person who waits wants a line a second at most, and a sign of life where nothing changes.
-REPORT_SECONDS, REPEAT_REPORT_SECONDS = 1.0, 15.0
 # A server that is away for a while ends no wait: nothing is lost meanwhile, and the deadline still holds.
 AWAY = (ServerError, Timeout, TooManyRequests, Unreachable)
 AWAY_PAUSE = 1.0
@@ -45,18 +39,6 @@ def pods_unknown(away: ApiError) -> str:
 
 
 @dataclass(frozen=True)
-class Patience:
-    """`timeout` in seconds: for the whole wait, or (`per_progress`) since the last progress.
-
-    `nodes`: for how many seconds a pod may find no node before that counts as stuck, because one may be on its way.
-    """
-
-    timeout: float
-    per_progress: bool = False
-    nodes: float = 0.0
-
-
-@dataclass(frozen=True)
 class Waited:
     """How a wait ended: `progress` is Done, Stuck, or the Going that ran out of time (`timed_out`)."""
 
@@ -70,17 +52,18 @@ class Mirror:
 
     def __init__(self, site: Site, picture: Picture, kinds: Sequence[str]) -> None:
         self._site = site
+        self.clock = site.clock
         self._kinds = tuple(kinds)
         self._pods: dict[str, Pod] = {pod.uid: pod for pod in picture.pods or ()}
         self._picture = picture
         self._streams = self._open()
-        self._opened_at, self._pause = time.monotonic(), SOONEST_LOOK
+        self._opened_at, self._pause = self.clock.monotonic(), SOONEST_LOOK
         # A stream ended and another began: what came in between is not known until the next look.
         self.stale = False
         self.heard = False
 
     def _open(self) -> Streams:
-        return Streams(self._site.api, self._site.watched(self._picture.deployment, self._kinds))
+        return self._site.streams(self._picture.deployment, self._kinds)
 
     def close(self) -> None:
         self._streams.close()
@@ -104,13 +87,13 @@ class Mirror:
 
     def _reopen(self, seconds: float) -> None:
         self._streams.close()
-        if time.monotonic() - self._opened_at < SHORT_LIFE:
-            time.sleep(min(self._pause, seconds))
+        if self.clock.monotonic() - self._opened_at < SHORT_LIFE:
+            self.clock.sleep(min(self._pause, seconds))
             self._pause = min(2 * self._pause, LONGEST_SILENCE)
         else:
             self._pause = SOONEST_LOOK
         self._pods.clear()
-        self._streams, self._opened_at = self._open(), time.monotonic()
+        self._streams, self._opened_at = self._open(), self.clock.monotonic()
         self.stale = True
 
     def _take(self, kind: str, event: WatchEvent) -> None:
@@ -172,57 +155,52 @@ class _Wait:
         self, mirror: Mirror, judge: Judge, hint: Hint, patience: Patience, report: Report, advance: Advance | None
     ) -> None:
         self._mirror, self._judge, self._hint, self._advance = mirror, judge, hint, advance
-        self._patience = patience
         self._report = report
         self._uid = mirror.picture.deployment.uid
-        self._deadline = time.monotonic() + patience.timeout
-        self._furthest: int | None = None
-        self._told, self._told_at = "", time.monotonic()
+        now = self._now()
+        self._looks, self._steps, self._told = Looks.begin(now), Steps(), Told(now)
+        self._deadline = Deadline.begin(now, patience)
         self._homeless_since: float | None = None
-        # Why the last step did not go through, when it may be tried again, and how long to wait after the next failure.
-        self._refused, self._step_at, self._step_pause = "", 0.0, SOONEST_LOOK
+
+    def _now(self) -> float:
+        return self._mirror.clock.monotonic()
 
     def run(self) -> Waited:
-        premature, silence = SOONEST_LOOK, SILENCE
-        look_at = time.monotonic() + silence
         while True:
             told = diagnose(self._mirror.picture)
             if self._stepped(told):
                 continue
-            now = time.monotonic()
-            worth = self._worth_a_look(told)
-            if worth or self._mirror.stale or now >= min(look_at, self._deadline):
-                ended = self._look(over=now >= self._deadline)
+            now = self._now()
+            hinted = self._worth_a_look(told)
+            if hinted or self._mirror.stale or now >= min(self._looks.at, self._deadline.at):
+                ended = self._look(over=now >= self._deadline.at)
                 if ended is not None:
                     return ended
-                pause = premature if worth else silence
-                premature, silence = (
-                    (2 * premature, silence) if worth else (SOONEST_LOOK, min(2 * silence, LONGEST_SILENCE))
-                )
-                look_at = time.monotonic() + min(pause, LONGEST_SILENCE)
-            until = min(look_at, self._deadline, self._step_at if self._refused else look_at)
-            if self._mirror.listen(max(0.0, until - time.monotonic())) and not worth:
-                silence = SILENCE
-                look_at = time.monotonic() + silence
+                self._looks = self._looks.looked(self._now(), hinted)
+            if self._mirror.listen(max(0.0, self._until() - self._now())):
+                self._looks = self._looks.heard(self._now(), hinted)
+
+    def _until(self) -> float:
+        """When something has to be done although nobody tells anything."""
+        due = min(self._looks.at, self._deadline.at)
+        return min(due, self._steps.at) if self._steps.refused else due
 
     def _stepped(self, told: Situation) -> bool:
         """The next step was written. One that did not go through is decided anew after a fresh look and a pause."""
-        if self._advance is None or time.monotonic() < self._step_at:
+        if self._advance is None or self._now() < self._steps.at:
             return False
         try:
             picture = self._advance(told)
         except ApiError as error:
             if isinstance(error, UntrustedServer) or not (worth_another_look(error) or isinstance(error, AWAY)):
                 raise
-            self._refused = error.message
             self._report(f"the next step did not go through, it is tried again: {error.message}")
-            self._step_at = time.monotonic() + self._step_pause
-            self._step_pause = min(2 * self._step_pause, LONGEST_SILENCE)
+            self._steps = self._steps.failed(self._now(), error.message)
             self._mirror.stale = True
             return False
         if picture is None:
             return False
-        self._refused, self._step_pause = "", SOONEST_LOOK
+        self._steps = Steps()
         self._mirror.adopt(picture)
         return True
 
@@ -234,7 +212,7 @@ class _Wait:
             if over or isinstance(error, UntrustedServer):
                 raise
             self._report(f"the API server does not answer, still waiting: {error.message}")
-            time.sleep(AWAY_PAUSE)
+            self._mirror.clock.sleep(AWAY_PAUSE)
             return None
         made_again = situation.deployment.uid != self._uid
         progress = Stuck("the Deployment was deleted and made again") if made_again else self._judge(situation)
@@ -242,9 +220,10 @@ class _Wait:
         if not isinstance(progress, Going):
             return Waited(situation, progress)
         self._note(progress)
-        if over and time.monotonic() >= self._deadline:
-            why = f"{progress.why}, and the next step did not go through ({self._refused})" if self._refused else ""
-            return Waited(situation, replace(progress, why=why) if why else progress, timed_out=True)
+        if over and self._now() >= self._deadline.at:
+            refused = self._steps.refused
+            why = f"{progress.why}, and the next step did not go through ({refused})" if refused else progress.why
+            return Waited(situation, replace(progress, why=why), timed_out=True)
         return None
 
     def _housed(self, progress: Progress) -> Progress:
@@ -252,11 +231,11 @@ class _Wait:
         if not (isinstance(progress, Stuck) and progress.needs_node):
             self._homeless_since = None
             return progress
-        now = time.monotonic()
+        now = self._now()
         self._homeless_since = now if self._homeless_since is None else self._homeless_since
-        if now - self._homeless_since >= self._patience.nodes:
+        if now - self._homeless_since >= self._deadline.patience.nodes:
             return progress
-        return Going(f"waiting for a node: {progress.why}", self._furthest or 0)
+        return Going(f"waiting for a node: {progress.why}", self._deadline.furthest or 0)
 
     def _worth_a_look(self, situation: Situation) -> bool:
         """What the streams told hints at an end."""
@@ -266,12 +245,8 @@ class _Wait:
         return self._hint(situation) or isinstance(progress, (Done, Stuck))
 
     def _note(self, progress: Going) -> None:
-        now = time.monotonic()
-        if self._furthest is None or progress.progress > self._furthest:
-            if self._patience.per_progress and self._furthest is not None:
-                self._deadline = now + self._patience.timeout
-            self._furthest = progress.progress
-        pause = REPORT_SECONDS if progress.why != self._told else REPEAT_REPORT_SECONDS
-        if now - self._told_at >= pause:
+        now = self._now()
+        self._deadline = self._deadline.progressed(now, progress.progress)
+        if self._told.due(now, progress.why):
             self._report(progress.why)
-            self._told, self._told_at = progress.why, now
+            self._told = Told(now, progress.why)

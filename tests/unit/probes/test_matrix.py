@@ -42,6 +42,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.source impo
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.ways import Via
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import Web
+from tests.clocks import Pauses
 from tests.unit.probes.serving import Respond, serving
 
 SECRETS = ("s3cr3t-t0ken", "s3cr3t-header", "s3cr3t-passw0rd")
@@ -204,7 +205,7 @@ CASES = [(source, fault) for source in SOURCES for fault in FAULTS if (source, f
 def at(respond: Respond | None, patience: float) -> Iterator[Place]:
     """Where the server goes wrong; None: where none is any more."""
     with serving(respond or answer(200)) as url:
-        api = Api(session(Connection(host=url, api_key=SECRETS[0])), seconds=patience, sleep=lambda seconds: None)
+        api = Api(session(Connection(host=url, api_key=SECRETS[0])), seconds=patience, clock=Pauses([]))
         if respond:
             yield Place(url, api, patience)
     if not respond:

@@ -12,12 +12,14 @@ import json
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import asked as asked_of
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import SYSTEM
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError, ServerError, Timeout
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.buckets import BucketRule
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
@@ -59,7 +61,8 @@ SIDES = Sides(
 class Away:
     """In place of a Site: every look meets what a server that is away does."""
 
-    api: Any = None
+    api: Any = SimpleNamespace(clock=SYSTEM)
+    clock = SYSTEM
 
     def __init__(self, error: ApiError) -> None:
         self._error = error

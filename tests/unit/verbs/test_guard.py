@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import SYSTEM
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, Situation
@@ -46,7 +47,7 @@ def test_a_promotion_without_a_way_back_is_warned_of(now: Any, phase: Phase, spe
     situation_now = now(**spec)
     assert situation_now.phase is phase
     # In check mode nobody is asked: pods are known already.
-    site: Any = SimpleNamespace(api=SimpleNamespace(warnings=()))
+    site: Any = SimpleNamespace(api=SimpleNamespace(warnings=()), clock=SYSTEM)
     request = VerifyRequest(Call(Target("web", "shop"), check=True), (PODS,), guard=True)
     outcome = guard(Account(site), situation_now, request, told.append)
     assert outcome.warnings.count(NO_WAY_BACK) == told.count(NO_WAY_BACK) == warned

@@ -1,0 +1,46 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The clock that everything above the API server goes by. It is given, not taken: tests bring one of their own.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Seconds. Waits and durations go by `monotonic`, which nobody sets; records and queries by `wall`."""
+
+    def monotonic(self) -> float:
+        """Since some moment in the past."""
+
+    def wall(self) -> float:
+        """Since 1970-01-01T00:00:00Z."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """This machine's."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+SYSTEM = SystemClock()
+
+
+def stamp(moment: float) -> str:
+    """A moment of `wall` as RFC 3339, UTC, in whole seconds: as Kubernetes writes its own."""
+    return datetime.fromtimestamp(int(moment), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,90 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a wait does what: one table for each of its timers."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pacing import Deadline, Looks, Patience, Steps, Told
+
+HINTED, PLAIN = True, False
+
+
+@pytest.mark.parametrize(
+    ("happened", "pauses"),
+    [
+        ([PLAIN] * 5, [2, 4, 8, 16, 16]),
+        ([HINTED] * 3, [0.05, 0.1, 0.2]),
+        ([HINTED] * 11, [0.05 * 2**n for n in range(9)] + [16, 16]),
+        ([HINTED, HINTED, PLAIN, HINTED], [0.05, 0.1, 2, 0.05]),
+        ([PLAIN, HINTED, PLAIN], [2, 0.05, 4]),
+    ],
+    ids=[
+        "silence",
+        "hints that come too early",
+        "at most 16 s",
+        "a plain look forgets them",
+        "hints change no silence",
+    ],
+)
+def test_the_next_look_comes_later_each_time(happened: list[bool], pauses: list[float]) -> None:
+    looks, found = Looks.begin(100.0), []
+    assert looks.at == 102
+    for hinted in happened:
+        looks = looks.looked(100.0, hinted)
+        found.append(looks.at - 100.0)
+    assert found == pytest.approx(pauses)
+
+
+def test_whoever_is_told_something_looks_later_and_counts_the_silence_anew() -> None:
+    silent = Looks.begin(0.0).looked(2.0, PLAIN).looked(4.0, PLAIN)
+    heard = silent.heard(5.0, PLAIN)
+    assert (heard.at, heard.looked(7.0, PLAIN).at) == (7, 9)
+
+
+def test_what_hints_at_an_end_puts_no_look_off() -> None:
+    hinted = Looks.begin(0.0).looked(1.0, HINTED)
+    assert hinted.heard(1.01, HINTED) == hinted
+
+
+def test_a_step_that_fails_is_tried_again_later_each_time_and_one_that_goes_through_forgets_it() -> None:
+    steps, pauses = Steps(), []
+    assert steps.at < 0 and not steps.refused
+    for _failure in range(11):
+        steps = steps.failed(100.0, "busy")
+        pauses.append(steps.at - 100.0)
+    assert pauses == pytest.approx([0.05 * 2**n for n in range(9)] + [16, 16]) and steps.refused == "busy"
+
+
+@pytest.mark.parametrize(
+    ("per_progress", "seen", "end"),
+    [
+        (False, [(10, 1), (20, 2)], 60),
+        (True, [(10, 1)], 60),
+        (True, [(10, 1), (20, 2)], 80),
+        (True, [(10, 1), (20, 2), (30, 2), (40, 1)], 80),
+        (True, [(10, -4000), (20, -3000)], 80),
+    ],
+    ids=[
+        "for the whole wait",
+        "the first is where it stands",
+        "since the last",
+        "only more is progress",
+        "pods that go",
+    ],
+)
+def test_the_deadline(per_progress: bool, seen: list[tuple[float, int]], end: float) -> None:
+    deadline = Deadline.begin(0.0, Patience(60.0, per_progress))
+    for now, progress in seen:
+        deadline = deadline.progressed(now, progress)
+    assert deadline.at == end
+
+
+@pytest.mark.parametrize(
+    ("now", "text", "due"),
+    [(10.9, "new", False), (11.0, "new", True), (24.9, "same", False), (25.0, "same", True)],
+)
+def test_a_person_is_told_news_each_second_and_the_same_each_fifteen(now: float, text: str, due: bool) -> None:
+    assert Told(10.0, "same").due(now, text) is due
