@@ -13,56 +13,26 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import re
-from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Mapping
+
+from ..rollout.quantity import BILLION, SUFFIXES, billionths
 
 # Thousandths by resource name: cpu 1500 is one and a half cores, memory 1000 is one byte.
 Amounts = dict[str, int]
 
 THOUSAND = 1000
-_PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E))?")
-_SUFFIXES = {
-    "n": Fraction(1, 10**9),
-    "u": Fraction(1, 10**6),
-    "m": Fraction(1, THOUSAND),
-    "k": Fraction(10**3),
-    "M": Fraction(10**6),
-    "G": Fraction(10**9),
-    "T": Fraction(10**12),
-    "P": Fraction(10**15),
-    "E": Fraction(10**18),
-    "Ki": Fraction(2**10),
-    "Mi": Fraction(2**20),
-    "Gi": Fraction(2**30),
-    "Ti": Fraction(2**40),
-    "Pi": Fraction(2**50),
-    "Ei": Fraction(2**60),
-}
-
-
-class QuantityError(ValueError):
-    """The text is no Kubernetes quantity."""
+_BILLIONTHS = BILLION // THOUSAND
 
 
 @lru_cache(maxsize=65536)
 def thousandths(text: str | int | float) -> int:
     """The quantity in thousandths, rounded away from zero: "100.5m" is 101, "1Ki" is 1024000, "0.5" is 500.
 
-    Grammar: apimachinery pkg/api/resource/quantity.go. Raises QuantityError.
+    Raises QuantityError.
     """
-    match = _PATTERN.fullmatch(str(text).strip())
-    if match is None:
-        raise QuantityError(f"{str(text)[:60]!r} is not a Kubernetes quantity, such as 500m, 2 or 1.5Gi")
-    number, exponent, suffix = match.groups()
-    value = Fraction(number)
-    if exponent:
-        value *= Fraction(10) ** int(exponent[1:])
-    elif suffix:
-        value *= _SUFFIXES[suffix]
-    scaled = value * THOUSAND
-    return -(-scaled.numerator // scaled.denominator) if scaled >= 0 else scaled.numerator // scaled.denominator
+    exact = billionths(text)
+    return -(-exact // _BILLIONTHS) if exact >= 0 else exact // _BILLIONTHS
 
 
 def amounts(resource_list: Mapping[str, Any] | None) -> Amounts:
@@ -121,7 +91,7 @@ def written(name: str, amount: int) -> str:
         or name.endswith((".memory", ".ephemeral-storage"))
     ):
         for suffix in ("Ei", "Pi", "Ti", "Gi", "Mi", "Ki"):
-            factor = int(_SUFFIXES[suffix])
+            factor = int(SUFFIXES[suffix])
             if whole and whole % factor == 0:
                 return f"{whole // factor}{suffix}"
     return str(whole)

@@ -4,17 +4,17 @@
 """Pod templates: which two are the same, what is in one, and what becomes of one.
 
 Kubernetes finds the ReplicaSet of a template by comparing the whole template without the label `pod-template-hash`
-(pkg/controller/deployment/util/deployment_util.go, EqualIgnoreHash); so do we. Templates are compared as the server
-stored them: it has filled in every default by then. This module is private to the collection.
+(pkg/controller/deployment/util/deployment_util.go, EqualIgnoreHash); so do we, by `equality`. Templates are compared as
+the server stored them: it has filled in every default by then. This module is private to the collection.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from typing import Any, Mapping
 
+from .equality import canonical
 from .views import HASH_LABEL, ReplicaSet
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -30,8 +30,9 @@ class UnknownContainer(ValueError):
 
 
 def bare(template: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy without what a ReplicaSet adds to the template of its Deployment, and without null values."""
-    result: dict[str, Any] = _without_nulls(copy.deepcopy(dict(template)))
+    """A copy without what a ReplicaSet adds to the template of its Deployment, and without null values: fit to be written.
+    For comparing, take `canonical`."""
+    result: dict[str, Any] = _without_nulls(dict(template))
     labels = (result.get("metadata") or {}).get("labels")
     if labels:
         labels.pop(HASH_LABEL, None)
@@ -47,20 +48,21 @@ def _without_nulls(value: Any) -> Any:
 
 
 def digest(template: Mapping[str, Any]) -> str:
-    """Says which template this is, without a word of what is in it: 'sha256:' and 32 hex digits of its canonical JSON."""
-    text = json.dumps(bare(template), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    """Says which template this is, without a word of what is in it: 'sha256:' and 32 hex digits of its canonical JSON.
+
+    Two that Kubernetes takes for the same have the same digest, however their quantities are written.
+    """
+    text = json.dumps(canonical(template), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def unrestarted(template: Mapping[str, Any]) -> dict[str, Any]:
-    """A bare copy without the mark of `kubectl rollout restart`, which alone is no other version."""
-    result = bare(template)
-    annotations = (result.get("metadata") or {}).get("annotations")
+    """Canonical, and without the mark of `kubectl rollout restart`, which alone is no other version."""
+    annotations = (template.get("metadata") or {}).get("annotations")
     if annotations and RESTARTED_AT in annotations:
-        del annotations[RESTARTED_AT]
-        if not annotations:
-            del result["metadata"]["annotations"]
-    return result
+        others = {key: value for key, value in annotations.items() if key != RESTARTED_AT}
+        template = {**template, "metadata": {**template["metadata"], "annotations": others}}
+    return canonical(template)
 
 
 def same_version(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -90,9 +92,9 @@ def with_images(template: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[
 
 def replica_set_of(template: Mapping[str, Any], replica_sets: tuple[ReplicaSet, ...]) -> ReplicaSet | None:
     """The ReplicaSet that Kubernetes takes for this template: the oldest whose template is the same."""
-    wanted = bare(template)
+    wanted = canonical(template)
     return min(
-        (rs for rs in replica_sets if bare(rs.template) == wanted),
+        (rs for rs in replica_sets if canonical(rs.template) == wanted),
         key=lambda rs: (rs.created, rs.name),
         default=None,
     )

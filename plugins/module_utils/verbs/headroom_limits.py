@@ -24,7 +24,8 @@ from ..headroom.limits import (
     room_of_node_pool,
     rooms_of_autoscaler,
 )
-from ..headroom.quantity import QuantityError, amounts
+from ..headroom.quantity import amounts
+from ..rollout.quantity import QuantityError
 
 STATUS = "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status"
 NODE_POOLS = ("/apis/karpenter.sh/v1/nodepools", "/apis/karpenter.sh/v1beta1/nodepools")

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from ..cluster.api import Api
 from ..rollout import patches
+from ..rollout.equality import same_template
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.record import LastRelease
 from ..rollout.refusal import Code, Refusal
-from ..rollout.template import bare, digest, images
+from ..rollout.template import digest, images
 from ..rollout.views import Deployment, ReplicaSet
 from .completion import finish_leftover, tell_why
 from .ending import accounted
@@ -72,7 +73,7 @@ def _decide(situation: Situation, goal: ReplicaSet, left: LastRelease | None) ->
             f'a release of Deployment "{deployment.name}" is live ({situation.phase.value})',
             "End it first: canary_undo takes the canary back, canary_promote finishes it",
         )
-    if bare(deployment.template) == bare(goal.template):
+    if same_template(deployment.template, goal.template):
         return None
     if deployment.paused:
         raise Refusal(Code.PAUSED, f'Deployment "{deployment.name}" is paused', "Let it go on with canary_resume first")

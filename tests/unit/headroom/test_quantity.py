@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quantity import (
-    QuantityError,
     scheduler_units,
     thousandths,
     written,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.quantity import QuantityError
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,9 @@ def test_a_quantity_is_read_as_thousandths_rounded_away_from_zero(text: str, exp
     assert thousandths(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "m", "1x", "1 Gi", "0x10", "1KI", "1e", "--1", "None", "1.2.3"])
+@pytest.mark.parametrize(
+    "text", ["", "m", "1x", "1 Gi", "0x10", "1KI", "1e", "--1", "None", "1.2.3", "²", "٣", "1e999999999", "9" * 5000]
+)
 def test_what_is_no_quantity_is_refused_by_name(text: str) -> None:
     with pytest.raises(QuantityError, match="is not a Kubernetes quantity"):
         thousandths(text)

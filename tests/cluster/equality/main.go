@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Command equality says what Kubernetes' own types and comparison say of pod templates.
+//
+// Without arguments: one JSON line {"one": PodTemplateSpec, "other": PodTemplateSpec} in, one line "true" or "false" out,
+// as EqualIgnoreHash of the Deployment controller finds them. With "schema": which members of a PodTemplateSpec are
+// quantities, and which mappings mean the same when they are empty as when they are absent, one JSON object.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"reflect"
+	"sort"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	deployments "k8s.io/kubernetes/pkg/controller/deployment/util"
+)
+
+type pair struct {
+	One   v1.PodTemplateSpec `json:"one"`
+	Other v1.PodTemplateSpec `json:"other"`
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "schema" {
+		fmt.Println(schema())
+		return
+	}
+	lines := bufio.NewScanner(os.Stdin)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var asked pair
+		if err := json.Unmarshal(lines.Bytes(), &asked); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(deployments.EqualIgnoreHash(&asked.One, &asked.Other))
+	}
+}
+
+// facts are "holder.member", by the names that JSON has for them; a holder is the member that its type stands under.
+// pointers are those that somewhere tell an empty mapping from none.
+type facts struct {
+	quantities map[string]bool
+	empty      map[string]bool
+	pointers   map[string]bool
+	seen       map[string]bool
+}
+
+func schema() string {
+	found := facts{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	found.walk(reflect.TypeOf(v1.PodTemplateSpec{}), "")
+	for member := range found.pointers {
+		delete(found.empty, member)
+	}
+	told, _ := json.Marshal(map[string][]string{"quantities": sorted(found.quantities), "empty": sorted(found.empty)})
+	return string(told)
+}
+
+func (f facts) walk(t reflect.Type, holder string) {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || f.seen[holder+" "+t.String()] || t.PkgPath() == "k8s.io/apimachinery/pkg/apis/meta/v1" && t.Name() == "Time" {
+		return
+	}
+	f.seen[holder+" "+t.String()] = true
+	for i := 0; i < t.NumField(); i++ {
+		field := t.Field(i)
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" {
+			f.walk(field.Type, holder)
+			continue
+		}
+		member, amount := holder+"."+name, reflect.TypeOf(resource.Quantity{})
+		switch {
+		case field.Type == amount || field.Type == reflect.PointerTo(amount):
+			f.quantities[member] = true
+		case field.Type.Kind() == reflect.Map:
+			f.empty[member] = true
+			if field.Type.Elem() == amount {
+				f.quantities[member] = true
+			}
+		case field.Type.Kind() == reflect.Struct && field.Type.Name() != "Time" && field.Type.Name() != "IntOrString":
+			f.empty[member] = true
+			f.walk(field.Type, name)
+		default:
+			if field.Type.Kind() == reflect.Pointer {
+				f.pointers[member] = true
+			}
+			f.walk(field.Type, name)
+		}
+	}
+}
+
+func sorted(names map[string]bool) []string {
+	result := []string{}
+	for name := range names {
+		result = append(result, name)
+	}
+	sort.Strings(result)
+	return result
+}
