@@ -9,7 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Any, Iterator
 
 from ..cluster.errors import ApiError
 from ..rollout import autoscaler as autoscalers
@@ -18,9 +18,9 @@ from ..rollout.refusal import Code, Refusal
 from ..rollout.views import Autoscaler, Deployment, Picture
 from .completion import give_back
 from .ending import Account
+from .guarded import ATTEMPTS, guarded
 from .outcome import Report
 from .requests import AutoscalerPolicy
-from .writing import ATTEMPTS, overtaken
 
 # One default sync period of the autoscaler's controller and a margin, for servers whose autoscalers have no generation.
 UNOBSERVED_SECONDS = 20.0
@@ -52,23 +52,35 @@ def pin(account: Account, autoscaler: Autoscaler, deployment: Deployment, timeou
     """
     deadline = account.site.clock.monotonic() + timeout
     for _attempt in range(ATTEMPTS):
-        if not autoscalers.pinned_to(autoscaler, deployment.replicas):
-            report(f'pinning HorizontalPodAutoscaler "{autoscaler.name}" to {deployment.replicas} replicas')
-            try:
-                operations = autoscalers.pin(autoscaler, deployment.replicas)
-                autoscaler = account.site.patch_autoscaler(autoscaler.name, operations)
-            except ApiError as error:
-                if not overtaken(error):
-                    raise
-                autoscaler = account.site.autoscaler(autoscaler.name)
-                continue
-            account.changed = True
+        autoscaler = _pinned(account, autoscaler, deployment.replicas, report)
         _await_observed(account, autoscaler, deadline)
         after = account.site.deployment()
         if after.replicas == deployment.replicas:
             return after
         deployment = after
-    raise Refusal(
+    raise _restless(autoscaler, deployment)
+
+
+def _pinned(account: Account, autoscaler: Autoscaler, replicas: int, report: Report) -> Autoscaler:
+    site, name = account.site, autoscaler.name
+
+    def decide(found: Autoscaler) -> list[dict[str, Any]] | None:
+        return None if autoscalers.pinned_to(found, replicas) else autoscalers.pin(found, replicas)
+
+    def send(_found: Autoscaler, operations: list[dict[str, Any]]) -> Autoscaler:
+        report(f'pinning HorizontalPodAutoscaler "{name}" to {replicas} replicas')
+        return site.patch_autoscaler(name, operations)
+
+    busy = Refusal(
+        Code.BUSY, f'HorizontalPodAutoscaler "{name}" kept changing while it was to be pinned', "Run this again"
+    )
+    sent = guarded(autoscaler, decide, send, lambda: site.autoscaler(name), busy)
+    account.changed = account.changed or sent.change is not None
+    return sent.state
+
+
+def _restless(autoscaler: Autoscaler, deployment: Deployment) -> Refusal:
+    return Refusal(
         Code.AUTOSCALER,
         f'replicas of Deployment "{deployment.name}" kept changing while HorizontalPodAutoscaler '
         f'"{autoscaler.name}" was being pinned',

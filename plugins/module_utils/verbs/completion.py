@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Callable
 
-from ..cluster.errors import AdmissionDenied, ApiError, Forbidden, NotFound
+from ..cluster.errors import AdmissionDenied, Forbidden, NotFound
 from ..rollout import autoscaler as autoscalers
 from ..rollout import patches
 from ..rollout.patches import Plan
@@ -23,7 +23,8 @@ from ..rollout.refusal import Code, Refusal
 from ..rollout.template import images
 from ..rollout.views import Autoscaler, Deployment, Picture, ReplicaSet
 from .ending import Account
-from .writing import ATTEMPTS, overtaken, rehearse, write
+from .guarded import guarded
+from .writing import rehearse, write
 
 UNDONE_EVENT = "CanaryUndone"
 OVERTAKEN = "overtaken"
@@ -124,29 +125,26 @@ def _give_back_by_name(account: Account, name: str) -> None:
 
 def give_back(account: Account, autoscaler: Autoscaler) -> None:
     """Puts back the bounds of a pinned autoscaler; nothing for one that is not pinned."""
-    for _attempt in range(ATTEMPTS):
-        operations = autoscalers.give_back(autoscaler)
-        if not operations:
-            return
-        try:
-            after = account.site.patch_autoscaler(autoscaler.name, operations)
-        except ApiError as error:
-            if not overtaken(error):
-                raise
-            autoscaler = account.site.autoscaler(autoscaler.name)
-            continue
-        account.changed = True
-        if not autoscalers.still_pinned(autoscaler):
-            account.warn(
-                f'somebody changed HorizontalPodAutoscaler "{after.name}" while it was pinned: its minReplicas '
-                f"{after.min_replicas} and maxReplicas {after.max_replicas} were left as they are"
-            )
-        return
-    raise Refusal(
-        Code.BUSY,
-        f'HorizontalPodAutoscaler "{autoscaler.name}" kept changing while it was to be given back',
-        "Run this again",
+    name, site = autoscaler.name, account.site
+    given = guarded(
+        autoscaler,
+        lambda found: autoscalers.give_back(found) or None,
+        lambda _found, operations: site.patch_autoscaler(name, operations),
+        lambda: site.autoscaler(name),
+        Refusal(
+            Code.BUSY,
+            f'HorizontalPodAutoscaler "{name}" kept changing while it was to be given back',
+            "Run this again",
+        ),
     )
+    if given.change is None:
+        return
+    account.changed = True
+    if not autoscalers.still_pinned(given.before):
+        account.warn(
+            f'somebody changed HorizontalPodAutoscaler "{name}" while it was pinned: its minReplicas '
+            f"{given.state.min_replicas} and maxReplicas {given.state.max_replicas} were left as they are"
+        )
 
 
 def give_back_orphans(account: Account, *, check: bool) -> None:

@@ -17,10 +17,10 @@ from ..cluster.watch import Streams
 from ..rollout.phase import Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, Stuck
 from ..rollout.views import Deployment, Picture, Pod
+from .guarded import worth_another_look
 from .outcome import Report
 from .pacing import LONGEST_SILENCE, SOONEST_LOOK, Deadline, Looks, Patience, Steps, Told
 from .site import DEPLOYMENT, PODS, Site
-from .writing import worth_another_look
 
 # A server that is away for a while ends no wait: nothing is lost meanwhile, and the deadline still holds.
 AWAY = (ServerError, Timeout, TooManyRequests, Unreachable)

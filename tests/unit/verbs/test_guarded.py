@@ -1,0 +1,114 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guarded write, against a number that others may count up meanwhile: wanted is 10."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import asked
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import (
+    ApiError,
+    Conflict,
+    ConnectionLost,
+    Forbidden,
+    Invalid,
+    Timeout,
+    TooManyRequests,
+    Unreachable,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code, Refusal
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.guarded import ATTEMPTS, Sent, guarded
+
+PATCH = asked("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web")
+WANTED = 10
+BUSY = Refusal(Code.BUSY, "it kept changing", "Run this again")
+
+OVERTAKEN = (Conflict(PATCH, "changed"), Invalid(PATCH, "a test does not hold", bare=True))
+LOST = (ConnectionLost(PATCH, "broke"), Timeout(PATCH, "no answer"))
+FINAL = (
+    Forbidden(PATCH, "no"),
+    Invalid(PATCH, "a field is wrong"),
+    TooManyRequests(PATCH, "busy"),
+    Unreachable(PATCH, ""),
+)
+
+
+@dataclass
+class Number:
+    """`meets`: what the sends meet, one after the other: None goes through; an error, and whether it was written all the same."""
+
+    meets: list[tuple[ApiError, bool] | None]
+    reads_meet: list[ApiError | None] = field(default_factory=list)
+    value: int = 1
+    sent: int = 0
+
+    def read(self) -> int:
+        error = self.reads_meet.pop(0) if self.reads_meet else None
+        if error:
+            raise error
+        return self.value
+
+    def send(self, before: int, change: int) -> int:
+        self.sent += 1
+        met = self.meets.pop(0) if self.meets else None
+        if met is None or met[1]:
+            assert before == self.value, "a guard would have refused this"
+            self.value += change
+        if met:
+            raise met[0]
+        return self.value
+
+    def write(self) -> Sent[int, int]:
+        return guarded(self.value, lambda now: WANTED - now or None, self.send, self.read, BUSY)
+
+
+@pytest.mark.parametrize("overtaken", OVERTAKEN, ids=lambda error: type(error).__name__)
+def test_overtaken_means_read_and_decide_again(overtaken: ApiError) -> None:
+    number = Number([(overtaken, False), (overtaken, False)])
+    assert (number.write(), number.sent) == (Sent(9, 1, 10), 3)
+
+
+@pytest.mark.parametrize("lost", LOST, ids=lambda error: type(error).__name__)
+def test_a_lost_answer_is_looked_up(lost: ApiError) -> None:
+    done = Number([(lost, True)])
+    assert (done.write(), done.sent) == (Sent(9, 1, 10), 1), "it was done, and counts as sent"
+    undone = Number([(lost, False)])
+    assert (undone.write(), undone.sent) == (Sent(9, 1, 10), 2), "it was not done, and is sent again"
+
+
+def test_nothing_to_do_sends_nothing() -> None:
+    number = Number([], value=WANTED)
+    assert (number.write(), number.sent) == (Sent(None, 10, 10), 0)
+
+
+@pytest.mark.parametrize("final", FINAL, ids=lambda error: type(error).__name__)
+def test_what_another_look_does_not_change_is_raised_at_once(final: ApiError) -> None:
+    number = Number([(final, False)])
+    with pytest.raises(type(final)):
+        number.write()
+    assert number.sent == 1
+
+
+def test_others_who_never_let_it_through_are_told_of() -> None:
+    number = Number([(OVERTAKEN[0], False)] * ATTEMPTS)
+    with pytest.raises(Refusal, match="kept changing"):
+        number.write()
+    assert number.sent == ATTEMPTS
+
+
+def test_an_answer_that_is_lost_at_last_stays_unknown() -> None:
+    number = Number([(LOST[0], False)] * ATTEMPTS)
+    with pytest.raises(ConnectionLost):
+        number.write()
+
+
+@pytest.mark.parametrize(("sent", "told"), [(LOST[0], ConnectionLost), (OVERTAKEN[0], Timeout)])
+def test_that_something_may_be_written_weighs_more_than_that_it_cannot_be_read(
+    sent: ApiError, told: type[ApiError]
+) -> None:
+    with pytest.raises(told):
+        Number([(sent, True)], reads_meet=[Timeout(asked("GET", "/api"), "no answer")]).write()
