@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.build import Say, tell
 from tests.cluster.fakes import Capacity
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
@@ -42,21 +43,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab(testrun: str) -> Iterator[Lab | ForeignCluster]:
+def lab(testrun: str, say: Say) -> Iterator[Lab | ForeignCluster]:
     """Fake nodes under a real control plane; or the cluster that CANARY_TEST_KUBECONFIG names."""
     if foreign := ForeignCluster.named():
         yield foreign
         return
-    shared = join_or_start(f"pytest-{testrun}", capacity=Capacity(pods=PODS_OF_A_RUN))
+    shared = join_or_start(f"pytest-{testrun}", say=say, capacity=Capacity(pods=PODS_OF_A_RUN))
     yield shared
     shared.leave()
 
 
 @pytest.fixture(scope="session")
-def real_lab(testrun: str) -> Iterator[Lab]:
+def real_lab(testrun: str, say: Say) -> Iterator[Lab]:
     """One real node that knows the images of tests/cluster/images.py. Skipped, with the reason, where none can run."""
     try:
-        shared = join_or_start(f"pytest-real-{testrun}", real_nodes=1)
+        shared = join_or_start(f"pytest-real-{testrun}", say=say, real_nodes=1)
     except RealNodesImpossible as reason:
         if expected():
             raise
@@ -66,11 +67,13 @@ def real_lab(testrun: str) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def answering_lab(testrun: str) -> Iterator[Lab]:
-    """Fake nodes whose pods answer HTTP; one for all, because the pods of one cluster at a time can."""
+def answering_lab(testrun: str, say: Say) -> Iterator[Lab]:
+    """Fake nodes whose pods answer HTTP at `answering_lab.port`."""
     if os.geteuid() != 0:
         pytest.skip("the pods' addresses need a route on lo: only root can add it")
-    shared = join_or_start(f"pytest-answering-{testrun}", answering=True, capacity=Capacity(pods=PODS_OF_A_RUN))
+    shared = join_or_start(
+        f"pytest-answering-{testrun}", say=say, answering=True, capacity=Capacity(pods=PODS_OF_A_RUN)
+    )
     yield shared
     shared.leave()
 
@@ -97,6 +100,19 @@ def real_namespace(real_lab: Lab) -> Iterator[str]:
 def answering_namespace(answering_lab: Lab) -> Iterator[str]:
     """Like `namespace`, where pods answer."""
     yield from _fresh_namespace(answering_lab)
+
+
+@pytest.fixture(scope="session")
+def say(pytestconfig: pytest.Config) -> Say:
+    """Told at once, past pytest's capture: for whom a cluster waits, and what is being built."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    assert capture is not None
+
+    def aloud(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            tell(line)
+
+    return aloud
 
 
 @pytest.fixture(scope="session")

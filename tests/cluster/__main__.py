@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--metrics", action="store_true", help="with --real: metrics-server (the first time 4 to 8 minutes)"
     )
-    up.add_argument("--answering", action="store_true", help="fake pods answer HTTP on port 8080 (root)")
+    up.add_argument("--answering", action="store_true", help="fake pods answer HTTP (root); on which port is told")
     up.add_argument("--cpu", default=Capacity.cpu, help="of each fake node (default %(default)s)")
     up.add_argument("--memory", default=Capacity.memory, help="of each fake node (default %(default)s)")
     up.add_argument("--pods", type=int, default=Capacity.pods, help="of each fake node (default %(default)s)")
@@ -104,7 +104,10 @@ def _start(directory: Path, options: argparse.Namespace) -> Lab:
 
 
 def _announce(directory: Path) -> int:
-    print(f"export KUBECONFIG={Layout(directory).kubeconfig}")
+    layout = Layout(directory)
+    if port := (layout.described() or {}).get("port"):
+        tell(f"the pods answer HTTP on port {port} of their addresses")
+    print(f"export KUBECONFIG={layout.kubeconfig}")
     return 0
 
 

@@ -2,6 +2,7 @@
 """Fake pods that answer HTTP: their addresses become this machine's own, and one process answers for all of them.
 
 Needs root, for one route on `lo`. What a pod answers follows from its image and environment, as in the real container.
+Only the port does not: it is the cluster's, so that several clusters can answer side by side.
 """
 
 from __future__ import annotations
@@ -11,17 +12,15 @@ import os
 import socket
 import subprocess
 import zlib
+from functools import partial
 from pathlib import Path
 
-from .build import Say
-from .construction import Construction, PortTaken, StartFailed
+from .construction import Construction, StartFailed
 from .images import built_in_environment
-from .locks import LockTimeout, exclusive
+from .locks import exclusive
 from .paths import cache_root
+from .ports import free_ports
 
-PORT = 8080
-MACHINE_LOCK = Path("/run/coalmine-canary-answering-pods.lock")
-LOCK_TIMEOUT_SECONDS = 600
 RANGES = [f"10.{second}.0.0/16" for second in range(204, 236)]
 
 
@@ -47,13 +46,12 @@ def reserve_range(site: Construction) -> str:
     return free
 
 
-def start_answering(site: Construction, programs: str, server: str, say: Say) -> None:
-    """Starts the process that answers. Only one can listen on the pods' port, so it waits for the end of another; it keeps
-    the machine's lock until it ends itself."""
+def start_answering(site: Construction, programs: str, server: str) -> int:
+    """Starts the process that answers, and returns the port that all pods of this cluster listen on.
 
-    def waiting(holder: str) -> None:
-        say(f"the pods of another cluster answer already ({holder}); waiting for its end")
-
+    Raises PortTaken when somebody else was faster: the cluster is to be started again, with another one.
+    """
+    (port,) = free_ports(1)
     (site.layout.directory / "images.json").write_text(json.dumps(built_in_environment()))
     command: list[str | Path] = [
         f"{programs}/answer",
@@ -62,18 +60,13 @@ def start_answering(site: Construction, programs: str, server: str, say: Say) ->
         "-server",
         server,
         "-port",
-        str(PORT),
+        str(port),
     ]
-    try:
-        with exclusive(MACHINE_LOCK, timeout=LOCK_TIMEOUT_SECONDS, waiting=waiting) as descriptor:
-            site.run("answer", command, inherited=[descriptor])
-        site.wait_until(lambda: _listens(site), f"port {PORT} to be listened on", timeout=10)
-    except LockTimeout as error:
-        raise AnsweringImpossible(f"the pods of one cluster at a time can answer: {error}") from error
-    except PortTaken as error:
-        raise AnsweringImpossible(f"port {PORT} is in use by another program\n{error}") from error
+    site.run("answer", command)
+    site.wait_until(partial(_listens, port), f"port {port} to be listened on", timeout=10)
+    return port
 
 
-def _listens(site: Construction) -> bool:
-    with socket.create_connection(("127.0.0.1", PORT), timeout=1):
+def _listens(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
         return True

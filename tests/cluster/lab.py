@@ -77,6 +77,11 @@ class Lab:
     def directory(self) -> Path:
         return self.layout.directory
 
+    @property
+    def port(self) -> int:
+        """Where fake pods that answer HTTP listen, each at its own address. Another one in every cluster."""
+        return int(self.facts["port"])
+
     def kubectl(self, *arguments: str | Path, input: str | None = None) -> str:
         """What kubectl prints, as the administrator. Raises KubectlFailed with its error text."""
         return kubectl(self.binaries, self.kubeconfig, *arguments, input=input)
@@ -236,21 +241,21 @@ def _build(site: Construction, wanted: Wanted, runtime: Runtime | None, programs
         api = _start_real(site, wanted, runtime, programs / "images.tar", say)
     else:
         api = start_control_plane(site, controller_manager_flags=wanted.controller_manager_flags)
-    _add_fakes(site, api, wanted, programs, say)
+    port = _add_fakes(site, api, wanted, programs)
     nodes_in_all = wanted.real_nodes + wanted.fake_nodes
     site.wait_until(lambda: _usable(api, nodes_in_all), f"{nodes_in_all} nodes to be Ready and the controllers to work")
     if wanted.kept:
         place.kept.touch()
     place.describe(
         server=api.server, binaries=str(site.binaries), programs=programs and str(programs),
-        fake_nodes=wanted.fake_nodes, real_nodes=wanted.real_nodes, answering=wanted.answering,
+        fake_nodes=wanted.fake_nodes, real_nodes=wanted.real_nodes, port=port,
     )  # fmt: skip
 
 
 def _start_real(site: Construction, wanted: Wanted, runtime: Runtime, images: Path, say: Say) -> Api:
     """The nodes boot while the control plane starts. They keep the machine's lock until the last of them ends."""
     with explained(site):
-        with machine_to_itself(site.layout.directory, say) as machine:
+        with machine_to_itself(say) as machine:
             nodes = boot(site, Preparation(wanted.real_nodes, runtime, images, wanted.reserved), machine)
         flags = wanted.controller_manager_flags
         api = start_control_plane(site, address=MACHINE_ADDRESS, reaches_kubelets=True, controller_manager_flags=flags)
@@ -258,13 +263,13 @@ def _start_real(site: Construction, wanted: Wanted, runtime: Runtime, images: Pa
     return api
 
 
-def _add_fakes(site: Construction, api: Api, wanted: Wanted, programs: Path | None, say: Say) -> None:
+def _add_fakes(site: Construction, api: Api, wanted: Wanted, programs: Path | None) -> int | None:
+    """The port on which the pods answer; None if they do not."""
     if not wanted.needs_kwok:
-        return
+        return None
     pod_range = reserve_range(site) if wanted.answering else POD_RANGE
     start_fake_nodes(site, api, wanted.fake_nodes, wanted.capacity, pod_range)
-    if wanted.answering:
-        start_answering(site, str(programs), api.server, say)
+    return start_answering(site, str(programs), api.server) if wanted.answering else None
 
 
 def _usable(api: Api, nodes: int) -> bool:

@@ -6,11 +6,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 RETRY_SECONDS = 0.2
+# Of a holder's command line: what it runs, and for which cluster.
+COMMAND_LENGTH = 200
 
 
 class LockTimeout(RuntimeError):
@@ -27,12 +30,13 @@ def open_lock(path: Path) -> int:
 def exclusive(
     path: Path, *, timeout: float | None = None, waiting: Callable[[str], None] | None = None
 ) -> Iterator[int]:
-    """Holds `path` exclusively. `timeout` in seconds (None: for ever); `waiting` is told once who holds it meanwhile."""
+    """Holds `path` exclusively. `timeout` in seconds (None: for ever); `waiting` is told once who holds it meanwhile.
+
+    A program that inherits the descriptor holds the lock for as long as it runs.
+    """
     descriptor = open_lock(path)
     try:
         _acquire(descriptor, path, timeout, waiting)
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}".encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -62,13 +66,47 @@ def _acquire(descriptor: int, path: Path, timeout: float | None, waiting: Callab
     deadline = None if timeout is None else time.monotonic() + timeout
     told = False
     while not try_lock(descriptor, fcntl.LOCK_EX):
-        holder = os.pread(descriptor, 200, 0).decode() or "another process"
         if waiting and not told:
-            waiting(holder)
+            waiting(holder(path))
             told = True
         if deadline is not None and time.monotonic() > deadline:
-            raise LockTimeout(f"{path} is held by {holder}; waited {timeout:g} s for it")
+            raise LockTimeout(f"{path} is held by {holder(path)}; waited {timeout:g} s for it")
         time.sleep(RETRY_SECONDS)
+
+
+def holder(path: Path) -> str:
+    """Who has the lock at this moment, for a person: processes and what they run.
+
+    The one that took it may be long dead, and a child that inherited it keep it. Only the kernel knows, and only Linux tells
+    (proc_pid_fdinfo(5)): a descriptor's locks, for every process that this user may look at.
+    """
+    file = path.stat()
+    held = re.compile(rf"^lock:.*FLOCK.*:{file.st_ino} ", re.MULTILINE)
+    found = [
+        f"process {pid.name} ({_command(pid)})"
+        for pid in sorted(Path("/proc").glob("[0-9]*"), key=lambda each: int(each.name))
+        if any(held.search(_text(descriptor)) for descriptor in _descriptors(pid))
+    ]
+    more = [f"and {len(found) - 1} more of the same"] if len(found) > 1 else []
+    return ", ".join(found[:1] + more) or "a process that cannot be seen from here"
+
+
+def _descriptors(pid: Path) -> list[Path]:
+    try:
+        return list((pid / "fdinfo").iterdir())
+    except OSError:  # ended meanwhile, or somebody else's
+        return []
+
+
+def _command(pid: Path) -> str:
+    return _text(pid / "cmdline").replace("\0", " ").strip()[:COMMAND_LENGTH] or "ended meanwhile"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def try_lock(descriptor: int, kind: int) -> bool:

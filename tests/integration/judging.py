@@ -23,8 +23,9 @@ BUCKETS = BucketRule(1.0, 1.0)
 TOLERANCE = Tolerance(max_ratio=1.5, max_increase=0.05)
 
 
-def http(**options: Any) -> CheckAsked:
-    asked = HttpAsked(**{"rate": 150.0, "timeout": 2.0, "most": 20_000, **options})
+def http(port: int, **options: Any) -> CheckAsked:
+    """Of pods that listen there."""
+    asked = HttpAsked(**{"rate": 150.0, "timeout": 2.0, "most": 20_000, "port": port, **options})
     return CheckAsked(RateCheck("http", TOLERANCE, buckets=BUCKETS), asked)
 
 

@@ -50,7 +50,7 @@ class Prometheus:
     url: str
     targets: Path
 
-    def scrape(self, pods: Iterable[Mapping[str, Any]], port: int = 8080) -> None:
+    def scrape(self, pods: Iterable[Mapping[str, Any]], port: int) -> None:
         """These pods, as the API lists them, from now on; they are named by labels pod and namespace."""
         groups = [
             {

@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.answering import PORT
-from tests.cluster.lab import Lab
+from tests.cluster.lab import Lab, start_lab
 
 
 def pod(name: str, image: str, **environment: str) -> dict[str, object]:
@@ -46,11 +45,24 @@ def test_each_fake_pod_answers_at_its_address_as_itself(answering_lab: Lab, answ
     assert gone["sent"] > 0 and "good" not in gone["pods"], "its address may be another pod's by now"
 
 
+def test_the_pods_of_two_clusters_answer_side_by_side(answering_lab: Lab, answering_namespace: str) -> None:
+    """Each cluster has its own addresses and its own port: nobody waits for a neighbour."""
+    with start_lab(fake_nodes=1, answering=True) as other:
+        reports = []
+        for lab, namespace in ((answering_lab, answering_namespace), (other, other.create_namespace())):
+            kubectl = partial(lab.kubectl, "--namespace", namespace)
+            kubectl("apply", "-f", "-", input=json.dumps(pod("web", "lab.local/app:v1")))
+            kubectl("wait", "--for=condition=Ready", "pod", "web", "--timeout=20s")
+            reports.append(load(lab, json.loads(kubectl("get", "pod", "web", "-o", "json"))["status"]["podIP"]))
+    assert answering_lab.port != other.port
+    assert [(report["failed"], list(report["pods"])) for report in reports] == [(0, ["web"]), (0, ["web"])]
+
+
 def load(lab: Lab, address: str) -> dict[str, Any]:
     command: list[str | Path] = [
         lab.programs / "load",
         "-url",
-        f"http://{address}:{PORT}/",
+        f"http://{address}:{lab.port}/",
         "-rate",
         "200",
         "-duration",

@@ -131,8 +131,13 @@ def own(canary: int, stable: int = 5, rows: int = 5) -> dict[str, Any]:
 
 
 UNDECIDED: dict[str, Any] = {"checks": [own(5, rows=1)], "check_duration": 3, "check_interval": 1}
-HTTP = {"http": {"via": "pod", "rate": 60}, "max_ratio": 1.5, "max_increase": 0.05, "bucket_seconds": 2}
-JUDGED: dict[str, Any] = {"checks": [HTTP, {"pods": {}}], "check_duration": 120, "check_interval": 1, "guard": 60}
+
+
+def judged(port: int) -> dict[str, Any]:
+    """Held, judged and guarded by requests to the pods."""
+    http = {"http": {"via": "pod", "rate": 60, "port": port}}
+    tolerated = {"max_ratio": 1.5, "max_increase": 0.05, "bucket_seconds": 2}
+    return {"checks": [http | tolerated, {"pods": {}}], "check_duration": 120, "check_interval": 1, "guard": 60}
 
 
 def test_a_verdict_undoes_a_canary_an_undecided_one_waits_and_a_gate_asks_for_each_host(
@@ -277,14 +282,15 @@ class TestGuard:
         self, answering_lab: Lab, answering_namespace: str, tmp_path: Path
     ) -> None:
         errors = [{"name": "ERROR_RATE", "value": "0.9"}, {"name": "ERROR_AFTER_MS", "value": "30000"}]
+        asked = judged(answering_lab.port)
         hosts: dict[str, dict[str, Any]] = {
-            "stays-good": dict(JUDGED),
+            "stays-good": asked,
             "bad-during": {
-                **JUDGED,
+                **asked,
                 "pod_template_patch": {"spec": {"containers": [{"name": CONTAINER, "env": errors}]}},
             },
             "bad-after": {
-                **JUDGED,
+                **asked,
                 "pod_template_patch": {"metadata": {"annotations": {"lab.coalmine/restart-after": "40000"}}},
             },
         }

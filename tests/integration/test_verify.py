@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -43,6 +44,8 @@ READ = {
     "verbs": ["get", "list", "watch"],
 }
 
+MEMORY = CheckAsked(BoundCheck("memory", maximum=2), ResourcesAsked())
+
 
 @pytest.fixture
 def release(answering_lab: Lab, answering_namespace: str) -> Iterator[Release]:
@@ -50,11 +53,16 @@ def release(answering_lab: Lab, answering_namespace: str) -> Iterator[Release]:
         yield Release(api, answering_namespace).make(4)
 
 
+@pytest.fixture
+def port(answering_lab: Lab) -> int:
+    return answering_lab.port
+
+
 class TestVerdicts:
-    def test_a_bad_version_fails_with_everything_that_was_counted(self, release: Release) -> None:
+    def test_a_bad_version_fails_with_everything_that_was_counted(self, release: Release, port: int) -> None:
         release.start("bad")
         with pytest.raises(VerbFailure) as failed:
-            verify(release.api, request(release, http()), silent)
+            verify(release.api, request(release, http(port)), silent)
         assert failed.value.code == "judged_fail"
         assert "the canary is worse than tolerated" in failed.value.message
         told = failed.value.verify
@@ -65,9 +73,9 @@ class TestVerdicts:
         assert told["costs"]["http"]["requests"] >= stream["canary"]["total"] + stream["stable"]["total"]
 
     @pytest.mark.parametrize("via", [Via.PROXY, Via.POD])
-    def test_a_good_version_passes_whichever_way_requests_go(self, release: Release, via: Via) -> None:
+    def test_a_good_version_passes_whichever_way_requests_go(self, release: Release, port: int, via: Via) -> None:
         release.start("v2")
-        told = judged(release, http(via=via), CheckAsked(RateCheck("pods", must_pass=False), PodsAsked()))
+        told = judged(release, http(port, via=via), CheckAsked(RateCheck("pods", must_pass=False), PodsAsked()))
         assert told["verdict"] == "pass", told["reason"]
         assert told["seconds"] < 50
         assert [check["rule"] for check in told["checks"]] == ["evidence", "watched"]
@@ -82,10 +90,10 @@ class TestVerdicts:
         with pytest.raises(VerbFailure, match="own: the canary is worse"):
             verify(release.api, request(release, own), silent)
 
-    def test_a_step_goes_on_from_the_verdict_of_the_one_before(self, release: Release) -> None:
+    def test_a_step_goes_on_from_the_verdict_of_the_one_before(self, release: Release, port: int) -> None:
         release.start("v2")
-        first = judged(release, http(), steps=1)
-        second = judged(release, http(), steps=1, history=first)
+        first = judged(release, http(port), steps=1)
+        second = judged(release, http(port), steps=1, history=first)
         assert second["verdict"] == "pass"
         series = second["checks"][0]["streams"][0]["series"]
         assert series[: len(first["checks"][0]["streams"][0]["series"])] == first["checks"][0]["streams"][0]["series"]
@@ -93,25 +101,25 @@ class TestVerdicts:
 
 
 class TestNotKnowing:
-    def test_without_a_canary_there_is_nothing_to_judge(self, release: Release) -> None:
+    def test_without_a_canary_there_is_nothing_to_judge(self, release: Release, port: int) -> None:
         with pytest.raises(VerbFailure, match="no canary beside the stable version") as refused:
-            verify(release.api, request(release, http()), silent)
+            verify(release.api, request(release, http(port)), silent)
         assert refused.value.code == "no_canary_ready"
 
     @pytest.mark.parametrize(
         ("case", "check", "says"),
         [
-            ("a port where nobody listens", http(port=9), "stable pod web-"),
-            ("a kubelet that forwards no port", http(via=Via.PORT_FORWARD), "stable pod web-"),
-            ("a wrong path", http(status=(204,)), "not what a good answer was said to be"),
-            ("no metrics API", CheckAsked(BoundCheck("memory", maximum=2), ResourcesAsked()), "no metrics.k8s.io"),
+            ("a port where nobody listens", lambda _port: http(9), "stable pod web-"),
+            ("a kubelet that forwards no port", partial(http, via=Via.PORT_FORWARD), "stable pod web-"),
+            ("a wrong path", partial(http, status=(204,)), "not what a good answer was said to be"),
+            ("no metrics API", lambda _port: MEMORY, "no metrics.k8s.io"),
         ],
     )
     def test_sources_that_say_nothing_are_inconclusive(
-        self, release: Release, case: str, check: CheckAsked, says: str
+        self, release: Release, port: int, case: str, check: Callable[[int], CheckAsked], says: str
     ) -> None:
         release.start("v2")
-        told = judged(release, check, duration=30.0, on_no_data=OnNoData.STOP)
+        told = judged(release, check(port), duration=30.0, on_no_data=OnNoData.STOP)
         assert told["verdict"] == "inconclusive"
         assert says in told["reason"]
         assert told["seconds"] < 30
@@ -119,10 +127,10 @@ class TestNotKnowing:
     def test_inconclusive_fails_the_task_unless_it_may_not(self, release: Release) -> None:
         release.start("v2")
         with pytest.raises(VerbFailure) as failed:
-            verify(release.api, request(release, http(port=9), duration=3.0), silent)
+            verify(release.api, request(release, http(9), duration=3.0), silent)
         assert failed.value.code == "judged_inconclusive"
 
-    def test_a_right_that_is_missing_is_nobodys_error(self, answering_lab: Lab, release: Release) -> None:
+    def test_a_right_that_is_missing_is_nobodys_error(self, answering_lab: Lab, release: Release, port: int) -> None:
         """Who may read everything but may not use pods/proxy."""
         release.start("v2")
         role = {"metadata": {"name": "reader"}, "rules": [READ]}
@@ -136,13 +144,13 @@ class TestNotKnowing:
         release.api.create(f"{base}/rolebindings", binding)
         wait_for_rules(release.api, "reader", release.namespace, [READ])
         with connect(Connection(kubeconfig=str(answering_lab.client_for("reader")))) as reader:
-            outcome = verify(reader, request(release, http(), duration=5.0, inconclusive_ok=True), silent)
+            outcome = verify(reader, request(release, http(port), duration=5.0, inconclusive_ok=True), silent)
         assert outcome.verify is not None and outcome.verify["verdict"] == "inconclusive"
         assert "did not pass a request on (403)" in outcome.verify["reason"]
 
-    def test_a_canary_that_goes_away_meanwhile_ends_the_run(self, release: Release) -> None:
+    def test_a_canary_that_goes_away_meanwhile_ends_the_run(self, release: Release, port: int) -> None:
         release.start("v2")
-        strict = CheckAsked(RateCheck("http", Tolerance(max_ratio=1.01)), HttpAsked(rate=20.0))
+        strict = CheckAsked(RateCheck("http", Tolerance(max_ratio=1.01)), HttpAsked(rate=20.0, port=port))
         ended: list[Outcome] = []
         run = threading.Thread(
             target=lambda: ended.append(
@@ -168,20 +176,20 @@ class TestGuard:
         assert outcome.verify is not None and not outcome.changed
         return dict(outcome.verify)
 
-    def test_both_versions_are_compared_then_the_new_one_is_watched_alone(self, release: Release) -> None:
+    def test_both_versions_are_compared_then_the_new_one_is_watched_alone(self, release: Release, port: int) -> None:
         release.api.patch(release.path, {"spec": {"minReadySeconds": 1}}, PatchKind.MERGE)
         release.promote()
         release.start("v2")
         begin(release, "promote")
         pods = CheckAsked(RateCheck("pods", Tolerance(max_increase=1 / 3600), must_pass=False), PodsAsked())
-        both = self.guarded(release, http(via=Via.POD), pods)
+        both = self.guarded(release, http(port, via=Via.POD), pods)
         assert both["guard"]["beside_stable"] and 0 < both["guard"]["left"] < 20
         assert both["verdict"] != "fail" and both["confidence"] == 0.95
         stream = both["checks"][0]["streams"][0]
         assert stream["canary"]["bad"] == stream["stable"]["bad"] == 0, "a pod that is only starting is asked nothing"
         release.call = Call(release.call.target, Wait(timeout=60))
         assert "promoted" in release.promote().message
-        alone = self.guarded(release, http(via=Via.POD), pods, history=both, duration=2.0)
+        alone = self.guarded(release, http(port, via=Via.POD), pods, history=both, duration=2.0)
         assert (alone["verdict"], alone["confidence"], alone["guard"]["beside_stable"]) == ("pass", None, False)
         assert [check["rule"] for check in alone["checks"]] == ["alone", "events"]
         release.start("v3")
@@ -189,32 +197,31 @@ class TestGuard:
         with pytest.raises(VerbFailure, match="which was guarded while it was promoted"):
             self.guarded(release, pods, history=both, duration=2.0)
 
-    def test_only_a_promotion_or_what_came_of_it_is_guarded(self, release: Release) -> None:
+    def test_only_a_promotion_or_what_came_of_it_is_guarded(self, release: Release, port: int) -> None:
         release.start("v2")
         with pytest.raises(VerbFailure, match="A guard goes with a promotion") as refused:
-            self.guarded(release, http())
+            self.guarded(release, http(port))
         assert refused.value.code == "not_promoted"
 
-    def test_a_promotion_that_cannot_go_on_ends_the_guard_at_once(self, release: Release) -> None:
+    def test_a_promotion_that_cannot_go_on_ends_the_guard_at_once(self, release: Release, port: int) -> None:
         # Four pods want the same port of three nodes: a stable one has to stay, or the new ones are alone before any is stuck.
         strategy = {"rollingUpdate": {"maxUnavailable": 0}}
         release.api.patch(release.path, {"spec": {"strategy": strategy}}, PatchKind.MERGE)
         container = {"name": "app", "ports": [{"containerPort": 80, "hostPort": 30080}]}
         release.start("v2", patch={"spec": {"containers": [container]}})
         begin(release, "promote")
-        told = self.guarded(release, http(via=Via.POD), duration=60.0)
+        told = self.guarded(release, http(port, via=Via.POD), duration=60.0)
         assert told["verdict"] == "inconclusive" and told["guard"]["left"] > 30
         assert "the promotion cannot go on: pod web-" in told["reason"]
         release.undo()
 
 
 class TestCheckMode:
-    def test_every_source_is_reached_once_and_nothing_is_waited_for(self, release: Release) -> None:
+    def test_every_source_is_reached_once_and_nothing_is_waited_for(self, release: Release, port: int) -> None:
         release.start("v2")
         call = Call(release.call.target, release.call.wait, check=True)
-        memory = CheckAsked(BoundCheck("memory", maximum=2), ResourcesAsked())
         begun = time.monotonic()
-        outcome = verify(release.api, VerifyRequest(call, (http(), memory)), silent)
+        outcome = verify(release.api, VerifyRequest(call, (http(port), MEMORY)), silent)
         assert time.monotonic() - begun < 10
         assert outcome.verify is not None
         assert outcome.verify["reached"] == ["http"]

@@ -57,7 +57,7 @@ def load(lab: Lab, release: Release, rate: int = 60) -> Iterator[None]:
             [
                 lab.programs / "load",
                 "-url",
-                f"http://{pod['status']['podIP']}:8080/",
+                f"http://{pod['status']['podIP']}:{lab.port}/",
                 "-rate",
                 str(rate),
                 "-duration",
@@ -115,7 +115,7 @@ class TestPrometheus:
     ) -> None:
         variables = [{"name": name, "value": value} for name, value in environment.items()]
         release.start("v2", patch={"spec": {"containers": [{"name": "app", "env": variables}]}})
-        prometheus.scrape(pods_of(release))
+        prometheus.scrape(pods_of(release), answering_lab.port)
         with load(answering_lab, release):
             every = f'http_request_duration_seconds_count{{namespace="{release.namespace}"}}'
             wait_for_series(prometheus.url, every, least=4)
@@ -148,7 +148,7 @@ class TestPrometheus:
     ) -> None:
         """As soon as Prometheus knows enough of stable's last seconds; nothing has been counted by then."""
         release.start("v2")
-        prometheus.scrape(pods_of(release))
+        prometheus.scrape(pods_of(release), answering_lab.port)
         call = Call(release.call.target, release.call.wait, check=True)
         forecast: dict[str, Any] | None = None
         deadline = time.monotonic() + 90
@@ -162,9 +162,11 @@ class TestPrometheus:
         assert forecast["stable_rate"] == 0 and forecast["canary_a_second"] == pytest.approx(60, rel=0.4)
         assert forecast["text"].startswith("expecting, from the last minutes, "), forecast["text"]
 
-    def test_one_value_is_held_against_plain_bounds(self, release: Release, prometheus: Prometheus) -> None:
+    def test_one_value_is_held_against_plain_bounds(
+        self, answering_lab: Lab, release: Release, prometheus: Prometheus
+    ) -> None:
         release.start("v2")
-        prometheus.scrape(pods_of(release))
+        prometheus.scrape(pods_of(release), answering_lab.port)
         wait_for_series(prometheus.url, f'up{{namespace="{release.namespace}"}}', least=4)
         query = 'count(up{pod=~"<canary_pods>"} == 1) / count(up{pod=~"<stable_pods>"} == 1)'
         for bounds, verdict in (({"maximum": 1.0}, "pass"), ({"minimum": 2.0}, "fail")):

@@ -46,10 +46,12 @@ def echo(request: BaseHTTPRequestHandler) -> None:
     send(request, body, 400, kind)
 
 
-def checks_with_secrets(url: str) -> list[dict[str, Any]]:
+def checks_with_secrets(url: str, port: int) -> list[dict[str, Any]]:
+    """`url` of the servers that are asked, `port` of the pods."""
     return [
         {
             "http": {
+                "port": port,
                 "rate": 100,
                 "headers": {"X-Auth-Token": f"Bearer {SECRETS['http-header']}"},
                 "canary_headers": {"X-Key": SECRETS["canary-header"]},
@@ -117,7 +119,7 @@ def test_the_module_judges_and_shows_no_secret_however_much_is_shown(
                 "kubeconfig": str(answering_lab.kubeconfig),
                 "duration": 60,
                 "interval": 1,
-                "checks": checks_with_secrets(url),
+                "checks": checks_with_secrets(url, answering_lab.port),
             },
             # What the task has of its own keeps it from being run inside ansible-playbook.
             "environment": {"ANY": "thing"},
@@ -138,11 +140,11 @@ def test_a_release_by_the_role_shows_no_secret_however_much_is_shown(
             "canary_name": release.name,
             "canary_namespace": release.namespace,
             "canary_images": {"app": "lab.local/app:bad"},
-            "canary_checks": checks_with_secrets(url),
+            "canary_checks": checks_with_secrets(url, answering_lab.port),
             "canary_check_interval": 1,
             "canary_check_duration": 60,
             "canary_headroom": "skip",
-            "canary_steps": [{"pods": 1, "checks": checks_with_secrets(url)}],
+            "canary_steps": [{"pods": 1, "checks": checks_with_secrets(url, answering_lab.port)}],
         }
         given = tmp_path / "variables.json"
         given.write_text(json.dumps(variables))

@@ -17,7 +17,7 @@ import (
 func main() {
 	directory := flag.String("directory", "", "the cluster's directory: pki/ and images.json")
 	server := flag.String("server", "", "URL of the API server")
-	port := flag.Int("port", 8080, "where the pods listen")
+	port := flag.Int("port", 0, "where the pods listen")
 	flag.Parse()
 	if err := run(*directory, *server, *port); err != nil {
 		fmt.Fprintln(os.Stderr, "answer:", err)

@@ -30,6 +30,7 @@ from .settings import NodeFiles
 
 MACHINE_LOCK = Path("/run/coalmine-canary-real-nodes.lock")
 LOCK_TIMEOUT_SECONDS = 600
+HOW_TO_END = "`python -m tests.cluster status` lists this user's clusters, `down --name NAME` removes one"
 VANISH_TIMEOUT_SECONDS = 20
 NAMESPACE_TIMEOUT_SECONDS = 10
 READY_TIMEOUT_SECONDS = 120
@@ -51,19 +52,19 @@ class Preparation:
 
 
 @contextlib.contextmanager
-def machine_to_itself(directory: Path, say: Say) -> Iterator[int]:
+def machine_to_itself(say: Say) -> Iterator[int]:
     """Waits until no other cluster on this machine has real nodes; the descriptor that is given must go to the nodes.
 
     Raises RealNodesImpossible when that takes too long, or when something else uses the addresses.
     """
 
     def waiting(holder: str) -> None:
-        say(f"real nodes already run here ({holder}); waiting for their end")
+        say(
+            f"real nodes already run here: {holder}; waiting up to {LOCK_TIMEOUT_SECONDS} s for their end ({HOW_TO_END})"
+        )
 
     try:
         with exclusive(MACHINE_LOCK, timeout=LOCK_TIMEOUT_SECONDS, waiting=waiting) as descriptor:
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, f"the cluster in {directory}".encode(), 0)
             _wait_for_addresses()
             yield descriptor
     except LockTimeout as error:

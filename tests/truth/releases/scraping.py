@@ -15,7 +15,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
 from tests.cluster.lab import Lab
 from tests.integration.prometheus import running
 
-from .lane import LABEL
+from .lane import LABEL, PORT
 
 REFRESH_SECONDS = 1.0
 
@@ -32,7 +32,7 @@ def scraping(lab: Lab, directory: Path) -> Iterator[str]:
                     pods = api.list("/api/v1/pods", {"labelSelector": f"{LABEL}=yes"})["items"]
                 except ApiError:
                     continue  # the next second is soon enough
-                prometheus.scrape(pod for pod in pods if pod["status"].get("podIP"))
+                prometheus.scrape((pod for pod in pods if pod["status"].get("podIP")), PORT)
 
         refresher = threading.Thread(target=refresh, daemon=True)
         refresher.start()
