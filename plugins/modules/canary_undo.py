@@ -32,6 +32,7 @@ options:
     description:
       - The Deployment's own values, for a repair where nothing in the cluster tells them any more. The message of the
         failure without this says so.
+      - What is given wins over what a record says. Where a record can be read, a part of them is enough.
     type: dict
     suboptions:
       min_ready_seconds:

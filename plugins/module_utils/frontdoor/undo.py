@@ -14,7 +14,7 @@ from ..verbs.requests import Restore, UndoRequest
 from ..verbs.undo import undo
 from .arguments import TARGET, WAIT, WAIT_TERMINATED, ArgumentError, ArgumentSpec, Parameters, Verb, at_least, call
 
-_COUNT_OR_PER_CENT = re.compile(r"\d+%?")
+_COUNT_OR_PER_CENT = re.compile(r"[0-9]+%?")
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> UndoRequest:

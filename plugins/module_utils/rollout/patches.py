@@ -12,6 +12,8 @@ Rules that the patches keep, each measured on a real controller (docs/decisions/
 * template, minReadySeconds and strategy change in one patch: each alone would move or stall the pods.
 * freezing changes `paused` and nothing else: restoring a strategy while paused moves pods.
 * the undo restores minReadySeconds together with the template: otherwise every stable pod counts as unavailable.
+* whatever a later step looks for, each patch sets: the label and the record may have gone since, and a label that goes
+  changes no generation. Only freezing leaves them alone.
 
 This module is private to the collection.
 """
@@ -29,6 +31,8 @@ from .template import bare, images
 from .views import Deployment, ReplicaSet, Strategy
 
 Operation = dict[str, Any]
+
+_LIVE = {records.LIVE: records.LIVE_VALUE}
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def hold(deployment: Deployment, template: Mapping[str, Any], step: Hold, record
             progress_deadline_seconds=NO_PROGRESS_DEADLINE,
             strategy=_held(step),
             annotations={records.RECORD: record.encode(), **({records.CHANGE_CAUSE: cause} if cause else {})},
-            labels={records.LIVE: records.LIVE_VALUE},
+            labels=_LIVE,
         ),
         f"hold {step.canary(deployment.replicas)} canary beside {step.stable(deployment.replicas)} stable pods",
     )
@@ -142,7 +146,7 @@ def grow(deployment: Deployment, step: Hold, record: Record) -> Plan:
     """STEP: the next size of a hold; the record carries the size that is asked for."""
     return plan(
         deployment,
-        Fields(strategy=_held(step), annotations={records.RECORD: record.encode()}),
+        Fields(strategy=_held(step), annotations={records.RECORD: record.encode()}, labels=_LIVE),
         f"grow to {step.canary(deployment.replicas)} canary beside {step.stable(deployment.replicas)} stable pods",
     )
 
@@ -167,7 +171,7 @@ def promote(situation: Situation, record: Record) -> Plan:
     """PROMOTE: every original field at once. Canary pods turn Available and the rollout goes on by the Deployment's own
     strategy; held canary pods are kept."""
     annotations = {records.RECORD: record.with_intent(Intent.PROMOTE).encode()}
-    fields = replace(restored(record.originals), annotations=annotations)
+    fields = replace(restored(record.originals), annotations=annotations, labels=_LIVE)
     return plan(situation.deployment, fields, "let the canary become the stable version")
 
 
@@ -184,7 +188,7 @@ def undo(situation: Situation, stable: ReplicaSet, record: Record, reason: str) 
         template=stable.template,
         strategy=coming_back(situation.hold, record),
         annotations={records.RECORD: record.with_intent(Intent.UNDO, reason).encode(), **causes},
-        labels={records.LIVE: records.LIVE_VALUE},
+        labels=_LIVE,
     )
     return plan(situation.deployment, fields, "bring the stable version back")
 
@@ -212,7 +216,8 @@ def _coming_back(strategy: Strategy, record: Record) -> bool:
 
 def corrected(deployment: Deployment, record: Record) -> Plan:
     """The record alone, after admission changed what was written with it."""
-    return plan(deployment, Fields(annotations={records.RECORD: record.encode()}), "name the template that was stored")
+    fields = Fields(annotations={records.RECORD: record.encode()}, labels=_LIVE)
+    return plan(deployment, fields, "name the template that was stored")
 
 
 def finish(situation: Situation, record: Record, last: LastRelease) -> Plan:

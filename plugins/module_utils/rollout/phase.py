@@ -82,11 +82,19 @@ def diagnose(picture: Picture) -> Situation:
         own, unreadable = records.read(deployment.annotations), ""
     except UnreadableRecord as error:
         own, unreadable = None, str(error)
-    if not holds(deployment):
-        if not marked:
-            return _ordinary(picture)
+    if holds(deployment):
+        return _holding(picture, own, unreadable)
+    if marked or (own is not None and _moves_on(own, deployment)):
         return _moving(picture, own, unreadable)
-    return _holding(picture, own, unreadable)
+    return _ordinary(picture)
+
+
+def _moves_on(own: Record, deployment: Deployment) -> bool:
+    """A promotion or an undo is under way, whose label or record may be lost. What a ReplicaSet has kept of one that has ended
+    is told by its generation."""
+    goal = {Intent.PROMOTE: own.canary, Intent.UNDO: own.stable.digest}.get(own.intent)
+    ended = own.generation <= records.last_ended(deployment)
+    return own.uid == deployment.uid and not ended and goal == digest(deployment.template)
 
 
 def _ordinary(picture: Picture) -> Situation:
@@ -97,11 +105,14 @@ def _ordinary(picture: Picture) -> Situation:
 def _moving(picture: Picture, own: Record | None, unreadable: str) -> Situation:
     """The label is there and the hold is not: promote or undo has written its first patch, or somebody broke the hold."""
     deployment = picture.deployment
-    # A record that `kubectl rollout undo` brought back is older than the one that it replaced.
-    own = own and records.newest(r for r in (own, *records.copies(picture.replica_sets)) if r.uid == deployment.uid)
+    # A record that `kubectl rollout undo` brought back is of an earlier release than the one that it replaced.
+    found = [own, *_copies(picture)] if own else [r for r in _copies(picture) if _moves_on(r, deployment)]
+    found = [] if unreadable else [r for r in found if r.uid == deployment.uid]
+    own = records.newest(r for r in found if not _names_a_stranger(picture, r))
     if own is None:
         why = f"its record cannot be read: {unreadable}" if unreadable else "its label says so but its record is gone"
-        return _without_record(picture, why)
+        stranger = "its record names another stable ReplicaSet than the one that has pods"
+        return without_record(picture, stranger if found else why)
     current = digest(deployment.template)
     stable = _stable(picture, own)
     canary = _canary(picture, own, stable)
@@ -121,15 +132,17 @@ def _moving(picture: Picture, own: Record | None, unreadable: str) -> Situation:
 def _holding(picture: Picture, own: Record | None, unreadable: str) -> Situation:
     deployment = picture.deployment
     if unreadable:
-        return _without_record(picture, f"its record cannot be read: {unreadable}")
-    copies = (copy for copy in records.copies(picture.replica_sets) if _stable(picture, copy))
+        return without_record(picture, f"its record cannot be read: {unreadable}")
+    copies = (copy for copy in _copies(picture) if _stable(picture, copy))
     record = records.newest(r for r in (own, *copies) if r is not None and _describes(r, picture))
     if record is None:
-        return _without_record(picture, "it has the fields of a hold but no record of its own fields is left")
+        return without_record(picture, _why_not(own, picture))
     stable = _stable(picture, record)
     hold = _hold(deployment)
     current = digest(deployment.template)
     if current == record.stable.digest:
+        if _names_the_canary_as_stable(picture):
+            return without_record(picture, "its record names the canary as the stable version")
         why = "its pod template was put back to the stable one without the fields of the hold"
         canary = _canary(picture, record, stable)
         return Situation(Phase.DAMAGED, picture, stable, canary, record, hold, why)
@@ -140,6 +153,14 @@ def _holding(picture: Picture, own: Record | None, unreadable: str) -> Situation
         why = "no stable pod is left beside the canary" if hold else "somebody changed the strategy of the hold"
         return Situation(Phase.DAMAGED, picture, stable, canary, record, hold, why)
     return Situation(_hold_phase(picture, record, hold, canary), picture, stable, canary, record, hold)
+
+
+def _why_not(own: Record | None, picture: Picture) -> str:
+    """Why the record of a hold, if there is one, does not count."""
+    named = picture.by_uid(own.stable.uid) if own and own.uid == picture.deployment.uid else None
+    if own and named and digest(named.template) != own.stable.digest:
+        return f"its record calls ReplicaSet {named.name} stable, and means another pod template than that has"
+    return "it has the fields of a hold but no record of its own fields is left"
 
 
 def _hold_phase(picture: Picture, record: Record, hold: Hold, canary: ReplicaSet | None) -> Phase:
@@ -181,21 +202,42 @@ def _describes(record: Record, picture: Picture) -> bool:
     if record.uid != picture.deployment.uid or record.intent is not Intent.HOLD:
         return False
     if stable is None:
-        return True
+        return picture.by_uid(record.stable.uid) is None
     current = replica_set_of(picture.deployment.template, picture.replica_sets)
     beside = next((rs for rs in picture.replica_sets if current is None or rs.uid != current.uid), None)
     return stable.active or stable is beside
 
 
+def _copies(picture: Picture) -> tuple[Record, ...]:
+    return records.copies(picture.deployment, picture.replica_sets)
+
+
 def _stable(picture: Picture, record: Record) -> ReplicaSet | None:
-    """By uid; a ReplicaSet that was deleted and made again from the same template is as good."""
-    exact = picture.by_uid(record.stable.uid)
-    return exact or next((rs for rs in picture.replica_sets if digest(rs.template) == record.stable.digest), None)
+    """By uid, with the template that the record names; made again from the same template it is as good."""
+    same = [rs for rs in picture.replica_sets if digest(rs.template) == record.stable.digest]
+    return next((rs for rs in same if rs.uid == record.stable.uid), same[0] if same else None)
 
 
 def _canary(picture: Picture, record: Record, stable: ReplicaSet | None) -> ReplicaSet | None:
     others = (rs for rs in picture.replica_sets if stable is None or rs.uid != stable.uid)
     return next((rs for rs in others if digest(rs.template) == record.canary), None)
+
+
+def _names_the_canary_as_stable(picture: Picture) -> bool:
+    """Only the ReplicaSet of the current template gets the minReadySeconds of a hold. One that never got it is the stable one."""
+    current = replica_set_of(picture.deployment.template, picture.replica_sets)
+    if current is None or current.min_ready_seconds != NEVER_AVAILABLE_SECONDS:
+        return False
+    return any(rs.min_ready_seconds != NEVER_AVAILABLE_SECONDS for rs in picture.active)
+
+
+def _names_a_stranger(picture: Picture, record: Record) -> bool:
+    """Pods stand beside the canary that is kept, and they are not of the ReplicaSet that the record calls stable."""
+    if record.intent is Intent.UNDO or digest(picture.deployment.template) != record.canary:
+        return False
+    stable = _stable(picture, record)
+    others = [rs for rs in picture.active if digest(rs.template) != record.canary]
+    return bool(others) and (stable is None or all(rs.uid != stable.uid for rs in others))
 
 
 def _hold(deployment: Deployment) -> Hold | None:
@@ -205,8 +247,8 @@ def _hold(deployment: Deployment) -> Hold | None:
     return None
 
 
-def _without_record(picture: Picture, why: str) -> Situation:
-    """Only the current ReplicaSet gets the hold's minReadySeconds: the other one that has pods is the stable one."""
+def without_record(picture: Picture, why: str) -> Situation:
+    """What the objects alone say of a release. Only the current ReplicaSet gets the hold's minReadySeconds: the other one that has pods is the stable one."""
     deployment = picture.deployment
     current = replica_set_of(deployment.template, picture.replica_sets)
     others = [rs for rs in picture.active if current is None or rs.uid != current.uid]

@@ -36,7 +36,7 @@ SINCE: Mapping[str, int] = {}
 
 # What an API server takes for all annotations of an object together (apimachinery, pkg/api/validation/objectmeta.go).
 ANNOTATIONS_BYTES = 256 * 1024
-MAX_INT32 = 2**31 - 1
+MAX_INT32, MAX_INT64 = 2**31 - 1, 2**63 - 1
 # pkg/apis/apps/v1/defaults.go, SetDefaults_Deployment
 DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
 
@@ -105,10 +105,13 @@ class Companion:
 
 @dataclass(frozen=True)
 class Record:
-    """`uid` is the Deployment's. `asked` is the digest of the template as it was asked for, `canary` as the server stored
-    it (an admission webhook may have changed it). `pods`, `surge` and `max_unavailable` are the size asked for,
-    `replicas` the Deployment's at the start. `started_at` is UTC in RFC 3339, told and never compared. `companions` are the
-    other objects that the release changed. `run` names the run that began the release or took it over; empty: not known.
+    """`uid` is the Deployment's, and `generation` the one that it had when the release began: the later of two releases of
+    a Deployment has the higher one, whatever the clocks of those who began them said (0: not known).
+
+    `asked` is the digest of the template as it was asked for, `canary` as the server stored it (an admission webhook may
+    have changed it). `pods`, `surge` and `max_unavailable` are the size asked for, `replicas` the Deployment's at the start.
+    `started_at` is UTC in RFC 3339, told and never compared. `companions` are the other objects that the release changed.
+    `run` names the run that began the release or took it over (empty: not known).
     """
 
     uid: str
@@ -123,6 +126,7 @@ class Record:
     replicas: int
     started_at: str
     started_by: str
+    generation: int = 0
     companions: tuple[Companion, ...] = ()
     run: str = ""
     reason: str = ""
@@ -173,7 +177,12 @@ class Record:
             "startedBy": _whole(self.started_by),
         }
         companions = [{"kind": one.kind.value, "name": one.name, "uid": one.uid} for one in self.companions]
-        unset = {"companions": companions, "run": _whole(self.run), "reason": _whole(self.reason)}
+        unset = {
+            "generation": self.generation,
+            "companions": companions,
+            "run": _whole(self.run),
+            "reason": _whole(self.reason),
+        }
         return {**members, **{member: value for member, value in unset.items() if value}}
 
     @classmethod
@@ -219,6 +228,7 @@ class Record:
             replicas=_count(size["replicas"], "size.replicas"),
             started_at=_moment(data["startedAt"], "startedAt"),
             started_by=_text(data["startedBy"], "startedBy"),
+            generation=_count(data.get("generation", 0), "generation", most=MAX_INT64),
             companions=_companions(data),
             run=_text(data.get("run", ""), "run"),
             reason=_text(data.get("reason", ""), "reason"),
@@ -230,7 +240,7 @@ class Record:
 
 _MEMBERS = ("version", "uid", "intent", "originals", "stable", "asked", "canary", "size", "startedAt", "startedBy")
 # `autoscaler`: a name or null, as records had it before they had companions.
-_OPTIONAL = ("companions", "run", "reason", "autoscaler")
+_OPTIONAL = ("generation", "companions", "run", "reason", "autoscaler")
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
@@ -347,9 +357,9 @@ def _moment(value: Any, name: str) -> str:
     return value
 
 
-def _count(value: Any, name: str, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_INT32:
-        raise UnreadableRecord(f"{name} is {_shown(value)}, which is no number from {least} to {MAX_INT32}")
+def _count(value: Any, name: str, least: int = 0, most: int = MAX_INT32) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise UnreadableRecord(f"{name} is {_shown(value)}, which is no number from {least} to {most}")
     return value
 
 
@@ -371,36 +381,49 @@ def read(annotations: Mapping[str, str]) -> Record | None:
 
 
 def newest(found: Iterable[Record]) -> Record | None:
-    """The record of the latest start; among equals the first."""
-    return max(found, key=lambda record: record.started_at, default=None)
+    """The record of the latest release; among equals the first."""
+    return max(found, key=lambda record: record.generation, default=None)
 
 
-def copies(replica_sets: tuple[ReplicaSet, ...]) -> tuple[Record, ...]:
-    """The readable records that Kubernetes copied to ReplicaSets."""
+def copies(deployment: Deployment, replica_sets: tuple[ReplicaSet, ...]) -> tuple[Record, ...]:
+    """The readable records of this Deployment that Kubernetes copied to its ReplicaSets, in their order."""
     found = []
     for replica_set in replica_sets:
         try:
             record = read(replica_set.annotations)
         except UnreadableRecord:
             continue  # a copy is only a second chance: an unreadable one is as good as none
-        if record is not None:
+        if record is not None and record.uid == deployment.uid and record.generation <= deployment.generation:
             found.append(record)
     return tuple(found)
 
 
+def last_ended(deployment: Deployment) -> int:
+    """The generation of the release that ended last, as `LastRelease` tells it; 0 where nothing readable does."""
+    text = deployment.annotations.get(LAST, "")
+    try:
+        told = json.loads(text) if len(text) <= ANNOTATIONS_BYTES else None
+    except (ValueError, RecursionError):
+        return 0
+    generation = told.get("generation") if isinstance(told, dict) else None
+    return generation if type(generation) is int and generation <= deployment.generation else 0
+
+
 @dataclass(frozen=True)
 class LastRelease:
-    """How the last release of this Deployment ended, for people who look at it afterwards."""
+    """How the last release of this Deployment ended, for people who look at it afterwards.
+
+    `generation` is that of its record: a record that comes back from a ReplicaSet is seen to be over by it.
+    """
 
     outcome: str
     images: Mapping[str, str]
     at: str
     by: str
     reason: str
+    generation: int = 0
 
     def encode(self) -> str:
-        return json.dumps(
-            {"outcome": self.outcome, "images": dict(self.images), "at": self.at, "by": self.by, "reason": self.reason},
-            sort_keys=True,
-            separators=(",", ":"),
-        )
+        told = {"outcome": self.outcome, "images": dict(self.images), "at": self.at, "by": _whole(self.by)}
+        more = {"reason": _whole(self.reason), "generation": self.generation}
+        return json.dumps({**told, **more}, sort_keys=True, separators=(",", ":"))

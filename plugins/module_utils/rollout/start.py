@@ -155,6 +155,7 @@ def _begin(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
         replicas=deployment.replicas,
         started_at=asker.now,
         started_by=asker.name,
+        generation=deployment.generation,
         companions=asker.companions,
         run=asker.run,
     )

@@ -76,6 +76,7 @@ def _last(account: Account, situation: Situation, record: Record, actor: str) ->
         at=account.site.now(),
         by=actor,
         reason=record.reason,
+        generation=record.generation,
     )
 
 
@@ -90,7 +91,7 @@ def tell_why(account: Account, deployment: Deployment, event: str, what: str, la
 def finish_leftover(account: Account, picture: Picture, actor: str, *, check: bool) -> Picture:
     """Finishes a promote or an undo of an earlier run whose pods have moved already."""
     situation = diagnose(picture)
-    if situation.record is None or not _is_over(situation, situation.record):
+    if not is_over(situation):
         return picture
     if situation.phase is Phase.FOREIGN:
         account.warn(
@@ -102,8 +103,11 @@ def finish_leftover(account: Account, picture: Picture, actor: str, *, check: bo
     return replace(finished, autoscalers=None if picture.autoscalers is None else account.site.autoscalers())
 
 
-def _is_over(situation: Situation, record: Record) -> bool:
+def is_over(situation: Situation) -> bool:
     """The pods have moved, and only the clean-up is missing; whatever template came after that is none of its business."""
+    record = situation.record
+    if record is None:
+        return False
     if situation.phase in (Phase.PROMOTING, Phase.UNDOING):
         return isinstance(judge_for(record)(situation), Done)
     if situation.phase is not Phase.FOREIGN or holds(situation.deployment):

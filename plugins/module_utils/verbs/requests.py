@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Mapping
 
+from ..rollout import undo
+
+Restore = undo.Restore
+
 
 @dataclass(frozen=True)
 class Target:
@@ -111,19 +115,6 @@ class ResumeRequest:
 @dataclass(frozen=True)
 class PromoteRequest:
     call: Call
-
-
-@dataclass(frozen=True)
-class Restore:
-    """The Deployment's own fields as the user knows them, for a repair where no record is left.
-
-    None means "not given"; the strategy fields are counts or percentages as Kubernetes writes them.
-    """
-
-    min_ready_seconds: int | None = None
-    progress_deadline_seconds: int | None = None
-    max_surge: int | str | None = None
-    max_unavailable: int | str | None = None
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ def _what_is_left(site: Site, deployment: Deployment, request: RollbackRequest) 
     """Of the version that goes: why, if there is a reason."""
     if not request.reason:
         return None
-    return LastRelease(OUTCOME, images(deployment.template), site.now(), request.call.actor, request.reason)
+    gone = images(deployment.template)
+    return LastRelease(OUTCOME, gone, site.now(), request.call.actor, request.reason, deployment.generation)
 
 
 def _decide(situation: Situation, goal: ReplicaSet, left: LastRelease | None) -> Plan | None:

@@ -12,20 +12,18 @@ from dataclasses import replace
 
 from ..cluster.api import Api
 from ..rollout import patches
-from ..rollout import record as records
 from ..rollout.describe import still_terminating
-from ..rollout.patches import Fields, Plan
-from ..rollout.phase import Phase, Situation, diagnose, holds
+from ..rollout.patches import Plan
+from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.progress import Done, towards_stable, with_terminated
-from ..rollout.record import Intent, Originals, Record, StableIdentity
-from ..rollout.refusal import Code, Refusal
+from ..rollout.record import Intent
 from ..rollout.template import digest
-from ..rollout.views import Deployment, Strategy
-from .completion import finish, finish_leftover, foretell, give_back_orphans
+from ..rollout.undo import Undoing, damaged, decide, restore_over
+from .completion import finish, finish_leftover, foretell, give_back_orphans, is_over
 from .ending import Account, accounted
 from .outcome import Outcome, Report
 from .promote import patience_with
-from .requests import Restore, UndoRequest
+from .requests import UndoRequest
 from .site import Site
 from .waiting import wait
 from .writing import Written, rehearse, write
@@ -37,7 +35,8 @@ def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
     site, call = Site(api, request.call.target), request.call
     with accounted(site) as account:
         picture = site.look()
-        if diagnose(picture).phase is not Phase.PROMOTING:  # which is undone, however far it came
+        # A promotion is undone, however far it came; and fields that the user wants back are not those of a record.
+        if diagnose(picture).phase is not Phase.PROMOTING and request.restore is None:
             picture = finish_leftover(account, picture, call.actor, check=call.check)
         situation = account.looked(diagnose(picture))
         if situation.phase is Phase.NONE:
@@ -81,7 +80,7 @@ def _as_stored(account: Account, written: Written) -> Situation:
 def _finished(account: Account, situation: Situation, request: UndoRequest, report: Report) -> Outcome:
     record, call = situation.record, request.call
     if record is None:
-        raise _damaged(situation)
+        raise damaged(situation)
     waited = wait(
         account.site,
         replace(situation.picture, pods=None),
@@ -105,76 +104,7 @@ def _no_canary_pod(situation: Situation) -> bool:
 
 
 def _decide(situation: Situation, request: UndoRequest, now: str) -> Plan | None:
-    if situation.phase is Phase.UNDOING:
-        return None
-    if situation.phase is Phase.DAMAGED and situation.record is None and not holds(situation.deployment):
-        return _forget(situation)
-    record = situation.record or _record_of_user(situation, request, now)
-    if situation.stable is None:
-        if digest(situation.deployment.template) != record.canary:
-            return patches.let_go(situation.deployment, record)
-        raise Refusal(
-            Code.NO_STABLE,
-            f'the stable ReplicaSet "{record.stable.replica_set}" of Deployment "{situation.deployment.name}" is gone, '
-            "and with it the pod template to come back to",
-            "Keep the canary with canary_promote, or apply the manifest of the version that you want and then run canary_undo "
-            "again to clean up",
-        )
-    return patches.undo(situation, situation.stable, record, request.reason)
-
-
-def _forget(situation: Situation) -> Plan:
-    """No pod is held and nothing is known of a release: only its marks are left."""
-    return patches.plan(
-        situation.deployment,
-        Fields(annotations={records.RECORD: None}, labels={records.LIVE: None}),
-        "remove what is left of a release",
-    )
-
-
-def _record_of_user(situation: Situation, request: UndoRequest, now: str) -> Record:
-    """Where no record is left, only the user knows the Deployment's own fields."""
-    restore, stable, deployment = request.restore, situation.stable, situation.deployment
-    if restore is None or stable is None:
-        raise _damaged(situation)
-    missing = [name for name, value in vars(restore).items() if value is None]
-    if missing:
-        raise Refusal(
-            Code.DAMAGED,
-            f"restore lacks {', '.join(missing)}, and no record says what they were",
-            "Give all of them; Kubernetes' own defaults are min_ready_seconds 0, progress_deadline_seconds 600, "
-            "max_surge 25%, max_unavailable 25%",
-        )
-    return Record(
-        uid=deployment.uid,
-        intent=Intent.UNDO,
-        originals=_originals(restore, deployment),
-        stable=StableIdentity(stable.name, stable.uid, stable.hash, digest(stable.template)),
-        asked=digest(deployment.template),
-        canary=digest(deployment.template),
-        pods=situation.hold.pods if situation.hold else 1,
-        surge=situation.hold.surge if situation.hold else 1,
-        max_unavailable=0 if situation.hold is None or situation.hold.surge else 1,
-        replicas=deployment.replicas,
-        started_at=now,
-        started_by=request.call.actor,
-    )
-
-
-def _originals(restore: Restore, deployment: Deployment) -> Originals:
-    return Originals(
-        min_ready_seconds=restore.min_ready_seconds or 0,
-        progress_deadline_seconds=restore.progress_deadline_seconds,
-        strategy=Strategy("RollingUpdate", restore.max_surge, restore.max_unavailable),
-        change_cause=deployment.annotations.get(records.CHANGE_CAUSE),
-    )
-
-
-def _damaged(situation: Situation) -> Refusal:
-    found = situation.deployment.annotations.get(records.RECORD)
-    return Refusal(
-        Code.DAMAGED,
-        f'Deployment "{situation.deployment.name}" is left with parts of a hold, and {situation.why}',
-        "Run canary_undo with restore: min_ready_seconds, progress_deadline_seconds, max_surge and max_unavailable as the "
-        "Deployment had them" + (f" (the annotation {records.RECORD} may still show them to you)" if found else ""),
-    )
+    asked = Undoing(request.call.actor, now, request.reason, request.restore)
+    if request.restore is not None and situation.phase is Phase.FOREIGN and is_over(situation):
+        return restore_over(situation, asked)
+    return decide(situation, asked)

@@ -86,6 +86,7 @@ def test_a_step_changes_the_strategy_and_the_record() -> None:
     assert values(PLANS["grow"]) == {
         "/spec/strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}},
         member(RECORD): record().encode(),
+        member(LIVE, "labels"): "true",
     }
 
 
@@ -101,6 +102,7 @@ def test_a_promotion_puts_every_field_back_and_leaves_the_template() -> None:
         "/spec/strategy": OWN.strategy.to_json(),
         "/spec/paused": False,
         member(RECORD): record(intent=Intent.PROMOTE).encode(),
+        member(LIVE, "labels"): "true",
     }
 
 
@@ -116,6 +118,24 @@ def test_what_was_never_set_comes_back_as_kubernetes_default() -> None:
     written = values(patches.promote(held(), unset))
     assert (written["/spec/progressDeadlineSeconds"], written["/spec/minReadySeconds"]) == (600, 0)
     assert written["/spec/strategy"] == {"type": "RollingUpdate"}
+
+
+UNMARKED = situation(deployment(labels={"app": "web"}), V1, replica_set("v2", 1, 2))
+LATER_LOOKS_FOR = {
+    "hold": patches.hold(ordinary(), template("v2"), Hold(1, 0), record()),
+    "grow": patches.grow(UNMARKED.deployment, Hold(1, 1), record()),
+    "promote": patches.promote(UNMARKED, record()),
+    "undo": patches.undo(UNMARKED, V1, record(), "bad"),
+    "corrected": patches.corrected(UNMARKED.deployment, record()),
+}
+
+
+@pytest.mark.parametrize("name", LATER_LOOKS_FOR)
+def test_a_patch_sets_whatever_later_steps_look_for_also_where_somebody_took_it_away(name: str) -> None:
+    written = values(LATER_LOOKS_FOR[name])
+    labels = {**written.get("/metadata/labels", {}), LIVE: written.get(member(LIVE, "labels"))}
+    assert "true" in (labels[LIVE], written.get("/metadata/labels", {}).get(LIVE))
+    assert RECORD in written.get("/metadata/annotations", {}) or member(RECORD) in written
 
 
 COMING_BACK: list[tuple[Hold | None, dict[str, Any], tuple[int, int]]] = [

@@ -10,15 +10,41 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, Situation
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LIVE, RECORD, Intent
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import (
+    NEVER_AVAILABLE_SECONDS,
+    Phase,
+    Situation,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
+    LAST,
+    LIVE,
+    RECORD,
+    Intent,
+    LastRelease,
+    Record,
+    StableIdentity,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import Hold
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import digest
 
-from .objects import deployment, held, ordinary, pod, record, replica_set, situation
+from .objects import deployment, held, ordinary, pod, record, replica_set, situation, template
 
 V1, V2, V3 = replica_set("v1", 4, 1), replica_set("v2", 1, 2), replica_set("v3", 1, 3)
 PROMOTE, UNDO = record(intent=Intent.PROMOTE), record(intent=Intent.UNDO)
 MARKED: dict[str, Any] = {"labels": {LIVE: "true"}}
+# What a release leaves when it ends; the Deployment in these tests has generation 3.
+ENDED = {LAST: LastRelease("promoted", {}, "", "", "", generation=2).encode()}
+HELD_V2 = replica_set("v2", 1, 2, minReadySeconds=NEVER_AVAILABLE_SECONDS)
+
+
+def since(generation: int, **changes: Any) -> Record:
+    return record(generation=generation, **changes)
+
+
+def calling_stable(version: str, **changes: Any) -> Record:
+    named = StableIdentity(f"web-{version}", f"uid-{version}", version, digest(template(version)))
+    return replace(record(**changes), stable=named)
+
 
 CASES: dict[str, tuple[Situation, Phase, str]] = {
     "nothing of ours": (situation(ordinary(), V1), Phase.NONE, ""),
@@ -70,6 +96,44 @@ CASES: dict[str, tuple[Situation, Phase, str]] = {
         situation(deployment(), replica_set("v1", 0, 1), replica_set("v2", 4, 2)), Phase.DAMAGED,
         "no stable pod is left beside the canary",
     ),
+    "a promotion that lost its label": (
+        situation(ordinary("v2", record=since(3, intent=Intent.PROMOTE)), V1, V2), Phase.PROMOTING, "",
+    ),
+    "an undo that lost its label": (situation(ordinary("v1", record=since(3, intent=Intent.UNDO)), V1, V2), Phase.UNDOING, ""),
+    "a promotion that ended, whose record came back": (
+        situation(ordinary("v2", record=since(2, intent=Intent.PROMOTE), annotations=ENDED), V1, V2), Phase.NONE, "",
+    ),
+    "a promotion without label after one that ended": (
+        situation(ordinary("v2", record=since(3, intent=Intent.PROMOTE), annotations=ENDED), V1, V2), Phase.PROMOTING, "",
+    ),
+    "a promotion of another Deployment": (
+        situation(ordinary("v2", record=since(3, intent=Intent.PROMOTE, uid="other")), V1, V2), Phase.NONE, "",
+    ),
+    "a promotion that lost its record": (
+        situation(ordinary("v2", **MARKED), V1, replica_set("v2", 1, 2, since(3, intent=Intent.PROMOTE))), Phase.PROMOTING, "",
+    ),
+    "an undo that lost its record": (
+        situation(ordinary("v1", **MARKED), replica_set("v1", 3, 3, since(3, intent=Intent.UNDO)), V2), Phase.UNDOING, "",
+    ),
+    "a label that was left over a promotion that ended": (
+        situation(ordinary("v2", annotations=ENDED, **MARKED), V1, replica_set("v2", 1, 2, since(2, intent=Intent.PROMOTE))),
+        Phase.DAMAGED, "its label says so but its record is gone",
+    ),
+    "a record that calls the canary stable": (
+        situation(deployment(record=calling_stable("v2")), V1, HELD_V2), Phase.DAMAGED,
+        "its record names the canary as the stable version",
+    ),
+    "the uid of the canary and the digest of the stable version": (
+        held(record=replace(record(), stable=replace(record().stable, uid="uid-v2"))), Phase.HELD, "",
+    ),
+    "the uid of the stable version and the digest of none": (
+        held(record=replace(record(), stable=replace(record().stable, digest="sha256:0"))), Phase.DAMAGED,
+        "its record calls ReplicaSet web-v1 stable, and means another pod template than that has",
+    ),
+    "a promotion whose record calls an old version stable": (
+        situation(ordinary("v2", record=calling_stable("v0", intent=Intent.PROMOTE), **MARKED), replica_set("v0", 0, 1), V1, V2),
+        Phase.DAMAGED, "its record names another stable ReplicaSet than the one that has pods",
+    ),
     "the stable ReplicaSet deleted": (situation(deployment(), V2), Phase.DAMAGED, "no stable pod is left beside the canary"),
 }  # fmt: skip
 
@@ -97,7 +161,10 @@ def test_an_unreadable_record_is_not_replaced_by_a_copy() -> None:
 
 def test_kubectl_rollout_undo_brings_back_the_record_of_an_earlier_canary_and_it_is_seen_through() -> None:
     """v1 -> v2 was undone, then v2 was rolled out; v3 was held when kubectl put v2 back with its annotations."""
-    stale, counts = record("v1", "v2", started_at="2025-01-01T00:00:00Z"), record("v2", "v3")
+    stale, counts = (
+        record("v1", "v2", generation=1, started_at="2099-01-01T00:00:00Z"),
+        record("v2", "v3", generation=2),
+    )
     found = situation(
         deployment("v2", record=stale),
         replica_set("v1", 0, 1),
@@ -110,18 +177,35 @@ def test_kubectl_rollout_undo_brings_back_the_record_of_an_earlier_canary_and_it
 
 def test_the_record_of_a_promotion_is_no_record_of_a_hold() -> None:
     """v1 -> v2 was promoted; v1 was held beside v2 when kubectl put v2 back with the annotations of its promotion."""
-    stale = record("v1", "v2", intent=Intent.PROMOTE, started_at="2025-01-01T00:00:00Z")
-    counts = record("v2", "v1")
+    stale = record("v1", "v2", intent=Intent.PROMOTE, generation=1, started_at="2099-01-01T00:00:00Z")
+    counts = record("v2", "v1", generation=2)
     found = situation(deployment("v2", record=stale), replica_set("v2", 4, 4, stale), replica_set("v1", 1, 3, counts))
     assert (found.phase, found.record) == (Phase.DAMAGED, counts)
 
 
 def test_in_a_promotion_an_older_record_does_not_count_either() -> None:
-    stale = record("v0", "v1", intent=Intent.PROMOTE, started_at="2025-01-01T00:00:00Z")
+    stale = record("v0", "v1", intent=Intent.PROMOTE, generation=1, started_at="2099-01-01T00:00:00Z")
+    counts = record(intent=Intent.PROMOTE, generation=2)
     found = situation(
-        ordinary("v1", record=stale, **MARKED), replica_set("v1", 4, 3, stale), replica_set("v2", 1, 2, PROMOTE)
+        ordinary("v1", record=stale, **MARKED), replica_set("v1", 4, 3, stale), replica_set("v2", 1, 2, counts)
     )
-    assert (found.phase, found.record) == (Phase.FOREIGN, PROMOTE)
+    assert (found.phase, found.record) == (Phase.FOREIGN, counts)
+
+
+@pytest.mark.parametrize("when", ["2099-01-01T00:00:00Z", "1999-01-01T00:00:00Z", "zzz"])
+@pytest.mark.parametrize("intent", Intent)
+def test_a_copy_of_an_earlier_release_counts_for_nothing_whatever_its_clock_said(when: str, intent: Intent) -> None:
+    earlier = record("v1", "v0", generation=1, started_at=when)
+    own = record(intent=intent, generation=3)
+    replica_sets = replica_set("v0", 0, 1, earlier), V1, replica_set("v2", 1, 3, own)
+    shown = {
+        Intent.HOLD: (deployment(record=own), Phase.HELD),
+        Intent.PROMOTE: (ordinary("v2", record=own, **MARKED), Phase.PROMOTING),
+        Intent.UNDO: (ordinary("v1", record=own, **MARKED), Phase.UNDOING),
+    }
+    of, phase = shown[intent]
+    found = situation(of, *replica_sets)
+    assert (found.phase, found.record) == (phase, own)
 
 
 def test_a_stable_replica_set_that_was_made_again_is_as_good() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import record as record_room
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
+    LAST,
     MAX_INT32,
     RECORD,
     VERSION,
@@ -28,12 +29,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
     StableIdentity,
     UnreadableRecord,
     copies,
+    last_ended,
     newest,
     read,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Strategy
 
-from .objects import PINNED, record, replica_set
+from .objects import PINNED, deployment, record, replica_set
 
 RECORDS = Path(__file__).parent / "records"
 
@@ -50,7 +52,7 @@ records = st.builds(
     originals=st.builds(Originals, st.integers(0, 599), st.none() | st.integers(600, MAX_INT32), strategies,
                         st.none() | st.text()),
     pods=st.integers(1, MAX_INT32), surge=st.integers(1, MAX_INT32), max_unavailable=counts, replicas=counts,
-    started_by=st.text(), reason=st.text(), run=st.text(), companions=st.lists(companions).map(tuple),
+    started_by=st.text(), reason=st.text(), run=st.text(), generation=counts, companions=st.lists(companions).map(tuple),
 )  # fmt: skip
 
 
@@ -63,7 +65,7 @@ def test_what_is_written_is_read(written: Record) -> None:
 @given(records, st.data())
 def test_a_record_that_lacks_a_part_is_unreadable(written: Record, data: st.DataObject) -> None:
     values = json.loads(written.encode())
-    del values[data.draw(st.sampled_from(sorted(values.keys() - {"companions", "run", "reason"})))]
+    del values[data.draw(st.sampled_from(sorted(values.keys() - {"generation", "companions", "run", "reason"})))]
     with pytest.raises(UnreadableRecord):
         Record.decode(json.dumps(values))
 
@@ -154,7 +156,7 @@ def test_a_hostile_text_is_unreadable_and_told_in_a_line(text: str) -> None:
 
 
 FULL = replace(
-    record(pods=1, companions=PINNED, run="job-7", reason="slow", intent=Intent.UNDO),
+    record(pods=1, generation=7, companions=PINNED, run="job-7", reason="slow", intent=Intent.UNDO),
     originals=Originals(5, None, Strategy("RollingUpdate", "30%", 1), "first"),
     stable=StableIdentity("web-v1", "uid-v1", "v1", "sha256:1a"),
     asked="sha256:2b",
@@ -162,7 +164,7 @@ FULL = replace(
 )
 SHAPES = {
     "1": FULL,
-    "1-autoscaler-by-name": replace(FULL, companions=(Companion(Kind.AUTOSCALER, "hpa"),), run=""),
+    "1-autoscaler-by-name": replace(FULL, generation=0, companions=(Companion(Kind.AUTOSCALER, "hpa"),), run=""),
 }
 
 
@@ -196,16 +198,43 @@ def test_no_annotation_is_no_record() -> None:
     assert read({RECORD: record().encode()}) == record()
 
 
-def test_unreadable_copies_are_left_out() -> None:
-    old = record(started_at="2025-01-01T00:00:00Z")
-    found = copies((replica_set("v2", 1, 2, record()), replica_set("v3", 0, 3, "{"), replica_set("v1", 4, 1, old)))
-    assert found == (record(), old)
+def test_copies_that_are_unreadable_of_another_deployment_or_of_a_generation_to_come_are_left_out() -> None:
+    old = record(generation=2)
+    found = copies(
+        deployment(),  # whose generation is 3
+        (
+            replica_set("v2", 1, 2, record(generation=3)),
+            replica_set("v3", 0, 3, "{"),
+            replica_set("v4", 0, 4, record(uid="other")),
+            replica_set("v5", 0, 5, record(generation=4)),
+            replica_set("v1", 4, 1, old),
+        ),
+    )
+    assert found == (record(generation=3), old)
 
 
-def test_the_newest_is_that_of_the_latest_start_and_among_equals_the_first() -> None:
-    old, first, second = record(started_at="2025-01-01T00:00:00Z"), record(pods=1), record(pods=2)
+def test_the_newest_is_that_of_the_latest_release_whatever_clocks_said_and_among_equals_the_first() -> None:
+    old = record(generation=1, started_at="2099-01-01T00:00:00Z")
+    first, second = record(pods=1, generation=2), record(pods=2, generation=2)
     assert newest([old, first, second]) == first
     assert newest([]) is None
+
+
+ENDED: dict[str, tuple[str | None, int]] = {
+    "nothing": (None, 0),
+    "what a release leaves": (LastRelease("undone", {}, "", "", "", 2).encode(), 2),
+    "a generation to come": (LastRelease("undone", {}, "", "", "", 99).encode(), 0),
+    "of an earlier shape": ('{"outcome":"undone"}', 0),
+    "garbage": ("{", 0),
+    "a list": ("[2]", 0),
+    "a truth": ('{"generation":true}', 0),
+    "nested": ("[" * 90_000, 0),
+}
+
+
+@pytest.mark.parametrize(("text", "generation"), [*ENDED.values()], ids=[*ENDED])
+def test_which_release_ended_last_is_read_where_it_can_be(text: str | None, generation: int) -> None:
+    assert last_ended(deployment(annotations={} if text is None else {LAST: text})) == generation
 
 
 def test_how_a_release_ended_is_told_in_a_line() -> None:

@@ -43,7 +43,7 @@ def test_a_start_takes_down_what_the_deployment_cannot_tell_later() -> None:
     assert begun.record == Record(
         uid="deployment-uid", intent=Intent.HOLD, originals=OWN, stable=record().stable, asked=digest(template("v2")),
         canary=digest(template("v2")), pods=2, surge=1, max_unavailable=0, replicas=4,
-        started_at="2026-02-02T00:00:00Z", started_by="ben", companions=PINNED, run="job-7",
+        started_at="2026-02-02T00:00:00Z", started_by="ben", companions=PINNED, run="job-7", generation=3,
     )  # fmt: skip
 
 
