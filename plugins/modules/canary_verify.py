@@ -162,6 +162,9 @@ options:
             C(<namespace>) for the namespace. Queries of counters are asked once for each version.
           - Counters are read raw and subtracted between looks, so leave C(rate()) and C(increase()) out. A label C(pod) lets
             bursts of errors in single pods be recognised. Of a sum over pods, a look over which the pods changed is no data.
+          - An answer that says to be a part of what there is (C(warnings), C(isPartial)) is no data. Series that a pair of scrapers
+            sends twice are counted once where their label tells so, such as C(prometheus_replica); a label C(replica) may be
+            the application's own, so it is no data until the query takes it off.
         type: dict
         suboptions:
           bad:

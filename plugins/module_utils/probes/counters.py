@@ -16,6 +16,8 @@ from typing import Mapping
 from .source import NoAnswer, Version
 
 MOST_SERIES = 20_000
+# Up to here a float counts every event.
+HIGHEST_COUNT = 2.0**53
 
 # A series by its labels, sorted.
 Series = tuple[tuple[str, str], ...]
@@ -51,6 +53,9 @@ class Counters:
         """Of each series that is there now. Raises NoAnswer."""
         if len(self._last.keys() | values.keys()) > MOST_SERIES:
             raise NoAnswer(f"the query gives more than {MOST_SERIES} series: aggregate it, sum by (pod)")
+        wrong = next((value for value in values.values() if not 0 <= value <= HIGHEST_COUNT), None)
+        if wrong is not None:
+            raise NoAnswer(f"the query gives {wrong:g}, which is no count of events: is it a counter, without rate()?")
         pods = {pod.name: pod.uid for pod in version.pods}
         others = self._pods is not None and self._pods != pods
         increases = {series: self._added(series, value, pods) for series, value in values.items()}

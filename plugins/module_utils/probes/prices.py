@@ -43,36 +43,34 @@ class Rates:
     gib: float
 
 
-def karpenter_offers(web: Web, instance_types: Iterable[str], moment: float) -> list[Offer]:
+def karpenter_offers(web: Web, instance_types: Iterable[str]) -> list[Offer]:
     """Each offering of these instance types. Raises NoAnswer, within the time of one request."""
     by = ("instance_type", "capacity_type", "zone")
-    return _offers(_asked(web, KARPENTER, by, instance_types, moment), by)
+    return _offers(_asked(web, KARPENTER, by, instance_types), by)
 
 
-def opencost_nodes(web: Web, instance_types: Iterable[str], moment: float) -> list[Offer]:
+def opencost_nodes(web: Web, instance_types: Iterable[str]) -> list[Offer]:
     """Each node of these instance types. Raises NoAnswer, within the time of one request."""
     by = ("node", "instance_type")
-    return _offers(_asked(web, OPENCOST_NODE, by, instance_types, moment), by)
+    return _offers(_asked(web, OPENCOST_NODE, by, instance_types), by)
 
 
-def opencost_rates(web: Web, instance_types: Iterable[str], moment: float) -> list[Rates]:
+def opencost_rates(web: Web, instance_types: Iterable[str]) -> list[Rates]:
     """The same where only the parts of a node are priced. Raises NoAnswer, within the time of two requests."""
     types = tuple(instance_types)
     cpu, gib = (
-        {one.labels["node"]: one.hourly for one in _offers(_asked(web, metric, ("node",), types, moment), ("node",))}
+        {one.labels["node"]: one.hourly for one in _offers(_asked(web, metric, ("node",), types), ("node",))}
         for metric in (OPENCOST_CPU, OPENCOST_GIB)
     )
     return [Rates(node, cpu[node], gib[node]) for node in cpu if node in gib]
 
 
-def _asked(
-    web: Web, metric: str, by: tuple[str, ...], instance_types: Iterable[str], moment: float
-) -> Mapping[Series, float]:
+def _asked(web: Web, metric: str, by: tuple[str, ...], instance_types: Iterable[str]) -> Mapping[Series, float]:
     """Only what is needed and what makes sense, so that the answer is small and one bad series does not spoil the others."""
     # No instance type of any cloud has a character that means something to a regular expression, but for the dot.
     types = "|".join(sorted(one.replace(".", "[.]") for one in instance_types))
     bounded = f'{metric}{{instance_type=~"{types}"}} > 0 < {MAKES_NO_SENSE:g}'
-    return vector(web, f"max by ({', '.join(by)}) ({bounded})", moment)
+    return vector(web, f"max by ({', '.join(by)}) ({bounded})").values
 
 
 def _offers(found: Mapping[Series, float], by: tuple[str, ...]) -> list[Offer]:

@@ -12,13 +12,15 @@ import math
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
-from ..cluster.clock import SYSTEM, Clock
+from ..cluster.errors import printable
 from .counters import Counters, Grown, Series, pod_of
 from .placeholders import filled, filled_both, tells_versions_apart
+from .replicas import once
 from .source import Answers, Counted, Misasked, NoAnswer, Sides, Tally, Value, Version
 from .web import Web, ask_json
 
 _QUERY = "/api/v1/query"
+_TWICE = "series came twice, told apart by a label of replicas alone, and were counted once"
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,20 @@ class PerVersion:
 
     def __init__(self) -> None:
         self._canary, self._stable = Counters(), Counters()
+        self.twice = False
 
     def grown(self, values: Sequence[Mapping[Series, float]], sides: Sides) -> list[Grown]:
         """Of the canary's values and of stable's, in this order. Raises NoAnswer."""
-        return [self._canary.grown(values[0], sides.canary), self._stable.grown(values[1], sides.stable)]
+        canary, stable = (once(side) for side in values)
+        self.twice = self.twice or canary.twice or stable.twice
+        return [self._canary.grown(canary.values, sides.canary), self._stable.grown(stable.values, sides.stable)]
 
 
 class PrometheusCounters:
     """Increases of two counters, per version, pod and look."""
 
-    def __init__(self, asked: PrometheusAsked, clock: Clock = SYSTEM) -> None:
+    def __init__(self, asked: PrometheusAsked) -> None:
         self._asked = asked
-        self._clock = clock
         self._bad = PerVersion()
         self._total = PerVersion()
         self._bad_matched = False
@@ -80,10 +84,14 @@ class PrometheusCounters:
 
     def _read(self, sides: Sides) -> tuple[list[Grown], list[Grown]]:
         """Increases of bad and of total, of canary and stable each, all as they were at one moment."""
-        moment = self._clock.wall()
         versions = (sides.canary, sides.stable)
-        bad = [self._vector(self._asked.bad, version, sides, moment) for version in versions]
-        total = [self._vector(self._asked.total, version, sides, moment) for version in versions]
+        queries = [
+            filled(query, version, sides.namespace)
+            for query in (self._asked.total, self._asked.bad)
+            for version in versions
+        ]
+        read = at_one_moment(self._asked.web, queries)
+        total, bad = read[:2], read[2:]
         if not any(total):
             raise NoAnswer("the query total gives no series for either version: check its labels and the pods' scrape")
         self._bad_matched = self._bad_matched or any(bad)
@@ -91,16 +99,15 @@ class PrometheusCounters:
         _must_be_clear(*more_bad, *more)
         return more_bad, more
 
-    def _vector(self, query: str, version: Version, sides: Sides, moment: float) -> dict[Series, float]:
-        return vector(self._asked.web, filled(query, version, sides.namespace), moment)
-
     def close(self) -> None:
         pass
 
     def doubt(self) -> str:
-        if self._bad_matched:
-            return ""
-        return "bad has matched no series in either version, so check its labels unless nothing has gone wrong anywhere"
+        unmatched = (
+            "bad has matched no series in either version, so check its labels unless nothing has gone wrong anywhere"
+        )
+        told = [_TWICE if self._bad.twice or self._total.twice else "", "" if self._bad_matched else unmatched]
+        return "; ".join(filter(None, told))
 
     def costs(self) -> Mapping[str, float]:
         return {}
@@ -109,9 +116,8 @@ class PrometheusCounters:
 class PrometheusHistogram:
     """Requests slower than each bound, a stream a bound."""
 
-    def __init__(self, asked: PrometheusAsked, clock: Clock = SYSTEM) -> None:
+    def __init__(self, asked: PrometheusAsked) -> None:
         self._asked = asked
-        self._clock = clock
         self._buckets = PerVersion()
 
     def begin(self, sides: Sides) -> None:
@@ -125,12 +131,9 @@ class PrometheusHistogram:
         }
 
     def _read(self, sides: Sides) -> list[Grown]:
-        moment = self._clock.wall()
-        query = _with_suffix(self._asked.histogram, "_bucket")
-        read = [
-            vector(self._asked.web, filled(query, version, sides.namespace), moment)
-            for version in (sides.canary, sides.stable)
-        ]
+        query = with_suffix(self._asked.histogram, "_bucket")
+        queries = [filled(query, version, sides.namespace) for version in (sides.canary, sides.stable)]
+        read = at_one_moment(self._asked.web, queries)
         if not any(read):
             raise NoAnswer("the histogram gives no series for either version: check its labels and the pods' scrape")
         for side in read:
@@ -139,20 +142,24 @@ class PrometheusHistogram:
         _must_be_clear(*grown)
         return grown
 
-    def _must_have_bounds(self, series: Mapping[Series, float]) -> None:
-        there = {_bound_of(labels) for labels in series}
-        missing = [bound for bound in self._asked.slower_than if bound not in there]
-        if series and (missing or math.inf not in there):
-            known = ", ".join(f"{bound:g}" for bound in sorted(there - {math.inf}))
-            raise NoAnswer(
-                f"the histogram has no bound {', '.join(f'{bound:g}' for bound in missing) or '+Inf'}; it has {known}"
-            )
+    def _must_have_bounds(self, buckets: Mapping[Series, float]) -> None:
+        """Each series by itself: one that lacks a bound would look as if all its requests were slower."""
+        there: dict[Series, set[float]] = {}
+        for series in buckets:
+            there.setdefault(_without_bound(series), set()).add(_bound_of(series))
+        for bounds in there.values():
+            missing = [bound for bound in self._asked.slower_than if bound not in bounds]
+            if missing or math.inf not in bounds:
+                known = ", ".join(f"{bound:g}" for bound in sorted(bounds - {math.inf}))
+                raise NoAnswer(
+                    f"the histogram has no bound {', '.join(f'{bound:g}' for bound in missing) or '+Inf'}; it has {known}"
+                )
 
     def close(self) -> None:
         pass
 
     def doubt(self) -> str:
-        return ""
+        return _TWICE if self._buckets.twice else ""
 
     def costs(self) -> Mapping[str, float]:
         return {}
@@ -161,9 +168,8 @@ class PrometheusHistogram:
 class PrometheusValue:
     """One query, one value, at each look."""
 
-    def __init__(self, asked: PrometheusAsked, clock: Clock = SYSTEM) -> None:
+    def __init__(self, asked: PrometheusAsked) -> None:
         self._asked = asked
-        self._clock = clock
 
     def begin(self, sides: Sides) -> None:
         self._value(sides)
@@ -172,7 +178,7 @@ class PrometheusValue:
         return {"": Value(self._value(sides))}
 
     def _value(self, sides: Sides) -> float:
-        values = vector(self._asked.web, filled_both(self._asked.query, sides), self._clock.wall())
+        values = vector(self._asked.web, filled_both(self._asked.query, sides)).values
         if len(values) != 1:
             found = f"{len(values)} series" if values else "an empty vector"
             raise NoAnswer(f"the query gives {found} where one value is needed: aggregate it, for example with sum()")
@@ -189,46 +195,87 @@ class PrometheusValue:
 
 
 def prometheus(
-    asked: PrometheusAsked, clock: Clock = SYSTEM
+    asked: PrometheusAsked,
 ) -> PrometheusCounters | PrometheusHistogram | PrometheusValue:
     if asked.query:
-        return PrometheusValue(asked, clock)
-    return PrometheusHistogram(asked, clock) if asked.histogram else PrometheusCounters(asked, clock)
+        return PrometheusValue(asked)
+    return PrometheusHistogram(asked) if asked.histogram else PrometheusCounters(asked)
 
 
 def stream_of(bound: float) -> str:
     return f"slower than {bound:g} s"
 
 
-def vector(web: Web, query: str, moment: float) -> dict[Series, float]:
-    """An instant vector (or scalar), series by their labels. Raises NoAnswer for anything else, NaN included."""
-    answer = ask_json(web, _QUERY, {"query": query, "time": f"{moment:.3f}"})
-    data = answer.get("data")
-    if answer.get("status") != "success" or not isinstance(data, dict):
-        raise NoAnswer(f"{web.name} does not answer as Prometheus does: is the url that of its API?")
+@dataclass(frozen=True)
+class Vector:
+    """`moment`: of which the values are, in the server's seconds since the epoch; None when there are none."""
+
+    values: Mapping[Series, float]
+    moment: float | None
+
+
+def at_one_moment(web: Web, queries: Sequence[str]) -> list[Mapping[Series, float]]:
+    """The answers to several queries, all of the moment at which the first of them that gives anything was answered. The
+    server's clock says when that was, and not ours, which may be wrong. Raises NoAnswer."""
+    moment: float | None = None
+    answers = []
+    for query in queries:
+        answer = vector(web, query, moment)
+        moment = answer.moment if moment is None else moment
+        answers.append(answer.values)
+    return answers
+
+
+def vector(web: Web, query: str, moment: float | None = None) -> Vector:
+    """An instant vector (or scalar), series by their labels, of now as the server sees it, unless `moment` is given. Raises
+    NoAnswer for anything else, NaN included."""
+    data = data_of(web, query, {} if moment is None else {"time": f"{moment:.3f}"})
     kind, result = data.get("resultType"), data.get("result")
     if kind == "scalar":
-        return {(): _number(result)}
+        moment, value = _point(result)
+        return Vector({(): value}, moment)
     if kind != "vector" or not isinstance(result, list):
-        raise NoAnswer(f"the query gives a {kind} where an instant vector is needed: leave the range [..] out")
+        raise NoAnswer(f"the query gives a {_short(kind)} where an instant vector is needed: leave the range [..] out")
     found: dict[Series, float] = {}
+    evaluated: float | None = None
     for row in result:
         if not isinstance(row, dict) or not isinstance(row.get("metric"), dict):
             raise NoAnswer(f"{web.name} answers with a series that has no labels: is the url that of its API?")
-        found[tuple(sorted((str(name), str(text)) for name, text in row["metric"].items()))] = _number(row.get("value"))
-    return found
+        series = series_of(row["metric"])
+        if series in found:
+            raise NoAnswer(f"{web.name} answers with the same series twice, of which nobody knows which one is right")
+        evaluated, found[series] = _point(row.get("value"))
+    return Vector(found, evaluated)
 
 
-def _number(pair: Any) -> float:
+def data_of(web: Web, query: str, more: Mapping[str, str]) -> Mapping[str, Any]:
+    """What an instant query gives. Raises NoAnswer."""
+    answer = ask_json(web, _QUERY, {"query": query, **more})
+    data = answer.get("data")
+    if answer.get("status") != "success" or not isinstance(data, dict):
+        raise NoAnswer(f"{web.name} does not answer as Prometheus does: is the url that of its API?")
+    return data
+
+
+def series_of(labels: Mapping[str, Any]) -> Series:
+    return tuple(sorted((str(name), str(text)) for name, text in labels.items()))
+
+
+def _point(pair: Any) -> tuple[float, float]:
+    """Moment and value."""
     if not isinstance(pair, list) or len(pair) != 2:
         raise NoAnswer("the query gives a value that is none")
     try:
-        number = float(pair[1])
-    except (TypeError, ValueError):
+        moment, number = float(pair[0]), float(pair[1])
+    except (OverflowError, TypeError, ValueError):
         raise NoAnswer("the query gives a value that is no number") from None
-    if not math.isfinite(number):
-        raise NoAnswer(f"the query gives {pair[1]}: nothing was counted, or a division by zero")
-    return number
+    if not (math.isfinite(number) and math.isfinite(moment)):
+        raise NoAnswer(f"the query gives {_short(pair[1])}: nothing was counted, or a division by zero")
+    return moment, number
+
+
+def _short(given: Any) -> str:
+    return printable(str(given))[:40]
 
 
 def _must_be_clear(*grown: Grown) -> None:
@@ -274,6 +321,6 @@ def _bound_of(series: Series) -> float:
         return math.nan
 
 
-def _with_suffix(selector: str, suffix: str) -> str:
+def with_suffix(selector: str, suffix: str) -> str:
     name, brace, rest = selector.partition("{")
     return f"{name.strip()}{suffix}{brace}{rest}"

@@ -13,18 +13,17 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Mapping
 
-from ..cluster.clock import SYSTEM, Clock
 from .counters import Counters, Series
 from .placeholders import filled
-from .prometheus import PrometheusAsked
+from .prometheus import PrometheusAsked, data_of, series_of, with_suffix
+from .replicas import once
 from .requests import HttpAsked
 from .source import NoAnswer, Sides
-from .web import Web, ask_json
+from .web import Web
 
 # How far back counters are read, and how often: enough for a rate, little enough for any server.
 PAST_SECONDS = 300.0
 STEP_SECONDS = 15.0
-_RANGE = "/api/v1/query_range"
 
 
 @dataclass(frozen=True)
@@ -50,17 +49,16 @@ def expected_of_pods(sides: Sides, late: float = 0.0) -> Expected:
     return Expected(float(len(sides.canary.pods)), float(len(sides.stable.pods)), late=late)
 
 
-def expected_of_counters(asked: PrometheusAsked, sides: Sides, clock: Clock = SYSTEM) -> Expected:
+def expected_of_counters(asked: PrometheusAsked, sides: Sides) -> Expected:
     """From stable's last minutes. The canary is younger than that: its pods will get as much as stable's do, each.
 
     For a histogram, bad is what was slower than its first bound. Raises NoAnswer.
     """
-    now = clock.wall()
     if asked.histogram:
-        bad, total, seconds = _slower(asked, sides, now)
+        bad, total, seconds = _slower(asked, sides)
     else:
-        bad, seconds = _increase(asked.web, asked.bad, sides, now)
-        total, seconds = _increase(asked.web, asked.total, sides, now)
+        bad, seconds = _increase(asked.web, asked.bad, sides)
+        total, seconds = _increase(asked.web, asked.total, sides)
     if seconds <= 0 or total <= 0:
         raise NoAnswer(f"stable had no traffic in the last {PAST_SECONDS / 60:g} minutes")
     stable = total / seconds
@@ -68,14 +66,13 @@ def expected_of_counters(asked: PrometheusAsked, sides: Sides, clock: Clock = SY
     return Expected(a_pod * len(sides.canary.pods), stable, min(1.0, bad / total))
 
 
-def _increase(web: Web, query: str, sides: Sides, now: float) -> tuple[float, float]:
-    increases, seconds = _increases(web, query, sides, now)
+def _increase(web: Web, query: str, sides: Sides) -> tuple[float, float]:
+    increases, seconds = _increases(web, query, sides)
     return sum(increases.values()), seconds
 
 
-def _slower(asked: PrometheusAsked, sides: Sides, now: float) -> tuple[float, float, float]:
-    name, brace, rest = asked.histogram.partition("{")
-    increases, seconds = _increases(asked.web, f"{name.strip()}_bucket{brace}{rest}", sides, now)
+def _slower(asked: PrometheusAsked, sides: Sides) -> tuple[float, float, float]:
+    increases, seconds = _increases(asked.web, with_suffix(asked.histogram, "_bucket"), sides)
     by_bound: dict[float, float] = defaultdict(float)
     for series, increase in increases.items():
         by_bound[_bound(series)] += increase
@@ -90,32 +87,27 @@ def _bound(series: Series) -> float:
         return math.nan
 
 
-def _increases(web: Web, query: str, sides: Sides, now: float) -> tuple[dict[Series, float], float]:
-    """What every series of stable grew by in the minutes before `now`, and over how many seconds there were values. Raises NoAnswer."""
-    asked = filled(query, sides.stable, sides.namespace)
-    answer = ask_json(
-        web,
-        _RANGE,
-        {"query": asked, "start": f"{now - PAST_SECONDS:.3f}", "end": f"{now:.3f}", "step": f"{STEP_SECONDS:g}"},
-    )
-    moments = _by_moment(web, answer)
+def _increases(web: Web, query: str, sides: Sides) -> tuple[dict[Series, float], float]:
+    """What every series of stable grew by in the last minutes, as the server's clock has them, and over how many seconds there
+    were values. Raises NoAnswer."""
+    asked = f"({filled(query, sides.stable, sides.namespace)})[{PAST_SECONDS:g}s:{STEP_SECONDS:g}s]"
+    moments = _by_moment(web, data_of(web, asked, {}))
     counters, grown = Counters(), defaultdict[Series, float](float)
     for moment in sorted(moments):
-        for series, increase in counters.grown(moments[moment], sides.stable).by_series.items():
+        for series, increase in counters.grown(once(moments[moment]).values, sides.stable).by_series.items():
             grown[series] += increase
     return grown, max(moments, default=0.0) - min(moments, default=0.0)
 
 
-def _by_moment(web: Web, answer: Mapping[str, Any]) -> dict[float, dict[Series, float]]:
-    data = answer.get("data")
-    if not isinstance(data, dict) or data.get("resultType") != "matrix" or not isinstance(data.get("result"), list):
+def _by_moment(web: Web, data: Mapping[str, Any]) -> dict[float, dict[Series, float]]:
+    if data.get("resultType") != "matrix" or not isinstance(data.get("result"), list):
         raise NoAnswer(f"{web.name} does not answer with ranges: is it Prometheus?")
     moments: dict[float, dict[Series, float]] = defaultdict(dict)
     for row in data["result"]:
         try:
-            series = tuple(sorted((str(name), str(text)) for name, text in row["metric"].items()))
+            series = series_of(row["metric"])
             values = [(float(moment), float(text)) for moment, text in row["values"]]
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             raise NoAnswer(
                 f"{web.name} answers with ranges that Prometheus would not write: is the url right?"
             ) from None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import re
 import socket
 import ssl
 import threading
@@ -26,6 +27,10 @@ USER_AGENT = "coalmine.canary"
 # What a URL may hold on any way; some proxies refuse more than 4 KiB, with all headers. A query may name every pod.
 LONGEST_QUERY = 2000
 _PIECE = 65536
+_TELLS_OF_A_PART = re.compile(
+    r"partial|incomplete|truncat|missing|unavailable|time.?out|timed out|deadline|fail|error|refused|limit|drop|skip",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -147,8 +152,8 @@ class _Alarm:
 def ask_json(
     web: Web, path: str, query: Mapping[str, str] | None = None, *, plain_refusals: bool = False
 ) -> dict[str, Any]:
-    """The JSON object that a 200 brings; everything else raises NoAnswer. `plain_refusals`: this kind of server says in plain
-    text what is wrong with a question."""
+    """The whole JSON object that a 200 brings; everything else raises NoAnswer. `plain_refusals`: this kind of server says in
+    plain text what is wrong with a question."""
     answer = ask(web, path, query)
     if answer.status in (401, 403):
         raise NoAnswer(f"{web.name} answers {answer.status}: check the token, user or headers and what they may read")
@@ -165,7 +170,31 @@ def ask_json(
         parsed = None
     if not isinstance(parsed, dict):
         raise NoAnswer(f"{web.name} does not answer with a JSON object: is the url right?")
+    lacks = _lacks(parsed)
+    if lacks is not None:
+        raise NoAnswer(f"{web.name} answers with less than there is{_quoted(web, lacks)}")
     return parsed
+
+
+def _lacks(answer: Mapping[str, Any]) -> str | None:
+    """Why an answer is only a part of what was asked for, in the server's words; None when it is all.
+
+    Thanos, Prometheus with remote reading, and Loki warn; VictoriaMetrics sets isPartial. PromQL's own warnings tell of series
+    that were left out, its infos of names.
+    """
+    warnings, infos = (_texts(answer.get(name)) for name in ("warnings", "infos"))
+    told = [
+        *warnings,
+        *(text for text in infos if _TELLS_OF_A_PART.search(text) and not text.startswith("PromQL info")),
+    ]
+    if told:
+        return "; ".join(told)
+    return "" if answer.get("isPartial") else None
+
+
+def _texts(given: Any) -> list[str]:
+    every = given if isinstance(given, list) else [given]
+    return [str(text) for text in every if text]
 
 
 def _error_of(body: bytes) -> str:

@@ -150,7 +150,7 @@ def open_source(api: Api, asked: SourceAsked) -> Source | None:
     if isinstance(asked, HttpAsked):
         return HttpRequests(api, asked, api.clock)
     if isinstance(asked, PrometheusAsked):
-        return prometheus(asked, api.clock)
+        return prometheus(asked)
     if isinstance(asked, LogsAsked):
         return Logs(api, asked, api.clock)
     return Resources(api, asked) if isinstance(asked, ResourcesAsked) else None

@@ -55,7 +55,7 @@ class Comparison(Looking):
         self._trial = Trial(plan_of(request), history)
         if history:
             self._trial.begin_step(before)
-        self._foresight = Foresight(request, report, self._warn, site.clock)
+        self._foresight = Foresight(request, report, self._warn)
 
     def begin(self) -> dict[str, str]:
         """Reaches every source, and says what the window can decide; returns what did not answer, by check."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping
 
-from ..cluster.clock import SYSTEM, Clock
 from ..judgement.checks import BoundCheck, RateCheck
 from ..judgement.evidence import BUCKETS_THAT_MUST_SPEAK, Promise
 from ..judgement.forecast import Forecast, Reach, Traffic, forecast
@@ -39,13 +38,10 @@ class _Seen:
 class Foresight:
     """`warn` is for what a person should change; everything is reported, and kept in `told` by check."""
 
-    def __init__(
-        self, request: VerifyRequest, report: Report, warn: Callable[[str], None], clock: Clock = SYSTEM
-    ) -> None:
+    def __init__(self, request: VerifyRequest, report: Report, warn: Callable[[str], None]) -> None:
         self._request = request
         self._report = report
         self._warn = warn
-        self._clock = clock
         self._seen: dict[str, _Seen] = {}
         self.told: dict[str, Mapping[str, Any]] = {}
 
@@ -61,7 +57,7 @@ class Foresight:
         if sides is None:
             return
         try:
-            expected = _expected(asked, sides, self._clock)
+            expected = _expected(asked, sides)
         except NoAnswer as error:
             self._report(f"{check.name}: no forecast yet, as the traffic is not known: {error}")
             return
@@ -127,13 +123,13 @@ class Foresight:
         )
 
 
-def _expected(asked: CheckAsked, sides: Sides, clock: Clock) -> Expected | None:
+def _expected(asked: CheckAsked, sides: Sides) -> Expected | None:
     """None for samples, which are there already."""
     source = asked.source
     if isinstance(source, HttpAsked):
         return expected_of_requests(source)
     if isinstance(source, PrometheusAsked):
-        return expected_of_counters(source, sides, clock)
+        return expected_of_counters(source, sides)
     if isinstance(source, LogsAsked):
         return expected_of_pods(sides, late=source.lateness)
     return expected_of_pods(sides) if isinstance(source, PodsAsked) else None

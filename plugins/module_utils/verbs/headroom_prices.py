@@ -75,13 +75,13 @@ def _read(
     def missing(prices: list[MetricPrice]) -> bool:
         return any(price_of(one, PriceBook(), prices).hourly is None for one in unpriced)
 
-    prices = [price(KARPENTER, one.labels, one.hourly) for one in karpenter_offers(asked.web, types, moment)]
+    prices = [price(KARPENTER, one.labels, one.hourly) for one in karpenter_offers(asked.web, types)]
     if not missing(prices):
         return prices, []
-    prices += [price(OPENCOST, one.labels, one.hourly) for one in opencost_nodes(asked.web, types, moment)]
+    prices += [price(OPENCOST, one.labels, one.hourly) for one in opencost_nodes(asked.web, types)]
     if not missing(prices):
         return prices, []
-    by_node = {one.node: one for one in opencost_rates(asked.web, types, moment)}
+    by_node = {one.node: one for one in opencost_rates(asked.web, types)}
     rated = [
         price(OPENCOST, {"node": node}, by_size(group, Fraction(repr(rates.cpu)), Fraction(repr(rates.gib))))
         for group in unpriced

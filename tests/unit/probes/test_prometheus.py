@@ -48,6 +48,8 @@ SIDES = Sides(
 )
 ERRORS = 'errors{pod=~"<pods>"}'
 REQUESTS = 'requests{pod=~"<pods>"}'
+# Of the clock of the machine that asks, in seconds.
+OFFSETS = (-3600.0, -5.0, 5.0, 3600.0)
 
 
 def answer(body: object, status: int = 200) -> Respond:
@@ -59,7 +61,7 @@ def answer(body: object, status: int = 200) -> Respond:
     return respond
 
 
-def vector(*values: tuple[dict[str, str], str]) -> dict[str, object]:
+def vector(*values: tuple[dict[str, str], str | int]) -> dict[str, object]:
     rows = [{"metric": labels, "value": [0, value]} for labels, value in values]
     return {"status": "success", "data": {"resultType": "vector", "result": rows}}
 
@@ -123,6 +125,13 @@ class TestLies:
             ("NaN", answer(vector(({}, "NaN"))), "NaN: nothing was counted"),
             ("infinity", answer(vector(({}, "+Inf"))), "Inf: nothing was counted"),
             ("no number", answer(vector(({}, "many"))), "no number"),
+            ("more digits than a number has", answer(vector(({}, 10**400))), "no number"),  # type: ignore[arg-type]
+            ("the same series twice", answer(vector(({"a": "1"}, "1"), ({"a": "1"}, "2"))), "the same series twice"),
+            (
+                "a moment that is none",
+                answer({"status": "success", "data": {"resultType": "scalar", "result": ["soon", "1"]}}),
+                "no number",
+            ),
             (
                 "a range",
                 answer({"status": "success", "data": {"resultType": "matrix", "result": []}}),
@@ -260,6 +269,11 @@ class TestCounters:
         assert (grown.by_series, grown.unclear) == ({series: added}, unclear), case
         again = counters.grown({series: 1003}, version(*now))
         assert (again.by_series, again.unclear) == ({series: 3}, False), case
+
+    @pytest.mark.parametrize("value", [-1.0, 1e308, 2.0**53 + 2])
+    def test_what_no_events_add_up_to_is_told(self, value: float) -> None:
+        with pytest.raises(NoAnswer, match="is no count of events"):
+            self.after({A: 900}, {A: value})
 
     def test_memory_is_bounded(self) -> None:
         with pytest.raises(NoAnswer, match="aggregate"):
@@ -409,6 +423,97 @@ class TestVersionsApart:
     def test_questions_that_cannot_be_are_refused(self, asked: dict, says: str) -> None:
         with pytest.raises(Misasked, match=says):
             PrometheusAsked(Web("http://host"), **asked)
+
+
+WHOLE = vector(({"pod": "web-7c6d-a"}, "1"))
+
+
+class TestParts:
+    """Servers that say less than there is, or everything twice."""
+
+    @pytest.mark.parametrize(
+        ("more", "says"),
+        [
+            ({}, None),
+            ({"warnings": [], "infos": None, "isPartial": False}, None),
+            ({"infos": ['PromQL info: metric might not be a counter, name does not end in _total: "errors"']}, None),
+            ({"infos": ["this took 3 ms"]}, None),
+            ({"warnings": ["No StoreAPIs matched for this query"]}, "less than there is: No StoreAPIs matched"),
+            ({"warnings": ["PromQL warning: bucket label is missing"]}, "less than there is: PromQL warning"),
+            ({"warnings": "remote_read: connection refused"}, "less than there is: remote_read"),
+            ({"infos": ["partial response: receive-2 timed out"]}, "less than there is: partial response"),
+            ({"infos": ["x"], "isPartial": True}, "less than there is$"),
+            ({"warnings": [f"receive-2 refused {SECRET}"]}, "less than there is$"),
+            ({"warnings": [{"msg": "\x1b[31mred"}]}, "less than there is: "),
+        ],
+    )
+    @pytest.mark.parametrize("asked", [{"query": "up"}, {"bad": ERRORS, "total": REQUESTS}])
+    def test_a_part_is_no_data(self, asked: dict, more: dict, says: str | None) -> None:
+        with serving(answer({**WHOLE, **more})) as url:
+            source = prometheus(PrometheusAsked(Web(url, token=SECRET), **asked))
+            if says is None:
+                source.look(SIDES, 5)
+                return
+            with pytest.raises(NoAnswer, match=says) as told:
+                source.look(SIDES, 5)
+        assert SECRET not in str(told.value) and "\x1b" not in str(told.value)
+
+    def counted(self, *looks: list[tuple[dict[str, str], str]]) -> tuple[Counted, str]:
+        """Of requests, which all are bad, by a server that answers both versions with the same labels."""
+        current: list[list[tuple[dict[str, str], str]]] = [looks[0]]
+        with serving(answer(vector(*current[0]))) as url:
+            source = prometheus(PrometheusAsked(Web(url), bad=ERRORS, total=REQUESTS))
+            source.begin(SIDES)
+            for current[0] in looks[1:]:
+                given = source.look(SIDES, 5)[""]
+        assert isinstance(given, Counted)
+        return given, source.doubt()
+
+    @pytest.mark.parametrize("label", ["prometheus_replica", "__replica__", "receive_replica"])
+    def test_series_that_a_pair_of_scrapers_sends_are_counted_once_and_told(self, label: str) -> None:
+        first = [({"pod": "a", label: "0"}, "900"), ({"pod": "a", label: "1"}, "890")]
+        second = [({"pod": "a", label: "0"}, "907"), ({"pod": "a", label: "1"}, "905")]
+        given, doubt = self.counted(first, second)
+        assert (given.canary.bad, given.canary.total, given.stable.total) == (7, 7, 7)
+        assert "came twice" in doubt
+
+    @pytest.mark.parametrize("label", ["prometheus_replica", "__replica__", "replica"])
+    def test_a_replica_that_takes_over_brings_no_past(self, label: str) -> None:
+        given, _doubt = self.counted([({"pod": "a", label: "0"}, "900")], [({"pod": "a", label: "1"}, "905")])
+        assert given.canary.total == 5
+
+    def test_where_nobody_knows_whose_the_label_is_there_is_no_data_and_what_to_write(self) -> None:
+        twice = [({"pod": "a", "replica": "0"}, "900"), ({"pod": "a", "replica": "1"}, "890")]
+        with pytest.raises(NoAnswer, match=r"max without \(replica\) .*, or sum without \(replica\)"):
+            self.counted(twice)
+
+    def test_bounds_of_a_histogram_that_one_series_lacks_are_told(self) -> None:
+        rows = [({"pod": "a", "le": le}, "5") for le in ("0.1", "+Inf")] + [({"pod": "b", "le": "+Inf"}, "5")]
+        with serving(answer(vector(*rows))) as url, pytest.raises(NoAnswer, match=r"no bound 0\.1"):
+            prometheus(PrometheusAsked(Web(url), histogram='h{pod=~"<pods>"}', slower_than=(0.1,))).begin(SIDES)
+
+
+class TestMoments:
+    """A Prometheus knows what time it is; the machine that asks it may not."""
+
+    @pytest.mark.parametrize("offset", OFFSETS)
+    def test_our_clock_does_not_decide(self, offset: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        real, asked = time.time, []
+
+        def respond(request: BaseHTTPRequestHandler) -> None:
+            query = parse_qs(urlsplit(request.path).query)
+            asked.append(query.get("time", [None])[0])
+            moment = float(asked[-1] or 1_000_000.5)
+            # Nothing is known of other moments.
+            rows = [{"metric": {"pod": "a"}, "value": [moment, "5"]}] if abs(moment - 1_000_000.5) < 1 else []
+            answer({"status": "success", "data": {"resultType": "vector", "result": rows}})(request)
+
+        monkeypatch.setattr(time, "time", lambda: real() + offset)
+        with serving(respond) as url:
+            source = prometheus(PrometheusAsked(Web(url), bad=ERRORS, total=REQUESTS))
+            source.begin(SIDES)
+            source.look(SIDES, 5)
+        assert asked == [None, "1000000.500", "1000000.500", "1000000.500"] * 2, "four queries of one moment each look"
 
 
 class TestPlaceholders:
