@@ -460,11 +460,15 @@ class TestParts:
 
     def counted(self, *looks: list[tuple[dict[str, str], str]]) -> tuple[Counted, str]:
         """Of requests, which all are bad, by a server that answers both versions with the same labels."""
-        current: list[list[tuple[dict[str, str], str]]] = [looks[0]]
-        with serving(answer(vector(*current[0]))) as url:
+        coming = [looks[0]]
+
+        def respond(request: BaseHTTPRequestHandler) -> None:
+            answer(vector(*coming[0]))(request)
+
+        with serving(respond) as url:
             source = prometheus(PrometheusAsked(Web(url), bad=ERRORS, total=REQUESTS))
             source.begin(SIDES)
-            for current[0] in looks[1:]:
+            for coming[0] in looks[1:]:
                 given = source.look(SIDES, 5)[""]
         assert isinstance(given, Counted)
         return given, source.doubt()
