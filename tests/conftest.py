@@ -5,41 +5,63 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from subprocess import TimeoutExpired
 
 import pytest
+from hypothesis import settings
 
 from tests.cluster.build import Say, tell
+from tests.cluster.contents import contents
 from tests.cluster.fakes import Capacity
 from tests.cluster.foreign import ForeignCluster
+from tests.cluster.kubectl import KubectlFailed
 from tests.cluster.lab import Lab
 from tests.cluster.realnodes.machine import RealNodesImpossible, expected
 from tests.cluster.shared import join_or_start
+from tests.toolchain.durations import MEASURED, file_of, longest_first
+from tests.toolchain.limits import limit
 
 # Namespaces of tests that are over may take a while to go: their pods must not be in the way of others.
 PODS_OF_A_RUN = 1000
-# What takes longest begins first: a worker that has it last keeps the others waiting.
-LONGEST = (
-    "test_role.py",
-    "test_frontdoor.py",
-    "test_waiting.py",
-    "test_headroom.py",
-    "test_verify_prometheus.py",
-    "test_crash_safety.py",
-    "test_verify.py",
-    "test_repair.py",
-    "test_model_against_controller.py",
-    "test_headroom_truth.py",
-    "test_judged_releases.py",
-    "test_exactness.py",
-    "test_commands.py",
-    "test_verify_secrets.py",
-    "test_role_promotes.py",
-)
+# Fixtures of a cluster, and of the namespace in it that belongs to one test.
+NAMESPACES = (("lab", "namespace"), ("real_lab", "real_namespace"), ("answering_lab", "answering_namespace"))
+
+pytest_plugins = ["tests.toolchain.outcomes"]
+
+# Properties hold however long a machine takes: with a deadline, an example slower than 200 ms would count as a failure.
+# The same examples in every run of `make test`; others in every run of `make slow`, which prints how to repeat a failure.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("random", deadline=None, print_blob=True, max_examples=1000)
+settings.load_profile("repeatable")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The order of the files, and how long each test may take."""
+    places = longest_first((item.nodeid for item in items), config.stash[MEASURED])
+    items.sort(key=lambda item: places[file_of(item.nodeid)])
+    for item in items:
+        marks = [mark.name for mark in item.iter_markers()]
+        if "timeout" not in marks:
+            item.add_marker(pytest.mark.timeout(limit(item.nodeid, marks), func_only=True))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the namespace of a test holds when it fails is shown with it."""
+    report = yield
+    given = getattr(item, "funcargs", {})
+    for lab, namespace in NAMESPACES:
+        if report.failed and report.when != "teardown" and {lab, namespace} <= given.keys():
+            report.sections.append((f"namespace {given[namespace]}", _contents(given[lab], given[namespace])))
+    return report
+
+
+def _contents(lab: Lab | ForeignCluster, namespace: str) -> str:
+    try:
+        return contents(lab.kubectl, namespace)
+    except (KubectlFailed, TimeoutExpired) as error:
+        return f"cannot be read any more: {error}"
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,9 @@ Every stage runs, also after one has failed. The groups run one after another. S
 core each and no quiet machine, run side by side, and their output is shown when they end; a group of one is seen live.
 
 What is measured in seconds on a real cluster can miss them when three workers share two cores. So what failed in
-`integration` is run once more, one test at a time, until one fails again; the table at the end says that it was needed.
+`integration` is written down and told, with its reasons and the load of the machine, and then run once more, one test at a
+time, until one fails again. What passes then is unstable: the table at the end names it, and under CI=true the stage has
+failed, unless tests/unstable.txt allows it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import chain, groupby
+from pathlib import Path
 
+from tests.toolchain import outcomes, unstable
 from tests.toolchain.venvs import ENVIRONMENTS, ROOT
 
 SIDE_BY_SIDE = 2
@@ -36,7 +40,8 @@ Command = tuple[str, ...]
 class Stage:
     """One row. `budget`: seconds on two cores with everything cached. `group`: beside what it runs; alone, if empty.
 
-    `again`: what has to pass, on a machine that does nothing else, if a command has failed.
+    `again`: what has to pass, on a machine that does nothing else, if a test has failed; `outcomes`: where the commands
+    write down how each test ended (tests/toolchain/outcomes.py).
     """
 
     name: str
@@ -44,17 +49,19 @@ class Stage:
     commands: tuple[Command, ...]
     group: str = ""
     again: Command | None = None
+    outcomes: Path | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """`unstable`: passed, but only when run again."""
+    """`unstable`: the tests that passed only when they were run again; `refused`: those of them that may not."""
 
     stage: Stage
     passed: bool
-    unstable: bool
     seconds: float
     output: str
+    unstable: Sequence[str] = ()
+    refused: Sequence[str] = ()
 
 
 # Tests themselves are run, not typed; what they stand on is typed.
@@ -70,6 +77,9 @@ SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity
 THREE_WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 READ, ONE_CORE = "what the tree says", "long, on one core"
 SHORT_ONES = ("-m", "not slow", "tests/integration", "tests/faults")
+OUTPUT = ROOT / "tests" / "output"
+OUTCOMES = OUTPUT / "integration.json"
+WRITTEN_DOWN = ("--outcomes", str(OUTCOMES), f"--junitxml={OUTPUT / 'integration.xml'}")
 
 STAGES = (
     Stage("sanity", 60, (("python", "-m", "tests.toolchain.sanity", "--skip-test", "import"),), READ),
@@ -82,14 +92,21 @@ STAGES = (
     Stage(
         "lint",
         5,
-        (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("yamllint", "."), ("sh", "-c", SHELL_SCRIPTS)),
+        (
+            ("ruff", "check", "."),
+            ("ruff", "format", "--check", "."),
+            ("yamllint", "."),
+            ("sh", "-c", SHELL_SCRIPTS),
+            ("python", "-m", "tests.toolchain.unstable"),
+        ),
         READ,
     ),
     Stage("unit", 60, (("pytest", "-n", "2", "tests/unit", "tests/toolchain"),)),
     Stage(
         "integration",
         420,
-        (("pytest", *THREE_WORKERS, *SHORT_ONES),),
+        (("pytest", *THREE_WORKERS, *WRITTEN_DOWN, *SHORT_ONES),),
+        outcomes=OUTCOMES,
         again=("pytest", "--exitfirst", "--last-failed", "--last-failed-no-failures=none", *SHORT_ONES),
     ),
     Stage("molecule", 150, (("molecule", "test", "--all"),), ONE_CORE),
@@ -129,10 +146,24 @@ def run(stage: Stage, seen_live: bool) -> Result:
         heard.append(process.stdout or "")
         return process.returncode == 0
 
+    def ended(passed: bool, **how: Sequence[str]) -> Result:
+        return Result(stage, passed, time.monotonic() - started, "".join(heard), **how)
+
+    if stage.outcomes:
+        stage.outcomes.unlink(missing_ok=True)
     every = [passes(command) for command in stage.commands]
-    passed = all(every)
-    unstable = not passed and stage.again is not None and passes(stage.again)
-    return Result(stage, passed or unstable, unstable, time.monotonic() - started, "".join(heard))
+    if all(every) or stage.again is None:
+        return ended(all(every))
+    failed = outcomes.failed(stage.outcomes) if stage.outcomes and stage.outcomes.exists() else {}
+    print(unstable.told(failed, unstable.trace(failed, stage.name)), flush=True)
+    if not (failed and passes(stage.again)):
+        return ended(False)
+    refused = unstable.not_allowed(failed, unstable.rows(unstable.LISTED.read_text())) if in_ci() else []
+    return ended(not refused, unstable=list(failed), refused=refused)
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI") == "true"
 
 
 def headline(stage: Stage) -> str:
@@ -163,7 +194,11 @@ def told(result: Result) -> str:
 
 def remark(result: Result) -> str:
     late = "  over budget" if result.seconds > result.stage.budget else ""
-    return late + ("  unstable: what failed passed when run again" if result.unstable else "")
+    return late + "".join(f"\n    unstable: {test}{forbidden(test, result)}" for test in result.unstable)
+
+
+def forbidden(test: str, result: Result) -> str:
+    return ", which tests/unstable.txt does not allow" if test in result.refused else ""
 
 
 def table(results: Sequence[Result], seconds: float) -> str:

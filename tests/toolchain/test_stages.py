@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.toolchain import stages
+from tests.toolchain import stages, unstable
 from tests.toolchain.stages import STAGES, Stage, main
 from tests.toolchain.venvs import ROOT
 
@@ -57,27 +60,90 @@ def test_a_stage_over_its_budget_is_marked(monkeypatch: pytest.MonkeyPatch, caps
     assert "over budget" in capsys.readouterr().out
 
 
+TEST, REASON = "tests/integration/test_bake.py::test_it[a b]", "call: AssertionError: 1.6 s"
+ONCE_MORE, FAILS_AGAIN = python("print('once more')"), python("print('once more'); raise SystemExit(1)")
+ALLOWED = f"2026-11-20 {TEST} -- waits for two clocks"
+
+
+@dataclass(frozen=True)
+class Unstable:
+    """A stage whose one command writes down that TEST failed, and a machine on which that may be allowed."""
+
+    stage: Stage
+    allowed: Path
+    traces: Path
+
+    def traced(self) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in sorted(self.traces.iterdir())]
+
+
+@pytest.fixture
+def flaky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Unstable:
+    written = json.dumps({"load": [1, 1, 1], "tests": {TEST: {"seconds": 2.5, "reason": REASON}}})
+    recorded = tmp_path / "outcomes.json"
+    code = f"import pathlib; pathlib.Path({str(recorded)!r}).write_text({written!r}); raise SystemExit(1)"
+    it = Unstable(
+        Stage("flaky", 60, (python(code),), outcomes=recorded), tmp_path / "unstable.txt", tmp_path / "traces"
+    )
+    it.allowed.write_text("# nothing is allowed\n")
+    it.traces.mkdir()
+    monkeypatch.setattr(unstable, "LISTED", it.allowed)
+    monkeypatch.setattr(unstable, "TRACES", it.traces)
+    return it
+
+
 @pytest.mark.parametrize(
-    ("again", "status", "remark"),
-    [(None, 1, False), (python("raise SystemExit(1)"), 1, False), (python("print('once more')"), 0, True)],
-    ids=["not run again", "fails again", "passes then"],
+    ("again", "ci", "allowed", "status", "remark"),
+    [
+        (None, "", "", 1, ""),
+        (FAILS_AGAIN, "", "", 1, ""),
+        (ONCE_MORE, "", "", 0, f"unstable: {TEST}"),
+        (ONCE_MORE, "true", "", 1, f"unstable: {TEST}, which tests/unstable.txt does not allow"),
+        (ONCE_MORE, "true", ALLOWED, 0, f"unstable: {TEST}"),
+        (FAILS_AGAIN, "true", ALLOWED, 1, ""),
+    ],
+    ids=["not run again", "fails again", "passes then", "passes in CI", "passes in CI, listed", "fails, listed"],
 )
 def test_what_is_run_again_decides_and_is_told(
     again: tuple[str, ...] | None,
+    ci: str,
+    allowed: str,
     status: int,
-    remark: bool,
+    remark: str,
+    flaky: Unstable,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(stages, "STAGES", (GOOD, replace(BAD, again=again)))
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(stages, "STAGES", (replace(flaky.stage, again=again),))
+    flaky.allowed.write_text(allowed)
     assert main([]) == status
-    assert ("unstable" in capsys.readouterr().out) == remark
+    shown = capfd.readouterr().out
+    assert [line.strip() for line in shown.splitlines() if "unstable: " in line] == [remark] * bool(remark)
+    if again:
+        assert shown.index(f"  {TEST}\n    {REASON}") < shown.index("once more\n"), "told before it is run again"
+        (traced,) = flaky.traced()
+        assert traced["failed"] == {TEST: REASON} and len(traced["load"]) == 3 and traced["stage"] == "flaky"
+    else:
+        assert flaky.traced() == []
 
 
-def test_what_passed_is_not_run_again(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(stages, "STAGES", (replace(GOOD, again=python("print('once more')")),))
+def test_what_passed_is_not_run_again(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(stages, "STAGES", (replace(GOOD, again=ONCE_MORE),))
     assert main([]) == 0
-    assert "once more" not in capsys.readouterr().out
+    assert "once more" not in capfd.readouterr().out
+
+
+def test_a_run_that_wrote_nothing_down_is_not_run_again(
+    flaky: Unstable, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It broke before any test ended; what an earlier run wrote is not taken for its own."""
+    assert flaky.stage.outcomes
+    flaky.stage.outcomes.write_text(json.dumps({"tests": {TEST: {"seconds": 1, "reason": "an earlier run"}}}))
+    broken = replace(flaky.stage, commands=(python("raise SystemExit(3)"),), again=python("print('twice')"))
+    monkeypatch.setattr(stages, "STAGES", (broken,))
+    assert main([]) == 1
+    assert "twice\n" not in capfd.readouterr().out
 
 
 def test_every_stage_has_a_target_of_its_name_in_the_makefile() -> None:
