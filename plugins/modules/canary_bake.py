@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - coalmine.canary.connection
   - coalmine.canary.target
+  - coalmine.canary.identity
   - coalmine.canary.attributes
 attributes:
   check_mode:
@@ -120,6 +121,7 @@ canary:
     weight: {type: float, returned: always, description: Per cent of all ready pods that are canary pods.}
     started_at: {type: str, returned: always, description: When the canary was started (UTC).}
     started_by: {type: str, returned: always, description: Who started the canary.}
+    run: {type: str, returned: always, description: The run that began the release or took it over.}
     autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
@@ -136,7 +138,7 @@ canary:
      canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
               counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
-     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, autoscaler: null,
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
 failure:
   description:

@@ -16,11 +16,13 @@ description:
     terminating.
   - If there is no canary, a rollout that is under way is waited for; otherwise nothing changes.
   - A promotion that was broken off is carried on, on whatever machine this runs.
+  - With O(expect), that version is promoted or none. If it is the stable version already, nothing changes.
 author:
   - coalmine.canary contributors (@coalmine)
 extends_documentation_fragment:
   - coalmine.canary.connection
   - coalmine.canary.target
+  - coalmine.canary.identity
   - coalmine.canary.wait
   - coalmine.canary.wait.nodes
   - coalmine.canary.wait.terminated
@@ -38,6 +40,13 @@ EXAMPLES = r"""
   coalmine.canary.canary_promote:
     name: web
     namespace: shop
+
+- name: Roll out exactly the canary that was verified, and no other
+  coalmine.canary.canary_promote:
+    name: web
+    namespace: shop
+    expect: "{{ release.canary.canary.hash }}"
+    run: "{{ release.canary.run }}"
 
 - name: Roll it out, and go on when the last old pod has ended
   coalmine.canary.canary_promote:
@@ -108,6 +117,7 @@ canary:
     weight: {type: float, returned: always, description: Per cent of all ready pods that are canary pods.}
     started_at: {type: str, returned: always, description: When the canary was started (UTC).}
     started_by: {type: str, returned: always, description: Who started the canary.}
+    run: {type: str, returned: always, description: The run that began the release or took it over.}
     autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
@@ -124,8 +134,13 @@ canary:
      canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
               counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
-     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, autoscaler: null,
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
+hash:
+  description: The pod-template-hash of the version that was promoted.
+  returned: success, when there was one
+  type: str
+  sample: 7c6d9f54b
 failure:
   description:
     - The kind of failure, for playbooks that tell them apart. V(stuck), waiting longer would not help. V(timeout), the

@@ -74,6 +74,22 @@ options:
     type: str
     choices: [refuse, pin, ignore]
     default: refuse
+  run:
+    description:
+      - A name of your own for the run that this is part of, such as the number of a job. It is kept with the release and returned
+        as RV(canary.run).
+      - A release that this begins is of that run, or of a random one if this is not given.
+      - A canary of this template that is held already keeps its run if this is not given, or is taken over. What the run before
+        still asks for with its own O(run) is refused from then on.
+    type: str
+    version_added: 1.0.0
+  expect:
+    description:
+      - The canary that is to grow, by the pod-template-hash of its ReplicaSet, as an earlier task has returned it in C(canary.hash).
+        Nothing is begun and nothing is taken over then. If the Deployment's live release is another, or of another O(run), or there
+        is none, the task fails with C(failure=other_release) and writes nothing.
+    type: str
+    version_added: 1.0.0
 seealso:
   - module: coalmine.canary.canary_promote
   - module: coalmine.canary.canary_undo
@@ -190,6 +206,7 @@ canary:
     weight: {type: float, returned: always, description: Per cent of all ready pods that are canary pods.}
     started_at: {type: str, returned: always, description: When the canary was started (UTC).}
     started_by: {type: str, returned: always, description: Who started the canary.}
+    run: {type: str, returned: always, description: The run that began the release or took it over.}
     autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
@@ -206,7 +223,7 @@ canary:
      canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
               counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
-     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, autoscaler: null,
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
 failure:
   description:

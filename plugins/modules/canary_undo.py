@@ -12,6 +12,8 @@ version_added: 1.0.0
 description:
   - Returns the Deployment to the stable pod template, exactly, and puts back all that was changed to hold the canary.
   - Works on a canary that is held or frozen, and during a promotion. If there is no canary, nothing changes.
+  - With O(expect), that canary is taken back or none. If it is gone, nothing changes; if it has become the stable version, the
+    task fails, and M(coalmine.canary.canary_rollback) returns to the version before.
   - It is also the repair of a Deployment with the phase V(damaged), which still has the fields of a hold though its
     canary is gone, for example after C(kubectl rollout undo).
 author:
@@ -19,6 +21,7 @@ author:
 extends_documentation_fragment:
   - coalmine.canary.connection
   - coalmine.canary.target
+  - coalmine.canary.identity
   - coalmine.canary.wait
   - coalmine.canary.wait.terminated
   - coalmine.canary.attributes
@@ -54,6 +57,13 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Take back what this play began, and nothing that somebody else has begun since
+  coalmine.canary.canary_undo:
+    name: web
+    namespace: shop
+    expect: "{{ release.canary.canary.hash }}"
+    run: "{{ release.canary.run }}"
+
 - name: Take the canary back
   coalmine.canary.canary_undo:
     name: web
@@ -132,6 +142,7 @@ canary:
     weight: {type: float, returned: always, description: Per cent of all ready pods that are canary pods.}
     started_at: {type: str, returned: always, description: When the canary was started (UTC).}
     started_by: {type: str, returned: always, description: Who started the canary.}
+    run: {type: str, returned: always, description: The run that began the release or took it over.}
     autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
@@ -148,8 +159,13 @@ canary:
      canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
               counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
-     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, autoscaler: null,
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
+hash:
+  description: The pod-template-hash of the version that was taken back.
+  returned: success, when there was one
+  type: str
+  sample: 7c6d9f54b
 failure:
   description:
     - The kind of failure, for playbooks that tell them apart. V(stuck), waiting longer would not help. V(timeout), the

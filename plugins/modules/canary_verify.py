@@ -23,6 +23,7 @@ author:
 extends_documentation_fragment:
   - coalmine.canary.connection
   - coalmine.canary.target
+  - coalmine.canary.identity
   - coalmine.canary.attributes.info
 options:
   checks:
@@ -406,7 +407,8 @@ options:
     default: 0
   history:
     description:
-      - RV(verify) of the step before, so that O(confidence) holds for the release and not for each step.
+      - RV(verify) of the step before, so that O(confidence) holds for the release and not for each step. One that is of another
+        version than is judged now is refused.
     type: dict
 seealso:
   - module: coalmine.canary.canary_start
@@ -529,6 +531,10 @@ verify:
           times the tolerated rate that is; the traffic and the rate of stable that this is based on; and all of it as C(text).
       returned: when canary and stable were compared, and in check mode
       type: dict
+    hash:
+      description: The pod-template-hash of the version that was judged.
+      returned: not in check mode
+      type: str
     guard:
       description:
         - With O(guard=true), whether the new version was guarded C(beside_stable), its C(hash), for how many C(seconds), and how
@@ -599,6 +605,7 @@ canary:
     weight: {type: float, returned: always, description: Per cent of all ready pods that are canary pods.}
     started_at: {type: str, returned: always, description: When the canary was started (UTC).}
     started_by: {type: str, returned: always, description: Who started the canary.}
+    run: {type: str, returned: always, description: The run that began the release or took it over.}
     autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
@@ -615,7 +622,7 @@ canary:
      canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
               counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
-     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, autoscaler: null,
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
 failure:
   description:

@@ -94,6 +94,8 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
     result = {"msg": outcome.message, "changed": outcome.changed, "canary": outcome.canary, **_diff(outcome, door)}
     if door.check and "pods" in outcome.after:
         result["planned"] = outcome.after["pods"]
+    if outcome.hash:
+        result["hash"] = outcome.hash
     if outcome.verify is not None:
         result["verify"] = outcome.verify
     if outcome.headroom is not None:

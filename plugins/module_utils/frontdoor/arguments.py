@@ -11,6 +11,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from ..cluster.api import Api
 from ..cluster.connection import Connection
 from ..verbs.outcome import InfoOutcome, Outcome, Report
-from ..verbs.requests import Call, Target, Wait
+from ..verbs.requests import Call, Meant, Target, Wait
 
 Options = Mapping[str, Mapping[str, Any]]
 Parameters = Mapping[str, Any]
@@ -60,6 +61,12 @@ WAIT: Options = {
     "wait_timeout": {"type": "int", "default": 300},
 }
 WAIT_FOR_NODES: Options = {"wait_for_nodes": {"type": "int", "default": 0}}
+# Which release is meant: canary_start says what to give.
+EXPECT: Options = {"expect": {"type": "str"}}
+RUN: Options = {"run": {"type": "str"}}
+IDENTITY: Options = {**EXPECT, **RUN}
+# No separators and no line ends: it is shown in messages and kept in the record.
+_NAME_OF_RUN = re.compile(r"[!-~]{1,128}")
 WAIT_TERMINATED: Options = {"wait_terminated": {"type": "bool", "default": False}}
 
 
@@ -121,7 +128,24 @@ def call(parameters: Parameters, check: bool, actor: str) -> Call:
         terminated=parameters.get("wait_terminated", False),
         for_nodes=float(parameters.get("wait_for_nodes", 0)),
     )
-    return Call(target=Target(parameters["name"], parameters["namespace"]), wait=wait, check=check, actor=actor)
+    target = Target(parameters["name"], parameters["namespace"])
+    return Call(target=target, wait=wait, check=check, actor=actor, meant=meant(parameters))
+
+
+def meant(parameters: Parameters) -> Meant:
+    """The release that the call is about. Raises ArgumentError for an empty text, which is a variable that was not set: it must not
+    mean just any release."""
+    for name in ("expect", "run"):
+        if parameters.get(name) == "":
+            raise ArgumentError(
+                f"{name} is empty, so it names no release: give what canary_start returned, or leave it out"
+            )
+    run = parameters.get("run") or ""
+    if run and not _NAME_OF_RUN.fullmatch(run):
+        raise ArgumentError(
+            "run has blanks, line ends or letters beyond ASCII, or is longer than 128: give a plain name"
+        )
+    return Meant(hash=parameters.get("expect") or "", run=run)
 
 
 def at_least(least: int, parameters: Parameters, *names: str) -> None:

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from ..verbs.bake import bake
 from ..verbs.requests import BakeRequest, Call, Target
-from .arguments import TARGET, ArgumentSpec, Parameters, Verb, at_least
+from .arguments import IDENTITY, TARGET, ArgumentSpec, Parameters, Verb, at_least, meant
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> BakeRequest:
     at_least(0, parameters, "seconds")
-    call = Call(target=Target(parameters["name"], parameters["namespace"]), check=check, actor=actor)
+    target = Target(parameters["name"], parameters["namespace"])
+    call = Call(target=target, check=check, actor=actor, meant=meant(parameters))
     return BakeRequest(call=call, seconds=float(parameters["seconds"]))
 
 
 VERB = Verb(
     name="canary_bake",
-    arguments=ArgumentSpec(options={**TARGET, "seconds": {"type": "int", "required": True}}, build=_request),
+    arguments=ArgumentSpec(
+        options={**TARGET, **IDENTITY, "seconds": {"type": "int", "required": True}}, build=_request
+    ),
     perform=bake,
 )

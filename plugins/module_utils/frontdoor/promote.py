@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..verbs.promote import promote
 from ..verbs.requests import PromoteRequest
-from .arguments import TARGET, WAIT, WAIT_FOR_NODES, WAIT_TERMINATED, ArgumentSpec, Parameters, Verb, call
+from .arguments import IDENTITY, TARGET, WAIT, WAIT_FOR_NODES, WAIT_TERMINATED, ArgumentSpec, Parameters, Verb, call
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> PromoteRequest:
@@ -19,6 +19,9 @@ def _request(parameters: Parameters, check: bool, actor: str) -> PromoteRequest:
 
 VERB = Verb(
     name="canary_promote",
-    arguments=ArgumentSpec(options={**TARGET, **WAIT, **WAIT_FOR_NODES, **WAIT_TERMINATED}, build=_request),
+    arguments=ArgumentSpec(
+        options={**TARGET, **WAIT, **WAIT_FOR_NODES, **WAIT_TERMINATED, **IDENTITY},
+        build=_request,
+    ),
     perform=promote,
 )

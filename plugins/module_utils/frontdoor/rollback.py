@@ -11,6 +11,7 @@ from __future__ import annotations
 from ..verbs.requests import RollbackRequest
 from ..verbs.rollback import rollback
 from .arguments import (
+    EXPECT,
     TARGET,
     WAIT,
     WAIT_FOR_NODES,
@@ -38,6 +39,7 @@ VERB = Verb(
             **WAIT,
             **WAIT_FOR_NODES,
             **WAIT_TERMINATED,
+            **EXPECT,
             "to": {"type": "str", "required": True},
             "reason": {"type": "str", "default": ""},
         },

@@ -8,21 +8,26 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from ..verbs.requests import AutoscalerPolicy, StartRequest
+from dataclasses import replace
+
+from ..verbs.requests import AutoscalerPolicy, Meant, StartRequest
 from ..verbs.start import start
-from .arguments import TARGET, WAIT, WAIT_FOR_NODES, ArgumentSpec, Parameters, Verb, call
+from .arguments import IDENTITY, TARGET, WAIT, WAIT_FOR_NODES, ArgumentSpec, Parameters, Verb, call
 from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_template
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> StartRequest:
     size = new_size(parameters)
+    asked = call(parameters, check, actor)
+    # A run alone says whose the release is to be; only with a canary that is expected it says whose it has to be already.
     return StartRequest(
-        call=call(parameters, check, actor),
+        call=asked if asked.meant.hash else replace(asked, meant=Meant()),
         template=new_template(parameters),
         size=size,
         surge=parameters["surge"],
         max_unavailable=parameters["max_unavailable"],
         autoscaler=AutoscalerPolicy(parameters["autoscaler"]),
+        run=asked.meant.run,
     )
 
 
@@ -33,6 +38,7 @@ VERB = Verb(
             **TARGET,
             **WAIT,
             **WAIT_FOR_NODES,
+            **IDENTITY,
             **CANDIDATE,
             "autoscaler": {"type": "str", "choices": ["refuse", "pin", "ignore"], "default": "refuse"},
         },

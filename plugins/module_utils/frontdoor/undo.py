@@ -12,7 +12,18 @@ import re
 
 from ..verbs.requests import Restore, UndoRequest
 from ..verbs.undo import undo
-from .arguments import TARGET, WAIT, WAIT_TERMINATED, ArgumentError, ArgumentSpec, Parameters, Verb, at_least, call
+from .arguments import (
+    IDENTITY,
+    TARGET,
+    WAIT,
+    WAIT_TERMINATED,
+    ArgumentError,
+    ArgumentSpec,
+    Parameters,
+    Verb,
+    at_least,
+    call,
+)
 
 _COUNT_OR_PER_CENT = re.compile(r"[0-9]+%?")
 
@@ -55,6 +66,7 @@ VERB = Verb(
             **TARGET,
             **WAIT,
             **WAIT_TERMINATED,
+            **IDENTITY,
             "reason": {"type": "str", "default": ""},
             "restore": {
                 "type": "dict",

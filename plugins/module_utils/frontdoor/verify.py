@@ -36,7 +36,7 @@ from ..verbs.checks import (
     streams_of,
 )
 from ..verbs.verify import verify
-from .arguments import TARGET, ArgumentError, ArgumentSpec, Options, Parameters, Verb, at_least, call
+from .arguments import IDENTITY, TARGET, ArgumentError, ArgumentSpec, Options, Parameters, Verb, at_least, call
 from .web import WEB, headers, web
 
 # One an hour and pod: of rare events such as restarts, more is no accident.
@@ -213,6 +213,7 @@ VERB = Verb(
     arguments=ArgumentSpec(
         options={
             **TARGET,
+            **IDENTITY,
             "checks": {"type": "list", "elements": "dict", "required": True, "options": _CHECK},
             "duration": {"type": "int", "default": 300},
             "interval": {"type": "int", "default": 5},

@@ -35,6 +35,7 @@ def describe(situation: Situation) -> dict[str, Any]:
         "weight": round(100 * canary_ready / ready, 1) if ready else 0.0,
         "started_at": record.started_at if record else None,
         "started_by": record.started_by if record else None,
+        "run": (record.run or None) if record else None,
         "autoscaler": record.autoscaler if record else None,
         "commands": by_hand(situation),
     }

@@ -214,10 +214,10 @@ def _coming_back(strategy: Strategy, record: Record) -> bool:
     return record.intent is Intent.UNDO and fits and strategy.max_unavailable == largest.max_unavailable
 
 
-def corrected(deployment: Deployment, record: Record) -> Plan:
-    """The record alone, after admission changed what was written with it."""
+def corrected(deployment: Deployment, record: Record, why: str = "name the template that was stored") -> Plan:
+    """The record alone: after admission changed what was written with it, or for another run."""
     fields = Fields(annotations={records.RECORD: record.encode()}, labels=_LIVE)
-    return plan(deployment, fields, "name the template that was stored")
+    return plan(deployment, fields, why)
 
 
 def finish(situation: Situation, record: Record, last: LastRelease) -> Plan:

@@ -380,6 +380,14 @@ def read(annotations: Mapping[str, str]) -> Record | None:
     return None if text is None else Record.decode(text)
 
 
+def same_release(one: Record | None, other: Record) -> bool:
+    """Whatever became of it since, and whoever took it over."""
+    if one is None:
+        return False
+    mine, theirs = ((r.uid, r.stable.uid, r.canary, r.started_at, r.started_by) for r in (one, other))
+    return mine == theirs
+
+
 def newest(found: Iterable[Record]) -> Record | None:
     """The record of the latest release; among equals the first."""
     return max(found, key=lambda record: record.generation, default=None)

@@ -28,6 +28,7 @@ class Code(Enum):
     FOREIGN = "foreign"
     DAMAGED = "damaged"
     BUSY = "busy"
+    OTHER_RELEASE = "other_release"
     NO_STABLE = "no_stable"
     NO_CANARY_READY = "no_canary_ready"
     NOT_PROMOTED = "not_promoted"

@@ -8,7 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Mapping
 
 from . import patches
@@ -33,12 +33,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asks and when (RFC 3339, UTC), in which run, and the other objects that were changed for it."""
+    """Who asks and when (RFC 3339, UTC), and the other objects that were changed for it.
+
+    `run` names a release that this begins. Where a canary is there already, `takes_over` says whether it becomes that run's.
+    """
 
     name: str
     now: str
     companions: tuple[Companion, ...] = ()
     run: str = ""
+    takes_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def decide(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     if situation.phase is Phase.NONE:
         return _begin(situation, wanted, asker)
     if situation.phase in HOLDING:
-        return _go_on(situation, wanted)
+        return _go_on(situation, wanted, asker)
     raise _not_now(situation)
 
 
@@ -128,7 +132,7 @@ def _check_ordinary(situation: Situation) -> None:
         raise Refusal(
             Code.ROLLOUT_IN_PROGRESS,
             f"{name} is in the middle of a rollout: {sizes}",
-            "Wait for its end with canary_promote, or take it back, and try again",
+            "canary_info shows whether that is somebody's release. Try again when it is over",
         )
 
 
@@ -174,7 +178,7 @@ def _size(wanted: Wanted, deployment: Deployment) -> int:
     return pods
 
 
-def _go_on(situation: Situation, wanted: Wanted) -> Start:
+def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     """The same call again changes nothing; a larger size goes on from what is held; anything else is refused."""
     record, hold, deployment = situation.record, situation.hold, situation.deployment
     if record is None or hold is None:
@@ -184,7 +188,8 @@ def _go_on(situation: Situation, wanted: Wanted) -> Start:
             Code.ANOTHER_TEMPLATE,
             f"{_name(situation)} already holds a canary of another pod template, started {record.started_at} "
             f"by {record.started_by}",
-            "Promote it with canary_promote or take it back with canary_undo, then start the new one",
+            "Wait until whoever started it has ended it. If that is for you to do, promote it with canary_promote or take it back "
+            "with canary_undo",
         )
     pods = (
         record.pods if wanted.pods is None and _same_weight(wanted, record, deployment) else _size(wanted, deployment)
@@ -195,9 +200,13 @@ def _go_on(situation: Situation, wanted: Wanted) -> Start:
             f"{_name(situation)} holds {record.pods} canary pod(s) and {pods} were asked for: a hold can only grow",
             "Undo it with canary_undo and start a smaller one",
         )
+    if asker.takes_over:
+        record = replace(record, run=asker.run)
     if pods == record.pods:
         goal = target(max(pods, hold.pods), record.surge, hold)
-        return Start(None, goal, Room(record.surge, record.max_unavailable), record)
+        same = record == situation.record
+        plan = None if same else patches.corrected(deployment, record, "take the canary over")
+        return Start(plan, goal, Room(record.surge, record.max_unavailable), record)
     goal = target(pods, wanted.room.surge, hold)
     grown = record.with_size(pods, wanted.room.surge, wanted.room.max_unavailable)
     # Only the wish is written here; the pods move by steps, each when the one before is Ready.

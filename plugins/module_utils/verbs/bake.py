@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from ..cluster.api import Api
 from ..rollout.phase import Situation, diagnose
-from ..rollout.progress import Going
+from ..rollout.progress import Going, Progress, Stuck
+from ..rollout.remains import REMAINS
 from ..rollout.steady import FirstLook, steady
 from .ending import Account, accounted
 from .outcome import Outcome, Report
@@ -21,35 +22,43 @@ from .requests import BakeRequest
 from .site import Site
 from .waiting import Waited, wait
 
-REMEDY = "The canary was left as it is: canary_info shows it, canary_undo brings the stable version back."
-
 
 def bake(api: Api, request: BakeRequest, report: Report) -> Outcome:
     """Changes nothing. Raises VerbFailure as soon as a canary pod restarts, is gone or not Ready, or somebody interferes."""
     site = Site(api, request.call.target)
     with accounted(site) as account:
         situation = account.looked(diagnose(site.look(pods=True)))
+        request.call.meant.check(situation)
         first = FirstLook.of(situation)
-        if request.call.check or not request.seconds:
-            # Nothing to compare with yet, but what the first look shows counts as well.
-            waited = Waited(situation, steady(situation, first))
-        else:
-            waited = _watched(account, situation, first, request.seconds, report)
+        # Nothing to compare with at the first look, but what it shows counts as well.
+        once = request.call.check or not request.seconds
+        waited = (
+            Waited(situation, steady(situation, first))
+            if once
+            else _watched(account, situation, first, request, report)
+        )
         if not isinstance(waited.progress, Going):
-            raise account.unsuccessful(replace(waited, timed_out=False), REMEDY)
+            request.call.meant.bound(situation).check(waited.situation)
+            raise account.unsuccessful(replace(waited, timed_out=False), REMAINS[waited.situation.phase])
         seen = waited.progress.why
         if request.call.check:
             return account.outcome(f"would watch the canary for {request.seconds:g} s; now: {seen}", waited.situation)
         return account.outcome(f"{seen}, for {request.seconds:g} s", waited.situation)
 
 
-def _watched(account: Account, situation: Situation, first: FirstLook, seconds: float, report: Report) -> Waited:
-    report(f"watching the canary for {seconds:g} s")
+def _watched(account: Account, situation: Situation, first: FirstLook, request: BakeRequest, report: Report) -> Waited:
+    meant = request.call.meant.bound(situation)
+
+    def judge(now: Situation) -> Progress:
+        other = meant.differs(now)
+        return Stuck(other) if other else steady(now, first)
+
+    report(f"watching the canary for {request.seconds:g} s")
     return wait(
         account.site,
         situation.picture,
-        judge=lambda now: steady(now, first),
+        judge=judge,
         hint=lambda now: False,
-        patience=Patience(seconds),
+        patience=Patience(request.seconds),
         report=report,
     )

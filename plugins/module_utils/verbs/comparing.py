@@ -165,4 +165,5 @@ class Comparison(Looking):
 
     def result(self, verdict: RunVerdict) -> dict[str, Any]:
         """The whole verdict as plain values, with what the looking cost."""
-        return {**as_result(verdict), "forecasts": dict(self.forecasts), "costs": self._asking.costs()}
+        about = {"hash": self._sides.canary.hash, "forecasts": dict(self.forecasts), "costs": self._asking.costs()}
+        return {**as_result(verdict), **about}

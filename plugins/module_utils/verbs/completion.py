@@ -18,7 +18,7 @@ from ..rollout import patches
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose, holds
 from ..rollout.progress import Done, Progress, towards_rollout, towards_stable
-from ..rollout.record import Intent, LastRelease, Record
+from ..rollout.record import Intent, LastRelease, Record, same_release
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import images
 from ..rollout.views import Autoscaler, Deployment, Picture, ReplicaSet
@@ -48,7 +48,8 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
     last = _last(account, situation, record, actor)
 
     def decide(current: Situation) -> Plan | None:
-        same = current.record is not None and current.record.intent is record.intent
+        found = current.record
+        same = found is not None and same_release(found, record) and found.intent is record.intent
         return patches.finish(current, record, last) if same else None
 
     pods = situation.picture.pods

@@ -18,6 +18,7 @@ from ..judgement.report import as_result
 from ..judgement.samples import Count, NoData
 from ..judgement.verdicts import RunVerdict, Verdict
 from ..probes.source import Answers, Counted, Sides, Version
+from ..rollout.identity import Meant
 from ..rollout.phase import Phase, Situation
 from ..rollout.progress import Stuck, towards_rollout
 from ..rollout.refusal import Code, Refusal
@@ -25,7 +26,7 @@ from .asking import Asking
 from .checks import CheckAsked, VerifyRequest, needs_stable
 from .comparing import Comparison
 from .ending import Account
-from .judged import JUDGED_FAIL, failed, rehearsal, rehearsed
+from .judged import JUDGED_FAIL, check_judges, failed, rehearsal, rehearsed
 from .looking import Ended, Looking
 from .outcome import Outcome, Report
 from .sides import NOBODY, sides_of, version_of
@@ -43,6 +44,8 @@ def guard(account: Account, situation: Situation, request: VerifyRequest, report
     if situation.deployment.revision_history_limit == 0:
         account.warn(NO_WAY_BACK)
         report(NO_WAY_BACK)
+    if situation.phase is not Phase.NONE:
+        request.call.meant.check(situation)
     if situation.phase is Phase.PROMOTING:
         return _beside_stable(account, situation, request, report)
     if situation.phase is Phase.NONE and _is_out(situation):
@@ -63,11 +66,15 @@ def _is_out(situation: Situation) -> bool:
 def _beside_stable(account: Account, situation: Situation, request: VerifyRequest, report: Report) -> Outcome:
     sides = sides_of(situation)
     hash_of_new = situation.canary.hash if situation.canary else ""
+    check_judges(situation, hash_of_new, request)
     if sides is None:
         told = {"verdict": Verdict.INCONCLUSIVE.value, "reason": ALONE_NOW, "seconds": 0.0, "checks": []}
         message = f'promotion of Deployment "{situation.deployment.name}": {ALONE_NOW}'
         return replace(account.outcome(message), verify=_told(told, True, hash_of_new, 0.0, request))
-    run = Comparison(account.site, request, sides, report, ends=_promotion_ended, stops_at_pass=False)
+    meant = request.call.meant.bound(situation)
+    run = Comparison(
+        account.site, request, sides, report, ends=lambda now: _promotion_ended(now, meant), stops_at_pass=False
+    )
     with closing(run):
         if request.call.check:
             return rehearsed(account, run)
@@ -83,9 +90,12 @@ def _beside_stable(account: Account, situation: Situation, request: VerifyReques
     return _ended(account, message, verdict, result)
 
 
-def _promotion_ended(situation: Situation) -> Ended | None:
-    if situation.phase is Phase.NONE:
+def _promotion_ended(situation: Situation, meant: Meant) -> Ended | None:
+    if meant.is_out(situation):
         return Ended(ALONE_NOW, expected=True)
+    other = meant.differs(situation)
+    if other:
+        return Ended(other)
     if situation.phase is not Phase.PROMOTING:
         return Ended(f"the promotion is no longer under way (phase {situation.phase.value})")
     if situation.record is not None:
@@ -99,13 +109,7 @@ def _promotion_ended(situation: Situation) -> Ended | None:
 def _alone(account: Account, situation: Situation, request: VerifyRequest, report: Report) -> Outcome:
     name = situation.deployment.name
     new = _new_version(situation)
-    was = (request.history.get("guard") or {}).get("hash")
-    if was and was != new.hash:
-        raise Refusal(
-            Code.ANOTHER_TEMPLATE,
-            f'Deployment "{name}" runs {new.hash} and not {was}, which was guarded while it was promoted',
-            "Leave history out to guard the version that is there",
-        )
+    check_judges(situation, new.hash, request)
     run = _Lone(account.site, request, new, situation.deployment.namespace, report)
     with closing(run):
         if request.call.check:
@@ -139,7 +143,7 @@ def _told(
         "seconds": seconds,
         "left": max(0.0, request.duration - seconds),
     }
-    return {**result, "guard": guarded}
+    return {**result, "hash": hash_of_new, "guard": guarded}
 
 
 class _Lone(Looking):

@@ -11,11 +11,33 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Mapping
 
+from ..rollout.phase import Situation
+from ..rollout.refusal import Code, Refusal
+from .checks import VerifyRequest
 from .comparing import Comparison
 from .ending import Account
 from .outcome import Outcome, VerbFailure
 
 JUDGED_FAIL, JUDGED_INCONCLUSIVE = "judged_fail", "judged_inconclusive"
+
+
+def check_judges(situation: Situation, found: str, request: VerifyRequest) -> None:
+    """Raises Refusal where this version (a pod-template-hash) is not the one that is meant, or not the one that the history is of."""
+    name = situation.deployment.name
+    expected = request.call.meant.hash
+    if expected and expected != found:
+        raise Refusal(
+            Code.OTHER_RELEASE,
+            f'canary {expected} of Deployment "{name}" was expected, and {found} is what would be judged',
+            "canary_info shows what runs. Leave expect out to judge the version that is there",
+        )
+    was = request.history.get("hash")
+    if request.history and was != found:
+        raise Refusal(
+            Code.OTHER_RELEASE,
+            f'the history is of {was or "nobody knows which version"}, and {found} of Deployment "{name}" would be judged',
+            "Leave history out to judge the version that is there, from the beginning",
+        )
 
 
 def rehearsed(account: Account, run: Comparison) -> Outcome:

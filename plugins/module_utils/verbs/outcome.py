@@ -22,6 +22,7 @@ STUCK, TIMEOUT, API_ERROR = "stuck", "timeout", "api_error"
 class Outcome:
     """`canary` is the documented return value; `before` and `after` hold only the fields that the verb owns (for diff mode).
 
+    `hash`: the pod-template-hash of the version that was promoted or undone.
     `verify`: the verdict of a verb that judged, `headroom`: the answer of one that counted room, as plain values; `steps`: its
     answers for each of several sizes.
     """
@@ -35,6 +36,7 @@ class Outcome:
     verify: Mapping[str, Any] | None = None
     headroom: Mapping[str, Any] | None = None
     steps: tuple[Mapping[str, Any], ...] = ()
+    hash: str = ""
 
 
 @dataclass(frozen=True)

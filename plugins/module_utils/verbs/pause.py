@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ..cluster.api import Api
 from ..rollout import patches
+from ..rollout.identity import Meant
 from ..rollout.patches import Plan
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, Stuck
@@ -42,14 +43,17 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report) -> Outcome:
     """Makes `spec.paused` what is asked for, and nothing else; canary_resume takes back what canary_pause did."""
     site = Site(api, call.target)
     with accounted(site) as account:
-        picture = finish_leftover(account, site.look(), call.actor, check=call.check)
+        picture = site.look()
+        meant = call.meant.bound(diagnose(picture))
+        call.meant.check(account.looked(diagnose(picture)))
+        picture = finish_leftover(account, picture, call.actor, check=call.check)
         before = account.looked(diagnose(picture))
         if paused and before.phase is Phase.NONE and account.changed:
             # Cleaning up an earlier release has just changed fields that the controller has yet to see: no rollout.
             return account.outcome(f"{NOTHING_TO_FREEZE}; an earlier release was cleaned up")
         if not paused or not _idle(before):
             act = rehearse if call.check else write
-            written = act(site, picture, lambda situation: _decide(situation, paused))
+            written = act(site, picture, lambda situation: _decide(situation, paused, meant))
             account.wrote(written.plan)
             if call.check:
                 return account.outcome(_message(before, paused, account.changed))
@@ -73,7 +77,8 @@ def _idle(situation: Situation) -> bool:
     )
 
 
-def _decide(situation: Situation, paused: bool) -> Plan | None:
+def _decide(situation: Situation, paused: bool, meant: Meant) -> Plan | None:
+    meant.check(situation)
     if situation.phase is Phase.DAMAGED:
         raise Refusal(
             Code.DAMAGED,

@@ -13,12 +13,14 @@ from dataclasses import replace
 from ..cluster.api import Api
 from ..rollout import patches
 from ..rollout.describe import still_terminating
+from ..rollout.identity import Meant, hash_of
 from ..rollout.patches import Plan
-from ..rollout.phase import Phase, Situation, diagnose, ready_pods
-from ..rollout.progress import Done, towards_rollout, with_terminated
+from ..rollout.phase import HOLDING, Phase, Situation, diagnose, ready_pods
+from ..rollout.progress import Done, Progress, Stuck, towards_rollout, with_terminated
 from ..rollout.record import Intent, Record
 from ..rollout.refusal import Code, Refusal
-from ..rollout.template import digest
+from ..rollout.remains import REMAINS
+from ..rollout.template import digest, replica_set_of
 from ..rollout.views import Deployment, Picture
 from .completion import finish, finish_leftover, foretell, give_back_orphans
 from .ending import Account, accounted
@@ -29,34 +31,56 @@ from .site import Site
 from .waiting import wait
 from .writing import rehearse, write
 
-UNFINISHED = (
-    "The promotion goes on in the cluster: run canary_promote again to wait for it, or canary_undo to take it back."
-)
+STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
+
+
+_TAKEN_BACK = {
+    Phase.UNDOING: "somebody is taking the canary back",
+    **dict.fromkeys(HOLDING, "somebody took the promotion back, and a canary is held again"),
+}
 
 
 def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
     site, call = Site(api, request.call.target), request.call
     with accounted(site) as account:
         picture = _look(site)
-        promoting = diagnose(picture).phase is Phase.PROMOTING
+        first = account.looked(diagnose(picture))
+        meant = call.meant.bound(first)
+        if first.phase is not Phase.NONE:
+            meant.check(first)
         picture = finish_leftover(account, picture, call.actor, check=call.check)
         situation = account.looked(diagnose(picture))
-        if situation.phase is Phase.NONE and promoting:
-            return account.outcome(_promoted(situation))
+        if situation.phase is Phase.NONE and first.phase is Phase.PROMOTING and meant.is_out(situation):
+            return _out(account, situation, _promoted(situation))
         if situation.phase is Phase.NONE:
-            return _without_canary(account, situation, call, report)
+            # What came over a release that was left behind is an ordinary rollout.
+            about = call.meant if first.phase is Phase.FOREIGN else meant
+            return _without_canary(account, situation, about, request, report)
         act = rehearse if call.check else write
-        written = act(site, picture, _decide, lambda: _look(site))
+        written = act(site, picture, lambda current: _decide(current, meant), lambda: _look(site))
         account.wrote(written.plan)
+        if written.situation.phase is Phase.NONE:
+            return _without_canary(account, account.looked(written.situation), meant, request, report)
         if call.check:
             foretell(account, written.situation, call.actor)
-            return account.outcome("would promote the canary")
+            return _out(account, written.situation, "would promote the canary")
         situation = account.looked(written.situation)
         if not call.wait.enabled:
-            return account.outcome("the promotion is under way; run canary_promote again to finish it", situation)
+            return _out(account, situation, "the promotion is under way; run canary_promote again to finish it")
         record = _record(situation)
-        done = await_rollout(account, situation.picture, record.canary, call, report, UNFINISHED)
-        return account.outcome(_promoted(finish(account, done, call.actor)))
+        done = await_rollout(account, situation.picture, record.canary, call, report, meant=meant)
+        finished = finish(account, done, call.actor)
+        return _out(account, finished, _promoted(done), hash_of(done) or _current(done))
+
+
+def _out(account: Account, situation: Situation, message: str, promoted: str = "") -> Outcome:
+    """`promoted`: the hash of the version that this is about; otherwise that of the release, or of what runs where it is over."""
+    return replace(account.outcome(message, situation), hash=promoted or hash_of(situation) or _current(situation))
+
+
+def _current(situation: Situation) -> str:
+    current = replica_set_of(situation.deployment.template, situation.picture.replica_sets)
+    return current.hash if current else ""
 
 
 def _promoted(situation: Situation) -> str:
@@ -83,7 +107,10 @@ def _what(situation: Situation, why: str = "") -> str:
     return f'Deployment "{situation.deployment.name}" cannot be promoted: {reason}'
 
 
-def _decide(situation: Situation) -> Plan | None:
+def _decide(situation: Situation, meant: Meant) -> Plan | None:
+    if meant.is_out(situation):
+        return None
+    meant.check(situation)
     record = _record(situation)
     if situation.phase is Phase.PROMOTING:
         return None
@@ -104,11 +131,18 @@ def _decide(situation: Situation) -> Plan | None:
     return patches.promote(situation, record)
 
 
-def _without_canary(account: Account, situation: Situation, call: Call, report: Report) -> Outcome:
-    """Waits for an ordinary rollout that is under way."""
+def _without_canary(
+    account: Account, situation: Situation, meant: Meant, request: PromoteRequest, report: Report
+) -> Outcome:
+    """Waits for an ordinary rollout that is under way. Of a version that is meant nothing is left to do once it is out."""
+    call, deployment = request.call, situation.deployment
+    named = meant.named or bool(meant.template)
+    if named and not meant.is_out(situation):
+        raise meant.refusal(situation, meant.differs(situation))
     give_back_orphans(account, check=call.check)
-    deployment = situation.deployment
     if deployment.rolled_out and len(situation.picture.active) < 2:
+        if named:
+            return _out(account, situation, f"already {_promoted(situation)}")
         return account.outcome("no canary is held: nothing to promote", situation)
     if deployment.paused:
         raise Refusal(
@@ -116,9 +150,8 @@ def _without_canary(account: Account, situation: Situation, call: Call, report: 
         )
     if call.check or not call.wait.enabled:
         return account.outcome("no canary is held; an ordinary rollout is under way", situation)
-    remedy = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
-    done = await_rollout(account, situation.picture, digest(deployment.template), call, report, remedy)
-    return account.outcome("no canary is held, and the rollout is complete", done)
+    done = await_rollout(account, situation.picture, digest(deployment.template), call, report, remedy=STILL_ROLLING)
+    return _out(account, done, "no canary is held, and the rollout is complete")
 
 
 def patience_with(deployment: Deployment, call: Call) -> Patience:
@@ -128,19 +161,40 @@ def patience_with(deployment: Deployment, call: Call) -> Patience:
 
 
 def await_rollout(
-    account: Account, picture: Picture, template: str, call: Call, report: Report, remedy: str
+    account: Account,
+    picture: Picture,
+    template: str,
+    call: Call,
+    report: Report,
+    *,
+    remedy: str = "",
+    meant: Meant | None = None,
 ) -> Situation:
-    """Waits, with a deadline per progress, until every pod has that template (a digest); raises VerbFailure."""
+    """Waits, with a deadline per progress, until every pod has that template (a digest); raises VerbFailure.
+
+    `remedy` for a rollout that is nobody's release; where one is `meant`, whoever ends or replaces it ends this, too.
+    """
+
+    def judge(situation: Situation) -> Progress:
+        other = meant.differs(situation) if meant and not meant.is_out(situation) else ""
+        if other:
+            return Stuck(other)
+        if meant and situation.phase in _TAKEN_BACK:
+            return Stuck(_TAKEN_BACK[situation.phase])
+        return with_terminated(towards_rollout(situation, template), situation, call.wait.terminated)
+
     if account.changed:
         account.tell_way_back(report)
     waited = wait(
         account.site,
         replace(picture, pods=None),
-        judge=lambda situation: with_terminated(towards_rollout(situation, template), situation, call.wait.terminated),
+        judge=judge,
         hint=lambda situation: situation.deployment.rolled_out,
         patience=patience_with(picture.deployment, call),
         report=report,
     )
-    if not isinstance(waited.progress, Done):
-        raise account.unsuccessful(waited, remedy)
-    return account.looked(waited.situation)
+    if isinstance(waited.progress, Done):
+        return account.looked(waited.situation)
+    if meant and not meant.is_out(waited.situation):
+        meant.check(account.looked(waited.situation))
+    raise account.unsuccessful(waited, remedy or REMAINS[waited.situation.phase])

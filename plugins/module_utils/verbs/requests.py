@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a caller may ask of each verb: one frozen value a verb.
 
-The front door turns Ansible arguments into one of these; after that no dictionary of parameters is passed on.
+The front door turns Ansible arguments into one of these, and sees nothing of the rooms behind them: so what it needs is named here.
+After that no dictionary of parameters is passed on.
 This module is private to the collection.
 """
 
@@ -14,6 +15,26 @@ from enum import Enum
 from typing import Any, Mapping
 
 from ..rollout import undo
+from ..rollout.identity import Meant
+
+__all__ = [
+    "AutoscalerPolicy",
+    "BakeRequest",
+    "Call",
+    "InfoRequest",
+    "Meant",
+    "NewTemplate",
+    "PauseRequest",
+    "PromoteRequest",
+    "Restore",
+    "ResumeRequest",
+    "RollbackRequest",
+    "Size",
+    "StartRequest",
+    "Target",
+    "UndoRequest",
+    "Wait",
+]
 
 Restore = undo.Restore
 
@@ -44,13 +65,14 @@ class Call:
     """What every verb is told besides its own question.
 
     `check` decides and asks the server for a dry run of the same patch, and changes nothing.
-    `actor` is who is named in records (never a secret).
+    `actor` is who is named in records (never a secret). `meant` is the release that this is about; any, where it names none.
     """
 
     target: Target
     wait: Wait = field(default_factory=Wait)
     check: bool = False
     actor: str = ""
+    meant: Meant = field(default_factory=Meant)
 
 
 class AutoscalerPolicy(Enum):
@@ -84,7 +106,7 @@ class Size:
 @dataclass(frozen=True)
 class StartRequest:
     """`surge`: pods beyond replicas that may exist. `max_unavailable`: how far Ready pods may drop below replicas
-    (None: 0, or 1 when `surge` is 0)."""
+    (None: 0, or 1 when `surge` is 0). `run`: whose the release is from now on (empty: of a run of its own if this begins one)."""
 
     call: Call
     template: NewTemplate
@@ -92,6 +114,7 @@ class StartRequest:
     surge: int = 1
     max_unavailable: int | None = None
     autoscaler: AutoscalerPolicy = AutoscalerPolicy.REFUSE
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,7 +150,7 @@ class UndoRequest:
 @dataclass(frozen=True)
 class RollbackRequest:
     """`to`: the ReplicaSet to return to: its pod-template-hash, its name, or an image that only it runs. `reason`: kept on the
-    Deployment and told by an Event."""
+    Deployment and told by an Event. The call's `meant.hash` is that of the version to leave."""
 
     call: Call
     to: str

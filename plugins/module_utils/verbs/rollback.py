@@ -16,7 +16,7 @@ from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.record import LastRelease
 from ..rollout.refusal import Code, Refusal
-from ..rollout.template import digest, images
+from ..rollout.template import digest, images, replica_set_of
 from ..rollout.views import Deployment, ReplicaSet
 from .completion import finish_leftover, tell_why
 from .ending import accounted
@@ -33,12 +33,16 @@ UNFINISHED = "The rollback goes on in the cluster: run it again to wait for it."
 def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
     site, call = Site(api, request.call.target), request.call
     with accounted(site) as account:
-        picture = finish_leftover(account, site.look(), call.actor, check=call.check)
+        picture = site.look()
+        first = account.looked(diagnose(picture))
+        goal, leaving = _named(first, request.to), digest(picture.deployment.template)
+        _check_leaves(first, goal, call.meant.hash, leaving)
+        picture = finish_leftover(account, picture, call.actor, check=call.check)
         account.looked(diagnose(picture))
-        goal = _named(diagnose(picture), request.to)
         left = _what_is_left(site, picture.deployment, request)
 
         def decide(situation: Situation) -> Plan | None:
+            _check_leaves(situation, goal, call.meant.hash, leaving)
             return _decide(situation, goal, left)
 
         rehearsal = rehearse(site, picture, decide, foretold=account.changed) if call.check else None
@@ -54,7 +58,7 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         if settled or not call.wait.enabled:
             done = f"already at {goal.name}" if settled else f"returning to {goal.name}"
             return account.outcome(done, situation)
-        situation = await_rollout(account, situation.picture, digest(goal.template), call, report, UNFINISHED)
+        situation = await_rollout(account, situation.picture, digest(goal.template), call, report, remedy=UNFINISHED)
         return account.outcome(f"returned to {goal.name}", situation)
 
 
@@ -64,6 +68,27 @@ def _what_is_left(site: Site, deployment: Deployment, request: RollbackRequest) 
         return None
     gone = images(deployment.template)
     return LastRelease(OUTCOME, gone, site.now(), request.call.actor, request.reason, deployment.generation)
+
+
+def _check_leaves(situation: Situation, goal: ReplicaSet, expected: str, leaving: str) -> None:
+    """Raises Refusal where the version that goes would be another than the one that is meant (a pod-template-hash), or that was
+    looked at first (the digest of its template)."""
+    deployment = situation.deployment
+    current = replica_set_of(deployment.template, situation.picture.replica_sets)
+    runs = current.hash if current else "one without a ReplicaSet"
+    if current is not None and current.uid == goal.uid:
+        return
+    if expected and expected != runs:
+        what = f"{expected} was expected, and its version is {runs}"
+    elif digest(deployment.template) != leaving:
+        what = f"somebody gave it another version, {runs}, while this was decided"
+    else:
+        return
+    raise Refusal(
+        Code.OTHER_RELEASE,
+        f'Deployment "{deployment.name}" in namespace "{deployment.namespace}" was left alone: {what}',
+        "canary_info shows what runs. To leave that version, name it in expect, or leave expect out",
+    )
 
 
 def _decide(situation: Situation, goal: ReplicaSet, left: LastRelease | None) -> Plan | None:
@@ -82,7 +107,7 @@ def _decide(situation: Situation, goal: ReplicaSet, left: LastRelease | None) ->
         raise Refusal(
             Code.ROLLOUT_IN_PROGRESS,
             f'Deployment "{deployment.name}" is in the middle of a rollout',
-            "Wait for its end with canary_promote, or pause it with canary_pause",
+            "canary_info shows whether that is somebody's release. Try again when it is over",
         )
     return patches.rollback(deployment, goal, left)
 

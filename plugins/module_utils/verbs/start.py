@@ -8,15 +8,18 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import uuid
+from dataclasses import dataclass, field, replace
 
 from ..cluster.api import Api
 from ..rollout import owners, patches
 from ..rollout import start as rollout_start
 from ..rollout.autoscaler import companion
+from ..rollout.identity import Meant
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
-from ..rollout.progress import Counts, Done, Going, Progress, towards_hold
+from ..rollout.progress import Counts, Done, Going, Progress, Stuck, towards_hold
 from ..rollout.refusal import Code, Refusal
+from ..rollout.remains import REMAINS
 from ..rollout.size import ImpossibleSize, Room, share
 from ..rollout.size import patches as hold_patches
 from ..rollout.start import Asker, Start, Wanted
@@ -47,6 +50,7 @@ class _Starting:
     account: Account
     request: StartRequest
     report: Report
+    own_run: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def site(self) -> Site:
@@ -56,6 +60,7 @@ class _Starting:
         room = self._room()
         picture = self._look()
         situation = self.account.looked(diagnose(picture))
+        self.request.call.meant.check(situation)
         if situation.phase is not Phase.NONE:
             return self._asked(picture, self._wanted(situation, room))
         self._tell_beforehand(picture)
@@ -95,6 +100,10 @@ class _Starting:
     def _look(self) -> Picture:
         asks_autoscalers = self.request.autoscaler is not AutoscalerPolicy.IGNORE
         picture = self.site.look(autoscalers=asks_autoscalers)
+        if diagnose(picture).phase is Phase.NONE and len(picture.active) > 1:
+            # Its ReplicaSets were read after it: what looks like an ordinary rollout may be a release that has just begun.
+            picture = self.site.look(autoscalers=asks_autoscalers)
+        self.request.call.meant.check(diagnose(picture))
         return finish_leftover(self.account, picture, self.request.call.actor, check=self.request.call.check)
 
     def _agreed(self, picture: Picture, room: Room) -> Autoscaler | None:
@@ -108,8 +117,13 @@ class _Starting:
         return to_pin
 
     def _asker(self, pinned: Autoscaler | None) -> Asker:
-        companions = (companion(pinned),) if pinned else ()
-        return Asker(self.request.call.actor, self.site.now(), companions)
+        return Asker(
+            name=self.request.call.actor,
+            now=self.site.now(),
+            companions=(companion(pinned),) if pinned else (),
+            run=self.request.run or self.own_run,
+            takes_over=bool(self.request.run),
+        )
 
     def _asked(self, picture: Picture, wanted: Wanted, pinned: Autoscaler | None = None) -> Outcome:
         begin = self._rehearsed if self.request.call.check else self._begun
@@ -150,6 +164,7 @@ class _Starting:
     def _rehearsed(self, picture: Picture, wanted: Wanted, asker: Asker) -> Outcome:
         begun = rollout_start.decide(diagnose(picture), wanted, asker)
         self._check_steps(begun, diagnose(picture))
+        self._tell_taken_over(diagnose(picture), begun)
         rehearsed = rehearse(self.site, picture, lambda _situation: begun.plan, foretold=self.account.changed)
         self.account.wrote(rehearsed.plan)
         self._tell_split(begun, picture)
@@ -171,20 +186,22 @@ class _Starting:
         self.account.after["pods"] = {"stable": begun.goal.stable(replicas), "canary": begun.goal.canary(replicas)}
 
     def _begun(self, picture: Picture, wanted: Wanted, asker: Asker) -> Outcome:
-        decided: list[Start] = []
+        decided: list[tuple[Situation, Start]] = []
         base = diagnose(picture).stable
 
         def decide(situation: Situation) -> patches.Plan | None:
+            self.request.call.meant.check(situation)
             begun = rollout_start.decide(situation, wanted, asker)
             if base is not None and begun.record.stable.uid != base.uid:
                 raise _overtaken(self.site)
             self._check_steps(begun, situation)
-            decided.append(begun)
+            decided.append((situation, begun))
             return begun.plan
 
         written = write(self.site, picture, decide)
-        begun = decided[-1]
+        before, begun = decided[-1]
         self.account.wrote(written.plan)
+        self._tell_taken_over(before, begun)
         self._tell_split(begun, picture)
         begun, picture = self._as_stored(begun, written.picture)
         situation = self.account.looked(diagnose(picture))
@@ -195,6 +212,15 @@ class _Starting:
         if not self.request.call.wait.enabled:
             return self.account.outcome(f"holding {_held(begun, picture)}", situation)
         return self._held(begun, picture)
+
+    def _tell_taken_over(self, before: Situation, begun: Start) -> None:
+        was = before.record
+        if was is not None and was.run != begun.record.run:
+            whose = f"run {was.run}" if was.run else "a run without a name"
+            self.account.warn(
+                f"this takes over the canary of {whose}, which {was.started_by} started {was.started_at}: from now on it is of run "
+                f"{begun.record.run}, and what that run still asks for it is refused"
+            )
 
     def _check_steps(self, begun: Start, situation: Situation) -> None:
         """Without waiting nobody would write the steps after the first."""
@@ -220,7 +246,7 @@ class _Starting:
         )
 
         def correct(situation: Situation) -> patches.Plan | None:
-            if digest(situation.deployment.template) != stored:
+            if situation.record != begun.record or digest(situation.deployment.template) != stored:
                 return None
             return patches.grow(situation.deployment, hold, record)
 
@@ -230,11 +256,16 @@ class _Starting:
     def _held(self, begun: Start, picture: Picture) -> Outcome:
         """Waits for the pods and writes the steps on the way."""
         self.account.tell_way_back(self.report)
-        begun_at = picture.deployment.replicas
+        begun_at, mine = picture.deployment.replicas, _mine(begun)
+
+        def judge(current: Situation) -> Progress:
+            other = mine.differs(current) if current.phase in HOLDING else ""
+            return Stuck(other) if other else towards_hold(current, begun.goal, begun.record, begun_at)
+
         waited = wait(
             self.site,
             picture,
-            judge=lambda current: towards_hold(current, begun.goal, begun.record, begun_at),
+            judge=judge,
             hint=lambda current: _all_ready(current, begun),
             patience=Patience(self.request.call.wait.timeout, nodes=self.request.call.wait.for_nodes),
             report=self.report,
@@ -242,10 +273,9 @@ class _Starting:
             advance=lambda current: self._advance(current, begun),
         )
         if not isinstance(waited.progress, Done):
-            raise self.account.unsuccessful(
-                waited,
-                "The canary stays held for you to look at: canary_info shows it, canary_undo brings the stable version back.",
-            )
+            if waited.situation.phase in HOLDING:
+                mine.check(self.account.looked(waited.situation))
+            raise self.account.unsuccessful(waited, REMAINS[waited.situation.phase])
         situation = self.account.looked(waited.situation)
         self._warn_of_scaling(begun, situation)
         return self.account.outcome(f"holding {_held(begun, situation.picture)}", situation)
@@ -266,7 +296,7 @@ class _Starting:
         the controller has seen the patch before. Surplus stable pods that it has not taken yet must not count.
         """
         hold, replicas = situation.hold, situation.deployment.replicas
-        if hold is None or hold == begun.goal or situation.phase not in HOLDING:
+        if hold is None or hold == begun.goal or situation.phase not in HOLDING or _mine(begun).differs(situation):
             return None
         counts = Counts.of(situation.picture.pods or (), begun.record.stable.uid)
         if counts.canary < hold.canary(replicas):
@@ -286,6 +316,11 @@ def _unsettled(site: Site, why: str) -> Refusal:
         f'Deployment "{site.target.name}" cannot begin a canary: {why}',
         "A canary is compared with a healthy stable version: look at its pods, or give it more time with wait_timeout",
     )
+
+
+def _mine(begun: Start) -> Meant:
+    """What this call began, or went on with: no other release, and nobody has taken it over since."""
+    return Meant(run=begun.record.run, template=begun.record.canary)
 
 
 def _overtaken(site: Site) -> Refusal:

@@ -13,12 +13,15 @@ from dataclasses import replace
 from ..cluster.api import Api
 from ..rollout import patches
 from ..rollout.describe import still_terminating
+from ..rollout.identity import Meant, hash_of
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.progress import Done, towards_stable, with_terminated
 from ..rollout.record import Intent
+from ..rollout.remains import REMAINS
 from ..rollout.template import digest
 from ..rollout.undo import Undoing, damaged, decide, restore_over
+from ..rollout.views import Picture
 from .completion import finish, finish_leftover, foretell, give_back_orphans, is_over
 from .ending import Account, accounted
 from .outcome import Outcome, Report
@@ -28,34 +31,49 @@ from .site import Site
 from .waiting import wait
 from .writing import Written, rehearse, write
 
-UNFINISHED = "The undo goes on in the cluster: run canary_undo again to wait for it and to clean up."
-
 
 def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
-    site, call = Site(api, request.call.target), request.call
+    site = Site(api, request.call.target)
     with accounted(site) as account:
         picture = site.look()
-        # A promotion is undone, however far it came; and fields that the user wants back are not those of a record.
-        if diagnose(picture).phase is not Phase.PROMOTING and request.restore is None:
-            picture = finish_leftover(account, picture, call.actor, check=call.check)
-        situation = account.looked(diagnose(picture))
-        if situation.phase is Phase.NONE:
-            give_back_orphans(account, check=call.check)
-            done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
-            return account.outcome(done, situation)
-        act = rehearse if call.check else write
-        written = act(site, picture, lambda current: _decide(current, request, site.now()))
-        account.wrote(written.plan)
-        if call.check:
-            foretell(account, written.situation, call.actor)
-            return account.outcome("would bring the stable version back")
-        situation = account.looked(_as_stored(account, written))
-        if situation.phase is Phase.NONE:
-            give_back_orphans(account, check=False)
-            return account.outcome("what was left of a release was removed", situation)
-        if not call.wait.enabled:
-            return account.outcome("the undo is under way; run canary_undo again to finish it", situation)
-        return _finished(account, situation, request, report)
+        first = account.looked(diagnose(picture))
+        meant = request.call.meant.bound(first)
+        _check_meant(meant, first)
+        return replace(_undone(account, picture, meant, request, report), hash=hash_of(first))
+
+
+def _undone(account: Account, picture: Picture, meant: Meant, request: UndoRequest, report: Report) -> Outcome:
+    site, call = account.site, request.call
+    # A promotion is undone, however far it came; and fields that the user wants back are not those of a record.
+    if diagnose(picture).phase is not Phase.PROMOTING and request.restore is None:
+        picture = finish_leftover(account, picture, call.actor, check=call.check)
+    situation = account.looked(diagnose(picture))
+    if situation.phase is Phase.NONE:
+        _check_meant(meant, situation)
+        give_back_orphans(account, check=call.check)
+        done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
+        return account.outcome(done, situation)
+    act = rehearse if call.check else write
+    written = act(site, picture, lambda current: _decide(current, request, meant, site.now()))
+    account.wrote(written.plan)
+    if call.check:
+        foretell(account, written.situation, call.actor)
+        return account.outcome("would bring the stable version back")
+    situation = account.looked(_as_stored(account, written))
+    if situation.phase is Phase.NONE:
+        give_back_orphans(account, check=False)
+        done = "what was left of a release was removed" if written.plan else "somebody else has taken the canary back"
+        return account.outcome(done, situation)
+    if not call.wait.enabled:
+        return account.outcome("the undo is under way; run canary_undo again to finish it", situation)
+    return _finished(account, situation, request, report)
+
+
+def _check_meant(meant: Meant, situation: Situation) -> None:
+    """Raises Refusal for another release; a canary that is gone without having become the stable version is undone."""
+    gone = situation.phase is Phase.NONE and (meant.hash or not meant.run) and not meant.is_out(situation)
+    if not gone:
+        meant.check(situation)
 
 
 def _as_stored(account: Account, written: Written) -> Situation:
@@ -70,7 +88,7 @@ def _as_stored(account: Account, written: Written) -> Situation:
     corrected = replace(record, stable=replace(record.stable, digest=stored))
 
     def correct(current: Situation) -> Plan | None:
-        if digest(current.deployment.template) != stored:
+        if current.record != record or digest(current.deployment.template) != stored:
             return None
         return patches.corrected(current.deployment, corrected)
 
@@ -90,7 +108,8 @@ def _finished(account: Account, situation: Situation, request: UndoRequest, repo
         report=report,
     )
     if not isinstance(waited.progress, Done):
-        raise account.unsuccessful(waited, UNFINISHED)
+        request.call.meant.bound(situation).check(account.looked(waited.situation))
+        raise account.unsuccessful(waited, REMAINS[waited.situation.phase])
     done = finish(account, account.looked(waited.situation), call.actor)
     if request.restore is not None:
         give_back_orphans(account, check=False)  # a record that is lost named no autoscaler either
@@ -103,7 +122,10 @@ def _no_canary_pod(situation: Situation) -> bool:
     return situation.deployment.observed and status.updated == status.replicas
 
 
-def _decide(situation: Situation, request: UndoRequest, now: str) -> Plan | None:
+def _decide(situation: Situation, request: UndoRequest, meant: Meant, now: str) -> Plan | None:
+    _check_meant(meant, situation)
+    if situation.phase is Phase.NONE:
+        return None
     asked = Undoing(request.call.actor, now, request.reason, request.restore)
     if request.restore is not None and situation.phase is Phase.FOREIGN and is_over(situation):
         return restore_over(situation, asked)

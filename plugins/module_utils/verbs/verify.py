@@ -21,7 +21,8 @@ from .checks import VerifyRequest
 from .comparing import Comparison
 from .ending import Account, accounted
 from .guard import guard
-from .judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE, failed, rehearsed
+from .judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE, check_judges, failed, rehearsed
+from .looking import Ended
 from .outcome import Outcome, Report
 from .sides import sides_of
 from .site import Site
@@ -41,8 +42,16 @@ def verify(api: Api, request: VerifyRequest, report: Report) -> Outcome:
 
 
 def _judged(account: Account, situation: Situation, request: VerifyRequest, report: Report) -> Outcome:
+    request.call.meant.check(situation)
     sides = _sides_or_refusal(situation)
-    run = Comparison(account.site, request, sides, report, ends=lambda now: None, stops_at_pass=True)
+    check_judges(situation, sides.canary.hash, request)
+    meant = request.call.meant.bound(situation)
+
+    def ends(now: Situation) -> Ended | None:
+        other = meant.differs(now)
+        return Ended(other) if other else None
+
+    run = Comparison(account.site, request, sides, report, ends=ends, stops_at_pass=True)
     with closing(run):
         if request.call.check:
             return rehearsed(account, run)
