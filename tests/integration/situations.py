@@ -20,14 +20,17 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LAST, LIVE, RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
     AutoscalerPolicy,
+    BakeRequest,
     Call,
     InfoRequest,
+    Meant,
     NewTemplate,
     PauseRequest,
     PromoteRequest,
@@ -81,13 +84,15 @@ class Web:
     report: Callable[[str], None] = silent
     wait: Wait = field(default_factory=lambda: Wait(timeout=PATIENCE_SECONDS))
     checking: bool = False
+    meant: Meant = field(default_factory=Meant)
 
     def __post_init__(self) -> None:
         self.api = self.admin
 
     @property
     def call(self) -> Call:
-        return Call(Target(self.name, self.namespace), self.wait, check=self.checking, actor="tests")
+        target = Target(self.name, self.namespace)
+        return Call(target, self.wait, check=self.checking, actor="tests", meant=self.meant)
 
     @property
     def apps(self) -> str:
@@ -187,11 +192,12 @@ class Web:
         template: NewTemplate | None = None,
         autoscaler: AutoscalerPolicy = AutoscalerPolicy.REFUSE,
         check: bool = False,
+        run: str = "",
     ) -> Outcome:
         patch = {"metadata": {"annotations": dict(annotations)}} if annotations else patch
         asked = template or NewTemplate(images={"app": image(version)}, patch=patch)
         call = replace(self.call, check=check or self.checking)
-        request = StartRequest(call, asked, Size(pods, weight), surge, max_unavailable, autoscaler)
+        request = StartRequest(call, asked, Size(pods, weight), surge, max_unavailable, autoscaler, run)
         return start(self.api, request, self.report)
 
     def promote(self) -> Outcome:
@@ -205,6 +211,9 @@ class Web:
 
     def resume(self) -> Outcome:
         return resume(self.api, ResumeRequest(self.call), self.report)
+
+    def bake(self, seconds: float = 0) -> Outcome:
+        return bake(self.api, BakeRequest(self.call, seconds), self.report)
 
     def rollback(self, to: str) -> Outcome:
         return rollback(self.api, RollbackRequest(self.call, to), self.report)

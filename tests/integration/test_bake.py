@@ -92,8 +92,8 @@ def edit(release: Release, spec: dict[str, Any]) -> None:
 
 INTERFERENCE: dict[str, tuple[Callable[[Release], object], str]] = {
     "freezes it": (Release.pause, "somebody froze the canary"),
-    "undoes it": (Release.undo, "the canary is being taken back|no canary is held"),
-    "promotes it": (Release.promote, "the canary is being promoted|no canary is held"),
+    "undoes it": (Release.undo, "the canary is being taken back|no release is live"),
+    "promotes it": (Release.promote, "the canary is being promoted|no release is live"),
     "scales the Deployment": (
         lambda release: edit(release, {"replicas": 4}),
         "scaled the Deployment from 3 to 4 replicas",
@@ -124,5 +124,5 @@ def test_it_ends_at_once_when_somebody(release: Release, interfere: Callable[[Re
 
 
 def test_without_a_canary_there_is_nothing_to_watch(release: Release) -> None:
-    with pytest.raises(VerbFailure, match="no canary is held"):
+    with pytest.raises(VerbFailure, match=r"no canary is held\. No release is live: .*canary_start begins a release"):
         watched(release, HOURS)

@@ -119,7 +119,7 @@ START = {
     "several active ReplicaSets": Case(
         two_versions, of("start"), "rollout_in_progress",
         r"is in the middle of a rollout: NAME-\S+ \(\d pods\), NAME-\S+ \(\d pods\)\. "
-        r"Wait for its end with canary_promote, or take it back, and try again\.",
+        r"canary_info shows whether that is somebody's release\. Try again when it is over\.",
     ),
     "no replicas": Case(
         lambda web: web.make(0), of("start"), "scaled_to_zero",
@@ -180,7 +180,7 @@ START = {
     "another template": Case(
         held, of("start", "v3"), "another_template",
         r"already holds a canary of another pod template, started \d{4}-\S+Z by tests\. "
-        r"Promote it with canary_promote or take it back with canary_undo, then start the new one\.",
+        r"Wait until whoever started it has ended it\. If that is for you to do, promote it with canary_promote or take it back ",
     ),
     "frozen": Case(
         frozen, of("start"), "frozen",
@@ -277,7 +277,7 @@ OTHERS = {
         lambda web: (held(web), web.undo(), web.patch({"spec": {"template": {"metadata": {"annotations": NEVER_READY}}}}),
                      until(lambda: len(web.split()) and len(web.replica_sets()) == 3, "a third ReplicaSet")),
         of("rollback", "lab.local/app:v2"), "rollout_in_progress",
-        r'Deployment "NAME" is in the middle of a rollout\. Wait for its end with canary_promote, or pause it',
+        r'Deployment "NAME" is in the middle of a rollout\. canary_info shows whether that is somebody.s release\. Try again when it is over',
     ),
 }  # fmt: skip
 

@@ -194,7 +194,7 @@ class TestGuard:
         assert [check["rule"] for check in alone["checks"]] == ["alone", "events"]
         release.start("v3")
         release.promote()
-        with pytest.raises(VerbFailure, match="which was guarded while it was promoted"):
+        with pytest.raises(VerbFailure, match="the history is of "):
             self.guarded(release, pods, history=both, duration=2.0)
 
     def test_only_a_promotion_or_what_came_of_it_is_guarded(self, release: Release, port: int) -> None:

@@ -244,8 +244,8 @@ def test_a_promotion_that_fails_says_why_and_how_to_go_on(new: Callable[..., Web
     with meanwhile_moving(web):
         failure = fails_at_once(patient(web).promote)
     assert re.search(
-        r"somebody replaced the pod template meanwhile\. The promotion goes on in the cluster: run canary_promote again to "
-        r"wait for it, or canary_undo to take it back\.$",
+        r"somebody replaced the pod template meanwhile\. It was left as it is: canary_info shows it, canary_undo brings the stable "
+        r"version back\.$",
         failure.message,
     ), failure.message
     assert web.phase == "foreign"

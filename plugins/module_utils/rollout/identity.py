@@ -39,7 +39,7 @@ class Meant:
         """What is there instead, as a sentence without its end; empty where it is the release that is meant."""
         record = situation.record
         if situation.phase is Phase.NONE:
-            return f"{self._asked()}, and {_nothing_live(situation)}" if self.named or self.template else ""
+            return f"{self._asked()} {_nothing_live(situation)}" if self.named or self.template else ""
         if record is None:
             return ""  # nobody can know: `check` says so
         found = hash_of(situation)
@@ -47,7 +47,7 @@ class Meant:
         gone = not found and bool(self.run) and situation.phase is Phase.UNDOING
         another = self.template and record.canary != self.template
         if another or (self.hash and found != self.hash and not gone) or (self.run and record.run != self.run):
-            return f"{self._asked()}, and there is {_there(situation)}"
+            return f"{self._asked()} there is {_there(situation)}"
         return ""
 
     def check(self, situation: Situation) -> None:
@@ -81,7 +81,7 @@ class Meant:
         return bool(self.hash) and self.hash == stable.hash
 
     def _asked(self) -> str:
-        return f"{self._who()} was expected" if self.named else "the canary that was looked at first was meant"
+        return f"{self._who()} was expected, and" if self.named else "the canary that was looked at first is gone, and"
 
     def _who(self) -> str:
         of_run = f"of run {self.run}" if self.run else ""

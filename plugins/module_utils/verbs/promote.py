@@ -151,7 +151,8 @@ def _without_canary(
     if call.check or not call.wait.enabled:
         return account.outcome("no canary is held; an ordinary rollout is under way", situation)
     done = await_rollout(account, situation.picture, digest(deployment.template), call, report, remedy=STILL_ROLLING)
-    return _out(account, done, "no canary is held, and the rollout is complete")
+    said = f"already {_promoted(done)}" if named else "no canary is held, and the rollout is complete"
+    return _out(account, done, said)
 
 
 def patience_with(deployment: Deployment, call: Call) -> Patience:

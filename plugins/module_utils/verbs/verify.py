@@ -15,7 +15,7 @@ from ..cluster.api import Api
 from ..judgement.tolerance import JudgementError
 from ..judgement.verdicts import RunVerdict, Verdict
 from ..probes.source import Sides
-from ..rollout.phase import Situation, diagnose
+from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
 from .checks import VerifyRequest
 from .comparing import Comparison
@@ -48,7 +48,7 @@ def _judged(account: Account, situation: Situation, request: VerifyRequest, repo
     meant = request.call.meant.bound(situation)
 
     def ends(now: Situation) -> Ended | None:
-        other = meant.differs(now)
+        other = "" if now.phase is Phase.NONE else meant.differs(now)
         return Ended(other) if other else None
 
     run = Comparison(account.site, request, sides, report, ends=ends, stops_at_pass=True)

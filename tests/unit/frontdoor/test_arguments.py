@@ -27,6 +27,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests imp
     AutoscalerPolicy,
     Call,
     InfoRequest,
+    Meant,
     NewTemplate,
     PauseRequest,
     PromoteRequest,
@@ -100,6 +101,23 @@ def asked(verb: Verb, arguments: dict[str, Any], *, check: bool = False) -> Any:
             {"restore": {"max_surge": "25%", "max_unavailable": "1", "min_ready_seconds": 5}},
             UndoRequest(CALL, "", Restore(5, None, "25%", 1)),
             id="counts stay counts, also as text",
+        ),
+        pytest.param(
+            promote,
+            {"expect": "7c6d", "run": "awx-42"},
+            PromoteRequest(Call(Target("web"), Wait(), actor="ann", meant=Meant("7c6d", "awx-42"))),
+            id="which release is meant",
+        ),
+        pytest.param(
+            start, {**IMAGE, "run": "awx-42"}, StartRequest(CALL, NEW_IMAGE, run="awx-42"), id="a run that begins"
+        ),
+        pytest.param(
+            start,
+            {**IMAGE, "run": "awx-42", "expect": "7c6d"},
+            StartRequest(
+                Call(Target("web"), Wait(), actor="ann", meant=Meant("7c6d", "awx-42")), NEW_IMAGE, run="awx-42"
+            ),
+            id="a run that goes on",
         ),
         pytest.param(rollback, {"to": " 5d5f "}, RollbackRequest(CALL, "5d5f"), id="rollback"),
     ],
@@ -176,3 +194,16 @@ def test_connection_options_have_the_names_that_users_of_kubernetes_core_know(
 def test_a_kubeconfig_that_is_no_path_and_no_dictionary_is_refused() -> None:
     with pytest.raises(ArgumentError, match="neither a path nor a dictionary"):
         connection(validated(info.VERB, {"kubeconfig": [1]}))
+
+
+@pytest.mark.parametrize("verb", [promote, undo, pause, resume])
+@pytest.mark.parametrize("option", ["expect", "run"])
+def test_a_release_that_is_named_by_nothing_is_not_just_any_release(verb: Any, option: str) -> None:
+    with pytest.raises(ArgumentError, match=f"{option} is empty, so it names no release"):
+        asked(verb.VERB, {"name": "web", option: ""})
+
+
+@pytest.mark.parametrize("run", ["two words", "two\nlines", "\x1b[31m", "x" * 129, "läuft"])
+def test_a_run_has_a_plain_name(run: str) -> None:
+    with pytest.raises(ArgumentError, match="give a plain name"):
+        asked(promote.VERB, {"name": "web", "run": run})

@@ -1,0 +1,199 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A verb acts on the release that is meant, or on none: whoever does what in between, also right before its patch arrives."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
+    CheckAsked,
+    PodsAsked,
+    RateCheck,
+    Tolerance,
+    VerifyRequest,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Meant, RollbackRequest, Wait
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+from tests.faults.proxy import FaultProxy, Passage, fault_proxy, pass_on
+from tests.integration.access import read_access, service_account_token
+from tests.integration.situations import Web, until, webs
+
+PATCHES = r"^PATCH /apis/apps/v1/namespaces/[^/]+/deployments/"
+PODS = CheckAsked(RateCheck("pods", Tolerance(max_increase=1 / 3600), must_pass=False), PodsAsked())
+
+
+@pytest.fixture(scope="module")
+def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
+    with webs(lab) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def proxy(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultProxy]:
+    access = read_access(lab.kubeconfig, tmp_path_factory.mktemp("access"))
+    with fault_proxy(access.server, access.ca, tmp_path_factory.mktemp("proxy")) as proxy:
+        yield proxy
+
+
+def meant_by(outcome: Outcome) -> Meant:
+    return Meant(outcome.canary["canary"]["hash"], outcome.canary["run"])
+
+
+def judged(web: Web, **options: Any) -> Outcome:
+    return verify(
+        web.api, VerifyRequest(web.call, (PODS,), **{"duration": 1.0, "interval": 0.1, **options}), web.report
+    )
+
+
+def swapped(web: Web) -> None:
+    """Somebody takes the canary back and holds another."""
+    web.undo()
+    web.start("v3", run="somebody")
+
+
+BETWEEN: dict[str, tuple[str, bool, Callable[[Web], Any], str, dict[str, int], str]] = {
+    # verb, whether it names what it means, what somebody does, how it ends, what then runs, the phase
+    "promote, another canary": ("promote", True, swapped, "other_release", {"v1": 3, "v3": 1}, "held"),
+    "promote, another canary than at the first look": (
+        "promote", False, swapped, "other_release", {"v1": 3, "v3": 1}, "held",
+    ),
+    "promote, undone": ("promote", True, Web.undo, "other_release", {"v1": 3}, "none"),
+    "promote, promoted": ("promote", True, Web.promote, "already promoted", {"v2": 3}, "none"),
+    "undo, another canary": ("undo", True, swapped, "other_release", {"v1": 3, "v3": 1}, "held"),
+    "undo, another canary than at the first look": (
+        "undo", False, swapped, "other_release", {"v1": 3, "v3": 1}, "held",
+    ),
+    "undo, undone": ("undo", True, Web.undo, "somebody else has taken the canary back", {"v1": 3}, "none"),
+    "undo, promoted": ("undo", True, Web.promote, "other_release", {"v2": 3}, "none"),
+    "pause, another canary": ("pause", True, swapped, "other_release", {"v1": 3, "v3": 1}, "held"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", BETWEEN)
+def test_what_somebody_does_right_before_the_patch_arrives(
+    cell: str, new: Callable[..., Web], proxy: FaultProxy
+) -> None:
+    verb, named, act, ends, runs, phase = BETWEEN[cell]
+    web = new().make(3)
+    meant = meant_by(web.start(run="ours")) if named else meant_by(web.start()) and Meant()
+    token = service_account_token(web.admin, web.namespace, web.name)
+    ours = replace(web, meant=meant)
+    ours.api = connect(Connection(host=proxy.host, api_key=token, ca_cert=str(proxy.authority)))
+
+    def act_first(passage: Passage) -> None:
+        act(web)
+        pass_on(passage)
+
+    proxy.forget()
+    proxy.go_wrong(PATCHES, act_first)
+    if ends == "other_release":
+        with pytest.raises(VerbFailure) as raised:
+            getattr(ours, verb)()
+        assert (raised.value.code, raised.value.changed) == (ends, False), raised.value.message
+    else:
+        done = getattr(ours, verb)()
+        assert ends in done.message and not done.changed and done.hash == meant.hash
+    assert (web.split(), web.phase) == (runs, phase)
+
+
+def every_verb(web: Web) -> tuple[Callable[[], Any], ...]:
+    grow, judge = (lambda: web.start(pods=2)), (lambda: judged(web))
+    return (web.promote, web.undo, web.pause, web.resume, web.bake, judge, grow)
+
+
+def test_every_verb_refuses_another_release_and_writes_nothing(new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    nothing = replace(web, meant=Meant("v2"))
+    for verb in (nothing.promote, nothing.bake, nothing.pause, nothing.resume):
+        assert "no release is live" in web.refused(verb, "other_release")
+    first = web.start(run="r1")
+    for other in (Meant("7c6d9f54b", "r1"), Meant(first.canary["canary"]["hash"], "r2")):
+        them = replace(web, meant=other)
+        for verb in every_verb(them):
+            message = web.refused(verb, "other_release")
+            assert f"canary {other.hash} of run {other.run} was expected, and there is canary" in message
+            assert f"{first.canary['canary']['hash']} of run r1, which tests started" in message
+        assert "was expected" in web.refused(replace(them, checking=True).promote, "other_release")
+    ours = replace(web, meant=meant_by(first))
+    history = judged(ours, steps=1).verify
+    assert history is not None and history["hash"] == ours.meant.hash
+    assert ours.bake().canary["phase"] == "held"
+    assert ours.start(pods=2).changed
+    assert judged(ours, steps=1, history=history).verify
+    ours.pause()
+    ours.resume()
+    promoted = ours.promote()
+    assert promoted.changed and promoted.hash == ours.meant.hash
+    again = ours.promote()
+    assert (again.changed, again.hash) == (False, ours.meant.hash) and "already promoted" in again.message
+    assert "its version is" in web.refused(ours.undo, "other_release")
+    web.start("v3")
+    assert "the history is of" in web.refused(lambda: judged(web, history=history), "other_release")
+    assert "and there is canary" in web.refused(ours.promote, "other_release")
+    web.promote()
+    back = RollbackRequest(ours.call, ours.meant.hash)
+    leaves = RollbackRequest(replace(ours.call, meant=Meant("7c6d9f54b")), ours.meant.hash)
+    assert "was expected" in web.refused(lambda: rollback(web.api, leaves, web.report), "other_release")
+    assert rollback(web.api, replace(back, call=web.call), web.report).changed
+    assert not rollback(web.api, back, web.report).changed, "it runs already"
+
+
+def test_a_run_that_gives_its_name_takes_the_canary_over_and_the_run_before_stops(new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    first = web.start(run="r1")
+    assert web.start().canary["run"] == "r1", "without a name of its own it changes nothing"
+    theirs = web.start(run="r2")
+    assert theirs.changed and theirs.canary["run"] == "r2"
+    assert any("takes over the canary of run r1, which tests started" in warning for warning in theirs.warnings)
+    assert not web.start(run="r2").changed
+    before = replace(web, meant=meant_by(first))
+    for verb in (lambda: before.start(pods=2, run="r1"), before.undo, before.promote):
+        web.refused(verb, "other_release")
+    assert replace(web, meant=meant_by(theirs)).promote().changed
+
+
+def test_a_start_that_is_taken_over_while_it_waits_stops(new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    slow = {"metadata": {"annotations": {"lab.coalmine/never-ready": "true"}}}
+    lines: list[str] = []
+    other = replace(web, wait=Wait(enabled=False))
+    ours = replace(web, report=lines.append)
+    taking = threading.Thread(target=lambda: until(lambda: lines, "it waits") and other.start(patch=slow, run="theirs"))
+    taking.start()
+    with pytest.raises(VerbFailure) as raised:
+        ours.start(patch=slow, run="ours")
+    taking.join()
+    assert raised.value.code == "other_release" and "of run theirs" in raised.value.message
+    assert web.info()["run"] == "theirs"
+
+
+def test_a_promotion_that_waits_tells_of_a_release_that_came_instead(new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    web.start(patch={"metadata": {"annotations": {"lab.coalmine/ready-after": "3000"}}}, run="ours")
+    meant = Meant(run="ours")
+    lines: list[str] = []
+
+    def swap() -> None:
+        until(lambda: lines, "it waits")
+        swapped(web)
+
+    taking = threading.Thread(target=swap)
+    taking.start()
+    with pytest.raises(VerbFailure) as raised:
+        replace(web, meant=meant, report=lines.append).promote()
+    taking.join()
+    assert raised.value.changed and raised.value.code in ("other_release", "stuck"), raised.value.message
+    assert "of run somebody" in raised.value.message or "somebody is taking the canary back" in raised.value.message
+    assert web.split() == {"v1": 3, "v3": 1}
