@@ -18,6 +18,7 @@ from enum import Enum
 from functools import partial
 from typing import Any, Callable, Generic, Iterator, Mapping, Sequence, TypeVar
 
+from ..foreign import printable
 from .aside import Aside
 from .asked import Asked, asked
 from .client import Session
@@ -53,6 +54,8 @@ PATIENT_PAUSES = (0.2, 0.8, 2.0, 4.0, 8.0, 15.0, 15.0)
 PAGE_TURNS_LOST = 3
 # A Kubernetes Status is short; what is longer is none.
 LARGEST_REFUSAL = 1 << 20
+# Different ones that are passed on: a server has few, and what has no end is noise.
+MOST_WARNINGS = 50
 # The text in a Warning header, RFC 7234 section 5.5: 299 - "text".
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 _Answer = TypeVar("_Answer")
@@ -78,7 +81,8 @@ class Api:
     """One server and one identity. Its connections stay open between requests; threads may share it.
 
     `requests` counts what was sent, repeats too, and `received` the bytes of whole bodies that came. `warnings` are the
-    texts that the server sent along (unknown fields, deprecations, policies), each once, in the order of arrival.
+    texts that the server sent along (unknown fields, deprecations, policies), each once, printable, in the order of arrival, and no
+    more than MOST_WARNINGS.
     `seconds`: the longest silence before Timeout. `clock`: what pauses, and everybody who asks through this, goes by.
     """
 
@@ -299,8 +303,8 @@ class Api:
             self.requests += 1
         exchange = send(self._session, request)
         for text in _WARNING.findall(exchange.headers.get("Warning", "")):
-            plain = re.sub(r"\\(.)", r"\1", text)
-            if plain not in self.warnings:
+            plain = printable(re.sub(r"\\(.)", r"\1", text))
+            if plain not in self.warnings and len(self.warnings) < MOST_WARNINGS:
                 self.warnings.append(plain)
         return exchange
 

@@ -15,9 +15,8 @@ import json
 import re
 from typing import Any, ClassVar, Mapping
 
+from ..foreign import printable
 from .asked import Asked
-
-LONGEST_MESSAGE = 1000
 
 # What the API server's generic handler writes for every authorizer:
 # staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go, forbiddenMessage
@@ -34,12 +33,6 @@ _ADMISSION = re.compile(
     r"admission webhook|denied the request|denied request|exceeded quota|failed quota|violates PodSecurity"
     r"|admission plugin|ValidatingAdmissionPolicy|because it is being terminated"
 )
-
-
-def printable(text: str) -> str:
-    """`text` on one line, without control characters (a server must not drive the reader's terminal), capped."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 4] + " ..."
 
 
 class ApiError(Exception):
@@ -90,7 +83,7 @@ class Forbidden(ApiError):
 
     def __init__(self, asked: Asked, message: str, *, status: int | None = None, reason: str = "") -> None:
         super().__init__(asked, message, status=status, reason=reason)
-        found = _MISSING_RIGHT.search(message)
+        found = _MISSING_RIGHT.search(self.message)
         self.verb = found["verb"] if found else asked.verb
         self.resource = _with_group(found["resource"], found["group"]) if found else asked.resource
         self.namespace = found["namespace"] if found else asked.namespace

@@ -17,7 +17,8 @@ import logging
 from contextlib import contextmanager
 from typing import Any, Iterator, Mapping
 
-from .errors import ConfigError, printable
+from ..foreign import printable
+from .errors import ConfigError
 from .options import Connection
 
 

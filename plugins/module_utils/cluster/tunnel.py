@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Iterator, Mapping
 
+from ..foreign import printable
 from .client import Session
 from .errors import (
     ApiError,
@@ -30,7 +31,6 @@ from .errors import (
     ServerError,
     Timeout,
     from_answer,
-    printable,
     status_of,
 )
 from .exchange import Exchange, Request, network_errors, send

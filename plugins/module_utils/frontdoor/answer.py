@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible.module_utils.common.yaml import yaml_dump
@@ -19,6 +19,7 @@ from ansible.module_utils.common.yaml import yaml_dump
 from ..cluster.api import Api
 from ..cluster.connection import Connection, connect
 from ..cluster.errors import ApiError
+from ..foreign import LONGEST_TOLD, printable, told
 from ..verbs.outcome import API_ERROR, InfoOutcome, Outcome, Report, VerbFailure
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
@@ -44,16 +45,37 @@ class Door:
 
 @dataclass(frozen=True)
 class Answer:
-    """`result` is what the task returns, secrets not yet cut out."""
+    """`result` is what the task returns, secrets not yet cut out; `owned` is what its diff is made of."""
 
     failed: bool
     result: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    owned: Outcome | VerbFailure | None = None
 
 
 def conduct(verb: Verb, parameters: Parameters, door: Door, connector: Callable[[Connection], Api] = connect) -> Answer:
-    """Runs `verb` with validated parameters. What a user can do something about comes back as a failed answer."""
-    result: dict[str, Any] = {"invocation": {"module_args": shown(parameters)}, "changed": False}
+    """Runs `verb` with validated parameters. What a user can do something about comes back as a failed answer.
+
+    Everything told is printable, whoever wrote it: the result, warnings, lines of progress.
+    """
+    answer = _conducted(verb, parameters, replace(door, hide=_hiding(door), tell=_telling(door)), connector)
+    invocation = {"invocation": {"module_args": shown(parameters)}}
+    warnings = tuple(printable(warning, LONGEST_TOLD) for warning in answer.warnings)
+    result = {**invocation, **told(answer.result), **_diff(answer.owned, door)}
+    return Answer(answer.failed, result, warnings)
+
+
+def _hiding(door: Door) -> Callable[[frozenset[str]], None]:
+    """A secret is also hidden as it looks once it is printable."""
+    return lambda secrets: door.hide(secrets | frozenset(filter(None, map(printable, secrets))))
+
+
+def _telling(door: Door) -> Report:
+    return lambda line: door.tell(printable(line, LONGEST_TOLD))
+
+
+def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callable[[Connection], Api]) -> Answer:
+    result: dict[str, Any] = {"changed": False}
     try:
         where = connection(parameters)
         door.hide(secrets_of_connection(where) | secrets_of_checks(parameters.get("checks")))
@@ -67,7 +89,7 @@ def conduct(verb: Verb, parameters: Parameters, door: Door, connector: Callable[
         answer = _asked(verb, request, api, door)
     # What the server itself warned of, such as fields that it does not know, unless the verb has said it already.
     warnings = tuple(dict.fromkeys((*answer.warnings, *api.warnings)))
-    return Answer(answer.failed, {**result, "requests": api.requests, **answer.result}, warnings)
+    return replace(answer, result={**result, "requests": api.requests, **answer.result}, warnings=warnings)
 
 
 def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
@@ -80,18 +102,17 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
     try:
         outcome = verb.perform(api, request, report)
     except VerbFailure as failure:
-        told = {"msg": failure.message, "failure": failure.code, "changed": failure.changed, "progress": list(last)}
-        result = {**told, **_diff(failure, door)}
+        result = {"msg": failure.message, "failure": failure.code, "changed": failure.changed, "progress": list(last)}
         if failure.canary is not None:
             result["canary"] = failure.canary
         if failure.verify is not None:
             result["verify"] = failure.verify
-        return Answer(failed=True, result=result, warnings=failure.warnings)
+        return Answer(failed=True, result=result, warnings=failure.warnings, owned=failure)
     except ApiError as error:
         return Answer(failed=True, result={"msg": str(error), "failure": API_ERROR, "progress": list(last)})
     if isinstance(outcome, InfoOutcome):
         return _information(outcome, one=request.name is not None)
-    result = {"msg": outcome.message, "changed": outcome.changed, "canary": outcome.canary, **_diff(outcome, door)}
+    result = {"msg": outcome.message, "changed": outcome.changed, "canary": outcome.canary}
     if door.check and "pods" in outcome.after:
         result["planned"] = outcome.after["pods"]
     if outcome.hash:
@@ -102,7 +123,7 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
         result["headroom"] = outcome.headroom
     if outcome.steps:
         result["steps"] = list(outcome.steps)
-    return Answer(failed=False, result=result, warnings=outcome.warnings)
+    return Answer(failed=False, result=result, warnings=outcome.warnings, owned=outcome)
 
 
 def _information(outcome: InfoOutcome, one: bool) -> Answer:
@@ -112,10 +133,10 @@ def _information(outcome: InfoOutcome, one: bool) -> Answer:
     return Answer(failed=False, result=result, warnings=outcome.warnings)
 
 
-def _diff(told: Outcome | VerbFailure, door: Door) -> dict[str, Any]:
-    if not door.diff:
+def _diff(owned: Outcome | VerbFailure | None, door: Door) -> dict[str, Any]:
+    if owned is None or not door.diff:
         return {}
-    return {"diff": {"before": _yaml(told.before), "after": _yaml(told.after)}}
+    return {"diff": {"before": _yaml(told(owned.before)), "after": _yaml(told(owned.after))}}
 
 
 def _yaml(owned: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from ..foreign import printable
 from ..verbs.requests import RollbackRequest
 from ..verbs.rollback import rollback
 from .arguments import (
@@ -28,7 +29,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> RollbackRequest
     to = parameters["to"].strip()
     if not to:
         raise ArgumentError("to is empty: give a pod-template-hash, the name of a ReplicaSet, or an image")
-    return RollbackRequest(call=call(parameters, check, actor), to=to, reason=parameters["reason"])
+    return RollbackRequest(call=call(parameters, check, actor), to=to, reason=printable(parameters["reason"]))
 
 
 VERB = Verb(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from ..foreign import printable
 from ..verbs.requests import Restore, UndoRequest
 from ..verbs.undo import undo
 from .arguments import (
@@ -32,7 +33,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> UndoRequest:
     given = parameters["restore"]
     return UndoRequest(
         call=call(parameters, check, actor),
-        reason=parameters["reason"],
+        reason=printable(parameters["reason"]),
         restore=None if given is None else _restore(given),
     )
 

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
-from ..cluster.errors import printable
+from ..foreign import printable
 from .counters import Counters, Grown, Series, pod_of
 from .placeholders import filled, filled_both, tells_versions_apart
 from .replicas import once

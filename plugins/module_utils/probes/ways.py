@@ -16,9 +16,10 @@ from urllib.parse import parse_qsl, quote
 
 from ..cluster.api import Api
 from ..cluster.errors import ApiError, ConnectionLost, PodRefused, Timeout
+from ..foreign import printable
 from .forwarded import ask_forwarded
 from .source import NoAnswer, ProbedPod
-from .web import Web, WebAnswer, ask
+from .web import LONGEST_QUOTE, Web, WebAnswer, ask
 
 LARGEST_BODY = 64 << 10
 # Of a path, besides letters and digits (RFC 3986 section 3.3); % because it is escaped already.
@@ -132,4 +133,4 @@ def status_message(body: bytes) -> str:
         return ""
     if not isinstance(parsed, dict) or parsed.get("kind") != "Status" or parsed.get("apiVersion") != "v1":
         return ""
-    return "".join(character if character.isprintable() else " " for character in str(parsed.get("message")))[:300]
+    return printable(str(parsed.get("message")), LONGEST_QUOTE)

@@ -20,9 +20,12 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from ..foreign import printable
 from .source import Misasked, NoAnswer
 
 LARGEST_BODY = 4 << 20
+# Of what a server says is wrong, in characters.
+LONGEST_QUOTE = 300
 USER_AGENT = "coalmine.canary"
 # What a URL may hold on any way; some proxies refuse more than 4 KiB, with all headers. A query may name every pod.
 LONGEST_QUERY = 2000
@@ -212,7 +215,7 @@ def _quoted(web: Web, text: str) -> str:
     secrets = [web.token, web.password, _basic(web), *web.headers.values()]
     if not text.strip() or any(secret and secret in text for secret in secrets):
         return ""
-    return ": " + "".join(character if character.isprintable() else " " for character in text).strip()[:300]
+    return f": {printable(text, LONGEST_QUOTE)}"
 
 
 def _headers(web: Web) -> dict[str, str]:

@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Iterable, Mapping
 
+from ..foreign import printable
 from . import record as records
 from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Phase, Situation
 from .record import Intent, LastRelease, Originals, Record
@@ -123,7 +124,7 @@ def hold(deployment: Deployment, template: Mapping[str, Any], step: Hold, record
     cause = None
     if record.originals.change_cause is not None:
         # Kubernetes copies a cause that stays to the canary's ReplicaSet, and the history would tell it twice.
-        cause = "canary of " + ", ".join(f"{name}={image}" for name, image in images(template).items())
+        cause = printable("canary of " + ", ".join(f"{name}={image}" for name, image in images(template).items()))
     return plan(
         deployment,
         Fields(

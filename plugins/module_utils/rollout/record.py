@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Iterable, Mapping
 
+from ..foreign import told
 from .views import Deployment, ReplicaSet, Strategy
 
 RECORD = "coalmine.canary/record"
@@ -432,6 +433,6 @@ class LastRelease:
     generation: int = 0
 
     def encode(self) -> str:
-        told = {"outcome": self.outcome, "images": dict(self.images), "at": self.at, "by": _whole(self.by)}
+        ended = {"outcome": self.outcome, "images": self.images, "at": self.at, "by": _whole(self.by)}
         more = {"reason": _whole(self.reason), "generation": self.generation}
-        return json.dumps({**told, **more}, sort_keys=True, separators=(",", ":"))
+        return json.dumps(told({**ended, **more}), sort_keys=True, separators=(",", ":"))

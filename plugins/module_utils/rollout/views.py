@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from ..foreign import printable
+
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 
@@ -59,8 +61,8 @@ def _conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
         Condition(
             type=c.get("type", ""),
             status=c.get("status", ""),
-            reason=c.get("reason") or "",
-            message=c.get("message") or "",
+            reason=printable(c.get("reason") or ""),
+            message=printable(c.get("message") or ""),
             since=c.get("lastTransitionTime") or "",
         )
         for c in status.get("conditions") or ()
@@ -226,11 +228,11 @@ class ContainerState:
             name=status.get("name", ""),
             image=status.get("image", ""),
             restarts=status.get("restartCount") or 0,
-            waiting=waiting.get("reason") or "",
-            waiting_message=waiting.get("message") or "",
-            terminated=ended.get("reason") or "",
+            waiting=printable(waiting.get("reason") or ""),
+            waiting_message=printable(waiting.get("message") or ""),
+            terminated=printable(ended.get("reason") or ""),
             exit_code=ended.get("exitCode"),
-            last_terminated=before.get("reason") or "",
+            last_terminated=printable(before.get("reason") or ""),
             last_exit_code=before.get("exitCode"),
         )
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Mapping
 
-from ..cluster.errors import ApiError, printable
+from ..cluster.errors import ApiError
+from ..foreign import printable
 from ..rollout.describe import describe
 from ..rollout.patches import Plan
 from ..rollout.phase import Situation
@@ -22,7 +23,8 @@ from .outcome import API_ERROR, STUCK, TIMEOUT, Outcome, Report, VerbFailure
 from .site import Site
 from .waiting import Waited
 
-LOG_LINES, LOG_BYTES = 8, 8192
+# Of the container that explains a failure; a longer line is cut.
+LOG_LINES, LOG_BYTES, LOG_LINE = 8, 8192, 300
 
 
 @dataclass
@@ -127,5 +129,5 @@ def _last_lines(site: Site, stuck: Stuck) -> str:
             refused = error.message
             continue
         if text:
-            return f"Its last log lines: {' | '.join(map(printable, text.splitlines()))}. "
+            return f"Its last log lines: {' | '.join(printable(line, LOG_LINE) for line in text.splitlines())}. "
     return f"Its log cannot be read ({refused}). " if refused else "It wrote no log. "

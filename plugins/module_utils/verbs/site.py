@@ -15,6 +15,7 @@ from ..cluster.api import FIELD_MANAGER, Api, PatchKind
 from ..cluster.clock import stamp
 from ..cluster.errors import Forbidden, NotFound
 from ..cluster.watch import Streams, Watched
+from ..foreign import printable
 from ..rollout.patches import Plan
 from ..rollout.refusal import Code, Refusal
 from ..rollout.views import (
@@ -135,7 +136,7 @@ class Site:
             "metadata": {"generateName": f"{deployment.name[:EVENT_PREFIX]}.", "namespace": deployment.namespace},
             "involvedObject": {**about, "namespace": deployment.namespace},
             "reason": reason,
-            "message": message[:EVENT_MESSAGE],
+            "message": printable(message, EVENT_MESSAGE),
             "type": "Warning",
             "count": 1,
             "firstTimestamp": at,

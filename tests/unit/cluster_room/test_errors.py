@@ -11,12 +11,9 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked, asked
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import (
-    LONGEST_MESSAGE,
     AdmissionDenied,
     ApiError,
     Conflict,
@@ -29,7 +26,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
     TooManyRequests,
     Unauthorized,
     from_answer,
-    printable,
     status_of,
 )
 
@@ -167,13 +163,6 @@ def test_only_a_status_is_quoted(body: bytes) -> None:
 
 def test_a_status_is_read() -> None:
     assert status_of(json.dumps({"kind": "Status", "message": "no"}).encode())["message"] == "no"
-
-
-@given(st.text())
-def test_a_message_is_one_capped_line_without_control_characters(text: str) -> None:
-    line = printable(text)
-    assert len(line) <= LONGEST_MESSAGE
-    assert line.isprintable()
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:

@@ -30,7 +30,7 @@ def serving(respond: Respond) -> Iterator[str]:
         def do_GET(self) -> None:
             respond(self)
 
-        do_POST = do_GET
+        do_POST = do_PATCH = do_GET
 
         def log_message(self, *_: object) -> None:
             pass
