@@ -53,8 +53,8 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
         if situation.phase is Phase.NONE and first.phase is Phase.PROMOTING and meant.is_out(situation):
             return _out(account, situation, _promoted(situation))
         if situation.phase is Phase.NONE:
-            # What came over a release that was left behind is an ordinary rollout.
-            about = call.meant if first.phase is Phase.FOREIGN else meant
+            # Another release than a promotion that was left behind is cleaned up: nothing is left of what was looked at first.
+            about = meant if first.phase is Phase.PROMOTING else call.meant
             return _without_canary(account, situation, about, request, report)
         act = rehearse if call.check else write
         written = act(site, picture, lambda current: _decide(current, meant), lambda: _look(site))
