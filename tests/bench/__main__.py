@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a verb needs after the last canary pod has become Ready, as an onlooker saw it, until it returns; and what headroom costs
-in a small and in a very large cluster.
+"""How long a verb needs after the last canary pod has become Ready, as an onlooker saw it, until it returns; what headroom costs
+in a small and in a very large cluster; and what a look at the evidence costs.
 
-    python -m tests.bench [latency] [headroom] [--starts 40] [--nodes 5000] [--pods 150000]
+    python -m tests.bench [judgement] [latency] [headroom] [--starts 40] [--nodes 5000] [--pods 150000]
 
 It exits with 1 when a goal is missed. The figures depend on what else the machine does: the load average is told with them.
 """
@@ -17,18 +17,20 @@ from dataclasses import dataclass
 
 from tests.cluster.lab import start_lab
 
+from .evidence import measure_look
 from .headroom.crowd import Crowd
 from .headroom.measure import Reading, large_cluster
 from .headroom.small import measure_small
 from .latency import measure
 
 BOUND_MS = 100.0
+LOOK_US = 50.0
 REPLICAS = 10
 SMALL_NODES, SMALL_MS = 3, 150.0
 MSGSPEC_SECONDS, JSON_SECONDS, MOST_MIB = 5.0, 40.0, 100.0
 # The typed client keeps gigabytes of the whole: it reads a slice.
 SLICE = Crowd(nodes=50, pods=2000)
-PARTS = ("latency", "headroom")
+PARTS = ("judgement", "latency", "headroom")
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ def latency(starts: int) -> Iterator[Row]:
     what = f"{starts} starts of 1 canary pod beside {REPLICAS}: Ready to return"
     yield Row(f"{what}, p95", measured.returns.p95, "ms", BOUND_MS, str(measured.returns))
     yield Row("  one read, as a yardstick, p95", measured.reads.p95, "ms", None, str(measured.reads))
+
+
+def judgement() -> Iterator[Row]:
+    yield Row("one look at the evidence, five times started afresh", measure_look(), "us", LOOK_US, "CPU time")
 
 
 def small_headroom(times: int = 20) -> Iterator[Row]:
@@ -113,6 +119,8 @@ def main(arguments: Sequence[str]) -> int:
     parts = given.parts or PARTS
     begun = os.getloadavg()[0]
     kept = True
+    if "judgement" in parts:
+        kept = told(judgement()) and kept
     if "headroom" in parts:
         kept = told(large_headroom(Crowd(given.nodes, given.pods))) and kept
         kept = told(small_headroom()) and kept

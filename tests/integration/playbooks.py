@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +75,30 @@ class Playbooks:
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
             "ANSIBLE_NOCOLOR": "true",
         }
+
+    def interrupted(
+        self, sign: str, interfere: Callable[[], object], playbook: str, *options: str, **variables: Any
+    ) -> Run:
+        """A run in which something happens as soon as its output says `sign`, once."""
+        command = ["timeout", str(LONGEST_SECONDS), *self.command(playbook, *options, **variables)]
+        lines: list[str] = []
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self.environment | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as running:
+            assert running.stdout is not None
+            for line in running.stdout:
+                if sign in line and not any(sign in earlier for earlier in lines):
+                    interfere()
+                lines.append(line)
+        output = "".join(lines)
+        assert sign in output, output
+        return Run(running.returncode, output)
 
     def run(self, playbook: str, *options: str, **variables: Any) -> Run:
         done = subprocess.run(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
@@ -108,6 +108,13 @@ class Release:
     def last(self) -> dict[str, Any]:
         """How the last release ended, as the Deployment keeps it."""
         return dict(json.loads(self.deployment()["metadata"]["annotations"]["coalmine.canary/last"]))
+
+    def misbehave(self, version: str = "v2", **behaviour: str) -> None:
+        """From this moment on the fake pods of a version do this; a delay in the template would race with the verb."""
+        pods = f"/api/v1/namespaces/{self.namespace}/pods"
+        for pod in self.api.list(pods)["items"]:
+            if pod["spec"]["containers"][0]["image"] == image(version):
+                self.api.patch(f"{pods}/{pod['metadata']['name']}", annotated(**behaviour), PatchKind.MERGE)
 
     def start(
         self, version: str = "v2", pods: int = 1, surge: int = 1, patch: Mapping[str, Any] | None = None

@@ -17,13 +17,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
-    BakeRequest,
-    NewTemplate,
-    Size,
-    StartRequest,
-)
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import BakeRequest
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.releases import Release, silent
@@ -35,13 +29,6 @@ HOURS = 7200.0
 @pytest.fixture
 def release(lab: Lab | ForeignCluster, namespace: str) -> Release:
     return Release(connect(Connection(kubeconfig=str(lab.kubeconfig))), namespace).make(3)
-
-
-def behaving(release: Release, **behaviour: str) -> None:
-    """Starts a canary whose fake pods do this (tests/cluster/stages/pod-behaviour.yaml)."""
-    annotations = {f"lab.coalmine/{key.replace('_', '-')}": value for key, value in behaviour.items()}
-    template = NewTemplate(patch={"metadata": {"annotations": annotations}})
-    start(release.api, StartRequest(release.call, template, Size(1)), silent)
 
 
 def watched(release: Release, seconds: float, on_line: Callable[[str], None] = silent, **call: Any) -> Outcome:
@@ -62,21 +49,6 @@ def test_a_canary_that_stays_as_it_is_stands_the_whole_time(release: Release) ->
 def test_it_looks_only_once_with(release: Release, seconds: float, check: bool) -> None:
     release.start()
     assert not watched(release, seconds, check=check).changed
-
-
-TROUBLES = {
-    "a restart": ({"restart_after": "2000"}, "restarted 1 time(s)"),
-    "readiness lost": ({"unready_after": "2000"}, "is not Ready any more"),
-}
-
-
-@pytest.mark.parametrize(("behaviour", "why"), TROUBLES.values(), ids=TROUBLES.keys())
-def test_it_ends_at_once_at(release: Release, behaviour: dict[str, str], why: str) -> None:
-    behaving(release, **behaviour)
-    with pytest.raises(VerbFailure, match=why.replace("(", r"\(").replace(")", r"\)")) as failure:
-        watched(release, HOURS)
-    assert failure.value.code == "stuck"
-    assert "canary_undo brings the stable version back" in failure.value.message
 
 
 def evict_the_pod(release: Release) -> None:
@@ -106,8 +78,26 @@ INTERFERENCE: dict[str, tuple[Callable[[Release], object], str]] = {
 }
 
 
+TROUBLES: dict[str, tuple[Callable[[Release], object], str]] = {
+    "a restart": (lambda release: release.misbehave(restart_after="0"), r"restarted 1 time\(s\)"),
+    "readiness lost": (lambda release: release.misbehave(unready_after="0"), "is not Ready any more"),
+}
+
+
+@pytest.mark.parametrize(("trouble", "why"), TROUBLES.values(), ids=TROUBLES.keys())
+def test_it_ends_at_once_at(release: Release, trouble: Callable[[Release], object], why: str) -> None:
+    failure = ended_by(release, trouble, why)
+    assert failure.code == "stuck"
+    assert "canary_undo brings the stable version back" in failure.message
+
+
 @pytest.mark.parametrize(("interfere", "why"), INTERFERENCE.values(), ids=INTERFERENCE.keys())
 def test_it_ends_at_once_when_somebody(release: Release, interfere: Callable[[Release], object], why: str) -> None:
+    ended_by(release, interfere, why)
+
+
+def ended_by(release: Release, interfere: Callable[[Release], object], why: str) -> VerbFailure:
+    """The end of a watch during which something happens to a canary that was well until then."""
     release.start()
     meddlers: list[threading.Thread] = []
 
@@ -118,9 +108,10 @@ def test_it_ends_at_once_when_somebody(release: Release, interfere: Callable[[Re
         if len(meddlers) == 2:
             meddlers[1].start()
 
-    with pytest.raises(VerbFailure, match=why):
+    with pytest.raises(VerbFailure, match=why) as failure:
         watched(release, HOURS, meddle_once)
     meddlers[1].join()
+    return failure.value
 
 
 def test_without_a_canary_there_is_nothing_to_watch(release: Release) -> None:

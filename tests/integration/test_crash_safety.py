@@ -221,8 +221,12 @@ def test_ctrl_c_is_survived_like_a_crash(mortal: Callable[[AutoscalerPolicy], Mo
         it.assert_as_before()
 
 
+@pytest.mark.slow
 def test_death_at_random_moments(mortal: Callable[[AutoscalerPolicy], Mortal]) -> None:
-    it, chance = mortal(AutoscalerPolicy.IGNORE), random.Random(3)
+    """Between any two instructions, where the tests above die at requests. The clock decides, so no run is like another."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    it, chance = mortal(AutoscalerPolicy.IGNORE), random.Random(seed)
     for _time in range(6):
         for verb in ("start", "undo"):
             process = run(it.kubeconfig, verb, it.request(verb))

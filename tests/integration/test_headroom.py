@@ -490,7 +490,12 @@ def test_a_rollout_that_gets_stuck_half_way_is_foretold(shop: Shop) -> None:
         assert shop.ask(template=asking("1"))["verdict"] == "fits"
 
         shop.patch(cpu="2")
-        shop.wait_for(lambda: shop.pods("Pending") == 1 and shop.status().get("updatedReplicas") == 3)
+        shop.wait_for(
+            lambda: (
+                (shop.pods("Pending"), shop.status().get("updatedReplicas"), shop.status()["readyReplicas"])
+                == (1, 3, 4)
+            )
+        )
         # Two old pods have left a half of a node each; of the new ones two run and the third waits, for good.
         assert {(one["readyReplicas"], one["updatedReplicas"]) for one in shop.samples(seconds=2)} == {(4, 3)}
 

@@ -190,10 +190,25 @@ class RealDeployment:
             seen = [one["metadata"]["resourceVersion"] for one in (deployment, *sets)]
             if seen != versions or not all(map(self._caught_up, (deployment, *sets))):
                 versions, since = seen, time.monotonic()
-            elif time.monotonic() - since >= QUIET_SECONDS:
+            elif time.monotonic() - since >= QUIET_SECONDS and self._synced_in_vain(sets):
                 return [_replica_set(rs) for rs in sets]
             time.sleep(0.05)
         raise TimeoutError(f"{self._name} did not come to rest in {REST_TIMEOUT_SECONDS} s: {self._read()}")
+
+    def _synced_in_vain(self, sets: list[dict[str, Any]]) -> bool:
+        """The controller has looked again, twice, and done nothing: it is at rest, and not only slow.
+
+        A field without effect on any of these ReplicaSets makes it look: a new generation that it says it has observed.
+        """
+        for limit in (11, 10):
+            patch = [{"op": "add", "path": "/spec/revisionHistoryLimit", "value": limit}]
+            written = self._api.patch_namespaced_deployment(self._name, self._namespace, patch)
+            deadline = time.monotonic() + REST_TIMEOUT_SECONDS
+            while self._read()[0]["status"].get("observedGeneration", 0) < written.metadata.generation:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.02)
+        return [_state(rs) for rs in self._read()[1]] == [_state(rs) for rs in sets]
 
     def _read(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         deployment = self._api.read_namespaced_deployment(self._name, self._namespace, _preload_content=False)
@@ -234,6 +249,10 @@ class RealDeployment:
 
 def _version(replica_set: dict[str, Any]) -> str:
     return str(replica_set["spec"]["template"]["metadata"]["labels"]["version"])
+
+
+def _state(replica_set: dict[str, Any]) -> tuple[Any, ...]:
+    return replica_set["metadata"]["name"], replica_set["spec"], replica_set["status"]
 
 
 def _replica_set(read: dict[str, Any]) -> ReplicaSet:

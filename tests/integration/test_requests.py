@@ -30,6 +30,7 @@ from tests.cluster.lab import Lab
 from tests.integration.access import Access, own_namespace, read_access, service_account_token
 
 SOON = 10.0
+HOUR = 3600.0
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +286,7 @@ def test_a_watch_begins_with_what_exists_and_goes_on_with_what_happens(
     assert second[0][1].object["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
 
 
-def test_an_event_arrives_within_milliseconds_of_the_write(api: Api, namespace: str, config_map: str) -> None:
+def test_an_event_arrives_when_it_is_written(api: Api, namespace: str, config_map: str) -> None:
     name = config_map.rpartition("/")[2]
     watched = Watched("map", config_maps(namespace), {"fieldSelector": f"metadata.name={name}"})
     delays = []
@@ -296,7 +297,8 @@ def test_an_event_arrives_within_milliseconds_of_the_write(api: Api, namespace: 
             answered = time.monotonic()
             assert events_until(streams, 1)
             delays.append(time.monotonic() - answered)
-    assert sorted(delays)[len(delays) // 2] < 0.02
+    # Not when a polling interval has passed. What it takes on a quiet machine is for `make bench`.
+    assert sorted(delays)[len(delays) // 2] < 1.0
 
 
 def test_what_came_meanwhile_comes_in_one_batch_in_order(api: Api, namespace: str, config_map: str) -> None:
@@ -320,8 +322,8 @@ def test_streams_that_the_server_ends_are_named_and_not_before(api: Api, namespa
             streams.batch(SOON)
         assert streams.ended == {"maps", "pods"}
         begun = time.monotonic()
-        assert streams.batch(SOON) == []
-        assert time.monotonic() - begun < 1.0
+        assert streams.batch(HOUR) == [], "nothing can come any more"
+        assert time.monotonic() - begun < SOON
 
 
 @pytest.mark.parametrize(("token", "error"), [("", Forbidden), ("wrong", Unauthorized)])
@@ -341,9 +343,9 @@ def test_closing_ends_quiet_streams_at_once(api: Api, namespace: str) -> None:
     assert streams.batch(0.3) == []
     begun = time.monotonic()
     streams.close()
-    assert time.monotonic() - begun < 0.1
+    assert time.monotonic() - begun < SOON, "not when the server ends them, minutes later"
     for thread in threads:
-        thread.join(2.0)
+        thread.join(SOON)
     assert not [thread for thread in threads if thread.is_alive()]
 
 

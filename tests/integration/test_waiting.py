@@ -287,17 +287,17 @@ def test_a_deployment_that_was_made_again_meanwhile_is_another_one(new: Callable
 
 def test_a_promotion_has_as_long_for_each_pod_as_it_was_given(new: Callable[..., Web]) -> None:
     web = new().make(3, strategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
-    web.start(annotations={"lab.coalmine/ready-after": "4000"})
+    web.start(annotations={"lab.coalmine/ready-after": "6000"})
     begun = time.monotonic()
-    web.wait = Wait(timeout=7.0)
+    web.wait = Wait(timeout=11.0)
     web.promote()
-    assert time.monotonic() - begun > 7.0 and web.split() == {"v2": 3}
+    assert time.monotonic() - begun > 11.0 and web.split() == {"v2": 3}
 
 
 def test_the_time_that_pods_need_to_become_available_is_no_standstill(new: Callable[..., Web]) -> None:
     web = new().make(2, minReadySeconds=4, strategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
     web.start()
-    replace(web, wait=Wait(timeout=2.0)).promote()
+    replace(web, wait=Wait(timeout=3.5)).promote()
     assert web.split() == {"v2": 2}
 
 

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+# A timeout of a second or less has held if no more than this has passed, however busy the machine is; these servers would
+# take for ever.
+MUCH_LATER_SECONDS = 15.0
 
 Respond = Callable[[BaseHTTPRequestHandler], None]
 
@@ -20,6 +24,13 @@ def send(request: BaseHTTPRequestHandler, body: bytes, status: int = 200, kind: 
     request.send_header("Content-Length", str(len(body)))
     request.end_headers()
     request.wfile.write(body)
+
+
+def hang(request: BaseHTTPRequestHandler) -> None:
+    """Says nothing until the client has gone away."""
+    with suppress(OSError):
+        while request.rfile.read(1):
+            pass
 
 
 @contextmanager

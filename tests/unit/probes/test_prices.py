@@ -27,7 +27,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom_pri
     metric_prices,
 )
 from tests.unit.headroom.clusters import node, scene
-from tests.unit.probes.serving import Respond, serving
+from tests.unit.probes.serving import MUCH_LATER_SECONDS, Respond, serving
 from tests.unit.probes.test_prometheus import answer, vector
 
 SECRET = "s3cr3t-t0ken"
@@ -121,7 +121,7 @@ def drip(request: BaseHTTPRequestHandler) -> None:
     request.send_response(200)
     request.end_headers()
     with suppress(OSError):
-        for _ in range(40):
+        while True:
             request.wfile.write(b" ")
             request.wfile.flush()
             time.sleep(0.05)
@@ -147,7 +147,7 @@ FAULTS: dict[str, tuple[Respond | Callable[..., None], str]] = {
 def test_no_price_and_the_reason_when_it(respond: Respond, why: str) -> None:
     begun = time.monotonic()
     found = asked(respond, kind(), timeout=0.3 if respond is drip else 5.0)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < MUCH_LATER_SECONDS
     assert (found.prices, len(found.unknown)) == ((), 1)
     assert why in found.unknown[0]
     assert SECRET not in str(found)

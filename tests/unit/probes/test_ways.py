@@ -37,7 +37,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.ways import
 )
 from tests.cluster.certificates import Authority
 from tests.unit.probes.forwarding import BINARY, CLOSE, accepting, data, frame, read_frame
-from tests.unit.probes.serving import Respond, send, serving
+from tests.unit.probes.serving import MUCH_LATER_SECONDS, Respond, hang, send, serving
 
 SECRET = "s3cr3t-header"
 POD = ProbedPod("web-5d5f-a", "2")
@@ -182,7 +182,7 @@ def dripping(request: BaseHTTPRequestHandler) -> None:
         ("no HTTP", pod(b"SSH-2.0-OpenSSH\r\n")),
         ("broken off", pod(b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\nfi")),
         ("half an answer", pod(b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\nfi", frame(CLOSE, b""))),
-        ("silence", accepting(lambda request: time.sleep(2))),
+        ("silence", accepting(hang)),
         ("drips", accepting(dripping)),
     ],
 )
@@ -190,7 +190,7 @@ def test_what_goes_wrong_behind_the_port_is_the_pods(case: str, respond: Respond
     started = time.monotonic()
     with server(NO_PROXY, respond) as api:
         assert ask_pod(api, Via.PORT_FORWARD, AIM, POD) is None, case
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < MUCH_LATER_SECONDS
 
 
 def test_no_more_is_kept_of_an_answer_than_may_be() -> None:
