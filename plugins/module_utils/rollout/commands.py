@@ -4,12 +4,14 @@
 """kubectl lines that end a release by hand, for the day this collection is not at hand.
 
 They hold only numbers, names, percentages and the change-cause that the stable version had: its pod template, which may
-hold secrets, is piped from its ReplicaSet into the patch by the command itself. This module is private to the collection.
+hold secrets, is piped from its ReplicaSet into the patch by the command itself. Somebody will paste them into a shell: no
+text of the cluster may be more there than a word, so every word is quoted. This module is private to the collection.
 """
 
 from __future__ import annotations
 
 import json
+from shlex import quote
 from typing import Any
 
 from . import record as records
@@ -31,16 +33,16 @@ def by_hand(situation: Situation) -> dict[str, list[str]]:
 
 
 def _kubectl(situation: Situation) -> str:
-    return f"kubectl -n {situation.deployment.namespace}"
+    return f"kubectl -n {quote(situation.deployment.namespace)}"
 
 
-def _patch(situation: Situation, kind: str = "deployment", name: str = "") -> str:
-    return f"{_kubectl(situation)} patch {kind} {name or situation.deployment.name} --type=json"
+def _patch(situation: Situation) -> str:
+    return f"{_kubectl(situation)} patch deployment {quote(situation.deployment.name)} --type=json"
 
 
 def _promote(situation: Situation, record: Record) -> list[str]:
     operations = _originals(record.originals, record.originals.strategy) + _without_record(situation)
-    return [f"{_patch(situation)} -p '{_json(operations)}'", *_afterwards(situation, record)]
+    return [f"{_patch(situation)} -p {quote(_json(operations))}", *_afterwards(situation, record)]
 
 
 def _undo(situation: Situation, record: Record, stable: str) -> list[str]:
@@ -52,20 +54,21 @@ def _undo(situation: Situation, record: Record, stable: str) -> list[str]:
         '{"op":"remove","path":"/spec/template/metadata/labels/pod-template-hash"}',
         *(_for_sed(_json(operation)) for operation in _originals(record.originals, back) + marks),
     ]
-    template = f"{_kubectl(situation)} get replicaset {stable} -o jsonpath='{{.spec.template}}'"
+    template = f"{_kubectl(situation)} get replicaset {quote(stable)} -o jsonpath='{{.spec.template}}'"
+    replacement = quote(f"s|.*|[{','.join(operations)}]|")
     restore = _json([_add("/spec/strategy", record.originals.strategy.to_json())])
     return [
-        f"{template} | sed 's|.*|[{','.join(operations)}]|' | {_patch(situation)} --patch-file=/dev/stdin",
+        f"{template} | sed {replacement} | {_patch(situation)} --patch-file=/dev/stdin",
         *_afterwards(situation, record),
-        f"{_patch(situation)} -p '{restore}'",
+        f"{_patch(situation)} -p {quote(restore)}",
     ]
 
 
 def _afterwards(situation: Situation, record: Record) -> list[str]:
-    lines = [f"{_kubectl(situation)} rollout status deployment {situation.deployment.name}"]
+    lines = [f"{_kubectl(situation)} rollout status deployment {quote(situation.deployment.name)}"]
     if record.autoscaler:
         lines.append(
-            f"{_kubectl(situation)} get hpa {record.autoscaler} "
+            f"{_kubectl(situation)} get hpa {quote(record.autoscaler)} "
             f"-o jsonpath='{{.metadata.annotations.coalmine\\.canary/autoscaler}}'  "
             "# prints the minReplicas and maxReplicas to put back with kubectl edit hpa"
         )
@@ -106,8 +109,8 @@ def _add(path: str, value: Any) -> dict[str, Any]:
 
 
 def _for_sed(text: str) -> str:
-    """JSON as it may stand between the quotes of a shell and the bars of a replacement by sed."""
-    for character in "'&|":
+    """JSON as it may stand between the bars of a replacement by sed."""
+    for character in "&|":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text.replace("\\", "\\\\")
 

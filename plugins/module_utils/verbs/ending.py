@@ -8,8 +8,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any, Iterator, Mapping
 
 from ..cluster.errors import ApiError
@@ -29,7 +31,10 @@ LOG_LINES, LOG_BYTES, LOG_LINE = 8, 8192, 300
 
 @dataclass
 class Account:
-    """What one call has done so far. It belongs to the call alone, and every ending is told from it."""
+    """What one call has done so far. It belongs to the call alone, and every ending is told from it.
+
+    `run` names who it acts for: a run that the caller named, or one of its own.
+    """
 
     site: Site
     situation: Situation | None = None
@@ -37,6 +42,7 @@ class Account:
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def wrote(self, plan: Plan | None) -> None:
         """A plan was written (or, in check mode, would be)."""
@@ -94,9 +100,10 @@ class Account:
     def tell_way_back(self, report: Report) -> None:
         """Before a wait: how to take the release back, should this process not live to do it."""
         target = self.site.target
+        words = quote(f"name={target.name} namespace={target.namespace}")
         report(
             "if this is interrupted, run it again to go on, or take the release back: ansible localhost "
-            f'-m coalmine.canary.canary_undo -a "name={target.name} namespace={target.namespace}"'
+            f"-m coalmine.canary.canary_undo -a {words}"
         )
 
     def looked(self, situation: Situation) -> Situation:

@@ -7,12 +7,27 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.commands import by_hand
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, Situation
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LIVE, Intent
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
+    LIVE,
+    Companion,
+    Intent,
+    Kind,
+    Originals,
+    Record,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import HASH_LABEL, Strategy
 
 from .objects import PINNED, deployment, held, ordinary, record, replica_set, situation, template
 
@@ -72,3 +87,110 @@ def test_the_phases_of_this_table_are_what_they_are_called() -> None:
         Phase.PROMOTING,
         Phase.UNDOING,
     ]
+
+
+KUBECTL = """#!/bin/sh
+for word in "$@"; do printf '%s\\0' "$word"; done > "$CALLS/$$.words"
+case "$*" in *" get replicaset "*) printf '%s' "$TEMPLATE" ;; esac
+case "$*" in *--patch-file=/dev/stdin) while IFS= read -r line || [ -n "$line" ]; do printf '%s' "$line"; done > "$CALLS/$$.patch" ;; esac
+"""  # lines of a shell script
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs lines where nothing but a fake kubectl, which takes down how it was called, and sed can be found."""
+
+    place: Path
+
+    def run(self, line: str, template_told: str = "") -> tuple[list[list[str]], list[Any]]:
+        """The words of each call of kubectl, in their order of sorting, and the patches that it was given on its input."""
+        calls = self.place / "calls"
+        shutil.rmtree(calls, ignore_errors=True)
+        calls.mkdir()
+        env = {"PATH": str(self.place / "bin"), "CALLS": str(calls), "TEMPLATE": template_told}
+        done = subprocess.run(
+            ["/bin/sh", "-c", line], cwd=self.place / "empty", env=env, capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, ""), (line, done.stderr)
+        assert not list((self.place / "empty").iterdir())
+        words = sorted(path.read_bytes().decode().split("\0")[:-1] for path in calls.glob("*.words"))
+        return words, [json.loads(path.read_bytes()) for path in calls.glob("*.patch")]
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    place = tmp_path_factory.mktemp("shell")
+    (place / "bin").mkdir()
+    (place / "empty").mkdir()
+    (place / "bin" / "kubectl").write_text(KUBECTL)
+    (place / "bin" / "kubectl").chmod(0o755)
+    (place / "bin" / "sed").symlink_to(str(shutil.which("sed")))
+    return Shell(place)
+
+
+# What a shell, sed, JSON or kubectl might take for more than a character of a word.
+SPECIAL = "'\"`$\\;&|<>(){}[]*?!#~%=/\n\t é\u2028-"
+texts = st.text(st.sampled_from(SPECIAL) | st.characters(min_codepoint=1, exclude_categories=("Cs",)), max_size=30)
+hostile = texts | st.sampled_from(
+    [
+        "'; touch x; '",
+        "$(touch x)",
+        "`touch x`",
+        '"; touch x; "',
+        "x\ntouch x",
+        "'|touch x|'",
+        "&",
+        "\\",
+        "\\1",
+        "|w x",
+        "|e",
+    ]
+)
+names = hostile.filter(lambda text: text != "")
+
+
+@given(namespace=names, name=names, stable=names, hpa=names, share=hostile, cause=hostile, data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_run_by_a_shell_the_lines_are_the_calls_that_were_meant_and_no_others(
+    shell: Shell, namespace: str, name: str, stable: str, hpa: str, share: str, cause: str, data: st.DataObject
+) -> None:
+    note = record(
+        companions=(Companion(Kind.AUTOSCALER, hpa),),
+        originals=Originals(5, 321, Strategy("RollingUpdate", share, share), cause),
+    )
+    found = held()
+    assert found.stable is not None
+    found = replace(
+        found,
+        record=note,
+        stable=replace(found.stable, name=stable),
+        picture=replace(found.picture, deployment=replace(found.deployment, namespace=namespace, name=name)),
+    )
+    told = {"metadata": {"labels": {HASH_LABEL: "x"}}, "spec": {"value": data.draw(hostile)}}
+    lines = by_hand(found)
+    ours = ["-n", namespace]
+    for way in ("promote", "undo"):
+        for line in lines[way]:
+            words, patches = shell.run(line, json.dumps(told))
+            for call in words:
+                assert call[:2] == ours and meant(call[2:], name, stable, hpa, note), call
+            for patch in patches:
+                assert patch[0] == {"op": "add", "path": "/spec/template", "value": told}
+                assert {
+                    "op": "add",
+                    "path": "/metadata/annotations/kubernetes.io~1change-cause",
+                    "value": cause,
+                } in patch
+
+
+def meant(words: list[str], name: str, stable: str, hpa: str, note: Record) -> bool:
+    patch = ["patch", "deployment", name, "--type=json"]
+    if words[:-1] == [*patch, "-p"]:
+        strategy = {"op": "add", "path": "/spec/strategy", "value": note.originals.strategy.to_json()}
+        return strategy in json.loads(words[-1])
+    return words in (
+        [*patch, "--patch-file=/dev/stdin"],
+        ["rollout", "status", "deployment", name],
+        ["get", "replicaset", stable, "-o", "jsonpath={.spec.template}"],
+        ["get", "hpa", hpa, "-o", "jsonpath={.metadata.annotations.coalmine\\.canary/autoscaler}"],
+    )
