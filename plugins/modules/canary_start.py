@@ -69,7 +69,9 @@ options:
     description:
       - What to do about a HorizontalPodAutoscaler, which would rescale the Deployment and so undo the split.
       - V(refuse) fails if there is one.
-      - V(pin) sets its minimum and maximum to the present number of replicas until the release is over.
+      - V(pin) sets its minimum and maximum to the present number of replicas until the release is over. The pin belongs to
+        the run that sets it. Another run gives it back only where no release is live and that run is known to have ended,
+        or after 15 minutes.
       - V(ignore) leaves it alone.
     type: str
     choices: [refuse, pin, ignore]

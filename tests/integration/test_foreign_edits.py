@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD, Record
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, RECORD, Record
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import AutoscalerPolicy
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.faults.proxy import FaultProxy, Passage, fault_proxy, pass_on
@@ -279,3 +282,54 @@ def test_hands_that_do_not_come_back_are_no_owners(new: Callable[..., Web]) -> N
     web.settle()
     until(lambda: not web.get()["status"].get("terminatingReplicas"), "no pod is ending, which would be told")
     assert web.start(check=True).warnings == ()
+
+
+def of_another(verb: str, **request: Any) -> Edit:
+    """The verb, asked by somebody else, who may be refused."""
+
+    def ask(web: Web) -> None:
+        other = replace(web)  # whose requests do not go through the proxy
+        with suppress(VerbFailure):
+            getattr(other, verb)(**request)
+
+    return ask
+
+
+BEFORE_THE_FIRST_PATCH: dict[str, tuple[Edit, str]] = {
+    "a start of another template": (of_another("start", version="v3", autoscaler=AutoscalerPolicy.PIN), "v3"),
+    "a start of the same template": (of_another("start", version="v2", autoscaler=AutoscalerPolicy.PIN), "v2"),
+    "a start that is refused": (of_another("start", version="v3"), "v2"),
+    "an undo": (of_another("undo"), "v2"),
+    "a promotion": (of_another("promote"), "v2"),
+}
+
+
+@pytest.mark.parametrize(("edit", "held"), [*BEFORE_THE_FIRST_PATCH.values()], ids=[*BEFORE_THE_FIRST_PATCH])
+def test_an_autoscaler_stays_pinned_for_the_release_that_begins_whoever_comes_between(
+    edit: Edit, held: str, web: Web, proxy: FaultProxy
+) -> None:
+    web.autoscaler(2, 9)
+    just_before(web, proxy, edit)
+    with suppress(VerbFailure):
+        web.start("v2", autoscaler=AutoscalerPolicy.PIN)
+    assert web.phase == "held" and web.split() == {"v1": 4, held: 1}
+    assert web.bounds() == (4, 4)
+    web.undo()
+    assert web.bounds() == (2, 9) and web.split() == {"v1": 4}
+
+
+def test_an_autoscaler_that_was_given_back_while_the_release_began_is_pinned_again(web: Web, proxy: FaultProxy) -> None:
+    """As by a run that does not know whose it is."""
+    web.autoscaler(2, 9)
+
+    def let_go(_web: Web) -> None:
+        path = f"{web.autoscalers}/{web.name}-hpa"
+        note = {"metadata": {"annotations": {AUTOSCALER: None}}}
+        web.admin.patch(path, {**note, "spec": {"minReplicas": 2, "maxReplicas": 9}}, PatchKind.MERGE)
+
+    just_before(web, proxy, let_go)
+    started = web.start("v2", autoscaler=AutoscalerPolicy.PIN)
+    assert web.bounds() == (4, 4)
+    assert any("while the release began: it was pinned again" in warning for warning in started.warnings)
+    web.undo()
+    assert web.bounds() == (2, 9)

@@ -5,33 +5,53 @@
 
 A change of `replicas` spreads over both versions in proportion and can leave no stable pod, so the number must stand
 still. Pinned means minReplicas = maxReplicas = replicas; what was there before is kept in an annotation of the autoscaler,
-written in the same patch. This module is private to the collection.
+written in the same patch, with whose pin it is. This module is private to the collection.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .record import AUTOSCALER, Companion, Kind
+from .record import ANNOTATIONS_BYTES, AUTOSCALER, MAX_INT32, Companion, Kind
 from .refusal import Code, Refusal
 from .views import Autoscaler, Deployment
 
 _MEMBER = "/metadata/annotations/" + AUTOSCALER.replace("/", "~1")
 
 
+# Between a pin and the first patch of its release lie the autoscaler's controller and perhaps some pods that get Ready. Whose
+# process cannot be asked whether it lives is given this time.
+STALE_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Whose a pin is: of which run, in which process, since when (seconds since 1970).
+
+    `release` is the generation of the release that it serves (`Record.generation`), and 0 until that has begun.
+    """
+
+    run: str = ""
+    process: str = ""
+    at: int = 0
+    release: int = 0
+
+
 @dataclass(frozen=True)
 class Bounds:
-    """minReplicas (None: unset, which means 1) and maxReplicas, as the user wrote them."""
+    """minReplicas (None: unset, which means 1) and maxReplicas, as the user wrote them, and whose pin replaced them."""
 
     minimum: int | None
     maximum: int
     pinned: int
+    claim: Claim = Claim()
 
     def encode(self) -> str:
         value = {"minReplicas": self.minimum, "maxReplicas": self.maximum, "pinned": self.pinned}
-        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+        claim = {name: said for name, said in vars(self.claim).items() if said}
+        return json.dumps({**value, **claim}, sort_keys=True, separators=(",", ":"))
 
 
 def bounds(autoscaler: Autoscaler) -> Bounds | None:
@@ -40,15 +60,42 @@ def bounds(autoscaler: Autoscaler) -> Bounds | None:
     if text is None:
         return None
     try:
-        data = json.loads(text)
-        minimum = data["minReplicas"]
-        return Bounds(None if minimum is None else int(minimum), int(data["maxReplicas"]), int(data["pinned"]))
-    except (ValueError, KeyError, TypeError) as error:
+        return _read(text)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else f"{error!r}"[:100]
         raise Refusal(
             Code.AUTOSCALER,
-            f'the annotation {AUTOSCALER} of HorizontalPodAutoscaler "{autoscaler.name}" cannot be read ({error!r})',
+            f'the annotation {AUTOSCALER} of HorizontalPodAutoscaler "{autoscaler.name}" cannot be read ({why})',
             "Put its minReplicas and maxReplicas back by hand and remove the annotation",
-        ) from error
+        ) from None
+
+
+def _read(text: str) -> Bounds:
+    """As the server validates these fields (pkg/apis/autoscaling/validation, validateHorizontalPodAutoscalerSpec)."""
+    if len(text) > ANNOTATIONS_BYTES:
+        raise ValueError(f"{len(text)} characters")
+    data = json.loads(text)
+    minimum = data["minReplicas"]
+    least = None if minimum is None else _count(minimum, 0)
+    most = _count(data["maxReplicas"], max(1, least or 0))
+    run, process = (said if isinstance(said := data.get(name), str) else "" for name in ("run", "process"))
+    at, release = (said if type(said := data.get(name)) is int else 0 for name in ("at", "release"))
+    return Bounds(least, most, _count(data["pinned"], 1), Claim(run, process, at, release))
+
+
+def _count(value: Any, least: int) -> int:
+    if type(value) is not int or not least <= value <= MAX_INT32:
+        raise ValueError(f"{value!r} is no number from {least} to {MAX_INT32}")
+    return value
+
+
+def free(note: Bounds, run: str, now: float, process_has_ended: bool) -> bool:
+    """Whether a pin may be given back where no release is live: it is of this run, or was one of a release, which then has
+    ended; or nobody will come back for it."""
+    claim = note.claim
+    nameless = not claim.run and not claim.process
+    stale = abs(now - claim.at) > STALE_SECONDS
+    return claim.release > 0 or claim.run == run or nameless or process_has_ended or stale
 
 
 def to_pin(autoscalers: tuple[Autoscaler, ...], deployment: Deployment) -> Autoscaler | None:
@@ -99,26 +146,47 @@ def companion(autoscaler: Autoscaler) -> Companion:
     return Companion(Kind.AUTOSCALER, autoscaler.name, autoscaler.uid)
 
 
-def pin(autoscaler: Autoscaler, replicas: int) -> list[dict[str, Any]]:
+def pin(autoscaler: Autoscaler, replicas: int, claim: Claim = Claim()) -> list[dict[str, Any]]:
     """The JSON patch that pins it to `replicas`; originals of an earlier, interrupted pin are kept."""
     before = bounds(autoscaler)
     minimum, maximum = (
         (before.minimum, before.maximum) if before else (autoscaler.min_replicas, autoscaler.max_replicas)
     )
-    value = Bounds(minimum, maximum, replicas).encode()
-    annotate: dict[str, Any] = {"op": "add", "path": _MEMBER, "value": value}
-    if not autoscaler.annotations:
-        annotate = {"op": "add", "path": "/metadata/annotations", "value": {AUTOSCALER: value}}
     return [
         *_guard(autoscaler),
         {"op": "add", "path": "/spec/minReplicas", "value": replicas},
         {"op": "add", "path": "/spec/maxReplicas", "value": replicas},
-        annotate,
+        _annotated(autoscaler, Bounds(minimum, maximum, replicas, claim)),
     ]
 
 
-def pinned_to(autoscaler: Autoscaler, replicas: int) -> bool:
-    return AUTOSCALER in autoscaler.annotations and autoscaler.min_replicas == autoscaler.max_replicas == replicas
+def serve(autoscaler: Autoscaler, replicas: int, claim: Claim) -> list[dict[str, Any]]:
+    """The JSON patch after which a pin is that of a release that has begun; empty where it is already.
+
+    It changes the autoscaler in any case, so that a patch which gives it back, and was decided before, is refused. One that
+    was given back meanwhile is pinned again; bounds that somebody changed are left.
+    """
+    note = bounds(autoscaler)
+    if note is None:
+        return pin(autoscaler, replicas, claim)
+    if note.claim.release == claim.release:
+        return []
+    return [*_guard(autoscaler), _annotated(autoscaler, replace(note, claim=claim))]
+
+
+def _annotated(autoscaler: Autoscaler, note: Bounds) -> dict[str, Any]:
+    value = note.encode()
+    if not autoscaler.annotations:
+        return {"op": "add", "path": "/metadata/annotations", "value": {AUTOSCALER: value}}
+    return {"op": "add", "path": _MEMBER, "value": value}
+
+
+def pinned_to(autoscaler: Autoscaler, replicas: int, run: str = "") -> bool:
+    """By that run; empty: by any."""
+    if autoscaler.min_replicas != replicas or autoscaler.max_replicas != replicas:
+        return False
+    note = bounds(autoscaler)
+    return note is not None and (not run or note.claim.run == run)
 
 
 def still_pinned(autoscaler: Autoscaler) -> bool:

@@ -382,10 +382,10 @@ def read(annotations: Mapping[str, str]) -> Record | None:
 
 
 def same_release(one: Record | None, other: Record) -> bool:
-    """Whatever became of it since, and whoever took it over."""
+    """Whatever became of it since, and whoever took it over: only one release begins at a generation of a Deployment."""
     if one is None:
         return False
-    mine, theirs = ((r.uid, r.stable.uid, r.canary, r.started_at, r.started_by) for r in (one, other))
+    mine, theirs = ((r.uid, r.generation or (r.stable.uid, r.canary, r.started_by)) for r in (one, other))
     return mine == theirs
 
 

@@ -16,10 +16,10 @@ from ..rollout import autoscaler as autoscalers
 from ..rollout.phase import Phase
 from ..rollout.refusal import Code, Refusal
 from ..rollout.views import Autoscaler, Deployment, Picture
-from .completion import give_back
 from .ending import Account
 from .guarded import ATTEMPTS, guarded
 from .outcome import Report
+from .pins import claim, give_back_orphan
 from .requests import AutoscalerPolicy
 
 # One default sync period of the autoscaler's controller and a margin, for servers whose autoscalers have no generation.
@@ -41,7 +41,7 @@ def release_orphans(account: Account, picture: Picture, policy: AutoscalerPolicy
     """Gives back what an interrupted run left pinned, unless it is to be pinned again."""
     for found in picture.autoscalers or ():
         if policy is not AutoscalerPolicy.PIN and autoscalers.bounds(found) is not None:
-            give_back(account, found)
+            give_back_orphan(account, found, picture)
 
 
 def pin(account: Account, autoscaler: Autoscaler, deployment: Deployment, timeout: float, report: Report) -> Deployment:
@@ -65,7 +65,8 @@ def _pinned(account: Account, autoscaler: Autoscaler, replicas: int, report: Rep
     site, name = account.site, autoscaler.name
 
     def decide(found: Autoscaler) -> list[dict[str, Any]] | None:
-        return None if autoscalers.pinned_to(found, replicas) else autoscalers.pin(found, replicas)
+        mine = autoscalers.pinned_to(found, replicas, account.run)
+        return None if mine else autoscalers.pin(found, replicas, claim(account))
 
     def send(_found: Autoscaler, operations: list[dict[str, Any]]) -> Autoscaler:
         report(f'pinning HorizontalPodAutoscaler "{name}" to {replicas} replicas')
@@ -89,24 +90,25 @@ def _restless(autoscaler: Autoscaler, deployment: Deployment) -> Refusal:
 
 
 @contextmanager
-def given_back_unless_held(account: Account, pinned: Autoscaler) -> Iterator[None]:
-    """A start that fails before its first patch leaves the autoscaler as it was."""
+def given_back_unless_held(account: Account, pinned: Autoscaler, picture: Picture) -> Iterator[None]:
+    """A start that fails before its first patch leaves the autoscaler as it was, unless another start has begun its release."""
     changed = account.changed
     try:
         yield
     except (Refusal, ApiError) as error:
         held = account.situation is not None and account.situation.phase is not Phase.NONE
-        if not held and not (isinstance(error, ApiError) and error.outcome_unknown):
-            _let_go(account, pinned.name)
+        unknown = isinstance(error, ApiError) and error.outcome_unknown
+        if not held and not unknown and _let_go(account, pinned.name, picture):
             account.changed = changed
         raise
 
 
-def _let_go(account: Account, name: str) -> None:
+def _let_go(account: Account, name: str, picture: Picture) -> bool:
     try:
-        give_back(account, account.site.autoscaler(name))
-    except ApiError as error:
+        return give_back_orphan(account, account.site.autoscaler(name), picture)
+    except (ApiError, Refusal) as error:
         account.warn(f"{error} It is still pinned; canary_undo, or the next canary_start, gives it back")
+        return False
 
 
 def _await_observed(account: Account, autoscaler: Autoscaler, deadline: float) -> None:

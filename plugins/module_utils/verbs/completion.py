@@ -12,18 +12,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Callable
 
-from ..cluster.errors import AdmissionDenied, Forbidden, NotFound
-from ..rollout import autoscaler as autoscalers
+from ..cluster.errors import AdmissionDenied, Forbidden
 from ..rollout import patches
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose, holds
 from ..rollout.progress import Done, Progress, towards_rollout, towards_stable
 from ..rollout.record import Intent, LastRelease, Record, same_release
-from ..rollout.refusal import Code, Refusal
 from ..rollout.template import images
-from ..rollout.views import Autoscaler, Deployment, Picture, ReplicaSet
+from ..rollout.views import Deployment, Picture, ReplicaSet
 from .ending import Account
-from .guarded import guarded
+from .pins import give_back_of
 from .writing import rehearse, write
 
 UNDONE_EVENT = "CanaryUndone"
@@ -44,7 +42,7 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
     if record is None:
         return situation
     if record.autoscaler and not check:
-        _give_back_by_name(account, record.autoscaler)
+        give_back_of(account, record, record.autoscaler, situation.picture)
     last = _last(account, situation, record, actor)
 
     def decide(current: Situation) -> Plan | None:
@@ -119,48 +117,3 @@ def is_over(situation: Situation) -> bool:
 
 def _has_pods(replica_set: ReplicaSet | None) -> bool:
     return replica_set is not None and (replica_set.active or replica_set.current > 0)
-
-
-def _give_back_by_name(account: Account, name: str) -> None:
-    try:
-        give_back(account, account.site.autoscaler(name))
-    except NotFound:
-        account.warn(f'HorizontalPodAutoscaler "{name}", which was pinned for this release, no longer exists')
-
-
-def give_back(account: Account, autoscaler: Autoscaler) -> None:
-    """Puts back the bounds of a pinned autoscaler; nothing for one that is not pinned."""
-    name, site = autoscaler.name, account.site
-    given = guarded(
-        autoscaler,
-        lambda found: autoscalers.give_back(found) or None,
-        lambda _found, operations: site.patch_autoscaler(name, operations),
-        lambda: site.autoscaler(name),
-        Refusal(
-            Code.BUSY,
-            f'HorizontalPodAutoscaler "{name}" kept changing while it was to be given back',
-            "Run this again",
-        ),
-    )
-    if given.change is None:
-        return
-    account.changed = True
-    if not autoscalers.still_pinned(given.before):
-        account.warn(
-            f'somebody changed HorizontalPodAutoscaler "{name}" while it was pinned: its minReplicas '
-            f"{given.state.min_replicas} and maxReplicas {given.state.max_replicas} were left as they are"
-        )
-
-
-def give_back_orphans(account: Account, *, check: bool) -> None:
-    """Gives back autoscalers that an interrupted run left pinned although no release is live.
-
-    Who may not list them has pinned none: that right is needed for `autoscaler: pin` and `refuse` alone.
-    """
-    try:
-        found = account.site.autoscalers()
-    except Forbidden:
-        return
-    for autoscaler in found:
-        if autoscalers.bounds(autoscaler) is not None and not check:
-            give_back(account, autoscaler)

@@ -42,7 +42,7 @@ class Account:
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    run: str = field(default_factory=lambda: uuid.uuid4().hex)
+    run: str = ""
 
     def wrote(self, plan: Plan | None) -> None:
         """A plan was written (or, in check mode, would be)."""
@@ -112,9 +112,9 @@ class Account:
 
 
 @contextmanager
-def accounted(site: Site) -> Iterator[Account]:
+def accounted(site: Site, run: str = "") -> Iterator[Account]:
     """Turns refusals and, once something was written, errors of the server into failures that say what was done."""
-    account = Account(site)
+    account = Account(site, run=run or uuid.uuid4().hex)
     try:
         yield account
     except Refusal as refusal:

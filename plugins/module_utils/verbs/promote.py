@@ -22,10 +22,11 @@ from ..rollout.refusal import Code, Refusal
 from ..rollout.remains import REMAINS
 from ..rollout.template import digest, replica_set_of
 from ..rollout.views import Deployment, Picture
-from .completion import finish, finish_leftover, foretell, give_back_orphans
+from .completion import finish, finish_leftover, foretell
 from .ending import Account, accounted
 from .outcome import Outcome, Report
 from .pacing import Patience
+from .pins import give_back_orphans
 from .requests import Call, PromoteRequest
 from .site import Site
 from .waiting import wait
@@ -42,7 +43,7 @@ _TAKEN_BACK = {
 
 def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
     site, call = Site(api, request.call.target), request.call
-    with accounted(site) as account:
+    with accounted(site, request.call.meant.run) as account:
         picture = _look(site)
         first = account.looked(diagnose(picture))
         meant = call.meant.bound(first)
@@ -139,7 +140,7 @@ def _without_canary(
     named = meant.named or bool(meant.template)
     if named and not meant.is_out(situation):
         raise meant.refusal(situation, meant.differs(situation))
-    give_back_orphans(account, check=call.check)
+    give_back_orphans(account, situation.picture, check=call.check)
     if deployment.rolled_out and len(situation.picture.active) < 2:
         if named:
             return _out(account, situation, f"already {_promoted(situation)}")

@@ -8,8 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ..cluster.api import Api
 from ..rollout import owners, patches
@@ -30,6 +29,7 @@ from .completion import finish_leftover
 from .ending import Account, accounted
 from .outcome import Outcome, Report
 from .pacing import Patience
+from .pins import serve
 from .requests import AutoscalerPolicy, StartRequest
 from .site import DEPLOYMENT, PODS, Site
 from .template import candidate, not_applied
@@ -39,7 +39,7 @@ from .writing import rehearse, write
 
 def start(api: Api, request: StartRequest, report: Report) -> Outcome:
     site = Site(api, request.call.target)
-    with accounted(site) as account:
+    with accounted(site, request.run) as account:
         return _Starting(account, request, report).run()
 
 
@@ -50,7 +50,6 @@ class _Starting:
     account: Account
     request: StartRequest
     report: Report
-    own_run: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def site(self) -> Site:
@@ -73,7 +72,7 @@ class _Starting:
         if to_pin is None or self.request.call.check:
             picture = self._settled(picture)
             return self._asked(picture, self._wanted(diagnose(picture), room), to_pin)
-        with autoscaling.given_back_unless_held(self.account, to_pin):
+        with autoscaling.given_back_unless_held(self.account, to_pin, picture):
             deployment = autoscaling.pin(
                 self.account, to_pin, picture.deployment, self.request.call.wait.timeout, self.report
             )
@@ -121,7 +120,7 @@ class _Starting:
             name=self.request.call.actor,
             now=self.site.now(),
             companions=(companion(pinned),) if pinned else (),
-            run=self.request.run or self.own_run,
+            run=self.account.run,
             takes_over=bool(self.request.run),
         )
 
@@ -202,8 +201,11 @@ class _Starting:
         before, begun = decided[-1]
         self.account.wrote(written.plan)
         self._tell_taken_over(before, begun)
+        self.account.looked(written.situation)
         self._tell_split(begun, picture)
         begun, picture = self._as_stored(begun, written.picture)
+        if begun.record.autoscaler is not None and self.request.autoscaler is AutoscalerPolicy.PIN:
+            serve(self.account, begun.record.autoscaler, begun.record, picture.deployment.replicas)
         situation = self.account.looked(diagnose(picture))
         if begun.plan is None and situation.phase is Phase.HELD and situation.hold == begun.goal:
             picture = replace(picture, pods=self.site.pods(picture.deployment))

@@ -22,9 +22,10 @@ from ..rollout.remains import REMAINS
 from ..rollout.template import digest
 from ..rollout.undo import Undoing, damaged, decide, restore_over
 from ..rollout.views import Picture
-from .completion import finish, finish_leftover, foretell, give_back_orphans, is_over
+from .completion import finish, finish_leftover, foretell, is_over
 from .ending import Account, accounted
 from .outcome import Outcome, Report
+from .pins import give_back_orphans
 from .promote import patience_with
 from .requests import UndoRequest
 from .site import Site
@@ -34,7 +35,7 @@ from .writing import Written, rehearse, write
 
 def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
     site = Site(api, request.call.target)
-    with accounted(site) as account:
+    with accounted(site, request.call.meant.run) as account:
         picture = site.look()
         first = account.looked(diagnose(picture))
         meant = request.call.meant.bound(first)
@@ -50,7 +51,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     situation = account.looked(diagnose(picture))
     if situation.phase is Phase.NONE:
         _check_meant(meant, situation)
-        give_back_orphans(account, check=call.check)
+        give_back_orphans(account, picture, check=call.check)
         done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
         return account.outcome(done, situation)
     act = rehearse if call.check else write
@@ -61,7 +62,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         return account.outcome("would bring the stable version back")
     situation = account.looked(_as_stored(account, written))
     if situation.phase is Phase.NONE:
-        give_back_orphans(account, check=False)
+        give_back_orphans(account, written.picture, check=False)
         done = "what was left of a release was removed" if written.plan else "somebody else has taken the canary back"
         return account.outcome(done, situation)
     if not call.wait.enabled:
@@ -112,7 +113,7 @@ def _finished(account: Account, situation: Situation, request: UndoRequest, repo
         raise account.unsuccessful(waited, REMAINS[waited.situation.phase])
     done = finish(account, account.looked(waited.situation), call.actor)
     if request.restore is not None:
-        give_back_orphans(account, check=False)  # a record that is lost named no autoscaler either
+        give_back_orphans(account, done.picture, check=False)  # a record that is lost named no autoscaler either
     why = f" ({record.reason})" if record.reason else ""
     return account.outcome(f"undone{why}: {waited.progress.why}{still_terminating(done.picture)}", done)
 

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.autoscaler import (
+    STALE_SECONDS,
     Bounds,
+    Claim,
     bounds,
+    free,
     give_back,
     pin,
     pinned_to,
     refuse,
+    serve,
     still_pinned,
     to_pin,
 )
@@ -94,11 +98,78 @@ def test_what_cannot_be_pinned_is_refused(found: tuple[Autoscaler, ...], what: s
     assert raised.value.code is Code.AUTOSCALER and what in raised.value.what
 
 
-@pytest.mark.parametrize("note", ["", "{", "[]", "{}", '{"minReplicas": "x", "maxReplicas": 1, "pinned": 1}'])
+UNREADABLE = {
+    "nothing": "",
+    "half": "{",
+    "a list": "[]",
+    "no member": "{}",
+    "text for a number": '{"minReplicas": "x", "maxReplicas": 1, "pinned": 1}',
+    "a truth": '{"minReplicas": true, "maxReplicas": 1, "pinned": 1}',
+    "a number with a point": '{"minReplicas": 1.5, "maxReplicas": 2, "pinned": 1}',
+    "more than 32 bits": '{"minReplicas": 1, "maxReplicas": 1099511627776, "pinned": 1}',
+    "a maximum below the minimum": '{"minReplicas": 3, "maxReplicas": 2, "pinned": 1}',
+    "no pod": '{"minReplicas": 1, "maxReplicas": 0, "pinned": 1}',
+    "nested": "[" * 90_000,
+    "infinity": '{"minReplicas": 1, "maxReplicas": Infinity, "pinned": 1}',
+    "5,000 digits": '{"minReplicas": 1, "maxReplicas": ' + "9" * 5_000 + ', "pinned": 1}',
+    "a superscript": "²",
+    "10 MB": '{"x": "' + "x" * 10_000_000 + '"}',
+}
+
+
+@pytest.mark.parametrize("note", [*UNREADABLE.values()], ids=[*UNREADABLE])
 def test_a_note_that_cannot_be_read_is_not_guessed(note: str) -> None:
     with pytest.raises(Refusal, match="cannot be read") as raised:
         bounds(autoscaler({AUTOSCALER: note}))
     assert raised.value.remedy == "Put its minReplicas and maxReplicas back by hand and remove the annotation"
+    assert len(str(raised.value)) < 400
+
+
+NOW, MINE = 1_800_000_000, "run-1"
+CLAIMS: dict[str, tuple[Claim, bool, bool]] = {
+    # whose, whether its process has ended, whether it is free where no release is live
+    "one's own": (Claim(MINE, "p", NOW), False, True),
+    "of another run that lives": (Claim("run-2", "p", NOW - 1), False, False),
+    "of another run, in time": (Claim("run-2", "p", NOW - STALE_SECONDS), False, False),
+    "of another run, long ago": (Claim("run-2", "p", NOW - STALE_SECONDS - 1), False, True),
+    "of another run, by a clock far ahead": (Claim("run-2", "p", NOW + STALE_SECONDS + 1), False, True),
+    "of a process that has ended": (Claim("run-2", "p", NOW), True, True),
+    "of a release, which has ended": (Claim("run-2", "p", NOW, release=7), False, True),
+    "of nobody": (Claim(), False, True),
+}
+
+
+@pytest.mark.parametrize(("claim", "ended", "given_back"), [*CLAIMS.values()], ids=[*CLAIMS])
+def test_a_pin_of_another_run_that_may_live_is_left(claim: Claim, ended: bool, given_back: bool) -> None:
+    note = Bounds(2, 9, 4, claim)
+    assert bounds(autoscaler({AUTOSCALER: note.encode()})) == note
+    assert free(note, MINE, NOW, ended) is given_back
+
+
+def test_a_release_that_has_begun_makes_its_pin_its_own_and_so_changes_the_autoscaler() -> None:
+    before, serving = Claim(MINE, "p", NOW), Claim(MINE, "p", NOW, release=7)
+    taken = autoscaler({AUTOSCALER: Bounds(2, 9, 4, before).encode()}, minReplicas=4, maxReplicas=4)
+    operations = serve(taken, 4, serving)
+    assert operations[:2] == GUARD and writes(operations) == {MEMBER: Bounds(2, 9, 4, serving).encode()}
+    mine = autoscaler({AUTOSCALER: Bounds(2, 9, 4, serving).encode()}, minReplicas=4, maxReplicas=4)
+    assert serve(mine, 4, serving) == []
+
+
+def test_a_pin_that_was_given_back_while_its_release_began_is_made_again() -> None:
+    serving = Claim(MINE, "p", NOW, release=7)
+    written = writes(serve(autoscaler({"x": "y"}), 4, serving))
+    assert written == {"/spec/minReplicas": 4, "/spec/maxReplicas": 4, MEMBER: Bounds(2, 9, 4, serving).encode()}
+
+
+def test_bounds_that_somebody_changed_are_left_when_the_release_begins() -> None:
+    theirs = autoscaler({AUTOSCALER: Bounds(2, 9, 4, Claim(MINE)).encode()}, minReplicas=6, maxReplicas=8)
+    assert set(writes(serve(theirs, 4, Claim(MINE, release=7)))) == {MEMBER}
+
+
+def test_a_pin_of_another_run_is_taken_over_with_its_originals() -> None:
+    taken = autoscaler({AUTOSCALER: Bounds(2, 9, 4, Claim("run-2")).encode()}, minReplicas=4, maxReplicas=4)
+    assert pinned_to(taken, 4) and pinned_to(taken, 4, "run-2") and not pinned_to(taken, 4, MINE)
+    assert writes(pin(taken, 4, Claim(MINE)))[MEMBER] == Bounds(2, 9, 4, Claim(MINE)).encode()
 
 
 def test_one_or_none_can_be_pinned() -> None:

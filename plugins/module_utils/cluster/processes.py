@@ -1,0 +1,51 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A name for this process, by which another one on the same machine can tell whether it still lives.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+
+_NAME = re.compile(r"([0-9a-f]{12})\.([0-9]{1,10})\.([0-9]{1,20})")
+
+
+def this_process() -> str:
+    """Machine (since its last start, and its space of process numbers), number and start of this process; empty off Linux."""
+    machine, number = _machine(), os.getpid()
+    started = _started(number)
+    return f"{machine}.{number}.{started}" if machine and started else ""
+
+
+def has_ended(name: str) -> bool:
+    """The process of that name was one of this machine, and is gone. False where nobody can know."""
+    found = _NAME.fullmatch(name)
+    if found is None or found[1] != _machine():
+        return False
+    return _started(int(found[2])) != found[3]
+
+
+def _machine() -> str:
+    """A container has process numbers of its own, so its namespace is part of it. Hashed: it is written where others read."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
+        space = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return ""
+    return hashlib.sha256(f"{boot}/{space}".encode()).hexdigest()[:12]
+
+
+def _started(number: int) -> str:
+    """Clock ticks from the machine's start to that of the process (proc_pid_stat(5), field 22); empty where it is gone."""
+    try:
+        with open(f"/proc/{number}/stat", encoding="utf-8", errors="replace") as file:
+            state, *fields = file.read().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return ""
+    return "" if state in ("Z", "X") else fields[18]
