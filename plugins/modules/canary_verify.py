@@ -235,17 +235,21 @@ options:
             default: 10.0
       logs:
         description:
-          - Seconds in which a pod logs a line that matches, out of pod-seconds.
+          - Seconds in which a pod logs a line that matches, out of pod-seconds. When no pod of either version has logged a line of any
+            kind for two minutes, that is no data.
         type: dict
         suboptions:
           pattern:
             description:
-              - Regular expression for lines of the pods' logs, read through the API.
+              - Regular expression for lines of the pods' logs, read through the API. It is searched for in the first 4096 bytes of
+                a line, and for a second at most.
             type: str
             default: ""
           container:
             description:
-              - Container whose log is read.
+              - Container whose log is read. The default is the one that the pod's annotation
+                C(kubectl.kubernetes.io/default-container) names, else its only one. Where there are several and none is named, the
+                task is refused, and the names are told.
             type: str
             default: ""
           query:
@@ -258,8 +262,8 @@ options:
             default: ""
           settled_after:
             description:
-              - Seconds after which all lines have arrived. Younger ones are read at a later look. Longer than what collects
-                the logs takes to deliver them; up to 600.
+              - Seconds after which all lines have arrived; what comes later is not counted. Longer than what collects the logs
+                takes to deliver them; up to 600.
               - The default is 2 from the API, and 15 from Loki.
             type: float
           url:

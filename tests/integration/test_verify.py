@@ -19,6 +19,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks impor
     BoundCheck,
     CheckAsked,
     HttpAsked,
+    LogsAsked,
     OnNoData,
     PodsAsked,
     RateCheck,
@@ -137,6 +138,13 @@ class TestNotKnowing:
         assert told["verdict"] == "inconclusive"
         assert says in told["reason"]
         assert told["seconds"] < LONG
+
+    def test_a_log_that_could_be_of_two_containers_is_refused_at_once_with_their_names(self, release: Release) -> None:
+        release.start("v2", patch={"spec": {"containers": [{"name": "mesh", "image": image("v1")}]}})
+        logs = CheckAsked(RateCheck("logs", TOLERANCE), LogsAsked("ERROR"))
+        with pytest.raises(VerbFailure, match="has the containers mesh, app") as failed:
+            verify(release.api, request(release, logs), silent)
+        assert failed.value.code == "invalid"
 
     def test_inconclusive_fails_the_task_unless_it_may_not(self, release: Release) -> None:
         release.start("v2")

@@ -135,7 +135,7 @@ class TestPrometheus:
     ) -> None:
         every_request_fails = [{"name": "ERROR_RATE", "value": "1"}]
         release.start("v2", patch={"spec": {"containers": [{"name": "app", "env": every_request_fails}]}})
-        prometheus.scrape(pods_of(release))
+        prometheus.scrape(pods_of(release), answering_lab.port)
         with load(answering_lab, release):
             wait_for_series(prometheus.url, f'http_requests_total{{namespace="{release.namespace}"}}', least=4)
             asked = request(release, self.errors(prometheus.url, "sum(%s)"), duration=120.0)

@@ -22,13 +22,16 @@ class Misasked(ValueError):
 
 @dataclass(frozen=True)
 class ProbedPod:
-    """`restarts`: of all its containers, since the pod began."""
+    """`restarts`: of all its containers, since the pod began. `containers`: names, without those that only initialise it;
+    `default_container`: the one that its annotation kubectl.kubernetes.io/default-container names."""
 
     name: str
     uid: str
     ip: str = ""
     ready: bool = True
     restarts: int = 0
+    containers: tuple[str, ...] = ()
+    default_container: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, Mapping
 from urllib.parse import SplitResult, urlencode, urlsplit
 
@@ -84,7 +85,8 @@ class Web:
 
 @dataclass(frozen=True)
 class WebAnswer:
-    """`truncated`: the body was longer than allowed, and `body` is its beginning. Bytes as read and written."""
+    """`truncated`: the body was longer than allowed, and `body` is its beginning. Bytes as read and written. `date`: the
+    server's clock when it answered, in whole seconds since the epoch; None where it does not say."""
 
     status: int
     body: bytes
@@ -92,6 +94,7 @@ class WebAnswer:
     bytes_in: int
     bytes_out: int
     content_type: str = ""
+    date: float | None = None
 
 
 def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: int = LARGEST_BODY) -> WebAnswer:
@@ -119,7 +122,15 @@ def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: in
     bytes_in = len(body) + sum(len(name) + len(text) + 4 for name, text in response.getheaders())
     bytes_out = len(target) + len(form or b"") + 16 + sum(len(name) + len(text) + 4 for name, text in headers.items())
     kind = response.headers.get_content_type()
-    return WebAnswer(response.status, body, truncated, bytes_in, bytes_out, kind)
+    return WebAnswer(response.status, body, truncated, bytes_in, bytes_out, kind, date_of(response.headers.get("Date")))
+
+
+def date_of(header: str | None) -> float | None:
+    """Of a Date header (RFC 9110 section 6.6.1), in seconds since the epoch."""
+    try:
+        return parsedate_to_datetime(str(header)).timestamp()
+    except (OverflowError, TypeError, ValueError):
+        return None
 
 
 class _Alarm:
@@ -152,12 +163,14 @@ class _Alarm:
                 connected.shutdown(socket.SHUT_RDWR)
 
 
-def ask_json(
-    web: Web, path: str, query: Mapping[str, str] | None = None, *, plain_refusals: bool = False
-) -> dict[str, Any]:
+def ask_json(web: Web, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """As json_of."""
+    return json_of(web, ask(web, path, query))
+
+
+def json_of(web: Web, answer: WebAnswer, *, plain_refusals: bool = False) -> dict[str, Any]:
     """The whole JSON object that a 200 brings; everything else raises NoAnswer. `plain_refusals`: this kind of server says in
     plain text what is wrong with a question."""
-    answer = ask(web, path, query)
     if answer.status in (401, 403):
         raise NoAnswer(f"{web.name} answers {answer.status}: check the token, user or headers and what they may read")
     if answer.status != 200:

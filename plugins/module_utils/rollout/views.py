@@ -16,6 +16,8 @@ from ..foreign import printable
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
+# As kubectl reads it. Whoever injects sidecars sets it.
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 # What a pod can say about itself: the reasons of kubelet and scheduler, as they stand in its status.
 UNSCHEDULABLE = "Unschedulable"
@@ -240,7 +242,9 @@ class ContainerState:
 @dataclass(frozen=True)
 class Pod:
     """`ready` is the pod's Ready condition: what Services and disruption budgets go by. `ready_since` is when that last
-    became what it is (RFC 3339, whole seconds; empty where the pod has no such condition yet)."""
+    became what it is (RFC 3339, whole seconds; empty where the pod has no such condition yet). `running_containers` are names,
+    with sidecars (init containers that are always restarted) and without what ends before they run; `default_container` is
+    the one that its annotation names for whoever does not say which one is meant."""
 
     name: str
     uid: str
@@ -255,6 +259,8 @@ class Pod:
     nominated_node: str
     containers: tuple[ContainerState, ...]
     ready_since: str = ""
+    running_containers: tuple[str, ...] = ()
+    default_container: str = ""
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Pod:
@@ -277,6 +283,8 @@ class Pod:
             nominated_node=status.get("nominatedNodeName") or "",
             containers=tuple(ContainerState.parse(s) for s in states),
             ready_since=ready.since if ready is not None else "",
+            running_containers=_running_containers(spec),
+            default_container=str((meta.get("annotations") or {}).get(DEFAULT_CONTAINER, "")),
         )
 
     @property
@@ -286,6 +294,11 @@ class Pod:
     @property
     def finished(self) -> bool:
         return self.phase in ("Succeeded", "Failed")
+
+
+def _running_containers(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    sidecars = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
+    return tuple(one["name"] for one in (*(spec.get("containers") or ()), *sidecars))
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ from ..judgement.checks import ONLY_STREAM, BoundCheck, Check, Plan, RateCheck
 from ..judgement.evidence import Promise
 from ..judgement.samples import Sample, given_samples
 from ..judgement.tolerance import JudgementError, Tolerance
-from ..probes.logs import Logs, LogsAsked
+from ..probes.logs import LogsAsked
+from ..probes.loki import LokiLogs
 from ..probes.placeholders import names_stable
+from ..probes.podlogs import PodLogs
 from ..probes.podstates import PodStates
 from ..probes.prometheus import PrometheusAsked, prometheus, stream_of
 from ..probes.requests import HttpAsked, HttpRequests
@@ -152,5 +154,5 @@ def open_source(api: Api, asked: SourceAsked) -> Source | None:
     if isinstance(asked, PrometheusAsked):
         return prometheus(asked)
     if isinstance(asked, LogsAsked):
-        return Logs(api, asked, api.clock)
+        return LokiLogs(asked, asked.web) if asked.web else PodLogs(api, asked, api.clock)
     return Resources(api, asked) if isinstance(asked, ResourcesAsked) else None

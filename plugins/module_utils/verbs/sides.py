@@ -36,7 +36,15 @@ def version_of(picture: Picture, replica_set: ReplicaSet | None) -> Version | No
 
 
 def _probed(pod: Pod) -> ProbedPod:
-    return ProbedPod(pod.name, pod.uid, pod.ip, pod.ready, sum(container.restarts for container in pod.containers))
+    return ProbedPod(
+        pod.name,
+        pod.uid,
+        pod.ip,
+        pod.ready,
+        restarts=sum(container.restarts for container in pod.containers),
+        containers=pod.running_containers,
+        default_container=pod.default_container,
+    )
 
 
 class Served:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from ..cluster.api import Api
 from ..judgement.tolerance import JudgementError
 from ..judgement.verdicts import RunVerdict, Verdict
-from ..probes.source import Sides
+from ..probes.source import Misasked, Sides
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
 from .checks import VerifyRequest
@@ -37,7 +37,7 @@ def verify(api: Api, request: VerifyRequest, report: Report) -> Outcome:
             if request.guard:
                 return guard(account, situation, request, report)
             return _judged(account, situation, request, report)
-        except JudgementError as error:
+        except (JudgementError, Misasked) as error:
             raise Refusal(Code.INVALID, str(error), "Nothing was judged") from error
 
 

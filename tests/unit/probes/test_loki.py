@@ -13,17 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.probes.logs import (
-    Logs,
-    LogsAsked,
-    stream_selector,
-)
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.logs import LogsAsked, stream_selector
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.loki import LokiLogs
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import (
     Counted,
     NoAnswer,
@@ -34,6 +32,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.source impo
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import Web
 from tests.unit.probes.serving import send, serving
+from tests.unit.probes.test_prometheus import OFFSETS
 
 SECRET = "s3cr3t-t0ken"
 TENANT = "shop"
@@ -45,21 +44,23 @@ SIDES = Sides(
 )
 
 
-def fresh_lines() -> list[tuple[dict[str, str], float]]:
+def fresh_lines(ahead: float) -> list[tuple[dict[str, str], float]]:
     """Of every pod, a moment ago."""
-    return [({"pod": name}, time.time() - 0.1) for name in (*SIDES.canary.names, *SIDES.stable.names)]
+    return [({"pod": name}, time.time() + ahead - 0.1) for name in (*SIDES.canary.names, *SIDES.stable.names)]
 
 
 @dataclass
 class Loki:
     """Keeps lines by their stream's labels: `lines` that match, and `others` (None: always some of a moment ago). `limit`: max_entries_limit_per_query.
-    `result`: what to say instead."""
+    `result`: what to say instead, with `more` beside it. `ahead`: its clock, before ours."""
 
     lines: list[tuple[dict[str, str], float]] = field(default_factory=list)
     others: list[tuple[dict[str, str], float]] | None = None
     limit: int = 5000
     refusal: tuple[int, str] | None = None
     result: Any = None
+    more: dict[str, Any] = field(default_factory=dict)
+    ahead: float = 0.0
     asked: list[dict[str, str]] = field(default_factory=list)
 
     def __call__(self, request: BaseHTTPRequestHandler) -> None:
@@ -71,7 +72,8 @@ class Loki:
             self._send(request, status, "text/plain; charset=utf-8", text)
             return
         data = self.result or {"resultType": "streams", "result": self._streams(query), "stats": {"summary": {}}}
-        self._send(request, 200, "application/json; charset=UTF-8", json.dumps({"status": "success", "data": data}))
+        body = {"status": "success", "data": data, **self.more}
+        self._send(request, 200, "application/json; charset=UTF-8", json.dumps(body))
 
     def _refused(self, request: BaseHTTPRequestHandler, path: str, query: dict[str, str]) -> tuple[int, str]:
         if request.headers["X-Scope-OrgID"] != TENANT:
@@ -87,9 +89,10 @@ class Loki:
 
     def _streams(self, query: dict[str, str]) -> list[dict[str, Any]]:
         """Start is included, end is not; no more lines than asked for, from the end that was asked for."""
-        start, end = int(query["start"]), int(query["end"])
+        now = int((time.time() + self.ahead) * 1e9)
+        start, end = int(query.get("start", now - 3600 * 10**9)), int(query.get("end", now))
         wanted = query["query"].partition('pod=~"')[2].partition('"')[0].split("|")
-        others = fresh_lines() if self.others is None else self.others
+        others = fresh_lines(self.ahead) if self.others is None else self.others
         every = self.lines if "|=" in query["query"] else self.lines + others
         kept = [(int(at * 1e9), labels) for labels, at in every if labels.get("pod", wanted[0]) in wanted]
         inside = sorted((pair for pair in kept if start <= pair[0] < end), key=lambda pair: pair[0])
@@ -102,16 +105,16 @@ class Loki:
         return list(streams.values())
 
     def _send(self, request: BaseHTTPRequestHandler, status: int, kind: str, text: str) -> None:
-        body = text.encode()
-        send(request, body, status, kind)
+        request.date_time_string = lambda *_: formatdate(time.time() + self.ahead, usegmt=True)  # type: ignore[method-assign]
+        send(request, text.encode(), status, kind)
 
 
 @contextmanager
-def logs(loki: Loki, tenant: str = TENANT, query: str = QUERY, settled_after: float | None = 2.0) -> Iterator[Logs]:
+def logs(loki: Loki, tenant: str = TENANT, query: str = QUERY, settled_after: float | None = 2.0) -> Iterator[LokiLogs]:
     """A source that looks back a minute."""
     with serving(loki) as url:
         web = Web(url, {"X-Scope-OrgID": tenant}, token=SECRET, timeout=5.0)
-        source = Logs(None, LogsAsked(web=web, query=query, settled_after=settled_after))  # type: ignore[arg-type]
+        source = LokiLogs(LogsAsked(web=web, query=query, settled_after=settled_after), web)
         source.begin(SIDES)
         source._since -= 60
         yield source
@@ -140,6 +143,21 @@ def test_seconds_with_a_line_are_counted_by_version_and_pod() -> None:
 def test_lines_of_which_none_is_an_error_are_no_error() -> None:
     canary, stable = counted(Loki())
     assert (canary.bad, stable.bad) == (0.0, 0.0) and canary.total == pytest.approx(58, abs=2)
+
+
+@pytest.mark.parametrize("ahead", OFFSETS)
+def test_lokis_clock_decides_what_is_new_and_not_ours(ahead: float) -> None:
+    at = int(time.time() + ahead - 30) + 0.5
+    lines = [({"pod": "web-7c6d-a"}, at), ({"pod": "web-7c6d-a"}, at + 3)]
+    canary, stable = counted(Loki(lines, ahead=ahead))
+    assert (canary.bad, stable.bad) == (2.0, 0.0) and canary.total == pytest.approx(58, abs=3)
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_lines_of_which_none_is_of_now_are_no_data(ahead: float) -> None:
+    """The clocks of what collects them, too, may be wrong."""
+    with pytest.raises(NoAnswer, match=r"no line at all of either version.*the clocks of the nodes"):
+        counted(Loki(others=[({"pod": "web-7c6d-a"}, time.time() + ahead)]))
 
 
 def test_no_line_at_all_is_no_data() -> None:
@@ -228,6 +246,13 @@ def test_streams_without_a_label_pod_are_told_apart_by_all_their_labels() -> Non
         ("numbers", Loki(result={"resultType": "matrix", "result": []}), {}, "does the query select lines"),
         ("no result", Loki(result={"resultType": "streams"}), {}, "does the query select lines"),
         ("no labels", Loki(result={"resultType": "streams", "result": [{"values": []}]}), {}, "would not write"),
+        ("a part", Loki(more={"warnings": ["ingester 2 is gone"]}), {}, "less than there is: ingester 2 is gone"),
+        (
+            "a time of many digits",
+            Loki(result={"resultType": "streams", "result": [{"stream": {}, "values": [["9" * 400, "ERROR"]]}]}),
+            {},
+            "would not write",
+        ),
         (
             "no times",
             Loki(result={"resultType": "streams", "result": [{"stream": {}, "values": [["soon", "ERROR"]]}]}),

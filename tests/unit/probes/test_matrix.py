@@ -28,8 +28,10 @@ from ansible_collections.coalmine.canary.plugins.module_utils.judgement.samples 
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.trial import Trial
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.verdicts import Verdict
-from ansible_collections.coalmine.canary.plugins.module_utils.probes import resources
-from ansible_collections.coalmine.canary.plugins.module_utils.probes.logs import Logs, LogsAsked
+from ansible_collections.coalmine.canary.plugins.module_utils.probes import podlogs, resources
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.logs import LogsAsked
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.loki import LokiLogs
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.podlogs import PodLogs
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.prometheus import PrometheusAsked, prometheus
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.requests import HttpAsked, HttpRequests
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.resources import Resources, ResourcesAsked
@@ -90,7 +92,7 @@ def value(place: Place) -> Source:
 
 
 def loki(place: Place) -> Source:
-    return Logs(place.api, LogsAsked(web=place.web(), query='{pod=~"<pods>"} |= "ERROR"'))
+    return LokiLogs(LogsAsked(web=place.web(), query='{pod=~"<pods>"} |= "ERROR"'), place.web())
 
 
 # By name: the source, and how what is asked of it travels.
@@ -99,7 +101,7 @@ SOURCES: dict[str, tuple[Callable[[Place], Source], str]] = {
     "prometheus, histogram": (histogram, "web"),
     "prometheus, one value": (value, "web"),
     "logs, Loki": (loki, "web"),
-    "logs, API": (lambda place: Logs(place.api, LogsAsked("ERROR")), "api"),
+    "logs, API": (lambda place: PodLogs(place.api, LogsAsked("ERROR")), "api"),
     "resources": (lambda place: Resources(place.api, ResourcesAsked()), "api"),
     "http, url": (lambda place: place.http(Via.URL), "pod"),
     "http, proxy": (lambda place: place.http(Via.PROXY), "proxy"),
@@ -155,6 +157,7 @@ def broken_off(request: BaseHTTPRequestHandler) -> None:
 
 ECHO = json.dumps({"status": "error", "error": f"bad credentials: {' '.join(SECRETS)}"}).encode()
 UNREACHED = "did not answer within|does not answer within|no answer for|did not finish|cannot be reached|broke|is up"
+NO_ANSWER = "would not write|HTTP 200|without time stamps|has logged a line"
 NO_HTTP = "not answer as HTTP does|does not answer within|broke|cannot be read"
 
 # By name: what the server does, and what is told where it is asked directly, through the API, or as an application.
@@ -172,29 +175,28 @@ FAULTS: dict[str, tuple[Respond | None, dict[str, str]]] = {
     "drips its body": (body_after(200, lambda: b" ", 0.05), {"": UNREACHED}),
     "a huge body": (
         body_after(200, lambda: b"[" * 65536, 0.0),
-        {"web": "more than 4 MiB", "api": "more than|lines", "": "."},
+        {"web": "more than 4 MiB", "api": "more than|without time stamps", "": "."},
     ),
     "a huge refusal": (body_after(500, lambda: b"[" * 65536, 0.0), {"": "500"}),
     "no HTTP": (garbage, {"": NO_HTTP}),
     "broken off": (broken_off, {"web": NO_HTTP, "": "broke|does not answer|HTTP 200"}),
-    "an empty body": (answer(200), {"web": "not answer with a JSON object", "": "would not write|HTTP 200"}),
-    "no JSON": (answer(200, b"<html>log in</html>"), {"web": "not answer with a JSON object", "": "would not write|HTTP 200"}),
-    "deep JSON": (answer(200, b"[" * 100_000), {"web": "not answer with a JSON object", "": "would not write|HTTP 200"}),
-    "a list": (answer(200, b"[1, 2]"), {"web": "not answer with a JSON object", "": "would not write|HTTP 200"}),
+    "an empty body": (answer(200), {"web": "not answer with a JSON object", "": NO_ANSWER}),
+    "no JSON": (answer(200, b"<html>log in</html>"), {"web": "not answer with a JSON object", "": NO_ANSWER}),
+    "deep JSON": (answer(200, b"[" * 100_000), {"web": "not answer with a JSON object", "": NO_ANSWER}),
+    "a list": (answer(200, b"[1, 2]"), {"web": "not answer with a JSON object", "": NO_ANSWER}),
     "another shape": (
         answer(200, json.dumps({"status": "success", "data": [], "items": [{"name": 1}]}).encode()),
-        {"web": "does not answer as Prometheus|is it Loki", "": "would not write|HTTP 200"},
+        {"web": "does not answer as Prometheus|is it Loki", "": NO_ANSWER},
     ),
 }  # fmt: skip
 
 SLOW = frozenset({"hangs", "drips its head", "drips its body"})
 
-# What is no fault: an application may answer with any body, of which 64 KiB are read, and a log may hold any text. And heads
+# What is no fault: an application may answer with any body, of which 64 KiB are read. And heads
 # that come through the API are the API server's own, which is trusted.
 ANY_BODY = ("an empty body", "no JSON", "deep JSON", "a list", "another shape")
 NO_FAULT = {
     *((source, fault) for source in ("http, url", "http, proxy") for fault in (*ANY_BODY, "a huge body")),
-    *(("logs, API", fault) for fault in ANY_BODY),
     *((source, "drips its head") for source, (_make, travels) in SOURCES.items() if travels not in ("web", "pod")),
 }
 CASES = [(source, fault) for source in SOURCES for fault in FAULTS if (source, fault) not in NO_FAULT]
@@ -225,6 +227,7 @@ def told(source: Source) -> str:
 def test_it_is_no_data_with_a_reason_and_nothing_else(source: str, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     patience = IMPATIENT if fault in SLOW else PATIENT
     monkeypatch.setattr(resources, "_SECONDS", patience)
+    monkeypatch.setattr(podlogs, "_SECONDS", patience)
     make, travels = SOURCES[source]
     respond, words = FAULTS[fault]
     with at(respond, patience) as there:

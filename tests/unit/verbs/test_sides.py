@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import ProbedPod, Sides, Version
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Pod
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.sides import NOBODY, Served
 
 Looks = list[dict[str, bool]]
@@ -35,6 +36,20 @@ def test_pods_are_compared_from_when_they_were_ready(case: str, looks: Looks, co
     seen = [served.of(sides(look)) for look in looks]
     assert list(seen[-1].canary.names) == compared
     assert seen[-1].stable.names == ("s",)
+
+
+def test_containers_that_run_and_the_one_that_is_meant_are_known() -> None:
+    obj = {
+        "metadata": {"name": "a", "uid": "1", "annotations": {"kubectl.kubernetes.io/default-container": "app"}},
+        "spec": {
+            "initContainers": [{"name": "migrate"}, {"name": "mesh", "restartPolicy": "Always"}],
+            "containers": [{"name": "logger"}, {"name": "app"}],
+        },
+    }
+    pod = Pod.parse(obj)
+    assert (pod.running_containers, pod.default_container) == (("logger", "app", "mesh"), "app")
+    bare = Pod.parse({"metadata": {"name": "a", "uid": "1"}})
+    assert (bare.running_containers, bare.default_container) == ((), "")
 
 
 def test_nobody_is_nobody() -> None:

@@ -1,0 +1,138 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The `logs` check by Loki: lines that a LogQL query selects.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from .logs import QUIET_SECONDS, LogsAsked, stream_selector
+from .placeholders import filled
+from .source import Answers, Counted, NoAnswer, Sides, Tally, Version
+from .web import Web, ask, json_of
+
+# Loki's own default limit of a query (limits_config.max_entries_limit_per_query).
+_MOST_LINES = 5000
+_PATH = "/loki/api/v1/query_range"
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Pod and time of each line, in seconds since the epoch; without a label pod, all labels stand for it. `now`: Loki's own,
+    in whole seconds, when it answered."""
+
+    found: Sequence[tuple[str, float]]
+    now: float
+
+
+class LokiLogs:
+    """Reads, at each look, the whole seconds since the look before, up to a moment that has settled. All moments are Loki's.
+
+    Loki says nothing of a log that nobody collects, and nothing of one without errors. So what it has not shown a line after
+    (any line of the query's streams) was not read: such seconds are counted once a later line has come, or never.
+    """
+
+    def __init__(self, asked: LogsAsked, web: Web) -> None:
+        self._asked = asked
+        self._web = web
+        self._since = 0
+        self._silent_canary = False
+
+    def begin(self, sides: Sides) -> None:
+        _until, now = self._settled(sides)
+        self._tallies(sides, now - 1, now)
+        self._since = now
+
+    def look(self, sides: Sides, seconds: float) -> Answers:
+        if not self._since:
+            self.begin(sides)
+            return {}
+        until, now = self._settled(sides)
+        if until <= self._since:
+            return {}
+        canary, stable = self._tallies(sides, self._since, until)
+        self._since = until
+        return {"": Counted(canary, stable, ago=float(now - until))}
+
+    def _settled(self, sides: Sides) -> tuple[int, int]:
+        """The end of what can be read now, a whole second: a second with a match counts once; and now. Raises NoAnswer when
+        neither version has logged anything for long."""
+        canary, stable = (self._newest(version, sides) for version in (sides.canary, sides.stable))
+        now = stable.now
+        newest_canary, newest_stable = (
+            max((moment for _pod, moment in lines.found if moment >= now - self._looked_back), default=None)
+            for lines in (canary, stable)
+        )
+        self._silent_canary = newest_canary is None and newest_stable is not None
+        newest = max(newest_canary or 0.0, newest_stable or 0.0)
+        if not newest:
+            raise NoAnswer(
+                f"{self._web.name} has no line at all of either version in the last {self._looked_back:.0f} seconds: "
+                f"check the labels in {stream_selector(self._asked.query)}, whether the pods' logs are collected, and the "
+                "clocks of the nodes"
+            )
+        return int(min(now - self._asked.lateness, newest + 1)), int(now)
+
+    def _newest(self, version: Version, sides: Sides) -> _Lines:
+        """The newest line of any kind, of the hour that Loki looks back by itself."""
+        query = filled(stream_selector(self._asked.query), version, sides.namespace)
+        return _lines(self._web, query, {"limit": "1", "direction": "backward"})
+
+    @property
+    def _looked_back(self) -> float:
+        return QUIET_SECONDS + self._asked.lateness
+
+    def doubt(self) -> str:
+        if not self._silent_canary:
+            return ""
+        return (
+            f"Loki has lines of stable in the last {self._looked_back:.0f} seconds and none at all of the canary, so check "
+            "whether its pods' logs are collected"
+        )
+
+    def _tallies(self, sides: Sides, since: int, until: int) -> tuple[Tally, Tally]:
+        return self._tally(sides.canary, sides, since, until), self._tally(sides.stable, sides, since, until)
+
+    def _tally(self, version: Version, sides: Sides, since: int, until: int) -> Tally:
+        seconds_by_pod: dict[str, set[int]] = {name: set() for name in version.names}
+        span = {"start": str(since * 10**9), "end": str(until * 10**9)}
+        query = filled(self._asked.query, version, sides.namespace)
+        lines = _lines(self._web, query, {**span, "limit": str(_MOST_LINES), "direction": "forward"})
+        if len(lines.found) >= _MOST_LINES:
+            raise NoAnswer(f"more than {_MOST_LINES} lines match between two looks: look more often, or select less")
+        for pod, moment in lines.found:
+            if since <= moment < until:
+                seconds_by_pod.setdefault(pod, set()).add(int(moment))
+        by_pod = {name: float(len(seconds)) for name, seconds in seconds_by_pod.items()}
+        exposure = float(len(version.pods) * (until - since))
+        return Tally(min(sum(by_pod.values()), exposure), exposure, by_pod)
+
+    def close(self) -> None:
+        pass
+
+    def costs(self) -> Mapping[str, float]:
+        return {}
+
+
+def _lines(web: Web, query: str, more: Mapping[str, str]) -> _Lines:
+    """Raises NoAnswer."""
+    answer = ask(web, _PATH, {"query": query, **more})
+    data: Any = json_of(web, answer, plain_refusals=True).get("data")
+    if answer.date is None:
+        raise NoAnswer(f"{web.name} does not say what time it is: its answers lack the header Date")
+    if not isinstance(data, dict) or data.get("resultType") != "streams" or not isinstance(data.get("result"), list):
+        raise NoAnswer(f"{web.name} does not answer with lines: is it Loki, and does the query select lines?")
+    found: list[tuple[str, float]] = []
+    for stream in data["result"]:
+        try:
+            labels = stream["stream"]
+            pod = str(labels.get("pod") or sorted(labels.items()))
+            found += [(pod, int(value[0]) / 1e9) for value in stream["values"]]
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, IndexError):
+            raise NoAnswer(f"{web.name} answers with lines that Loki would not write: is the url right?") from None
+    return _Lines(found, answer.date)

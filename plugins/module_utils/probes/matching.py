@@ -1,0 +1,112 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Regular expressions over foreign text, searched for in a process of its own, which can be ended.
+
+Python's engine backtracks: an ordinary pattern such as `.*ERROR.*timeout` may take minutes over one long line, others for ever
+over a short one. Meanwhile it lets no other thread run, not even one that minds the clock. Whoever wrote the text, a pod, would
+decide when its judge goes on.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from typing import Sequence
+
+from .source import Misasked, NoAnswer
+
+# So long a pattern may take over one text.
+LONGEST_SECONDS = 1.0
+# Changes nothing of what is found, and makes the search as many times longer as a text has characters.
+_IDLE = re.compile(r"(?:\.\*\??(?![*+?{]))+")
+# So many texts are handed over at a time.
+_BATCH = 1000
+# Reads a pattern, and then lists of texts, a line each; writes 1 or 0 for each text as soon as it is known.
+_PROGRAM = """
+import json, os, re, sys
+pattern = re.compile(json.loads(sys.stdin.readline()))
+for line in sys.stdin:
+    for text in json.loads(line):
+        os.write(1, b"1" if pattern.search(text) else b"0")
+"""
+
+
+def must_be_pattern(pattern: str, what: str) -> None:
+    """Raises Misasked."""
+    try:
+        re.compile(pattern)
+    except (OverflowError, RecursionError, re.error) as error:
+        raise Misasked(f"{what} is no regular expression: {error}") from None
+
+
+class Matcher:
+    """For one thread at a time."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = _IDLE.sub("", pattern, count=1) if _IDLE.match(pattern) else pattern
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def found(self, texts: Sequence[str], seconds: float) -> list[bool | None]:
+        """Whether each text holds the pattern; None where that took longer than a second. Fewer than the texts when `seconds`
+        were over. Raises NoAnswer when no process can be started."""
+        deadline = time.monotonic() + seconds
+        told: list[bool | None] = []
+        while len(told) < len(texts) and time.monotonic() < deadline:
+            told += self._batch(texts[len(told) : len(told) + _BATCH], deadline)
+        return told
+
+    def _batch(self, texts: Sequence[str], deadline: float) -> list[bool | None]:
+        """Ends with the first None, or early at the deadline."""
+        told: list[bool | None] = []
+        try:
+            process = self._running()
+            _hand(process, texts)
+            while len(told) < len(texts):
+                answer = _answer(process, min(LONGEST_SECONDS, deadline - time.monotonic()))
+                if not answer:
+                    self.close()
+                    return told if time.monotonic() >= deadline else [*told, None]
+                told += [one == ord("1") for one in answer]
+        except OSError as error:
+            self.close()
+            raise NoAnswer(f"no process can search for the pattern: {error.strerror}") from None
+        return told
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable or "python3", "-I", "-S", "-c", _PROGRAM],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            _hand(self._process, self._pattern)
+        return self._process
+
+    def close(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            # What it has not read any more is dropped with its pipes.
+            process.communicate()
+
+
+def _hand(process: subprocess.Popen[bytes], what: str | Sequence[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(what).encode() + b"\n")
+    process.stdin.flush()
+
+
+def _answer(process: subprocess.Popen[bytes], seconds: float) -> bytes:
+    """What came next; nothing where nothing did in time, or the process is gone."""
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], max(0.0, seconds))
+    return os.read(process.stdout.fileno(), _BATCH) if ready else b""
