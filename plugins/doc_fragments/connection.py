@@ -15,7 +15,8 @@ options:
       - Several paths separated by V(:) are merged, as in the environment variable E(KUBECONFIG).
       - If neither this nor O(host) is given, E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG), V(~/.kube/config) and at last the
         service account of the pod that this runs in are tried, in this order.
-      - Of a dictionary only what is secret is masked in results, so that other values of it may be shown.
+      - Of a dictionary only what is secret is masked in results, so that other values of it may be shown. The text of a
+        kubeconfig is refused; the filter P(ansible.builtin.from_yaml#filter) makes a dictionary of it.
     type: raw
   context:
     description:

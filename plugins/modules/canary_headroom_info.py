@@ -275,7 +275,7 @@ failure:
     - The kind of failure, for playbooks that tell them apart. V(stuck), waiting longer would not help. V(timeout), the
       time was over. V(api_error), the API server did not do its part. V(invalid), an argument makes no sense. Others
       name a refusal, such as V(not_found), V(frozen) or V(autoscaler).
-  returned: failure, unless Ansible itself refuses the arguments
+  returned: failure
   type: str
 requests:
   description: How many requests the API server was sent.

@@ -14,16 +14,16 @@ import sys
 from typing import Any, ClassVar
 
 from ansible import constants as C
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleParserError
 from ansible.parsing.vault import is_encrypted_file
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import transform_to_native_types
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import preload
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import is_content, preload
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import Verb
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest import path_in
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest import path_in, quotable
 
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
 CLIENT_IS_HERE = preload()
@@ -83,11 +83,11 @@ class VerbAction(ActionBase):
             return arguments
         try:
             text = self._loader.get_text_file_contents(self._find_needle("files", path))
-        except (AnsibleError, UnicodeDecodeError) as error:
+        except (AnsibleError, ValueError) as error:
             raise AnsibleActionFail(
-                f"definition names the file {path}, which cannot be read: {error}. "
+                f"definition names {quotable(path)}, which cannot be read: {type(error).__name__}. "
                 "Give a path that exists next to the playbook or in files/, or the manifest itself"
-            ) from error
+            ) from None
         return {**arguments, "definition": text}
 
     def _with_kubeconfig(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class VerbAction(ActionBase):
         What was decrypted goes on as content, so that it never comes to lie in a file.
         """
         given = arguments.get("kubeconfig")
-        if not isinstance(given, str) or self._connection.transport != "local":
+        if not isinstance(given, str) or is_content(given) or self._connection.transport != "local":
             return arguments
         paths = [self._found(path) for path in given.split(os.pathsep) if path]
         vaulted = [path for path in paths if _is_vaulted(path)]
@@ -109,6 +109,9 @@ class VerbAction(ActionBase):
             )
         try:
             content = self._loader.load_from_file(vaulted[0], cache="none")
+        except AnsibleParserError:
+            # Its text, and that of what it came from, quotes what was decrypted.
+            raise AnsibleActionFail(f"kubeconfig names the vaulted file {vaulted[0]}, which holds no YAML") from None
         except AnsibleError as error:
             raise AnsibleActionFail(
                 f"kubeconfig names the vaulted file {vaulted[0]}, which cannot be read: {error}. "
@@ -125,7 +128,7 @@ class VerbAction(ActionBase):
 
     def _in_process(self, arguments: dict[str, Any]) -> dict[str, Any]:
         display = Display()
-        name = arguments.get("name")
+        name = arguments.get("name") if isinstance(arguments.get("name"), str) else "?"
 
         def tell(line: str) -> None:
             # As warnings do, lines go to stderr: stdout may be read by a program (the json callback's, for example).

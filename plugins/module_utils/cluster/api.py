@@ -33,7 +33,6 @@ from .errors import (
     Unreachable,
     UntrustedServer,
     from_answer,
-    status_of,
 )
 from .exchange import READ_SECONDS, Exchange, Request, send
 from .lists import NotAList, Object, Page
@@ -303,13 +302,13 @@ class Api:
             self.requests += 1
         exchange = send(self._session, request)
         for text in _WARNING.findall(exchange.headers.get("Warning", "")):
-            plain = printable(re.sub(r"\\(.)", r"\1", text))
+            plain = printable(exchange.without_echo(re.sub(r"\\(.)", r"\1", text)))
             if plain not in self.warnings and len(self.warnings) < MOST_WARNINGS:
                 self.warnings.append(plain)
         return exchange
 
     def _refusal(self, request: Request, exchange: Exchange) -> ApiError:
-        return from_answer(request.asked, exchange.status, status_of(exchange.start(LARGEST_REFUSAL, self._seconds)[0]))
+        return from_answer(request.asked, exchange.status, exchange.refusal(LARGEST_REFUSAL, self._seconds))
 
 
 class _Book(Generic[_Answer]):

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from .errors import ConfigError
 from .kubeconfig import load_kubeconfig
 from .options import Connection
+from .secrets import in_header
 
 OLDEST_CLIENT = (24, 2)
 INSTALL = "install kubernetes >= {}.{} into the Python that runs this".format(*OLDEST_CLIENT)
@@ -64,6 +65,7 @@ class Session:
         self.pool = pool
         self._configuration = configuration
         self._headers = headers
+        self._bearer = ""
         self._refreshing = threading.Lock()
 
     def __repr__(self) -> str:
@@ -81,8 +83,16 @@ class Session:
         with self._refreshing:
             bearer = self._configuration.auth_settings().get("BearerToken", {}).get("value")
         if bearer:
-            headers["Authorization"] = bearer
+            # Files often end with a line break, and no token has one.
+            self._bearer = bearer.strip()
+            headers["Authorization"] = _for_header("the credentials", self._bearer)
         return headers
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What was last sent in confidence, and must not be repeated to anybody."""
+        proxy = self._configuration.proxy_headers or {}
+        return frozenset().union(*(in_header(str(text)) for text in (self._bearer, *proxy.values())))
 
     def close(self) -> None:
         self.pool.clear()
@@ -101,6 +111,7 @@ def open_session(
             _load_in_cluster(kubernetes, configuration)
         _check_address(settings.host or configuration.host)
         _apply_options(configuration, settings)
+        _check_proxy(configuration.proxy)
         pool = _pool(kubernetes, configuration)
     return Session(configuration, pool, _fixed_headers(settings, user_agent))
 
@@ -132,6 +143,17 @@ def _check_address(address: str) -> None:
         raise ConfigError("the server's address (host, or server in the kubeconfig) must be https://NAME[:PORT]")
 
 
+def _check_proxy(address: str | None) -> None:
+    """It may hold a password, so it is not repeated."""
+    try:
+        url = urlsplit(address or "http://none")
+        usable = url.scheme in ("https", "http") and bool(url.hostname) and url.port != 0 and " " not in url.netloc
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError("the proxy's address (proxy, or proxy-url in the kubeconfig) must be http://NAME:PORT")
+
+
 def _load_in_cluster(kubernetes: Any, configuration: Any) -> None:
     try:
         kubernetes.config.load_incluster_config(client_configuration=configuration)
@@ -157,19 +179,21 @@ def _apply_options(configuration: Any, settings: Connection) -> None:
         if value is not None:
             setattr(configuration, name, value)
     if settings.api_key:
-        _use_authorization(configuration, f"Bearer {settings.api_key}")
+        _use_authorization(configuration, f"Bearer {settings.api_key.strip()}")
     elif settings.username and settings.password:
-        basic = make_headers(basic_auth=f"{settings.username}:{settings.password}")["authorization"]
+        user_and_password = _for_header("username or password", f"{settings.username}:{settings.password}")
+        basic = make_headers(basic_auth=user_and_password)["authorization"]
         _use_authorization(configuration, basic)
 
 
 def _proxy_headers(options: Mapping[str, str]) -> Mapping[str, str]:
     from urllib3.util import make_headers
 
+    def of(name: str) -> str | None:
+        return _for_header(f"proxy_headers.{name}", options.get(name, "").strip()) or None
+
     return make_headers(
-        proxy_basic_auth=options.get("proxy_basic_auth"),
-        basic_auth=options.get("basic_auth"),
-        user_agent=options.get("user_agent"),
+        proxy_basic_auth=of("proxy_basic_auth"), basic_auth=of("basic_auth"), user_agent=of("user_agent")
     )
 
 
@@ -223,12 +247,24 @@ def _no_password() -> str:
     raise ssl.SSLError("the key is encrypted, which is not supported")
 
 
+def _for_header(what: str, value: str) -> str:
+    """Raises ConfigError, which repeats nothing of it, for what HTTP cannot carry (RFC 9110, section 5.5)."""
+    if any(
+        character != "\t" and (character < " " or "\x7e" < character < "\xa0" or character > "\xff")
+        for character in value
+    ):
+        raise ConfigError(
+            f"{what} cannot be sent: there is a line break, a control character or one beyond Latin-1 in it"
+        )
+    return value
+
+
 def _fixed_headers(settings: Connection, user_agent: str) -> Any:
     from urllib3._collections import HTTPHeaderDict  # urllib3 1.26 has it nowhere else
 
     headers = HTTPHeaderDict({"User-Agent": user_agent})
     if settings.impersonate_user:
-        headers["Impersonate-User"] = settings.impersonate_user
+        headers["Impersonate-User"] = _for_header("impersonate_user", settings.impersonate_user)
     for group in settings.impersonate_groups or ():
-        headers.add("Impersonate-Group", group)
+        headers.add("Impersonate-Group", _for_header("impersonate_groups", group))
     return headers

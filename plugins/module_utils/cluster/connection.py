@@ -18,12 +18,16 @@ from typing import Any, Mapping
 from .api import Api
 from .client import Session, Source, open_session, preload
 from .errors import ConfigError
-from .options import Connection, with_environment
+from .options import Connection, is_content, with_environment
 
-__all__ = ["Connection", "connect", "preload", "session", "with_environment"]
+__all__ = ["Connection", "connect", "is_content", "preload", "session", "with_environment"]
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
 SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+CONTENT = (
+    "kubeconfig is the text of a kubeconfig and no path: give its path, or the content as a dictionary, "
+    "which the filter from_yaml makes of text"
+)
 _USER_AGENT = "coalmine.canary"
 
 
@@ -49,6 +53,8 @@ def choose_source(
         return Source.OPTIONS, None
     default = environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
     paths = [os.path.expanduser(path) for path in default.split(os.pathsep) if path]
+    if isinstance(settings.kubeconfig, str) and is_content(settings.kubeconfig):
+        raise ConfigError(CONTENT)
     if settings.kubeconfig:
         return Source.KUBECONFIG, settings.kubeconfig
     if settings.context or any(os.path.exists(path) for path in paths):

@@ -35,6 +35,20 @@ _ADMISSION = re.compile(
 )
 
 
+# Whole objects that the server quotes, values of variables included, and what stands around a slip:
+# apimachinery's pkg/util/validation/field/errors.go and json-iterator's iter.go.
+_QUOTED_OBJECT = re.compile(
+    r'(?<=: Invalid value: )(?:"(?:\\"|[{\[]|map\[)(?:[^"\\]|\\.)*(?:"|$)|(?:\[\]|map\[|[\w.*&]*\{|\[).*?(?:[}\]]+(?=: )|$))',
+    re.DOTALL,
+)
+_QUOTED_PLACE = re.compile(r",? error found in #\d+ byte of .*", re.DOTALL)
+
+
+def without_objects(message: str) -> str:
+    """`message` of a server without the objects that it repeats: they hold what nobody asked about, and hide the cause."""
+    return _QUOTED_PLACE.sub("", _QUOTED_OBJECT.sub("(an object)", message))
+
+
 class ApiError(Exception):
     """A request that did not bring what was asked for.
 
@@ -222,7 +236,8 @@ def status_of(body: bytes) -> Mapping[str, Any]:
 
 def from_answer(asked: Asked, code: int, answer: Mapping[str, Any]) -> ApiError:
     """The error for HTTP status `code` with the `Status` object `answer` ({}: none came with it)."""
-    message = str(answer.get("message") or _WITHOUT_STATUS.get(code) or f"HTTP {code} without a Kubernetes status")
+    said = without_objects(str(answer.get("message") or ""))
+    message = said or _WITHOUT_STATUS.get(code) or f"HTTP {code} without a Kubernetes status"
     reason = str(answer.get("reason") or "")
     details = answer.get("details") or {}
     if code in (400, 403, 422) and _is_admission(code, message):

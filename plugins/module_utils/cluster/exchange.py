@@ -9,18 +9,20 @@ This module is private to the collection.
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import threading
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping, TypeVar
 from urllib.parse import urlencode
 
 from .asked import Asked
 from .client import Session
-from .errors import ApiError, ConnectionLost, ServerError, Timeout, TlsFailed, Unreachable, UntrustedServer
+from .errors import ApiError, ConnectionLost, ServerError, Timeout, TlsFailed, Unreachable, UntrustedServer, status_of
+from .secrets import confided_in, without
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
@@ -31,6 +33,7 @@ _LARGEST_GUESS = 64 << 20
 _GZIP = b"\x1f\x8b\x08"
 _PLAIN_GZIP = _GZIP + b"\x00"
 _GZIP_HEAD, _GZIP_TAIL = 10, 8
+_Said = TypeVar("_Said")
 # OpenSSL's words, and those of urllib3 1.26, for a certificate that is not accepted.
 _DISTRUST = ("CERTIFICATE_VERIFY_FAILED", "doesn't match")
 
@@ -113,6 +116,14 @@ class Exchange:
         self._complete = len(got) <= max_bytes
         return bytes(got[:max_bytes]), not self._complete
 
+    def refusal(self, max_bytes: int, seconds: float) -> Mapping[str, Any]:
+        """The Kubernetes `Status` in the body, without what it repeats of the request; {} when the body is something else."""
+        return self.without_echo(status_of(self.start(max_bytes, seconds)[0]))
+
+    def without_echo(self, said: _Said) -> _Said:
+        """What the server said, without our credentials and what we sent in confidence, such as values of variables."""
+        return without(said, self._session.secrets | confided_in(_parsed(self._request.body)))
+
     def lines(self) -> Iterator[bytes]:
         """Each line of the body as soon as it has arrived."""
         with network_errors(self._session, self._request):
@@ -176,6 +187,14 @@ def _unzipped(body: bytes) -> bytes:
     packed = memoryview(body)[_GZIP_HEAD:-_GZIP_TAIL]
     whole = zlib.decompress(packed, -zlib.MAX_WBITS, min(max(told, 1), _LARGEST_GUESS))
     return whole if len(whole) == told else gzip.decompress(body)
+
+
+def _parsed(body: bytes | None) -> Any:
+    """What we sent, where it was JSON."""
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return None
 
 
 def _wire(response: Any) -> socket.socket | None:

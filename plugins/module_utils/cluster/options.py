@@ -63,6 +63,11 @@ class Connection:
     impersonate_groups: tuple[str, ...] | None = None
 
 
+def is_content(kubeconfig: str) -> bool:
+    """Whether this is the text of a kubeconfig rather than a path: it may hold secrets, so it must not be quoted as one."""
+    return "\n" in kubeconfig.strip() or ": " in kubeconfig or kubeconfig.lstrip().startswith("{")
+
+
 def with_environment(connection: Connection, environ: Mapping[str, str]) -> Connection:
     """`connection` with what was not given taken from K8S_AUTH_*; an empty variable counts as unset."""
     found: dict[str, Any] = {}

@@ -43,7 +43,7 @@ class WatchStream:
         except ValueError:
             raise ConnectionLost(self._asked, "the stream of events broke in the middle of one") from None
         if event["type"] == "ERROR":
-            status = event["object"]
+            status = self._exchange.without_echo(event["object"])
             raise from_answer(self._asked, status.get("code") or 500, status)
         return WatchEvent(event["type"], event["object"])
 

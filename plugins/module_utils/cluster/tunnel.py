@@ -31,7 +31,6 @@ from .errors import (
     ServerError,
     Timeout,
     from_answer,
-    status_of,
 )
 from .exchange import Exchange, Request, network_errors, send
 
@@ -185,7 +184,7 @@ def _handshake(key: bytes) -> Mapping[str, str]:
 def _refusal(request: Request, exchange: Exchange) -> ApiError:
     """Besides get, Kubernetes asks for create since 1.35 (pkg/registry/core/pod/rest/authorize.go); when that is missing, its
     message names neither, and says nothing more where RBAC gives no reason."""
-    error = from_answer(request.asked, exchange.status, status_of(exchange.start(LARGEST_MESSAGE, request.seconds)[0]))
+    error = from_answer(request.asked, exchange.status, exchange.refusal(LARGEST_MESSAGE, request.seconds))
     if error.status == 403 and error.message.rstrip().endswith("is forbidden:"):
         return Forbidden(replace(request.asked, verb="create"), error.message, status=403, reason=error.reason)
     return error

@@ -23,10 +23,12 @@ from ..foreign import LONGEST_TOLD, printable, told
 from ..verbs.outcome import API_ERROR, InfoOutcome, Outcome, Report, VerbFailure
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
-from .masking import secrets_of_checks, secrets_of_connection, secrets_of_source, shown
+from .masking import secrets_of, secrets_of_connection, shown
 
 # How many of its last lines of progress a failure carries.
 LAST_LINES = 10
+# What a refusal of arguments carries besides its message.
+REFUSED = {"failure": "invalid", "changed": False}
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def conduct(verb: Verb, parameters: Parameters, door: Door, connector: Callable[
     Everything told is printable, whoever wrote it: the result, warnings, lines of progress.
     """
     answer = _conducted(verb, parameters, replace(door, hide=_hiding(door), tell=_telling(door)), connector)
-    invocation = {"invocation": {"module_args": shown(parameters)}}
+    invocation = {"invocation": {"module_args": shown(parameters, verb.arguments.argument_spec)}}
     warnings = tuple(printable(warning, LONGEST_TOLD) for warning in answer.warnings)
     result = {**invocation, **told(answer.result), **_diff(answer.owned, door)}
     return Answer(answer.failed, result, warnings)
@@ -78,8 +80,7 @@ def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callab
     result: dict[str, Any] = {"changed": False}
     try:
         where = connection(parameters)
-        door.hide(secrets_of_connection(where) | secrets_of_checks(parameters.get("checks")))
-        door.hide(secrets_of_source(parameters.get("price_metrics")))
+        door.hide(secrets_of(parameters) | secrets_of_connection(where))
         request = verb.arguments.to_request(parameters, door.check, actor(os.environ))
         connected = connector(where)
     except (ArgumentError, ApiError) as error:

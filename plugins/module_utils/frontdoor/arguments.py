@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ..cluster.api import Api
-from ..cluster.connection import Connection
+from ..cluster.connection import CONTENT, Connection, is_content
 from ..verbs.outcome import InfoOutcome, Outcome, Report
 from ..verbs.requests import Call, Meant, Target, Wait
 
@@ -115,6 +115,8 @@ def connection(parameters: Parameters) -> Connection:
         given["proxy_headers"] = {name: text for name, text in given["proxy_headers"].items() if text} or None
     if not isinstance(given["kubeconfig"], str | Mapping | None):
         raise ArgumentError("kubeconfig is neither a path nor a dictionary: give one of these")
+    if isinstance(given["kubeconfig"], str) and is_content(given["kubeconfig"]):
+        raise ArgumentError(CONTENT)
     return Connection(**given)
 
 

@@ -49,7 +49,7 @@ def _replicas(text: str) -> str | int:
         return text
     if text.isascii() and text.isdigit():
         return int(text)
-    raise ArgumentError(f"assume_replicas is {text!r}: give current, max, or a number of pods")
+    raise ArgumentError("assume_replicas is none of these: give current, max, or a number of pods")
 
 
 VERB = Verb(

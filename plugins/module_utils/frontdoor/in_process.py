@@ -19,10 +19,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, Validati
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 
-from .answer import Door, conduct
-from .arguments import Verb
+from .answer import REFUSED, Door, conduct
+from .arguments import Options, Verb
 from .manifest import plain
-from .masking import secrets_of_kubeconfig, shown
+from .masking import Secrets, secrets_of, shown
+from .shapes import misshapen
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,17 @@ class Surroundings:
 
 def run_in_process(verb: Verb, arguments: Mapping[str, Any], around: Surroundings) -> dict[str, Any]:
     """The task's result, secrets cut out. `arguments` are of Python's own types."""
+    secrets = Secrets(secrets_of(arguments))
+    with secrets.cut_from_errors():
+        result = _run(verb, arguments, around, secrets)
+    return secrets.cut_from(result)
+
+
+def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets: Secrets) -> dict[str, Any]:
     spec = verb.arguments
+    refusal = misshapen(spec.argument_spec, arguments)
+    if refusal:
+        return _refused(refusal, arguments, spec.argument_spec)
     validator = ArgumentSpecValidator(
         spec.argument_spec,
         mutually_exclusive=spec.mutually_exclusive,
@@ -50,24 +61,27 @@ def run_in_process(verb: Verb, arguments: Mapping[str, Any], around: Surrounding
     )
     validated = validator.validate(plain(arguments))
     parameters = validated.validated_parameters
-    # The same private attributes as AnsibleModule reads: ansible-core has no public way to them.
-    secrets: set[str] = {*validated._no_log_values, *secrets_of_kubeconfig(parameters.get("kubeconfig"))}
     _pass_on(validated, around)
     if validated.error_messages:
-        refused = {"invocation": {"module_args": shown(parameters)}, "msg": _first_error(validated, around.action)}
-        return remove_values({"failed": True, **refused}, secrets)
+        return _refused(_first_error(validated, around.action), parameters, spec.argument_spec)
 
+    # The same private attribute as AnsibleModule reads, and the same masking: ansible-core has no public way to them.
+    marked = validated._no_log_values
     door = Door(
         check=around.check,
         diff=around.diff,
-        hide=secrets.update,
-        tell=lambda line: around.tell(remove_values(line, secrets)),
+        hide=secrets.add,
+        tell=lambda line: around.tell(secrets.cut_from(line)),
     )
     answer = conduct(verb, parameters, door)
     for warning in answer.warnings:
-        around.warn(remove_values(warning, secrets))
+        around.warn(secrets.cut_from(warning))
     failed = {"failed": True} if answer.failed else {}
-    return remove_values({**answer.result, **failed}, secrets)
+    return remove_values(secrets.cut_from({**answer.result, **failed}), marked)
+
+
+def _refused(why: str, parameters: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    return {**REFUSED, "failed": True, "invocation": {"module_args": shown(parameters, options)}, "msg": why}
 
 
 def _first_error(validated: ValidationResult, action: str) -> str:

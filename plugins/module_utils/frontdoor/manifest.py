@@ -46,6 +46,13 @@ def path_in(definition: object) -> str | None:
     return definition.strip() if len(documents) == 1 and isinstance(documents[0], str) else None
 
 
+def quotable(path: str) -> str:
+    """The path, unless it may be something else that somebody has put into the wrong place."""
+    return (
+        f"the file {path}" if path.endswith((".yml", ".yaml", ".json")) else "a file (not shown: it is called no .yml)"
+    )
+
+
 def _documents(definition: object) -> list[Any]:
     path = path_in(definition)
     if path is not None:
@@ -58,11 +65,11 @@ def _documents(definition: object) -> list[Any]:
 def _read(path: str) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ArgumentError(
-            f"definition names the file {path}, which cannot be read on this host: {error}. "
+            f"definition names {quotable(path)}, which cannot be read on this host: {type(error).__name__}. "
             "Give a path that exists there, or the manifest itself"
-        ) from error
+        ) from None
 
 
 def _parse(text: str) -> list[Any]:

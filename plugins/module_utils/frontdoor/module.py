@@ -11,44 +11,66 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.parameters import remove_values
 
-from .answer import Door, conduct
+from .answer import REFUSED, Door, conduct
 from .arguments import Verb
-from .masking import secrets_of_kubeconfig, shown
+from .masking import Secrets, secrets_of, shown
+from .shapes import misshapen
+
+# Parameters that are ansible-core's and not the task's.
+_INTERNAL = "_ansible_"
 
 
 class VerbModule(AnsibleModule):
-    """AnsibleModule, but for what it writes to the host's system log and shows when arguments are refused."""
+    """AnsibleModule, but for what it shows: in refusals, in its result, in the host's system log."""
+
+    params: dict[str, Any]
+
+    def __init__(self, verb: Verb) -> None:
+        self.secrets = Secrets()
+        self.refusal: str | None = None
+        arguments = verb.arguments
+        super().__init__(
+            argument_spec=arguments.argument_spec,
+            mutually_exclusive=arguments.mutually_exclusive,
+            required_one_of=arguments.required_one_of,
+            supports_check_mode=True,
+        )
+        if self.refusal:
+            self.fail_json(self.refusal)
 
     def _load_params(self) -> None:
-        # Before validation, whose failure would show the arguments.
+        # Before ansible-core looks at them: its refusals quote what they are about, and some values break it.
         super()._load_params()
-        self.no_log_values.update(secrets_of_kubeconfig(self.params.get("kubeconfig")))
+        params: dict[str, Any] = self.params
+        self.given = {name: value for name, value in params.items() if not name.startswith(_INTERNAL)}
+        self.secrets.add(secrets_of(self.given))
+        self.refusal = misshapen(self.argument_spec, self.given)
+        if self.refusal:
+            self.params = {name: value for name, value in params.items() if name.startswith(_INTERNAL)}
 
     def _log_invocation(self) -> None:
         # The arguments may carry whole manifests, environment values included: the system log gets the target only.
         self.log(f"Invoked for Deployment {self.params.get('namespace')}/{self.params.get('name')}")
 
     def fail_json(self, msg: str, **details: Any) -> None:
-        # Refused arguments come here straight from AnsibleModule, which would repeat manifests in its result.
-        super().fail_json(msg, **{"invocation": {"module_args": shown(self.params)}, **details})
+        # Refused arguments come here straight from AnsibleModule, which would show them all.
+        invocation = {"module_args": shown(self.given if self.refusal else self.params, self.argument_spec)}
+        super().fail_json(self.refusal or msg, **{**REFUSED, "invocation": invocation, **details})
+
+    def _return_formatted(self, kwargs: dict[str, Any]) -> None:
+        super()._return_formatted(self.secrets.cut_from(kwargs))
 
 
 def run_module(verb: Verb) -> None:
     """What a module's main() does."""
-    arguments = verb.arguments
-    module = VerbModule(
-        argument_spec=arguments.argument_spec,
-        mutually_exclusive=arguments.mutually_exclusive,
-        required_one_of=arguments.required_one_of,
-        supports_check_mode=True,
-    )
-    door = Door(check=module.check_mode, diff=module._diff, hide=module.no_log_values.update, tell=_quiet)
-    answer = conduct(verb, module.params, door)
+    module = VerbModule(verb)
+    door = Door(check=module.check_mode, diff=module._diff, hide=module.secrets.add, tell=_quiet)
+    with module.secrets.cut_from_errors():
+        answer = conduct(verb, module.params, door)
     for warning in answer.warnings:
         # AnsibleModule masks its result, but not its warnings.
-        module.warn(remove_values(warning, module.no_log_values))
+        module.warn(module.secrets.cut_from(warning))
     leave: Any = module.fail_json if answer.failed else module.exit_json
     leave(**answer.result)
 

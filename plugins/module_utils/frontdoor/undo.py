@@ -56,7 +56,7 @@ def _count_or_per_cent(given: Parameters, name: str) -> int | str | None:
         return None
     text = str(value).strip()
     if isinstance(value, bool) or not _COUNT_OR_PER_CENT.fullmatch(text):
-        raise ArgumentError(f"restore.{name} is {value}: give a count such as 1, or a percentage such as 25%")
+        raise ArgumentError(f"restore.{name} is neither: give a count such as 1, or a percentage such as 25%")
     return text if text.endswith("%") else int(text)
 
 

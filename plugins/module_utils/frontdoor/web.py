@@ -8,8 +8,14 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import re
+
 from ..verbs.checks import Web
-from .arguments import Options, Parameters
+from .arguments import ArgumentError, Options, Parameters
+
+# RFC 9110, sections 5.1 and 5.5
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TEXT = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 WEB: Options = {
     "url": {"type": "str", "required": True},
@@ -38,4 +44,15 @@ def web(given: Parameters) -> Web:
 
 
 def headers(given: Parameters) -> dict[str, str]:
-    return {str(name): str(text) for name, text in given.items()}
+    """Raises ArgumentError, which repeats neither names nor texts."""
+    if not all(isinstance(text, str | int | float) for text in given.values()):
+        raise ArgumentError(
+            "headers must be names and texts: a header has a list, a dictionary or nothing for its text"
+        )
+    found = {str(name).strip(): str(text).strip() for name, text in given.items()}
+    for name, text in found.items():
+        if not _TOKEN.fullmatch(name) or not _TEXT.fullmatch(text):
+            raise ArgumentError(
+                "headers has one that HTTP cannot carry: a name must be one word of ASCII, and a text one line of Latin-1"
+            )
+    return found

@@ -9,7 +9,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from decimal import Decimal, DecimalException
 from fractions import Fraction
 from typing import Any, Iterable, Mapping
 
@@ -20,6 +22,8 @@ REGION = "topology.kubernetes.io/region"
 GIBIBYTE = 2**30
 # Karpenter prices what it would buy, OpenCost what is there.
 METRIC_SOURCES = ("karpenter_metric", "opencost_metric")
+# Beyond these is no price of anything, and an exponent without end would take time without end.
+_SMALLEST, _LARGEST = Decimal("1e-12"), Decimal("1e12")
 _KEYS = ("instance_type", "capacity_type", "region", "zone", "node_group")
 
 
@@ -78,7 +82,9 @@ def price_book(raw: Mapping[str, Any] | None) -> PriceBook:
     raw = raw or {}
     unknown = sorted(set(raw) - {"currency", "time", "nodes", "cpu_hour", "gib_hour"})
     if unknown:
-        raise PriceError(f"prices: {unknown[0]!r} is not known; known are currency, time, nodes, cpu_hour, gib_hour")
+        raise PriceError(
+            f"prices: {_named(unknown[0])} is not known; known are currency, time, nodes, cpu_hour, gib_hour"
+        )
     nodes = raw.get("nodes") or ()
     if not isinstance(nodes, (list, tuple)):
         raise PriceError("prices.nodes: must be a list of prices")
@@ -153,7 +159,7 @@ def _rule(raw: Any, where: str) -> Rule:
         raise PriceError(f"{where}: must be a mapping with hourly and what it is the price of")
     unknown = sorted(set(raw) - {*_KEYS, "hourly"})
     if unknown:
-        raise PriceError(f"{where}.{unknown[0]}: not known; known are {', '.join(_KEYS)}, hourly")
+        raise PriceError(f"{where}: {_named(unknown[0])} is not known; known are {', '.join(_KEYS)}, hourly")
     if raw.get("hourly") is None:
         raise PriceError(f"{where}.hourly: missing")
     conditions = {key: str(raw[key]) for key in _KEYS if raw.get(key) is not None}
@@ -164,9 +170,14 @@ def _rule(raw: Any, where: str) -> Rule:
 
 def _number(raw: Any, where: str) -> Fraction:
     try:
-        number = Fraction(str(raw))
-    except (ValueError, ZeroDivisionError) as error:
-        raise PriceError(f"{where}: {str(raw)[:40]!r} is not a number") from error
-    if isinstance(raw, bool) or number < 0:
-        raise PriceError(f"{where}: {raw!r} is not a price")
-    return number
+        number = Decimal(str(raw))
+    except DecimalException:
+        raise PriceError(f"{where}: is not a number") from None
+    if isinstance(raw, bool) or not number.is_finite() or (number and not _SMALLEST <= number <= _LARGEST):
+        raise PriceError(f"{where}: is not a price, which is 0 or between {_SMALLEST:g} and {_LARGEST:g}")
+    return Fraction(number)
+
+
+def _named(key: object) -> str:
+    """What may be something else in the wrong place is not repeated."""
+    return repr(key) if re.fullmatch(r"[A-Za-z_-]{1,32}", str(key)) else "a key"

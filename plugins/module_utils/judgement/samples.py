@@ -115,11 +115,11 @@ def _given_sample(number: int, row: Mapping[str, Any]) -> Sample:
 
 def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise JudgementError(f"{where} is {value!r}, but a number is needed")
+        raise JudgementError(f"{where} is something else, but a number is needed")
     try:
         number = float(value)
     except ValueError as cause:
-        raise JudgementError(f"{where} is {value!r}, but a number is needed") from cause
+        raise JudgementError(f"{where} is something else, but a number is needed") from cause
     if not math.isfinite(number) or number < 0:
-        raise JudgementError(f"{where} is {value!r}, but a finite number of at least 0 is needed")
+        raise JudgementError(f"{where} is something else, but a finite number of at least 0 is needed")
     return number

@@ -68,7 +68,7 @@ def test_replicas_are_assumed_by_word_or_number(given: object, replicas: object)
         ({"steps": [{"weight": 100}]}, "weight is 100: it must be 99 or less"),
         ({"steps": [{"pods": 1, "weight": 5}]}, "mutually exclusive: pods|weight"),
         ({"steps": [{"bake": 1}]}, "bake. Supported parameters include"),
-        ({"assume_replicas": "-3"}, "assume_replicas is '-3': give current, max, or a number of pods"),
+        ({"assume_replicas": "-3"}, "assume_replicas is none of these: give current, max, or a number of pods"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_asked(options: dict[str, Any], why: str) -> None:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.masking import (
+    Secrets,
+    secrets_of,
     secrets_of_connection,
-    secrets_of_kubeconfig,
-    secrets_of_source,
     shown,
 )
 
@@ -53,44 +56,83 @@ KUBECONFIG = {
 
 
 def test_only_the_secret_leaves_of_a_kubeconfig_are_masked() -> None:
-    assert secrets_of_kubeconfig(KUBECONFIG) == {
+    assert secrets_of({"kubeconfig": KUBECONFIG}) == {
         "s-token", "s-password", "s-key", "s-id", "s-refresh", "s-client", "s-aws",
     }  # fmt: skip
 
 
-def test_a_path_of_a_kubeconfig_holds_no_secret() -> None:
-    assert secrets_of_kubeconfig("/root/.kube/config") == frozenset()
+TEXT = "users:\n- name: app\n  user: {token: s-token-1}\n- user:\n    client-key-data: 's-key-data'\n"
 
 
 @pytest.mark.parametrize(
-    ("connection", "secrets"),
+    ("arguments", "secrets"),
     [
-        (Connection(api_key="s1", password="s2", username="ann"), {"s1", "s2"}),
-        (Connection(proxy="http://ann:s3@proxy:3128", host="https://ann:s4@host"), {"s3", "s4"}),
-        (
-            Connection(proxy_headers={"basic_auth": "a:s5", "proxy_basic_auth": "a:s6", "user_agent": "x"}),
-            {"a:s5", "a:s6"},
+        pytest.param({"kubeconfig": "/root/.kube/config"}, set(), id="a path"),
+        pytest.param({"kubeconfig": TEXT}, {"s-token-1", "s-key-data"}, id="a kubeconfig as text"),
+        pytest.param({"kubeconfig": [KUBECONFIG["users"][0]]}, {"s-token", "s-password"}, id="part of a kubeconfig"),
+        pytest.param({"api_key": ["s1", {"a": 5}]}, {"s1", "5"}, id="another type"),
+        pytest.param({"proxy_headers": {"basic_auth": "ann:s-secret"}}, {"ann:s-secret", "s-secret"}, id="user:password"),
+        pytest.param({"proxy_headers": '{"basic_auth": "ann:s2"}'}, {"ann:s2"}, id="JSON in text"),
+        pytest.param({"proxy_headers": "basic_auth=ann:s-secret"}, {"ann:s-secret"}, id="key=value"),
+        pytest.param({"proxy": "http://ann:s3@proxy:3128", "host": "https://s4@h"}, {"ann:s3", "s4"}, id="in a URL"),
+        pytest.param(
+            {"checks": [{"http": {"headers": {"Authorization": "Bearer abc", "X-Api-Key": "k3y", "X-Version": "new"}}}]},
+            {"Bearer abc", "abc", "k3y"},
+            id="headers named like credentials",
         ),
-        (Connection(kubeconfig=KUBECONFIG["users"][0]), {"s-token", "s-password"}),  # type: ignore[index]
-        (Connection(host="https://[broken"), set()),
+        pytest.param(
+            {"checks": {"prometheus": {"token": "s5", "stable_headers": {"Authorization": "Basic YW5uOnM2"}}}},
+            {"s5", "Basic YW5uOnM2", "YW5uOnM2", "ann:s6", "s6"},
+            id="checks that are no list, and a header in base64",
+        ),
+        pytest.param({"price_metrics": {"headers": {"X-Auth": "s7", "X-Scope-OrgID": "shop"}}}, {"s7"}, id="prices"),
+        pytest.param(
+            {"pod_template_patch": {"spec": {"containers": [
+                {"name": "app", "image": "app:2", "env": [{"name": "MODE", "value": "s-value"}, {"name": "N", "value": "1"}]}
+            ]}}},
+            {"s-value"},
+            id="variables, but not short ones",
+        ),
+        pytest.param(
+            {"definition": {"spec": {"volumes": [{"name": "a", "secret": {"secretName": "web-tls"}}], "args": ["--p=s-arg"]}}},
+            {"--p=s-arg"},
+            id="names of Secrets are none",
+        ),
     ],
-)
-def test_every_secret_of_a_connection_is_masked(connection: Connection, secrets: set[str]) -> None:
-    assert secrets_of_connection(connection) == secrets
+)  # fmt: skip
+def test_secrets_are_found_in_every_shape(arguments: dict[str, Any], secrets: set[str]) -> None:
+    assert secrets_of(arguments) == secrets
 
 
 def test_secrets_from_the_environment_are_masked_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("K8S_AUTH_API_KEY", "s-environment")
-    assert secrets_of_connection(Connection()) == {"s-environment"}
+    monkeypatch.setenv("K8S_AUTH_PROXY", "http://ann:s-proxy@proxy:3128")
+    monkeypatch.setenv("K8S_AUTH_PROXY_HEADERS_BASIC_AUTH", "a:s-basic")
+    assert secrets_of_connection(Connection()) == {"s-environment", "ann:s-proxy", "a:s-basic", "s-basic"}
 
 
-def test_whole_manifests_are_not_repeated_in_results() -> None:
-    parameters = {"name": "web", "definition": {"spec": {}}, "pod_template_patch": None, "kubeconfig": "/path"}
-    assert shown(parameters) == {**parameters, "definition": "(not shown)"}
+def test_only_numbers_and_the_target_are_repeated_in_results() -> None:
+    options = {**CONNECTION, "name": {"type": "str"}, "wait_timeout": {"type": "int"}, "seconds": {"type": "int"}}
+    given = {"name": "web", "wait_timeout": 5, "validate_certs": None, "persist_config": False}
+    hidden = {"kubeconfig": "/path", "api_key": 12345678, "host": "https://h", "seconds": "soon"}
+    assert shown({**given, **hidden, "s3cret": 1}, options) == {**given, **dict.fromkeys(hidden, "(not shown)")}
 
 
-def test_headers_of_a_source_of_prices_are_masked_as_those_of_checks() -> None:
-    source = {"url": "http://prometheus:9090", "headers": {"Authorization": "Bearer s1", "X-Scope-OrgID": "shop"}}
-    assert secrets_of_source(source) == {"Bearer s1", "s1"}
-    assert shown({"price_metrics": source}) == {"price_metrics": "(not shown)"}
-    assert secrets_of_source(None) == frozenset()
+@pytest.mark.parametrize(
+    "text",
+    ["a s3cret-a", "a s3cret-ab-longer", "a s3cret-ab-l ...", "a s3cret-ab-l… (1,234 more)", "a s3cret-ab-lon"],
+)
+def test_nothing_is_left_of_a_secret_that_another_begins_or_that_was_cut(text: str) -> None:
+    assert "s3cret" not in Secrets({"s3cret-a", "s3cret-ab-longer"}).cut_from(text)
+
+
+def test_mistakes_are_raised_without_secrets() -> None:
+    secrets = Secrets({"s3cret-token"})
+    with (
+        pytest.raises(RuntimeError, match=r"ValueError: Invalid header value b'\*+'") as raised,
+        secrets.cut_from_errors(),
+    ):
+        raise ValueError(f"Invalid header value {b's3cret-token'!r}") from KeyError("s3cret-token")
+    assert raised.value.__cause__ is None
+    with pytest.raises(ZeroDivisionError), secrets.cut_from_errors():
+        raise ZeroDivisionError

@@ -11,7 +11,6 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.masking import secrets_of_checks, shown
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.verify import VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
     BoundCheck,
@@ -119,10 +118,3 @@ class TestSecrets:
         for source in ("http", "prometheus", "logs"):
             options = VERB.arguments.argument_spec["checks"]["options"][source]["options"]
             assert options["token"]["no_log"] and options["password"]["no_log"]
-
-    def test_headers_named_like_credentials_are_hidden_and_others_are_not(self) -> None:
-        checks = [{"http": {"headers": {"Authorization": "Bearer abc123", "X-Api-Key": "k3y", "X-Version": "canary"}}}]
-        assert secrets_of_checks(checks) == {"Bearer abc123", "abc123", "k3y"}
-
-    def test_checks_are_not_repeated_in_the_result(self) -> None:
-        assert shown({"checks": [{"http": {}}], "name": "web"}) == {"checks": "(not shown)", "name": "web"}

@@ -476,15 +476,17 @@ def test_the_users_prices_hold_for_the_users_groups_and_for_all_of_their_zones(
         ({"nodes": [{"hourly": 1}]}, r"prices.nodes\[0\]: says no kind of node"),
         (
             {"nodes": [{"instance_type": "a", "hourly": 1}, {"instance_type": "b", "hourly": "cheap"}]},
-            r"prices.nodes\[1\].hourly: 'cheap'",
+            r"prices.nodes\[1\].hourly: is not a number",
         ),
         ({"nodes": [{"instance_type": "a"}]}, r"prices.nodes\[0\].hourly: missing"),
-        ({"nodes": [{"kind": "a", "hourly": 1}]}, r"prices.nodes\[0\].kind: not known"),
+        ({"nodes": [{"kind": "a", "hourly": 1}]}, r"prices.nodes\[0\]: 'kind' is not known"),
         ({"nodes": [7]}, r"prices.nodes\[0\]: must be a mapping"),
         ({"nodes": {"a": 1}}, "prices.nodes: must be a list"),
         ({"cpu_hour": 1}, "needed together"),
-        ({"cpu_hour": -1, "gib_hour": 1}, "prices.cpu_hour: -1 is not a price"),
+        ({"cpu_hour": -1, "gib_hour": 1}, "prices.cpu_hour: is not a price"),
         ({"hourly": 1}, "prices: 'hourly' is not known"),
+        ({"s3cret 1": 1}, "prices: a key is not known"),
+        ({"cpu_hour": "1e999999999", "gib_hour": 1}, "prices.cpu_hour: is not a price"),
     ],
 )
 def test_malformed_prices_are_named(raw: Object, why: str) -> None:

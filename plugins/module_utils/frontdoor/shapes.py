@@ -1,0 +1,167 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether what was given for the options has the shape that the argument spec wants, told without repeating any of it.
+
+ansible-core checks the same, but quotes what it does not understand, which may be a secret in the wrong place; it takes
+lists for text, and fails with a traceback for numbers such as `inf`. So this comes before its checks, for both doors.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from decimal import Decimal, DecimalException
+from typing import Any
+
+from ansible.module_utils.common.validation import check_type_dict
+
+from .arguments import Options
+
+# Names that may be repeated: no option has digits in its name, and hardly any credential has none.
+_NAME = re.compile(r"[A-Za-z_-]{1,32}")
+# Kubernetes' own whole numbers end here, and no float of ours is used in a way that larger ones would not break.
+LARGEST_WHOLE = 2**31 - 1
+LARGEST_NUMBER = 1e15
+_BOOLEANS = frozenset({"1", "0", "y", "n", "t", "f", "yes", "no", "on", "off", "true", "false"})
+_Spec = Mapping[str, Any]
+
+
+def misshapen(options: Options, given: Mapping[str, Any]) -> str | None:
+    """What is wrong with the first option that has not its shape, in a sentence for its user; None when all have."""
+    return next(_wrong_in(options, given, ""), None)
+
+
+def _wrong_in(options: Options, given: Mapping[str, Any], within: str, *, was_text: bool = False) -> Iterator[str]:
+    known = {alias: spec for name, spec in options.items() for alias in (name, *spec.get("aliases", ()))}
+    for name, value in given.items():
+        if name not in known:
+            if was_text or not isinstance(name, str) or not _NAME.fullmatch(name):
+                place = within.rstrip(".") or "the task"
+                yield f"{place} has an option that is none (its name is not repeated here): {_listed(options)}"
+        elif value is not None:
+            yield from _wrong(known[name], value, within + name)
+
+
+def _listed(options: Options) -> str:
+    return "options are " + ", ".join(sorted(options))
+
+
+def _wrong(spec: _Spec, value: object, where: str) -> Iterator[str]:
+    for problem in _unreadable(value):
+        yield f"{where} {problem}"
+    kind = spec.get("type", "str")
+    if kind == "list":
+        yield from _wrong_list(spec, value, where)
+    elif kind == "dict":
+        yield from _wrong_mapping(spec, value, where)
+    elif kind != "raw":
+        is_one, words = _SCALARS[kind]
+        if not is_one(value):
+            yield f"{where} must be {words}, but it is {_kind_of(value)}"
+        elif "choices" in spec and str(value) not in spec["choices"]:
+            yield f"{where} must be one of: {', '.join(spec['choices'])}"
+
+
+def _wrong_list(spec: _Spec, value: object, where: str) -> Iterator[str]:
+    if isinstance(value, str):
+        value = value.split(",")
+    elements = value if isinstance(value, list) else [value]
+    if isinstance(value, Mapping):
+        yield f"{where} must be a list, but it is a dictionary"
+        return
+    for number, element in enumerate(elements):
+        yield from _wrong({**spec, "type": spec["elements"]}, element, f"{where}[{number}]")
+
+
+def _wrong_mapping(spec: _Spec, value: object, where: str) -> Iterator[str]:
+    given = value if isinstance(value, Mapping) else _parsed(value)
+    if given is None:
+        yield f"{where} must be a dictionary, but it is {_kind_of(value)}"
+    elif "options" in spec:
+        yield from _wrong_in(spec["options"], given, f"{where}.", was_text=isinstance(value, str))
+
+
+def _parsed(value: object) -> Mapping[str, Any] | None:
+    """Text that ansible-core reads as a dictionary: JSON, or key=value."""
+    try:
+        parsed = check_type_dict(value)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, Mapping) else None
+
+
+def _unreadable(value: object) -> Iterator[str]:
+    """Characters that no file name, request or JSON can carry; and what is no JSON at all."""
+    deep = False
+    pending = [(value, 0)]
+    while pending:
+        node, depth = pending.pop()
+        deep = deep or depth > 100
+        if isinstance(node, str):
+            if "\0" in node:
+                yield "has a NUL character in it"
+                return
+            if any("\ud800" <= character <= "\udfff" for character in node):
+                yield "has half a character in it (a lone surrogate): write it in UTF-8"
+                return
+        elif isinstance(node, Mapping) and not deep:
+            pending += [(part, depth + 1) for pair in node.items() for part in pair]
+        elif isinstance(node, list | tuple) and not deep:
+            pending += [(part, depth + 1) for part in node]
+        elif isinstance(node, float) and not math.isfinite(node):
+            yield "has a number in it that is none (inf or nan)"
+            return
+        elif isinstance(node, int) and abs(node) >= 2**63:
+            yield "has a number in it that is larger than any that Kubernetes knows"
+            return
+    if deep:
+        yield "is nested more than a hundred levels deep"
+
+
+def _is_text(value: object) -> bool:
+    # YAML makes dates of some texts, and `plain` makes texts of them again.
+    return isinstance(value, str | int | float | date)
+
+
+def _is_whole(value: object) -> bool:
+    number = _decimal(value)
+    return number is not None and number == number.to_integral_value() and abs(number) <= LARGEST_WHOLE
+
+
+def _is_number(value: object) -> bool:
+    number = _decimal(value)
+    return number is not None and abs(number) <= LARGEST_NUMBER
+
+
+def _decimal(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = Decimal(value)
+    except (DecimalException, ValueError):
+        return None
+    return number if number.is_finite() else None
+
+
+def _is_boolean(value: object) -> bool:
+    return isinstance(value, bool) or (isinstance(value, str | int | float) and str(value).lower().strip() in _BOOLEANS)
+
+
+_Check = Callable[[object], bool]
+_SCALARS: dict[str, tuple[_Check, str]] = {
+    "str": (_is_text, "text"),
+    "path": (_is_text, "the path of a file"),
+    "int": (_is_whole, f"a whole number up to {LARGEST_WHOLE}"),
+    "float": (_is_number, f"a number up to {LARGEST_NUMBER:g}"),
+    "bool": (_is_boolean, "true or false"),
+}
+
+
+def _kind_of(value: object) -> str:
+    names = ((bool, "a boolean"), (int | float, "a number"), (str, "text"), (Mapping, "a dictionary"), (list, "a list"))
+    return next((name for kind, name in names if isinstance(value, kind)), "something else")

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever is given for any option of any verb, and whatever a server repeats: nothing secret is shown, by either door.
+
+Every secret that is planted begins with the same word, which is looked for in all that is returned, printed, raised or
+logged, as it is and in base64; all other ways to write it down keep that word readable.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import copy
+import io
+import json
+import logging
+import multiprocessing
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from unittest import mock
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Invalid
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import (
+    bake,
+    headroom,
+    info,
+    pause,
+    promote,
+    resume,
+    rollback,
+    start,
+    undo,
+    verify,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import Verb
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import VerbModule, run_module
+from tests.unit.probes.serving import send, serving
+
+WORD = "pl4nted"
+TRACES = (WORD, *(base64.b64encode(b"\0" * before + WORD.encode())[4:8].decode() for before in range(3)))
+VERBS = {
+    each.VERB.name: each.VERB for each in (bake, headroom, info, pause, promote, resume, rollback, start, undo, verify)
+}
+Path = tuple[str | int, ...]
+Case = tuple[str, dict[str, Any]]
+
+
+def secret(of: str) -> str:
+    """With characters that JSON, Python and URLs write otherwise, and a line break at its end."""
+    return f'{WORD}/{of}+"\\é\n'
+
+
+def basic(of: str) -> str:
+    return base64.b64encode(f"ann:{secret(of)}".encode()).decode()
+
+
+TEMPLATE = {
+    "metadata": {"annotations": {"note": secret("annotation")}},
+    "spec": {
+        "containers": [
+            {
+                "name": "app",
+                "image": "app:2",
+                "args": [f"--password={secret('argument')}"],
+                "env": [{"name": "MODE", "value": secret("variable")}, {"name": "DB_TOKEN", "value": secret("token")}],
+            }
+        ]
+    },
+}
+WEB = {
+    "url": "http://127.0.0.1:1",
+    "token": secret("web-token"),
+    "headers": {"Authorization": f"Bearer {secret('header')}".strip(), "X-Key": secret("header-key").strip()},
+}
+PASSWORD = {"url": "http://127.0.0.1:1", "username": "ann", "password": secret("web-password")}
+KUBECONFIG = {
+    "current-context": "web",
+    "clusters": [{"name": "web", "cluster": {"server": "http://127.0.0.1:1", "proxy-url": f"http://a:{WORD}@b:1"}}],
+    "contexts": [{"name": "web", "context": {"cluster": "web", "user": "web"}}],
+    "users": [{"name": "web", "user": {"token": secret("kubeconfig"), "client-key-data": basic("key")}}],
+}
+# What a task may give, secrets wherever some may be. The address of the server is filled in later.
+RIGHT: dict[str, Any] = {
+    "api_key": secret("api-key"),
+    "username": "ann",
+    "password": secret("password"),
+    "kubeconfig": KUBECONFIG,
+    "proxy_headers": {"proxy_basic_auth": f"ann:{secret('proxy')}", "basic_auth": f"ann:{secret('basic')}"},
+    "name": "web",
+    "namespace": "shop",
+    "to": "5d5f",
+    "seconds": 1,
+    "wait_timeout": 1,
+    "pod_template_patch": TEMPLATE,
+    "restore": {"max_surge": "25%"},
+    "steps": [{"pods": 1}],
+    "price_metrics": WEB,
+    "duration": 1,
+    "interval": 1,
+    "checks": [
+        {"http": {"headers": {"Cookie": secret("cookie").strip()}, **PASSWORD, "via": "url", "path": "/"}},
+        {"name": "p", "prometheus": {**WEB, "query": "up{pod=~'<pods>'}"}, "max": 1},
+        {"name": "l", "logs": {**PASSWORD, "query": '{pod=~"<pods>"}'}, "max_ratio": 2},
+    ],
+}
+
+
+def right(verb: Verb, server: str) -> dict[str, Any]:
+    known = verb.arguments.argument_spec
+    given = {name: copy.deepcopy(value) for name, value in RIGHT.items() if name in known}
+    if verb.name == "canary_verify":
+        given["steps"] = 0
+    return {**given, "host": server}
+
+
+def wrong(spec: Mapping[str, Any]) -> list[Any]:
+    """What an option of this kind cannot take, a secret in each; and numbers that are none."""
+    planted = secret("wrong")
+    values: list[Any] = [
+        [planted],
+        {"x": planted},
+        {planted: 1},
+        [{"token": planted}],
+        [[planted]],
+        {"a": {"b": [planted]}},
+    ]
+    text_is_right = spec.get("elements", spec.get("type")) == "str" and "choices" not in spec
+    if not text_is_right:
+        values += [
+            planted,
+            json.dumps({"token": planted}),
+            json.dumps([planted]),
+            f"token='{planted}'",
+            f"a=b {planted}=c",
+        ]
+    if spec.get("type") == "raw":
+        values += [f"kind: Secret\nstringData: {{a: {WORD}}}\n b: [", f"token: {WORD}", f"{WORD}"]
+    return values
+
+
+def options(spec: Mapping[str, Any], given: Any, path: Path = ()) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Every option that `given` could have, with the way to it."""
+    for name, option in spec.items():
+        yield (*path, name), option
+        inner = given.get(name) if isinstance(given, dict) else None
+        if "options" in option:
+            places = [(index, each) for index, each in enumerate(inner)] if isinstance(inner, list) else [(None, inner)]
+            for index, each in places:
+                if isinstance(each, dict):
+                    way = (*path, name) if index is None else (*path, name, index)
+                    yield from options(option["options"], each, way)
+
+
+def replaced(given: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(given)
+    node: Any = changed
+    for step in path[:-1]:
+        node = node[step]
+    node[path[-1]] = value
+    if path == ("definition",):
+        del changed["pod_template_patch"]
+    return changed
+
+
+def cases(verb: Verb, server: str) -> Iterator[Case]:
+    given = right(verb, server)
+    yield "all right", given
+    yield "by password", {name: value for name, value in given.items() if name != "api_key"}
+    yield "by kubeconfig", {name: value for name, value in given.items() if name not in ("api_key", "password", "host")}
+    yield "kubeconfig as text", {**given, "kubeconfig": json.dumps(KUBECONFIG, indent=1)}
+    yield "kubeconfig as one line", {**given, "kubeconfig": f"users: [{{user: {{token: {WORD}}}}}]"}
+    yield "an unknown option", {**given, "api_kye": secret("misspelt"), f"{WORD}": 1}
+    yield "a URL with a user", {**given, "host": server.replace("//", f"//ann:{WORD}@"), "proxy": f"ann:{WORD}@proxy:1"}
+    for path, option in options(verb.arguments.argument_spec, given):
+        for value in wrong(option):
+            yield f"{path}: {value!r}", replaced(given, path, value)
+
+
+def repeat(request: BaseHTTPRequestHandler) -> None:
+    """An API server that is angry, and repeats all that it was sent, in several ways."""
+    length = int(request.headers.get("Content-Length") or 0)
+    headers = "".join(f"{name}: {text}\n" for name, text in request.headers.items())
+    sent = headers + request.rfile.read(length).decode()
+    message = f"no: {sent} {base64.b64encode(sent.encode()).decode()} {sent!r} {json.dumps(sent)} {'.' * 200}"
+    status = {"kind": "Status", "apiVersion": "v1", "code": 422, "message": message, "reason": "Invalid"}
+    send(request, json.dumps(status).encode(), 422)
+
+
+def found(texts: list[str]) -> list[str]:
+    return [text[max(0, text.index(trace) - 80) :][:200] for text in texts for trace in TRACES if trace in text]
+
+
+def told_in_process(verb: Verb, given: dict[str, Any]) -> list[str]:
+    told: list[str] = []
+    around = Surroundings(
+        "coalmine.canary.x", False, True, told.append, told.append, lambda *all_, **_: told.append(str(all_))
+    )
+    told.append(json.dumps(run_in_process(verb, given, around)))
+    return told
+
+
+def told_by_module(verb: Verb, given: dict[str, Any]) -> list[str]:
+    output, logged = io.StringIO(), []
+    with (
+        patch_module_args({**given, "_ansible_diff": True, "_ansible_module_name": verb.name}),
+        mock.patch.object(VerbModule, "log", lambda self, msg, log_args=None: logged.append(msg)),
+        contextlib.redirect_stdout(output),
+        pytest.raises(SystemExit),
+    ):
+        run_module(verb)
+    return [output.getvalue(), *logged]
+
+
+DOORS: dict[str, Callable[[Verb, dict[str, Any]], list[str]]] = {
+    "in process": told_in_process,
+    "module": told_by_module,
+}
+
+
+def through_all(verb: Verb, door: str, server: str) -> list[str]:
+    """What shows a secret, or ends otherwise than with an answer."""
+    faults = []
+    records: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.DEBUG)
+    for name, given in cases(verb, server):
+        records.clear()
+        try:
+            with contextlib.redirect_stderr(io.StringIO()) as errors:
+                told = [*DOORS[door](verb, given), errors.getvalue(), *records]
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is a fault
+            faults.append(f"{name}: {''.join(traceback.format_exception(error))[-1500:]}")
+        else:
+            faults += [f"{name}: {shown}" for shown in found(told)]
+    return faults
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("name", VERBS)
+def test_nothing_secret_is_shown_whatever_is_given_and_whatever_the_server_repeats(
+    name: str, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("KUBECONFIG", *(each for each in os.environ if each.startswith("K8S_AUTH_"))):
+        monkeypatch.delenv(variable, raising=False)
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe()
+    with serving(repeat) as server:
+        # In a process of its own: modules leave warnings behind, and this sets up logging.
+        process = fork.Process(target=lambda: there.send(through_all(VERBS[name], door, server)))
+        process.start()
+        there.close()
+        faults = here.recv()
+        process.join()
+    assert not faults, f"{len(faults)}:\n" + "\n".join(faults[:10])
+
+
+def test_the_server_has_really_been_asked_and_has_repeated_what_it_got() -> None:
+    """Else the test above would show nothing."""
+    with serving(repeat) as server:
+        told = told_in_process(start.VERB, right(start.VERB, server))
+    answer = json.loads(told[-1])
+    assert answer["failure"] == "api_error" and "Authorization: ********" in answer["msg"], answer
+
+
+@pytest.mark.parametrize("kind", PatchKind)
+def test_a_server_that_repeats_what_was_written_shows_nothing_secret(kind: PatchKind) -> None:
+    path = "/apis/apps/v1/namespaces/shop/deployments/web"
+    connection = Connection(proxy_headers={"basic_auth": f"ann:{secret('basic')}"}, api_key=secret("api-key"))
+    with serving(repeat) as server, connect(replace(connection, host=server)) as api:
+        with pytest.raises(Invalid) as patched:
+            api.patch(path, {"spec": {"template": TEMPLATE}}, kind)
+        with pytest.raises(Invalid) as created:
+            api.create(path, TEMPLATE)
+    texts = ["".join(traceback.format_exception(each.value)) for each in (patched, created)]
+    assert not found(texts)
+    assert '"name": "MODE", "value": "********"' in texts[0]
