@@ -119,6 +119,10 @@ failure:
       name a refusal, such as V(not_found), V(frozen) or V(autoscaler).
   returned: failure
   type: str
+cause:
+  description: The reason of the failure alone, without log lines, which may hold secrets, and without advice.
+  returned: failure of the verb itself
+  type: str
 requests:
   description: How many requests the API server was sent.
   returned: when the cluster was asked

@@ -21,11 +21,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests imp
     NewTemplate,
     Size,
     StartRequest,
+    Wait,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
-from tests.integration.releases import CONTAINER, Release, image, silent
+from tests.integration.releases import CONTAINER, Release, annotated, image, silent
 from tests.integration.shipped_role import MANIFEST, Rules, releaser
 
 Right = tuple[str, str]
@@ -70,7 +71,7 @@ def release(lab: Lab | ForeignCluster, namespace: str) -> Release:
 
 
 def everything(release: Release) -> str:
-    """All that a release can ask for: lists, a patched template beside a pinned autoscaler, an undo, a crash and its log.
+    """All that a release can ask for: lists, a patched template beside a pinned autoscaler, an undo, a crash and its log, a timeout.
 
     Returns what was said of rights on the way.
     """
@@ -84,7 +85,11 @@ def everything(release: Release) -> str:
     with pytest.raises(VerbFailure) as crashed:
         start(release.api, crashing, silent)
     release.undo()
-    return " ".join([*undone.warnings, crashed.value.message])
+    slow = replace(wanted, template=NewTemplate(patch=annotated(never_ready="true")))
+    with pytest.raises(VerbFailure) as late:
+        start(release.api, replace(slow, call=replace(wanted.call, wait=Wait(timeout=1.0))), silent)
+    release.undo()
+    return " ".join([*undone.warnings, crashed.value.message, late.value.message])
 
 
 def as_releaser(lab: Lab | ForeignCluster, release: Release, keep: Callable[[Rules], Rules]) -> Release:

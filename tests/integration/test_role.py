@@ -191,7 +191,7 @@ FAILURES: dict[str, tuple[dict[str, Any], str]] = {
     "its image is missing": ({"images": {CONTAINER: image("missing")}}, "ImagePullBackOff"),
     "it does not get ready in time": (
         {"pod_template_patch": annotated(never_ready="true"), "wait_timeout": 3},
-        "0 of 1 canary pods are Ready when the time was over",
+        "timed out: 0 of 1 canary pods are Ready",
     ),
     "the promotion finds no room for the other pods": (
         {

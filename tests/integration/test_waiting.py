@@ -233,7 +233,7 @@ def test_a_timeout_says_how_far_it_came_and_the_canary_stays(new: Callable[..., 
     with pytest.raises(VerbFailure) as raised:
         replace(web, wait=Wait(timeout=2.0)).start(annotations=NEVER_READY)
     assert raised.value.code == "timeout"
-    assert re.search(r"0 of 1 canary pods are Ready when the time was over\. " + NEXT, raised.value.message)
+    assert re.search(r"timed out: 0 of 1 canary pods are Ready\. Pod \S+ is Running.* " + NEXT, raised.value.message)
     assert web.split() == {"v1": 2, "v2": 1}
 
 

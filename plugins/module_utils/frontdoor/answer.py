@@ -103,12 +103,7 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
     try:
         outcome = verb.perform(api, request, report)
     except VerbFailure as failure:
-        result = {"msg": failure.message, "failure": failure.code, "changed": failure.changed, "progress": list(last)}
-        if failure.canary is not None:
-            result["canary"] = failure.canary
-        if failure.verify is not None:
-            result["verify"] = failure.verify
-        return Answer(failed=True, result=result, warnings=failure.warnings, owned=failure)
+        return _failed(failure, list(last))
     except ApiError as error:
         return Answer(failed=True, result={"msg": str(error), "failure": API_ERROR, "progress": list(last)})
     if isinstance(outcome, InfoOutcome):
@@ -125,6 +120,17 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
     if outcome.steps:
         result["steps"] = list(outcome.steps)
     return Answer(failed=False, result=result, warnings=outcome.warnings, owned=outcome)
+
+
+def _failed(failure: VerbFailure, progress: list[str]) -> Answer:
+    result = {"msg": failure.message, "failure": failure.code, "changed": failure.changed, "progress": progress}
+    if failure.cause:
+        result["cause"] = failure.cause
+    if failure.canary is not None:
+        result["canary"] = failure.canary
+    if failure.verify is not None:
+        result["verify"] = failure.verify
+    return Answer(failed=True, result=result, warnings=failure.warnings, owned=failure)
 
 
 def _information(outcome: InfoOutcome, one: bool) -> Answer:

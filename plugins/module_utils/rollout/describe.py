@@ -26,7 +26,7 @@ def describe(situation: Situation) -> dict[str, Any]:
         "name": situation.deployment.name,
         "namespace": situation.deployment.namespace,
         "phase": situation.phase.value,
-        "why": situation.why,
+        "why": situation.why or ("the Deployment is being deleted" if situation.deployment.deleting else ""),
         "replicas": situation.deployment.replicas,
         "paused": situation.deployment.paused,
         "terminating": _terminating(picture),

@@ -14,7 +14,7 @@ from typing import Union
 from .phase import Phase, Situation, current_pods, ready_pods
 from .record import Record
 from .size import Hold
-from .template import digest
+from .template import digest, replica_set_of
 from .views import ContainerState, Pod, ReplicaSet
 
 
@@ -47,8 +47,8 @@ class Stuck:
 Progress = Union[Done, Going, Stuck]
 
 # Reasons of kubelet for a waiting container that do not pass by themselves
-# (pkg/kubelet/images/types.go, pkg/kubelet/kuberuntime/kuberuntime_container.go). ErrImagePull is not among them: kubelet
-# tries once more, and then says ImagePullBackOff.
+# (pkg/kubelet/images/types.go, pkg/kubelet/kuberuntime/kuberuntime_container.go, and the CRI's pkg/errors/errors.go). ErrImagePull
+# is not among them: kubelet tries once more, and then says ImagePullBackOff.
 HOPELESS = frozenset(
     {
         "ImagePullBackOff",
@@ -56,10 +56,14 @@ HOPELESS = frozenset(
         "InvalidImageName",
         "ImageInspectError",
         "RegistryUnavailable",
+        "SignatureValidationFailed",
         "CrashLoopBackOff",
         "CreateContainerConfigError",
         "CreateContainerError",
         "RunContainerError",
+        "PreCreateHookError",
+        "PreStartHookError",
+        "PostStartHookError",
     }
 )
 
@@ -81,7 +85,7 @@ def _container_trouble(pod: Pod, state: ContainerState) -> Stuck | None:
     whose = f"container {state.name} of pod {pod.name}"
     if state.waiting in HOPELESS:
         detail = f": {state.waiting_message}" if state.waiting_message else ""
-        return Stuck(f"{whose} is in {state.waiting}{detail}", pod.name, state.name)
+        return Stuck(f"{whose} is in {state.waiting}{_ending(state)}{detail}", pod.name, state.name)
     if state.restarts > 0:
         return Stuck(f"{whose} restarted {state.restarts} time(s){_ending(state)}", pod.name, state.name)
     return None
@@ -91,6 +95,49 @@ def _ending(state: ContainerState) -> str:
     reason = state.last_terminated or state.terminated
     code = state.last_exit_code if state.last_terminated else state.exit_code
     return f", last with {reason} (exit code {code})" if reason else ""
+
+
+def in_its_words(pod: Pod) -> str:
+    """Where a pod stands that is not Ready: its phase, and what it says of the reason."""
+    unmet = [c for c in pod.lacks if c.type in _BEFORE_CONTAINERS]
+    said = [_with_message(pod.reason, pod.message), *(_with_message(c.reason, c.message) for c in unmet)]
+    said += [f"container {state.name}: {words}" for state in pod.containers if (words := _state(state))]
+    # That containers are not Ready is the least that it says, and readiness gates are told nowhere else.
+    said = [words for words in said if words] or [_with_message(c.reason, c.message) for c in pod.lacks]
+    reasons = "; ".join(dict.fromkeys(words for words in said if words))
+    state = f"terminating ({pod.phase})" if pod.terminating else pod.phase or "of no phase yet"
+    return f"pod {pod.name} is {state}" + (f" ({reasons})" if reasons else "")
+
+
+_BEFORE_CONTAINERS = ("PodScheduled", "PodReadyToStartContainers")
+
+
+def _with_message(reason: str, message: str) -> str:
+    return ": ".join(part for part in (reason, message) if part)
+
+
+def _state(state: ContainerState) -> str:
+    if state.waiting:
+        return _with_message(state.waiting, state.waiting_message)
+    completed = state.terminated and state.exit_code != 0
+    return f"ended with {state.terminated} (exit code {state.exit_code})" if completed else ""
+
+
+# As many as a message takes before nobody reads it any more.
+MOST_EXPLAINED = 3
+
+
+def unready(situation: Situation) -> tuple[Pod, ...]:
+    """The pods that explain why a wait goes on, the new ones first; of those that have failed for good the newest one."""
+    picture = situation.picture
+    current = replica_set_of(situation.deployment.template, picture.replica_sets)
+    owners = {rs.uid for rs in picture.replica_sets}
+    waiting = [pod for pod in picture.pods or () if pod.owner_uid in owners and not (pod.serving or pod.finished)]
+    mine = current.uid if current else ""
+    waiting.sort(key=lambda pod: (pod.owner_uid != mine, pod.terminating, pod.name))
+    failed = [pod for pod in picture.pods or () if pod.owner_uid == mine and pod.phase == "Failed"]
+    newest = sorted(failed, key=lambda pod: pod.created)[-1:]
+    return (*waiting[: MOST_EXPLAINED - len(newest)], *newest)
 
 
 def restarted(pods: tuple[Pod, ...]) -> Stuck | None:
@@ -144,6 +191,9 @@ def towards_hold(situation: Situation, goal: Hold, started: Record, begun_at: in
         return stuck
     replicas = situation.deployment.replicas
     wanted = goal.canary(replicas)
+    if situation.hold is not None and situation.hold.canary(replicas) > wanted:
+        larger = situation.hold.canary(replicas)
+        return Stuck(f"somebody let the canary grow to {larger} pods meanwhile, and {wanted} were asked for")
     ready = ready_pods(situation.picture, situation.canary) if situation.canary else 0
     kept = situation.stable.replicas if situation.stable else 0
     # Scaled up meanwhile, the stable version may stay below its share for good: the caller tells, nobody waits for it.

@@ -12,6 +12,7 @@ class Code(Enum):
     """Why a verb refused, for playbooks that want to tell the cases apart."""
 
     NOT_FOUND = "not_found"
+    BEING_DELETED = "being_deleted"
     SAME_TEMPLATE = "same_template"
     ROLLOUT_IN_PROGRESS = "rollout_in_progress"
     NOT_READY = "not_ready"
@@ -40,7 +41,7 @@ class Refusal(Exception):
     """`what` is wrong and `remedy` is what to do about it; together they are the message."""
 
     def __init__(self, code: Code, what: str, remedy: str) -> None:
-        super().__init__(f"{what}. {remedy}" + ("" if remedy.endswith("?") else "."))
+        super().__init__(f"{what.rstrip('.')}. {remedy}" + ("" if remedy.endswith("?") else "."))
         self.code = code
         self.what = what
         self.remedy = remedy

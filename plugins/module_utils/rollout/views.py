@@ -115,6 +115,7 @@ class Deployment:
     managed_fields: tuple[Mapping[str, Any], ...]
     controller: str
     status: DeploymentStatus
+    deleting: bool = False
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Deployment:
@@ -145,6 +146,7 @@ class Deployment:
                 "",
             ),
             status=DeploymentStatus.parse(obj.get("status") or {}),
+            deleting=meta.get("deletionTimestamp") is not None,
         )
 
     @property
@@ -244,7 +246,8 @@ class Pod:
     """`ready` is the pod's Ready condition: what Services and disruption budgets go by. `ready_since` is when that last
     became what it is (RFC 3339, whole seconds; empty where the pod has no such condition yet). `running_containers` are names,
     with sidecars (init containers that are always restarted) and without what ends before they run; `default_container` is
-    the one that its annotation names for whoever does not say which one is meant."""
+    the one that its annotation names for whoever does not say which one is meant. `reason` and `message` are why
+    it failed, `lacks` the conditions that it does not meet."""
 
     name: str
     uid: str
@@ -261,6 +264,10 @@ class Pod:
     ready_since: str = ""
     running_containers: tuple[str, ...] = ()
     default_container: str = ""
+    created: str = ""
+    reason: str = ""
+    message: str = ""
+    lacks: tuple[Condition, ...] = ()
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Pod:
@@ -285,6 +292,10 @@ class Pod:
             ready_since=ready.since if ready is not None else "",
             running_containers=_running_containers(spec),
             default_container=str((meta.get("annotations") or {}).get(DEFAULT_CONTAINER, "")),
+            created=meta.get("creationTimestamp") or "",
+            reason=printable(status.get("reason") or ""),
+            message=printable(status.get("message") or ""),
+            lacks=tuple(c for c in conditions.values() if c.status == "False"),
         )
 
     @property
@@ -330,6 +341,29 @@ class Autoscaler:
             max_replicas=spec.get("maxReplicas") or 0,
             annotations=meta.get("annotations") or {},
             owner=f"{owners[0].get('kind', '')}/{owners[0].get('name', '')}" if owners else "",
+        )
+
+
+@dataclass(frozen=True)
+class Event:
+    """What was told of an object. `at`: when last (RFC 3339)."""
+
+    name: str
+    resource_version: str
+    reason: str
+    message: str
+    at: str
+
+    @classmethod
+    def parse(cls, obj: Mapping[str, Any]) -> Event:
+        meta, series = obj["metadata"], obj.get("series") or {}
+        times = (series.get("lastObservedTime"), obj.get("lastTimestamp"), obj.get("eventTime"))
+        return cls(
+            name=meta["name"],
+            resource_version=meta.get("resourceVersion") or "",
+            reason=printable(obj.get("reason") or ""),
+            message=printable(obj.get("message") or ""),
+            at=next((time for time in times if time), meta.get("creationTimestamp") or ""),
         )
 
 

@@ -21,6 +21,7 @@ from ..rollout.patches import Plan
 from ..rollout.phase import Situation
 from ..rollout.progress import Stuck
 from ..rollout.refusal import Refusal
+from .explaining import explained
 from .outcome import API_ERROR, STUCK, TIMEOUT, Outcome, Report, VerbFailure
 from .site import Site
 from .waiting import Waited
@@ -68,9 +69,10 @@ class Account:
             warnings=self._all_warnings(),
         )
 
-    def failure(self, message: str, code: str) -> VerbFailure:
+    def failure(self, message: str, code: str, *, cause: str = "") -> VerbFailure:
         return VerbFailure(
             message,
+            cause=cause,
             code=code,
             changed=self.changed,
             canary=self._canary() if self.situation else None,
@@ -88,14 +90,15 @@ class Account:
     def unsuccessful(self, waited: Waited, remedy: str) -> VerbFailure:
         """The wait ended Stuck or out of time: with the pods' own reasons, the last log lines, and what to do."""
         self.situation = waited.situation
-        why = waited.progress.why
-        head = f'Deployment "{self.site.target.name}" in namespace "{self.site.target.namespace}": {why}'
+        why = waited.progress.why.rstrip(".")
+        where = f'Deployment "{self.site.target.name}" in namespace "{self.site.target.namespace}"'
         if waited.timed_out:
-            return self.failure(f"{head} when the time was over. {remedy}", TIMEOUT)
+            over = f"{where}: timed out: {why}"
+            return self.failure(f"{over}. {explained(self.site, waited.situation)}{remedy}", TIMEOUT, cause=over)
         log = ""
         if isinstance(waited.progress, Stuck) and waited.progress.container:
             log = _last_lines(self.site, waited.progress)
-        return self.failure(f"{head}. {log}{remedy}", STUCK)
+        return self.failure(f"{where}: {why}. {log}{remedy}", STUCK, cause=f"{where}: {why}")
 
     def tell_way_back(self, report: Report) -> None:
         """Before a wait: how to take the release back, should this process not live to do it."""
@@ -118,12 +121,12 @@ def accounted(site: Site, run: str = "") -> Iterator[Account]:
     try:
         yield account
     except Refusal as refusal:
-        raise account.failure(str(refusal), refusal.code.value) from refusal
+        raise account.failure(str(refusal), refusal.code.value, cause=refusal.what) from refusal
     except ApiError as error:
         if not account.changed:
             raise
         said = "The release was already changed by this call; run it again to go on from there."
-        raise account.failure(f"{error} {said}", API_ERROR) from error
+        raise account.failure(f"{error} {said}", API_ERROR, cause=str(error)) from error
 
 
 def _last_lines(site: Site, stuck: Stuck) -> str:

@@ -24,7 +24,7 @@ def info(api: Api, request: InfoRequest) -> InfoOutcome:
     if request.name is not None:
         site = Site(api, Target(request.name, request.namespace or "default"))
         with accounted(site):
-            return InfoOutcome((describe(diagnose(site.look(pods=True))),))
+            return InfoOutcome((describe(diagnose(site.look(pods=True, only_to_tell=True))),))
     return InfoOutcome(tuple(describe(diagnose(picture)) for picture in _live(api, request.namespace)))
 
 

@@ -51,6 +51,7 @@ class VerbFailure(Exception):
     """The verb did not reach what was asked.
 
     `code` tells kinds of failure apart: a refusal's own (rollout/refusal.py), or one of those above.
+    `cause` is the reason alone: without log lines, which may hold secrets, and without advice. It may be kept.
     `changed` says whether anything had been written before.
     """
 
@@ -59,6 +60,7 @@ class VerbFailure(Exception):
         message: str,
         *,
         code: str,
+        cause: str = "",
         changed: bool = False,
         canary: Mapping[str, Any] | None = None,
         before: Mapping[str, Any] | None = None,
@@ -68,6 +70,7 @@ class VerbFailure(Exception):
         super().__init__(message)
         self.message = message
         self.code = code
+        self.cause = cause
         self.changed = changed
         self.canary = canary
         self.before = before or {}

@@ -21,6 +21,7 @@ from ..rollout.refusal import Code, Refusal
 from ..rollout.views import (
     Autoscaler,
     Deployment,
+    Event,
     Picture,
     Pod,
     ReplicaSet,
@@ -33,6 +34,8 @@ from .requests import Target
 PODS, DEPLOYMENT = "pods", "deployment"
 # What the API server takes of an Event's message, and of a name that it completes (pkg/apis/core/validation/events.go).
 EVENT_MESSAGE, EVENT_PREFIX = 1024, 58
+# Kubernetes keeps them for an hour, and counts those that are alike in one.
+EVENTS = 100
 
 
 class Site:
@@ -46,9 +49,18 @@ class Site:
         self._core = f"/api/v1/namespaces/{target.namespace}"
         self._autoscaling = f"/apis/autoscaling/v2/namespaces/{target.namespace}/horizontalpodautoscalers"
 
-    def look(self, *, pods: bool = False, autoscalers: bool = False) -> Picture:
-        """The Deployment and its ReplicaSets (two requests), with one request more for each of the others."""
+    def look(self, *, pods: bool = False, autoscalers: bool = False, only_to_tell: bool = False) -> Picture:
+        """The Deployment and its ReplicaSets (two requests), with one request more for each of the others.
+
+        Raises Refusal where the Deployment is being deleted, unless that is `only_to_tell`.
+        """
         deployment = self.deployment()
+        if deployment.deleting and not only_to_tell:
+            raise Refusal(
+                Code.BEING_DELETED,
+                f'Deployment "{deployment.name}" in namespace "{deployment.namespace}" is being deleted, and its pods with it',
+                "Find out who deletes it; once it is gone, apply its manifest and run this again",
+            )
         return Picture(
             deployment=deployment,
             replica_sets=self.replica_sets(deployment),
@@ -146,6 +158,13 @@ class Site:
             "reportingInstance": FIELD_MANAGER,
         }
         self.api.create(f"{self._core}/events", body)
+
+    def warnings_about(self, uid: str, reason: str = "") -> tuple[Event, ...]:
+        """The Warning Events about one object, the newest last; at most the first EVENTS of them are read."""
+        chosen = {"involvedObject.uid": uid, "type": "Warning", **({"reason": reason} if reason else {})}
+        query = {"fieldSelector": ",".join(f"{name}={value}" for name, value in chosen.items()), "limit": str(EVENTS)}
+        found = (Event.parse(item) for item in self.api.list(f"{self._core}/events", query).get("items") or ())
+        return tuple(sorted(found, key=lambda event: event.at))
 
     def log(self, pod: str, container: str, *, previous: bool, lines: int, max_bytes: int) -> str:
         query = {"container": container, "tailLines": str(lines), **({"previous": "true"} if previous else {})}

@@ -27,6 +27,7 @@ from ..rollout.views import Autoscaler, Picture
 from . import autoscaling
 from .completion import finish_leftover
 from .ending import Account, accounted
+from .explaining import explained
 from .outcome import Outcome, Report
 from .pacing import Patience
 from .pins import serve
@@ -150,7 +151,8 @@ class _Starting:
         patience = Patience(call.wait.timeout)
         waited = wait(self.site, picture, judge, hint, patience, self.report, kinds=(DEPLOYMENT,))
         if waited.timed_out:
-            raise _unsettled(self.site, rollout_start.unsettled(waited.situation.picture))
+            reasons = explained(self.site, waited.situation)
+            raise _unsettled(self.site, rollout_start.unsettled(waited.situation.picture), reasons)
         return replace(waited.situation.picture, pods=None, autoscalers=picture.autoscalers)
 
     def _wanted(self, situation: Situation, room: Room) -> Wanted:
@@ -312,11 +314,11 @@ class _Starting:
         return replace(situation.picture, deployment=deployment)
 
 
-def _unsettled(site: Site, why: str) -> Refusal:
+def _unsettled(site: Site, why: str, reasons: str = "") -> Refusal:
     return Refusal(
         Code.NOT_READY,
         f'Deployment "{site.target.name}" cannot begin a canary: {why}',
-        "A canary is compared with a healthy stable version: look at its pods, or give it more time with wait_timeout",
+        f"{reasons}A canary is compared with a healthy stable version: look at its pods, or give it more time with wait_timeout",
     )
 
 

@@ -17,6 +17,7 @@ from ..cluster.watch import Streams
 from ..rollout.phase import Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, Stuck
 from ..rollout.views import Deployment, Picture, Pod
+from .explaining import Unmade
 from .guarded import worth_another_look
 from .outcome import Report
 from .pacing import LONGEST_SILENCE, SOONEST_LOOK, Deadline, Looks, Patience, Steps, Told
@@ -54,6 +55,7 @@ class Mirror:
         self._site = site
         self.clock = site.clock
         self._kinds = tuple(kinds)
+        self.unmade = Unmade(site)
         self._pods: dict[str, Pod] = {pod.uid: pod for pod in picture.pods or ()}
         self._picture = picture
         self._streams = self._open()
@@ -216,6 +218,8 @@ class _Wait:
             return None
         made_again = situation.deployment.uid != self._uid
         progress = Stuck("the Deployment was deleted and made again") if made_again else self._judge(situation)
+        if isinstance(progress, Going):
+            progress = self._mirror.unmade(situation) or progress
         progress = self._housed(progress)
         if not isinstance(progress, Going):
             return Waited(situation, progress)

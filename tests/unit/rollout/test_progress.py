@@ -16,6 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.progress i
     Going,
     Progress,
     Stuck,
+    in_its_words,
     refused_pods,
     restarted,
     towards_hold,
@@ -53,6 +54,17 @@ def unschedulable(message: str = "0/3 nodes are available", **more: Any) -> dict
 def test_what_a_container_cannot_leave_by_itself_is_trouble(reason: str) -> None:
     found = trouble((pod("c", "v2", ready=False, **waiting(reason, "so it is")),), room_comes=False)
     assert found == Stuck(f"container app of pod c is in {reason}: so it is", "c", "app")
+
+
+def test_what_ended_a_container_is_named_while_it_is_not_started_again() -> None:
+    last = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
+    state = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+    seen = pod("c", "v2", ready=False, containerStatuses=[{"name": "app", "state": state, "lastState": last}])
+    found = trouble((seen,), room_comes=False)
+    assert found is not None
+    assert (
+        found.why == "container app of pod c is in CrashLoopBackOff, last with OOMKilled (exit code 137): back-off 10s"
+    )
 
 
 NO_TROUBLE: dict[str, Any] = {
@@ -202,3 +214,58 @@ def test_a_stable_pod_in_trouble_is_told_and_keeps_nobody_waiting() -> None:
 def test_terminating_pods_hold_an_end_back_only_when_asked(wanted: bool, progress: Progress) -> None:
     seen = situation(ordinary(), V1, pods=(pod("a", "v2", terminating=True), pod("b", "v1")))
     assert with_terminated(Done("so"), seen, wanted) == progress
+
+
+def test_a_canary_that_somebody_let_grow_is_not_waited_for() -> None:
+    grown = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 3, "maxUnavailable": 0}}}
+    of = deployment(record=record(pods=3, surge=3), **grown)
+    seen = situation(of, V1, replica_set("v2", 3, 2), pods=tuple(pod(f"c{n}", "v2") for n in range(3)))
+    found = towards_hold(seen, GOAL, record(), 4)
+    assert found == Stuck("somebody let the canary grow to 3 pods meanwhile, and 1 were asked for")
+
+
+IN_ITS_WORDS: dict[str, tuple[Any, str]] = {
+    "evicted": (
+        pod("c", "v2", ready=False, phase="Failed", reason="Evicted", message="low on memory"),
+        "pod c is Failed (Evicted: low on memory)",
+    ),
+    "no node": (
+        pod("c", "v2", ready=False, phase="Pending", **unschedulable()),
+        "pod c is Pending (Unschedulable: 0/3 nodes are available)",
+    ),
+    "ended": (
+        pod(
+            "c",
+            "v2",
+            ready=False,
+            containerStatuses=[{"name": "app", "state": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}],
+        ),
+        "pod c is Running (container app: ended with OOMKilled (exit code 137))",
+    ),
+    "init": (
+        pod(
+            "c",
+            "v2",
+            ready=False,
+            phase="Pending",
+            initContainerStatuses=[{"name": "init", "state": {"waiting": {"reason": "ErrImagePull"}}}],
+        ),
+        "pod c is Pending (container init: ErrImagePull)",
+    ),
+    "a readiness gate": (
+        pod(
+            "c",
+            "v2",
+            ready=False,
+            conditions=[{"type": "Ready", "status": "False", "reason": "ReadinessGatesNotReady", "message": "gate x"}],
+        ),
+        "pod c is Running (ReadinessGatesNotReady: gate x)",
+    ),
+    "terminating": (pod("c", "v2", ready=False, terminating=True), "pod c is terminating (Running)"),
+    "nothing yet": (pod("c", "v2", ready=False, phase=""), "pod c is of no phase yet"),
+}
+
+
+@pytest.mark.parametrize(("seen", "words"), [*IN_ITS_WORDS.values()], ids=[*IN_ITS_WORDS])
+def test_a_pod_says_where_it_stands(seen: Any, words: str) -> None:
+    assert in_its_words(seen) == words
