@@ -40,8 +40,10 @@ options:
     description:
       - A whole Deployment manifest, whose pod template is used. Other differences from the Deployment in the cluster
         are reported as warnings and not applied.
-      - A dictionary, YAML text, or the path of a YAML file, which is looked for next to the playbook and in the role's
-        C(files/). Of several YAML documents the one with this Deployment is taken.
+      - A dictionary, YAML or JSON text, or the path of such a file, which is looked for next to the playbook and in the
+        role's C(files/). Of several objects (YAML documents, or items of a C(List)) the one that is this Deployment is taken.
+      - Text and files mean what they mean to kubectl. A dictionary in a playbook was read by Ansible, by other rules; what
+        was lost by then, such as an unquoted time, is refused.
     type: raw
   pods:
     description:

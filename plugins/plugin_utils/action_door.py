@@ -21,9 +21,14 @@ from ansible.utils.display import Display
 from ansible.utils.vars import transform_to_native_types
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import is_content, preload
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import Verb
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError, Verb
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest import path_in, quotable
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest import (
+    check_read_elsewhere,
+    encoding_of,
+    path_in,
+    quotable,
+)
 
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
 CLIENT_IS_HERE = preload()
@@ -78,12 +83,17 @@ class VerbAction(ActionBase):
 
     def _with_file(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """A `definition` that names a file is read here, where the playbook is."""
+        try:
+            check_read_elsewhere(arguments)
+        except ArgumentError as error:
+            raise AnsibleActionFail(str(error)) from error
         path = path_in(arguments.get("definition"))
         if path is None:
             return arguments
         try:
-            text = self._loader.get_text_file_contents(self._find_needle("files", path))
-        except (AnsibleError, ValueError) as error:
+            found = self._find_needle("files", path)
+            text = self._loader.get_text_file_contents(found, encoding_of(found))
+        except (AnsibleError, OSError, ValueError) as error:
             raise AnsibleActionFail(
                 f"definition names {quotable(path)}, which cannot be read: {type(error).__name__}. "
                 "Give a path that exists next to the playbook or in files/, or the manifest itself"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -19,15 +19,16 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, RECORD, Record
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import digest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import AutoscalerPolicy
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import AutoscalerPolicy, NewTemplate
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.faults.proxy import FaultProxy, Passage, fault_proxy, pass_on
 from tests.integration.access import read_access, service_account_token
 from tests.integration.situations import Web, image, until, webs
 
-PATCHES = r"^PATCH /apis/apps/v1/namespaces/[^/]+/deployments/"
+PATCHES = r"^PATCH /apis/apps/v1/namespaces/[^/]+/deployments/(?!.*dryRun)"
 NEVER_READY = {"lab.coalmine/never-ready": "true"}
 
 
@@ -37,54 +38,119 @@ def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
         yield make
 
 
-def mutating_policy(name: str, namespace: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A policy that marks the pod template of every Deployment of this namespace, and what puts it into force."""
+MARKS = 'metadata: Object.spec.template.metadata{annotations: {"policy": "was-here"}}'
+# As mirrors of registries are put into force.
+REWRITES_IMAGES = (
+    "spec: Object.spec.template.spec{containers: object.spec.template.spec.containers.map(c, "
+    "Object.spec.template.spec.containers{name: c.name, "
+    'image: c.image.startsWith("mirror.test/") ? c.image : "mirror.test/" + c.image})}'
+)
+
+
+@contextmanager
+def mutating_policy(lab: Lab | ForeignCluster, web: Web, change: str) -> Iterator[None]:
+    """A policy in force that changes the pod template of every Deployment of this namespace."""
+    kinds, name = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolic", f"{web.namespace}.{web.name}"
     rule = {
         "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"], "operations": ["CREATE", "UPDATE"],
     }  # fmt: skip
-    mark = (
-        "Object{spec: Object.spec{template: Object.spec.template{metadata: Object.spec.template.metadata{"
-        'annotations: {"policy": "was-here"}}}}}'
-    )
+    expression = f"Object{{spec: Object.spec{{template: Object.spec.template{{{change}}}}}}}"
     policy = {
         "metadata": {"name": name},
         "spec": {
             "failurePolicy": "Fail",
             "reinvocationPolicy": "Never",
             "matchConstraints": {"resourceRules": [rule]},
-            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": mark}}],
+            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}],
         },
     }
-    selector = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
-    return policy, {"metadata": {"name": name}, "spec": {"policyName": name, "matchResources": selector}}
+    here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": web.namespace}}}
+    try:
+        web.admin.create(f"{kinds}ies", policy)
+        web.admin.create(
+            f"{kinds}ybindings", {"metadata": {"name": name}, "spec": {"policyName": name, "matchResources": here}}
+        )
+        until(lambda: changes(web), "the policy is in force")
+        yield
+    finally:
+        lab.kubectl("delete", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", name, "--ignore-not-found")
+        until(lambda: not changes(web), "the policy is out of force")
+
+
+def changes(web: Web) -> bool:
+    """Whether admission changes a pod template now."""
+    fresh = {**web.manifest(1), "metadata": {"name": f"{web.name}-tried"}}
+    tried = json.dumps(web.admin.create(f"{web.apps}/deployments", fresh, dry_run=True)["spec"]["template"])
+    return "was-here" in tried or "mirror.test" in tried
 
 
 def test_a_policy_that_changes_the_stable_template_on_its_way_back_does_not_stop_the_undo(
-    lab: Lab | ForeignCluster,
+    lab: Lab | ForeignCluster, new: Callable[..., Web]
 ) -> None:
-    kinds = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolic"
-    with webs(lab) as make:
-        web = make().make(3)
-        before = web.spec
-        web.start()
-        name = web.namespace
-        policy, binding = mutating_policy(name, web.namespace)
-        try:
-            web.admin.create(f"{kinds}ies", policy)
-            web.admin.create(f"{kinds}ybindings", binding)
-            until(lambda: marked(web), "the policy is in force")
-            undone = web.undo()
-        finally:
-            lab.kubectl("delete", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", name, "--ignore-not-found")
-        assert any("changed the stable pod template on its way back" in warning for warning in undone.warnings)
-        web.assert_clean(before, "v1")
-        assert not web.undo().changed
+    web = new().make(3)
+    before = web.spec
+    web.start()
+    with mutating_policy(lab, web, MARKS):
+        undone = web.undo()
+    assert any("changed the stable pod template on its way back" in warning for warning in undone.warnings)
+    web.assert_clean(before, "v1")
+    assert not web.undo().changed
 
 
-def marked(web: Web) -> bool:
-    body = [{"op": "add", "path": "/metadata/annotations/tried", "value": "once"}]
-    tried = web.admin.patch(web.path, body, PatchKind.JSON, dry_run=True)
-    return "policy" in (tried["spec"]["template"]["metadata"].get("annotations") or {})
+def by_definition(web: Web) -> NewTemplate:
+    manifest = web.manifest(3)
+    manifest["spec"]["template"]["spec"]["containers"][0]["image"] = image("v2")
+    return NewTemplate(definition=manifest)
+
+
+ASKED: dict[str, Callable[[Web], NewTemplate]] = {
+    "images": lambda web: NewTemplate(images={"app": image("v2")}),
+    "a patch": lambda web: NewTemplate(patch={"spec": {"containers": [{"name": "app", "image": image("v2")}]}}),
+    "a manifest": by_definition,
+}
+
+
+@pytest.mark.parametrize("how", ASKED)
+def test_a_release_whose_images_a_policy_rewrites_is_the_same_release_the_second_time(
+    lab: Lab | ForeignCluster, new: Callable[..., Web], how: str
+) -> None:
+    web = new().make(3)
+    asked = ASKED[how](web)
+    with mutating_policy(lab, web, REWRITES_IMAGES):
+        started = web.start(template=asked)
+        assert how == "a manifest" or any("(spec.containers[app].image)" in text for text in started.warnings)
+        record = Record.decode(web.annotations[RECORD])
+        assert record.asked == record.canary == digest(web.spec["template"])
+        with web.unchanged():
+            assert not web.start(template=asked).changed
+        web.promote()
+        assert web.spec["template"]["spec"]["containers"][0]["image"] == f"mirror.test/{image('v2')}"
+        with web.unchanged():
+            web.refused(lambda: web.start(template=asked), "same_template")
+
+
+def sized(memory: str, cpu: str) -> dict[str, Any]:
+    app = {"name": "app", "resources": {"limits": {"memory": memory, "cpu": cpu}}}
+    return {"spec": {"containers": [app], "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": memory}}]}}
+
+
+def test_amounts_that_are_only_written_otherwise_are_no_other_template(new: Callable[..., Web]) -> None:
+    live, otherwise = sized("1Gi", "500m"), sized("1073741824", "0.5")
+    web = new().make(2)
+    web.patch({"spec": {"template": live}})
+    web.settle()
+    with web.unchanged():
+        web.refused(lambda: web.start(template=NewTemplate(patch=otherwise)), "same_template")
+    web.patch({"spec": {"template": otherwise}})  # which rolls nothing out
+    web.settle()
+    assert len(web.replica_sets()) == 2
+    web.start("v2")
+    assert web.split() == {"v1": 2, "v2": 1}
+    with web.unchanged():
+        assert not web.start("v2").changed
+        assert not web.start(template=NewTemplate(images={"app": image("v2")}, patch=live)).changed
+    web.undo()
+    assert web.split() == {"v1": 2} and len(web.replica_sets()) == 3
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-import json
 import random
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +17,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.equality i
     QUANTITIES,
     same_template,
 )
-from tests.cluster.build import go_build
+from tests.cluster.semantics import Semantics
 from tests.unit.rollout.pairs import PAIRS, divided, in_pod, marked, memory, volume
 
 Json = dict[str, Any]
@@ -36,40 +33,34 @@ PLACES = {
 
 
 @pytest.fixture(scope="module")
-def equality(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    program = tmp_path_factory.mktemp("equality") / "equality"
-    go_build("./equality", program, "-s -w")
-    return program
+def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Semantics:
+    return Semantics.built(tmp_path_factory.mktemp("semantics"))
 
 
-def kubernetes_says(equality: Path, pairs: list[tuple[Json, Json]]) -> list[bool]:
-    asked = "".join(json.dumps({"one": one, "other": other}) + "\n" for one, other in pairs)
-    said = subprocess.run([equality], input=asked, capture_output=True, text=True, check=True).stdout
-    return [json.loads(line) for line in said.splitlines()]
-
-
-def test_the_pairs_of_the_unit_tests_are_as_kubernetes_says(equality: Path) -> None:
-    said = kubernetes_says(equality, [(one, other) for one, other, _same in PAIRS.values()])
+def test_the_pairs_of_the_unit_tests_are_as_kubernetes_says(kubernetes: Semantics) -> None:
+    said = kubernetes.same((one, other) for one, other, _same in PAIRS.values())
     assert dict(zip(PAIRS, said, strict=True)) == {name: same for name, (_one, _other, same) in PAIRS.items()}
 
 
-def test_two_amounts_are_the_same_exactly_where_kubernetes_says_so(equality: Path) -> None:
+def test_two_amounts_are_the_same_exactly_where_kubernetes_says_so(kubernetes: Semantics) -> None:
     pairs = [
         (place(one), place(other)) for place in PLACES.values() for one, other in itertools.combinations(AMOUNTS, 2)
     ]
-    said = kubernetes_says(equality, pairs)
+    said = kubernetes.same(pairs)
     wrong = [pair for pair, same in zip(pairs, said, strict=True) if same_template(*pair) is not same]
     assert not wrong and len(set(said)) == 2
 
 
-def test_what_is_a_quantity_and_what_is_absent_when_empty_are_the_fields_of_kubernetes_types(equality: Path) -> None:
-    said = json.loads(subprocess.run([equality, "schema"], capture_output=True, text=True, check=True).stdout)
+def test_what_is_a_quantity_and_what_is_absent_when_empty_are_the_fields_of_kubernetes_types(
+    kubernetes: Semantics,
+) -> None:
+    said = kubernetes.schema()
     for told, table in (("quantities", QUANTITIES), ("empty", EMPTY_IS_ABSENT)):
         ours = {f"{holder}.{member}" for holder, members in table.items() for member in members}
         assert ours == set(said[told]), told
 
 
-def test_templates_in_which_something_was_emptied_are_compared_as_kubernetes_does(equality: Path) -> None:
+def test_templates_in_which_something_was_emptied_are_compared_as_kubernetes_does(kubernetes: Semantics) -> None:
     """Any mapping or list of a full template, emptied or left out: the same exactly where Kubernetes says so."""
     rich = in_pod(
         nodeSelector={"a": "b"}, securityContext={"sysctls": [{"name": "n", "value": "1"}]}, overhead={"cpu": "1"},
@@ -86,7 +77,7 @@ def test_templates_in_which_something_was_emptied_are_compared_as_kubernetes_doe
     )  # fmt: skip
     pairs = [pair for path in _paths(rich) for pair in itertools.combinations(_variants(rich, path), 2)]
     random.Random(7).shuffle(pairs)
-    said = kubernetes_says(equality, pairs)
+    said = kubernetes.same(pairs)
     wrong = [pair for pair, same in zip(pairs, said, strict=True) if same_template(*pair) is not same]
     assert not wrong and len(set(said)) == 2
 

@@ -48,7 +48,7 @@ def new_template(parameters: Parameters) -> NewTemplate:
     """The pod template asked for. Raises ArgumentError."""
     images, patch, definition = (parameters[name] for name in ("images", "pod_template_patch", "definition"))
     if definition is not None:
-        return NewTemplate(definition=read_definition(definition, parameters["name"]))
+        return NewTemplate(definition=read_definition(definition, parameters["name"], parameters["namespace"]))
     if not images and not patch:
         raise ArgumentError("images and pod_template_patch are empty: say what the canary is to run")
     return NewTemplate(images=_images(images or {}), patch=plain(patch) if patch else None)

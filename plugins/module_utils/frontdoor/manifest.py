@@ -1,38 +1,39 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option `definition`: a Deployment manifest as a dictionary, as YAML text, or in a file.
+"""The option `definition`: a Deployment manifest as a dictionary, as YAML or JSON text, or in a file.
 
-This module is private to the collection.
+Text means what it means to kubectl. This module is private to the collection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from .arguments import ArgumentError
+from .kubectl_yaml import NotYaml, documents, text_of
 
 
-def read_definition(definition: object, name: str) -> dict[str, Any]:
-    """The manifest of the Deployment `name`. Raises ArgumentError.
+def read_definition(definition: object, name: str, namespace: str) -> dict[str, Any]:
+    """The manifest of the Deployment `name` in `namespace`. Raises ArgumentError.
 
-    Of several YAML documents the one that is this Deployment is taken; a single one is taken as it is, so that the
-    verb can say what is wrong with it.
+    Of several objects (YAML documents, the items of a List) the one that is this Deployment is taken, where one without a
+    namespace is in this one; a single object is taken as it is, so that the verb can say what is wrong with it.
     """
-    documents = [definition] if isinstance(definition, Mapping) else _documents(definition)
-    if len(documents) > 1:
-        documents = [each for each in documents if _is_deployment(each, name)]
-        if len(documents) != 1:
+    found = [each for document in _documents(definition) for each in _objects(document)]
+    if len(found) > 1:
+        found = [each for each in found if _is_deployment(each, name, namespace)]
+        if len(found) != 1:
             raise ArgumentError(
-                f"definition has several documents, and {len(documents)} of them are a Deployment called {name}: "
-                "give the manifest of exactly one"
+                f"definition has several objects, and {len(found)} of them are a Deployment called {name} in namespace "
+                f"{namespace}: give the manifest of exactly one"
             )
-    if not documents or not isinstance(documents[0], Mapping):
+    if not found or not isinstance(found[0], Mapping):
         raise ArgumentError("definition is no manifest: give a dictionary, YAML text, or the path of a YAML file")
-    return plain(documents[0])
+    return plain(found[0])
 
 
 def path_in(definition: object) -> str | None:
@@ -40,10 +41,44 @@ def path_in(definition: object) -> str | None:
     if not isinstance(definition, str) or "\n" in definition.strip():
         return None
     try:
-        documents = _parse(definition)
+        found = _parsed(definition)
     except ArgumentError:
         return None
-    return definition.strip() if len(documents) == 1 and isinstance(documents[0], str) else None
+    return definition.strip() if len(found) == 1 and isinstance(found[0], str) else None
+
+
+def encoding_of(path: str) -> str:
+    """The name of a file's encoding, where it says so at its beginning, else UTF-8."""
+    with open(path, "rb") as file:
+        return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+
+
+def check_read_elsewhere(arguments: Mapping[str, object]) -> None:
+    """Ansible reads the YAML of a playbook before anybody else, and by other rules than kubectl: what it has lost by then is
+    refused instead of guessed. Raises ArgumentError."""
+    for option in ("definition", "pod_template_patch"):
+        for path, what in _lost(arguments.get(option), option):
+            raise ArgumentError(
+                f"{path} {what}, as Ansible read it, and what was written is lost: put it in quotes, or give definition as "
+                "the path of a file, which is read as kubectl reads it"
+            )
+
+
+def _lost(value: object, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, element in value.items():
+            if isinstance(key, bool | date) or key is None:
+                yield path, f"has a key that is {_kind(key)}"
+            yield from _lost(element, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for number, element in enumerate(value):
+            yield from _lost(element, f"{path}[{number}]")
+    elif isinstance(value, datetime):  # a date without a time is written in one way only
+        yield path, f"is {_kind(value)}"
+
+
+def _kind(value: object) -> str:
+    return {bool: "a boolean", type(None): "null"}.get(type(value), "a date or a time")
 
 
 def quotable(path: str) -> str:
@@ -56,15 +91,27 @@ def quotable(path: str) -> str:
 def _documents(definition: object) -> list[Any]:
     path = path_in(definition)
     if path is not None:
-        return _parse(_read(path))
+        return _parsed(_read(path))
     if isinstance(definition, str):
-        return _parse(definition)
-    return list(definition) if isinstance(definition, list) else []
+        return _parsed(definition)
+    return [definition] if isinstance(definition, Mapping) else list(definition) if isinstance(definition, list) else []
+
+
+def _objects(document: Any) -> Iterator[Any]:
+    """The document, or what is in it where it is a list of objects."""
+    items = document.get("items") if isinstance(document, Mapping) else None
+    if isinstance(items, list) and str(document.get("kind")).endswith("List"):
+        for item in items:
+            yield from _objects(item)
+    else:
+        yield document
 
 
 def _read(path: str) -> str:
     try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
+        return text_of(Path(path).expanduser().read_bytes())
+    except NotYaml as error:
+        raise ArgumentError(f"definition names {quotable(path)}, which {error}") from None
     except (OSError, ValueError) as error:
         raise ArgumentError(
             f"definition names {quotable(path)}, which cannot be read on this host: {type(error).__name__}. "
@@ -72,28 +119,22 @@ def _read(path: str) -> str:
         ) from None
 
 
-def _parse(text: str) -> list[Any]:
-    # Imported here: modules must be importable without it (ansible-test), and most calls do not need it.
+def _parsed(text: str) -> list[Any]:
     try:
-        import yaml
-    except ImportError as error:
-        raise ArgumentError(
-            "definition is text, and the Python that runs this has no PyYAML: install it, or give a dictionary"
-        ) from error
-    try:
-        return [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        # The error's own text would quote the manifest, which may hold secrets.
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ArgumentError(f"definition is no valid YAML{where}: correct it") from None
+        return documents(text)
+    except NotYaml as error:
+        raise ArgumentError(f"definition {error}") from None
 
 
-def _is_deployment(document: object, name: str) -> bool:
+def _is_deployment(document: object, name: str, namespace: str) -> bool:
     if not isinstance(document, Mapping) or document.get("kind") != "Deployment":
         return False
     metadata = document.get("metadata")
-    return isinstance(metadata, Mapping) and metadata.get("name") == name
+    return (
+        isinstance(metadata, Mapping)
+        and metadata.get("name") == name
+        and (metadata.get("namespace") or namespace) == namespace
+    )
 
 
 def plain(value: Any) -> Any:

@@ -37,7 +37,7 @@ from .headroom_reading import Reader, Subject
 from .outcome import Outcome, Report
 from .requests import Call, NewTemplate, Size
 from .site import Site
-from .template import candidate
+from .template import candidate, wished
 
 DEFAULT_SHARE = "25%"
 
@@ -76,7 +76,7 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
         subject = Subject(
             name=picture.deployment.name,
             namespace=picture.deployment.namespace,
-            template=candidate(site, stable, request.template),
+            template=_template(site, stable, request.template),
             stable=stable,
             owners=frozenset(one.uid for one in picture.replica_sets),
             min_ready_seconds=_ordinary_min_ready(stable),
@@ -111,6 +111,12 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
         headroom=heeded,
         steps=tuple(told) if request.steps else (),
     )
+
+
+def _template(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, Any]:
+    """A manifest lacks what the server would fill in. What is made of the stable template has it, and to ask no more of the
+    server than that asks for no right to patch Deployments."""
+    return wished(site, stable, asked) if asked.definition is None else candidate(site, stable, asked).template
 
 
 def _picture(site: Site, request: HeadroomRequest) -> tuple[Picture, tuple[str, ...]]:

@@ -132,14 +132,18 @@ class Site:
     def patch_autoscaler(self, name: str, operations: Sequence[Mapping[str, Any]]) -> Autoscaler:
         return Autoscaler.parse(self.api.patch(f"{self._autoscaling}/{name}", list(operations), PatchKind.JSON))
 
-    def try_template(self, stable: ReplicaSet, body: Any, kind: PatchKind) -> Mapping[str, Any]:
-        """The pod template that this patch of the stable ReplicaSet would give, defaults filled in; nothing is written.
+    def try_template(self, template: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The pod template that the Deployment would have, were it given this one; nothing is written."""
+        body = [{"op": "replace", "path": "/spec/template", "value": template}]
+        return _pod_template(self.api.patch(self.deployment_path, body, PatchKind.JSON, dry_run=True))
 
-        The ReplicaSet and not the Deployment, because a Deployment that holds a canary no longer has the stable template.
+    def try_patch(self, stable: ReplicaSet, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The pod template that this strategic merge patch makes of the stable one; nothing is written.
+
+        The ReplicaSet is patched and not the Deployment, which has the canary's template while it holds one.
         """
-        path = f"{self._apps}/replicasets/{stable.name}"
-        template: Mapping[str, Any] = self.api.patch(path, body, kind, dry_run=True)["spec"]["template"]
-        return template
+        path, body = f"{self._apps}/replicasets/{stable.name}", {"spec": {"template": patch}}
+        return _pod_template(self.api.patch(path, body, PatchKind.STRATEGIC, dry_run=True))
 
     def tell_event(self, deployment: Deployment, reason: str, message: str, at: str) -> None:
         """Leaves a Warning Event on the Deployment; `at` is RFC 3339."""
@@ -169,3 +173,8 @@ class Site:
     def log(self, pod: str, container: str, *, previous: bool, lines: int, max_bytes: int) -> str:
         query = {"container": container, "tailLines": str(lines), **({"previous": "true"} if previous else {})}
         return self.api.text(f"{self._core}/pods/{pod}/log", query, max_bytes=max_bytes)
+
+
+def _pod_template(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    template: Mapping[str, Any] = answer["spec"]["template"]
+    return template

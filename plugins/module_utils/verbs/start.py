@@ -157,10 +157,13 @@ class _Starting:
 
     def _wanted(self, situation: Situation, room: Room) -> Wanted:
         stable = rollout_start.stable_to_change(situation)
-        template = candidate(self.site, stable, self.request.template)
-        if self.request.template.definition is not None and situation.phase is Phase.NONE:
-            self.account.warn(*not_applied(self.request.template.definition, situation.deployment))
-        return Wanted(template, self.request.size.pods, self.request.size.weight, room)
+        asked = candidate(self.site, stable, self.request.template)
+        if situation.phase is Phase.NONE:
+            if asked.changed:
+                self.account.warn(_changed_by_admission(f" ({', '.join(asked.changed)})"))
+            if self.request.template.definition is not None:
+                self.account.warn(*not_applied(self.request.template.definition, situation.deployment))
+        return Wanted(asked.template, self.request.size.pods, self.request.size.weight, room)
 
     def _rehearsed(self, picture: Picture, wanted: Wanted, asker: Asker) -> Outcome:
         begun = rollout_start.decide(diagnose(picture), wanted, asker)
@@ -238,16 +241,13 @@ class _Starting:
             )
 
     def _as_stored(self, begun: Start, picture: Picture) -> tuple[Start, Picture]:
-        """Admission may have changed the template on its way: the record must name what was stored."""
+        """Admission may answer a dry run otherwise than a write: the record must name what was stored."""
         stored = digest(picture.deployment.template)
         if stored == begun.record.canary or begun.plan is None:
             return begun, picture
         record = replace(begun.record, canary=stored)
         hold = diagnose(picture).hold or begun.goal
-        self.account.warn(
-            "an admission webhook or policy changed the pod template on its way; if it does so to the stable template too, "
-            "an undo will make a new ReplicaSet"
-        )
+        self.account.warn(_changed_by_admission())
 
         def correct(situation: Situation) -> patches.Plan | None:
             if situation.record != begun.record or digest(situation.deployment.template) != stored:
@@ -325,6 +325,13 @@ def _unsettled(site: Site, why: str, reasons: str = "") -> Refusal:
 def _mine(begun: Start) -> Meant:
     """What this call began, or went on with: no other release, and nobody has taken it over since."""
     return Meant(run=begun.record.run, template=begun.record.canary)
+
+
+def _changed_by_admission(where: str = "") -> str:
+    return (
+        f"an admission webhook or policy changes the pod template on its way{where}; if it does so to the stable template "
+        "too, an undo will make a new ReplicaSet"
+    )
 
 
 def _overtaken(site: Site) -> Refusal:

@@ -3,45 +3,56 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The canary's pod template, made from the stable one and from what was asked for.
 
-Patches and manifests go through a dry run of the server, so that the result has its defaults and a second run compares
-equal. This module is private to the collection.
+It goes through a dry run of the server, so that it is what would be stored: with the server's defaults, and as admission
+policies and webhooks make it. So a second run compares equal. This module is private to the collection.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Mapping
 
-from ..cluster.api import PatchKind
+from ..rollout.equality import same_template
 from ..rollout.refusal import Code, Refusal
-from ..rollout.template import UnknownContainer, bare, with_images
-from ..rollout.views import HASH_LABEL, Deployment, ReplicaSet
+from ..rollout.template import UnknownContainer, bare, changed_paths, with_images
+from ..rollout.views import Deployment, ReplicaSet
 from .requests import NewTemplate
 from .site import Site
 
 
-def candidate(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, Any]:
-    """The bare pod template asked for; one request, or none where only images change. Raises Refusal."""
-    template: Mapping[str, Any] = bare(stable.template)
+@dataclass(frozen=True)
+class Candidate:
+    """A bare pod template as it would be stored, and where admission changes what was asked for (paths without values; of a
+    manifest that is not known, because it lacks the server's defaults too)."""
+
+    template: Mapping[str, Any]
+    changed: tuple[str, ...] = ()
+
+
+def candidate(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Candidate:
+    """One request more than `wished`. Raises Refusal."""
+    template = wished(site, stable, asked)
+    if same_template(template, stable.template):
+        return Candidate(template)  # what admission would change in it by now is no release that anybody asked for
+    stored = bare(site.try_template(template))
+    return Candidate(stored, () if asked.definition is not None else changed_paths(template, stored))
+
+
+def wished(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, Any]:
+    """The bare pod template asked for: that of a manifest as it stands there, anything else as a change of the stable one,
+    for which a patch costs one request. Raises Refusal."""
     if asked.definition is not None:
-        template = _of_definition(site, stable, asked.definition)
-    elif asked.patch is not None:
-        body = {"spec": {"template": asked.patch}}
-        template = bare(site.try_template(stable, body, PatchKind.STRATEGIC))
+        check_definition(site, asked.definition)
+        return bare(asked.definition["spec"]["template"])
+    template: Mapping[str, Any] = bare(stable.template)
+    if asked.patch is not None:
+        template = bare(site.try_patch(stable, asked.patch))
     try:
         return with_images(template, asked.images)
     except UnknownContainer as error:
         raise Refusal(
             Code.UNKNOWN_CONTAINER, str(error), "Name one of them; to add a container use pod_template_patch"
         ) from error
-
-
-def _of_definition(site: Site, stable: ReplicaSet, definition: Mapping[str, Any]) -> Mapping[str, Any]:
-    check_definition(site, definition)
-    template = bare(definition["spec"]["template"])
-    labels = template.setdefault("metadata", {}).setdefault("labels", {})
-    labels[HASH_LABEL] = stable.hash
-    body = [{"op": "replace", "path": "/spec/template", "value": template}]
-    return bare(site.try_template(stable, body, PatchKind.JSON))
 
 
 def check_definition(site: Site, definition: Mapping[str, Any]) -> None:

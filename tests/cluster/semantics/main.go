@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// Command equality says what Kubernetes' own types and comparison say of pod templates.
+// Command semantics says what Kubernetes' own code makes of pod templates and of manifests.
 //
-// Without arguments: one JSON line {"one": PodTemplateSpec, "other": PodTemplateSpec} in, one line "true" or "false" out,
-// as EqualIgnoreHash of the Deployment controller finds them. With "schema": which members of a PodTemplateSpec are
-// quantities, and which mappings mean the same when they are empty as when they are absent, one JSON object.
+//	same    one line {"one": PodTemplateSpec, "other": PodTemplateSpec} in, one line "true" or "false" out, as
+//	        EqualIgnoreHash of the Deployment controller finds them
+//	schema  which members of a PodTemplateSpec are quantities, and which mappings mean the same when they are empty as
+//	        when they are absent: one JSON object
+//	yaml    one line with a JSON text in, one line out: the objects that kubectl's decoder reads in that text, or null
+//	        where it refuses it
 package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"sort"
@@ -18,6 +23,9 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/runtime"
+	numbers "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/yaml"
 	deployments "k8s.io/kubernetes/pkg/controller/deployment/util"
 )
 
@@ -27,19 +35,58 @@ type pair struct {
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "schema" {
+	switch os.Args[1] {
+	case "same":
+		answer(same)
+	case "schema":
 		fmt.Println(schema())
-		return
+	case "yaml":
+		answer(objects)
 	}
+}
+
+func answer(line func([]byte) any) {
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
-		var asked pair
-		if err := json.Unmarshal(lines.Bytes(), &asked); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+		told, err := json.Marshal(line(lines.Bytes()))
+		if err != nil {
+			panic(err)
 		}
-		fmt.Println(deployments.EqualIgnoreHash(&asked.One, &asked.Other))
+		fmt.Println(string(told))
+	}
+}
+
+func same(line []byte) any {
+	var asked pair
+	if err := json.Unmarshal(line, &asked); err != nil {
+		panic(err)
+	}
+	return deployments.EqualIgnoreHash(&asked.One, &asked.Other)
+}
+
+// objects reads as StreamVisitor of k8s.io/cli-runtime does, and numbers as unstructured objects have them.
+func objects(line []byte) any {
+	var text string
+	if err := json.Unmarshal(line, &text); err != nil {
+		panic(err)
+	}
+	found := []any{}
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
+	for {
+		var raw runtime.RawExtension
+		if err := decoder.Decode(&raw); err == io.EOF {
+			return found
+		} else if err != nil {
+			return nil
+		}
+		if trimmed := bytes.TrimSpace(raw.Raw); len(trimmed) > 0 && !bytes.Equal(trimmed, []byte("null")) {
+			var object any
+			if err := numbers.Unmarshal(trimmed, &object); err != nil {
+				return nil
+			}
+			found = append(found, object)
+		}
 	}
 }
 
