@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -283,16 +284,18 @@ def test_a_definition_is_found_next_to_the_playbook(lab: Cluster, stage: Stage) 
     manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.example/app:2"
     (stage.directory / "files").mkdir()
     (stage.directory / "files" / "web.yml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
-    start = task("start", name="web", namespace=stage.namespace, definition="web.yml")
-    here, there, dictionary, missing = stage.play(
-        start,
-        {**start, **AS_MODULE},
-        task("start", name="web", namespace=stage.namespace, definition=manifest),
-        task("start", name="web", namespace=stage.namespace, definition="nowhere.yml"),
-    ).results
+    (stage.directory / "files" / "wide.yml").write_text(yaml.safe_dump(manifest), encoding="utf-16")
+    timed = copy.deepcopy(manifest)
+    timed["metadata"]["annotations"] = {"since": "{{ '2026-03-01 10:20:30' | to_datetime }}"}
+    given = ("web.yml", "wide.yml", manifest, "nowhere.yml", timed)
+    tasks = [task("start", name="web", namespace=stage.namespace, definition=definition) for definition in given]
+    here, wide, dictionary, missing, read, *there = stage.play(*tasks, *({**one, **AS_MODULE} for one in tasks)).results
     assert here["canary"]["canary"]["images"] == {"app": "registry.example/app:2"}
-    assert [result["changed"] for result in (here, there, dictionary)] == [True, False, False]
-    assert "definition names the file nowhere.yml, which cannot be read" in missing["msg"]
+    assert [result["changed"] for result in (here, wide, dictionary, *there[:3])] == [True, *[False] * 5]
+    for refused in (missing, there[3]):
+        assert "definition names the file nowhere.yml, which cannot be read" in refused["msg"]
+    for refused in (read, there[4]):
+        assert "definition.metadata.annotations.since is a date or a time, as Ansible read it" in refused["msg"]
 
 
 def test_a_kubeconfig_is_found_next_to_the_playbook_and_a_vaulted_one_is_decrypted(lab: Cluster, stage: Stage) -> None:
