@@ -8,6 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ from ..verbs.checks import (
     Via,
     given_samples,
     gives_value,
+    history_of,
     plan_of,
     streams_of,
 )
@@ -39,6 +41,8 @@ from ..verbs.verify import verify
 from .arguments import IDENTITY, TARGET, ArgumentError, ArgumentSpec, Options, Parameters, Verb, at_least, call
 from .web import WEB, headers, web
 
+# Seconds, steps: more than anybody can mean.
+HIGHEST = 10**9
 # One an hour and pod: of rare events such as restarts, more is no accident.
 PODS_MAX_INCREASE = 1 / 3600
 
@@ -106,6 +110,9 @@ _CHECK: Options = {
 def _request(parameters: Parameters, check: bool, actor: str) -> VerifyRequest:
     at_least(1, parameters, "duration", "interval")
     at_least(0, parameters, "warmup", "steps")
+    for name in ("duration", "interval", "warmup", "steps"):
+        if parameters[name] > HIGHEST:
+            raise ArgumentError(f"{name} is more than {HIGHEST}: give less")
     try:
         request = VerifyRequest(
             # Waiting is what this verb does; the options of other verbs' waits mean nothing here.
@@ -122,12 +129,15 @@ def _request(parameters: Parameters, check: bool, actor: str) -> VerifyRequest:
             history=parameters["history"] or {},
         )
         plan_of(request)
+        if request.history:
+            history_of(request.history)
     except (JudgementError, Misasked) as error:
         raise ArgumentError(str(error)) from error
     return request
 
 
 def _check(number: int, given: Parameters) -> CheckAsked:
+    _must_be_finite(given, _CHECK, f"checks[{number}]")
     kinds = [kind for kind in _SOURCES if given[kind] is not None]
     if len(kinds) != 1:
         raise ArgumentError(f"checks[{number}] needs exactly one of {', '.join(_SOURCES)}")
@@ -139,6 +149,20 @@ def _check(number: int, given: Parameters) -> CheckAsked:
         return CheckAsked(BoundCheck(name, given["min"], given["max"], given["in_a_row"]), source)
     _not_both(name, given, "counts are judged by max_ratio and max_increase", "min", "max")
     return CheckAsked(_rate_check(name, kind, given, source), source)
+
+
+def _must_be_finite(given: Parameters, options: Options, where: str) -> None:
+    """Ansible takes inf and nan for numbers, with which everything and nothing is compared. Raises ArgumentError."""
+    for name, option in options.items():
+        value = given[name]
+        if value is None:
+            continue
+        if "options" in option:
+            _must_be_finite(value, option["options"], f"{where}.{name}")
+        elif option["type"] == "float" or option.get("elements") == "float":
+            numbers = value if isinstance(value, list) else [value]
+            if not all(math.isfinite(number) for number in numbers):
+                raise ArgumentError(f"{where}.{name} is {value}, but a finite number is needed")
 
 
 def _not_both(name: str, given: Parameters, why: str, *options: str) -> None:

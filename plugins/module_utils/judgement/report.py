@@ -8,16 +8,27 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping
+import math
+import re
+from typing import Any, Iterable, Mapping, Sequence
 
 from .buckets import Bucket
 from .dispersion import Scatter
-from .samples import Count
+from .samples import HIGHEST_COUNT, Count
 from .tolerance import JudgementError
 from .verdicts import BoundFigures, CheckVerdict, RunVerdict, StreamFigures
 
 # Of a series row: field, and the number of a bucket that it holds.
 _ROW = ("begin", "time", "step", "canary_bad", "canary_total", "stable_bad", "stable_total", "squares", "sums")
+# Seconds of a lifetime.
+_LONGEST = 1e10
+_HIGHEST = {field: _LONGEST if field in ("begin", "time", "step") else HIGHEST_COUNT for field in _ROW} | {
+    "squares": HIGHEST_COUNT**2
+}
+_MOST_STEPS = 10_000
+_LONGEST_NAME = 500
+# As values of the label pod-template-hash are; none where the verb did not say.
+_HASH = re.compile(r"[-A-Za-z0-9_.]{0,63}")
 
 
 def as_result(run: RunVerdict) -> dict[str, Any]:
@@ -92,22 +103,72 @@ def _row(bucket: Bucket) -> dict[str, float]:
     return dict(zip(_ROW, (bucket.begin, bucket.end, bucket.step, *counts), strict=True))
 
 
-def history_of(result: Mapping[str, Any]) -> dict[tuple[str, str], tuple[Bucket, ...]]:
-    """What a later part of the same run needs from `as_result` of an earlier one. Errors: JudgementError."""
-    history = {}
-    for check in result.get("checks", ()):
-        for stream in check.get("streams", ()):
-            history[(check["name"], stream["name"])] = tuple(_buckets(check["name"], stream["series"]))
+def history_of(result: Any) -> dict[tuple[str, str], tuple[Bucket, ...]]:
+    """What a later part of the same run needs from `as_result` of an earlier one, which somebody else has kept meanwhile: so
+    nothing of it is trusted. Errors: JudgementError."""
+    history: dict[tuple[str, str], tuple[Bucket, ...]] = {}
+    version = _mapping(result, "it").get("hash", "")
+    if not isinstance(version, str) or not _HASH.fullmatch(version):
+        raise _tampered("its hash is none of a pod template")
+    for check in _list(result.get("checks", []), "checks"):
+        name = _text(_mapping(check, "checks").get("name"), "a check")
+        for stream in _list(check.get("streams", []), f"streams of check {name}"):
+            key = name, _text(_mapping(stream, f"streams of check {name}").get("name"), "a stream")
+            if key in history:
+                raise _tampered(f"check {name} has the same stream twice")
+            history[key] = tuple(_buckets(name, _list(stream.get("series"), f"series of check {name}")))
     return history
 
 
-def _buckets(name: str, rows: Iterable[Mapping[str, Any]]) -> Iterable[Bucket]:
+def _buckets(name: str, rows: Iterable[Any]) -> Iterable[Bucket]:
+    end, step = 0.0, 0
     for row in rows:
-        try:
-            begin, end, step, *counts = (float(row[field]) for field in _ROW)
-        except (KeyError, TypeError, ValueError) as cause:
-            raise JudgementError(
-                f"the history of check {name!r} has a row that is not one of a series: hand over the result unchanged"
-            ) from cause
-        canary, stable, scatter = Count(*counts[0:2]), Count(*counts[2:4]), Scatter(*counts[4:6])
-        yield Bucket(begin, end, canary, stable, scatter, int(step))
+        bucket = _bucket(name, _mapping(row, f"series of check {name}"))
+        if bucket.begin < end or bucket.step < step:
+            raise _tampered(f"the series of check {name} goes back in time")
+        end, step = bucket.end, bucket.step
+        yield bucket
+
+
+def _bucket(name: str, row: Mapping[str, Any]) -> Bucket:
+    begin, end, step, *counts = (_number(name, row, field) for field in _ROW)
+    canary, stable, scatter = Count(*counts[0:2]), Count(*counts[2:4]), Scatter(*counts[4:6])
+    if begin > end or step > _MOST_STEPS or step != int(step):
+        raise _tampered(f"the series of check {name} has times or steps that cannot be")
+    if not (canary.total and stable.total):
+        raise _tampered(f"the series of check {name} has counts without exposure")
+    return Bucket(begin, end, canary, stable, scatter, int(step))
+
+
+def _number(name: str, row: Mapping[str, Any], field: str) -> float:
+    try:
+        number = math.nan if isinstance(row[field], bool) else float(row[field])
+    except (KeyError, OverflowError, TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number <= _HIGHEST[field]:
+        raise _tampered(f"the series of check {name} has a row without a number for {field} that can be")
+    return number
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _tampered(f"{where} should be a mapping")
+    return value
+
+
+def _list(value: Any, where: str) -> Sequence[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise _tampered(f"{where} should be a list")
+    return value
+
+
+def _text(value: Any, of: str) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_NAME or not value.isprintable():
+        raise _tampered(f"the name of {of} should be a printable text of up to {_LONGEST_NAME} characters")
+    return value
+
+
+def _tampered(why: str) -> JudgementError:
+    return JudgementError(
+        f"the history is no result of canary_verify: {why}. Hand over verify of the call before, unchanged"
+    )

@@ -15,6 +15,9 @@ from typing import Any, Iterable, Mapping, Union
 
 from .tolerance import JudgementError
 
+# Up to here a float counts every event.
+HIGHEST_COUNT = 2.0**53
+
 
 @dataclass(frozen=True)
 class Count:
@@ -50,7 +53,7 @@ class Sample:
 
     def __post_init__(self) -> None:
         for count in (self.canary, self.stable):
-            if not (math.isfinite(count.bad) and math.isfinite(count.total) and count.bad >= 0 and count.total >= 0):
+            if not (0 <= count.bad <= HIGHEST_COUNT and 0 <= count.total <= HIGHEST_COUNT):
                 raise JudgementError(
                     f"a sample has {count.bad} bad of {count.total}, but counts are finite and not negative: "
                     "hand over what was added since the sample before"
@@ -118,8 +121,8 @@ def _number(value: Any, where: str) -> float:
         raise JudgementError(f"{where} is something else, but a number is needed")
     try:
         number = float(value)
-    except ValueError as cause:
+    except (OverflowError, ValueError) as cause:
         raise JudgementError(f"{where} is something else, but a number is needed") from cause
-    if not math.isfinite(number) or number < 0:
+    if not 0 <= number <= HIGHEST_COUNT:
         raise JudgementError(f"{where} is something else, but a finite number of at least 0 is needed")
     return number

@@ -44,6 +44,8 @@ class PrometheusAsked:
             raise Misasked("prometheus needs both bad and total: the bad events and all events")
         if given[1] and not (self.histogram and self.slower_than):
             raise Misasked("prometheus needs both histogram and slower_than: a histogram and the bounds in seconds")
+        if not all(bound > 0 for bound in self.slower_than):
+            raise Misasked("slower_than of a prometheus check has bounds in seconds, which are above 0")
         for query in (self.bad, self.total, self.histogram):
             if query and not tells_versions_apart(query):
                 raise Misasked(f'the query "{query}" is the same for both versions: use <pods> or <hash> in it')

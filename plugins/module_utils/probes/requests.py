@@ -16,6 +16,7 @@ from typing import Any, Mapping
 
 from ..cluster.api import Api
 from ..cluster.clock import SYSTEM, Clock
+from .matching import must_be_pattern
 from .source import Answers, Counted, Misasked, NoAnswer, ProbedPod, Sides, Tally, Version
 from .ways import Aim, Blocked, Via, ask_pod, status_message
 from .web import Web, WebAnswer
@@ -53,6 +54,14 @@ class HttpAsked:
     def __post_init__(self) -> None:
         if not self.path.startswith("/"):
             raise Misasked(f"the path of an http check begins with /, but it is {self.path}")
+        if not 1 <= self.port <= 65535:
+            raise Misasked(f"the port of an http check is {self.port}: give 1 to 65535")
+        if not self.status or not all(100 <= status <= 599 for status in self.status):
+            raise Misasked("an http check needs one or more good status codes, of 100 to 599")
+        if (self.slow_ms is not None and self.slow_ms <= 0) or (
+            self.price_per_gb is not None and self.price_per_gb < 0
+        ):
+            raise Misasked("slow_ms of an http check is above 0, and price_per_gb is not below it")
         if not 0 < self.rate <= 1000 or self.most < 1 or not 0 < self.timeout <= 60:
             raise Misasked(
                 "an http check needs a rate of up to 1000 a second, a total of 1 or more, a timeout up to 60 s"
@@ -63,10 +72,7 @@ class HttpAsked:
             raise Misasked("canary_headers and stable_headers are the same: they must tell the versions apart")
         if Via.PROXY in self.via.ways:
             self._must_not_say_who_we_are()
-        try:
-            re.compile(self.body)
-        except re.error as error:
-            raise Misasked(f"the body pattern of an http check is no regular expression: {error}") from None
+        must_be_pattern(self.body, "the body pattern of an http check")
 
     def _must_not_say_who_we_are(self) -> None:
         given = (*self.headers, *self.canary_headers, *self.stable_headers)

@@ -72,7 +72,7 @@ def ask_pod(api: Api, via: Via, aim: Aim, pod: ProbedPod) -> WebAnswer | None:
     web = aim.web or Web(f"{aim.scheme}://{_host(pod.ip)}:{aim.port}")
     try:
         sent = replace(web, headers={**web.headers, **aim.headers}, timeout=aim.timeout)
-        return ask(sent, aim.path, largest=LARGEST_BODY)
+        return ask(sent, encoded(aim.path), largest=LARGEST_BODY)
     except NoAnswer:
         return None
 
@@ -110,7 +110,7 @@ def _by_port_forward(api: Api, aim: Aim, pod: ProbedPod) -> WebAnswer | None:
     try:
         with api.tunnel(aim.namespace, pod.name, aim.port, seconds=aim.timeout) as tunnel:
             opened = True
-            return ask_forwarded(tunnel, aim.scheme == "https", aim.path, aim.headers, LARGEST_BODY)
+            return ask_forwarded(tunnel, aim.scheme == "https", encoded(aim.path), aim.headers, LARGEST_BODY)
     except (PodRefused, Timeout):
         return None
     except ConnectionLost as error:
@@ -119,6 +119,11 @@ def _by_port_forward(api: Api, aim: Aim, pod: ProbedPod) -> WebAnswer | None:
         raise Blocked(f"no port could be forwarded: {error.message}") from None
     except ApiError as error:
         raise Blocked(f"no port could be forwarded: {error}") from None
+
+
+def encoded(path: str) -> str:
+    """With blanks and other characters that stand in no URL escaped; a query may follow the path."""
+    return quote(path, f"{_SAFE}?")
 
 
 def _host(address: str) -> str:

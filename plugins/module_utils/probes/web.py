@@ -31,10 +31,15 @@ USER_AGENT = "coalmine.canary"
 # What a URL may hold on any way; some proxies refuse more than 4 KiB, with all headers. A query may name every pod.
 LONGEST_QUERY = 2000
 _PIECE = 65536
+# Of a whole request, in seconds.
+LONGEST_TIMEOUT = 600.0
 _TELLS_OF_A_PART = re.compile(
     r"partial|incomplete|truncat|missing|unavailable|time.?out|timed out|deadline|fail|error|refused|limit|drop|skip",
     re.IGNORECASE,
 )
+# RFC 3986 section 2: what a URL is written with. RFC 9110 section 5.5: what a header holds.
+_IN_A_URL = re.compile(r"[!-~]*")
+_IN_A_HEADER = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,10 @@ class Web:
     timeout: float = 10.0
 
     def __post_init__(self) -> None:
+        if not _IN_A_URL.fullmatch(self.url):
+            raise Misasked(
+                "the url of a source holds a blank or another character that must be percent-encoded (or xn-- in a host)"
+            )
         parts = self.parts
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Misasked("the url of a source must begin with http:// or https:// and name a host")
@@ -62,8 +71,10 @@ class Web:
             raise Misasked(f"the url of {self.name} goes on after its path: leave out ? or #, and what follows")
         if self.token and self.username:
             raise Misasked(f"{self.name} has both a bearer token and a username: give one of them")
-        if any(ord(character) < 32 for pair in self.headers.items() for text in pair for character in text):
-            raise Misasked(f"a header for {self.name} holds a line break or another control character")
+        if not all(_IN_A_HEADER.fullmatch(text) for text in (self.token, *self.headers, *self.headers.values())):
+            raise Misasked(f"a header or the token for {self.name} holds a line break, or what else no header can hold")
+        if not 0 < self.timeout <= LONGEST_TIMEOUT:
+            raise Misasked(f"the timeout for {self.name} is {self.timeout:g}: give up to {LONGEST_TIMEOUT:g} seconds")
 
     @property
     def parts(self) -> SplitResult:
@@ -251,7 +262,7 @@ def _connection(web: Web) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(host, parts.port, timeout=web.timeout)
     try:
         context = ssl.create_default_context(cafile=web.ca_cert or None)
-    except (OSError, ssl.SSLError) as error:
+    except (OSError, ValueError) as error:
         raise NoAnswer(f"ca_cert {web.ca_cert} cannot be read: {type(error).__name__}") from None
     if not web.validate_certs:
         context.check_hostname = False

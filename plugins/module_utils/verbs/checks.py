@@ -17,6 +17,7 @@ from ..cluster.api import Api
 from ..judgement.buckets import BucketRule
 from ..judgement.checks import ONLY_STREAM, BoundCheck, Check, Plan, RateCheck
 from ..judgement.evidence import Promise
+from ..judgement.report import history_of
 from ..judgement.samples import Sample, given_samples
 from ..judgement.tolerance import JudgementError, Tolerance
 from ..probes.logs import LogsAsked
@@ -53,6 +54,7 @@ __all__ = [
     "Web",
     "given_samples",
     "gives_value",
+    "history_of",
     "needs_pods",
     "needs_stable",
     "open_source",

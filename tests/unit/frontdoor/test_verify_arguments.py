@@ -106,11 +106,57 @@ def test_what_is_not_said_has_a_default() -> None:
         ([{"http": {}}], {"confidence": 1.0}, "confidence"),
         ([{"http": {}}], {"duration": 0}, "duration is 0"),
         ([{"http": {}}], {"warmup": -1}, "warmup is -1"),
+        ([{"http": {}}], {"duration": 10**400}, "duration is more than"),
+        ([{"http": {}}], {"steps": 10**10}, "steps is more than"),
+        ([{"http": {}}], {"confidence": "nan"}, "confidence"),
+        ([{"http": {}, "max_ratio": "inf"}], {}, r"checks\[0\].max_ratio is inf, but a finite"),
+        ([{"http": {}, "bucket_seconds": "inf"}], {}, r"checks\[0\].bucket_seconds is inf"),
+        ([{"http": {}, "weight": "nan"}], {}, r"checks\[0\].weight is nan"),
+        ([{"http": {"slow_ms": "nan"}}], {}, r"checks\[0\].http.slow_ms is nan"),
+        ([{"http": {"slow_ms": 0}}], {}, "slow_ms"),
+        ([{"http": {"price_per_gb": "inf"}}], {}, r"http.price_per_gb is inf"),
+        ([{"http": {"price_per_gb": -1}}], {}, "price_per_gb"),
+        ([{"http": {"rate": "inf"}}], {}, r"http.rate is inf"),
+        ([{"http": {"timeout": "-inf"}}], {}, r"http.timeout is -inf"),
+        ([{"http": {"port": 0}}], {}, "port of an http check is 0"),
+        ([{"http": {"port": 65536}}], {}, "port of an http check is 65536"),
+        ([{"http": {"status": []}}], {}, "one or more good status"),
+        ([{"http": {"status": [20]}}], {}, "one or more good status"),
+        ([{"http": {"body": "("}}], {}, "no regular expression"),
+        ([{"http": {"headers": {"X-Café": "a"}}}], {}, "HTTP cannot carry"),
+        ([{"http": {"headers": {"X": "snow☃"}}}], {}, "HTTP cannot carry"),
+        ([{"http": {"canary_headers": {"X": "a\r\nY: b"}}}], {}, "HTTP cannot carry"),
+        ([{"http": {"stable_headers": {"": "a"}}}], {}, "HTTP cannot carry"),
+        ([{"prometheus": {**COUNTERS, "timeout": "inf"}}], {}, r"prometheus.timeout is inf"),
+        ([{"prometheus": {**COUNTERS, "timeout": 0}}], {}, "timeout for http://prometheus:9090 is 0"),
+        ([{"prometheus": {**COUNTERS, "url": "http://prom etheus:9090"}}], {}, "holds a blank"),
+        ([{"prometheus": {**COUNTERS, "url": "http://prometheus:9090/a b"}}], {}, "holds a blank"),
+        ([{"prometheus": {**COUNTERS, "url": "http://prométheus:9090"}}], {}, "holds a blank or another"),
+        ([{"prometheus": {**COUNTERS, "headers": {"X-Org": "щ"}}}], {}, "HTTP cannot carry"),
+        (
+            [{"prometheus": {**COUNTERS, "token": "s3cr3t\n"}}],
+            {},
+            "the token for http://prometheus:9090 holds a line break",
+        ),
+        ([{"prometheus": {**URL, "histogram": "h{pod=~'<pods>'}", "slower_than": [0]}}], {}, "above 0"),
+        ([{"prometheus": {**URL, "histogram": "h{pod=~'<pods>'}", "slower_than": ["inf"]}}], {}, "slower_than is"),
+        ([{"logs": {"pattern": "x", "settled_after": "nan"}}], {}, r"logs.settled_after is nan"),
+        ([{"logs": {"pattern": "(" * 5000}}], {}, "no regular expression"),
+        ([{"resources": {}, "max": "inf"}], {}, r"checks\[0\].max is inf"),
+        ([{"samples": [{"time": 10**400, "canary": {}, "stable": {}}]}], {}, r"samples\[0\]"),
+        (
+            [{"samples": [{"time": 1, "canary": {"bad": 0, "total": 1e300}, "stable": {"bad": 0, "total": 1}}]}],
+            {},
+            "samples",
+        ),
+        ([{"http": {}}], {"history": {"checks": "all"}}, "the history is no result of canary_verify"),
+        ([{"http": {}}], {"history": {"hash": ["a"]}}, "its hash is none of a pod template"),
     ],
 )
 def test_what_makes_no_sense_is_refused(checks: list[dict[str, Any]], options: dict[str, Any], says: str) -> None:
-    with pytest.raises(ArgumentError, match=says):
+    with pytest.raises(ArgumentError, match=says) as told:
         asked(*checks, **options)
+    assert "s3cr3t" not in str(told.value)
 
 
 class TestSecrets:

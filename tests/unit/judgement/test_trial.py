@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.buckets import BucketRule
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import BoundCheck, Check, Plan, RateCheck
@@ -279,6 +284,30 @@ class TestBounds:
         assert trial.look(15) is Verdict.FAIL
 
 
+PLAN_OF_HISTORY = Plan((RateCheck("http", Tolerance(1.5, 0.01)),), fresh_starts=2)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def a_result() -> dict[str, Any]:
+    """Of a run of a minute, as playbooks keep it."""
+    trial = Trial(PLAN_OF_HISTORY)
+    for second in range(5, 61, 5):
+        trial.observe("http", Sample(float(second), Count(1, 100), Count(1, 100)))
+    return dict(json.loads(json.dumps({**as_result(trial.report(60.0)), "hash": "5d5f7c6d"})))
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every value in it, as where it stands and under what."""
+    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield value, key
+        if isinstance(inner, (dict, list)):
+            yield from _places(inner)
+
+
 class TestSteps:
     def test_a_pass_before_a_step_is_void_after_it(self) -> None:
         trial = Trial(plan(RateCheck("http", Tolerance(max_increase=0.05)), fresh_starts=1))
@@ -310,10 +339,69 @@ class TestSteps:
         assert verdicts[0].to_pass == pytest.approx(verdicts[1].to_pass)
         assert verdicts[0].series == verdicts[1].series
 
-    def test_a_history_that_was_changed_is_refused(self) -> None:
-        result = {"checks": [{"name": "http", "streams": [{"name": "", "series": [{"time": 3}]}]}]}
-        with pytest.raises(JudgementError, match="history of check 'http'"):
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            ({"begin": None}, "without a number for begin"),
+            ({"begin": "soon"}, "without a number for begin"),
+            ({"canary_bad": True}, "without a number for canary_bad"),
+            ({"canary_bad": -1}, "without a number for canary_bad"),
+            ({"canary_total": math.nan}, "without a number for canary_total"),
+            ({"stable_total": math.inf}, "without a number for stable_total"),
+            ({"stable_total": 10**400}, "without a number for stable_total"),
+            ({"squares": 1e308}, "without a number for squares"),
+            ({"time": 1e11}, "without a number for time"),
+            ({"begin": 50}, "times or steps that cannot be"),
+            ({"step": 1e9}, "times or steps that cannot be"),
+            ({"step": 0.5}, "times or steps that cannot be"),
+            ({"canary_total": 0}, "counts without exposure"),
+            ({"canary_total": 0, "canary_bad": 0}, "counts without exposure"),
+        ],
+    )
+    def test_a_row_that_was_changed_is_refused(self, change: dict[str, Any], says: str) -> None:
+        result = a_result()
+        result["checks"][0]["streams"][0]["series"][0].update(change)
+        with pytest.raises(JudgementError, match=says):
             history_of(result)
+
+    @pytest.mark.parametrize(
+        ("result", "says"),
+        [
+            (["http"], "it should be a mapping"),
+            ({"checks": {"http": 1}}, "checks should be a list"),
+            ({"checks": ["http"]}, "checks should be a mapping"),
+            ({"checks": [{"name": 1}]}, "the name of a check"),
+            ({"checks": [{"name": "\x1b[31m"}]}, "the name of a check"),
+            ({"checks": [{"name": "http", "streams": "all"}]}, "streams of check http should be a list"),
+            ({"checks": [{"name": "http", "streams": [{"name": ""}]}]}, "series of check http should be a list"),
+            ({"checks": [{"name": "http", "streams": [{"name": "", "series": []}] * 2}]}, "the same stream twice"),
+            ({"checks": [], "hash": {"a": "b"}}, "its hash is none"),
+            ({"checks": [], "hash": "{{ lookup('pipe', 'id') }}"}, "its hash is none"),
+        ],
+    )
+    def test_what_is_no_result_is_refused(self, result: Any, says: str) -> None:
+        with pytest.raises(JudgementError, match=says):
+            history_of(result)
+
+    def test_a_series_that_goes_back_in_time_is_refused(self) -> None:
+        result = a_result()
+        result["checks"][0]["streams"][0]["series"].reverse()
+        with pytest.raises(JudgementError, match="goes back in time"):
+            history_of(result)
+
+    @given(st.data())
+    def test_whatever_was_put_in_its_place_it_is_taken_or_refused(self, data: st.DataObject) -> None:
+        result = a_result()
+        place, key = data.draw(st.sampled_from(list(_places(result))))
+        place[key] = data.draw(_JSON)
+        try:
+            history = history_of(result)
+            trial = Trial(PLAN_OF_HISTORY, history)
+            trial.begin_step(max((bucket.end for buckets in history.values() for bucket in buckets), default=0.0))
+        except JudgementError:
+            return
+        trial.look(1e3)
+        as_result(trial.report(1e3))
 
 
 class TestResult:

@@ -238,3 +238,26 @@ def test_a_pod_that_encrypts_is_spoken_to_in_tls(tmp_path: Path) -> None:
     with pod_with_a_certificate(tmp_path) as line:
         answer = ask_forwarded(line, True, "/", {}, 200_000)
     assert answer is not None and (answer.status, answer.body) == (200, b"x" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/a b", "/a%20b"),
+        ("/caf\u00e9?q=x y&z=%20", "/caf%C3%A9?q=x%20y&z=%20"),
+        ("/\r\nX-Y: 1", "/%0D%0AX-Y:%201"),
+        ("/api/v1/ready", "/api/v1/ready"),
+    ],
+)
+def test_what_stands_in_no_url_is_escaped_and_is_no_pods_fault(path: str, sent: str) -> None:
+    asked: list[str] = []
+
+    def respond(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        passed(request)
+
+    with serving(respond) as url, connect(Connection(host=url, api_key="x")) as api:
+        aim = Aim("shop", path, int(url.rpartition(":")[2]), "http", 5.0)
+        answer = ask_pod(api, Via.POD, aim, ProbedPod("web-5d5f-a", "2", ip="127.0.0.1"))
+    assert answer is not None and answer.status == 200
+    assert asked == [sent]
