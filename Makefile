@@ -16,9 +16,9 @@ ifeq ($(shell id -u)-$(shell uname -s),0-Linux)
 export CANARY_EXPECT_REAL_NODES := 1
 endif
 
-STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit integration molecule matrix
+STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit sim-slice integration molecule matrix
 
-.PHONY: help venv demo test $(STAGES) exactness headroom-truth judgement-truth judgement-e2e slow bench cluster cluster-down format release-notes pins clean
+.PHONY: help venv demo test $(STAGES) sim exactness headroom-truth judgement-truth judgement-e2e slow bench cluster cluster-down format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "                      REAL=1 METRICS=1: with metrics-server, which takes 4 to 8 minutes the first time"
 	@echo "make cluster-down     ends it"
 	@echo "make exactness        every size of every Deployment up to 12 replicas, as an onlooker counts (CELLS=slice: a dozen)"
+	@echo "make sim              100,000 releases in a simulated cluster, with every fault (goes on where it was) -> docs/simulation.md"
 	@echo "make headroom-truth   10,000 random clusters, predicted and tried (hours; goes on where it was) -> docs/headroom-truth.md"
 	@echo "make judgement-truth  simulates what judgement promises (hours; goes on where it was) -> docs/judgement-truth.md"
 	@echo "make judgement-e2e    20 good and 20 bad releases on a real node under a steady load -> docs/judgement-releases.md"
@@ -59,6 +60,9 @@ cluster: venv
 
 cluster-down: venv
 	@$(PYTHON) -m tests.cluster down
+
+sim: venv
+	@nice $(PYTHON) -m tests.sim --releases 100000 --report docs/simulation.md
 
 exactness: venv
 	@$(PYTHON) -m tests.exactness --cells $(CELLS)

@@ -67,7 +67,10 @@ class Result:
 # Tests themselves are run, not typed; what they stand on is typed.
 TYPED = (
     "ansible_collections.coalmine.canary.plugins.module_utils",
-    *(f"tests.{package}" for package in ("bench", "cluster", "demo", "exactness", "faults", "molecule", "toolchain")),
+    *(
+        f"tests.{package}"
+        for package in ("bench", "cluster", "demo", "exactness", "faults", "molecule", "sim", "toolchain")
+    ),
     "tests.truth.headroom",
     "tests.truth.releases",
 )
@@ -102,6 +105,11 @@ STAGES = (
         READ,
     ),
     Stage("unit", 60, (("pytest", "-n", "2", "tests/unit", "tests/toolchain"),)),
+    Stage(
+        "sim-slice",
+        60,
+        (("pytest", "-n", "2", "tests/sim"), ("python", "-m", "tests.sim", "--releases", "2000", "--fresh")),
+    ),
     Stage(
         "integration",
         420,

@@ -36,6 +36,8 @@ from .errors import (
 )
 from .exchange import READ_SECONDS, Exchange, Request, send
 from .lists import NotAList, Object, Page
+from .processes import SYSTEM as SYSTEM_PROCESSES
+from .processes import Processes
 from .stream import WatchEvent, WatchStream
 from .tunnel import Tunnel, open_tunnel
 from .watch import Streams, Watched
@@ -83,10 +85,18 @@ class Api:
     texts that the server sent along (unknown fields, deprecations, policies), each once, printable, in the order of arrival, and no
     more than MOST_WARNINGS.
     `seconds`: the longest silence before Timeout. `clock`: what pauses, and everybody who asks through this, goes by.
+    `processes`: which one this is.
     """
 
-    def __init__(self, session: Session, *, seconds: float = READ_SECONDS, clock: Clock = SYSTEM) -> None:
-        self.clock = clock
+    def __init__(
+        self,
+        session: Session,
+        *,
+        seconds: float = READ_SECONDS,
+        clock: Clock = SYSTEM,
+        processes: Processes = SYSTEM_PROCESSES,
+    ) -> None:
+        self.clock, self.processes = clock, processes
         self._session = session
         self._seconds = seconds
         self._lock = threading.Lock()

@@ -11,8 +11,30 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from typing import Protocol
 
 _NAME = re.compile(r"([0-9a-f]{12})\.([0-9]{1,10})\.([0-9]{1,20})")
+
+
+class Processes(Protocol):
+    """Who asks, and who of the others still lives. Given like the clock (clock.py): tests bring their own."""
+
+    def this_process(self) -> str: ...
+
+    def has_ended(self, name: str) -> bool: ...
+
+
+class SystemProcesses:
+    """Those of this machine."""
+
+    def this_process(self) -> str:
+        return this_process()
+
+    def has_ended(self, name: str) -> bool:
+        return has_ended(name)
+
+
+SYSTEM = SystemProcesses()
 
 
 def this_process() -> str:

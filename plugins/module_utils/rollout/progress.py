@@ -238,7 +238,7 @@ def towards_rollout(situation: Situation, template_digest: str) -> Progress:
     if deployment.paused:
         return Stuck("somebody paused the Deployment")
     new = next((rs for rs in picture.replica_sets if digest(rs.template) == template_digest), None)
-    old = [rs for rs in picture.replica_sets if rs is not new and (rs.active or rs.current)]
+    old = [rs for rs in picture.replica_sets if rs is not new and not rs.empty]
     if deployment.rolled_out and not old:
         return Done(f"all {deployment.replicas} pods run the new version")
     stuck = trouble(picture.pods_of(new), room_comes=_room_comes(situation)) or refused_pods(new)
@@ -260,9 +260,9 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     if deployment.paused:
         return Stuck("somebody paused the Deployment, which stops the undo")
     stable = next((rs for rs in picture.replica_sets if digest(rs.template) == stable_digest), None)
-    others = [rs for rs in picture.replica_sets if rs is not stable and (rs.active or rs.current)]
+    others = [rs for rs in picture.replica_sets if rs is not stable and not rs.empty]
     ready = ready_pods(picture, stable) if stable else 0
-    stuck = trouble(picture.pods_of(stable), room_comes=True)
+    stuck = trouble(picture.pods_of(stable), room_comes=True) or refused_pods(stable)
     of = f"{ready} of {deployment.replicas} stable pods are Ready" + (f"; {stuck.why}" if stuck else "")
     gone = deployment.observed and stable is not None and stable.replicas == deployment.replicas and not others
     if gone and (stuck or ready >= deployment.replicas):

@@ -19,6 +19,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Iterable, Mapping
 
 from ..foreign import told
@@ -187,6 +188,7 @@ class Record:
         return {**members, **{member: value for member, value in unset.items() if value}}
 
     @classmethod
+    @lru_cache(maxsize=64)  # a wait reads the same few again and again, at every event
     def decode(cls, text: str) -> Record:
         """Raises UnreadableRecord: a record is never guessed at."""
         if len(text) > ANNOTATIONS_BYTES:

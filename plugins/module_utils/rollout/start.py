@@ -61,10 +61,15 @@ def unsettled(picture: Picture) -> str:
     deployment = picture.deployment
     if not deployment.observed:
         return "the Deployment controller has not seen the latest change yet"
-    ending = [rs for rs in picture.replica_sets if not rs.active and rs.current > 0]
-    if ending:
+    ending = next((rs for rs in picture.replica_sets if not rs.active and not rs.empty), None)
+    if ending is not None:
         # Begun again before that, a hold would find its pods and hold more of them than was asked for.
-        return f"ReplicaSet {ending[0].name} of an earlier version still has {ending[0].current} pod(s)"
+        left = (
+            f"still has {ending.current} pod(s)"
+            if ending.current
+            else "may still have pods that nobody has counted yet"
+        )
+        return f"ReplicaSet {ending.name} of an earlier version {left}"
     if deployment.status.ready < deployment.replicas:
         return f"{deployment.status.ready} of {deployment.replicas} stable pods are Ready"
     return ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any, Mapping
 
 from .equality import canonical
@@ -52,7 +53,25 @@ def digest(template: Mapping[str, Any]) -> str:
 
     Two that Kubernetes takes for the same have the same digest, however their quantities are written.
     """
-    text = json.dumps(canonical(template), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _digest(_This(template))
+
+
+class _This:
+    """One very object, which nobody changes. A wait asks for the same templates again and again, at every event."""
+
+    def __init__(self, template: Mapping[str, Any]) -> None:
+        self.template = template
+
+    def __hash__(self) -> int:
+        return id(self.template)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _This) and self.template is other.template
+
+
+@lru_cache(maxsize=64)
+def _digest(this: _This) -> str:
+    text = json.dumps(canonical(this.template), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -92,9 +111,9 @@ def with_images(template: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[
 
 def replica_set_of(template: Mapping[str, Any], replica_sets: tuple[ReplicaSet, ...]) -> ReplicaSet | None:
     """The ReplicaSet that Kubernetes takes for this template: the oldest whose template is the same."""
-    wanted = canonical(template)
+    wanted = digest(template)
     return min(
-        (rs for rs in replica_sets if canonical(rs.template) == wanted),
+        (rs for rs in replica_sets if digest(rs.template) == wanted),
         key=lambda rs: (rs.created, rs.name),
         default=None,
     )

@@ -166,7 +166,10 @@ class Deployment:
 
 @dataclass(frozen=True)
 class ReplicaSet:
-    """`replicas` is what the Deployment controller asked for; `current` and `ready` what its own controller counted."""
+    """`replicas` is what the Deployment controller asked for; `current` and `ready` what its own controller counted.
+
+    `observed`: that controller has seen what was asked for last. Before that its counts are of the past.
+    """
 
     name: str
     uid: str
@@ -182,6 +185,7 @@ class ReplicaSet:
     template: Mapping[str, Any]
     annotations: Mapping[str, str]
     conditions: tuple[Condition, ...]
+    observed: bool = True
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> ReplicaSet:
@@ -203,11 +207,18 @@ class ReplicaSet:
             template=spec["template"],
             annotations=annotations,
             conditions=_conditions(status),
+            observed=(status.get("observedGeneration") or 0) >= (meta.get("generation") or 0),
         )
 
     @property
     def active(self) -> bool:
         return self.replicas > 0
+
+    @property
+    def empty(self) -> bool:
+        """No pod is left of it (terminating ones aside), and none will be made. A count that is older than what was asked for
+        last says nothing: a ReplicaSet that was just made has pods before its status counts them."""
+        return not self.active and self.current == 0 and self.observed
 
 
 @dataclass(frozen=True)
@@ -394,6 +405,11 @@ class Picture:
     @property
     def active(self) -> tuple[ReplicaSet, ...]:
         return tuple(rs for rs in self.replica_sets if rs.active)
+
+    @property
+    def counted(self) -> bool:
+        """All controllers have seen what was asked for last, so that their counts are not of a moment before it."""
+        return self.deployment.observed and all(rs.observed for rs in self.replica_sets)
 
     def by_uid(self, uid: str) -> ReplicaSet | None:
         return next((rs for rs in self.replica_sets if rs.uid == uid), None)

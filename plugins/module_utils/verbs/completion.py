@@ -116,4 +116,4 @@ def is_over(situation: Situation) -> bool:
 
 
 def _has_pods(replica_set: ReplicaSet | None) -> bool:
-    return replica_set is not None and (replica_set.active or replica_set.current > 0)
+    return replica_set is not None and not replica_set.empty

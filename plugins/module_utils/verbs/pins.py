@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any, Callable
 
 from ..cluster.errors import Forbidden, NotFound
-from ..cluster.processes import has_ended, this_process
 from ..rollout import autoscaler as autoscalers
 from ..rollout.autoscaler import Claim
 from ..rollout.phase import Phase, Situation, diagnose
@@ -26,7 +25,8 @@ from .guarded import guarded
 
 
 def claim(account: Account, release: int = 0) -> Claim:
-    return Claim(account.run, this_process(), int(account.site.clock.wall()), release)
+    api = account.site.api
+    return Claim(account.run, api.processes.this_process(), int(api.clock.wall()), release)
 
 
 def serve(account: Account, name: str, record: Record, replicas: int) -> None:
@@ -85,7 +85,7 @@ def give_back_orphan(account: Account, autoscaler: Autoscaler, picture: Picture)
         note = autoscalers.bounds(found)
         if note is None or _fresh(account, picture).phase is not Phase.NONE:
             return False
-        ended = has_ended(note.claim.process)
+        ended = account.site.api.processes.has_ended(note.claim.process)
         if autoscalers.free(note, account.run, account.site.clock.wall(), ended):
             return True
         account.warn(

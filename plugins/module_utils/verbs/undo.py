@@ -16,7 +16,7 @@ from ..rollout.describe import still_terminating
 from ..rollout.identity import Meant, hash_of
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
-from ..rollout.progress import Done, towards_stable, with_terminated
+from ..rollout.progress import Done, Going, towards_stable, with_terminated
 from ..rollout.record import Intent
 from ..rollout.remains import REMAINS
 from ..rollout.template import digest
@@ -25,12 +25,16 @@ from ..rollout.views import Picture
 from .completion import finish, finish_leftover, foretell, is_over
 from .ending import Account, accounted
 from .outcome import Outcome, Report
+from .pacing import Patience
 from .pins import give_back_orphans
 from .promote import patience_with
 from .requests import UndoRequest
-from .site import Site
+from .site import DEPLOYMENT, Site
 from .waiting import wait
 from .writing import Written, rehearse, write
+
+# Whatever does not count within this time does not move pods either, and must not keep an undo from being asked for.
+COUNTED_SECONDS = 10.0
 
 
 def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
@@ -54,6 +58,8 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         give_back_orphans(account, picture, check=call.check)
         done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
         return account.outcome(done, situation)
+    if not call.check and situation.phase is not Phase.UNDOING:
+        picture = _counted(account, picture, report)
     act = rehearse if call.check else write
     written = act(site, picture, lambda current: _decide(current, request, meant, site.now()))
     account.wrote(written.plan)
@@ -68,6 +74,26 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     if not call.wait.enabled:
         return account.outcome("the undo is under way; run canary_undo again to finish it", situation)
     return _finished(account, situation, request, report)
+
+
+def _counted(account: Account, picture: Picture, report: Report) -> Picture:
+    """The picture once everything is counted, or the latest when that takes too long.
+
+    The controller takes canary pods against the stable ones that it counts as available. Right after a step those counts
+    are of before it: an undo on top of them would take canary pods before the stable pods that they replaced are back.
+    """
+    if picture.counted:
+        return picture
+    waited = wait(
+        account.site,
+        picture,
+        judge=lambda now: Done("counted") if now.picture.counted else Going("waiting until the last step is counted"),
+        hint=lambda now: now.deployment.observed,
+        patience=Patience(COUNTED_SECONDS),
+        report=report,
+        kinds=(DEPLOYMENT,),
+    )
+    return replace(waited.situation.picture, pods=picture.pods, autoscalers=picture.autoscalers)
 
 
 def _check_meant(meant: Meant, situation: Situation) -> None:

@@ -173,7 +173,8 @@ class _Wait:
             if self._stepped(told):
                 continue
             now = self._now()
-            hinted = self._worth_a_look(told)
+            # Between two streams nobody knows the pods: nothing is told of them, and a look comes at once.
+            hinted = not self._mirror.stale and self._worth_a_look(told)
             if hinted or self._mirror.stale or now >= min(self._looks.at, self._deadline.at):
                 ended = self._look(over=now >= self._deadline.at)
                 if ended is not None:
@@ -200,9 +201,10 @@ class _Wait:
             self._steps = self._steps.failed(self._now(), error.message)
             self._mirror.stale = True
             return False
+        # Decided anew, nothing is refused any more; what is not to be written now is not waited for.
+        self._steps = Steps()
         if picture is None:
             return False
-        self._steps = Steps()
         self._mirror.adopt(picture)
         return True
 

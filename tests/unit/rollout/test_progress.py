@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,6 +182,10 @@ OLD = digest(template("v1"))
 UNDOS: dict[str, tuple[Any, Progress]] = {
     "complete": (
         situation(ordinary(), V1, replica_set("v2", 0, 2)), Done("no canary pod is left; 4 of 4 stable pods are Ready"),
+    ),
+    "nobody has counted the canary since": (
+        situation(ordinary(), V1, replace(replica_set("v2", 0, 2), observed=False)),
+        Going("0 canary pods are left, 4 of 4 stable pods are Ready", 4000),
     ),
     "a canary is left": (situation(ordinary(), V1, V2), Going("1 canary pods are left, 4 of 4 stable pods are Ready", 3999)),
     "stable pods are coming": (

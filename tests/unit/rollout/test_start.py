@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -135,6 +136,10 @@ SETTLED: dict[str, tuple[Any, str]] = {
     "an earlier version still ends": (
         (ordinary(), replica_set("v1", 4, 2), replica_set("v0", 0, 1, status={"replicas": 2})),
         "ReplicaSet web-v0 of an earlier version still has 2 pod(s)",
+    ),
+    "nobody has counted an earlier version's pods": (
+        (ordinary(), replica_set("v1", 4, 2), replace(replica_set("v0", 0, 1), observed=False)),
+        "ReplicaSet web-v0 of an earlier version may still have pods that nobody has counted yet",
     ),
     "not all Ready": (
         (ordinary(status={"observedGeneration": 3, "readyReplicas": 3}), replica_set("v1", 4, 2)),

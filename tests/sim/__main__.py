@@ -1,0 +1,71 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plays histories.
+
+python -m tests.sim --seed 4711                  one, with a trace; if it fails, the shortest that still does
+python -m tests.sim --releases 100000            many, on all cores; goes on where it was interrupted
+python -m tests.sim --releases 2000 --fresh      other seeds each time
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from .drawing import draw, kind_of
+from .report import written
+from .running import batches, cores, play, shortest, together
+from .telling import report
+
+SHOWN = 3
+
+
+def one(seed: int, *, whole: bool) -> int:
+    played = play(draw(seed), traced=True)
+    shown = played if whole or not played.violations else shortest(played)
+    print(*shown.trace, sep="\n")
+    print(f"\n{kind_of(seed)} history, {len(shown.calls)} calls, {shown.requests} requests, {shown.seconds:.0f} s")
+    print(*report(shown), sep="\n")
+    return 1 if played.violations else 0
+
+
+def many(releases: int, first: int, *, kept: bool, told_in: str) -> int:
+    began, found = time.monotonic(), []
+    for batch in batches(releases, first, cores(), kept=kept):
+        found.append(batch)
+        for seed, violations in batch.failed.items():
+            print(f"seed {seed} ({kind_of(int(seed))}): {'; '.join(violations)}", flush=True)
+    total = together(found)
+    for seed in list(total.failed)[:SHOWN]:
+        print("", f"python -m tests.sim --seed {seed}", *report(shortest(play(draw(int(seed))))), sep="\n")
+    seconds = time.monotonic() - began
+    print(
+        f"{total.releases} releases in {sum(total.kinds.values())} histories from seed {first} on, {total.calls} calls, "
+        f"{total.requests} requests, {total.seconds / 3600:.0f} virtual hours, in {seconds:.0f} s: "
+        f"{len(total.failed)} failed"
+    )
+    if told_in:
+        written(told_in, total, seconds)
+    return 1 if total.failed else 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, help="play this history and show what happens")
+    parser.add_argument("--whole", action="store_true", help="show it as it is, not the shortest that still fails")
+    parser.add_argument("--releases", type=int, default=2000, help="how many releases to begin")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--fresh", action="store_true", help="seeds that nobody has played, and nothing is kept")
+    parser.add_argument("--report", default="", help="write what was found to this file")
+    asked = parser.parse_args(arguments)
+    if asked.seed is not None:
+        return one(asked.seed, whole=asked.whole)
+    first = int(time.time()) * 1000 if asked.fresh else asked.first
+    return many(asked.releases, first, kept=not asked.fresh, told_in=asked.report)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The HorizontalPodAutoscaler's controller. What it would like to see is a load that the history draws."""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from .controllers import Controller, Pace
+from .objects import NAME, changed
+from .store import Change, Store
+from .timeline import Timeline
+
+SYNC_SECONDS = 15.0
+
+
+class AutoscalerController(Controller):
+    """`load`: from which moment on how many replicas would be right."""
+
+    name = "horizontal-pod-autoscaler"
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        store: Store,
+        pace: Pace,
+        chance: random.Random,
+        load: Sequence[tuple[float, int]],
+    ) -> None:
+        super().__init__(timeline, store, pace, chance)
+        self.load = load
+        timeline.after(SYNC_SECONDS * chance.random(), self._again)
+
+    def _again(self) -> None:
+        self.wake()
+        if self.store.of("horizontalpodautoscalers"):
+            self.timeline.after(SYNC_SECONDS, self._again)
+
+    def concerns(self, change: Change) -> bool:
+        return change.kind == "horizontalpodautoscalers" and change.by != self.name
+
+    def work(self) -> None:
+        for scaler in list(self.store.of("horizontalpodautoscalers").values()):
+            deployment = self.store.get("deployments", NAME)
+            spec = scaler["spec"]
+            # Scaled to zero by hand, it is disabled.
+            if deployment is not None and deployment["spec"]["replicas"]:
+                wanted = min(max(self._load(deployment["spec"]["replicas"]), spec["minReplicas"]), spec["maxReplicas"])
+                if wanted != deployment["spec"]["replicas"]:
+                    generation = deployment["metadata"]["generation"] + 1
+                    scaled = changed(deployment, spec={"replicas": wanted}, metadata={"generation": generation})
+                    self.store.put("deployments", scaled, self.name)
+            observed = {"observedGeneration": scaler["metadata"]["generation"]}
+            if scaler.get("status") != observed:
+                self.store.put("horizontalpodautoscalers", {**scaler, "status": observed}, self.name)
+
+    def _load(self, present: int) -> int:
+        position = bisect_right(self.load, self.timeline.now, key=lambda step: step[0])
+        return self.load[position - 1][1] if position else present

@@ -1,0 +1,120 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call of a verb by one process: the request that an ask stands for, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import InfoOutcome, Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
+    AutoscalerPolicy,
+    BakeRequest,
+    Call,
+    InfoRequest,
+    NewTemplate,
+    PauseRequest,
+    PromoteRequest,
+    ResumeRequest,
+    RollbackRequest,
+    Size,
+    StartRequest,
+    Target,
+    UndoRequest,
+    Wait,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.resume import resume
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
+
+from .history import Ask
+from .objects import CONTAINER, NAME, NAMESPACE, image
+from .store import Change
+
+Ended = Outcome | InfoOutcome | VerbFailure | ApiError
+
+
+@dataclass
+class Called:
+    """`user`: as whom it wrote, one name for each call. `writes`: what the server took from it. `restores`: fields that an undo
+    is told because nothing else knows them any more. `doubled`: a write of it was delivered twice, and the second was refused:
+    nobody can tell that from somebody else's, so that it does not count as a change."""
+
+    actor: str
+    number: int
+    ask: Ask
+    begun: float
+    ended: float | None = None
+    result: Ended | None = None
+    restores: Restore | None = None
+    doubled: bool = False
+    writes: list[Change] = field(default_factory=list)
+
+    @property
+    def user(self) -> str:
+        return f"{self.actor}/{self.number}"
+
+    def told(self) -> str:
+        """How it ended, as one line."""
+        if isinstance(self.result, Outcome):
+            return f"{'changed' if self.result.changed else 'ok'}: {self.result.message}"
+        if isinstance(self.result, VerbFailure):
+            return f"failed ({self.result.code}{', changed' if self.result.changed else ''}): {self.result.message}"
+        if isinstance(self.result, ApiError):
+            return f"error: {self.result}"
+        return "told what there is" if self.result else "was killed"
+
+
+Report = Callable[[str], None]
+
+
+def run(api: Api, called: Called, report: Report) -> None:
+    """Raises what no verb may raise."""
+    try:
+        called.result = VERBS[called.ask.verb](api, called, _call(called), report)
+    except (VerbFailure, ApiError) as error:
+        called.result = error
+
+
+def _call(called: Called) -> Call:
+    ask = called.ask
+    return Call(Target(NAME, NAMESPACE), Wait(ask.wait, ask.timeout), check=ask.check, actor=called.actor)
+
+
+def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
+    ask = called.ask
+    template = NewTemplate(images={CONTAINER: image(ask.version)})
+    size, policy = Size(ask.pods, ask.weight), AutoscalerPolicy(ask.autoscaler)
+    return start(api, StartRequest(call, template, size, ask.surge, ask.max_unavailable, policy), report)
+
+
+def _undo(api: Api, called: Called, call: Call, report: Report) -> Outcome:
+    return undo(api, UndoRequest(call, called.ask.reason, called.restores), report)
+
+
+def _rollback(api: Api, called: Called, call: Call, report: Report) -> Outcome:
+    return rollback(api, RollbackRequest(call, image(called.ask.to), called.ask.reason), report)
+
+
+VERBS: dict[str, Callable[[Api, Called, Call, Report], Any]] = {
+    "start": _start,
+    "promote": lambda api, called, call, report: promote(api, PromoteRequest(call), report),
+    "undo": _undo,
+    "pause": lambda api, called, call, report: pause(api, PauseRequest(call), report),
+    "resume": lambda api, called, call, report: resume(api, ResumeRequest(call), report),
+    "rollback": _rollback,
+    "bake": lambda api, called, call, report: bake(api, BakeRequest(call, called.ask.seconds), report),
+    "info": lambda api, called, call, report: info(api, InfoRequest(NAME, NAMESPACE)),
+    "info of all": lambda api, called, call, report: info(api, InfoRequest()),
+}

@@ -1,0 +1,170 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Deployment controller: the collection's own model of it (rollout/model.py), between ReplicaSets as objects.
+
+The model decides sizes. What it leaves out is here: revisions, annotations that are copied, clean-up, and the status.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout import model
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import HASH_LABEL, REVISION
+
+from .controllers import Controller, Pace
+from .objects import NAME, Json, TemplateKeys, annotated, changed, hash_of, hashed, owned, owner
+from .store import Change, Store
+from .timeline import Timeline
+
+DESIRED, MOST = "deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas"
+# Not copied from a Deployment to its ReplicaSet: annotationsToSkip in deployment_util.go.
+_NOT_COPIED = frozenset(
+    {
+        "kubectl.kubernetes.io/last-applied-configuration",
+        REVISION,
+        "deployment.kubernetes.io/revision-history",
+        DESIRED,
+        MOST,
+    }
+)
+
+
+class DeploymentController(Controller):
+    name = "deployment-controller"
+
+    def __init__(self, keys: TemplateKeys, timeline: Timeline, store: Store, pace: Pace, chance: random.Random) -> None:
+        super().__init__(timeline, store, pace, chance)
+        self.keys = keys
+
+    def concerns(self, change: Change) -> bool:
+        return change.kind in ("deployments", "replicasets")
+
+    def work(self) -> None:
+        deployment = self.store.get("deployments", NAME)
+        if deployment is None or deployment["spec"]["strategy"]["type"] == "Recreate":
+            return
+        sets = self.sets(deployment)
+        spec = self._spec(deployment)
+        after = model.sync(model.State(spec, tuple(self._seen(rs) for rs in sets)))
+        by_key = {self.keys.of(rs["spec"]["template"]): rs for rs in sets}
+        for told in after.sets:
+            found = by_key.get(told.template)
+            if found is None:
+                self._make(deployment, told, sets)
+            else:
+                self._write(deployment, found, told, sets, is_new=told.template == spec.template)
+        self._report(deployment)
+
+    def sets(self, deployment: Json) -> list[Json]:
+        """Oldest first, as FindNewReplicaSet takes them: by the second of their creation, then by name."""
+        mine = owned(self.store.of("replicasets"), deployment)
+        return sorted(mine, key=lambda rs: (rs["metadata"]["creationTimestamp"], rs["metadata"]["name"]))
+
+    def _spec(self, deployment: Json) -> model.Spec:
+        spec = deployment["spec"]
+        rolling = spec["strategy"]["rollingUpdate"]
+        return model.Spec(
+            spec["replicas"],
+            rolling["maxSurge"],
+            rolling["maxUnavailable"],
+            self.keys.of(spec["template"]),
+            spec.get("minReadySeconds", 0) == NEVER_AVAILABLE_SECONDS,
+            spec.get("paused", False),
+        )
+
+    def _seen(self, rs: Json) -> model.ReplicaSet:
+        spec, status, notes = rs["spec"], rs["status"], rs["metadata"]["annotations"]
+        return model.ReplicaSet(
+            self.keys.of(spec["template"]),
+            size=spec["replicas"],
+            pods=status["replicas"],
+            ready=status["readyReplicas"],
+            available=status["availableReplicas"],
+            min_ready_forever=spec["minReadySeconds"] == NEVER_AVAILABLE_SECONDS,
+            desired=int(notes[DESIRED]),
+            max_replicas=int(notes[MOST]),
+        )
+
+    def _make(self, deployment: Json, told: model.ReplicaSet, sets: Sequence[Json]) -> None:
+        name, of_hash = deployment["metadata"]["name"], hash_of(told.template)
+        made = {
+            "kind": "ReplicaSet",
+            "metadata": {
+                "name": f"{name}-{of_hash}",
+                "namespace": deployment["metadata"]["namespace"],
+                "generation": 1,
+                "labels": {**deployment["spec"]["template"]["metadata"]["labels"], HASH_LABEL: of_hash},
+                "annotations": self._notes({}, deployment, told, str(_revision(sets) + 1)),
+                "ownerReferences": [owner(deployment)],
+            },
+            "spec": {
+                "replicas": told.size,
+                "minReadySeconds": deployment["spec"].get("minReadySeconds", 0),
+                "selector": {"matchLabels": {**deployment["spec"]["selector"]["matchLabels"], HASH_LABEL: of_hash}},
+                "template": hashed(deployment["spec"]["template"], of_hash),
+            },
+            "status": {"replicas": 0, "readyReplicas": 0, "availableReplicas": 0, "observedGeneration": 0},
+        }
+        self.store.put("replicasets", made, self.name)
+
+    def _notes(self, present: Json, deployment: Json, told: model.ReplicaSet, revision: str) -> Json:
+        """What a new ReplicaSet's annotations become; those that the Deployment has no more stay."""
+        given = deployment["metadata"].get("annotations") or {}
+        copied = {key: value for key, value in given.items() if key not in _NOT_COPIED}
+        return {**present, **copied, REVISION: revision, DESIRED: str(told.desired), MOST: str(told.max_replicas)}
+
+    def _write(self, deployment: Json, rs: Json, told: model.ReplicaSet, sets: Sequence[Json], *, is_new: bool) -> None:
+        notes = {**rs["metadata"]["annotations"], DESIRED: str(told.desired), MOST: str(told.max_replicas)}
+        minimum = rs["spec"]["minReadySeconds"]
+        if is_new:
+            others = [other for other in sets if other is not rs]
+            revision = str(max(_revision([rs]), _revision(others) + 1))
+            notes = self._notes(notes, deployment, told, revision)
+            minimum = deployment["spec"].get("minReadySeconds", 0)
+        after = changed(rs, metadata={"annotations": notes}, spec={"replicas": told.size, "minReadySeconds": minimum})
+        if after == rs:
+            return
+        generation = rs["metadata"]["generation"] + (after["spec"] != rs["spec"])
+        self.store.put("replicasets", changed(after, metadata={"generation": generation}), self.name)
+
+    def _report(self, deployment: Json) -> None:
+        """The status, from what the ReplicaSets say of themselves; and the end of those that nobody needs any more."""
+        sets = self.sets(deployment)
+        new_key = self.keys.of(deployment["spec"]["template"])
+        new = next((rs for rs in sets if self.keys.of(rs["spec"]["template"]) == new_key), None)
+
+        def total(count: str, of: Sequence[Json]) -> int:
+            return sum(rs["status"].get(count, 0) for rs in of)
+
+        counts = {
+            "replicas": total("replicas", sets),
+            "updatedReplicas": total("replicas", [new] if new else []),
+            "readyReplicas": total("readyReplicas", sets),
+            "availableReplicas": total("availableReplicas", sets),
+            "terminatingReplicas": total("terminatingReplicas", sets),
+        }
+        status = {"observedGeneration": deployment["metadata"]["generation"], **counts}
+        after = {**deployment, "status": status}
+        if new is not None:
+            after = annotated(after, **{REVISION: new["metadata"]["annotations"][REVISION]})
+        if after != deployment:
+            self.store.put("deployments", after, self.name)
+        wanted = deployment["spec"]["replicas"]
+        complete = wanted == counts["updatedReplicas"] == counts["replicas"] == counts["availableReplicas"]
+        if complete or deployment["spec"].get("paused"):
+            self._clean_up(deployment, [rs for rs in sets if rs is not new])
+
+    def _clean_up(self, deployment: Json, old: Sequence[Json]) -> None:
+        """cleanupDeployment: ReplicaSets without pods beyond revisionHistoryLimit, the oldest revision first."""
+        idle = [rs for rs in old if not rs["spec"]["replicas"] and not rs["status"]["replicas"]]
+        surplus = len(old) - deployment["spec"]["revisionHistoryLimit"]
+        for rs in sorted(idle, key=lambda rs: _revision([rs]))[: max(0, surplus)]:
+            self.store.remove("replicasets", rs["metadata"]["name"], self.name)
+
+
+def _revision(sets: Sequence[Json]) -> int:
+    return max((int(rs["metadata"]["annotations"][REVISION]) for rs in sets), default=0)

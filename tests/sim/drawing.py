@@ -1,0 +1,261 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draws histories. A kind says what goes wrong in it; the seed decides everything else, and each seed has one kind."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from .controllers import Pace
+from .faults import Fault, Planned, PlannedStream, StreamFault
+from .foreign import WRITES
+from .history import Ask, Befalls, End, Foreign, History, Incident, Script
+from .pods import Nature
+
+_Drawn = TypeVar("_Drawn")
+
+_STATUSES = (500, 502, 503, 504)
+_STRATEGIES = (("25%", "25%"), (1, 0), ("50%", 0), (2, 1), (0, 1), ("100%", "0%"))
+# Roughly as many requests as a release has.
+_REQUESTS = 70
+_AFTER_REST = 8.0
+
+
+def draw(seed: int) -> History:
+    chance = random.Random(seed)
+    kind = chance.choices(list(KINDS), [weight for weight, _draw in KINDS.values()])[0]
+    return KINDS[kind][1](seed, chance)
+
+
+def kind_of(seed: int) -> str:
+    return random.Random(seed).choices(list(KINDS), [weight for weight, _draw in KINDS.values()])[0]
+
+
+# What there is.
+
+
+def _base(seed: int, chance: random.Random) -> History:
+    surge, unavailable = chance.choice(_STRATEGIES)
+    return History(
+        seed=seed,
+        replicas=chance.choices((1, 2, 3, 4, 5, 8), (2, 3, 4, 5, 2, 1))[0],
+        max_surge=surge,
+        max_unavailable=unavailable,
+        min_ready=chance.choice((0, 0, 0, 2)),
+        history_limit=chance.choice((10, 10, 2, 1, 0)),
+        change_cause=chance.random() < 0.2,
+        natures={"v1": _good(chance), "v2": _good(chance), "v3": _good(chance)},
+        end=chance.choice(tuple(End)),
+    )
+
+
+def _good(chance: random.Random) -> Nature:
+    soonest = chance.choice((0.05, 0.5, 3.0))
+    return Nature(soonest, soonest + chance.choice((0.1, 1.0, 4.0)), ends_in=chance.choice((0.05, 1.0, 20.0)))
+
+
+def _bad(chance: random.Random) -> Nature:
+    return chance.choice(
+        (
+            Nature(never_ready=True),
+            Nature(waits="CrashLoopBackOff"),
+            Nature(waits="ImagePullBackOff"),
+            Nature(homeless=True),
+            Nature(restarts=True),
+        )
+    )
+
+
+def _paces(chance: random.Random) -> dict[str, Any]:
+    """Controllers lag, and stop together: they are one process. When it comes back, pods are counted before anybody acts on
+    the counts (measured: docs/decisions/0001-hold-by-availability.md)."""
+    if chance.random() < 0.4:
+        return {}
+    latest, begins = chance.choice((0.05, 0.5, 3.0)), chance.uniform(_AFTER_REST, 25.0)
+    ends = begins + chance.uniform(1.0, 40.0)
+    stops = chance.random() < 0.5
+    return {
+        "deployments": Pace(0.002, latest, ((begins, ends + 2 * latest),) if stops else ()),
+        "replica_sets": Pace(0.002, latest, ((begins, ends),) if stops else ()),
+    }
+
+
+# What is asked.
+
+
+def _start(chance: random.Random, history: History, **more: Any) -> Ask:
+    n = history.replicas
+    surge = chance.choices((0, 1, 2, n), (1, 5, 2, 1))[0]
+    if n == 1:
+        surge = max(1, surge)
+    pods = chance.randint(1, max(1, min(n, n - 1 + surge)))
+    asked = Ask("start", surge=surge, pods=pods, timeout=chance.choice((30.0, 120.0, 120.0)))
+    if chance.random() < 0.15:
+        asked = Ask("start", surge=surge, pods=None, weight=chance.randint(1, 60))
+    if surge and chance.random() < 0.2:
+        asked = replace(asked, max_unavailable=1)
+    return replace(asked, **more)
+
+
+def _release(chance: random.Random, history: History, **more: Any) -> list[Ask]:
+    """What a person or a role does with one version: start, grow, look, freeze, and an end."""
+    first = _start(chance, history, **more)
+    asks = [first]
+    if chance.random() < 0.3 and first.pods is not None:
+        asks.append(replace(first, pods=min(history.replicas, first.pods + 1)))
+    between = ("bake", "info", "info of all", "pause", "resume", "rollback", "start")
+    for verb in chance.choices(between, k=chance.randint(0, 3)):
+        asks.append(
+            replace(first, verb=verb) if verb == "start" else Ask(verb, seconds=chance.choice((0.0, 5.0, 40.0)))
+        )
+        if verb == "pause" and chance.random() < 0.7:
+            asks.append(Ask("resume"))
+    end = chance.choice(("promote", "promote", "undo", "undo", "none"))
+    if end != "none":
+        reason = "too many errors" if end == "undo" and chance.random() < 0.3 else ""
+        asks.append(Ask(end, reason=reason, wait=chance.random() < 0.85, timeout=chance.choice((20.0, 120.0))))
+    if chance.random() < 0.15:
+        asks.insert(chance.randrange(len(asks)), replace(chance.choice(asks), check=True))
+    return [replace(ask, think=chance.choice((0.0, 0.1, 3.0))) for ask in asks]
+
+
+def _script(chance: random.Random, history: History, name: str = "ana", **more: Any) -> Script:
+    asks = _release(chance, history, **more)
+    if chance.random() < 0.25:
+        asks += _release(chance, history, **{**more, "version": chance.choice(("v2", "v3"))})
+    return Script(name, _AFTER_REST, asks=tuple(asks))
+
+
+def _machine(chance: random.Random) -> str:
+    return chance.choice(("here", "there"))
+
+
+# What goes wrong.
+
+
+def _planned(chance: random.Random, kinds: Sequence[Fault], rate: float) -> tuple[Planned, ...]:
+    return tuple(
+        Planned(number, chance.choice(kinds), chance.choice((0.3, 2.0, 10.0)), chance.choice(_STATUSES))
+        for number in range(_REQUESTS)
+        if chance.random() < rate
+    )
+
+
+def _streams(chance: random.Random, rate: float) -> tuple[PlannedStream, ...]:
+    return tuple(
+        PlannedStream(number, chance.choice(tuple(StreamFault)), chance.choice((0.2, 2.0, 10.0)))
+        for number in range(8)
+        if chance.random() < rate
+    )
+
+
+_DEADLY = (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)
+_SURVIVED = tuple(fault for fault in Fault if fault not in _DEADLY)
+
+
+def _incidents(chance: random.Random, most: int = 4) -> tuple[Incident, ...]:
+    return tuple(
+        Incident(
+            chance.uniform(_AFTER_REST, 40.0),
+            chance.choice(tuple(Befalls)),
+            chance.choice(("v1", "v2")),
+            chance.randrange(4),
+            chance.choice((0.5, 5.0, 30.0)),
+        )
+        for _incident in range(chance.randint(1, most))
+    )
+
+
+def _calm(seed: int, chance: random.Random) -> History:
+    """Only pods and controllers take their time."""
+    history = _base(seed, chance)
+    natures = {**history.natures, **({"v2": _bad(chance)} if chance.random() < 0.3 else {})}
+    return replace(history, natures=natures, **_paces(chance), scripts=(_script(chance, history),))
+
+
+def _faulty(seed: int, chance: random.Random) -> History:
+    """Requests and streams fail."""
+    history = _calm(seed, chance)
+    script = history.scripts[0]
+    faults = _planned(chance, _SURVIVED, chance.choice((0.03, 0.1, 0.3)))
+    faulty = replace(script, faults=faults, streams=_streams(chance, 0.3))
+    return replace(history, scripts=(faulty,))
+
+
+def _deadly(seed: int, chance: random.Random) -> History:
+    """The process is killed, and another does it all again."""
+    history = _calm(seed, chance)
+    script = history.scripts[0]
+    dies = Planned(chance.randrange(40), chance.choice(_DEADLY))
+    again = replace(script, name="again", begins=script.begins + chance.uniform(0.5, 30.0), machine=_machine(chance))
+    return replace(history, scripts=(replace(script, faults=(dies,)), again))
+
+
+def _crowded(seed: int, chance: random.Random) -> History:
+    """Several processes at once, of the same version and of others."""
+    history = _base(seed, chance)
+    scripts = []
+    for name in ("ana", "ben", "eve")[: chance.choice((2, 2, 3))]:
+        script = _script(chance, history, name, version=chance.choice(("v2", "v2", "v3")))
+        faults = _planned(chance, tuple(Fault), chance.choice((0.0, 0.0, 0.05)))
+        begins = _AFTER_REST + chance.choice((0.0, 0.1, 5.0))
+        scripts.append(replace(script, begins=begins, faults=faults, machine=_machine(chance)))
+    return replace(history, **_paces(chance), scripts=tuple(scripts))
+
+
+def _stormy(seed: int, chance: random.Random) -> History:
+    """Pods crash, are evicted and deleted, quota is short; requests fail."""
+    history = _faulty(seed, chance)
+    quota = history.replicas + chance.choice((0, 1, 2)) if chance.random() < 0.3 else None
+    return replace(history, incidents=_incidents(chance), quota=quota)
+
+
+def _scaled(seed: int, chance: random.Random) -> History:
+    """An autoscaler is there: pinned, or a start refuses."""
+    history = _base(seed, chance)
+    bounds = (chance.randint(1, history.replicas), history.replicas + chance.randint(0, 4))
+    load = tuple((chance.uniform(0.0, 60.0), chance.randint(1, 9)) for _step in range(chance.randint(0, 4)))
+    policy = chance.choice(("pin", "pin", "pin", "refuse"))
+    script = _script(chance, history, autoscaler=policy)
+    scripts = [script]
+    if chance.random() < 0.5:
+        faults = _planned(chance, tuple(Fault), 0.05)
+        scripts = [replace(script, faults=faults)]
+    if chance.random() < 0.3:
+        scripts.append(_script(chance, history, "ben", autoscaler=chance.choice(("pin", "refuse"))))
+    return replace(history, bounds=bounds, load=tuple(sorted(load)), scripts=tuple(scripts), **_paces(chance))
+
+
+def _foreign(seed: int, chance: random.Random) -> History:
+    """Others write as well."""
+    history = chance.choice((_calm, _faulty, _deadly, _scaled))(seed, chance)
+    return replace(history, foreign=_writes(chance, history))
+
+
+def _writes(chance: random.Random, history: History) -> tuple[Foreign, ...]:
+    return tuple(
+        Foreign(
+            chance.uniform(_AFTER_REST, 30.0),
+            chance.choice(tuple(WRITES)),
+            chance.choice((0, 1, history.replicas - 1, history.replicas + 2)),
+            chance.choice(("v1", "v2", "v3")),
+        )
+        for _write in range(chance.randint(1, 3))
+    )
+
+
+_Draw = Callable[[int, random.Random], History]
+# Of a hundred histories.
+KINDS: dict[str, tuple[int, _Draw]] = {
+    "calm": (10, _calm),
+    "faulty": (20, _faulty),
+    "deadly": (15, _deadly),
+    "crowded": (15, _crowded),
+    "stormy": (15, _stormy),
+    "scaled": (10, _scaled),
+    "foreign": (15, _foreign),
+}

@@ -1,0 +1,182 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Other writers: every way in which kubectl, a GitOps tool, or a person with an editor changes what a release stands on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LIVE, RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import bare
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import REVISION
+
+from .history import Foreign
+from .objects import AUTOSCALER_NAME, CONTAINER, NAME, NAMESPACE, Json, image, owned, template
+from .patching import json_patch, merge_patch, strategic_merge
+from .refusals import Refused
+from .server import Server
+
+DEPLOYMENT = Asked("patch", "deployments.apps", NAME, NAMESPACE)
+AUTOSCALER = Asked("patch", "horizontalpodautoscalers.autoscaling", AUTOSCALER_NAME, NAMESPACE)
+
+
+class Somebody:
+    """Writes as another user. A write that the server refuses is given up, as a person would."""
+
+    def __init__(self, server: Server, manifest: Json) -> None:
+        self.server, self.manifest = server, manifest
+
+    def writes(self, foreign: Foreign) -> None:
+        try:
+            WRITES[foreign.what](self, foreign)
+        except Refused:
+            return
+
+    def live(self) -> Json:
+        found = self.server.store.get("deployments", NAME)
+        if found is None:
+            raise Refused(404, "NotFound", f'deployments.apps "{NAME}" not found')
+        return found
+
+    def strategic(self, patch: Mapping[str, Any], manager: str = "kubectl-edit") -> None:
+        self.server.patch("deployments", DEPLOYMENT, patch, strategic_merge, "somebody", manager)
+
+    def merge(self, patch: Mapping[str, Any]) -> None:
+        self.server.patch("deployments", DEPLOYMENT, patch, merge_patch, "somebody", "kubectl-edit")
+
+    def spec(self, **members: Any) -> None:
+        self.strategic({"spec": members})
+
+    def annotate(self, **annotations: str | None) -> None:
+        self.merge({"metadata": {"annotations": annotations}})
+
+    def manifest_of(self, version: str) -> Json:
+        spec = {**self.manifest["spec"], "template": template(version or "v1")}
+        return {**self.manifest, "spec": spec}
+
+
+def _scale(by: Somebody, what: Foreign) -> None:
+    by.strategic({"spec": {"replicas": what.number}}, "kubectl-scale")
+
+
+def _scale_to_zero_and_back(by: Somebody, what: Foreign) -> None:
+    replicas = by.live()["spec"]["replicas"]
+    by.spec(replicas=0)
+
+    def back() -> None:
+        by.writes(Foreign(what.at, "kubectl scale", replicas))
+
+    by.server.store.timeline.after(5.0, back)
+
+
+def _set_image(by: Somebody, what: Foreign) -> None:
+    containers = [{"name": CONTAINER, "image": image(what.version)}]
+    by.strategic({"spec": {"template": {"spec": {"containers": containers}}}}, "kubectl-set")
+
+
+def _restart(by: Somebody, what: Foreign) -> None:
+    if by.live()["spec"].get("paused"):
+        return
+    note = {"kubectl.kubernetes.io/restartedAt": str(what.at)}
+    by.strategic({"spec": {"template": {"metadata": {"annotations": note}}}}, "kubectl-rollout")
+
+
+def _rollout_undo(by: Somebody, what: Foreign) -> None:
+    """kubectl rollout undo: the template and the annotations of the revision before, by JSON patch."""
+    live = by.live()
+    sets = sorted(
+        owned(by.server.store.of("replicasets"), live), key=lambda rs: int(rs["metadata"]["annotations"][REVISION])
+    )
+    if live["spec"].get("paused") or len(sets) < 2:
+        return
+    skipped = ("deployment.kubernetes.io/", "kubectl.kubernetes.io/last-applied")
+    mine = live["metadata"].get("annotations") or {}
+    kept = {key: value for key, value in mine.items() if key.startswith(skipped)}
+    theirs = sets[-2]["metadata"]["annotations"]
+    annotations = {**kept, **{key: value for key, value in theirs.items() if not key.startswith(skipped)}}
+    operations = [
+        {"op": "replace", "path": "/spec/template", "value": bare(sets[-2]["spec"]["template"])},
+        {"op": "add", "path": "/metadata/annotations", "value": annotations},
+    ]
+    by.server.patch("deployments", DEPLOYMENT, operations, json_patch, "somebody", "kubectl-rollout")
+
+
+def _client_apply(by: Somebody, what: Foreign) -> None:
+    """kubectl apply: three ways between the manifest, the one applied last (the same but for its version), and what is there."""
+    by.strategic({"spec": by.manifest_of(what.version)["spec"]}, "kubectl-client-side-apply")
+
+
+def _server_apply(force: bool) -> Callable[[Somebody, Foreign], None]:
+    def apply(by: Somebody, what: Foreign) -> None:
+        by.server.apply("deployments", by.manifest_of(what.version), "gitops", "argocd-controller", force=force)
+
+    return apply
+
+
+def _loops(by: Somebody, what: Foreign) -> None:
+    """A GitOps tool puts its manifest back again and again."""
+    then = Foreign(what.at, "server-side apply by force", 0, what.version)
+    for round_ in range(what.number):
+        by.server.store.timeline.after(7.0 * round_, partial(by.writes, then))
+
+
+def _made_again(by: Somebody, what: Foreign) -> None:
+    """Deleted, with all that belongs to it, and made again from the manifest."""
+    by.live()
+    store = by.server.store
+    for rs in list(owned(store.of("replicasets"), by.live())):
+        store.remove("replicasets", rs["metadata"]["name"], "garbage-collector")
+    store.remove("deployments", NAME, "somebody")
+    store.timeline.after(
+        0.5,
+        lambda: by.server.create("deployments", by.manifest_of(what.version), "somebody", "kubectl-create"),
+    )
+
+
+def _record_garbled(by: Somebody, what: Foreign) -> None:
+    texts = ("{", "[]", '{"version":99}', json.dumps({"version": 1, "uid": 7}))
+    if RECORD in (by.live()["metadata"].get("annotations") or {}):
+        by.annotate(**{RECORD: texts[what.number % len(texts)]})
+
+
+def _bounds(by: Somebody, what: Foreign) -> None:
+    spec = {"minReplicas": max(1, what.number - 1), "maxReplicas": what.number + 2}
+    by.server.patch("horizontalpodautoscalers", AUTOSCALER, {"spec": spec}, merge_patch, "somebody", "kubectl-edit")
+
+
+WRITES: dict[str, Callable[[Somebody, Foreign], None]] = {
+    "kubectl scale": _scale,
+    "kubectl scale to 0 and back": _scale_to_zero_and_back,
+    "kubectl set image": _set_image,
+    "kubectl rollout restart": _restart,
+    "kubectl rollout undo": _rollout_undo,
+    "kubectl rollout pause": lambda by, what: by.spec(paused=True),
+    "kubectl rollout resume": lambda by, what: by.spec(paused=None),
+    "kubectl apply": _client_apply,
+    "server-side apply": _server_apply(force=False),
+    "server-side apply by force": _server_apply(force=True),
+    "a GitOps loop": _loops,
+    "delete and create": _made_again,
+    "minReadySeconds put back": lambda by, what: by.spec(minReadySeconds=0),
+    "minReadySeconds of a hold": lambda by, what: by.spec(
+        minReadySeconds=NEVER_AVAILABLE_SECONDS, progressDeadlineSeconds=NEVER_AVAILABLE_SECONDS + 1
+    ),
+    "another strategy": lambda by, what: by.spec(
+        strategy={"rollingUpdate": {"maxSurge": what.number, "maxUnavailable": 1}}
+    ),
+    "record lost": lambda by, what: by.annotate(**{RECORD: None}),
+    "record garbled": _record_garbled,
+    "label lost": lambda by, what: by.merge({"metadata": {"labels": {LIVE: None}}}),
+    "label from nowhere": lambda by, what: by.merge({"metadata": {"labels": {LIVE: "true"}}}),
+    "other annotation": lambda by, what: by.annotate(**{"example.org/note": str(what.at)}),
+    "autoscaler edited": _bounds,
+    "autoscaler deleted": lambda by, what: by.server.store.remove(
+        "horizontalpodautoscalers", AUTOSCALER_NAME, "somebody"
+    ),
+}

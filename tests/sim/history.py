@@ -1,0 +1,113 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A history: everything that a run is made of, as one value. Drawn from a seed; the same value plays in the same way always."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from .controllers import Pace
+from .faults import Planned, PlannedStream
+from .pods import Nature
+
+SWIFT, HASTELESS = Pace(), Pace(0.05, 1.0)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One call of a verb. `think`: seconds before it. What another verb needs is left as it is."""
+
+    verb: str
+    think: float = 0.0
+    version: str = "v2"
+    pods: int | None = 1
+    weight: int | None = None
+    surge: int = 1
+    max_unavailable: int | None = None
+    autoscaler: str = "ignore"
+    check: bool = False
+    wait: bool = True
+    timeout: float = 120.0
+    seconds: float = 10.0
+    reason: str = ""
+    to: str = "v1"
+
+
+@dataclass(frozen=True)
+class Script:
+    """One process that runs verbs one after the other. `forbidden`: rights that its user lacks, as (verb, resource).
+    `machine`: where it runs; nobody knows whether a process of another machine still lives."""
+
+    name: str
+    begins: float = 0.0
+    machine: str = "here"
+    asks: tuple[Ask, ...] = ()
+    faults: tuple[Planned, ...] = ()
+    streams: tuple[PlannedStream, ...] = ()
+    forbidden: frozenset[tuple[str, str]] = frozenset()
+
+
+class Befalls(Enum):
+    CRASH = "crashes"
+    EVICTION = "is evicted"
+    DELETION = "is deleted by somebody"
+
+
+@dataclass(frozen=True)
+class Incident:
+    """What befalls a pod of this version, the `place`-th of those that are there. `seconds`: until it is back."""
+
+    at: float
+    what: Befalls
+    version: str
+    place: int = 0
+    seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Somebody else's write (foreign.py says which there are). `number` and `version` where it needs one."""
+
+    at: float
+    what: str
+    number: int = 0
+    version: str = ""
+
+
+class End(Enum):
+    """How the release is brought to its end once everybody else has stopped."""
+
+    PROMOTE = "promote"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True)
+class History:
+    """`bounds`: of an autoscaler, None for none; `load`: what it would like to see, from which moment on."""
+
+    seed: int = 0
+    replicas: int = 4
+    max_surge: int | str = "25%"
+    max_unavailable: int | str = "25%"
+    min_ready: int = 0
+    history_limit: int = 10
+    change_cause: bool = False
+    bounds: tuple[int, int] | None = None
+    load: tuple[tuple[float, int], ...] = ()
+    quota: int | None = None
+    natures: Mapping[str, Nature] = field(default_factory=dict)
+    deployments: Pace = SWIFT
+    replica_sets: Pace = SWIFT
+    autoscalers: Pace = HASTELESS
+    scripts: tuple[Script, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    foreign: tuple[Foreign, ...] = ()
+    end: End = End.UNDO
+
+    @property
+    def quiet(self) -> bool:
+        """Nobody but verbs writes: everything that they promise must hold."""
+        return not self.foreign

@@ -1,0 +1,264 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold at every moment of every history, looked at whenever anything changes.
+
+The truth is kept here in its own words, from what was written and by whom: never from the record, the label or the phase,
+which are among the things to be shown right. Most rules are about quiet histories: where others write too, no verb can
+promise how many pods there are, and what is left to show is that it notices, and that every state can be brought to an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import resolve_fenceposts
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS, Phase
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
+    AUTOSCALER,
+    CHANGE_CAUSE,
+    LAST,
+    LIVE,
+    RECORD,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import pods_for_weight
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import REVISION
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
+
+from .calls import Called
+from .history import Ask, History
+from .objects import AUTOSCALER_NAME, NAME, Json, TemplateKeys
+from .pictures import situation
+from .pods import Pod, ReplicaSetController
+from .store import Change, Store
+
+REFUSALS = frozenset(code.value for code in Code)
+_OURS = (RECORD, LAST, LIVE, REVISION)
+_HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
+
+
+@dataclass(frozen=True)
+class Violation:
+    at: float
+    rule: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.at:.3f} s: {self.rule}: {self.what}"
+
+
+@dataclass
+class Release:
+    """From the patch that starts a hold to the one that cleans up. `before`: the Deployment before it. `floor`: Ready pods that
+    were promised."""
+
+    before: Json
+    stable: str
+    canary: str
+    floor: int
+    most: int
+    was_ready: bool = False
+    going: str = "hold"
+
+
+@dataclass
+class Witness:
+    """Sees every change and the end of every call."""
+
+    history: History
+    store: Store
+    pods: ReplicaSetController
+    keys: TemplateKeys
+    calls: dict[str, Called] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+    release: Release | None = None
+    releases: int = 0
+
+    def __post_init__(self) -> None:
+        self.store.listen(self._hear)
+
+    def _violated(self, rule: str, what: str) -> None:
+        if not any(found.rule == rule for found in self.violations):
+            self.violations.append(Violation(self.store.timeline.now, rule, what))
+
+    # Every change.
+
+    def _hear(self, change: Change) -> None:
+        call = self.calls.get(change.by)
+        if call is not None and change.kind in ("deployments", "horizontalpodautoscalers"):
+            call.writes.append(change)
+            if call.ask.check:
+                self._violated("check mode writes nothing", f"{call.ask.verb} wrote to {change.name}")
+        if not self.history.quiet:
+            return
+        if change.kind == "deployments" and change.before is not None and change.after is not None:
+            self._follow(change.before, change.after, call)
+            if change.before["metadata"]["generation"] != change.after["metadata"]["generation"]:
+                self._told_truthfully()
+        if self.release is not None:
+            self._count(self.release)
+
+    def _follow(self, before: Json, after: Json, call: Called | None) -> None:
+        held, holds = _holds(before), _holds(after)
+        old, new = (self.keys.of(side["spec"]["template"]) for side in (before, after))
+        if not held and holds:
+            assert call is not None, "in a quiet history only a start makes a hold"
+            self.releases += 1
+            replicas = after["spec"]["replicas"]
+            self.release = Release(before, old, new, replicas - _may_lack(call.ask), _most(call.ask, replicas))
+        release = self.release
+        if release is None:
+            return
+        if held and holds and call is not None and call.ask.verb == "start":
+            replicas = after["spec"]["replicas"]
+            release.floor = min(release.floor, replicas - _may_lack(call.ask))
+            release.most = max(release.most, _most(call.ask, replicas))
+        if held and not holds:
+            release.going = "undo" if new == release.stable else "promote"
+            if release.going == "promote":
+                self._promotes(release, new, after)
+        elif release.going == "promote" and new == release.stable:
+            release.going = "undo"
+        if _marked(before) and not _marked(after):
+            self._is_over(release, after, new)
+            self.release = None
+
+    def _promotes(self, release: Release, new: str, after: Json) -> None:
+        if new != release.canary:
+            self._violated("only what was held is promoted", "another template than the one that was held is promoted")
+        if not release.was_ready:
+            self._violated("only what was held is promoted", "no canary pod was ever Ready")
+        rolling, replicas = release.before["spec"]["strategy"]["rollingUpdate"], after["spec"]["replicas"]
+        posts = resolve_fenceposts(rolling["maxSurge"], rolling["maxUnavailable"], replicas)
+        release.floor = min(release.floor, replicas - posts.unavailable)
+
+    def _is_over(self, release: Release, after: Json, new: str) -> None:
+        """The clean-up: everything is back as it was, but for the template and the story of it."""
+        wanted = {"undo": release.stable, "promote": release.canary}.get(release.going)
+        if new != wanted:
+            self._violated("a release ends in what was asked for", f"after {release.going} another template is there")
+        for name, (was, now) in _differences(release.before, after):
+            if name == f"annotations.{CHANGE_CAUSE}" and release.going == "promote":
+                continue  # it is the cause of the revision that is there now
+            if name == "spec.replicas" and self.history.bounds:
+                continue  # the autoscaler is given back first, and may scale at once
+            self._violated("original fields are exactly back", f"{name} was {was!r} and is {now!r}")
+        left = [pod.name for pod in self.pods.pods.values() if pod.active and self._key(pod) != wanted]
+        if left:
+            self._violated("a release ends when its pods have moved", f"{', '.join(left)} are still there")
+
+    def _key(self, pod: Pod) -> str:
+        rs = next((rs for rs in self.store.of("replicasets").values() if rs["metadata"]["uid"] == pod.owner_uid), None)
+        return self.keys.of(rs["spec"]["template"]) if rs else ""
+
+    def _count(self, release: Release) -> None:
+        pods = list(self.pods.pods.values())
+        active = [pod for pod in pods if pod.active]
+        serving = sum(pod.ready for pod in active)
+        owed = sum(pod.owed for pod in active) + sum(self.pods.owed.values())
+        if serving + owed < release.floor:
+            self._violated(
+                "Ready pods as promised", f"{serving} Ready (incidents took {owed}), {release.floor} promised"
+            )
+        canary = [pod for pod in active if self._key(pod) == release.canary]
+        release.was_ready = release.was_ready or any(pod.ready for pod in canary)
+        if release.going == "hold" and len(canary) > release.most:
+            self._violated("canary pods never more than asked", f"{len(canary)} of {release.most}")
+        others = {self._key(pod) for pod in active} - {release.stable, release.canary}
+        if others:
+            self._violated("two templates at most", f"{len(others)} more than stable and canary")
+
+    def _told_truthfully(self) -> None:
+        seen = situation(self.store)
+        assert seen is not None
+        release, phase = self.release, seen.phase
+        if release is None:
+            wanted = frozenset({Phase.NONE})
+        elif seen.deployment.paused:
+            wanted = frozenset({Phase.FROZEN})
+        else:
+            wanted = {
+                "hold": _HOLDING,
+                "promote": frozenset({Phase.PROMOTING}),
+                "undo": frozenset({Phase.UNDOING}),
+            }[release.going]
+        if phase not in wanted:
+            told = ", ".join(sorted(one.value for one in wanted))
+            self._violated("every state is told truthfully", f"{phase.value} ({seen.why}) in place of {told}")
+
+    # Every call.
+
+    def began(self, call: Called) -> None:
+        self.calls[call.user] = call
+
+    def ended(self, call: Called) -> None:
+        result = call.result
+        if not isinstance(result, (Outcome, VerbFailure)):
+            return
+        wrote = [change for change in call.writes if change.kind == "deployments"]
+        if isinstance(result, VerbFailure) and result.code in REFUSALS and not result.changed and wrote:
+            self._violated("nothing is written after a refusal", f"{call.ask.verb}: {call.told()}")
+        if not result.changed and wrote and not call.doubled:
+            self._violated("what was changed is told", f"{call.ask.verb} wrote, and says: {call.told()}")
+        if result.changed and not call.writes and not call.ask.check:
+            self._violated("what was changed is told", f"{call.ask.verb} wrote nothing, and says: {call.told()}")
+
+    # The end.
+
+    def over(self, *, brought_to_end: bool) -> None:
+        """After everybody has stopped, and whoever brings releases to an end has done it."""
+        seen = situation(self.store)
+        if seen is None:
+            return
+        if not brought_to_end or seen.phase is not Phase.NONE:
+            self._violated("every state can be brought to an end", f"{seen.phase.value} ({seen.why}) is left")
+            return
+        if _holds(self.store.of("deployments")[NAME]):
+            self._violated("every state can be brought to an end", "the fields of a hold are left")
+        for found in self._pinned():
+            self._violated("no autoscaler is left pinned", found)
+
+    def _pinned(self) -> Iterator[str]:
+        scaler = self.store.get("horizontalpodautoscalers", AUTOSCALER_NAME)
+        if scaler is None:
+            return
+        if AUTOSCALER in (scaler["metadata"].get("annotations") or {}):
+            yield "its annotation is still there"
+        bounds = (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"])
+        if self.history.quiet and bounds != self.history.bounds:
+            yield f"its bounds were {self.history.bounds} and are {bounds}"
+
+
+def _holds(deployment: Json) -> bool:
+    return bool(deployment["spec"].get("minReadySeconds") == NEVER_AVAILABLE_SECONDS)
+
+
+def _marked(deployment: Json) -> bool:
+    return RECORD in (deployment["metadata"].get("annotations") or {})
+
+
+def _may_lack(ask: Ask) -> int:
+    """How far Ready pods may drop below replicas."""
+    if ask.max_unavailable is not None:
+        return ask.max_unavailable
+    return 0 if ask.surge else 1
+
+
+def _most(ask: Ask, replicas: int) -> int:
+    return ask.pods if ask.pods is not None else pods_for_weight(ask.weight or 0, replicas, ask.surge)
+
+
+def _differences(before: Json, after: Json) -> Iterator[tuple[str, tuple[object, object]]]:
+    def fields(obj: Json) -> dict[str, object]:
+        spec = {f"spec.{key}": value for key, value in obj["spec"].items() if key != "template"}
+        for part in ("annotations", "labels"):
+            found = obj["metadata"].get(part) or {}
+            spec.update({f"{part}.{key}": value for key, value in found.items() if key not in _OURS})
+        return spec
+
+    was, now = fields(before), fields(after)
+    for name in sorted(was.keys() | now.keys()):
+        if was.get(name) != now.get(name):
+            yield name, (was.get(name), now.get(name))

@@ -1,0 +1,50 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who manages which field of a Deployment (metadata.managedFields), by whole members of its spec."""
+
+from __future__ import annotations
+
+from .objects import Json, moment
+
+_MEMBERS = ("replicas", "template", "strategy", "minReadySeconds", "progressDeadlineSeconds", "paused")
+
+
+def written(before: Json | None, after: Json, manager: str, operation: str, now: float) -> Json:
+    """`after` with its new managers: whoever changes a member, or applies it, has it; an update takes it from the others."""
+    old = {} if before is None else before["spec"]
+    changed = {member for member in _MEMBERS if after["spec"].get(member) != old.get(member)}
+    if not changed and operation == "Update":
+        return after
+    entries = {
+        (entry["manager"], entry["operation"]): set(entry["fieldsV1"]["f:spec"])
+        for entry in after["metadata"].get("managedFields") or ()
+    }
+    mine = {f"f:{member}" for member in changed}
+    entries = {key: members if key == (manager, operation) else members - mine for key, members in entries.items()}
+    entries.setdefault((manager, operation), set()).update(mine)
+    shown = [
+        {
+            "manager": name,
+            "operation": kind,
+            "apiVersion": "apps/v1",
+            "time": moment(now),
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:spec": {member: {} for member in sorted(members)}},
+        }
+        for (name, kind), members in entries.items()
+        if members
+    ]
+    return {**after, "metadata": {**after["metadata"], "managedFields": shown}}
+
+
+def others(live: Json, wanted: Json, manager: str) -> list[tuple[str, str]]:
+    """Manager and path of each member that an apply would change and that somebody else manages."""
+    found = []
+    for member, value in wanted["spec"].items():
+        if live["spec"].get(member) == value:
+            continue
+        for entry in live["metadata"].get("managedFields") or ():
+            if f"f:{member}" in entry["fieldsV1"]["f:spec"] and entry["manager"] != manager:
+                found.append((entry["manager"], f".spec.{member}"))
+    return found

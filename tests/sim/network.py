@@ -1,0 +1,204 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Between verbs and server: the collection's own Api, all of it but the sockets, over a network that may fail."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import asked as asked_of
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.client import Session
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import (
+    ApiError,
+    ConnectionLost,
+    Timeout,
+    Unreachable,
+    from_answer,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Body, Exchange, Request
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.processes import Processes
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.stream import WatchEvent
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import WATCH_SECONDS, Streams, Watched
+
+from .faults import Fault, Faults, Planned, StreamFault
+from .refusals import Refused, broken, busy
+from .server import Answer, Server, selects
+from .store import Change
+from .timeline import Actor, Killed
+
+# From here to the server, and back.
+_SOONEST, _LATEST = 0.001, 0.006
+
+
+class _Nowhere:
+    """The session of nobody."""
+
+    server = "https://sim:6443"
+    secrets: frozenset[str] = frozenset()
+
+    def close(self) -> None: ...
+
+
+class _Arrived(Exchange):
+    """An answer that has come as a whole, without a connection."""
+
+    def __init__(self, request: Request, answer: Answer) -> None:
+        self._session, self._request = cast(Session, _Nowhere()), request
+        self.status, self.headers, self.received = answer.status, answer.headers, 0
+        self._body = answer.body.encode()
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def body(self) -> Body:
+        return Body(self._body)
+
+    def start(self, max_bytes: int, seconds: float) -> tuple[bytes, bool]:
+        del seconds
+        return self._body[:max_bytes], len(self._body) > max_bytes
+
+
+class Network(Api):
+    """One process's way to the server. `user`: as whom. Time passes in `actor`, which may be killed here."""
+
+    def __init__(
+        self,
+        actor: Actor,
+        server: Server,
+        user: str,
+        faults: Faults,
+        chance: random.Random,
+        processes: Processes,
+    ) -> None:
+        super().__init__(cast(Session, _Nowhere()), clock=actor, processes=processes)
+        self.user, self.doubled = user, False
+        self._actor, self._server, self._faults, self._chance = actor, server, faults, chance
+
+    def _send(self, request: Request) -> Exchange:
+        self.requests += 1
+        fault = self._faults.of_request()
+        self.travel()
+        answer = self._faulty(request, fault) if fault else self._server.answer(request, self.user)
+        self.travel()
+        return _Arrived(request, answer)
+
+    def travel(self) -> None:
+        self._actor.sleep(_SOONEST + (_LATEST - _SOONEST) * self._chance.random())
+
+    def streams(self, watches: Sequence[Watched]) -> Streams:
+        self.requests += len(watches)
+        return cast(Streams, SimulatedStreams(self, self._actor, self._server, watches, self._faults))
+
+    def _faulty(self, request: Request, fault: Planned) -> Answer:
+        kind, server = fault.kind, self._server
+        if kind is Fault.KILLED_BEFORE:
+            self._die()
+        if kind is Fault.REFUSED:
+            raise Unreachable(request.asked, "https://sim:6443 cannot be reached: Connection refused")
+        if kind is Fault.LOST_BEFORE:
+            raise ConnectionLost(request.asked, "the connection to https://sim:6443 broke (RemoteDisconnected)")
+        if kind is Fault.LATE:
+            self._actor.timeline.after(request.seconds + fault.seconds, lambda: server.answer(request, self.user))
+            self._actor.sleep(request.seconds)
+            raise Timeout(request.asked, f"https://sim:6443 gave no answer for {request.seconds:g} s")
+        if kind is Fault.BUSY:
+            return _refusal(busy())
+        if kind is Fault.BROKEN_BEFORE:
+            return _refusal(broken(fault.status))
+        if kind is Fault.SLOW:
+            self._actor.sleep(fault.seconds)
+        answer = server.answer(request, self.user, fault.seconds if kind is Fault.STALE else 0.0)
+        if kind is Fault.TWICE:
+            self.doubled = self.doubled or request.asked.writes
+            self.travel()
+            return server.answer(request, self.user)
+        if kind is Fault.KILLED_AFTER:
+            self._die()
+        if kind is Fault.LOST_AFTER:
+            raise ConnectionLost(request.asked, "the connection to https://sim:6443 broke (RemoteDisconnected)")
+        return _refusal(broken(fault.status)) if kind is Fault.BROKEN_AFTER else answer
+
+    def _die(self) -> None:
+        self._actor.killed = True
+        raise Killed
+
+
+def _refusal(refused: Refused) -> Answer:
+    import json
+
+    return Answer(refused.status, json.dumps(refused.body) if refused.body["message"] else "", refused.headers)
+
+
+class SimulatedStreams:
+    """As cluster/watch.py: several watches in one queue, over when `ended` names them."""
+
+    def __init__(
+        self, network: Network, actor: Actor, server: Server, watches: Sequence[Watched], faults: Faults
+    ) -> None:
+        fault = faults.of_streams()
+        self.ended: frozenset[str] = frozenset()
+        self._actor, self._server, self._store, self._user = actor, server, server.store, network.user
+        self._watches = {_kind(watched): watched for watched in watches}
+        self._kind_of_fault = fault.kind if fault else None
+        self._lag = fault.seconds if fault and fault.kind is StreamFault.BEHIND else _LATEST
+        self._events: list[tuple[str, WatchEvent]] = []
+        self._ending: frozenset[str] = frozenset()
+        self._error: ApiError | None = None
+        self._closed = False
+        self._stop_listening = self._store.listen(self._hear)
+        ends = fault.seconds if fault and fault.kind is StreamFault.CUT else WATCH_SECONDS
+        actor.timeline.after(self._lag, self._begin)
+        actor.timeline.after(ends, self._end)
+
+    def _begin(self) -> None:
+        """ADDED for everything that exists."""
+        if self._kind_of_fault is StreamFault.SILENT:
+            return
+        for kind, watched in self._watches.items():
+            asked = asked_of("GET", watched.path, watch=True)
+            try:
+                self._server.may(asked, self._user)
+            except Refused as refused:
+                self._error = from_answer(asked, refused.status, refused.body)
+                self._actor.wake()
+                return
+            for obj in self._store.of(kind).values():
+                self._tell(watched, "ADDED", obj)
+
+    def _hear(self, change: Change) -> None:
+        watched = self._watches.get(change.kind)
+        if watched is not None and self._kind_of_fault is not StreamFault.SILENT:
+            self._actor.timeline.after(self._lag, lambda: self._tell(watched, change.type, change.object))
+
+    def _tell(self, watched: Watched, type_: str, obj: Mapping[str, Any]) -> None:
+        if self._closed or not selects(watched.query, dict(obj)):
+            return
+        times = 2 if self._kind_of_fault is StreamFault.TWICE else 1
+        self._events.extend([(watched.name, WatchEvent(type_, dict(obj)))] * times)
+        self._actor.wake()
+
+    def _end(self) -> None:
+        if not self._closed:
+            self._ending = frozenset(watched.name for watched in self._watches.values())
+            self._stop_listening()
+            self._actor.wake()
+
+    def batch(self, timeout: float) -> list[tuple[str, WatchEvent]]:
+        if not (self._events or self._ending or self._error):
+            self._actor.wait(self._actor.timeline.now + max(timeout, 0.0))
+        if self._error:
+            raise self._error
+        events, self._events = self._events, []
+        self.ended = self._ending
+        return events
+
+    def close(self) -> None:
+        self._closed = True
+        self._stop_listening()
+
+
+def _kind(watched: Watched) -> str:
+    return watched.path.rpartition("/")[2]

@@ -1,0 +1,27 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What verbs would see if they looked now and nothing was in the way."""
+
+from __future__ import annotations
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Situation, diagnose
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import (
+    Deployment,
+    Picture,
+    Pod,
+    owned_replica_sets,
+)
+
+from .objects import NAME
+from .store import Store
+
+
+def situation(store: Store) -> Situation | None:
+    """None where there is no Deployment."""
+    found = store.get("deployments", NAME)
+    if found is None:
+        return None
+    deployment = Deployment.parse(found)
+    sets = owned_replica_sets(store.of("replicasets").values(), deployment.uid)
+    return diagnose(Picture(deployment, sets, tuple(map(Pod.parse, store.of("pods").values()))))

@@ -1,0 +1,281 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods, and the ReplicaSet controller that makes and deletes them.
+
+A pod is what its `Nature` makes of it: how long until it is Ready, whether it ever is, how it fails. Natures are drawn for
+each version; what befalls a pod later (a crash, an eviction) is an incident of the history.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import HASH_LABEL
+
+from .controllers import Controller, Pace
+from .objects import CONTAINER, Json, image, moment, owner, version_of
+from .store import Change, Store
+from .timeline import Timeline
+
+# A quota that refused a pod is asked again after so long, twice as long each time.
+_SOONEST_RETRY, _LATEST_RETRY = 0.5, 16.0
+
+
+@dataclass(frozen=True)
+class Nature:
+    """How pods of a version are. Seconds; `waits` is why its container never starts (a reason of kubelet), `homeless` that no
+    node takes it, `restarts` that each of its pods restarts once before it is Ready."""
+
+    soonest_ready: float = 0.5
+    latest_ready: float = 2.0
+    never_ready: bool = False
+    waits: str = ""
+    homeless: bool = False
+    restarts: bool = False
+    ends_in: float = 1.0
+
+
+@dataclass
+class Pod:
+    """`owed`: an incident took its place, or that of the pod before it, among the Ready ones; it has not come back yet."""
+
+    name: str
+    owner_uid: str
+    version: str
+    of_hash: str
+    owner: Json
+    made: float
+    ready: bool = False
+    ready_since: float = 0.0
+    restarts: int = 0
+    waiting: str = ""
+    failed: bool = False
+    deleted: float | None = None
+    owed: bool = False
+    uid: str = ""
+
+    @property
+    def active(self) -> bool:
+        return self.deleted is None and not self.failed
+
+    @property
+    def serving(self) -> bool:
+        return self.ready and self.active
+
+    def to_json(self, homeless: bool) -> Json:
+        container = {
+            "name": CONTAINER,
+            "image": image(self.version),
+            "restartCount": self.restarts,
+            "state": {"waiting": {"reason": self.waiting}} if self.waiting else {"running": {}},
+        }
+        ready = {"type": "Ready", "status": str(self.ready), "lastTransitionTime": moment(self.ready_since)}
+        conditions = [ready]
+        if homeless:
+            told = {"reason": "Unschedulable", "message": "0/3 nodes are available: 3 Insufficient cpu."}
+            conditions = [{"type": "PodScheduled", "status": "False", **told}]
+        status = {
+            "phase": "Failed" if self.failed else "Running" if self.ready else "Pending",
+            "conditions": conditions,
+            **({} if homeless else {"containerStatuses": [container]}),
+        }
+        meta = {
+            "name": self.name,
+            "namespace": "shop",
+            "labels": {"app": "web", HASH_LABEL: self.of_hash},
+            "ownerReferences": [self.owner],
+            **({"uid": self.uid} if self.uid else {}),
+            **({} if self.deleted is None else {"deletionTimestamp": moment(self.deleted)}),
+        }
+        return {
+            "kind": "Pod",
+            "metadata": meta,
+            "spec": {"containers": [{"name": CONTAINER, "image": image(self.version)}]},
+            "status": status,
+        }
+
+
+@dataclass
+class _Trouble:
+    """Of a ReplicaSet whose pods are refused."""
+
+    message: str = ""
+    pause: float = _SOONEST_RETRY
+
+
+class ReplicaSetController(Controller):
+    """`quota`: most pods at a time, terminating ones included. `natures`: by version; what is not named is good."""
+
+    name = "replicaset-controller"
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        store: Store,
+        pace: Pace,
+        chance: random.Random,
+        natures: Mapping[str, Nature],
+        quota: int | None = None,
+    ) -> None:
+        super().__init__(timeline, store, pace, chance)
+        self.natures, self.quota = natures, quota
+        self.pods: dict[str, Pod] = {}
+        # Ready pods that incidents took, and that no pod has taken the place of yet, by ReplicaSet.
+        self.owed = Counter[str]()
+        self._trouble: dict[str, _Trouble] = {}
+        self._to_report = False
+        self._made = 0
+
+    def concerns(self, change: Change) -> bool:
+        return change.kind in ("replicasets", "pods")
+
+    def of(self, uid: str) -> list[Pod]:
+        return [pod for pod in self.pods.values() if pod.owner_uid == uid]
+
+    # The controller.
+
+    def work(self) -> None:
+        sets = self.store.of("replicasets")
+        uids = {rs["metadata"]["uid"] for rs in sets.values()}
+        for pod in list(self.pods.values()):
+            if pod.owner_uid not in uids and pod.deleted is None:
+                self.delete(pod)
+        # Deletions first: they may make room for others.
+        for rs in sorted(sets.values(), key=lambda rs: rs["spec"]["replicas"]):
+            self._manage(rs)
+        if not self._to_report:
+            self._to_report = True
+            self.timeline.at(self.pace.moment(self.timeline.now, self.chance), self._report)
+
+    def _manage(self, rs: Json) -> None:
+        uid, wanted = rs["metadata"]["uid"], rs["spec"]["replicas"]
+        mine = self.of(uid)
+        active = [pod for pod in mine if pod.active]
+        # Those that are not Ready go first, then the youngest (controller.ActivePodsWithRanks).
+        for pod in sorted(active, key=lambda pod: (pod.ready, -pod.made))[: max(0, len(active) - wanted)]:
+            self.delete(pod)
+        for _missing in range(wanted - len(active)):
+            if not self._make(rs):
+                return
+        self.owed[uid] = 0
+        self._trouble.pop(uid, None)
+
+    def _make(self, rs: Json) -> bool:
+        meta = rs["metadata"]
+        if self.quota is not None and len(self.pods) >= self.quota:
+            trouble = self._trouble.setdefault(meta["uid"], _Trouble())
+            trouble.message = (
+                f'pods "{meta["name"]}-" is forbidden: exceeded quota: small, requested: pods=1, '
+                f"used: pods={len(self.pods)}, limited: pods={self.quota}"
+            )
+            self.timeline.after(trouble.pause, self.wake)
+            trouble.pause = min(2 * trouble.pause, _LATEST_RETRY)
+            return False
+        self._made += 1
+        pod = Pod(
+            name=f"{meta['name']}-{self._made:05x}",
+            owner_uid=meta["uid"],
+            version=version_of(rs["spec"]["template"]),
+            of_hash=meta["labels"][HASH_LABEL],
+            owner=owner(rs),
+            made=self.timeline.now,
+            owed=self.owed[meta["uid"]] > 0,
+        )
+        self.owed[meta["uid"]] -= pod.owed
+        self.pods[pod.name] = pod
+        nature = self._nature(pod)
+        pod.waiting, pod.restarts = nature.waits, int(nature.restarts)
+        self._show(pod)
+        if not (nature.never_ready or nature.waits or nature.homeless):
+            seconds = nature.soonest_ready + (nature.latest_ready - nature.soonest_ready) * self.chance.random()
+            self.timeline.after(seconds, lambda: self._turns_ready(pod))
+        return True
+
+    def _nature(self, pod: Pod) -> Nature:
+        return self.natures.get(pod.version, Nature())
+
+    def _show(self, pod: Pod) -> None:
+        pod.uid = self.store.put("pods", pod.to_json(self._nature(pod).homeless), self.name)["metadata"]["uid"]
+
+    def _turns_ready(self, pod: Pod) -> None:
+        if pod.active and not pod.ready:
+            pod.ready, pod.ready_since, pod.owed, pod.waiting = True, self.timeline.now, False, ""
+            self._show(pod)
+
+    def delete(self, pod: Pod) -> None:
+        """It serves no more at once, and is gone when it has ended."""
+        if pod.deleted is None:
+            pod.deleted, pod.owed = self.timeline.now, False
+            self._show(pod)
+            self.timeline.after(self._nature(pod).ends_in, lambda: self._gone(pod))
+
+    def _gone(self, pod: Pod) -> None:
+        if self.pods.pop(pod.name, None) is not None:
+            self.store.remove("pods", pod.name, self.name)
+
+    # Incidents.
+
+    def crashes(self, pod: Pod, seconds: float) -> None:
+        """Its container restarts, and is Ready again after so long."""
+        if pod.active:
+            pod.owed = pod.owed or pod.ready
+            pod.ready, pod.ready_since, pod.restarts = False, self.timeline.now, pod.restarts + 1
+            self._show(pod)
+            self.timeline.after(seconds, lambda: self._turns_ready(pod))
+
+    def is_evicted(self, pod: Pod) -> None:
+        """Its node ended it: it failed, and another takes its place."""
+        if pod.active:
+            self._owes(pod)
+            pod.ready, pod.failed, pod.ready_since = False, True, self.timeline.now
+            self._show(pod)
+
+    def is_deleted(self, pod: Pod) -> None:
+        """By somebody; another takes its place."""
+        if pod.active:
+            self._owes(pod)
+            self.delete(pod)
+
+    def _owes(self, pod: Pod) -> None:
+        """The pod after it will have to take its place."""
+        self.owed[pod.owner_uid] += pod.ready or pod.owed
+        pod.owed = False
+
+    # The status.
+
+    def _report(self) -> None:
+        self._to_report = False
+        for rs in list(self.store.of("replicasets").values()):
+            status = self._status(rs)
+            if status != rs["status"]:
+                self.store.put("replicasets", {**rs, "status": status}, self.name)
+
+    def _status(self, rs: Json) -> Json:
+        mine = self.of(rs["metadata"]["uid"])
+        active = [pod for pod in mine if pod.active]
+        ready = [pod for pod in active if pod.ready]
+        available = sum(self._is_available(pod, rs["spec"]["minReadySeconds"]) for pod in ready)
+        status: Json = {
+            "observedGeneration": rs["metadata"]["generation"],
+            "replicas": len(active),
+            "readyReplicas": len(ready),
+            "availableReplicas": available,
+            "terminatingReplicas": sum(pod.deleted is not None for pod in mine),
+        }
+        if trouble := self._trouble.get(rs["metadata"]["uid"]):
+            failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": trouble.message}
+            status["conditions"] = [failure]
+        return status
+
+    def _is_available(self, pod: Pod, minimum: int) -> bool:
+        if minimum == NEVER_AVAILABLE_SECONDS:
+            return False
+        left = pod.ready_since + minimum - self.timeline.now
+        if left > 0:
+            self.timeline.after(left, self.wake)
+        return left <= 0

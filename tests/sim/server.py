@@ -1,0 +1,215 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The API server: requests in, JSON out, as cluster/exchange.py would have brought them over the network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Request
+
+from . import managed, refusals
+from .objects import NAMESPACE, Json
+from .patching import PatchFailed, json_patch, merge_patch, strategic_merge
+from .refusals import Refused
+from .store import Store
+from .timeline import Timeline
+from .validation import defaulted, faults
+
+_PATCHES: Mapping[str, Callable[[Any, Any], Any]] = {
+    "application/json-patch+json": json_patch,
+    "application/merge-patch+json": merge_patch,
+    "application/strategic-merge-patch+json": strategic_merge,
+}
+# An admission hook: gets kind, old object (None: it is made) and new one; returns the new one, changed or not, or raises Refused.
+Admission = Callable[[str, "Json | None", Json], Json]
+# Whatever changes one of these makes another generation: k8s.io/kubernetes/pkg/registry/apps/deployment/strategy.go.
+_COUNTED = {"deployments": ("spec", "annotations"), "replicasets": ("spec",), "horizontalpodautoscalers": ("spec",)}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Server:
+    """`forbidden`: what each user may not do, as (verb, resource)."""
+
+    def __init__(self, timeline: Timeline, store: Store) -> None:
+        self.store = store
+        self.admission: list[Admission] = []
+        self.forbidden: dict[str, frozenset[tuple[str, str]]] = {}
+        self._timeline = timeline
+
+    def answer(self, request: Request, user: str, stale_by: float = 0.0) -> Answer:
+        """`stale_by`: seconds that a list lags behind."""
+        try:
+            return Answer(200, self._handled(request, user, stale_by))
+        except Refused as refused:
+            return Answer(refused.status, json.dumps(refused.body), refused.headers)
+
+    def may(self, asked: Asked, user: str) -> None:
+        if (asked.verb, asked.resource) in self.forbidden.get(user, ()):
+            raise refusals.forbidden(asked, user)
+
+    def _handled(self, request: Request, user: str, stale_by: float) -> str:
+        asked = request.asked
+        self.may(asked, user)
+        kind, _slash, subresource = asked.resource.partition(".")[0].partition("/")
+        if subresource == "log":
+            return "starting\nstarted\n"
+        if request.method == "GET" and not asked.name:
+            return self._listed(kind, request.query, stale_by)
+        if request.method == "GET":
+            return self.store.text(self._there(kind, asked))
+        body = json.loads(request.body or b"null")
+        dry_run = "dryRun" in request.query
+        manager = request.query["fieldManager"]
+        if request.method == "POST":
+            return json.dumps(self.create(kind, body, user, manager, asked, dry_run=dry_run))
+        patch = _PATCHES[request.headers["Content-Type"]]
+        return json.dumps(self.patch(kind, asked, body, patch, user, manager, dry_run=dry_run))
+
+    def _there(self, kind: str, asked: Asked) -> Json:
+        found = self.store.get(kind, asked.name)
+        if found is None:
+            raise refusals.not_found(asked)
+        return found
+
+    # Lists.
+
+    def _listed(self, kind: str, query: Mapping[str, str], stale_by: float) -> str:
+        begun, _colon, after = query.get("continue", "").partition(":")
+        then = float(begun) if begun else self._timeline.now - stale_by
+        if begun and self._timeline.now - then > 300:
+            raise refusals.expired()
+        objects = self.store.as_of(kind, then) if begun or stale_by else self.store.of(kind)
+        found = [obj for name, obj in sorted(objects.items()) if name > after and selects(query, obj)]
+        limit = int(query.get("limit", "0")) or len(found)
+        token = f"{then}:{found[limit - 1]['metadata']['name']}" if len(found) > limit else ""
+        meta = json.dumps({"resourceVersion": str(self.store.revision), "continue": token})
+        items = ",".join(map(self.store.text, found[:limit]))
+        return f'{{"kind":"List","metadata":{meta},"items":[{items}]}}'
+
+    # Writes.
+
+    def create(
+        self, kind: str, obj: Json, user: str, manager: str, asked: Asked | None = None, *, dry_run: bool = False
+    ) -> Json:
+        asked = asked or Asked("create", _resource(kind), namespace=NAMESPACE)
+        meta = obj["metadata"]
+        name = meta.get("name") or f"{meta['generateName']}{self.store.revision:x}"
+        if self.store.get(kind, name) is not None:
+            raise refusals.already_exists(asked, name)
+        named = {"kind": _KINDS[kind], **obj, "metadata": {**meta, "name": name, "generation": 1}}
+        return self._kept(kind, asked, None, named, user, manager, "Update", dry_run)
+
+    def patch(
+        self,
+        kind: str,
+        asked: Asked,
+        body: Any,
+        patch: Callable[[Any, Any], Any],
+        user: str,
+        manager: str,
+        *,
+        dry_run: bool = False,
+    ) -> Json:
+        before = self._there(kind, asked)
+        try:
+            after = patch(before, body)
+        except PatchFailed:
+            raise refusals.patch_failed() from None
+        if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]:
+            raise refusals.conflict(asked)
+        return self._kept(kind, asked, before, after, user, manager, "Update", dry_run)
+
+    def apply(self, kind: str, manifest: Json, user: str, manager: str, *, force: bool) -> Json:
+        """Server-side apply."""
+        asked = Asked("patch", _resource(kind), manifest["metadata"]["name"], NAMESPACE)
+        before = self._there(kind, asked)
+        conflicts = managed.others(before, manifest, manager)
+        if conflicts and not force:
+            raise refusals.apply_conflict(conflicts)
+        return self._kept(kind, asked, before, strategic_merge(before, manifest), user, manager, "Apply", False)
+
+    def _kept(
+        self,
+        kind: str,
+        asked: Asked,
+        before: Json | None,
+        after: Json,
+        user: str,
+        manager: str,
+        operation: str,
+        dry_run: bool,
+    ) -> Json:
+        for admit in self.admission:
+            after = admit(kind, before, after)
+        after = defaulted(kind, after)
+        if wrong := faults(kind, after):
+            raise refusals.invalid(asked, after["metadata"]["name"], wrong)
+        if kind == "deployments":
+            after = managed.written(before, after, manager, operation, self._timeline.now)
+        if before is not None:
+            # The status belongs to its controller alone.
+            after = {**after, "status": before.get("status", {})}
+            after = {**after, "metadata": {**after["metadata"], "generation": _generation(kind, before, after)}}
+        if dry_run or after == before:
+            return after
+        return self.store.put(kind, after, user)
+
+
+_KINDS = {
+    "deployments": "Deployment",
+    "horizontalpodautoscalers": "HorizontalPodAutoscaler",
+    "events": "Event",
+    "leases": "Lease",
+    "resourcequotas": "ResourceQuota",
+}
+
+
+def _resource(kind: str) -> str:
+    groups = {"deployments": ".apps", "replicasets": ".apps", "horizontalpodautoscalers": ".autoscaling"}
+    return kind + groups.get(kind, "")
+
+
+def _generation(kind: str, before: Json, after: Json) -> int:
+    def counted(obj: Json) -> list[Any]:
+        parts = {"spec": obj.get("spec"), "annotations": obj["metadata"].get("annotations") or {}}
+        return [parts[part] for part in _COUNTED.get(kind, ())]
+
+    return int(before["metadata"].get("generation", 1)) + (counted(before) != counted(after))
+
+
+def selects(query: Mapping[str, str], obj: Json) -> bool:
+    """By the equality that verbs ask for; a label alone means that it is there."""
+    meta = obj["metadata"]
+    labels = meta.get("labels") or {}
+    for requirement in _requirements(query.get("labelSelector", "")):
+        key, equals, value = requirement.partition("=")
+        if key not in labels or (equals and labels[key] != value):
+            return False
+    wanted = map(_split, _requirements(query.get("fieldSelector", "")))
+    return all(_member(obj, path) == value for path, _equals, value in wanted)
+
+
+def _member(obj: Json, path: str) -> Any:
+    for part in path.split("."):
+        obj = obj.get(part) or {}
+    return obj
+
+
+def _requirements(text: str) -> Iterable[str]:
+    return filter(None, text.split(","))
+
+
+def _split(requirement: str) -> tuple[str, str, str]:
+    return requirement.partition("=")

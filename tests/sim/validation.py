@@ -1,0 +1,122 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Defaulting and validation of the fields that verbs touch, and what the server leaves out of what it stores.
+
+Sources: pkg/apis/apps/v1/defaults.go, pkg/apis/apps/validation, pkg/apis/autoscaling/validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import scaled
+
+from .objects import Json
+
+_LARGEST_INT32 = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Fault:
+    field: str
+    message: str
+
+
+def defaulted(kind: str, obj: Json) -> Json:
+    """As it is stored: with defaults, and without what is left out when it is empty (omitempty)."""
+    empty = ("annotations", "labels")
+    meta = {key: value for key, value in obj["metadata"].items() if value or key not in empty}
+    obj = {**obj, "metadata": meta}
+    if kind == "deployments":
+        return {**obj, "spec": _deployment_spec(obj["spec"])}
+    if kind == "replicasets":
+        return {**obj, "spec": {**obj["spec"], "template": _template(obj["spec"]["template"])}}
+    if kind == "horizontalpodautoscalers":
+        spec = obj["spec"]
+        return {**obj, "spec": {**spec, "minReplicas": 1 if spec.get("minReplicas") is None else spec["minReplicas"]}}
+    return obj
+
+
+def _deployment_spec(spec: Json) -> Json:
+    filled = {
+        "replicas": 1,
+        "progressDeadlineSeconds": 600,
+        "revisionHistoryLimit": 10,
+        **{key: value for key, value in spec.items() if value is not None},
+        "strategy": _strategy(spec.get("strategy") or {}),
+        "template": _template(spec["template"]),
+    }
+    # Both are written with omitempty: zero is not there when it is read.
+    return {key: value for key, value in filled.items() if value or key not in ("minReadySeconds", "paused")}
+
+
+def _strategy(strategy: Json) -> Json:
+    kind = strategy.get("type") or "RollingUpdate"
+    if kind != "RollingUpdate":
+        return {**strategy, "type": kind}
+    rolling = {key: value for key, value in (strategy.get("rollingUpdate") or {}).items() if value is not None}
+    return {"type": kind, "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%", **rolling}}
+
+
+def _template(template: Json) -> Json:
+    spec = template["spec"]
+    return template if "restartPolicy" in spec else {**template, "spec": {**spec, "restartPolicy": "Always"}}
+
+
+def faults(kind: str, obj: Json) -> list[Fault]:
+    if kind == "deployments":
+        return list(_of_deployment(obj["spec"]))
+    return list(_of_autoscaler(obj["spec"])) if kind == "horizontalpodautoscalers" else []
+
+
+def _of_deployment(spec: Json) -> Iterator[Fault]:
+    if spec["replicas"] < 0:
+        yield _invalid("spec.replicas", spec["replicas"], "must be greater than or equal to 0")
+    labels = spec["template"].get("metadata", {}).get("labels") or {}
+    wanted = spec["selector"]["matchLabels"]
+    if any(labels.get(key) != value for key, value in wanted.items()):
+        yield _invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
+    for position, container in enumerate(spec["template"]["spec"]["containers"]):
+        if not container.get("image"):
+            yield Fault(f"spec.template.spec.containers[{position}].image", "Required value")
+    yield from _of_strategy(spec["strategy"])
+    minimum, deadline = spec.get("minReadySeconds", 0), spec["progressDeadlineSeconds"]
+    if not 0 <= minimum <= _LARGEST_INT32:
+        yield _invalid("spec.minReadySeconds", minimum, "must be greater than or equal to 0")
+    if deadline <= minimum:
+        yield _invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
+
+
+def _of_strategy(strategy: Json) -> Iterator[Fault]:
+    rolling: Json = strategy.get("rollingUpdate") or {}
+    if strategy["type"] == "Recreate":
+        if rolling:
+            yield Fault(
+                "spec.strategy.rollingUpdate",
+                "Forbidden: may not be specified when strategy `type` is 'Recreate'",
+            )
+        return
+    surge, unavailable = rolling["maxSurge"], rolling["maxUnavailable"]
+    for name, value in (("maxSurge", surge), ("maxUnavailable", unavailable)):
+        if isinstance(value, int) and value < 0:
+            yield _invalid(f"spec.strategy.rollingUpdate.{name}", value, "must be greater than or equal to 0")
+    if scaled(unavailable, 100, round_up=False) > 100 and isinstance(unavailable, str):
+        yield _invalid("spec.strategy.rollingUpdate.maxUnavailable", unavailable, "must not be greater than 100%")
+    if surge in (0, "0%") and unavailable in (0, "0%"):
+        yield _invalid("spec.strategy.rollingUpdate.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
+
+
+def _of_autoscaler(spec: Json) -> Iterator[Fault]:
+    minimum, maximum = spec["minReplicas"], spec["maxReplicas"]
+    if minimum < 1:
+        yield _invalid("spec.minReplicas", minimum, "must be greater than or equal to 1")
+    if maximum < minimum:
+        yield _invalid("spec.maxReplicas", maximum, "must be greater than or equal to `minReplicas`")
+
+
+def _invalid(field: str, value: Any, why: str) -> Fault:
+    shown = f'"{value}"' if isinstance(value, str) else value
+    return Fault(field, f"Invalid value: {shown}: {why}")

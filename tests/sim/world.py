@@ -1,0 +1,272 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plays a history: everything that there is, put together, from its first moment to its end."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.autoscaler import STALE_SECONDS
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
+
+from . import calls
+from .autoscalers import AutoscalerController
+from .calls import Called
+from .deployments import DeploymentController
+from .faults import Faults
+from .foreign import Somebody
+from .history import Ask, Befalls, Foreign, History, Incident, Script
+from .invariants import Violation, Witness
+from .network import Network
+from .objects import AUTOSCALER_NAME, Json, TemplateKeys, autoscaler, deployment, version_of
+from .pictures import situation
+from .pods import ReplicaSetController
+from .server import Server
+from .store import Change, Store
+from .timeline import Actor, Process, Timeline
+
+# After this everything has come to rest.
+REST = 5.0
+# Whoever has not come to an end by then never will.
+HORIZON = 7200.0
+MOST_TRIES = 5
+CHANGE_CAUSE = {"kubernetes.io/change-cause": "first"}
+
+
+@dataclass
+class Played:
+    """How a history went. `trace`: lines for people, empty unless they were asked for."""
+
+    history: History
+    violations: list[Violation]
+    calls: list[Called]
+    releases: int
+    requests: int
+    seconds: float
+    trace: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """What a process knows of itself and of the others (cluster/processes.py)."""
+
+    name: str
+    processes: Mapping[str, Process]
+
+    def this_process(self) -> str:
+        return self.name
+
+    def has_ended(self, name: str) -> bool:
+        mine, theirs = (one.partition(".")[0] for one in (self.name, name))
+        return mine == theirs and name in self.processes and self.processes[name].is_over
+
+
+class World:
+    def __init__(self, history: History, *, traced: bool = False) -> None:
+        self.history = history
+        self.timeline = Timeline()
+        self.store = Store(self.timeline)
+        self.server = Server(self.timeline, self.store)
+        self.calls: list[Called] = []
+        self.requests = 0
+        self._forbidden = {script.name: script.forbidden for script in history.scripts}
+        self.trace: list[str] = []
+        self._traced = traced
+        if traced:
+            self.store.listen(self._trace_change)
+        chances = [random.Random(history.seed * 7 + purpose) for purpose in range(4)]
+        keys = TemplateKeys()
+        common = (self.timeline, self.store)
+        self.deployments = DeploymentController(keys, *common, history.deployments, chances[0])
+        self.replica_sets = ReplicaSetController(
+            *common, history.replica_sets, chances[1], history.natures, history.quota
+        )
+        self.autoscalers = AutoscalerController(*common, history.autoscalers, chances[2], history.load)
+        self._chance = chances[3]
+        self._make()
+        self.witness = Witness(history, self.store, self.replica_sets, keys)
+        self.director = Actor(self.timeline, "director")
+        self._living: list[Process] = []
+        self._processes: dict[str, Process] = {}
+
+    def _make(self) -> None:
+        history = self.history
+        rolling = {"maxSurge": history.max_surge, "maxUnavailable": history.max_unavailable}
+        spec: dict[str, Any] = {
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
+            "minReadySeconds": history.min_ready,
+            "revisionHistoryLimit": history.history_limit,
+        }
+        manifest = deployment(history.replicas, **spec)
+        if history.change_cause:
+            manifest["metadata"]["annotations"] = dict(CHANGE_CAUSE)
+        self.somebody = Somebody(self.server, manifest)
+        self.server.create("deployments", manifest, "somebody", "kubectl-create")
+        if history.bounds:
+            self.server.create("horizontalpodautoscalers", autoscaler(*history.bounds), "somebody", "kubectl-create")
+
+    # Playing.
+
+    def play(self) -> Played:
+        history = self.history
+        for script in history.scripts:
+            self._give_birth(script)
+        for incident in history.incidents:
+            self.timeline.at(incident.at, partial(self._befall, incident))
+        for foreign in history.foreign:
+            self.timeline.at(foreign.at, partial(self._write, foreign))
+        if self._living:
+            self.director.wait(HORIZON)
+        for process in list(self._living):
+            self._violated("every call comes to an end", f"{process.name} is still waiting")
+            self._kill(process)
+        moments = [*(one.at for one in history.incidents), *(one.at for one in history.foreign)]
+        self.director.wait(max([self.timeline.now, *moments]) + REST)
+        self.witness.over(brought_to_end=self._bring_to_an_end())
+        return Played(
+            history,
+            self.witness.violations,
+            self.calls,
+            self.witness.releases,
+            self.requests,
+            self.timeline.now,
+            self.trace,
+        )
+
+    def _violated(self, rule: str, what: str) -> None:
+        self.witness.violations.append(Violation(self.timeline.now, rule, what))
+
+    def _give_birth(self, script: Script) -> None:
+        def lives() -> None:
+            for number, ask in enumerate(script.asks):
+                process.sleep(ask.think)
+                self._call(network, Called(script.name, number, ask, self.timeline.now))
+
+        process = Process(self.timeline, script.name, script.begins, lives, lambda: self._has_ended(process))
+        faults = Faults({one.number: one for one in script.faults}, {one.number: one for one in script.streams})
+        self._processes[f"{script.machine}.{script.name}"] = process
+        here = _Machine(f"{script.machine}.{script.name}", self._processes)
+        network = Network(process, self.server, script.name, faults, self._chance, here)
+        self._living.append(process)
+
+    def _has_ended(self, process: Process) -> None:
+        self._living.remove(process)
+        if process.failed is not None:
+            self._violated("no verb ends in an error of its own", repr(process.failed))
+        if not self._living:
+            self.director.wake()
+
+    def _kill(self, process: Process) -> None:
+        process.killed = True
+        process.wake()
+        self.director.sleep(0.0)
+
+    def _call(self, network: Network, called: Called) -> None:
+        network.user, network.doubled = called.user, False
+        self.server.forbidden[called.user] = self._forbidden.get(called.actor, frozenset())
+        self.calls.append(called)
+        self.witness.began(called)
+        self._trace(called.user, f"canary_{called.ask.verb} begins")
+        before = network.requests
+        try:
+            calls.run(network, called, lambda line: self._trace(called.user, line))
+        finally:
+            self.requests += network.requests - before
+            called.doubled = network.doubled
+            called.ended = self.timeline.now
+            self._trace(called.user, f"canary_{called.ask.verb} {called.told()}")
+        self.witness.ended(called)
+
+    def _befall(self, incident: Incident) -> None:
+        there = [pod for pod in self.replica_sets.pods.values() if pod.active and pod.version == incident.version]
+        if not there:
+            return
+        pod = there[incident.place % len(there)]
+        self._trace("incident", f"pod {pod.name} {incident.what.value}")
+        if incident.what is Befalls.CRASH:
+            self.replica_sets.crashes(pod, incident.seconds)
+        elif incident.what is Befalls.EVICTION:
+            self.replica_sets.is_evicted(pod)
+        else:
+            self.replica_sets.is_deleted(pod)
+
+    def _write(self, foreign: Foreign) -> None:
+        self._trace("somebody", f"{foreign.what} {foreign.number} {foreign.version}")
+        self.somebody.writes(foreign)
+
+    # The end.
+
+    def _bring_to_an_end(self) -> bool:
+        """Whoever comes last finishes what is there, as a person would: asks, and does what the refusal says. False when that
+        leads nowhere."""
+        here = _Machine("here.last", self._processes)
+        network = Network(self.director, self.server, "last", Faults(), self._chance, here)
+        # What stands in the way of pods is not for verbs to cure.
+        self.replica_sets.quota = None
+        verb, waited = self.history.end.value, False
+        for number in range(MOST_TRIES):
+            called = Called("last", number, Ask(verb, timeout=600.0), self.timeline.now)
+            called.restores = self._originals() if number >= 2 else None
+            self._call(network, called)
+            if isinstance(called.result, Outcome):
+                seen = situation(self.store)
+                if seen is None or seen.phase is Phase.NONE:
+                    self.director.sleep(REST)
+                    if not waited and self._is_pinned():
+                        # By a process of another machine, which may live: the verb says how long to wait for it.
+                        self.director.sleep(STALE_SECONDS)
+                        waited = True
+                        continue
+                    return True
+            verb = "promote" if isinstance(called.result, VerbFailure) and called.result.code == "no_stable" else "undo"
+        return False
+
+    def _is_pinned(self) -> bool:
+        scaler = self.store.get("horizontalpodautoscalers", AUTOSCALER_NAME)
+        return scaler is not None and AUTOSCALER in (scaler["metadata"].get("annotations") or {})
+
+    def _originals(self) -> Restore:
+        history = self.history
+        return Restore(history.min_ready, 600, history.max_surge, history.max_unavailable)
+
+    # The trace.
+
+    def _trace(self, who: str, line: str) -> None:
+        if self._traced:
+            self.trace.append(f"{self.timeline.now:9.3f}  {who:<24} {line}")
+
+    def _trace_change(self, change: Change) -> None:
+        self._trace(change.by, f"{change.type.lower():<8} {change.kind} {change.name}: {summary(change.object)}")
+
+
+def summary(obj: Json) -> str:
+    """What a reader of a trace wants to know of an object."""
+    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    told = []
+    if "template" in spec:
+        rolling = (spec.get("strategy") or {}).get("rollingUpdate")
+        told = [
+            f"{version_of(spec['template'])} x {spec['replicas']}",
+            f"minReady {spec.get('minReadySeconds', 0)}",
+            *([f"{rolling['maxSurge']}/{rolling['maxUnavailable']}"] if rolling else []),
+            *(["paused"] if spec.get("paused") else []),
+            f"generation {status.get('observedGeneration')}/{meta.get('generation')}",
+            f"pods {status.get('replicas', 0)} ready {status.get('readyReplicas', 0)}"
+            f" available {status.get('availableReplicas', 0)}",
+        ]
+    elif obj["kind"] == "Pod":
+        told = [str(spec["containers"][0]["image"]), *(f"{c['type']}={c['status']}" for c in status["conditions"])]
+        told += ["terminating"] if "deletionTimestamp" in meta else []
+    elif "maxReplicas" in spec:
+        told = [f"{spec['minReplicas']}..{spec['maxReplicas']}"]
+    elif "message" in obj:
+        told = [obj["message"]]
+    return ", ".join(told)
