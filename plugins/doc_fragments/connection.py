@@ -12,7 +12,13 @@ options:
       - Path of a kubeconfig file, or the content of one as a dictionary.
       - On a local connection a relative path is looked for next to the playbook and in C(files/) there, and then where
         C(ansible-playbook) was called; a file that Ansible Vault has encrypted is decrypted.
-      - Several paths separated by V(:) are merged, as in the environment variable E(KUBECONFIG).
+      - Several paths separated by V(:) are merged, as in the environment variable E(KUBECONFIG). Files that are missing or
+        empty are left out, and of entries with the same name the first counts.
+      - Every field means what it means to C(kubectl), with every version of the Python library. What cannot be honoured is
+        refused; that is a credential plugin that must be typed to, and an C(auth-provider) other than C(oidc). A field that
+        no kubeconfig has is warned of. The C(namespace) of a context is not used.
+      - A C(tokenFile) is read again about once a minute, and a credential plugin is run again when what it gave has expired;
+        both at once when the server no longer accepts them.
       - If neither this nor O(host) is given, E(K8S_AUTH_KUBECONFIG), E(KUBECONFIG), V(~/.kube/config) and at last the
         service account of the pod that this runs in are tried, in this order.
       - Of a dictionary only what is secret is masked in results, so that other values of it may be shown. The text of a
@@ -29,7 +35,7 @@ options:
     type: str
   api_key:
     description:
-      - Bearer token. E(K8S_AUTH_API_KEY) is used if this is not given.
+      - Bearer token; whitespace around it is left out. E(K8S_AUTH_API_KEY) is used if this is not given.
     type: str
   username:
     description:
@@ -65,7 +71,8 @@ options:
     aliases: [verify_ssl]
   proxy:
     description:
-      - URL of an HTTP proxy. E(K8S_AUTH_PROXY) is used if this is not given.
+      - URL of a proxy, beginning with V(http://), V(https://) or, with PySocks, V(socks5://). E(K8S_AUTH_PROXY) is used if
+        this is not given, then C(proxy-url) of the kubeconfig, then E(HTTPS_PROXY) or E(HTTP_PROXY).
     type: str
   no_proxy:
     description:

@@ -89,6 +89,18 @@ WAYS: dict[str, tuple[Described, str]] = {
         lambda a, t, d: (Connection(), {"KUBECONFIG": f"{d}/missing:{a.kubeconfig}"}),
         ADMIN,
     ),
+    "KUBECONFIG with a file that is empty": (
+        lambda a, t, d: (Connection(), {"KUBECONFIG": f"{written(d, '').kubeconfig}:{a.kubeconfig}"}),
+        ADMIN,
+    ),
+    "a token's file": (
+        lambda a, t, d: (Connection(kubeconfig=a.with_user({"tokenFile": written(d, t).kubeconfig})), {}),
+        ACCOUNT,
+    ),
+    "host and api_key with a line break": (
+        lambda a, t, d: (Connection(host=a.server, api_key=f"{t}\n", ca_cert=a.ca), {}),
+        ACCOUNT,
+    ),
     "host and api_key": (lambda a, t, d: (Connection(host=a.server, api_key=t, ca_cert=a.ca), {}), ACCOUNT),
     "host with a slash": (lambda a, t, d: (Connection(host=a.server + "/", api_key=t, ca_cert=a.ca), {}), ACCOUNT),
     "host and client certificate": (
@@ -207,13 +219,9 @@ def test_the_file_in_the_home_directory_is_the_last_kubeconfig(access: Access, a
 @pytest.fixture
 def in_pod(access: Access, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the kubelet gives to every pod, at another place."""
-    import kubernetes.config.incluster_config as incluster
-
     (tmp_path / "token").write_text(token)
+    (tmp_path / "ca.crt").write_bytes(Path(access.ca).read_bytes())
     monkeypatch.setattr(connection_module, "SERVICE_ACCOUNT_TOKEN", str(tmp_path / "token"))
-    loader = incluster.load_incluster_config.__globals__
-    monkeypatch.setitem(loader, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
-    monkeypatch.setitem(loader, "SERVICE_CERT_FILENAME", access.ca)
     host, _colon, port = access.server.removeprefix("https://").rpartition(":")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
@@ -243,6 +251,24 @@ def test_impersonation_reaches_the_server(access: Access) -> None:
     user = whoami(connect(options))
     assert user["username"] == "ana"
     assert {"canary", "web"} <= set(user["groups"])
+
+
+def test_impersonation_of_a_kubeconfig_reaches_the_server(access: Access) -> None:
+    """Else a verb would act with more rights than its kubeconfig means to give."""
+    user = {**access.content["users"][0]["user"], "as": "ana", "as-uid": "u-1", "as-groups": ["canary"]}
+    user["as-user-extra"] = {"example.com/scopes": ["a", "b"]}
+    seen = whoami(connect(Connection(kubeconfig=access.with_user(user))))
+    assert (seen["username"], seen["uid"]) == ("ana", "u-1")
+    assert "canary" in seen["groups"]
+    assert seen["extra"]["example.com/scopes"] == ["a", "b"]
+
+
+def test_a_proxy_of_a_kubeconfig_is_not_gone_round(access: Access) -> None:
+    content = access.content
+    cluster = {**content["clusters"][0]["cluster"], "proxy-url": "http://127.0.0.1:1"}
+    content = {**content, "clusters": [{"name": content["clusters"][0]["name"], "cluster": cluster}]}
+    with pytest.raises(Unreachable, match=r"the proxy before https://.* does not let us through"):
+        whoami(connect(Connection(kubeconfig=content)))
 
 
 def plugin(path: Path, status: dict[str, Any], counter: Path) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Api:
         self._lock = threading.Lock()
         self.requests = 0
         self.received = 0
-        self.warnings: list[str] = []
+        self.warnings: list[str] = list(session.warnings)
 
     def __repr__(self) -> str:
         return f"Api({self.server})"

@@ -1,29 +1,35 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one file that knows the `kubernetes` library: it reads the configuration and lends its connection pool.
+"""Makes a session of what is configured: the server, the way to it, and who we are. The one file that knows the `kubernetes` library.
 
-The library decides who we are and how to get there (kubeconfig, exec plugins, OIDC, proxies, in-cluster); requests go
-straight to its urllib3 pool. That part is the same from 24.2 to 37: no discovery, no models, and bodies that we may
-read as they arrive. The library is imported at first use, because that takes a quarter of a second.
+Requests go straight to a urllib3 pool: no discovery, no models, and bodies that we may read as they arrive. Of the library only
+OIDC is used, so that its versions from 24.2 to 37 do the same. It is imported at first use, because that takes a quarter
+of a second.
 
 This module is private to the collection.
 """
 
 from __future__ import annotations
 
-import importlib
+import base64
+import importlib.util
 import os
 import ssl
+import tempfile
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
-from typing import Any, Iterator, Mapping
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, urlsplit
 
+from .credentials import Certificate, Credentials, Library, Plugin, TokenFile
 from .errors import ConfigError
-from .kubeconfig import load_kubeconfig
+from .kubeconfig import Impersonation, Kubeconfig, Pem, Server, User, read_kubeconfig
 from .options import Connection
+from .proxies import Proxy, proxy_for
 from .secrets import in_header
 
 OLDEST_CLIENT = (24, 2)
@@ -58,15 +64,26 @@ def library() -> Any:
 
 
 class Session:
-    """A pool of kept-alive connections to one server, and the headers that say who we are."""
+    """A pool of kept-alive connections to one server, and the headers that say who we are.
 
-    def __init__(self, configuration: Any, pool: Any, headers: Any) -> None:
-        self.base = configuration.host.rstrip("/")
-        self.pool = pool
-        self._configuration = configuration
+    `pool_with` makes the pool for a client certificate of the credentials' (None: for the one that is configured).
+    `warnings`: what is to be told of the configuration, `confided`: what else of it is secret.
+    """
+
+    def __init__(
+        self, server: Server, credentials: Credentials, headers: Any, pool_with: Callable[[Certificate | None], Any]
+    ) -> None:
+        self.base = server.address.rstrip("/")
+        self.compress = server.compress
+        self.warnings: tuple[str, ...] = ()
+        self.confided: frozenset[str] = frozenset()
+        self._credentials = credentials
         self._headers = headers
-        self._bearer = ""
-        self._refreshing = threading.Lock()
+        self._bearer = credentials.authorization()
+        self._pool_with = pool_with
+        self._certificate = credentials.certificate()
+        self._pool = pool_with(self._certificate)
+        self._changing = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Session({self.server})"
@@ -77,50 +94,165 @@ class Session:
         url = urlsplit(self.base)
         return f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
 
+    @property
+    def pool(self) -> Any:
+        """With the client certificate that counts now."""
+        with self._changing:
+            certificate = self._credentials.certificate()
+            if certificate != self._certificate:
+                self._pool, self._certificate = self._pool_with(certificate), certificate
+            return self._pool
+
     def headers(self) -> Any:
-        """A fresh multi-valued mapping; credentials that expire are renewed here."""
+        """A fresh multi-valued mapping; credentials that expire are renewed here. Raises ConfigError."""
         headers = self._headers.copy()
-        with self._refreshing:
-            bearer = self._configuration.auth_settings().get("BearerToken", {}).get("value")
-        if bearer:
-            # Files often end with a line break, and no token has one.
-            self._bearer = bearer.strip()
+        self._bearer = self._credentials.authorization()
+        if self._bearer:
             headers["Authorization"] = _for_header("the credentials", self._bearer)
         return headers
+
+    def renew(self) -> bool:
+        """After the server has refused our credentials: whether we have others now. Raises ConfigError."""
+        return self._credentials.renew()
 
     @property
     def secrets(self) -> frozenset[str]:
         """What was last sent in confidence, and must not be repeated to anybody."""
-        proxy = self._configuration.proxy_headers or {}
-        return frozenset().union(*(in_header(str(text)) for text in (self._bearer, *proxy.values())))
+        return in_header(self._bearer) | self.confided
 
     def close(self) -> None:
-        self.pool.clear()
+        self._pool.clear()
 
 
 def open_session(
     settings: Connection, source: Source, kubeconfig: str | Mapping[str, Any] | None, user_agent: str
 ) -> Session:
-    """Reads the configuration and prepares TLS; sends nothing. Raises ConfigError."""
+    """Reads the configuration and prepares TLS; sends nothing, but runs a credential plugin. Raises ConfigError.
+
+    `kubeconfig`: what it says, or, in a pod, the path of its ServiceAccount's token.
+    """
     kubernetes = library()
-    configuration = kubernetes.client.Configuration()
-    with _without_leftovers(kubernetes):
-        if source is Source.KUBECONFIG:
-            load_kubeconfig(kubernetes, configuration, settings, kubeconfig)
-        elif source is Source.IN_CLUSTER:
-            _load_in_cluster(kubernetes, configuration)
-        _check_address(settings.host or configuration.host)
-        _apply_options(configuration, settings)
-        _check_proxy(configuration.proxy)
-        pool = _pool(kubernetes, configuration)
-    return Session(configuration, pool, _fixed_headers(settings, user_agent))
+    found = Kubeconfig(Server(), User())
+    if source is Source.KUBECONFIG and kubeconfig is not None:
+        found = read_kubeconfig(kubeconfig, settings.context)
+    elif source is Source.IN_CLUSTER:
+        found = _in_cluster(str(kubeconfig))
+    server, user = _server(found.server, settings), found.user
+    _check_address(server.address)
+    proxy = proxy_for(server, settings, os.environ)
+    credentials = _credentials(kubernetes, user, settings, kubeconfig)
+    certificate, key = _certificate(user, settings)
+    headers = _fixed_headers(_impersonation(user.impersonation, settings), user_agent)
+
+    def pool_with(given: Certificate | None) -> Any:
+        pair = (certificate, key) if given is None else (Pem(text=given.certificate), Pem(text=given.key))
+        return _pool(server, proxy, *pair)
+
+    session = Session(server, credentials, headers, pool_with)
+    session.warnings = found.warnings
+    session.confided = frozenset().union(*(in_header(text) for text in (proxy.headers if proxy else {}).values()))
+    return session
+
+
+def _check_address(address: str) -> None:
+    try:
+        url = urlsplit(address)
+        usable = url.scheme in ("https", "http") and bool(url.hostname) and url.port != 0 and " " not in url.netloc
+        usable = usable and not any(ord(character) <= 32 for character in address)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError("the server's address (host, or server in the kubeconfig) must be https://NAME[:PORT]")
+
+
+def _in_cluster(token: str) -> Kubeconfig:
+    """What every pod has (client-go: rest/config.go, InClusterConfig)."""
+    host, port = (os.environ.get(f"KUBERNETES_SERVICE_{name}", "") for name in ("HOST", "PORT"))
+    address = f"https://{f'[{host}]' if ':' in host else host}:{port or 443}"
+    ca = os.path.join(os.path.dirname(token), "ca.crt")
+    return Kubeconfig(Server(address=address, ca=Pem(ca)), User(credentials=TokenFile(token)))
+
+
+def _server(found: Server, settings: Connection) -> Server:
+    """What an option says counts more than what a file says."""
+    changes: dict[str, Any] = {}
+    if settings.host:
+        changes["address"] = settings.host.strip()
+    if settings.validate_certs is not None:
+        changes["verify"] = settings.validate_certs
+    if settings.ca_cert:
+        changes["ca"] = Pem(settings.ca_cert)
+    return replace(found, **changes)
+
+
+def _certificate(user: User, settings: Connection) -> tuple[Pem, Pem]:
+    return (
+        Pem(settings.client_cert) if settings.client_cert else user.certificate,
+        Pem(settings.client_key) if settings.client_key else user.key,
+    )
+
+
+def _credentials(kubernetes: Any, user: User, settings: Connection, kubeconfig: object) -> Credentials:
+    """The explicit options come before the file, and then no plugin is run."""
+    if settings.api_key and settings.api_key.strip():
+        return Credentials(f"Bearer {settings.api_key.strip()}")
+    if settings.username and settings.password:
+        pair = f"{settings.username}:{settings.password}"
+        return Credentials("Basic " + base64.b64encode(pair.encode()).decode())
+    if isinstance(user.credentials, Plugin) and settings.client_cert:
+        return Credentials()
+    if user.provider is not None and not user.credentials.authorization():
+        return _of_library(kubernetes, user.provider, settings, kubeconfig)
+    return user.credentials
+
+
+def _of_library(kubernetes: Any, provider: Mapping[str, Any], settings: Connection, kubeconfig: object) -> Credentials:
+    """A user of OIDC. A renewed token is written back only where persist_config says so, and the kubeconfig is a file."""
+    kube_config, configuration = kubernetes.config.kube_config, kubernetes.client.Configuration()
+    entry = {"name": "oidc", "user": _with_authority(provider)}
+    content: Any = {
+        "current-context": "oidc",
+        "users": [entry],
+        "clusters": [{"name": "oidc", "cluster": {"server": "https://oidc.invalid"}}],
+        "contexts": [{"name": "oidc", "context": {"cluster": "oidc", "user": "oidc"}}],
+    }
+    context, persist = "oidc", None
+    try:
+        with _without_leftovers(kubernetes):
+            if settings.persist_config and isinstance(kubeconfig, str):
+                merger = kube_config.KubeConfigMerger(kubeconfig)
+                content, persist = merger.config, merger.save_changes
+                context = settings.context or content["current-context"]
+            kube_config.KubeConfigLoader(
+                config_dict=content, active_context=context, config_base_path=None, config_persister=persist
+            ).load_and_set(configuration)
+    except Exception as error:  # noqa: BLE001 - the library raises anything here, and its texts may quote tokens
+        raise ConfigError(
+            f"the token of the kubeconfig's auth-provider cannot be used: {type(error).__name__}"
+        ) from None
+    credentials = Library(configuration)
+    if not credentials.authorization():
+        raise ConfigError("the kubeconfig's auth-provider has no id-token that can be used: log in again")
+    return credentials
+
+
+def _with_authority(provider: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The library would renew tokens over a connection that it does not verify where no authority is named."""
+    auth = provider["auth-provider"]
+    config = dict(auth.get("config") or {})
+    if not any(config.get(f"idp-certificate-authority{kind}") for kind in ("", "-data")):
+        trusted = ssl.get_default_verify_paths().cafile
+        if trusted:
+            with open(trusted, "rb") as file:
+                config["idp-certificate-authority-data"] = base64.b64encode(file.read()).decode()
+    return {"auth-provider": {**auth, "config": config}}
 
 
 @contextmanager
 def _without_leftovers(kubernetes: Any) -> Iterator[None]:
-    """Removes the files that the library writes for certificates and keys given inline.
+    """Removes the files that the library writes for certificates given inline.
 
-    It would remove them itself at exit, but Ansible's workers end without that, and keys would pile up on the disk.
+    It would remove them itself at exit, but Ansible's workers end without that, and they would pile up on the disk.
     """
     written = getattr(kubernetes.config.kube_config, "_temp_files", {})
     before = set(written)
@@ -133,114 +265,90 @@ def _without_leftovers(kubernetes: Any) -> Iterator[None]:
                 os.unlink(path)
 
 
-def _check_address(address: str) -> None:
-    try:
-        url = urlsplit(address)
-        usable = url.scheme in ("https", "http") and bool(url.hostname) and url.port != 0 and " " not in url.netloc
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigError("the server's address (host, or server in the kubeconfig) must be https://NAME[:PORT]")
+def _impersonation(found: Impersonation, settings: Connection) -> Impersonation:
+    """Whom the options name counts alone: nobody's groups are mixed with another's."""
+    if settings.impersonate_user:
+        return Impersonation(user=settings.impersonate_user, groups=settings.impersonate_groups or ())
+    if settings.impersonate_groups:
+        if not found.user:
+            raise ConfigError("impersonate_groups is given without impersonate_user: say who is impersonated")
+        return replace(found, groups=settings.impersonate_groups)
+    return found
 
 
-def _check_proxy(address: str | None) -> None:
-    """It may hold a password, so it is not repeated."""
-    try:
-        url = urlsplit(address or "http://none")
-        usable = url.scheme in ("https", "http") and bool(url.hostname) and url.port != 0 and " " not in url.netloc
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigError("the proxy's address (proxy, or proxy-url in the kubeconfig) must be http://NAME:PORT")
+def _pool(server: Server, proxy: Proxy | None, certificate: Pem, key: Pem) -> Any:
+    """TLS settings are read once instead of at each connection."""
+    import urllib3
+
+    options: dict[str, Any] = {}
+    if server.address.startswith("https:"):
+        options["ssl_context"] = _tls(server, certificate, key)
+        if not server.verify:
+            options["cert_reqs"] = ssl.CERT_NONE
+            options["assert_hostname"] = False
+        if server.tls_name:
+            options["server_hostname"] = server.tls_name
+            if server.verify:
+                options["assert_hostname"] = server.tls_name
+    if proxy is None:
+        return urllib3.PoolManager(**options)
+    if not proxy.is_socks:
+        return urllib3.ProxyManager(proxy.url, proxy_headers=proxy.headers, **options)
+    if importlib.util.find_spec("socks") is None:
+        raise ConfigError("the proxy speaks SOCKS, which needs PySocks: install it into the Python that runs this")
+    from urllib3.contrib.socks import SOCKSProxyManager
+
+    return SOCKSProxyManager(proxy.url, **options)
 
 
-def _load_in_cluster(kubernetes: Any, configuration: Any) -> None:
-    try:
-        kubernetes.config.load_incluster_config(client_configuration=configuration)
-    except kubernetes.config.ConfigException as error:
-        raise ConfigError(f"the pod's ServiceAccount is not usable: {error}") from error
-
-
-def _apply_options(configuration: Any, settings: Connection) -> None:
-    """Puts the explicit options over what the file said."""
-    from urllib3.util import make_headers
-
-    given = {
-        "host": settings.host,
-        "verify_ssl": settings.validate_certs,
-        "ssl_ca_cert": settings.ca_cert,
-        "cert_file": settings.client_cert,
-        "key_file": settings.client_key,
-        "proxy": settings.proxy,
-        "no_proxy": settings.no_proxy,
-        "proxy_headers": _proxy_headers(settings.proxy_headers) if settings.proxy_headers else None,
-    }
-    for name, value in given.items():
-        if value is not None:
-            setattr(configuration, name, value)
-    if settings.api_key:
-        _use_authorization(configuration, f"Bearer {settings.api_key.strip()}")
-    elif settings.username and settings.password:
-        user_and_password = _for_header("username or password", f"{settings.username}:{settings.password}")
-        basic = make_headers(basic_auth=user_and_password)["authorization"]
-        _use_authorization(configuration, basic)
-
-
-def _proxy_headers(options: Mapping[str, str]) -> Mapping[str, str]:
-    from urllib3.util import make_headers
-
-    def of(name: str) -> str | None:
-        return _for_header(f"proxy_headers.{name}", options.get(name, "").strip()) or None
-
-    return make_headers(
-        proxy_basic_auth=of("proxy_basic_auth"), basic_auth=of("basic_auth"), user_agent=of("user_agent")
-    )
-
-
-def _use_authorization(configuration: Any, value: str) -> None:
-    configuration.api_key = {"authorization": value}
-    configuration.api_key_prefix = {}
-    # Else the file's credentials would come back at the first request: by a hook, or (24.2, in-cluster) by a method
-    # that the library puts over its own.
-    configuration.refresh_api_key_hook = None
-    vars(configuration).pop("get_api_key_with_prefix", None)
-
-
-def _pool(kubernetes: Any, configuration: Any) -> Any:
-    """The library's pool manager (it knows proxies), with TLS settings read once instead of at each connection."""
-    pool = kubernetes.client.rest.RESTClientObject(configuration).pool_manager
-    if not configuration.host.startswith("https:"):
-        return pool
-    for option in ("ca_certs", "ca_cert_data", "cert_file", "key_file"):
-        pool.connection_pool_kw.pop(option, None)
-    pool.connection_pool_kw["ssl_context"] = _tls(configuration)
-    return pool
-
-
-def _tls(configuration: Any) -> ssl.SSLContext:
-    """Trusts the CA that is configured, or the system's. Raises ConfigError for files that cannot be used."""
+def _tls(server: Server, certificate: Pem, key: Pem) -> ssl.SSLContext:
+    """Trusts the CA that is configured, or the system's. Raises ConfigError for what cannot be used."""
     import urllib3
     from urllib3.util.ssl_ import create_urllib3_context
 
     # urllib3's own kind of context: 1.26 compares host names itself, later ones leave it to OpenSSL.
-    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if configuration.verify_ssl else ssl.CERT_NONE)
-    if not configuration.verify_ssl:
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if server.verify else ssl.CERT_NONE)
+    if not server.verify:
         # Whoever switched verification off need not be told at each request.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    elif configuration.ssl_ca_cert:
+    elif server.ca:
         try:
-            context.load_verify_locations(configuration.ssl_ca_cert)
-        except OSError as error:
-            raise ConfigError(f"the CA file {configuration.ssl_ca_cert} is not usable: {error}") from error
+            context.load_verify_locations(cafile=server.ca.path or None, cadata=server.ca.text or None)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"the CA {_origin(server.ca)} is not usable: {_said(error)}") from None
     else:
         context.load_default_certs()
-    if configuration.cert_file:
+    if certificate:
         try:
-            context.load_cert_chain(configuration.cert_file, configuration.key_file or None, password=_no_password)
-        except OSError as error:
-            files = f"{configuration.cert_file} and {configuration.key_file}"
-            raise ConfigError(f"the client certificate and its key are not usable ({files}): {error}") from error
+            with _as_files(certificate, key) as (certificate_file, key_file):
+                context.load_cert_chain(certificate_file, key_file, password=_no_password)
+        except (OSError, ValueError) as error:
+            files = f"{_origin(certificate)} and {_origin(key)}"
+            raise ConfigError(f"the client certificate and its key are not usable ({files}): {_said(error)}") from None
     return context
+
+
+def _origin(pem: Pem) -> str:
+    return "given as data" if pem.text else f"file {pem.path or 'None'}"
+
+
+def _said(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or type(error).__name__)
+
+
+@contextmanager
+def _as_files(certificate: Pem, key: Pem) -> Iterator[tuple[str, str | None]]:
+    """OpenSSL takes certificates of clients from files only; these are gone when the context has them."""
+    with tempfile.TemporaryDirectory() as directory:
+        paths = []
+        for name, pem in (("certificate", certificate), ("key", key)):
+            path = pem.path
+            if pem.text:
+                path = os.path.join(directory, name)
+                with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                    file.write(pem.text)
+            paths.append(path)
+        yield paths[0], paths[1] or None
 
 
 def _no_password() -> str:
@@ -249,22 +357,28 @@ def _no_password() -> str:
 
 def _for_header(what: str, value: str) -> str:
     """Raises ConfigError, which repeats nothing of it, for what HTTP cannot carry (RFC 9110, section 5.5)."""
-    if any(
-        character != "\t" and (character < " " or "\x7e" < character < "\xa0" or character > "\xff")
-        for character in value
-    ):
+    if any(each != "\t" and (each < " " or "\x7e" < each < "\xa0" or each > "\xff") for each in value):
         raise ConfigError(
             f"{what} cannot be sent: there is a line break, a control character or one beyond Latin-1 in it"
         )
     return value
 
 
-def _fixed_headers(settings: Connection, user_agent: str) -> Any:
+# The bytes of a header's name that client-go sends as they are (transport/round_trippers.go, headerKeyEscape).
+_SAFE_IN_NAMES = "!#$&'*+-.^_`|~"
+
+
+def _fixed_headers(impersonation: Impersonation, user_agent: str) -> Any:
     from urllib3._collections import HTTPHeaderDict  # urllib3 1.26 has it nowhere else
 
     headers = HTTPHeaderDict({"User-Agent": user_agent})
-    if settings.impersonate_user:
-        headers["Impersonate-User"] = _for_header("impersonate_user", settings.impersonate_user)
-    for group in settings.impersonate_groups or ():
+    if impersonation.user:
+        headers["Impersonate-User"] = _for_header("impersonate_user", impersonation.user)
+    if impersonation.uid:
+        headers["Impersonate-Uid"] = _for_header("as-uid", impersonation.uid)
+    for group in impersonation.groups:
         headers.add("Impersonate-Group", _for_header("impersonate_groups", group))
+    for key, values in impersonation.extra.items():
+        for value in values:
+            headers.add(f"Impersonate-Extra-{quote(key, safe=_SAFE_IN_NAMES)}", _for_header("as-user-extra", value))
     return headers

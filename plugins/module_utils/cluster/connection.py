@@ -60,7 +60,7 @@ def choose_source(
     if settings.context or any(os.path.exists(path) for path in paths):
         return Source.KUBECONFIG, os.pathsep.join(paths)
     if environ.get("KUBERNETES_SERVICE_HOST") and os.path.exists(token):
-        return Source.IN_CLUSTER, None
+        return Source.IN_CLUSTER, token
     if settings.host:
         return Source.OPTIONS, None
     raise ConfigError(

@@ -218,11 +218,26 @@ def _chunked_lines(response: Any) -> Iterator[bytes]:
 
 
 def send(session: Session, request: Request) -> Exchange:
-    """Sends `request` and waits for the head of the answer. Raises Unreachable (and its kinds) or Timeout."""
+    """Sends `request` and waits for the head of the answer. Raises Unreachable (and its kinds), Timeout or ConfigError.
+
+    Where the server does not know us any more and there are newer credentials, it is sent once more: it was not carried out.
+    """
+    exchange = _sent(session, request)
+    # Behind a proxy subresource it may be somebody else who does not know us.
+    if exchange.status != 401 or request.asked.resource.endswith("/proxy") or not session.renew():
+        return exchange
+    with exchange:
+        pass
+    return _sent(session, request)
+
+
+def _sent(session: Session, request: Request) -> Exchange:
     import urllib3
 
     headers = session.headers()
     headers.update(request.headers)
+    if not session.compress:
+        headers.discard("Accept-Encoding")
     timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, request.seconds), read=request.seconds)
     with network_errors(session, request):
         response = session.pool.request(
