@@ -86,7 +86,8 @@ options:
             default: [200]
           body:
             description:
-              - Regular expression that a good answer holds, in its first 64 KiB.
+              - Regular expression that a good answer holds, in its first 64 KiB. An answer over which it takes more than a second is
+                bad.
             type: str
             default: ""
           slow_ms:

@@ -16,7 +16,7 @@ from typing import Any, Mapping
 
 from ..cluster.api import Api
 from ..cluster.clock import SYSTEM, Clock
-from .matching import must_be_pattern
+from .matching import LONGEST_SECONDS, Matcher, must_be_pattern
 from .source import Answers, Counted, Misasked, NoAnswer, ProbedPod, Sides, Tally, Version
 from .ways import Aim, Blocked, Via, ask_pod, status_message
 from .web import Web, WebAnswer
@@ -92,7 +92,7 @@ class HttpRequests:
         self._api = api
         self._clock = clock
         self._asked = asked
-        self._body = re.compile(asked.body.encode()) if asked.body else None
+        self._matchers: list[Matcher] = []  # that no worker uses at the moment
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._sides: Sides | None = None
@@ -161,14 +161,17 @@ class HttpRequests:
             return {}
         with self._lock:
             self._sides = sides
-            sent, self._sent = _of(sides, self._sent), Counter()
+            # What was sent meanwhile waits for a look at which the way is open.
+            self._must_not_be_blocked()
+            all_sent = _of(sides, self._sent)
+            sent = +all_sent
+            self._sent = Counter({key: owed for key, owed in all_sent.items() if owed < 0})
             self._bad = _of(sides, self._bad)
             # A bad answer may come after the look in which its request counted; where nothing was sent since, it waits.
             served = {of_canary for (of_canary, _uid), count in sent.items() if count}
             bad = Counter({key: count for key, count in self._bad.items() if key[0] in served})
             self._bad -= bad
             used_up = self._spent["requests"] >= self._asked.most
-        self._must_not_be_blocked()
         if used_up and not sent:
             raise NoAnswer(
                 f"all {self._asked.most} requests that were allowed have been sent: allow more, or send slower"
@@ -176,8 +179,7 @@ class HttpRequests:
         return {"": Counted(_tally(sent, bad, True, sides.canary), _tally(sent, bad, False, sides.stable))}
 
     def _must_not_be_blocked(self) -> None:
-        with self._lock:
-            blocked, self._blocked = self._blocked, ""
+        blocked, self._blocked = self._blocked, ""
         if blocked:
             raise NoAnswer(blocked)
 
@@ -216,14 +218,15 @@ class HttpRequests:
         begun = self._clock.monotonic()
         try:
             answer = self._answer(is_canary, pod)
-        except Blocked as blocked:
+            if answer is not None:
+                self._pay(answer)
+            good = answer is not None and self._is_good(answer, self._clock.monotonic() - begun)
+        except (Blocked, NoAnswer) as ours:
             with self._lock:
-                self._blocked = str(blocked)
-                self._sent[key] -= min(1, self._sent[key])
+                self._blocked = str(ours)
+                self._sent[key] -= 1  # also where a look has counted it already
             return
-        if answer is not None:
-            self._pay(answer)
-        if answer is None or not self._is_good(answer, self._clock.monotonic() - begun):
+        if not good:
             with self._lock:
                 self._bad[key] += 1
 
@@ -233,9 +236,29 @@ class HttpRequests:
             self._spent["bytes_out"] += answer.bytes_out
 
     def _is_good(self, answer: WebAnswer, seconds: float) -> bool:
+        """Raises NoAnswer where nothing can be searched for."""
         slow = self._asked.slow_ms is not None and seconds * 1000 > self._asked.slow_ms
-        matches = self._body is None or bool(self._body.search(answer.body))
-        return answer.status in self._asked.status and matches and not slow
+        return not slow and answer.status in self._asked.status and self._holds_the_body(answer.body)
+
+    def _holds_the_body(self, body: bytes) -> bool:
+        """Not either where the pattern takes too long over it."""
+        if not self._asked.body:
+            return True
+        with self._lock:
+            matcher = self._matchers.pop() if self._matchers else Matcher(self._asked.body)
+        try:
+            return matcher.found([body.decode("utf-8", "replace")], LONGEST_SECONDS) == [True]
+        finally:
+            with self._lock:
+                self._matchers.append(matcher)
+            if self._ended.is_set():
+                self._close_matchers()
+
+    def _close_matchers(self) -> None:
+        with self._lock:
+            matchers, self._matchers = self._matchers, []
+        for matcher in matchers:
+            matcher.close()
 
     def _answer(self, is_canary: bool, pod: ProbedPod) -> WebAnswer | None:
         """As ask_pod."""
@@ -246,6 +269,7 @@ class HttpRequests:
 
     def close(self) -> None:
         self._ended.set()
+        self._close_matchers()
 
     def doubt(self) -> str:
         return ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any, Mapping
 
@@ -18,10 +19,15 @@ from ..cluster.api import Api
 from ..cluster.asked import asked
 from ..cluster.errors import ApiError, NotFound, from_answer, status_of
 from .source import Answers, NoAnswer, Sides, Value, Version
+from .web import date_of
 
 # For the head of the answer, and again for its body; and how long it may be.
 _SECONDS = 10.0
 _LARGEST = 4 << 20
+
+
+# metrics-server measures every 15 seconds (--metric-resolution), some clusters every minute.
+STALE_SECONDS = 180.0
 
 
 class Resource(Enum):
@@ -80,10 +86,17 @@ class Resources:
         if answer.truncated:
             raise NoAnswer(f"metrics.k8s.io answers with more than {_LARGEST >> 20} MiB: are there so many pods?")
         try:
-            found = json.loads(answer.data)
-            return {item["metadata"]["name"]: self._of_pod(item) for item in found.get("items") or ()}
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+            found = json.loads(answer.data).get("items") or ()
+            now = date_of(answer.headers.get("Date"))
+            used = {item["metadata"]["name"]: self._of_pod(item) for item in found if _is_of_now(item, now)}
+        except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
             raise NoAnswer("metrics.k8s.io answers with what metrics-server would not write") from None
+        if found and not used:
+            raise NoAnswer(
+                f"metrics.k8s.io has measured nothing in the last {STALE_SECONDS:g} seconds, by the API server's clock: look at "
+                "metrics-server, and at the clock of its node"
+            )
+        return used
 
     def _of_pod(self, item: Mapping[str, Any]) -> float:
         name = self._asked.resource.value
@@ -97,6 +110,14 @@ class Resources:
 
     def costs(self) -> Mapping[str, float]:
         return {}
+
+
+def _is_of_now(item: Mapping[str, Any], now: float | None) -> bool:
+    """By the time stamp of the measurement (RFC 3339) and the server's clock; where one of them is missing nothing speaks against it."""
+    written = item.get("timestamp")
+    if now is None or not written:
+        return True
+    return abs(datetime.fromisoformat(written.replace("Z", "+00:00")).timestamp() - now) <= STALE_SECONDS
 
 
 def _mean(version: Version, used: Mapping[str, float]) -> float | None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +37,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.source impo
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.ways import Via
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import Web
-from tests.unit.probes.serving import serving
+from tests.unit.probes.serving import send, serving
 from tests.unit.probes.test_prometheus import OFFSETS
 
 
@@ -165,6 +166,46 @@ class TestRequests:
                 source.begin(self.pods)
             assert source.costs()["requests"] == 3
 
+    def test_an_answer_over_which_the_pattern_never_ends_is_bad_and_stops_nobody(self) -> None:
+        """A canary answers so; the stable pods go on being asked."""
+
+        def respond(request: BaseHTTPRequestHandler) -> None:
+            canary = request.headers["X-Version"] == "canary"
+            send(request, b"x" * 1000 if canary else b"xxy")
+
+        with serving(respond) as url:
+            source = HttpRequests(None, self.asked(url, body="(x+x+)+y"))  # type: ignore[arg-type]
+            source.begin(self.pods)
+            begun, seen = time.monotonic(), Counter[str]()
+            while seen["canary bad"] < 4 and time.monotonic() - begun < 30:
+                time.sleep(0.1)
+                answers = source.look(self.pods, 0.1)[""]
+                assert isinstance(answers, Counted) and answers.stable.bad == 0
+                seen["canary bad"] += int(answers.canary.bad)
+                seen["stable"] += int(answers.stable.total)
+            source.close()
+        assert seen["canary bad"] >= 4 and seen["stable"] >= 4
+
+    def test_what_does_not_get_as_far_as_a_pod_counts_for_nobody_even_after_a_look(self) -> None:
+        source = HttpRequests(None, HttpAsked())  # type: ignore[arg-type]
+        source._workers = [threading.Thread()]  # nothing is sent but by hand
+        source._sent = Counter({(True, "c1"): 3, (False, "s1"): 4})
+        first = source.look(self.pods, 1)[""]
+        assert isinstance(first, Counted) and (first.canary.total, first.stable.total) == (3, 4)
+        source._blocked, source._sent[True, "c1"] = "the server is away", -1
+        source._sent[False, "s1"] = 2
+        source._bad[False, "s1"] = 1
+        with pytest.raises(NoAnswer, match="the server is away"):
+            source.look(self.pods, 1)
+        source._sent[False, "s1"] += 1
+        once = source.look(self.pods, 1)[""]
+        assert isinstance(once, Counted) and (once.canary.total, once.stable.total, once.stable.bad) == (0, 3, 1)
+        source._sent[True, "c1"] += 3
+        source._sent[False, "s1"] += 2
+        again = source.look(self.pods, 1)[""]
+        assert isinstance(again, Counted)
+        assert (again.canary.total, again.stable.total, again.stable.bad) == (2, 2, 0)
+
     def test_what_is_allowed_is_not_exceeded_and_the_end_is_told(self) -> None:
         arrived: Counter[str] = Counter()
 
@@ -238,11 +279,12 @@ class Steps:
 class FakeApi:
     """Answers a list as the API server would; only what goes wrong there is of interest here."""
 
-    def __init__(self, answer: Mapping[str, Any]) -> None:
+    def __init__(self, answer: Mapping[str, Any], now: float = 1_000_000_000.0) -> None:
         self._answer = answer
+        self._now = now
 
     def raw(self, method: str, path: str, **_: object) -> RawResponse:
-        return RawResponse(200, {}, json.dumps(self._answer).encode())
+        return RawResponse(200, {"Date": formatdate(self._now, usegmt=True)}, json.dumps(self._answer).encode())
 
 
 @dataclass
@@ -576,10 +618,32 @@ class TestResources:
         with pytest.raises(NoAnswer, match=says):
             self.ratio(**memory)
 
+    @pytest.mark.parametrize("ours", OFFSETS)
+    @pytest.mark.parametrize(
+        ("ago", "says"), [(0, ""), (60, ""), (-60, ""), (3600, "measured nothing"), (-3600, "measured nothing")]
+    )
+    def test_what_was_not_measured_now_is_no_data_whatever_our_clock_says(
+        self, ago: float, says: str, ours: float, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(time, "time", lambda: 1_000_000_000.0 + ours)
+        written = stamped(1_000_000_000.0 - ago)
+        items = [
+            {"metadata": {"name": name}, "timestamp": written, "containers": [{"usage": {"memory": "1Mi"}}]}
+            for name in ("c-1", "s-1", "s-2")
+        ]
+        source = Resources(FakeApi({"items": items}), ResourcesAsked())  # type: ignore[arg-type]
+        if says:
+            with pytest.raises(NoAnswer, match=says):
+                source.look(self.pods, 5)
+        else:
+            assert source.look(self.pods, 5) == {"": Value(1.0)}
+
     @pytest.mark.parametrize(
         "item",
         [
             {"containers": []},
+            {"metadata": {"name": "c-1"}, "timestamp": "soon", "containers": []},
+            {"metadata": {"name": "c-1"}, "timestamp": 10**400, "containers": []},
             {"metadata": {"name": "c-1"}, "containers": [{"usage": {}}]},
             {"metadata": {"name": "c-1"}, "containers": [{"usage": {"memory": 5}}]},
             {"metadata": {"name": "c-1"}, "containers": "none"},
