@@ -73,6 +73,7 @@ class PrometheusCounters:
         self._bad = PerVersion()
         self._total = PerVersion()
         self._bad_matched = False
+        self._unseen: Sequence[str] = ()
 
     def begin(self, sides: Sides) -> None:
         self._read(sides)
@@ -97,6 +98,7 @@ class PrometheusCounters:
         if not any(total):
             raise NoAnswer("the query total gives no series for either version: check its labels and the pods' scrape")
         self._bad_matched = self._bad_matched or any(bad)
+        self._unseen = _unseen(total[0], sides.canary)
         more_bad, more = self._bad.grown(bad, sides), self._total.grown(total, sides)
         _must_be_clear(*more_bad, *more)
         return more_bad, more
@@ -108,7 +110,13 @@ class PrometheusCounters:
         unmatched = (
             "bad has matched no series in either version, so check its labels unless nothing has gone wrong anywhere"
         )
-        told = [_TWICE if self._bad.twice or self._total.twice else "", "" if self._bad_matched else unmatched]
+        told = [
+            _TWICE if self._bad.twice or self._total.twice else "",
+            "" if self._bad_matched else unmatched,
+            f"total has no series of {', '.join(self._unseen)}, so check the scrape unless nobody asks them anything"
+            if self._unseen
+            else "",
+        ]
         return "; ".join(filter(None, told))
 
     def costs(self) -> Mapping[str, float]:
@@ -278,6 +286,13 @@ def _point(pair: Any) -> tuple[float, float]:
 
 def _short(given: Any) -> str:
     return printable(str(given))[:40]
+
+
+def _unseen(values: Mapping[Series, float], version: Version) -> Sequence[str]:
+    """Pods without a series, where others have some: what is not scraped has no errors either."""
+    pods = {pod.name: pod.uid for pod in version.pods}
+    seen = {pod_of(series, pods) for series in values}
+    return tuple(name for name in sorted(pods) if seen & set(pods) and name not in seen)
 
 
 def _must_be_clear(*grown: Grown) -> None:

@@ -486,6 +486,17 @@ class TestParts:
         given, _doubt = self.counted([({"pod": "a", label: "0"}, "900")], [({"pod": "a", label: "1"}, "905")])
         assert given.canary.total == 5
 
+    @pytest.mark.parametrize(
+        ("labels", "doubted"),
+        [([{"pod": "web-7c6d-a"}], True), ([{"pod": "web-7c6d-a"}, {"instance": "web-7c6d-b"}], False), ([{}], False)],
+    )
+    def test_a_canary_pod_that_is_not_scraped_is_doubted(self, labels: list[dict[str, str]], doubted: bool) -> None:
+        two = replace(SIDES, canary=Version("7c6d", (*SIDES.canary.pods, ProbedPod("web-7c6d-b", "4"))))
+        with serving(answer(vector(*((one, "5") for one in labels)))) as url:
+            source = prometheus(PrometheusAsked(Web(url), bad=ERRORS, total=REQUESTS))
+            source.begin(two)
+        assert ("total has no series of web-7c6d-b" in source.doubt()) is doubted
+
     def test_where_nobody_knows_whose_the_label_is_there_is_no_data_and_what_to_write(self) -> None:
         twice = [({"pod": "a", "replica": "0"}, "900"), ({"pod": "a", "replica": "1"}, "890")]
         with pytest.raises(NoAnswer, match=r"max without \(replica\) .*, or sum without \(replica\)"):

@@ -374,6 +374,25 @@ class TestLogs:
             source.close()
         assert seen >= 10
 
+    @pytest.mark.parametrize(
+        ("stamp", "second"),
+        [
+            ("2026-02-28T23:59:59.999999999Z", 1772323199),
+            ("2026-02-28T23:59:59Z", 1772323199),
+            ("2026-03-01T01:59:59.5+02:00", 1772323199),
+            ("2026-02-28T18:29:59-05:30", 1772323199),
+            ("2026-02-30T00:00:00Z", None),
+            ("2026-02-28T23:59:60Z", None),
+            ("2026-02-28 23:59:59Z", None),
+            ("2026-02-28T23:59:59", None),
+            ("1772323199", None),
+        ],
+    )
+    def test_a_stamp_is_a_second(self, stamp: str, second: int | None) -> None:
+        source = PodLogs(FakeApi({}), LogsAsked("ERROR"))  # type: ignore[arg-type]
+        found = list(source._parsed(f"{stamp} a line\n".encode()))
+        assert found == ([] if second is None else [(second, "a line")])
+
     def test_a_stack_of_lines_in_a_second_counts_once(self) -> None:
         node = Node()
         with self.reading(node) as source:
