@@ -12,8 +12,9 @@ version_added: 1.0.0
 description:
   - Pauses the Deployment and changes nothing else.
   - A canary that is held is V(frozen) then; no other verb goes on with it until it is resumed, promoted or undone.
-  - An ordinary rollout that is under way is paused as well; a warning says what Kubernetes still does to paused
-    Deployments.
+  - An ordinary rollout or a promotion that is under way is paused as well; a warning says what Kubernetes still does to
+    paused Deployments.
+  - An undo that is under way is refused, because the canary would get more pods.
 author:
   - coalmine.canary contributors (@coalmine)
 extends_documentation_fragment:

@@ -20,8 +20,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
-from typing import Any, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping
 
 from ..foreign import printable
 from . import record as records
@@ -40,13 +41,14 @@ _LIVE = {records.LIVE: records.LIVE_VALUE}
 class Plan:
     """One write, and everything that is told about it: `changed`, the diff, check mode and the request come from here.
 
-    `before` and `after` hold only the fields that the collection owns while it works.
+    `before` and `after` hold only the fields that the collection owns while it works. `warnings`: what had to be left out.
     """
 
     operations: tuple[Operation, ...]
     before: Mapping[str, Any]
     after: Mapping[str, Any]
     why: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Fields:
     labels: Mapping[str, str | None] | None = None
 
 
-def plan(deployment: Deployment, fields: Fields, why: str) -> Plan:
+def plan(deployment: Deployment, fields: Fields, why: str, warnings: tuple[str, ...] = ()) -> Plan:
     """The guarded patch that sets these fields."""
     values = {
         "/spec/template": None if fields.template is None else bare(fields.template),
@@ -78,7 +80,37 @@ def plan(deployment: Deployment, fields: Fields, why: str) -> Plan:
         *_map_operations("/metadata/annotations", deployment.annotations, fields.annotations or {}),
         *_map_operations("/metadata/labels", deployment.labels, fields.labels or {}),
     )
-    return Plan(operations, *_difference(deployment, fields), why)
+    return Plan(operations, *_difference(deployment, fields), why, warnings)
+
+
+# What the Deployment controller adds to the annotations that it copies to a ReplicaSet: sizes, the revision, and the history
+# of revisions, of 2,000 bytes at most (pkg/controller/deployment/util, SetNewReplicaSetAnnotations).
+CONTROLLERS_BYTES = 4096
+
+
+def noted(
+    deployment: Deployment, text: str, annotate: Callable[[str], Mapping[str, str | None]]
+) -> tuple[Mapping[str, str | None], tuple[str, ...]]:
+    """The annotations with as much of the text as an object can have beside all others, and a warning if that is not all.
+
+    Nothing fails for what it wants to note.
+    """
+
+    def fits(kept: str) -> bool:
+        all_of_them = {**deployment.annotations, **annotate(kept)}
+        size = sum(len(key.encode()) + len(value.encode()) for key, value in all_of_them.items() if value is not None)
+        return size <= records.ANNOTATIONS_BYTES - CONTROLLERS_BYTES
+
+    if not text or fits(text):
+        return annotate(text), ()
+    # The most characters that fit, with the mark of a cut.
+    length = bisect_left(range(len(text)), True, key=lambda count: not fits(text[:count] + CUT))
+    kept = text[: length - 1] + CUT if length > 1 else ""
+    how = f"shortened to {len(kept)} of {len(text)} characters" if kept else "left out"
+    return annotate(kept), (f'the annotations of Deployment "{deployment.name}" are nearly full: the reason was {how}',)
+
+
+CUT = "..."
 
 
 def _map_operations(path: str, present: Mapping[str, str], wanted: Mapping[str, str | None]) -> Iterable[Operation]:
@@ -184,14 +216,19 @@ def undo(situation: Situation, stable: ReplicaSet, record: Record, reason: str) 
     cause = record.originals.change_cause
     present = records.CHANGE_CAUSE in situation.deployment.annotations
     causes = {records.CHANGE_CAUSE: cause} if cause is not None or present else {}
+    annotations, warnings = noted(
+        situation.deployment,
+        reason,
+        lambda kept: {records.RECORD: record.with_intent(Intent.UNDO, kept).encode(), **causes},
+    )
     fields = replace(
         restored(record.originals),
         template=stable.template,
         strategy=coming_back(situation.hold, record),
-        annotations={records.RECORD: record.with_intent(Intent.UNDO, reason).encode(), **causes},
+        annotations=annotations,
         labels=_LIVE,
     )
-    return plan(situation.deployment, fields, "bring the stable version back")
+    return plan(situation.deployment, fields, "bring the stable version back", warnings)
 
 
 def coming_back(hold: Hold | None, record: Record) -> Strategy:
@@ -227,15 +264,17 @@ def finish(situation: Situation, record: Record, last: LastRelease) -> Plan:
     Where somebody has rolled out another template since, a strategy that is not the undo's own is theirs.
     """
     theirs = situation.phase is Phase.FOREIGN and not _coming_back(situation.deployment.strategy, record)
-    return plan(
+    annotations, warnings = noted(
         situation.deployment,
-        Fields(
-            strategy=None if theirs else record.originals.strategy,
-            annotations={records.RECORD: None, records.LAST: last.encode()},
-            labels={records.LIVE: None},
-        ),
-        "clean up",
+        last.reason,
+        lambda kept: {records.RECORD: None, records.LAST: replace(last, reason=kept).encode()},
     )
+    fields = Fields(
+        strategy=None if theirs else record.originals.strategy,
+        annotations=annotations,
+        labels={records.LIVE: None},
+    )
+    return plan(situation.deployment, fields, "clean up", warnings)
 
 
 def let_go(deployment: Deployment, record: Record) -> Plan:
@@ -247,5 +286,10 @@ def let_go(deployment: Deployment, record: Record) -> Plan:
 def rollback(deployment: Deployment, to: ReplicaSet, last: LastRelease | None = None) -> Plan:
     """The template of another ReplicaSet: what `kubectl rollout undo` is used for. Nothing else changes, unless there is
     something to tell about the version that goes."""
-    annotations = {records.LAST: last.encode()} if last else None
-    return plan(deployment, Fields(template=to.template, annotations=annotations), f"return to ReplicaSet {to.name}")
+    annotations, warnings = (
+        noted(deployment, last.reason, lambda kept: {records.LAST: replace(last, reason=kept).encode()})
+        if last
+        else ({}, ())
+    )
+    fields = Fields(template=to.template, annotations=annotations)
+    return plan(deployment, fields, f"return to ReplicaSet {to.name}", warnings)

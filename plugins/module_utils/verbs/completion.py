@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Callable
 
-from ..cluster.errors import AdmissionDenied, Forbidden
+from ..cluster.errors import ApiError
 from ..rollout import patches
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose, holds
@@ -80,10 +80,10 @@ def _last(account: Account, situation: Situation, record: Record, actor: str) ->
 
 
 def tell_why(account: Account, deployment: Deployment, event: str, what: str, last: LastRelease) -> None:
-    """An Event for those who look at the cluster; whoever may not write one has told the reason all the same."""
+    """An Event for those who look at the cluster; what is done is done all the same where it cannot be written."""
     try:
         account.site.tell_event(deployment, event, f"{what}: {last.reason}", last.at)
-    except (AdmissionDenied, Forbidden) as error:
+    except ApiError as error:
         account.warn(f"no Event tells that {what}: {error}")
 
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..cluster.api import Api
-from ..rollout import patches
 from ..rollout.identity import Meant
 from ..rollout.patches import Plan
+from ..rollout.pause import decide
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, Stuck
-from ..rollout.refusal import Code, Refusal
 from ..rollout.views import Picture
 from .completion import finish_leftover
 from .ending import Account, accounted
@@ -35,7 +34,7 @@ STILL_MOVES = (
 
 
 def pause(api: Api, request: PauseRequest, report: Report) -> Outcome:
-    """A held canary is frozen; an ordinary rollout, a promotion or an undo stops where it is."""
+    """A held canary is frozen; an ordinary rollout, a promotion stops where it is; an undo is not paused."""
     return set_paused(api, request.call, True, report)
 
 
@@ -81,16 +80,7 @@ def _idle(situation: Situation) -> bool:
 
 def _decide(situation: Situation, paused: bool, meant: Meant) -> Plan | None:
     meant.check(situation)
-    if situation.phase is Phase.DAMAGED:
-        raise Refusal(
-            Code.DAMAGED,
-            f'Deployment "{situation.deployment.name}" is left with parts of a hold ({situation.why}): '
-            "pausing or resuming it could take pods away",
-            "Repair it with canary_undo",
-        )
-    if situation.deployment.paused is paused:
-        return None
-    return patches.freeze(situation.deployment, paused)
+    return decide(situation, paused)
 
 
 def _message(situation: Situation, paused: bool, changed: bool) -> str:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -208,3 +210,41 @@ def test_the_difference_shows_images_and_no_environment() -> None:
 def test_what_stays_is_in_no_difference() -> None:
     assert dict(PLANS["freeze"].before) == {"paused": False} and dict(PLANS["freeze"].after) == {"paused": True}
     assert "images" not in PLANS["promote"].after and "paused" not in PLANS["promote"].after
+
+
+FULL = 256 * 1024 - patches.CONTROLLERS_BYTES
+ROOMS: dict[str, tuple[int, str, str]] = {
+    # bytes that others have taken, the reason, and how what is noted of it begins
+    "enough": (0, "slow", "slow"),
+    "long, and enough": (0, "slow " * 9_999, "slow " * 9_999),
+    "too long for any object": (0, "x" * 300_000, "xxx"),
+    "of many bytes a character": (0, "\u00e9" * 60_000, "\u00e9\u00e9\u00e9"),
+    "half a character": (0, "a\ud800b", "a?b"),
+    "nearly none": (FULL - 900, "x" * 300_000, "xxx"),
+    "none": (FULL, "x" * 300_000, ""),
+    "less than none": (FULL + 100, "slow", ""),
+}
+NOTES = {
+    "undo": lambda found, reason: (patches.undo(found, V1, record(), reason), RECORD),
+    "finish": lambda found, reason: (patches.finish(found, record(), replace(ENDED, reason=reason)), LAST),
+    "rollback": lambda found, reason: (patches.rollback(found.deployment, V1, replace(ENDED, reason=reason)), LAST),
+}
+
+
+@pytest.mark.parametrize("note", NOTES)
+@pytest.mark.parametrize(("taken", "reason", "begins"), [*ROOMS.values()], ids=[*ROOMS])
+def test_a_reason_takes_no_more_than_there_is(taken: int, reason: str, begins: str, note: str) -> None:
+    found = situation(deployment(annotations={"much": "y" * taken}), V1, replica_set("v2", 1, 2))
+    plan, key = NOTES[note](found, reason)
+    text = values(plan)[member(key)]
+    kept = json.loads(text).get("reason", "")
+    whole = kept == reason.replace("\ud800", "?")
+    assert kept.startswith(begins[:99])
+    assert whole or not kept or kept.endswith(("...", f"(cut, of {len(reason)} characters)"))
+    assert any("the reason was" in warning for warning in plan.warnings) or whole or "(cut, of" in kept
+    if taken < FULL - 2_000:
+        assert kept, "there was room"
+    gone = found.deployment.annotations[RECORD] if note == "finish" else ""
+    replaced = found.deployment.annotations[RECORD] if note == "undo" else ""
+    others = sum(len(k) + len(v) for k, v in found.deployment.annotations.items()) - len(gone) - len(replaced)
+    assert not kept or others + len(text) <= FULL + len(RECORD)
