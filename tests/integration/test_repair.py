@@ -14,7 +14,8 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import CHANGE_CAUSE, LIVE, RECORD
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Restore, Wait
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import InfoRequest, Restore, Wait
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.situations import Web, until, webs
@@ -302,3 +303,90 @@ def test_a_stable_replica_set_that_is_gone_leaves_the_choice_to_a_manifest(
     web.settle()
     web.assert_kept(before, version)
     assert web.phase == "none"
+
+
+HOSTILE = {
+    "nested": "[" * 90_000,
+    "a superscript": "\u00b2",
+    "of a later release": '{"version":99}',
+    "with a member of a later release": "later",
+    "impossible": "impossible",
+}
+
+
+def hostile(web: Web, name: str) -> str:
+    good = json.loads(web.annotations[RECORD])
+    changed = {
+        "later": {**good, "lease": "x"},
+        "impossible": {**good, "originals": {**good["originals"], "minReadySeconds": 2**40}},
+    }
+    return json.dumps(changed[HOSTILE[name]]) if HOSTILE[name] in changed else HOSTILE[name]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_record_is_told_as_damaged_and_keeps_no_other_canary_from_being_told(
+    name: str, new: Callable[..., Web]
+) -> None:
+    web, other = new(), new()
+    for each in (web, other):
+        apply(each, **OWN_FIELDS)
+        each.settle()
+        each.start("v2")
+    before = web.spec
+    web.patch({"metadata": {"annotations": {RECORD: hostile(web, name)}}})
+    newest = web.replica_sets()[0]["metadata"]["name"]
+    odd = {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "\u00b2"}}}
+    web.admin.patch(f"{web.apps}/replicasets/{newest}", odd, PatchKind.MERGE)
+    phases = {one["name"]: one["phase"] for one in info(web.admin, InfoRequest()).canaries}
+    assert (phases[web.name], phases[other.name]) == ("damaged", "held")
+    assert "Repair it with canary_undo" in web.refused(web.start, "damaged")
+    assert "Repair it with canary_undo" in web.refused(web.promote, "damaged")
+    assert "Run canary_undo with restore: min_ready_seconds" in web.refused(web.undo, "damaged")
+    assert web.undo(restore=RESTORE).changed
+    assert web.split() == {"v1": 4} and web.phase == "none"
+    assert web.spec["minReadySeconds"] == 1 != before["minReadySeconds"]
+
+
+def test_an_undo_does_not_fail_for_what_it_wants_to_note(new: Callable[..., Web]) -> None:
+    web = new()
+    apply(web, **OWN_FIELDS)
+    web.settle()
+    before = web.spec
+    web.start("v2")
+    taken = sum(len(key) + len(value) for key, value in web.annotations.items())
+    web.patch({"metadata": {"annotations": {"much": "x" * (256 * 1024 - taken - 4200)}}})
+    until(lambda: web.phase == "held", "the controller has copied the annotations")
+    outcome = web.undo(reason="too slow " * 50_000)
+    assert any("annotations" in warning and "the reason was" in warning for warning in outcome.warnings)
+    web.assert_clean(before, "v1")
+
+
+def test_a_promotion_whose_label_is_removed_before_and_after_its_first_patch_is_finished(
+    new: Callable[..., Web],
+) -> None:
+    web = new()
+    apply(web, **OWN_FIELDS)
+    web.settle()
+    before = web.spec
+    for verb, version in (("undo", "v1"), ("promote", "v2")):
+        web.start("v2")
+        web.kubectl("label", f"deployment/{web.name}", f"{LIVE}-")
+        without_waiting(web, verb)
+        web.kubectl("label", f"deployment/{web.name}", f"{LIVE}-")
+        assert web.phase in ("promoting", "undoing")
+        getattr(web, verb)()
+        assert web.split() == {version: 4} and web.phase == "none" and RECORD not in web.annotations
+    assert {**web.spec, "template": None} == {**before, "template": None}
+
+
+def test_a_pause_is_refused_while_a_promotion_is_undone(new: Callable[..., Web]) -> None:
+    web = new()
+    apply(web, replicas=6, **OWN_FIELDS)
+    web.settle()
+    web.start("v2", pods=2)
+    without_waiting(web, "promote")
+    without_waiting(web, "undo")
+    if web.phase == "undoing":
+        assert "paused it would get more pods" in web.refused(web.pause, "busy")
+    web.undo()
+    assert web.split() == {"v1": 6}

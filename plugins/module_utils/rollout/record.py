@@ -23,6 +23,7 @@ from functools import lru_cache
 from typing import Any, Iterable, Mapping
 
 from ..foreign import told
+from .fields import MAX_INT64, NAME
 from .views import Deployment, ReplicaSet, Strategy
 
 RECORD = "coalmine.canary/record"
@@ -38,7 +39,7 @@ SINCE: Mapping[str, int] = {}
 
 # What an API server takes for all annotations of an object together (apimachinery, pkg/api/validation/objectmeta.go).
 ANNOTATIONS_BYTES = 256 * 1024
-MAX_INT32, MAX_INT64 = 2**31 - 1, 2**63 - 1
+MAX_INT32 = 2**31 - 1
 # pkg/apis/apps/v1/defaults.go, SetDefaults_Deployment
 DEFAULT_PROGRESS_DEADLINE_SECONDS = 600
 
@@ -204,7 +205,7 @@ class Record:
         version = data.get("version")
         if type(version) is not int or not 1 <= version <= VERSION:
             raise UnreadableRecord(
-                f"it has version {_shown(version)}, and this release of coalmine.canary reads up to version {VERSION}: "
+                f"it has version {ascii(version)[:40]}, and this release of coalmine.canary reads version {VERSION}: "
                 "use the release that wrote it, or a later one"
             )
         return cls._from_json(_object(data, "the record", _MEMBERS, optional=_OPTIONAL))
@@ -245,7 +246,6 @@ _MEMBERS = ("version", "uid", "intent", "originals", "stable", "asked", "canary"
 # `autoscaler`: a name or null, as records had it before they had companions.
 _OPTIONAL = ("generation", "companions", "run", "reason", "autoscaler")
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 _PERCENT = re.compile(r"[0-9]{1,9}%")
 
@@ -349,7 +349,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _name(value: Any, name: str) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not NAME.fullmatch(value):
         raise UnreadableRecord(f"{name} is {_shown(value)}, which no object can be called")
     return value
 

@@ -3,21 +3,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Frozen views of the API objects that a release is about: only the fields that a decision needs.
 
-Every view is made from the JSON of an API server by its `parse`; nothing here asks a server or a clock.
-This module is private to the collection.
+Every view is made from the JSON of an API server by its `parse`, which raises Malformed where that is of another shape than
+the API says; nothing here asks a server or a clock. This module is private to the collection.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Mapping
 
 from ..foreign import printable
+from .fields import Fields, Malformed, pod_template
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 # As kubectl reads it. Whoever injects sidecars sets it.
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+_REVISION = re.compile(r"[0-9]{1,18}")
 
 # What a pod can say about itself: the reasons of kubelet and scheduler, as they stand in its status.
 UNSCHEDULABLE = "Unschedulable"
@@ -32,12 +35,12 @@ class Strategy:
     max_unavailable: int | str | None = None
 
     @classmethod
-    def parse(cls, strategy: Mapping[str, Any] | None) -> Strategy:
-        rolling = (strategy or {}).get("rollingUpdate") or {}
+    def parse(cls, strategy: Fields) -> Strategy:
+        rolling = strategy.within("rollingUpdate")
         return cls(
-            type=(strategy or {}).get("type") or "RollingUpdate",
-            max_surge=rolling.get("maxSurge"),
-            max_unavailable=rolling.get("maxUnavailable"),
+            type=strategy.text("type") or "RollingUpdate",
+            max_surge=rolling.share("maxSurge"),
+            max_unavailable=rolling.share("maxUnavailable"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -58,16 +61,16 @@ class Condition:
     since: str = ""
 
 
-def _conditions(status: Mapping[str, Any]) -> tuple[Condition, ...]:
+def _conditions(status: Fields) -> tuple[Condition, ...]:
     return tuple(
         Condition(
-            type=c.get("type", ""),
-            status=c.get("status", ""),
-            reason=printable(c.get("reason") or ""),
-            message=printable(c.get("message") or ""),
-            since=c.get("lastTransitionTime") or "",
+            type=c.text("type"),
+            status=c.text("status"),
+            reason=printable(c.text("reason")),
+            message=printable(c.text("message")),
+            since=c.text("lastTransitionTime"),
         )
-        for c in status.get("conditions") or ()
+        for c in status.each("conditions")
     )
 
 
@@ -84,14 +87,14 @@ class DeploymentStatus:
     conditions: tuple[Condition, ...]
 
     @classmethod
-    def parse(cls, status: Mapping[str, Any]) -> DeploymentStatus:
+    def parse(cls, status: Fields) -> DeploymentStatus:
         return cls(
-            observed_generation=status.get("observedGeneration") or 0,
-            replicas=status.get("replicas") or 0,
-            updated=status.get("updatedReplicas") or 0,
-            ready=status.get("readyReplicas") or 0,
-            available=status.get("availableReplicas") or 0,
-            terminating=status.get("terminatingReplicas"),
+            observed_generation=status.count("observedGeneration") or 0,
+            replicas=status.count("replicas") or 0,
+            updated=status.count("updatedReplicas") or 0,
+            ready=status.count("readyReplicas") or 0,
+            available=status.count("availableReplicas") or 0,
+            terminating=status.count("terminatingReplicas"),
             conditions=_conditions(status),
         )
 
@@ -119,34 +122,29 @@ class Deployment:
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Deployment:
-        meta, spec = obj["metadata"], obj["spec"]
-        replicas = spec.get("replicas")
+        fields = Fields(obj, "Deployment")
+        meta, spec = fields.required("metadata"), fields.required("spec")
+        replicas = spec.count("replicas")
+        owner = _controller(meta)
         return cls(
-            name=meta["name"],
-            namespace=meta.get("namespace") or "default",
-            uid=meta["uid"],
-            generation=meta.get("generation") or 0,
+            name=meta.name("name"),
+            namespace=meta.text("namespace") or "default",
+            uid=meta.text("uid"),
+            generation=meta.count("generation") or 0,
             replicas=1 if replicas is None else replicas,
-            paused=bool(spec.get("paused")),
-            min_ready_seconds=spec.get("minReadySeconds") or 0,
-            progress_deadline_seconds=spec.get("progressDeadlineSeconds"),
-            revision_history_limit=spec.get("revisionHistoryLimit"),
-            strategy=Strategy.parse(spec.get("strategy")),
-            template=spec["template"],
-            selector=spec.get("selector") or {},
-            labels=meta.get("labels") or {},
-            annotations=meta.get("annotations") or {},
-            managed_fields=tuple(meta.get("managedFields") or ()),
-            controller=next(
-                (
-                    f'{one["kind"]} "{one["name"]}"'
-                    for one in meta.get("ownerReferences") or ()
-                    if one.get("controller")
-                ),
-                "",
-            ),
-            status=DeploymentStatus.parse(obj.get("status") or {}),
-            deleting=meta.get("deletionTimestamp") is not None,
+            paused=spec.flag("paused"),
+            min_ready_seconds=spec.count("minReadySeconds") or 0,
+            progress_deadline_seconds=spec.count("progressDeadlineSeconds"),
+            revision_history_limit=spec.count("revisionHistoryLimit"),
+            strategy=Strategy.parse(spec.within("strategy")),
+            template=pod_template(spec.required("template")),
+            selector=_selector(spec.within("selector")),
+            labels=meta.texts("labels"),
+            annotations=meta.texts("annotations"),
+            managed_fields=tuple(_managed(entry) for entry in meta.each("managedFields")),
+            controller=f'{owner.text("kind")} "{owner.text("name")}"' if owner else "",
+            status=DeploymentStatus.parse(fields.within("status")),
+            deleting=meta.text("deletionTimestamp") != "",
         )
 
     @property
@@ -189,25 +187,26 @@ class ReplicaSet:
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> ReplicaSet:
-        meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
-        annotations = meta.get("annotations") or {}
+        fields = Fields(obj, "ReplicaSet")
+        meta, spec, status = fields.required("metadata"), fields.required("spec"), fields.within("status")
+        annotations = meta.texts("annotations")
         revision = annotations.get(REVISION, "")
         return cls(
-            name=meta["name"],
-            uid=meta["uid"],
-            hash=(meta.get("labels") or {}).get(HASH_LABEL, ""),
-            revision=int(revision) if revision.isdigit() else 0,
-            created=meta.get("creationTimestamp") or "",
-            replicas=spec.get("replicas") or 0,
-            current=status.get("replicas") or 0,
-            ready=status.get("readyReplicas") or 0,
-            available=status.get("availableReplicas") or 0,
-            terminating=status.get("terminatingReplicas"),
-            min_ready_seconds=spec.get("minReadySeconds") or 0,
-            template=spec["template"],
+            name=meta.name("name"),
+            uid=meta.text("uid"),
+            hash=meta.texts("labels").get(HASH_LABEL, ""),
+            revision=int(revision) if _REVISION.fullmatch(revision) else 0,
+            created=meta.text("creationTimestamp"),
+            replicas=spec.count("replicas") or 0,
+            current=status.count("replicas") or 0,
+            ready=status.count("readyReplicas") or 0,
+            available=status.count("availableReplicas") or 0,
+            terminating=status.count("terminatingReplicas"),
+            min_ready_seconds=spec.count("minReadySeconds") or 0,
+            template=pod_template(spec.required("template")),
             annotations=annotations,
             conditions=_conditions(status),
-            observed=(status.get("observedGeneration") or 0) >= (meta.get("generation") or 0),
+            observed=(status.count("observedGeneration") or 0) >= (meta.count("generation") or 0),
         )
 
     @property
@@ -236,19 +235,19 @@ class ContainerState:
     last_exit_code: int | None
 
     @classmethod
-    def parse(cls, status: Mapping[str, Any]) -> ContainerState:
-        state, last = status.get("state") or {}, status.get("lastState") or {}
-        waiting, ended, before = state.get("waiting") or {}, state.get("terminated") or {}, last.get("terminated") or {}
+    def parse(cls, status: Fields) -> ContainerState:
+        state, last = status.within("state"), status.within("lastState")
+        waiting, ended, before = state.within("waiting"), state.within("terminated"), last.within("terminated")
         return cls(
-            name=status.get("name", ""),
-            image=status.get("image", ""),
-            restarts=status.get("restartCount") or 0,
-            waiting=printable(waiting.get("reason") or ""),
-            waiting_message=printable(waiting.get("message") or ""),
-            terminated=printable(ended.get("reason") or ""),
-            exit_code=ended.get("exitCode"),
-            last_terminated=printable(before.get("reason") or ""),
-            last_exit_code=before.get("exitCode"),
+            name=status.text("name"),
+            image=status.text("image"),
+            restarts=status.count("restartCount") or 0,
+            waiting=printable(waiting.text("reason")),
+            waiting_message=printable(waiting.text("message")),
+            terminated=printable(ended.text("reason")),
+            exit_code=ended.integer("exitCode"),
+            last_terminated=printable(before.text("reason")),
+            last_exit_code=before.integer("exitCode"),
         )
 
 
@@ -282,30 +281,32 @@ class Pod:
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Pod:
-        meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+        fields = Fields(obj, "Pod")
+        meta, spec, status = fields.required("metadata"), fields.within("spec"), fields.within("status")
         conditions = {c.type: c for c in _conditions(status)}
         scheduled, ready = conditions.get("PodScheduled"), conditions.get("Ready")
         refused = scheduled is not None and scheduled.status == "False" and scheduled.reason == UNSCHEDULABLE
-        states = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+        states = (*status.each("initContainerStatuses"), *status.each("containerStatuses"))
+        owner = _controller(meta)
         return cls(
-            name=meta["name"],
-            uid=meta["uid"],
-            owner_uid=controller_uid(meta),
-            hash=(meta.get("labels") or {}).get(HASH_LABEL, ""),
-            ip=status.get("podIP") or "",
-            node=spec.get("nodeName") or "",
-            phase=status.get("phase") or "",
+            name=meta.name("name"),
+            uid=meta.text("uid"),
+            owner_uid=owner.text("uid") if owner else "",
+            hash=meta.texts("labels").get(HASH_LABEL, ""),
+            ip=status.text("podIP"),
+            node=spec.text("nodeName"),
+            phase=status.text("phase"),
             ready=ready is not None and ready.status == "True",
-            terminating=meta.get("deletionTimestamp") is not None,
+            terminating=meta.text("deletionTimestamp") != "",
             unschedulable=scheduled.message if refused and scheduled is not None else "",
-            nominated_node=status.get("nominatedNodeName") or "",
+            nominated_node=status.text("nominatedNodeName"),
             containers=tuple(ContainerState.parse(s) for s in states),
             ready_since=ready.since if ready is not None else "",
             running_containers=_running_containers(spec),
-            default_container=str((meta.get("annotations") or {}).get(DEFAULT_CONTAINER, "")),
-            created=meta.get("creationTimestamp") or "",
-            reason=printable(status.get("reason") or ""),
-            message=printable(status.get("message") or ""),
+            default_container=meta.texts("annotations").get(DEFAULT_CONTAINER, ""),
+            created=meta.text("creationTimestamp"),
+            reason=printable(status.text("reason")),
+            message=printable(status.text("message")),
             lacks=tuple(c for c in conditions.values() if c.status == "False"),
         )
 
@@ -318,9 +319,9 @@ class Pod:
         return self.phase in ("Succeeded", "Failed")
 
 
-def _running_containers(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    sidecars = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
-    return tuple(one["name"] for one in (*(spec.get("containers") or ()), *sidecars))
+def _running_containers(spec: Fields) -> tuple[str, ...]:
+    sidecars = [one for one in spec.each("initContainers") if one.text("restartPolicy") == "Always"]
+    return tuple(one.text("name") for one in (*spec.each("containers"), *sidecars))
 
 
 @dataclass(frozen=True)
@@ -340,18 +341,19 @@ class Autoscaler:
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Autoscaler:
-        meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
-        owners = [o for o in meta.get("ownerReferences") or () if o.get("controller")]
+        fields = Fields(obj, "HorizontalPodAutoscaler")
+        meta, spec, status = fields.required("metadata"), fields.required("spec"), fields.within("status")
+        owner = _controller(meta)
         return cls(
-            name=meta["name"],
-            uid=meta["uid"],
-            resource_version=meta.get("resourceVersion") or "",
-            generation=meta.get("generation"),
-            observed_generation=status.get("observedGeneration"),
-            min_replicas=spec.get("minReplicas"),
-            max_replicas=spec.get("maxReplicas") or 0,
-            annotations=meta.get("annotations") or {},
-            owner=f"{owners[0].get('kind', '')}/{owners[0].get('name', '')}" if owners else "",
+            name=meta.name("name"),
+            uid=meta.text("uid"),
+            resource_version=meta.text("resourceVersion"),
+            generation=meta.count("generation"),
+            observed_generation=status.count("observedGeneration"),
+            min_replicas=spec.count("minReplicas"),
+            max_replicas=spec.count("maxReplicas") or 0,
+            annotations=meta.texts("annotations"),
+            owner=f"{owner.text('kind')}/{owner.text('name')}" if owner else "",
         )
 
 
@@ -367,26 +369,47 @@ class Event:
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Event:
-        meta, series = obj["metadata"], obj.get("series") or {}
-        times = (series.get("lastObservedTime"), obj.get("lastTimestamp"), obj.get("eventTime"))
+        fields = Fields(obj, "Event")
+        meta, series = fields.required("metadata"), fields.within("series")
+        times = (series.text("lastObservedTime"), fields.text("lastTimestamp"), fields.text("eventTime"))
         return cls(
-            name=meta["name"],
-            resource_version=meta.get("resourceVersion") or "",
-            reason=printable(obj.get("reason") or ""),
-            message=printable(obj.get("message") or ""),
-            at=next((time for time in times if time), meta.get("creationTimestamp") or ""),
+            name=meta.text("name"),
+            resource_version=meta.text("resourceVersion"),
+            reason=printable(fields.text("reason")),
+            message=printable(fields.text("message")),
+            at=next((time for time in times if time), meta.text("creationTimestamp")),
         )
 
 
-def controller_uid(meta: Mapping[str, Any]) -> str:
-    """The uid of the controller that owns an object; empty when none does."""
-    return next((o.get("uid", "") for o in meta.get("ownerReferences") or () if o.get("controller")), "")
+def _controller(meta: Fields) -> Fields | None:
+    """The reference to the controller that owns an object: the first one that says so (apimachinery, GetControllerOf)."""
+    return next((owner for owner in meta.each("ownerReferences") if owner.flag("controller")), None)
+
+
+def controller_uid(obj: Mapping[str, Any], kind: str) -> str:
+    """The uid of the controller that owns an object (JSON); empty when none does."""
+    owner = _controller(Fields(obj, kind).within("metadata"))
+    return owner.text("uid") if owner else ""
+
+
+def _managed(entry: Fields) -> Mapping[str, Any]:
+    """An entry of managedFields: what tells tools apart, and which fields of spec it owns."""
+    spec = entry.within("fieldsV1").within("f:spec").raw
+    said = {member: entry.text(member) for member in ("manager", "operation", "subresource")}
+    return {**said, "fieldsV1": {"f:spec": spec}}
 
 
 def scales(autoscaler: Mapping[str, Any], deployment: str) -> bool:
-    """Whether this HorizontalPodAutoscaler (JSON) targets that Deployment."""
-    target = (autoscaler.get("spec") or {}).get("scaleTargetRef") or {}
-    return target.get("kind") == "Deployment" and target.get("name") == deployment
+    """Whether this HorizontalPodAutoscaler (JSON) targets that Deployment, as its controller finds it.
+
+    That takes the group and leaves the version aside, and its RESTMapper knows each kind in lower case too
+    (pkg/controller/podautoscaler/horizontal.go, reconcileAutoscaler; client-go restmapper/discovery.go). Read a little more
+    widely here, other cases and no group at all: what might rescale a canary is told.
+    """
+    target = Fields(autoscaler, "HorizontalPodAutoscaler").within("spec").within("scaleTargetRef")
+    group, _slash, _version = target.text("apiVersion").rpartition("/")
+    ours = group in ("", "apps", "extensions") and target.text("kind").lower() == "deployment"
+    return ours and target.text("name") == deployment
 
 
 @dataclass(frozen=True)
@@ -423,7 +446,7 @@ class Picture:
 
 def owned_replica_sets(items: Any, deployment_uid: str) -> tuple[ReplicaSet, ...]:
     """The ReplicaSets in `items` (JSON) whose controller is that Deployment, newest revision first."""
-    mine = (ReplicaSet.parse(item) for item in items if controller_uid(item["metadata"]) == deployment_uid)
+    mine = (ReplicaSet.parse(item) for item in items if controller_uid(item, "ReplicaSet") == deployment_uid)
     return tuple(sorted(mine, key=lambda rs: (-rs.revision, rs.created, rs.name)))
 
 
@@ -444,3 +467,16 @@ _OPERATORS = {
 def _requirement(expression: Mapping[str, Any]) -> str:
     values = ",".join(expression.get("values") or ())
     return _OPERATORS[expression["operator"]].format(key=expression["key"], values=values)
+
+
+def _selector(selector: Fields) -> Mapping[str, Any]:
+    """One that can be asked for."""
+    expressions = []
+    for one in selector.each("matchExpressions"):
+        key, operator = one.text("key"), one.text("operator")
+        if not key or operator not in _OPERATORS:
+            raise Malformed(one.path, one.raw, "a requirement of labels")
+        values = {"values": found} if (found := one.words("values")) else {}
+        expressions.append({"key": key, "operator": operator, **values})
+    parts = {"matchLabels": selector.texts("matchLabels"), "matchExpressions": expressions}
+    return {name: part for name, part in parts.items() if part}

@@ -17,6 +17,7 @@ from typing import Any, Iterator, Mapping
 from ..cluster.errors import ApiError
 from ..foreign import printable
 from ..rollout.describe import describe
+from ..rollout.fields import Malformed
 from ..rollout.patches import Plan
 from ..rollout.phase import Situation
 from ..rollout.progress import Stuck
@@ -50,6 +51,7 @@ class Account:
         if plan is None:
             return
         self.changed = True
+        self.warn(*plan.warnings)
         for key, value in plan.before.items():
             self.before.setdefault(key, value)
         self.after.update(plan.after)
@@ -122,6 +124,11 @@ def accounted(site: Site, run: str = "") -> Iterator[Account]:
         yield account
     except Refusal as refusal:
         raise account.failure(str(refusal), refusal.code.value, cause=refusal.what) from refusal
+    except Malformed as error:
+        what = f'the API server\'s answer about Deployment "{site.target.name}" makes no sense: {error}'
+        raise account.failure(
+            f"{what}. Look at that object with kubectl get -o yaml, and at the server", API_ERROR
+        ) from error
     except ApiError as error:
         if not account.changed:
             raise

@@ -8,11 +8,16 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 from ..cluster.api import Api
+from ..foreign import printable
 from ..rollout.describe import describe
+from ..rollout.fields import Fields, Malformed, items
 from ..rollout.phase import diagnose
 from ..rollout.record import LIVE
-from ..rollout.views import Deployment, Picture, owned_replica_sets
+from ..rollout.views import Deployment, Picture, controller_uid, owned_replica_sets
 from .ending import accounted
 from .outcome import InfoOutcome
 from .requests import InfoRequest, Target
@@ -25,18 +30,37 @@ def info(api: Api, request: InfoRequest) -> InfoOutcome:
         site = Site(api, Target(request.name, request.namespace or "default"))
         with accounted(site):
             return InfoOutcome((describe(diagnose(site.look(pods=True, only_to_tell=True))),))
-    return InfoOutcome(tuple(describe(diagnose(picture)) for picture in _live(api, request.namespace)))
+    return _live(api, request.namespace)
 
 
-def _live(api: Api, namespace: str | None) -> list[Picture]:
-    """Pictures without pods: counts come from the ReplicaSets."""
+def _live(api: Api, namespace: str | None) -> InfoOutcome:
+    """Without pods: counts come from the ReplicaSets. An object that makes no sense keeps no other from being told."""
     where = f"/apis/apps/v1/namespaces/{namespace}" if namespace else "/apis/apps/v1"
-    deployments = [
-        Deployment.parse(item)
+    live = [
+        item
         for page in api.pages(f"{where}/deployments", {"labelSelector": LIVE})
-        for item in page.get("items") or ()
+        for item in items(page, "Deployment")
     ]
-    if not deployments:
-        return []
-    items = [item for page in api.pages(f"{where}/replicasets") for item in page.get("items") or ()]
-    return [Picture(deployment, owned_replica_sets(items, deployment.uid)) for deployment in deployments]
+    owned: dict[str, list[Any]] = {}
+    for page in api.pages(f"{where}/replicasets") if live else ():
+        for item in items(page, "ReplicaSet"):
+            with suppress(Malformed):  # whose it is cannot be known
+                owned.setdefault(controller_uid(item, "ReplicaSet"), []).append(item)
+    canaries, warnings = [], []
+    for item in live:
+        try:
+            deployment = Deployment.parse(item)
+            picture = Picture(deployment, owned_replica_sets(owned.get(deployment.uid, ()), deployment.uid))
+        except Malformed as error:
+            warnings.append(f"{_named(item)} cannot be read: {error}")
+        else:
+            canaries.append(describe(diagnose(picture)))
+    return InfoOutcome(tuple(canaries), tuple(warnings))
+
+
+def _named(item: Any) -> str:
+    try:
+        meta = Fields(item, "Deployment").within("metadata")
+        return printable(f'Deployment "{meta.text("name")}" in namespace "{meta.text("namespace")}"')
+    except Malformed:
+        return "a Deployment without a name"

@@ -16,6 +16,7 @@ from ..cluster.clock import stamp
 from ..cluster.errors import Forbidden, NotFound
 from ..cluster.watch import Streams, Watched
 from ..foreign import printable
+from ..rollout.fields import Fields, items, pod_template
 from ..rollout.patches import Plan
 from ..rollout.refusal import Code, Refusal
 from ..rollout.views import (
@@ -81,10 +82,10 @@ class Site:
 
     def _no_such_deployment(self) -> Refusal:
         try:
-            items = self.api.list(f"{self._apps}/deployments").get("items") or ()
+            found = items(self.api.list(f"{self._apps}/deployments"), "Deployment")
         except Forbidden:
-            items = ()  # who may not list them is told no names
-        names = [item["metadata"]["name"] for item in items]
+            found = []  # who may not list them is told no names
+        names = [Fields(item, "Deployment").within("metadata").text("name") for item in found]
         alike = difflib.get_close_matches(self.target.name, names, n=3) or [
             name for name in names if self.target.name in name or name in self.target.name
         ]
@@ -97,15 +98,15 @@ class Site:
     def replica_sets(self, deployment: Deployment) -> tuple[ReplicaSet, ...]:
         query = {"labelSelector": selector_query(deployment.selector)}
         found = self.api.list(f"{self._apps}/replicasets", query)
-        return owned_replica_sets(found.get("items") or (), deployment.uid)
+        return owned_replica_sets(items(found, "ReplicaSet"), deployment.uid)
 
     def pods(self, deployment: Deployment) -> tuple[Pod, ...]:
         query = {"labelSelector": selector_query(deployment.selector)}
-        return tuple(Pod.parse(item) for item in self.api.list(f"{self._core}/pods", query).get("items") or ())
+        return tuple(Pod.parse(item) for item in items(self.api.list(f"{self._core}/pods", query), "Pod"))
 
     def autoscalers(self) -> tuple[Autoscaler, ...]:
-        items = self.api.list(self._autoscaling).get("items") or ()
-        return tuple(Autoscaler.parse(item) for item in items if scales(item, self.target.name))
+        found = items(self.api.list(self._autoscaling), "HorizontalPodAutoscaler")
+        return tuple(Autoscaler.parse(item) for item in found if scales(item, self.target.name))
 
     def autoscaler(self, name: str) -> Autoscaler:
         return Autoscaler.parse(self.api.get(f"{self._autoscaling}/{name}"))
@@ -167,7 +168,7 @@ class Site:
         """The Warning Events about one object, the newest last; at most the first EVENTS of them are read."""
         chosen = {"involvedObject.uid": uid, "type": "Warning", **({"reason": reason} if reason else {})}
         query = {"fieldSelector": ",".join(f"{name}={value}" for name, value in chosen.items()), "limit": str(EVENTS)}
-        found = (Event.parse(item) for item in self.api.list(f"{self._core}/events", query).get("items") or ())
+        found = (Event.parse(item) for item in items(self.api.list(f"{self._core}/events", query), "Event"))
         return tuple(sorted(found, key=lambda event: event.at))
 
     def log(self, pod: str, container: str, *, previous: bool, lines: int, max_bytes: int) -> str:
@@ -176,5 +177,4 @@ class Site:
 
 
 def _pod_template(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    template: Mapping[str, Any] = answer["spec"]["template"]
-    return template
+    return pod_template(Fields(answer, "the answer").required("spec").required("template"))

@@ -88,8 +88,8 @@ def changed(path: str, value: Any) -> str:
 
 
 WRONG: dict[str, tuple[str, Any, str]] = {
-    "a later version": ("version", 2, "it has version 2, and this release of coalmine.canary reads up to version 1: use the"),
-    "a version of another type": ("version", True, "it has version true"),
+    "a later version": ("version", 2, "it has version 2, and this release of coalmine.canary reads version 1: use the"),
+    "a version of another type": ("version", True, "it has version True"),
     "a member of a later release": ("lease", {}, 'the record has "lease", which this release of coalmine.canary does not know'),
     "a member of a part": ("size.weight", 5, 'size has "weight", which this release'),
     "a member of the originals": ("originals.paused", True, 'originals has "paused", which this release'),

@@ -1,0 +1,156 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""API objects read field by field, each as the type that the API gives it.
+
+A server that keeps to its API never shows another type, but what answers may be no such server. Whatever JSON stands in
+the place of a field, reading it gives a value of its type or raises `Malformed`. Values are never shown: they may be
+secrets. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Mapping
+
+# apimachinery, pkg/util/validation: DNS1123Subdomain, for names that are parts of paths.
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+MAX_INT64 = 2**63 - 1
+# Far deeper than any type of the API, and far less than what recursion bears.
+MOST_DEPTH = 60
+
+_TYPES = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a fraction"}
+
+
+class Malformed(ValueError):
+    """A field of an API object is not what the API says; the text names the field and what is there instead."""
+
+    def __init__(self, path: str, found: Any, wanted: str) -> None:
+        super().__init__(f"{path} is {_TYPES.get(type(found), 'nothing')}, and not {wanted}")
+
+
+class Fields:
+    """A JSON object: what is absent or null is empty."""
+
+    def __init__(self, value: Any, path: str) -> None:
+        if value is not None and not isinstance(value, dict):
+            raise Malformed(path, value, "an object")
+        self.raw: Mapping[str, Any] = value or {}
+        self.path = path
+
+    def within(self, name: str) -> Fields:
+        return Fields(self.raw.get(name), self._at(name))
+
+    def each(self, name: str) -> list[Fields]:
+        found = self.raw.get(name)
+        if found is not None and not isinstance(found, list):
+            raise Malformed(self._at(name), found, "a list")
+        return [Fields({} if item is None else item, f"{self._at(name)}[{i}]") for i, item in enumerate(found or ())]
+
+    def text(self, name: str) -> str:
+        """Halves of characters, which JSON can hold and UTF-8 cannot, become U+FFFD."""
+        found = self.raw.get(name)
+        if found is not None and not isinstance(found, str):
+            raise Malformed(self._at(name), found, "a text")
+        return whole(found or "")
+
+    def name(self, name: str) -> str:
+        found = self.text(name)
+        if not NAME.fullmatch(found):
+            raise Malformed(self._at(name), found, "a name that an object can have")
+        return found
+
+    def texts(self, name: str) -> dict[str, str]:
+        found = self.within(name)
+        return {whole(key): found.text(key) for key in found.raw}
+
+    def words(self, name: str) -> list[str]:
+        """A list of texts."""
+        found = self.raw.get(name)
+        if found is None:
+            return []
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            raise Malformed(self._at(name), found, "a list of texts")
+        return [whole(item) for item in found]
+
+    def integer(self, name: str) -> int | None:
+        found = self.raw.get(name)
+        if found is None:
+            return None
+        if type(found) is not int or not -MAX_INT64 <= found <= MAX_INT64:
+            raise Malformed(self._at(name), found, "a whole number of 64 bits")
+        return found
+
+    def count(self, name: str) -> int | None:
+        found = self.integer(name)
+        if found is not None and found < 0:
+            raise Malformed(self._at(name), found, "a number from 0 on")
+        return found
+
+    def flag(self, name: str) -> bool:
+        found = self.raw.get(name)
+        if found is not None and not isinstance(found, bool):
+            raise Malformed(self._at(name), found, "true or false")
+        return bool(found)
+
+    def share(self, name: str) -> int | str | None:
+        """IntOrString: a count or a percentage."""
+        return self.text(name) if isinstance(self.raw.get(name), str) else self.count(name)
+
+    def required(self, name: str) -> Fields:
+        if self.raw.get(name) is None:
+            raise Malformed(self._at(name), None, "an object")
+        return self.within(name)
+
+    def _at(self, name: str) -> str:
+        """Of a name that no field has, only that there is one: it is foreign text."""
+        return f"{self.path}.{name}" if re.fullmatch(r"[A-Za-z0-9_:]{1,40}", name) else f"{self.path}[...]"
+
+
+def whole(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if not text.isascii() else text
+
+
+def _all_whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {whole(key): _all_whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_all_whole(item) for item in value]
+    return whole(value) if isinstance(value, str) else value
+
+
+def items(answer: Mapping[str, Any], kind: str) -> list[Any]:
+    """The items of a list as it was answered."""
+    found = answer.get("items")
+    if found is not None and not isinstance(found, list):
+        raise Malformed(f"{kind}List.items", found, "a list")
+    return found or []
+
+
+def pod_template(fields: Fields) -> Mapping[str, Any]:
+    """A pod template whose parts that a release looks into are what they should be; the rest may be anything."""
+    _check_depth(fields)
+    meta = fields.within("metadata")
+    meta.texts("labels")
+    meta.texts("annotations")
+    spec = fields.required("spec")
+    for member in ("initContainers", "containers"):
+        for container in spec.each(member):
+            container.name("name")
+            container.text("image")
+    template: Mapping[str, Any] = _all_whole(fields.raw)
+    return template
+
+
+def _check_depth(fields: Fields) -> None:
+    level: list[Any] = [fields.raw]
+    for _depth in range(MOST_DEPTH):
+        level = [
+            part
+            for value in level
+            for part in (value.values() if isinstance(value, dict) else value)
+            if isinstance(part, (dict, list))
+        ]
+        if not level:
+            return
+    raise Malformed(fields.path, fields.raw, f"one of at most {MOST_DEPTH} levels")
