@@ -18,7 +18,7 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit sim-slice integration molecule matrix
 
-.PHONY: help venv demo test $(STAGES) sim exactness headroom-truth judgement-truth judgement-e2e slow bench cluster cluster-down format release-notes pins clean
+.PHONY: help venv demo test $(STAGES) sim exactness headroom-truth judgement-truth judgement-e2e slow bench cluster cluster-down blocks format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -37,6 +37,7 @@ help:
 	@echo "                      and the properties of the unit tests with other examples than in make test"
 	@echo "make bench            what headroom costs in 5,000 nodes with 150,000 pods, and the time from Ready to a verb's return"
 	@echo "make venv             the Python environment in .venv, and this tree as a collection in .collections"
+	@echo "make blocks           docs/source/blocks.yml -> the documentation of the modules that repeat it"
 	@echo "make format           the formatter, and what the linter can mend by itself"
 	@echo "make release-notes    changelogs/fragments -> CHANGELOG.md, CHANGELOG.rst"
 	@echo "make pins             requirements/*.in -> requirements/*.txt"
@@ -84,6 +85,9 @@ slow: venv
 
 bench: venv
 	@$(PYTHON) -m tests.bench
+
+blocks: venv
+	@$(PYTHON) -m tests.toolchain.blocks
 
 format: venv
 	.venv/bin/ruff format .

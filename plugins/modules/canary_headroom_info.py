@@ -101,6 +101,7 @@ options:
           - Scheme, host, port and path below which the API stands, without a user in it.
         type: str
         required: true
+      # block credentials: docs/source/blocks.yml
       token:
         description:
           - Sent as a bearer token.
@@ -122,6 +123,7 @@ options:
           - Whether the server's certificate is verified.
         type: bool
         default: true
+      # end of credentials
       headers:
         description:
           - Headers to send along.
@@ -270,6 +272,7 @@ headroom:
             basis: "3 min rollout (2 wave(s) of pods that take 80 s to be Ready) + 10 min until an unneeded node is
                     removed (assumed), without the time that the canary is held"},
      unknown: [], read: {nodes: 3, pods: 41, requests: 8, bytes: 61440, seconds: 0.12}}
+# block failure: docs/source/blocks.yml
 failure:
   description:
     - The kind of failure, for playbooks that tell them apart. V(stuck), waiting longer would not help. V(timeout), the
@@ -285,7 +288,8 @@ requests:
   description: How many requests the API server was sent.
   returned: when the cluster was asked
   type: int
-  sample: 8
+  sample: 7
+# end of failure
 """
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.headroom import VERB

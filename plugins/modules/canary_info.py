@@ -64,6 +64,7 @@ canary:
   description: The release as it is now.
   returned: when O(name) is given
   type: dict
+  # block release: docs/source/blocks.yml
   contains:
     name: {type: str, returned: always, description: Name of the Deployment.}
     namespace: {type: str, returned: always, description: Namespace of the Deployment.}
@@ -135,11 +136,13 @@ canary:
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
      weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
+  # end of release
 canaries:
   description: All that was found, each in the shape of RV(canary).
   returned: success
   type: list
   elements: dict
+# block failure: docs/source/blocks.yml
 failure:
   description:
     - The kind of failure, for playbooks that tell them apart. V(stuck), waiting longer would not help. V(timeout), the
@@ -156,6 +159,7 @@ requests:
   returned: when the cluster was asked
   type: int
   sample: 7
+# end of failure
 """
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.info import VERB

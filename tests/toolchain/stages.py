@@ -101,6 +101,7 @@ STAGES = (
             ("yamllint", "."),
             ("sh", "-c", SHELL_SCRIPTS),
             ("python", "-m", "tests.toolchain.unstable"),
+            ("python", "-m", "tests.toolchain.blocks", "--check"),
         ),
         READ,
     ),
