@@ -284,6 +284,19 @@ def test_a_quota_at_the_steady_state_stops_the_surge(shop: Shop) -> None:
     ]
 
 
+def test_a_quota_of_replica_sets_stops_a_version_that_has_none(shop: Shop) -> None:
+    shop.deploy()
+    hard = {"count/replicasets.apps": "1"}
+    shop.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": hard}})
+
+    def is_counted() -> bool:
+        refusals = shop.ask()["refusals"]
+        return any("count/replicasets.apps 1 of 1 used" in text for text in refusals)
+
+    shop.wait_for(is_counted)
+    assert shop.ask()["verdict"] == "quota_exceeded"
+
+
 def test_a_limit_range_that_refuses_the_pod_is_quoted(shop: Shop) -> None:
     shop.deploy()
     limits = {"limits": [{"type": "Container", "max": {"cpu": "1"}, "default": {"cpu": "1"}}]}

@@ -123,6 +123,21 @@ def test_a_quota_that_refuses_the_pods_is_told_in_its_words(lab: Lab | ForeignCl
         assert web.undo().changed and web.split() == {"v1": 2}
 
 
+def test_a_quota_that_refuses_the_replica_set_is_told_in_its_words(lab: Lab | ForeignCluster) -> None:
+    counted = "count/replicasets.apps"
+    with webs(lab) as new:
+        web = new().make(2)
+        path = f"/api/v1/namespaces/{web.namespace}/resourcequotas"
+        web.admin.create(path, {"metadata": {"name": "one"}, "spec": {"hard": {counted: "1"}}})
+        until(lambda: web.admin.get(f"{path}/one").get("status", {}).get("used", {}).get(counted) == "1", "counted")
+        failure = fails_at_once(patient(web).start)
+        assert re.search(
+            r"no ReplicaSet can be made .*exceeded quota: one, .*limited: count/replicasets", failure.message
+        )
+        assert re.search(NEXT, failure.message)
+        assert web.undo().changed and web.split() == {"v1": 2}
+
+
 @contextmanager
 def meanwhile(web: Web, does: Callable[[Web], Any]) -> Iterator[Web]:
     """`does` runs once the canary's ReplicaSet is there, while the verb waits."""

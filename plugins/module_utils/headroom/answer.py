@@ -55,7 +55,8 @@ class PodSource(Enum):
 class Question:
     """`pod`: the API object as admission would make it. `scene`: nodes and pods, `owners`: uids of the Deployment's ReplicaSets.
 
-    `canary_owner`: uid of the new version's ReplicaSet if there is one. `refusals`: why admission refuses the pod.
+    `canary_owner`: uid of the new version's ReplicaSet if it is held. `new_replica_set`: there is none yet, held or left from before.
+    `refusals`: why admission refuses the pod.
     `unknown`: what could not be read and may change the verdict. `group_rooms`: how many nodes of each kind may still be added.
     `absent`: how many more pods of the old version are assumed than there are, each like `absent_pod`.
     `ready_seconds`: how long a pod takes to become Ready, None when nothing tells. `cluster_known` False: nodes or pods could not be listed.
@@ -68,6 +69,7 @@ class Question:
     rollout: Rollout
     owners: frozenset[str] = frozenset()
     canary_owner: str = ""
+    new_replica_set: bool = False
     old_pod: Object | None = None
     absent: int = 0
     absent_pod: Object | None = None

@@ -15,4 +15,5 @@ from .answer import Question
 def quota_at(question: Question, old_gone: int) -> quotas.Verdict:
     """How many more new pods the quotas allow once `old_gone` old ones have left."""
     # What a quota has charged does not include the pods that are only assumed.
-    return quotas.verdict(question.quotas, question.pod, question.minor, question.old_pod, old_gone - question.absent)
+    found = quotas.verdict(question.quotas, question.pod, question.minor, question.old_pod, old_gone - question.absent)
+    return quotas.with_new_replica_set(question.quotas, found) if question.new_replica_set else found

@@ -3,15 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How many more pods the namespace's quotas allow.
 
+Three kinds of objects are charged for a release: its pods, what controllers make for each of them (claims of ephemeral volumes and
+of resources, without which a pod stays Pending), and one ReplicaSet for a template that has none yet.
+
 A quota refuses a pod when `status.used` plus the pod's own usage exceeds `status.hard` for any resource that the pod uses.
 Source: `CheckRequest`, k8s.io/apiserver pkg/admission/plugin/resourcequota/controller.go, and the pod evaluator,
-pkg/quota/v1/evaluator/core/pods.go. Amounts are exact thousandths: quotas do not round.
+pkg/quota/v1/evaluator/core/pods.go; of claims persistent_volume_claims.go beside it, and of other objects apiserver's
+pkg/quota/v1/generic/evaluator.go. Amounts are exact thousandths: quotas do not round.
 This module is private to the collection.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterable, Mapping
 
 from .quantity import Amounts, amounts
@@ -19,7 +23,7 @@ from .requests import POD_LEVEL_COUNTS, is_pod_level_set, pod_limits, pod_reques
 from .selectors import Requirement
 
 Object = Mapping[str, Any]
-_ONE_POD = 1000
+_ONE = 1000
 _MUST_BE_SET = ("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
 _FOR_PODS = (
     "count/pods",
@@ -95,10 +99,14 @@ def verdict(quotas: Iterable[Quota], pod: Object, minor: int, old: Object | None
     """
     usage = pod_usage(pod, minor)
     held = {} if old is None else pod_usage(old, minor)
+    claims, claims_held = claim_usage(pod), {} if old is None else claim_usage(old)
     allowances: list[Allowance] = []
     refusals: list[str] = []
     unknown: set[str] = set()
     for quota in quotas:
+        if not quota.scopes:
+            freed_claims = {name: amount * old_gone for name, amount in claims_held.items()}
+            allowances.extend(_claim_allowances(quota, claims, freed_claims))
         if not _counts(quota, pod, minor):
             continue
         freed = old_gone if old is not None and _counts(quota, old, minor) else 0
@@ -124,7 +132,7 @@ def verdict(quotas: Iterable[Quota], pod: Object, minor: int, old: Object | None
 
 def pod_usage(pod: Object, minor: int) -> Amounts:
     """What a quota charges for a pod that does not exist yet, in quota's resource names and thousandths."""
-    usage: Amounts = {"count/pods": _ONE_POD, "pods": _ONE_POD}
+    usage: Amounts = {"count/pods": _ONE, "pods": _ONE}
     for name, amount in pod_requests(pod, minor, running=False).items():
         if name in ("cpu", "memory", "ephemeral-storage") or name.startswith("hugepages-"):
             usage[name] = usage[f"requests.{name}"] = amount
@@ -134,6 +142,62 @@ def pod_usage(pod: Object, minor: int) -> Amounts:
         if name in ("cpu", "memory", "ephemeral-storage"):
             usage[f"limits.{name}"] = amount
     return usage
+
+
+def claim_usage(pod: Object) -> Amounts:
+    """The same for what controllers make for a pod: a PersistentVolumeClaim for each ephemeral volume, a ResourceClaim for each
+    template of one."""
+    spec = pod.get("spec") or {}
+    usage: Amounts = {}
+
+    def charge(name: str, amount: int) -> None:
+        usage[name] = usage.get(name, 0) + amount
+
+    for volume in spec.get("volumes") or ():
+        template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
+        if template is None:
+            continue
+        claim = template.get("spec") or {}
+        storage = amounts((claim.get("resources") or {}).get("requests")).get("storage", 0)
+        of_class = (
+            f"{claim['storageClassName']}.storageclass.storage.k8s.io/" if claim.get("storageClassName") else None
+        )
+        for prefix in ("", *((of_class,) if of_class else ())):
+            charge(f"{prefix}persistentvolumeclaims", _ONE)
+            charge(f"{prefix}requests.storage", storage)
+        charge("count/persistentvolumeclaims", _ONE)
+    for claimed in spec.get("resourceClaims") or ():
+        if claimed.get("resourceClaimTemplateName"):
+            charge("count/resourceclaims.resource.k8s.io", _ONE)
+    return usage
+
+
+def _claim_allowances(quota: Quota, claims: Amounts, freed: Amounts) -> Iterable[Allowance]:
+    """None where the quota does not say yet what is used: then it refuses nothing that we know of."""
+    for name, amount in claims.items():
+        if amount > 0 and name in quota.hard and name in quota.used:
+            yield _allowance(quota, name, amount, freed.get(name, 0))
+
+
+REPLICA_SETS = "count/replicasets.apps"
+
+
+def with_new_replica_set(quotas: Iterable[Quota], found: Verdict) -> Verdict:
+    """The verdict where the new version has no ReplicaSet yet. A quota that counts them has to leave room for one."""
+    full = []
+    for quota in quotas:
+        # Objects that are only counted are in no scope, so a quota with scopes counts none.
+        if quota.scopes or REPLICA_SETS not in quota.hard:
+            continue
+        if REPLICA_SETS not in quota.used:
+            full.append(f"quota {quota.name}: status unknown for {REPLICA_SETS}")
+        elif quota.hard[REPLICA_SETS] - quota.used[REPLICA_SETS] < _ONE:
+            used, hard = quota.used[REPLICA_SETS] // _ONE, quota.hard[REPLICA_SETS] // _ONE
+            full.append(
+                f"quota {quota.name}: {REPLICA_SETS} {used} of {hard} used, and the new version needs a ReplicaSet of its own; "
+                "a smaller spec.revisionHistoryLimit lets old ones go"
+            )
+    return replace(found, refusals=(*found.refusals, *full))
 
 
 def _allowance(quota: Quota, name: str, per_pod: int, freed: int) -> Allowance:

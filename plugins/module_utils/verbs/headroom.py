@@ -29,6 +29,7 @@ from ..rollout.phase import HOLDING, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
 from ..rollout.size import ImpossibleSize, Room, pods_for_weight
 from ..rollout.start import stable_to_change
+from ..rollout.template import replica_set_of
 from ..rollout.views import Picture, ReplicaSet
 from .ending import accounted
 from .headroom_limits import Limits, read_limits
@@ -89,6 +90,7 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
             question,
             unknown=(*unknown, *question.unknown),
             canary_owner=situation.canary.uid if situation.canary and situation.phase in HOLDING else "",
+            new_replica_set=replica_set_of(subject.template, picture.replica_sets) is None,
             **_absent(situation, request, stable),
             prices=prices,
             group_label=request.node_group_label,

@@ -15,7 +15,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission
     with_runtime_class,
     with_what_was_added,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import is_best_effort, quota_view, verdict
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import (
+    is_best_effort,
+    quota_view,
+    verdict,
+    with_new_replica_set,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import ReplicaSet
 
 from .clusters import MINOR, REQUIRED, container, pod
@@ -53,6 +58,79 @@ def test_a_quota_allows_as_many_pods_as_fit_between_used_and_hard(
     hard: Object, used: Object, allowed: int | None
 ) -> None:
     assert most(LIMITED, quota(hard, used)) == allowed
+
+
+FAST = {"storageClassName": "fast", "resources": {"requests": {"storage": "10Gi"}}}
+CLAIMING = {
+    "metadata": {},
+    "spec": {
+        "containers": [{"name": "a"}],
+        "volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": FAST}}}, {"name": "e", "emptyDir": {}}],
+        "resourceClaims": [
+            {"name": "gpu", "resourceClaimTemplateName": "gpu"},
+            {"name": "own", "resourceClaimName": "own"},
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("hard", "used", "allowed"),
+    [
+        ({"persistentvolumeclaims": "5"}, {"persistentvolumeclaims": "3"}, 2),
+        ({"count/persistentvolumeclaims": "5"}, {"count/persistentvolumeclaims": "5"}, 0),
+        ({"requests.storage": "25Gi"}, {"requests.storage": "0"}, 2),
+        (
+            {"fast.storageclass.storage.k8s.io/requests.storage": "9Gi"},
+            {"fast.storageclass.storage.k8s.io/requests.storage": "0"},
+            0,
+        ),
+        (
+            {"slow.storageclass.storage.k8s.io/requests.storage": "9Gi"},
+            {"slow.storageclass.storage.k8s.io/requests.storage": "0"},
+            None,
+        ),
+        (
+            {"fast.storageclass.storage.k8s.io/persistentvolumeclaims": "1"},
+            {"fast.storageclass.storage.k8s.io/persistentvolumeclaims": "0"},
+            1,
+        ),
+        ({"count/resourceclaims.resource.k8s.io": "3"}, {"count/resourceclaims.resource.k8s.io": "0"}, 3),
+        ({"count/secrets": "0"}, {"count/secrets": "0"}, None),
+    ],
+)
+def test_claims_that_are_made_for_each_pod_are_counted(hard: Object, used: Object, allowed: int | None) -> None:
+    assert most(CLAIMING, quota(hard, used)) == allowed
+
+
+def test_a_quota_with_scopes_counts_no_claims_and_no_replica_sets() -> None:
+    scoped = quota({"persistentvolumeclaims": "0", "count/replicasets.apps": "0"}, scopes=["NotTerminating"])
+    found = verdict([quota_view(scoped)], CLAIMING, MINOR)
+    assert with_new_replica_set([quota_view(scoped)], found).most is None
+
+
+def test_claims_go_with_the_pods_that_leave() -> None:
+    tight = quota_view(quota({"persistentvolumeclaims": "4"}, {"persistentvolumeclaims": "4"}))
+    assert verdict([tight], CLAIMING, MINOR, CLAIMING, 2).most == 2
+
+
+@pytest.mark.parametrize(
+    ("hard", "used", "refused"),
+    [
+        ("3", {"count/replicasets.apps": "2"}, ""),
+        (
+            "3",
+            {"count/replicasets.apps": "3"},
+            "count/replicasets.apps 3 of 3 used, and the new version needs a ReplicaSet of its own",
+        ),
+        ("3", {}, "status unknown for count/replicasets.apps"),
+    ],
+)
+def test_a_new_version_needs_room_for_a_replica_set(hard: str, used: Object, refused: str) -> None:
+    counted = [quota_view(quota({"count/replicasets.apps": hard}, used))]
+    found = with_new_replica_set(counted, verdict(counted, LIMITED, MINOR))
+    assert (found.most == 0) is bool(refused)
+    assert refused in "".join(found.refusals)
 
 
 def test_the_tightest_quota_counts() -> None:
