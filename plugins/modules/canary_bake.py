@@ -10,7 +10,7 @@ module: canary_bake
 short_description: Watch a held canary for a while
 version_added: 1.0.0
 description:
-  - Waits for O(seconds) and makes sure that the canary stays what it is, all the time.
+  - Waits for O(seconds) and checks that the canary's pods stay Ready, are not restarted and are not replaced during that time.
   - Fails at once when a container of a canary pod restarts, when a canary pod is not Ready (for however short a time) or
     gone, or when somebody freezes, promotes, undoes or rescales the canary or changes the Deployment otherwise.
   - Changes nothing, whatever it sees. What follows from a failure is up to you; M(coalmine.canary.canary_undo) takes the

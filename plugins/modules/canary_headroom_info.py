@@ -83,7 +83,7 @@ options:
       - C(currency) and C(time) of the prices are returned as they are given.
       - C(nodes) is a list of prices of kinds of nodes, of which the first that matches is taken. Each has an C(hourly)
         price and at least one of C(instance_type), C(capacity_type), C(region), C(zone) and C(node_group).
-        Of prices that differ by zone the dearest of the zones in which such nodes are counts.
+        If prices differ by zone, the highest of the zones in which such nodes are is used.
       - C(cpu_hour) and C(gib_hour) price all other nodes by their size.
     type: dict
   price_metrics:
@@ -92,7 +92,7 @@ options:
         leaves open, and only when new nodes are needed.
       - Karpenter's C(karpenter_cloudprovider_instance_type_offering_price_estimate) comes first, then OpenCost's
         C(node_total_hourly_cost) of the nodes of the same group that are there, then its C(node_cpu_hourly_cost) and
-        C(node_ram_hourly_cost). Of several zones or nodes the dearest counts.
+        C(node_ram_hourly_cost). If prices differ between zones or nodes, the highest is used.
       - A source that is dead, slow, or makes no sense leaves the price V(null), with the reason in RV(headroom.unknown).
     type: dict
     suboptions:

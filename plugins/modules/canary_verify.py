@@ -322,7 +322,7 @@ options:
             default: memory
       samples:
         description:
-          - What tasks of your own have counted, each with C(time) (seconds since the begin), C(canary) and C(stable), and in
+          - What tasks of your own have counted, each with C(time) (seconds since the start), C(canary) and C(stable), and in
             both C(bad) and C(total) since the sample before.
         type: list
         elements: dict
@@ -519,7 +519,7 @@ verify:
   contains:
     verdict: {type: str, returned: always, description: "V(pass), V(fail) or V(inconclusive)."}
     reason: {type: str, returned: not in check mode, description: One sentence a check that matters.}
-    seconds: {type: float, returned: not in check mode, description: Seconds from the begin of the run to the verdict.}
+    seconds: {type: float, returned: not in check mode, description: Seconds from the start of the run to the verdict.}
     confidence:
       description: What was promised. V(null) where the new version was guarded alone, and nothing is promised.
       returned: not in check mode

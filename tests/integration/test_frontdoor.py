@@ -207,7 +207,7 @@ REFUSED: tuple[tuple[Task, str], ...] = (
     ),
     (task("rollback", name="web"), "missing required arguments: to"),
     (task("start", name="web", images={}), "say what the canary is to run"),
-    (task("start", name="web", definition="{kind: [}"), "definition is no valid YAML at line 1"),
+    (task("start", name="web", definition="{kind: [}"), "definition is not valid YAML at line 1"),
     (task("info", name="web", context="elsewhere"), "elsewhere"),
     (task("info", name="web", kubeconfig="/nowhere/config"), "/nowhere/config"),
 )

@@ -342,7 +342,7 @@ def test_check_mode_says_what_a_start_would_wait_for(new: Callable[..., Web]) ->
     until(lambda: len(web.pods()) == 2, "pods")
     with web.unchanged():
         outcome = web.start(check=True)
-    assert "a start would first wait, because 0 of 2 stable pods are Ready" in outcome.warnings
+    assert "canary_start would wait first: 0 of 2 stable pods are Ready" in outcome.warnings
 
 
 @pytest.mark.parametrize("verb", ["start", "promote", "undo", "pause", "resume"])

@@ -291,7 +291,7 @@ def _fields(text: str) -> Iterator[tuple[str, int]]:
     """The keys of the outermost object, and where the value of each begins. The values in between are passed over."""
     at = _skip(text, 0)
     if text[at : at + 1] != "{":
-        raise NotAList("the answer is no object")
+        raise NotAList("the answer is not an object")
     at = _skip(text, at + 1)
     while text[at] != "}":
         key, at = _SCAN.raw_decode(text, at)

@@ -130,8 +130,18 @@ def call(parameters: Parameters, check: bool, actor: str) -> Call:
         terminated=parameters.get("wait_terminated", False),
         for_nodes=float(parameters.get("wait_for_nodes", 0)),
     )
-    target = Target(parameters["name"], parameters["namespace"])
+    target = Target(parameters["name"], parameters["namespace"], _cluster(parameters))
     return Call(target=target, wait=wait, check=check, actor=actor, meant=meant(parameters))
+
+
+def _cluster(parameters: Parameters) -> tuple[tuple[str, str], ...]:
+    """What says which cluster it is, for a command that comes back to it: no content of a kubeconfig, no address with a password."""
+    named = {name: parameters.get(name) for name in ("kubeconfig", "context", "host")}
+    if is_content(str(named["kubeconfig"])) or not isinstance(named["kubeconfig"], str):
+        named["kubeconfig"] = None
+    if "@" in str(named["host"]):
+        named["host"] = None
+    return tuple((name, text) for name, text in named.items() if text)
 
 
 def meant(parameters: Parameters) -> Meant:

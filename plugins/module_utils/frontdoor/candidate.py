@@ -57,6 +57,8 @@ def new_template(parameters: Parameters) -> NewTemplate:
 def _images(images: Mapping[str, object]) -> dict[str, str]:
     for container, image in images.items():
         if not isinstance(image, str) or not image.strip():
-            named = f"container {container}" if _LABEL.fullmatch(str(container)) else "what is no name of a container"
+            named = (
+                f"container {container}" if _LABEL.fullmatch(str(container)) else "what is not a name of a container"
+            )
             raise ArgumentError(f"images gives {named} no image: give a text such as registry/app:1.2")
     return {str(container): str(image).strip() for container, image in images.items()}

@@ -113,7 +113,7 @@ def _yaml_documents(text: str) -> list[Any]:
         return [_Document().value(node) for node in nodes]
     except yaml.YAMLError as error:
         # The error's own text would quote the manifest, which may hold secrets.
-        raise NotYaml(f"is no valid YAML{_place(getattr(error, 'problem_mark', None))}: correct it") from None
+        raise NotYaml(f"is not valid YAML{_place(getattr(error, 'problem_mark', None))}: correct it") from None
 
 
 def _place(mark: Any) -> str:

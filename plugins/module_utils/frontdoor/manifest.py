@@ -32,7 +32,7 @@ def read_definition(definition: object, name: str, namespace: str) -> dict[str, 
                 f"{namespace}: give the manifest of exactly one"
             )
     if not found or not isinstance(found[0], Mapping):
-        raise ArgumentError("definition is no manifest: give a dictionary, YAML text, or the path of a YAML file")
+        raise ArgumentError("definition is not a manifest: give a dictionary, YAML text, or the path of a YAML file")
     return plain(found[0])
 
 

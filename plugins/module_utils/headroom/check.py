@@ -285,7 +285,10 @@ def _stuck(ground: Ground, question: Question, crowd: Crowd, at: Standstill, als
     """The wave at which the release stops, as a moment of its own."""
     new, gone = at.new + at.wanted, len(at.gone) + at.swept
     order = "in some orders" if also_ends else "in the controller's order"
-    why = f"{at.new} of {question.rollout.replicas} new pods run; the {gone} old ones that leave {order} make no room for {at.wanted} more"
+    why = (
+        f"{at.new} of {question.rollout.replicas} new pods run; removing {gone} old pods ({order}) does not free enough room "
+        f"for {at.wanted} more new pods"
+    )
     more = max(0, new - len(crowd.placed) - crowd.waiting)
     peak = Peak(Moment.BETWEEN, new, more, gone, gone, why, min(crowd.waiting, new - len(crowd.placed)))
     scenes, allowed = [question.scene.without(at.gone)], quota_at(question, gone)

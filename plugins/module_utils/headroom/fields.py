@@ -4,7 +4,8 @@
 """The fields of nodes and pods that headroom reads. In a large cluster nothing else of them is decoded.
 
 Whoever reads one more field of an object out of a list adds it here; a test watches what is read. Everything may be absent, and
-null where Go writes null for nothing. What is Annotated with LATER is read of few pods, and of the others at most compared.
+null where Go writes null for nothing. Fields annotated LATER stay undecoded bytes: they are
+compared for equality, and decoded only for the few pods a rule looks at.
 This module is private to the collection.
 """
 

@@ -105,19 +105,19 @@ def price_book(raw: Mapping[str, Any] | None) -> PriceBook:
 def price_of(group: Group, book: PriceBook, metrics: Iterable[MetricPrice] = ()) -> Price:
     """What one node of the group costs an hour.
 
-    Where prices of zones differ, or samples of a metric for each node, the dearest counts: a new node may come in any zone of the group.
+    Where prices of zones differ, or samples of a metric for each node, the highest is used: a new node may come in any zone of the group.
     """
     facts = _facts(group)
     said = [_said(group, {**facts, "zone": zone}, book) for zone in sorted(group.zones) or (None,)]
     hourly = [one for one in said if one is not None]
-    # A zone that the user does not price may be the dearest.
+    # A zone that the user does not price may have the highest.
     if len(hourly) == len(said):
         return Price(max(hourly), "user", book.currency, book.time)
     for source in METRIC_SOURCES:
         known = [one for one in metrics if one.source == source and _is_price_of(one, group, facts)]
         if known:
-            dearest = max(known, key=lambda one: one.hourly)
-            return Price(dearest.hourly, source, dearest.currency, dearest.time)
+            highest = max(known, key=lambda one: one.hourly)
+            return Price(highest.hourly, source, highest.currency, highest.time)
     return Price(None, "none")
 
 

@@ -23,7 +23,7 @@ _WORDS = {
     Verdict.NEEDS_NODES: "does not fit on the nodes that are there; new nodes would hold it",
     Verdict.QUOTA_EXCEEDED: "is stopped by a quota",
     Verdict.REFUSED: "is refused at admission",
-    Verdict.CANNOT_FIT: "fits on no node that is there, nor on a new one of any known group",
+    Verdict.CANNOT_FIT: "fits neither on an existing node nor on a new node of any known group",
     Verdict.DEPENDS_ON_PLACEMENT: "fits or not depending on which nodes the scheduler prefers and which old pods go first",
     Verdict.UNKNOWN: "cannot be decided from what can be read",
 }

@@ -32,7 +32,7 @@ _HASH = re.compile(r"[-A-Za-z0-9_.]{0,63}")
 
 
 def as_result(run: RunVerdict) -> dict[str, Any]:
-    """Plain values, lists and mappings. Rates are bad events a unit of exposure, times seconds since the begin."""
+    """Plain values, lists and mappings. Rates are bad events a unit of exposure, times seconds since the start."""
     return {
         "verdict": run.verdict.value,
         "reason": run.reason,

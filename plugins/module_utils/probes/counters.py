@@ -55,7 +55,9 @@ class Counters:
             raise NoAnswer(f"the query gives more than {MOST_SERIES} series: aggregate it, sum by (pod)")
         wrong = next((value for value in values.values() if not 0 <= value <= HIGHEST_COUNT), None)
         if wrong is not None:
-            raise NoAnswer(f"the query gives {wrong:g}, which is no count of events: is it a counter, without rate()?")
+            raise NoAnswer(
+                f"the query gives {wrong:g}, which is not a count of events: is it a counter, without rate()?"
+            )
         pods = {pod.name: pod.uid for pod in version.pods}
         others = self._pods is not None and self._pods != pods
         increases = {series: self._added(series, value, pods) for series, value in values.items()}

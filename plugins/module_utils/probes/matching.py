@@ -44,7 +44,7 @@ def must_be_pattern(pattern: str, what: str) -> None:
     try:
         re.compile(pattern)
     except (OverflowError, RecursionError, re.error) as error:
-        raise Misasked(f"{what} is no regular expression: {error}") from None
+        raise Misasked(f"{what} is not a regular expression: {error}") from None
 
 
 class Matcher:

@@ -69,7 +69,7 @@ class PodLogs:
     """Reads on, at each look, where the look before ended in each log, by the time stamps of its own lines. So no clock of
     another machine decides what is new. What was found is handed over once every log was read to its end.
 
-    A log in which nobody writes says as little as one without errors. So lines of any kind must come now and then.
+    A log in which nobody writes cannot be distinguished from one without errors. So lines of any kind must come now and then.
     """
 
     def __init__(self, api: Api, asked: LogsAsked, clock: Clock = SYSTEM) -> None:

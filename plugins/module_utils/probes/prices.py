@@ -22,7 +22,7 @@ KARPENTER = "karpenter_cloudprovider_instance_type_offering_price_estimate"
 OPENCOST_NODE = "node_total_hourly_cost"
 OPENCOST_CPU = "node_cpu_hourly_cost"
 OPENCOST_GIB = "node_ram_hourly_cost"
-# Dearer than any node: what a provider writes where it knows no price.
+# More than any node costs: what a provider writes where it knows no price.
 MAKES_NO_SENSE = 100_000.0
 
 
@@ -80,6 +80,6 @@ def _offers(found: Mapping[Series, float], by: tuple[str, ...]) -> list[Offer]:
         if set(labels) != set(by):
             raise NoAnswer(f"the price metric gives a series with other labels than {', '.join(by)}")
         if not 0 < hourly < MAKES_NO_SENSE:
-            raise NoAnswer(f"the price metric gives {hourly:g}, which is no price")
+            raise NoAnswer(f"the price metric gives {hourly:g}, which is not a price")
         offers.append(Offer(labels, hourly))
     return offers

@@ -278,7 +278,7 @@ def _point(pair: Any) -> tuple[float, float]:
     try:
         moment, number = float(pair[0]), float(pair[1])
     except (OverflowError, TypeError, ValueError):
-        raise NoAnswer("the query gives a value that is no number") from None
+        raise NoAnswer("the query gives a value that is not a number") from None
     if not (math.isfinite(number) and math.isfinite(moment)):
         raise NoAnswer(f"the query gives {_short(pair[1])}: nothing was counted, or a division by zero")
     return moment, number

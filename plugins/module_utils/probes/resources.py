@@ -132,5 +132,5 @@ def _quantity(text: str) -> float:
     except (KeyError, ValueError):
         amount = math.nan
     if not 0 <= amount < math.inf:
-        raise NoAnswer(f"metrics.k8s.io answers with {text[:40]}, which is no quantity of anything used")
+        raise NoAnswer(f"metrics.k8s.io answers with {text[:40]}, which is not a quantity of anything used")
     return amount

@@ -85,7 +85,7 @@ def _read(text: str) -> Bounds:
 
 def _count(value: Any, least: int) -> int:
     if type(value) is not int or not least <= value <= MAX_INT32:
-        raise ValueError(f"{value!r} is no number from {least} to {MAX_INT32}")
+        raise ValueError(f"{value!r} is not a number from {least} to {MAX_INT32}")
     return value
 
 

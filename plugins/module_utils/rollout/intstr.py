@@ -41,7 +41,7 @@ def scaled(value: IntOrPercent, total: int, *, round_up: bool) -> int:
 
     Examples, of 10 pods: 3 -> 3; "25%" up -> 3; "25%" down -> 2; "200%" -> 20.
 
-    Raises ValueError for what the API server would refuse too: a negative count, or text that is no percentage.
+    Raises ValueError for what the API server would refuse too: a negative count, or text that is not a percentage.
     Source: GetScaledValueFromIntOrPercent in k8s.io/apimachinery/pkg/util/intstr/intstr.go.
     """
     if isinstance(value, int):

@@ -53,7 +53,7 @@ class Intent(Enum):
 
 
 class UnreadableRecord(ValueError):
-    """The annotation is there but is no record that this version writes; the text says what is wrong with it."""
+    """The annotation is there but is not a record that this version writes; the text says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ _PERCENT = re.compile(r"[0-9]{1,9}%")
 def _object(value: Any, name: str, members: tuple[str, ...], optional: tuple[str, ...] = ()) -> Mapping[str, Any]:
     """A JSON object that has these members and no others."""
     if not isinstance(value, dict):
-        raise UnreadableRecord(f"{name} is {_shown(value)}, which is no object")
+        raise UnreadableRecord(f"{name} is {_shown(value)}, which is not an object")
     if unknown := sorted(value.keys() - {*members, *optional}):
         raise UnreadableRecord(
             f"{name} has {_shown(unknown[0])}, which this release of coalmine.canary does not know: "
@@ -317,7 +317,7 @@ def _companions(data: Mapping[str, Any]) -> tuple[Companion, ...]:
         return (Companion(Kind.AUTOSCALER, _name(data["autoscaler"], "autoscaler")),)
     found = data.get("companions", [])
     if not isinstance(found, list):
-        raise UnreadableRecord(f"companions is {_shown(found)}, which is no list")
+        raise UnreadableRecord(f"companions is {_shown(found)}, which is not a list")
     return tuple(_companion(one) for one in found)
 
 
@@ -342,7 +342,7 @@ def _intent(value: Any) -> Intent:
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise UnreadableRecord(f"{name} is {_shown(value)}, which is no text")
+        raise UnreadableRecord(f"{name} is {_shown(value)}, which is not text")
     if value != _whole(value):
         raise UnreadableRecord(f"{name} has half a character (a surrogate) in it")
     return value
@@ -356,13 +356,13 @@ def _name(value: Any, name: str) -> str:
 
 def _moment(value: Any, name: str) -> str:
     if not isinstance(value, str) or not _MOMENT.fullmatch(value):
-        raise UnreadableRecord(f"{name} is {_shown(value)}, which is no time in UTC (RFC 3339)")
+        raise UnreadableRecord(f"{name} is {_shown(value)}, which is not a time in UTC (RFC 3339)")
     return value
 
 
 def _count(value: Any, name: str, least: int = 0, most: int = MAX_INT32) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UnreadableRecord(f"{name} is {_shown(value)}, which is no number from {least} to {most}")
+        raise UnreadableRecord(f"{name} is {_shown(value)}, which is not a number from {least} to {most}")
     return value
 
 

@@ -60,7 +60,7 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
     return account.looked(diagnose(replace(written.picture, pods=written.picture.pods or pods)))
 
 
-def foretell(account: Account, situation: Situation, actor: str) -> None:
+def rehearse_finish(account: Account, situation: Situation, actor: str) -> None:
     """Check mode: the clean-up that will follow once the pods have moved."""
     if situation.record is not None:
         last = _last(account, situation, situation.record, actor)
@@ -84,7 +84,7 @@ def tell_why(account: Account, deployment: Deployment, event: str, what: str, la
     try:
         account.site.tell_event(deployment, event, f"{what}: {last.reason}", last.at)
     except ApiError as error:
-        account.warn(f"no Event tells that {what}: {error}")
+        account.warn(f"could not write the Event for '{what}': {error}")
 
 
 def finish_leftover(account: Account, picture: Picture, actor: str, *, check: bool) -> Picture:

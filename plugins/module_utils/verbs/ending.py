@@ -8,6 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import json
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ class Account:
     def tell_way_back(self, report: Report) -> None:
         """Before a wait: how to take the release back, should this process not live to do it."""
         target = self.site.target
-        words = quote(f"name={target.name} namespace={target.namespace}")
+        words = quote(json.dumps({"name": target.name, "namespace": target.namespace, **dict(target.cluster)}))
         report(
             "if this is interrupted, run it again to go on, or take the release back: ansible localhost "
             f"-m coalmine.canary.canary_undo -a {words}"

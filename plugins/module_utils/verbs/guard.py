@@ -34,8 +34,8 @@ from .site import Site
 
 ALONE_NOW = "the new version serves alone now"
 NO_WAY_BACK = (
-    "spec.revisionHistoryLimit is 0: once the promotion is finished, nothing of the version before is left to return to, and "
-    "what this guard finds then can only be told; make it 1 or more before a promotion that is guarded"
+    "spec.revisionHistoryLimit is 0: once the promotion is finished, there will be no ReplicaSet to roll back to, and the guard "
+    "can then only report what it finds; make it 1 or more before a promotion that is guarded"
 )
 
 

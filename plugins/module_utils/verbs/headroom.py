@@ -105,12 +105,12 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
         "seconds": round(api.clock.monotonic() - begun, 3),
     }
     told = [_told(*one, read, situation) for one in answered]
-    heeded = told[worst([found for _question, found in answered])]
+    decisive = told[worst([found for _question, found in answered])]
     return Outcome(
         changed=False,
-        message=heeded["summary"][0],
+        message=decisive["summary"][0],
         canary={},
-        headroom=heeded,
+        headroom=decisive,
         steps=tuple(told) if request.steps else (),
     )
 

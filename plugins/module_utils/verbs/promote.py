@@ -22,7 +22,7 @@ from ..rollout.refusal import Code, Refusal
 from ..rollout.remains import REMAINS
 from ..rollout.template import digest, replica_set_of
 from ..rollout.views import Deployment, Picture
-from .completion import finish, finish_leftover, foretell
+from .completion import finish, finish_leftover, rehearse_finish
 from .ending import Account, accounted
 from .outcome import Outcome, Report
 from .pacing import Patience
@@ -63,7 +63,7 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
         if written.situation.phase is Phase.NONE:
             return _without_canary(account, account.looked(written.situation), meant, request, report)
         if call.check:
-            foretell(account, written.situation, call.actor)
+            rehearse_finish(account, written.situation, call.actor)
             return _out(account, written.situation, "would promote the canary")
         situation = account.looked(written.situation)
         if not call.wait.enabled:

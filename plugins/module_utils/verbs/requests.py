@@ -41,10 +41,11 @@ Restore = undo.Restore
 
 @dataclass(frozen=True)
 class Target:
-    """The Deployment that a verb is about."""
+    """The Deployment that a verb is about. `cluster`: the options that say on which one, as they were given and without secrets."""
 
     name: str
     namespace: str = "default"
+    cluster: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

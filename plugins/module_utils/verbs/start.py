@@ -135,7 +135,7 @@ class _Starting:
         if not why:
             return picture
         if call.check:
-            self.account.warn(f"a start would first wait, because {why}")
+            self.account.warn(f"canary_start would wait first: {why}")
             return picture
         if not call.wait.enabled:
             raise _unsettled(self.site, why)

@@ -95,7 +95,10 @@ def not_applied(definition: Mapping[str, Any], deployment: Deployment) -> tuple[
     )
     if not paths:
         return ()
-    return (f"the manifest differs from the Deployment in {', '.join(paths)}: not applied, only its pod template is",)
+    return (
+        "only the pod template of the manifest is applied; these other fields differ from the Deployment and were ignored: "
+        + ", ".join(paths),
+    )
 
 
 def _flat(definition: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -22,7 +22,7 @@ from ..rollout.remains import REMAINS
 from ..rollout.template import digest
 from ..rollout.undo import Undoing, damaged, decide, restore_over
 from ..rollout.views import Picture
-from .completion import finish, finish_leftover, foretell, is_over
+from .completion import finish, finish_leftover, is_over, rehearse_finish
 from .ending import Account, accounted
 from .outcome import Outcome, Report
 from .pacing import Patience
@@ -64,7 +64,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     written = act(site, picture, lambda current: _decide(current, request, meant, site.now()))
     account.wrote(written.plan)
     if call.check:
-        foretell(account, written.situation, call.actor)
+        rehearse_finish(account, written.situation, call.actor)
         return account.outcome("would bring the stable version back")
     situation = account.looked(_as_stored(account, written))
     if situation.phase is Phase.NONE:

@@ -36,7 +36,7 @@ Advance = Callable[[Situation], "Picture | None"]
 
 def pods_unknown(away: ApiError) -> str:
     """Why nothing can be said of the pods now, as the sentence that a judgement tells."""
-    return f"the API server does not answer, so nobody knows which pods there are ({away.message})"
+    return f"the API server does not answer, so the pods cannot be seen ({away.message})"
 
 
 @dataclass(frozen=True)

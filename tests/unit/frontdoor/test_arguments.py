@@ -21,6 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import (
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import (
     ArgumentError,
     Verb,
+    call,
     connection,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
@@ -207,3 +208,21 @@ def test_a_release_that_is_named_by_nothing_is_not_just_any_release(verb: Any, o
 def test_a_run_has_a_plain_name(run: str) -> None:
     with pytest.raises(ArgumentError, match="give a plain name"):
         asked(promote.VERB, {"name": "web", "run": run})
+
+
+CLUSTERS = [
+    ({}, ()),
+    ({"context": "admin@prod"}, (("context", "admin@prod"),)),
+    (
+        {"kubeconfig": "/home/ana/it's.conf", "host": "https://h:6443"},
+        (("kubeconfig", "/home/ana/it's.conf"), ("host", "https://h:6443")),
+    ),
+    ({"kubeconfig": {"users": []}, "host": "https://ana:s3cret@h"}, ()),
+    ({"api_key": "s3cret", "password": "s3cret"}, ()),
+]
+
+
+@pytest.mark.parametrize(("given", "named"), CLUSTERS)
+def test_a_target_says_which_cluster_and_no_secret(given: dict[str, Any], named: tuple[tuple[str, str], ...]) -> None:
+    parameters = {"name": "web", "namespace": "shop", "wait": True, "wait_timeout": 9, **given}
+    assert call(parameters, check=False, actor="ana").target.cluster == named

@@ -99,14 +99,14 @@ def test_an_unquoted_date_stays_what_was_written() -> None:
 @pytest.mark.parametrize(
     ("definition", "words"),
     [
-        ("", "is no manifest"),
-        (7, "is no manifest"),
-        ([], "is no manifest"),
-        ("- a\n- b\n", "is no manifest"),
+        ("", "is not a manifest"),
+        (7, "is not a manifest"),
+        ([], "is not a manifest"),
+        ("- a\n- b\n", "is not a manifest"),
         ("/nowhere/web.yml", "names the file /nowhere/web.yml, which cannot be read on this host"),
         (f"{SERVICE}---\n{SERVICE}", "several objects, and 0 of them are a Deployment called web in namespace shop"),
         (f"{TEXT}---\n{TEXT}", "several objects, and 2 of them are a Deployment called web in namespace shop"),
-        ("kind: Deployment\n\tmetadata", "no valid YAML at line 2, column 1"),
+        ("kind: Deployment\n\tmetadata", "not valid YAML at line 2, column 1"),
     ],
 )
 def test_what_is_no_manifest_is_refused_with_the_reason(definition: object, words: str) -> None:

@@ -122,7 +122,7 @@ def test_what_is_not_said_has_a_default() -> None:
         ([{"http": {"port": 65536}}], {}, "port of an http check is 65536"),
         ([{"http": {"status": []}}], {}, "one or more good status"),
         ([{"http": {"status": [20]}}], {}, "one or more good status"),
-        ([{"http": {"body": "("}}], {}, "no regular expression"),
+        ([{"http": {"body": "("}}], {}, "not a regular expression"),
         ([{"http": {"headers": {"X-Café": "a"}}}], {}, "HTTP cannot carry"),
         ([{"http": {"headers": {"X": "snow☃"}}}], {}, "HTTP cannot carry"),
         ([{"http": {"canary_headers": {"X": "a\r\nY: b"}}}], {}, "HTTP cannot carry"),
@@ -141,7 +141,7 @@ def test_what_is_not_said_has_a_default() -> None:
         ([{"prometheus": {**URL, "histogram": "h{pod=~'<pods>'}", "slower_than": [0]}}], {}, "above 0"),
         ([{"prometheus": {**URL, "histogram": "h{pod=~'<pods>'}", "slower_than": ["inf"]}}], {}, "slower_than is"),
         ([{"logs": {"pattern": "x", "settled_after": "nan"}}], {}, r"logs.settled_after is nan"),
-        ([{"logs": {"pattern": "(" * 5000}}], {}, "no regular expression"),
+        ([{"logs": {"pattern": "(" * 5000}}], {}, "not a regular expression"),
         ([{"resources": {}, "max": "inf"}], {}, r"checks\[0\].max is inf"),
         ([{"samples": [{"time": 10**400, "canary": {}, "stable": {}}]}], {}, r"samples\[0\]"),
         (

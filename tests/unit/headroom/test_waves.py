@@ -51,7 +51,7 @@ def test_room_that_old_pods_leave_in_halves_on_two_nodes_is_none(places: str) ->
     assert found.deciding is not None
     assert (found.deciding.fit.least, found.deciding.peak.to_place, found.deciding.peak.old_gone) == (2, 3, 2)
     assert headroom(asked, found, {})["cost"]["stays"] is False
-    assert "2 of 4 new pods run; the 2 old ones that leave" in summary(asked, found, "web")[0]
+    assert "2 of 4 new pods run; removing 2 old pods" in summary(asked, found, "web")[0]
 
 
 def test_where_chance_decides_which_pods_go_it_depends() -> None:

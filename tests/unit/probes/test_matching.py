@@ -90,5 +90,5 @@ def test_it_goes_on_after_its_process_is_gone() -> None:
 
 @pytest.mark.parametrize("pattern", ["(", "x{99999999999}", "(" * 10_000])
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
-    with pytest.raises(Misasked, match="the pattern of a check is no regular expression"):
+    with pytest.raises(Misasked, match="the pattern of a check is not a regular expression"):
         must_be_pattern(pattern, "the pattern of a check")

@@ -135,11 +135,11 @@ FAULTS: dict[str, tuple[Respond | Callable[..., None], str]] = {
     "says too much": (answer(b"[" + b"1," * LARGEST_BODY), "more than 4 MiB"),
     "knows nothing": (answer(EMPTY), "has none for m6i.xlarge (spot)"),
     "says NaN": (answer(vector(offering("NaN"))), "gives NaN"),
-    "says 0": (answer(vector(offering("0"))), "gives 0, which is no price"),
-    "says less than 0": (answer(vector(offering("-1"))), "gives -1, which is no price"),
-    "says all the money there is": (answer(vector(offering("1.79e308"))), "which is no price"),
+    "says 0": (answer(vector(offering("0"))), "gives 0, which is not a price"),
+    "says less than 0": (answer(vector(offering("-1"))), "gives -1, which is not a price"),
+    "says all the money there is": (answer(vector(offering("1.79e308"))), "which is not a price"),
     "labels otherwise": (answer(vector(({"instance_type": "m6i.xlarge"}, "1"))), "other labels than"),
-    "gives a text": (answer(vector(offering("cheap"))), "no number"),
+    "gives a text": (answer(vector(offering("cheap"))), "not a number"),
 }
 
 

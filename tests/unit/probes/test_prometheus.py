@@ -124,13 +124,13 @@ class TestLies:
             ("several series", answer(vector(({"a": "1"}, "1"), ({"a": "2"}, "2"))), "2 series where one value"),
             ("NaN", answer(vector(({}, "NaN"))), "NaN: nothing was counted"),
             ("infinity", answer(vector(({}, "+Inf"))), "Inf: nothing was counted"),
-            ("no number", answer(vector(({}, "many"))), "no number"),
-            ("more digits than a number has", answer(vector(({}, 10**400))), "no number"),  # type: ignore[arg-type]
+            ("no number", answer(vector(({}, "many"))), "not a number"),
+            ("more digits than a number has", answer(vector(({}, 10**400))), "not a number"),  # type: ignore[arg-type]
             ("the same series twice", answer(vector(({"a": "1"}, "1"), ({"a": "1"}, "2"))), "the same series twice"),
             (
                 "a moment that is none",
                 answer({"status": "success", "data": {"resultType": "scalar", "result": ["soon", "1"]}}),
-                "no number",
+                "not a number",
             ),
             (
                 "a range",
@@ -272,7 +272,7 @@ class TestCounters:
 
     @pytest.mark.parametrize("value", [-1.0, 1e308, 2.0**53 + 2])
     def test_what_no_events_add_up_to_is_told(self, value: float) -> None:
-        with pytest.raises(NoAnswer, match="is no count of events"):
+        with pytest.raises(NoAnswer, match="is not a count of events"):
             self.after({A: 900}, {A: value})
 
     def test_memory_is_bounded(self) -> None:

@@ -627,10 +627,10 @@ class TestResources:
             ({"s_1": "1Mi"}, "nothing yet of the canary"),
             ({"c_1": "1Mi"}, "nothing yet of stable"),
             ({"c_1": "1Mi", "s_1": "0"}, "uses no memory"),
-            ({"c_1": "lots", "s_1": "1"}, "no quantity"),
-            ({"c_1": "NaN", "s_1": "1"}, "no quantity"),
-            ({"c_1": "inf", "s_1": "1"}, "no quantity"),
-            ({"c_1": "-5Mi", "s_1": "1"}, "no quantity"),
+            ({"c_1": "lots", "s_1": "1"}, "not a quantity"),
+            ({"c_1": "NaN", "s_1": "1"}, "not a quantity"),
+            ({"c_1": "inf", "s_1": "1"}, "not a quantity"),
+            ({"c_1": "-5Mi", "s_1": "1"}, "not a quantity"),
         ],
     )
     def test_what_cannot_be_compared_is_told(self, memory: dict[str, str], says: str) -> None:

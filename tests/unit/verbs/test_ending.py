@@ -1,0 +1,26 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is told before a wait: a command that a shell takes as it is meant, for the cluster that the caller meant."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.ending import Account
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.site import Site
+
+
+def test_the_way_back_names_the_cluster_and_is_quoted_for_a_shell() -> None:
+    cluster = {"kubeconfig": "/home/ana/it's; rm -rf $HOME.conf", "context": 'a "b"'}
+    said: list[str] = []
+    with connect(Connection(host="http://127.0.0.1:1", kubeconfig={})) as api:
+        Account(Site(api, Target("web", "shop", tuple(cluster.items())))).tell_way_back(said.append)
+    (line,) = said
+    _told, _colon, command = line.partition("take the release back: ")
+    *words, option, arguments = shlex.split(command)
+    assert words == ["ansible", "localhost", "-m", "coalmine.canary.canary_undo"] and option == "-a"
+    assert json.loads(arguments) == {"name": "web", "namespace": "shop", **cluster}
