@@ -119,6 +119,7 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
         result["headroom"] = outcome.headroom
     if outcome.steps:
         result["steps"] = list(outcome.steps)
+    result.update(outcome.extra)
     return Answer(failed=False, result=result, warnings=outcome.warnings, owned=outcome)
 
 

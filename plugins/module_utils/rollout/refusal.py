@@ -30,6 +30,7 @@ class Code(Enum):
     DAMAGED = "damaged"
     BUSY = "busy"
     OTHER_RELEASE = "other_release"
+    NO_ROOM = "no_room"
     NO_STABLE = "no_stable"
     NO_CANARY_READY = "no_canary_ready"
     NOT_PROMOTED = "not_promoted"

@@ -24,7 +24,7 @@ class Outcome:
 
     `hash`: the pod-template-hash of the version that was promoted or undone.
     `verify`: the verdict of a verb that judged, `headroom`: the answer of one that counted room, as plain values; `steps`: its
-    answers for each of several sizes.
+    answers for each of several sizes. `extra`: further return values.
     """
 
     changed: bool
@@ -37,6 +37,7 @@ class Outcome:
     headroom: Mapping[str, Any] | None = None
     steps: tuple[Mapping[str, Any], ...] = ()
     hash: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class VerbFailure(Exception):
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
         warnings: tuple[str, ...] = (),
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -76,5 +78,6 @@ class VerbFailure(Exception):
         self.before = before or {}
         self.after = after or {}
         self.warnings = warnings
+        self.extra = extra or {}
         # The verdict of a verb that judged: a fail is told with everything that was counted.
         self.verify: Mapping[str, Any] | None = None

@@ -130,6 +130,10 @@ class Site:
         patched = self.api.patch(self.deployment_path, list(plan.operations), PatchKind.JSON, dry_run=dry_run)
         return Deployment.parse(patched)
 
+    def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Deployment:
+        """Raises Conflict when somebody has created one of this name meanwhile."""
+        return Deployment.parse(self.api.create(f"{self._apps}/deployments", manifest, dry_run=dry_run))
+
     def patch_autoscaler(self, name: str, operations: Sequence[Mapping[str, Any]]) -> Autoscaler:
         return Autoscaler.parse(self.api.patch(f"{self._autoscaling}/{name}", list(operations), PatchKind.JSON))
 

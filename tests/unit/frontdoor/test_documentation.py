@@ -14,6 +14,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import API_ERROR, STUCK, TIMEOUT
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.release import REJECTED
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
 MODULES = sorted((PLUGINS / "modules").glob("canary_*.py"))
@@ -42,7 +43,7 @@ def test_every_code_of_a_failure_is_explained() -> None:
     page = (PLUGINS.parent / "docs" / "guide" / "troubleshooting.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
     explained = [code for row in rows for code in re.findall(r"`(\w+)`", row)]
-    others = {STUCK, TIMEOUT, API_ERROR, JUDGED_FAIL, JUDGED_INCONCLUSIVE}
+    others = {STUCK, TIMEOUT, API_ERROR, JUDGED_FAIL, JUDGED_INCONCLUSIVE, REJECTED}
     assert sorted(explained) == sorted({"failure"} | {code.value for code in Code} | others), "beside the heading"
 
 

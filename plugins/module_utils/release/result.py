@@ -1,0 +1,162 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a release went, as one value that a later call takes up, a report is made from, and a playbook reads.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, Mapping
+
+from .rulings import Stage
+
+# The shape that is documented in docs/release.schema.json; a reader of another one refuses it.
+SCHEMA = 1
+
+
+class Ending(Enum):
+    """How a call ended. Those of FAILURES fail the task."""
+
+    RELEASED = "released"
+    ALREADY_RELEASED = "already released"
+    CREATED = "created"
+    PLANNED = "planned"
+    HELD = "held"
+    REFUSED = "refused"
+    UNDONE = "undone"
+    ROLLED_BACK = "rolled back"
+    FAILED = "failed"
+
+
+FAILURES = frozenset({Ending.REFUSED, Ending.UNDONE, Ending.ROLLED_BACK, Ending.FAILED})
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One verdict: `of` what (step 2, promotion, new version alone), and its reason."""
+
+    of: str
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What happened `at` (UTC, RFC 3339), and how many pods of both versions were Ready then, where that is known."""
+
+    at: str
+    what: str
+    said: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class UnreadableResult(ValueError):
+    """What was handed on as an earlier result is none; the text says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """`hash`: pod-template-hash of the canary that this release judges, and the only one that it promotes.
+
+    `reached`: how many steps were held and have stood bake and judgement. `evidence`: the last judgement by the release's own
+    checks, as canary_verify gives it, for the next one to go on from. `behind`: steps, counted from 0, that the canary had
+    outgrown before this run.
+    """
+
+    run: str
+    stage: Stage = Stage.ASKED
+    outcome: Ending = Ending.PLANNED
+    why: tuple[str, ...] = ()
+    hash: str = ""
+    stable: str = ""
+    reached: int = 0
+    behind: tuple[int, ...] = ()
+    verdicts: tuple[Judged, ...] = ()
+    rooms: tuple[Mapping[str, Any], ...] = ()
+    timeline: tuple[Moment, ...] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    def happened(self, moment: Moment) -> Release:
+        return replace(self, timeline=(*self.timeline, moment))
+
+    def judged(self, verdict: Judged, evidence: Mapping[str, Any] | None) -> Release:
+        return replace(
+            self,
+            verdicts=(*self.verdicts, verdict),
+            evidence=self.evidence if evidence is None else evidence,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "run": self.run,
+            "stage": self.stage.value,
+            "outcome": self.outcome.value,
+            "why": list(self.why),
+            "hash": self.hash,
+            "stable": self.stable,
+            "reached": self.reached,
+            "behind": list(self.behind),
+            "verdicts": [vars(judged) for judged in self.verdicts],
+            "rooms": [dict(room) for room in self.rooms],
+            "timeline": [{**vars(moment), "counts": dict(moment.counts)} for moment in self.timeline],
+            "evidence": dict(self.evidence),
+        }
+
+    @classmethod
+    def from_json(cls, given: Any) -> Release:
+        """Raises UnreadableResult: an earlier result is data, and is never guessed at."""
+        if not isinstance(given, Mapping) or given.get("schema") != SCHEMA:
+            raise UnreadableResult(f"it is not a result of canary_release with schema {SCHEMA}")
+        try:
+            return cls(
+                run=_text(given["run"]),
+                stage=Stage(given["stage"]),
+                outcome=Ending(given["outcome"]),
+                why=tuple(map(_text, _list(given["why"]))),
+                hash=_text(given["hash"]),
+                stable=_text(given["stable"]),
+                reached=_count(given["reached"]),
+                behind=tuple(map(_count, _list(given["behind"]))),
+                verdicts=tuple(Judged(**{k: _text(v) for k, v in one.items()}) for one in _list(given["verdicts"])),
+                rooms=tuple(_mapping(room) for room in _list(given["rooms"])),
+                timeline=tuple(_moment(one) for one in _list(given["timeline"])),
+                evidence=_mapping(given["evidence"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UnreadableResult(
+                f"a part of it is missing or of the wrong kind ({type(error).__name__}: {error})"
+            ) from error
+
+
+def _moment(given: Any) -> Moment:
+    counts = {_text(version): _count(pods) for version, pods in _mapping(given["counts"]).items()}
+    return Moment(_text(given["at"]), _text(given["what"]), _text(given["said"]), counts)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not text")
+    return value
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError("not a count")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("not a list")
+    return value
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError("not a mapping")
+    return dict(value)

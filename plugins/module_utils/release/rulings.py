@@ -1,0 +1,188 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of a release when something fails: one ordered table of rules, the first that applies decides.
+
+A run takes back only what it began, never what a person has decided, and a finished promotion only on evidence.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Callable
+
+from ..rollout.phase import Phase
+from .policies import OnFailure
+
+
+class Stage(Enum):
+    """How far a run has come.
+
+    asked: nothing of this run is in the cluster. held: it began a canary, whatever became of it. promoting: it began the
+    promotion. promoted: that is finished. waiting: for an ordinary rollout, which is nobody's canary.
+    """
+
+    ASKED = "asked"
+    HELD = "held"
+    PROMOTING = "promoting"
+    PROMOTED = "promoted"
+    WAITING = "waiting"
+
+
+class Cause(Enum):
+    """Who or what speaks against the version.
+
+    pods: they do not become Ready, or cannot. judged: the evidence. rejected: the caller's own verification.
+    undecided: no evidence, where the policy takes that for a failure. changed: it is no longer what was looked at.
+    server: the API server, or nobody knows. refused: nothing was tried.
+    """
+
+    PODS = "pods"
+    JUDGED = "judged"
+    REJECTED = "rejected"
+    UNDECIDED = "undecided"
+    CHANGED = "changed"
+    SERVER = "server"
+    REFUSED = "refused"
+
+
+# Failure codes of the verbs; every other one is a refusal, or the server's.
+CAUSES = {
+    "stuck": Cause.PODS,
+    "timeout": Cause.PODS,
+    "judged_fail": Cause.JUDGED,
+    "judged_inconclusive": Cause.UNDECIDED,
+    "foreign": Cause.CHANGED,
+    "damaged": Cause.CHANGED,
+    "other_release": Cause.CHANGED,
+    "no_canary_ready": Cause.CHANGED,
+    "rejected": Cause.REJECTED,
+    "api_error": Cause.SERVER,
+}
+
+
+def cause_of(code: str) -> Cause:
+    """A failure code of a verb -> the cause."""
+    return CAUSES.get(code, Cause.REFUSED)
+
+
+class Act(Enum):
+    UNDO = "undo"
+    ROLL_BACK = "roll back"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What failed, and what is there now.
+
+    `phase`: None where it could not be read. `ours`: what is live, or out once promoted, is what this run began (its run and
+    its hash).
+    """
+
+    stage: Stage
+    cause: Cause
+    phase: Phase | None
+    ours: bool
+    on_failure: OnFailure = OnFailure.UNDO
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """`why`: for LEAVE, the sentence that tells a person how things are left."""
+
+    act: Act
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`when` in words is the docs' line of the table."""
+
+    when: str
+    applies: Callable[[Failed], bool]
+    ruling: Ruling
+
+
+def _leave(why: str) -> Ruling:
+    return Ruling(Act.LEAVE, why)
+
+
+AGAINST_A_PROMOTION = frozenset({Cause.PODS, Cause.JUDGED, Cause.REJECTED, Cause.CHANGED})
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "this run only waits for a rollout that is nobody's canary",
+        lambda failed: failed.stage is Stage.WAITING,
+        _leave("No canary was held, so there was nothing to take back."),
+    ),
+    Rule(
+        "nothing of this run is in the cluster",
+        lambda failed: failed.stage is Stage.ASKED,
+        _leave("This run changed nothing."),
+    ),
+    Rule(
+        "somebody paused the canary",
+        lambda failed: failed.phase is Phase.FROZEN,
+        _leave("Somebody froze the canary, so it stays as it is. canary_resume lets the release go on."),
+    ),
+    Rule(
+        "on_failure is hold",
+        lambda failed: failed.on_failure is OnFailure.HOLD,
+        _leave("It was left as it is, because on_failure is hold."),
+    ),
+    Rule(
+        "the promotion is finished, and the evidence is against what is out",
+        lambda failed: failed.stage is Stage.PROMOTED and failed.ours and failed.cause is Cause.JUDGED,
+        Ruling(Act.ROLL_BACK),
+    ),
+    Rule(
+        "the promotion is finished",
+        lambda failed: failed.stage is Stage.PROMOTED,
+        _leave("The promotion was finished before that, and the new version stays."),
+    ),
+    Rule(
+        "how the release stands cannot be read",
+        lambda failed: failed.phase is None,
+        _leave("How the release stands cannot be seen: run this again to go on, or take it back with canary_undo."),
+    ),
+    Rule(
+        "no release is live any more",
+        lambda failed: failed.phase is Phase.NONE,
+        _leave("The release of this run is no longer live: somebody ended it."),
+    ),
+    Rule(
+        "what is live is not what this run began",
+        lambda failed: not failed.ours,
+        _leave("What is live now is not what this run began, so it was left as it is."),
+    ),
+    Rule(
+        "somebody takes the canary back already",
+        lambda failed: failed.phase is Phase.UNDOING,
+        _leave("Somebody takes the canary back already: canary_undo waits for the end of that."),
+    ),
+    Rule(
+        "somebody else promoted the canary",
+        lambda failed: failed.phase is Phase.PROMOTING and failed.stage is not Stage.PROMOTING,
+        _leave("Somebody promoted the canary meanwhile, and that goes on: canary_undo takes it back."),
+    ),
+    Rule(
+        "the promotion is under way, and nothing speaks against the version",
+        lambda failed: failed.stage is Stage.PROMOTING and failed.cause not in AGAINST_A_PROMOTION,
+        _leave(
+            "The promotion goes on in the cluster: run this again to see it to its end, or take it back with canary_undo."
+        ),
+    ),
+    Rule(
+        "in every other case",
+        lambda failed: True,
+        Ruling(Act.UNDO),
+    ),
+)
+
+
+def ruling(failed: Failed) -> Ruling:
+    """What to do now. Total: the last rule always applies."""
+    return next(rule.ruling for rule in RULES if rule.applies(failed))

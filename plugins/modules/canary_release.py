@@ -1,0 +1,409 @@
+#!/usr/bin/python
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: canary_release
+short_description: Release a new version of a Deployment by way of a canary, in one task
+version_added: 1.0.0
+description:
+  - Finishes what an earlier run left, plans every step, asks whether there is room and at what price, holds the canary step by
+    step, watches and judges it, promotes it under guard, and cleans up. What fails is undone, or rolled back.
+  - The version that was judged is promoted, or none. The hash of the canary's ReplicaSet and the run are tested at every read and
+    every write of the release.
+  - With O(through) a call ends after a stage, and the next call goes on from its result with O(previous). That makes room for tasks
+    and gates of your own between two stages; what they find fault with is handed over in O(reject).
+  - A run that was broken off is taken up by the next one. A run for a version that is out already changes nothing.
+author:
+  - coalmine.canary contributors (@coalmine)
+extends_documentation_fragment:
+  - coalmine.canary.connection
+  - coalmine.canary.target
+  - coalmine.canary.wait.nodes
+  - coalmine.canary.attributes
+options:
+  images:
+    description:
+      - New image of each named container, as O(coalmine.canary.canary_start#module:images).
+      - At least one of O(images), O(pod_template_patch) and O(definition) is needed.
+    type: dict
+  pod_template_patch:
+    description:
+      - Strategic merge patch of the pod template, applied to the stable one. Can be combined with O(images).
+    type: dict
+  definition:
+    description:
+      - A whole Deployment manifest, whose pod template is released, as O(coalmine.canary.canary_start#module:definition).
+    type: raw
+  steps:
+    description:
+      - The sizes of the canary, one after another, none smaller than the one before. One step of one pod if this is not given.
+    type: list
+    elements: dict
+    suboptions:
+      pods:
+        description:
+          - How many canary pods. One of this and O(steps[].weight).
+        type: int
+      weight:
+        description:
+          - How many per cent of all pods are canary pods.
+        type: int
+      bake:
+        description:
+          - As O(bake), at this step.
+        type: int
+      checks:
+        description:
+          - As O(checks), at this step only, as a question and a promise of its own.
+        type: list
+        elements: dict
+  bake:
+    description:
+      - For how many seconds the canary pods have to stay Ready, without a restart and without anybody changing or scaling the
+        Deployment, at each step that does not say otherwise.
+    type: int
+    default: 0
+  checks:
+    description:
+      - What the canary is judged by beside the stable pods, at each step that does not name its own, as the option
+        O(coalmine.canary.canary_verify#module:checks).
+    type: list
+    elements: dict
+    default: []
+  check_duration:
+    description:
+      - For how many seconds it is judged at most, at each step. It ends as soon as the evidence decides.
+    type: int
+    default: 300
+  check_interval:
+    description:
+      - Seconds between two looks at the sources.
+    type: int
+    default: 5
+  check_warmup:
+    description:
+      - Seconds at the start of each step that do not count, because cold caches are no fault.
+    type: int
+    default: 0
+  confidence:
+    description:
+      - How sure a failure must be. V(0.95) means that a canary within the tolerance is failed in at most 5 % of releases.
+    type: float
+    default: 0.95
+  on_inconclusive:
+    description:
+      - What becomes of a canary that the evidence decides neither way. V(hold) freezes it, so that a person decides. V(undo) takes
+        it for failed, V(promote) goes on.
+    type: str
+    choices: [hold, undo, promote]
+    default: hold
+  guard:
+    description:
+      - For how many seconds the checks go on once the promotion has begun. What fails while both versions serve is undone; what
+        fails after that is rolled back. It needs O(checks).
+    type: int
+    default: 0
+  surge:
+    description:
+      - How many pods beyond the Deployment's replicas may exist while the canary is held.
+    type: int
+    default: 1
+  max_unavailable:
+    description:
+      - How far the number of ready pods may drop below the Deployment's replicas. V(0) if this is not given, or V(1) with
+        O(surge=0).
+    type: int
+  autoscaler:
+    description:
+      - What to do about a HorizontalPodAutoscaler, as O(coalmine.canary.canary_start#module:autoscaler).
+    type: str
+    choices: [refuse, pin, ignore]
+    default: refuse
+  headroom:
+    description:
+      - Whether the pods of every step, and of the promotion, have to fit before anything is changed.
+      - With V(require_existing_nodes) on the nodes that are there. V(allow_new_nodes) lets an autoscaler add nodes, for at most
+        O(max_hourly_cost). V(report) only tells, V(skip) does not ask.
+    type: str
+    choices: [require_existing_nodes, allow_new_nodes, report, skip]
+    default: require_existing_nodes
+  on_unknown:
+    description:
+      - What to do when nobody can know whether the pods fit, when they fit only after pods of lower priority are evicted, or when a
+        price that matters is unknown. V(warn) goes on and tells the whole reasoning.
+    type: str
+    choices: [warn, fail]
+    default: warn
+  max_hourly_cost:
+    description:
+      - What new nodes may cost an hour with O(headroom=allow_new_nodes), in the currency of the prices.
+    type: float
+  assume_replicas:
+    description:
+      - For how many replicas the promotion has to fit. V(current), V(max) of a HorizontalPodAutoscaler, or a number.
+    type: str
+    default: current
+  prices:
+    description:
+      - What nodes cost, as O(coalmine.canary.canary_headroom_info#module:prices).
+    type: dict
+  price_metrics:
+    description:
+      - A Prometheus with prices, as O(coalmine.canary.canary_headroom_info#module:price_metrics).
+    type: dict
+  node_group_label:
+    description:
+      - Label of nodes that names their group, looked at before those of Karpenter, EKS, GKE and AKS.
+    type: str
+  gate:
+    description:
+      - Who decides about the promotion of a canary that has stood all its steps. With V(none) it is promoted. With V(stop) the
+        canary stays held, for another task or job to promote it.
+    type: str
+    choices: [none, stop]
+    default: none
+  on_failure:
+    description:
+      - What becomes of a canary, or of a promotion, that fails. V(undo) brings the stable version back, V(hold) leaves everything
+        for you to look at. The task fails either way.
+    type: str
+    choices: [undo, hold]
+    default: undo
+  when_missing:
+    description:
+      - What to do where there is no such Deployment yet. With V(create) it is created from O(definition), which is needed then, and
+        waited for. There is no stable version for a canary to stand beside.
+    type: str
+    choices: [fail, create]
+    default: fail
+  through:
+    description:
+      - The stage after which this call ends. V(room), only the question about room was asked. V(plan), every step was planned.
+        C(step N), the canary is held at its Nth step and was judged there. V(promoted), the release is over.
+    type: str
+    default: promoted
+  previous:
+    description:
+      - The RV(release) that an earlier call of the same release returned. This call goes on from there, with the same run, evidence
+        and verdicts, and with no other canary than that one.
+    type: dict
+  reject:
+    description:
+      - Why your own verification finds fault with the canary. It has failed then, as if a check of this task had said so.
+    type: str
+    default: ""
+  run:
+    description:
+      - A name of your own for the run, such as the number of a job, as O(coalmine.canary.canary_start#module:run). With O(previous)
+        the run of that one goes on.
+    type: str
+  wait_timeout:
+    description:
+      - How many seconds each step may take. For a promotion and for an undo it counts from the last progress, which is a pod that
+        became Ready, so that a long rollout of many pods does not fail.
+    type: int
+    default: 300
+seealso:
+  - module: coalmine.canary.canary_start
+  - module: coalmine.canary.canary_verify
+  - module: coalmine.canary.canary_headroom_info
+"""
+
+EXAMPLES = r"""
+- name: Release a version in two steps, judged by its pods and by requests
+  coalmine.canary.canary_release:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    steps:
+      - {pods: 1, bake: 60}
+      - {weight: 25, bake: 300}
+    checks:
+      - pods: {}
+      - http: {path: /healthz, port: 8080}
+        max_ratio: 1.5
+        max_increase: 0.01
+    guard: 300
+
+- name: Hold the canary at its first step
+  coalmine.canary.canary_release: &web
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    through: step 1
+  register: held
+
+- name: Look at it with a task of your own
+  ansible.builtin.uri:
+    url: "http://{{ item.ip }}:8080/healthz"
+  loop: "{{ held.canary.canary.pods }}"
+
+- name: Promote exactly that canary
+  coalmine.canary.canary_release:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    previous: "{{ held.release }}"
+"""
+
+RETURN = r"""
+msg:
+  description: How it ended, and why.
+  returned: always
+  type: str
+release:
+  description: How the release went. Its shape is docs/release.schema.json.
+  returned: when the release was begun, on failure too
+  type: dict
+  contains:
+    schema: {type: int, returned: always, description: Number of the shape.}
+    run: {type: str, returned: always, description: The run that this release is of.}
+    outcome:
+      description:
+        - V(released), all pods run the new version. V(already released), they did so before. V(created), there was no such
+          Deployment before. V(planned), nothing was changed.
+          V(held), the canary is held.
+        - The task failed with V(refused), nothing was begun; V(undone), the stable version is back; V(rolled back), the version before
+          is back; V(failed), it was left as it is.
+      returned: always
+      type: str
+    stage: {type: str, returned: always, description: "How far it came: asked, held, promoting, promoted."}
+    why: {type: list, elements: str, returned: always, description: "Sentences, the reason first."}
+    hash: {type: str, returned: always, description: The pod-template-hash of the canary that was judged.}
+    stable: {type: str, returned: always, description: That of the version before.}
+    reached: {type: int, returned: always, description: How many steps were held and have stood bake and judgement.}
+    behind: {type: list, elements: int, returned: always, description: "Steps, from 0, that the canary had outgrown before this run."}
+    verdicts:
+      description: Each judgement with C(of) what it was, C(verdict) and C(reason).
+      returned: always
+      type: list
+      elements: dict
+    rooms:
+      description: The answer about room of each step, as RV(coalmine.canary.canary_headroom_info#module:headroom).
+      returned: always
+      type: list
+      elements: dict
+    timeline:
+      description: What happened C(at) which time (UTC), as C(what), C(said) in a sentence, and the C(counts) of ready pods.
+      returned: always
+      type: list
+      elements: dict
+    evidence:
+      description: What was counted so far, for the next call.
+      returned: always
+      type: dict
+canary:
+  description: The release as it is now.
+  returned: always, except when the Deployment was not read
+  type: dict
+  contains:
+    name: {type: str, returned: always, description: Name of the Deployment.}
+    namespace: {type: str, returned: always, description: Namespace of the Deployment.}
+    phase:
+      description:
+        - V(none), no release is live; an ordinary rollout may be going on. V(starting), the first canary pods are on their
+          way. V(stepping), those of a further step are. V(held), the canary is held at its size. V(frozen), somebody paused
+          the Deployment, while the canary was held or while it was promoted or undone. V(promoting) and V(undoing), that
+          is under way, or was broken off.
+        - V(foreign), somebody else replaced the pod template meanwhile. V(damaged), what is left of a release contradicts
+          itself, for example after C(kubectl rollout undo), or its record is gone or cannot be read. After both,
+          M(coalmine.canary.canary_undo) brings the stable version back.
+      returned: always
+      type: str
+    why: {type: str, returned: always, description: What the phase means beyond its name.}
+    replicas: {type: int, returned: always, description: Pods that the Deployment asks for.}
+    paused: {type: bool, returned: always, description: Whether the Deployment is paused.}
+    terminating:
+      description: How many pods, of any version, are about to end. V(null) where neither pods were read nor the server counts them.
+      returned: always
+      type: int
+    stable:
+      description: The version that was there before, or V(null) if there is no telling.
+      returned: always
+      type: dict
+      contains:
+        replica_set: {type: str, returned: always, description: Name of its ReplicaSet.}
+        hash: {type: str, returned: always, description: Its pod-template-hash.}
+        revision: {type: int, returned: always, description: Number of its revision.}
+        images: {type: dict, returned: always, description: Image of each container.}
+        counts:
+          description:
+            - Its pods by state, as in the sample. How many are terminating may be V(null) where no pods were read.
+          returned: always
+          type: dict
+        pods:
+          description: Its pods, without terminating ones. Empty where only counts were read.
+          returned: always
+          type: list
+          elements: dict
+          contains:
+            name: {type: str, returned: always, description: Name of the pod.}
+            ip: {type: str, returned: always, description: Address of the pod.}
+            node: {type: str, returned: always, description: Node of the pod.}
+            ready: {type: bool, returned: always, description: Whether the pod is ready.}
+    canary:
+      description: The new version in the same shape as RV(canary.stable), or V(null) if there is none.
+      returned: always
+      type: dict
+    weight: {type: float, returned: always, description: Per cent of all ready pods that are canary pods.}
+    started_at: {type: str, returned: always, description: When the canary was started (UTC).}
+    started_by: {type: str, returned: always, description: Who started the canary.}
+    run: {type: str, returned: always, description: The run that began the release or took it over.}
+    autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
+    commands:
+      description: Shell lines with C(kubectl) that end the release by hand.
+      returned: always
+      type: dict
+      contains:
+        promote: {type: list, elements: str, returned: always, description: Lines that promote it.}
+        undo: {type: list, elements: str, returned: always, description: Lines that undo it.}
+  sample:
+    {name: web, namespace: shop, phase: held, replicas: 10, paused: false, terminating: 0,
+     stable: {replica_set: web-5d5f8c9b7, hash: 5d5f8c9b7, revision: 7, images: {app: "registry.example/web:1.4"},
+              counts: {desired: 10, current: 10, ready: 10, available: 10, terminating: 0},
+              pods: [{name: web-5d5f8c9b7-4kq2x, ip: 10.1.0.4, node: worker-1, ready: true}]},
+     canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
+              counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
+              pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
+     commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
+failure:
+  description:
+    - The kind of failure, for playbooks that tell them apart. V(stuck), waiting longer would not help. V(timeout), the
+      time was over. V(api_error), the API server did not do its part. V(invalid), an argument makes no sense. Others
+      name a refusal, such as V(not_found), V(frozen) or V(autoscaler).
+  returned: failure
+  type: str
+cause:
+  description: The reason of the failure alone, without log lines, which may hold secrets, and without advice.
+  returned: failure of the verb itself
+  type: str
+requests:
+  description: How many requests the API server was sent.
+  returned: when the cluster was asked
+  type: int
+  sample: 7
+progress:
+  description: The last lines of what was reported while it waited.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
+
+
+def main() -> None:
+    run_module(VERB)
+
+
+if __name__ == "__main__":
+    main()

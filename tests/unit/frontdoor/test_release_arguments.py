@@ -1,0 +1,79 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_release's arguments: the options of the verbs that it calls, refused before anything is asked of the cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Through
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.course import ReleaseRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Size
+
+HTTP = {"http": {}, "max_ratio": 2}
+
+
+def asked(**given: Any) -> ReleaseRequest:
+    spec = VERB.arguments
+    validator = ArgumentSpecValidator(spec.argument_spec, spec.mutually_exclusive, None, spec.required_one_of)
+    validated = validator.validate({"name": "web", "images": {"app": "web:2"}, **given})
+    assert not validated.error_messages
+    request = spec.to_request(validated.validated_parameters, False, "tests")
+    assert isinstance(request, ReleaseRequest)
+    return request
+
+
+def test_one_step_of_one_pod_and_room_on_existing_nodes_unless_asked_otherwise() -> None:
+    request = asked()
+    assert [step.size for step in request.steps] == [Size(pods=1)]
+    assert request.policies.headroom is Headroom.REQUIRE_EXISTING_NODES
+    assert (request.judge.checks, request.through, request.previous) == ((), Through(), None)
+
+
+def test_a_step_has_what_it_says_and_of_the_rest_what_the_release_says() -> None:
+    own = [{"name": "own", "pods": {}}]
+    first, second = asked(steps=[{"weight": 20}, {"pods": 3, "bake": 9, "checks": own}], bake=4, checks=[HTTP]).steps
+    assert (first.size, first.bake, first.checks) == (Size(pods=None, weight=20), 4.0, None)
+    assert (second.size, second.bake) == (Size(pods=3), 9.0)
+    assert second.checks is not None and [each.check.name for each in second.checks] == ["own"]
+
+
+def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
+    judge = asked(checks=[HTTP], check_duration=60, check_interval=2, check_warmup=10, confidence=0.9).judge
+    assert (judge.duration, judge.interval, judge.warmup, judge.confidence) == (60.0, 2.0, 10.0, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"steps": [{"pods": 0}]}, "pods is 0"),
+        ({"steps": [{"weight": 100}]}, "weight is 100"),
+        ({"steps": [{"pods": 1, "bake": -1}]}, "bake is -1"),
+        ({"steps": [{"pods": 1, "checks": [{"http": {"port": "web"}}]}]}, "checks[0].http.port must be a whole number"),
+        ({"checks": [{}]}, "checks[0] needs exactly one of"),
+        ({"checks": [{"htpp": {}}]}, "htpp"),
+        ({"confidence": 2}, "confidence is 2.0"),
+        ({"check_duration": 0}, "duration is 0"),
+        ({"guard": 5}, "checks is empty, so nothing would be guarded"),
+        ({"max_hourly_cost": -1}, "max_hourly_cost is -1"),
+        ({"price_metrics": {"url": 3, "tokn": "x"}}, "tokn"),
+        ({"when_missing": "create"}, "give the manifest"),
+        ({"through": "step"}, "through: 'step' is not one of"),
+        ({"reject": "its page is empty"}, "give its result in previous"),
+        ({"previous": {"schema": 9}}, "previous cannot be taken up"),
+        ({"previous": Release("r", outcome=Ending.UNDONE).to_json()}, "previous ended as undone"),
+        ({"run": "two words"}, "run has blanks"),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ArgumentError) as refused:
+        asked(**given)
+    assert said in str(refused.value)

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A result with something in every member."""
+
+from __future__ import annotations
+
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Judged, Moment, Release
+from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
+
+WHOLE = Release(
+    run="awx-42",
+    stage=Stage.HELD,
+    outcome=Ending.HELD,
+    why=("Step 1 of 2 is held.",),
+    hash="7c6d9f54b",
+    stable="5d5f8c9b7",
+    reached=1,
+    behind=(0,),
+    verdicts=(Judged("step 1", "pass", "as good as stable"),),
+    rooms=({"verdict": "fits"},),
+    timeline=(Moment("2026-11-28T08:00:00Z", "start", "holding 1 canary", {"stable": 4, "canary": 1}),),
+    evidence={"checks": []},
+)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A release as a value: what a call hands on is what the next one takes up, and nothing else is believed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import (
+    FAILURES,
+    Ending,
+    Release,
+    UnreadableResult,
+)
+from tests.unit.release.results import WHOLE
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def test_what_was_handed_on_is_taken_up():
+    assert Release.from_json(json.loads(json.dumps(WHOLE.to_json()))) == WHOLE
+
+
+@given(st.sampled_from(sorted(WHOLE.to_json())), JSON)
+def test_a_result_that_is_none_is_never_guessed_at(member, value):
+    try:
+        Release.from_json({**WHOLE.to_json(), member: value})
+    except UnreadableResult as refused:
+        assert str(refused).startswith(("it is not a result", "a part of it"))
+
+
+@pytest.mark.parametrize(
+    "given_result", [None, "held", [], {}, {"schema": 2}, {"schema": "1"}, {"schema": 1}, {"schema": True}]
+)
+def test_another_shape_is_refused(given_result):
+    with pytest.raises(UnreadableResult):
+        Release.from_json(given_result)
+
+
+def test_which_endings_fail_a_task():
+    assert {ending.value for ending in FAILURES} == {"refused", "undone", "rolled back", "failed"}
+    assert not FAILURES & {Ending.RELEASED, Ending.HELD, Ending.PLANNED}

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of a release that fails: rows of a table, and laws that hold for every row there can be."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import OnFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import (
+    AGAINST_A_PROMOTION,
+    CAUSES,
+    RULES,
+    Act,
+    Cause,
+    Failed,
+    Stage,
+    cause_of,
+    ruling,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
+
+PHASES = (*Phase, None)
+EVERY = [Failed(*row) for row in product(Stage, Cause, PHASES, (True, False), OnFailure)]
+
+
+@pytest.mark.parametrize(
+    ("stage", "cause", "phase", "ours", "expected"),
+    [
+        (Stage.HELD, Cause.PODS, Phase.STARTING, True, Act.UNDO),
+        (Stage.HELD, Cause.PODS, Phase.STEPPING, True, Act.UNDO),
+        (Stage.HELD, Cause.JUDGED, Phase.HELD, True, Act.UNDO),
+        (Stage.HELD, Cause.REJECTED, Phase.HELD, True, Act.UNDO),
+        (Stage.HELD, Cause.UNDECIDED, Phase.HELD, True, Act.UNDO),
+        (Stage.HELD, Cause.SERVER, Phase.HELD, True, Act.UNDO),
+        (Stage.HELD, Cause.CHANGED, Phase.FOREIGN, True, Act.UNDO),
+        (Stage.HELD, Cause.CHANGED, Phase.DAMAGED, True, Act.UNDO),
+        (Stage.HELD, Cause.CHANGED, Phase.FROZEN, True, Act.LEAVE),
+        (Stage.HELD, Cause.CHANGED, Phase.UNDOING, True, Act.LEAVE),
+        (Stage.HELD, Cause.CHANGED, Phase.PROMOTING, True, Act.LEAVE),
+        (Stage.HELD, Cause.CHANGED, Phase.HELD, False, Act.LEAVE),
+        (Stage.HELD, Cause.CHANGED, Phase.NONE, False, Act.LEAVE),
+        (Stage.HELD, Cause.SERVER, None, False, Act.LEAVE),
+        (Stage.PROMOTING, Cause.PODS, Phase.PROMOTING, True, Act.UNDO),
+        (Stage.PROMOTING, Cause.JUDGED, Phase.PROMOTING, True, Act.UNDO),
+        (Stage.PROMOTING, Cause.CHANGED, Phase.HELD, True, Act.UNDO),
+        (Stage.PROMOTING, Cause.SERVER, Phase.PROMOTING, True, Act.LEAVE),
+        (Stage.PROMOTING, Cause.REFUSED, Phase.PROMOTING, True, Act.LEAVE),
+        (Stage.PROMOTED, Cause.JUDGED, Phase.NONE, True, Act.ROLL_BACK),
+        (Stage.PROMOTED, Cause.JUDGED, Phase.NONE, False, Act.LEAVE),
+        (Stage.PROMOTED, Cause.SERVER, Phase.NONE, True, Act.LEAVE),
+        (Stage.ASKED, Cause.REFUSED, Phase.NONE, False, Act.LEAVE),
+        (Stage.WAITING, Cause.PODS, Phase.NONE, False, Act.LEAVE),
+    ],
+)
+def test_what_becomes_of_a_failure(stage, cause, phase, ours, expected):
+    assert ruling(Failed(stage, cause, phase, ours)).act is expected
+
+
+def test_laws_of_every_failure():
+    for failed in EVERY:
+        told = ruling(failed)
+        taken_back = told.act is not Act.LEAVE
+        assert not (taken_back and (failed.on_failure is OnFailure.HOLD or failed.phase is Phase.FROZEN)), failed
+        assert not (taken_back and not failed.ours), f"only what this run began is taken back: {failed}"
+        if told.act is Act.UNDO:
+            assert failed.stage in (Stage.HELD, Stage.PROMOTING), failed
+            assert failed.stage is not Stage.PROMOTING or failed.cause in AGAINST_A_PROMOTION, failed
+        if told.act is Act.ROLL_BACK:
+            assert failed.stage is Stage.PROMOTED, f"an undo works as long as the promotion is not finished: {failed}"
+            assert failed.cause is Cause.JUDGED, f"only evidence takes back what is out: {failed}"
+        assert bool(told.why) is not taken_back, f"what is left as it is, is told: {failed}"
+
+
+def test_every_rule_decides_something():
+    decided = {next(rule.when for rule in RULES if rule.applies(failed)) for failed in EVERY}
+    assert decided == {rule.when for rule in RULES}
+
+
+def test_causes_are_named_by_codes_that_verbs_give():
+    beside_refusals = {"stuck", "timeout", "judged_fail", "judged_inconclusive", "api_error", "rejected"}
+    assert set(CAUSES) - beside_refusals <= {code.value for code in Code}
+    assert cause_of("stuck") is Cause.PODS
+    assert cause_of("same_template") is Cause.REFUSED
