@@ -10,6 +10,7 @@ NODES ?= 1
 REAL ?=
 METRICS ?=
 CELLS ?= all
+BASE ?= main
 
 # Where root on Linux says that real nodes are possible, a test that cannot start one fails.
 ifeq ($(shell id -u)-$(shell uname -s),0-Linux)
@@ -18,12 +19,13 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit sim-slice integration molecule matrix
 
-.PHONY: help venv demo test $(STAGES) sim exactness headroom-truth judgement-truth judgement-e2e slow bench cluster cluster-down blocks format release-notes pins clean
+.PHONY: help venv demo test $(STAGES) sim exactness headroom-truth judgement-truth judgement-e2e slow bench cluster cluster-down quick blocks format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo             a good release promoted, and a crashing and an erring one undone, on a real Kubernetes"
 	@echo "make test             everything that has to hold, with a table of times at the end"
+	@echo "make quick            lint, types, imports, and the tests that can break by what differs from BASE=$(BASE)"
 	@echo "make STAGE            one stage of it: $(STAGES)"
 	@echo "make cluster          a real Kubernetes with NODES=$(NODES) fake nodes (REAL=1: real ones); prints its KUBECONFIG"
 	@echo "                      REAL=1 METRICS=1: with metrics-server, which takes 4 to 8 minutes the first time"
@@ -85,6 +87,10 @@ slow: venv
 
 bench: venv
 	@$(PYTHON) -m tests.bench
+
+quick: venv
+	@$(PYTHON) -m tests.toolchain.stages lint types imports
+	@$(PYTHON) -m tests.toolchain.selection --base $(BASE)
 
 blocks: venv
 	@$(PYTHON) -m tests.toolchain.blocks
