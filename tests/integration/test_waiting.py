@@ -317,7 +317,7 @@ def test_the_time_that_pods_need_to_become_available_is_no_standstill(new: Calla
 
 
 def test_terminated_pods_are_waited_for_only_when_asked(new: Callable[..., Web]) -> None:
-    web = new().make(2, annotations={"lab.coalmine/end-after": "3000"})
+    web = new().make(2, annotations={"lab.coalmine/end-after": "8000"})
     web.start()
     promoted = web.promote()
     assert [pod for pod in web.pods() if pod["metadata"].get("deletionTimestamp")]

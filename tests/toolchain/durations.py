@@ -85,7 +85,8 @@ def main() -> None:
     for test, seconds in read(measured_here()).items():
         if file_of(test).startswith(("tests/integration/", "tests/faults/")) and (REPOSITORY / file_of(test)).exists():
             by_file[file_of(test)] += seconds
-    write(KNOWN, {file: round(seconds) for file, seconds in by_file.items()})
+    there = {file: seconds for file, seconds in read(KNOWN).items() if (REPOSITORY / file).exists()}
+    write(KNOWN, there | {file: round(seconds) for file, seconds in by_file.items()})
 
 
 if __name__ == "__main__":

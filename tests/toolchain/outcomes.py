@@ -22,8 +22,8 @@ from xdist.scheduler import LoadFileScheduling
 from tests.toolchain import durations
 
 LONGEST_REASON = 2000
-# Whole playbooks, of which none needs what another one started: alone it would take as long as all others together.
-SPLIT = ("tests/integration/test_role.py",)
+# Whole playbooks, of which none needs what another one started: a process that runs all of them keeps the others waiting.
+SPLIT = tuple(f"tests/integration/test_role{part}.py" for part in ("", "_promotes"))
 
 
 @dataclass
