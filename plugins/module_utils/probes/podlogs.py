@@ -81,6 +81,7 @@ class PodLogs:
         self._since: float | None = None
         self._heard: dict[str, float] = {}
         self._cut = False
+        self._silent_canary = False
 
     def begin(self, sides: Sides) -> None:
         """Raises Misasked where nobody says which container is meant."""
@@ -122,7 +123,9 @@ class PodLogs:
         lacks = [self._lack(sides.namespace, pod, largest, deadline) for pod in pods]
         for lack in filter(None, lacks):
             raise NoAnswer(lack)
-        if not self._are_heard(pods):
+        canary, stable = (self._are_heard(version.pods) for version in (sides.canary, sides.stable))
+        self._silent_canary = stable and not canary
+        if not (canary or stable):
             raise NoAnswer(
                 f"no pod of either version has logged a line in the last {QUIET_SECONDS:g} seconds, so a log without errors "
                 "cannot be told from one that nobody writes: check which container logs"
@@ -228,9 +231,15 @@ class PodLogs:
         self._matcher.close()
 
     def doubt(self) -> str:
-        if not self._cut:
-            return ""
-        return f"lines of more than {LONGEST_LINE} bytes were cut before the pattern was searched for"
+        told = [
+            f"lines of more than {LONGEST_LINE} bytes were cut before the pattern was searched for"
+            if self._cut
+            else "",
+            f"stable has logged lines in the last {QUIET_SECONDS:g} seconds and the canary none at all, so check which container logs"
+            if self._silent_canary
+            else "",
+        ]
+        return "; ".join(filter(None, told))
 
     def costs(self) -> Mapping[str, float]:
         return {}

@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import Plan, RateCheck
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.samples import Count, Sample
@@ -26,7 +28,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.judgement.trial im
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.verdicts import Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.counters import MOST_SERIES, Counters
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.placeholders import filled, pods_pattern
-from ansible_collections.coalmine.canary.plugins.module_utils.probes.prometheus import PrometheusAsked, prometheus
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.prometheus import (
+    PerVersion,
+    PrometheusAsked,
+    prometheus,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import (
     Counted,
     Misasked,
@@ -278,6 +284,33 @@ class TestCounters:
     def test_memory_is_bounded(self) -> None:
         with pytest.raises(NoAnswer, match="aggregate"):
             Counters().grown({(("n", str(n)),): 1.0 for n in range(MOST_SERIES + 1)}, BOTH)
+
+
+VALUES = st.lists(
+    st.dictionaries(st.sampled_from([A, B, SUM, ()]), st.integers(0, 2000), max_size=3), min_size=1, max_size=6
+)
+PODS = st.lists(st.sets(st.sampled_from("ab"), min_size=1), min_size=6, max_size=6)
+
+
+@given(VALUES, VALUES, VALUES, PODS, PODS)
+def test_what_is_counted_of_one_version_does_not_depend_on_the_other(
+    canary: list[dict], stable: list[dict], other: list[dict], pods: list[set[str]], pods_of_other: list[set[str]]
+) -> None:
+    """Whatever the labels of both are, the very same too."""
+
+    def counted(canary: list[dict], stable: list[dict], of_canary: list[set[str]], of_stable: list[set[str]]) -> list:
+        counters = PerVersion()
+        return [
+            counters.grown(values, Sides("shop", version(*sorted(of_canary[look])), version(*sorted(of_stable[look]))))
+            for look, values in enumerate(zip(canary, stable, strict=False))
+        ]
+
+    looks = min(len(canary), len(stable), len(other))
+    first = counted(canary[:looks], stable[:looks], pods, pods)
+    again = counted(canary[:looks], other[:looks], pods, pods_of_other)
+    assert [look[0] for look in first] == [look[0] for look in again]
+    swapped = counted(stable[:looks], canary[:looks], pods, pods)
+    assert [look[::-1] for look in swapped] == first
 
 
 class Scraped:

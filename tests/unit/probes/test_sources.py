@@ -460,6 +460,10 @@ class TestLogs:
                 source.look(self.pods, 5)
             node.log("s-1", "fine")
             assert self.look(source).canary.total == pytest.approx(100)
+            assert "and the canary none at all" in source.doubt()
+            node.log("c-1", "fine")
+            self.look(source)
+            assert source.doubt() == ""
 
     def test_lines_without_a_time_stamp_are_no_data(self) -> None:
         node = Node()
