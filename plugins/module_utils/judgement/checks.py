@@ -14,7 +14,7 @@ from typing import Union
 
 from .buckets import BucketRule
 from .evidence import Promise
-from .tolerance import JudgementError, Tolerance
+from .tolerance import HIGHEST, JudgementError, Tolerance
 
 ONLY_STREAM = ""
 
@@ -39,8 +39,10 @@ class RateCheck:
     def __post_init__(self) -> None:
         if not self.streams or len(set(self.streams)) != len(self.streams):
             raise JudgementError(f"check {self.name!r} needs one or more bounds, each once")
-        if not (math.isfinite(self.weight) and self.weight > 0):
-            raise JudgementError(f"check {self.name!r} has weight {self.weight}, but a weight is above 0")
+        if not 1 / HIGHEST <= self.weight <= HIGHEST:
+            raise JudgementError(
+                f"check {self.name!r} has weight {self.weight}, but a weight is above 0, from {1 / HIGHEST:g} to {HIGHEST:g}"
+            )
 
 
 @dataclass(frozen=True)

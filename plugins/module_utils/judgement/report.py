@@ -14,7 +14,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from .buckets import Bucket
 from .dispersion import Scatter
-from .samples import HIGHEST_COUNT, Count
+from .samples import HIGHEST_COUNT, LEAST_EXPOSURE, Count
 from .tolerance import JudgementError
 from .verdicts import BoundFigures, CheckVerdict, RunVerdict, StreamFigures
 
@@ -135,7 +135,7 @@ def _bucket(name: str, row: Mapping[str, Any]) -> Bucket:
     canary, stable, scatter = Count(*counts[0:2]), Count(*counts[2:4]), Scatter(*counts[4:6])
     if begin > end or step > _MOST_STEPS or step != int(step):
         raise _tampered(f"the series of check {name} has times or steps that cannot be")
-    if not (canary.total and stable.total):
+    if min(canary.total, stable.total) < LEAST_EXPOSURE:
         raise _tampered(f"the series of check {name} has counts without exposure")
     return Bucket(begin, end, canary, stable, scatter, int(step))
 

@@ -17,6 +17,8 @@ from .tolerance import JudgementError
 
 # Up to here a float counts every event.
 HIGHEST_COUNT = 2.0**53
+# Less exposure than this is none: of nothing that can be counted, nor of a pod in any measurable time.
+LEAST_EXPOSURE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Sample:
                     f"a sample has {count.bad} bad of {count.total}, but counts are finite and not negative: "
                     "hand over what was added since the sample before"
                 )
-            if count.bad > 0 and count.total == 0:
+            if 0 < count.total < LEAST_EXPOSURE or (count.bad > 0 and count.total == 0):
                 raise JudgementError(
                     f"a sample has {count.bad} bad events and no exposure: count a request when it is sent"
                 )

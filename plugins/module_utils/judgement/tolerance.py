@@ -8,8 +8,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+# Of a ratio, an increase and a weight: more is beyond what evidence can be counted with, and beyond what anybody can mean.
+HIGHEST = 1e6
 
 
 class JudgementError(ValueError):
@@ -22,22 +24,22 @@ class Tolerance:
 
     A missing `max_ratio` counts as 1, a missing `max_increase` as 0. Recommend both together: the ratio alone can
     never pass while stable has no bad event, the increase alone is slow on high rates.
-    Errors: JudgementError for a ratio that is not above 0, a negative increase, or a value that is not finite.
+    Errors: JudgementError for a ratio that is not above 0, a negative increase, or a value above a million.
     """
 
     max_ratio: float | None = None
     max_increase: float | None = None
 
     def __post_init__(self) -> None:
-        if self.max_ratio is not None and not (math.isfinite(self.max_ratio) and self.max_ratio > 0):
+        if self.max_ratio is not None and not 0 < self.max_ratio <= HIGHEST:
             raise JudgementError(
                 f"max_ratio is {self.max_ratio}, but a rate is compared with that many times stable's: "
-                "give a number above 0, for example 1.5"
+                f"give a number above 0 and up to {HIGHEST:g}, for example 1.5"
             )
-        if self.max_increase is not None and not (math.isfinite(self.max_increase) and self.max_increase >= 0):
+        if self.max_increase is not None and not 0 <= self.max_increase <= HIGHEST:
             raise JudgementError(
                 f"max_increase is {self.max_increase}, but it is added to stable's rate: "
-                "give 0 or more, for example 0.005 for half a per cent of requests"
+                f"give 0 to {HIGHEST:g}, for example 0.005 for half a per cent of requests"
             )
 
     @property

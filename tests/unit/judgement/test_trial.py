@@ -355,6 +355,7 @@ class TestSteps:
             ({"step": 1e9}, "times or steps that cannot be"),
             ({"step": 0.5}, "times or steps that cannot be"),
             ({"canary_total": 0}, "counts without exposure"),
+            ({"stable_total": 1e-300}, "counts without exposure"),
             ({"canary_total": 0, "canary_bad": 0}, "counts without exposure"),
         ],
     )
