@@ -4,13 +4,15 @@
 """Build the collection into build/, and let Galaxy's importer judge the archive as the server would.
 
 The importer says what it dislikes in its log, at WARNING and above, and its exit status stays 0: here each such line
-fails, and so does a file in the archive that is no part of the product.
+fails, and so does a file in the archive that is no part of the product, and a link to a file that is not in the archive.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import posixpath
+import re
 import shutil
 import subprocess
 import sys
@@ -25,11 +27,13 @@ from tests.toolchain.treecopy import copy_of_the_tree
 from tests.toolchain.venvs import ENVIRONMENTS, ROOT
 
 BUILD = ROOT / "build"
+# Of a link in Markdown, what stands before #, where that is a path inside the tree.
+_LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 # Whatever else turns up in the archive has to be named in galaxy.yml's build_ignore, or here.
 PRODUCT = {
     "CHANGELOG.md", "CHANGELOG.rst", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json",
-    "README.md", "changelogs", "docs", "extensions", "meta", "playbooks", "plugins", "roles",
+    "README.md", "changelogs", "docs", "examples", "extensions", "meta", "playbooks", "plugins", "roles",
 }  # fmt: skip
 
 
@@ -61,6 +65,20 @@ def strangers(archive: Path) -> list[str]:
         return sorted({name.split("/")[0] for name in tar.getnames()} - PRODUCT)
 
 
+def loose_ends(archive: Path) -> list[str]:
+    """Links between files of the archive that lead to none of them."""
+    with tarfile.open(archive) as tar:
+        names = set(tar.getnames())
+        pages = [member for member in tar.getmembers() if member.name.endswith(".md") and member.isfile()]
+        texts = {page.name: file.read().decode() for page in pages if (file := tar.extractfile(page))}
+    return sorted(
+        f"{page} links to {link}"
+        for page, text in texts.items()
+        for link in _LINK.findall(text)
+        if posixpath.normpath(posixpath.join(posixpath.dirname(page), link)) not in names
+    )
+
+
 def judged(archive: Path) -> list[str]:
     """What the importer complains about."""
     complaints = Complaints()
@@ -89,6 +107,7 @@ def main() -> int:
     os.environ["PATH"] = os.pathsep.join([str(ENVIRONMENTS["main"].path / "bin"), os.environ["PATH"]])
     archive = build()
     found = [f"in the archive, but no part of the product: {name}" for name in strangers(archive)]
+    found += [f"not in the archive: {end}" for end in loose_ends(archive)]
     found += judged(archive)
     for line in found:
         print(f"error: {line}", file=sys.stderr)

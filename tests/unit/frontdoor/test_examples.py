@@ -124,3 +124,24 @@ def test_what_an_alert_says_never_becomes_a_template(path: Path) -> None:
     for variable in ("canary_name", "canary_namespace"):
         match = names[variables[variable].strip("{} ")]
         assert re.search(match, "web-1") and not re.search(match, EVIL)
+
+
+def images_in(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name in ("images", "canary_images") and isinstance(value, dict):
+                yield value
+            else:
+                yield from images_in(value)
+    elif isinstance(node, list):
+        for each in node:
+            yield from images_in(each)
+
+
+def test_what_users_copy_names_one_and_the_same_container() -> None:
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("roles/*/README.md")]
+    plays = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in ROOT.glob("examples/*.yml")]
+    commands = re.findall(r"-e '(\{.*?\})'", (ROOT / "README.md").read_text(encoding="utf-8"))
+    shown = [*(block for page in pages for block in fenced(page)), *plays, *map(yaml.safe_load, commands)]
+    named = [images for each in shown for images in images_in(each)]
+    assert len(named) > 5 and {container for images in named for container in images} == {"app"}
