@@ -154,6 +154,10 @@ cause:
   description: The reason of the failure alone, without log lines, which may hold secrets, and without advice.
   returned: failure of the verb itself
   type: str
+check_mode:
+  description: Whether the task ran in check mode, which a block or a role can be in although the play is not. The answer is the same.
+  returned: success
+  type: bool
 requests:
   description: How many requests the API server was sent.
   returned: when the cluster was asked

@@ -395,7 +395,7 @@ def test_a_run_that_was_killed_is_taken_up_by_the_next_one(
         os.killpg(killed.pid, signal.SIGKILL)
     Path(f"{mark}.go").touch()
     second = playbooks.run("canary", **variables)
-    assert (second.code, second.outcome, second.changed) == (0, "released", 1)
+    assert (second.code, second.outcome, second.changed) == (0, "released", 2), "taken over, and promoted"
     assert mark.read_text(encoding="utf-8").split() == ["2", "2"]
 
 

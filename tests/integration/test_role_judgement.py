@@ -5,107 +5,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
-from tests.integration.playbooks import FAILED, PLAYBOOK, ROOT
-from tests.integration.releases import CONTAINER, Release, begin, image
+from tests.integration.playbooks import FAILED
+from tests.integration.plays import V1, V2, Ended, releases, run
+from tests.integration.releases import CONTAINER, Release, begin
 from tests.integration.shipped_role import releaser
-
-REPLICAS = 4
-LONGEST_SECONDS = 600
-V1, V2 = image("v1"), image("v2")
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How the run ended, and `canary_result` of each host."""
-
-    code: int
-    output: str
-    results: dict[str, dict[str, Any]]
-
-    @property
-    def told(self) -> str:
-        """For a person who wonders why a test failed."""
-        verdicts = {host: result["verdicts"] for host, result in self.results.items()}
-        return f"{json.dumps(verdicts, indent=1)}\n{self.output[-2000:]}"
-
-    @property
-    def handed_on(self) -> dict[str, Any]:
-        """`canary_results`, as jobs after this one see it."""
-        found = re.search(r"^\tRUN: (\{.*\})\s*$", self.output, re.MULTILINE)
-        assert found, self.output
-        return dict(json.loads(found[1])["canary_results"])
-
-    def verdicts(self, host: str) -> list[tuple[str, str]]:
-        return [(one["of"], one["verdict"]) for one in self.results[host]["verdicts"]]
-
-
-def run(
-    kubeconfig: Path, namespace: str, directory: Path, hosts: dict[str, dict[str, Any]], strategy: str = "linear"
-) -> Ended:
-    """One play over all hosts; the name of a host is that of its Deployment."""
-    inventory = directory / "inventory.json"
-    shared = {"ansible_connection": "local", "canary_namespace": namespace, "canary_images": {CONTAINER: V2}}
-    variables = {
-        host: {"canary_name": host, **{f"canary_{key}": value for key, value in given.items()}}
-        for host, given in hosts.items()
-    }
-    inventory.write_text(json.dumps({"all": {"hosts": variables, "vars": shared}}))
-    playbook = directory / "play.yml"
-    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": ["coalmine.canary.canary"]}]))
-    environment = os.environ | {
-        "K8S_AUTH_KUBECONFIG": str(kubeconfig),
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        "ANSIBLE_NOCOLOR": "true",
-        "ANSIBLE_FORKS": str(len(hosts)),
-        "ANSIBLE_SHOW_CUSTOM_STATS": "true",
-        "ANSIBLE_STRATEGY": strategy,
-    }
-    done = subprocess.run(
-        [str(PLAYBOOK), "-v", "-i", str(inventory), str(playbook)],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LONGEST_SECONDS,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, dict(results_in(done.stdout)))
-
-
-def results_in(output: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for found in re.finditer(
-        r'^ok: \[([\w-]+)\] => (?=\{\s*"ansible_facts": \{\s*"canary_result")', output, re.MULTILINE
-    ):
-        facts, _end = json.JSONDecoder().raw_decode(output, found.end())
-        yield found[1], facts["ansible_facts"]["canary_result"]
-
-
-def releases(api: Api, namespace: str, hosts: dict[str, dict[str, Any]], **fields: Any) -> dict[str, Release]:
-    """Each at v1 with its pods Ready."""
-    made = {host: Release(api, namespace, name=host) for host in hosts}
-    for release in made.values():
-        release.api.create(release.path.rpartition("/")[0], release.manifest(REPLICAS, **fields))
-    for release in made.values():
-        release.promote()
-    return made
 
 
 def events(release: Release) -> list[tuple[str, str]]:

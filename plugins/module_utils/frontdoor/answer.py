@@ -107,7 +107,7 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
     except ApiError as error:
         return Answer(failed=True, result={"msg": str(error), "failure": API_ERROR, "progress": list(last)})
     if isinstance(outcome, InfoOutcome):
-        return _information(outcome, one=request.name is not None)
+        return _information(outcome, request.name is not None, door)
     result = {"msg": outcome.message, "changed": outcome.changed, "canary": outcome.canary}
     if door.check and "pods" in outcome.after:
         result["planned"] = outcome.after["pods"]
@@ -134,8 +134,8 @@ def _failed(failure: VerbFailure, progress: list[str]) -> Answer:
     return Answer(failed=True, result=result, warnings=failure.warnings, owned=failure)
 
 
-def _information(outcome: InfoOutcome, one: bool) -> Answer:
-    result: dict[str, Any] = {"canaries": list(outcome.canaries)}
+def _information(outcome: InfoOutcome, one: bool, door: Door) -> Answer:
+    result: dict[str, Any] = {"canaries": list(outcome.canaries), "check_mode": door.check}
     if one:
         result["canary"] = outcome.canaries[0]
     return Answer(failed=False, result=result, warnings=outcome.warnings)

@@ -1,0 +1,52 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What somebody else may do to a release at any moment, whatever it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import NewTemplate, Size, StartRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from tests.integration.releases import CONTAINER, Release, image, silent
+
+SOMEBODY = "somebody"
+
+
+def swap(release: Release) -> None:
+    """Takes back what is held, and holds v3."""
+    release.undo("somebody else's")
+    asked = StartRequest(release.call, NewTemplate(images={CONTAINER: image("v3")}), Size(1), run=SOMEBODY)
+    start(release.api, asked, silent)
+
+
+def undo(release: Release) -> None:
+    release.undo("somebody else's")
+
+
+def promote(release: Release) -> None:
+    release.promote()
+
+
+def pause(release: Release) -> None:
+    release.pause()
+
+
+def scale(release: Release) -> None:
+    release.api.patch(release.path, {"spec": {"replicas": 5}}, PatchKind.MERGE)
+
+
+def nothing(release: Release) -> None:
+    del release
+
+
+ACTS: dict[str, Callable[[Release], None]] = {
+    "swap": swap,
+    "undo": undo,
+    "promote": promote,
+    "pause": pause,
+    "scale": scale,
+    "nothing": nothing,
+}

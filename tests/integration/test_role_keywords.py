@@ -1,0 +1,214 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keywords that the role inherits from its caller: a canary that fails is undone and told under each of them, and whether the play goes
+on is what the keyword says. `async`, `until` and `retries` are not inherited: Ansible refuses them on blocks, roles and includes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+from tests.integration.plays import V1, V2, Ended, Play, releases, run
+from tests.integration.releases import CONTAINER, Release, image
+
+THE_ROLE = {"name": "coalmine.canary.canary"}
+MISSING = {"images": {CONTAINER: image("missing")}}
+SHORT = 15  # seconds that a task may take
+GONE = "the play went on"
+
+
+@dataclass(frozen=True)
+class Row:
+    """`around`: keywords of a block round include_role, `apply`: those that include_role applies, `include`: its own."""
+
+    around: dict[str, Any] = field(default_factory=dict)
+    apply: dict[str, Any] = field(default_factory=dict)
+    include: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, Any] = field(default_factory=dict)
+    outcome: str | None = "undone"
+    goes_on: bool = False
+    shown: bool = True
+
+    def tasks(self, host: str) -> list[dict[str, Any]]:
+        role: dict[str, Any] = dict(THE_ROLE)
+        if self.apply:
+            role["apply"] = self.apply
+        include = {"name": "Release", "include_role": role, **self.include}
+        only = {"when": f"inventory_hostname == '{host}'"}
+        block = {"name": f"Round {host}", "block": [include], **self.around}
+        return [
+            {**block, "when": [only["when"], *self.around.get("when", [])]},
+            {"name": "Go on", "debug": {"msg": f"{host}: {GONE}"}, **only},
+        ]
+
+
+ROWS: dict[str, Row] = {
+    "nothing": Row(),
+    "ignored-round": Row(around={"ignore_errors": True}, goes_on=True),
+    "ignored-applied": Row(apply={"ignore_errors": True}, goes_on=True),
+    "ignored-include": Row(include={"ignore_errors": True}),
+    "ignored-image": Row(around={"ignore_errors": True}, given=MISSING, goes_on=True),
+    "ignored-host": Row(around={"ignore_unreachable": True}),
+    "throttled": Row(around={"throttle": 1}),
+    "delegated": Row(around={"delegate_to": "nothing", "delegate_facts": True}),
+    "surrounded": Row(around={"environment": {"SOME": "thing"}}),
+    "hidden": Row(around={"no_log": True}, shown=False),
+    "differing": Row(around={"diff": True}),
+    "timed": Row(around={"timeout": SHORT}, given={"bake": 3600, "verify_tasks": ""}),
+    "tagged": Row(around={"tags": ["release"]}, apply={"tags": ["release"]}),
+    "checked": Row(around={"check_mode": True}, outcome="planned", goes_on=True),
+    "defaulted": Row(
+        around={
+            "module_defaults": {
+                "coalmine.canary.canary_start": {"wait": False, "run": "another"},
+                "coalmine.canary.canary_verify": {"inconclusive_ok": True},
+                "coalmine.canary.canary_promote": {"wait": False, "expect": "another"},
+                "coalmine.canary.canary_undo": {"wait": False, "expect": "another", "run": "another"},
+            }
+        },
+    ),
+    "promoted-defaults": Row(
+        around={
+            "module_defaults": {
+                "coalmine.canary.canary_start": {"wait": False, "run": "another"},
+                "coalmine.canary.canary_promote": {"wait": False, "expect": "another", "run": "another"},
+            }
+        },
+        given={"verify_tasks": ""},
+        outcome="released",
+        goes_on=True,
+    ),
+    "private-round": Row(around={"vars": {"_canary_outcome": "released", "_canary_stage": "promoted"}}),
+    "private-include": Row(include={"vars": {"_canary_outcome": "released"}}, outcome=None),
+    "conditional": Row(around={"when": ["canary_result is not defined"]}),
+    "run-once": Row(around={"run_once": True}),
+    "fatal": Row(around={"any_errors_fatal": True}),
+}
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keywords")
+
+
+@pytest.fixture(scope="module")
+def verify(directory: Path) -> str:
+    path = directory / "verify.yml"
+    path.write_text("- {name: Compare, ansible.builtin.assert: {that: false, fail_msg: it is bad}}\n")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def rows(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[tuple[Ended, dict[str, Release]]]:
+    """All rows in one play, none waiting for another."""
+    namespace = lab.create_namespace()
+    tasks = [task for host, row in ROWS.items() for task in row.tasks(host)]
+    play: Play = {"hosts": "all", "gather_facts": False, "tasks": tasks}
+    hosts = {host: {"verify_tasks": verify, "headroom": "skip"} | row.given for host, row in ROWS.items()}
+    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+        made = releases(api, namespace, hosts)
+        yield run(lab.kubeconfig, namespace, directory, hosts, "free", plays=[play]), made
+    lab.delete_namespace(namespace)
+
+
+@pytest.mark.parametrize("host", ROWS)
+def test_a_keyword_of_the_caller(host: str, rows: tuple[Ended, dict[str, Release]]) -> None:
+    (it, made), row = rows, ROWS[host]
+    if row.shown:
+        assert it.outcomes.get(host) == row.outcome, it.told
+    if row.outcome == "undone":
+        assert made[host].last["outcome"] == "undone"
+    if row.outcome == "undone" and row.shown:
+        assert len(it.results[host]["why"]) == 2 and it.results[host]["why"][1] == "The stable version is back."
+    assert made[host].image == (V2 if row.outcome == "released" else V1)
+    assert "coalmine.canary/record" not in made[host].deployment()["metadata"].get("annotations", {})
+    assert (f"{host}: {GONE}" in it.output) is row.goes_on, it.output
+    assert (it.recap(host, "failed") > 0) is (not row.goes_on)
+
+
+ONE = {"headroom": "skip", "wait_timeout": 60}
+# Each play with hosts of its own; of keywords that the free strategy does not know, or that are of the play itself.
+PLAYS: dict[str, tuple[Play, dict[str, dict[str, Any]], dict[str, str]]] = {
+    "ignore_errors of the play and of the role": (
+        {"ignore_errors": True, "roles": [{"role": "coalmine.canary.canary", "ignore_errors": True}]},
+        {"play-a": MISSING, "play-b": {"verify_tasks": "VERIFY"}},
+        {"play-a": "undone", "play-b": "undone"},
+    ),
+    "any_errors_fatal takes all back": (
+        {"any_errors_fatal": True, "roles": ["coalmine.canary.canary"]},
+        {"fatal-a": {}, "fatal-b": MISSING, "fatal-c": {}},
+        {"fatal-a": "undone", "fatal-b": "undone", "fatal-c": "undone"},
+    ),
+    "any_errors_fatal lets all be released": (
+        {"any_errors_fatal": True, "roles": ["coalmine.canary.canary"]},
+        {"good-a": {}, "good-b": {}},
+        {"good-a": "released", "good-b": "released"},
+    ),
+    "run_once for several hosts": (
+        {"run_once": True, "roles": ["coalmine.canary.canary"]},
+        {"once-a": {}, "once-b": {}},
+        {"once-a": "refused", "once-b": "refused"},
+    ),
+    "run_once round an include": (
+        {"tasks": [{"name": "Once", "run_once": True, "block": [{"name": "Release", "include_role": THE_ROLE}]}]},
+        {"first-a": {"verify_tasks": "VERIFY"}, "first-b": {}},
+        {"first-a": "undone"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def plays(
+    lab: Lab | ForeignCluster, directory: Path, verify: str
+) -> Iterator[tuple[dict[str, Ended], dict[str, Release]]]:
+    namespace = lab.create_namespace()
+    hosts = {
+        host: ONE | given | ({"verify_tasks": verify} if "verify_tasks" in given else {})
+        for _play, of_play, _outcomes in PLAYS.values()
+        for host, given in of_play.items()
+    }
+    ended: dict[str, Ended] = {}
+    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+        made = releases(api, namespace, hosts)
+        for number, (name, (play, of_play, _outcomes)) in enumerate(PLAYS.items()):
+            here = directory / f"play-{number}"
+            here.mkdir()
+            mine = {host: hosts[host] for host in of_play}
+            ended[name] = run(
+                lab.kubeconfig, namespace, here, mine, plays=[{"hosts": "all", "gather_facts": False, **play}]
+            )
+        yield ended, made
+    lab.delete_namespace(namespace)
+
+
+@pytest.mark.parametrize("name", PLAYS)
+def test_a_keyword_of_the_play(name: str, plays: tuple[dict[str, Ended], dict[str, Release]]) -> None:
+    (ended, made), (_play, hosts, outcomes) = plays, PLAYS[name]
+    it = ended[name]
+    assert it.outcomes == outcomes, it.told
+    for host in hosts:
+        released = outcomes.get(host) == "released"
+        assert made[host].image == (V2 if released else V1)
+        assert "coalmine.canary/record" not in made[host].deployment()["metadata"].get("annotations", {})
+        assert host not in it.results or released or it.results[host]["why"]
+
+
+def test_each_is_told_why_where_one_takes_all_back(plays: tuple[dict[str, Ended], dict[str, Release]]) -> None:
+    ended, _made = plays
+    it = ended["any_errors_fatal takes all back"]
+    told = {host: it.results[host]["why"] for host in ("fatal-a", "fatal-b", "fatal-c")}
+    assert "ImagePullBackOff" in told["fatal-b"][0]
+    for host in ("fatal-a", "fatal-c"):
+        assert told[host] == [
+            "Another release of this play failed, and any_errors_fatal ends this one with it.",
+            "The stable version is back.",
+        ]
+    assert it.recap("fatal-b", "failed") == 1
