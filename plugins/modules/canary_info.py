@@ -137,6 +137,10 @@ canary:
      weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
   # end of release
+check_mode:
+  description: Whether the task ran in check mode, which a block or a role can be in although the play is not. The answer is the same.
+  returned: success
+  type: bool
 canaries:
   description: All that was found, each in the shape of RV(canary).
   returned: success
@@ -154,10 +158,6 @@ cause:
   description: The reason of the failure alone, without log lines, which may hold secrets, and without advice.
   returned: failure of the verb itself
   type: str
-check_mode:
-  description: Whether the task ran in check mode, which a block or a role can be in although the play is not. The answer is the same.
-  returned: success
-  type: bool
 requests:
   description: How many requests the API server was sent.
   returned: when the cluster was asked
