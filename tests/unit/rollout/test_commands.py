@@ -150,7 +150,7 @@ names = hostile.filter(lambda text: text != "")
 
 
 @given(namespace=names, name=names, stable=names, hpa=names, share=hostile, cause=hostile, data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_run_by_a_shell_the_lines_are_the_calls_that_were_meant_and_no_others(
     shell: Shell, namespace: str, name: str, stable: str, hpa: str, share: str, cause: str, data: st.DataObject
 ) -> None:
