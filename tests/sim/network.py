@@ -39,6 +39,7 @@ class _Nowhere:
 
     server = "https://sim:6443"
     secrets: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
 
     def close(self) -> None: ...
 

@@ -96,6 +96,10 @@ def expired() -> Refused:
     return Refused(410, "Expired", "The provided continue parameter is too old to display a consistent list result.")
 
 
+def bad_token() -> Refused:
+    return Refused(400, "BadRequest", "continue key is not valid")
+
+
 def busy(seconds: int = 1) -> Refused:
     return Refused(
         429,

@@ -87,7 +87,10 @@ class Server:
 
     def _listed(self, kind: str, query: Mapping[str, str], stale_by: float) -> str:
         begun, _colon, after = query.get("continue", "").partition(":")
-        then = float(begun) if begun else self._timeline.now - stale_by
+        try:
+            then = float(begun) if begun else self._timeline.now - stale_by
+        except ValueError:
+            raise refusals.bad_token() from None
         if begun and self._timeline.now - then > 300:
             raise refusals.expired()
         objects = self.store.as_of(kind, then) if begun or stale_by else self.store.of(kind)

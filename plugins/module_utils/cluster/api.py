@@ -140,7 +140,10 @@ class Api:
         while True:
             page = book.turn(token)
             yield page
-            token = (page.get("metadata") or {}).get("continue") or ""
+            meta = page.get("metadata") or {}
+            token = (meta.get("continue") if isinstance(meta, dict) else None) or ""
+            if not isinstance(token, str):
+                raise ServerError(_ask("GET", path), f"{self.server} does not answer like a Kubernetes API server")
             if not token:
                 return
 
@@ -301,7 +304,7 @@ class Api:
                     error = self._refusal(request, exchange)
             except (Unreachable, Timeout) as failure:
                 error, wait = failure, ""
-            seconds = float(wait) if wait.isdigit() else (pause or 0.0)
+            seconds = float(wait) if wait.isascii() and wait.isdigit() else (pause or 0.0)
             if pause is None or not _again(error) or self.clock.monotonic() - begun + seconds > patience:
                 raise error
             self.clock.sleep(seconds)

@@ -103,7 +103,7 @@ def _covers(entry: str, host: str, port: int | None) -> bool:
     except ValueError:
         pass  # one of them is a name
     name, colon, number = entry.rpartition(":")
-    if colon and number.isdigit():
+    if colon and number.isascii() and number.isdigit():
         return port == int(number) and _covers(name, host, None)
     entry = entry.removeprefix("*").removeprefix(".")
     return host == entry or host.endswith(f".{entry}")

@@ -134,6 +134,8 @@ def pod_template(fields: Fields) -> Mapping[str, Any]:
     meta.texts("labels")
     meta.texts("annotations")
     spec = fields.required("spec")
+    if not spec.each("containers"):
+        raise Malformed(f"{spec.path}.containers", spec.raw.get("containers"), "a list with a container")
     for member in ("initContainers", "containers"):
         for container in spec.each(member):
             container.name("name")

@@ -19,7 +19,7 @@ from ..rollout.phase import diagnose
 from ..rollout.record import LIVE
 from ..rollout.views import Deployment, Picture, controller_uid, owned_replica_sets
 from .ending import accounted
-from .outcome import InfoOutcome
+from .outcome import API_ERROR, InfoOutcome, VerbFailure
 from .requests import InfoRequest, Target
 from .site import Site
 
@@ -30,7 +30,12 @@ def info(api: Api, request: InfoRequest) -> InfoOutcome:
         site = Site(api, Target(request.name, request.namespace or "default"))
         with accounted(site):
             return InfoOutcome((describe(diagnose(site.look(pods=True, only_to_tell=True))),))
-    return _live(api, request.namespace)
+    try:
+        return _live(api, request.namespace)
+    except Malformed as error:
+        raise VerbFailure(
+            f"the API server's answer makes no sense: {error}. Look at the server", code=API_ERROR
+        ) from error
 
 
 def _live(api: Api, namespace: str | None) -> InfoOutcome:
