@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-from .phase import Phase, Situation, current_pods, ready_pods
+from .phase import Phase, Situation, current_pods, holds, ready_pods
 from .record import Record
 from .size import Hold
 from .template import digest, replica_set_of
@@ -230,13 +230,26 @@ _TAKEN_AWAY = {
 }
 
 
-def towards_rollout(situation: Situation, template_digest: str) -> Progress:
-    """canary_promote and canary_rollback: every pod of this template, Ready and Available, the old ReplicaSets at 0."""
-    deployment, picture = situation.deployment, situation.picture
+def _stopped(situation: Situation, template_digest: str) -> Stuck | None:
+    """What others did, under which pods of this template do not become what they were to be."""
+    deployment = situation.deployment
     if digest(deployment.template) != template_digest:
         return Stuck("somebody replaced the pod template meanwhile")
     if deployment.paused:
         return Stuck("somebody paused the Deployment")
+    if holds(deployment):
+        return Stuck(
+            "somebody gave the Deployment the fields of a hold meanwhile, under which no pod becomes available"
+        )
+    return None
+
+
+def towards_rollout(situation: Situation, template_digest: str) -> Progress:
+    """canary_promote and canary_rollback: every pod of this template, Ready and Available, the old ReplicaSets at 0."""
+    deployment, picture = situation.deployment, situation.picture
+    stopped = _stopped(situation, template_digest)
+    if stopped:
+        return stopped
     new = next((rs for rs in picture.replica_sets if digest(rs.template) == template_digest), None)
     old = [rs for rs in picture.replica_sets if rs is not new and not rs.empty]
     if deployment.rolled_out and not old:
@@ -255,10 +268,9 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     A stable pod in trouble is told, and keeps nobody waiting once the canary is gone.
     """
     deployment, picture = situation.deployment, situation.picture
-    if digest(deployment.template) != stable_digest:
-        return Stuck("somebody replaced the pod template meanwhile")
-    if deployment.paused:
-        return Stuck("somebody paused the Deployment, which stops the undo")
+    stopped = _stopped(situation, stable_digest)
+    if stopped:
+        return stopped
     stable = next((rs for rs in picture.replica_sets if digest(rs.template) == stable_digest), None)
     others = [rs for rs in picture.replica_sets if rs is not stable and not rs.empty]
     ready = ready_pods(picture, stable) if stable else 0

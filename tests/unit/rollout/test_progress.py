@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.progress import (
     HOPELESS,
     Counts,
@@ -196,7 +197,11 @@ UNDOS: dict[str, tuple[Any, Progress]] = {
         situation(ordinary(replicas=0), replica_set("v1", 0, 1)), Done("no canary pod is left; 0 of 0 stable pods are Ready"),
     ),
     "another template": (situation(ordinary("v3"), V1), Stuck("somebody replaced the pod template meanwhile")),
-    "paused": (situation(ordinary(paused=True), V1), Stuck("somebody paused the Deployment, which stops the undo")),
+    "paused": (situation(ordinary(paused=True), V1), Stuck("somebody paused the Deployment")),
+    "held again by somebody": (
+        situation(ordinary(minReadySeconds=NEVER_AVAILABLE_SECONDS), V1),
+        Stuck("somebody gave the Deployment the fields of a hold meanwhile, under which no pod becomes available"),
+    ),
 }  # fmt: skip
 
 
