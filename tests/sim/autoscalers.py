@@ -8,9 +8,10 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import partial
 
 from .controllers import Controller, Pace
-from .objects import NAME, changed
+from .objects import NAME, Json, changed
 from .store import Change, Store
 from .timeline import Timeline
 
@@ -50,12 +51,29 @@ class AutoscalerController(Controller):
             if deployment is not None and deployment["spec"]["replicas"]:
                 wanted = min(max(self._load(deployment["spec"]["replicas"]), spec["minReplicas"]), spec["maxReplicas"])
                 if wanted != deployment["spec"]["replicas"]:
-                    generation = deployment["metadata"]["generation"] + 1
-                    scaled = changed(deployment, spec={"replicas": wanted}, metadata={"generation": generation})
-                    self.store.put("deployments", scaled, self.name)
-            observed = {"observedGeneration": scaler["metadata"]["generation"]}
-            if scaler.get("status") != observed:
-                self.store.put("horizontalpodautoscalers", {**scaler, "status": observed}, self.name)
+                    # What was decided is written a moment later, whatever bounds there are by then.
+                    moment = self.pace.moment(self.timeline.now, self.chance)
+                    self.timeline.at(moment, partial(self._scale, deployment, wanted))
+                    self.timeline.at(moment, partial(self._observed, scaler))
+                    continue
+            self._observed(scaler)
+
+    def _scale(self, read: Json, wanted: int) -> None:
+        """The scale subresource: refused where the Deployment has changed since, and then decided anew."""
+        live = self.store.get("deployments", NAME)
+        if live is not read:
+            self.wake()
+            return
+        generation = live["metadata"]["generation"] + 1
+        scaled = changed(live, spec={"replicas": wanted}, metadata={"generation": generation})
+        self.store.put("deployments", scaled, self.name)
+
+    def _observed(self, scaler: Json) -> None:
+        """The generation that was decided on."""
+        live = self.store.get("horizontalpodautoscalers", scaler["metadata"]["name"])
+        observed = {"observedGeneration": scaler["metadata"]["generation"]}
+        if live is not None and live.get("status") != observed:
+            self.store.put("horizontalpodautoscalers", {**live, "status": observed}, self.name)
 
     def _load(self, present: int) -> int:
         position = bisect_right(self.load, self.timeline.now, key=lambda step: step[0])

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
@@ -38,18 +39,20 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback imp
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 
+from .faults import Fault
 from .history import Ask
 from .objects import CONTAINER, NAME, NAMESPACE, image
 from .store import Change
 
+ANY = Meant()
 Ended = Outcome | InfoOutcome | VerbFailure | ApiError
 
 
 @dataclass
 class Called:
-    """`user`: as whom it wrote, one name for each call. `writes`: what the server took from it. `restores`: fields that an undo
+    """`user`: as whom it wrote, one name for each call. `writes`: what the server took from it. `run`: whose a start is. `restores`: fields that an undo
     is told because nothing else knows them any more. `doubled`: a write of it was delivered twice, and the second was refused:
-    nobody can tell that from somebody else's, so that it does not count as a change."""
+    nobody can tell that from somebody else's, so that it does not count as a change. `hit`: what went wrong with its writes."""
 
     actor: str
     number: int
@@ -57,8 +60,11 @@ class Called:
     begun: float
     ended: float | None = None
     result: Ended | None = None
+    meant: Meant = ANY
+    run: str = ""
     restores: Restore | None = None
     doubled: bool = False
+    hit: list[Fault] = field(default_factory=list)
     writes: list[Change] = field(default_factory=list)
 
     @property
@@ -89,14 +95,17 @@ def run(api: Api, called: Called, report: Report) -> None:
 
 def _call(called: Called) -> Call:
     ask = called.ask
-    return Call(Target(NAME, NAMESPACE), Wait(ask.wait, ask.timeout), check=ask.check, actor=called.actor)
+    return Call(
+        Target(NAME, NAMESPACE), Wait(ask.wait, ask.timeout), check=ask.check, actor=called.actor, meant=called.meant
+    )
 
 
 def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     ask = called.ask
     template = NewTemplate(images={CONTAINER: image(ask.version)})
     size, policy = Size(ask.pods, ask.weight), AutoscalerPolicy(ask.autoscaler)
-    return start(api, StartRequest(call, template, size, ask.surge, ask.max_unavailable, policy), report)
+    request = StartRequest(call, template, size, ask.surge, ask.max_unavailable, policy, called.run)
+    return start(api, request, report)
 
 
 def _undo(api: Api, called: Called, call: Call, report: Report) -> Outcome:

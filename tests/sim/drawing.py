@@ -127,7 +127,7 @@ def _script(chance: random.Random, history: History, name: str = "ana", **more: 
     asks = _release(chance, history, **more)
     if chance.random() < 0.25:
         asks += _release(chance, history, **{**more, "version": chance.choice(("v2", "v3"))})
-    return Script(name, _AFTER_REST, asks=tuple(asks))
+    return Script(name, _AFTER_REST, asks=tuple(asks), names=chance.choice(("", "hash", "run", "both")))
 
 
 def _machine(chance: random.Random) -> str:

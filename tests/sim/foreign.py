@@ -112,6 +112,12 @@ def _client_apply(by: Somebody, what: Foreign) -> None:
     by.strategic({"spec": by.manifest_of(what.version)["spec"]}, "kubectl-client-side-apply")
 
 
+def _whole_manifest(by: Somebody, what: Foreign) -> None:
+    """Every field as it was, by whoever has to repair by hand."""
+    own = {"minReadySeconds": 0, "progressDeadlineSeconds": 600, "paused": False}
+    by.strategic({"spec": {**own, **by.manifest_of(what.version)["spec"]}}, "kubectl-client-side-apply")
+
+
 def _server_apply(force: bool) -> Callable[[Somebody, Foreign], None]:
     def apply(by: Somebody, what: Foreign) -> None:
         by.server.apply("deployments", by.manifest_of(what.version), "gitops", "argocd-controller", force=force)
@@ -159,6 +165,7 @@ WRITES: dict[str, Callable[[Somebody, Foreign], None]] = {
     "kubectl rollout pause": lambda by, what: by.spec(paused=True),
     "kubectl rollout resume": lambda by, what: by.spec(paused=None),
     "kubectl apply": _client_apply,
+    "the whole manifest": _whole_manifest,
     "server-side apply": _server_apply(force=False),
     "server-side apply by force": _server_apply(force=True),
     "a GitOps loop": _loops,

@@ -39,11 +39,13 @@ class Ask:
 @dataclass(frozen=True)
 class Script:
     """One process that runs verbs one after the other. `forbidden`: rights that its user lacks, as (verb, resource).
+    `names`: how it says which release it is about: by its "hash", its "run", "both", or not at all.
     `machine`: where it runs; nobody knows whether a process of another machine still lives."""
 
     name: str
     begins: float = 0.0
     machine: str = "here"
+    names: str = ""
     asks: tuple[Ask, ...] = ()
     faults: tuple[Planned, ...] = ()
     streams: tuple[PlannedStream, ...] = ()

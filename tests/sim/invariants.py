@@ -10,9 +10,10 @@ promise how many pods there are, and what is left to show is that it notices, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import resolve_fenceposts
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS, Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
@@ -25,9 +26,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import pods_for_weight
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import REVISION
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.guarded import ATTEMPTS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
 
 from .calls import Called
+from .faults import Fault
 from .history import Ask, History
 from .objects import AUTOSCALER_NAME, NAME, Json, TemplateKeys
 from .pictures import situation
@@ -35,6 +38,8 @@ from .pods import Pod, ReplicaSetController
 from .store import Change, Store
 
 REFUSALS = frozenset(code.value for code in Code)
+# After these nobody knows whether the write was done, until it is looked at.
+_UNKNOWN = frozenset({Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LATE, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER})
 _OURS = (RECORD, LAST, LIVE, REVISION)
 _HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
 
@@ -59,6 +64,8 @@ class Release:
     canary: str
     floor: int
     most: int
+    number: int
+    pinned: bool
     was_ready: bool = False
     going: str = "hold"
 
@@ -71,10 +78,13 @@ class Witness:
     store: Store
     pods: ReplicaSetController
     keys: TemplateKeys
+    shown: Mapping[str, set[str]]
     calls: dict[str, Called] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
     release: Release | None = None
     releases: int = 0
+    # Which release, and which template of it, each process was told that it holds.
+    held: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.store.listen(self._hear)
@@ -89,6 +99,10 @@ class Witness:
         call = self.calls.get(change.by)
         if call is not None and change.kind in ("deployments", "horizontalpodautoscalers"):
             call.writes.append(change)
+            if change.before and change.before["metadata"]["uid"] not in self.shown.get(call.user, ()):
+                self._violated(
+                    "nobody writes to what he has not read", f"{call.ask.verb} wrote to another {change.name}"
+                )
             if call.ask.check:
                 self._violated("check mode writes nothing", f"{call.ask.verb} wrote to {change.name}")
         if not self.history.quiet:
@@ -107,7 +121,9 @@ class Witness:
             assert call is not None, "in a quiet history only a start makes a hold"
             self.releases += 1
             replicas = after["spec"]["replicas"]
-            self.release = Release(before, old, new, replicas - _may_lack(call.ask), _most(call.ask, replicas))
+            floor, most = replicas - _may_lack(call.ask), _most(call.ask, replicas)
+            pinned = call.ask.autoscaler == "pin"
+            self.release = Release(before, old, new, floor, most, self.releases, pinned)
         release = self.release
         if release is None:
             return
@@ -118,14 +134,16 @@ class Witness:
         if held and not holds:
             release.going = "undo" if new == release.stable else "promote"
             if release.going == "promote":
-                self._promotes(release, new, after)
+                self._promotes(release, new, after, call)
         elif release.going == "promote" and new == release.stable:
             release.going = "undo"
         if _marked(before) and not _marked(after):
             self._is_over(release, after, new)
             self.release = None
 
-    def _promotes(self, release: Release, new: str, after: Json) -> None:
+    def _promotes(self, release: Release, new: str, after: Json, call: Called | None) -> None:
+        if call is not None and call.meant.named and self.held.get(call.actor) != (release.number, new):
+            self._violated("only what was named is promoted", f"{call.actor} meant another release")
         if new != release.canary:
             self._violated("only what was held is promoted", "another template than the one that was held is promoted")
         if not release.was_ready:
@@ -169,6 +187,9 @@ class Witness:
         others = {self._key(pod) for pod in active} - {release.stable, release.canary}
         if others:
             self._violated("two templates at most", f"{len(others)} more than stable and canary")
+        replicas, before = self.store.of("deployments")[NAME]["spec"]["replicas"], release.before["spec"]["replicas"]
+        if release.pinned and release.going == "hold" and replicas != before:
+            self._violated("a pinned Deployment is not scaled", f"from {before} to {replicas} replicas")
 
     def _told_truthfully(self) -> None:
         seen = situation(self.store)
@@ -195,6 +216,10 @@ class Witness:
 
     def ended(self, call: Called) -> None:
         result = call.result
+        if isinstance(result, Outcome) and call.ask.verb == "start" and self.release and not call.ask.check:
+            self.held[call.actor] = (self.release.number, self.release.canary)
+        if isinstance(result, ApiError) and call.hit and len(call.hit) < ATTEMPTS and _UNKNOWN.issuperset(call.hit):
+            self._violated("a lost answer ends no call", f"{call.ask.verb}: {call.told()}")
         if not isinstance(result, (Outcome, VerbFailure)):
             return
         wrote = [change for change in call.writes if change.kind == "deployments"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
@@ -76,6 +77,7 @@ class Network(Api):
     ) -> None:
         super().__init__(cast(Session, _Nowhere()), clock=actor, processes=processes)
         self.user, self.doubled = user, False
+        self.hit: list[Fault] = []
         self._actor, self._server, self._faults, self._chance = actor, server, faults, chance
 
     def _send(self, request: Request) -> Exchange:
@@ -95,6 +97,8 @@ class Network(Api):
 
     def _faulty(self, request: Request, fault: Planned) -> Answer:
         kind, server = fault.kind, self._server
+        if request.asked.writes:
+            self.hit.append(kind)
         if kind is Fault.KILLED_BEFORE:
             self._die()
         if kind is Fault.REFUSED:
@@ -102,7 +106,8 @@ class Network(Api):
         if kind is Fault.LOST_BEFORE:
             raise ConnectionLost(request.asked, "the connection to https://sim:6443 broke (RemoteDisconnected)")
         if kind is Fault.LATE:
-            self._actor.timeline.after(request.seconds + fault.seconds, lambda: server.answer(request, self.user))
+            late = partial(server.answer, request, self.user)
+            self._actor.timeline.after(request.seconds + fault.seconds, late)
             self._actor.sleep(request.seconds)
             raise Timeout(request.asked, f"https://sim:6443 gave no answer for {request.seconds:g} s")
         if kind is Fault.BUSY:

@@ -46,6 +46,8 @@ class Server:
         self.store = store
         self.admission: list[Admission] = []
         self.forbidden: dict[str, frozenset[tuple[str, str]]] = {}
+        # The uids that each user was shown.
+        self.shown: dict[str, set[str]] = {}
         self._timeline = timeline
 
     def answer(self, request: Request, user: str, stale_by: float = 0.0) -> Answer:
@@ -66,9 +68,11 @@ class Server:
         if subresource == "log":
             return "starting\nstarted\n"
         if request.method == "GET" and not asked.name:
-            return self._listed(kind, request.query, stale_by)
+            return self._listed(kind, request.query, user, stale_by)
         if request.method == "GET":
-            return self.store.text(self._there(kind, asked))
+            found = self._there(kind, asked)
+            self.shown.setdefault(user, set()).add(found["metadata"]["uid"])
+            return self.store.text(found)
         body = json.loads(request.body or b"null")
         dry_run = "dryRun" in request.query
         manager = request.query["fieldManager"]
@@ -85,7 +89,7 @@ class Server:
 
     # Lists.
 
-    def _listed(self, kind: str, query: Mapping[str, str], stale_by: float) -> str:
+    def _listed(self, kind: str, query: Mapping[str, str], user: str, stale_by: float) -> str:
         begun, _colon, after = query.get("continue", "").partition(":")
         try:
             then = float(begun) if begun else self._timeline.now - stale_by
@@ -98,6 +102,7 @@ class Server:
         limit = int(query.get("limit", "0")) or len(found)
         token = f"{then}:{found[limit - 1]['metadata']['name']}" if len(found) > limit else ""
         meta = json.dumps({"resourceVersion": str(self.store.revision), "continue": token})
+        self.shown.setdefault(user, set()).update(obj["metadata"]["uid"] for obj in found)
         items = ",".join(map(self.store.text, found[:limit]))
         return f'{{"kind":"List","metadata":{meta},"items":[{items}]}}'
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.autoscaler import STALE_SECONDS
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
@@ -19,7 +20,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome impo
 
 from . import calls
 from .autoscalers import AutoscalerController
-from .calls import Called
+from .calls import ANY, Called
 from .deployments import DeploymentController
 from .faults import Faults
 from .foreign import Somebody
@@ -37,7 +38,9 @@ from .timeline import Actor, Process, Timeline
 REST = 5.0
 # Whoever has not come to an end by then never will.
 HORIZON = 7200.0
-MOST_TRIES = 5
+MOST_TRIES = 8
+# Verbs that may say which release they are about.
+NAMED = frozenset({"promote", "undo", "bake"})
 CHANGE_CAUSE = {"kubernetes.io/change-cause": "first"}
 
 
@@ -52,6 +55,26 @@ class Played:
     requests: int
     seconds: float
     trace: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is tried next. `restores`: with the Deployment's own fields; `keeps`: because nothing is left to come back to;
+    `applies`: after its manifest was applied by hand."""
+
+    verb: str
+    restores: bool = False
+    keeps: bool = False
+    applies: bool = False
+
+
+def _after(step: Step, code: str) -> Step:
+    """What the remedies of the refusals say."""
+    if code == "no_stable":
+        return Step("promote", keeps=True)
+    if code == "damaged" and not step.restores:
+        return Step("undo", restores=True)
+    return Step("undo", applies=bool(code) and (step.restores or step.keeps))
 
 
 @dataclass(frozen=True)
@@ -92,7 +115,7 @@ class World:
         self.autoscalers = AutoscalerController(*common, history.autoscalers, chances[2], history.load)
         self._chance = chances[3]
         self._make()
-        self.witness = Witness(history, self.store, self.replica_sets, keys)
+        self.witness = Witness(history, self.store, self.replica_sets, keys, self.server.shown)
         self.director = Actor(self.timeline, "director")
         self._living: list[Process] = []
         self._processes: dict[str, Process] = {}
@@ -146,9 +169,17 @@ class World:
 
     def _give_birth(self, script: Script) -> None:
         def lives() -> None:
+            held = ""
             for number, ask in enumerate(script.asks):
                 process.sleep(ask.think)
-                self._call(network, Called(script.name, number, ask, self.timeline.now))
+                if script.names and not held and ask.verb in NAMED:
+                    continue  # nothing was held that could be named: whoever names things stops there
+                run = script.name if script.names in ("run", "both") else ""
+                meant = Meant(held if script.names in ("hash", "both") else "", run) if ask.verb in NAMED else ANY
+                called = Called(script.name, number, ask, self.timeline.now, meant=meant, run=run)
+                self._call(network, called)
+                if ask.verb == "start" and isinstance(called.result, Outcome) and called.result.canary.get("canary"):
+                    held = called.result.canary["canary"]["hash"]
 
         process = Process(self.timeline, script.name, script.begins, lives, lambda: self._has_ended(process))
         faults = Faults({one.number: one for one in script.faults}, {one.number: one for one in script.streams})
@@ -170,7 +201,7 @@ class World:
         self.director.sleep(0.0)
 
     def _call(self, network: Network, called: Called) -> None:
-        network.user, network.doubled = called.user, False
+        network.user, network.doubled, network.hit = called.user, False, called.hit
         self.server.forbidden[called.user] = self._forbidden.get(called.actor, frozenset())
         self.calls.append(called)
         self.witness.began(called)
@@ -211,23 +242,27 @@ class World:
         network = Network(self.director, self.server, "last", Faults(), self._chance, here)
         # What stands in the way of pods is not for verbs to cure.
         self.replica_sets.quota = None
-        verb, waited = self.history.end.value, False
+        step, waited = Step(self.history.end.value), False
         for number in range(MOST_TRIES):
-            called = Called("last", number, Ask(verb, timeout=600.0), self.timeline.now)
-            called.restores = self._originals() if number >= 2 else None
+            called = Called("last", number, Ask(step.verb, timeout=600.0), self.timeline.now)
+            called.restores = self._originals() if step.restores else None
             self._call(network, called)
-            if isinstance(called.result, Outcome):
-                seen = situation(self.store)
-                if seen is None or seen.phase is Phase.NONE:
-                    self.director.sleep(REST)
-                    if not waited and self._is_pinned():
-                        # By a process of another machine, which may live: the verb says how long to wait for it.
-                        self.director.sleep(STALE_SECONDS)
-                        waited = True
-                        continue
+            if isinstance(called.result, Outcome) and self._is_over():
+                self.director.sleep(REST)
+                if waited or not self._is_pinned():
                     return True
-            verb = "promote" if isinstance(called.result, VerbFailure) and called.result.code == "no_stable" else "undo"
+                # By a process of another machine, which may live: the verb says how long to wait for it.
+                self.director.sleep(STALE_SECONDS)
+                waited = True
+            step = _after(step, called.result.code if isinstance(called.result, VerbFailure) else "")
+            if step.applies:
+                self._write(Foreign(self.timeline.now, "the whole manifest", 0, "v1"))
+                self.director.sleep(REST)
         return False
+
+    def _is_over(self) -> bool:
+        seen = situation(self.store)
+        return seen is None or seen.phase is Phase.NONE
 
     def _is_pinned(self) -> bool:
         scaler = self.store.get("horizontalpodautoscalers", AUTOSCALER_NAME)

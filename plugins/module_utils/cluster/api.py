@@ -13,7 +13,7 @@ import re
 import threading
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from typing import Any, Callable, Generic, Iterator, Mapping, Sequence, TypeVar
@@ -254,7 +254,8 @@ class Api:
     ) -> Request:
         query = {"fieldManager": field_manager, **({"dryRun": "All"} if dry_run else {})}
         headers = {"Accept": "application/json", "Content-Type": content_type}
-        return Request(_ask(method, path), method, path, query, headers, json.dumps(body).encode(), self._seconds)
+        asked = replace(_ask(method, path), dry_run=dry_run)
+        return Request(asked, method, path, query, headers, json.dumps(body).encode(), self._seconds)
 
     def _object(self, request: Request) -> dict[str, Any]:
         body = self._answered(request, Exchange.read)

@@ -23,12 +23,14 @@ _PROXIED = re.compile(r"/api/v1/namespaces/[^/]+/(?:pods|services)/[^/]+/proxy(?
 
 @dataclass(frozen=True)
 class Asked:
-    """`resource` carries its API group ("deployments.apps", "pods/log"); `namespace` None: cluster-wide."""
+    """`resource` carries its API group ("deployments.apps", "pods/log"); `namespace` None: cluster-wide. `dry_run`: the server
+    does all of it but keep the result."""
 
     verb: str
     resource: str = ""
     name: str = ""
     namespace: str | None = None
+    dry_run: bool = False
 
     @classmethod
     def connection(cls) -> Asked:
@@ -37,7 +39,7 @@ class Asked:
 
     @property
     def writes(self) -> bool:
-        return self.verb not in _READING
+        return self.verb not in _READING and not self.dry_run
 
     @property
     def action(self) -> str:

@@ -71,11 +71,12 @@ class ApiError(Exception):
 
     def __str__(self) -> str:
         said = f"cannot {self.action}: {self.message}"
-        unknown = "Whether the change was made is not known; read the object again." if self._may_have_written else ""
+        unknown = "Whether the change was made is not known; read the object again." if self.may_have_written else ""
         return " ".join(part for part in (said.rstrip(".") + ".", unknown, self._advice()) if part)
 
     @property
-    def _may_have_written(self) -> bool:
+    def may_have_written(self) -> bool:
+        """Only a fresh read can tell."""
         return self.outcome_unknown and self.asked.writes
 
     def _advice(self) -> str:

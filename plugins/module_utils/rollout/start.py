@@ -212,7 +212,8 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
         same = record == situation.record
         plan = None if same else patches.corrected(deployment, record, "take the canary over")
         return Start(plan, goal, Room(record.surge, record.max_unavailable), record)
-    goal = target(pods, wanted.room.surge, hold)
+    # Somebody may have let it grow beyond that meanwhile, and a hold only grows.
+    goal = target(max(pods, hold.pods), wanted.room.surge, hold)
     grown = record.with_size(pods, wanted.room.surge, wanted.room.max_unavailable)
     # Only the wish is written here; the pods move by steps, each when the one before is Ready.
     return Start(patches.grow(deployment, hold, grown), goal, wanted.room, grown)

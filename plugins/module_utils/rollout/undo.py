@@ -130,8 +130,15 @@ def _forget(situation: Situation, asked: Undoing) -> Plan:
 def _record_of_user(situation: Situation, stable: ReplicaSet | None, asked: Undoing) -> Record:
     """Where no record counts, only the user knows the Deployment's own fields."""
     restore, deployment, hold = asked.restore, situation.deployment, situation.hold
-    if restore is None or (stable is None and holds(deployment)):
+    if restore is None:
         raise damaged(situation)
+    if stable is None and holds(deployment):
+        raise Refusal(
+            Code.DAMAGED,
+            f'no ReplicaSet of Deployment "{deployment.name}" shows which version was the stable one, and {situation.why}',
+            "Apply the manifest of the version that you want, with its own minReadySeconds, progressDeadlineSeconds and strategy, "
+            "then run canary_undo again to clean up",
+        )
     missing = [name for name, value in vars(restore).items() if value is None]
     if missing:
         raise Refusal(

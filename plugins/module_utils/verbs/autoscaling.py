@@ -97,7 +97,7 @@ def given_back_unless_held(account: Account, pinned: Autoscaler, picture: Pictur
         yield
     except (Refusal, ApiError) as error:
         held = account.situation is not None and account.situation.phase is not Phase.NONE
-        unknown = isinstance(error, ApiError) and error.outcome_unknown
+        unknown = isinstance(error, ApiError) and error.may_have_written
         if not held and not unknown and _let_go(account, pinned.name, picture):
             account.changed = changed
         raise

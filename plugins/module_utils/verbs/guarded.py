@@ -54,9 +54,9 @@ def guarded(
         try:
             return Sent(change, state, send(state, change))
         except ApiError as error:
-            if not worth_another_look(error) or (error.outcome_unknown and attempt == ATTEMPTS):
+            if not worth_another_look(error) or (error.may_have_written and attempt == ATTEMPTS):
                 raise
-            if error.outcome_unknown:
+            if error.may_have_written:
                 unanswered = change, state
             state = _read_again(read, error)
     raise busy
@@ -67,10 +67,10 @@ def _read_again(read: Callable[[], State], after: ApiError) -> State:
         return read()
     except ApiError as error:
         # That something may have been written weighs more than that it cannot be read.
-        raise after if after.outcome_unknown else error from error
+        raise after if after.may_have_written else error from error
 
 
 def worth_another_look(error: ApiError) -> bool:
     """Somebody was faster, or nobody knows whether it was written: what stands there now decides."""
     overtaken = isinstance(error, Conflict) or (isinstance(error, Invalid) and error.bare)
-    return overtaken or error.outcome_unknown
+    return overtaken or error.may_have_written

@@ -156,6 +156,11 @@ def test_only_a_write_may_have_been_made(verb: str) -> None:
     assert ("Whether the change was made is not known" in str(found)) is (verb in ("patch", "create"))
 
 
+def test_a_dry_run_changes_nothing_whatever_becomes_of_its_answer() -> None:
+    found = ServerError(Asked("patch", "pods", dry_run=True), "broken")
+    assert not found.may_have_written and "not known" not in str(found)
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>secret</html>", b"[]", b'{"kind": "Pod"}', b'"x"', b"\xff"])
 def test_only_a_status_is_quoted(body: bytes) -> None:
     assert status_of(body) == {}

@@ -70,6 +70,12 @@ def test_a_larger_size_goes_on_from_what_is_held() -> None:
     assert begun.record.started_by == "ana"
 
 
+def test_a_hold_that_somebody_let_grow_beyond_the_larger_size_stays_as_large() -> None:
+    grown = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 10, "maxUnavailable": 1}}
+    begun = decide(held(strategy=grown), wanted(pods=3), ASKER)
+    assert begun.plan and (begun.goal, begun.record.pods) == (Hold(10, 1), 3)
+
+
 def test_a_step_is_as_large_as_the_ready_pods_allow() -> None:
     found = held()
     begun = decide(found, wanted(pods=3), ASKER)
