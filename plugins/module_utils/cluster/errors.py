@@ -240,7 +240,6 @@ def from_answer(asked: Asked, code: int, answer: Mapping[str, Any]) -> ApiError:
     said = without_objects(str(answer.get("message") or ""))
     message = said or _WITHOUT_STATUS.get(code) or f"HTTP {code} without a Kubernetes status"
     reason = str(answer.get("reason") or "")
-    details = answer.get("details") or {}
     if code in (400, 403, 422) and _is_admission(code, message):
         return AdmissionDenied(asked, message, status=code, reason=reason)
     if code == 403 and _ANONYMOUS in message:
@@ -248,12 +247,18 @@ def from_answer(asked: Asked, code: int, answer: Mapping[str, Any]) -> ApiError:
     if code == 403:
         return Forbidden(asked, message, status=code, reason=reason)
     if code == 422:
-        return Invalid(asked, message, status=code, reason=reason, bare=not details.get("causes"))
+        return Invalid(asked, message, status=code, reason=reason, bare=not _mapping(answer, "details").get("causes"))
     if code == 410:
-        token = str((answer.get("metadata") or {}).get("continue") or "")
+        token = str(_mapping(answer, "metadata").get("continue") or "")
         return Gone(asked, message, status=code, reason=reason, continue_token=token)
     fallback = ServerError if code >= 500 else ApiError
     return _BY_STATUS.get(code, fallback)(asked, message, status=code, reason=reason)
+
+
+def _mapping(answer: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    """What an API server writes there; {} for anything else, as what stands behind one may write what it likes."""
+    value = answer.get(field)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _is_admission(code: int, message: str) -> bool:

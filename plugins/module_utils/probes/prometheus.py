@@ -268,7 +268,10 @@ def data_of(web: Web, query: str, more: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def series_of(labels: Mapping[str, Any]) -> Series:
-    return tuple(sorted((str(name), str(text)) for name, text in labels.items()))
+    """Raises NoAnswer."""
+    if not all(isinstance(text, str) for text in labels.values()):
+        raise NoAnswer("the query gives a series with a label that is no text: is the url that of Prometheus' API?")
+    return tuple(sorted(labels.items()))
 
 
 def _point(pair: Any) -> tuple[float, float]:

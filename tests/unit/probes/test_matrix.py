@@ -184,6 +184,10 @@ FAULTS: dict[str, tuple[Respond | None, dict[str, str]]] = {
     "no JSON": (answer(200, b"<html>log in</html>"), {"web": "not answer with a JSON object", "": NO_ANSWER}),
     "deep JSON": (answer(200, b"[" * 100_000), {"web": "not answer with a JSON object", "": NO_ANSWER}),
     "a list": (answer(200, b"[1, 2]"), {"web": "not answer with a JSON object", "": NO_ANSWER}),
+    "a refusal of another shape": (
+        answer(422, b'{"kind": "Status", "message": ["no"], "details": ["no"], "metadata": "no"}', "application/json"),
+        {"": "422|cannot be read|no port could be forwarded"},
+    ),
     "another shape": (
         answer(200, json.dumps({"status": "success", "data": [], "items": [{"name": 1}]}).encode()),
         {"web": "does not answer as Prometheus|is it Loki", "": NO_ANSWER},

@@ -132,6 +132,7 @@ class TestLies:
             ("infinity", answer(vector(({}, "+Inf"))), "Inf: nothing was counted"),
             ("no number", answer(vector(({}, "many"))), "not a number"),
             ("more digits than a number has", answer(vector(({}, 10**400))), "not a number"),  # type: ignore[arg-type]
+            ("a label that is no text", answer(vector(({"a": ["1"]}, "1"))), "a label that is no text"),  # type: ignore[dict-item]
             ("the same series twice", answer(vector(({"a": "1"}, "1"), ({"a": "1"}, "2"))), "the same series twice"),
             (
                 "a moment that is none",
