@@ -77,6 +77,9 @@ BETWEEN: dict[str, tuple[str, bool, Callable[[Web], Any], str, dict[str, int], s
     ),
     "undo, undone": ("undo", True, Web.undo, "somebody else has taken the canary back", {"v1": 3}, "none"),
     "undo, promoted": ("undo", True, Web.promote, "other_release", {"v2": 3}, "none"),
+    "promote, taken over by another run": (
+        "promote", True, lambda web: web.start(run="another"), "other_release", {"v1": 3, "v2": 1}, "held",
+    ),
     "pause, another canary": ("pause", True, swapped, "other_release", {"v1": 3, "v3": 1}, "held"),
 }  # fmt: skip
 

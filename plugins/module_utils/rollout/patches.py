@@ -76,11 +76,19 @@ def plan(deployment: Deployment, fields: Fields, why: str, warnings: tuple[str, 
     operations: tuple[Operation, ...] = (
         {"op": "test", "path": "/metadata/uid", "value": deployment.uid},
         {"op": "test", "path": "/metadata/generation", "value": deployment.generation},
+        *_same_record(deployment),
         *({"op": "add", "path": path, "value": value} for path, value in values.items() if value is not None),
         *_map_operations("/metadata/annotations", deployment.annotations, fields.annotations or {}),
         *_map_operations("/metadata/labels", deployment.labels, fields.labels or {}),
     )
     return Plan(operations, *_difference(deployment, fields), why, warnings)
+
+
+def _same_record(deployment: Deployment) -> Iterable[Operation]:
+    """Nobody has taken the release over since it was read: that changes an annotation, which the generation does not count."""
+    text = deployment.annotations.get(records.RECORD)
+    if text is not None:
+        yield {"op": "test", "path": f"/metadata/annotations/{_escaped(records.RECORD)}", "value": text}
 
 
 # What the Deployment controller adds to the annotations that it copies to a ReplicaSet: sizes, the revision, and the history
@@ -121,11 +129,16 @@ def _map_operations(path: str, present: Mapping[str, str], wanted: Mapping[str, 
         yield {"op": "add", "path": path, "value": values}
         return
     for key, value in wanted.items():
-        member = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
+        member = f"{path}/{_escaped(key)}"
         if value is not None:
             yield {"op": "add", "path": member, "value": value}
         elif key in present:
             yield {"op": "remove", "path": member}
+
+
+def _escaped(key: str) -> str:
+    """As a part of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _difference(deployment: Deployment, fields: Fields) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -67,6 +67,14 @@ def test_every_patch_is_guarded_by_uid_and_generation(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", PLANS)
+def test_a_patch_of_a_release_is_guarded_by_its_record(name: str) -> None:
+    """Whoever takes a release over changes an annotation, of which the generation says nothing."""
+    guard = {"op": "test", "path": member(RECORD), "value": record().encode()}
+    begins_with_a_record = name not in ("hold", "rollback", "rollback, with a reason")
+    assert (guard in PLANS[name].operations[:3]) is begins_with_a_record
+
+
 def test_a_first_label_does_not_replace_one_that_came_meanwhile() -> None:
     """The generation says nothing about labels; a test of null holds where there is no member."""
     operations = PLANS["hold"].operations
