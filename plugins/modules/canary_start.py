@@ -38,8 +38,8 @@ options:
     type: dict
   definition:
     description:
-      - A whole Deployment manifest, whose pod template is used. Other differences from the Deployment in the cluster
-        are reported as warnings and not applied.
+      - A whole Deployment manifest, whose pod template is used. What else it says and the Deployment in the cluster has
+        otherwise is reported in a warning and not applied.
       - A dictionary, YAML or JSON text, or the path of such a file, which is looked for next to the playbook and in the
         role's C(files/). Of several objects (YAML documents, or items of a C(List)) the one that is this Deployment is taken.
       - Text and files mean what they mean to kubectl. A dictionary in a playbook was read by Ansible, by other rules; what
@@ -53,7 +53,7 @@ options:
     description:
       - How many per cent of all pods are to be canary pods, V(1) to V(99).
       - The nearest number of pods is taken, and of two equally near ones the smaller. RV(canary.weight) is the true
-        share.
+        share; a warning tells of one that is more than twice as large.
     type: int
   surge:
     description:

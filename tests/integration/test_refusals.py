@@ -18,6 +18,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import (
     AdmissionDenied,
     Forbidden,
+    Invalid,
     Unreachable,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
@@ -121,6 +122,10 @@ START = {
         r"is in the middle of a rollout: NAME-\S+ \(\d pods\), NAME-\S+ \(\d pods\)\. "
         r"canary_info shows whether that is somebody's release\. Try again when it is over\.",
     ),
+    "a manifest of a wrong shape": Case(
+        four, of("start", template=NewTemplate(definition={"kind": "Deployment", "spec": {"template": {"metadata": ["x"]}}})),
+        "invalid", r"definition has a spec\.template\.metadata that is not a mapping",
+    ),
     "no replicas": Case(
         lambda web: web.make(0), of("start"), "scaled_to_zero",
         r"has 0 replicas\. Scale it up first: a canary needs stable pods\.",
@@ -132,6 +137,11 @@ START = {
     "paused by somebody": Case(
         lambda web: four(web).patch({"spec": {"paused": True}}), of("start"), "paused",
         r"is paused, and not by a release of ours\. Find out who paused it and why, then resume it with canary_resume",
+    ),
+    "a number where only text is taken": Case(
+        four, of("start", patch={"spec": {"containers": [{"name": "app", "env": [{"name": "PORT", "value": 8080}]}]}}), "invalid",
+        r"pod_template_patch cannot be used: spec\.containers\[app\]\.env\[PORT\]\.value is a number, and Kubernetes takes only "
+        r"text there: put it in quotes\. Nothing was changed\.",
     ),
     "an unknown container": Case(
         four, of("start", template=NewTemplate(images={"wep": "x:1"})), "unknown_container",
@@ -354,6 +364,32 @@ def test_names_that_look_alike_are_listed_when_there_is_no_such_deployment(verb:
     )
 
 
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_another_kind_of_that_name_is_told(kind: str, new: Callable[..., Web]) -> None:
+    web = new()
+    manifest = {**web.manifest(), "kind": kind}
+    manifest["spec"] = {key: manifest["spec"][key] for key in ("selector", "template")}
+    manifest["spec"]["template"]["spec"]["nodeSelector"] = {"no": "node"}
+    web.admin.create(f"{web.apps}/{kind.lower()}s", manifest)
+    with pytest.raises(VerbFailure) as refused:
+        web.start()
+    assert refused.value.code == "not_found"
+    assert str(refused.value) == (
+        f'"{web.name}" in namespace "{web.namespace}" is a {kind}, not a Deployment. '
+        "Only Deployments are released: give the name of one."
+    )
+
+
+def test_a_share_that_is_more_than_twice_what_was_asked_for_is_told(new: Callable[..., Web]) -> None:
+    web = new().make(1)
+    for check in (True, False):
+        told = [
+            text for text in web.start(pods=None, weight=5, check=check).warnings if "weight 5 was asked for" in text
+        ]
+        assert told and "the canary is 50.0 % of all pods" in told[0]
+    assert not [text for text in new().make(1).start(pods=None, weight=25).warnings if "was asked for" in text]
+
+
 def exists(web: Web) -> bool:
     return any(d["metadata"]["name"] == web.name for d in web.admin.list(f"{web.apps}/deployments")["items"])
 
@@ -377,6 +413,21 @@ def test_what_admission_refuses_is_told_in_the_servers_words(new: Callable[..., 
     too_long = {"spec": {"containers": [{"name": "app", "ports": [{"containerPort": 99999}]}]}}
     with web.unchanged(), pytest.raises(Exception, match=r"must be between 1 and 65535"):
         web.start(patch=too_long)
+    misspelt = {"spec": {"containers": [{"name": "app", "imagee": "x"}]}}
+    with (
+        web.unchanged(),
+        pytest.raises(Invalid, match=r'unknown field "spec\.template\.spec\.containers\[0\]\.imagee"'),
+    ):
+        web.start(patch=misspelt)
+    manifest = web.manifest(2)
+    manifest["spec"]["template"]["spec"]["hostNetwork"] = "s3cret"
+    with (
+        web.unchanged(),
+        pytest.raises(
+            Invalid, match=r'": spec\.template\.spec\.hostNetwork is of type string and has to be of type bool'
+        ),
+    ):
+        web.start(template=NewTemplate(definition=manifest))
     kinds = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
     name = f"no-v9.{web.namespace}"
     rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments"]}

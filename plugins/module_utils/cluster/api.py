@@ -181,6 +181,12 @@ class Api:
     ) -> dict[str, Any]:
         return self._object(self._writing("PATCH", path, body, kind.value, dry_run, field_manager))
 
+    def try_patch(self, path: str, body: Any, kind: PatchKind) -> dict[str, Any]:
+        """What the patch would make of the object; nothing is written. Fields that the server does not know are refused, as
+        kubectl lets it, and not left out."""
+        request = self._writing("PATCH", path, body, kind.value, True, FIELD_MANAGER)
+        return self._object(replace(request, query={**request.query, "fieldValidation": "Strict"}))
+
     def text(self, path: str, query: Mapping[str, str] | None = None, *, max_bytes: int) -> str:
         """The first `max_bytes` bytes of a text such as a pod's log; what is not UTF-8 is shown as U+FFFD."""
         headers = {"Accept": "*/*"}

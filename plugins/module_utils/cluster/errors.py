@@ -44,9 +44,15 @@ _QUOTED_OBJECT = re.compile(
 _QUOTED_PLACE = re.compile(r",? error found in #\d+ byte of .*", re.DOTALL)
 
 
+# A patch that does not fit the type of the object, in the words of the API server's patch handler; and encoding/json's.
+_OF_A_PATCH = re.compile(r'(?:"" is invalid: )?patch: Invalid value: \(an object\): ')
+_MISTYPED = re.compile(r"json: cannot unmarshal (\w+)(?: \S+)? into Go struct field [^.\s]*\.(\S+) of type (\S+)")
+
+
 def without_objects(message: str) -> str:
     """`message` of a server without the objects that it repeats: they hold what nobody asked about, and hide the cause."""
-    return _QUOTED_PLACE.sub("", _QUOTED_OBJECT.sub("(an object)", message))
+    said = _QUOTED_PLACE.sub("", _QUOTED_OBJECT.sub("(an object)", message))
+    return _MISTYPED.sub(r"\2 is of type \1 and has to be of type \3", _OF_A_PATCH.sub("", said))
 
 
 class ApiError(Exception):

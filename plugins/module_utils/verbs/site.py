@@ -81,6 +81,13 @@ class Site:
         return f"{self._apps}/deployments/{self.target.name}"
 
     def _no_such_deployment(self) -> Refusal:
+        other = self._other_kind()
+        if other:
+            return Refusal(
+                Code.NOT_FOUND,
+                f'"{self.target.name}" in namespace "{self.target.namespace}" is a {other}, not a Deployment',
+                "Only Deployments are released: give the name of one",
+            )
         try:
             found = items(self.api.list(f"{self._apps}/deployments"), "Deployment")
         except Forbidden:
@@ -94,6 +101,16 @@ class Site:
             f'there is no Deployment "{self.target.name}" in namespace "{self.target.namespace}"',
             f"Did you mean {', '.join(alike)}?" if alike else "Check the name, the namespace and the cluster (context)",
         )
+
+    def _other_kind(self) -> str | None:
+        """What has this name instead; nothing where that may not be read."""
+        for kind in ("StatefulSet", "DaemonSet"):
+            try:
+                self.api.get(f"{self._apps}/{kind.lower()}s/{self.target.name}")
+            except (NotFound, Forbidden):
+                continue
+            return kind
+        return None
 
     def replica_sets(self, deployment: Deployment) -> tuple[ReplicaSet, ...]:
         query = {"labelSelector": selector_query(deployment.selector)}
@@ -140,7 +157,7 @@ class Site:
     def try_template(self, template: Mapping[str, Any]) -> Mapping[str, Any]:
         """The pod template that the Deployment would have, were it given this one; nothing is written."""
         body = [{"op": "replace", "path": "/spec/template", "value": template}]
-        return _pod_template(self.api.patch(self.deployment_path, body, PatchKind.JSON, dry_run=True))
+        return _pod_template(self.api.try_patch(self.deployment_path, body, PatchKind.JSON))
 
     def try_patch(self, stable: ReplicaSet, patch: Mapping[str, Any]) -> Mapping[str, Any]:
         """The pod template that this strategic merge patch makes of the stable one; nothing is written.
@@ -148,7 +165,7 @@ class Site:
         The ReplicaSet is patched and not the Deployment, which has the canary's template while it holds one.
         """
         path, body = f"{self._apps}/replicasets/{stable.name}", {"spec": {"template": patch}}
-        return _pod_template(self.api.patch(path, body, PatchKind.STRATEGIC, dry_run=True))
+        return _pod_template(self.api.try_patch(path, body, PatchKind.STRATEGIC))
 
     def tell_event(self, deployment: Deployment, reason: str, message: str, at: str) -> None:
         """Leaves a Warning Event on the Deployment; `at` is RFC 3339."""

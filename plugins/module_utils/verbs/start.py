@@ -19,7 +19,7 @@ from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.progress import Counts, Done, Going, Progress, Stuck, towards_hold
 from ..rollout.refusal import Code, Refusal
 from ..rollout.remains import REMAINS
-from ..rollout.size import ImpossibleSize, Room, share
+from ..rollout.size import Hold, ImpossibleSize, Room, share
 from ..rollout.size import patches as hold_patches
 from ..rollout.start import Asker, Start, Wanted
 from ..rollout.template import digest
@@ -188,6 +188,16 @@ class _Starting:
             "canary": situation.canary.replicas if situation.canary else 0,
         }
         self.account.after["pods"] = {"stable": begun.goal.stable(replicas), "canary": begun.goal.canary(replicas)}
+        self._warn_of_weight(begun.goal, replicas)
+
+    def _warn_of_weight(self, goal: Hold, replicas: int) -> None:
+        """A share that is more than twice what was asked for is another risk than the one that somebody wanted to take."""
+        asked, held = self.request.size.weight, share(goal.canary(replicas), replicas, goal.surge)
+        if asked is not None and held > 2 * asked:
+            self.account.warn(
+                f"weight {asked} was asked for, and the canary is {held:.1f} % of all pods, the least that is possible with "
+                f"{replicas} replica(s): a smaller share needs more replicas"
+            )
 
     def _begun(self, picture: Picture, wanted: Wanted, asker: Asker) -> Outcome:
         decided: list[tuple[Situation, Start]] = []

@@ -10,14 +10,18 @@ policies and webhooks make it. So a second run compares equal. This module is pr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping
 
 from ..rollout.equality import same_template
 from ..rollout.refusal import Code, Refusal
+from ..rollout.slips import slips
 from ..rollout.template import UnknownContainer, bare, changed_paths, with_images
 from ..rollout.views import Deployment, ReplicaSet
 from .requests import NewTemplate
 from .site import Site
+
+# A manifest that was written without quotes has many.
+_SLIPS_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,11 @@ def wished(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, A
     for which a patch costs one request. Raises Refusal."""
     if asked.definition is not None:
         check_definition(site, asked.definition)
+        _check_slips("definition", {"spec": {"template": asked.definition["spec"]["template"]}})
         return bare(asked.definition["spec"]["template"])
     template: Mapping[str, Any] = bare(stable.template)
     if asked.patch is not None:
+        _check_slips("pod_template_patch", asked.patch)
         template = bare(site.try_patch(stable, asked.patch))
     try:
         return with_images(template, asked.images)
@@ -55,11 +61,38 @@ def wished(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, A
         ) from error
 
 
+def _check_slips(option: str, given: Mapping[str, Any]) -> None:
+    if found := slips(given):
+        raise Refusal(Code.INVALID, f"{option} cannot be used: {'; '.join(found[:_SLIPS_TOLD])}", "Nothing was changed")
+
+
+# Parts of a manifest that are read here, before an API server has looked at it.
+_MAPPINGS = (
+    "metadata", "spec", "spec.template", "spec.template.metadata", "spec.template.metadata.labels",
+    "spec.template.metadata.annotations", "spec.template.spec",
+)  # fmt: skip
+
+
+def _at(value: Any, path: str) -> Any:
+    """The part of a manifest at that path; an empty mapping where there is none."""
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else {}
+        value = {} if value is None else value
+    return value
+
+
 def check_definition(site: Site, definition: Mapping[str, Any]) -> None:
     """Raises Refusal for a manifest that is not of this Deployment."""
     kind = definition.get("kind")
     if kind != "Deployment":
         raise Refusal(Code.INVALID, f"definition is a {kind or 'nameless kind'}, not a Deployment", "Give its manifest")
+    for path in _MAPPINGS:
+        if not isinstance(_at(definition, path), Mapping):
+            raise Refusal(
+                Code.INVALID,
+                f"definition has a {path} that is not a mapping",
+                "Give the manifest of the Deployment itself",
+            )
     meta = definition.get("metadata") or {}
     for key, expected in (("name", site.target.name), ("namespace", site.target.namespace)):
         given = meta.get(key)
@@ -73,26 +106,25 @@ def check_definition(site: Site, definition: Mapping[str, Any]) -> None:
         raise Refusal(Code.INVALID, "definition has no spec.template", "Give the whole manifest of the Deployment")
 
 
-# What a manifest may say that a release takes from it, or that says nothing about the Deployment.
-_NOT_COMPARED = frozenset({"apiVersion", "kind", "metadata.name", "metadata.namespace", "spec.template"})
+# What stands in a manifest that was read from a cluster, and is not anybody's wish.
+_OF_THE_SERVER = frozenset({"kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision"})
+_DEFAULT_DEADLINE = 600
 
 
 def not_applied(definition: Mapping[str, Any], deployment: Deployment) -> tuple[str, ...]:
-    """Warnings: paths where the manifest differs from the Deployment outside of its pod template."""
-    live: dict[str, Any] = {
-        "spec.replicas": deployment.replicas,
-        "spec.paused": deployment.paused,
-        "spec.minReadySeconds": deployment.min_ready_seconds,
-        "spec.progressDeadlineSeconds": deployment.progress_deadline_seconds,
-        "spec.selector": deployment.selector,
-        "spec.strategy": deployment.strategy.to_json(),
-        **{f"metadata.labels.{key}": value for key, value in deployment.labels.items()},
-        **{f"metadata.annotations.{key}": value for key, value in deployment.annotations.items()},
+    """A warning that names where the manifest differs from the Deployment outside of its pod template, if it does.
+
+    Only what the manifest says is compared, as `kubectl apply` leaves alone what it does not say.
+    """
+    metadata = definition.get("metadata") or {}
+    annotations = metadata.get("annotations")
+    if isinstance(annotations, Mapping):
+        annotations = {key: text for key, text in annotations.items() if key not in _OF_THE_SERVER}
+    given = {
+        "metadata": {"labels": metadata.get("labels"), "annotations": annotations},
+        "spec": {key: value for key, value in definition["spec"].items() if key != "template"},
     }
-    given = {path: value for path, value in _flat(definition) if path not in _NOT_COMPARED}
-    paths = sorted(
-        path for path, value in given.items() if path != "spec.revisionHistoryLimit" and live.get(path) != value
-    )
+    paths = sorted(_differing(given, _outside_of_the_template(deployment), ""))
     if not paths:
         return ()
     return (
@@ -101,12 +133,30 @@ def not_applied(definition: Mapping[str, Any], deployment: Deployment) -> tuple[
     )
 
 
-def _flat(definition: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for part in ("metadata", "spec"):
-        for key, value in (definition.get(part) or {}).items():
-            if part == "metadata" and key in ("labels", "annotations"):
-                pairs.extend((f"metadata.{key}.{name}", text) for name, text in (value or {}).items())
-            else:
-                pairs.append((f"{part}.{key}", value))
-    return pairs
+def _outside_of_the_template(deployment: Deployment) -> dict[str, Any]:
+    """As the server shows it, what it has filled in included."""
+    deadline, limit = deployment.progress_deadline_seconds, deployment.revision_history_limit
+    return {
+        "metadata": {"labels": deployment.labels, "annotations": deployment.annotations},
+        "spec": {
+            "replicas": deployment.replicas,
+            "paused": deployment.paused,
+            "minReadySeconds": deployment.min_ready_seconds,
+            "progressDeadlineSeconds": _DEFAULT_DEADLINE if deadline is None else deadline,
+            "revisionHistoryLimit": limit,
+            "selector": deployment.selector,
+            "strategy": deployment.strategy.to_json(),
+        },
+    }
+
+
+def _differing(given: Any, live: Any, path: str) -> Iterator[str]:
+    """Paths of what is given and not so. Nothing, an empty list and an empty mapping say nothing."""
+    if given in (None, [], {}):
+        return
+    if isinstance(given, Mapping):
+        for key, value in given.items():
+            known = live.get(key) if isinstance(live, Mapping) else None
+            yield from _differing(value, known, f"{path}.{key}".lstrip("."))
+    elif given != live:
+        yield path

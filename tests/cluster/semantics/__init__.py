@@ -31,7 +31,7 @@ class Semantics:
         return self._lines("same", ({"one": one, "other": other} for one, other in pairs))
 
     def schema(self) -> dict[str, list[str]]:
-        """`quantities` and `empty`: see main.go."""
+        """`quantities`, `texts`, `numbers` and `empty`: see main.go."""
         return dict(self._lines("schema", ())[0])
 
     def objects(self, texts: Iterable[str]) -> list[list[Any] | None]:

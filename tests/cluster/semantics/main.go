@@ -4,8 +4,8 @@
 //
 //	same    one line {"one": PodTemplateSpec, "other": PodTemplateSpec} in, one line "true" or "false" out, as
 //	        EqualIgnoreHash of the Deployment controller finds them
-//	schema  which members of a PodTemplateSpec are quantities, and which mappings mean the same when they are empty as
-//	        when they are absent: one JSON object
+//	schema  which members of a PodTemplateSpec are quantities, texts (also in lists and maps) and whole numbers, and which
+//	        mappings mean the same when they are empty as when they are absent: one JSON object
 //	yaml    one line with a JSON text in, one line out: the objects that kubectl's decoder reads in that text, or null
 //	        where it refuses it
 package main
@@ -96,16 +96,26 @@ type facts struct {
 	quantities map[string]bool
 	empty      map[string]bool
 	pointers   map[string]bool
+	texts      map[string]bool
+	numbers    map[string]bool
 	seen       map[string]bool
 }
 
 func schema() string {
-	found := facts{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	found := facts{}
+	for _, names := range []*map[string]bool{
+		&found.quantities, &found.empty, &found.pointers, &found.texts, &found.numbers, &found.seen,
+	} {
+		*names = map[string]bool{}
+	}
 	found.walk(reflect.TypeOf(v1.PodTemplateSpec{}), "")
 	for member := range found.pointers {
 		delete(found.empty, member)
 	}
-	told, _ := json.Marshal(map[string][]string{"quantities": sorted(found.quantities), "empty": sorted(found.empty)})
+	told, _ := json.Marshal(map[string][]string{
+		"quantities": sorted(found.quantities), "empty": sorted(found.empty),
+		"texts": sorted(found.texts), "numbers": sorted(found.numbers),
+	})
 	return string(told)
 }
 
@@ -125,6 +135,12 @@ func (f facts) walk(t reflect.Type, holder string) {
 			continue
 		}
 		member, amount := holder+"."+name, reflect.TypeOf(resource.Quantity{})
+		switch element(field.Type).Kind() {
+		case reflect.String:
+			f.texts[member] = true
+		case reflect.Int32, reflect.Int64:
+			f.numbers[member] = true
+		}
 		switch {
 		case field.Type == amount || field.Type == reflect.PointerTo(amount):
 			f.quantities[member] = true
@@ -143,6 +159,14 @@ func (f facts) walk(t reflect.Type, holder string) {
 			f.walk(field.Type, name)
 		}
 	}
+}
+
+// element is what a pointer, list or map is of.
+func element(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	return t
 }
 
 func sorted(names map[string]bool) []string {
