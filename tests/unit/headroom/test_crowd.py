@@ -12,7 +12,8 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import admitted_locally
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import Fit, Method, _Search, fit
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.volumes import Storage
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views import incoming_view
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.volumes import Storage, volume_rules
 from tests.truth.headroom.clusters import make_cluster
 
 from .clusters import HOSTNAME, MINOR, REQUIRED, ZONE, board, node, placeable, pod
@@ -182,6 +183,32 @@ MOUNT = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "da
 def test_bound_claims_tie_pods_to_nodes(held: Object | None, there: Object, copies: int) -> None:
     storage = Storage({"data": held} if held else {}, {"v": there}, frozenset())
     assert fit(board(pod(**MOUNT), zones("a", "b"), (), storage), 8).least == copies
+
+
+LOST = {**claim(["ReadWriteMany"]), "status": {"phase": "Lost"}}
+GOING = {**claim(["ReadWriteMany"]), "metadata": {"name": "data", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+UNBOUND = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteMany"]}}
+DRIVEN = {"metadata": {"name": "v"}, "spec": {"csi": {"driver": "ebs.csi.aws.com", "volumeHandle": "vol-1"}}}
+
+
+@pytest.mark.parametrize(
+    ("storage", "blocked", "unknown"),
+    [
+        (Storage({"data": LOST}, {}), "has lost its volume", set()),
+        (Storage({"data": GOING}, {}), "is being deleted", set()),
+        (Storage({}, {}), "not found", set()),
+        (Storage({"data": claim(["ReadWriteMany"], volume="gone")}, {}), 'persistentvolume "gone"', set()),
+        (Storage(None, {}), "", {"volume_claims_not_readable"}),
+        (Storage({"data": UNBOUND}, {}), "", {"unbound_volume_topology"}),
+        (Storage({"data": claim(["ReadWriteMany"])}, None), "", {"volumes_not_readable"}),
+        (Storage({"data": claim(["ReadWriteMany"])}, {"v": DRIVEN}, frozenset()), "", set()),
+        (Storage({"data": claim(["ReadWriteMany"])}, {"v": DRIVEN}), "", {"csi_volume_limits"}),
+        (Storage({"data": claim(["ReadWriteMany"])}, {"v": DRIVEN}, frozenset({"ebs.csi.aws.com"})), "", {"csi_volume_limits"}),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_claim_is_told(storage: Storage, blocked: str, unknown: set[str]) -> None:
+    rules = volume_rules(incoming_view(pod(**MOUNT), MINOR), storage)
+    assert (blocked in rules.blocked, bool(rules.blocked), rules.unknown) == (True, bool(blocked), unknown)
 
 
 def test_a_claim_for_one_pod_that_is_in_use_lets_nobody_in() -> None:

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import (
     admitted_locally,
     pod_to_ask_for,
+    with_priority_class,
     with_runtime_class,
     with_what_was_added,
 )
@@ -236,8 +237,62 @@ def test_a_limit_range_refuses_with_the_rule(limit: Object, why: str) -> None:
     assert why in refusals[0]
 
 
+@pytest.mark.parametrize(
+    ("limit", "refused"),
+    [
+        ({"type": "Pod", "max": {"cpu": "1"}}, ["LimitRange lr: the pod must be limited to at most 1 of cpu"]),
+        ({"type": "Pod", "min": {"cpu": "1"}}, []),
+        ({"type": "PersistentVolumeClaim", "min": {"cpu": "9"}}, []),
+    ],
+)
+def test_a_limit_range_of_pods_counts_all_containers_together(limit: Object, refused: list[str]) -> None:
+    half = {"requests": {"cpu": "600m"}, "limits": {"cpu": "600m"}}
+    raw = pod(containers=[{"name": name, "resources": half} for name in "ab"])
+    assert admitted_locally(raw, [limit_range(**limit)], MINOR)[1] == refused
+
+
+@pytest.mark.parametrize(
+    ("asked", "admitted"),
+    [
+        ({"limits": {"cpu": "2", "memory": "1Gi"}}, {"cpu": "300m", "memory": "1Gi"}),
+        ({"limits": {"cpu": "2"}, "requests": {"cpu": "1"}}, {"cpu": "1"}),
+        ({"limits": {"hugepages-2Mi": "4Mi"}}, {"cpu": "300m", "hugepages-2Mi": "4Mi"}),
+        ({"limits": {"example.com/gpu": "1"}}, {"cpu": "300m"}),
+    ],
+)
+def test_the_limits_of_a_whole_pod_become_its_requests(asked: Object, admitted: Object) -> None:
+    raw = pod(resources=asked, containers=[container(cpu="300m")])
+    assert admitted_locally(raw, [], MINOR)[0]["spec"]["resources"]["requests"] == admitted
+    assert admitted_locally(raw, [], 33)[0]["spec"]["resources"] == asked, "older servers know no pod-level resources"
+
+
+def test_in_the_network_of_the_node_every_port_is_one_of_the_node() -> None:
+    raw = pod(
+        hostNetwork=True, containers=[container(ports=[{"containerPort": 80}, {"containerPort": 8, "hostPort": 9}])]
+    )
+    ports = admitted_locally(raw, [], MINOR)[0]["spec"]["containers"][0]["ports"]
+    assert [port["hostPort"] for port in ports] == [80, 9]
+
+
+@pytest.mark.parametrize(
+    ("priority_class", "ranked"),
+    [
+        ({"value": 7}, (7, "PreemptLowerPriority")),
+        ({"value": 7, "preemptionPolicy": "Never"}, (7, "Never")),
+        ({}, (0, "PreemptLowerPriority")),
+    ],
+)
+def test_a_priority_class_ranks_the_pod(priority_class: Object, ranked: tuple[int, str]) -> None:
+    raw = {"metadata": {}, "spec": {}}
+    spec = with_priority_class(raw, priority_class)["spec"]
+    assert (spec["priority"], spec["preemptionPolicy"]) == ranked
+    assert with_priority_class({**raw, "spec": {"priority": 1}}, priority_class)["spec"]["priority"] == 1
+
+
 def test_the_pod_to_ask_for_carries_a_hash_that_no_other_pod_has_and_is_owned_by_the_stable_replica_set() -> None:
-    stable = ReplicaSet.parse({"metadata": {"name": "web-1", "uid": "u-1"}, "spec": {"template": {}}})
+    stable = ReplicaSet.parse(
+        {"metadata": {"name": "web-1", "uid": "u-1"}, "spec": {"template": {"spec": {"containers": [container()]}}}}
+    )
     asked = pod_to_ask_for({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}, "shop", "web", stable)
     assert asked["metadata"]["labels"] == {"app": "web", "pod-template-hash": "coalmine-canary-not-yet"}
     assert (asked["metadata"]["namespace"], asked["metadata"]["generateName"]) == ("shop", "web-")
