@@ -12,6 +12,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -19,7 +20,7 @@ import select
 import subprocess
 import sys
 import time
-from typing import Sequence
+from typing import IO, Sequence
 
 from .source import Misasked, NoAnswer
 
@@ -100,13 +101,20 @@ class Matcher:
 
 
 def _hand(process: subprocess.Popen[bytes], what: str | Sequence[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(what).encode() + b"\n")
-    process.stdin.flush()
+    pipe = _there(process.stdin)
+    pipe.write(json.dumps(what).encode() + b"\n")
+    pipe.flush()
 
 
 def _answer(process: subprocess.Popen[bytes], seconds: float) -> bytes:
     """What came next; nothing where nothing did in time, or the process is gone."""
-    assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], max(0.0, seconds))
-    return os.read(process.stdout.fileno(), _BATCH) if ready else b""
+    pipe = _there(process.stdout)
+    ready = select.select([pipe], [], [], max(0.0, seconds))[0]
+    return os.read(pipe.fileno(), _BATCH) if ready else b""
+
+
+def _there(pipe: IO[bytes] | None) -> IO[bytes]:
+    """Raises OSError."""
+    if pipe is None:
+        raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+    return pipe
