@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -20,12 +21,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
     WhenMissing,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Release
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LAST
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import VerifyRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.course import ReleaseRequest, StepAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.release import release
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import NewTemplate, Size, StartRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.site import Site
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.situations import Web, image, webs
@@ -96,6 +99,10 @@ def test_a_canary_that_cannot_become_ready_is_undone(web: Web) -> None:
     failure, told = failed(web, replace(request, start=replace(request.start, template=template)))
     assert (failure.code, failure.changed, told.outcome.value) == ("stuck", True, "undone")
     web.assert_clean(before, "v1")
+    last = json.loads(Site(web.api, web.call.target).deployment().annotations[LAST])
+    assert "ImagePullBackOff" in last["reason"]
+    # What is said of the log, which may hold secrets, stays with whoever ran it.
+    assert " log " in f" {failure.message} " and "log" not in last["reason"].split()
 
 
 def test_each_stage_is_taken_up_by_the_next_call(web: Web) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..cluster.errors import ApiError
+from ..foreign import printable
 from ..release import rulings
 from ..release.result import Ending, Judged
 from ..release.rulings import Act, Cause, Failed, Stage, cause_of
@@ -18,21 +19,25 @@ from .requests import Meant, RollbackRequest, UndoRequest
 from .rollback import rollback
 from .undo import undo
 
+# Characters of the reason that is written to the cluster and stays there. It has no log lines, which may hold secrets.
+KEPT = 300
+
 
 def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     """Takes back what the rulings say, and tells how it ended."""
-    code = error.code if isinstance(error, VerbFailure) else API_ERROR
+    code, cause = (error.code, error.cause) if isinstance(error, VerbFailure) else (API_ERROR, "")
     _take_in(course, error)
     course.release = replace(course.release, why=(f"{str(error).rstrip('.')}.",))
     ruled = rulings.ruling(_what_failed(course, cause_of(code)))
     act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back}.get(ruled.act)
     if act is not None:
-        act(course, str(error))
+        act(course, printable(cause or str(error), KEPT))
     else:
         course.ends(Ending.REFUSED if course.release.stage is Stage.ASKED else Ending.FAILED, ruled.why)
     return VerbFailure(
         " ".join(course.release.why),
         code=code,
+        cause=cause,
         changed=course.changed,
         canary=course.canary or None,
         warnings=tuple(course.warnings),
