@@ -595,6 +595,17 @@ def test_two_canary_pods_by_weight(shop: Shop) -> None:
     assert (found["verdict"], found["surge"]["pods"]) == ("fits", 2)
 
 
+def test_a_manifest_is_asked_about_like_the_patch_that_says_the_same(shop: Shop) -> None:
+    """Under the rights that docs/ ships; of a manifest, the defaults are the server's."""
+    shop.deploy(replicas=2, cpu="300m")
+    manifest = json.loads(shop.lab.kubectl("-n", shop.namespace, "get", "deployment/web", "-o", "json"))
+    app = {"name": "app", "image": "none.invalid/app:2", "resources": {"requests": {"cpu": "1.2"}}}
+    manifest["spec"]["template"] = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [app]}}
+    by_manifest = shop.ask(shop.account(), template=NewTemplate(definition=manifest))
+    by_patch = shop.ask(template=NewTemplate(patch={"spec": {"containers": [app]}}))
+    assert by_manifest["verdict"] == by_patch["verdict"] and by_manifest["peaks"] == by_patch["peaks"]
+
+
 PATCH = {"spec": {"containers": [{"name": "app", "resources": {"requests": {"cpu": "1500m"}}}]}}
 SECRETS = ("s3cr3t-t0ken", "s3cr3t-header")
 
