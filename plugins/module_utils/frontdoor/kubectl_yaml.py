@@ -187,7 +187,7 @@ def _key(key: Any, node: Any) -> str:
 
 def _written(number: float) -> str:
     """Go's FormatFloat(number, 'g', -1, 32), in the words of YAML."""
-    if number != number:
+    if math.isnan(number):
         return ".nan"
     try:
         single = struct.pack("<f", number)

@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .fields import is_integer
 from .record import ANNOTATIONS_BYTES, AUTOSCALER, MAX_INT32, Companion, Kind
 from .refusal import Code, Refusal
 from .views import Autoscaler, Deployment
@@ -79,12 +80,12 @@ def _read(text: str) -> Bounds:
     least = None if minimum is None else _count(minimum, 0)
     most = _count(data["maxReplicas"], max(1, least or 0))
     run, process = (said if isinstance(said := data.get(name), str) else "" for name in ("run", "process"))
-    at, release = (said if type(said := data.get(name)) is int else 0 for name in ("at", "release"))
+    at, release = (said if is_integer(said := data.get(name)) else 0 for name in ("at", "release"))
     return Bounds(least, most, _count(data["pinned"], 1), Claim(run, process, at, release))
 
 
 def _count(value: Any, least: int) -> int:
-    if type(value) is not int or not least <= value <= MAX_INT32:
+    if not is_integer(value) or not least <= value <= MAX_INT32:
         raise ValueError(f"{value!r} is not a number from {least} to {MAX_INT32}")
     return value
 

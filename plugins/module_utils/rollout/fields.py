@@ -11,7 +11,7 @@ secrets. This module is private to the collection.
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping
+from typing import Any, Mapping, TypeGuard
 
 # apimachinery, pkg/util/validation: DNS1123Subdomain, for names that are parts of paths.
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -77,7 +77,7 @@ class Fields:
         found = self.raw.get(name)
         if found is None:
             return None
-        if type(found) is not int or not -MAX_INT64 <= found <= MAX_INT64:
+        if not is_integer(found) or not -MAX_INT64 <= found <= MAX_INT64:
             raise Malformed(self._at(name), found, "a whole number of 64 bits")
         return found
 
@@ -105,6 +105,11 @@ class Fields:
     def _at(self, name: str) -> str:
         """Of a name that no field has, only that there is one: it is foreign text."""
         return f"{self.path}.{name}" if re.fullmatch(r"[A-Za-z0-9_:]{1,40}", name) else f"{self.path}[...]"
+
+
+def is_integer(value: Any) -> TypeGuard[int]:
+    """As JSON has it: to Python, true and false are numbers as well."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def whole(text: str) -> str:

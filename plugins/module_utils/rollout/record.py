@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Any, Iterable, Mapping
 
 from ..foreign import told
-from .fields import MAX_INT64, NAME
+from .fields import MAX_INT64, NAME, is_integer
 from .views import Deployment, ReplicaSet, Strategy
 
 RECORD = "coalmine.canary/record"
@@ -203,7 +203,7 @@ class Record:
         if not isinstance(data, dict):
             raise UnreadableRecord("it is not a JSON object")
         version = data.get("version")
-        if type(version) is not int or not 1 <= version <= VERSION:
+        if not is_integer(version) or not 1 <= version <= VERSION:
             raise UnreadableRecord(
                 f"it has version {ascii(version)[:40]}, and this release of coalmine.canary reads version {VERSION}: "
                 "use the release that wrote it, or a later one"
@@ -417,7 +417,7 @@ def last_ended(deployment: Deployment) -> int:
     except (ValueError, RecursionError):
         return 0
     generation = told.get("generation") if isinstance(told, dict) else None
-    return generation if type(generation) is int and generation <= deployment.generation else 0
+    return generation if is_integer(generation) and generation <= deployment.generation else 0
 
 
 @dataclass(frozen=True)
