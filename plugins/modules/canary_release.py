@@ -303,6 +303,7 @@ canary:
   description: The release as it is now.
   returned: always, except when the Deployment was not read
   type: dict
+  # block release: docs/source/blocks.yml
   contains:
     name: {type: str, returned: always, description: Name of the Deployment.}
     namespace: {type: str, returned: always, description: Namespace of the Deployment.}
@@ -374,6 +375,8 @@ canary:
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
      weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
+  # end of release
+# block failure: docs/source/blocks.yml
 failure:
   description:
     - The kind of failure, for playbooks that tell them apart. V(stuck), waiting longer would not help. V(timeout), the
@@ -390,11 +393,14 @@ requests:
   returned: when the cluster was asked
   type: int
   sample: 7
+# end of failure
+# block progress: docs/source/blocks.yml
 progress:
   description: The last lines of what was reported while it waited.
   returned: failure
   type: list
   elements: str
+# end of progress
 """
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
