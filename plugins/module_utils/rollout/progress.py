@@ -18,6 +18,11 @@ from .template import digest, replica_set_of
 from .views import ContainerState, Pod, ReplicaSet
 
 
+def are(count: int, what: str) -> str:
+    """1 pod is, 2 pods are."""
+    return f"{count} {what} is" if count == 1 else f"{count} {what}s are"
+
+
 @dataclass(frozen=True)
 class Done:
     why: str
@@ -193,7 +198,7 @@ def towards_hold(situation: Situation, goal: Hold, started: Record, begun_at: in
     wanted = goal.canary(replicas)
     if situation.hold is not None and situation.hold.canary(replicas) > wanted:
         larger = situation.hold.canary(replicas)
-        return Stuck(f"somebody let the canary grow to {larger} pods meanwhile, and {wanted} were asked for")
+        return Stuck(f"somebody let the canary grow to {larger} pods meanwhile, more than the {wanted} asked for")
     ready = ready_pods(situation.picture, situation.canary) if situation.canary else 0
     kept = situation.stable.replicas if situation.stable else 0
     # Scaled up meanwhile, the stable version may stay below its share for good: the caller tells, nobody waits for it.
@@ -253,13 +258,19 @@ def towards_rollout(situation: Situation, template_digest: str) -> Progress:
     new = next((rs for rs in picture.replica_sets if digest(rs.template) == template_digest), None)
     old = [rs for rs in picture.replica_sets if rs is not new and not rs.empty]
     if deployment.rolled_out and not old:
-        return Done(f"all {deployment.replicas} pods run the new version")
+        return Done(
+            f"all {deployment.replicas} pods run the new version"
+            if deployment.replicas != 1
+            else "the one pod runs the new version"
+        )
     stuck = trouble(picture.pods_of(new), room_comes=_room_comes(situation)) or refused_pods(new)
     if stuck:
         return stuck
     ready = ready_pods(picture, new) if new else 0
     left = sum(current_pods(picture, rs) for rs in old)
-    return Going(f"{ready} of {deployment.replicas} new pods are Ready, {left} old pods are left", ready * 1000 - left)
+    return Going(
+        f"{ready} of {deployment.replicas} new pods are Ready, {are(left, 'old pod')} left", ready * 1000 - left
+    )
 
 
 def towards_stable(situation: Situation, stable_digest: str) -> Progress:
@@ -280,12 +291,12 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     if gone and (stuck or ready >= deployment.replicas):
         return Done(f"no canary pod is left; {of}")
     left = sum(current_pods(picture, rs) for rs in others)
-    return Going(f"{left} canary pods are left, {of}", ready * 1000 - left)
+    return Going(f"{are(left, 'canary pod')} left, {of}", ready * 1000 - left)
 
 
 def with_terminated(progress: Progress, situation: Situation, wanted: bool) -> Progress:
     """`progress`, held back (when `wanted`) until the pods that are terminating are gone."""
     terminating = sum(pod.terminating for pod in situation.picture.pods or ())
     if wanted and isinstance(progress, Done) and terminating:
-        return Going(f"{progress.why}; {terminating} pods are still terminating", -terminating)
+        return Going(f"{progress.why}; {are(terminating, 'pod')} still terminating", -terminating)
     return progress

@@ -188,7 +188,7 @@ UNDOS: dict[str, tuple[Any, Progress]] = {
         situation(ordinary(), V1, replace(replica_set("v2", 0, 2), observed=False)),
         Going("0 canary pods are left, 4 of 4 stable pods are Ready", 4000),
     ),
-    "a canary is left": (situation(ordinary(), V1, V2), Going("1 canary pods are left, 4 of 4 stable pods are Ready", 3999)),
+    "a canary is left": (situation(ordinary(), V1, V2), Going("1 canary pod is left, 4 of 4 stable pods are Ready", 3999)),
     "stable pods are coming": (
         situation(ordinary(), replica_set("v1", 4, 1, status={"readyReplicas": 3})),
         Going("0 canary pods are left, 3 of 4 stable pods are Ready", 3000),
@@ -219,7 +219,7 @@ def test_a_stable_pod_in_trouble_is_told_and_keeps_nobody_waiting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "progress"), [(False, Done("so")), (True, Going("so; 1 pods are still terminating", -1))]
+    ("wanted", "progress"), [(False, Done("so")), (True, Going("so; 1 pod is still terminating", -1))]
 )
 def test_terminating_pods_hold_an_end_back_only_when_asked(wanted: bool, progress: Progress) -> None:
     seen = situation(ordinary(), V1, pods=(pod("a", "v2", terminating=True), pod("b", "v1")))
@@ -231,7 +231,7 @@ def test_a_canary_that_somebody_let_grow_is_not_waited_for() -> None:
     of = deployment(record=record(pods=3, surge=3), **grown)
     seen = situation(of, V1, replica_set("v2", 3, 2), pods=tuple(pod(f"c{n}", "v2") for n in range(3)))
     found = towards_hold(seen, GOAL, record(), 4)
-    assert found == Stuck("somebody let the canary grow to 3 pods meanwhile, and 1 were asked for")
+    assert found == Stuck("somebody let the canary grow to 3 pods meanwhile, more than the 1 asked for")
 
 
 IN_ITS_WORDS: dict[str, tuple[Any, str]] = {
