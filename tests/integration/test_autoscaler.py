@@ -175,6 +175,22 @@ def test_a_note_that_cannot_be_read_is_refused_with_what_to_do(web: Web) -> None
             web.start(autoscaler=policy)
 
 
+def test_an_autoscaler_that_writes_its_target_in_lower_case_scales_it_and_is_found(new: Callable[..., Web]) -> None:
+    """Its controller looks the kind up by group and kind, and knows each kind in lower case too."""
+    web = new().make(4)
+    name = web.autoscaler(2, 9)
+    target = {"apiVersion": "apps/v1beta1", "kind": "deployment", "name": web.name}
+    web.admin.patch(f"{web.autoscalers}/{name}", {"spec": {"scaleTargetRef": target}}, PatchKind.MERGE)
+    write_bounds(web, 5, 9)
+    until(lambda: web.spec["replicas"] == 5, "the controller scales up")
+    web.settle()
+    web.refused(web.start, "autoscaler")
+    web.start(autoscaler=PIN)
+    assert web.bounds() == (5, 5) and web.info()["autoscaler"] == name
+    web.undo()
+    assert web.bounds() == (5, 9)
+
+
 def test_ignored_an_autoscaler_is_not_touched_and_its_scaling_is_told(web: Web) -> None:
     web.start(autoscaler=IGNORE)
     write_bounds(web, 6, 9)

@@ -77,14 +77,11 @@ def _parts(name: str, text: str) -> Iterator[str]:
         yield from _long(text.partition(":")[2])
 
 
-# `token: x`, `"token": "x"`, `token=x` and the two lines of a variable, in text that nobody has parsed.
+# `token: x`, `"token": "x"`, `token=x` and the two lines of a variable, in text that nobody has parsed. Only the end of a name
+# is looked for: what may stand before it would be tried from every letter of a long text.
 _IN_TEXT = re.compile(
-    r"[\w.-]*(?:"
-    + _SECRET_NAME.pattern.rstrip("$")
-    + r")[\"']?\s*[:=]\s*(?P<value>\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\n,}]+)"
-    r"|[\w.-]*(?:"
-    + _SECRET_NAME.pattern.rstrip("$")
-    + r")[\"']?[\s,]+[\"']?value[\"']?\s*[:=]\s*(?P<variable>[^\n}]+)",
+    r"(?:" + _SECRET_NAME.pattern.rstrip("$") + r")[\"']?\s*[:=]\s*(?P<value>\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\n,}]+)"
+    r"|(?:" + _SECRET_NAME.pattern.rstrip("$") + r")[\"']?[\s,]+[\"']?value[\"']?\s*[:=]\s*(?P<variable>[^\n}]+)",
     re.IGNORECASE,
 )
 
