@@ -40,6 +40,7 @@ _OPTIONS = frozenset({"api_key", "token", "password", "proxy_basic_auth", "basic
 _CONFIDED = frozenset({"args", "command", "annotations", "data", "stringData"})
 # scheme://user:password@
 _USER_IN_URL = re.compile(r"(?<=://)[^/?#@\s\"']+(?=@)")
+_MOST_CUTS = 20
 # A text that was cut ends in the middle of anything.
 _CUT = re.compile(r" ?(?:\.\.\.|…|$)")
 
@@ -80,10 +81,12 @@ def _parts(name: str, text: str) -> Iterator[str]:
 # `token: x`, `"token": "x"`, `token=x` and the two lines of a variable, in text that nobody has parsed. Only the end of a name
 # is looked for: what may stand before it would be tried from every letter of a long text.
 _IN_TEXT = re.compile(
-    r"(?:" + _SECRET_NAME.pattern.rstrip("$") + r")[\"']?\s*[:=]\s*(?P<value>\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\n,}]+)"
-    r"|(?:" + _SECRET_NAME.pattern.rstrip("$") + r")[\"']?[\s,]+[\"']?value[\"']?\s*[:=]\s*(?P<variable>[^\n}]+)",
+    r"(?:token|password|passwd|passphrase|secret|data|key|credentials?|auth|authorization|cookie)[\"']?"
+    r"(?:[ \t]*[:=]|[\s,]{1,20}[\"']?value[\"']?[ \t]*[:=])[ \t]*([^\n,}]{1,20000})",
     re.IGNORECASE,
 )
+# Longer texts are no manifests and kubeconfigs, and looking through them would take long.
+_LONGEST_TEXT = 1 << 20
 
 
 def _secrets_of_text(text: str) -> Iterator[str]:
@@ -91,8 +94,8 @@ def _secrets_of_text(text: str) -> Iterator[str]:
         # What is no JSON is looked through as text.
         with suppress(ValueError, RecursionError):
             yield from _secrets(json.loads(text))
-    for found in _IN_TEXT.finditer(text):
-        yield from _long((found["value"] or found["variable"]).strip("\"' \t\r"))
+    for found in _IN_TEXT.findall(text[:_LONGEST_TEXT]):
+        yield from _long(found.strip("\"' \t\r"))
 
 
 def confided_in(node: object) -> frozenset[str]:
@@ -186,7 +189,7 @@ def _without(value: Any, secrets: frozenset[str], pattern: re.Pattern[str] | Non
 
 def _without_beginnings(text: str, secrets: frozenset[str]) -> str:
     """A text that was cut may end with the beginning of a secret."""
-    for cut in reversed(list(_CUT.finditer(text))):
+    for cut in reversed(list(_CUT.finditer(text))[-_MOST_CUTS:]):
         end = cut.start()
         for secret in secrets:
             begin = text.rfind(secret[:_SHORTEST_PIECE], max(0, end - len(secret)), end)

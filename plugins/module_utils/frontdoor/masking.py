@@ -57,7 +57,11 @@ class Secrets:
 
 def secrets_of(arguments: Mapping[str, Any]) -> frozenset[str]:
     """All that is secret in a task's arguments as they were given, whatever their types."""
-    return secrets_in(arguments).union(*(confided_in(arguments.get(name)) for name in _OBJECTS))
+    try:
+        return secrets_in(arguments).union(*(confided_in(arguments.get(name)) for name in _OBJECTS))
+    except RecursionError:
+        # It is nested too deeply for anything, which is refused before any of it is read or shown.
+        return frozenset()
 
 
 def secrets_of_connection(connection: Connection) -> frozenset[str]:

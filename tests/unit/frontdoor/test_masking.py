@@ -15,6 +15,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.masking 
     secrets_of_connection,
     shown,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.shapes import misshapen
 
 KUBECONFIG = {
     "clusters": [{"name": "web", "cluster": {"server": "https://web", "certificate-authority-data": "public"}}],
@@ -136,3 +137,18 @@ def test_mistakes_are_raised_without_secrets() -> None:
     assert raised.value.__cause__ is None
     with pytest.raises(ZeroDivisionError), secrets.cut_from_errors():
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("piece", ["x", "token", "token:", '"', "://", "a@", " ", "...", "token value"])
+def test_long_texts_are_looked_through_in_little_time(piece: str) -> None:
+    """Where the time grows with the square of the length, this takes minutes."""
+    text = piece * (100_000 // len(piece))
+    Secrets(secrets_of({"definition": text})).cut_from(text[:10_000])
+
+
+def test_what_is_nested_without_end_is_refused_before_it_is_read() -> None:
+    deep: Any = 0
+    for _level in range(3000):
+        deep = {"token": [deep]}
+    assert secrets_of({"kubeconfig": deep}) == frozenset()
+    assert "more than a hundred levels deep" in str(misshapen(CONNECTION, {"kubeconfig": deep}))
