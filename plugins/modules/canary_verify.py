@@ -86,8 +86,8 @@ options:
             default: [200]
           body:
             description:
-              - Regular expression that a good answer holds, in its first 64 KiB. An answer over which it takes more than a second is
-                bad.
+              - Regular expression that a good answer holds, in its first 64 KiB. An answer over which it takes more than half a
+                second of a processor is bad.
             type: str
             default: ""
           slow_ms:
@@ -156,7 +156,7 @@ options:
             default: {}
           timeout:
             description:
-              - Seconds for a whole request.
+              - Seconds for a whole request, up to 60.
             type: float
             default: 5.0
       prometheus:
@@ -235,7 +235,7 @@ options:
             default: {}
           timeout:
             description:
-              - Seconds for a whole request.
+              - Seconds for a whole request, up to 600.
             type: float
             default: 10.0
       logs:
@@ -247,7 +247,7 @@ options:
           pattern:
             description:
               - Regular expression for lines of the pods' logs, read through the API. It is searched for in the first 4096 bytes of
-                a line, and for a second at most.
+                a line, and for half a second of a processor at most.
             type: str
             default: ""
           container:
@@ -306,7 +306,7 @@ options:
             default: {}
           timeout:
             description:
-              - Seconds for a whole request.
+              - Seconds for a whole request, up to 600.
             type: float
             default: 10.0
       resources:

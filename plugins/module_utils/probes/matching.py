@@ -24,20 +24,38 @@ from typing import IO, Sequence
 
 from .source import Misasked, NoAnswer
 
-# So long a pattern may take over one text.
-LONGEST_SECONDS = 1.0
+# So long a pattern may take over one text, in seconds of a processor: a machine that is busy does not count against a text.
+LONGEST_SECONDS = 0.5
+# So long a process may take to begin, and may be silent, however busy the machine is.
+STUCK_SECONDS = 60.0
 # Changes nothing of what is found, and makes the search as many times longer as a text has characters.
 _IDLE = re.compile(r"(?:\.\*\??(?![*+?{]))+")
 # So many texts are handed over at a time.
 _BATCH = 1000
-# Reads a pattern, and then lists of texts, a line each; writes 1 or 0 for each text as soon as it is known.
-_PROGRAM = """
-import json, os, re, sys
-pattern = re.compile(json.loads(sys.stdin.readline()))
+# Reads a pattern and how long it may take, and says that it is ready; then reads lists of texts, a line each, and writes a sign for each text as soon as it
+# is known. The engine looks for signals while it searches.
+_FOUND, _NOT_FOUND, _TOO_LONG = b"1", b"0", b"?"
+_PROGRAM = f"""
+import json, os, re, signal, sys
+class TooLong(Exception):
+    pass
+def end(*given):
+    raise TooLong
+signal.signal(signal.SIGVTALRM, end)
+pattern, seconds = json.loads(sys.stdin.readline())
+pattern = re.compile(pattern)
+os.write(1, b"!")
 for line in sys.stdin:
     for text in json.loads(line):
-        os.write(1, b"1" if pattern.search(text) else b"0")
+        try:
+            signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+            sign = {_FOUND!r} if pattern.search(text) else {_NOT_FOUND!r}
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        except TooLong:
+            sign = {_TOO_LONG!r}
+        os.write(1, sign)
 """
+_MEANING = {_FOUND[0]: True, _NOT_FOUND[0]: False, _TOO_LONG[0]: None}
 
 
 def must_be_pattern(pattern: str, what: str) -> None:
@@ -56,8 +74,8 @@ class Matcher:
         self._process: subprocess.Popen[bytes] | None = None
 
     def found(self, texts: Sequence[str], seconds: float) -> list[bool | None]:
-        """Whether each text holds the pattern; None where that took longer than a second. Fewer than the texts when `seconds`
-        were over. Raises NoAnswer when no process can be started."""
+        """Whether each text holds the pattern; None where that took too long. Fewer than the texts when `seconds` were over. Raises
+        NoAnswer when no process can be started."""
         deadline = time.monotonic() + seconds
         told: list[bool | None] = []
         while len(told) < len(texts) and time.monotonic() < deadline:
@@ -71,11 +89,11 @@ class Matcher:
             process = self._running()
             _hand(process, texts)
             while len(told) < len(texts):
-                answer = _answer(process, min(LONGEST_SECONDS, deadline - time.monotonic()))
-                if not answer:
+                signs = _answer(process, min(STUCK_SECONDS, deadline - time.monotonic()))
+                if not signs:
                     self.close()
                     return told if time.monotonic() >= deadline else [*told, None]
-                told += [one == ord("1") for one in answer]
+                told += [_MEANING[sign] for sign in signs]
         except OSError as error:
             self.close()
             raise NoAnswer(f"no process can search for the pattern: {error.strerror}") from None
@@ -89,7 +107,9 @@ class Matcher:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
-            _hand(self._process, self._pattern)
+            _hand(self._process, (self._pattern, LONGEST_SECONDS))
+            if not _answer(self._process, STUCK_SECONDS):
+                raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
         return self._process
 
     def close(self) -> None:
@@ -100,7 +120,7 @@ class Matcher:
             process.communicate()
 
 
-def _hand(process: subprocess.Popen[bytes], what: str | Sequence[str]) -> None:
+def _hand(process: subprocess.Popen[bytes], what: Sequence[str | float]) -> None:
     pipe = _there(process.stdin)
     pipe.write(json.dumps(what).encode() + b"\n")
     pipe.flush()

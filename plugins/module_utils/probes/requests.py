@@ -16,7 +16,7 @@ from typing import Any, Mapping
 
 from ..cluster.api import Api
 from ..cluster.clock import SYSTEM, Clock
-from .matching import LONGEST_SECONDS, Matcher, must_be_pattern
+from .matching import STUCK_SECONDS, Matcher, must_be_pattern
 from .source import Answers, Counted, Misasked, NoAnswer, ProbedPod, Sides, Tally, Version
 from .ways import Aim, Blocked, Via, ask_pod, status_message
 from .web import Web, WebAnswer
@@ -247,7 +247,10 @@ class HttpRequests:
         with self._lock:
             matcher = self._matchers.pop() if self._matchers else Matcher(self._asked.body)
         try:
-            return matcher.found([body.decode("utf-8", "replace")], LONGEST_SECONDS) == [True]
+            told = matcher.found([body.decode("utf-8", "replace")], STUCK_SECONDS)
+            if not told:
+                raise NoAnswer("this machine is too busy to search an answer for the body pattern")
+            return told[0] is True
         finally:
             with self._lock:
                 self._matchers.append(matcher)
