@@ -97,6 +97,22 @@ def test_a_policy_that_changes_the_stable_template_on_its_way_back_does_not_stop
     assert not web.undo().changed
 
 
+def test_a_rollback_ends_at_what_a_policy_makes_of_the_template(
+    lab: Lab | ForeignCluster, new: Callable[..., Web]
+) -> None:
+    web = new().make(2)
+    web.start()
+    web.promote()
+    with mutating_policy(lab, web, MARKS):
+        done = web.rollback(image("v1"))
+        assert any("changes the pod template of" in warning for warning in done.warnings)
+        web.settle()
+        assert web.split() == {"v1": 2} and len(web.replica_sets()) == 3
+        first = next(rs for rs in web.replica_sets() if "policy" not in json.dumps(rs["spec"]["template"]["metadata"]))
+        with web.unchanged():
+            assert not web.rollback(first["metadata"]["name"]).changed
+
+
 def by_definition(web: Web) -> NewTemplate:
     manifest = web.manifest(3)
     manifest["spec"]["template"]["spec"]["containers"][0]["image"] = image("v2")

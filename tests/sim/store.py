@@ -22,6 +22,9 @@ KINDS = (
     "events",
     "leases",
     "resourcequotas",
+    # Asked for where there is no Deployment of that name; never there.
+    "statefulsets",
+    "daemonsets",
 )
 
 

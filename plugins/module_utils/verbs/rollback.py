@@ -9,6 +9,8 @@ alone, and a second run changes nothing. This module is private to the collectio
 
 from __future__ import annotations
 
+from typing import Any, Mapping
+
 from ..cluster.api import Api
 from ..rollout import patches
 from ..rollout.equality import same_template
@@ -16,10 +18,10 @@ from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.record import LastRelease
 from ..rollout.refusal import Code, Refusal
-from ..rollout.template import digest, images, replica_set_of
-from ..rollout.views import Deployment, ReplicaSet
+from ..rollout.template import bare, changed_paths, digest, images, replica_set_of
+from ..rollout.views import Deployment, Picture, ReplicaSet
 from .completion import finish_leftover, tell_why
-from .ending import accounted
+from .ending import Account, accounted
 from .outcome import Outcome, Report
 from .promote import await_rollout
 from .requests import RollbackRequest
@@ -36,14 +38,15 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         picture = site.look()
         first = account.looked(diagnose(picture))
         goal, leaving = _named(first, request.to), digest(picture.deployment.template)
-        _check_leaves(first, goal, call.meant.hash, leaving)
+        wanted = _as_stored(account, picture, goal)
+        _check_leaves(first, wanted, call.meant.hash, leaving)
         picture = finish_leftover(account, picture, call.actor, check=call.check)
         account.looked(diagnose(picture))
         left = _what_is_left(site, picture.deployment, request)
 
         def decide(situation: Situation) -> Plan | None:
-            _check_leaves(situation, goal, call.meant.hash, leaving)
-            return _decide(situation, goal, left)
+            _check_leaves(situation, wanted, call.meant.hash, leaving)
+            return _decide(situation, goal, wanted, left)
 
         rehearsal = rehearse(site, picture, decide, foretold=account.changed) if call.check else None
         written = rehearsal or write(site, picture, decide)
@@ -58,8 +61,23 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         if settled or not call.wait.enabled:
             done = f"already at {goal.name}" if settled else f"returning to {goal.name}"
             return account.outcome(done, situation)
-        situation = await_rollout(account, situation.picture, digest(goal.template), call, report, remedy=UNFINISHED)
+        reached = digest(situation.deployment.template)
+        situation = await_rollout(account, situation.picture, reached, call, report, remedy=UNFINISHED)
         return account.outcome(f"returned to {goal.name}", situation)
+
+
+def _as_stored(account: Account, picture: Picture, goal: ReplicaSet) -> Mapping[str, Any]:
+    """The template of `goal` as the server would store it: admission may change it by now."""
+    idle = diagnose(picture).phase is Phase.NONE
+    if not idle or same_template(picture.deployment.template, goal.template):
+        return goal.template
+    stored = account.site.try_template(bare(goal.template))
+    if changed := changed_paths(goal.template, stored):
+        account.warn(
+            f"an admission webhook or policy changes the pod template of {goal.name} on its way back ({', '.join(changed)}), so "
+            "that its pods are of a new ReplicaSet"
+        )
+    return stored
 
 
 def _what_is_left(site: Site, deployment: Deployment, request: RollbackRequest) -> LastRelease | None:
@@ -70,14 +88,14 @@ def _what_is_left(site: Site, deployment: Deployment, request: RollbackRequest) 
     return LastRelease(OUTCOME, gone, site.now(), request.call.actor, request.reason, deployment.generation)
 
 
-def _check_leaves(situation: Situation, goal: ReplicaSet, expected: str, leaving: str) -> None:
+def _check_leaves(situation: Situation, wanted: Mapping[str, Any], expected: str, leaving: str) -> None:
     """Raises Refusal where the version that goes would be another than the one that is meant (a pod-template-hash), or that was
     looked at first (the digest of its template)."""
     deployment = situation.deployment
+    if same_template(deployment.template, wanted):
+        return
     current = replica_set_of(deployment.template, situation.picture.replica_sets)
     runs = current.hash if current else "one without a ReplicaSet"
-    if current is not None and current.uid == goal.uid:
-        return
     if expected and expected != runs:
         what = f"{expected} was expected, and its version is {runs}"
     elif digest(deployment.template) != leaving:
@@ -91,7 +109,7 @@ def _check_leaves(situation: Situation, goal: ReplicaSet, expected: str, leaving
     )
 
 
-def _decide(situation: Situation, goal: ReplicaSet, left: LastRelease | None) -> Plan | None:
+def _decide(situation: Situation, goal: ReplicaSet, wanted: Mapping[str, Any], left: LastRelease | None) -> Plan | None:
     deployment = situation.deployment
     if situation.phase is not Phase.NONE:
         raise Refusal(
@@ -99,7 +117,7 @@ def _decide(situation: Situation, goal: ReplicaSet, left: LastRelease | None) ->
             f'a release of Deployment "{deployment.name}" is live ({situation.phase.value})',
             "End it first: canary_undo takes the canary back, canary_promote finishes it",
         )
-    if same_template(deployment.template, goal.template):
+    if same_template(deployment.template, wanted):
         return None
     if deployment.paused:
         raise Refusal(Code.PAUSED, f'Deployment "{deployment.name}" is paused', "Let it go on with canary_resume first")
