@@ -145,7 +145,8 @@ def _decimal(value: object) -> Decimal | None:
         number = Decimal(value)
     except (DecimalException, ValueError):
         return None
-    return number if number.is_finite() else None
+    # Arithmetic with an exponent beyond all reason overflows.
+    return number if number.is_finite() and abs(number.adjusted()) < 400 else None
 
 
 def _is_boolean(value: object) -> bool:
