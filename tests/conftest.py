@@ -20,7 +20,7 @@ from tests.cluster.lab import Lab
 from tests.cluster.realnodes.machine import RealNodesImpossible, expected
 from tests.cluster.shared import join_or_start
 from tests.toolchain.durations import MEASURED, file_of, longest_first
-from tests.toolchain.limits import limit
+from tests.toolchain.limits import UNMEASURED, limit
 
 # Namespaces of tests that are over may take a while to go: their pods must not be in the way of others.
 PODS_OF_A_RUN = 1000
@@ -44,6 +44,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         marks = [mark.name for mark in item.iter_markers()]
         if "timeout" not in marks:
             item.add_marker(pytest.mark.timeout(limit(item.nodeid, marks), func_only=True))
+        if item.nodeid.startswith(UNMEASURED):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.hookimpl(wrapper=True)

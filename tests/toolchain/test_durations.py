@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.toolchain.durations import KNOWN, expected, longest_first, read, write
-from tests.toolchain.limits import BY_PATH, SLOW, limit
+from tests.toolchain.limits import BY_PATH, EXHAUSTIVE, SLOW, UNMEASURED, limit
 from tests.toolchain.venvs import ROOT
 
 
@@ -47,10 +47,11 @@ def test_what_is_known_of_files_is_of_files_that_are_there() -> None:
 @pytest.mark.parametrize(
     ("test", "marks", "seconds"),
     [
-        ("tests/unit/rollout/test_size.py::test_it", [], BY_PATH["tests/unit/"]),
+        ("tests/unit/rollout/test_size.py::test_it", [], BY_PATH["tests/"]),
         ("tests/integration/test_refusals.py::test_it", ["slice"], BY_PATH["tests/"]),
         ("tests/integration/test_role_judgement.py::test_it", [], BY_PATH["tests/integration/test_role"]),
         ("tests/integration/test_role.py::test_it", ["slow"], SLOW),
+        (UNMEASURED[0], [], EXHAUSTIVE),
     ],
 )
 def test_the_longest_beginning_of_a_path_gives_the_limit(test: str, marks: list[str], seconds: int) -> None:
@@ -59,3 +60,9 @@ def test_the_longest_beginning_of_a_path_gives_the_limit(test: str, marks: list[
 
 def test_the_exceptions_are_of_files_that_are_there() -> None:
     assert [path for path in BY_PATH if not list(ROOT.glob(f"{path}*")) and path != "tests/sim/"] == []
+
+
+@pytest.mark.parametrize("beginning", UNMEASURED)
+def test_what_is_not_measured_is_there(beginning: str) -> None:
+    path, _, function = beginning.partition("::")
+    assert all(name in (ROOT / path).read_text() for name in function.split("::"))
