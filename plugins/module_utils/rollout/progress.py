@@ -16,6 +16,7 @@ from .record import Record
 from .size import Hold
 from .template import digest, replica_set_of
 from .views import ContainerState, Pod, ReplicaSet
+from .words import WORDS, because
 
 
 def are(count: int, what: str) -> str:
@@ -213,9 +214,9 @@ def _taken_away(situation: Situation, begun_at: int) -> Stuck | None:
     replicas = situation.deployment.replicas
     if replicas == 0:
         return Stuck("somebody scaled the Deployment to 0 replicas; scaling up again would make all pods canary pods")
-    what = _TAKEN_AWAY.get(situation.phase)
+    what = WORDS[situation.phase].ends_start
     if what:
-        return Stuck(what + (f" ({situation.why})" if situation.why else ""))
+        return Stuck(because(what, situation.why))
     if replicas < begun_at:
         # The controller takes the difference from the stable pods, and the canary keeps its own.
         return Stuck(
@@ -223,16 +224,6 @@ def _taken_away(situation: Situation, begun_at: int) -> Stuck | None:
             "share than was asked for"
         )
     return None
-
-
-_TAKEN_AWAY = {
-    Phase.FROZEN: "somebody paused the Deployment",
-    Phase.FOREIGN: "somebody replaced the pod template of the canary",
-    Phase.DAMAGED: "somebody changed the fields of the hold",
-    Phase.NONE: "somebody ended the release",
-    Phase.PROMOTING: "somebody promoted the canary",
-    Phase.UNDOING: "somebody undid the canary",
-}
 
 
 def _stopped(situation: Situation, template_digest: str) -> Stuck | None:

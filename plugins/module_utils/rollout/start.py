@@ -19,6 +19,7 @@ from .refusal import Code, Refusal
 from .size import Hold, ImpossibleSize, Room, check_size, first, following, pods_for_weight, target
 from .template import digest, same_version
 from .views import Deployment, Picture, ReplicaSet
+from .words import WORDS, because
 
 
 @dataclass(frozen=True)
@@ -233,30 +234,7 @@ def step(situation: Situation, start: Start, ready: int) -> Plan | None:
 
 
 def _not_now(situation: Situation) -> Refusal:
-    what, remedy, code = _REFUSED[situation.phase]
-    return Refusal(code, f"{_name(situation)} {what}" + (f" ({situation.why})" if situation.why else ""), remedy)
-
-
-_REFUSED = {
-    Phase.FROZEN: (
-        "is frozen: somebody paused it for a reason",
-        "Ask who, then let it go on with canary_resume, or take it back with canary_undo",
-        Code.FROZEN,
-    ),
-    Phase.PROMOTING: (
-        "is being promoted",
-        "Finish that with canary_promote, or take it back with canary_undo",
-        Code.BUSY,
-    ),
-    Phase.UNDOING: ("is being taken back", "Finish that with canary_undo", Code.BUSY),
-    Phase.FOREIGN: (
-        "was changed by somebody else while a canary was held",
-        "Bring the stable version back with canary_undo, then start again",
-        Code.FOREIGN,
-    ),
-    Phase.DAMAGED: (
-        "is left with parts of a hold",
-        "Repair it with canary_undo, which brings the stable version and its own fields back",
-        Code.DAMAGED,
-    ),
-}
+    refused = WORDS[situation.phase].refuses_start
+    if refused is None:
+        raise AssertionError(f"canary_start has no word against phase {situation.phase.value}")
+    return Refusal(refused.code, because(f"{_name(situation)} {refused.what}", situation.why), refused.remedy)

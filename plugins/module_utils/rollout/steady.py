@@ -11,19 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Mapping
 
-from .phase import Phase, Situation
+from .phase import Situation
 from .progress import Going, Progress, Stuck, refused_pods, restarted, trouble
 from .views import Pod
-
-# What ends a hold from outside. A canary pod that is not Ready makes the phase starting or stepping: told by its pods.
-_NOT_HELD = {
-    Phase.NONE: "no canary is held",
-    Phase.FROZEN: "somebody froze the canary",
-    Phase.PROMOTING: "the canary is being promoted",
-    Phase.UNDOING: "the canary is being taken back",
-    Phase.FOREIGN: "somebody else changed the Deployment",
-    Phase.DAMAGED: "the hold is damaged",
-}
+from .words import WORDS, because
 
 
 @dataclass(frozen=True)
@@ -50,8 +41,10 @@ def steady(situation: Situation, first: FirstLook) -> Progress:
 
 def _disturbed(situation: Situation, first: FirstLook) -> Stuck | None:
     deployment = situation.deployment
-    if situation.phase in _NOT_HELD:
-        return Stuck(_NOT_HELD[situation.phase] + (f" ({situation.why})" if situation.why else ""))
+    # A canary pod that is not Ready makes the phase starting or stepping: told by its pods.
+    what = WORDS[situation.phase].ends_bake
+    if what:
+        return Stuck(because(what, situation.why))
     if deployment.replicas != first.replicas:
         return Stuck(
             f"somebody scaled the Deployment from {first.replicas} to {deployment.replicas} replicas, "

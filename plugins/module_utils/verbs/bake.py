@@ -13,8 +13,8 @@ from dataclasses import replace
 from ..cluster.api import Api
 from ..rollout.phase import Situation, diagnose
 from ..rollout.progress import Going, Progress, Stuck
-from ..rollout.remains import REMAINS
 from ..rollout.steady import FirstLook, steady
+from ..rollout.words import WORDS
 from .ending import Account, accounted
 from .outcome import Outcome, Report
 from .pacing import Patience
@@ -39,7 +39,7 @@ def bake(api: Api, request: BakeRequest, report: Report) -> Outcome:
         )
         if not isinstance(waited.progress, Going):
             request.call.meant.bound(situation).check(waited.situation)
-            raise account.unsuccessful(replace(waited, timed_out=False), REMAINS[waited.situation.phase])
+            raise account.unsuccessful(replace(waited, timed_out=False), WORDS[waited.situation.phase].remains)
         seen = waited.progress.why
         if request.call.check:
             return account.outcome(f"would watch the canary for {request.seconds:g} s; now: {seen}", waited.situation)

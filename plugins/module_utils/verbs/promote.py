@@ -15,13 +15,13 @@ from ..rollout import patches
 from ..rollout.describe import still_terminating
 from ..rollout.identity import Meant, hash_of
 from ..rollout.patches import Plan
-from ..rollout.phase import HOLDING, Phase, Situation, diagnose, ready_pods
+from ..rollout.phase import Phase, Situation, diagnose, ready_pods
 from ..rollout.progress import Done, Progress, Stuck, towards_rollout, with_terminated
 from ..rollout.record import Intent, Record
 from ..rollout.refusal import Code, Refusal
-from ..rollout.remains import REMAINS
 from ..rollout.template import digest, replica_set_of
 from ..rollout.views import Deployment, Picture
+from ..rollout.words import WORDS
 from .completion import finish, finish_leftover, rehearse_finish
 from .ending import Account, accounted
 from .outcome import Outcome, Report
@@ -33,12 +33,6 @@ from .waiting import wait
 from .writing import rehearse, write
 
 STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
-
-
-_TAKEN_BACK = {
-    Phase.UNDOING: "somebody is taking the canary back",
-    **dict.fromkeys(HOLDING, "somebody took the promotion back, and a canary is held again"),
-}
 
 
 def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
@@ -181,8 +175,9 @@ def await_rollout(
         other = meant.differs(situation) if meant and not meant.is_out(situation) else ""
         if other:
             return Stuck(other)
-        if meant and situation.phase in _TAKEN_BACK:
-            return Stuck(_TAKEN_BACK[situation.phase])
+        taken_back = WORDS[situation.phase].ends_promotion
+        if meant and taken_back:
+            return Stuck(taken_back)
         return with_terminated(towards_rollout(situation, template), situation, call.wait.terminated)
 
     if account.changed:
@@ -199,4 +194,4 @@ def await_rollout(
         return account.looked(waited.situation)
     if meant and not meant.is_out(waited.situation):
         meant.check(account.looked(waited.situation))
-    raise account.unsuccessful(waited, remedy or REMAINS[waited.situation.phase])
+    raise account.unsuccessful(waited, remedy or WORDS[waited.situation.phase].remains)

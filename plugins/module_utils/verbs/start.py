@@ -18,12 +18,12 @@ from ..rollout.identity import Meant
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.progress import Counts, Done, Going, Progress, Stuck, towards_hold
 from ..rollout.refusal import Code, Refusal
-from ..rollout.remains import REMAINS
 from ..rollout.size import Hold, ImpossibleSize, Room, share
 from ..rollout.size import patches as hold_patches
 from ..rollout.start import Asker, Start, Wanted
 from ..rollout.template import digest
 from ..rollout.views import Autoscaler, Picture
+from ..rollout.words import WORDS
 from . import autoscaling
 from .completion import finish_leftover
 from .ending import Account, accounted
@@ -289,7 +289,7 @@ class _Starting:
         if not isinstance(waited.progress, Done):
             if waited.situation.phase in HOLDING:
                 mine.check(self.account.looked(waited.situation))
-            raise self.account.unsuccessful(waited, REMAINS[waited.situation.phase])
+            raise self.account.unsuccessful(waited, WORDS[waited.situation.phase].remains)
         situation = self.account.looked(waited.situation)
         self._warn_of_scaling(begun, situation)
         return self.account.outcome(f"holding {_held(begun, situation.picture)}", situation)

@@ -18,10 +18,10 @@ from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, towards_stable, with_terminated
 from ..rollout.record import Intent
-from ..rollout.remains import REMAINS
 from ..rollout.template import digest
 from ..rollout.undo import Undoing, damaged, decide, restore_over
 from ..rollout.views import Picture
+from ..rollout.words import WORDS
 from .completion import finish, finish_leftover, is_over, rehearse_finish
 from .ending import Account, accounted
 from .outcome import Outcome, Report
@@ -136,7 +136,7 @@ def _finished(account: Account, situation: Situation, request: UndoRequest, repo
     )
     if not isinstance(waited.progress, Done):
         request.call.meant.bound(situation).check(account.looked(waited.situation))
-        raise account.unsuccessful(waited, REMAINS[waited.situation.phase])
+        raise account.unsuccessful(waited, WORDS[waited.situation.phase].remains)
     done = finish(account, account.looked(waited.situation), call.actor)
     if request.restore is not None:
         give_back_orphans(account, done.picture, check=False)  # a record that is lost named no autoscaler either

@@ -13,7 +13,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity i
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, Situation
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import Intent, same_release
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code, Refusal
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.remains import REMAINS
 from tests.unit.rollout.objects import deployment, held, ordinary, record, replica_set, situation
 
 OURS = record(run="r1")
@@ -108,8 +107,3 @@ def test_a_release_stays_the_same_whoever_takes_it_over_and_whatever_becomes_of_
     assert same_release(record(run="r2", intent=Intent.UNDO, reason="slow"), OURS)
     assert not same_release(record(canary="v3", run="r1"), OURS)
     assert not same_release(None, OURS)
-
-
-def test_every_phase_has_an_end_of_its_own_for_a_verb_that_gives_up() -> None:
-    assert set(REMAINS) == set(Phase)
-    assert "held" not in REMAINS[Phase.NONE]
