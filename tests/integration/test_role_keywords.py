@@ -147,11 +147,6 @@ PLAYS: dict[str, tuple[Play, dict[str, dict[str, Any]], dict[str, str]]] = {
         {"fatal-a": {}, "fatal-b": MISSING, "fatal-c": {}},
         {"fatal-a": "undone", "fatal-b": "undone", "fatal-c": "undone"},
     ),
-    "any_errors_fatal lets all be released": (
-        {"any_errors_fatal": True, "roles": ["coalmine.canary.canary"]},
-        {"good-a": {}, "good-b": {}},
-        {"good-a": "released", "good-b": "released"},
-    ),
     "run_once for several hosts": (
         {"run_once": True, "roles": ["coalmine.canary.canary"]},
         {"once-a": {}, "once-b": {}},
