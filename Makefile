@@ -106,4 +106,4 @@ pins: venv
 	@$(BOOTSTRAP) -m tests.toolchain.venvs pin main client-24 core-2.21 truth
 
 clean:
-	rm -rf .venv .venv-* .collections .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build tests/output
+	rm -rf .venv .venv-* .collections .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache build tests/output

@@ -40,12 +40,16 @@ class WatchStream:
     def _event(self, line: bytes) -> WatchEvent:
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ConnectionLost(self._asked, "the stream of events broke in the middle of one") from None
-        if event["type"] == "ERROR":
-            status = self._exchange.without_echo(event["object"])
-            raise from_answer(self._asked, status.get("code") or 500, status)
-        return WatchEvent(event["type"], event["object"])
+        kind, found = (event.get("type"), event.get("object")) if isinstance(event, dict) else (None, None)
+        if not isinstance(kind, str) or not isinstance(found, dict):
+            raise ConnectionLost(self._asked, "the stream of events has something in it that is not an event")
+        if kind == "ERROR":
+            status = self._exchange.without_echo(found)
+            code = status.get("code")
+            raise from_answer(self._asked, code if isinstance(code, int) else 500, status)
+        return WatchEvent(kind, found)
 
     def close(self) -> None:
         """Ends the stream from any thread."""
