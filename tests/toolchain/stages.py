@@ -105,11 +105,18 @@ STAGES = (
         ),
         READ,
     ),
-    Stage("unit", 60, (("pytest", "-n", "2", "tests/unit", "tests/toolchain"),)),
+    Stage(
+        "unit",
+        120,
+        (
+            ("pytest", "-n", "2", "--cov", "--cov-report=", "tests/unit", "tests/sim", "tests/toolchain"),
+            ("python", "-m", "tests.toolchain.floors"),
+        ),
+    ),
     Stage(
         "sim-slice",
         60,
-        (("pytest", "-n", "2", "tests/sim"), ("python", "-m", "tests.sim", "--releases", "2000", "--fresh")),
+        (("python", "-m", "tests.sim", "--releases", "2000", "--fresh"),),
     ),
     Stage(
         "integration",
