@@ -23,6 +23,7 @@ Change = TypeVar("Change")
 @dataclass(frozen=True)
 class Sent(Generic[State, Change]):
     """`change` is what was sent (None: nothing had to be), `before` what it was decided for, `state` what stands there now.
+    `decided` is what was last decided about: `before`, or what stands there now where nothing is left to do.
 
     A change whose answer was lost counts as sent when, looked at again, nothing is left to do.
     """
@@ -30,6 +31,7 @@ class Sent(Generic[State, Change]):
     change: Change | None
     before: State
     state: State
+    decided: State
 
 
 def guarded(
@@ -50,9 +52,9 @@ def guarded(
         change = decide(state)
         if change is None:
             made, before = unanswered
-            return Sent(made, before if made is not None else state, state)
+            return Sent(made, before if made is not None else state, state, state)
         try:
-            return Sent(change, state, send(state, change))
+            return Sent(change, state, send(state, change), state)
         except ApiError as error:
             if not worth_another_look(error) or (error.may_have_written and attempt == ATTEMPTS):
                 raise

@@ -16,20 +16,17 @@ from ..rollout.describe import still_terminating
 from ..rollout.identity import Meant, hash_of
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose, ready_pods
-from ..rollout.progress import Done, Progress, Stuck, towards_rollout, with_terminated
 from ..rollout.record import Intent, Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import digest, replica_set_of
-from ..rollout.views import Deployment, Picture
-from ..rollout.words import WORDS
+from ..rollout.views import Picture
 from .completion import finish, finish_leftover, rehearse_finish
 from .ending import Account, accounted
 from .outcome import Outcome, Report
-from .pacing import Patience
 from .pins import give_back_orphans
-from .requests import Call, PromoteRequest
+from .requests import PromoteRequest
+from .rolling import await_rollout
 from .site import Site
-from .waiting import wait
 from .writing import rehearse, write
 
 STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
@@ -148,50 +145,3 @@ def _without_canary(
     done = await_rollout(account, situation.picture, digest(deployment.template), call, report, remedy=STILL_ROLLING)
     said = f"already {_promoted(done)}" if named else "no canary is held, and the rollout is complete"
     return _out(account, done, said)
-
-
-def patience_with(deployment: Deployment, call: Call) -> Patience:
-    """A pod that is Ready counts as progress, and then has to stay so for minReadySeconds before the next one may come."""
-    seconds = call.wait.timeout + deployment.min_ready_seconds
-    return Patience(seconds, per_progress=True, nodes=call.wait.for_nodes)
-
-
-def await_rollout(
-    account: Account,
-    picture: Picture,
-    template: str,
-    call: Call,
-    report: Report,
-    *,
-    remedy: str = "",
-    meant: Meant | None = None,
-) -> Situation:
-    """Waits, with a deadline per progress, until every pod has that template (a digest); raises VerbFailure.
-
-    `remedy` for a rollout that is nobody's release; where one is `meant`, whoever ends or replaces it ends this, too.
-    """
-
-    def judge(situation: Situation) -> Progress:
-        other = meant.differs(situation) if meant and not meant.is_out(situation) else ""
-        if other:
-            return Stuck(other)
-        taken_back = WORDS[situation.phase].ends_promotion
-        if meant and taken_back:
-            return Stuck(taken_back)
-        return with_terminated(towards_rollout(situation, template), situation, call.wait.terminated)
-
-    if account.changed:
-        account.tell_way_back(report)
-    waited = wait(
-        account.site,
-        replace(picture, pods=None),
-        judge=judge,
-        hint=lambda situation: situation.deployment.rolled_out,
-        patience=patience_with(picture.deployment, call),
-        report=report,
-    )
-    if isinstance(waited.progress, Done):
-        return account.looked(waited.situation)
-    if meant and not meant.is_out(waited.situation):
-        meant.check(account.looked(waited.situation))
-    raise account.unsuccessful(waited, remedy or WORDS[waited.situation.phase].remains)

@@ -30,8 +30,9 @@ from .ending import accounted
 from .headroom import headroom
 from .outcome import Outcome, Report, VerbFailure
 from .pause import pause
-from .promote import await_rollout, promote
+from .promote import promote
 from .requests import BakeRequest, Meant, PauseRequest, PromoteRequest, StartRequest, UndoRequest
+from .rolling import await_rollout
 from .start import start
 from .undo import undo
 from .verify import verify

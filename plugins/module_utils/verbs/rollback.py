@@ -23,8 +23,8 @@ from ..rollout.views import Deployment, Picture, ReplicaSet
 from .completion import finish_leftover, tell_why
 from .ending import Account, accounted
 from .outcome import Outcome, Report
-from .promote import await_rollout
 from .requests import RollbackRequest
+from .rolling import await_rollout
 from .site import Site
 from .writing import rehearse, write
 

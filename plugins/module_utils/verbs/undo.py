@@ -27,8 +27,8 @@ from .ending import Account, accounted
 from .outcome import Outcome, Report
 from .pacing import Patience
 from .pins import give_back_orphans
-from .promote import patience_with
 from .requests import UndoRequest
+from .rolling import patience_with
 from .site import DEPLOYMENT, Site
 from .waiting import wait
 from .writing import Written, rehearse, write

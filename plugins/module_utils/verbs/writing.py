@@ -25,12 +25,14 @@ Look = Callable[[], Picture]
 @dataclass(frozen=True)
 class Written:
     """`plan` is what was sent (None: nothing had to be), `picture` the state after it, its other objects as read before.
+    `decided` is the state that was last decided about.
 
     A plan whose answer was lost counts as sent when, looked at again, nothing is left to do.
     """
 
     plan: Plan | None
     picture: Picture
+    decided: Picture
 
     @property
     def situation(self) -> Situation:
@@ -51,7 +53,7 @@ def rehearse(
     the server does not have, so that no dry run can stand on it.
     """
     if foretold:
-        return Written(decide(diagnose(picture)), picture)
+        return Written(decide(diagnose(picture)), picture, picture)
     return _sent(site, picture, decide, look, dry_run=True)
 
 
@@ -65,4 +67,4 @@ def _sent(site: Site, picture: Picture, decide: Decide, look: Look | None, *, dr
         "Find out who keeps writing to it (kubectl get deployment --show-managed-fields), then run this again",
     )
     sent = guarded(picture, lambda read: decide(diagnose(read)), send, look or site.look, busy)
-    return Written(sent.change, sent.state)
+    return Written(sent.change, sent.state, sent.decided)
