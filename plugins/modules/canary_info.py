@@ -57,8 +57,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What is wrong and what to do.
-  returned: failure
+  description: One sentence on what was found; on failure what is wrong and what to do.
+  returned: always
   type: str
 canary:
   description: The release as it is now.

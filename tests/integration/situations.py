@@ -175,7 +175,7 @@ class Web:
         return str(self.info()["phase"])
 
     def info(self) -> Mapping[str, Any]:
-        return info(self.admin, InfoRequest(self.name, self.namespace)).canaries[0]
+        return info(self.admin, InfoRequest(self.name, self.namespace)).extra["canaries"][0]
 
     # The verbs.
 

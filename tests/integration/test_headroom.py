@@ -82,9 +82,8 @@ class Shop:
     def ask(self, kubeconfig: Path | None = None, **more: Any) -> Object:
         template = more.pop("template", NEW)
         outcome = self.answers(kubeconfig, template=template, **more)
-        assert outcome.headroom is not None
-        assert (outcome.changed, outcome.steps) == (False, ())
-        return dict(outcome.headroom)
+        assert (outcome.changed, "steps" in outcome.extra) == (False, False)
+        return dict(outcome.extra["headroom"])
 
     def answers(self, kubeconfig: Path | None = None, **more: Any) -> Outcome:
         with connect(Connection(kubeconfig=str(kubeconfig or self.lab.kubeconfig))) as api:

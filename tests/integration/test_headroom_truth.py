@@ -119,7 +119,7 @@ def shop(alone: Lab, lines: list[Line]) -> str:
 def asked(lab: Lab, namespace: str) -> Line:
     with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
         request = HeadroomRequest(Call(Target("web", namespace)), NewTemplate(images={"app": "none.invalid/app:2"}))
-        found = headroom(api, request, lambda line: None).headroom
+        found = headroom(api, request, lambda line: None).extra["headroom"]
     assert found is not None
     return dict(found)
 

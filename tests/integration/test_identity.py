@@ -107,7 +107,7 @@ def test_what_somebody_does_right_before_the_patch_arrives(
         assert (raised.value.code, raised.value.changed) == (ends, False), raised.value.message
     else:
         done = getattr(ours, verb)()
-        assert ends in done.message and not done.changed and done.hash == meant.hash
+        assert ends in done.message and not done.changed and done.extra["hash"] == meant.hash
     assert (web.split(), web.phase) == (runs, phase)
 
 
@@ -130,11 +130,11 @@ def test_every_verb_refuses_another_release_and_writes_nothing(new: Callable[...
             assert f"{first.canary['canary']['hash']} of run r1, which tests started" in message
         assert "was expected" in web.refused(replace(them, checking=True).promote, "other_release")
     ours = replace(web, meant=meant_by(first))
-    history = judged(ours, steps=1).verify
+    history = judged(ours, steps=1).extra["verify"]
     assert history is not None and history["hash"] == ours.meant.hash
     assert ours.bake().canary["phase"] == "held"
     assert ours.start(pods=2).changed
-    assert judged(ours, steps=1, history=history).verify
+    assert judged(ours, steps=1, history=history).extra["verify"]
     ours.pause()
     ours.resume()
     promoted = ours.promote()

@@ -90,7 +90,7 @@ def counted(api: Api, limit: int = 500) -> tuple[int, list[str]]:
 
 def ask(api: Api) -> Object:
     request = HeadroomRequest(Call(Target("web", "shop")), NewTemplate(images={"app": "app:2"}))
-    found = headroom(api, request, lambda line: None).headroom
+    found = headroom(api, request, lambda line: None).extra["headroom"]
     assert found is not None
     return dict(found)
 

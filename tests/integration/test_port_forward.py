@@ -74,8 +74,7 @@ def asked(release: Release, via: Via, *, check: bool = False) -> VerifyRequest:
 def reached(release: Release, kubeconfig: Path, via: Via) -> dict[str, Any]:
     """What check mode says: every source is reached once."""
     with connect(Connection(kubeconfig=str(kubeconfig))) as api:
-        told = verify(api, asked(release, via, check=True), silent).verify
-    assert told is not None
+        told = verify(api, asked(release, via, check=True), silent).extra["verify"]
     return dict(told)
 
 
@@ -83,8 +82,8 @@ def test_where_the_proxy_is_not_allowed_a_forwarded_port_catches_a_bad_canary(re
     kubeconfig = releaser(real_lab, release.namespace, no_proxy)
     with connect(Connection(kubeconfig=str(kubeconfig))) as api, pytest.raises(VerbFailure) as failed:
         verify(api, asked(release, Via.AUTO), silent)
-    told = failed.value.verify
-    assert told is not None and told["verdict"] == "fail", failed.value.message
+    told = failed.value.extra["verify"]
+    assert told["verdict"] == "fail", failed.value.message
     assert told["costs"]["http"]["via"] == "port_forward"
     (stream,) = told["checks"][0]["streams"]
     assert 0.2 < stream["canary"]["rate"] < 0.8 and stream["stable"]["bad"] == 0

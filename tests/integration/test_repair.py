@@ -337,7 +337,7 @@ def test_a_hostile_record_is_told_as_damaged_and_keeps_no_other_canary_from_bein
     newest = web.replica_sets()[0]["metadata"]["name"]
     odd = {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "\u00b2"}}}
     web.admin.patch(f"{web.apps}/replicasets/{newest}", odd, PatchKind.MERGE)
-    phases = {one["name"]: one["phase"] for one in info(web.admin, InfoRequest()).canaries}
+    phases = {one["name"]: one["phase"] for one in info(web.admin, InfoRequest()).extra["canaries"]}
     assert (phases[web.name], phases[other.name]) == ("damaged", "held")
     assert "Repair it with canary_undo" in web.refused(web.start, "damaged")
     assert "Repair it with canary_undo" in web.refused(web.promote, "damaged")

@@ -83,7 +83,7 @@ def played(
 def truth_of(it: Ended, release: Release, cell: Cell) -> list[str]:
     """What is not as it should be."""
     (task, _time, act), result = cell, it.results.get(release.name)
-    there = info(release.api, InfoRequest(release.name, release.namespace)).canaries[0]
+    there = info(release.api, InfoRequest(release.name, release.namespace)).extra["canaries"][0]
     stable = there["stable"]["images"][CONTAINER]
     if result is None:
         return [f"no result, {stable} is stable"]

@@ -78,8 +78,7 @@ class TestVerdicts:
             verify(release.api, request(release, http(port), duration=LONG), silent)
         assert failed.value.code == "judged_fail"
         assert "the canary is worse than tolerated" in failed.value.message
-        told = failed.value.verify
-        assert told is not None
+        told = failed.value.extra["verify"]
         (stream,) = told["checks"][0]["streams"]
         assert 0.3 < stream["canary"]["rate"] < 0.7 and stream["stable"]["bad"] == 0
         assert told["seconds"] < LONG, "it ended when the evidence decided"
@@ -167,8 +166,8 @@ class TestNotKnowing:
         wait_for_rules(release.api, "reader", release.namespace, [READ])
         with connect(Connection(kubeconfig=str(answering_lab.client_for("reader")))) as reader:
             outcome = verify(reader, request(release, http(port), duration=5.0, inconclusive_ok=True), silent)
-        assert outcome.verify is not None and outcome.verify["verdict"] == "inconclusive"
-        assert "did not pass a request on (403)" in outcome.verify["reason"]
+        assert outcome.extra["verify"]["verdict"] == "inconclusive"
+        assert "did not pass a request on (403)" in outcome.extra["verify"]["reason"]
 
     def test_a_canary_that_goes_away_meanwhile_ends_the_run(self, release: Release, port: int) -> None:
         release.start("v2")
@@ -194,8 +193,8 @@ class TestGuard:
     def guarded(self, release: Release, *checks: CheckAsked, **options: Any) -> dict[str, Any]:
         asked = request(release, *checks, guard=True, **{"interval": 0.5, "duration": 20.0, **options})
         outcome = verify(release.api, asked, silent)
-        assert outcome.verify is not None and not outcome.changed
-        return dict(outcome.verify)
+        assert not outcome.changed
+        return dict(outcome.extra["verify"])
 
     def test_both_versions_are_compared_then_the_new_one_is_watched_alone(self, release: Release, port: int) -> None:
         release.api.patch(release.path, {"spec": {"minReadySeconds": 1}}, PatchKind.MERGE)
@@ -242,9 +241,8 @@ class TestCheckMode:
         release.start("v2")
         call = Call(release.call.target, release.call.wait, check=True)
         outcome = verify(release.api, VerifyRequest(call, (http(port), MEMORY), duration=LONG), silent)
-        assert outcome.verify is not None
-        assert outcome.verify["reached"] == ["http"]
-        assert "no metrics.k8s.io" in outcome.verify["unreached"]["memory"]
+        assert outcome.extra["verify"]["reached"] == ["http"]
+        assert "no metrics.k8s.io" in outcome.extra["verify"]["unreached"]["memory"]
         assert any("memory: " in warning for warning in outcome.warnings)
-        forecast = outcome.verify["forecasts"]["http"]
+        forecast = outcome.extra["verify"]["forecasts"]["http"]
         assert (forecast["canary_a_second"], forecast["reach"]) == (75, "likely"), "known without a look"

@@ -123,10 +123,9 @@ class TestPrometheus:
                 release, self.errors(prometheus.url), self.slow(prometheus.url), duration=120.0, inconclusive_ok=True
             )
             try:
-                told = verify(release.api, asked, silent).verify
+                told = verify(release.api, asked, silent).extra["verify"]
             except VerbFailure as failure:
-                told = failure.verify
-        assert told is not None
+                told = failure.extra["verify"]
         assert told["verdict"] == verdict, told["reason"]
         assert at_fault in told["reason"]
 
@@ -141,7 +140,7 @@ class TestPrometheus:
             asked = request(release, self.errors(prometheus.url, "sum(%s)"), duration=120.0)
             with pytest.raises(VerbFailure, match="errors: the canary is worse") as failure:
                 verify(release.api, asked, silent)
-        assert failure.value.verify is not None and failure.value.verify["verdict"] == "fail"
+        assert failure.value.extra["verify"]["verdict"] == "fail"
 
     def test_the_past_tells_what_may_be_expected(
         self, answering_lab: Lab, release: Release, prometheus: Prometheus
@@ -155,7 +154,9 @@ class TestPrometheus:
         with load(answering_lab, release):
             while forecast is None and time.monotonic() < deadline:
                 time.sleep(1)
-                rehearsed = verify(release.api, VerifyRequest(call, (self.errors(prometheus.url),)), silent).verify
+                rehearsed = verify(release.api, VerifyRequest(call, (self.errors(prometheus.url),)), silent).extra[
+                    "verify"
+                ]
                 assert rehearsed is not None
                 forecast = rehearsed["forecasts"].get("errors")
         assert forecast is not None
@@ -172,7 +173,7 @@ class TestPrometheus:
         for bounds, verdict in (({"maximum": 1.0}, "pass"), ({"minimum": 2.0}, "fail")):
             check = CheckAsked(BoundCheck("share", **bounds), self.asked(prometheus.url, query=query))
             try:
-                told = verify(release.api, request(release, check, duration=8.0), silent).verify
+                told = verify(release.api, request(release, check, duration=8.0), silent).extra["verify"]
             except VerbFailure as failure:
-                told = failure.verify
-            assert told is not None and told["verdict"] == verdict, told
+                told = failure.extra["verify"]
+            assert told["verdict"] == verdict, told

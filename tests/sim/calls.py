@@ -15,7 +15,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity i
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import InfoOutcome, Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
@@ -45,7 +45,7 @@ from .objects import CONTAINER, NAME, NAMESPACE, image
 from .store import Change
 
 ANY = Meant()
-Ended = Outcome | InfoOutcome | VerbFailure | ApiError
+Ended = Outcome | VerbFailure | ApiError
 
 
 @dataclass

@@ -20,7 +20,7 @@ from ..cluster.api import Api
 from ..cluster.connection import Connection, connect
 from ..cluster.errors import ApiError
 from ..foreign import LONGEST_TOLD, printable, told
-from ..verbs.outcome import API_ERROR, InfoOutcome, Outcome, Report, VerbFailure
+from ..verbs.outcome import API_ERROR, Outcome, Report, VerbFailure
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
 from .masking import secrets_of, secrets_of_connection, shown
@@ -106,20 +106,7 @@ def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
         return _failed(failure, list(last))
     except ApiError as error:
         return Answer(failed=True, result={"msg": str(error), "failure": API_ERROR, "progress": list(last)})
-    if isinstance(outcome, InfoOutcome):
-        return _information(outcome, request.name is not None, door)
-    result = {"msg": outcome.message, "changed": outcome.changed, "canary": outcome.canary}
-    if door.check and "pods" in outcome.after:
-        result["planned"] = outcome.after["pods"]
-    if outcome.hash:
-        result["hash"] = outcome.hash
-    if outcome.verify is not None:
-        result["verify"] = outcome.verify
-    if outcome.headroom is not None:
-        result["headroom"] = outcome.headroom
-    if outcome.steps:
-        result["steps"] = list(outcome.steps)
-    result.update(outcome.extra)
+    result = {"msg": outcome.message, "changed": outcome.changed, **_told_by(outcome)}
     return Answer(failed=False, result=result, warnings=outcome.warnings, owned=outcome)
 
 
@@ -127,18 +114,11 @@ def _failed(failure: VerbFailure, progress: list[str]) -> Answer:
     result = {"msg": failure.message, "failure": failure.code, "changed": failure.changed, "progress": progress}
     if failure.cause:
         result["cause"] = failure.cause
-    if failure.canary is not None:
-        result["canary"] = failure.canary
-    if failure.verify is not None:
-        result["verify"] = failure.verify
-    return Answer(failed=True, result=result, warnings=failure.warnings, owned=failure)
+    return Answer(failed=True, result={**result, **_told_by(failure)}, warnings=failure.warnings, owned=failure)
 
 
-def _information(outcome: InfoOutcome, one: bool, door: Door) -> Answer:
-    result: dict[str, Any] = {"canaries": list(outcome.canaries), "check_mode": door.check}
-    if one:
-        result["canary"] = outcome.canaries[0]
-    return Answer(failed=False, result=result, warnings=outcome.warnings)
+def _told_by(ended: Outcome | VerbFailure) -> dict[str, Any]:
+    return {**({"canary": ended.canary} if ended.canary else {}), **ended.extra}
 
 
 def _diff(owned: Outcome | VerbFailure | None, door: Door) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..cluster.api import Api
 from ..cluster.connection import CONTENT, Connection, is_content
-from ..verbs.outcome import InfoOutcome, Outcome, Report
+from ..verbs.outcome import Outcome, Report
 from ..verbs.requests import Call, Meant, Target, Wait
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -103,7 +103,7 @@ class Verb:
 
     name: str
     arguments: ArgumentSpec
-    perform: Callable[[Api, Any, Report], Outcome | InfoOutcome]
+    perform: Callable[[Api, Any, Report], Outcome]
 
 
 def connection(parameters: Parameters) -> Connection:

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from ..cluster.api import Api
 from ..verbs.info import info
-from ..verbs.outcome import InfoOutcome, Report
+from ..verbs.outcome import Outcome, Report
 from ..verbs.requests import InfoRequest
 from .arguments import ArgumentSpec, Parameters, Verb
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> InfoRequest:
-    # A question is the same in check mode and whoever asks.
-    del check, actor
+    # A question is the same in check mode, which is only told, and whoever asks.
+    del actor
     name, namespace = parameters["name"], parameters["namespace"]
-    return InfoRequest(name=name, namespace=namespace or "default" if name else namespace)
+    return InfoRequest(name=name, namespace=namespace or "default" if name else namespace, check=check)
 
 
-def _perform(api: Api, request: InfoRequest, report: Report) -> InfoOutcome:
+def _perform(api: Api, request: InfoRequest, report: Report) -> Outcome:
     # Nothing is waited for, so there is nothing to report.
     del report
     return info(api, request)

@@ -54,10 +54,10 @@ def _take_in(course: Course, error: VerbFailure | ApiError) -> None:
     course.canary = error.canary or course.canary
     if error.changed and course.release.stage is Stage.ASKED and not course.request.call.check:
         course.reaches(Stage.HELD)
-    if error.verify is not None:
+    if "verify" in error.extra:
         about = {Stage.PROMOTING: "promotion", Stage.PROMOTED: "new version alone"}
         of = about.get(course.release.stage, f"step {course.release.reached + 1}")
-        course.release = course.release.judged(Judged(of, error.verify["verdict"], error.message), None)
+        course.release = course.release.judged(Judged(of, error.extra["verify"]["verdict"], error.message), None)
 
 
 def _what_failed(course: Course, cause: Cause) -> Failed:

@@ -72,7 +72,9 @@ class Account:
             warnings=self._all_warnings(),
         )
 
-    def failure(self, message: str, code: str, *, cause: str = "") -> VerbFailure:
+    def failure(
+        self, message: str, code: str, *, cause: str = "", extra: Mapping[str, Any] | None = None
+    ) -> VerbFailure:
         return VerbFailure(
             message,
             cause=cause,
@@ -82,6 +84,7 @@ class Account:
             before=self.before,
             after=self.after,
             warnings=self._all_warnings(),
+            extra=extra,
         )
 
     def _canary(self) -> Mapping[str, Any]:

@@ -70,7 +70,7 @@ def _beside_stable(account: Account, situation: Situation, request: VerifyReques
     if sides is None:
         told = {"verdict": Verdict.INCONCLUSIVE.value, "reason": ALONE_NOW, "seconds": 0.0, "checks": []}
         message = f'promotion of Deployment "{situation.deployment.name}": {ALONE_NOW}'
-        return replace(account.outcome(message), verify=_told(told, True, hash_of_new, 0.0, request))
+        return account.outcome(message).returning(verify=_told(told, True, hash_of_new, 0.0, request))
     meant = request.call.meant.bound(situation)
     run = Comparison(
         account.site, request, sides, report, ends=lambda now: _promotion_ended(now, meant), stops_at_pass=False
@@ -131,7 +131,7 @@ def _new_version(situation: Situation) -> Version:
 def _ended(account: Account, message: str, verdict: RunVerdict, result: Mapping[str, Any]) -> Outcome:
     if verdict.verdict is Verdict.FAIL:
         raise failed(account, message, JUDGED_FAIL, result)
-    return replace(account.outcome(message), verify=result)
+    return account.outcome(message).returning(verify=result)
 
 
 def _told(

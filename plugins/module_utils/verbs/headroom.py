@@ -106,13 +106,8 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
     }
     told = [_told(*one, read, situation) for one in answered]
     decisive = told[worst([found for _question, found in answered])]
-    return Outcome(
-        changed=False,
-        message=decisive["summary"][0],
-        canary={},
-        headroom=decisive,
-        steps=tuple(told) if request.steps else (),
-    )
+    steps = {"steps": told} if request.steps else {}
+    return Outcome(changed=False, message=decisive["summary"][0], extra={"headroom": decisive, **steps})
 
 
 def _template(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, Any]:

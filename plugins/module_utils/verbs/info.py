@@ -9,38 +9,41 @@ This module is private to the collection.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
+from typing import Any, Mapping
 
 from ..cluster.api import Api
 from ..foreign import printable
 from ..rollout.describe import describe
 from ..rollout.fields import Fields, Malformed, items
-from ..rollout.phase import diagnose
+from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.record import LIVE
 from ..rollout.views import Deployment, Picture, controller_uid, owned_replica_sets
+from ..rollout.words import because
 from .ending import accounted
-from .outcome import API_ERROR, InfoOutcome, VerbFailure
+from .outcome import API_ERROR, Outcome, VerbFailure
 from .requests import InfoRequest, Target
 from .site import Site
 
 
-def info(api: Api, request: InfoRequest) -> InfoOutcome:
+def info(api: Api, request: InfoRequest) -> Outcome:
     """Three requests for one Deployment; two and a page more each 500 objects for a namespace or the cluster."""
     if request.name is not None:
         site = Site(api, Target(request.name, request.namespace or "default"))
         with accounted(site):
-            return InfoOutcome((describe(diagnose(site.look(pods=True, only_to_tell=True))),))
+            situation = diagnose(site.look(pods=True, only_to_tell=True))
+            return _answer(request, _of_one(situation), [describe(situation)])
     try:
-        return _live(api, request.namespace)
+        return _live(api, request)
     except Malformed as error:
         raise VerbFailure(
             f"the API server's answer makes no sense: {error}. Look at the server", code=API_ERROR
         ) from error
 
 
-def _live(api: Api, namespace: str | None) -> InfoOutcome:
+def _live(api: Api, request: InfoRequest) -> Outcome:
     """Without pods: counts come from the ReplicaSets. An object that makes no sense keeps no other from being told."""
-    where = f"/apis/apps/v1/namespaces/{namespace}" if namespace else "/apis/apps/v1"
+    where = f"/apis/apps/v1/namespaces/{request.namespace}" if request.namespace else "/apis/apps/v1"
     live = [
         item
         for page in api.pages(f"{where}/deployments", {"labelSelector": LIVE})
@@ -51,7 +54,8 @@ def _live(api: Api, namespace: str | None) -> InfoOutcome:
         for item in items(page, "ReplicaSet"):
             with suppress(Malformed):  # whose it is cannot be known
                 owned.setdefault(controller_uid(item, "ReplicaSet"), []).append(item)
-    canaries, warnings = [], []
+    canaries: list[Mapping[str, Any]] = []
+    warnings: list[str] = []
     for item in live:
         try:
             deployment = Deployment.parse(item)
@@ -60,7 +64,23 @@ def _live(api: Api, namespace: str | None) -> InfoOutcome:
             warnings.append(f"{_named(item)} cannot be read: {error}")
         else:
             canaries.append(describe(diagnose(picture)))
-    return InfoOutcome(tuple(canaries), tuple(warnings))
+    where = f'namespace "{request.namespace}"' if request.namespace else "the cluster"
+    count = {0: "no canary is", 1: "1 canary is"}.get(len(canaries), f"{len(canaries)} canaries are")
+    return replace(_answer(request, f"{count} live in {where}", canaries), warnings=tuple(warnings))
+
+
+def _of_one(situation: Situation) -> str:
+    deployment = situation.deployment
+    name = f'Deployment "{deployment.name}" in namespace "{deployment.namespace}"'
+    if situation.phase is Phase.NONE:
+        return f"no release of {name} is live"
+    return because(f"the release of {name} is in phase {situation.phase.value}", situation.why)
+
+
+def _answer(request: InfoRequest, message: str, canaries: list[Mapping[str, Any]]) -> Outcome:
+    asked = canaries[0] if request.name is not None else {}
+    extra = {"canaries": canaries, "check_mode": request.check}
+    return Outcome(changed=False, message=message, canary=asked, extra=extra)
 
 
 def _named(item: Any) -> str:

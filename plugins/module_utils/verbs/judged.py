@@ -55,12 +55,11 @@ def rehearsal(
     reached = [name for name in names if name not in gaps]
     verify = {"verdict": None, "reached": reached, "unreached": dict(gaps), "forecasts": dict(forecasts or {})}
     answered = ", ".join(reached) or "none"
-    return replace(
-        account.outcome(f"nothing was judged in check mode; sources that answered: {answered}"), verify=verify
+    return account.outcome(f"nothing was judged in check mode; sources that answered: {answered}").returning(
+        verify=verify
     )
 
 
 def failed(account: Account, message: str, code: str, result: Mapping[str, Any]) -> VerbFailure:
-    failure = account.failure(message, code)
-    failure.verify = result
-    return failure
+    """It carries everything that was counted."""
+    return account.failure(message, code, extra={"verify": result})

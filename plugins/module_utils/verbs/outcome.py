@@ -8,7 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Mapping
 
 # Tells the person who waits what is going on: one plain line a call, already free of secrets.
@@ -22,30 +22,20 @@ STUCK, TIMEOUT, API_ERROR = "stuck", "timeout", "api_error"
 class Outcome:
     """`canary` is the documented return value; `before` and `after` hold only the fields that the verb owns (for diff mode).
 
-    `hash`: the pod-template-hash of the version that was promoted or undone.
-    `verify`: the verdict of a verb that judged, `headroom`: the answer of one that counted room, as plain values; `steps`: its
-    answers for each of several sizes. `extra`: further return values.
+    `extra`: what only some verbs return, by its documented name, as plain values.
     """
 
     changed: bool
     message: str
-    canary: Mapping[str, Any]
+    canary: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    verify: Mapping[str, Any] | None = None
-    headroom: Mapping[str, Any] | None = None
-    steps: tuple[Mapping[str, Any], ...] = ()
-    hash: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class InfoOutcome:
-    """All canaries asked for, each in the shape of the documented return value."""
-
-    canaries: tuple[Mapping[str, Any], ...]
-    warnings: tuple[str, ...] = ()
+    def returning(self, **extra: Any) -> Outcome:
+        """The same with further return values."""
+        return replace(self, extra={**self.extra, **extra})
 
 
 class VerbFailure(Exception):
@@ -53,7 +43,7 @@ class VerbFailure(Exception):
 
     `code` tells kinds of failure apart: a refusal's own (rollout/refusal.py), or one of those above.
     `cause` is the reason alone: without log lines, which may hold secrets, and without advice. It may be kept.
-    `changed` says whether anything had been written before.
+    `changed` says whether anything had been written before. `extra` is as in `Outcome`.
     """
 
     def __init__(
@@ -79,5 +69,3 @@ class VerbFailure(Exception):
         self.after = after or {}
         self.warnings = warnings
         self.extra = extra or {}
-        # The verdict of a verb that judged: a fail is told with everything that was counted.
-        self.verify: Mapping[str, Any] | None = None

@@ -67,7 +67,9 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
 
 def _out(account: Account, situation: Situation, message: str, promoted: str = "") -> Outcome:
     """`promoted`: the hash of the version that this is about; otherwise that of the release, or of what runs where it is over."""
-    return replace(account.outcome(message, situation), hash=promoted or hash_of(situation) or _current(situation))
+    named = promoted or hash_of(situation) or _current(situation)
+    outcome = account.outcome(message, situation)
+    return outcome.returning(hash=named) if named else outcome
 
 
 def _current(situation: Situation) -> str:

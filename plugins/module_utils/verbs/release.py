@@ -176,7 +176,7 @@ def _ask_for_room(course: Course) -> None:
     if request.policies.headroom is Headroom.SKIP:
         return
     sizes = tuple(step.size for step in request.steps)
-    answers = headroom(course.api, replace(request.room, steps=sizes), course.report).steps
+    answers = headroom(course.api, replace(request.room, steps=sizes), course.report).extra["steps"]
     for answer in answers:
         course.release = replace(course.release, rooms=(*course.release.rooms, answer))
         ruled = rule(answer, request.policies)
@@ -220,7 +220,7 @@ def _judge(course: Course, number: int, step: StepAsked) -> bool:
         inconclusive_ok=request.policies.on_inconclusive is not OnInconclusive.UNDO,
     )
     outcome = course.did("verify", verify(course.api, asked, course.report))
-    told = outcome.verify or {}
+    told = outcome.extra["verify"]
     verdict = Judged(f"step {number + 1}", told["verdict"], outcome.message)
     course.release = course.release.judged(verdict, None if own else told)
     if told["verdict"] != "inconclusive" or request.policies.on_inconclusive is not OnInconclusive.HOLD:
@@ -277,7 +277,7 @@ def _guard(course: Course, meant: Meant, of: str, seconds: float, history: Mappi
         inconclusive_ok=True,
     )
     outcome = course.did("guard", verify(course.api, asked, course.report))
-    told = outcome.verify or {}
+    told = outcome.extra["verify"]
     course.release = course.release.judged(Judged(of, told["verdict"], outcome.message), None)
     return told
 

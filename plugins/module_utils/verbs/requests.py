@@ -164,3 +164,4 @@ class InfoRequest:
 
     name: str | None = None
     namespace: str | None = None
+    check: bool = False

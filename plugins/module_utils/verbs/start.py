@@ -265,7 +265,8 @@ def _foretold(account: Account, situation: Situation, begun: Start) -> Outcome:
     # The steps that follow end at the goal.
     account.wrote(patches.grow(deployment, begun.goal, begun.record))
     count = len(hold_patches(begun.record.pods, deployment.replicas, begun.room, situation.hold))
-    return account.outcome(f"would hold {split}, in {count} patch(es)")
+    outcome = account.outcome(f"would hold {split}, in {count} patch(es)")
+    return outcome.returning(planned=outcome.after["pods"]) if "pods" in outcome.after else outcome
 
 
 def _as_stored(account: Account, begun: Start, picture: Picture) -> tuple[Start, Picture]:

@@ -44,7 +44,8 @@ def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
         first = account.looked(diagnose(picture))
         meant = request.call.meant.bound(first)
         _check_meant(meant, first)
-        return replace(_undone(account, picture, meant, request, report), hash=hash_of(first))
+        undone, named = _undone(account, picture, meant, request, report), hash_of(first)
+        return undone.returning(hash=named) if named else undone
 
 
 def _undone(account: Account, picture: Picture, meant: Meant, request: UndoRequest, report: Report) -> Outcome:

@@ -9,7 +9,6 @@ It reads, and writes nothing. This module is private to the collection.
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 
 from ..cluster.api import Api
 from ..judgement.tolerance import JudgementError
@@ -67,7 +66,7 @@ def _concluded(account: Account, run: Comparison, verdict: RunVerdict) -> Outcom
         f'canary of Deployment "{name}": {verdict.verdict.value} after {verdict.after:.0f} seconds. {verdict.reason}'
     )
     if verdict.verdict is Verdict.PASS or (verdict.verdict is Verdict.INCONCLUSIVE and run.request.inconclusive_ok):
-        return replace(account.outcome(message), verify=result)
+        return account.outcome(message).returning(verify=result)
     code = JUDGED_FAIL if verdict.verdict is Verdict.FAIL else JUDGED_INCONCLUSIVE
     raise failed(account, message, code, result)
 

@@ -19,13 +19,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import p
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentSpec, Verb
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import (
-    InfoOutcome,
-    Outcome,
-    Report,
-    VerbFailure,
-)
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import InfoRequest, PromoteRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, Report, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import PromoteRequest
 
 ACTION = "coalmine.canary.canary_promote"
 SECRET = "s3cret-t0ken"
@@ -49,6 +44,7 @@ def done(api: Api, request: PromoteRequest, report: Report) -> Outcome:
         before={"spec": {"paused": True}},
         after={"spec": {"paused": False}},
         warnings=(f"{SECRET} is old",),
+        extra={"hash": "7c6d9f54b"},
     )
 
 
@@ -62,6 +58,7 @@ def failed(api: Api, request: PromoteRequest, report: Report) -> Outcome:
         canary={"phase": "held"},
         before={"a": 1},
         after={"a": 2},
+        extra={"verify": {"verdict": "fail", "reason": SECRET}},
     )
 
 
@@ -69,8 +66,8 @@ def refused_by_server(api: Api, request: PromoteRequest, report: Report) -> Outc
     raise ConfigError(f"no cluster for {SECRET}")
 
 
-def listed(api: Api, request: InfoRequest, report: Report) -> InfoOutcome:
-    return InfoOutcome(({"name": "web"},), warnings=("one was left out",))
+def found(api: Api, request: PromoteRequest, report: Report) -> Outcome:
+    return Outcome(changed=False, message="1 canary is live", extra={"canaries": [{"name": "web"}]})
 
 
 def verb_that(perform: Perform) -> Verb:
@@ -175,15 +172,15 @@ def test_lines_of_progress_are_shown_while_the_verb_runs_in_process() -> None:
     assert spoken.lines == ["about to patch with ********"]
 
 
-def test_what_was_found_of_one_deployment_is_returned_as_canary_too() -> None:
-    spec = ArgumentSpec(
-        options={"name": {"type": "str"}}, build=lambda parameters, check, actor: InfoRequest(parameters["name"])
-    )
-    verb = Verb("canary_info", spec, listed)
-    assert through_module(verb, ARGUMENTS)["canary"] == {"name": "web"}
-    everything = through_module(verb, {"kubeconfig": KUBECONFIG})
-    assert everything["canaries"] == [{"name": "web"}]
-    assert "canary" not in everything
+def test_what_only_some_verbs_return_is_returned_by_its_name_whether_they_fail_or_not() -> None:
+    assert through_module(verb_that(done), ARGUMENTS)["hash"] == "7c6d9f54b"
+    assert through_module(verb_that(failed), ARGUMENTS)["verify"] == {"verdict": "fail", "reason": "********"}
+
+
+def test_what_is_about_no_one_deployment_has_no_canary() -> None:
+    result = through_module(verb_that(found), ARGUMENTS)
+    assert (result["msg"], result["canaries"]) == ("1 canary is live", [{"name": "web"}])
+    assert "canary" not in result
 
 
 def test_an_alias_that_will_go_is_said_to_go() -> None:
@@ -197,9 +194,9 @@ def test_an_alias_that_will_go_is_said_to_go() -> None:
                 ],
             }
         },
-        build=lambda parameters, check, actor: InfoRequest(parameters["name"]),
+        build=lambda parameters, check, actor: None,
     )
-    _, spoken = through_process(Verb("canary_info", spec, listed), {"deployment": "web", "kubeconfig": KUBECONFIG})
+    _, spoken = through_process(Verb("canary_info", spec, found), {"deployment": "web", "kubeconfig": KUBECONFIG})
     assert spoken.deprecations == ["Alias 'deployment' is deprecated. See the module docs for more information"]
 
 
