@@ -38,7 +38,7 @@ _ADMISSION = re.compile(
 # Whole objects that the server quotes, values of variables included, and what stands around a slip:
 # apimachinery's pkg/util/validation/field/errors.go and json-iterator's iter.go.
 _QUOTED_OBJECT = re.compile(
-    r'(?<=: Invalid value: )(?:"(?:\\"|[{\[]|map\[)(?:[^"\\]|\\.)*(?:"|$)|(?:\[\]|map\[|[\w.*&]*\{|\[).*?(?:[}\]]+(?=: )|$))',
+    r'(?<=: Invalid value: )(?:"(?:\\"|[{\[]|map\[)(?:[^"\\]|\\.)*(?:"|$)|(?:\[\]|map\[|[\w.*&]*\{|\[).*?(?:[}\]](?=: )|$))',
     re.DOTALL,
 )
 _QUOTED_PLACE = re.compile(r",? error found in #\d+ byte of .*", re.DOTALL)

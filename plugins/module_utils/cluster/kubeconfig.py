@@ -23,6 +23,7 @@ from typing import Any
 
 from .credentials import PLUGIN_VERSIONS, Credentials, Plugin, TokenFile
 from .errors import ConfigError
+from .yamltext import OF_VALUES
 
 Stanza = Mapping[str, Any]
 
@@ -182,8 +183,10 @@ def _read(path: str) -> Stanza | None:
         raise ConfigError(f"the kubeconfig {path} is not YAML" + (f" (line {mark.line + 1})" if mark else "")) from None
     except OSError as error:
         raise ConfigError(f"the kubeconfig {path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
+    except UnicodeDecodeError:
         raise ConfigError(f"the kubeconfig {path} cannot be read: it is no text in UTF-8") from None
+    except OF_VALUES:
+        raise ConfigError(f"the kubeconfig {path} holds a value that YAML does not know") from None
     if content is None:
         return {}
     if not isinstance(content, Mapping):

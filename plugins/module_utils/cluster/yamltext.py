@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# What PyYAML lets through where a text is no date, no number or nothing that its tag says, or nested too deeply.
+OF_VALUES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
 
 class YamlError(ValueError):
     """The text is no YAML."""
@@ -21,5 +24,5 @@ def read_yaml(text: str) -> Any:
 
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, *OF_VALUES) as error:
         raise YamlError(f"it is no YAML ({type(error).__name__})") from None

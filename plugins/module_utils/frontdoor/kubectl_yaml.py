@@ -41,6 +41,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
 _INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|0[0-7]*|[1-9][0-9]*)|0b[+-][01]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _LOOSE_UNDERSCORE = re.compile(r"(?<![0-9])_|_(?![0-9])", re.ASCII)
+# Longer ones are larger, or begin with zeros that nobody writes; Python refuses to read very long ones.
+_LONGEST_INTEGER = 100
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 # From here on Go writes a float with an exponent.
 _PLAIN_BELOW = 1e21
@@ -195,6 +197,7 @@ def _written(number: float) -> str:
         number = math.copysign(math.inf, number)
     if math.isinf(number):
         return ".inf" if number > 0 else "-.inf"
+    number = float(struct.unpack("<f", single)[0])
     shortest = next(
         text for text in (f"{number:.{digits}e}" for digits in range(17)) if struct.pack("<f", float(text)) == single
     )
@@ -242,7 +245,7 @@ def _resolved(text: str) -> Any:
     if text[0] == "." and _LOOSE_UNDERSCORE.search(text):
         return text
     plain = text.replace("_", "")
-    if text[0] != "." and _INTEGER.fullmatch(plain):
+    if text[0] != "." and _INTEGER.fullmatch(plain) and len(plain) <= _LONGEST_INTEGER:
         number = _whole(plain)
         if _SMALLEST <= number <= _LARGEST and not (number >= 2**63 and plain[0] == "+"):
             return number

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from ..verbs.requests import API_VERSION
 from .arguments import ArgumentError
 from .kubectl_yaml import NotYaml, documents, text_of
 
@@ -112,7 +113,7 @@ def _read(path: str) -> str:
         return text_of(Path(path).expanduser().read_bytes())
     except NotYaml as error:
         raise ArgumentError(f"definition names {quotable(path)}, which {error}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of a user that this host does not know
         raise ArgumentError(
             f"definition names {quotable(path)}, which cannot be read on this host: {type(error).__name__}. "
             "Give a path that exists there, or the manifest itself"
@@ -128,6 +129,8 @@ def _parsed(text: str) -> list[Any]:
 
 def _is_deployment(document: object, name: str, namespace: str) -> bool:
     if not isinstance(document, Mapping) or document.get("kind") != "Deployment":
+        return False
+    if document.get("apiVersion", API_VERSION) != API_VERSION:
         return False
     metadata = document.get("metadata")
     return (

@@ -19,9 +19,9 @@ from .groups import NODEPOOL, Group, Kind
 from .quantity import THOUSAND, amounts, units
 
 _OLD_HEAD = re.compile(r"Cluster-autoscaler status at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
-_OLD_NAME = re.compile(r"^\s*Name:\s+(\S+)\s*$", re.MULTILINE)
-_OLD_SIZES = re.compile(r"cloudProviderTarget=(\d+) \(minSize=\d+, maxSize=(\d+)\)")
-_OLD_BACKOFF = re.compile(r"^\s*ScaleUp:\s+Backoff\b", re.MULTILINE)
+_OLD_NAME = re.compile(r"^[ \t]*Name:[ \t]+(\S+)[ \t\r]*$", re.MULTILINE)
+_OLD_SIZES = re.compile(r"cloudProviderTarget=(\d{1,9}) \(minSize=\d{1,9}, maxSize=(\d{1,9})\)")
+_OLD_BACKOFF = re.compile(r"^[ \t]*ScaleUp:[ \t]+Backoff\b", re.MULTILINE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 # Managed node groups of EKS are scaling groups called so.
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -81,7 +81,7 @@ def _from_text(text: str) -> AutoscalerState:
         raise StatusError("it is neither YAML nor the sentences of older versions")
     of_groups = text.partition("NodeGroups:")[2]
     names = list(_OLD_NAME.finditer(of_groups))
-    ends = [one.start() for one in names[1:]] + [len(of_groups)]
+    ends = [*(one.start() for one in names), len(of_groups)][1:]
     found = []
     for name, end in zip(names, ends, strict=True):
         said = of_groups[name.end() : end]
@@ -99,7 +99,7 @@ def _from_yaml(content: Any) -> AutoscalerState:
     time = _TIME.search(str(content.get("time") or ""))
     try:
         found = tuple(_scaled(one) for one in content.get("nodeGroups") or ())
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise StatusError(f"its nodeGroups cannot be read ({type(error).__name__})") from error
     return AutoscalerState(found, time[0] if time else None)
 

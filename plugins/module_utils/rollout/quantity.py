@@ -43,7 +43,7 @@ class QuantityError(ValueError):
     """The text is no Kubernetes quantity."""
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=65536, typed=True)  # to Python, true is 1
 def billionths(text: str | int | float) -> int:
     """The quantity in billionths, the smallest unit there is, rounded away from zero: "1" is 10**9, "0.5n" is 1.
 

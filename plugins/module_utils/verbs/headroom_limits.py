@@ -78,9 +78,10 @@ def _content(status: str) -> Any:
 
 
 def _age(state: AutoscalerState, now: float) -> list[str]:
-    if state.written is None:
+    try:
+        then = datetime.strptime(state.written or "", "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
+    except ValueError:  # it says nothing, or a day that no calendar has
         return []
-    then = datetime.strptime(state.written, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
     silent = now - then.timestamp() > SILENT_AFTER_SECONDS
     return [f"cluster_autoscaler_silent_since: {state.written} UTC"] if silent else []
 

@@ -84,6 +84,10 @@ class AutoscalerPolicy(Enum):
     IGNORE = "ignore"
 
 
+# Of what Kubernetes calls a Deployment; other APIs have kinds of that name, too.
+API_VERSION = "apps/v1"
+
+
 @dataclass(frozen=True)
 class NewTemplate:
     """The pod template asked for: changed images, a strategic merge patch, or a whole Deployment manifest.

@@ -17,7 +17,7 @@ from ..rollout.refusal import Code, Refusal
 from ..rollout.slips import slips
 from ..rollout.template import UnknownContainer, bare, changed_paths, with_images
 from ..rollout.views import Deployment, ReplicaSet
-from .requests import NewTemplate
+from .requests import API_VERSION, NewTemplate, Target
 from .site import Site
 
 # A manifest that was written without quotes has many.
@@ -46,7 +46,7 @@ def wished(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, A
     """The bare pod template asked for: that of a manifest as it stands there, anything else as a change of the stable one,
     for which a patch costs one request. Raises Refusal."""
     if asked.definition is not None:
-        check_definition(site, asked.definition)
+        check_definition(site.target, asked.definition)
         _check_slips("definition", {"spec": {"template": asked.definition["spec"]["template"]}})
         return bare(asked.definition["spec"]["template"])
     template: Mapping[str, Any] = bare(stable.template)
@@ -81,11 +81,17 @@ def _at(value: Any, path: str) -> Any:
     return value
 
 
-def check_definition(site: Site, definition: Mapping[str, Any]) -> None:
+def check_definition(target: Target, definition: Mapping[str, Any]) -> None:
     """Raises Refusal for a manifest that is not of this Deployment."""
     kind = definition.get("kind")
     if kind != "Deployment":
         raise Refusal(Code.INVALID, f"definition is a {kind or 'nameless kind'}, not a Deployment", "Give its manifest")
+    if definition.get("apiVersion", API_VERSION) != API_VERSION:
+        raise Refusal(
+            Code.INVALID,
+            f"definition is a Deployment of another API than {API_VERSION}, as its apiVersion says",
+            f"Give the manifest of the Deployment itself, of {API_VERSION}",
+        )
     for path in _MAPPINGS:
         if not isinstance(_at(definition, path), Mapping):
             raise Refusal(
@@ -94,7 +100,7 @@ def check_definition(site: Site, definition: Mapping[str, Any]) -> None:
                 "Give the manifest of the Deployment itself",
             )
     meta = definition.get("metadata") or {}
-    for key, expected in (("name", site.target.name), ("namespace", site.target.namespace)):
+    for key, expected in (("name", target.name), ("namespace", target.namespace)):
         given = meta.get(key)
         if given is not None and given != expected:
             raise Refusal(

@@ -137,6 +137,12 @@ def test_forbidden_without_a_reason_names_what_was_asked() -> None:
     assert str(answered(403)).endswith("Missing right: patch deployments.apps in namespace shop; see docs/rbac.yaml.")
 
 
+@pytest.mark.parametrize("quoted", ["{" + "}" * 10**6, "map[" + "]}" * 500_000, '"{' + "\\" * 10**6, "[" * 10**6])
+def test_a_long_refusal_keeps_nobody_busy(quoted: str) -> None:
+    found = answered(422, f"spec.template: Invalid value: {quoted}: must not be like this")
+    assert found.message.startswith("spec.template: Invalid value: (an object)")
+
+
 @pytest.mark.parametrize(("details", "bare"), [({}, True), ({"causes": [{"field": "spec.replicas"}]}, False)])
 def test_a_422_that_names_no_field_is_bare(details: dict[str, object], bare: bool) -> None:
     found = answered(422, "the server rejected our request", details=details)

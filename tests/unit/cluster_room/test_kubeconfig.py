@@ -250,7 +250,12 @@ class TestSeveralFiles:
     def test_one_that_cannot_be_read_is_not(self, tmp_path: Path) -> None:
         only = self.write(tmp_path / "only", kubeconfig({"server": "https://web"}))
         broken = self.write(tmp_path / "broken", "users: [\n  token: s3cret\n {")
-        for path, says in ((broken, r"broken is not YAML \(line"), (tmp_path, "cannot be read")):
+        odd = self.write(tmp_path / "odd", "users: [!!timestamp s3cret, !!bool s3cret]\n")
+        for path, says in (
+            (broken, r"broken is not YAML \(line"),
+            (odd, "odd holds a value that YAML does not know"),
+            (tmp_path, "cannot be read"),
+        ):
             with pytest.raises(ConfigError, match=says) as refused:
                 read_kubeconfig(f"{only}:{path}", None)
             assert "s3cret" not in str(refused.value)

@@ -32,6 +32,7 @@ SERVICE = "kind: Service\nmetadata: {name: web}\n"
         pytest.param(f"{TEXT}---\n{TEXT.replace('web', 'api')}", id="among other Deployments"),
         pytest.param(f"{TEXT}---\n{TEXT}  namespace: elsewhere\n", id="beside one of another namespace"),
         pytest.param({"kind": "List", "items": [{"kind": "Service"}, MANIFEST]}, id="in a List"),
+        pytest.param([{**MANIFEST, "apiVersion": "example.com/v1"}, MANIFEST], id="beside a Deployment of another API"),
         pytest.param(
             "kind: DeploymentList\nitems: [{kind: Deployment, metadata: {name: web}}]\n", id="in a List of its kind"
         ),
@@ -103,6 +104,10 @@ def test_an_unquoted_date_stays_what_was_written() -> None:
         (7, "is not a manifest"),
         ([], "is not a manifest"),
         ("- a\n- b\n", "is not a manifest"),
+        (
+            "~nobody-is-called-so/web.yml",
+            "names the file ~nobody-is-called-so/web.yml, which cannot be read on this host",
+        ),
         ("/nowhere/web.yml", "names the file /nowhere/web.yml, which cannot be read on this host"),
         (f"{SERVICE}---\n{SERVICE}", "several objects, and 0 of them are a Deployment called web in namespace shop"),
         (f"{TEXT}---\n{TEXT}", "several objects, and 2 of them are a Deployment called web in namespace shop"),

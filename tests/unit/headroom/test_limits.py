@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.yamltext import YamlError, read_yaml
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.groups import Group, groups
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.limits import (
     AutoscalerState,
@@ -99,11 +100,26 @@ def test_both_forms_of_cluster_autoscalers_state_say_the_same(content: object, w
         {"autoscalerStatus": "Running", "nodeGroups": [{"name": "a", "health": {"maxSize": "many"}}]},
         {"autoscalerStatus": "Running", "nodeGroups": [{"name": "a", "health": {}}]},
         SENTENCES.replace("maxSize=10", "maxSize=ten"),
+        SENTENCES.replace("maxSize=10", f"maxSize={'1' * 5000}"),
+        {"autoscalerStatus": "Running", "nodeGroups": [{"name": "a", "health": {"maxSize": float("inf")}}]},
     ],
 )
 def test_anything_else_is_not_guessed_at(content: object) -> None:
     with pytest.raises(StatusError):
         autoscaler_state(content)
+
+
+@pytest.mark.parametrize("text", ["", "\n" * 10**6, "Name:" * 10**5, " " * 10**6])
+def test_sentences_without_a_group_say_that_there_is_none(text: str) -> None:
+    assert autoscaler_state(SENTENCES.partition("  Name:")[0] + text).groups == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["!!timestamp x", "!!int ''", "!!bool x", "a: 2026-99-99", "[" * 5000, "a: " + "9" * 5000]
+)
+def test_a_text_with_a_value_that_is_none_is_no_yaml(text: str) -> None:
+    with pytest.raises(YamlError):
+        read_yaml(text)
 
 
 EKS = {"eks.amazonaws.com/nodegroup": "ng-1"}

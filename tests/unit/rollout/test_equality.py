@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.equality import same_template
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.quantity import billionths
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.quantity import QuantityError, billionths
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import (
     changed_paths,
     digest,
@@ -67,3 +67,9 @@ def test_amounts_are_the_same_when_their_values_are(one: int, other: int) -> Non
 )  # fmt: skip
 def test_an_amount_is_read_as_billionths_rounded_away_from_zero(text: str, nanos: int) -> None:
     assert billionths(text) == nanos
+
+
+def test_true_is_no_amount_also_where_one_was_read_before() -> None:
+    assert billionths(1) == 10**9
+    with pytest.raises(QuantityError):
+        billionths(True)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.template import not_applied
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Refusal
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.template import check_definition, not_applied
 from tests.unit.rollout.objects import ordinary
 
 Json = dict[str, Any]
@@ -53,3 +55,12 @@ def test_a_deadline_that_is_the_servers_default_does_not_differ() -> None:
     live = ordinary("v1", progressDeadlineSeconds=None)
     assert not_applied(manifest(progressDeadlineSeconds=600), live) == ()
     assert not_applied(manifest(progressDeadlineSeconds=60), live)
+
+
+@pytest.mark.parametrize("version", ["example.com/v1", "extensions/v1beta1", "v1", "", None, 1])
+def test_a_deployment_of_another_api_is_none(version: object) -> None:
+    given = {"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": {}}}
+    for taken in (given, {**given, "apiVersion": "apps/v1"}):
+        check_definition(Target("web", "shop"), taken)
+    with pytest.raises(Refusal, match="a Deployment of another API than apps/v1"):
+        check_definition(Target("web", "shop"), {**given, "apiVersion": version})
