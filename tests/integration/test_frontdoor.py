@@ -146,13 +146,14 @@ def told(result: dict[str, Any], name: str) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(text)
     for release in (plain.get("canary"), *plain.get("canaries", ())):
         if release:
-            release.update(started_at="", commands={}, terminating=0)
+            release.update(started_at="", run=bool(release["run"]), commands={}, terminating=0)
             for version in filter(None, (release["stable"], release["canary"])):
                 version.update(hash="", pods=len(version["pods"]))
                 # What the controller has counted may be a moment behind the pods.
                 version["counts"].update(terminating=0, available=0)
     warnings = [warning for warning in plain.pop("warnings", ()) if "are still terminating" not in str(warning)]
     plain.update({"warnings": warnings} if warnings else {})
+    plain.update({"hash": ""} if "hash" in plain else {})
     # How many requests a wait needs, and how often it looks, is a matter of time.
     plain.pop("requests", None)
     plain.pop("progress", None)

@@ -171,8 +171,8 @@ START = {
     "stable pods that do not get Ready": Case(
         lambda web: web.make(2, settled=False, annotations=NEVER_READY),
         lambda web: replace_wait(web, SOON).start(), "not_ready",
-        r'Deployment "NAME" cannot begin a canary: 0 of 2 stable pods are Ready\. A canary is compared with a healthy '
-        r"stable version: look at its pods, or give it more time with wait_timeout\.",
+        r'Deployment "NAME" cannot begin a canary: 0 of 2 stable pods are Ready\. (Pod NAME-\S+ is \w+ \(\w+\)\. ){2}'
+        r"A canary is compared with a healthy stable version: look at its pods, or give it more time with wait_timeout\.",
     ),
     "stable pods that are not Ready, without waiting": Case(
         lambda web: web.make(2, settled=False, annotations=NEVER_READY),
@@ -216,7 +216,8 @@ START = {
     ),
     "a record of a later version": Case(
         unreadable('{"version": 2}'), of("start"), "damaged",
-        r"it has version 2, and this release of coalmine\.canary reads version 1\)\. Repair it with canary_undo",
+        r"it has version 2, and this release of coalmine\.canary reads version 1: use the release that wrote it, or a "
+        r"later one\)\. Repair it with canary_undo",
     ),
     "a manifest of another Deployment": Case(
         four,
