@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.model import (
+from tests.sim.model import (
     ReplicaSet,
     Spec,
     State,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Deployment controller: the collection's own model of it (rollout/model.py), between ReplicaSets as objects.
+"""The Deployment controller: its model (model.py), between ReplicaSets as objects.
 
 The model decides sizes. What it leaves out is here: revisions, annotations that are copied, clean-up, and the status.
 """
@@ -11,10 +11,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout import model
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import HASH_LABEL, REVISION
 
+from . import model
 from .controllers import Controller, Pace
 from .objects import NAME, Json, TemplateKeys, annotated, changed, hash_of, hashed, owned, owner
 from .store import Change, Store

@@ -14,8 +14,8 @@ from tests.toolchain.venvs import ROOT
 
 UTILS = "ansible_collections.coalmine.canary.plugins.module_utils"
 SOURCES = {
-    "plugins/module_utils/rollout/size.py": "from .model import predict",
-    "plugins/module_utils/rollout/model.py": "",
+    "plugins/module_utils/rollout/size.py": "from .arithmetic import predict",
+    "plugins/module_utils/rollout/arithmetic.py": "",
     "plugins/module_utils/verbs/start.py": "from ..rollout import size\ndef f():\n    from ..cluster.api import Api",
     "plugins/module_utils/cluster/api.py": "",
     "tests/integration/releases.py": f"from {UTILS}.verbs.start import start",
@@ -28,7 +28,10 @@ SOURCES = {
 @pytest.mark.parametrize(
     ("changed", "tests"),
     [
-        (["plugins/module_utils/rollout/model.py"], ["tests/integration/test_start.py", "tests/unit/test_size.py"]),
+        (
+            ["plugins/module_utils/rollout/arithmetic.py"],
+            ["tests/integration/test_start.py", "tests/unit/test_size.py"],
+        ),
         (["plugins/module_utils/cluster/api.py"], ["tests/integration/test_start.py"]),
         (["tests/integration/releases.py"], ["tests/integration/test_start.py"]),
         (["tests/unit/test_size.py"], ["tests/unit/test_size.py"]),

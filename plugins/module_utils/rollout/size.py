@@ -25,7 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .model import predict_hold
+from .arithmetic import predict_hold
 
 
 class ImpossibleSize(ValueError):

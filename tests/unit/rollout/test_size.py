@@ -14,16 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.model import (
-    Readiness,
-    Settled,
-    Spec,
-    State,
-    all_become_ready,
-    finished,
-    one_becomes_ready,
-    settle,
-)
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import (
     Hold,
     ImpossibleSize,
@@ -35,6 +25,16 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size impor
     pods_for_weight,
     share,
     target,
+)
+from tests.sim.model import (
+    Readiness,
+    Settled,
+    Spec,
+    State,
+    all_become_ready,
+    finished,
+    one_becomes_ready,
+    settle,
 )
 
 MOST_REPLICAS = 30

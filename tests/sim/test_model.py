@@ -17,20 +17,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.arithmetic import (
+    Split,
+    predict_hold,
+    predict_step,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import IntOrPercent, resolve_fenceposts
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.model import (
+
+from .model import (
     NeverSettles,
     Readiness,
     ReplicaSet,
     Spec,
-    Split,
     State,
     all_become_ready,
     finished,
     never_ready,
     one_becomes_ready,
-    predict_hold,
-    predict_step,
     report,
     run_pods,
     settle,
