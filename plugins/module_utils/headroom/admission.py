@@ -93,6 +93,15 @@ def with_priority_class(pod: Object, priority_class: Object) -> dict[str, Any]:
     return {**pod, "spec": {**ranked, **pod["spec"]}}
 
 
+def with_default_class(pod: Object, plain: Object, running: Object) -> dict[str, Any]:
+    """The pod with the PriorityClass that admission gave to a running one that names none by itself (`plain`): it is the default
+    of the cluster, and quotas may count pods by it."""
+    given = running["spec"].get("priorityClassName")
+    if not given or any(one["spec"].get("priorityClassName") for one in (pod, plain)):
+        return dict(pod)
+    return {**pod, "spec": {**pod["spec"], "priorityClassName": given}}
+
+
 def with_what_was_added(pod: Object, plain: Object, running: Object, minor: int) -> tuple[dict[str, Any], Amounts]:
     """The pod with what the cluster has added to a running one, and how much that is: sidecars, larger requests.
 

@@ -17,6 +17,7 @@ import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Mapping
 from urllib.parse import SplitResult, urlencode, urlsplit
@@ -137,9 +138,11 @@ def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: in
 
 
 def date_of(header: str | None) -> float | None:
-    """Of a Date header (RFC 9110 section 6.6.1), in seconds since the epoch."""
+    """Of a Date header (RFC 9110 section 6.6.1), in seconds since the epoch. What names no zone, as the format of asctime, is
+    in UTC (section 5.6.7)."""
     try:
-        return parsedate_to_datetime(str(header)).timestamp()
+        moment = parsedate_to_datetime(str(header))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
     except (OverflowError, TypeError, ValueError):
         return None
 

@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .fields import is_integer
+from .fields import MAX_INT64, is_integer
 from .record import ANNOTATIONS_BYTES, AUTOSCALER, MAX_INT32, Companion, Kind
 from .refusal import Code, Refusal
 from .views import Autoscaler, Deployment
@@ -80,7 +80,9 @@ def _read(text: str) -> Bounds:
     least = None if minimum is None else _count(minimum, 0)
     most = _count(data["maxReplicas"], max(1, least or 0))
     run, process = (said if isinstance(said := data.get(name), str) else "" for name in ("run", "process"))
-    at, release = (said if is_integer(said := data.get(name)) else 0 for name in ("at", "release"))
+    at, release = (
+        said if is_integer(said := data.get(name)) and 0 <= said <= MAX_INT64 else 0 for name in ("at", "release")
+    )
     return Bounds(least, most, _count(data["pinned"], 1), Claim(run, process, at, release))
 
 

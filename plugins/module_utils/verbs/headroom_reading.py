@@ -21,6 +21,7 @@ from ..cluster.lists import glances, kept, parser
 from ..headroom.admission import (
     admitted_locally,
     pod_to_ask_for,
+    with_default_class,
     with_priority_class,
     with_runtime_class,
     with_what_was_added,
@@ -174,7 +175,7 @@ class Reader:
         if self._old_pod is None:
             return pod
         plain, _refusals = admitted_locally(self._asked(self._subject.stable.template), self._limit_ranges, minor)
-        pod, added = with_what_was_added(pod, plain, self._old_pod, minor)
+        pod, added = with_what_was_added(with_default_class(pod, plain, self._old_pod), plain, self._old_pod, minor)
         if added:
             told = ", ".join(f"{written(name, amount)} of {name}" for name, amount in sorted(added.items()))
             self.assumptions.append(f"admission_adds_as_to_a_running_pod: {told}")

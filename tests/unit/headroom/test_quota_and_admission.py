@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import (
     admitted_locally,
     pod_to_ask_for,
+    with_default_class,
     with_priority_class,
     with_runtime_class,
     with_what_was_added,
@@ -287,6 +288,23 @@ def test_a_priority_class_ranks_the_pod(priority_class: Object, ranked: tuple[in
     spec = with_priority_class(raw, priority_class)["spec"]
     assert (spec["priority"], spec["preemptionPolicy"]) == ranked
     assert with_priority_class({**raw, "spec": {"priority": 1}}, priority_class)["spec"]["priority"] == 1
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "running", "refused"),
+    [
+        (pod(), pod(), pod(priorityClassName="default"), True),
+        (pod(), pod(priorityClassName="default"), pod(priorityClassName="default"), False),
+        (pod(priorityClassName="low"), pod(), pod(priorityClassName="default"), False),
+        (pod(), pod(), pod(), False),
+    ],
+)
+def test_a_quota_counts_pods_of_the_class_that_is_the_default(
+    new: Object, old: Object, running: Object, refused: bool
+) -> None:
+    rule = {"scopeName": "PriorityClass", "operator": "In", "values": ["default"]}
+    full = quota({"pods": "3"}, {"pods": "3"}, scopeSelector={"matchExpressions": [rule]})
+    assert (most(with_default_class(new, old, running), full) == 0) is refused
 
 
 def test_the_pod_to_ask_for_carries_a_hash_that_no_other_pod_has_and_is_owned_by_the_stable_replica_set() -> None:

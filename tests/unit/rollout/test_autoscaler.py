@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -144,6 +145,15 @@ def test_a_pin_of_another_run_that_may_live_is_left(claim: Claim, ended: bool, g
     note = Bounds(2, 9, 4, claim)
     assert bounds(autoscaler({AUTOSCALER: note.encode()})) == note
     assert free(note, MINE, NOW, ended) is given_back
+
+
+@pytest.mark.parametrize("at", [10**400, -1, 2**63, True, "yesterday"])
+def test_a_time_that_is_none_is_that_of_no_claim(at: object) -> None:
+    note = bounds(
+        autoscaler({AUTOSCALER: json.dumps({"minReplicas": 2, "maxReplicas": 9, "pinned": 4, "run": "r", "at": at})})
+    )
+    assert note is not None and note.claim == Claim("r")
+    assert free(note, MINE, NOW, False)
 
 
 def test_a_release_that_has_begun_makes_its_pin_its_own_and_so_changes_the_autoscaler() -> None:
