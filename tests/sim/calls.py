@@ -50,9 +50,10 @@ Ended = Outcome | VerbFailure | ApiError
 
 @dataclass
 class Called:
-    """`user`: as whom it wrote, one name for each call. `writes`: what the server took from it. `run`: whose a start is. `restores`: fields that an undo
-    is told because nothing else knows them any more. `doubled`: a write of it was delivered twice, and the second was refused:
-    nobody can tell that from somebody else's, so that it does not count as a change. `hit`: what went wrong with its writes."""
+    """`user`: as whom it wrote, one name for each call. `writes`: what the server took from it. `run`: whose a start is.
+    `restores`: fields that an undo is told because nothing else knows them any more. `broke`: in which error of its own it ended.
+    `doubled`: a write of it was delivered twice, and the second was refused: nobody can tell that from somebody else's, so that it
+    does not count as a change. `hit`: what went wrong with its requests; of those that only read, None."""
 
     actor: str
     number: int
@@ -63,8 +64,9 @@ class Called:
     meant: Meant = ANY
     run: str = ""
     restores: Restore | None = None
+    broke: Exception | None = None
     doubled: bool = False
-    hit: list[Fault] = field(default_factory=list)
+    hit: list[Fault | None] = field(default_factory=list)
     writes: list[Change] = field(default_factory=list)
 
     @property
@@ -79,18 +81,20 @@ class Called:
             return f"failed ({self.result.code}{', changed' if self.result.changed else ''}): {self.result.message}"
         if isinstance(self.result, ApiError):
             return f"error: {self.result}"
-        return "told what there is" if self.result else "was killed"
+        return "told what there is" if self.result else f"broke: {self.broke!r}" if self.broke else "was killed"
 
 
 Report = Callable[[str], None]
 
 
 def run(api: Api, called: Called, report: Report) -> None:
-    """Raises what no verb may raise."""
+    """`called` says afterwards how it ended, even where it ended as no verb may."""
     try:
         called.result = VERBS[called.ask.verb](api, called, _call(called), report)
     except (VerbFailure, ApiError) as error:
         called.result = error
+    except Exception as error:  # noqa: BLE001 - whatever it is, a rule is broken
+        called.broke = error
 
 
 def _call(called: Called) -> Call:

@@ -239,7 +239,8 @@ def _foreign(seed: int, chance: random.Random) -> History:
 def _writes(chance: random.Random, history: History) -> tuple[Foreign, ...]:
     return tuple(
         Foreign(
-            chance.uniform(_AFTER_REST, 30.0),
+            # Often in the middle of what is read and written at first.
+            _AFTER_REST + chance.choice((0.03, 22.0, 22.0)) * chance.random(),
             chance.choice(tuple(WRITES)),
             chance.choice((0, 1, history.replicas - 1, history.replicas + 2)),
             chance.choice(("v1", "v2", "v3")),

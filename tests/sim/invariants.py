@@ -216,6 +216,8 @@ class Witness:
 
     def ended(self, call: Called) -> None:
         result = call.result
+        if call.broke is not None:
+            self._violated("no verb ends in an error of its own", f"{call.ask.verb}: {call.broke!r}")
         if isinstance(result, Outcome) and call.ask.verb == "start" and self.release and not call.ask.check:
             self.held[call.actor] = (self.release.number, self.release.canary)
         if isinstance(result, ApiError) and call.hit and len(call.hit) < ATTEMPTS and _UNKNOWN.issuperset(call.hit):

@@ -77,7 +77,7 @@ class Network(Api):
     ) -> None:
         super().__init__(cast(Session, _Nowhere()), clock=actor, processes=processes)
         self.user, self.doubled = user, False
-        self.hit: list[Fault] = []
+        self.hit: list[Fault | None] = []
         self._actor, self._server, self._faults, self._chance = actor, server, faults, chance
 
     def _send(self, request: Request) -> Exchange:
@@ -97,8 +97,7 @@ class Network(Api):
 
     def _faulty(self, request: Request, fault: Planned) -> Answer:
         kind, server = fault.kind, self._server
-        if request.asked.writes:
-            self.hit.append(kind)
+        self.hit.append(kind if request.asked.writes else None)
         if kind is Fault.KILLED_BEFORE:
             self._die()
         if kind is Fault.REFUSED:

@@ -128,7 +128,6 @@ class ReplicaSetController(Controller):
         # Ready pods that incidents took, and that no pod has taken the place of yet, by ReplicaSet.
         self.owed = Counter[str]()
         self._trouble: dict[str, _Trouble] = {}
-        self._to_report = False
         self._made = 0
 
     def concerns(self, change: Change) -> bool:
@@ -147,10 +146,10 @@ class ReplicaSetController(Controller):
                 self.delete(pod)
         # Deletions first: they may make room for others.
         for rs in sorted(sets.values(), key=lambda rs: rs["spec"]["replicas"]):
+            # What it tells is what it found, before it did anything about it (syncReplicaSet in replica_set.go).
+            found = self._counts(rs)
             self._manage(rs)
-        if not self._to_report:
-            self._to_report = True
-            self.timeline.at(self.pace.moment(self.timeline.now, self.chance), self._report)
+            self._report(rs, found)
 
     def _manage(self, rs: Json) -> None:
         uid, wanted = rs["metadata"]["uid"], rs["spec"]["replicas"]
@@ -248,29 +247,24 @@ class ReplicaSetController(Controller):
 
     # The status.
 
-    def _report(self) -> None:
-        self._to_report = False
-        for rs in list(self.store.of("replicasets").values()):
-            status = self._status(rs)
-            if status != rs["status"]:
-                self.store.put("replicasets", {**rs, "status": status}, self.name)
-
-    def _status(self, rs: Json) -> Json:
+    def _counts(self, rs: Json) -> Json:
         mine = self.of(rs["metadata"]["uid"])
         active = [pod for pod in mine if pod.active]
         ready = [pod for pod in active if pod.ready]
-        available = sum(self._is_available(pod, rs["spec"]["minReadySeconds"]) for pod in ready)
-        status: Json = {
-            "observedGeneration": rs["metadata"]["generation"],
+        return {
             "replicas": len(active),
             "readyReplicas": len(ready),
-            "availableReplicas": available,
+            "availableReplicas": sum(self._is_available(pod, rs["spec"]["minReadySeconds"]) for pod in ready),
             "terminatingReplicas": sum(pod.deleted is not None for pod in mine),
         }
+
+    def _report(self, rs: Json, counts: Json) -> None:
+        status = {"observedGeneration": rs["metadata"]["generation"], **counts}
         if trouble := self._trouble.get(rs["metadata"]["uid"]):
             failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": trouble.message}
             status["conditions"] = [failure]
-        return status
+        if status != rs["status"]:
+            self.store.put("replicasets", {**rs, "status": status}, self.name)
 
     def _is_available(self, pod: Pod, minimum: int) -> bool:
         if minimum == NEVER_AVAILABLE_SECONDS:

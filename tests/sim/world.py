@@ -178,7 +178,12 @@ class World:
                 meant = Meant(held if script.names in ("hash", "both") else "", run) if ask.verb in NAMED else ANY
                 called = Called(script.name, number, ask, self.timeline.now, meant=meant, run=run)
                 self._call(network, called)
-                if ask.verb == "start" and isinstance(called.result, Outcome) and called.result.canary.get("canary"):
+                if (
+                    ask.verb == "start"
+                    and not ask.check
+                    and isinstance(called.result, Outcome)
+                    and called.result.canary.get("canary")
+                ):
                     held = called.result.canary["canary"]["hash"]
 
         process = Process(self.timeline, script.name, script.begins, lives, lambda: self._has_ended(process))

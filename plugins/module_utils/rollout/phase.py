@@ -185,6 +185,11 @@ def ready_pods(picture: Picture, replica_set: ReplicaSet) -> int:
     return sum(pod.serving for pod in picture.pods_of(replica_set))
 
 
+def has_pods(picture: Picture, replica_set: ReplicaSet) -> bool:
+    """Or may have: a status that counts none may be older than the pods that were read."""
+    return not replica_set.empty or current_pods(picture, replica_set) > 0
+
+
 def current_pods(picture: Picture, replica_set: ReplicaSet) -> int:
     """Pods that are there and not terminating."""
     if picture.pods is None:

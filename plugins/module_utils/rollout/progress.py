@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-from .phase import Phase, Situation, current_pods, holds, ready_pods
+from .phase import Phase, Situation, current_pods, has_pods, holds, ready_pods
 from .record import Record
 from .size import Hold
 from .template import digest, replica_set_of
@@ -200,6 +200,10 @@ def towards_hold(situation: Situation, goal: Hold, started: Record, begun_at: in
     if situation.hold is not None and situation.hold.canary(replicas) > wanted:
         larger = situation.hold.canary(replicas)
         return Stuck(f"somebody let the canary grow to {larger} pods meanwhile, more than the {wanted} asked for")
+    if situation.record is not None and situation.record.pods > started.pods:
+        return Stuck(
+            f"somebody asked for {situation.record.pods} canary pods meanwhile, more than the {started.pods} asked for"
+        )
     ready = ready_pods(situation.picture, situation.canary) if situation.canary else 0
     kept = situation.stable.replicas if situation.stable else 0
     # Scaled up meanwhile, the stable version may stay below its share for good: the caller tells, nobody waits for it.
@@ -247,7 +251,7 @@ def towards_rollout(situation: Situation, template_digest: str) -> Progress:
     if stopped:
         return stopped
     new = next((rs for rs in picture.replica_sets if digest(rs.template) == template_digest), None)
-    old = [rs for rs in picture.replica_sets if rs is not new and not rs.empty]
+    old = [rs for rs in picture.replica_sets if rs is not new and has_pods(picture, rs)]
     if deployment.rolled_out and not old:
         return Done(
             f"all {deployment.replicas} pods run the new version"
@@ -274,7 +278,7 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     if stopped:
         return stopped
     stable = next((rs for rs in picture.replica_sets if digest(rs.template) == stable_digest), None)
-    others = [rs for rs in picture.replica_sets if rs is not stable and not rs.empty]
+    others = [rs for rs in picture.replica_sets if rs is not stable and has_pods(picture, rs)]
     ready = ready_pods(picture, stable) if stable else 0
     stuck = trouble(picture.pods_of(stable), room_comes=True) or refused_pods(stable)
     of = f"{ready} of {deployment.replicas} stable pods are Ready" + (f"; {stuck.why}" if stuck else "")

@@ -226,8 +226,12 @@ def _same_weight(wanted: Wanted, record: Record, deployment: Deployment) -> bool
 
 
 def step(situation: Situation, start: Start, ready: int) -> Plan | None:
-    """The next step of a start that is not at its goal, or None while too few pods are Ready for one."""
-    if situation.hold is None or situation.hold == start.goal:
+    """The next step of a start that is not at its goal, or None while too few pods are Ready for one.
+
+    A step writes the record again: where somebody has asked for another size, or taken the canary over, that record stands, and
+    the steps are for whoever wrote it.
+    """
+    if situation.hold is None or situation.hold == start.goal or situation.record != start.record:
         return None
     following_hold = following(situation.hold, start.goal, ready, situation.deployment.replicas, start.room)
     return None if following_hold is None else patches.grow(situation.deployment, following_hold, start.record)

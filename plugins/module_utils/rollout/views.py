@@ -431,8 +431,9 @@ class Picture:
 
     @property
     def counted(self) -> bool:
-        """All controllers have seen what was asked for last, so that their counts are not of a moment before it."""
-        return self.deployment.observed and all(rs.observed for rs in self.replica_sets)
+        """All controllers have seen what was asked for last, and count no pod that they have taken away for it: a ReplicaSet's
+        first status after a change tells what was there before it (syncReplicaSet in pkg/controller/replicaset)."""
+        return self.deployment.observed and all(rs.observed and rs.current <= rs.replicas for rs in self.replica_sets)
 
     def by_uid(self, uid: str) -> ReplicaSet | None:
         return next((rs for rs in self.replica_sets if rs.uid == uid), None)

@@ -18,6 +18,7 @@ from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose, holds
 from ..rollout.progress import Done, Progress, towards_rollout, towards_stable
 from ..rollout.record import Intent, LastRelease, Record, same_release
+from ..rollout.refusal import Code, Refusal
 from ..rollout.template import images
 from ..rollout.views import Deployment, Picture, ReplicaSet
 from .ending import Account
@@ -41,6 +42,13 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
     record = situation.record
     if record is None:
         return situation
+    if record.intent is Intent.HOLD:
+        name = situation.deployment.name
+        raise Refusal(
+            Code.BUSY,
+            f'somebody holds a canary of Deployment "{name}" again, so that nothing is there to clean up',
+            "Look at it with canary_info",
+        )
     if record.autoscaler and not check:
         give_back_of(account, record, record.autoscaler, situation.picture)
     last = _last(account, situation, record, actor)

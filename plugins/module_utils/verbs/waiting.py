@@ -16,7 +16,7 @@ from ..cluster.stream import WatchEvent
 from ..cluster.watch import Streams
 from ..rollout.phase import Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, Stuck
-from ..rollout.views import Deployment, Picture, Pod
+from ..rollout.views import Deployment, Picture, Pod, ReplicaSet
 from .explaining import Unmade
 from .guarded import worth_another_look
 from .outcome import Report
@@ -122,11 +122,15 @@ class Mirror:
         if PODS not in self._kinds:
             return True
         picture = self.picture
-        return all(
-            sum(pod.serving for pod in picture.pods_of(rs)) == rs.ready
-            for rs in picture.replica_sets
-            if rs.current or rs.active
-        )
+        return all(_tells(picture, rs) for rs in picture.replica_sets)
+
+
+def _tells(picture: Picture, rs: ReplicaSet) -> bool:
+    """The pods are as its status says."""
+    pods = picture.pods_of(rs)
+    if rs.current or rs.active:
+        return sum(pod.serving for pod in pods) == rs.ready
+    return all(pod.terminating for pod in pods)
 
 
 def wait(

@@ -77,11 +77,18 @@ def test_a_hold_that_somebody_let_grow_beyond_the_larger_size_stays_as_large() -
 
 
 def test_a_step_is_as_large_as_the_ready_pods_allow() -> None:
-    found = held()
-    begun = decide(found, wanted(pods=3), ASKER)
+    begun = decide(held(), wanted(pods=3), ASKER)
+    found = held(record=begun.record)
     assert step(found, begun, ready=4) is None
     plan = step(found, begun, ready=5)
     assert plan and plan.after["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 1}
+
+
+def test_the_steps_are_for_whoever_wrote_the_record_last() -> None:
+    """A step writes it again: the wish of another start, or whose the canary is, would be lost."""
+    begun = decide(held(), wanted(pods=2), ASKER)
+    for theirs in (replace(begun.record, pods=3), replace(begun.record, run="another")):
+        assert step(held(record=theirs), begun, ready=5) is None
 
 
 REFUSED: dict[str, tuple[Situation, Wanted, Code]] = {

@@ -1,0 +1,165 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guards of the verbs, each of them with what becomes of the verbs without it. A simulation that does not notice is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, Invalid
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout import patches, progress
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout import start as rollout_start
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.patches import Plan
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import Record
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture, ReplicaSet
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs import (
+    autoscaling,
+    completion,
+    guarded,
+    pacing,
+    pins,
+    promote,
+    undo,
+    waiting,
+)
+
+
+class Patcher(Protocol):
+    """As pytest's monkeypatch."""
+
+    def setattr(self, target: Any, name: str, value: Any) -> None: ...
+
+
+@dataclass(frozen=True)
+class Guard:
+    """`without` takes it away; `kinds` are the histories in which that may show. `seed`: of one in which it did, tried first."""
+
+    without: Callable[[Patcher], None]
+    kinds: tuple[str, ...]
+    seed: int = 0
+
+
+def _plans(change: Callable[[Plan], Plan]) -> Callable[[Patcher], None]:
+    """Every patch of a Deployment is another."""
+    made = patches.plan
+
+    def without(patcher: Patcher) -> None:
+        patcher.setattr(patches, "plan", lambda *arguments: change(made(*arguments)))
+
+    return without
+
+
+def _untested(path: str) -> Callable[[Patcher], None]:
+    def change(plan: Plan) -> Plan:
+        kept = tuple(one for one in plan.operations if (one["op"], one["path"]) != ("test", path))
+        return replace(plan, operations=kept)
+
+    return _plans(change)
+
+
+def _no_guard_at_all(patcher: Patcher) -> None:
+    for path in ("/metadata/uid", "/metadata/generation"):
+        _untested(path)(patcher)
+
+
+def _of_plan(name: str, path: str) -> Callable[[Patcher], None]:
+    """The plan of this name leaves this member out."""
+    made = getattr(patches, name)
+
+    def plan(*arguments: Any) -> Plan:
+        planned: Plan = made(*arguments)
+        return replace(planned, operations=tuple(one for one in planned.operations if one["path"] != path))
+
+    return lambda patcher: patcher.setattr(patches, name, plan)
+
+
+def _replaced(target: Any, name: str, value: Any) -> Callable[[Patcher], None]:
+    return lambda patcher: patcher.setattr(target, name, value)
+
+
+def _no_look_after_a_lost_answer(patcher: Patcher) -> None:
+    def overtaken(error: Exception) -> bool:
+        return isinstance(error, Conflict) or (isinstance(error, Invalid) and error.bare)
+
+    patcher.setattr(guarded, "worth_another_look", overtaken)
+
+
+def _nobody_checks_identity(patcher: Patcher) -> None:
+    patcher.setattr(Meant, "check", lambda *arguments: None)
+    patcher.setattr(Meant, "differs", lambda *arguments: "")
+
+
+def _steps_are_as_large_as_they_come(patcher: Patcher) -> None:
+    def step(situation: Any, begun: Any, ready: int) -> Plan | None:
+        del ready
+        if situation.hold is None or situation.hold == begun.goal:
+            return None
+        return patches.grow(situation.deployment, begun.goal, begun.record)
+
+    patcher.setattr(rollout_start, "step", step)
+
+
+def _first_step_is_the_whole_hold(patcher: Patcher) -> None:
+    patcher.setattr(rollout_start, "first", lambda goal, room: goal)
+
+
+def _refused_steps_are_remembered(patcher: Patcher) -> None:
+    """As it was before the simulation: a step that was refused once keeps its past moment for ever."""
+    failed = pacing.Steps.failed
+    patcher.setattr(waiting, "Steps", lambda: pacing.Steps(at=0.0, refused="once"))
+    patcher.setattr(pacing.Steps, "failed", failed)
+
+
+def _an_empty_replica_set_is_one_that_counts_none(patcher: Patcher) -> None:
+    patcher.setattr(ReplicaSet, "empty", property(lambda rs: not rs.active and rs.current == 0))
+    patcher.setattr(progress, "has_pods", lambda picture, rs: not rs.empty)
+
+
+def _finished_at_once(patcher: Patcher) -> None:
+    done = progress.Done("done")
+    patcher.setattr(undo, "towards_stable", lambda *arguments: done)
+    patcher.setattr(promote, "towards_rollout", lambda *arguments: done)
+
+
+def _pinned_is_believed(patcher: Patcher) -> None:
+    patcher.setattr(autoscaling, "_await_observed", lambda *arguments: None)
+
+
+def _pins_are_forgotten(patcher: Patcher) -> None:
+    patcher.setattr(completion, "give_back_of", lambda *arguments: None)
+    patcher.setattr(pins, "give_back_orphan", lambda *arguments: False)
+    for verb in (undo, promote):
+        patcher.setattr(verb, "give_back_orphans", lambda *arguments, **options: None)
+
+
+_ANY = ("calm", "faulty", "deadly", "crowded", "stormy", "scaled")
+
+GUARDS: dict[str, Guard] = {
+    "the generation of a patch": Guard(_untested("/metadata/generation"), ("crowded", "faulty")),
+    "the uid of a patch": Guard(_no_guard_at_all, ("foreign",)),
+    "the intent of the first patch": Guard(
+        _replaced(Record, "with_intent", lambda record, intent, reason="": record), _ANY
+    ),
+    "minReadySeconds with the template of a start": Guard(_of_plan("hold", "/spec/minReadySeconds"), _ANY),
+    "minReadySeconds with the template of an undo": Guard(_of_plan("undo", "/spec/minReadySeconds"), _ANY),
+    "the strategy of an undo": Guard(_of_plan("undo", "/spec/strategy"), _ANY),
+    "a look after a lost answer": Guard(_no_look_after_a_lost_answer, ("faulty",)),
+    "whose release it is": Guard(_nobody_checks_identity, ("crowded",)),
+    "steps no larger than the Ready pods allow": Guard(_steps_are_as_large_as_they_come, _ANY),
+    "a first step no larger than what may be missing": Guard(_first_step_is_the_whole_hold, _ANY),
+    "a refused step that is forgotten": Guard(_refused_steps_are_remembered, ("calm",)),
+    "ReplicaSets that have been counted": Guard(_an_empty_replica_set_is_one_that_counts_none, _ANY),
+    "counts of now before an undo": Guard(_replaced(Picture, "counted", property(lambda picture: True)), _ANY),
+    "a stable version that stands still": Guard(_replaced(rollout_start, "unsettled", lambda picture: ""), _ANY),
+    "pods that have moved before the clean-up": Guard(_finished_at_once, _ANY),
+    "an autoscaler that has seen its pin": Guard(_pinned_is_believed, ("scaled",)),
+    "autoscalers that are given back": Guard(_pins_are_forgotten, ("scaled",)),
+    "original fields in the clean-up": Guard(_of_plan("finish", "/spec/strategy"), _ANY),
+    "a canary pod that is Ready before a promotion": Guard(
+        _replaced(promote, "ready_pods", lambda picture, replica_set: 1), _ANY
+    ),
+}
