@@ -22,6 +22,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -81,10 +82,17 @@ def pods_for_weight(weight: int, replicas: int, surge: int) -> int:
 
         weight 10, 10 replicas, surge 1:   1 of 11 = 9.1 %         weight 50, 4 replicas, surge 1:   2 of 5 or 3 of 5 -> 2
     """
-    sizes = [c for c in range(1, replicas + 1) if _leaves_stable(c, replicas, surge)]
-    if not sizes:
+    largest = _largest(replicas, surge)
+    if not largest:
         raise ImpossibleSize(_no_size(replicas))
-    return min(sizes, key=lambda c: (abs(Fraction(c, replicas + min(surge, c)) - Fraction(weight, 100)), c))
+
+    def of_all(pods: int) -> Fraction:
+        return Fraction(pods, replicas + min(surge, pods))
+
+    # The share grows with the pods: the two sizes around the weight are the nearest.
+    wanted = Fraction(weight, 100)
+    over = bisect_left(range(1, largest), wanted, key=of_all) + 1
+    return min((max(1, over - 1), over), key=lambda pods: abs(of_all(pods) - wanted))
 
 
 def share(canary: int, replicas: int, surge: int) -> float:
@@ -92,8 +100,9 @@ def share(canary: int, replicas: int, surge: int) -> float:
     return 100 * canary / (replicas + min(surge, canary))
 
 
-def _leaves_stable(pods: int, replicas: int, surge: int) -> bool:
-    return replicas - (pods - min(surge, pods)) >= 1
+def _largest(replicas: int, surge: int) -> int:
+    """The most canary pods of a hold that leaves a stable pod, which are no more than replicas; 0 where none does."""
+    return max(0, min(replicas, replicas - 1 + surge))
 
 
 def _no_size(replicas: int) -> str:
@@ -109,8 +118,8 @@ def check_size(pods: int, replicas: int, surge: int) -> None:
             f"{pods} canary pods cannot be held beside {replicas} replicas: a hold has at most as many canary pods as "
             f"replicas. Ask for {replicas} or fewer"
         )
-    if not _leaves_stable(pods, replicas, surge):
-        largest = max((c for c in range(1, replicas + 1) if _leaves_stable(c, replicas, surge)), default=0)
+    largest = _largest(replicas, surge)
+    if pods > largest:
         raise ImpossibleSize(
             f"{pods} canary pods of {replicas} replicas with surge {surge} would leave no stable pod to come back to. "
             + (f"Ask for {largest} or fewer, or allow a larger surge" if largest else "Allow surge 1 or more")

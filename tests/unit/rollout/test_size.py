@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given
@@ -73,6 +73,20 @@ def test_a_larger_hold_goes_on_from_the_one_that_is_there_by_surge_first(
     current: tuple[int, int], pods: int, surge: int, path: list[tuple[int, int]]
 ) -> None:
     assert patches(pods, 10, Room(surge, 0), Hold(*current)) == [Hold(*step) for step in path]
+
+
+def test_the_size_for_a_weight_is_the_nearest_of_all() -> None:
+    for replicas, surge, weight in product(range(1, 13), range(4), range(1, 100)):
+        sizes = [c for c in range(1, replicas + 1) if replicas - (c - min(surge, c)) >= 1]
+        apart = [(abs(Fraction(c, replicas + min(surge, c)) - Fraction(weight, 100)), c) for c in sizes]
+        if apart:
+            assert pods_for_weight(weight, replicas, surge) == min(apart)[1]
+
+
+def test_the_size_for_a_weight_takes_no_time_however_many_replicas_a_record_names() -> None:
+    assert pods_for_weight(50, 2**31 - 1, 1) == 2**30
+    with pytest.raises(ImpossibleSize, match="Ask for 2147483646 or fewer"):
+        check_size(2**31 - 1, 2**31 - 1, 0)
 
 
 def test_no_step_is_taken_while_too_few_pods_are_ready() -> None:
