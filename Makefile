@@ -19,7 +19,7 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit sim-slice integration molecule matrix
 
-.PHONY: help venv demo test $(STAGES) sim exactness headroom-truth judgement-truth judgement-e2e slow bench cluster cluster-down quick blocks format release-notes pins clean
+.PHONY: help venv demo test $(STAGES) sim sim-truth exactness headroom-truth judgement-truth judgement-e2e slow bench cluster cluster-down quick blocks format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo "make cluster-down     ends it"
 	@echo "make exactness        every size of every Deployment up to 12 replicas, as an onlooker counts (CELLS=slice: a dozen)"
 	@echo "make sim              100,000 releases in a simulated cluster, with every fault (goes on where it was) -> docs/simulation.md"
+	@echo "make sim-truth        200 random histories in the simulation and on a real cluster, which have to end in the same words"
 	@echo "make headroom-truth   10,000 random clusters, predicted and tried (hours; goes on where it was) -> docs/headroom-truth.md"
 	@echo "make judgement-truth  simulates what judgement promises (hours; goes on where it was) -> docs/judgement-truth.md"
 	@echo "make judgement-e2e    20 good and 20 bad releases on a real node under a steady load -> docs/judgement-releases.md"
@@ -66,6 +67,9 @@ cluster-down: venv
 
 sim: venv
 	@nice $(PYTHON) -m tests.sim --releases 100000 --report docs/simulation.md
+
+sim-truth: venv
+	@nice $(PYTHON) -m tests.sim.truth
 
 exactness: venv
 	@$(PYTHON) -m tests.exactness --cells $(CELLS)

@@ -65,6 +65,7 @@ class Called:
     run: str = ""
     restores: Restore | None = None
     broke: Exception | None = None
+    namespace: str = NAMESPACE
     doubled: bool = False
     hit: list[Fault | None] = field(default_factory=list)
     writes: list[Change] = field(default_factory=list)
@@ -100,7 +101,11 @@ def run(api: Api, called: Called, report: Report) -> None:
 def _call(called: Called) -> Call:
     ask = called.ask
     return Call(
-        Target(NAME, NAMESPACE), Wait(ask.wait, ask.timeout), check=ask.check, actor=called.actor, meant=called.meant
+        Target(NAME, called.namespace),
+        Wait(ask.wait, ask.timeout),
+        check=ask.check,
+        actor=called.actor,
+        meant=called.meant,
     )
 
 
@@ -128,6 +133,6 @@ VERBS: dict[str, Callable[[Api, Called, Call, Report], Any]] = {
     "resume": lambda api, called, call, report: resume(api, ResumeRequest(call), report),
     "rollback": _rollback,
     "bake": lambda api, called, call, report: bake(api, BakeRequest(call, called.ask.seconds), report),
-    "info": lambda api, called, call, report: info(api, InfoRequest(NAME, NAMESPACE)),
+    "info": lambda api, called, call, report: info(api, InfoRequest(NAME, called.namespace)),
     "info of all": lambda api, called, call, report: info(api, InfoRequest()),
 }

@@ -19,7 +19,7 @@ from .pods import Nature
 _Drawn = TypeVar("_Drawn")
 
 _STATUSES = (500, 502, 503, 504)
-_STRATEGIES = (("25%", "25%"), (1, 0), ("50%", 0), (2, 1), (0, 1), ("100%", "0%"))
+STRATEGIES = (("25%", "25%"), (1, 0), ("50%", 0), (2, 1), (0, 1), ("100%", "0%"))
 # Roughly as many requests as a release has.
 _REQUESTS = 70
 _AFTER_REST = 8.0
@@ -39,7 +39,7 @@ def kind_of(seed: int) -> str:
 
 
 def _base(seed: int, chance: random.Random) -> History:
-    surge, unavailable = chance.choice(_STRATEGIES)
+    surge, unavailable = chance.choice(STRATEGIES)
     return History(
         seed=seed,
         replicas=chance.choices((1, 2, 3, 4, 5, 8), (2, 3, 4, 5, 2, 1))[0],
@@ -101,7 +101,7 @@ def _start(chance: random.Random, history: History, **more: Any) -> Ask:
     return replace(asked, **more)
 
 
-def _release(chance: random.Random, history: History, **more: Any) -> list[Ask]:
+def release(chance: random.Random, history: History, **more: Any) -> list[Ask]:
     """What a person or a role does with one version: start, grow, look, freeze, and an end."""
     first = _start(chance, history, **more)
     asks = [first]
@@ -124,9 +124,9 @@ def _release(chance: random.Random, history: History, **more: Any) -> list[Ask]:
 
 
 def _script(chance: random.Random, history: History, name: str = "ana", **more: Any) -> Script:
-    asks = _release(chance, history, **more)
+    asks = release(chance, history, **more)
     if chance.random() < 0.25:
-        asks += _release(chance, history, **{**more, "version": chance.choice(("v2", "v3"))})
+        asks += release(chance, history, **{**more, "version": chance.choice(("v2", "v3"))})
     return Script(name, _AFTER_REST, asks=tuple(asks), names=chance.choice(("", "hash", "run", "both")))
 
 

@@ -164,6 +164,13 @@ class World:
             self.trace,
         )
 
+    def machine(self, name: str, where: str = "here") -> _Machine:
+        return _Machine(f"{where}.{name}", self._processes)
+
+    @staticmethod
+    def no_faults() -> Faults:
+        return Faults()
+
     def _violated(self, rule: str, what: str) -> None:
         self.witness.violations.append(Violation(self.timeline.now, rule, what))
 
@@ -177,7 +184,7 @@ class World:
                 run = script.name if script.names in ("run", "both") else ""
                 meant = Meant(held if script.names in ("hash", "both") else "", run) if ask.verb in NAMED else ANY
                 called = Called(script.name, number, ask, self.timeline.now, meant=meant, run=run)
-                self._call(network, called)
+                self.call(network, called)
                 if (
                     ask.verb == "start"
                     and not ask.check
@@ -189,7 +196,7 @@ class World:
         process = Process(self.timeline, script.name, script.begins, lives, lambda: self._has_ended(process))
         faults = Faults({one.number: one for one in script.faults}, {one.number: one for one in script.streams})
         self._processes[f"{script.machine}.{script.name}"] = process
-        here = _Machine(f"{script.machine}.{script.name}", self._processes)
+        here = self.machine(script.name, script.machine)
         network = Network(process, self.server, script.name, faults, self._chance, here)
         self._living.append(process)
 
@@ -205,7 +212,7 @@ class World:
         process.wake()
         self.director.sleep(0.0)
 
-    def _call(self, network: Network, called: Called) -> None:
+    def call(self, network: Network, called: Called) -> None:
         network.user, network.doubled, network.hit = called.user, False, called.hit
         self.server.forbidden[called.user] = self._forbidden.get(called.actor, frozenset())
         self.calls.append(called)
@@ -243,15 +250,14 @@ class World:
     def _bring_to_an_end(self) -> bool:
         """Whoever comes last finishes what is there, as a person would: asks, and does what the refusal says. False when that
         leads nowhere."""
-        here = _Machine("here.last", self._processes)
-        network = Network(self.director, self.server, "last", Faults(), self._chance, here)
+        network = Network(self.director, self.server, "last", self.no_faults(), self._chance, self.machine("last"))
         # What stands in the way of pods is not for verbs to cure.
         self.replica_sets.quota = None
         step, waited = Step(self.history.end.value), False
         for number in range(MOST_TRIES):
             called = Called("last", number, Ask(step.verb, timeout=600.0), self.timeline.now)
             called.restores = self._originals() if step.restores else None
-            self._call(network, called)
+            self.call(network, called)
             if isinstance(called.result, Outcome) and self._is_over():
                 self.director.sleep(REST)
                 if waited or not self._is_pinned():

@@ -1,0 +1,223 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same histories in the simulation and on a real cluster: the same calls have to end in the same words, phases and pods.
+
+    python -m tests.sim.truth --histories 200        on a cluster of its own; prints what differs
+
+Nothing goes wrong with processes and requests here, and both come to rest after each step, so that no difference is one of time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Situation, diagnose
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.site import Site
+from tests.cluster.lab import start_lab
+
+from . import calls
+from .calls import Called
+from .drawing import STRATEGIES, release
+from .foreign import WRITES, Somebody
+from .history import Ask, Foreign, History
+from .network import Network
+from .objects import NAME, Json, deployment, version_of
+from .pictures import situation
+from .world import World
+
+# What others do by a patch of the Deployment alone, and which the controllers of both then answer.
+OTHERS = (
+    "kubectl scale",
+    "kubectl set image",
+    "kubectl rollout pause",
+    "kubectl rollout resume",
+    "minReadySeconds put back",
+    "another strategy",
+    "record lost",
+    "label lost",
+    "other annotation",
+)
+REST_SECONDS, LOOK_AGAIN_SECONDS = 30.0, 0.1
+
+Step = Ask | Foreign
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a step came to: how the call ended, and what stands there once everything rests. Names and hashes are left out."""
+
+    step: str
+    ended: str
+    phase: str
+    pods: Mapping[str, int]
+    spec: Json
+
+
+def drawn(seed: int) -> tuple[History, tuple[Step, ...]]:
+    chance = random.Random(seed)
+    surge, unavailable = chance.choice(STRATEGIES)
+    history = History(seed, replicas=chance.randint(1, 5), max_surge=surge, max_unavailable=unavailable)
+    steps: list[Step] = [*release(chance, history), *release(chance, history, version="v3")]
+    if chance.random() < 0.6:
+        what = Foreign(0.0, chance.choice(OTHERS), chance.randint(1, 6), chance.choice(("v1", "v2", "v3")))
+        steps.insert(chance.randint(1, len(steps)), what)
+    # Others may hold canaries in the real cluster, too.
+    named = [
+        replace(step, verb="info") if isinstance(step, Ask) and step.verb == "info of all" else step for step in steps
+    ]
+    return history, (*named, Ask(history.end.value), Ask("undo"))
+
+
+def played(
+    steps: Sequence[Step], call: Callable[[Called], None], others: Somebody, look: Callable[[], Situation]
+) -> Iterator[Told]:
+    for number, step in enumerate(steps):
+        if isinstance(step, Foreign):
+            others.writes(step)
+            ended = ""
+        else:
+            # Bakes and waits of both are as long as they need be: what is compared is how they end.
+            called = Called("ana", number, replace(step, think=0.0, seconds=min(step.seconds, 1.0)), 0.0)
+            call(called)
+            ended = _ended(called)
+        found = look()
+        pods = {version_of(rs.template): rs.replicas for rs in found.picture.replica_sets if rs.replicas}
+        yield Told(step.what if isinstance(step, Foreign) else step.verb, ended, found.phase.value, pods, _spec(found))
+
+
+def _spec(found: Situation) -> Json:
+    it = found.deployment
+    strategy = it.strategy.to_json()
+    return {"paused": it.paused, "minReadySeconds": it.min_ready_seconds, "replicas": it.replicas, "strategy": strategy}
+
+
+def _ended(called: Called) -> str:
+    result = called.result
+    if isinstance(result, (Outcome, VerbFailure)):
+        code = result.code if isinstance(result, VerbFailure) else "ok"
+        return f"{code}, {'changed' if result.changed else 'not changed'}: {_plain(result.message)}"
+    return called.told()
+
+
+def _plain(message: str) -> str:
+    """Without names that each cluster gives, and what is a matter of moments: pods that are about to end, or get Ready."""
+    message = re.sub(rf"{NAME}-[a-z0-9]+(-[a-z0-9]+)?", "a ReplicaSet or pod", message)
+    message = re.sub(r"; \d+ pod\(s\) are still terminating", "", message)
+    message = re.sub(r"\b[a-z0-9]{8,10} \(revision \d+, ", "(", message)
+    message = re.sub(r"started \S+Z", "started then", message)
+    return re.sub(r'namespace "[^"]+"', "this namespace", message)
+
+
+def simulated(seed: int) -> list[Told]:
+    history, steps = drawn(seed)
+    world = World(history)
+    network = Network(world.director, world.server, "ana", world.no_faults(), random.Random(seed), world.machine("ana"))
+    world.director.sleep(10.0)
+
+    def look() -> Situation:
+        world.director.sleep(30.0)
+        found = situation(world.store)
+        assert found is not None
+        return found
+
+    return list(played(steps, lambda called: world.call(network, called), world.somebody, look))
+
+
+class Others(Somebody):
+    """The same writes on a real server."""
+
+    def __init__(self, api: Api, namespace: str, manifest: Json) -> None:
+        self.api, self.manifest = api, manifest
+        self.path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{NAME}"
+
+    def writes(self, foreign: Foreign) -> None:
+        WRITES[foreign.what](self, foreign)
+
+    def live(self) -> Json:
+        return self.api.get(self.path)
+
+    def strategic(self, patch: Mapping[str, Any], manager: str = "kubectl-edit") -> None:
+        self.api.patch(self.path, patch, PatchKind.STRATEGIC, field_manager=manager)
+
+    def merge(self, patch: Mapping[str, Any]) -> None:
+        self.api.patch(self.path, patch, PatchKind.MERGE, field_manager="kubectl-edit")
+
+
+def real(seed: int, api: Api, namespace: str) -> list[Told]:
+    """`namespace` is empty."""
+    history, steps = drawn(seed)
+    rolling = {"maxSurge": history.max_surge, "maxUnavailable": history.max_unavailable}
+    manifest = deployment(history.replicas, strategy={"type": "RollingUpdate", "rollingUpdate": rolling})
+    manifest["metadata"] = {"name": NAME}
+    api.create(f"/apis/apps/v1/namespaces/{namespace}/deployments", manifest)
+    site = Site(api, Target(NAME, namespace))
+
+    def look() -> Situation:
+        deadline = time.monotonic() + REST_SECONDS
+        while not _rests(picture := site.look(pods=True)):
+            assert time.monotonic() < deadline, "it does not come to rest"
+            time.sleep(LOOK_AGAIN_SECONDS)
+        return diagnose(picture)
+
+    def call(called: Called) -> None:
+        called.namespace = namespace
+        calls.run(api, called, lambda line: None)
+
+    look()
+    return list(played(steps, call, Others(api, namespace, manifest), look))
+
+
+def _rests(picture: Picture) -> bool:
+    """Every pod that is asked for is Ready and counted, and none is ending."""
+    pods = picture.pods or ()
+    counts = [
+        (rs.replicas, rs.current, rs.ready, sum(pod.serving for pod in picture.pods_of(rs)))
+        for rs in picture.replica_sets
+    ]
+    settled = (
+        picture.counted and all(len(set(of_one)) == 1 for of_one in counts) and not any(p.terminating for p in pods)
+    )
+    return settled and sum(of_one[0] for of_one in counts) >= min(1, picture.deployment.replicas)
+
+
+def differences(seed: int, api: Api, namespace: str) -> list[str]:
+    """Of one history, as lines; none where both came to the same."""
+    there, here = real(seed, api, namespace), simulated(seed)
+    for number, (one, other) in enumerate(zip(there, here, strict=True)):
+        if one != other:
+            return [f"history {seed}, step {number}:", f"  real       {one}", f"  simulated  {other}"]
+    return []
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--histories", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0)
+    asked = parser.parse_args(arguments)
+    failed = 0
+    with start_lab() as lab, connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+        for seed in range(asked.first, asked.first + asked.histories):
+            namespace = lab.create_namespace("truth")
+            found = differences(seed, api, namespace)
+            lab.delete_namespace(namespace)
+            failed += bool(found)
+            print(*(found or [f"history {seed}: the same"]), sep="\n", flush=True)
+    print(f"{asked.histories} histories, {failed} differ")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
