@@ -30,7 +30,7 @@ from .errors import ConfigError
 from .kubeconfig import Impersonation, Kubeconfig, Pem, Server, User, read_kubeconfig
 from .options import Connection
 from .proxies import Proxy, proxy_for
-from .secrets import in_header
+from .secrets import in_header, named_file
 
 OLDEST_CLIENT = (24, 2)
 INSTALL = "install kubernetes >= {}.{} into the Python that runs this".format(*OLDEST_CLIENT)
@@ -329,7 +329,7 @@ def _tls(server: Server, certificate: Pem, key: Pem) -> ssl.SSLContext:
 
 
 def _origin(pem: Pem) -> str:
-    return "given as data" if pem.text else f"file {pem.path or 'None'}"
+    return "given as data" if pem.text else named_file(pem.path) if pem.path else "file None"
 
 
 def _said(error: Exception) -> str:

@@ -26,7 +26,7 @@ from typing import Any
 
 from ..foreign import printable
 from .errors import ConfigError
-from .secrets import secrets_in, texts_in, without
+from .secrets import named_file, secrets_in, texts_in, without
 
 FILE_SECONDS = 50.0  # a minute, less the ten seconds for which client-go does not trust a token any more
 PLUGIN_SECONDS = 120.0
@@ -95,7 +95,7 @@ class TokenFile(Credentials):
             self._authorization = f"Bearer {token}"
             self._next = self._clock() + FILE_SECONDS
         elif not self._authorization:
-            raise ConfigError(f"the token's file {self._path} cannot be used: {why}")
+            raise ConfigError(f"the token's {named_file(self._path)} cannot be used: {why}")
 
 
 class Plugin(Credentials):
@@ -160,9 +160,9 @@ class Plugin(Credentials):
         self._take(self._status(done.stdout))
 
     def _without_secrets(self, said: str, variables: Mapping[str, str]) -> str:
-        """Its words may repeat what it was given; arguments are its own business, and are cut out as well."""
+        """Its words may repeat what it was given, or tell what it got; arguments are its own business, and are cut out as well."""
         given = {text for text in (*texts_in(self._spec.get("args")), *variables.values()) if len(text) > 5}
-        return str(without(said, given | secrets_in(self._spec)))
+        return str(without(said, given | secrets_in([self._spec, said])))
 
     def _status(self, output: bytes) -> Mapping[str, Any]:
         try:

@@ -23,6 +23,7 @@ from typing import Any
 
 from .credentials import PLUGIN_VERSIONS, Credentials, Plugin, TokenFile
 from .errors import ConfigError
+from .secrets import named_file
 from .yamltext import OF_VALUES
 
 Stanza = Mapping[str, Any]
@@ -246,12 +247,12 @@ def _context(content: Stanza, wanted: str | None, name: str) -> Stanza:
     _check_kind(content, name)
     known = _entries(content, "contexts", "context", name)
     choices = f"the kubeconfig {name} has {', '.join(known) or 'none'}"
-    context = wanted or content.get("current-context")
+    context = wanted or _text(content, "current-context", name)
     if not context:
         raise ConfigError(f"the kubeconfig has no current-context: give context ({choices})")
     if context not in known:
         raise ConfigError(f'there is no context "{context}": {choices}')
-    return known[str(context)]
+    return known[context]
 
 
 def _unknown(kind: str, stanza: object, name: str) -> Iterator[str]:
@@ -376,7 +377,7 @@ class _Reading:
         try:
             return Path(path).read_text(encoding="utf-8")
         except (OSError, ValueError):
-            raise _unusable(self.name, f"the file {path} cannot be read") from None
+            raise _unusable(self.name, f"the {named_file(path)} cannot be read") from None
 
     def _provider(self, user: Stanza) -> Stanza | None:
         provider = user.get("auth-provider")
@@ -387,6 +388,8 @@ class _Reading:
                 self.name,
                 "its user's auth-provider is none that is supported (oidc): kubectl has no others left, use exec",
             )
+        if not isinstance(provider.get("config") or {}, Mapping):
+            raise _unusable(self.name, "its user's auth-provider has a config that is no dictionary")
         return user
 
     def _impersonation(self, user: Stanza) -> Impersonation:

@@ -41,6 +41,9 @@ _CONFIDED = frozenset({"args", "command", "annotations", "data", "stringData"})
 # scheme://user:password@
 _USER_IN_URL = re.compile(r"(?<=://)[^/?#@\s\"']+(?=@)")
 _MOST_CUTS = 20
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.{0,20000}?(?:-----END|$)", re.DOTALL)
+# What looks like the path of a file: parts of it are short, and it begins like one or ends with a suffix.
+_PATH = re.compile(r"[~.]{0,2}(?:/[^/\s]{0,64})+|(?:[\w.-]{1,64}/){0,40}[\w-]{1,32}\.[A-Za-z]{1,8}")
 # A text that was cut ends in the middle of anything.
 _CUT = re.compile(r" ?(?:\.\.\.|…|$)")
 
@@ -68,6 +71,7 @@ def _secrets(node: object) -> Iterator[str]:
             yield from _secrets(element)
     elif isinstance(node, str):
         yield from _USER_IN_URL.findall(node)
+        yield from _PRIVATE_KEY.findall(node)
         yield from _secrets_of_text(node)
 
 
@@ -120,6 +124,11 @@ def _confided(node: object) -> Iterator[str]:
 def _long(text: str) -> Iterator[str]:
     if len(text.strip()) >= _SHORTEST_CONFIDED:
         yield text
+
+
+def named_file(path: str) -> str:
+    """For a message: the file's name, unless it looks like what should stand in the file, such as a key or a token."""
+    return f"file {path}" if _PATH.fullmatch(path) else "file (its name is not shown: it does not look like a path)"
 
 
 def texts_in(node: object) -> Iterator[str]:

@@ -53,7 +53,7 @@ class HttpAsked:
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/"):
-            raise Misasked(f"the path of an http check begins with /, but it is {self.path}")
+            raise Misasked("the path of an http check must begin with /")
         if not 1 <= self.port <= 65535:
             raise Misasked(f"the port of an http check is {self.port}: give 1 to 65535")
         if not self.status or not all(100 <= status <= 599 for status in self.status):

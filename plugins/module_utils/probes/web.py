@@ -22,6 +22,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Mapping
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from ..cluster.secrets import named_file
 from ..foreign import printable
 from .source import Misasked, NoAnswer
 
@@ -266,7 +267,9 @@ def _connection(web: Web) -> http.client.HTTPConnection:
     try:
         context = ssl.create_default_context(cafile=web.ca_cert or None)
     except (OSError, ValueError) as error:
-        raise NoAnswer(f"ca_cert {web.ca_cert} cannot be read: {type(error).__name__}") from None
+        raise NoAnswer(
+            f"ca_cert names the {named_file(web.ca_cert)}, which cannot be read: {type(error).__name__}"
+        ) from None
     if not web.validate_certs:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -75,7 +75,7 @@ class Through:
         """`room`, `plan`, `step 2`, `promoted`. Raises ValueError."""
         found = re.fullmatch(r"(room|plan|promoted)|step ([1-9][0-9]{0,3})", text)
         if found is None:
-            raise ValueError(f"{text!r} is not one of room, plan, step N, promoted")
+            raise ValueError("it is not one of room, plan, step N, promoted")
         return cls(End(found[1])) if found[1] else cls(End.STEP, int(found[2]))
 
     @property

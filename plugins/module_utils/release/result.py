@@ -127,10 +127,9 @@ class Release:
                 timeline=tuple(_moment(one) for one in _list(given["timeline"])),
                 evidence=_mapping(given["evidence"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UnreadableResult(
-                f"a part of it is missing or of the wrong kind ({type(error).__name__}: {error})"
-            ) from error
+        except (KeyError, TypeError, ValueError, AttributeError):
+            # The error's own text would quote what was given, which may be anything.
+            raise UnreadableResult("a part of it is missing or of the wrong kind") from None
 
 
 def _moment(given: Any) -> Moment:

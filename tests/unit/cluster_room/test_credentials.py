@@ -243,6 +243,11 @@ class TestPlugin:
             (None, {"fails": "log in again, s3cret-arg: s3cret-env"}, r"ended with 3: log in again, \*+: \*+"),
             (
                 None,
+                {"fails": "got token=s3cret-new, Authorization: Bearer s3cret-header"},
+                r"got token=\*+, Authorization: \*+",
+            ),
+            (
+                None,
                 {"command": "no-such-plugin", "installHint": "run the installer"},
                 "No such file.*; run the installer",
             ),

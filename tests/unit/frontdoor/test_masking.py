@@ -62,6 +62,7 @@ def test_only_the_secret_leaves_of_a_kubeconfig_are_masked() -> None:
     }  # fmt: skip
 
 
+PEM = "-----BEGIN PRIVATE KEY-----"
 TEXT = "users:\n- name: app\n  user: {token: s-token-1}\n- user:\n    client-key-data: 's-key-data'\n"
 
 
@@ -93,6 +94,11 @@ TEXT = "users:\n- name: app\n  user: {token: s-token-1}\n- user:\n    client-key
             ]}}},
             {"s-value"},
             id="variables, but not short ones",
+        ),
+        pytest.param(
+            {"client_key": f"{PEM}\ns-body\n-----END PRIVATE KEY-----\n", "ca_cert": "/ca.crt"},
+            {f"{PEM}\ns-body\n-----END"},
+            id="a private key where its path belongs",
         ),
         pytest.param(
             {"definition": {"spec": {"volumes": [{"name": "a", "secret": {"secretName": "web-tls"}}], "args": ["--p=s-arg"]}}},

@@ -65,7 +65,7 @@ def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
         ({"max_hourly_cost": -1}, "max_hourly_cost is -1"),
         ({"price_metrics": {"url": 3, "tokn": "x"}}, "tokn"),
         ({"when_missing": "create"}, "give the manifest"),
-        ({"through": "step"}, "through: 'step' is not one of"),
+        ({"through": "step"}, "through: it is not one of"),
         ({"reject": "its page is empty"}, "give its result in previous"),
         ({"previous": {"schema": 9}}, "previous cannot be taken up"),
         ({"previous": Release("r", outcome=Ending.UNDONE).to_json()}, "previous ended as undone"),
