@@ -147,6 +147,11 @@ PLAYS: dict[str, tuple[Play, dict[str, dict[str, Any]], dict[str, str]]] = {
         {"fatal-a": {}, "fatal-b": MISSING, "fatal-c": {}},
         {"fatal-a": "undone", "fatal-b": "undone", "fatal-c": "undone"},
     ),
+    "max_fail_percentage ends the play before its next batch": (
+        {"max_fail_percentage": 0, "serial": 2, "roles": ["coalmine.canary.canary"]},
+        {"batch-a": {}, "batch-b": MISSING, "batch-c": {}},
+        {"batch-a": "released", "batch-b": "undone"},
+    ),
     "run_once for several hosts": (
         {"run_once": True, "roles": ["coalmine.canary.canary"]},
         {"once-a": {}, "once-b": {}},
@@ -203,7 +208,7 @@ def test_each_is_told_why_where_one_takes_all_back(plays: tuple[dict[str, Ended]
     assert "ImagePullBackOff" in told["fatal-b"][0]
     for host in ("fatal-a", "fatal-c"):
         assert told[host] == [
-            "Another release of this play failed, and any_errors_fatal ends this one with it.",
+            "A task failed on another host of this play, and any_errors_fatal ends this release with it.",
             "The stable version is back.",
         ]
-    assert it.recap("fatal-b", "failed") == 1
+    assert it.recap("fatal-b", "failed") > 0
