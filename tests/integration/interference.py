@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import NewTemplate, Size, StartRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import NewTemplate, Size, StartRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.integration.releases import CONTAINER, Release, image, silent
 

@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Call,
     NewTemplate,
     PauseRequest,
@@ -27,6 +24,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests imp
     UndoRequest,
     Wait,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.resume import resume
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start

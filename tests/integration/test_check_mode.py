@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Wait
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Wait
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.situations import Web, until, webs

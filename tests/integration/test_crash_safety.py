@@ -22,8 +22,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
     NewTemplate,
     PromoteRequest,
@@ -32,6 +31,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests imp
     StartRequest,
     UndoRequest,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.faults.proxy import (

@@ -20,8 +20,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, RECORD, Record
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import digest
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import AutoscalerPolicy, NewTemplate
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy, NewTemplate
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.faults.proxy import FaultProxy, Passage, fault_proxy, pass_on

@@ -14,7 +14,10 @@ from urllib.parse import urlsplit
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.groups import Group, groups
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.prices import Price, price_book, price_of
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import Web
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom_prices import PriceMetrics, metric_prices
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting.headroom_prices import (
+    PriceMetrics,
+    metric_prices,
+)
 from tests.integration.prometheus import running, wait_for_series
 from tests.unit.headroom.clusters import node, scene
 from tests.unit.probes.serving import serving

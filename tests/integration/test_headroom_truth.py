@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, NewTemplate, Target
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, NewTemplate, Target
 from tests.cluster.api import ApiError
 from tests.cluster.fakes import ORDINARY
 from tests.cluster.lab import Lab, start_lab

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import BucketRule, Tolerance
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import BucketRule, Tolerance
 from tests.cluster.lab import Lab
 from tests.truth.releases.lane import Setting
 from tests.truth.releases.run import release_all, wrong

@@ -16,8 +16,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, session
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Gone, ServerError, TooManyRequests
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.fields import PodFields
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, NewTemplate, Target
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, NewTemplate, Target
 from tests.bench.headroom.crowd import Crowd
 from tests.bench.headroom.measure import Reading, large_cluster
 from tests.bench.headroom.standin import StandIn, Store, token

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     BoundCheck,
     CheckAsked,
     Resource,
     ResourcesAsked,
     VerifyRequest,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import AutoscalerPolicy
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.lab import Lab
 from tests.cluster.metrics.server import add_metrics

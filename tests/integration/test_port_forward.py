@@ -15,7 +15,8 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import PodRefused
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     BucketRule,
     CheckAsked,
     HttpAsked,
@@ -24,7 +25,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks impor
     VerifyRequest,
     Via,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.lab import Lab
 from tests.integration.releases import CONTAINER, Release, image, silent

@@ -22,8 +22,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
     Unreachable,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import AutoscalerPolicy, NewTemplate, Wait
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    AutoscalerPolicy,
+    NewTemplate,
+    Wait,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.access import wait_for_rules
@@ -511,7 +515,7 @@ def test_a_missing_right_is_named_by_verb_and_resource(
 
 
 def test_the_rights_of_the_table_suffice(lab: Lab | ForeignCluster, new: Callable[..., Web]) -> None:
-    from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import AutoscalerPolicy
+    from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy
 
     web = new().make(2)
     web.autoscaler()

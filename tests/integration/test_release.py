@@ -22,13 +22,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Release
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LAST
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import VerifyRequest
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.course import ReleaseRequest, StepAsked
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import NewTemplate, Size, StartRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.release import release
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import NewTemplate, Size, StartRequest
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.site import Site
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import VerifyRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest, StepAsked
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.release import release
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.situations import Web, image, webs

@@ -13,9 +13,7 @@ import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
     InfoRequest,
     NewTemplate,
@@ -23,6 +21,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests imp
     StartRequest,
     Wait,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab

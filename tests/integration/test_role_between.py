@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import InfoRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import InfoRequest
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.interference import ACTS, SOMEBODY

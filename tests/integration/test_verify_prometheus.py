@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     BoundCheck,
     CheckAsked,
     PrometheusAsked,
@@ -24,8 +26,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks impor
     Web,
     streams_of,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.lab import Lab
 from tests.integration.judging import BUCKETS, TOLERANCE, request

@@ -16,16 +16,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity i
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.patches import Plan
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import Record
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture, ReplicaSet
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs import (
-    autoscaling,
-    completion,
-    guarded,
-    pacing,
-    pins,
-    promote,
-    undo,
-    waiting,
-)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs import promote, undo
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import guarded, pacing, waiting
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import autoscaling, completion, pins, rolling
 
 
 class Patcher(Protocol):
@@ -122,7 +115,7 @@ def _an_empty_replica_set_is_one_that_counts_none(patcher: Patcher) -> None:
 def _finished_at_once(patcher: Patcher) -> None:
     done = progress.Done("done")
     patcher.setattr(undo, "towards_stable", lambda *arguments: done)
-    patcher.setattr(promote, "towards_rollout", lambda *arguments: done)
+    patcher.setattr(rolling, "towards_rollout", lambda *arguments: done)
 
 
 def _pinned_is_believed(patcher: Patcher) -> None:

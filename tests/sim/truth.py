@@ -23,9 +23,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Situation, diagnose
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Target
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.site import Site
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
 from tests.cluster.lab import start_lab
 
 from . import calls

@@ -16,7 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity i
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
 from . import calls
 from .autoscalers import AutoscalerController

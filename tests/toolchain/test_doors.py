@@ -13,7 +13,7 @@ from importlinter import ContractCheck
 from tests.toolchain.doors import Doors
 from tests.toolchain.venvs import ROOT
 
-(CONTRACT,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+CONTRACT, _FLOORS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 PLUGINS = CONTRACT["package"]
 
 

@@ -20,7 +20,7 @@ from ..cluster.api import Api
 from ..cluster.connection import Connection, connect
 from ..cluster.errors import ApiError
 from ..foreign import LONGEST_TOLD, printable, told
-from ..verbs.outcome import API_ERROR, Outcome, Report, VerbFailure
+from ..verbs.call.outcome import API_ERROR, Outcome, Report, VerbFailure
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
 from .masking import secrets_of, secrets_of_connection, shown

@@ -18,8 +18,8 @@ from typing import Any
 
 from ..cluster.api import Api
 from ..cluster.connection import CONTENT, Connection, is_content
-from ..verbs.outcome import Outcome, Report
-from ..verbs.requests import Call, Meant, Target, Wait
+from ..verbs.call.orders import Call, Meant, Target, Wait
+from ..verbs.call.outcome import Outcome, Report
 
 Options = Mapping[str, Mapping[str, Any]]
 Parameters = Mapping[str, Any]

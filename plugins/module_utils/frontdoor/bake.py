@@ -9,7 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from ..verbs.bake import bake
-from ..verbs.requests import BakeRequest, Call, Target
+from ..verbs.call.orders import BakeRequest, Call, Target
 from .arguments import IDENTITY, TARGET, ArgumentSpec, Parameters, Verb, at_least, meant
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..verbs.requests import NewTemplate, Size
+from ..verbs.call.orders import NewTemplate, Size
 from .arguments import ArgumentError, Options, Parameters, at_least
 from .manifest import plain, read_definition
 

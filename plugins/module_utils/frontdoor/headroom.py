@@ -8,10 +8,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from ..verbs.checks import Misasked
+from ..verbs.call.orders import Call, Target
+from ..verbs.counting.headroom_prices import PriceMetrics
 from ..verbs.headroom import HeadroomRequest, headroom
-from ..verbs.headroom_prices import PriceMetrics
-from ..verbs.requests import Call, Target
+from ..verbs.judging.checks import Misasked
 from .arguments import TARGET, ArgumentError, ArgumentSpec, Parameters, Verb
 from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_template
 from .manifest import plain

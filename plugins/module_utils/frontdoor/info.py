@@ -9,9 +9,9 @@ This module is private to the collection.
 from __future__ import annotations
 
 from ..cluster.api import Api
+from ..verbs.call.orders import InfoRequest
+from ..verbs.call.outcome import Outcome, Report
 from ..verbs.info import info
-from ..verbs.outcome import Outcome, Report
-from ..verbs.requests import InfoRequest
 from .arguments import ArgumentSpec, Parameters, Verb
 
 

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from ..verbs.requests import API_VERSION
+from ..verbs.call.orders import API_VERSION
 from .arguments import ArgumentError
 from .kubectl_yaml import NotYaml, documents, text_of
 

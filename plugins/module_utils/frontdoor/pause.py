@@ -8,8 +8,8 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from ..verbs.call.orders import PauseRequest
 from ..verbs.pause import pause
-from ..verbs.requests import PauseRequest
 from .arguments import IDENTITY, TARGET, WAIT, ArgumentSpec, Parameters, Verb, call
 
 

@@ -8,8 +8,8 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from ..verbs.call.orders import PromoteRequest
 from ..verbs.promote import promote
-from ..verbs.requests import PromoteRequest
 from .arguments import IDENTITY, TARGET, WAIT, WAIT_FOR_NODES, WAIT_TERMINATED, ArgumentSpec, Parameters, Verb, call
 
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..verbs import release
-from ..verbs.checks import CheckAsked, VerifyRequest
-from ..verbs.course import (
+from ..verbs.call.orders import AutoscalerPolicy, Call, StartRequest
+from ..verbs.judging.checks import CheckAsked, VerifyRequest
+from ..verbs.releasing import release
+from ..verbs.releasing.course import (
     FAILURES,
     Gate,
     Headroom,
@@ -29,7 +30,6 @@ from ..verbs.course import (
     UnreadableResult,
     WhenMissing,
 )
-from ..verbs.requests import AutoscalerPolicy, Call, StartRequest
 from .arguments import (
     RUN,
     TARGET,

@@ -8,7 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from ..verbs.requests import ResumeRequest
+from ..verbs.call.orders import ResumeRequest
 from ..verbs.resume import resume
 from .arguments import IDENTITY, TARGET, WAIT, ArgumentSpec, Parameters, Verb, call
 

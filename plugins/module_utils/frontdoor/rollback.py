@@ -9,7 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from ..foreign import printable
-from ..verbs.requests import RollbackRequest
+from ..verbs.call.orders import RollbackRequest
 from ..verbs.rollback import rollback
 from .arguments import (
     EXPECT,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from ..foreign import printable
-from ..verbs.requests import Restore, UndoRequest
+from ..verbs.call.orders import Restore, UndoRequest
 from ..verbs.undo import undo
 from .arguments import (
     IDENTITY,

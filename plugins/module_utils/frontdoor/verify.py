@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..verbs.checks import (
+from ..verbs.judging.checks import (
     BoundCheck,
     BucketRule,
     CheckAsked,

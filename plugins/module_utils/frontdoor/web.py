@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from ..verbs.checks import Web
+from ..verbs.judging.checks import Web
 from .arguments import ArgumentError, Options, Parameters
 
 # RFC 9110, sections 5.1 and 5.5

@@ -14,8 +14,8 @@ import copy
 from typing import Any, Iterable, Iterator, Mapping
 
 from ..rollout.views import ReplicaSet
+from .pod_request import POD_LEVEL_COUNTS, pod_limits, pod_requests
 from .quantity import Amounts, amounts, written
-from .requests import POD_LEVEL_COUNTS, pod_limits, pod_requests
 
 Object = Mapping[str, Any]
 # Stands for the hash that the new ReplicaSet's pods will carry; no other pod has it.

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from .answer import Advice, Question, Strategy
 from .board import Board
+from .finding import Advice, Question, Strategy
 from .placement import fit
 from .waves import Crowd, Order, Quotas, Stage, play
 

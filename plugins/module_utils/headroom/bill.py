@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from .answer import Answer, PeakAnswer, Question, Verdict
+from .finding import Answer, PeakAnswer, Question, Verdict
 from .groups import Purchase
 from .peaks import Moment
 from .prices import Price, price_of

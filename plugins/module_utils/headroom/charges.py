@@ -9,10 +9,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 from . import quota as quotas
-from .answer import Question
+from .finding import Question
 
 
-def quota_at(question: Question, old_gone: int) -> quotas.Verdict:
+def quota_at(question: Question, old_gone: int) -> quotas.Allowed:
     """How many more new pods the quotas allow once `old_gone` old ones have left."""
     # What a quota has charged does not include the pods that are only assumed.
     found = quotas.verdict(question.quotas, question.pod, question.minor, question.old_pod, old_gone - question.absent)

@@ -14,17 +14,17 @@ from typing import Iterable, Sequence
 
 from . import quota as quotas
 from .advice import MOST_REPLICAS, advise
-from .answer import Advice, Answer, Exactness, PeakAnswer, PodSource, Question, Verdict
 from .board import Board
 from .charges import quota_at
 from .filters import Rejection, tally
+from .finding import Advice, Answer, Exactness, PeakAnswer, PodSource, Question, Verdict
 from .groups import Group, groups, purchases
 from .growth import grown
 from .neighbours import needs_namespace_labels
 from .peaks import Moment, Peak, Rollout, peaks
 from .placement import Fit, Method, fit
+from .pod_request import NEWEST_KNOWN_MINOR, request_parts
 from .preemption import after_preemption
-from .requests import NEWEST_KNOWN_MINOR, request_parts
 from .scene import Scene
 from .views import Incoming, incoming_view
 from .volumes import VolumeRules, volume_rules
@@ -218,7 +218,7 @@ def _placed(
     ground: Ground,
     peak: Peak,
     waits: bool,
-    allowed: quotas.Verdict,
+    allowed: quotas.Allowed,
     scenes: Sequence[Scene],
     *,
     also_stuck: bool = False,
@@ -295,7 +295,7 @@ def _stuck(ground: Ground, question: Question, crowd: Crowd, at: Standstill, als
     return _placed(ground, peak, False, allowed, scenes, also_stuck=True, also_ends=also_ends)
 
 
-def _verdict(peak: Peak, found: Fit, allowed: quotas.Verdict, rescued: int | None) -> Verdict:
+def _verdict(peak: Peak, found: Fit, allowed: quotas.Allowed, rescued: int | None) -> Verdict:
     """Without new nodes."""
     if allowed.most is not None and allowed.most < peak.more:
         return Verdict.QUOTA_EXCEEDED
@@ -308,7 +308,7 @@ def _verdict(peak: Peak, found: Fit, allowed: quotas.Verdict, rescued: int | Non
     return Verdict.CANNOT_FIT
 
 
-def _by_quota_alone(allowed: quotas.Verdict, peak: Peak) -> Verdict:
+def _by_quota_alone(allowed: quotas.Allowed, peak: Peak) -> Verdict:
     return Verdict.QUOTA_EXCEEDED if allowed.most is not None and allowed.most < peak.more else Verdict.UNKNOWN
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .answer import Question
 from .board import Board
+from .finding import Question
 from .placement import place_around
 from .quantity import greatest
 from .views import incoming_view, pod_view

@@ -18,8 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Iterable, Mapping
 
+from .pod_request import POD_LEVEL_COUNTS, is_pod_level_set, pod_limits, pod_requests
 from .quantity import Amounts, amounts
-from .requests import POD_LEVEL_COUNTS, is_pod_level_set, pod_limits, pod_requests
 from .selectors import Requirement
 
 Object = Mapping[str, Any]
@@ -61,7 +61,7 @@ class Allowance:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Allowed:
     """`most`: how many more pods all quotas together allow, None when no quota limits them. `refusals`: why not even one is allowed."""
 
     allowances: tuple[Allowance, ...]
@@ -91,7 +91,7 @@ def quota_view(raw: Object) -> Quota:
     )
 
 
-def verdict(quotas: Iterable[Quota], pod: Object, minor: int, old: Object | None = None, old_gone: int = 0) -> Verdict:
+def verdict(quotas: Iterable[Quota], pod: Object, minor: int, old: Object | None = None, old_gone: int = 0) -> Allowed:
     """What the quotas say about more pods like this one (an API object).
 
     `old_gone` pods like `old` will have left by then. They give back only what they hold of a quota: nothing of one that
@@ -127,7 +127,7 @@ def verdict(quotas: Iterable[Quota], pod: Object, minor: int, old: Object | None
             for name in tracked
             if usage.get(name, 0) > 0
         )
-    return Verdict(tuple(allowances), tuple(refusals), frozenset(unknown))
+    return Allowed(tuple(allowances), tuple(refusals), frozenset(unknown))
 
 
 def pod_usage(pod: Object, minor: int) -> Amounts:
@@ -182,7 +182,7 @@ def _claim_allowances(quota: Quota, claims: Amounts, freed: Amounts) -> Iterable
 REPLICA_SETS = "count/replicasets.apps"
 
 
-def with_new_replica_set(quotas: Iterable[Quota], found: Verdict) -> Verdict:
+def with_new_replica_set(quotas: Iterable[Quota], found: Allowed) -> Allowed:
     """The verdict where the new version has no ReplicaSet yet. A quota that counts them has to leave room for one."""
     full = []
     for quota in quotas:

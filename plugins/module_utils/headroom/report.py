@@ -12,10 +12,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Iterable, Mapping
 
-from .answer import Advice, Answer, PeakAnswer, Question, Strategy, Verdict
 from .bill import Bill, Position, bill
+from .finding import Advice, Answer, PeakAnswer, Question, Strategy, Verdict
+from .pod_request import Parts, pod_requests
 from .quantity import THOUSAND, Amounts, written
-from .requests import Parts, pod_requests
 
 _WORDS = {
     Verdict.FITS: "fits on the nodes that are there",

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Protocol, Sequence
 
 from . import selectors as sel
+from .pod_request import RESIZE_PENDING, is_resize_infeasible, is_sidecar, pod_requests
 from .quantity import Amounts, amounts, scheduler_units
-from .requests import RESIZE_PENDING, is_resize_infeasible, is_sidecar, pod_requests
 
 Object = Mapping[str, Any]
 HOSTNAME = "kubernetes.io/hostname"

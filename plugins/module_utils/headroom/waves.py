@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Sequence
 
-from .answer import Question
 from .board import Board
 from .charges import quota_at
+from .finding import Question
 from .placement import place_around
 from .views import Incoming, Pod
 

@@ -34,7 +34,7 @@ _OF_THE_NODES = {
     "refused": _Means.NO,
     "cannot_fit": _Means.NO,
 }
-# Every verdict of canary_headroom_info (headroom/answer.py) for every policy that asks; a test keeps them complete.
+# Every verdict of canary_headroom_info (headroom/finding.py) for every policy that asks; a test keeps them complete.
 MEANING: Mapping[Headroom, Mapping[str, _Means]] = {
     Headroom.REQUIRE_EXISTING_NODES: {**_OF_THE_NODES, "needs_nodes": _Means.NO},
     Headroom.ALLOW_NEW_NODES: {**_OF_THE_NODES, "needs_nodes": _Means.PRICE},

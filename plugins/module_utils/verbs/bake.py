@@ -15,12 +15,12 @@ from ..rollout.phase import Situation, diagnose
 from ..rollout.progress import Going, Progress, Stuck
 from ..rollout.steady import FirstLook, steady
 from ..rollout.words import WORDS
-from .ending import Account, accounted
-from .outcome import Outcome, Report
-from .pacing import Patience
-from .requests import BakeRequest
-from .site import Site
-from .waiting import Waited, wait
+from .call.ending import Account, accounted
+from .call.orders import BakeRequest
+from .call.outcome import Outcome, Report
+from .call.pacing import Patience
+from .call.site import Site
+from .call.waiting import Waited, wait
 
 
 def bake(api: Api, request: BakeRequest, report: Report) -> Outcome:

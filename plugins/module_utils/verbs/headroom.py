@@ -15,15 +15,15 @@ from typing import Any, Mapping
 from ..cluster.api import Api
 from ..cluster.errors import Forbidden
 from ..headroom.admission import admitted_locally, pod_to_ask_for
-from ..headroom.answer import Answer, Question, Verdict
 from ..headroom.bill import purchases_of
 from ..headroom.check import Ground, conclude, survey, worst
+from ..headroom.finding import Answer, Question, Verdict
 from ..headroom.groups import Group, Kind
 from ..headroom.peaks import Rollout
+from ..headroom.pod_request import NEWEST_KNOWN_MINOR
 from ..headroom.prices import PriceBook, PriceError, price_book
 from ..headroom.report import headroom as shaped
 from ..headroom.report import summary
-from ..headroom.requests import NEWEST_KNOWN_MINOR
 from ..rollout.intstr import resolve_fenceposts
 from ..rollout.phase import HOLDING, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
@@ -31,14 +31,14 @@ from ..rollout.size import ImpossibleSize, Room, pods_for_weight
 from ..rollout.start import stable_to_change
 from ..rollout.template import replica_set_of
 from ..rollout.views import Picture, ReplicaSet
-from .ending import accounted
-from .headroom_limits import Limits, read_limits
-from .headroom_prices import Found, PriceMetrics, metric_prices
-from .headroom_reading import Reader, Subject
-from .outcome import Outcome, Report
-from .requests import Call, NewTemplate, Size
-from .site import Site
-from .template import candidate, wished
+from .call.ending import accounted
+from .call.orders import Call, NewTemplate, Size
+from .call.outcome import Outcome, Report
+from .call.site import Site
+from .counting.headroom_limits import Limits, read_limits
+from .counting.headroom_prices import Found, PriceMetrics, metric_prices
+from .counting.headroom_reading import Reader, Subject
+from .moving.template import candidate, wished
 
 DEFAULT_SHARE = "25%"
 

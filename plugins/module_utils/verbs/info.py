@@ -20,10 +20,10 @@ from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.record import LIVE
 from ..rollout.views import Deployment, Picture, controller_uid, owned_replica_sets
 from ..rollout.words import because
-from .ending import accounted
-from .outcome import API_ERROR, Outcome, VerbFailure
-from .requests import InfoRequest, Target
-from .site import Site
+from .call.ending import accounted
+from .call.orders import InfoRequest, Target
+from .call.outcome import API_ERROR, Outcome, VerbFailure
+from .call.site import Site
 
 
 def info(api: Api, request: InfoRequest) -> Outcome:

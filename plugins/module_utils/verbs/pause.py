@@ -17,14 +17,14 @@ from ..rollout.pause import decide
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, Stuck
 from ..rollout.views import Picture
-from .completion import finish_leftover
-from .ending import Account, accounted
-from .outcome import Outcome, Report
-from .pacing import Patience
-from .requests import Call, PauseRequest
-from .site import DEPLOYMENT, Site
-from .waiting import wait
-from .writing import rehearse, write
+from .call.ending import Account, accounted
+from .call.orders import Call, PauseRequest
+from .call.outcome import Outcome, Report
+from .call.pacing import Patience
+from .call.site import DEPLOYMENT, Site
+from .call.waiting import wait
+from .call.writing import rehearse, write
+from .moving.completion import finish_leftover
 
 NOTHING_TO_FREEZE = "no canary and no rollout is under way: there is nothing to freeze"
 STILL_MOVES = (

@@ -20,14 +20,14 @@ from ..rollout.record import Intent, Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import digest, replica_set_of
 from ..rollout.views import Picture
-from .completion import finish, finish_leftover, rehearse_finish
-from .ending import Account, accounted
-from .outcome import Outcome, Report
-from .pins import give_back_orphans
-from .requests import PromoteRequest
-from .rolling import await_rollout
-from .site import Site
-from .writing import rehearse, write
+from .call.ending import Account, accounted
+from .call.orders import PromoteRequest
+from .call.outcome import Outcome, Report
+from .call.site import Site
+from .call.writing import rehearse, write
+from .moving.completion import finish, finish_leftover, rehearse_finish
+from .moving.pins import give_back_orphans
+from .moving.rolling import await_rollout
 
 STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
 

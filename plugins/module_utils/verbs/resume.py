@@ -9,9 +9,9 @@ This module is private to the collection.
 from __future__ import annotations
 
 from ..cluster.api import Api
-from .outcome import Outcome, Report
+from .call.orders import ResumeRequest
+from .call.outcome import Outcome, Report
 from .pause import set_paused
-from .requests import ResumeRequest
 
 
 def resume(api: Api, request: ResumeRequest, report: Report) -> Outcome:

@@ -20,13 +20,13 @@ from ..rollout.record import LastRelease
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import bare, changed_paths, digest, images, replica_set_of
 from ..rollout.views import Deployment, Picture, ReplicaSet
-from .completion import finish_leftover, tell_why
-from .ending import Account, accounted
-from .outcome import Outcome, Report
-from .requests import RollbackRequest
-from .rolling import await_rollout
-from .site import Site
-from .writing import rehearse, write
+from .call.ending import Account, accounted
+from .call.orders import RollbackRequest
+from .call.outcome import Outcome, Report
+from .call.site import Site
+from .call.writing import rehearse, write
+from .moving.completion import finish_leftover, tell_why
+from .moving.rolling import await_rollout
 
 OUTCOME, EVENT = "rolled back", "CanaryRolledBack"
 UNFINISHED = "The rollback goes on in the cluster: run it again to wait for it."

@@ -23,19 +23,19 @@ from ..rollout.size import patches as hold_patches
 from ..rollout.start import Asker, Start, Wanted
 from ..rollout.template import digest
 from ..rollout.views import Autoscaler, Deployment, Picture
-from . import autoscaling
-from .completion import finish_leftover
-from .ending import Account, accounted
-from .explaining import explained
-from .outcome import Outcome, Report
-from .pacing import Patience
-from .pins import serve
-from .requests import AutoscalerPolicy, Call, StartRequest
-from .site import DEPLOYMENT, Site
-from .stepping import await_hold
-from .template import candidate, not_applied
-from .waiting import wait
-from .writing import rehearse, write
+from .call.ending import Account, accounted
+from .call.explaining import explained
+from .call.orders import AutoscalerPolicy, Call, StartRequest
+from .call.outcome import Outcome, Report
+from .call.pacing import Patience
+from .call.site import DEPLOYMENT, Site
+from .call.waiting import wait
+from .call.writing import rehearse, write
+from .moving import autoscaling
+from .moving.completion import finish_leftover
+from .moving.pins import serve
+from .moving.stepping import await_hold
+from .moving.template import candidate, not_applied
 
 
 def start(api: Api, request: StartRequest, report: Report) -> Outcome:

@@ -22,16 +22,16 @@ from ..rollout.template import digest
 from ..rollout.undo import Undoing, damaged, decide, restore_over
 from ..rollout.views import Picture
 from ..rollout.words import WORDS
-from .completion import finish, finish_leftover, is_over, rehearse_finish
-from .ending import Account, accounted
-from .outcome import Outcome, Report
-from .pacing import Patience
-from .pins import give_back_orphans
-from .requests import UndoRequest
-from .rolling import patience_with
-from .site import DEPLOYMENT, Site
-from .waiting import wait
-from .writing import Written, rehearse, write
+from .call.ending import Account, accounted
+from .call.orders import UndoRequest
+from .call.outcome import Outcome, Report
+from .call.pacing import Patience
+from .call.site import DEPLOYMENT, Site
+from .call.waiting import wait
+from .call.writing import Written, rehearse, write
+from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
+from .moving.pins import give_back_orphans
+from .moving.rolling import patience_with
 
 # Whatever does not count within this time does not move pods either, and must not keep an undo from being asked for.
 COUNTED_SECONDS = 10.0

@@ -16,15 +16,15 @@ from ..judgement.verdicts import RunVerdict, Verdict
 from ..probes.source import Misasked, Sides
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
-from .checks import VerifyRequest
-from .comparing import Comparison
-from .ending import Account, accounted
-from .guard import guard
-from .judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE, check_judges, failed, rehearsed
-from .looking import Ended
-from .outcome import Outcome, Report
-from .sides import sides_of
-from .site import Site
+from .call.ending import Account, accounted
+from .call.outcome import Outcome, Report
+from .call.site import Site
+from .judging.checks import VerifyRequest
+from .judging.comparing import Comparison
+from .judging.guard import guard
+from .judging.judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE, check_judges, failed, rehearsed
+from .judging.looking import Ended
+from .judging.sides import sides_of
 
 
 def verify(api: Api, request: VerifyRequest, report: Report) -> Outcome:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect, preload
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, NewTemplate, Target
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, NewTemplate, Target
 
 from .crowd import NAME, NAMESPACE
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, NewTemplate, Target
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, NewTemplate, Target
 from tests.bench.latency import Latencies
 from tests.cluster.lab import Lab
 from tests.integration.releases import CONTAINER, Release, image

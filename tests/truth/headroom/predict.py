@@ -15,10 +15,10 @@ from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.fields import NodeFields, PodFields
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import Fit, Method, fit
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.pod_request import pod_requests
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.preemption import after_preemption
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quantity import amounts, units
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.quota import quota_view, verdict
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.requests import pod_requests
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.scene import SceneBuilder, relevance
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views import (
     NodeViews,

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     BucketRule,
     CheckAsked,
     HttpAsked,
@@ -29,7 +30,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks impor
     Via,
     Web,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.lab import Lab
 from tests.cluster.services import wait_for_answer

@@ -24,7 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.argument
     call,
     connection,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import (
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
     Call,
     InfoRequest,

@@ -12,9 +12,12 @@ import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import API_ERROR, STUCK, TIMEOUT
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.release import REJECTED
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import API_ERROR, STUCK, TIMEOUT
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.judged import (
+    JUDGED_FAIL,
+    JUDGED_INCONCLUSIVE,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.release import REJECTED
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
 MODULES = sorted((PLUGINS / "modules").glob("canary_*.py"))

@@ -19,8 +19,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import p
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentSpec, Verb
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.outcome import Outcome, Report, VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import PromoteRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import PromoteRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, Report, VerbFailure
 
 ACTION = "coalmine.canary.canary_promote"
 SECRET = "s3cret-t0ken"

@@ -16,7 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from jinja2 import Environment, StrictUndefined
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.verify import VERB
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import VerifyRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import VerifyRequest
 
 ROOT = Path(__file__).parents[3]
 RULEBOOKS = sorted((ROOT / "extensions" / "eda" / "rulebooks").glob("*.yml"))

@@ -12,8 +12,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.headroom import VERB
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Size
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Size
 
 URL = "https://prometheus.example/api"
 

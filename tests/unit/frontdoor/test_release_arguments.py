@@ -14,8 +14,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.argument
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Through
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.course import ReleaseRequest
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Size
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Size
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
 
 HTTP = {"http": {}, "max_ratio": 2}
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.answer import PodSource, Question
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.finding import PodSource, Question
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.peaks import Rollout
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import Fit, fit
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.scene import Scene, SceneBuilder

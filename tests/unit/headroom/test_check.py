@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom import groups as headroom_groups
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.admission import admitted_locally
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.answer import Exactness, PodSource, Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.check import Ground, answer, conclude, survey
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.finding import Exactness, PodSource, Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.groups import Group, groups, purchases
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.peaks import Moment, Rollout, peaks
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.placement import fit

@@ -24,7 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views imp
     node_view,
     pod_view,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom_reading import _seconds_to_ready
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting.headroom_reading import _seconds_to_ready
 from tests.bench.headroom.crowd import Crowd
 from tests.truth.headroom.clusters import make_cluster
 

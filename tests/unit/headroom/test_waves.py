@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.answer import Exactness, Question, Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.board import Board
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.check import answer
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.finding import Exactness, Question, Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.peaks import Moment, Rollout
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.report import headroom, summary
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views import incoming_view

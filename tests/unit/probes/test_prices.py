@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.groups import Group, groups
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.prices import price_book, price_of
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import LARGEST_BODY, Web
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom_prices import (
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting.headroom_prices import (
     Found,
     PriceMetrics,
     metric_prices,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.headroom.answer import Verdict
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.finding import Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, OnUnknown, Policies
 from ansible_collections.coalmine.canary.plugins.module_utils.release.room import MEANING, Go, Refuse, rule
 

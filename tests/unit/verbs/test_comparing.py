@@ -28,7 +28,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.judgement.verdicts
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.prometheus import PrometheusAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.resources import ResourcesAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import ProbedPod, Sides, Version
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     CheckAsked,
     HttpAsked,
     LogsAsked,
@@ -42,9 +43,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks impor
     given_samples,
     needs_pods,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.comparing import Comparison
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.guard import _Lone
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.comparing import Comparison
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.guard import _Lone
 from tests.unit.probes.serving import send, serving
 
 WEB = Web("http://host")

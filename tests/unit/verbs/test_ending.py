@@ -9,9 +9,9 @@ import json
 import shlex
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.ending import Account
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Target
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.site import Site
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.ending import Account
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
 
 
 def test_the_way_back_names_the_cluster_and_is_quoted_for_a_shell() -> None:

@@ -17,9 +17,9 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Situation
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.progress import Stuck
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.explaining import Unmade, explained
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Target
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.site import Site
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.explaining import Unmade, explained
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
 from tests.unit.probes.serving import send, serving
 from tests.unit.rollout.objects import UID, deployment, pod, replica_set, situation
 

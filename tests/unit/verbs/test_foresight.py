@@ -18,7 +18,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks i
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.samples import Count, Sample
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import ProbedPod, Sides, Version
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import (
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     CheckAsked,
     HttpAsked,
     LogsAsked,
@@ -31,8 +32,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks impor
     given_samples,
     streams_of,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.foresight import Foresight
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.foresight import Foresight
 from tests.unit.probes.serving import send, serving
 
 BOTH = Tolerance(1.5, 0.005)

@@ -15,10 +15,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks i
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, Situation
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LIVE, Intent
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.checks import CheckAsked, PodsAsked, VerifyRequest
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.ending import Account
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.guard import NO_WAY_BACK, guard
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Call, Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.ending import Account
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
+    CheckAsked,
+    PodsAsked,
+    VerifyRequest,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.guard import NO_WAY_BACK, guard
 from tests.unit.rollout.objects import ordinary, pod, record, replica_set, situation
 
 PODS = CheckAsked(RateCheck("pods", Tolerance(max_increase=1 / 3600), must_pass=False), PodsAsked())

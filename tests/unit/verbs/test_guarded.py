@@ -21,7 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
     Unreachable,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code, Refusal
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.guarded import ATTEMPTS, Sent, guarded
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded import ATTEMPTS, Sent, guarded
 
 PATCH = asked("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web")
 WANTED = 10

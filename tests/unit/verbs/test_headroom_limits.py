@@ -8,7 +8,10 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.limits import AutoscalerState
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom_limits import SILENT_AFTER_SECONDS, _age
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting.headroom_limits import (
+    SILENT_AFTER_SECONDS,
+    _age,
+)
 
 WRITTEN = {
     "1970-01-01 00:00:00": ["cluster_autoscaler_silent_since: 1970-01-01 00:00:00 UTC"],

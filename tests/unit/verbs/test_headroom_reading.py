@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom_reading import usual_seconds
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting.headroom_reading import usual_seconds
 
 DAY = 86_400.0
 

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pacing import Deadline, Looks, Patience, Steps, Told
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.pacing import (
+    Deadline,
+    Looks,
+    Patience,
+    Steps,
+    Told,
+)
 
 HINTED, PLAIN = True, False
 

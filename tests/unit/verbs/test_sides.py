@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import ProbedPod, Sides, Version
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Pod
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.sides import NOBODY, Served
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.sides import NOBODY, Served
 
 Looks = list[dict[str, bool]]
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Refusal
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.requests import Target
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.template import check_definition, not_applied
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving.template import check_definition, not_applied
 from tests.unit.rollout.objects import ordinary
 
 Json = dict[str, Any]

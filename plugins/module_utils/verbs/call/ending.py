@@ -1,0 +1,154 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a verb ends: with an outcome, or with a failure that a person can act on.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from shlex import quote
+from typing import Any, Iterator, Mapping
+
+from ...cluster.errors import ApiError
+from ...foreign import printable
+from ...rollout.describe import describe
+from ...rollout.fields import Malformed
+from ...rollout.patches import Plan
+from ...rollout.phase import Situation
+from ...rollout.progress import Stuck
+from ...rollout.refusal import Refusal
+from .explaining import explained
+from .outcome import API_ERROR, STUCK, TIMEOUT, Outcome, Report, VerbFailure
+from .site import Site
+from .waiting import Waited
+
+# Of the container that explains a failure; a longer line is cut.
+LOG_LINES, LOG_BYTES, LOG_LINE = 8, 8192, 300
+
+
+@dataclass
+class Account:
+    """What one call has done so far. It belongs to the call alone, and every ending is told from it.
+
+    `run` names who it acts for: a run that the caller named, or one of its own.
+    """
+
+    site: Site
+    situation: Situation | None = None
+    changed: bool = False
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    run: str = ""
+
+    def wrote(self, plan: Plan | None) -> None:
+        """A plan was written (or, in check mode, would be)."""
+        if plan is None:
+            return
+        self.changed = True
+        self.warn(*plan.warnings)
+        for key, value in plan.before.items():
+            self.before.setdefault(key, value)
+        self.after.update(plan.after)
+
+    def warn(self, *texts: str) -> None:
+        self.warnings.extend(text for text in texts if text not in self.warnings)
+
+    def outcome(self, message: str, situation: Situation | None = None) -> Outcome:
+        self.situation = situation or self.situation
+        unchanged = [key for key in self.after if self.before.get(key) == self.after[key]]
+        return Outcome(
+            changed=self.changed,
+            message=message,
+            canary=self._canary(),
+            before={key: value for key, value in self.before.items() if key not in unchanged},
+            after={key: value for key, value in self.after.items() if key not in unchanged},
+            warnings=self._all_warnings(),
+        )
+
+    def failure(
+        self, message: str, code: str, *, cause: str = "", extra: Mapping[str, Any] | None = None
+    ) -> VerbFailure:
+        return VerbFailure(
+            message,
+            cause=cause,
+            code=code,
+            changed=self.changed,
+            canary=self._canary() if self.situation else None,
+            before=self.before,
+            after=self.after,
+            warnings=self._all_warnings(),
+            extra=extra,
+        )
+
+    def _canary(self) -> Mapping[str, Any]:
+        return describe(self.situation) if self.situation else {}
+
+    def _all_warnings(self) -> tuple[str, ...]:
+        return (*self.warnings, *(w for w in self.site.api.warnings if w not in self.warnings))
+
+    def unsuccessful(self, waited: Waited, remedy: str) -> VerbFailure:
+        """The wait ended Stuck or out of time: with the pods' own reasons, the last log lines, and what to do."""
+        self.situation = waited.situation
+        why = waited.progress.why.rstrip(".")
+        where = f'Deployment "{self.site.target.name}" in namespace "{self.site.target.namespace}"'
+        if waited.timed_out:
+            over = f"{where}: timed out: {why}"
+            return self.failure(f"{over}. {explained(self.site, waited.situation)}{remedy}", TIMEOUT, cause=over)
+        log = ""
+        if isinstance(waited.progress, Stuck) and waited.progress.container:
+            log = _last_lines(self.site, waited.progress)
+        return self.failure(f"{where}: {why}. {log}{remedy}", STUCK, cause=f"{where}: {why}")
+
+    def tell_way_back(self, report: Report) -> None:
+        """Before a wait: how to take the release back, should this process not live to do it."""
+        target = self.site.target
+        words = quote(json.dumps({"name": target.name, "namespace": target.namespace, **dict(target.cluster)}))
+        report(
+            "if this is interrupted, run it again to go on, or take the release back: ansible localhost "
+            f"-m coalmine.canary.canary_undo -a {words}"
+        )
+
+    def looked(self, situation: Situation) -> Situation:
+        self.situation = situation
+        return situation
+
+
+@contextmanager
+def accounted(site: Site, run: str = "") -> Iterator[Account]:
+    """Turns refusals and, once something was written, errors of the server into failures that say what was done."""
+    account = Account(site, run=run or uuid.uuid4().hex)
+    try:
+        yield account
+    except Refusal as refusal:
+        raise account.failure(str(refusal), refusal.code.value, cause=refusal.what) from refusal
+    except Malformed as error:
+        what = f'the API server\'s answer about Deployment "{site.target.name}" makes no sense: {error}'
+        raise account.failure(
+            f"{what}. Look at that object with kubectl get -o yaml, and at the server", API_ERROR
+        ) from error
+    except ApiError as error:
+        if not account.changed:
+            raise
+        said = "The release was already changed by this call; run it again to go on from there."
+        raise account.failure(f"{error} {said}", API_ERROR, cause=str(error)) from error
+
+
+def _last_lines(site: Site, stuck: Stuck) -> str:
+    """The last log lines of the container that explains it: of its latest run, else of the one before."""
+    refused = ""
+    for previous in (False, True):
+        try:
+            text = site.log(stuck.pod, stuck.container, previous=previous, lines=LOG_LINES, max_bytes=LOG_BYTES).strip()
+        except ApiError as error:
+            refused = error.message
+            continue
+        if text:
+            return f"Its last log lines: {' | '.join(printable(line, LOG_LINE) for line in text.splitlines())}. "
+    return f"Its log cannot be read ({refused}). " if refused else "It wrote no log. "

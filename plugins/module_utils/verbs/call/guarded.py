@@ -1,0 +1,78 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one way to write: read, decide, send what holds only for what was read; refused means read and decide again.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Generic, TypeVar
+
+from ...cluster.errors import ApiError, Conflict, Invalid
+from ...rollout.refusal import Refusal
+
+ATTEMPTS = 5
+
+State = TypeVar("State")
+Change = TypeVar("Change")
+
+
+@dataclass(frozen=True)
+class Sent(Generic[State, Change]):
+    """`change` is what was sent (None: nothing had to be), `before` what it was decided for, `state` what stands there now.
+    `decided` is what was last decided about: `before`, or what stands there now where nothing is left to do.
+
+    A change whose answer was lost counts as sent when, looked at again, nothing is left to do.
+    """
+
+    change: Change | None
+    before: State
+    state: State
+    decided: State
+
+
+def guarded(
+    state: State,
+    decide: Callable[[State], Change | None],
+    send: Callable[[State, Change], State],
+    read: Callable[[], State],
+    busy: Refusal,
+) -> Sent[State, Change]:
+    """Sends what `decide` says of `state`, and decides anew of what `read` finds whenever somebody was faster.
+
+    `send` must let a change through only to the state that it was decided for. A change whose answer was lost may have been
+    made, or may still be on its way: reading again tells, and the guard refuses whichever comes second. Raises `busy` when
+    others never let it through.
+    """
+    unanswered: tuple[Change | None, State] = (None, state)
+    for attempt in range(1, ATTEMPTS + 1):
+        change = decide(state)
+        if change is None:
+            made, before = unanswered
+            return Sent(made, before if made is not None else state, state, state)
+        try:
+            return Sent(change, state, send(state, change), state)
+        except ApiError as error:
+            if not worth_another_look(error) or (error.may_have_written and attempt == ATTEMPTS):
+                raise
+            if error.may_have_written:
+                unanswered = change, state
+            state = _read_again(read, error)
+    raise busy
+
+
+def _read_again(read: Callable[[], State], after: ApiError) -> State:
+    try:
+        return read()
+    except ApiError as error:
+        # That something may have been written weighs more than that it cannot be read.
+        raise after if after.may_have_written else error from error
+
+
+def worth_another_look(error: ApiError) -> bool:
+    """Somebody was faster, or nobody knows whether it was written: what stands there now decides."""
+    overtaken = isinstance(error, Conflict) or (isinstance(error, Invalid) and error.bare)
+    return overtaken or error.may_have_written

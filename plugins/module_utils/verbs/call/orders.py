@@ -1,0 +1,171 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a caller may ask of each verb: one frozen value a verb.
+
+The front door turns Ansible arguments into one of these, and sees nothing of the rooms behind them: so what it needs is named here.
+After that no dictionary of parameters is passed on.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Mapping
+
+from ...rollout import undo
+from ...rollout.identity import Meant
+
+__all__ = [
+    "AutoscalerPolicy",
+    "BakeRequest",
+    "Call",
+    "InfoRequest",
+    "Meant",
+    "NewTemplate",
+    "PauseRequest",
+    "PromoteRequest",
+    "Restore",
+    "ResumeRequest",
+    "RollbackRequest",
+    "Size",
+    "StartRequest",
+    "Target",
+    "UndoRequest",
+    "Wait",
+]
+
+Restore = undo.Restore
+
+
+@dataclass(frozen=True)
+class Target:
+    """The Deployment that a verb is about. `cluster`: the options that say on which one, as they were given and without secrets."""
+
+    name: str
+    namespace: str = "default"
+    cluster: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Whether a verb waits for what it decided, and how long (`timeout` in seconds on a monotonic clock).
+
+    `for_nodes`: for how many seconds a pod that no node takes is waited for, because an autoscaler may add one.
+    """
+
+    enabled: bool = True
+    timeout: float = 300.0
+    terminated: bool = False
+    for_nodes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Call:
+    """What every verb is told besides its own question.
+
+    `check` decides and asks the server for a dry run of the same patch, and changes nothing.
+    `actor` is who is named in records (never a secret). `meant` is the release that this is about; any, where it names none.
+    """
+
+    target: Target
+    wait: Wait = field(default_factory=Wait)
+    check: bool = False
+    actor: str = ""
+    meant: Meant = field(default_factory=Meant)
+
+
+class AutoscalerPolicy(Enum):
+    """What canary_start does about a HorizontalPodAutoscaler, which would otherwise rescale the split."""
+
+    REFUSE = "refuse"
+    PIN = "pin"
+    IGNORE = "ignore"
+
+
+# Of what Kubernetes calls a Deployment; other APIs have kinds of that name, too.
+API_VERSION = "apps/v1"
+
+
+@dataclass(frozen=True)
+class NewTemplate:
+    """The pod template asked for: changed images, a strategic merge patch, or a whole Deployment manifest.
+
+    `images` and `patch` may be combined; `definition` stands alone.
+    """
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    patch: Mapping[str, Any] | None = None
+    definition: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many canary pods: exactly one of `pods` (a count) and `weight` (per cent of all pods, 1 to 99)."""
+
+    pods: int | None = 1
+    weight: int | None = None
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """`surge`: pods beyond replicas that may exist. `max_unavailable`: how far Ready pods may drop below replicas
+    (None: 0, or 1 when `surge` is 0). `run`: whose the release is from now on (empty: of a run of its own if this begins one)."""
+
+    call: Call
+    template: NewTemplate
+    size: Size = field(default_factory=Size)
+    surge: int = 1
+    max_unavailable: int | None = None
+    autoscaler: AutoscalerPolicy = AutoscalerPolicy.REFUSE
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class PauseRequest:
+    call: Call
+
+
+@dataclass(frozen=True)
+class BakeRequest:
+    """`seconds`: how long the canary pods have to stay as they are; 0 looks once."""
+
+    call: Call
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ResumeRequest:
+    call: Call
+
+
+@dataclass(frozen=True)
+class PromoteRequest:
+    call: Call
+
+
+@dataclass(frozen=True)
+class UndoRequest:
+    call: Call
+    reason: str = ""
+    restore: Restore | None = None
+
+
+@dataclass(frozen=True)
+class RollbackRequest:
+    """`to`: the ReplicaSet to return to: its pod-template-hash, its name, or an image that only it runs. `reason`: kept on the
+    Deployment and told by an Event. The call's `meant.hash` is that of the version to leave."""
+
+    call: Call
+    to: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class InfoRequest:
+    """One Deployment in full (`name` given), or all live canaries of `namespace` (None: of the cluster)."""
+
+    name: str | None = None
+    namespace: str | None = None
+    check: bool = False

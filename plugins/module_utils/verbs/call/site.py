@@ -1,0 +1,201 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One Deployment on one server: where its objects are, and how they are read together.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Mapping, Sequence
+
+from ...cluster.api import FIELD_MANAGER, Api, PatchKind
+from ...cluster.clock import stamp
+from ...cluster.errors import Forbidden, NotFound
+from ...cluster.watch import Streams, Watched
+from ...foreign import printable
+from ...rollout.fields import Fields, items, pod_template
+from ...rollout.patches import Plan
+from ...rollout.refusal import Code, Refusal
+from ...rollout.views import (
+    Autoscaler,
+    Deployment,
+    Event,
+    Picture,
+    Pod,
+    ReplicaSet,
+    owned_replica_sets,
+    scales,
+    selector_query,
+)
+from .orders import Target
+
+PODS, DEPLOYMENT = "pods", "deployment"
+# What the API server takes of an Event's message, and of a name that it completes (pkg/apis/core/validation/events.go).
+EVENT_MESSAGE, EVENT_PREFIX = 1024, 58
+# Kubernetes keeps them for an hour, and counts those that are alike in one.
+EVENTS = 100
+
+
+class Site:
+    """Reads of one Deployment and of what belongs to it; every method is one request, unless it says otherwise."""
+
+    def __init__(self, api: Api, target: Target) -> None:
+        self.api = api
+        self.clock = api.clock
+        self.target = target
+        self._apps = f"/apis/apps/v1/namespaces/{target.namespace}"
+        self._core = f"/api/v1/namespaces/{target.namespace}"
+        self._autoscaling = f"/apis/autoscaling/v2/namespaces/{target.namespace}/horizontalpodautoscalers"
+
+    def look(self, *, pods: bool = False, autoscalers: bool = False, only_to_tell: bool = False) -> Picture:
+        """The Deployment and its ReplicaSets (two requests), with one request more for each of the others.
+
+        Raises Refusal where the Deployment is being deleted, unless that is `only_to_tell`.
+        """
+        deployment = self.deployment()
+        if deployment.deleting and not only_to_tell:
+            raise Refusal(
+                Code.BEING_DELETED,
+                f'Deployment "{deployment.name}" in namespace "{deployment.namespace}" is being deleted, and its pods with it',
+                "Find out who deletes it; once it is gone, apply its manifest and run this again",
+            )
+        return Picture(
+            deployment=deployment,
+            replica_sets=self.replica_sets(deployment),
+            pods=self.pods(deployment) if pods else None,
+            autoscalers=self.autoscalers() if autoscalers else None,
+        )
+
+    def deployment(self) -> Deployment:
+        """Raises Refusal that lists similar names when there is no such Deployment."""
+        try:
+            return Deployment.parse(self.api.get(self.deployment_path))
+        except NotFound:
+            raise self._no_such_deployment() from None
+
+    @property
+    def deployment_path(self) -> str:
+        return f"{self._apps}/deployments/{self.target.name}"
+
+    def _no_such_deployment(self) -> Refusal:
+        other = self._other_kind()
+        if other:
+            return Refusal(
+                Code.NOT_FOUND,
+                f'"{self.target.name}" in namespace "{self.target.namespace}" is a {other}, not a Deployment',
+                "Only Deployments are released: give the name of one",
+            )
+        try:
+            found = items(self.api.list(f"{self._apps}/deployments"), "Deployment")
+        except Forbidden:
+            found = []  # who may not list them is told no names
+        names = [Fields(item, "Deployment").within("metadata").text("name") for item in found]
+        alike = difflib.get_close_matches(self.target.name, names, n=3) or [
+            name for name in names if self.target.name in name or name in self.target.name
+        ]
+        return Refusal(
+            Code.NOT_FOUND,
+            f'there is no Deployment "{self.target.name}" in namespace "{self.target.namespace}"',
+            f"Did you mean {', '.join(alike)}?" if alike else "Check the name, the namespace and the cluster (context)",
+        )
+
+    def _other_kind(self) -> str | None:
+        """What has this name instead; nothing where that may not be read."""
+        for kind in ("StatefulSet", "DaemonSet"):
+            try:
+                self.api.get(f"{self._apps}/{kind.lower()}s/{self.target.name}")
+            except (NotFound, Forbidden):
+                continue
+            return kind
+        return None
+
+    def replica_sets(self, deployment: Deployment) -> tuple[ReplicaSet, ...]:
+        query = {"labelSelector": selector_query(deployment.selector)}
+        found = self.api.list(f"{self._apps}/replicasets", query)
+        return owned_replica_sets(items(found, "ReplicaSet"), deployment.uid)
+
+    def pods(self, deployment: Deployment) -> tuple[Pod, ...]:
+        query = {"labelSelector": selector_query(deployment.selector)}
+        return tuple(Pod.parse(item) for item in items(self.api.list(f"{self._core}/pods", query), "Pod"))
+
+    def autoscalers(self) -> tuple[Autoscaler, ...]:
+        found = items(self.api.list(self._autoscaling), "HorizontalPodAutoscaler")
+        return tuple(Autoscaler.parse(item) for item in found if scales(item, self.target.name))
+
+    def autoscaler(self, name: str) -> Autoscaler:
+        return Autoscaler.parse(self.api.get(f"{self._autoscaling}/{name}"))
+
+    def now(self) -> str:
+        """This moment, RFC 3339, UTC, whole seconds."""
+        return stamp(self.clock.wall())
+
+    def streams(self, deployment: Deployment, kinds: Sequence[str]) -> Streams:
+        """What changes, as it happens: its pods, the Deployment itself. A request for each kind."""
+        watched = {
+            PODS: Watched(PODS, f"{self._core}/pods", {"labelSelector": selector_query(deployment.selector)}),
+            DEPLOYMENT: Watched(
+                DEPLOYMENT, f"{self._apps}/deployments", {"fieldSelector": f"metadata.name={self.target.name}"}
+            ),
+        }
+        return self.api.streams([watched[kind] for kind in kinds])
+
+    def apply(self, plan: Plan, *, dry_run: bool = False) -> Deployment:
+        """Sends the plan. Raises Invalid with `bare`, or Conflict, when the Deployment is no longer what it was made for."""
+        patched = self.api.patch(self.deployment_path, list(plan.operations), PatchKind.JSON, dry_run=dry_run)
+        return Deployment.parse(patched)
+
+    def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Deployment:
+        """Raises Conflict when somebody has created one of this name meanwhile."""
+        return Deployment.parse(self.api.create(f"{self._apps}/deployments", manifest, dry_run=dry_run))
+
+    def patch_autoscaler(self, name: str, operations: Sequence[Mapping[str, Any]]) -> Autoscaler:
+        return Autoscaler.parse(self.api.patch(f"{self._autoscaling}/{name}", list(operations), PatchKind.JSON))
+
+    def try_template(self, template: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The pod template that the Deployment would have, were it given this one; nothing is written."""
+        body = [{"op": "replace", "path": "/spec/template", "value": template}]
+        return _pod_template(self.api.try_patch(self.deployment_path, body, PatchKind.JSON))
+
+    def try_patch(self, stable: ReplicaSet, patch: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The pod template that this strategic merge patch makes of the stable one; nothing is written.
+
+        The ReplicaSet is patched and not the Deployment, which has the canary's template while it holds one.
+        """
+        path, body = f"{self._apps}/replicasets/{stable.name}", {"spec": {"template": patch}}
+        return _pod_template(self.api.try_patch(path, body, PatchKind.STRATEGIC))
+
+    def tell_event(self, deployment: Deployment, reason: str, message: str, at: str) -> None:
+        """Leaves a Warning Event on the Deployment; `at` is RFC 3339."""
+        about = {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment.name, "uid": deployment.uid}
+        body = {
+            "metadata": {"generateName": f"{deployment.name[:EVENT_PREFIX]}.", "namespace": deployment.namespace},
+            "involvedObject": {**about, "namespace": deployment.namespace},
+            "reason": reason,
+            "message": printable(message, EVENT_MESSAGE),
+            "type": "Warning",
+            "count": 1,
+            "firstTimestamp": at,
+            "lastTimestamp": at,
+            "source": {"component": FIELD_MANAGER},
+            "reportingComponent": FIELD_MANAGER,
+            "reportingInstance": FIELD_MANAGER,
+        }
+        self.api.create(f"{self._core}/events", body)
+
+    def warnings_about(self, uid: str, reason: str = "") -> tuple[Event, ...]:
+        """The Warning Events about one object, the newest last; at most the first EVENTS of them are read."""
+        chosen = {"involvedObject.uid": uid, "type": "Warning", **({"reason": reason} if reason else {})}
+        query = {"fieldSelector": ",".join(f"{name}={value}" for name, value in chosen.items()), "limit": str(EVENTS)}
+        found = (Event.parse(item) for item in items(self.api.list(f"{self._core}/events", query), "Event"))
+        return tuple(sorted(found, key=lambda event: event.at))
+
+    def log(self, pod: str, container: str, *, previous: bool, lines: int, max_bytes: int) -> str:
+        query = {"container": container, "tailLines": str(lines), **({"previous": "true"} if previous else {})}
+        return self.api.text(f"{self._core}/pods/{pod}/log", query, max_bytes=max_bytes)
+
+
+def _pod_template(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    return pod_template(Fields(answer, "the answer").required("spec").required("template"))

@@ -1,0 +1,262 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting for what was decided: streams say when to look again, only a fresh read decides.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Callable, Sequence
+
+from ...cluster.errors import ApiError, ServerError, Timeout, TooManyRequests, Unreachable, UntrustedServer
+from ...cluster.stream import WatchEvent
+from ...cluster.watch import Streams
+from ...rollout.phase import Situation, diagnose
+from ...rollout.progress import Done, Going, Progress, Stuck
+from ...rollout.views import Deployment, Picture, Pod, ReplicaSet
+from .explaining import Unmade
+from .guarded import worth_another_look
+from .outcome import Report
+from .pacing import LONGEST_SILENCE, SOONEST_LOOK, Deadline, Looks, Patience, Steps, Told
+from .site import DEPLOYMENT, PODS, Site
+
+# A server that is away for a while ends no wait: nothing is lost meanwhile, and the deadline still holds.
+AWAY = (ServerError, Timeout, TooManyRequests, Unreachable)
+AWAY_PAUSE = 1.0
+# A stream that lives shorter was cut off (a gateway that lets no watch through): the next one waits, twice as long each time.
+SHORT_LIFE = 2.0
+
+Judge = Callable[[Situation], Progress]
+Hint = Callable[[Situation], bool]
+Advance = Callable[[Situation], "Picture | None"]
+
+
+def pods_unknown(away: ApiError) -> str:
+    """Why nothing can be said of the pods now, as the sentence that a judgement tells."""
+    return f"the API server does not answer, so the pods cannot be seen ({away.message})"
+
+
+@dataclass(frozen=True)
+class Waited:
+    """How a wait ended: `progress` is Done, Stuck, or the Going that ran out of time (`timed_out`)."""
+
+    situation: Situation
+    progress: Progress
+    timed_out: bool = False
+
+
+class Mirror:
+    """One Deployment and its pods as the streams tell them, replaced by what is read afresh."""
+
+    def __init__(self, site: Site, picture: Picture, kinds: Sequence[str]) -> None:
+        self._site = site
+        self.clock = site.clock
+        self._kinds = tuple(kinds)
+        self.unmade = Unmade(site)
+        self._pods: dict[str, Pod] = {pod.uid: pod for pod in picture.pods or ()}
+        self._picture = picture
+        self._streams = self._open()
+        self._opened_at, self._pause = self.clock.monotonic(), SOONEST_LOOK
+        # A stream ended and another began: what came in between is not known until the next look.
+        self.stale = False
+        self.heard = False
+
+    def _open(self) -> Streams:
+        return self._site.streams(self._picture.deployment, self._kinds)
+
+    def close(self) -> None:
+        self._streams.close()
+
+    @property
+    def picture(self) -> Picture:
+        return replace(self._picture, pods=tuple(self._pods.values()))
+
+    def adopt(self, picture: Picture) -> None:
+        self._picture = picture
+
+    def listen(self, seconds: float) -> bool:
+        """Takes in what the streams tell within that time; True when they told anything."""
+        events = self._streams.batch(seconds)
+        for kind, event in events:
+            self._take(kind, event)
+        self.heard = self.heard or bool(events)
+        if self._streams.ended:
+            self._reopen(seconds)
+        return bool(events)
+
+    def _reopen(self, seconds: float) -> None:
+        self._streams.close()
+        if self.clock.monotonic() - self._opened_at < SHORT_LIFE:
+            self.clock.sleep(min(self._pause, seconds))
+            self._pause = min(2 * self._pause, LONGEST_SILENCE)
+        else:
+            self._pause = SOONEST_LOOK
+        self._pods.clear()
+        self._streams, self._opened_at = self._open(), self.clock.monotonic()
+        self.stale = True
+
+    def _take(self, kind: str, event: WatchEvent) -> None:
+        if kind == PODS:
+            pod = Pod.parse(event.object)
+            if event.type == "DELETED":
+                self._pods.pop(pod.uid, None)
+            else:
+                self._pods[pod.uid] = pod
+        elif kind == DEPLOYMENT and event.type != "DELETED":
+            deployment = Deployment.parse(event.object)
+            if deployment.generation >= self._picture.deployment.generation:
+                self._picture = replace(self._picture, deployment=deployment)
+
+    def look(self) -> Picture:
+        """Reads afresh. Pods are listed where what the stream told does not agree with the ReplicaSets' own counts."""
+        self._picture = self._site.look()
+        if not self._agrees():
+            self._pods = {pod.uid: pod for pod in self._site.pods(self._picture.deployment)}
+        self.stale = False
+        return self.picture
+
+    def _agrees(self) -> bool:
+        if PODS not in self._kinds:
+            return True
+        picture = self.picture
+        return all(_tells(picture, rs) for rs in picture.replica_sets)
+
+
+def _tells(picture: Picture, rs: ReplicaSet) -> bool:
+    """The pods are as its status says."""
+    pods = picture.pods_of(rs)
+    if rs.current or rs.active:
+        return sum(pod.serving for pod in pods) == rs.ready
+    return all(pod.terminating for pod in pods)
+
+
+def wait(
+    site: Site,
+    picture: Picture,
+    judge: Judge,
+    hint: Hint,
+    patience: Patience,
+    report: Report,
+    *,
+    kinds: Sequence[str] = (PODS, DEPLOYMENT),
+    advance: Advance | None = None,
+) -> Waited:
+    """Waits until `judge` says Done or Stuck of a fresh picture, or time is over. A Deployment made again is another one.
+
+    `hint` says of the streamed picture that a fresh look is worth its requests. `advance` may write the next step and
+    returns the picture after it; a step that does not go through is tried again. The last look is after the deadline.
+    """
+    mirror = Mirror(site, picture, kinds)
+    try:
+        return _Wait(mirror, judge, hint, patience, report, advance).run()
+    finally:
+        mirror.close()
+
+
+class _Wait:
+    def __init__(
+        self, mirror: Mirror, judge: Judge, hint: Hint, patience: Patience, report: Report, advance: Advance | None
+    ) -> None:
+        self._mirror, self._judge, self._hint, self._advance = mirror, judge, hint, advance
+        self._report = report
+        self._uid = mirror.picture.deployment.uid
+        now = self._now()
+        self._looks, self._steps, self._told = Looks.begin(now), Steps(), Told(now)
+        self._deadline = Deadline.begin(now, patience)
+        self._homeless_since: float | None = None
+
+    def _now(self) -> float:
+        return self._mirror.clock.monotonic()
+
+    def run(self) -> Waited:
+        while True:
+            told = diagnose(self._mirror.picture)
+            if self._stepped(told):
+                continue
+            now = self._now()
+            # Between two streams nobody knows the pods: nothing is told of them, and a look comes at once.
+            hinted = not self._mirror.stale and self._worth_a_look(told)
+            if hinted or self._mirror.stale or now >= min(self._looks.at, self._deadline.at):
+                ended = self._look(over=now >= self._deadline.at)
+                if ended is not None:
+                    return ended
+                self._looks = self._looks.looked(self._now(), hinted)
+            if self._mirror.listen(max(0.0, self._until() - self._now())):
+                self._looks = self._looks.heard(self._now(), hinted)
+
+    def _until(self) -> float:
+        """When something has to be done although nobody tells anything."""
+        due = min(self._looks.at, self._deadline.at)
+        return min(due, self._steps.at) if self._steps.refused else due
+
+    def _stepped(self, told: Situation) -> bool:
+        """The next step was written. One that did not go through is decided anew after a fresh look and a pause."""
+        if self._advance is None or self._now() < self._steps.at:
+            return False
+        try:
+            picture = self._advance(told)
+        except ApiError as error:
+            if isinstance(error, UntrustedServer) or not (worth_another_look(error) or isinstance(error, AWAY)):
+                raise
+            self._report(f"the next step did not go through, it is tried again: {error.message}")
+            self._steps = self._steps.failed(self._now(), error.message)
+            self._mirror.stale = True
+            return False
+        # Decided anew, nothing is refused any more; what is not to be written now is not waited for.
+        self._steps = Steps()
+        if picture is None:
+            return False
+        self._mirror.adopt(picture)
+        return True
+
+    def _look(self, over: bool) -> Waited | None:
+        """One fresh look; None when the wait goes on. `over`: the time is up, and this is the last look."""
+        try:
+            situation = diagnose(self._mirror.look())
+        except AWAY as error:
+            if over or isinstance(error, UntrustedServer):
+                raise
+            self._report(f"the API server does not answer, still waiting: {error.message}")
+            self._mirror.clock.sleep(AWAY_PAUSE)
+            return None
+        made_again = situation.deployment.uid != self._uid
+        progress = Stuck("the Deployment was deleted and made again") if made_again else self._judge(situation)
+        if isinstance(progress, Going):
+            progress = self._mirror.unmade(situation) or progress
+        progress = self._housed(progress)
+        if not isinstance(progress, Going):
+            return Waited(situation, progress)
+        self._note(progress)
+        if over and self._now() >= self._deadline.at:
+            refused = self._steps.refused
+            why = f"{progress.why}, and the next step did not go through ({refused})" if refused else progress.why
+            return Waited(situation, replace(progress, why=why), timed_out=True)
+        return None
+
+    def _housed(self, progress: Progress) -> Progress:
+        """A pod that finds no node is no reason to give up as long as a node may come."""
+        if not (isinstance(progress, Stuck) and progress.needs_node):
+            self._homeless_since = None
+            return progress
+        now = self._now()
+        self._homeless_since = now if self._homeless_since is None else self._homeless_since
+        if now - self._homeless_since >= self._deadline.patience.nodes:
+            return progress
+        return Going(f"waiting for a node: {progress.why}", self._deadline.furthest or 0)
+
+    def _worth_a_look(self, situation: Situation) -> bool:
+        """What the streams told hints at an end."""
+        progress = self._judge(situation)
+        if isinstance(progress, Going) and self._mirror.heard:
+            self._note(progress)
+        return self._hint(situation) or isinstance(progress, (Done, Stuck))
+
+    def _note(self, progress: Going) -> None:
+        now = self._now()
+        self._deadline = self._deadline.progressed(now, progress.progress)
+        if self._told.due(now, progress.why):
+            self._report(progress.why)
+            self._told = Told(now, progress.why)

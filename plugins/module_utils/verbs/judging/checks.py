@@ -1,0 +1,160 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What canary_verify is asked: checks, each a question and the source of its answers.
+
+The front door makes these values and sees nothing of the rooms behind them; so what it needs is named here.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Mapping, Union
+
+from ...cluster.api import Api
+from ...judgement.buckets import BucketRule
+from ...judgement.checks import ONLY_STREAM, BoundCheck, Check, Plan, RateCheck
+from ...judgement.evidence import Promise
+from ...judgement.report import history_of
+from ...judgement.samples import Sample, given_samples
+from ...judgement.tolerance import JudgementError, Tolerance
+from ...probes.logs import LogsAsked
+from ...probes.loki import LokiLogs
+from ...probes.placeholders import names_stable
+from ...probes.podlogs import PodLogs
+from ...probes.podstates import PodStates
+from ...probes.prometheus import PrometheusAsked, prometheus, stream_of
+from ...probes.requests import HttpAsked, HttpRequests
+from ...probes.resources import Resource, Resources, ResourcesAsked
+from ...probes.source import Misasked, Source
+from ...probes.ways import Via
+from ...probes.web import Web
+from ..call.orders import Call
+
+__all__ = [
+    "BoundCheck",
+    "BucketRule",
+    "CheckAsked",
+    "HttpAsked",
+    "JudgementError",
+    "LogsAsked",
+    "Misasked",
+    "OnNoData",
+    "PodsAsked",
+    "PrometheusAsked",
+    "RateCheck",
+    "Resource",
+    "ResourcesAsked",
+    "SamplesAsked",
+    "Tolerance",
+    "VerifyRequest",
+    "Via",
+    "Web",
+    "given_samples",
+    "gives_value",
+    "history_of",
+    "needs_pods",
+    "needs_stable",
+    "open_source",
+    "plan_of",
+    "streams_of",
+]
+
+
+class OnNoData(Enum):
+    """What a source that gives no data does to the run. Neither ever passes or fails it."""
+
+    WAIT = "wait"
+    STOP = "stop"
+
+
+@dataclass(frozen=True)
+class PodsAsked:
+    """Restarts, readiness lost and evictions, from the pods themselves."""
+
+
+@dataclass(frozen=True)
+class SamplesAsked:
+    """What the user's own tasks have counted; times in seconds since the run began."""
+
+    samples: tuple[Sample, ...]
+
+
+SourceAsked = Union[PodsAsked, HttpAsked, PrometheusAsked, LogsAsked, ResourcesAsked, SamplesAsked]
+
+
+@dataclass(frozen=True)
+class CheckAsked:
+    """`check` is a BoundCheck exactly where the source gives one value and no counts."""
+
+    check: Check
+    source: SourceAsked
+
+    def __post_init__(self) -> None:
+        if gives_value(self.source) is not isinstance(self.check, BoundCheck):
+            raise Misasked(f"check {self.check.name!r}: min and max go with one value, a tolerance with counts")
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """Times in seconds. `guard`: of a promotion that is under way, or of the new version after it, instead of a held canary.
+    `steps`: how many further steps of the release (a guarded promotion is one) will be judged by later calls of this run,
+    or have been, one call after the other; `history` is the `verify` result of the call before.
+    """
+
+    call: Call
+    checks: tuple[CheckAsked, ...]
+    duration: float = 300.0
+    interval: float = 5.0
+    warmup: float = 0.0
+    confidence: float = 0.95
+    on_no_data: OnNoData = OnNoData.WAIT
+    inconclusive_ok: bool = False
+    guard: bool = False
+    steps: int = 0
+    history: Mapping[str, Any] = field(default_factory=dict)
+
+
+def gives_value(source: SourceAsked) -> bool:
+    return isinstance(source, ResourcesAsked) or (isinstance(source, PrometheusAsked) and bool(source.query))
+
+
+def needs_stable(source: SourceAsked) -> bool:
+    """Its answer says nothing without a stable version beside the new one."""
+    if isinstance(source, PrometheusAsked) and source.query:
+        return names_stable(source.query)
+    return not isinstance(source, PodsAsked)
+
+
+def needs_pods(source: SourceAsked) -> bool:
+    """Its exposure, or whom it asks, are the pods that are there: without a fresh list of them it cannot say anything. What
+    Prometheus counts, it counts whoever is there."""
+    return isinstance(source, (PodsAsked, LogsAsked)) or (isinstance(source, HttpAsked) and source.via is not Via.URL)
+
+
+def streams_of(source: SourceAsked) -> tuple[str, ...]:
+    """One stream a bound of a histogram, else the one."""
+    if isinstance(source, PrometheusAsked) and source.slower_than:
+        return tuple(stream_of(bound) for bound in source.slower_than)
+    return (ONLY_STREAM,)
+
+
+def plan_of(request: VerifyRequest) -> Plan:
+    """Raises JudgementError."""
+    checks = tuple(asked.check for asked in request.checks)
+    return Plan(checks, Promise(request.confidence), request.warmup, fresh_starts=request.steps)
+
+
+def open_source(api: Api, asked: SourceAsked) -> Source | None:
+    """None for samples, which are there already."""
+    if isinstance(asked, PodsAsked):
+        return PodStates()
+    if isinstance(asked, HttpAsked):
+        return HttpRequests(api, asked, api.clock)
+    if isinstance(asked, PrometheusAsked):
+        return prometheus(asked)
+    if isinstance(asked, LogsAsked):
+        return LokiLogs(asked, asked.web) if asked.web else PodLogs(api, asked, api.clock)
+    return Resources(api, asked) if isinstance(asked, ResourcesAsked) else None

@@ -1,0 +1,169 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call's looks at both versions, side by side, until something ends it.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable, Mapping
+
+from ...judgement.checks import RateCheck
+from ...judgement.evidence import Promise
+from ...judgement.report import as_result, history_of
+from ...judgement.samples import Count, NoData, Reading, Sample
+from ...judgement.trial import Trial
+from ...judgement.verdicts import RunVerdict, Verdict
+from ...probes.source import Answers, Counted, Sides, Value
+from ...rollout.phase import Situation
+from ..call.outcome import Report
+from ..call.site import Site
+from .asking import Asking
+from .checks import CheckAsked, SamplesAsked, VerifyRequest, plan_of
+from .foresight import Foresight
+from .looking import Ended, Looking
+from .sides import sides_of
+
+# A person who waits wants a sign of life.
+REPORT_SECONDS = 15.0
+
+
+class Comparison(Looking):
+    """`ends` says of a situation why nothing can be compared any more. `stops_at_pass`: a pass ends it as a fail does."""
+
+    def __init__(
+        self,
+        site: Site,
+        request: VerifyRequest,
+        sides: Sides,
+        report: Report,
+        *,
+        ends: Callable[[Situation], Ended | None],
+        stops_at_pass: bool,
+    ) -> None:
+        history = history_of(request.history)
+        before = max((bucket.end for buckets in history.values() for bucket in buckets), default=0.0)
+        super().__init__(site, Asking(site.api, request.checks, sides, request.on_no_data, report), report, before)
+        self.request = request
+        self.warnings: list[str] = []
+        self._sides = sides
+        self._ends = ends
+        self._stops_at_pass = stops_at_pass
+        self._trial = Trial(plan_of(request), history)
+        if history:
+            self._trial.begin_step(before)
+        self._foresight = Foresight(request, report, self._warn)
+
+    def begin(self) -> dict[str, str]:
+        """Reaches every source, and says what the window can decide; returns what did not answer, by check."""
+        gaps = {}
+        for asked in self._asking.checks:
+            why = self._asking.begin(asked, self._now())
+            if why:
+                gaps[asked.check.name] = why
+            self._foresight.before(asked, None if why else self._asking.sides_for(asked))
+        # A guard comes after the steps that were told what the user has counted.
+        given = () if self.request.guard else self.request.checks
+        for asked in given:
+            if isinstance(asked.source, SamplesAsked):
+                for sample in asked.source.samples:
+                    self._trial.observe(asked.check.name, replace(sample, at=sample.at + self._offset))
+        return gaps
+
+    def until_decided(self) -> RunVerdict:
+        self._restart()
+        for name, reason in self.begin().items():
+            self._trial.observe(name, NoData(self._now(), reason))
+            self._report(f"{name}: {reason}")
+        until, told = self._offset + self.request.duration, self._now()
+        decided = self._decided()
+        if not self._asking.checks:
+            self.ended = Ended("there was nothing to ask: samples were counted at once", expected=True)
+        while not decided and self.ended is None and self._now() < until:
+            self._rest(self.request.interval, until)
+            self._look()
+            decided = self._decided()
+            if not decided and self._now() - told >= REPORT_SECONDS:
+                told = self._now()
+                self._report(f"{told - self._offset:.0f} of {self.request.duration:.0f} seconds: {self._progress()}")
+        return self._concluded(self._doubted(self._trial.report(self._now())))
+
+    def _doubted(self, verdict: RunVerdict) -> RunVerdict:
+        """The same verdict; whoever reads it also reads what its sources are not sure of."""
+        doubts = self._asking.doubts()
+        for name, doubt in doubts.items():
+            self._warn(f"{name}: {doubt}")
+        checks = tuple(
+            replace(check, reason=f"{check.reason}; {doubts[check.name]}") if check.name in doubts else check
+            for check in verdict.checks
+        )
+        told = [verdict.reason, *(f"{name}: {doubt}" for name, doubt in doubts.items())]
+        return replace(verdict, reason="; ".join(filter(None, told)), checks=checks)
+
+    def _decided(self) -> bool:
+        verdict = self._trial.look(self._now())
+        return verdict is Verdict.FAIL or (verdict is Verdict.PASS and self._stops_at_pass)
+
+    def _concluded(self, verdict: RunVerdict) -> RunVerdict:
+        if self.ended is None or self.ended.expected or verdict.verdict is Verdict.FAIL:
+            return verdict
+        why = f"{self.ended.why}; {verdict.reason}".rstrip("; ")
+        return replace(verdict, verdict=Verdict.INCONCLUSIVE, reason=why)
+
+    def _progress(self) -> str:
+        evidence = self._trial.evidence
+        promise = Promise(self.request.confidence)
+        told = "plain bounds only" if evidence is None else f"evidence {evidence:.3g} of {promise.limit:.3g} to fail"
+        counts = self._foresight.progress()
+        return f"{told}; {counts}" if counts else told
+
+    def _sees(self, situation: Situation) -> Ended | None:
+        return self._ends(situation) or self._changed(situation)
+
+    def _changed(self, situation: Situation) -> Ended | None:
+        sides, before = sides_of(situation), self._sides
+        if sides is None or (sides.canary.hash, sides.stable.hash) != (before.canary.hash, before.stable.hash):
+            return Ended(f"the canary no longer stands beside stable (phase {situation.phase.value})")
+        self._sides = sides
+        self._asking.sees(sides)
+        return None
+
+    def _takes(self, asked: CheckAsked, answers: Answers) -> None:
+        for stream, answer in answers.items():
+            self._take(asked, stream, answer)
+
+    def _lacks(self, asked: CheckAsked, gap: NoData) -> None:
+        self._trial.observe(asked.check.name, gap)
+
+    def _take(self, asked: CheckAsked, stream: str, answer: Counted | Value) -> None:
+        now = self._now()
+        if isinstance(answer, Value):
+            self._trial.observe(asked.check.name, Reading(now, answer.value), stream)
+            return
+        sides = self._asking.sides_for(asked)
+        sample = Sample(
+            at=max(self._offset, now - answer.ago),
+            canary=Count(answer.canary.bad, answer.canary.total),
+            stable=Count(answer.stable.bad, answer.stable.total),
+            stable_pods=answer.stable.by_pod,
+            pods=len(sides.canary.pods) + len(sides.stable.pods),
+        )
+        self._trial.observe(asked.check.name, sample, stream)
+        if isinstance(asked.check, RateCheck) and stream == asked.check.streams[0]:
+            self._foresight.saw(asked.check, sample)
+
+    def _warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self._report(text)
+
+    @property
+    def forecasts(self) -> Mapping[str, Any]:
+        return self._foresight.told
+
+    def result(self, verdict: RunVerdict) -> dict[str, Any]:
+        """The whole verdict as plain values, with what the looking cost."""
+        about = {"hash": self._sides.canary.hash, "forecasts": dict(self.forecasts), "costs": self._asking.costs()}
+        return {**as_result(verdict), **about}

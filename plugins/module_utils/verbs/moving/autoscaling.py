@@ -1,0 +1,128 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A HorizontalPodAutoscaler before a start: refuse it, pin it, or leave it alone.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Iterator
+
+from ...cluster.errors import ApiError
+from ...rollout import autoscaler as autoscalers
+from ...rollout.phase import Phase
+from ...rollout.refusal import Code, Refusal
+from ...rollout.views import Autoscaler, Deployment, Picture
+from ..call.ending import Account
+from ..call.guarded import ATTEMPTS, guarded
+from ..call.orders import AutoscalerPolicy
+from ..call.outcome import Report
+from .pins import claim, give_back_orphan
+
+# One default sync period of the autoscaler's controller and a margin, for servers whose autoscalers have no generation.
+UNOBSERVED_SECONDS = 20.0
+OBSERVE_PAUSE_SECONDS = 0.2
+
+
+def check(picture: Picture, policy: AutoscalerPolicy) -> Autoscaler | None:
+    """The autoscaler to pin, or None. Raises Refusal for what the policy does not allow."""
+    found = picture.autoscalers or ()
+    if policy is AutoscalerPolicy.REFUSE:
+        autoscalers.refuse(found, picture.deployment)
+    if policy is AutoscalerPolicy.PIN:
+        return autoscalers.to_pin(found, picture.deployment)
+    return None
+
+
+def release_orphans(account: Account, picture: Picture, policy: AutoscalerPolicy) -> None:
+    """Gives back what an interrupted run left pinned, unless it is to be pinned again."""
+    for found in picture.autoscalers or ():
+        if policy is not AutoscalerPolicy.PIN and autoscalers.bounds(found) is not None:
+            give_back_orphan(account, found, picture)
+
+
+def pin(account: Account, autoscaler: Autoscaler, deployment: Deployment, timeout: float, report: Report) -> Deployment:
+    """Pins the autoscaler to the Deployment's replicas and returns the Deployment as it stands then.
+
+    A scale that was under way may still land after the patch, so replicas count only once the autoscaler's controller
+    has seen it. Raises Refusal when replicas do not come to rest.
+    """
+    deadline = account.site.clock.monotonic() + timeout
+    for _attempt in range(ATTEMPTS):
+        autoscaler = _pinned(account, autoscaler, deployment.replicas, report)
+        _await_observed(account, autoscaler, deadline)
+        after = account.site.deployment()
+        if after.replicas == deployment.replicas:
+            return after
+        deployment = after
+    raise _restless(autoscaler, deployment)
+
+
+def _pinned(account: Account, autoscaler: Autoscaler, replicas: int, report: Report) -> Autoscaler:
+    site, name = account.site, autoscaler.name
+
+    def decide(found: Autoscaler) -> list[dict[str, Any]] | None:
+        mine = autoscalers.pinned_to(found, replicas, account.run)
+        return None if mine else autoscalers.pin(found, replicas, claim(account))
+
+    def send(_found: Autoscaler, operations: list[dict[str, Any]]) -> Autoscaler:
+        report(f'pinning HorizontalPodAutoscaler "{name}" to {replicas} replicas')
+        return site.patch_autoscaler(name, operations)
+
+    busy = Refusal(
+        Code.BUSY, f'HorizontalPodAutoscaler "{name}" kept changing while it was to be pinned', "Run this again"
+    )
+    sent = guarded(autoscaler, decide, send, lambda: site.autoscaler(name), busy)
+    account.changed = account.changed or sent.change is not None
+    return sent.state
+
+
+def _restless(autoscaler: Autoscaler, deployment: Deployment) -> Refusal:
+    return Refusal(
+        Code.AUTOSCALER,
+        f'replicas of Deployment "{deployment.name}" kept changing while HorizontalPodAutoscaler '
+        f'"{autoscaler.name}" was being pinned',
+        "Try again when the load is steadier",
+    )
+
+
+@contextmanager
+def given_back_unless_held(account: Account, pinned: Autoscaler, picture: Picture) -> Iterator[None]:
+    """A start that fails before its first patch leaves the autoscaler as it was, unless another start has begun its release."""
+    changed = account.changed
+    try:
+        yield
+    except (Refusal, ApiError) as error:
+        held = account.situation is not None and account.situation.phase is not Phase.NONE
+        unknown = isinstance(error, ApiError) and error.may_have_written
+        if not held and not unknown and _let_go(account, pinned.name, picture):
+            account.changed = changed
+        raise
+
+
+def _let_go(account: Account, name: str, picture: Picture) -> bool:
+    try:
+        return give_back_orphan(account, account.site.autoscaler(name), picture)
+    except (ApiError, Refusal) as error:
+        account.warn(f"{error} It is still pinned; canary_undo, or the next canary_start, gives it back")
+        return False
+
+
+def _await_observed(account: Account, autoscaler: Autoscaler, deadline: float) -> None:
+    clock = account.site.clock
+    if autoscaler.generation is None:
+        clock.sleep(min(UNOBSERVED_SECONDS, max(0.0, deadline - clock.monotonic())))
+        return
+    wanted = autoscaler.generation
+    while (autoscaler.observed_generation or 0) < wanted:
+        if clock.monotonic() > deadline:
+            raise Refusal(
+                Code.AUTOSCALER,
+                f'the controller of HorizontalPodAutoscaler "{autoscaler.name}" has not seen that it was pinned',
+                "Check that kube-controller-manager runs, then run this again",
+            )
+        clock.sleep(OBSERVE_PAUSE_SECONDS)
+        autoscaler = account.site.autoscaler(autoscaler.name)

@@ -1,0 +1,69 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waits for a rollout: until every pod is of one template.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...rollout.identity import Meant
+from ...rollout.phase import Situation
+from ...rollout.progress import Done, Progress, Stuck, towards_rollout, with_terminated
+from ...rollout.views import Deployment, Picture
+from ...rollout.words import WORDS
+from ..call.ending import Account
+from ..call.orders import Call
+from ..call.outcome import Report
+from ..call.pacing import Patience
+from ..call.waiting import wait
+
+
+def patience_with(deployment: Deployment, call: Call) -> Patience:
+    """A pod that is Ready counts as progress, and then has to stay so for minReadySeconds before the next one may come."""
+    seconds = call.wait.timeout + deployment.min_ready_seconds
+    return Patience(seconds, per_progress=True, nodes=call.wait.for_nodes)
+
+
+def await_rollout(
+    account: Account,
+    picture: Picture,
+    template: str,
+    call: Call,
+    report: Report,
+    *,
+    remedy: str = "",
+    meant: Meant | None = None,
+) -> Situation:
+    """Waits, with a deadline per progress, until every pod has that template (a digest); raises VerbFailure.
+
+    `remedy` for a rollout that is nobody's release; where one is `meant`, whoever ends or replaces it ends this, too.
+    """
+
+    def judge(situation: Situation) -> Progress:
+        other = meant.differs(situation) if meant and not meant.is_out(situation) else ""
+        if other:
+            return Stuck(other)
+        taken_back = WORDS[situation.phase].ends_promotion
+        if meant and taken_back:
+            return Stuck(taken_back)
+        return with_terminated(towards_rollout(situation, template), situation, call.wait.terminated)
+
+    if account.changed:
+        account.tell_way_back(report)
+    waited = wait(
+        account.site,
+        replace(picture, pods=None),
+        judge=judge,
+        hint=lambda situation: situation.deployment.rolled_out,
+        patience=patience_with(picture.deployment, call),
+        report=report,
+    )
+    if isinstance(waited.progress, Done):
+        return account.looked(waited.situation)
+    if meant and not meant.is_out(waited.situation):
+        meant.check(account.looked(waited.situation))
+    raise account.unsuccessful(waited, remedy or WORDS[waited.situation.phase].remains)

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waits until a canary is held at its size, and writes the steps on the way there.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...rollout import start as rollout_start
+from ...rollout.identity import Meant
+from ...rollout.phase import HOLDING, Situation
+from ...rollout.progress import Counts, Done, Progress, Stuck, towards_hold
+from ...rollout.start import Start
+from ...rollout.views import Picture
+from ...rollout.words import WORDS
+from ..call.ending import Account
+from ..call.orders import Wait
+from ..call.outcome import Report
+from ..call.pacing import Patience
+from ..call.site import PODS
+from ..call.waiting import wait
+
+
+def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait, report: Report) -> Situation:
+    """Raises VerbFailure where the pods do not become Ready, or somebody takes the canary away."""
+    account.tell_way_back(report)
+    begun_at, mine = picture.deployment.replicas, _mine(begun)
+
+    def judge(current: Situation) -> Progress:
+        other = mine.differs(current) if current.phase in HOLDING else ""
+        return Stuck(other) if other else towards_hold(current, begun.goal, begun.record, begun_at)
+
+    waited = wait(
+        account.site,
+        picture,
+        judge=judge,
+        hint=lambda current: _all_ready(current, begun),
+        patience=Patience(patience.timeout, nodes=patience.for_nodes),
+        report=report,
+        kinds=(PODS,),
+        advance=lambda current: _stepped(account, current, begun, report),
+    )
+    situation = account.looked(waited.situation)
+    if not isinstance(waited.progress, Done):
+        if situation.phase in HOLDING:
+            mine.check(situation)
+        raise account.unsuccessful(waited, WORDS[situation.phase].remains)
+    return situation
+
+
+def _stepped(account: Account, situation: Situation, begun: Start, report: Report) -> Picture | None:
+    """Writes the next step once the pods of the one before are Ready.
+
+    What the streams tell suffices here: the patch is guarded by the generation, and pods that are Ready are proof that
+    the controller has seen the patch before. Surplus stable pods that it has not taken yet must not count.
+    """
+    hold, replicas = situation.hold, situation.deployment.replicas
+    if hold is None or hold == begun.goal or situation.phase not in HOLDING or _mine(begun).differs(situation):
+        return None
+    counts = Counts.of(situation.picture.pods or (), begun.record.stable.uid)
+    if counts.canary < hold.canary(replicas):
+        return None
+    plan = rollout_start.step(situation, begun, min(counts.stable, hold.stable(replicas)) + counts.canary)
+    if plan is None:
+        return None
+    deployment = account.site.apply(plan)
+    account.wrote(plan)
+    report(plan.why)
+    return replace(situation.picture, deployment=deployment)
+
+
+def _mine(begun: Start) -> Meant:
+    """What this call began, or went on with: no other release, and nobody has taken it over since."""
+    return Meant(run=begun.record.run, template=begun.record.canary)
+
+
+def _all_ready(situation: Situation, begun: Start) -> bool:
+    counts = Counts.of(situation.picture.pods or (), begun.record.stable.uid)
+    return situation.hold == begun.goal and counts.canary >= begun.goal.canary(situation.deployment.replicas)

@@ -1,0 +1,168 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The canary's pod template, made from the stable one and from what was asked for.
+
+It goes through a dry run of the server, so that it is what would be stored: with the server's defaults, and as admission
+policies and webhooks make it. So a second run compares equal. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterator, Mapping
+
+from ...rollout.equality import same_template
+from ...rollout.refusal import Code, Refusal
+from ...rollout.slips import slips
+from ...rollout.template import UnknownContainer, bare, changed_paths, with_images
+from ...rollout.views import Deployment, ReplicaSet
+from ..call.orders import API_VERSION, NewTemplate, Target
+from ..call.site import Site
+
+# A manifest that was written without quotes has many.
+_SLIPS_TOLD = 5
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A bare pod template as it would be stored, and where admission changes what was asked for (paths without values; of a
+    manifest that is not known, because it lacks the server's defaults too)."""
+
+    template: Mapping[str, Any]
+    changed: tuple[str, ...] = ()
+
+
+def candidate(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Candidate:
+    """One request more than `wished`. Raises Refusal."""
+    template = wished(site, stable, asked)
+    if same_template(template, stable.template):
+        return Candidate(template)  # what admission would change in it by now is no release that anybody asked for
+    stored = bare(site.try_template(template))
+    return Candidate(stored, () if asked.definition is not None else changed_paths(template, stored))
+
+
+def wished(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, Any]:
+    """The bare pod template asked for: that of a manifest as it stands there, anything else as a change of the stable one,
+    for which a patch costs one request. Raises Refusal."""
+    if asked.definition is not None:
+        check_definition(site.target, asked.definition)
+        _check_slips("definition", {"spec": {"template": asked.definition["spec"]["template"]}})
+        return bare(asked.definition["spec"]["template"])
+    template: Mapping[str, Any] = bare(stable.template)
+    if asked.patch is not None:
+        _check_slips("pod_template_patch", asked.patch)
+        template = bare(site.try_patch(stable, asked.patch))
+    try:
+        return with_images(template, asked.images)
+    except UnknownContainer as error:
+        raise Refusal(
+            Code.UNKNOWN_CONTAINER, str(error), "Name one of them; to add a container use pod_template_patch"
+        ) from error
+
+
+def _check_slips(option: str, given: Mapping[str, Any]) -> None:
+    if found := slips(given):
+        raise Refusal(Code.INVALID, f"{option} cannot be used: {'; '.join(found[:_SLIPS_TOLD])}", "Nothing was changed")
+
+
+# Parts of a manifest that are read here, before an API server has looked at it.
+_MAPPINGS = (
+    "metadata", "spec", "spec.template", "spec.template.metadata", "spec.template.metadata.labels",
+    "spec.template.metadata.annotations", "spec.template.spec",
+)  # fmt: skip
+
+
+def _at(value: Any, path: str) -> Any:
+    """The part of a manifest at that path; an empty mapping where there is none."""
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else {}
+        value = {} if value is None else value
+    return value
+
+
+def check_definition(target: Target, definition: Mapping[str, Any]) -> None:
+    """Raises Refusal for a manifest that is not of this Deployment."""
+    kind = definition.get("kind")
+    if kind != "Deployment":
+        raise Refusal(Code.INVALID, f"definition is a {kind or 'nameless kind'}, not a Deployment", "Give its manifest")
+    if definition.get("apiVersion", API_VERSION) != API_VERSION:
+        raise Refusal(
+            Code.INVALID,
+            f"definition is a Deployment of another API than {API_VERSION}, as its apiVersion says",
+            f"Give the manifest of the Deployment itself, of {API_VERSION}",
+        )
+    for path in _MAPPINGS:
+        if not isinstance(_at(definition, path), Mapping):
+            raise Refusal(
+                Code.INVALID,
+                f"definition has a {path} that is not a mapping",
+                "Give the manifest of the Deployment itself",
+            )
+    meta = definition.get("metadata") or {}
+    for key, expected in (("name", target.name), ("namespace", target.namespace)):
+        given = meta.get(key)
+        if given is not None and given != expected:
+            raise Refusal(
+                Code.INVALID,
+                f'definition has {key} "{given}", and this release is of "{expected}"',
+                f"Give the manifest of the Deployment itself, or correct {key}",
+            )
+    if not isinstance((definition.get("spec") or {}).get("template"), Mapping):
+        raise Refusal(Code.INVALID, "definition has no spec.template", "Give the whole manifest of the Deployment")
+
+
+# What stands in a manifest that was read from a cluster, and is not anybody's wish.
+_OF_THE_SERVER = frozenset({"kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision"})
+_DEFAULT_DEADLINE = 600
+
+
+def not_applied(definition: Mapping[str, Any], deployment: Deployment) -> tuple[str, ...]:
+    """A warning that names where the manifest differs from the Deployment outside of its pod template, if it does.
+
+    Only what the manifest says is compared, as `kubectl apply` leaves alone what it does not say.
+    """
+    metadata = definition.get("metadata") or {}
+    annotations = metadata.get("annotations")
+    if isinstance(annotations, Mapping):
+        annotations = {key: text for key, text in annotations.items() if key not in _OF_THE_SERVER}
+    given = {
+        "metadata": {"labels": metadata.get("labels"), "annotations": annotations},
+        "spec": {key: value for key, value in definition["spec"].items() if key != "template"},
+    }
+    paths = sorted(_differing(given, _outside_of_the_template(deployment), ""))
+    if not paths:
+        return ()
+    return (
+        "only the pod template of the manifest is applied; these other fields differ from the Deployment and were ignored: "
+        + ", ".join(paths),
+    )
+
+
+def _outside_of_the_template(deployment: Deployment) -> dict[str, Any]:
+    """As the server shows it, what it has filled in included."""
+    deadline, limit = deployment.progress_deadline_seconds, deployment.revision_history_limit
+    return {
+        "metadata": {"labels": deployment.labels, "annotations": deployment.annotations},
+        "spec": {
+            "replicas": deployment.replicas,
+            "paused": deployment.paused,
+            "minReadySeconds": deployment.min_ready_seconds,
+            "progressDeadlineSeconds": _DEFAULT_DEADLINE if deadline is None else deadline,
+            "revisionHistoryLimit": limit,
+            "selector": deployment.selector,
+            "strategy": deployment.strategy.to_json(),
+        },
+    }
+
+
+def _differing(given: Any, live: Any, path: str) -> Iterator[str]:
+    """Paths of what is given and not so. Nothing, an empty list and an empty mapping say nothing."""
+    if given in (None, [], {}):
+        return
+    if isinstance(given, Mapping):
+        for key, value in given.items():
+            known = live.get(key) if isinstance(live, Mapping) else None
+            yield from _differing(value, known, f"{path}.{key}".lstrip("."))
+    elif given != live:
+        yield path

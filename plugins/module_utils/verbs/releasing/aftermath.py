@@ -1,0 +1,97 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of a release that failed: taken back, or left with a word on how. This module is private to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...cluster.errors import ApiError
+from ...foreign import printable
+from ...release import rulings
+from ...release.result import Ending, Judged
+from ...release.rulings import Act, Cause, Failed, Stage, cause_of
+from ...rollout.phase import Phase
+from ..call.orders import Meant, RollbackRequest, UndoRequest
+from ..call.outcome import API_ERROR, VerbFailure
+from ..rollback import rollback
+from ..undo import undo
+from .course import Course
+
+# Characters of the reason that is written to the cluster and stays there. It has no log lines, which may hold secrets.
+KEPT = 300
+
+
+def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
+    """Takes back what the rulings say, and tells how it ended."""
+    code, cause = (error.code, error.cause) if isinstance(error, VerbFailure) else (API_ERROR, "")
+    _take_in(course, error)
+    course.release = replace(course.release, why=(f"{str(error).rstrip('.')}.",))
+    ruled = rulings.ruling(_what_failed(course, cause_of(code)))
+    act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back}.get(ruled.act)
+    if act is not None:
+        act(course, printable(cause or str(error), KEPT))
+    else:
+        course.ends(Ending.REFUSED if course.release.stage is Stage.ASKED else Ending.FAILED, ruled.why)
+    return VerbFailure(
+        " ".join(course.release.why),
+        code=code,
+        cause=cause,
+        changed=course.changed,
+        canary=course.canary or None,
+        warnings=tuple(course.warnings),
+        extra={"release": course.release.to_json()},
+    )
+
+
+def _take_in(course: Course, error: VerbFailure | ApiError) -> None:
+    """What the verb that failed had done by then."""
+    if isinstance(error, ApiError):
+        return
+    course.warn(error.warnings)
+    course.changed = course.changed or error.changed
+    course.canary = error.canary or course.canary
+    if error.changed and course.release.stage is Stage.ASKED and not course.request.call.check:
+        course.reaches(Stage.HELD)
+    if "verify" in error.extra:
+        about = {Stage.PROMOTING: "promotion", Stage.PROMOTED: "new version alone"}
+        of = about.get(course.release.stage, f"step {course.release.reached + 1}")
+        course.release = course.release.judged(Judged(of, error.extra["verify"]["verdict"], error.message), None)
+
+
+def _what_failed(course: Course, cause: Cause) -> Failed:
+    stage, policy = course.release.stage, course.request.policies.on_failure
+    try:
+        situation = course.seen()
+    except (VerbFailure, ApiError) as unseen:
+        course.note("look", str(unseen))
+        return Failed(stage, cause, None, False, policy)
+    record = situation.record
+    ours = (
+        course.is_out(situation)
+        if situation.phase is Phase.NONE
+        else record is not None and record.run == course.release.run
+    )
+    return Failed(stage, cause, situation.phase, ours, policy)
+
+
+def _undo(course: Course, reason: str) -> None:
+    # By the run alone: the canary's ReplicaSet may not be there yet, and somebody may have put another template in its place.
+    call = course.call(Meant(run=course.release.run))
+    try:
+        course.did("undo", undo(course.api, UndoRequest(call, reason), course.report))
+    except (VerbFailure, ApiError) as error:
+        course.ends(Ending.FAILED, f"The undo failed too: {error}")
+    else:
+        course.ends(Ending.UNDONE, "The stable version is back.")
+
+
+def _roll_back(course: Course, reason: str) -> None:
+    request = RollbackRequest(course.call(Meant(hash=course.release.hash)), course.release.stable, reason)
+    try:
+        course.did("rollback", rollback(course.api, request, course.report))
+    except (VerbFailure, ApiError) as error:
+        course.ends(Ending.FAILED, f"The rollback failed too: {error}")
+    else:
+        course.ends(Ending.ROLLED_BACK, "The version before it is back.")

@@ -1,0 +1,166 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a release has come in one call, and what the call was asked.
+
+The front door makes these values and sees nothing of the rooms behind them; so what it needs is named here.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import Any, Mapping
+
+from ...cluster.api import Api
+from ...release.policies import Gate, Headroom, OnFailure, OnInconclusive, OnUnknown, Policies, Through, WhenMissing
+from ...release.result import FAILURES, Ending, Moment, Release, UnreadableResult
+from ...release.rulings import Stage
+from ...rollout.phase import Situation, diagnose
+from ..call.ending import accounted
+from ..call.orders import Call, Meant, Size, StartRequest
+from ..call.outcome import Outcome, Report
+from ..call.site import Site
+from ..headroom import HeadroomRequest
+from ..judging.checks import CheckAsked, VerifyRequest
+
+__all__ = [
+    "FAILURES",
+    "Course",
+    "Gate",
+    "Headroom",
+    "OnFailure",
+    "OnInconclusive",
+    "OnUnknown",
+    "Policies",
+    "Release",
+    "ReleaseRequest",
+    "StepAsked",
+    "Through",
+    "UnreadableResult",
+    "WhenMissing",
+]
+
+
+@dataclass(frozen=True)
+class StepAsked:
+    """`bake` in seconds. `checks`: the step's own, instead of the release's; None: it has none of its own."""
+
+    size: Size = field(default_factory=Size)
+    bake: float = 0.0
+    checks: tuple[CheckAsked, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ReleaseRequest:
+    """`start`, `judge` and `room` say how the verbs of a step are asked: template, surge, autoscaler; checks, window, confidence;
+    prices. `guard`: for how many seconds the checks go on once the promotion has begun.
+
+    `previous`: what an earlier call of the same release returned. `reject`: why the caller's own verification fails it.
+    """
+
+    call: Call
+    start: StartRequest
+    judge: VerifyRequest
+    room: HeadroomRequest
+    steps: tuple[StepAsked, ...] = (StepAsked(),)
+    policies: Policies = field(default_factory=Policies)
+    guard: float = 0.0
+    through: Through = field(default_factory=Through)
+    previous: Release | None = None
+    reject: str = ""
+    run: str = ""
+
+
+@dataclass
+class Course:
+    """One call: what was asked, and how far the release has come."""
+
+    api: Api
+    request: ReleaseRequest
+    report: Report
+    release: Release
+    changed: bool = False
+    warnings: list[str] = field(default_factory=list)
+    canary: Mapping[str, Any] = field(default_factory=dict)
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, api: Api, request: ReleaseRequest, report: Report) -> Course:
+        return cls(api, request, report, request.previous or Release(run=request.run or uuid.uuid4().hex))
+
+    @property
+    def site(self) -> Site:
+        return Site(self.api, self.request.call.target)
+
+    @property
+    def ours(self) -> Meant:
+        return Meant(hash=self.release.hash, run=self.release.run)
+
+    def call(self, meant: Meant | None = None, *, check: bool | None = None, waits: bool = True) -> Call:
+        """As a verb is called: about this release, unless it says otherwise."""
+        call = self.request.call
+        return replace(
+            call,
+            meant=self.ours if meant is None else meant,
+            check=call.check if check is None else check,
+            wait=replace(call.wait, enabled=waits),
+        )
+
+    def did(self, what: str, outcome: Outcome) -> Outcome:
+        """Takes in what a verb has done."""
+        self.takes(outcome)
+        self.note(what, outcome.message)
+        return outcome
+
+    def takes(self, outcome: Outcome) -> None:
+        self.changed = self.changed or outcome.changed
+        self.before = {**outcome.before, **self.before}
+        self.after.update(outcome.after)
+        self.sees(outcome)
+
+    def sees(self, outcome: Outcome) -> None:
+        """What a verb has found, whatever it did, or only rehearsed."""
+        self.warn(outcome.warnings)
+        self.canary = outcome.canary or self.canary
+
+    def note(self, what: str, said: str) -> None:
+        versions = {name: self.canary.get(name) or {} for name in ("stable", "canary")}
+        counts = {name: version["counts"]["ready"] for name, version in versions.items() if version}
+        self.release = self.release.happened(Moment(self.site.now(), what, said, counts))
+
+    def warn(self, warnings: tuple[str, ...]) -> None:
+        self.warnings.extend(text for text in warnings if text not in self.warnings)
+
+    def reaches(self, stage: Stage) -> None:
+        self.release = replace(self.release, stage=stage)
+
+    def ends(self, ending: Ending, *why: str) -> None:
+        self.release = replace(self.release, outcome=ending, why=(*self.release.why, *why))
+
+    def outcome(self) -> Outcome:
+        target, release = self.request.call.target, self.release
+        return Outcome(
+            changed=self.changed,
+            message=" ".join(
+                [f"{target.name} in namespace {target.namespace}: {release.outcome.value}.", *release.why]
+            ),
+            canary=self.canary,
+            before={name: value for name, value in self.before.items() if value != self.after.get(name)},
+            after={name: value for name, value in self.after.items() if value != self.before.get(name)},
+            warnings=tuple(self.warnings),
+            extra={"release": release.to_json()},
+        )
+
+    def seen(self) -> Situation:
+        """A fresh look."""
+        with accounted(self.site) as account:
+            situation = account.looked(diagnose(self.site.look(pods=True)))
+            self.canary = account.outcome("").canary
+        return situation
+
+    def is_out(self, situation: Situation) -> bool:
+        """What this release judged is what the Deployment runs now."""
+        return Meant(hash=self.release.hash).is_out(situation)

@@ -1,0 +1,292 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_release: a whole release in one call, or up to a stage of it, taken up by the next call where this one ended.
+
+What is done at each stage is done by the other verbs, each with the identity of this release, so that nothing else is judged,
+promoted or taken back. What becomes of a failure is decided in release/rulings.py. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Mapping
+
+from ...cluster.api import Api
+from ...cluster.errors import ApiError
+from ...release import steps
+from ...release.policies import End, Gate, Headroom, OnInconclusive, WhenMissing
+from ...release.result import Ending, Judged
+from ...release.room import Refuse, rule
+from ...release.rulings import Stage
+from ...rollout.phase import Phase, diagnose
+from ...rollout.refusal import Code
+from ...rollout.template import digest
+from ...rollout.views import Picture
+from ..bake import bake
+from ..call.ending import accounted
+from ..call.orders import BakeRequest, Meant, PauseRequest, PromoteRequest, StartRequest, UndoRequest
+from ..call.outcome import Outcome, Report, VerbFailure
+from ..headroom import headroom
+from ..moving.rolling import await_rollout
+from ..pause import pause
+from ..promote import promote
+from ..start import start
+from ..undo import undo
+from ..verify import verify
+from .aftermath import failed
+from .course import Course, ReleaseRequest, StepAsked
+
+# A failure of the caller's own verification, beside the codes of the verbs.
+REJECTED = "rejected"
+
+
+def release(api: Api, request: ReleaseRequest, report: Report) -> Outcome:
+    """Raises VerbFailure where the version was not released; what was taken back then is told in `release`."""
+    course = Course.begin(api, request, report)
+    try:
+        if request.reject:
+            raise VerbFailure(request.reject, code=REJECTED)
+        _through(course)
+    except (VerbFailure, ApiError) as error:
+        raise failed(course, error) from error
+    return course.outcome()
+
+
+def _through(course: Course) -> None:
+    """The stages in their order, up to the one that was asked for."""
+    request, before = course.request, course.release.outcome
+    if request.previous is None:
+        if _created(course):
+            return
+        if request.through.end is not End.ROOM:
+            _finish_earlier(course)
+            _plan(course)
+        if course.release.outcome is Ending.ALREADY_RELEASED:
+            return
+        _ask_for_room(course)
+    elif before not in (Ending.PLANNED, Ending.HELD):
+        return  # it is over, and was told
+    if request.through.before_any_pod or request.call.check:
+        course.ends(Ending.PLANNED)
+        return
+    course.release = replace(course.release, why=())
+    for number, step in enumerate(request.steps):
+        if number >= course.release.reached and not _stand(course, number, step):
+            return
+        if request.through.stops_after(number + 1):
+            course.ends(Ending.HELD, f"Step {number + 1} of {len(request.steps)} is held.")
+            return
+    if request.policies.gate is Gate.STOP:
+        course.ends(Ending.HELD, "The gate is stop: the canary stays held until somebody promotes or undoes it.")
+    else:
+        _promote(course)
+
+
+def _created(course: Course) -> bool:
+    """A Deployment that is not there yet is created from its manifest, where that is asked for, and waited for."""
+    request, definition = course.request, course.request.start.template.definition
+    if request.policies.when_missing is not WhenMissing.CREATE or definition is None:
+        return False
+    try:
+        course.seen()
+    except VerbFailure as failure:
+        if failure.code != Code.NOT_FOUND.value:
+            raise
+    else:
+        return False
+    with accounted(course.site) as account:
+        deployment = course.site.create(definition, dry_run=request.call.check)
+        course.changed = account.changed = True
+        course.reaches(Stage.WAITING)
+        if request.call.check:
+            course.ends(Ending.PLANNED, "There is no such Deployment yet: it would be created, without a canary.")
+            return True
+        picture = Picture(deployment, ())
+        remedy = "It was created and stays: look at its pods with canary_info."
+        await_rollout(account, picture, digest(deployment.template), request.call, course.report, remedy=remedy)
+        course.did("create", account.outcome(f"created: {deployment.replicas} pods run the version"))
+    course.ends(Ending.CREATED, "There was no such Deployment, so it was created, without a canary.")
+    return True
+
+
+def _finish_earlier(course: Course) -> None:
+    """An earlier run that broke off while it promoted or undid has decided already; a check says what would be finished."""
+    with accounted(course.site):
+        first = diagnose(course.site.look())
+    theirs = Meant(run=first.record.run if first.record else "").bound(first)
+    if first.phase is Phase.PROMOTING:
+        _moved(course, theirs)
+    if first.phase is Phase.UNDOING:
+        undone = course.did("undo", undo(course.api, UndoRequest(course.call(theirs)), course.report))
+        if not course.request.call.check:
+            raise VerbFailure(
+                f"An earlier run was taking a canary back, and that is finished now: {undone.message}. Run this again to release",
+                code=Code.BUSY.value,
+                changed=False,
+            )
+    course.changed = False if course.request.call.check else course.changed
+
+
+def _plan(course: Course) -> None:
+    """Every step as a dry run, before the first one changes anything."""
+    planned: list[int] = []
+    behind: list[int] = []
+    for number, step in enumerate(course.request.steps):
+        try:
+            outcome = start(course.api, _start_of(course, step, Meant(), check=True), _unsaid)
+        except VerbFailure as failure:
+            if failure.code == Code.SAME_TEMPLATE.value:
+                course.ends(Ending.ALREADY_RELEASED, "All pods run this version.")
+                return
+            if failure.code != Code.SMALLER.value or number == len(course.request.steps) - 1:
+                raise
+            behind.append(number)
+            continue
+        (course.takes if course.request.call.check else course.sees)(outcome)
+        planned.append(_pods_of(outcome))
+        course.release = replace(course.release, why=(*course.release.why, f"Step {number + 1}: {outcome.message}."))
+    wrong = steps.shrinks(planned)
+    if wrong is not None:
+        raise VerbFailure(
+            f"Step {wrong + len(behind) + 1} of steps is smaller than a step before it, and a canary can only grow. "
+            "Put the steps in order, the smallest first",
+            code=Code.SMALLER.value,
+        )
+    course.release = replace(course.release, behind=tuple(behind))
+
+
+def _pods_of(planned: Outcome) -> int:
+    """How many canary pods a step is planned to have: those that are there already, where nothing is left to write."""
+    after = planned.after.get("pods")
+    return int(after["canary"] if after else planned.canary["canary"]["counts"]["desired"])
+
+
+def _unsaid(line: str) -> None:
+    """What a rehearsal would report is told by the real call."""
+
+
+def _start_of(course: Course, step: StepAsked, meant: Meant, *, check: bool) -> StartRequest:
+    call = course.call(meant, check=check)
+    return replace(course.request.start, call=call, size=step.size, run=course.release.run)
+
+
+def _ask_for_room(course: Course) -> None:
+    request = course.request
+    if request.policies.headroom is Headroom.SKIP:
+        return
+    sizes = tuple(step.size for step in request.steps)
+    answers = headroom(course.api, replace(request.room, steps=sizes), course.report).extra["steps"]
+    for answer in answers:
+        course.release = replace(course.release, rooms=(*course.release.rooms, answer))
+        ruled = rule(answer, request.policies)
+        if isinstance(ruled, Refuse):
+            raise VerbFailure(" ".join(ruled.why), code=Code.NO_ROOM.value)
+        course.release = replace(course.release, why=(*course.release.why, *ruled.told))
+
+
+def _stand(course: Course, number: int, step: StepAsked) -> bool:
+    """Holds one step, watches and judges it; False where the release waits for a person now."""
+    if number in course.release.behind:
+        return True
+    meant = course.ours if course.release.stage is Stage.HELD else Meant()
+    held = course.did("start", start(course.api, _start_of(course, step, meant, check=False), course.report))
+    course.release = replace(
+        course.release,
+        stage=Stage.HELD,
+        hash=held.canary["canary"]["hash"],
+        stable=held.canary["stable"]["hash"],
+    )
+    course.did("bake", bake(course.api, BakeRequest(course.call(), step.bake), course.report))
+    if not _judge(course, number, step):
+        return False
+    course.release = replace(course.release, reached=number + 1)
+    return True
+
+
+def _judge(course: Course, number: int, step: StepAsked) -> bool:
+    """False where the evidence decides neither way, and a person is to decide: the canary is frozen then."""
+    request = course.request
+    own = step.checks is not None
+    checks = step.checks if step.checks is not None else request.judge.checks
+    if not checks:
+        return True
+    asked = replace(
+        request.judge,
+        call=course.call(),
+        checks=checks,
+        steps=_still_to_judge(request),
+        history={} if own else course.release.evidence,
+        inconclusive_ok=request.policies.on_inconclusive is not OnInconclusive.UNDO,
+    )
+    outcome = course.did("verify", verify(course.api, asked, course.report))
+    told = outcome.extra["verify"]
+    verdict = Judged(f"step {number + 1}", told["verdict"], outcome.message)
+    course.release = course.release.judged(verdict, None if own else told)
+    if told["verdict"] != "inconclusive" or request.policies.on_inconclusive is not OnInconclusive.HOLD:
+        return True
+    course.did("pause", pause(course.api, PauseRequest(course.call()), course.report))
+    course.ends(
+        Ending.HELD, f"{outcome.message}.", "The canary is frozen until somebody resumes, promotes or undoes it."
+    )
+    return False
+
+
+def _still_to_judge(request: ReleaseRequest) -> int:
+    judged = [
+        steps.Step(judged=bool(request.judge.checks if step.checks is None else step.checks)) for step in request.steps
+    ]
+    return steps.still_to_judge(judged, request.guard > 0)
+
+
+def _promote(course: Course) -> None:
+    course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report))
+    course.reaches(Stage.PROMOTING)
+    _moved(course, course.ours)
+    _confirm(course)
+    course.ends(Ending.RELEASED, f"All pods run the version {course.release.hash}.")
+
+
+def _moved(course: Course, meant: Meant) -> None:
+    """The promotion of the release that is meant: under guard, where that is asked for, and cleaned up meanwhile."""
+    request = course.request
+    guard = 0.0 if request.call.check else request.guard
+    guarded: Mapping[str, Any] = {}
+    if guard:
+        moving = course.did(
+            "promote", promote(course.api, PromoteRequest(course.call(meant, waits=False)), course.report)
+        )
+        if moving.canary["phase"] == Phase.PROMOTING.value:
+            guarded = _guard(course, meant, "promotion", guard, course.release.evidence)
+    course.did("promote", promote(course.api, PromoteRequest(course.call(meant)), course.report))
+    if meant == course.ours and not request.call.check:
+        course.reaches(Stage.PROMOTED)
+    left = (guarded.get("guard") or {}).get("left", guard)
+    if left > 0:
+        _guard(course, Meant(), "new version alone", left, guarded)
+
+
+def _guard(course: Course, meant: Meant, of: str, seconds: float, history: Mapping[str, Any]) -> Mapping[str, Any]:
+    asked = replace(
+        course.request.judge,
+        call=course.call(meant),
+        guard=True,
+        duration=seconds,
+        steps=_still_to_judge(course.request) if history else 0,
+        history=history,
+        inconclusive_ok=True,
+    )
+    outcome = course.did("guard", verify(course.api, asked, course.report))
+    told = outcome.extra["verify"]
+    course.release = course.release.judged(Judged(of, told["verdict"], outcome.message), None)
+    return told
+
+
+def _confirm(course: Course) -> None:
+    """Only a read says that it is released: what runs now is what was judged."""
+    situation = course.seen()
+    if not course.is_out(situation):
+        raise VerbFailure(
+            f"the version {course.release.hash} was promoted, and is not what the Deployment runs now: somebody changed it since",
+            code=Code.OTHER_RELEASE.value,
+        )
