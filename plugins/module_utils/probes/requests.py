@@ -53,7 +53,7 @@ class HttpAsked:
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/"):
-            raise Misasked("the path of an http check must begin with /")
+            raise Misasked("the path of an http check begins with /, and the one that is given does not")
         if not 1 <= self.port <= 65535:
             raise Misasked(f"the port of an http check is {self.port}: give 1 to 65535")
         if not self.status or not all(100 <= status <= 599 for status in self.status):
@@ -73,6 +73,10 @@ class HttpAsked:
         if Via.PROXY in self.via.ways:
             self._must_not_say_who_we_are()
         must_be_pattern(self.body, "the body pattern of an http check")
+
+    def sent_to(self, is_canary: bool) -> dict[str, str]:
+        """The headers of a request to a pod of that version."""
+        return {**self.headers, **(self.canary_headers if is_canary else self.stable_headers)}
 
     def _must_not_say_who_we_are(self) -> None:
         given = (*self.headers, *self.canary_headers, *self.stable_headers)
@@ -153,7 +157,7 @@ class HttpRequests:
         self._pay(answer)
         if self._is_good(answer, self._clock.monotonic() - begun):
             return ""
-        return f"answers {answer.status}{_passed_on(answer.body)}, which is not what a good answer was said to be"
+        return f"answers {answer.status}{_passed_on(answer.body, self._asked.sent_to(False))}, which is not what a good answer was said to be"
 
     def look(self, sides: Sides, seconds: float) -> Answers:
         if not self._workers:
@@ -266,7 +270,7 @@ class HttpRequests:
     def _answer(self, is_canary: bool, pod: ProbedPod) -> WebAnswer | None:
         """As ask_pod."""
         asked, namespace = self._asked, self._sides.namespace if self._sides else ""
-        headers = {**asked.headers, **(asked.canary_headers if is_canary else asked.stable_headers)}
+        headers = asked.sent_to(is_canary)
         aim = Aim(namespace, asked.path, asked.port, asked.scheme, asked.timeout, headers, asked.web)
         return ask_pod(self._api, self._via, aim, pod)
 
@@ -302,6 +306,6 @@ def _tally(
     return Tally(sum(by_pod.values()), float(total), by_pod)
 
 
-def _passed_on(body: bytes) -> str:
-    said = status_message(body)
+def _passed_on(body: bytes, sent: Mapping[str, str]) -> str:
+    said = status_message(body, sent)
     return f" ({said})" if said else ""

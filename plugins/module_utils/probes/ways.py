@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, quote
 
 from ..cluster.api import Api
 from ..cluster.errors import ApiError, ConnectionLost, PodRefused, Timeout
+from ..cluster.secrets import secrets_in, without
 from ..foreign import printable
 from .forwarded import ask_forwarded
 from .source import NoAnswer, ProbedPod
@@ -94,7 +95,7 @@ def _through_proxy(api: Api, aim: Aim, pod: ProbedPod) -> WebAnswer | None:
         return None
     except ApiError as error:
         raise Blocked(f"the API server did not pass a request on: {error.message}") from None
-    said = status_message(answer.data)
+    said = status_message(answer.data, aim.headers)
     if said and answer.status in _OF_THE_SERVER:
         raise Blocked(
             f"the API server did not pass a request on ({answer.status}): {said}; try via: port_forward or via: pod"
@@ -130,12 +131,13 @@ def _host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def status_message(body: bytes) -> str:
-    """The API server's own words, if these are; an application's answer is not quoted."""
+def status_message(body: bytes, sent: Mapping[str, str]) -> str:
+    """The API server's own words, if these are; an application's answer is not quoted. As it may look like them, what it repeats of
+    the credentials among the headers that were sent is cut out: the words may be kept in the cluster."""
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
         return ""
     if not isinstance(parsed, dict) or parsed.get("kind") != "Status" or parsed.get("apiVersion") != "v1":
         return ""
-    return printable(str(parsed.get("message")), LONGEST_QUOTE)
+    return printable(without(str(parsed.get("message")), secrets_in({"headers": sent})), LONGEST_QUOTE)

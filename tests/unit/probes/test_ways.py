@@ -131,6 +131,22 @@ def test_a_way_that_is_blocked_is_told_before_anybody_waits(case: str, via: Via,
     assert SECRET not in str(told.value), case
 
 
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_pod_that_repeats_the_headers_in_the_words_of_an_api_server_gives_no_secret_away(status: int) -> None:
+    """403 looks like a refusal on the way, 500 like the pod's own answer; both texts may be kept in the cluster."""
+
+    def repeat(request: BaseHTTPRequestHandler) -> None:
+        refused(status, f"no {request.headers['Cookie']} and {request.headers['X-Version']}")(request)
+
+    with serving(repeat) as url, connect(Connection(host=url, api_key="t")) as api:
+        asked = HttpAsked(
+            headers={"Cookie": f"session={SECRET}", "X-Version": "new"}, stable_headers={"Cookie": SECRET}
+        )
+        with pytest.raises(NoAnswer, match=r"no \*+ and new") as told:
+            HttpRequests(api, asked).begin(SIDES)
+    assert SECRET not in str(told.value)
+
+
 def test_a_pod_that_was_reached_and_errs_is_not_asked_on_another_way() -> None:
     def broken(request: BaseHTTPRequestHandler) -> None:
         request.send_response(500)
