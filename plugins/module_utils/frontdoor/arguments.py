@@ -65,6 +65,9 @@ WAIT_FOR_NODES: Options = {"wait_for_nodes": {"type": "int", "default": 0}}
 EXPECT: Options = {"expect": {"type": "str"}}
 RUN: Options = {"run": {"type": "str"}}
 IDENTITY: Options = {**EXPECT, **RUN}
+# apimachinery, pkg/util/validation: DNS1123Subdomain, what a Deployment may be called; DNS1123Label, a namespace and a container.
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 # No separators and no line ends: it is shown in messages and kept in the record.
 _NAME_OF_RUN = re.compile(r"[!-~]{1,128}")
 WAIT_TERMINATED: Options = {"wait_terminated": {"type": "bool", "default": False}}
@@ -94,6 +97,7 @@ class ArgumentSpec:
 
     def to_request(self, parameters: Parameters, check: bool, actor: str) -> Any:
         """The frozen request; after it no mapping of parameters is passed on. Raises ArgumentError."""
+        _must_be_names(parameters)
         return self.build(parameters, check, actor)
 
 
@@ -104,6 +108,17 @@ class Verb:
     name: str
     arguments: ArgumentSpec
     perform: Callable[[Api, Any, Report], Outcome]
+
+
+def _must_be_names(parameters: Parameters) -> None:
+    """Raises ArgumentError for what no Deployment or namespace is called: it would be another path of the API, or any object."""
+    for option, pattern, what in (("name", NAME, "Deployment"), ("namespace", LABEL, "namespace")):
+        given = parameters.get(option)
+        if given is not None and not pattern.fullmatch(given):
+            raise ArgumentError(
+                f"{option} is {'empty' if not given else 'nothing that a ' + what + ' can be called'}: give the name of a {what}, "
+                f"of lower-case letters, digits and -{' and .' if pattern is NAME else ''}"
+            )
 
 
 def connection(parameters: Parameters) -> Connection:

@@ -9,15 +9,12 @@ collection.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from ..verbs.call.orders import NewTemplate, Size
-from .arguments import ArgumentError, Options, Parameters, at_least
+from .arguments import LABEL, ArgumentError, Options, Parameters, at_least
 from .manifest import plain, read_definition
 
-# What a container may be called (RFC 1123).
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 CANDIDATE: Options = {
     "images": {"type": "dict"},
     "pod_template_patch": {"type": "dict"},
@@ -57,8 +54,6 @@ def new_template(parameters: Parameters) -> NewTemplate:
 def _images(images: Mapping[str, object]) -> dict[str, str]:
     for container, image in images.items():
         if not isinstance(image, str) or not image.strip():
-            named = (
-                f"container {container}" if _LABEL.fullmatch(str(container)) else "what is not a name of a container"
-            )
+            named = f"container {container}" if LABEL.fullmatch(str(container)) else "what is not a name of a container"
             raise ArgumentError(f"images gives {named} no image: give a text such as registry/app:1.2")
     return {str(container): str(image).strip() for container, image in images.items()}

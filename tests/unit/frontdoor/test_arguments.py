@@ -192,6 +192,21 @@ def test_connection_options_have_the_names_that_users_of_kubernetes_core_know(
     assert connection(validated(info.VERB, arguments)) == expected
 
 
+VERBS = (info, pause, promote, resume, start, undo)
+NO_NAMES = ["", "a/b", "web/scale", "../web", "a b", "Web", "-a", "a_b", "é", "a\n", "x" * 254, "{{ x }}"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("given", NO_NAMES)
+def test_what_nothing_is_called_is_no_name_and_no_path(verb: Any, given: str) -> None:
+    more = IMAGE if verb is start else {}
+    with pytest.raises(ArgumentError, match=r"^name is .*: give the name of a Deployment, .* - and \.$"):
+        asked(verb.VERB, {"name": given, **more})
+    for namespace in (given, "a.b", "x" * 64):
+        with pytest.raises(ArgumentError, match=r"^namespace is .*: give the name of a namespace, .* -$"):
+            asked(verb.VERB, {"name": "web.v1", "namespace": namespace, **more})
+
+
 def test_a_kubeconfig_that_is_no_path_and_no_dictionary_is_refused() -> None:
     with pytest.raises(ArgumentError, match="neither a path nor a dictionary"):
         connection(validated(info.VERB, {"kubeconfig": [1]}))
