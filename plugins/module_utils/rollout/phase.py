@@ -45,6 +45,7 @@ class Phase(Enum):
     DAMAGED = "damaged"
 
 
+_OF_ANOTHER = "its record is of another Deployment, from which it was copied or restored"
 HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
 
 
@@ -105,12 +106,13 @@ def _ordinary(picture: Picture) -> Situation:
 def _moving(picture: Picture, own: Record | None, unreadable: str) -> Situation:
     """The label is there and the hold is not: promote or undo has written its first patch, or somebody broke the hold."""
     deployment = picture.deployment
+    gone = _OF_ANOTHER if own and own.uid != deployment.uid else "its label says so but its record is gone"
     # A record that `kubectl rollout undo` brought back is of an earlier release than the one that it replaced.
     found = [own, *_copies(picture)] if own else [r for r in _copies(picture) if _moves_on(r, deployment)]
     found = [] if unreadable else [r for r in found if r.uid == deployment.uid]
     own = records.newest(r for r in found if not _names_a_stranger(picture, r))
     if own is None:
-        why = f"its record cannot be read: {unreadable}" if unreadable else "its label says so but its record is gone"
+        why = f"its record cannot be read: {unreadable}" if unreadable else gone
         stranger = "its record names another stable ReplicaSet than the one that has pods"
         return without_record(picture, stranger if found else why)
     current = digest(deployment.template)
@@ -160,6 +162,8 @@ def _why_not(own: Record | None, picture: Picture) -> str:
     named = picture.by_uid(own.stable.uid) if own and own.uid == picture.deployment.uid else None
     if own and named and digest(named.template) != own.stable.digest:
         return f"its record calls ReplicaSet {named.name} stable, and means another pod template than that has"
+    if own and own.uid != picture.deployment.uid:
+        return _OF_ANOTHER
     return "it has the fields of a hold but no record of its own fields is left"
 
 

@@ -80,7 +80,7 @@ CASES: dict[str, tuple[Situation, Phase, str]] = {
     ),
     "no record": (held(record=None), Phase.DAMAGED, "it has the fields of a hold but no record of its own fields is left"),
     "a record of another Deployment": (
-        held(record=record(uid="other")), Phase.DAMAGED, "it has the fields of a hold but no record of its own fields is left",
+        held(record=record(uid="other")), Phase.DAMAGED, "its record is of another Deployment, from which it was copied or restored",
     ),
     "an unreadable record": (
         held(record=None, annotations={RECORD: "[]"}), Phase.DAMAGED, "its record cannot be read: it is not a JSON object",
@@ -230,3 +230,11 @@ def test_without_a_record_the_stable_version_is_the_one_without_the_holds_min_re
 )
 def test_pods_that_were_read_count_more_than_what_the_replica_set_says(pods: Any, phase: Phase) -> None:
     assert situation(deployment(), V1, V2, pods=pods).phase is phase
+
+
+def test_a_record_that_was_restored_with_its_deployment_is_told_to_be_of_another() -> None:
+    restored = record(uid="uid-before-the-backup")
+    for found in (deployment(record=restored), ordinary("v1", record=restored, labels={LIVE: "true"})):
+        told = situation(found, replica_set("v2", 1, 2), replica_set("v1", 4, 1))
+        assert (told.phase, told.record) == (Phase.DAMAGED, None)
+        assert told.why == "its record is of another Deployment, from which it was copied or restored"

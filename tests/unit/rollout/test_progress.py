@@ -124,8 +124,8 @@ HOLDS: dict[str, tuple[Any, Progress]] = {
         situation(deployment(), replica_set("v1", 5, 1), V2), Going("1 of 1 canary pods are Ready", 1),
     ),
     "made again": (
-        held(record=record(uid="x")), Stuck("somebody changed the fields of the hold (it has the fields of a hold but no record of its own "
-                                            "fields is left)"),
+        held(record=record(uid="x")), Stuck("somebody changed the fields of the hold (its record is of another Deployment, from "
+                                            "which it was copied or restored)"),
     ),
     "scaled to 0": (
         held(replicas=0), Stuck("somebody scaled the Deployment to 0 replicas; scaling up again would make all pods canary pods"),
