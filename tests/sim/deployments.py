@@ -160,10 +160,14 @@ class DeploymentController(Controller):
 
     def _clean_up(self, deployment: Json, old: Sequence[Json]) -> None:
         """cleanupDeployment: ReplicaSets without pods beyond revisionHistoryLimit, the oldest revision first."""
-        idle = [rs for rs in old if not rs["spec"]["replicas"] and not rs["status"]["replicas"]]
+        idle = [rs for rs in old if not rs["spec"]["replicas"] and not rs["status"]["replicas"] and _observed(rs)]
         surplus = len(old) - deployment["spec"]["revisionHistoryLimit"]
         for rs in sorted(idle, key=lambda rs: _revision([rs]))[: max(0, surplus)]:
             self.store.remove("replicasets", rs["metadata"]["name"], self.name)
+
+
+def _observed(rs: Json) -> bool:
+    return bool(rs["status"]["observedGeneration"] >= rs["metadata"]["generation"])
 
 
 def _revision(sets: Sequence[Json]) -> int:

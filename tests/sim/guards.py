@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import Any, Protocol
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, Invalid
@@ -18,7 +19,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture, ReplicaSet
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs import promote, undo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import guarded, pacing, waiting
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import autoscaling, completion, pins, rolling
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import completion, pins, rolling
+
+from .controllers import Pace
+from .drawing import draw, kind_of
+from .history import Ask, History, Script
 
 
 class Patcher(Protocol):
@@ -29,11 +34,10 @@ class Patcher(Protocol):
 
 @dataclass(frozen=True)
 class Guard:
-    """`without` takes it away; `kinds` are the histories in which that may show. `seed`: of one in which it did, tried first."""
+    """`without` takes it away; `histories` are those in which that may show."""
 
     without: Callable[[Patcher], None]
-    kinds: tuple[str, ...]
-    seed: int = 0
+    histories: Callable[[], Iterable[History]]
 
 
 def _plans(change: Callable[[Plan], Plan]) -> Callable[[Patcher], None]:
@@ -118,10 +122,6 @@ def _finished_at_once(patcher: Patcher) -> None:
     patcher.setattr(rolling, "towards_rollout", lambda *arguments: done)
 
 
-def _pinned_is_believed(patcher: Patcher) -> None:
-    patcher.setattr(autoscaling, "_await_observed", lambda *arguments: None)
-
-
 def _pins_are_forgotten(patcher: Patcher) -> None:
     patcher.setattr(completion, "give_back_of", lambda *arguments: None)
     patcher.setattr(pins, "give_back_orphan", lambda *arguments: False)
@@ -129,30 +129,46 @@ def _pins_are_forgotten(patcher: Patcher) -> None:
         patcher.setattr(verb, "give_back_orphans", lambda *arguments, **options: None)
 
 
+def _drawn(kinds: tuple[str, ...], first: int = 0) -> Callable[[], Iterable[History]]:
+    """Random ones of these kinds. `first`: the seed of one in which it showed, which is tried first."""
+    return lambda: map(draw, chain((first,), (seed for seed in count() if kind_of(seed) in kinds)))
+
+
+def _undone_in_the_middle_of_steps() -> Iterable[History]:
+    """A start takes its steps while pods are counted late, and somebody undoes it at any of its moments."""
+    start, lagging = Ask("start", pods=3), Pace(0.002, 0.5)
+    for number in range(400):
+        ana, eve = Script("ana", 8.0, asks=(start,)), Script("eve", 8.5 + number / 50, asks=(Ask("undo"),))
+        yield History(seed=number, replica_sets=lagging, deployments=lagging, scripts=(ana, eve))
+
+
 _ANY = ("calm", "faulty", "deadly", "crowded", "stormy", "scaled")
 
 GUARDS: dict[str, Guard] = {
-    "the generation of a patch": Guard(_untested("/metadata/generation"), ("crowded", "faulty")),
-    "the uid of a patch": Guard(_no_guard_at_all, ("foreign",)),
+    "the generation of a patch": Guard(_untested("/metadata/generation"), _drawn(("crowded", "faulty"), 271)),
+    "the uid of a patch": Guard(_no_guard_at_all, _drawn(("foreign",), 277)),
     "the intent of the first patch": Guard(
-        _replaced(Record, "with_intent", lambda record, intent, reason="": record), _ANY
+        _replaced(Record, "with_intent", lambda record, intent, reason="": record), _drawn(_ANY)
     ),
-    "minReadySeconds with the template of a start": Guard(_of_plan("hold", "/spec/minReadySeconds"), _ANY),
-    "minReadySeconds with the template of an undo": Guard(_of_plan("undo", "/spec/minReadySeconds"), _ANY),
-    "the strategy of an undo": Guard(_of_plan("undo", "/spec/strategy"), _ANY),
-    "a look after a lost answer": Guard(_no_look_after_a_lost_answer, ("faulty",)),
-    "whose release it is": Guard(_nobody_checks_identity, ("crowded",)),
-    "steps no larger than the Ready pods allow": Guard(_steps_are_as_large_as_they_come, _ANY),
-    "a first step no larger than what may be missing": Guard(_first_step_is_the_whole_hold, _ANY),
-    "a refused step that is forgotten": Guard(_refused_steps_are_remembered, ("calm",)),
-    "ReplicaSets that have been counted": Guard(_an_empty_replica_set_is_one_that_counts_none, _ANY),
-    "counts of now before an undo": Guard(_replaced(Picture, "counted", property(lambda picture: True)), _ANY),
-    "a stable version that stands still": Guard(_replaced(rollout_start, "unsettled", lambda picture: ""), _ANY),
-    "pods that have moved before the clean-up": Guard(_finished_at_once, _ANY),
-    "an autoscaler that has seen its pin": Guard(_pinned_is_believed, ("scaled",)),
-    "autoscalers that are given back": Guard(_pins_are_forgotten, ("scaled",)),
-    "original fields in the clean-up": Guard(_of_plan("finish", "/spec/strategy"), _ANY),
+    "minReadySeconds with the template of a start": Guard(_of_plan("hold", "/spec/minReadySeconds"), _drawn(_ANY)),
+    "minReadySeconds with the template of an undo": Guard(_of_plan("undo", "/spec/minReadySeconds"), _drawn(_ANY)),
+    "the strategy of an undo": Guard(_of_plan("undo", "/spec/strategy"), _drawn(_ANY)),
+    "a look after a lost answer": Guard(_no_look_after_a_lost_answer, _drawn(("faulty",), 45)),
+    "whose release it is": Guard(_nobody_checks_identity, _drawn(("crowded",), 193)),
+    "steps no larger than the Ready pods allow": Guard(_steps_are_as_large_as_they_come, _drawn(_ANY)),
+    "a first step no larger than what may be missing": Guard(_first_step_is_the_whole_hold, _drawn(_ANY)),
+    "a refused step that is forgotten": Guard(_refused_steps_are_remembered, _drawn(("calm",))),
+    "ReplicaSets that have been counted": Guard(_an_empty_replica_set_is_one_that_counts_none, _drawn(_ANY, 293)),
+    "counts of now before an undo": Guard(
+        _replaced(Picture, "counted", property(lambda picture: True)), _undone_in_the_middle_of_steps
+    ),
+    "a stable version that stands still": Guard(
+        _replaced(rollout_start, "unsettled", lambda picture: ""), _drawn(_ANY, 78)
+    ),
+    "pods that have moved before the clean-up": Guard(_finished_at_once, _drawn(_ANY)),
+    "autoscalers that are given back": Guard(_pins_are_forgotten, _drawn(("scaled",))),
+    "original fields in the clean-up": Guard(_of_plan("finish", "/spec/strategy"), _drawn(_ANY)),
     "a canary pod that is Ready before a promotion": Guard(
-        _replaced(promote, "ready_pods", lambda picture, replica_set: 1), _ANY
+        _replaced(promote, "ready_pods", lambda picture, replica_set: 1), _drawn(_ANY)
     ),
 }

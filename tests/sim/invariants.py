@@ -64,8 +64,9 @@ class Release:
     canary: str
     floor: int
     most: int
-    number: int
     pinned: bool
+    # Who began it, or took it over.
+    actor: str
     was_ready: bool = False
     going: str = "hold"
 
@@ -83,8 +84,8 @@ class Witness:
     violations: list[Violation] = field(default_factory=list)
     release: Release | None = None
     releases: int = 0
-    # Which release, and which template of it, each process was told that it holds.
-    held: dict[str, tuple[int, str]] = field(default_factory=dict)
+    # The template that each process was told last that it holds.
+    held: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.store.listen(self._hear)
@@ -123,12 +124,13 @@ class Witness:
             replicas = after["spec"]["replicas"]
             floor, most = replicas - _may_lack(call.ask), _most(call.ask, replicas)
             pinned = call.ask.autoscaler == "pin"
-            self.release = Release(before, old, new, floor, most, self.releases, pinned)
+            self.release = Release(before, old, new, floor, most, pinned, call.actor)
         release = self.release
         if release is None:
             return
         if held and holds and call is not None and call.ask.verb == "start":
             replicas = after["spec"]["replicas"]
+            release.actor = call.actor if call.run else release.actor
             release.floor = min(release.floor, replicas - _may_lack(call.ask))
             release.most = max(release.most, _most(call.ask, replicas))
         if held and not holds:
@@ -142,8 +144,10 @@ class Witness:
             self.release = None
 
     def _promotes(self, release: Release, new: str, after: Json, call: Called | None) -> None:
-        if call is not None and call.meant.named and self.held.get(call.actor) != (release.number, new):
-            self._violated("only what was named is promoted", f"{call.actor} meant another release")
+        if call is not None and call.meant.hash and self.held.get(call.actor) != new:
+            self._violated("only what was named is promoted", f"{call.actor} meant another version")
+        if call is not None and call.meant.run and release.actor != call.actor:
+            self._violated("only what was named is promoted", f"{call.actor} meant a release of its own")
         if new != release.canary:
             self._violated("only what was held is promoted", "another template than the one that was held is promoted")
         if not release.was_ready:
@@ -219,7 +223,7 @@ class Witness:
         if call.broke is not None:
             self._violated("no verb ends in an error of its own", f"{call.ask.verb}: {call.broke!r}")
         if isinstance(result, Outcome) and call.ask.verb == "start" and self.release and not call.ask.check:
-            self.held[call.actor] = (self.release.number, self.release.canary)
+            self.held[call.actor] = self.release.canary
         if isinstance(result, ApiError) and call.hit and len(call.hit) < ATTEMPTS and _UNKNOWN.issuperset(call.hit):
             self._violated("a lost answer ends no call", f"{call.ask.verb}: {call.told()}")
         if not isinstance(result, (Outcome, VerbFailure)):
