@@ -248,13 +248,13 @@ def test_each_of_several_steps_is_answered_as_if_it_were_asked_for_alone(shop: S
         told = [one for one in found["assumptions"] if not one.startswith("snapshot_rv_")]
         return {**found, "assumptions": told, "read": None}
 
-    assert [counted(one) for one in together.steps] == [counted(one) for one in alone]
+    assert [counted(one) for one in together.extra["steps"]] == [counted(one) for one in alone]
     assert [one["surge"]["pods"] for one in alone] == [1, 2, 2]
     assert len({json.dumps(one["peaks"]) for one in alone}) == 3
     # Of equals the first is the one to heed, and all of them were read at once.
-    worst = next(one for one in together.steps if one["verdict"] != "fits")
-    assert (together.headroom, together.message) == (worst, worst["summary"][0])
-    assert {one["read"]["requests"] for one in together.steps} == {alone[0]["read"]["requests"]}
+    worst = next(one for one in together.extra["steps"] if one["verdict"] != "fits")
+    assert (together.extra["headroom"], together.message) == (worst, worst["summary"][0])
+    assert {one["read"]["requests"] for one in together.extra["steps"]} == {alone[0]["read"]["requests"]}
 
 
 def test_a_version_that_outgrows_the_nodes_needs_new_ones_at_the_users_price(shop: Shop) -> None:

@@ -138,9 +138,9 @@ def test_every_verb_refuses_another_release_and_writes_nothing(new: Callable[...
     ours.pause()
     ours.resume()
     promoted = ours.promote()
-    assert promoted.changed and promoted.hash == ours.meant.hash
+    assert promoted.changed and promoted.extra["hash"] == ours.meant.hash
     again = ours.promote()
-    assert (again.changed, again.hash) == (False, ours.meant.hash) and "already promoted" in again.message
+    assert (again.changed, again.extra["hash"]) == (False, ours.meant.hash) and "already promoted" in again.message
     assert "its version is" in web.refused(ours.undo, "other_release")
     web.start("v3")
     assert "the history is of" in web.refused(lambda: judged(web, history=history), "other_release")

@@ -183,8 +183,8 @@ class TestNotKnowing:
         release.undo()
         run.join(60)
         assert not run.is_alive()
-        assert ended[0].verify is not None and ended[0].verify["verdict"] == "inconclusive"
-        assert "no longer stands beside stable" in ended[0].verify["reason"]
+        assert ended[0].extra["verify"]["verdict"] == "inconclusive"
+        assert "no longer stands beside stable" in ended[0].extra["verify"]["reason"]
 
 
 class TestGuard:
