@@ -78,6 +78,18 @@ class RawResponse:
     truncated: bool = False
 
 
+# What Go's encoder escapes beside what JSON asks for (encoding/json, appendString).
+_ESCAPED_BY_GO = str.maketrans(
+    {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+)
+
+
+def as_go_writes(body: Any) -> bytes:
+    """JSON with its strings as the API server writes them: `test` of a JSON patch compares them byte by byte
+    (evanphx/json-patch, lazyNode.equal), so that "a & b" written otherwise is never what is there."""
+    return json.dumps(body, ensure_ascii=False).translate(_ESCAPED_BY_GO).encode("utf-8", "backslashreplace")
+
+
 class Api:
     """One server and one identity. Its connections stay open between requests; threads may share it.
 
@@ -261,7 +273,7 @@ class Api:
         query = {"fieldManager": field_manager, **({"dryRun": "All"} if dry_run else {})}
         headers = {"Accept": "application/json", "Content-Type": content_type}
         asked = replace(_ask(method, path), dry_run=dry_run)
-        return Request(asked, method, path, query, headers, json.dumps(body).encode(), self._seconds)
+        return Request(asked, method, path, query, headers, as_go_writes(body), self._seconds)
 
     def _object(self, request: Request) -> dict[str, Any]:
         body = self._answered(request, Exchange.read)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import as_go_writes
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Body
 
 
@@ -56,3 +58,22 @@ def test_a_flipped_bit_in_the_stream_is_found_where_it_changes_the_length_or_bre
     packed[14] ^= 0xFF
     with pytest.raises((zlib.error, EOFError, gzip.BadGzipFile)):
         Body(bytes(packed), True).whole()
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("release 1 & 2", r'"release 1 \u0026 2"'),
+        ("<b>", r'"\u003cb\u003e"'),
+        ('a "quote" \\ and /', r'"a \"quote\" \\ and /"'),
+        ("für \u20ac", '"für \u20ac"'),
+        ("line\u2028line\u2029", r'"line\u2028line\u2029"'),
+        ("\b\f\n\r\t\x01\x7f", '"\\b\\f\\n\\r\\t\\u0001\x7f"'),
+        ("half \ud800", r'"half \ud800"'),
+    ],
+    ids=ascii,
+)
+def test_strings_are_written_as_the_server_writes_them(text: str, written: str) -> None:
+    """Go's encoding/json: a JSON patch tests them byte by byte."""
+    assert as_go_writes(text) == written.encode()
+    assert json.loads(as_go_writes({text: [text]})) == {text: [text]}
