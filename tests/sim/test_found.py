@@ -1,0 +1,93 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the simulation found in the verbs, each as the shortest history that showed it. All of it is mended."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.controllers import Pace
+from tests.sim.faults import Fault, Planned, PlannedStream, StreamFault
+from tests.sim.history import Ask, Befalls, End, Foreign, History, Incident, Script
+from tests.sim.pods import Nature
+from tests.sim.running import play
+from tests.sim.telling import report
+from tests.sim.world import Played
+
+START, UNDO = Ask("start"), Ask("undo")
+LAGGING = Pace(0.002, 0.5)
+
+
+def ana(*asks: Ask, **more: object) -> Script:
+    return Script("ana", 8.0, asks=asks, **more)  # type: ignore[arg-type]
+
+
+FOUND: dict[str, History] = {
+    "pods that were just made and are not counted yet are pods all the same": History(
+        natures={"v2": Nature(restarts=True)}, replica_sets=LAGGING, scripts=(ana(Ask("start", pods=3, surge=4), UNDO),)
+    ),
+    "an undo right after a step takes no pod too many": History(
+        natures={"v1": Nature(3.0, 3.1), "v2": Nature(0.05, 4.05)},
+        replica_sets=LAGGING,
+        scripts=(ana(Ask("start", pods=3)), Script("eve", 11.0, asks=(Ask("info", think=3.0), UNDO))),
+    ),
+    "fields of a hold that somebody puts during an undo end it in words": History(
+        replicas=2,
+        replica_sets=Pace(0.002, 0.5, ((20.7, 42.7),)),
+        scripts=(ana(START, Ask("undo", think=12.0)),),
+        foreign=(Foreign(24.2, "minReadySeconds of a hold"),),
+    ),
+    "a hold that somebody let grow is grown in words": History(
+        replicas=8,
+        scripts=(ana(START, Ask("start", think=10.0, pods=None, weight=27)),),
+        foreign=(Foreign(12.0, "another strategy", 10),),
+    ),
+    "a dry run whose answer is lost is sent again": History(
+        scripts=(ana(START, faults=(Planned(2, Fault.LOST_BEFORE),)),)
+    ),
+    "a step whose answer is lost is taken once": History(
+        scripts=(ana(Ask("start", pods=3), faults=(Planned(9, Fault.LATE, 2.0), Planned(11, Fault.LOST_AFTER))),)
+    ),
+    "a stable pod that is lost while quota is short comes back with the undo": History(
+        quota=4, scripts=(ana(START),), incidents=(Incident(13.3, Befalls.DELETION, "v1", 2),)
+    ),
+    "a Deployment scaled to 0 and back whose stable ReplicaSet is gone has a way to its end": History(
+        replicas=5,
+        history_limit=0,
+        natures={"v2": Nature(never_ready=True)},
+        scripts=(ana(START),),
+        foreign=(Foreign(18.4, "kubectl scale to 0 and back"),),
+    ),
+    "nobody needs the label to end a release": History(
+        scripts=(ana(START),),
+        foreign=(Foreign(20.5, "label lost"), Foreign(22.6, "another strategy", 3)),
+        end=End.PROMOTE,
+    ),
+}
+
+
+def assert_holds(played: Played) -> None:
+    assert not played.violations, "\n".join(["", *report(played)])
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_it_holds_now(name: str) -> None:
+    assert_holds(play(FOUND[name]))
+
+
+def test_two_starts_of_different_sizes_never_hold_more_than_either_asked_for() -> None:
+    for number in range(40):
+        eve = Script("eve", 8.0 + number / 20, asks=(Ask("start", pods=3, surge=3),))
+        assert_holds(play(History(seed=number, replica_sets=LAGGING, scripts=(ana(Ask("start", pods=2)), eve))))
+
+
+def test_nothing_is_told_of_pods_while_a_stream_is_opened_again() -> None:
+    cut = tuple(PlannedStream(number, StreamFault.CUT, 3.0) for number in range(8))
+    slow = {"v1": Nature(20.0, 21.0)}
+    played = play(
+        History(natures=slow, scripts=(Script("ana", 30.0, asks=(Ask("start", pods=3), UNDO), streams=cut),)),
+        traced=True,
+    )
+    assert_holds(played)
+    assert not [line for line in played.trace if "0 of 4 stable pods are Ready" in line]
