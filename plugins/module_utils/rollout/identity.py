@@ -32,8 +32,10 @@ class Meant:
         return bool(self.hash or self.run)
 
     def bound(self, first: Situation) -> Meant:
-        """The same, and no other than what the first look shows."""
-        return self if first.record is None else replace(self, template=first.record.canary)
+        """The same, and no other than what the first look shows, if that is the one that is meant."""
+        if first.record is None or (self.hash and self.hash != hash_of(first)):
+            return self
+        return replace(self, template=first.record.canary)
 
     def differs(self, situation: Situation) -> str:
         """What is there instead, as a sentence without its end; empty where it is the release that is meant."""
@@ -43,8 +45,8 @@ class Meant:
         if record is None:
             return ""  # nobody can know: `check` says so
         found = hash_of(situation)
-        # A canary that has gone already may have been removed with its ReplicaSet: then the run alone tells.
-        gone = not found and bool(self.run) and situation.phase is Phase.UNDOING
+        # A canary that has gone already may have been removed with its ReplicaSet: then the run tells, or what was looked at first.
+        gone = not found and bool(self.run or self.template) and situation.phase is Phase.UNDOING
         another = self.template and record.canary != self.template
         if another or (self.hash and found != self.hash and not gone) or (self.run and record.run != self.run):
             return f"{self._asked()} there is {_there(situation)}"

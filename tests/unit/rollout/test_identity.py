@@ -92,6 +92,9 @@ def test_a_canary_that_went_with_its_replica_set_is_known_by_its_run_alone() -> 
     gone = situation(moving(Intent.UNDO, "v1").deployment, replica_set("v1", 4, 1))
     assert Meant("v2", "r1").differs(gone) == ""
     assert Meant("v2").differs(gone) and Meant("v2", "r2").differs(gone)
+    # What was looked at first tells as well, if that was the canary that is meant.
+    assert Meant("v2").bound(held(record=OURS)).differs(gone) == ""
+    assert Meant("v9").bound(held(record=OURS)).differs(gone) and Meant("v9").bound(gone).differs(gone)
 
 
 def test_without_a_record_nothing_tells() -> None:
