@@ -64,7 +64,7 @@ def test_the_alert_fires_for_a_canary_that_errs_far_more(
     fired: dict[str, Any] = {
         "exp_labels": {**LABELS, "pod_template_hash": CANARY, "canary": "undo"},
         "exp_annotations": {
-            "summary": f"version {CANARY} of web in shop errs in 10% of its requests, far more than the other one"
+            "summary": f"version {CANARY} of web in shop fails in 10% of its requests, far more than the other one"
         },
     }
     asked = {"eval_time": "15m", "alertname": "CanaryErrors", "exp_alerts": [fired] if alerts else []}

@@ -89,7 +89,6 @@ ROWS: dict[str, Row] = {
     "private-round": Row(around={"vars": {"_canary_outcome": "released", "_canary_stage": "promoted"}}),
     "private-include": Row(include={"vars": {"_canary_outcome": "released"}}, outcome=None),
     "conditional": Row(around={"when": ["canary_result is not defined"]}),
-    "run-once": Row(around={"run_once": True}),
     "fatal": Row(around={"any_errors_fatal": True}),
 }
 

@@ -34,7 +34,7 @@ class Outcome:
     reason: str = ""
 
 
-@dataclass
+@dataclass(eq=False)
 class Recorder:
     """Hears of every test of a run, also of those that other processes run (pytest-xdist)."""
 

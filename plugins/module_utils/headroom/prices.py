@@ -172,7 +172,7 @@ def _number(raw: Any, where: str) -> Fraction:
     try:
         number = Decimal(str(raw))
     except DecimalException:
-        raise PriceError(f"{where}: is not a number") from None
+        raise PriceError(f"{where} is not a number") from None
     if isinstance(raw, bool) or not number.is_finite() or (number and not _SMALLEST <= number <= _LARGEST):
         raise PriceError(f"{where}: is not a price, which is 0 or between {_SMALLEST:g} and {_LARGEST:g}")
     return Fraction(number)

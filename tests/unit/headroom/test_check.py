@@ -476,7 +476,7 @@ def test_the_users_prices_hold_for_the_users_groups_and_for_all_of_their_zones(
         ({"nodes": [{"hourly": 1}]}, r"prices.nodes\[0\]: says no kind of node"),
         (
             {"nodes": [{"instance_type": "a", "hourly": 1}, {"instance_type": "b", "hourly": "cheap"}]},
-            r"prices.nodes\[1\].hourly: is not a number",
+            r"prices.nodes\[1\].hourly is not a number",
         ),
         ({"nodes": [{"instance_type": "a"}]}, r"prices.nodes\[0\].hourly: missing"),
         ({"nodes": [{"kind": "a", "hourly": 1}]}, r"prices.nodes\[0\]: 'kind' is not known"),
