@@ -114,7 +114,7 @@ def test_what_is_run_again_decides_and_is_told(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("UNSTABLE_FAILS", ci)
     monkeypatch.setattr(stages, "STAGES", (replace(flaky.stage, again=again),))
     flaky.allowed.write_text(allowed)
     assert main([]) == status
