@@ -8,32 +8,15 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Sequence
 
 
-@dataclass(frozen=True)
-class Step:
-    """`pods` or `weight` (per cent of all pods) is the size; `bake` in seconds.
+def still_to_judge(judged: Sequence[bool], guarded: bool) -> int:
+    """How many judgements follow the first one under the same promise. `judged`: which steps have checks, in their order.
 
-    `judged`: it has checks. `own_checks`: they are its own, which is another question than that of the other steps.
+    Two judged steps and a guard -> 2.
     """
-
-    pods: int | None = None
-    weight: int | None = None
-    bake: float = 0.0
-    judged: bool = False
-    own_checks: bool = False
-
-    @property
-    def size(self) -> str:
-        return f"{self.weight} % of all pods" if self.weight is not None else f"{self.pods} pod(s)"
-
-
-def still_to_judge(steps: Sequence[Step], guarded: bool) -> int:
-    """How many judgements follow the first one under the same promise: two judged steps and a guard -> 2."""
-    judged = sum(step.judged for step in steps) + guarded
-    return max(judged - 1, 0)
+    return max(sum(judged) + guarded - 1, 0)
 
 
 def shrinks(planned: Sequence[int]) -> int | None:

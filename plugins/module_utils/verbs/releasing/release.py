@@ -233,9 +233,7 @@ def _judge(course: Course, number: int, step: StepAsked) -> bool:
 
 
 def _still_to_judge(request: ReleaseRequest) -> int:
-    judged = [
-        steps.Step(judged=bool(request.judge.checks if step.checks is None else step.checks)) for step in request.steps
-    ]
+    judged = [bool(request.judge.checks if step.checks is None else step.checks) for step in request.steps]
     return steps.still_to_judge(judged, request.guard > 0)
 
 
