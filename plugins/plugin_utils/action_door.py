@@ -48,7 +48,7 @@ class VerbAction(ActionBase):
         arguments = self._with_kubeconfig(self._with_file(dict(self._task.args)))
         obstacle = self._obstacle(variables)
         if obstacle is None:
-            result.update(self._in_process(arguments))
+            result.update(self._in_process(arguments, str(variables.get("inventory_hostname", "localhost"))))
         else:
             Display().vv(f"{self.verb.name} runs as a module: {obstacle}")
             wrap_async = self._task.async_val and not self._connection.has_native_async
@@ -136,14 +136,14 @@ class VerbAction(ActionBase):
         except AnsibleError:
             return path
 
-    def _in_process(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _in_process(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
         display = Display()
-        name = arguments.get("name") if isinstance(arguments.get("name"), str) else "?"
+        whose = "" if host in C.LOCALHOST else f"{host}: "
 
         def tell(line: str) -> None:
             # As warnings do, lines go to stderr: stdout may be read by a program (the json callback's, for example).
             if not self._task.no_log:
-                display.display(f"{name}: {line}", stderr=True)
+                display.display(f"{whose}{line}", stderr=True)
 
         around = Surroundings(
             action=self._task.action,

@@ -19,14 +19,14 @@ from ansible.module_utils.common.yaml import yaml_dump
 from ..cluster.api import Api
 from ..cluster.connection import Connection, connect
 from ..cluster.errors import ApiError
+from ..display.lines import MOST_KEPT, Lately, line
+from ..display.news import news
 from ..foreign import LONGEST_TOLD, printable, told
-from ..verbs.call.outcome import API_ERROR, Outcome, Report, VerbFailure
+from ..verbs.call.outcome import API_ERROR, Outcome, VerbFailure
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
 from .masking import secrets_of, secrets_of_connection, shown
 
-# How many of its last lines of progress a failure carries.
-LAST_LINES = 10
 # What a refusal of arguments carries besides its message.
 REFUSED = {"failure": "invalid", "changed": False}
 
@@ -42,7 +42,7 @@ class Door:
     check: bool
     diff: bool
     hide: Callable[[frozenset[str]], None]
-    tell: Report
+    tell: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def conduct(verb: Verb, parameters: Parameters, door: Door, connector: Callable[
 
     Everything told is printable, whoever wrote it: the result, warnings, lines of progress.
     """
-    answer = _conducted(verb, parameters, replace(door, hide=_hiding(door), tell=_telling(door)), connector)
+    answer = _conducted(verb, parameters, replace(door, hide=_hiding(door)), connector)
     invocation = {"invocation": {"module_args": shown(parameters, verb.arguments.argument_spec)}}
     warnings = tuple(printable(warning, LONGEST_TOLD) for warning in answer.warnings)
     result = {**invocation, **told(answer.result), **_diff(answer.owned, door)}
@@ -70,10 +70,6 @@ def conduct(verb: Verb, parameters: Parameters, door: Door, connector: Callable[
 def _hiding(door: Door) -> Callable[[frozenset[str]], None]:
     """A secret is also hidden as it looks once it is printable."""
     return lambda secrets: door.hide(secrets | frozenset(filter(None, map(printable, secrets))))
-
-
-def _telling(door: Door) -> Report:
-    return lambda line: door.tell(printable(line, LONGEST_TOLD))
 
 
 def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callable[[Connection], Api]) -> Answer:
@@ -87,27 +83,45 @@ def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callab
         code = "invalid" if isinstance(error, ArgumentError) else API_ERROR
         return Answer(failed=True, result={**result, "msg": str(error), "failure": code})
     with connected as api:
-        answer = _asked(verb, request, api, door)
+        answer = _asked(verb, request, api, door, parameters.get("name") or "")
     # What the server itself warned of, such as fields that it does not know, unless the verb has said it already.
     warnings = tuple(dict.fromkeys((*answer.warnings, *api.warnings)))
     return replace(answer, result={**result, "requests": api.requests, **answer.result}, warnings=warnings)
 
 
-def _asked(verb: Verb, request: Any, api: Api, door: Door) -> Answer:
-    last: deque[str] = deque(maxlen=LAST_LINES)
-
-    def report(line: str) -> None:
-        last.append(line)
-        door.tell(line)
-
+def _asked(verb: Verb, request: Any, api: Api, door: Door, name: str) -> Answer:
+    teller = Teller(door.tell, name)
     try:
-        outcome = verb.perform(api, request, report)
+        outcome = verb.perform(api, request, teller)
     except VerbFailure as failure:
-        return _failed(failure, list(last))
+        return _failed(failure, teller.lines)
     except ApiError as error:
-        return Answer(failed=True, result={"msg": str(error), "failure": API_ERROR, "progress": list(last)})
-    result = {"msg": outcome.message, "changed": outcome.changed, **_told_by(outcome)}
+        return Answer(failed=True, result={"msg": str(error), "failure": API_ERROR, "progress": teller.lines})
+    progress = {"progress": teller.lines} if teller.lines else {}
+    result = {"msg": outcome.message, "changed": outcome.changed, **progress, **_told_by(outcome)}
     return Answer(failed=False, result=result, warnings=outcome.warnings, owned=outcome)
+
+
+class Teller:
+    """Passes what a verb tells on, line by line, and keeps the last lines for the result. `name` is of the Deployment that the
+    task is about, for what names none."""
+
+    def __init__(self, tell: Callable[[str], None], name: str) -> None:
+        self._tell, self._name = tell, name
+        self._kept: deque[str] = deque(maxlen=MOST_KEPT)
+        self._lately: dict[str, Lately] = {}
+
+    @property
+    def lines(self) -> list[str]:
+        return list(self._kept)
+
+    def __call__(self, told: str) -> None:
+        heard = news(told).within(self._name)
+        worth_a_line, self._lately[heard.deployment] = self._lately.get(heard.deployment, Lately()).hears(heard)
+        if worth_a_line:
+            text = printable(line(heard), LONGEST_TOLD)
+            self._kept.append(text)
+            self._tell(text)
 
 
 def _failed(failure: VerbFailure, progress: list[str]) -> Answer:

@@ -164,12 +164,12 @@ def test_a_failure_says_what_was_changed_and_what_happened_last() -> None:
     result = through_module(verb_that(failed), ARGUMENTS)
     assert (result["failed"], result["failure"], result["changed"]) == (True, "stuck", True)
     assert result["canary"] == {"phase": "held"}
-    assert result["progress"] == [f"{second} s: 1 of 3 pods is ready" for second in range(10, 20)]
+    assert result["progress"] == [f"web: {second} s: 1 of 3 pods is ready" for second in range(20)]
 
 
 def test_lines_of_progress_are_shown_while_the_verb_runs_in_process() -> None:
     _, spoken = through_process(verb_that(done), ARGUMENTS)
-    assert spoken.lines == ["about to patch with ********"]
+    assert spoken.lines == ["web: about to patch with ********"]
 
 
 def test_what_only_some_verbs_return_is_returned_by_its_name_whether_they_fail_or_not() -> None:

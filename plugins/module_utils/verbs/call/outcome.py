@@ -9,10 +9,11 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Mapping
+from typing import Any, Mapping
 
-# Tells the person who waits what is going on: one plain line a call, already free of secrets.
-Report = Callable[[str], None]
+from ...display.news import Kind, News, Report
+
+__all__ = ["API_ERROR", "STUCK", "TIMEOUT", "Kind", "News", "Outcome", "Report", "VerbFailure"]
 
 # Codes of failures that are no refusal: waiting longer would not help, the time was over, the server did not do its part.
 STUCK, TIMEOUT, API_ERROR = "stuck", "timeout", "api_error"

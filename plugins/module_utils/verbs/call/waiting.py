@@ -14,12 +14,13 @@ from typing import Callable, Sequence
 from ...cluster.errors import ApiError, ServerError, Timeout, TooManyRequests, Unreachable, UntrustedServer
 from ...cluster.stream import WatchEvent
 from ...cluster.watch import Streams
+from ...display.pods import marks
 from ...rollout.phase import Situation, diagnose
 from ...rollout.progress import Done, Going, Progress, Stuck
 from ...rollout.views import Deployment, Picture, Pod, ReplicaSet
 from .explaining import Unmade
 from .guarded import worth_another_look
-from .outcome import Report
+from .outcome import Kind, News, Report
 from .pacing import LONGEST_SILENCE, SOONEST_LOOK, Deadline, Looks, Patience, Steps, Told
 from .site import DEPLOYMENT, PODS, Site
 
@@ -164,7 +165,7 @@ class _Wait:
         self._report = report
         self._uid = mirror.picture.deployment.uid
         now = self._now()
-        self._looks, self._steps, self._told = Looks.begin(now), Steps(), Told(now)
+        self._looks, self._steps, self._told, self._began = Looks.begin(now), Steps(), Told(now), now
         self._deadline = Deadline.begin(now, patience)
         self._homeless_since: float | None = None
 
@@ -258,5 +259,16 @@ class _Wait:
         now = self._now()
         self._deadline = self._deadline.progressed(now, progress.progress)
         if self._told.due(now, progress.why):
-            self._report(progress.why)
+            self._report(self._news(progress, now))
             self._told = Told(now, progress.why)
+
+    def _news(self, progress: Going, now: float) -> News:
+        situation = diagnose(self._mirror.picture)
+        return News(
+            progress.why,
+            Kind.STATE,
+            phase=situation.phase.value,
+            pods=marks(situation),
+            elapsed=now - self._began,
+            total=None if self._deadline.patience.per_progress else self._deadline.at - self._began,
+        )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Mapping
 
 from ...cluster.api import Api
+from ...display.news import news
 from ...release.policies import Gate, Headroom, OnFailure, OnInconclusive, OnUnknown, Policies, Through, WhenMissing
 from ...release.result import FAILURES, Ending, Moment, Release, UnreadableResult
 from ...release.rulings import Stage
@@ -75,12 +76,13 @@ class ReleaseRequest:
 
 @dataclass
 class Course:
-    """One call: what was asked, and how far the release has come."""
+    """One call: what was asked, and how far the release has come. `step`: the one that is going on, and how many there are."""
 
     api: Api
     request: ReleaseRequest
-    report: Report
+    teller: Report
     release: Release
+    step: tuple[int, int] | None = None
     changed: bool = False
     warnings: list[str] = field(default_factory=list)
     canary: Mapping[str, Any] = field(default_factory=dict)
@@ -109,10 +111,16 @@ class Course:
             wait=replace(call.wait, enabled=waits),
         )
 
-    def did(self, what: str, outcome: Outcome) -> Outcome:
-        """Takes in what a verb has done."""
+    def report(self, told: str) -> None:
+        """Passes on what a verb tells, as a part of this release."""
+        self.teller(news(told).within(self.request.call.target.name, self.step))
+
+    def did(self, what: str, outcome: Outcome, *, say: bool = True) -> Outcome:
+        """Takes in what a verb has done, and tells it where that is more than a look."""
         self.takes(outcome)
         self.note(what, outcome.message)
+        if say:
+            self.report(outcome.message)
         return outcome
 
     def takes(self, outcome: Outcome) -> None:

@@ -72,11 +72,13 @@ def _through(course: Course) -> None:
         return
     course.release = replace(course.release, why=())
     for number, step in enumerate(request.steps):
+        course.step = (number + 1, len(request.steps))
         if number >= course.release.reached and not _stand(course, number, step):
             return
         if request.through.stops_after(number + 1):
             course.ends(Ending.HELD, f"Step {number + 1} of {len(request.steps)} is held.")
             return
+    course.step = None
     if request.policies.gate is Gate.STOP:
         course.ends(Ending.HELD, "The gate is stop: the canary stays held until somebody promotes or undoes it.")
     else:
@@ -197,7 +199,8 @@ def _stand(course: Course, number: int, step: StepAsked) -> bool:
         hash=held.canary["canary"]["hash"],
         stable=held.canary["stable"]["hash"],
     )
-    course.did("bake", bake(course.api, BakeRequest(course.call(), step.bake), course.report))
+    baked = bake(course.api, BakeRequest(course.call(), step.bake), course.report)
+    course.did("bake", baked, say=step.bake > 0)
     if not _judge(course, number, step):
         return False
     course.release = replace(course.release, reached=number + 1)
@@ -238,7 +241,7 @@ def _still_to_judge(request: ReleaseRequest) -> int:
 
 
 def _promote(course: Course) -> None:
-    course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report))
+    course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report), say=False)
     course.reaches(Stage.PROMOTING)
     _moved(course, course.ours)
     _confirm(course)

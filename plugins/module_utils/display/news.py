@@ -1,0 +1,100 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a verb tells while it works, as a value: worded in lines.py, drawn in a view, or returned.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Callable
+
+
+class Side(Enum):
+    """Of which version a pod is."""
+
+    STABLE = "stable"
+    CANARY = "canary"
+
+
+class State(Enum):
+    """How a pod looks from outside."""
+
+    READY = "ready"
+    STARTING = "starting"
+    FAILING = "failing"
+    ENDING = "ending"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One pod at one moment."""
+
+    side: Side
+    state: State
+
+
+class Kind(Enum):
+    """event: it happened, and is told at once. state: how it stands; the next one takes its place.
+    warning: an event that the task warns of, too."""
+
+    EVENT = "event"
+    STATE = "state"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What one check has counted: bad events of all of them, in both versions; `tolerated`: the highest rate of the canary that
+    is tolerated beside this rate of stable, None as long as that is not known."""
+
+    check: str
+    canary: tuple[float, float]
+    stable: tuple[float, float]
+    tolerated: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class News(str):
+    """A line that knows what it was made of: whoever wants no more than its text takes it as one.
+
+    `text`: one sentence without its end. `step`: number and how many there are. `elapsed` of `total`: seconds of what is going
+    on now. `phase`: of the release, as rollout/phase.py names it. What is not known is left out."""
+
+    text: str
+    kind: Kind = Kind.EVENT
+    deployment: str = ""
+    step: tuple[int, int] | None = None
+    phase: str = ""
+    pods: tuple[Mark, ...] = ()
+    elapsed: float | None = None
+    total: float | None = None
+    rates: tuple[Rate, ...] = ()
+
+    def __new__(cls, text: str, *_more: Any, **_others: Any) -> News:
+        return super().__new__(cls, text)
+
+    def within(self, deployment: str, step: tuple[int, int] | None = None) -> News:
+        """The same, where it belongs; what is said already stays."""
+        return replace(self, deployment=self.deployment or deployment, step=self.step or step)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **vars(self),
+            "kind": self.kind.value,
+            "step": list(self.step) if self.step else None,
+            "pods": [[mark.side.value, mark.state.value] for mark in self.pods],
+            "rates": [vars(rate) for rate in self.rates],
+        }
+
+
+# Tells the person who waits what is going on: one line a call, already free of secrets.
+Report = Callable[[str], None]
+
+
+def news(told: str) -> News:
+    """A plain text is an event."""
+    return told if isinstance(told, News) else News(told)
