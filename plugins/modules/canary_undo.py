@@ -12,6 +12,9 @@ version_added: 1.0.0
 description:
   - Returns the Deployment to the stable pod template, exactly, and puts back all that was changed to hold the canary.
   - Works on a canary that is held or frozen, and during a promotion. If there is no canary, nothing changes.
+  - A promotion is paused first, for the moment until the controller has seen that and its pods are counted. So no fewer pods are
+    Ready than was promised, unless the Deployment keeps no history (C(revisionHistoryLimit) 0). If this is interrupted there,
+    the promotion stays paused; run this again, or M(coalmine.canary.canary_resume).
   - With O(expect), that canary is taken back or none. If it is gone, nothing changes; if it has become the stable version, the
     task fails, and M(coalmine.canary.canary_rollback) returns to the version before.
   - It is also the repair of a Deployment with the phase V(damaged), which still has the fields of a hold though its

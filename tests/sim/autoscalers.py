@@ -33,6 +33,8 @@ class AutoscalerController(Controller):
     ) -> None:
         super().__init__(timeline, store, pace, chance)
         self.load = load
+        # A decision that is about to be written: until then nothing else is decided, as one worker has one key of the queue.
+        self._deciding = False
         timeline.after(SYNC_SECONDS * chance.random(), self._again)
 
     def _again(self) -> None:
@@ -44,6 +46,8 @@ class AutoscalerController(Controller):
         return change.kind == "horizontalpodautoscalers" and change.by != self.name
 
     def work(self) -> None:
+        if self._deciding:
+            return
         for scaler in list(self.store.of("horizontalpodautoscalers").values()):
             deployment = self.store.get("deployments", NAME)
             spec = scaler["spec"]
@@ -52,21 +56,23 @@ class AutoscalerController(Controller):
                 wanted = min(max(self._load(deployment["spec"]["replicas"]), spec["minReplicas"]), spec["maxReplicas"])
                 if wanted != deployment["spec"]["replicas"]:
                     # What was decided is written a moment later, whatever bounds there are by then.
+                    self._deciding = True
                     moment = self.pace.moment(self.timeline.now, self.chance)
-                    self.timeline.at(moment, partial(self._scale, deployment, wanted))
-                    self.timeline.at(moment, partial(self._observed, scaler))
-                    continue
+                    self.timeline.at(moment, partial(self._decided, scaler, deployment, wanted))
+                    return
             self._observed(scaler)
 
-    def _scale(self, read: Json, wanted: int) -> None:
-        """The scale subresource: refused where the Deployment has changed since, and then decided anew."""
+    def _decided(self, scaler: Json, read: Json, wanted: int) -> None:
+        """The scale subresource, which refuses where the Deployment has changed since, and then the status. What has come
+        meanwhile is worked on after that."""
+        self._deciding = False
         live = self.store.get("deployments", NAME)
-        if live is not read:
-            self.wake()
-            return
-        generation = live["metadata"]["generation"] + 1
-        scaled = changed(live, spec={"replicas": wanted}, metadata={"generation": generation})
-        self.store.put("deployments", scaled, self.name)
+        if live is not None and live is read:
+            generation = live["metadata"]["generation"] + 1
+            scaled = changed(live, spec={"replicas": wanted}, metadata={"generation": generation})
+            self.store.put("deployments", scaled, self.name)
+        self._observed(scaler)
+        self.wake()
 
     def _observed(self, scaler: Json) -> None:
         """The generation that was decided on."""

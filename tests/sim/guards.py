@@ -15,6 +15,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout import pat
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import start as rollout_start
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.patches import Plan
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import Record
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture, ReplicaSet
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs import promote, undo
@@ -23,7 +24,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving impor
 
 from .controllers import Pace
 from .drawing import draw, kind_of
-from .history import Ask, History, Script
+from .faults import Fault, Planned
+from .history import Ask, End, History, Script
+from .pods import Nature
 
 
 class Patcher(Protocol):
@@ -122,6 +125,46 @@ def _finished_at_once(patcher: Patcher) -> None:
     patcher.setattr(rolling, "towards_rollout", lambda *arguments: done)
 
 
+def _promotions_are_not_stopped(patcher: Patcher) -> None:
+    patcher.setattr(undo, "_halted", lambda account, picture, *others: picture)
+
+
+def _failing_promotions() -> Iterable[History]:
+    """Taken back at the first pod that restarts, while the controller exchanges pods."""
+    failing = {"v2": Nature(restarts=True)}
+    for seed in range(2000):
+        begins = Script("ana", 8.0, asks=(Ask("start", surge=0),))
+        yield History(seed=seed, natures=failing, scripts=(begins,), end=End.PROMOTE)
+
+
+def _releases_are_not_told_apart(patcher: Patcher) -> None:
+    patcher.setattr(Plan, "is_ruled_out_by", lambda plan, found: False)
+
+
+def _two_starts_at_once() -> Iterable[History]:
+    for seed in count():
+        late = (Planned(3, Fault.LATE, 2.0),)
+        ana, ben = (Script(name, 13.0, asks=(Ask("start"),)) for name in ("ana", "ben"))
+        yield History(seed=seed, replicas=2, scripts=(replace(ana, faults=late), ben))
+
+
+def _paused_promotions_are_finished(patcher: Patcher) -> None:
+    patcher.setattr(completion, "Phase", _NeverFrozen)
+
+
+class _NeverFrozen:
+    FROZEN = None
+    PROMOTING, UNDOING, FOREIGN = Phase.PROMOTING, Phase.UNDOING, Phase.FOREIGN
+
+
+def _finished_while_undone() -> Iterable[History]:
+    begins = Script("ana", 8.0, asks=(Ask("start"),))
+    for number in range(2000):
+        promote = Script("ben", 12.0, asks=(Ask("promote"),))
+        eve = Script("eve", 12.0 + number % 400 / 100, asks=(Ask("undo"),))
+        yield History(seed=number, replicas=2, scripts=(begins, promote, eve))
+
+
 def _pins_are_forgotten(patcher: Patcher) -> None:
     patcher.setattr(completion, "give_back_of", lambda *arguments: None)
     patcher.setattr(pins, "give_back_orphan", lambda *arguments: False)
@@ -167,6 +210,9 @@ GUARDS: dict[str, Guard] = {
     ),
     "pods that have moved before the clean-up": Guard(_finished_at_once, _drawn(_ANY)),
     "autoscalers that are given back": Guard(_pins_are_forgotten, _drawn(("scaled",))),
+    "a promotion that is stopped before it is taken back": Guard(_promotions_are_not_stopped, _failing_promotions),
+    "a pause at the end of a promotion": Guard(_paused_promotions_are_finished, _finished_while_undone),
+    "whose start it was that somebody found": Guard(_releases_are_not_told_apart, _two_starts_at_once),
     "original fields in the clean-up": Guard(_of_plan("finish", "/spec/strategy"), _drawn(_ANY)),
     "a canary pod that is Ready before a promotion": Guard(
         _replaced(promote, "ready_pods", lambda picture, replica_set: 1), _drawn(_ANY)

@@ -40,6 +40,7 @@ from .store import Change, Store
 REFUSALS = frozenset(code.value for code in Code)
 # After these nobody knows whether the write was done, until it is looked at.
 _UNKNOWN = frozenset({Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LATE, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER})
+MAY_BE = "may have been carried out"
 _OURS = (RECORD, LAST, LIVE, REVISION)
 _HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
 
@@ -139,6 +140,9 @@ class Witness:
                 self._promotes(release, new, after, call)
         elif release.going == "promote" and new == release.stable:
             release.going = "undo"
+            if after["spec"]["revisionHistoryLimit"] == 0:
+                # Nothing stops such a promotion before it is taken back: that could take the stable version away.
+                release.floor = 0
         if _marked(before) and not _marked(after):
             self._is_over(release, after, new)
             self.release = None
@@ -180,6 +184,9 @@ class Witness:
         active = [pod for pod in pods if pod.active]
         serving = sum(pod.ready for pod in active)
         owed = sum(pod.owed for pod in active) + sum(self.pods.owed.values())
+        # What is adrift is given back once as many are Ready as were promised, whichever they are.
+        self.pods.adrift = min(self.pods.adrift, max(0, release.floor - serving - owed))
+        owed += self.pods.adrift
         if serving + owed < release.floor:
             self._violated(
                 "Ready pods as promised", f"{serving} Ready (incidents took {owed}), {release.floor} promised"
@@ -229,12 +236,27 @@ class Witness:
         if not isinstance(result, (Outcome, VerbFailure)):
             return
         wrote = [change for change in call.writes if change.kind == "deployments"]
-        if isinstance(result, VerbFailure) and result.code in REFUSALS and not result.changed and wrote:
+        silent = not result.changed and wrote and not call.doubled
+        if isinstance(result, VerbFailure) and result.code in REFUSALS and silent:
             self._violated("nothing is written after a refusal", f"{call.ask.verb}: {call.told()}")
-        if not result.changed and wrote and not call.doubled:
+        if silent:
             self._violated("what was changed is told", f"{call.ask.verb} wrote, and says: {call.told()}")
-        if result.changed and not call.writes and not call.ask.check:
+        if result.changed and not call.writes and not call.ask.check and not self._may_be_his(call):
             self._violated("what was changed is told", f"{call.ask.verb} wrote nothing, and says: {call.told()}")
+
+    def _may_be_his(self, call: Called) -> bool:
+        """A write of his got no answer, and he says so, or somebody else has written just the same meanwhile. Who has begun a
+        release can be told."""
+        if not any(fault in _UNKNOWN for fault in call.hit):
+            return False
+        if isinstance(call.result, VerbFailure) and MAY_BE in call.result.message:
+            return True
+        meanwhile = (
+            change.before
+            for change in self.store.log
+            if change.at >= call.begun and change.by in self.calls and change.kind == "deployments"
+        )
+        return any(before is not None and (call.ask.verb != "start" or _holds(before)) for before in meanwhile)
 
     # The end.
 

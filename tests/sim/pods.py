@@ -127,6 +127,9 @@ class ReplicaSetController(Controller):
         self.pods: dict[str, Pod] = {}
         # Ready pods that incidents took, and that no pod has taken the place of yet, by ReplicaSet.
         self.owed = Counter[str]()
+        # As many were taken whose places went with the controller's own steps before any pod was Ready in them: pods of the other
+        # version have to come in their stead.
+        self.adrift = 0
         self._trouble: dict[str, _Trouble] = {}
         self._made = 0
 
@@ -161,7 +164,7 @@ class ReplicaSetController(Controller):
         for _missing in range(wanted - len(active)):
             if not self._make(rs):
                 return
-        self.owed[uid] = 0
+        self.adrift += self.owed.pop(uid, 0)
         self._trouble.pop(uid, None)
 
     def _make(self, rs: Json) -> bool:
@@ -209,6 +212,7 @@ class ReplicaSetController(Controller):
     def delete(self, pod: Pod) -> None:
         """It serves no more at once, and is gone when it has ended."""
         if pod.deleted is None:
+            self.adrift += pod.owed
             pod.deleted, pod.owed = self.timeline.now, False
             self._show(pod)
             self.timeline.after(self._nature(pod).ends_in, lambda: self._gone(pod))

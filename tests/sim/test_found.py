@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the simulation found in the verbs, each as the shortest history that showed it. All of it is mended."""
+"""What the simulation found in the verbs, or in itself, each as the shortest history that showed it. All of it is mended."""
 
 from __future__ import annotations
 
@@ -64,6 +64,33 @@ FOUND: dict[str, History] = {
         foreign=(Foreign(20.5, "label lost"), Foreign(22.6, "another strategy", 3)),
         end=End.PROMOTE,
     ),
+    "of two starts at one moment only one has begun the release, whatever became of the answer of the other": History(
+        replicas=2,
+        scripts=(
+            Script("ana", 13.0, asks=(START,), faults=(Planned(3, Fault.LATE, 2.0),)),
+            Script("ben", 13.0, asks=(START,)),
+        ),
+    ),
+    "a start that was carried out although its answer was lost says so when it is refused at last": History(
+        scripts=(
+            ana(START, faults=(Planned(3, Fault.BROKEN_AFTER), Planned(4, Fault.SLOW, 3.0))),
+            Script("ben", 8.02, asks=(Ask("start", pods=3),)),
+        ),
+    ),
+    "where no history is kept, nothing is stopped that could take the stable version away": History(
+        history_limit=0, natures={"v2": Nature(0.05, 0.1, restarts=True)}, scripts=(ana(START),), end=End.PROMOTE
+    ),
+    "what an incident took is given back by pods of either version": History(
+        seed=1,
+        quota=6,
+        natures={"v1": Nature(0.05, 4.05, ends_in=20.0), "v2": Nature(0.5, 1.5, ends_in=20.0)},
+        scripts=(ana(Ask("start", pods=3)),),
+        incidents=(
+            Incident(36.3, Befalls.DELETION, "v2"),
+            Incident(23.4, Befalls.DELETION, "v1"),
+            Incident(24.7, Befalls.DELETION, "v1"),
+        ),
+    ),
 }
 
 
@@ -80,6 +107,20 @@ def test_two_starts_of_different_sizes_never_hold_more_than_either_asked_for() -
     for number in range(40):
         eve = Script("eve", 8.0 + number / 20, asks=(Ask("start", pods=3, surge=3),))
         assert_holds(play(History(seed=number, replica_sets=LAGGING, scripts=(ana(Ask("start", pods=2)), eve))))
+
+
+@pytest.mark.parametrize("surge", [0, 1])
+def test_a_promotion_that_is_taken_back_while_it_moves_keeps_what_was_promised(surge: int) -> None:
+    """The first pod that restarts ends it, at a moment at which the controller has just taken a stable pod."""
+    for seed in range(80):
+        failing, start = {"v2": Nature(restarts=True)}, Ask("start", surge=surge)
+        assert_holds(play(History(seed=seed, natures=failing, scripts=(ana(start),), end=End.PROMOTE)))
+
+
+def test_a_promotion_that_ends_while_somebody_takes_it_back_leaves_nothing_paused() -> None:
+    for number in range(60):
+        promote, undo = Script("ana", 12.0, asks=(Ask("promote"),)), Script("eve", 12.0 + number / 20, asks=(UNDO,))
+        assert_holds(play(History(seed=number, replicas=2, scripts=(ana(START), promote, undo))))
 
 
 def test_nothing_is_told_of_pods_while_a_stream_is_opened_again() -> None:

@@ -11,6 +11,7 @@ Rules that the patches keep, each measured on a real controller (docs/decisions/
 
 * template, minReadySeconds and strategy change in one patch: each alone would move or stall the pods.
 * freezing changes `paused` and nothing else: restoring a strategy while paused moves pods.
+* a promotion is paused before it is taken back: see `halt`.
 * the undo restores minReadySeconds together with the template: otherwise every stable pod counts as unavailable.
 * whatever a later step looks for, each patch sets: the label and the record may have gone since, and a label that goes
   changes no generation. Only freezing leaves them alone.
@@ -21,11 +22,12 @@ This module is private to the collection.
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Iterable, Mapping
 
 from ..foreign import printable
 from . import record as records
+from .intstr import resolve_fenceposts
 from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Phase, Situation
 from .record import Intent, LastRelease, Originals, Record
 from .size import Hold
@@ -42,6 +44,7 @@ class Plan:
     """One write, and everything that is told about it: `changed`, the diff, check mode and the request come from here.
 
     `before` and `after` hold only the fields that the collection owns while it works. `warnings`: what had to be left out.
+    `annotations` are those that it sets, with None for those that it takes away.
     """
 
     operations: tuple[Operation, ...]
@@ -49,6 +52,11 @@ class Plan:
     after: Mapping[str, Any]
     why: str
     warnings: tuple[str, ...] = ()
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+
+    def is_ruled_out_by(self, found: Deployment) -> bool:
+        """It cannot have been carried out: where it was to begin a release, another one has begun."""
+        return records.exclude_each_other(self.annotations, found.annotations)
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def plan(deployment: Deployment, fields: Fields, why: str, warnings: tuple[str, 
         *_map_operations("/metadata/annotations", deployment.annotations, fields.annotations or {}),
         *_map_operations("/metadata/labels", deployment.labels, fields.labels or {}),
     )
-    return Plan(operations, *_difference(deployment, fields), why, warnings)
+    return Plan(operations, *_difference(deployment, fields), why, warnings, fields.annotations or {})
 
 
 def _same_record(deployment: Deployment) -> Iterable[Operation]:
@@ -219,6 +227,22 @@ def promote(situation: Situation, record: Record) -> Plan:
     annotations = {records.RECORD: record.with_intent(Intent.PROMOTE).encode()}
     fields = replace(restored(record.originals), annotations=annotations, labels=_LIVE)
     return plan(situation.deployment, fields, "let the canary become the stable version")
+
+
+def halt(situation: Situation) -> Plan:
+    """HALT: what comes before the UNDO of a promotion, which moves pods until it is stopped.
+
+    The controller may have taken stable pods a moment ago whose ReplicaSet still counts them as available, and no test of a
+    patch guards what it does to ReplicaSets. An undo on top of such a count takes as many canary pods too many. A paused
+    Deployment exchanges no pods; it is kept at replicas + maxSurge (pkg/controller/deployment/sync.go, scale), so maxSurge must
+    not be less than what is there: otherwise pods would go by their ReplicaSets' sizes, whether others are Ready or not.
+    """
+    deployment = situation.deployment
+    rolling, replicas = deployment.strategy, deployment.replicas
+    surge = resolve_fenceposts(rolling.max_surge or 0, rolling.max_unavailable or 0, replicas).surge
+    beyond = sum(rs.replicas for rs in situation.picture.replica_sets) - replicas
+    roomy = replace(rolling, max_surge=beyond) if rolling.type == "RollingUpdate" and beyond > surge else None
+    return plan(deployment, Fields(paused=True, strategy=roomy), "stop the promotion before it is taken back")
 
 
 def undo(situation: Situation, stable: ReplicaSet, record: Record, reason: str) -> Plan:

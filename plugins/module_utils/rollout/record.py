@@ -391,6 +391,19 @@ def same_release(one: Record | None, other: Record) -> bool:
     return mine == theirs
 
 
+def exclude_each_other(some: Mapping[str, str | None], others: Mapping[str, str]) -> bool:
+    """The records among these annotations were begun by different calls at one generation, which can be only one's."""
+    text = some.get(RECORD)
+    try:
+        mine, theirs = None if text is None else Record.decode(text), read(others)
+    except UnreadableRecord:
+        return False
+    if mine is None or theirs is None or not same_release(mine, theirs):
+        return False
+    begun, they = ((one.started_by, one.started_at, one.asked) for one in (mine, theirs))
+    return begun != they
+
+
 def newest(found: Iterable[Record]) -> Record | None:
     """The record of the latest release; among equals the first."""
     return max(found, key=lambda record: record.generation, default=None)

@@ -39,10 +39,18 @@ class Code(Enum):
 
 
 class Refusal(Exception):
-    """`what` is wrong and `remedy` is what to do about it; together they are the message."""
+    """`what` is wrong and `remedy` is what to do about it; together they are the message.
 
-    def __init__(self, code: Code, what: str, remedy: str) -> None:
+    `may_have_written`: a write before it got no answer, and nobody knows whether it was carried out.
+    """
+
+    def __init__(self, code: Code, what: str, remedy: str, *, may_have_written: bool = False) -> None:
         super().__init__(f"{what.rstrip('.')}. {remedy}" + ("" if remedy.endswith("?") else "."))
         self.code = code
         self.what = what
         self.remedy = remedy
+        self.may_have_written = may_have_written
+
+    def in_doubt(self) -> Refusal:
+        """The same, after a write that got no answer."""
+        return Refusal(self.code, self.what, self.remedy, may_have_written=True)

@@ -59,6 +59,7 @@ WORDS: Mapping[Phase, Words] = {
         remains="It stays paused: canary_resume lets it go on, canary_undo brings the stable version back.",
         ends_start="somebody paused the Deployment",
         ends_bake="somebody froze the canary",
+        ends_promotion="somebody paused the Deployment, by hand or to take the canary back",
         refuses_start=Refused(
             Code.FROZEN,
             "is frozen: somebody paused it for a reason",

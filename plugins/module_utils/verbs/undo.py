@@ -60,7 +60,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
         return account.outcome(done, situation)
     if not call.check and situation.phase is not Phase.UNDOING:
-        picture = _counted(account, picture, report)
+        picture = _counted(account, _halted(account, picture, meant, request), report)
     act = rehearse if call.check else write
     written = act(site, picture, lambda current: _decide(current, request, meant, site.now()))
     account.wrote(written.plan)
@@ -75,6 +75,23 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     if not call.wait.enabled:
         return account.outcome("the undo is under way; run canary_undo again to finish it", situation)
     return _finished(account, situation, request, report)
+
+
+def _halted(account: Account, picture: Picture, meant: Meant, request: UndoRequest) -> Picture:
+    """The picture in which no promotion moves pods any more. Where an undo is refused, it goes on.
+
+    Of a paused Deployment the controller cleans up ReplicaSets that it would keep otherwise: where no history is kept, the
+    promotion is not stopped, because that could take the stable version away.
+    """
+
+    def decide(current: Situation) -> Plan | None:
+        possible = _decide(current, request, meant, account.site.now())
+        stops = current.phase is Phase.PROMOTING and current.deployment.revision_history_limit != 0
+        return patches.halt(current) if possible and stops else None
+
+    written = write(account.site, picture, decide)
+    account.wrote(written.plan)
+    return written.picture
 
 
 def _counted(account: Account, picture: Picture, report: Report) -> Picture:

@@ -50,6 +50,7 @@ PLANS: dict[str, Plan] = {
     "hold": patches.hold(ordinary(), template("v2"), Hold(1, 0), record()),
     "grow": patches.grow(deployment(), Hold(1, 1), record()),
     "freeze": patches.freeze(deployment(), True),
+    "halt": patches.halt(held()),
     "promote": patches.promote(held(), record()),
     "undo": patches.undo(held(), V1, record(), "bad"),
     "finish": patches.finish(held(), record(), ENDED),
@@ -103,6 +104,41 @@ def test_a_step_changes_the_strategy_and_the_record() -> None:
 @pytest.mark.parametrize("paused", [True, False])
 def test_a_freeze_changes_paused_and_nothing_else(paused: bool) -> None:
     assert values(patches.freeze(deployment(), paused)) == {"/spec/paused": paused}
+
+
+@pytest.mark.parametrize(
+    ("own", "stable", "canary", "strategy"),
+    [
+        pytest.param(("25%", "25%"), 4, 1, None, id="as-many-pods-as-the-surge-allows"),
+        pytest.param(("25%", "25%"), 3, 1, None, id="fewer"),
+        pytest.param((0, 1), 4, 3, (3, 1), id="more-than-a-paused-deployment-is-kept-at"),
+    ],
+)
+def test_a_promotion_is_stopped_without_that_a_pod_goes(
+    own: tuple[int | str, int | str], stable: int, canary: int, strategy: tuple[int, int] | None
+) -> None:
+    there = situation(
+        deployment("v2", strategy=Strategy("RollingUpdate", *own).to_json(), replicas=4),
+        replica_set("v1", stable, 1),
+        replica_set("v2", canary, 2),
+    )
+    wanted = {"/spec/paused": True}
+    if strategy:
+        wanted["/spec/strategy"] = Strategy("RollingUpdate", *strategy).to_json()
+    assert values(patches.halt(there)) == wanted
+
+
+def test_of_two_starts_at_one_generation_only_one_can_have_been_carried_out() -> None:
+    mine = patches.hold(ordinary(), template("v2"), Hold(1, 0), record(generation=7))
+    for theirs, ruled_out in (
+        (record(generation=7), False),
+        (record(generation=7, pods=3, run="a-later-run"), False),
+        (record(generation=7, started_by="eve"), True),
+        (record(generation=9, started_by="eve"), False),
+    ):
+        assert mine.is_ruled_out_by(deployment(annotations={RECORD: theirs.encode()})) is ruled_out
+    assert not mine.is_ruled_out_by(deployment(annotations={RECORD: "{"}))
+    assert not patches.freeze(deployment(), True).is_ruled_out_by(deployment())
 
 
 def test_a_promotion_puts_every_field_back_and_leaves_the_template() -> None:

@@ -12,7 +12,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.words impo
 
 ALL = frozenset(Phase)
 # What towards_rollout tells by itself, from the fields of the Deployment.
-TOLD_BY_THE_ROLLOUT = {Phase.NONE, Phase.FROZEN, Phase.FOREIGN, Phase.DAMAGED}
+TOLD_BY_THE_ROLLOUT = {Phase.NONE, Phase.FOREIGN, Phase.DAMAGED}
 
 
 def test_every_phase_is_in_the_table() -> None:

@@ -80,6 +80,27 @@ def test_a_lost_answer_is_looked_up(lost: ApiError) -> None:
     assert (undone.write(), undone.sent) == (Sent(9, 1, 10, 1), 2), "it was not done, and is sent again"
 
 
+def test_a_lost_change_that_cannot_be_what_is_found_was_not_made() -> None:
+    number = Number([(LOST[0], True)])
+    others = guarded(
+        1, lambda now: WANTED - now or None, number.send, number.read, BUSY, lambda _change, found: found == 10
+    )
+    assert others == Sent(None, 10, 10, 10)
+
+
+@pytest.mark.parametrize(("lost", "doubt"), [(LOST[0], True), (OVERTAKEN[0], False)])
+def test_a_refusal_after_a_lost_answer_says_that_something_may_have_been_written(lost: ApiError, doubt: bool) -> None:
+    def decide(now: int) -> int:
+        if now != 1:
+            raise Refusal(Code.SMALLER, "it is larger already", "Leave it")
+        return 1
+
+    number = Number([(lost, True)])
+    with pytest.raises(Refusal, match="larger already") as refused:
+        guarded(1, decide, number.send, number.read, BUSY)
+    assert refused.value.may_have_written is doubt
+
+
 def test_nothing_to_do_sends_nothing() -> None:
     number = Number([], value=WANTED)
     assert (number.write(), number.sent) == (Sent(None, 10, 10, 10), 0)

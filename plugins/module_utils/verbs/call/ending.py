@@ -127,7 +127,11 @@ def accounted(site: Site, run: str = "") -> Iterator[Account]:
     try:
         yield account
     except Refusal as refusal:
-        raise account.failure(str(refusal), refusal.code.value, cause=refusal.what) from refusal
+        said = str(refusal)
+        if refusal.may_have_written:
+            account.changed = True
+            said += " A write of this call got no answer before that, and may have been carried out."
+        raise account.failure(said, refusal.code.value, cause=refusal.what) from refusal
     except Malformed as error:
         what = f'the API server\'s answer about Deployment "{site.target.name}" makes no sense: {error}'
         raise account.failure(

@@ -25,7 +25,7 @@ class Sent(Generic[State, Change]):
     """`change` is what was sent (None: nothing had to be), `before` what it was decided for, `state` what stands there now.
     `decided` is what was last decided about: `before`, or what stands there now where nothing is left to do.
 
-    A change whose answer was lost counts as sent when, looked at again, nothing is left to do.
+    A change whose answer was lost counts as sent when, looked at again, nothing is left to do, and nothing `rules it out`.
     """
 
     change: Change | None
@@ -40,18 +40,24 @@ def guarded(
     send: Callable[[State, Change], State],
     read: Callable[[], State],
     busy: Refusal,
+    ruled_out: Callable[[Change, State], bool] = lambda _change, _found: False,
 ) -> Sent[State, Change]:
     """Sends what `decide` says of `state`, and decides anew of what `read` finds whenever somebody was faster.
 
     `send` must let a change through only to the state that it was decided for. A change whose answer was lost may have been
-    made, or may still be on its way: reading again tells, and the guard refuses whichever comes second. Raises `busy` when
-    others never let it through.
+    made, or may still be on its way: reading again tells, and the guard refuses whichever comes second. `ruled_out` says that a
+    change cannot have been made, because of what is found instead. Raises `busy` when others never let it through.
     """
     unanswered: tuple[Change | None, State] = (None, state)
     for attempt in range(1, ATTEMPTS + 1):
-        change = decide(state)
+        made, before = unanswered
+        if made is not None and ruled_out(made, state):
+            made, before = None, state
+        try:
+            change = decide(state)
+        except Refusal as refusal:
+            raise refusal if made is None else refusal.in_doubt() from refusal
         if change is None:
-            made, before = unanswered
             return Sent(made, before if made is not None else state, state, state)
         try:
             return Sent(change, state, send(state, change), state)

@@ -27,7 +27,7 @@ class Written:
     """`plan` is what was sent (None: nothing had to be), `picture` the state after it, its other objects as read before.
     `decided` is the state that was last decided about.
 
-    A plan whose answer was lost counts as sent when, looked at again, nothing is left to do.
+    A plan whose answer was lost counts as sent when, looked at again, nothing is left to do, unless somebody else's is there.
     """
 
     plan: Plan | None
@@ -66,5 +66,9 @@ def _sent(site: Site, picture: Picture, decide: Decide, look: Look | None, *, dr
         f'Deployment "{site.target.name}" was changed by somebody else {ATTEMPTS} times while this was decided',
         "Find out who keeps writing to it (kubectl get deployment --show-managed-fields), then run this again",
     )
-    sent = guarded(picture, lambda read: decide(diagnose(read)), send, look or site.look, busy)
+
+    def ruled_out(plan: Plan, found: Picture) -> bool:
+        return plan.is_ruled_out_by(found.deployment)
+
+    sent = guarded(picture, lambda read: decide(diagnose(read)), send, look or site.look, busy, ruled_out)
     return Written(sent.change, sent.state, sent.decided)

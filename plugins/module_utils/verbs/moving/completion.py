@@ -55,8 +55,11 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
 
     def decide(current: Situation) -> Plan | None:
         found = current.record
-        same = found is not None and same_release(found, record) and found.intent is record.intent
-        return patches.finish(current, record, last) if same else None
+        if found is None or not same_release(found, record) or found.intent is not record.intent:
+            return None
+        if current.phase is Phase.FROZEN:
+            raise _paused_at_the_end(current.deployment)
+        return patches.finish(current, record, last)
 
     pods = situation.picture.pods
     act = rehearse if check else write
@@ -66,6 +69,15 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
         what = f"canary of {', '.join(last.images.values())} was undone"
         tell_why(account, written.picture.deployment, UNDONE_EVENT, what, last)
     return account.looked(diagnose(replace(written.picture, pods=written.picture.pods or pods)))
+
+
+def _paused_at_the_end(deployment: Deployment) -> Refusal:
+    """Whoever pauses a release may be about to take it back; cleaned up, it would be over, and the Deployment paused."""
+    return Refusal(
+        Code.PAUSED,
+        f'somebody paused Deployment "{deployment.name}" before the release was cleaned up',
+        "Look at it with canary_info; let it go on with canary_resume and run this again, or take it back with canary_undo",
+    )
 
 
 def rehearse_finish(account: Account, situation: Situation, actor: str) -> None:

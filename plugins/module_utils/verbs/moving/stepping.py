@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ...cluster.errors import ApiError
 from ...rollout import start as rollout_start
 from ...rollout.identity import Meant
 from ...rollout.phase import HOLDING, Situation
@@ -67,7 +68,12 @@ def _stepped(account: Account, situation: Situation, begun: Start, report: Repor
     plan = rollout_start.step(situation, begun, min(counts.stable, hold.stable(replicas)) + counts.canary)
     if plan is None:
         return None
-    deployment = account.site.apply(plan)
+    try:
+        deployment = account.site.apply(plan)
+    except ApiError as error:
+        # What may have been carried out is not written again where it was, and counts as written all the same.
+        account.wrote(plan if error.may_have_written else None)
+        raise
     account.wrote(plan)
     report(plan.why)
     return replace(situation.picture, deployment=deployment)
