@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What becomes of a release when something fails: one ordered table of rules, the first that applies decides.
 
-A run takes back only what it began, never what a person has decided, and a finished promotion only on evidence.
+A run takes back only what it began, never what a person has decided, and a finished promotion only on evidence: its own, or that
+which failed the wave that it is part of.
 This module is private to the collection.
 """
 
@@ -36,7 +37,8 @@ class Cause(Enum):
 
     pods: they do not become Ready, or cannot. judged: the evidence. rejected: the caller's own verification.
     undecided: no evidence, where the policy takes that for a failure. changed: it is no longer what was looked at.
-    server: the API server, or nobody knows. refused: nothing was tried.
+    wave: other releases of its wave, which are out together or not at all. server: the API server, or nobody knows.
+    refused: nothing was tried.
     """
 
     PODS = "pods"
@@ -44,6 +46,7 @@ class Cause(Enum):
     REJECTED = "rejected"
     UNDECIDED = "undecided"
     CHANGED = "changed"
+    WAVE = "wave"
     SERVER = "server"
     REFUSED = "refused"
 
@@ -59,6 +62,7 @@ CAUSES = {
     "other_release": Cause.CHANGED,
     "no_canary_ready": Cause.CHANGED,
     "rejected": Cause.REJECTED,
+    "wave_failed": Cause.WAVE,
     "api_error": Cause.SERVER,
 }
 
@@ -110,7 +114,8 @@ def _leave(why: str) -> Ruling:
     return Ruling(Act.LEAVE, why)
 
 
-AGAINST_A_PROMOTION = frozenset({Cause.PODS, Cause.JUDGED, Cause.REJECTED, Cause.CHANGED})
+AGAINST_A_PROMOTION = frozenset({Cause.PODS, Cause.JUDGED, Cause.REJECTED, Cause.CHANGED, Cause.WAVE})
+AGAINST_WHAT_IS_OUT = frozenset({Cause.JUDGED, Cause.WAVE})
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -134,8 +139,8 @@ RULES: tuple[Rule, ...] = (
         _leave("It was left as it is, because on_failure is hold."),
     ),
     Rule(
-        "the promotion is finished, and the evidence is against what is out",
-        lambda failed: failed.stage is Stage.PROMOTED and failed.ours and failed.cause is Cause.JUDGED,
+        "the promotion is finished, and the evidence is against what is out, or its wave failed",
+        lambda failed: failed.stage is Stage.PROMOTED and failed.ours and failed.cause in AGAINST_WHAT_IS_OUT,
         Ruling(Act.ROLL_BACK),
     ),
     Rule(

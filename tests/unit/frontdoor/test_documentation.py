@@ -17,6 +17,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.judg
     JUDGED_FAIL,
     JUDGED_INCONCLUSIVE,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import WAVE_FAILED
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.release import REJECTED
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
@@ -46,7 +47,7 @@ def test_every_code_of_a_failure_is_explained() -> None:
     page = (PLUGINS.parent / "docs" / "guide" / "troubleshooting.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
     explained = [code for row in rows for code in re.findall(r"`(\w+)`", row)]
-    others = {STUCK, TIMEOUT, API_ERROR, JUDGED_FAIL, JUDGED_INCONCLUSIVE, REJECTED}
+    others = {STUCK, TIMEOUT, API_ERROR, JUDGED_FAIL, JUDGED_INCONCLUSIVE, REJECTED, WAVE_FAILED}
     assert sorted(explained) == sorted({"failure"} | {code.value for code in Code} | others), "beside the heading"
 
 

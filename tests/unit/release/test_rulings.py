@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import OnFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import (
     AGAINST_A_PROMOTION,
+    AGAINST_WHAT_IS_OUT,
     CAUSES,
     RULES,
     Act,
@@ -51,6 +52,13 @@ EVERY = [Failed(*row) for row in product(Stage, Cause, PHASES, (True, False), On
         (Stage.PROMOTED, Cause.JUDGED, Phase.NONE, True, Act.ROLL_BACK),
         (Stage.PROMOTED, Cause.JUDGED, Phase.NONE, False, Act.LEAVE),
         (Stage.PROMOTED, Cause.SERVER, Phase.NONE, True, Act.LEAVE),
+        (Stage.PROMOTED, Cause.REJECTED, Phase.NONE, True, Act.LEAVE),
+        (Stage.HELD, Cause.WAVE, Phase.HELD, True, Act.UNDO),
+        (Stage.HELD, Cause.WAVE, Phase.FROZEN, True, Act.LEAVE),
+        (Stage.PROMOTING, Cause.WAVE, Phase.PROMOTING, True, Act.UNDO),
+        (Stage.PROMOTED, Cause.WAVE, Phase.NONE, True, Act.ROLL_BACK),
+        (Stage.PROMOTED, Cause.WAVE, Phase.NONE, False, Act.LEAVE),
+        (Stage.PROMOTED, Cause.WAVE, Phase.HELD, False, Act.LEAVE),
         (Stage.ASKED, Cause.REFUSED, Phase.NONE, False, Act.LEAVE),
         (Stage.WAITING, Cause.PODS, Phase.NONE, False, Act.LEAVE),
     ],
@@ -70,7 +78,7 @@ def test_laws_of_every_failure():
             assert failed.stage is not Stage.PROMOTING or failed.cause in AGAINST_A_PROMOTION, failed
         if told.act is Act.ROLL_BACK:
             assert failed.stage is Stage.PROMOTED, f"an undo works as long as the promotion is not finished: {failed}"
-            assert failed.cause is Cause.JUDGED, f"only evidence takes back what is out: {failed}"
+            assert failed.cause in AGAINST_WHAT_IS_OUT, f"only evidence takes back what is out: {failed}"
         assert bool(told.why) is not taken_back, f"what is left as it is, is told: {failed}"
 
 
@@ -80,7 +88,7 @@ def test_every_rule_decides_something():
 
 
 def test_causes_are_named_by_codes_that_verbs_give():
-    beside_refusals = {"stuck", "timeout", "judged_fail", "judged_inconclusive", "api_error", "rejected"}
+    beside_refusals = {"stuck", "timeout", "judged_fail", "judged_inconclusive", "api_error", "rejected", "wave_failed"}
     assert set(CAUSES) - beside_refusals <= {code.value for code in Code}
     assert cause_of("stuck") is Cause.PODS
     assert cause_of("same_template") is Cause.REFUSED

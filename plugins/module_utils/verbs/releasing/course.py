@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from ...cluster.api import Api
 from ...display.news import news
@@ -21,7 +21,7 @@ from ...release.rulings import Stage
 from ...rollout.phase import Situation, diagnose
 from ..call.ending import accounted
 from ..call.orders import Call, Meant, Size, StartRequest
-from ..call.outcome import Outcome, Report
+from ..call.outcome import Outcome, Report, VerbFailure
 from ..call.site import Site
 from ..headroom import HeadroomRequest
 from ..judging.checks import CheckAsked, VerifyRequest
@@ -42,6 +42,16 @@ __all__ = [
     "UnreadableResult",
     "WhenMissing",
 ]
+
+
+# Why the release is to be taken back although nothing is wrong with it: its wave failed. Empty as long as it stands.
+Withdrawn = Callable[[], str]
+WAVE_FAILED = "wave_failed"
+
+
+def stands() -> str:
+    """Nobody withdraws a release that is alone."""
+    return ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ class Course:
     request: ReleaseRequest
     teller: Report
     release: Release
+    withdrawn: Withdrawn = stands
     step: tuple[int, int] | None = None
     changed: bool = False
     warnings: list[str] = field(default_factory=list)
@@ -90,8 +101,15 @@ class Course:
     after: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, api: Api, request: ReleaseRequest, report: Report) -> Course:
-        return cls(api, request, report, request.previous or Release(run=request.run or uuid.uuid4().hex))
+    def begin(cls, api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Course:
+        begun = request.previous or Release(run=request.run or uuid.uuid4().hex)
+        return cls(api, request, report, begun, withdrawn)
+
+    def heard(self, told: str) -> None:
+        """The report of a watch: nothing is written meanwhile, so a release that is withdrawn ends there."""
+        self.report(told)
+        if why := self.withdrawn():
+            raise VerbFailure(why, code=WAVE_FAILED)
 
     @property
     def site(self) -> Site:

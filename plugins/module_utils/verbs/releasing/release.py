@@ -35,15 +35,15 @@ from ..start import start
 from ..undo import undo
 from ..verify import verify
 from .aftermath import failed
-from .course import Course, ReleaseRequest, StepAsked
+from .course import WAVE_FAILED, Course, ReleaseRequest, StepAsked, Withdrawn, stands
 
 # A failure of the caller's own verification, beside the codes of the verbs.
 REJECTED = "rejected"
 
 
-def release(api: Api, request: ReleaseRequest, report: Report) -> Outcome:
+def release(api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Outcome:
     """Raises VerbFailure where the version was not released; what was taken back then is told in `release`."""
-    course = Course.begin(api, request, report)
+    course = Course.begin(api, request, report, withdrawn)
     try:
         if request.reject:
             raise VerbFailure(request.reject, code=REJECTED)
@@ -53,12 +53,17 @@ def release(api: Api, request: ReleaseRequest, report: Report) -> Outcome:
     return course.outcome()
 
 
+def withdraw(api: Api, request: ReleaseRequest, report: Report, why: str) -> VerbFailure:
+    """Takes a release back that stands or is out, because its wave failed; what became of it is told in `release`."""
+    return failed(Course.begin(api, request, report), VerbFailure(why, code=WAVE_FAILED))
+
+
 def _through(course: Course) -> None:
     """The stages in their order, up to the one that was asked for."""
     request, before = course.request, course.release.outcome
+    if before is Ending.PLANNED and _created(course):
+        return
     if request.previous is None:
-        if _created(course):
-            return
         if request.through.end is not End.ROOM:
             _finish_earlier(course)
             _plan(course)
@@ -97,13 +102,15 @@ def _created(course: Course) -> bool:
             raise
     else:
         return False
+    only_planned = request.call.check or request.through.before_any_pod
     with accounted(course.site) as account:
-        deployment = course.site.create(definition, dry_run=request.call.check)
-        course.changed = account.changed = True
-        course.reaches(Stage.WAITING)
-        if request.call.check:
+        deployment = course.site.create(definition, dry_run=only_planned)
+        if only_planned:
+            course.changed = request.call.check
             course.ends(Ending.PLANNED, "There is no such Deployment yet: it would be created, without a canary.")
             return True
+        course.changed = account.changed = True
+        course.reaches(Stage.WAITING)
         picture = Picture(deployment, ())
         remedy = "It was created and stays: look at its pods with canary_info."
         await_rollout(account, picture, digest(deployment.template), request.call, course.report, remedy=remedy)
@@ -199,7 +206,7 @@ def _stand(course: Course, number: int, step: StepAsked) -> bool:
         hash=held.canary["canary"]["hash"],
         stable=held.canary["stable"]["hash"],
     )
-    baked = bake(course.api, BakeRequest(course.call(), step.bake), course.report)
+    baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard)
     course.did("bake", baked, say=step.bake > 0)
     if not _judge(course, number, step):
         return False
@@ -222,7 +229,7 @@ def _judge(course: Course, number: int, step: StepAsked) -> bool:
         history={} if own else course.release.evidence,
         inconclusive_ok=request.policies.on_inconclusive is not OnInconclusive.UNDO,
     )
-    outcome = course.did("verify", verify(course.api, asked, course.report))
+    outcome = course.did("verify", verify(course.api, asked, course.heard))
     told = outcome.extra["verify"]
     verdict = Judged(f"step {number + 1}", told["verdict"], outcome.message)
     course.release = course.release.judged(verdict, None if own else told)
@@ -277,7 +284,7 @@ def _guard(course: Course, meant: Meant, of: str, seconds: float, history: Mappi
         history=history,
         inconclusive_ok=True,
     )
-    outcome = course.did("guard", verify(course.api, asked, course.report))
+    outcome = course.did("guard", verify(course.api, asked, course.heard))
     told = outcome.extra["verify"]
     course.release = course.release.judged(Judged(of, told["verdict"], outcome.message), None)
     return told

@@ -1,0 +1,150 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is done next with a wave of releases: one ordered table of rules, the first that applies decides.
+
+A wave is planned, held and promoted. Together means: none is promoted before all have stood, and when too many fail those that
+stand are taken back, the promoted ones too. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Callable, Sequence
+
+from .policies import Gate
+from .result import FAILURES, Ending, Release
+from .rulings import Stage
+
+
+class Standing(Enum):
+    """How a release of a fleet stands.
+
+    asked: nothing was looked at. planned: it may begin. held: it has stood all its steps. waits: it is held for a person.
+    out: its version runs, and this call promoted it. over: it needs nothing from this call (released before, or created).
+    failed: whatever became of it then.
+    """
+
+    ASKED = "asked"
+    PLANNED = "planned"
+    HELD = "held"
+    WAITS = "waits"
+    OUT = "out"
+    OVER = "over"
+    FAILED = "failed"
+
+
+_BY_ENDING = {
+    Ending.PLANNED: Standing.PLANNED,
+    Ending.RELEASED: Standing.OUT,
+    Ending.ALREADY_RELEASED: Standing.OVER,
+    Ending.CREATED: Standing.OVER,
+    **dict.fromkeys(FAILURES, Standing.FAILED),
+}
+
+
+def standing(release: Release | None, steps: int, gate: Gate) -> Standing:
+    """`steps`: how many it has to stand. One that is held before it has stood all waits for a person, as does one with a gate."""
+    if release is None:
+        return Standing.ASKED
+    if release.outcome is Ending.HELD:
+        return Standing.HELD if release.reached >= steps and gate is Gate.NONE else Standing.WAITS
+    return _BY_ENDING[release.outcome]
+
+
+def began(release: Release | None) -> bool:
+    """Something of this call is in the cluster, so that a failed wave takes it back."""
+    return release is not None and release.stage in (Stage.HELD, Stage.PROMOTING, Stage.PROMOTED)
+
+
+class Act(Enum):
+    """PLAN, HOLD and PROMOTE: those that can be. RELEASE: hold and promote, each by itself. WITHDRAW: those held or out."""
+
+    PLAN = "plan"
+    HOLD = "hold"
+    PROMOTE = "promote"
+    RELEASE = "release"
+    WITHDRAW = "withdraw"
+    NEXT_WAVE = "next wave"
+    END = "end"
+
+
+@dataclass(frozen=True)
+class Wave:
+    """`standings` of its releases. `failures`: of the whole fleet so far, `tolerated` of them end nothing."""
+
+    standings: frozenset[Standing]
+    failures: int = 0
+    tolerated: int = 0
+    together: bool = True
+    check: bool = False
+
+    @property
+    def failed(self) -> bool:
+        return self.failures > self.tolerated
+
+    def has(self, *standings: Standing) -> bool:
+        return not self.standings.isdisjoint(standings)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`when` in words is the line of the table in the docs."""
+
+    when: str
+    applies: Callable[[Wave], bool]
+    act: Act
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "more have failed than may, the wave is released together, and some of it stand or are out",
+        lambda wave: wave.failed and wave.together and wave.has(Standing.HELD, Standing.WAITS, Standing.OUT),
+        Act.WITHDRAW,
+    ),
+    Rule("more have failed than may", lambda wave: wave.failed, Act.END),
+    Rule("some were not looked at", lambda wave: wave.has(Standing.ASKED), Act.PLAN),
+    Rule(
+        "nothing is to be changed (check mode)",
+        lambda wave: wave.check,
+        Act.NEXT_WAVE,
+    ),
+    Rule(
+        "some may begin, and the wave is released together", lambda w: w.together and w.has(Standing.PLANNED), Act.HOLD
+    ),
+    Rule("some may begin, each by itself", lambda wave: wave.has(Standing.PLANNED), Act.RELEASE),
+    Rule("a person has to decide about one", lambda wave: wave.has(Standing.WAITS), Act.END),
+    Rule("all that were not in vain have stood", lambda wave: wave.has(Standing.HELD), Act.PROMOTE),
+    Rule("all are out", lambda wave: True, Act.NEXT_WAVE),
+)
+
+
+def decide(wave: Wave) -> Act:
+    """Total: the last rule always applies. Each act changes how its releases stand, so that a wave comes to an end."""
+    return next(rule.act for rule in RULES if rule.applies(wave))
+
+
+class FleetEnding(Enum):
+    """How a call ended, for the fleet as a whole."""
+
+    RELEASED = "released"
+    ALREADY_RELEASED = "already released"
+    PLANNED = "planned"
+    HELD = "held"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+def ending_of(standings: Sequence[Standing], *, stopped: bool) -> FleetEnding:
+    """`stopped`: between two waves, for an approval. Any failure fails the fleet, one that is tolerated too."""
+    found = set(standings)
+    if Standing.FAILED in found:
+        return FleetEnding.FAILED
+    if Standing.WAITS in found or Standing.HELD in found:
+        return FleetEnding.HELD
+    if stopped:
+        return FleetEnding.STOPPED
+    if Standing.PLANNED in found:
+        return FleetEnding.PLANNED
+    return FleetEnding.RELEASED if Standing.OUT in found else FleetEnding.ALREADY_RELEASED
