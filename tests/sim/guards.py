@@ -178,9 +178,10 @@ def _drawn(kinds: tuple[str, ...], first: int = 0) -> Callable[[], Iterable[Hist
 
 
 def _undone_in_the_middle_of_steps() -> Iterable[History]:
-    """A start takes its steps while pods are counted late, and somebody undoes it at any of its moments."""
+    """A start takes its steps while pods are counted late, and somebody undoes it at any of its moments. The first is one in
+    which it showed."""
     start, lagging = Ask("start", pods=3), Pace(0.002, 0.5)
-    for number in range(400):
+    for number in chain((69,), count()):
         ana, eve = Script("ana", 8.0, asks=(start,)), Script("eve", 8.5 + number / 50, asks=(Ask("undo"),))
         yield History(seed=number, replica_sets=lagging, deployments=lagging, scripts=(ana, eve))
 
@@ -197,7 +198,7 @@ GUARDS: dict[str, Guard] = {
     "minReadySeconds with the template of an undo": Guard(_of_plan("undo", "/spec/minReadySeconds"), _drawn(_ANY)),
     "the strategy of an undo": Guard(_of_plan("undo", "/spec/strategy"), _drawn(_ANY)),
     "a look after a lost answer": Guard(_no_look_after_a_lost_answer, _drawn(("faulty",), 45)),
-    "whose release it is": Guard(_nobody_checks_identity, _drawn(("crowded",), 193)),
+    "whose release it is": Guard(_nobody_checks_identity, _drawn(("crowded",), 504)),
     "steps no larger than the Ready pods allow": Guard(_steps_are_as_large_as_they_come, _drawn(_ANY)),
     "a first step no larger than what may be missing": Guard(_first_step_is_the_whole_hold, _drawn(_ANY)),
     "a refused step that is forgotten": Guard(_refused_steps_are_remembered, _drawn(("calm",))),
@@ -215,6 +216,6 @@ GUARDS: dict[str, Guard] = {
     "whose start it was that somebody found": Guard(_releases_are_not_told_apart, _two_starts_at_once),
     "original fields in the clean-up": Guard(_of_plan("finish", "/spec/strategy"), _drawn(_ANY)),
     "a canary pod that is Ready before a promotion": Guard(
-        _replaced(promote, "ready_pods", lambda picture, replica_set: 1), _drawn(_ANY)
+        _replaced(promote, "ready_pods", lambda picture, replica_set: 1), _drawn(_ANY, 28)
     ),
 }

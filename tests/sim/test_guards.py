@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import time
+from itertools import islice
 
 import pytest
 
@@ -13,18 +13,20 @@ from tests.sim.guards import GUARDS
 from tests.sim.running import play
 from tests.sim.telling import report
 
-# Of this machine's time, spent on nothing else. Most take less than five.
-MOST_SECONDS = 60.0
+# Nearly all are noticed in one of the first five; a change of the verbs may make it one of the next. Half a minute's worth.
+MOST_HISTORIES = 600
+
+# What the verbs would be without a guard is none of what ships.
+pytestmark = pytest.mark.no_cover
 
 
 @pytest.mark.parametrize("name", GUARDS)
 def test_without_a_guard_a_rule_is_broken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    guard, began = GUARDS[name], time.process_time()
+    guard = GUARDS[name]
     guard.without(monkeypatch)
-    for played, history in enumerate(guard.histories()):
-        assert time.process_time() - began < MOST_SECONDS, f"nothing is found without {name} in {played} histories"
+    for played, history in enumerate(islice(guard.histories(), MOST_HISTORIES), 1):
         found = play(history)
         if found.violations:
-            print(f"after {played + 1} histories:", *report(found), sep="\n")
+            print(f"after {played} histories:", *report(found), sep="\n")
             return
-    raise AssertionError(f"nothing is found without {name}")
+    raise AssertionError(f"nothing is found without {name} in {MOST_HISTORIES} histories")
