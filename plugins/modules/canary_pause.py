@@ -20,6 +20,7 @@ author:
 extends_documentation_fragment:
   - coalmine.canary.connection
   - coalmine.canary.target
+  - coalmine.canary.display
   - coalmine.canary.identity
   - coalmine.canary.wait
   - coalmine.canary.attributes
@@ -137,8 +138,8 @@ requests:
 # end of failure
 # block progress: docs/source/blocks.yml
 progress:
-  description: The last lines of what was reported while it waited.
-  returned: failure
+  description: What was told while it worked, a line a change; the last 40 of them.
+  returned: failure, and success where there was anything to tell
   type: list
   elements: str
 # end of progress

@@ -8,7 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from .news import Kind, News, Rate
@@ -32,8 +32,15 @@ def line(told: News, display: Display = Display.PICTURE) -> str:
     """web, step 1 of 2: ■■■■■■■■■|□ 0 of 1 canary pods are Ready (3 of 300 s)"""
     step = f", step {told.step[0]} of {told.step[1]}" if told.step else ""
     picture = row(told.pods) if display is Display.PICTURE else ""
-    said = "; ".join((told.text, *map(_rate, told.rates)))
+    said = "; ".join((told.text, *_evidence(told), *map(_rate, told.rates)))
     return f"{told.deployment or '?'}{step}: {' '.join(filter(None, (picture, said, _time(told))))}"
+
+
+def _evidence(told: News) -> tuple[str, ...]:
+    if told.evidence is None:
+        return ()
+    to_fail, to_pass, limit = told.evidence
+    return (f"evidence {to_fail:.3g} to fail and {to_pass:.3g} to pass, where {limit:.3g} decides",)
 
 
 def _time(told: News) -> str:
@@ -58,11 +65,13 @@ def _percent(share: float) -> str:
 
 @dataclass(frozen=True)
 class Lately:
-    """What was told last of one release, and when (`at`, by the news' own `elapsed`) the next line about the same state is due.
+    """What was told last of one release, and when (by the news' own `elapsed`) the next line about the same state is due.
+    `once`: what is not told again.
 
     Whatever is going on, few lines tell it: those about one state come at growing distances.
     """
 
+    once: frozenset[str] = frozenset()
     event: News | None = None
     state: News | None = None
     change_at: float = 0.0
@@ -72,20 +81,22 @@ class Lately:
 
     def hears(self, told: News) -> tuple[bool, Lately]:
         """Whether it is worth a line, and what was told lately then."""
-        if told.kind is not Kind.STATE:
+        if told.kind in (Kind.HINT, Kind.WARNING):
+            return told.text not in self.once, replace(self, once=self.once | {told.text})
+        if told.kind is Kind.EVENT:
             if self.event is not None and _same(told, self.event):
                 return False, self
-            return True, Lately(event=told)
+            return True, Lately(self.once, told)
         now = told.elapsed or 0.0
         if self.state is None or now < (self.state.elapsed or 0.0) or told.step != self.state.step:
             # Another wait began.
-            return True, Lately(self.event, told, now + CHANGE_SECONDS, same_at=now + SAME_SECONDS)
+            return True, Lately(self.once, self.event, told, now + CHANGE_SECONDS, same_at=now + SAME_SECONDS)
         if now < (self.same_at if _same(told, self.state) else self.change_at):
             return False, self
         change, same = 2 * self.change_pause, 2 * self.same_pause
         if _same(told, self.state):
-            return True, Lately(self.event, told, self.change_at, self.change_pause, now + same, same)
-        return True, Lately(self.event, told, now + change, change, now + self.same_pause, self.same_pause)
+            return True, Lately(self.once, self.event, told, self.change_at, self.change_pause, now + same, same)
+        return True, Lately(self.once, self.event, told, now + change, change, now + self.same_pause, self.same_pause)
 
 
 def _same(one: News, other: News) -> bool:

@@ -39,10 +39,11 @@ class Mark:
 
 class Kind(Enum):
     """event: it happened, and is told at once. state: how it stands; the next one takes its place.
-    warning: an event that the task warns of, too."""
+    hint: advice that is good for the whole task, and told once in it. warning: as a hint, and a warning of the task."""
 
     EVENT = "event"
     STATE = "state"
+    HINT = "hint"
     WARNING = "warning"
 
 
@@ -62,7 +63,8 @@ class News(str):
     """A line that knows what it was made of: whoever wants no more than its text takes it as one.
 
     `text`: one sentence without its end. `step`: number and how many there are. `elapsed` of `total`: seconds of what is going
-    on now. `phase`: of the release, as rollout/phase.py names it. What is not known is left out."""
+    on now. `phase`: of the release, as rollout/phase.py names it. `evidence`: to fail, to pass, and the limit that decides.
+    What is not known is left out."""
 
     text: str
     kind: Kind = Kind.EVENT
@@ -73,6 +75,7 @@ class News(str):
     elapsed: float | None = None
     total: float | None = None
     rates: tuple[Rate, ...] = ()
+    evidence: tuple[float, float, float] | None = None
 
     def __new__(cls, text: str, *_more: Any, **_others: Any) -> News:
         return super().__new__(cls, text)

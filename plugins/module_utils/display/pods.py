@@ -16,8 +16,6 @@ from ..rollout.views import Pod
 from .news import Mark, Side, State
 
 SYMBOLS: Mapping[State, str] = {State.READY: "■", State.STARTING: "□", State.FAILING: "✖", State.ENDING: "·"}
-# For a terminal that cannot show these.
-PLAIN: Mapping[State, str] = {State.READY: "#", State.STARTING: "o", State.FAILING: "x", State.ENDING: "."}
 # More pods than this are counted, state by state.
 WIDTH = 24
 _STATES = tuple(State)
@@ -51,15 +49,15 @@ def _hopeless(waiting: str) -> bool:
     return "BackOff" in waiting or "Err" in waiting
 
 
-def row(pods: Sequence[Mark], symbols: Mapping[State, str] = SYMBOLS) -> str:
+def row(pods: Sequence[Mark]) -> str:
     """Nine stable pods and a canary that starts: "■■■■■■■■■|□". Sixty and three of which one fails: "■60|■2✖1"."""
     sides = [[mark.state for mark in pods if mark.side is side] for side in Side]
     short = len(pods) <= WIDTH
-    return "|".join(_drawn(states, short, symbols) for states in sides) if pods else ""
+    return "|".join(_drawn(states, short) for states in sides) if pods else ""
 
 
-def _drawn(states: list[State], short: bool, symbols: Mapping[State, str]) -> str:
+def _drawn(states: list[State], short: bool) -> str:
     if short:
-        return "".join(symbols[state] for state in states)
+        return "".join(SYMBOLS[state] for state in states)
     counts = Counter(states)
-    return "".join(f"{symbols[state]}{counts[state]}" for state in _STATES if counts[state])
+    return "".join(f"{SYMBOLS[state]}{counts[state]}" for state in _STATES if counts[state])

@@ -19,8 +19,8 @@ from ansible.module_utils.common.yaml import yaml_dump
 from ..cluster.api import Api
 from ..cluster.connection import Connection, connect
 from ..cluster.errors import ApiError
-from ..display.lines import MOST_KEPT, Lately, line
-from ..display.news import news
+from ..display.lines import MOST_KEPT, Display, Lately, line
+from ..display.news import Kind, news
 from ..foreign import LONGEST_TOLD, printable, told
 from ..verbs.call.outcome import API_ERROR, Outcome, VerbFailure
 from .actor import actor
@@ -36,13 +36,14 @@ class Door:
     """What the two doors do differently.
 
     `hide` is told what must be cut out of results and lines, before anything could show it; `tell` passes a line of
-    progress on. `check` and `diff` are the task's.
+    progress on, `warn` a warning that does not wait for the end. `check` and `diff` are the task's.
     """
 
     check: bool
     diff: bool
     hide: Callable[[frozenset[str]], None]
     tell: Callable[[str], None]
+    warn: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,30 @@ def conduct(verb: Verb, parameters: Parameters, door: Door, connector: Callable[
 
     Everything told is printable, whoever wrote it: the result, warnings, lines of progress.
     """
-    answer = _conducted(verb, parameters, replace(door, hide=_hiding(door)), connector)
+    careful = replace(door, hide=_hiding(door), warn=_once(door.warn))
+    answer = _conducted(verb, parameters, careful, connector)
+    for warning in answer.warnings:
+        careful.warn(warning)
     invocation = {"invocation": {"module_args": shown(parameters, verb.arguments.argument_spec)}}
-    warnings = tuple(printable(warning, LONGEST_TOLD) for warning in answer.warnings)
-    result = {**invocation, **told(answer.result), **_diff(answer.owned, door)}
-    return Answer(answer.failed, result, warnings)
+    return Answer(answer.failed, {**invocation, **told(answer.result), **_diff(answer.owned, door)})
 
 
 def _hiding(door: Door) -> Callable[[frozenset[str]], None]:
     """A secret is also hidden as it looks once it is printable."""
     return lambda secrets: door.hide(secrets | frozenset(filter(None, map(printable, secrets))))
+
+
+def _once(warn: Callable[[str], None]) -> Callable[[str], None]:
+    """What was warned of while the verb worked is not said again at its end."""
+    said: set[str] = set()
+
+    def warn_once(warning: str) -> None:
+        text = printable(warning, LONGEST_TOLD)
+        if text not in said:
+            said.add(text)
+            warn(text)
+
+    return warn_once
 
 
 def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callable[[Connection], Api]) -> Answer:
@@ -83,14 +98,13 @@ def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callab
         code = "invalid" if isinstance(error, ArgumentError) else API_ERROR
         return Answer(failed=True, result={**result, "msg": str(error), "failure": code})
     with connected as api:
-        answer = _asked(verb, request, api, door, parameters.get("name") or "")
+        answer = _asked(verb, request, api, Teller.of(parameters, door))
     # What the server itself warned of, such as fields that it does not know, unless the verb has said it already.
     warnings = tuple(dict.fromkeys((*answer.warnings, *api.warnings)))
     return replace(answer, result={**result, "requests": api.requests, **answer.result}, warnings=warnings)
 
 
-def _asked(verb: Verb, request: Any, api: Api, door: Door, name: str) -> Answer:
-    teller = Teller(door.tell, name)
+def _asked(verb: Verb, request: Any, api: Api, teller: Teller) -> Answer:
     try:
         outcome = verb.perform(api, request, teller)
     except VerbFailure as failure:
@@ -106,10 +120,14 @@ class Teller:
     """Passes what a verb tells on, line by line, and keeps the last lines for the result. `name` is of the Deployment that the
     task is about, for what names none."""
 
-    def __init__(self, tell: Callable[[str], None], name: str) -> None:
-        self._tell, self._name = tell, name
+    def __init__(self, door: Door, name: str, display: Display) -> None:
+        self._door, self._name, self._display = door, name, display
         self._kept: deque[str] = deque(maxlen=MOST_KEPT)
         self._lately: dict[str, Lately] = {}
+
+    @classmethod
+    def of(cls, parameters: Parameters, door: Door) -> Teller:
+        return cls(door, parameters.get("name") or "", Display(parameters.get("display") or Display.PICTURE.value))
 
     @property
     def lines(self) -> list[str]:
@@ -118,10 +136,13 @@ class Teller:
     def __call__(self, told: str) -> None:
         heard = news(told).within(self._name)
         worth_a_line, self._lately[heard.deployment] = self._lately.get(heard.deployment, Lately()).hears(heard)
-        if worth_a_line:
-            text = printable(line(heard), LONGEST_TOLD)
+        if heard.kind is Kind.WARNING:
+            self._door.warn(heard.text)
+        elif worth_a_line:
+            text = printable(line(heard, self._display), LONGEST_TOLD)
             self._kept.append(text)
-            self._tell(text)
+            if self._display is not Display.QUIET:
+                self._door.tell(text)
 
 
 def _failed(failure: VerbFailure, progress: list[str]) -> Answer:

@@ -11,13 +11,15 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ..cluster.api import Api
-from ..cluster.connection import CONTENT, Connection, is_content
+from ..cluster.connection import CONTENT, Connection, is_content, with_environment
+from ..display.lines import Display
 from ..verbs.call.orders import Call, Meant, Target, Wait
 from ..verbs.call.outcome import Outcome, Report
 
@@ -60,6 +62,8 @@ WAIT: Options = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "int", "default": 300},
 }
+# How much is shown of what goes on.
+DISPLAY: Options = {"display": {"type": "str", "choices": [each.value for each in Display], "default": "picture"}}
 WAIT_FOR_NODES: Options = {"wait_for_nodes": {"type": "int", "default": 0}}
 # Which release is meant: canary_start says what to give.
 EXPECT: Options = {"expect": {"type": "str"}}
@@ -145,18 +149,43 @@ def call(parameters: Parameters, check: bool, actor: str) -> Call:
         terminated=parameters.get("wait_terminated", False),
         for_nodes=float(parameters.get("wait_for_nodes", 0)),
     )
-    target = Target(parameters["name"], parameters["namespace"], _cluster(parameters))
+    target = Target(parameters["name"], parameters["namespace"], *_cluster(parameters))
     return Call(target=target, wait=wait, check=check, actor=actor, meant=meant(parameters))
 
 
-def _cluster(parameters: Parameters) -> tuple[tuple[str, str], ...]:
-    """What says which cluster it is, for a command that comes back to it: no content of a kubeconfig, no address with a password."""
-    named = {name: parameters.get(name) for name in ("kubeconfig", "context", "host")}
-    if is_content(str(named["kubeconfig"])) or not isinstance(named["kubeconfig"], str):
-        named["kubeconfig"] = None
-    if "@" in str(named["host"]):
-        named["host"] = None
-    return tuple((name, text) for name, text in named.items() if text)
+# What says which cluster it is, and as whom, for a command that comes back to it. What else is given with them may be secret.
+_REPEATED = (
+    "kubeconfig",
+    "context",
+    "host",
+    "username",
+    "ca_cert",
+    "client_cert",
+    "client_key",
+    "proxy",
+    "impersonate_user",
+)
+
+
+def _cluster(parameters: Parameters) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """The options that a later command needs to come back to this cluster, as they are in force, and the names of those that must
+    not be repeated: passwords and keys, the content of a kubeconfig, an address with a password in it."""
+    given = with_environment(connection(parameters), os.environ)
+    named = {name: getattr(given, name) for name in _REPEATED}
+    if not any((given.kubeconfig, given.context, given.host)):
+        named["kubeconfig"] = os.environ.get("KUBECONFIG")
+    secret = [name for name, value in named.items() if value and not _may_be_shown(name, value)]
+    secret += [name for name in ("api_key", "password", "proxy_headers") if getattr(given, name)]
+    shown = tuple((name, text) for name, text in named.items() if text and name not in secret)
+    checks = () if given.validate_certs is None else (("validate_certs", str(given.validate_certs)),)
+    groups = (("impersonate_groups", ",".join(given.impersonate_groups)),) if given.impersonate_groups else ()
+    return (*shown, *checks, *groups), tuple(secret)
+
+
+def _may_be_shown(name: str, value: Any) -> bool:
+    if name == "kubeconfig":
+        return isinstance(value, str) and not is_content(value)
+    return name not in ("host", "proxy") or "@" not in value
 
 
 def meant(parameters: Parameters) -> Meant:

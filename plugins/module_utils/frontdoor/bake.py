@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..verbs.bake import bake
 from ..verbs.call.orders import BakeRequest, Call, Target
-from .arguments import IDENTITY, TARGET, ArgumentSpec, Parameters, Verb, at_least, meant
+from .arguments import DISPLAY, IDENTITY, TARGET, ArgumentSpec, Parameters, Verb, at_least, meant
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> BakeRequest:
@@ -23,7 +23,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> BakeRequest:
 VERB = Verb(
     name="canary_bake",
     arguments=ArgumentSpec(
-        options={**TARGET, **IDENTITY, "seconds": {"type": "int", "required": True}}, build=_request
+        options={**TARGET, **DISPLAY, **IDENTITY, "seconds": {"type": "int", "required": True}}, build=_request
     ),
     perform=bake,
 )

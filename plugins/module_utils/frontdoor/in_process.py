@@ -72,10 +72,9 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
         diff=around.diff,
         hide=secrets.add,
         tell=lambda line: around.tell(secrets.cut_from(line)),
+        warn=lambda warning: around.warn(secrets.cut_from(warning)),
     )
     answer = conduct(verb, parameters, door)
-    for warning in answer.warnings:
-        around.warn(secrets.cut_from(warning))
     failed = {"failed": True} if answer.failed else {}
     return remove_values(secrets.cut_from({**answer.result, **failed}), marked)
 

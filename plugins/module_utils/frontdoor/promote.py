@@ -10,7 +10,18 @@ from __future__ import annotations
 
 from ..verbs.call.orders import PromoteRequest
 from ..verbs.promote import promote
-from .arguments import IDENTITY, TARGET, WAIT, WAIT_FOR_NODES, WAIT_TERMINATED, ArgumentSpec, Parameters, Verb, call
+from .arguments import (
+    DISPLAY,
+    IDENTITY,
+    TARGET,
+    WAIT,
+    WAIT_FOR_NODES,
+    WAIT_TERMINATED,
+    ArgumentSpec,
+    Parameters,
+    Verb,
+    call,
+)
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> PromoteRequest:
@@ -20,7 +31,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> PromoteRequest:
 VERB = Verb(
     name="canary_promote",
     arguments=ArgumentSpec(
-        options={**TARGET, **WAIT, **WAIT_FOR_NODES, **WAIT_TERMINATED, **IDENTITY},
+        options={**TARGET, **WAIT, **DISPLAY, **WAIT_FOR_NODES, **WAIT_TERMINATED, **IDENTITY},
         build=_request,
     ),
     perform=promote,

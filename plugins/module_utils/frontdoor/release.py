@@ -31,6 +31,7 @@ from ..verbs.releasing.course import (
     WhenMissing,
 )
 from .arguments import (
+    DISPLAY,
     RUN,
     TARGET,
     WAIT_FOR_NODES,
@@ -186,6 +187,7 @@ VERB = Verb(
             **_CHECKS,
             **RUN,
             **WAIT_FOR_NODES,
+            **DISPLAY,
             "wait_timeout": {"type": "int", "default": 300},
             "steps": {
                 "type": "list",

@@ -12,6 +12,7 @@ from ..foreign import printable
 from ..verbs.call.orders import RollbackRequest
 from ..verbs.rollback import rollback
 from .arguments import (
+    DISPLAY,
     EXPECT,
     TARGET,
     WAIT,
@@ -38,6 +39,7 @@ VERB = Verb(
         options={
             **TARGET,
             **WAIT,
+            **DISPLAY,
             **WAIT_FOR_NODES,
             **WAIT_TERMINATED,
             **EXPECT,

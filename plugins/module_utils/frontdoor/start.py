@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ..verbs.call.orders import AutoscalerPolicy, Meant, StartRequest
 from ..verbs.start import start
-from .arguments import IDENTITY, TARGET, WAIT, WAIT_FOR_NODES, ArgumentSpec, Parameters, Verb, call
+from .arguments import DISPLAY, IDENTITY, TARGET, WAIT, WAIT_FOR_NODES, ArgumentSpec, Parameters, Verb, call
 from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_template
 
 
@@ -37,6 +37,7 @@ VERB = Verb(
         options={
             **TARGET,
             **WAIT,
+            **DISPLAY,
             **WAIT_FOR_NODES,
             **IDENTITY,
             **CANDIDATE,

@@ -14,6 +14,7 @@ from ..foreign import printable
 from ..verbs.call.orders import Restore, UndoRequest
 from ..verbs.undo import undo
 from .arguments import (
+    DISPLAY,
     IDENTITY,
     TARGET,
     WAIT,
@@ -66,6 +67,7 @@ VERB = Verb(
         options={
             **TARGET,
             **WAIT,
+            **DISPLAY,
             **WAIT_TERMINATED,
             **IDENTITY,
             "reason": {"type": "str", "default": ""},

@@ -38,7 +38,7 @@ from ..verbs.judging.checks import (
     streams_of,
 )
 from ..verbs.verify import verify
-from .arguments import IDENTITY, TARGET, ArgumentError, ArgumentSpec, Options, Parameters, Verb, at_least, call
+from .arguments import DISPLAY, IDENTITY, TARGET, ArgumentError, ArgumentSpec, Options, Parameters, Verb, at_least, call
 from .web import WEB, headers, web
 
 # Seconds, steps: more than anybody can mean.
@@ -237,6 +237,7 @@ VERB = Verb(
     arguments=ArgumentSpec(
         options={
             **TARGET,
+            **DISPLAY,
             **IDENTITY,
             "checks": {"type": "list", "elements": "dict", "required": True, "options": _CHECK},
             "duration": {"type": "int", "default": 300},

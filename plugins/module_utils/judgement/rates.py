@@ -18,7 +18,7 @@ from .interval import Quantity
 from .samples import NoData, Sample
 from .streams import Stream
 from .tolerance import JudgementError, Tolerance
-from .verdicts import CheckVerdict, Rule, StreamFigures, Verdict
+from .verdicts import CheckVerdict, Counted, Rule, StreamFigures, Verdict
 
 
 class RateTrial:
@@ -60,6 +60,15 @@ class RateTrial:
     @property
     def to_fail(self) -> float:
         return sum(stream.to_fail for stream in self._streams.values()) / len(self._streams)
+
+    @property
+    def counted(self) -> Counted:
+        """Of the stream that speaks most against the canary."""
+        worst = max(self._streams.values(), key=lambda stream: stream.to_fail)
+        canary, stable = worst.counted
+        tolerated = None if stable.rate is None else self._check.tolerance.tolerated(stable.rate)
+        name = f"{self._check.name} at {worst.name}" if worst.name else self._check.name
+        return Counted(name, (canary.bad, canary.total), (stable.bad, stable.total), tolerated)
 
     @property
     def to_pass(self) -> float:

@@ -39,6 +39,10 @@ class Stream:
         self.canary_seen = self.stable_seen = 0.0
 
     @property
+    def name(self) -> str:
+        return self._name
+
+    @property
     def to_fail(self) -> float:
         return self._evidence.to_fail
 
@@ -90,11 +94,18 @@ class Stream:
             self._buckets.append(bucket)
             self._evidence.add(bucket)
 
+    @property
+    def counted(self) -> tuple[Count, Count]:
+        """Canary and stable, in closed buckets."""
+        canary = sum((bucket.canary for bucket in self._buckets), Count())
+        return canary, sum((bucket.stable for bucket in self._buckets), Count())
+
     def figures(self) -> StreamFigures:
+        canary, stable = self.counted
         return StreamFigures(
             name=self._name,
-            canary=sum((bucket.canary for bucket in self._buckets), Count()),
-            stable=sum((bucket.stable for bucket in self._buckets), Count()),
+            canary=canary,
+            stable=stable,
             estimate=estimate(self._buckets, self._tolerance, self._promise),
             to_fail=self.to_fail,
             to_pass=self.to_pass,

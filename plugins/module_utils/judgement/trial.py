@@ -19,7 +19,7 @@ from .checks import ONLY_STREAM, BoundCheck, Plan, RateCheck
 from .rates import RateTrial
 from .samples import Observation, Reading, Sample
 from .tolerance import JudgementError
-from .verdicts import CheckVerdict, RunVerdict, Verdict
+from .verdicts import CheckVerdict, Counted, RunVerdict, Verdict
 
 _Trial = TypeVar("_Trial")
 
@@ -87,6 +87,16 @@ class Trial:
             return None
         weights = sum(check.weight for check in self._plan.rate_checks)
         return sum(check.weight * self._rates[check.name].to_fail for check in self._plan.rate_checks) / weights
+
+    @property
+    def least_to_pass(self) -> float:
+        """The evidence to pass of the check that is farthest from it; 0 when there are only plain bounds."""
+        return min((trial.to_pass for trial in self._rates.values()), default=0.0)
+
+    @property
+    def counted(self) -> tuple[Counted, ...]:
+        """What every check by rates has counted so far."""
+        return tuple(trial.counted for trial in self._rates.values())
 
     def _fails_by_mean(self) -> bool:
         evidence = self.evidence

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from .buckets import Bucket
 from .interval import Estimate
@@ -34,6 +35,16 @@ class Rule(Enum):
     NO_DATA = "the source gave no data"
     EVENTS = "a plain count of what happened to pods, without an error promise"
     ALONE = "no stable pod was left to compare with"
+
+
+class Counted(NamedTuple):
+    """What a check has counted while it goes on: bad events and exposure of both versions, and the highest rate of the canary that is
+    tolerated beside stable's (None without stable's)."""
+
+    check: str
+    canary: tuple[float, float]
+    stable: tuple[float, float]
+    tolerated: float | None
 
 
 @dataclass(frozen=True)

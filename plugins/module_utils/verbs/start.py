@@ -26,7 +26,7 @@ from ..rollout.views import Autoscaler, Deployment, Picture
 from .call.ending import Account, accounted
 from .call.explaining import explained
 from .call.orders import AutoscalerPolicy, Call, StartRequest
-from .call.outcome import Outcome, Report
+from .call.outcome import Kind, News, Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
@@ -94,7 +94,7 @@ def _tell_beforehand(account: Account, deployment: Deployment, report: Report) -
     if ending := deployment.status.terminating:
         told.append(f"{ending} pod(s) of an earlier rollout are still terminating, and take room until they have ended")
     for warning in told:
-        report(warning)
+        report(News(warning, Kind.WARNING))
     account.warn(*told)
 
 

@@ -15,7 +15,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.display.news impor
     State,
     news,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.display.pods import PLAIN, SYMBOLS, row
+from ansible_collections.coalmine.canary.plugins.module_utils.display.pods import row
 
 
 def pods(stable: str, canary: str = "") -> tuple[Mark, ...]:
@@ -36,9 +36,9 @@ RATES = (Rate("errors", (1, 200), (9, 1800), 0.0051), Rate("pods", (0, 0), (0, 3
         (GOING, Display.LINES, "web, step 1 of 2: 0 of 1 canary pods are Ready (3 of 300 s)"),
         (News("1 new pod is Ready", deployment="web", elapsed=61.0), Display.PICTURE, "web: 1 new pod is Ready (61 s)"),
         (
-            News("evidence 2 of 20 to fail", Kind.STATE, "web", rates=RATES, elapsed=30.0, total=60.0),
+            News("judging", Kind.STATE, "web", rates=RATES, elapsed=30.0, total=60.0, evidence=(2.0, 0.51, 20.0)),
             Display.PICTURE,
-            "web: evidence 2 of 20 to fail; errors: canary 0.5 % of 200, stable 0.5 % of 1800, tolerated 0.51 %; "
+            "web: judging; evidence 2 to fail and 0.51 to pass, where 20 decides; errors: canary 0.5 % of 200, stable 0.5 % of 1800, tolerated 0.51 %; "
             "pods: canary nothing, stable 0 % of 3 (30 of 60 s)",
         ),
         (news("pinning the autoscaler"), Display.PICTURE, "?: pinning the autoscaler"),
@@ -53,16 +53,11 @@ def test_a_line_is_its_text_for_whoever_wants_no_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stable", "canary", "symbols", "drawn"),
-    [
-        ("rrrr", "sfe", SYMBOLS, "■■■■|□✖·"),
-        ("rrrr", "", PLAIN, "####|"),
-        ("r" * 60, "rrf", SYMBOLS, "■60|■2✖1"),
-        ("", "", SYMBOLS, ""),
-    ],
+    ("stable", "canary", "drawn"),
+    [("rrrr", "sfe", "■■■■|□✖·"), ("rrrr", "", "■■■■|"), ("r" * 60, "rrf", "■60|■2✖1"), ("", "", "")],
 )
-def test_a_row_of_pods(stable: str, canary: str, symbols: dict[State, str], drawn: str) -> None:
-    assert row(pods(stable, canary), symbols) == drawn
+def test_a_row_of_pods(stable: str, canary: str, drawn: str) -> None:
+    assert row(pods(stable, canary)) == drawn
 
 
 def lines_of(told: list[News]) -> list[News]:
@@ -90,6 +85,13 @@ def test_a_state_that_changes_all_the_time_is_told_at_growing_distances() -> Non
 def test_an_event_is_told_at_once_and_once() -> None:
     away, back = News("the API server does not answer", deployment="web"), News("pods are Ready", deployment="web")
     assert lines_of([away, away, back, back, away]) == [away, back, away]
+
+
+def test_a_hint_is_told_once_in_a_task_whatever_comes_between() -> None:
+    hint = News("take it back so", Kind.HINT, "web", (1, 2))
+    later = News("take it back so", Kind.HINT, "web", (2, 2))
+    event = News("held", deployment="web")
+    assert lines_of([hint, event, state("a", 0.0), later]) == [hint, event, "a"]
 
 
 def test_another_wait_or_step_is_told_at_once() -> None:

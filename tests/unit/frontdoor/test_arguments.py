@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -225,19 +226,52 @@ def test_a_run_has_a_plain_name(run: str) -> None:
         asked(promote.VERB, {"name": "web", "run": run})
 
 
-CLUSTERS = [
-    ({}, ()),
-    ({"context": "admin@prod"}, (("context", "admin@prod"),)),
-    (
+CLUSTERS = {
+    "the default kubeconfig": ({}, {}, {}, ()),
+    "a context": ({"context": "admin@prod"}, {}, {"context": "admin@prod"}, ()),
+    "a file and a host": (
         {"kubeconfig": "/home/ana/it's.conf", "host": "https://h:6443"},
-        (("kubeconfig", "/home/ana/it's.conf"), ("host", "https://h:6443")),
+        {},
+        {"kubeconfig": "/home/ana/it's.conf", "host": "https://h:6443"},
+        (),
     ),
-    ({"kubeconfig": {"users": []}, "host": "https://ana:s3cret@h"}, ()),
-    ({"api_key": "s3cret", "password": "s3cret"}, ()),
-]
+    "the environment": ({}, {"K8S_AUTH_CONTEXT": "prod", "KUBECONFIG": "/a:/b"}, {"context": "prod"}, ()),
+    "the environment of kubectl": ({}, {"KUBECONFIG": "/a:/b"}, {"kubeconfig": "/a:/b"}, ()),
+    "the content of a kubeconfig": ({"kubeconfig": {"users": []}}, {}, {}, ("kubeconfig",)),
+    "an address with a password": (
+        {"host": "https://ana:s3cret@h", "proxy": "http://ana:s3cret@p"},
+        {},
+        {},
+        ("host", "proxy"),
+    ),
+    "a host with a token": ({"host": "https://h", "api_key": "s3cret"}, {}, {"host": "https://h"}, ("api_key",)),
+    "a password from the environment": (
+        {"host": "https://h", "username": "ana"},
+        {"K8S_AUTH_PASSWORD": "s3cret"},
+        {"host": "https://h", "username": "ana"},
+        ("password",),
+    ),
+    "another user, and no certificates": (
+        {"impersonate_user": "bo", "impersonate_groups": ["a", "b"], "validate_certs": False},
+        {},
+        {"impersonate_user": "bo", "validate_certs": "False", "impersonate_groups": "a,b"},
+        (),
+    ),
+}
 
 
-@pytest.mark.parametrize(("given", "named"), CLUSTERS)
-def test_a_target_says_which_cluster_and_no_secret(given: dict[str, Any], named: tuple[tuple[str, str], ...]) -> None:
+@pytest.mark.parametrize(("given", "environ", "named", "secret"), CLUSTERS.values(), ids=CLUSTERS)
+def test_a_target_says_which_cluster_and_no_secret(
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, Any],
+    environ: dict[str, str],
+    named: dict[str, str],
+    secret: tuple[str, ...],
+) -> None:
+    for variable in [name for name in os.environ if name.startswith("K8S_AUTH_") or name == "KUBECONFIG"]:
+        monkeypatch.delenv(variable)
+    for variable, text in environ.items():
+        monkeypatch.setenv(variable, text)
     parameters = {"name": "web", "namespace": "shop", "wait": True, "wait_timeout": 9, **given}
-    assert call(parameters, check=False, actor="ana").target.cluster == named
+    target = call(parameters, check=False, actor="ana").target
+    assert (dict(target.cluster), target.secret) == (named, secret)

@@ -18,9 +18,12 @@ def test_the_way_back_names_the_cluster_and_is_quoted_for_a_shell() -> None:
     cluster = {"kubeconfig": "/home/ana/it's; rm -rf $HOME.conf", "context": 'a "b"'}
     said: list[str] = []
     with connect(Connection(host="http://127.0.0.1:1", kubeconfig={})) as api:
-        Account(Site(api, Target("web", "shop", tuple(cluster.items())))).tell_way_back(said.append)
+        Account(Site(api, Target("web", "shop", tuple(cluster.items()), ("api_key", "password")))).tell_way_back(
+            said.append
+        )
     (line,) = said
-    _told, _colon, command = line.partition("take the release back: ")
+    told, _colon, command = line.partition(": ")
+    assert told.endswith("take the release back with the same api_key and password")
     *words, option, arguments = shlex.split(command)
     assert words == ["ansible", "localhost", "-m", "coalmine.canary.canary_undo"] and option == "-a"
     assert json.loads(arguments) == {"name": "web", "namespace": "shop", **cluster}

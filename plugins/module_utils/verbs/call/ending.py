@@ -24,7 +24,7 @@ from ...rollout.phase import Situation
 from ...rollout.progress import Stuck
 from ...rollout.refusal import Refusal
 from .explaining import explained
-from .outcome import API_ERROR, STUCK, TIMEOUT, Outcome, Report, VerbFailure
+from .outcome import API_ERROR, STUCK, TIMEOUT, Kind, News, Outcome, Report, VerbFailure
 from .site import Site
 from .waiting import Waited
 
@@ -110,10 +110,9 @@ class Account:
         """Before a wait: how to take the release back, should this process not live to do it."""
         target = self.site.target
         words = quote(json.dumps({"name": target.name, "namespace": target.namespace, **dict(target.cluster)}))
-        report(
-            "if this is interrupted, run it again to go on, or take the release back: ansible localhost "
-            f"-m coalmine.canary.canary_undo -a {words}"
-        )
+        same = f" with the same {' and '.join(target.secret)}" if target.secret else ""
+        hint = f"if this is interrupted, run it again to go on, or take the release back{same}: "
+        report(News(f"{hint}ansible localhost -m coalmine.canary.canary_undo -a {words}", Kind.HINT))
 
     def looked(self, situation: Situation) -> Situation:
         self.situation = situation

@@ -41,11 +41,13 @@ Restore = undo.Restore
 
 @dataclass(frozen=True)
 class Target:
-    """The Deployment that a verb is about. `cluster`: the options that say on which one, as they were given and without secrets."""
+    """The Deployment that a verb is about. `cluster`: the options that say on which one, without secrets; `secret`: the names of
+    those that have to be given, too, and are not repeated."""
 
     name: str
     namespace: str = "default"
     cluster: tuple[tuple[str, str], ...] = ()
+    secret: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, Mapping
 
+from ...display.news import Rate
 from ...judgement.checks import RateCheck
 from ...judgement.evidence import Promise
 from ...judgement.report import as_result, history_of
@@ -19,16 +20,14 @@ from ...judgement.trial import Trial
 from ...judgement.verdicts import RunVerdict, Verdict
 from ...probes.source import Answers, Counted, Sides, Value
 from ...rollout.phase import Situation
-from ..call.outcome import Report
+from ..call.outcome import Kind, News, Report
+from ..call.pacing import REPORT_SECONDS
 from ..call.site import Site
 from .asking import Asking
 from .checks import CheckAsked, SamplesAsked, VerifyRequest, plan_of
 from .foresight import Foresight
 from .looking import Ended, Looking
 from .sides import sides_of
-
-# A person who waits wants a sign of life.
-REPORT_SECONDS = 15.0
 
 
 class Comparison(Looking):
@@ -88,7 +87,7 @@ class Comparison(Looking):
             decided = self._decided()
             if not decided and self._now() - told >= REPORT_SECONDS:
                 told = self._now()
-                self._report(f"{told - self._offset:.0f} of {self.request.duration:.0f} seconds: {self._progress()}")
+                self._report(self._progress(told))
         return self._concluded(self._doubted(self._trial.report(self._now())))
 
     def _doubted(self, verdict: RunVerdict) -> RunVerdict:
@@ -113,12 +112,18 @@ class Comparison(Looking):
         why = f"{self.ended.why}; {verdict.reason}".rstrip("; ")
         return replace(verdict, verdict=Verdict.INCONCLUSIVE, reason=why)
 
-    def _progress(self) -> str:
-        evidence = self._trial.evidence
-        promise = Promise(self.request.confidence)
-        told = "plain bounds only" if evidence is None else f"evidence {evidence:.3g} of {promise.limit:.3g} to fail"
-        counts = self._foresight.progress()
-        return f"{told}; {counts}" if counts else told
+    def _progress(self, now: float) -> News:
+        trial = self._trial
+        limit = Promise(self.request.confidence).limit
+        return News(
+            "guarding the promotion" if self.request.guard else "judging",
+            Kind.STATE,
+            pods=self._pods,
+            elapsed=now - self._offset,
+            total=self.request.duration,
+            rates=tuple(Rate(*counted) for counted in trial.counted),
+            evidence=None if trial.evidence is None else (trial.evidence, trial.least_to_pass, limit),
+        )
 
     def _sees(self, situation: Situation) -> Ended | None:
         return self._ends(situation) or self._changed(situation)
@@ -157,7 +162,7 @@ class Comparison(Looking):
 
     def _warn(self, text: str) -> None:
         self.warnings.append(text)
-        self._report(text)
+        self._report(News(text, Kind.WARNING))
 
     @property
     def forecasts(self) -> Mapping[str, Any]:

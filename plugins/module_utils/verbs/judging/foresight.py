@@ -36,7 +36,7 @@ class _Seen:
 
 
 class Foresight:
-    """`warn` is for what a person should change; everything is reported, and kept in `told` by check."""
+    """`warn` is for what a person should change, `report` for the rest; forecasts are kept in `told` by check."""
 
     def __init__(self, request: VerifyRequest, report: Report, warn: Callable[[str], None]) -> None:
         self._request = request
@@ -98,9 +98,8 @@ class Foresight:
             f"{_basis(expected)}: {told.message if self._passes(check) else f'in {window:.0f} seconds {told.to_fail}'}"
         )
         self.told[check.name] = _as_result(told, expected, text)
-        self._report(f"{check.name}: {text}")
-        if self._passes(check) and told.reach is not Reach.LIKELY:
-            self._warn(f"{check.name}: {text}")
+        doubtful = self._passes(check) and told.reach is not Reach.LIKELY
+        (self._warn if doubtful else self._report)(f"{check.name}: {text}")
 
     def saw(self, check: RateCheck, sample: Sample) -> None:
         """Tells it once more, as soon as traffic and stable's rate have been seen, if one of them was not known before."""
@@ -116,11 +115,6 @@ class Foresight:
         seen.told = True
         rate = seen.stable_bad / seen.stable if seen.stable else 0.0
         self._tell(check, Expected(seen.canary / seconds, seen.stable / seconds, rate, seen=True), sample.pods)
-
-    def progress(self) -> str:
-        return "; ".join(
-            f"{name} canary {seen.canary:.0f}, stable {seen.stable:.0f} counted" for name, seen in self._seen.items()
-        )
 
 
 def _expected(asked: CheckAsked, sides: Sides) -> Expected | None:

@@ -23,7 +23,7 @@ from ...rollout.phase import Phase, Situation
 from ...rollout.progress import Stuck, towards_rollout
 from ...rollout.refusal import Code, Refusal
 from ..call.ending import Account
-from ..call.outcome import Outcome, Report
+from ..call.outcome import Kind, News, Outcome, Report
 from ..call.site import Site
 from .asking import Asking
 from .checks import CheckAsked, VerifyRequest, needs_stable
@@ -43,7 +43,7 @@ def guard(account: Account, situation: Situation, request: VerifyRequest, report
     """Raises VerbFailure on a fail only: a guard that has seen nothing bad, or too little, lets the promotion go on."""
     if situation.deployment.revision_history_limit == 0:
         account.warn(NO_WAY_BACK)
-        report(NO_WAY_BACK)
+        report(News(NO_WAY_BACK, Kind.WARNING))
     if situation.phase is not Phase.NONE:
         request.call.meant.check(situation)
     if situation.phase is Phase.PROMOTING:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from ...display.news import Mark
+from ...display.pods import marks
 from ...judgement.samples import NoData
 from ...judgement.tolerance import JudgementError
 from ...probes.source import Answers, NoAnswer
@@ -39,6 +41,7 @@ class Looking(ABC):
         self._asking = asking
         self._report = report
         self._offset = offset
+        self._pods: tuple[Mark, ...] = ()
         self._restart()
 
     def _restart(self) -> None:
@@ -78,6 +81,7 @@ class Looking(ABC):
             unknown = pods_unknown(error)
             self._report(f"{unknown}; still looking")
         else:
+            self._pods = marks(situation)
             self.ended = self._sees(situation)
             if self.ended is not None:
                 return
