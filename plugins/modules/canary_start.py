@@ -79,6 +79,16 @@ options:
     type: str
     choices: [refuse, pin, ignore]
     default: refuse
+  released:
+    description:
+      - What to do where the Deployment runs this pod template already, so that there is nothing to hold.
+      - V(fail) fails with C(failure=same_template).
+      - V(ok) changes nothing. RV(canary.canary) is the released version then, without any pod, so that a playbook can be run
+        again. Later tasks that name it in O(expect), by its hash, say that it is released.
+    type: str
+    choices: [fail, ok]
+    default: fail
+    version_added: 1.0.0
   run:
     description:
       - A name of your own for the run that this is part of, such as the number of a job. It is kept with the release and returned
@@ -137,6 +147,14 @@ EXAMPLES = r"""
     pods: 2
     autoscaler: pin
 
+- name: Hold one pod, in a playbook that may be run again when all of it is done
+  coalmine.canary.canary_start:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    released: ok
+
 - name: Start from the manifest that the repository holds
   coalmine.canary.canary_start:
     name: web
@@ -156,7 +174,10 @@ planned:
   type: dict
   sample: {stable: 9, canary: 2}
 canary:
-  description: The release as it is now.
+  description:
+    - The release as it is now.
+    - RV(canary.canary) is not V(null) when the task succeeded. In check mode, a canary that is only planned has its images and
+      no pods, and a name, hash and revision of V(null). A version that is released already, with O(released=ok), has no pods.
   returned: always, except when the Deployment was not read
   type: dict
   # block release: docs/source/blocks.yml

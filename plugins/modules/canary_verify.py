@@ -514,7 +514,8 @@ msg:
   returned: always
   type: str
 verify:
-  description: The verdict with everything that was counted. RV(verify.verdict) is V(null) in check mode.
+  description: The verdict with everything that was counted. RV(verify.verdict) is V(null) in check mode, and where the
+    version named in O(expect) is released already.
   returned: when it was judged
   type: dict
   contains:

@@ -113,7 +113,8 @@ def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     ask = called.ask
     template = NewTemplate(images={CONTAINER: image(ask.version)})
     size, policy = Size(ask.pods, ask.weight), AutoscalerPolicy(ask.autoscaler)
-    request = StartRequest(call, template, size, ask.surge, ask.max_unavailable, policy, called.run)
+    room = (ask.surge, ask.max_unavailable)
+    request = StartRequest(call, template, size, *room, policy, called.run, released_ok=ask.released_ok)
     return start(api, request, report)
 
 

@@ -34,6 +34,7 @@ class Ask:
     seconds: float = 10.0
     reason: str = ""
     to: str = "v1"
+    released_ok: bool = False
 
 
 @dataclass(frozen=True)

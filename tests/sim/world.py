@@ -179,8 +179,8 @@ class World:
             held = ""
             for number, ask in enumerate(script.asks):
                 process.sleep(ask.think)
-                if script.names and not held and ask.verb in NAMED:
-                    continue  # nothing was held that could be named: whoever names things stops there
+                if script.names and not held and ask.verb in NAMED and not ask.check:
+                    continue  # nothing was held that could be named: whoever names things stops there, save in a check
                 run = script.name if script.names in ("run", "both") else ""
                 meant = Meant(held if script.names in ("hash", "both") else "", run) if ask.verb in NAMED else ANY
                 called = Called(script.name, number, ask, self.timeline.now, meant=meant, run=run)

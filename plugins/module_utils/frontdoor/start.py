@@ -28,6 +28,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> StartRequest:
         max_unavailable=parameters["max_unavailable"],
         autoscaler=AutoscalerPolicy(parameters["autoscaler"]),
         run=asked.meant.run,
+        released_ok=parameters["released"] == "ok",
     )
 
 
@@ -42,6 +43,7 @@ VERB = Verb(
             **IDENTITY,
             **CANDIDATE,
             "autoscaler": {"type": "str", "choices": ["refuse", "pin", "ignore"], "default": "refuse"},
+            "released": {"type": "str", "choices": ["fail", "ok"], "default": "fail"},
         },
         build=_request,
         mutually_exclusive=EXCLUSIVE,

@@ -8,12 +8,15 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Mapping
 
 from .commands import by_hand
 from .phase import Situation, current_pods, ready_pods
 from .template import images
 from .views import Picture, ReplicaSet
+
+# The states of a version's pods that are counted.
+COUNTS = ("desired", "current", "ready", "available", "terminating")
 
 
 def describe(situation: Situation) -> dict[str, Any]:
@@ -38,6 +41,18 @@ def describe(situation: Situation) -> dict[str, Any]:
         "run": (record.run or None) if record else None,
         "autoscaler": record.autoscaler if record else None,
         "commands": by_hand(situation),
+    }
+
+
+def without_pods(template: Mapping[str, Any], replica_set: ReplicaSet | None) -> dict[str, Any]:
+    """A version that has no canary pod, because it is only planned (no ReplicaSet yet) or released already: in the shape of one."""
+    return {
+        "replica_set": replica_set.name if replica_set else None,
+        "hash": replica_set.hash if replica_set else None,
+        "revision": replica_set.revision if replica_set else None,
+        "images": images(template),
+        "counts": dict.fromkeys(COUNTS, 0),
+        "pods": [],
     }
 
 

@@ -28,6 +28,8 @@ def bake(api: Api, request: BakeRequest, report: Report) -> Outcome:
     site = Site(api, request.call.target)
     with accounted(site) as account:
         situation = account.looked(diagnose(site.look(pods=True)))
+        if nothing := request.call.nothing_held(situation):
+            return account.outcome(f"{nothing}; nothing to watch", situation)
         request.call.meant.check(situation)
         first = FirstLook.of(situation)
         # Nothing to compare with at the first look, but what it shows counts as well.

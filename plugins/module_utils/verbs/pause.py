@@ -44,11 +44,12 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report) -> Outcome:
     with accounted(site) as account:
         picture = site.look()
         first = account.looked(diagnose(picture))
-        call.meant.check(first)
+        asked = call.about(first)
+        asked.check(first)
         picture = finish_leftover(account, picture, call.actor, check=call.check)
         before = account.looked(diagnose(picture))
         # A release whose clean-up was missing is over now; otherwise it is the one of the first look.
-        meant = call.meant if before.phase is Phase.NONE else call.meant.bound(first)
+        meant = asked if before.phase is Phase.NONE else asked.bound(first)
         if paused and before.phase is Phase.NONE and account.changed:
             # Cleaning up an earlier release has just changed fields that the controller has yet to see: no rollout.
             return account.outcome(f"{NOTHING_TO_FREEZE}; an earlier release was cleaned up")

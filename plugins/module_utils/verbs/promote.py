@@ -37,7 +37,8 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
     with accounted(site, request.call.meant.run) as account:
         picture = _look(site)
         first = account.looked(diagnose(picture))
-        meant = call.meant.bound(first)
+        asked = call.about(first)
+        meant = asked.bound(first)
         if first.phase is not Phase.NONE:
             meant.check(first)
         picture = finish_leftover(account, picture, call.actor, check=call.check)
@@ -46,7 +47,7 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
             return _out(account, situation, _promoted(situation))
         if situation.phase is Phase.NONE:
             # Another release than a promotion that was left behind is cleaned up: nothing is left of what was looked at first.
-            about = meant if first.phase is Phase.PROMOTING else call.meant
+            about = meant if first.phase is Phase.PROMOTING else asked
             return _without_canary(account, situation, about, request, report)
         act = rehearse if call.check else write
         written = act(site, picture, lambda current: _decide(current, meant), lambda: _look(site))

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any, Mapping
 
 from ..cluster.api import Api
 from ..rollout import owners, patches
 from ..rollout import start as rollout_start
 from ..rollout.autoscaler import companion
+from ..rollout.describe import without_pods
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress
 from ..rollout.refusal import Code, Refusal
@@ -47,7 +49,24 @@ def start(api: Api, request: StartRequest, report: Report) -> Outcome:
         request.call.meant.check(situation)
         if situation.phase is not Phase.NONE:
             return _held(account, picture, request, room, report)
-        return _begun(account, situation, request, room, report)
+        try:
+            return _begun(account, situation, request, room, report)
+        except Refusal as refusal:
+            if refusal.code is not Code.SAME_TEMPLATE or not request.released_ok:
+                raise
+            return _released(account)
+
+
+def _released(account: Account) -> Outcome:
+    """What was asked for is the stable version."""
+    situation = account.looked(diagnose(account.site.look()))
+    stable = rollout_start.stable_of(situation)
+    outcome = account.outcome(f"already released: the Deployment runs this pod template ({stable.name})", situation)
+    return _with_canary(outcome, without_pods(stable.template, stable))
+
+
+def _with_canary(outcome: Outcome, version: Mapping[str, Any]) -> Outcome:
+    return replace(outcome, canary={**outcome.canary, "canary": version})
 
 
 def _room(request: StartRequest) -> Room:
@@ -199,7 +218,7 @@ def _held(
     _tell_taken_over(account, before, begun)
     _tell_split(account, situation, begun, request)
     if call.check:
-        return _foretold(account, situation, begun)
+        return _foretold(account, situation, begun, wanted)
     account.looked(written.situation)
     begun, picture = _as_stored(account, begun, written.picture)
     if begun.record.autoscaler is not None and request.autoscaler is AutoscalerPolicy.PIN:
@@ -256,9 +275,11 @@ def _tell_split(account: Account, before: Situation, begun: Start, request: Star
         )
 
 
-def _foretold(account: Account, situation: Situation, begun: Start) -> Outcome:
-    """Check mode."""
+def _foretold(account: Account, situation: Situation, begun: Start, wanted: Wanted) -> Outcome:
+    """Check mode. The canary is told as it is, with its pods; one that is only planned, without any."""
     deployment = situation.deployment
+    if situation.canary is not None:
+        account.looked(diagnose(replace(situation.picture, pods=account.site.pods(deployment))))
     split = _split(begun, deployment.replicas)
     if begun.plan is None:
         return account.outcome(f"nothing to write: {split}")
@@ -266,6 +287,8 @@ def _foretold(account: Account, situation: Situation, begun: Start) -> Outcome:
     account.wrote(patches.grow(deployment, begun.goal, begun.record))
     count = len(hold_patches(begun.record.pods, deployment.replicas, begun.room, situation.hold))
     outcome = account.outcome(f"would hold {split}, in {count} patch(es)")
+    if situation.canary is None:
+        outcome = _with_canary(outcome, without_pods(wanted.template, None))
     return outcome.returning(planned=outcome.after["pods"]) if "pods" in outcome.after else outcome
 
 

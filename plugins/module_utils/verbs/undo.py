@@ -42,7 +42,7 @@ def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
     with accounted(site, request.call.meant.run) as account:
         picture = site.look()
         first = account.looked(diagnose(picture))
-        meant = request.call.meant.bound(first)
+        meant = request.call.about(first).bound(first)
         _check_meant(meant, first)
         undone, named = _undone(account, picture, meant, request, report), hash_of(first)
         return undone.returning(hash=named) if named else undone

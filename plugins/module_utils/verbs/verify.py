@@ -22,7 +22,7 @@ from .call.site import Site
 from .judging.checks import VerifyRequest
 from .judging.comparing import Comparison
 from .judging.guard import guard
-from .judging.judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE, check_judges, failed, rehearsed
+from .judging.judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE, check_judges, failed, rehearsed, unjudged
 from .judging.looking import Ended
 from .judging.sides import sides_of
 
@@ -35,6 +35,8 @@ def verify(api: Api, request: VerifyRequest, report: Report) -> Outcome:
         try:
             if request.guard:
                 return guard(account, situation, request, report)
+            if nothing := request.call.nothing_held(situation):
+                return unjudged(account, nothing)
             return _judged(account, situation, request, report)
         except (JudgementError, Misasked) as error:
             raise Refusal(Code.INVALID, str(error), "Nothing was judged") from error

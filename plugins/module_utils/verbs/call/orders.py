@@ -10,12 +10,13 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Mapping
 
 from ...rollout import undo
 from ...rollout.identity import Meant
+from ...rollout.phase import Phase, Situation
 
 __all__ = [
     "AutoscalerPolicy",
@@ -77,6 +78,24 @@ class Call:
     actor: str = ""
     meant: Meant = field(default_factory=Meant)
 
+    def about(self, first: Situation) -> Meant:
+        """The release that is meant. In a check where nothing is live no run can be there: the start before was only planned."""
+        only_planned = self.check and first.phase is Phase.NONE
+        return replace(self.meant, run="") if only_planned else self.meant
+
+    def nothing_held(self, first: Situation) -> str:
+        """Why a verb that only looks at a canary finds none and that is no failure; empty where it is one, or a canary is there.
+
+        Whoever names a run says that it holds a canary: then only a check may find none.
+        """
+        if first.phase is not Phase.NONE:
+            return ""
+        if not self.meant.run and self.meant.is_out(first):
+            return f"no canary is held: the version {self.meant.hash} is released already"
+        if self.check and not self.meant.hash:
+            return "no canary is held: what a task before this one would start is only planned"
+        return ""
+
 
 class AutoscalerPolicy(Enum):
     """What canary_start does about a HorizontalPodAutoscaler, which would otherwise rescale the split."""
@@ -113,7 +132,8 @@ class Size:
 @dataclass(frozen=True)
 class StartRequest:
     """`surge`: pods beyond replicas that may exist. `max_unavailable`: how far Ready pods may drop below replicas
-    (None: 0, or 1 when `surge` is 0). `run`: whose the release is from now on (empty: of a run of its own if this begins one)."""
+    (None: 0, or 1 when `surge` is 0). `run`: whose the release is from now on (empty: of a run of its own if this begins one).
+    `released_ok`: a Deployment that runs the template already is success, and no Refusal."""
 
     call: Call
     template: NewTemplate
@@ -122,6 +142,7 @@ class StartRequest:
     max_unavailable: int | None = None
     autoscaler: AutoscalerPolicy = AutoscalerPolicy.REFUSE
     run: str = ""
+    released_ok: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ...judgement.samples import Count, NoData
 from ...judgement.verdicts import RunVerdict, Verdict
 from ...probes.source import Answers, Counted, Sides, Version
 from ...rollout.identity import Meant
-from ...rollout.phase import Phase, Situation
+from ...rollout.phase import HOLDING, Phase, Situation
 from ...rollout.progress import Stuck, towards_rollout
 from ...rollout.refusal import Code, Refusal
 from ..call.ending import Account
@@ -28,7 +28,7 @@ from ..call.site import Site
 from .asking import Asking
 from .checks import CheckAsked, VerifyRequest, needs_stable
 from .comparing import Comparison
-from .judged import JUDGED_FAIL, check_judges, failed, rehearsal, rehearsed
+from .judged import JUDGED_FAIL, check_judges, failed, rehearsal, rehearsed, unjudged
 from .looking import Ended, Looking
 from .sides import NOBODY, sides_of, version_of
 
@@ -50,6 +50,8 @@ def guard(account: Account, situation: Situation, request: VerifyRequest, report
         return _beside_stable(account, situation, request, report)
     if situation.phase is Phase.NONE and _is_out(situation):
         return _alone(account, situation, request, report)
+    if request.call.check and situation.phase in HOLDING:
+        return unjudged(account, "a canary is held, and its promotion is only planned")
     raise Refusal(
         Code.NOT_PROMOTED,
         f'no canary of Deployment "{situation.deployment.name}" is being promoted, or was (phase {situation.phase.value})',

@@ -9,7 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ...rollout.phase import Situation
 from ...rollout.refusal import Code, Refusal
@@ -53,11 +53,25 @@ def rehearsal(
 ) -> Outcome:
     account.warn(*(f"{name}: {reason}" for name, reason in gaps.items()))
     reached = [name for name in names if name not in gaps]
-    verify = {"verdict": None, "reached": reached, "unreached": dict(gaps), "forecasts": dict(forecasts or {})}
     answered = ", ".join(reached) or "none"
-    return account.outcome(f"nothing was judged in check mode; sources that answered: {answered}").returning(
-        verify=verify
-    )
+    said = f"nothing was judged in check mode; sources that answered: {answered}"
+    return account.outcome(said).returning(verify=_no_verdict(reached, gaps, forecasts))
+
+
+def unjudged(account: Account, why: str) -> Outcome:
+    """There was no canary to ask a source about, and that is no failure."""
+    return account.outcome(f"{why}; nothing was judged").returning(verify=_no_verdict())
+
+
+def _no_verdict(
+    reached: Sequence[str] = (), gaps: Mapping[str, str] | None = None, forecasts: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    return {
+        "verdict": None,
+        "reached": list(reached),
+        "unreached": dict(gaps or {}),
+        "forecasts": dict(forecasts or {}),
+    }
 
 
 def failed(account: Account, message: str, code: str, result: Mapping[str, Any]) -> VerbFailure:
