@@ -38,6 +38,8 @@ def printable(text: str, longest: int = LONGEST) -> str:
     What is cut ends with a note that says so. It is cut between words where it can be, so that no half of a secret stays that
     is masked as a whole.
     """
+    if len(text) <= longest and text.isascii() and text.isprintable():
+        return text.strip()
     begun = text[: 8 * longest]  # enough, whatever is left out of it
     shown = "".join(each if each.isprintable() and each not in _INVISIBLE else "\n" for each in begun)
     line = " ".join(piece.strip() for piece in shown.split("\n") if piece.strip())

@@ -22,6 +22,8 @@ from .patching import json_patch, merge_patch, strategic_merge
 from .refusals import Refused
 from .server import Server
 
+# As whom others write.
+SOMEBODY, GITOPS = FOREIGN = ("somebody", "gitops")
 DEPLOYMENT = Asked("patch", "deployments.apps", NAME, NAMESPACE)
 AUTOSCALER = Asked("patch", "horizontalpodautoscalers.autoscaling", AUTOSCALER_NAME, NAMESPACE)
 
@@ -45,10 +47,10 @@ class Somebody:
         return found
 
     def strategic(self, patch: Mapping[str, Any], manager: str = "kubectl-edit") -> None:
-        self.server.patch("deployments", DEPLOYMENT, patch, strategic_merge, "somebody", manager)
+        self.server.patch("deployments", DEPLOYMENT, patch, strategic_merge, SOMEBODY, manager)
 
     def merge(self, patch: Mapping[str, Any]) -> None:
-        self.server.patch("deployments", DEPLOYMENT, patch, merge_patch, "somebody", "kubectl-edit")
+        self.server.patch("deployments", DEPLOYMENT, patch, merge_patch, SOMEBODY, "kubectl-edit")
 
     def spec(self, **members: Any) -> None:
         self.strategic({"spec": members})
@@ -104,7 +106,7 @@ def _rollout_undo(by: Somebody, what: Foreign) -> None:
         {"op": "replace", "path": "/spec/template", "value": bare(sets[-2]["spec"]["template"])},
         {"op": "add", "path": "/metadata/annotations", "value": annotations},
     ]
-    by.server.patch("deployments", DEPLOYMENT, operations, json_patch, "somebody", "kubectl-rollout")
+    by.server.patch("deployments", DEPLOYMENT, operations, json_patch, SOMEBODY, "kubectl-rollout")
 
 
 def _client_apply(by: Somebody, what: Foreign) -> None:
@@ -120,7 +122,7 @@ def _whole_manifest(by: Somebody, what: Foreign) -> None:
 
 def _server_apply(force: bool) -> Callable[[Somebody, Foreign], None]:
     def apply(by: Somebody, what: Foreign) -> None:
-        by.server.apply("deployments", by.manifest_of(what.version), "gitops", "argocd-controller", force=force)
+        by.server.apply("deployments", by.manifest_of(what.version), GITOPS, "argocd-controller", force=force)
 
     return apply
 
@@ -141,7 +143,7 @@ def _made_again(by: Somebody, what: Foreign) -> None:
     store.remove("deployments", NAME, "somebody")
     store.timeline.after(
         0.5,
-        lambda: by.server.create("deployments", by.manifest_of(what.version), "somebody", "kubectl-create"),
+        lambda: by.server.create("deployments", by.manifest_of(what.version), SOMEBODY, "kubectl-create"),
     )
 
 
@@ -153,7 +155,7 @@ def _record_garbled(by: Somebody, what: Foreign) -> None:
 
 def _bounds(by: Somebody, what: Foreign) -> None:
     spec = {"minReplicas": max(1, what.number - 1), "maxReplicas": what.number + 2}
-    by.server.patch("horizontalpodautoscalers", AUTOSCALER, {"spec": spec}, merge_patch, "somebody", "kubectl-edit")
+    by.server.patch("horizontalpodautoscalers", AUTOSCALER, {"spec": spec}, merge_patch, SOMEBODY, "kubectl-edit")
 
 
 WRITES: dict[str, Callable[[Somebody, Foreign], None]] = {
@@ -184,6 +186,6 @@ WRITES: dict[str, Callable[[Somebody, Foreign], None]] = {
     "other annotation": lambda by, what: by.annotate(**{"example.org/note": str(what.at)}),
     "autoscaler edited": _bounds,
     "autoscaler deleted": lambda by, what: by.server.store.remove(
-        "horizontalpodautoscalers", AUTOSCALER_NAME, "somebody"
+        "horizontalpodautoscalers", AUTOSCALER_NAME, SOMEBODY
     ),
 }

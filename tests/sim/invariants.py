@@ -31,6 +31,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 
 from .calls import Called
 from .faults import Fault
+from .foreign import FOREIGN, SOMEBODY
 from .history import Ask, History
 from .objects import AUTOSCALER_NAME, NAME, Json, TemplateKeys
 from .pictures import situation
@@ -87,6 +88,9 @@ class Witness:
     releases: int = 0
     # The template that each process was told last that it holds.
     held: dict[str, str] = field(default_factory=dict)
+    # A person has put it right by hand, as the last refusal told him to.
+    repaired: bool = False
+    _keys_of: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.store.listen(self._hear)
@@ -107,7 +111,10 @@ class Witness:
                 )
             if call.ask.check:
                 self._violated("check mode writes nothing", f"{call.ask.verb} wrote to {change.name}")
-        if not self.history.quiet:
+        self.repaired = self.repaired or (
+            change.by == SOMEBODY and change.kind == "deployments" and bool(change.before)
+        )
+        if not self.history.quiet or self.repaired:
             return
         if change.kind == "deployments" and change.before is not None and change.after is not None:
             self._follow(change.before, change.after, call)
@@ -176,8 +183,13 @@ class Witness:
             self._violated("a release ends when its pods have moved", f"{', '.join(left)} are still there")
 
     def _key(self, pod: Pod) -> str:
-        rs = next((rs for rs in self.store.of("replicasets").values() if rs["metadata"]["uid"] == pod.owner_uid), None)
-        return self.keys.of(rs["spec"]["template"]) if rs else ""
+        """Of its template. A ReplicaSet keeps its own as long as it lives."""
+        found = self._keys_of.get(pod.owner_uid)
+        if found is None:
+            sets = self.store.of("replicasets").values()
+            rs = next((rs for rs in sets if rs["metadata"]["uid"] == pod.owner_uid), None)
+            found = self._keys_of[pod.owner_uid] = self.keys.of(rs["spec"]["template"]) if rs else ""
+        return found
 
     def _count(self, release: Release) -> None:
         pods = list(self.pods.pods.values())
@@ -254,7 +266,7 @@ class Witness:
         meanwhile = (
             change.before
             for change in self.store.log
-            if change.at >= call.begun and change.by in self.calls and change.kind == "deployments"
+            if change.at >= call.begun and change.by in (*self.calls, *FOREIGN) and change.kind == "deployments"
         )
         return any(before is not None and (call.ask.verb != "start" or _holds(before)) for before in meanwhile)
 

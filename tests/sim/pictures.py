@@ -9,7 +9,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import (
     Deployment,
     Picture,
-    Pod,
     owned_replica_sets,
 )
 
@@ -18,10 +17,10 @@ from .store import Store
 
 
 def situation(store: Store) -> Situation | None:
-    """None where there is no Deployment."""
+    """None where there is no Deployment. Pods are left out: ReplicaSets tell enough of them for a phase, but for the difference
+    between a canary that is held and one that is about to be."""
     found = store.get("deployments", NAME)
     if found is None:
         return None
     deployment = Deployment.parse(found)
-    sets = owned_replica_sets(store.of("replicasets").values(), deployment.uid)
-    return diagnose(Picture(deployment, sets, tuple(map(Pod.parse, store.of("pods").values()))))
+    return diagnose(Picture(deployment, owned_replica_sets(store.of("replicasets").values(), deployment.uid)))

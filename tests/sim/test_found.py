@@ -77,6 +77,15 @@ FOUND: dict[str, History] = {
             Script("ben", 8.02, asks=(Ask("start", pods=3),)),
         ),
     ),
+    "a weight in another room than the one that was held in is refused in words": History(
+        replicas=2,
+        scripts=(ana(START, Ask("start", think=2.0, pods=None, weight=27, surge=0)),),
+        foreign=(Foreign(8.005, "kubectl scale", 1),),
+    ),
+    "a step that never arrived is none": History(
+        natures={"v2": Nature(waits="CrashLoopBackOff")},
+        scripts=(ana(Ask("start", pods=3), faults=tuple(Planned(n, Fault.LOST_BEFORE) for n in range(4, 12))),),
+    ),
     "where no history is kept, nothing is stopped that could take the stable version away": History(
         history_limit=0, natures={"v2": Nature(0.05, 0.1, restarts=True)}, scripts=(ana(START),), end=End.PROMOTE
     ),

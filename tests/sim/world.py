@@ -23,7 +23,7 @@ from .autoscalers import AutoscalerController
 from .calls import ANY, Called
 from .deployments import DeploymentController
 from .faults import Faults
-from .foreign import Somebody
+from .foreign import SOMEBODY, Somebody
 from .history import Ask, Befalls, Foreign, History, Incident, Script
 from .invariants import Violation, Witness
 from .network import Network
@@ -132,9 +132,9 @@ class World:
         if history.change_cause:
             manifest["metadata"]["annotations"] = dict(CHANGE_CAUSE)
         self.somebody = Somebody(self.server, manifest)
-        self.server.create("deployments", manifest, "somebody", "kubectl-create")
+        self.server.create("deployments", manifest, SOMEBODY, "kubectl-create")
         if history.bounds:
-            self.server.create("horizontalpodautoscalers", autoscaler(*history.bounds), "somebody", "kubectl-create")
+            self.server.create("horizontalpodautoscalers", autoscaler(*history.bounds), SOMEBODY, "kubectl-create")
 
     # Playing.
 
@@ -242,7 +242,7 @@ class World:
             self.replica_sets.is_deleted(pod)
 
     def _write(self, foreign: Foreign) -> None:
-        self._trace("somebody", f"{foreign.what} {foreign.number} {foreign.version}")
+        self._trace(SOMEBODY, f"{foreign.what} {foreign.number} {foreign.version}")
         self.somebody.writes(foreign)
 
     # The end.

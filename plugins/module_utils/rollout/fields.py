@@ -30,22 +30,33 @@ class Malformed(ValueError):
 
 
 class Fields:
-    """A JSON object: what is absent or null is empty."""
+    """A JSON object: what is absent or null is empty. `place`: the kind of a whole object, or of which object
+    this is which member, or which item of a member."""
 
-    def __init__(self, value: Any, path: str) -> None:
+    __slots__ = ("_place", "raw")
+
+    def __init__(self, value: Any, place: str | tuple[Fields, str, int | None]) -> None:
+        self._place = place
         if value is not None and not isinstance(value, dict):
-            raise Malformed(path, value, "an object")
+            raise Malformed(self.path, value, "an object")
         self.raw: Mapping[str, Any] = value or {}
-        self.path = path
+
+    @property
+    def path(self) -> str:
+        """Put together only where somebody is told of it: most fields are as they should be."""
+        if isinstance(self._place, str):
+            return self._place
+        outer, name, item = self._place
+        return outer._at(name) if item is None else f"{outer._at(name)}[{item}]"
 
     def within(self, name: str) -> Fields:
-        return Fields(self.raw.get(name), self._at(name))
+        return Fields(self.raw.get(name), (self, name, None))
 
     def each(self, name: str) -> list[Fields]:
         found = self.raw.get(name)
         if found is not None and not isinstance(found, list):
             raise Malformed(self._at(name), found, "a list")
-        return [Fields({} if item is None else item, f"{self._at(name)}[{i}]") for i, item in enumerate(found or ())]
+        return [Fields({} if item is None else item, (self, name, i)) for i, item in enumerate(found or ())]
 
     def text(self, name: str) -> str:
         """Halves of characters, which JSON can hold and UTF-8 cannot, become U+FFFD."""

@@ -44,7 +44,7 @@ class Plan:
     """One write, and everything that is told about it: `changed`, the diff, check mode and the request come from here.
 
     `before` and `after` hold only the fields that the collection owns while it works. `warnings`: what had to be left out.
-    `annotations` are those that it sets, with None for those that it takes away.
+    `annotations` are those that it sets, with None for those that it takes away; `generation` is the one that it is for.
     """
 
     operations: tuple[Operation, ...]
@@ -53,10 +53,11 @@ class Plan:
     why: str
     warnings: tuple[str, ...] = ()
     annotations: Mapping[str, str | None] = field(default_factory=dict)
+    generation: int = 0
 
     def is_ruled_out_by(self, found: Deployment) -> bool:
-        """It cannot have been carried out: where it was to begin a release, another one has begun."""
-        return records.exclude_each_other(self.annotations, found.annotations)
+        """It has not been carried out: nothing has, or, where it was to begin a release, another one has begun."""
+        return found.generation == self.generation or records.exclude_each_other(self.annotations, found.annotations)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ def plan(deployment: Deployment, fields: Fields, why: str, warnings: tuple[str, 
         *_map_operations("/metadata/annotations", deployment.annotations, fields.annotations or {}),
         *_map_operations("/metadata/labels", deployment.labels, fields.labels or {}),
     )
-    return Plan(operations, *_difference(deployment, fields), why, warnings, fields.annotations or {})
+    return Plan(
+        operations, *_difference(deployment, fields), why, warnings, fields.annotations or {}, deployment.generation
+    )
 
 
 def _same_record(deployment: Deployment) -> Iterable[Operation]:

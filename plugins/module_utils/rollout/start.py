@@ -222,7 +222,10 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
 
 def _same_weight(wanted: Wanted, record: Record, deployment: Deployment) -> bool:
     """The weight still means the pods that it meant at the start, even if the Deployment was scaled meanwhile."""
-    return pods_for_weight(wanted.weight or 0, record.replicas, wanted.room.surge) == record.pods
+    try:
+        return pods_for_weight(wanted.weight or 0, record.replicas, wanted.room.surge) == record.pods
+    except ImpossibleSize:  # in the room that is asked for now no pod could have been held
+        return False
 
 
 def step(situation: Situation, start: Start, ready: int) -> Plan | None:

@@ -128,17 +128,28 @@ def test_a_promotion_is_stopped_without_that_a_pod_goes(
     assert values(patches.halt(there)) == wanted
 
 
-def test_of_two_starts_at_one_generation_only_one_can_have_been_carried_out() -> None:
-    mine = patches.hold(ordinary(), template("v2"), Hold(1, 0), record(generation=7))
-    for theirs, ruled_out in (
-        (record(generation=7), False),
-        (record(generation=7, pods=3, run="a-later-run"), False),
-        (record(generation=7, started_by="eve"), True),
-        (record(generation=9, started_by="eve"), False),
-    ):
-        assert mine.is_ruled_out_by(deployment(annotations={RECORD: theirs.encode()})) is ruled_out
-    assert not mine.is_ruled_out_by(deployment(annotations={RECORD: "{"}))
-    assert not patches.freeze(deployment(), True).is_ruled_out_by(deployment())
+NEXT = 4
+
+
+@pytest.mark.parametrize(
+    ("found", "generation", "ruled_out"),
+    [
+        pytest.param(None, 3, True, id="nothing-has-been-written"),
+        pytest.param(record(generation=3), NEXT, False, id="it-is-there"),
+        pytest.param(record(generation=3, pods=3, run="later"), NEXT, False, id="it-was-there-and-has-grown-since"),
+        pytest.param(record(generation=3, started_by="eve"), NEXT, True, id="somebody-else-has-begun"),
+        pytest.param(record(generation=7, started_by="eve"), 9, False, id="it-may-be-over"),
+        pytest.param("{", NEXT, False, id="nobody-can-tell"),
+        pytest.param(None, NEXT, False, id="something-else-was-written"),
+    ],
+)
+def test_a_lost_write_is_ruled_out_only_where_it_cannot_have_been_carried_out(
+    found: Record | str | None, generation: int, ruled_out: bool
+) -> None:
+    mine = patches.hold(ordinary(), template("v2"), Hold(1, 0), record(generation=3))
+    text = found.encode() if isinstance(found, Record) else found
+    live = replace(deployment(record=None, annotations={RECORD: text} if text else {}), generation=generation)
+    assert mine.is_ruled_out_by(live) is ruled_out
 
 
 def test_a_promotion_puts_every_field_back_and_leaves_the_template() -> None:

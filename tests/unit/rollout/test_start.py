@@ -108,6 +108,9 @@ REFUSED: dict[str, tuple[Situation, Wanted, Code]] = {
         situation(ordinary(replicas=1), replica_set("v1", 1, 1)), wanted(pods=None, weight=50, surge=0, down=1),
         Code.IMPOSSIBLE_SIZE,
     ),
+    "no such weight in less room, scaled down": (
+        held(record=record(replicas=1), replicas=1), wanted(pods=None, weight=50, surge=0, down=1), Code.IMPOSSIBLE_SIZE,
+    ),
     "another template": (held(), wanted("v3"), Code.ANOTHER_TEMPLATE),
     "a smaller size": (held(record=record(pods=2), strategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}),
                        wanted(), Code.SMALLER),

@@ -13,6 +13,7 @@ from dataclasses import replace
 from ...cluster.errors import ApiError
 from ...rollout import start as rollout_start
 from ...rollout.identity import Meant
+from ...rollout.patches import Plan
 from ...rollout.phase import HOLDING, Situation
 from ...rollout.progress import Counts, Done, Progress, Stuck, towards_hold
 from ...rollout.start import Start
@@ -30,6 +31,7 @@ def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait,
     """Raises VerbFailure where the pods do not become Ready, or somebody takes the canary away."""
     account.tell_way_back(report)
     begun_at, mine = picture.deployment.replicas, _mine(begun)
+    unanswered: list[Plan] = []
 
     def judge(current: Situation) -> Progress:
         other = mine.differs(current) if current.phase in HOLDING else ""
@@ -43,9 +45,12 @@ def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait,
         patience=Patience(patience.timeout, nodes=patience.for_nodes),
         report=report,
         kinds=(PODS,),
-        advance=lambda current: _stepped(account, current, begun, report),
+        advance=lambda current: _stepped(account, current, begun, unanswered, report),
     )
     situation = account.looked(waited.situation)
+    for plan in unanswered:
+        # What was carried out although its answer was lost is not written again.
+        account.wrote(None if plan.is_ruled_out_by(situation.deployment) else plan)
     if not isinstance(waited.progress, Done):
         if situation.phase in HOLDING:
             mine.check(situation)
@@ -53,7 +58,9 @@ def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait,
     return situation
 
 
-def _stepped(account: Account, situation: Situation, begun: Start, report: Report) -> Picture | None:
+def _stepped(
+    account: Account, situation: Situation, begun: Start, unanswered: list[Plan], report: Report
+) -> Picture | None:
     """Writes the next step once the pods of the one before are Ready.
 
     What the streams tell suffices here: the patch is guarded by the generation, and pods that are Ready are proof that
@@ -71,8 +78,7 @@ def _stepped(account: Account, situation: Situation, begun: Start, report: Repor
     try:
         deployment = account.site.apply(plan)
     except ApiError as error:
-        # What may have been carried out is not written again where it was, and counts as written all the same.
-        account.wrote(plan if error.may_have_written else None)
+        unanswered.extend([plan] if error.may_have_written else [])
         raise
     account.wrote(plan)
     report(plan.why)
