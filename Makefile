@@ -36,7 +36,7 @@ help:
 	@echo "make headroom-truth   10,000 random clusters, predicted and tried (hours; goes on where it was) -> docs/headroom-truth.md"
 	@echo "make judgement-truth  simulates what judgement promises (hours; goes on where it was) -> docs/judgement-truth.md"
 	@echo "make judgement-e2e    20 good and 20 bad releases on a real node under a steady load -> docs/judgement-releases.md"
-	@echo "make slow             tests too long for make test: real traffic, every crash with a pinned autoscaler, random sequences,"
+	@echo "make slow             tests too long for make test: real traffic, deaths at random moments, random sequences,"
 	@echo "                      and the properties of the unit tests with other examples than in make test"
 	@echo "make bench            what headroom costs in 5,000 nodes with 150,000 pods, and the time from Ready to a verb's return"
 	@echo "make venv             the Python environment in .venv, and this tree as a collection in .collections"

@@ -16,15 +16,13 @@ from typing import Any
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Exchange, Request
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.resume import resume
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 
 # A process of its own that has imported everything, so that each victim is forked in a moment.
 _READY = multiprocessing.get_context("forkserver")
 _READY.set_forkserver_preload([__name__, "kubernetes.client"])
-_VERBS: dict[str, Callable[..., Any]] = {"start": start, "promote": promote, "undo": undo, "resume": resume}
+_VERBS: dict[str, Callable[..., Any]] = {"start": start, "undo": undo}
 END_SECONDS = 120.0
 
 

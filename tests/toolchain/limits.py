@@ -30,8 +30,6 @@ BY_PATH = {
     "tests/integration/test_judged_releases.py": 400,
     # A whole cluster starts and ends.
     "tests/integration/test_cluster": 180,
-    # Every moment of a release, each with a new one.
-    "tests/integration/test_crash_safety.py": 180,
     "tests/integration/test_waiting.py": 120,
     # Builds and installs the collection, or makes Python environments.
     "tests/toolchain/": 180,
