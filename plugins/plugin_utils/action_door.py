@@ -142,14 +142,13 @@ class VerbAction(ActionBase):
 
         def tell(line: str) -> None:
             # As warnings do, lines go to stderr: stdout may be read by a program (the json callback's, for example).
-            if not self._task.no_log:
-                display.display(f"{whose}{line}", stderr=True)
+            display.display(f"{whose}{line}", stderr=True)
 
         around = Surroundings(
             action=self._task.action,
             check=self._task.check_mode,
             diff=self._task.diff,
-            tell=tell,
+            tell=None if self._task.no_log else tell,
             warn=display.warning,
             deprecated=display.deprecated,
         )

@@ -279,6 +279,39 @@ def test_progress_is_shown_with_the_name_and_not_under_no_log(lab: Cluster, stag
     assert not re.search(r"^web: ", silent, re.MULTILINE)
 
 
+# Of a whole release on the default callback, its headings and recap included.
+MOST_LINES = 40
+
+
+def test_a_whole_release_is_told_in_few_lines_each_with_its_deployment_and_step(lab: Cluster, stage: Stage) -> None:
+    lab.kubectl("-n", stage.namespace, "apply", "-f", "-", input=json.dumps(deployment("web", replicas=6)))
+    arguments = {
+        "name": "web",
+        "namespace": stage.namespace,
+        "images": {"app": "registry.example/app:2"},
+        "steps": [{"pods": 1}, {"pods": 3}],
+        "bake": 2,
+        "checks": [{"name": "restarts", "pods": {}, "max_increase": 1000}],
+        "check_duration": 4,
+        "check_interval": 1,
+        "headroom": "report",
+    }
+    played = stage.play(task("release", **arguments))
+    lines = played.output.splitlines()
+    told = [line for line in lines if line.startswith("web")]
+    assert played.results[0]["release"]["outcome"] == "released", played.output
+    assert len(lines) <= MOST_LINES, played.output
+    assert len(set(told)) == len(told), "a line is told twice"
+    order = [next(n for n, line in enumerate(lines) if text in line) for text in ("kubectl apply manages", "holding 1")]
+    assert order == sorted(order) and played.output.count("kubectl apply manages") == 1, "warned of once, and before"
+    assert played.output.count("take the release back") == 1
+    for step in (1, 2):
+        of_step = [line for line in told if line.startswith(f"web, step {step} of 2: ")]
+        assert any("■|■" in line and "where 21 decides" in line for line in of_step), played.output
+        assert any("pass after" in line for line in of_step), played.output
+    assert played.results[0]["progress"] == told
+
+
 def test_a_definition_is_found_next_to_the_playbook(lab: Cluster, stage: Stage) -> None:
     apply(lab, stage.namespace, deployment("web"))
     manifest = deployment("web")

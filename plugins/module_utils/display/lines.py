@@ -32,7 +32,10 @@ def line(told: News, display: Display = Display.PICTURE) -> str:
     """web, step 1 of 2: ■■■■■■■■■|□ 0 of 1 canary pods are Ready (3 of 300 s)"""
     step = f", step {told.step[0]} of {told.step[1]}" if told.step else ""
     picture = row(told.pods) if display is Display.PICTURE else ""
-    said = "; ".join((told.text, *_evidence(told), *map(_rate, told.rates)))
+    text = f"warning: {told.text}" if told.kind is Kind.WARNING else told.text
+    said = "; ".join(
+        (text, *_evidence(told), *(_rate(rate) for rate in told.rates if rate.canary[1] or rate.stable[1]))
+    )
     return f"{told.deployment or '?'}{step}: {' '.join(filter(None, (picture, said, _time(told))))}"
 
 

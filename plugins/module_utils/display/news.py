@@ -39,7 +39,8 @@ class Mark:
 
 class Kind(Enum):
     """event: it happened, and is told at once. state: how it stands; the next one takes its place.
-    hint: advice that is good for the whole task, and told once in it. warning: as a hint, and a warning of the task."""
+    hint: advice that is good for the whole task, and told once in it. warning: as a hint; a warning of the task where no line is
+    shown."""
 
     EVENT = "event"
     STATE = "state"
@@ -63,7 +64,8 @@ class News(str):
     """A line that knows what it was made of: whoever wants no more than its text takes it as one.
 
     `text`: one sentence without its end. `step`: number and how many there are. `elapsed` of `total`: seconds of what is going
-    on now. `phase`: of the release, as rollout/phase.py names it. `evidence`: to fail, to pass, and the limit that decides.
+    on now. `phase`: of the release, as rollout/phase.py names it. `evidence`: to fail, to pass, and the limit that decides. `details`:
+    further lines, told with an event.
     What is not known is left out."""
 
     text: str
@@ -76,6 +78,7 @@ class News(str):
     total: float | None = None
     rates: tuple[Rate, ...] = ()
     evidence: tuple[float, float, float] | None = None
+    details: tuple[str, ...] = ()
 
     def __new__(cls, text: str, *_more: Any, **_others: Any) -> News:
         return super().__new__(cls, text)

@@ -35,15 +35,14 @@ REFUSED = {"failure": "invalid", "changed": False}
 class Door:
     """What the two doors do differently.
 
-    `hide` is told what must be cut out of results and lines, before anything could show it; `tell` passes a line of
-    progress on, `warn` a warning that does not wait for the end. `check` and `diff` are the task's.
+    `hide` is told what must be cut out of results and lines, before anything could show it; `tell` shows a line at once, and is
+    None where nobody would see it. `check` and `diff` are the task's.
     """
 
     check: bool
     diff: bool
     hide: Callable[[frozenset[str]], None]
-    tell: Callable[[str], None]
-    warn: Callable[[str], None]
+    tell: Callable[[str], None] | None
 
 
 @dataclass(frozen=True)
@@ -61,30 +60,15 @@ def conduct(verb: Verb, parameters: Parameters, door: Door, connector: Callable[
 
     Everything told is printable, whoever wrote it: the result, warnings, lines of progress.
     """
-    careful = replace(door, hide=_hiding(door), warn=_once(door.warn))
-    answer = _conducted(verb, parameters, careful, connector)
-    for warning in answer.warnings:
-        careful.warn(warning)
+    answer = _conducted(verb, parameters, replace(door, hide=_hiding(door)), connector)
     invocation = {"invocation": {"module_args": shown(parameters, verb.arguments.argument_spec)}}
-    return Answer(answer.failed, {**invocation, **told(answer.result), **_diff(answer.owned, door)})
+    warnings = tuple(printable(warning, LONGEST_TOLD) for warning in answer.warnings)
+    return Answer(answer.failed, {**invocation, **told(answer.result), **_diff(answer.owned, door)}, warnings)
 
 
 def _hiding(door: Door) -> Callable[[frozenset[str]], None]:
     """A secret is also hidden as it looks once it is printable."""
     return lambda secrets: door.hide(secrets | frozenset(filter(None, map(printable, secrets))))
-
-
-def _once(warn: Callable[[str], None]) -> Callable[[str], None]:
-    """What was warned of while the verb worked is not said again at its end."""
-    said: set[str] = set()
-
-    def warn_once(warning: str) -> None:
-        text = printable(warning, LONGEST_TOLD)
-        if text not in said:
-            said.add(text)
-            warn(text)
-
-    return warn_once
 
 
 def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callable[[Connection], Api]) -> Answer:
@@ -98,9 +82,10 @@ def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callab
         code = "invalid" if isinstance(error, ArgumentError) else API_ERROR
         return Answer(failed=True, result={**result, "msg": str(error), "failure": code})
     with connected as api:
-        answer = _asked(verb, request, api, Teller.of(parameters, door))
-    # What the server itself warned of, such as fields that it does not know, unless the verb has said it already.
-    warnings = tuple(dict.fromkeys((*answer.warnings, *api.warnings)))
+        teller = Teller.of(parameters, door)
+        answer = _asked(verb, request, api, teller)
+    # What the server itself warned of, such as fields that it does not know; nothing that was said already.
+    warnings = tuple(text for text in dict.fromkeys((*answer.warnings, *api.warnings)) if text not in teller.warned)
     return replace(answer, result={**result, "requests": api.requests, **answer.result}, warnings=warnings)
 
 
@@ -124,6 +109,8 @@ class Teller:
         self._door, self._name, self._display = door, name, display
         self._kept: deque[str] = deque(maxlen=MOST_KEPT)
         self._lately: dict[str, Lately] = {}
+        # Warnings that were shown when they mattered: ansible-core would show those of a task at its end.
+        self.warned: set[str] = set()
 
     @classmethod
     def of(cls, parameters: Parameters, door: Door) -> Teller:
@@ -136,13 +123,16 @@ class Teller:
     def __call__(self, told: str) -> None:
         heard = news(told).within(self._name)
         worth_a_line, self._lately[heard.deployment] = self._lately.get(heard.deployment, Lately()).hears(heard)
-        if heard.kind is Kind.WARNING:
-            self._door.warn(heard.text)
-        elif worth_a_line:
-            text = printable(line(heard, self._display), LONGEST_TOLD)
-            self._kept.append(text)
-            if self._display is not Display.QUIET:
-                self._door.tell(text)
+        if not worth_a_line:
+            return
+        text = printable(line(heard, self._display), LONGEST_TOLD)
+        self._kept.append(text)
+        if self._door.tell is not None and self._display is not Display.QUIET:
+            self._door.tell(text)
+            for detail in heard.details if heard.kind is Kind.EVENT else ():
+                indent = len(detail) - len(detail.lstrip(" "))
+                self._door.tell(f"  {' ' * indent}{printable(detail, LONGEST_TOLD)}")
+            self.warned |= {heard.text} if heard.kind is Kind.WARNING else set()
 
 
 def _failed(failure: VerbFailure, progress: list[str]) -> Answer:

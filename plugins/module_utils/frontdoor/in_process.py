@@ -30,13 +30,13 @@ from .shapes import misshapen
 class Surroundings:
     """What the task brings along: the action as the user called it, the two modes, and where words go.
 
-    `deprecated` takes what `AnsibleModule.deprecate` takes.
+    `tell` is None where no line may be shown. `deprecated` takes what `AnsibleModule.deprecate` takes.
     """
 
     action: str
     check: bool
     diff: bool
-    tell: Callable[[str], None]
+    tell: Callable[[str], None] | None
     warn: Callable[[str], None]
     deprecated: Callable[..., None]
 
@@ -71,12 +71,17 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
         check=around.check,
         diff=around.diff,
         hide=secrets.add,
-        tell=lambda line: around.tell(secrets.cut_from(line)),
-        warn=lambda warning: around.warn(secrets.cut_from(warning)),
+        tell=None if around.tell is None else _masked(around.tell, secrets),
     )
     answer = conduct(verb, parameters, door)
+    for warning in answer.warnings:
+        around.warn(secrets.cut_from(warning))
     failed = {"failed": True} if answer.failed else {}
     return remove_values(secrets.cut_from({**answer.result, **failed}), marked)
+
+
+def _masked(tell: Callable[[str], None], secrets: Secrets) -> Callable[[str], None]:
+    return lambda line: tell(secrets.cut_from(line))
 
 
 def _refused(why: str, parameters: Mapping[str, Any], options: Options) -> dict[str, Any]:

@@ -65,19 +65,12 @@ class VerbModule(AnsibleModule):
 def run_module(verb: Verb) -> None:
     """What a module's main() does."""
     module = VerbModule(verb)
-    door = Door(
-        check=module.check_mode,
-        diff=module._diff,
-        hide=module.secrets.add,
-        tell=_quiet,
-        # AnsibleModule masks its result, but not its warnings.
-        warn=lambda warning: module.warn(module.secrets.cut_from(warning)),
-    )
+    # A module's output is its result, which carries the lines: only the other door shows them while the verb works.
+    door = Door(check=module.check_mode, diff=module._diff, hide=module.secrets.add, tell=None)
     with module.secrets.cut_from_errors():
         answer = conduct(verb, module.params, door)
+    for warning in answer.warnings:
+        # AnsibleModule masks its result, but not its warnings.
+        module.warn(module.secrets.cut_from(warning))
     leave: Any = module.fail_json if answer.failed else module.exit_json
     leave(**answer.result)
-
-
-def _quiet(line: str) -> None:
-    """A module's output is its result, which carries these lines: only the other door shows them while the verb works."""

@@ -22,7 +22,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Iterable, Mapping
 
-from ..foreign import told
+from ..foreign import printable, told
 from .fields import MAX_INT64, NAME, is_integer
 from .views import Deployment, ReplicaSet, Strategy
 
@@ -424,13 +424,24 @@ def copies(deployment: Deployment, replica_sets: tuple[ReplicaSet, ...]) -> tupl
 
 def last_ended(deployment: Deployment) -> int:
     """The generation of the release that ended last, as `LastRelease` tells it; 0 where nothing readable does."""
+    generation = _last(deployment).get("generation")
+    return generation if is_integer(generation) and generation <= deployment.generation else 0
+
+
+def last_outcome(deployment: Deployment) -> str:
+    """How the release that ended last did so, for people; empty where nothing readable tells."""
+    last = _last(deployment)
+    outcome, by, at, reason = (printable(str(last.get(name) or "")) for name in ("outcome", "by", "at", "reason"))
+    return f"{outcome} by {by} at {at}{f': {reason}' if reason else ''}" if outcome else ""
+
+
+def _last(deployment: Deployment) -> Mapping[str, Any]:
     text = deployment.annotations.get(LAST, "")
     try:
-        told = json.loads(text) if len(text) <= ANNOTATIONS_BYTES else None
+        last = json.loads(text) if len(text) <= ANNOTATIONS_BYTES else None
     except (ValueError, RecursionError):
-        return 0
-    generation = told.get("generation") if isinstance(told, dict) else None
-    return generation if is_integer(generation) and generation <= deployment.generation else 0
+        return {}
+    return last if isinstance(last, dict) else {}
 
 
 @dataclass(frozen=True)

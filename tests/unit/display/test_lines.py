@@ -26,7 +26,7 @@ def pods(stable: str, canary: str = "") -> tuple[Mark, ...]:
 
 
 GOING = News("0 of 1 canary pods are Ready", Kind.STATE, "web", (1, 2), "starting", pods("rrr", "s"), 3.4, 300.0)
-RATES = (Rate("errors", (1, 200), (9, 1800), 0.0051), Rate("pods", (0, 0), (0, 3)))
+RATES = (Rate("errors", (1, 200), (9, 1800), 0.0051), Rate("pods", (0, 0), (0, 3)), Rate("later", (0, 0), (0, 0)))
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,7 @@ RATES = (Rate("errors", (1, 200), (9, 1800), 0.0051), Rate("pods", (0, 0), (0, 3
             "pods: canary nothing, stable 0 % of 3 (30 of 60 s)",
         ),
         (news("pinning the autoscaler"), Display.PICTURE, "?: pinning the autoscaler"),
+        (News("Helm manages it", Kind.WARNING, "web"), Display.LINES, "web: warning: Helm manages it"),
     ],
 )
 def test_news_in_words(told: News, display: Display, said: str) -> None:

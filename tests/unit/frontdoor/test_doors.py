@@ -20,7 +20,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.argument
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import PromoteRequest
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, Report, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import (
+    Kind,
+    News,
+    Outcome,
+    Report,
+    VerbFailure,
+)
 
 ACTION = "coalmine.canary.canary_promote"
 SECRET = "s3cret-t0ken"
@@ -215,3 +221,16 @@ def test_a_bug_is_not_hidden() -> None:
 
     with pytest.raises(ZeroDivisionError):
         through_process(verb_that(broken), ARGUMENTS)
+
+
+def warns(api: Api, request: PromoteRequest, report: Report) -> Outcome:
+    report(News("Helm manages it", Kind.WARNING))
+    return Outcome(changed=False, message="done", warnings=("Helm manages it", "it is old"))
+
+
+def test_a_warning_is_shown_when_it_matters_and_not_again_at_the_end() -> None:
+    result, spoken = through_process(verb_that(warns), ARGUMENTS)
+    assert (spoken.lines, result["warnings"]) == (["web: warning: Helm manages it"], ["it is old"])
+    result, spoken = through_process(verb_that(warns), {**ARGUMENTS, "display": "quiet"})
+    assert (spoken.lines, result["warnings"]) == ([], ["Helm manages it", "it is old"])
+    assert through_module(verb_that(warns), ARGUMENTS)["warnings"][-2:] == ["Helm manages it", "it is old"]

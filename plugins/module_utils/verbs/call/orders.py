@@ -35,6 +35,7 @@ __all__ = [
     "Target",
     "UndoRequest",
     "Wait",
+    "WatchRequest",
 ]
 
 Restore = undo.Restore
@@ -191,4 +192,15 @@ class InfoRequest:
 
     name: str | None = None
     namespace: str | None = None
+    check: bool = False
+
+
+@dataclass(frozen=True)
+class WatchRequest:
+    """The live release of one Deployment (`name` given), or all of `namespace` (None: of the cluster), for at most `timeout` seconds.
+    `check`: one look."""
+
+    name: str | None = None
+    namespace: str | None = None
+    timeout: float = 3600.0
     check: bool = False

@@ -230,7 +230,7 @@ class _Wait:
         progress = self._housed(progress)
         if not isinstance(progress, Going):
             return Waited(situation, progress)
-        self._note(progress)
+        self._note(progress, tell=not over)
         if over and self._now() >= self._deadline.at:
             refused = self._steps.refused
             why = f"{progress.why}, and the next step did not go through ({refused})" if refused else progress.why
@@ -255,10 +255,11 @@ class _Wait:
             self._note(progress)
         return self._hint(situation) or isinstance(progress, (Done, Stuck))
 
-    def _note(self, progress: Going) -> None:
+    def _note(self, progress: Going, *, tell: bool = True) -> None:
+        """`tell`: not at the end, which is told by what comes of it."""
         now = self._now()
         self._deadline = self._deadline.progressed(now, progress.progress)
-        if self._told.due(now, progress.why):
+        if tell and self._told.due(now, progress.why):
             self._report(self._news(progress, now))
             self._told = Told(now, progress.why)
 
