@@ -45,7 +45,7 @@ class VerbAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
-        arguments = self._with_kubeconfig(self._with_file(dict(self._task.args)))
+        arguments = self._read_here(dict(self._task.args))
         obstacle = self._obstacle(variables)
         if obstacle is None:
             result.update(self._in_process(arguments, str(variables.get("inventory_hostname", "localhost"))))
@@ -80,6 +80,10 @@ class VerbAction(ActionBase):
         host = variables["ansible_delegated_vars"][delegate] if delegate else variables
         configured = C.config.get_config_value("INTERPRETER_PYTHON", variables=host)
         return str(self._templar.template(configured) or "").strip()
+
+    def _read_here(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """With the files that are looked for where the playbook is."""
+        return self._with_kubeconfig(self._with_file(arguments))
 
     def _with_file(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """A `definition` that names a file is read here, where the playbook is."""

@@ -125,6 +125,10 @@ class Api:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    def sibling(self) -> Api:
+        """Over the same connections, with its own counts and warnings. Only one of them is to be closed."""
+        return Api(self._session, seconds=self._seconds, clock=self.clock, processes=self.processes)
+
     @property
     def server(self) -> str:
         """Scheme, host and port."""

@@ -35,6 +35,9 @@ from .secrets import in_header, named_file
 OLDEST_CLIENT = (24, 2)
 INSTALL = "install kubernetes >= {}.{} into the Python that runs this".format(*OLDEST_CLIENT)
 
+# Idle connections that are kept for the next request: as many as a fleet has at once.
+KEPT_OPEN = 128
+
 
 class Source(Enum):
     OPTIONS = "options"
@@ -280,7 +283,7 @@ def _pool(server: Server, proxy: Proxy | None, certificate: Pem, key: Pem) -> An
     """TLS settings are read once instead of at each connection."""
     import urllib3
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"maxsize": KEPT_OPEN}
     if server.address.startswith("https:"):
         options["ssl_context"] = _tls(server, certificate, key)
         if not server.verify:

@@ -18,6 +18,7 @@ from ansible.module_utils.common.yaml import yaml_dump
 
 from ..cluster.api import Api
 from ..cluster.connection import Connection, connect
+from ..cluster.crew import Threads
 from ..cluster.errors import ApiError
 from ..display.lines import MOST_KEPT, Display, Lately, line
 from ..display.news import Kind, news
@@ -77,7 +78,7 @@ def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callab
         where = connection(parameters)
         door.hide(secrets_of(parameters) | secrets_of_connection(where))
         request = verb.arguments.to_request(parameters, door.check, actor(os.environ))
-        connected = connector(where)
+        connected = _reached(verb, request, where, door, connector)
     except (ArgumentError, ApiError) as error:
         code = "invalid" if isinstance(error, ArgumentError) else API_ERROR
         return Answer(failed=True, result={**result, "msg": str(error), "failure": code})
@@ -89,7 +90,18 @@ def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callab
     return replace(answer, result={**result, "requests": api.requests, **answer.result}, warnings=warnings)
 
 
-def _asked(verb: Verb, request: Any, api: Api, teller: Teller) -> Answer:
+def _reached(
+    verb: Verb, request: Any, where: Connection, door: Door, connector: Callable[[Connection], Api]
+) -> Api | Threads:
+    if verb.clusters is None:
+        return connector(where)
+    clusters = verb.clusters(request)
+    for one in clusters:
+        door.hide(secrets_of_connection(one))
+    return Threads([connector(one) for one in clusters])
+
+
+def _asked(verb: Verb, request: Any, api: Api | Threads, teller: Teller) -> Answer:
     try:
         outcome = verb.perform(api, request, teller)
     except VerbFailure as failure:

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..cluster.api import Api
 from ..cluster.connection import CONTENT, Connection, is_content, with_environment
 from ..display.lines import Display
 from ..verbs.call.orders import Call, Meant, Target, Wait
@@ -107,11 +106,16 @@ class ArgumentSpec:
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb as both doors know it: its name without the collection's, its arguments, and what does it."""
+    """A verb as both doors know it: its name without the collection's, its arguments, and what does it.
+
+    `perform` gets the way to the cluster that the task names, or, where `clusters` tells of a request which it is about, a crew
+    that works in all of these (cluster/crew.py).
+    """
 
     name: str
     arguments: ArgumentSpec
-    perform: Callable[[Api, Any, Report], Outcome]
+    perform: Callable[[Any, Any, Report], Outcome]
+    clusters: Callable[[Any], tuple[Connection, ...]] | None = None
 
 
 def _must_be_names(parameters: Parameters) -> None:

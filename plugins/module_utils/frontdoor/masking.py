@@ -58,10 +58,19 @@ class Secrets:
 def secrets_of(arguments: Mapping[str, Any]) -> frozenset[str]:
     """All that is secret in a task's arguments as they were given, whatever their types."""
     try:
-        return secrets_in(arguments).union(*(confided_in(arguments.get(name)) for name in _OBJECTS))
+        return secrets_in(arguments).union(*(confided_in(each) for each in _objects(arguments)))
     except RecursionError:
         # It is nested too deeply for anything, which is refused before any of it is read or shown.
         return frozenset()
+
+
+def _objects(arguments: Mapping[str, Any]) -> Iterator[Any]:
+    """Those of the task, and of each release of a fleet."""
+    releases = arguments.get("releases")
+    several = releases if isinstance(releases, list | tuple) else [releases]
+    for one in (arguments, arguments.get("defaults"), *several):
+        if isinstance(one, Mapping):
+            yield from (one.get(name) for name in _OBJECTS)
 
 
 def secrets_of_connection(connection: Connection) -> frozenset[str]:

@@ -51,7 +51,10 @@ class VerbModule(AnsibleModule):
 
     def _log_invocation(self) -> None:
         # The arguments may carry whole manifests, environment values included: the system log gets the target only.
-        self.log(f"Invoked for Deployment {self.params.get('namespace')}/{self.params.get('name')}")
+        about = f"Deployment {self.params.get('namespace')}/{self.params.get('name')}"
+        if "releases" in self.argument_spec:
+            about = f"{len(self.params['releases'])} releases"
+        self.log(f"Invoked for {about}")
 
     def fail_json(self, msg: str, **details: Any) -> None:
         # Refused arguments come here straight from AnsibleModule, which would show them all.

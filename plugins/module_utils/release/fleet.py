@@ -15,7 +15,6 @@ from typing import Callable, Sequence
 
 from .policies import Gate
 from .result import FAILURES, Ending, Release
-from .rulings import Stage
 
 
 class Standing(Enum):
@@ -51,11 +50,6 @@ def standing(release: Release | None, steps: int, gate: Gate) -> Standing:
     if release.outcome is Ending.HELD:
         return Standing.HELD if release.reached >= steps and gate is Gate.NONE else Standing.WAITS
     return _BY_ENDING[release.outcome]
-
-
-def began(release: Release | None) -> bool:
-    """Something of this call is in the cluster, so that a failed wave takes it back."""
-    return release is not None and release.stage in (Stage.HELD, Stage.PROMOTING, Stage.PROMOTED)
 
 
 class Act(Enum):

@@ -13,6 +13,7 @@ import yaml
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import API_ERROR, STUCK, TIMEOUT
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.fleet import FLEET_FAILED
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.judged import (
     JUDGED_FAIL,
     JUDGED_INCONCLUSIVE,
@@ -47,7 +48,7 @@ def test_every_code_of_a_failure_is_explained() -> None:
     page = (PLUGINS.parent / "docs" / "guide" / "troubleshooting.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
     explained = [code for row in rows for code in re.findall(r"`(\w+)`", row)]
-    others = {STUCK, TIMEOUT, API_ERROR, JUDGED_FAIL, JUDGED_INCONCLUSIVE, REJECTED, WAVE_FAILED}
+    others = {STUCK, TIMEOUT, API_ERROR, JUDGED_FAIL, JUDGED_INCONCLUSIVE, REJECTED, WAVE_FAILED, FLEET_FAILED}
     assert sorted(explained) == sorted({"failure"} | {code.value for code in Code} | others), "beside the heading"
 
 

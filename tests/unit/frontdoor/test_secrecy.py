@@ -33,6 +33,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Invalid
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import (
     bake,
+    fleet,
     headroom,
     info,
     pause,
@@ -55,7 +56,7 @@ WORD = "pl4nted"
 TRACES = (WORD, *(base64.b64encode(b"\0" * before + WORD.encode())[4:8].decode() for before in range(3)))
 VERBS = {
     each.VERB.name: each.VERB
-    for each in (bake, headroom, info, pause, promote, release, resume, rollback, start, undo, verify)
+    for each in (bake, fleet, headroom, info, pause, promote, release, resume, rollback, start, undo, verify)
 }
 Path = tuple[str | int, ...]
 Case = tuple[str, dict[str, Any]]
@@ -133,6 +134,9 @@ def right(verb: Verb, server: str) -> dict[str, Any]:
         given["steps"] = 0
     if verb.name == "canary_release":
         given |= {"steps": [{"pods": 1, "checks": copy.deepcopy(RIGHT["checks"][:1])}], "headroom": "report"}
+    if verb.name == "canary_fleet":
+        one = {name: value for name, value in right(release.VERB, server).items() if name in fleet.MEMBER}
+        given |= {"releases": [one], "defaults": {"pod_template_patch": copy.deepcopy(TEMPLATE)}}
     return {**given, "host": server}
 
 
@@ -196,6 +200,12 @@ def cases(verb: Verb, server: str) -> Iterator[Case]:
     yield "kubeconfig as one line", {**given, "kubeconfig": f"users: [{{user: {{token: {WORD}}}}}]"}
     yield "an unknown option", {**given, "api_kye": secret("misspelt"), f"{WORD}": 1}
     yield "a URL with a user", {**given, "host": server.replace("//", f"//ann:{WORD}@"), "proxy": f"ann:{WORD}@proxy:1"}
+    if verb.name == "canary_fleet":
+        for where, one in (("releases", given["releases"][0]), ("defaults", given["releases"][0])):
+            for path, option in options(fleet.MEMBER, one):
+                for value in wrong(option):
+                    changed = replaced(one, path, value)
+                    yield f"{where}.{path}: {value!r}", {**given, where: [changed] if where == "releases" else changed}
     if "previous" in given:
         for name, value in product(PREVIOUS, (WORD, {WORD: WORD}, [WORD], [{WORD: WORD}])):
             yield f"previous.{name}: {value!r}", {**given, "previous": {**PREVIOUS, name: value}}

@@ -13,14 +13,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.fleet impo
     FleetEnding,
     Standing,
     Wave,
-    began,
     decide,
     ending_of,
     standing,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Gate
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
-from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
 
 ASKED, PLANNED, HELD, WAITS, OUT, OVER, FAILED = Standing
 EVERY = [
@@ -107,12 +105,6 @@ def test_how_a_release_stands(release: Release | None, gate: Gate, stands: Stand
 def test_every_ending_is_a_standing() -> None:
     for ending in Ending:
         assert standing(Release("r", outcome=ending), 1, Gate.NONE) in Standing
-
-
-def test_what_began_can_be_taken_back() -> None:
-    begun = {stage for stage in Stage if began(Release("r", stage=stage))}
-    assert begun == {Stage.HELD, Stage.PROMOTING, Stage.PROMOTED}
-    assert not began(None)
 
 
 @pytest.mark.parametrize(

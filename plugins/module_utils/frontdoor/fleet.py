@@ -1,0 +1,184 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_fleet's arguments: the options of canary_release for each release, and in which waves they go.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ..cluster.connection import Connection
+from ..verbs.fleets.fleet import fleet
+from ..verbs.fleets.orders import DEFAULT, FleetRequest, Member, Misplanned, Waves, tolerated
+from .arguments import (
+    CONNECTION,
+    DISPLAY,
+    RUN,
+    ArgumentError,
+    ArgumentSpec,
+    Options,
+    Parameters,
+    Verb,
+    at_least,
+    call,
+    connection,
+)
+from .manifest import plain
+from .release import VERB as RELEASE
+from .shapes import misshapen
+
+# What belongs to a call of its own, or to the fleet as a whole.
+_NOT_OF_MEMBERS = ("through", "previous", "reject", "run", "display")
+_GROUP: Options = {"group": {"type": "str", "default": ""}}
+MEMBER: Options = {
+    **{name: option for name, option in RELEASE.arguments.argument_spec.items() if name not in _NOT_OF_MEMBERS},
+    **_GROUP,
+}
+# Whoever names a cluster by one of these names it as a whole.
+_NAMES_A_CLUSTER = ("kubeconfig", "host")
+STOP = "stop"
+
+
+def _request(parameters: Parameters, check: bool, actor: str) -> FleetRequest:
+    at_least(1, parameters, "at_once")
+    if not parameters["releases"]:
+        raise ArgumentError("releases is empty: give the releases, or leave the task out")
+    common = {name: parameters[name] for name in CONNECTION if parameters.get(name) is not None}
+    defaults = _plain(parameters["defaults"] or {}, "defaults")
+    clusters: list[Connection] = []
+    members, groups = [], []
+    for number, given in enumerate(parameters["releases"]):
+        one = _validated(_merged(common, defaults, _plain(given, f"releases[{number}]"), number), number)
+        members.append(_member(one, number, clusters, check, actor))
+        groups.append(one["group"])
+    _must_be_different(members)
+    pause = _between(parameters["between"])
+    try:
+        waves = Waves.parse(parameters["waves"] or DEFAULT).of(groups)
+        may_fail = tolerated(parameters["max_failures"], len(members))
+    except Misplanned as error:
+        raise ArgumentError(str(error)) from error
+    return FleetRequest(
+        members=tuple(members),
+        waves=waves,
+        clusters=tuple(clusters),
+        together=parameters["together"],
+        tolerated=may_fail,
+        pause=pause or 0.0,
+        stops=pause is None,
+        at_once=parameters["at_once"],
+        run=_run(parameters, check, actor),
+        check=check,
+    )
+
+
+def _plain(given: Any, where: str) -> dict[str, Any]:
+    if not isinstance(given, Mapping):
+        raise ArgumentError(f"{where} is no dictionary: give the options of a release")
+    return dict(plain(given))
+
+
+def _merged(
+    common: Mapping[str, Any], defaults: Mapping[str, Any], given: Mapping[str, Any], number: int
+) -> dict[str, Any]:
+    """Credentials go to no other server than that which they were given with: a release that names its cluster by kubeconfig or
+    host takes nothing of the connection from elsewhere."""
+    ours = {alias for name, option in CONNECTION.items() for alias in (name, *option.get("aliases", ()))}
+    rest = {name: value for name, value in defaults.items() if name not in ours}
+    theirs = {**common, **{name: value for name, value in defaults.items() if name in ours}}
+    if any(defaults.get(name) is not None for name in _NAMES_A_CLUSTER):
+        theirs = {name: value for name, value in defaults.items() if name in ours}
+    if any(given.get(name) is not None for name in _NAMES_A_CLUSTER):
+        theirs = {}
+    if given.get("context") is not None and theirs.get("host") is not None:
+        raise ArgumentError(
+            f"releases[{number}] names a context, and host is given for all: a host is asked whatever the context is. "
+            "Give kubeconfig for all instead of host"
+        )
+    return {**rest, **theirs, **given}
+
+
+def _validated(given: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """As the options of canary_release are. Raises ArgumentError."""
+    spec, where = RELEASE.arguments, f"releases[{number}]"
+    problem = misshapen(MEMBER, given)
+    if problem:
+        raise ArgumentError(f"{where}: {problem}")
+    strange = set(given) - {alias for name, one in MEMBER.items() for alias in (name, *one.get("aliases", ()))}
+    if strange:
+        raise ArgumentError(
+            f"{where} has the option {', '.join(sorted(strange))}, which is none of a release in a fleet"
+        )
+    options = {name: dict(option) for name, option in MEMBER.items()}
+    result = ArgumentSpecValidator(options, spec.mutually_exclusive, None, spec.required_one_of).validate(dict(given))
+    if result.error_messages:
+        raise ArgumentError(f"{where}: {result.errors.msg}")
+    return dict(result.validated_parameters)
+
+
+def _member(given: Mapping[str, Any], number: int, clusters: list[Connection], check: bool, actor: str) -> Member:
+    alone = {"display": "quiet", "through": "promoted", "previous": None, "reject": "", "run": None}
+    try:
+        request = RELEASE.arguments.to_request({**given, **alone}, check, actor)
+        where = connection(given)
+    except ArgumentError as error:
+        raise ArgumentError(f"releases[{number}]: {error}") from error
+    if where not in clusters:
+        clusters.append(where)
+    return Member(request, clusters.index(where), given["context"] or "")
+
+
+def _must_be_different(members: Sequence[Member]) -> None:
+    seen: dict[tuple[int, str, str], int] = {}
+    for number, member in enumerate(members):
+        target = member.request.call.target
+        first = seen.setdefault((member.cluster, target.namespace, target.name), number)
+        if first != number:
+            raise ArgumentError(
+                f"releases[{first}] and releases[{number}] are the same Deployment of the same cluster: leave one of them out"
+            )
+
+
+def _between(text: str) -> float | None:
+    """Seconds; None for `stop`."""
+    if text == STOP:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 8:
+        return float(text)
+    raise ArgumentError("between is neither a number of seconds nor stop")
+
+
+def _run(parameters: Parameters, check: bool, actor: str) -> str:
+    asked = {"name": "fleet", "namespace": "default", "wait": True, "wait_timeout": 1, "run": parameters["run"]}
+    return call(asked, check, actor).meant.run
+
+
+def _clusters(request: FleetRequest) -> tuple[Connection, ...]:
+    return request.clusters
+
+
+VERB = Verb(
+    name="canary_fleet",
+    arguments=ArgumentSpec(
+        options={
+            "releases": {"type": "list", "elements": "dict", "required": True},
+            "defaults": {"type": "dict"},
+            "waves": {"type": "list", "elements": "str"},
+            "together": {"type": "bool", "default": True},
+            "max_failures": {"type": "str", "default": "0"},
+            "between": {"type": "str", "default": "0"},
+            "at_once": {"type": "int", "default": 100},
+            **RUN,
+            **DISPLAY,
+        },
+        build=_request,
+    ),
+    perform=fleet,
+    clusters=_clusters,
+)

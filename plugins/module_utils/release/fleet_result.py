@@ -1,0 +1,106 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a fleet went, as one value: a row for each release, and the same as a table for people.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Sequence
+
+from .fleet import FleetEnding
+from .result import FAILURES, Ending, Release
+
+# The shape that is documented in docs/fleet.schema.json.
+SCHEMA = 1
+UNTOUCHED = "untouched"
+# What comes first in the table: what somebody has to do something about.
+_ORDER = (*(one.value for one in Ending if one in FAILURES), Ending.HELD.value)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One release. `wave`: counted from 1. `release`: None where nothing was looked at. `pods`: Ready ones of each version, as they
+    were seen last. `begun`: a plan alone changes nothing, so in the end such a release is untouched."""
+
+    name: str
+    namespace: str
+    cluster: str
+    wave: int
+    release: Release | None = None
+    changed: bool = False
+    pods: Mapping[str, int] = field(default_factory=dict)
+
+    def outcome(self, check: bool) -> str:
+        planned = self.release is not None and self.release.outcome is Ending.PLANNED
+        if self.release is None or (planned and not check):
+            return UNTOUCHED
+        return self.release.outcome.value
+
+    def to_json(self, check: bool) -> dict[str, Any]:
+        release = self.release
+        return {
+            "name": self.name,
+            "namespace": self.namespace,
+            "cluster": self.cluster,
+            "wave": self.wave,
+            "outcome": self.outcome(check),
+            "why": list(release.why) if release else [],
+            "changed": self.changed,
+            "pods": dict(self.pods),
+            "release": release.to_json() if release else None,
+        }
+
+    def line(self, check: bool) -> str:
+        where = "/".join(filter(None, (self.cluster, self.namespace, self.name)))
+        why = self.release.why[0] if self.release and self.release.why else ""
+        return f"{self.outcome(check):<16} wave {self.wave:<3} {where}{f': {why}' if why else ''}"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    run: str
+    ending: FleetEnding
+    why: tuple[str, ...]
+    rows: tuple[Row, ...]
+    check: bool = False
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many releases ended in which way: {"released": 3, "undone": 1}."""
+        return dict(Counter(row.outcome(self.check) for row in self.rows))
+
+    @property
+    def table(self) -> list[str]:
+        """A line for each release, those first that need somebody."""
+        return [row.line(self.check) for row in sorted(self.rows, key=self._place)]
+
+    def _place(self, row: Row) -> int:
+        outcome = row.outcome(self.check)
+        return _ORDER.index(outcome) if outcome in _ORDER else len(_ORDER)
+
+    @property
+    def message(self) -> str:
+        """failed: 2 released, 1 undone, 7 untouched of 10 releases. shop/web failed: ..."""
+        counted = ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items())
+        return " ".join([f"{self.ending.value}: {counted}, of {len(self.rows)} releases.", *self.why])
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "run": self.run,
+            "outcome": self.ending.value,
+            "why": list(self.why),
+            "counts": self.counts,
+            "releases": [row.to_json(self.check) for row in self.rows],
+            "table": self.table,
+        }
+
+
+def waves_of(waves: Sequence[Sequence[int]]) -> dict[int, int]:
+    """The wave of each release, counted from 1, by its place."""
+    return {place: number for number, wave in enumerate(waves, 1) for place in wave}

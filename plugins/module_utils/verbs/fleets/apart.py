@@ -1,0 +1,44 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""That no two releases of a fleet are about the same Deployment: they would fight each other.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import combinations
+from typing import Sequence
+
+from ...cluster.crew import Crew
+from ...rollout.refusal import Code, Refusal
+from ..call.outcome import VerbFailure
+from ..call.site import Site
+from .orders import Member
+
+
+def must_be_different(crew: Crew, members: Sequence[Member]) -> None:
+    """A server may have several addresses, so where names are alike the uids tell: a request for each of those. Raises VerbFailure."""
+    alike: dict[tuple[str, str], list[Member]] = defaultdict(list)
+    for member in members:
+        target = member.request.call.target
+        alike[target.namespace, target.name].append(member)
+    for several in alike.values():
+        uids = [_uid(crew, member) for member in several] if len(several) > 1 else []
+        for (one, uid), (other, its) in combinations(zip(several, uids, strict=False), 2):
+            if one.cluster == other.cluster or uid == its != "":
+                raise VerbFailure(
+                    f"{one.label} and {other.label} are the same Deployment of the same cluster, and two releases of it would "
+                    "fight each other: leave one of them out",
+                    code=Code.INVALID.value,
+                )
+
+
+def _uid(crew: Crew, member: Member) -> str:
+    """Empty where there is no such Deployment yet: the release itself says what becomes of that."""
+    try:
+        return Site(crew.api(member.cluster), member.request.call.target).deployment().uid
+    except Refusal:
+        return ""

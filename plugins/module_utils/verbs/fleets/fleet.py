@@ -1,0 +1,236 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_fleet: many releases in one call, wave after wave.
+
+What is done next is decided in release/fleet.py; each release is done by canary_release, up to the stage that its wave has come to.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from ...cluster.api import Api
+from ...cluster.crew import Crew
+from ...display.news import Kind, News, news
+from ...release.fleet import Act, Standing, Wave, decide, ending_of, standing
+from ...release.fleet_result import Fleet, Row, waves_of
+from ...release.policies import End, Through
+from ...release.result import Release
+from ..call.outcome import Outcome, Report, VerbFailure
+from ..releasing.course import WAVE_FAILED
+from ..releasing.release import release, withdraw
+from .apart import must_be_different
+from .orders import FleetRequest
+
+FLEET_FAILED = "fleet_failed"
+# Who tells what is said of the fleet as a whole.
+_FLEET = "fleet"
+_Call = Callable[[Api, Report], Outcome | VerbFailure]
+# Whom each act is about.
+_WHOM = {
+    Act.PLAN: (Standing.ASKED,),
+    Act.HOLD: (Standing.PLANNED,),
+    Act.PROMOTE: (Standing.HELD,),
+    Act.RELEASE: (Standing.PLANNED,),
+    Act.WITHDRAW: (Standing.HELD, Standing.WAITS, Standing.OUT),
+}
+
+
+def fleet(crew: Crew, request: FleetRequest, report: Report) -> Outcome:
+    """Raises VerbFailure where a release failed; `fleet` in it tells how each of them ended."""
+    must_be_different(crew, request.members)
+    return _Fleet(crew, replace(request, run=request.run or uuid.uuid4().hex), report).sail()
+
+
+@dataclass
+class _Kept:
+    """How one release went so far. Only the work that is about it writes here."""
+
+    release: Release | None = None
+    changed: bool = False
+    warnings: tuple[str, ...] = ()
+    canary: Mapping[str, Any] = field(default_factory=dict)
+    withdrawn: bool = False
+
+
+class _Fleet:
+    def __init__(self, crew: Crew, request: FleetRequest, report: Report) -> None:
+        self._crew, self._request, self._report = crew, request, report
+        self._kept = [_Kept() for _ in request.members]
+        self._waves = [list(wave) for wave in request.waves]
+        self._begun = crew.clock.monotonic()
+        self._telling = threading.Lock()
+        self._stopped = False
+        # In the order in which they did.
+        self._failed: list[int] = []
+
+    # Wave after wave.
+
+    def sail(self) -> Outcome:
+        number = 0
+        while number < len(self._waves):
+            wave = self._waves[number]
+            if not self._comes_to_an_end(number, wave):
+                break
+            number += 1
+            if number < len(self._waves) and self._changed_by(wave) and not self._rests(number):
+                break
+        return self._ended()
+
+    def _comes_to_an_end(self, number: int, wave: Sequence[int]) -> bool:
+        """False where no further wave begins."""
+        while (act := decide(self._as_it_stands(wave))) not in (Act.NEXT_WAVE, Act.END):
+            places = [place for place in wave if self._standing(place) in _WHOM[act]]
+            self._tell(f"wave {number + 1} of {len(self._waves)}: {act.value}, {len(places)} of {len(wave)} releases")
+            self._crew.all([partial(self._worked, act, place) for place in places], self._request.at_once)
+        return act is Act.NEXT_WAVE
+
+    def _rests(self, number: int) -> bool:
+        """Between two waves; False where the call ends there."""
+        if self._request.stops:
+            self._stopped = True
+            self._tell(f"stopped after wave {number} of {len(self._waves)}: run it again to go on")
+        elif self._request.pause:
+            self._tell(f"wave {number} of {len(self._waves)} is out; the next one begins in {self._request.pause:g} s")
+            self._crew.clock.sleep(self._request.pause)
+        return not self._stopped
+
+    def _changed_by(self, wave: Iterable[int]) -> bool:
+        return any(self._kept[place].changed for place in wave)
+
+    def _as_it_stands(self, wave: Iterable[int]) -> Wave:
+        request = self._request
+        standings = frozenset(map(self._standing, wave))
+        return Wave(standings, len(self._failed), request.tolerated, request.together, request.check)
+
+    def _standing(self, place: int) -> Standing:
+        asked = self._request.members[place].request
+        return standing(self._kept[place].release, len(asked.steps), asked.policies.gate)
+
+    # One release.
+
+    def _worked(self, act: Act, place: int) -> None:
+        """What has not begun when the wave fails does not begin."""
+        if act is Act.WITHDRAW:
+            self._does(place, self._withdraws(place))
+        elif not self._too_many():
+            self._does(place, self._goes(place, act))
+        kept = self._kept[place].release
+        if kept is not None and (act is not Act.PLAN or self._standing(place) is not Standing.PLANNED):
+            self._tell(": ".join((kept.outcome.value, *kept.why[:1])), self._request.members[place].label)
+
+    def _goes(self, place: int, act: Act) -> _Call:
+        member = self._request.members[place]
+        through = {Act.PLAN: Through(End.PLAN), Act.HOLD: Through(End.STEP, len(member.request.steps))}
+        asked = replace(
+            member.request,
+            through=through.get(act, Through()),
+            previous=self._kept[place].release,
+            run=self._request.run,
+        )
+        return lambda api, report: release(api, asked, report, self._withdrawn)
+
+    def _withdraws(self, place: int) -> _Call:
+        asked, why = replace(self._request.members[place].request, previous=self._kept[place].release), self._too_many()
+        return lambda api, report: withdraw(api, asked, report, why)
+
+    def _does(self, place: int, call: _Call) -> None:
+        kept = self._kept[place]
+        api = self._crew.api(self._request.members[place].cluster)
+        try:
+            ended = call(api, self._only_warnings(place))
+        except VerbFailure as failure:
+            ended = failure
+        kept.changed = kept.changed or ended.changed
+        kept.canary = ended.canary or kept.canary
+        kept.warnings = tuple(dict.fromkeys((*kept.warnings, *ended.warnings)))
+        # Last: whoever looks how it stands sees the rest, too.
+        kept.release = Release.from_json(ended.extra["release"])
+        if self._standing(place) is Standing.FAILED and place not in self._failed:
+            self._failed.append(place)
+            kept.withdrawn = isinstance(ended, VerbFailure) and ended.code == WAVE_FAILED
+
+    def _too_many(self) -> str:
+        """Why the wave has failed; empty as long as it has not."""
+        if len(self._failed) <= self._request.tolerated:
+            return ""
+        return f"the wave failed: {self._told_of(self._failed[0])}"
+
+    def _withdrawn(self) -> str:
+        return self._too_many() if self._request.together else ""
+
+    # What is told.
+
+    def _only_warnings(self, place: int) -> Report:
+        """Of what a release tells on its way few lines are for whoever watches a hundred."""
+        label = self._request.members[place].label
+
+        def tell(told: str) -> None:
+            heard = news(told)
+            if heard.kind is Kind.WARNING:
+                self._tell(f"{label}: {heard.text}", kind=Kind.WARNING)
+
+        return tell
+
+    def _tell(self, text: str, who: str = _FLEET, kind: Kind = Kind.EVENT) -> None:
+        elapsed = self._crew.clock.monotonic() - self._begun
+        with self._telling:
+            self._report(News(text, kind=kind, deployment=who, elapsed=elapsed))
+
+    def _told_of(self, place: int) -> str:
+        kept, label = self._kept[place].release, self._request.members[place].label
+        return f"{label} {kept.outcome.value}: {kept.why[0]}" if kept and kept.why else f"{label}."
+
+    def _ended(self) -> Outcome:
+        standings = [self._standing(place) for place in range(len(self._kept))]
+        result = Fleet(
+            run=self._request.run,
+            ending=ending_of(standings, stopped=self._stopped),
+            why=self._why(standings),
+            rows=tuple(self._rows()),
+            check=self._request.check,
+        )
+        warnings = tuple(
+            f"{member.label}: {text}"
+            for member, kept in zip(self._request.members, self._kept, strict=True)
+            for text in kept.warnings
+        )
+        changed = self._changed_by(range(len(self._kept)))
+        extra = {"fleet": result.to_json()}
+        if self._failed:
+            raise VerbFailure(result.message, code=FLEET_FAILED, changed=changed, warnings=warnings, extra=extra)
+        return Outcome(changed=changed, message=result.message, warnings=warnings, extra=extra)
+
+    def _why(self, standings: Sequence[Standing]) -> tuple[str, ...]:
+        """What others were taken back for is told once, where it began."""
+        own = [place for place in self._failed if not self._kept[place].withdrawn]
+        if self._failed:
+            return tuple(map(self._told_of, own))
+        if self._stopped:
+            return ("It stopped between two waves, as between says: run it again to go on.",)
+        return tuple(self._told_of(place) for place, stands in enumerate(standings) if stands is Standing.WAITS)
+
+    def _rows(self) -> Iterable[Row]:
+        waves = waves_of(self._waves)
+        for place, (member, kept) in enumerate(zip(self._request.members, self._kept, strict=True)):
+            target = member.request.call.target
+            yield Row(
+                name=target.name,
+                namespace=target.namespace,
+                cluster=member.where,
+                wave=waves[place],
+                release=kept.release,
+                changed=kept.changed,
+                pods=_ready(kept.canary),
+            )
+
+
+def _ready(canary: Mapping[str, Any]) -> dict[str, int]:
+    versions = {name: canary.get(name) for name in ("stable", "canary")}
+    return {name: version["counts"]["ready"] for name, version in versions.items() if version}

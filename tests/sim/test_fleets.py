@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fleets in simulated time: together or not at all, whatever fails, and whenever the process is killed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from tests.sim.fleets import Sea
+
+TEN = 10
+
+
+def versions(sea: Sea) -> list[str]:
+    return [cluster.version for cluster in sea.clusters]
+
+
+def at_rest(sea: Sea) -> None:
+    assert [cluster.phase for cluster in sea.clusters] == [Phase.NONE] * len(sea.clusters)
+    assert [cluster.spec for cluster in sea.clusters] == sea.before
+
+
+def outcomes(ended: Outcome | VerbFailure | None) -> list[str]:
+    assert ended is not None
+    return [row["outcome"] for row in ended.extra["fleet"]["releases"]]
+
+
+def test_wave_after_wave_all_are_released_and_the_next_call_changes_nothing() -> None:
+    sea = Sea(1, TEN)
+    ended = sea.sails(sea.request())
+    assert isinstance(ended, Outcome) and ended.changed, ended
+    assert outcomes(ended) == ["released"] * TEN
+    assert [row["wave"] for row in ended.extra["fleet"]["releases"]] == [1, 2, 2, *[3] * 7]
+    assert versions(sea) == ["v2"] * TEN
+    at_rest(sea)
+    again = sea.sails(sea.request())
+    assert isinstance(again, Outcome) and not again.changed
+    assert again.extra["fleet"]["outcome"] == "already released"
+
+
+def test_one_that_fails_undoes_its_wave_and_none_of_that_is_ever_promoted() -> None:
+    sea = Sea(2, TEN, bad=[4])
+    ended = sea.sails(sea.request())
+    assert isinstance(ended, VerbFailure) and ended.code == "fleet_failed"
+    assert versions(sea) == ["v2"] * 3 + ["v1"] * 7
+    assert not any(cluster.promoted for cluster in sea.clusters[3:])
+    assert outcomes(ended) == ["released"] * 3 + ["undone"] * 7
+    assert ended.extra["fleet"]["why"] == [next(w for w in ended.extra["fleet"]["why"] if w.startswith("c4/"))]
+    at_rest(sea)
+
+
+def test_one_that_fails_while_it_is_promoted_rolls_the_others_of_its_wave_back() -> None:
+    sea = Sea(3, TEN, meddled=[4])
+    ended = sea.sails(sea.request())
+    assert isinstance(ended, VerbFailure)
+    found = outcomes(ended)
+    assert found[:3] == ["released"] * 3
+    assert set(found[3:]) <= {"undone", "rolled back"} and "rolled back" in found, found
+    assert versions(sea) == ["v2"] * 3 + ["v1"] * 7
+    at_rest(sea)
+
+
+def test_a_later_wave_does_not_begin_after_a_failure() -> None:
+    sea = Sea(4, TEN, bad=[0])
+    ended = sea.sails(sea.request())
+    assert outcomes(ended) == ["undone"] + ["untouched"] * 9
+    writers = {change.by for cluster in sea.clusters[1:] for change in cluster.store.log}
+    assert "fleet" not in writers
+
+
+def test_so_many_may_fail() -> None:
+    sea = Sea(5, TEN, bad=[2, 6])
+    ended = sea.sails(sea.request(tolerated=2))
+    assert isinstance(ended, VerbFailure), "a failure is never a success"
+    assert [version == "v1" for version in versions(sea)] == [n in (2, 6) for n in range(TEN)]
+    at_rest(sea)
+
+
+def test_each_by_itself() -> None:
+    sea = Sea(6, TEN, bad=[4])
+    ended = sea.sails(sea.request(together=False))
+    assert isinstance(ended, VerbFailure)
+    assert versions(sea) == ["v2"] * 4 + ["v1"] + ["v2"] * 5, "those under way go on"
+    at_rest(sea)
+
+
+def test_it_stops_between_waves_and_the_next_call_goes_on() -> None:
+    sea = Sea(7, TEN)
+    for released in (1, 3, 10):
+        ended = sea.sails(sea.request(stops=True))
+        assert isinstance(ended, Outcome)
+        assert versions(sea).count("v2") == released
+    assert outcomes(ended) == ["already released"] * 3 + ["released"] * 7
+
+
+def test_few_at_once_end_the_same() -> None:
+    sea = Sea(8, TEN)
+    assert outcomes(sea.sails(sea.request(at_once=2))) == ["released"] * TEN
+
+
+def test_check_mode_plans_every_wave_and_writes_nothing() -> None:
+    sea = Sea(9, 3)
+    request = sea.request(check=True)
+    members = tuple(
+        replace(member, request=replace(member.request, call=replace(member.request.call, check=True)))
+        for member in request.members
+    )
+    ended = sea.sails(replace(request, members=members))
+    assert outcomes(ended) == ["planned"] * 3
+    assert "fleet" not in {change.by for cluster in sea.clusters for change in cluster.store.log}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_killed_at_any_time_and_with_faults_the_next_calls_bring_it_to_its_end(seed: int) -> None:
+    sea = Sea(seed, 4)
+    told: list[Any] = [sea.sails(sea.request(), faults=0.03, killed=5.0 + 11.0 * seed)]
+    while len(told) < 6 and not isinstance(told[-1], Outcome):
+        told.append(sea.sails(sea.request()))
+    assert versions(sea) == ["v2"] * 4, [one and getattr(one, "message", one) for one in told]
+    at_rest(sea)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_killed_at_any_time_nothing_of_a_wave_that_fails_is_ever_out(seed: int) -> None:
+    sea = Sea(seed, 4, bad=[3])
+    request = sea.request(waves=("1", "100%"))
+    sea.sails(request, faults=0.03, killed=5.0 + 9.0 * seed)
+    for _ in range(3):
+        sea.sails(request)
+    assert versions(sea) == ["v2", "v1", "v1", "v1"]
+    assert not any(cluster.promoted for cluster in sea.clusters[1:])
+    at_rest(sea)

@@ -1,0 +1,99 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_fleet's arguments: what counts for all, what a release says itself, and to which cluster its credentials go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.fleet import VERB
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Size
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.orders import FleetRequest
+
+IMAGES = {"app": "web:2"}
+
+
+def asked(*releases: Any, **given: Any) -> FleetRequest:
+    spec = VERB.arguments
+    validated = ArgumentSpecValidator(spec.argument_spec).validate({"releases": list(releases), **given})
+    assert not validated.error_messages, validated.error_messages
+    request = spec.to_request(validated.validated_parameters, False, "tests")
+    assert isinstance(request, FleetRequest)
+    return request
+
+
+def web(name: str = "web", **more: Any) -> dict[str, Any]:
+    return {"name": name, "images": IMAGES, **more}
+
+
+def test_a_release_has_what_it_says_and_of_the_rest_what_counts_for_all() -> None:
+    request = asked(
+        {"name": "a", "steps": [{"pods": 2}]},
+        {"name": "b", "namespace": "own"},
+        defaults={"images": IMAGES, "namespace": "shop", "steps": [{"weight": 20}]},
+    )
+    first, second = (member.request for member in request.members)
+    assert [first.call.target.namespace, second.call.target.namespace] == ["shop", "own"]
+    assert [first.steps[0].size, second.steps[0].size] == [Size(pods=2), Size(pods=None, weight=20)]
+    assert (request.waves, request.together, request.tolerated) == (((0,), (1,)), True, 0)
+
+
+def test_releases_of_one_cluster_share_a_connection() -> None:
+    request = asked(web("a"), web("b", context="eu"), web("c", context="eu"), web("d"))
+    assert [member.cluster for member in request.members] == [0, 1, 1, 0]
+    assert [member.where for member in request.members] == ["", "eu", "eu", ""]
+    assert len(request.clusters) == 2
+
+
+def test_credentials_go_to_no_other_server_than_that_which_they_were_given_with() -> None:
+    common = {"host": "https://one", "api_key": "of-one", "impersonate_user": "ann"}
+    request = asked(web("a"), web("b", kubeconfig="/two"), defaults={}, **common)
+    assert [(one.host, one.api_key) for one in request.clusters] == [("https://one", "of-one"), (None, None)]
+    assert request.clusters[1].impersonate_user is None
+    request = asked(web("a"), web("b", host="https://three"), defaults={"kubeconfig": "/two"}, api_key="of-one")
+    assert [(one.host, one.kubeconfig, one.api_key) for one in request.clusters] == [
+        (None, "/two", None),
+        ("https://three", None, None),
+    ]
+
+
+def test_contexts_are_of_the_kubeconfig_that_is_given_for_all() -> None:
+    request = asked(web("a", context="eu"), web("a", context="us"), kubeconfig="/one")
+    assert [(one.kubeconfig, one.context) for one in request.clusters] == [("/one", "eu"), ("/one", "us")]
+
+
+def test_groups_are_waves() -> None:
+    request = asked(web("a", group="us"), web("b", group="eu"), waves=["eu", "us"], between="stop", max_failures="50%")
+    assert (request.waves, request.stops, request.tolerated) == (((1,), (0,)), True, 1)
+
+
+@pytest.mark.parametrize(
+    ("releases", "given", "said"),
+    [
+        ([web(), web()], {}, r"releases\[0\] and releases\[1\] are the same Deployment"),
+        ([web(pods=0)], {}, r"releases\[0\] has the option pods, which is none"),
+        ([web(steps=[{"pods": 0}])], {}, r"releases\[0\]: pods is 0"),
+        ([web(), web("b", through="plan")], {}, r"releases\[1\].*has an option that is none|through"),
+        ([{"name": "web"}], {}, r"releases\[0\]: one of the following is required"),
+        ([web("We b")], {}, r"releases\[0\]: name"),
+        ([web(context="eu")], {"host": "https://one"}, "names a context, and host is given for all"),
+        ([web()], {"waves": ["1"]}, "would never begin"),
+        ([web()], {"max_failures": "few"}, "max_failures"),
+        ([web()], {"between": "-1"}, "between"),
+        ([web()], {"at_once": 0}, "at_once is 0"),
+        ([web(guard=9)], {}, r"releases\[0\]: guard is 9"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_its_place(releases: list[Any], given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        asked(*releases, **given)
+
+
+def test_a_fleet_of_none_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="releases is empty"):
+        asked()

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shape of a fleet's result is written down, and is what the code makes; the table says first what needs somebody."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+from referencing import Registry, Resource
+
+from ansible_collections.coalmine.canary.plugins.module_utils.release.fleet import FleetEnding
+from ansible_collections.coalmine.canary.plugins.module_utils.release.fleet_result import (
+    SCHEMA,
+    UNTOUCHED,
+    Fleet,
+    Row,
+    waves_of,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
+from tests.toolchain.venvs import ROOT
+from tests.unit.release.results import WHOLE
+
+DOCS = Path(ROOT, "docs")
+SHAPE, RELEASE = (json.loads((DOCS / f"{name}.schema.json").read_text("utf-8")) for name in ("fleet", "release"))
+ROWS = (
+    Row("basket", "shop", "eu", 1, replace(WHOLE, outcome=Ending.RELEASED, why=("all run it.",)), True, {"canary": 4}),
+    Row("search", "shop", "eu", 1, replace(WHOLE, outcome=Ending.UNDONE, why=("it crashed.",)), True, {"stable": 4}),
+    Row("web", "shop", "", 2, Release("r")),
+    Row("wiki", "shop", "", 2),
+)
+FLEET = Fleet("r", FleetEnding.FAILED, ("eu/shop/search undone: it crashed.",), ROWS)
+
+
+def test_a_result_has_the_shape_that_is_written_down() -> None:
+    known = Registry().with_resource("release.schema.json", Resource.from_contents(RELEASE))
+    jsonschema.Draft202012Validator(SHAPE, registry=known).validate(FLEET.to_json())
+
+
+def test_the_shape_names_every_ending() -> None:
+    properties = SHAPE["properties"]
+    assert properties["schema"]["const"] == SCHEMA
+    assert properties["outcome"]["enum"] == [ending.value for ending in FleetEnding]
+    row = properties["releases"]["items"]["properties"]
+    assert row["outcome"]["enum"] == [*(ending.value for ending in Ending), UNTOUCHED]
+    assert SHAPE["required"] == list(FLEET.to_json())
+
+
+def test_what_needs_somebody_comes_first_and_the_rest_in_its_order() -> None:
+    assert [line.split(":")[0].split() for line in FLEET.table] == [
+        ["undone", "wave", "1", "eu/shop/search"],
+        ["released", "wave", "1", "eu/shop/basket"],
+        ["untouched", "wave", "2", "shop/web"],
+        ["untouched", "wave", "2", "shop/wiki"],
+    ]
+
+
+def test_the_message_counts_and_gives_the_reason() -> None:
+    assert FLEET.message == (
+        "failed: 1 released, 1 undone, 2 untouched, of 4 releases. eu/shop/search undone: it crashed."
+    )
+
+
+@pytest.mark.parametrize(("check", "outcome"), [(True, "planned"), (False, "untouched")])
+def test_a_plan_is_an_outcome_in_check_mode_only(check: bool, outcome: str) -> None:
+    assert ROWS[2].outcome(check) == outcome
+
+
+def test_waves_are_counted_from_one() -> None:
+    assert waves_of([(2,), (0, 1)]) == {2: 1, 0: 2, 1: 2}
