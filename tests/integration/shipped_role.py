@@ -25,6 +25,21 @@ def all_of_them(rules: Rules) -> Rules:
     return rules
 
 
+def without(missing: tuple[str, str]) -> Callable[[Rules], Rules]:
+    """All rules but what lets a verb be used on a resource: (resource, verb)."""
+
+    def keep(rules: Rules) -> Rules:
+        return [
+            {**rule, "resources": [resource], "verbs": [verb]}
+            for rule in rules
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+            if (resource, verb) != missing
+        ]
+
+    return keep
+
+
 def releaser(lab: Lab | ForeignCluster, namespace: str, keep: Callable[[Rules], Rules] = all_of_them) -> Path:
     """A kubeconfig of that account, with the rules of its Role that `keep` leaves."""
     documents = list(yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8").replace("shop", namespace)))

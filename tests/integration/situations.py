@@ -1,300 +1,135 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Deployment of one container on fake nodes, the verbs asked of it in-process, and what others may do to it meanwhile."""
+"""Situations (tests/situations.py) in a real cluster with fake nodes."""
 
 from __future__ import annotations
 
 import json
-import time
+import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
-
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LAST, LIVE, RECORD
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
-    AutoscalerPolicy,
-    BakeRequest,
-    Call,
-    InfoRequest,
-    Meant,
-    NewTemplate,
-    PauseRequest,
-    PromoteRequest,
-    Restore,
-    ResumeRequest,
-    RollbackRequest,
-    Size,
-    StartRequest,
-    Target,
-    UndoRequest,
-    Wait,
-)
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.resume import resume
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+from tests.faults.proxy import Fault, FaultProxy, Passage, fault_proxy, pass_on
+from tests.integration.access import read_access, service_account_token
+from tests.situations import MARK, MIRROR, Policy, Right, Web, until
 
-# Long enough for a machine with far too much to do; nothing here waits for it to pass.
-PATIENCE_SECONDS = 60.0
-LOOK_AGAIN_SECONDS = 0.05
-
-Json = dict[str, Any]
+PATCHES = r"^PATCH /apis/apps/v1/namespaces/[^/]+/deployments/(?!.*dryRun)"
+CHANGES = {
+    Policy.MARKS: f'metadata: Object.spec.template.metadata{{annotations: {{"policy": "{MARK}"}}}}',
+    Policy.REWRITES_IMAGES: (
+        "spec: Object.spec.template.spec{containers: object.spec.template.spec.containers.map(c, "
+        "Object.spec.template.spec.containers{name: c.name, "
+        f'image: c.image.startsWith("{MIRROR}") ? c.image : "{MIRROR}" + c.image}})}}'
+    ),
+}
 
 
-def silent(line: str) -> None:
-    del line
+class RealCluster:
+    """`held`: what has to be closed once everything is over."""
 
-
-def image(version: str) -> str:
-    return f"lab.local/app:{version}"
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    """What the condition returns as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(LOOK_AGAIN_SECONDS)
-    return found
-
-
-@dataclass
-class Web:
-    """One Deployment. `api` is who asks the verbs, `admin` who looks on and interferes."""
-
-    admin: Api
-    namespace: str
-    name: str
-    run_kubectl: Callable[..., str]
-    api: Api = field(init=False)
-    report: Callable[[str], None] = silent
-    wait: Wait = field(default_factory=lambda: Wait(timeout=PATIENCE_SECONDS))
-    checking: bool = False
-    meant: Meant = field(default_factory=Meant)
-
-    def __post_init__(self) -> None:
-        self.api = self.admin
-
-    @property
-    def call(self) -> Call:
-        target = Target(self.name, self.namespace)
-        return Call(target, self.wait, check=self.checking, actor="tests", meant=self.meant)
-
-    @property
-    def apps(self) -> str:
-        return f"/apis/apps/v1/namespaces/{self.namespace}"
-
-    @property
-    def path(self) -> str:
-        return f"{self.apps}/deployments/{self.name}"
-
-    @property
-    def autoscalers(self) -> str:
-        return f"/apis/autoscaling/v2/namespaces/{self.namespace}/horizontalpodautoscalers"
-
-    # What there is.
-
-    def manifest(self, replicas: int = 4, annotations: Mapping[str, str] | None = None, **spec: Any) -> Json:
-        labels = {"app": self.name[:63]}
-        template = {
-            "metadata": {"labels": labels, "annotations": dict(annotations or {})},
-            "spec": {"containers": [{"name": "app", "image": image("v1")}]},
-        }
-        return {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": self.name},
-            "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template, **spec},
-        }
-
-    def make(self, replicas: int = 4, *, settled: bool = True, **fields: Any) -> Web:
-        self.admin.create(f"{self.apps}/deployments", self.manifest(replicas, **fields))
-        if settled:
-            self.settle()
-        return self
-
-    def settle(self) -> None:
-        def rolled_out() -> bool:
-            deployment = self.get()
-            status, replicas = deployment["status"], deployment["spec"]["replicas"]
-            counts = {status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")}
-            return counts == {replicas} and status.get("observedGeneration") == deployment["metadata"]["generation"]
-
-        until(rolled_out, f"{self.name} is rolled out")
-
-    def get(self) -> Json:
-        return self.admin.get(self.path)
-
-    @property
-    def generation(self) -> int:
-        return int(self.get()["metadata"]["generation"])
-
-    @property
-    def spec(self) -> Json:
-        return dict(self.get()["spec"])
-
-    @property
-    def annotations(self) -> Json:
-        return dict(self.get()["metadata"].get("annotations") or {})
-
-    def replica_sets(self) -> list[Json]:
-        uid = self.get()["metadata"]["uid"]
-        items = self.admin.list(f"{self.apps}/replicasets")["items"]
-        return [rs for rs in items if rs["metadata"]["ownerReferences"][0]["uid"] == uid]
-
-    def split(self) -> dict[str, int]:
-        """{version: pods that its ReplicaSets ask for}, those without pods left out."""
-        found: dict[str, int] = {}
-        for rs in self.replica_sets():
-            tag = rs["spec"]["template"]["spec"]["containers"][0]["image"].rpartition(":")[2]
-            if rs["spec"]["replicas"]:
-                found[tag] = found.get(tag, 0) + rs["spec"]["replicas"]
-        return found
-
-    def pods(self) -> list[Json]:
-        mine = {rs["metadata"]["uid"] for rs in self.replica_sets()}
-        items = self.admin.list(f"/api/v1/namespaces/{self.namespace}/pods")["items"]
-        return [pod for pod in items if pod["metadata"]["ownerReferences"][0]["uid"] in mine]
-
-    @property
-    def phase(self) -> str:
-        return str(self.info()["phase"])
-
-    def info(self) -> Mapping[str, Any]:
-        return info(self.admin, InfoRequest(self.name, self.namespace)).extra["canaries"][0]
-
-    # The verbs.
-
-    def start(
-        self,
-        version: str = "v2",
-        pods: int | None = 1,
-        *,
-        weight: int | None = None,
-        surge: int = 1,
-        max_unavailable: int | None = None,
-        patch: Mapping[str, Any] | None = None,
-        annotations: Mapping[str, str] | None = None,
-        template: NewTemplate | None = None,
-        autoscaler: AutoscalerPolicy = AutoscalerPolicy.REFUSE,
-        check: bool = False,
-        run: str = "",
-    ) -> Outcome:
-        patch = {"metadata": {"annotations": dict(annotations)}} if annotations else patch
-        asked = template or NewTemplate(images={"app": image(version)}, patch=patch)
-        call = replace(self.call, check=check or self.checking)
-        request = StartRequest(call, asked, Size(pods, weight), surge, max_unavailable, autoscaler, run)
-        return start(self.api, request, self.report)
-
-    def promote(self) -> Outcome:
-        return promote(self.api, PromoteRequest(self.call), self.report)
-
-    def undo(self, reason: str = "", restore: Restore | None = None) -> Outcome:
-        return undo(self.api, UndoRequest(self.call, reason, restore), self.report)
-
-    def pause(self) -> Outcome:
-        return pause(self.api, PauseRequest(self.call), self.report)
-
-    def resume(self) -> Outcome:
-        return resume(self.api, ResumeRequest(self.call), self.report)
-
-    def bake(self, seconds: float = 0) -> Outcome:
-        return bake(self.api, BakeRequest(self.call, seconds), self.report)
-
-    def rollback(self, to: str) -> Outcome:
-        return rollback(self.api, RollbackRequest(self.call, to), self.report)
-
-    # What others do.
-
-    def patch(self, body: Any, kind: PatchKind = PatchKind.STRATEGIC) -> Json:
-        return self.admin.patch(self.path, body, kind, field_manager="somebody")
+    def __init__(self, lab: Lab | ForeignCluster, held: ExitStack) -> None:
+        self.lab, self._held = lab, held
+        self._found: FaultProxy | None = None
 
     def kubectl(self, *arguments: str, **options: Any) -> str:
-        return self.run_kubectl("--namespace", self.namespace, *arguments, **options)
+        return str(self.lab.kubectl(*arguments, **options))
 
-    def scale(self, replicas: int) -> None:
-        self.kubectl("scale", f"deployment/{self.name}", f"--replicas={replicas}")
+    def account(self, web: Web, rights: Sequence[Right]) -> Api:
+        name = f"may-{uuid.uuid4().hex[:8]}"
+        rules = [{"apiGroups": [group], "resources": [resource], "verbs": [verb]} for group, resource, verb in rights]
+        service_account_token(web.admin, web.namespace, name, rules)
+        kubeconfig = self.lab.service_account_kubeconfig(web.namespace, name)
+        return connect(Connection(kubeconfig=str(kubeconfig)))
 
-    def autoscaler(self, minimum: int = 2, maximum: int = 9, name: str = "", **metadata: Any) -> str:
-        """A HorizontalPodAutoscaler of this Deployment; there are no metrics, so that it only keeps its bounds."""
-        metric = {
-            "type": "Resource",
-            "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}},
-        }
-        if minimum == 0:
-            target = {"type": "AverageValue", "averageValue": "10"}
-            metric = {"type": "External", "external": {"metric": {"name": "queue"}, "target": target}}
-        name = name or f"{self.name}-hpa"
-        reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": self.name}
-        spec = {"scaleTargetRef": reference, "minReplicas": minimum, "maxReplicas": maximum, "metrics": [metric]}
-        self.admin.create(self.autoscalers, {"metadata": {"name": name, **metadata}, "spec": spec})
-        return name
+    @property
+    def _proxy(self) -> FaultProxy:
+        if self._found is None:
+            folder = Path(self._held.enter_context(TemporaryDirectory()))
+            access = read_access(self.lab.kubeconfig, folder)
+            self._found = self._held.enter_context(fault_proxy(access.server, access.ca, folder))
+        return self._found
 
-    def bounds(self, name: str = "") -> tuple[int, int]:
-        spec = self.admin.get(f"{self.autoscalers}/{name or self.name + '-hpa'}")["spec"]
-        return spec["minReplicas"], spec["maxReplicas"]
+    def right_before(self, web: Web, edits: Sequence[Callable[[], object]]) -> Api:
+        def first(edit: Callable[[], object]) -> Fault:
+            def passes(passage: Passage) -> None:
+                edit()
+                pass_on(passage)
 
-    # What must hold.
+            return passes
+
+        proxy = self._proxy
+        proxy.forget()
+        proxy.go_wrong(PATCHES, *map(first, edits))
+        token = service_account_token(web.admin, web.namespace, f"through-{uuid.uuid4().hex[:8]}")
+        return connect(Connection(host=proxy.host, api_key=token, ca_cert=str(proxy.authority)))
 
     @contextmanager
-    def unchanged(self) -> Iterator[None]:
-        before = self.generation
-        yield
-        assert self.generation == before, "something was changed"
+    def meanwhile(self, web: Web, doing: Callable[[Web], object]) -> Iterator[None]:
+        with connect(Connection(kubeconfig=str(self.lab.kubeconfig))) as api:
+            somebody = threading.Thread(target=lambda: doing(replace(web, admin=api)))
+            somebody.start()
+            try:
+                yield
+            finally:
+                somebody.join()
 
-    def refused(self, call: Callable[[], Any], code: str, *, changed: bool = False) -> str:
-        """The message of a verb that refuses with this code and changes nothing."""
-        with self.unchanged(), pytest.raises(VerbFailure) as raised:
-            call()
-        assert (raised.value.code, raised.value.changed) == (code, changed), raised.value.message
-        return raised.value.message
+    @contextmanager
+    def admission(self, web: Web, policy: Policy) -> Iterator[None]:
+        kinds, name = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolic", f"{web.namespace}.{web.name}"
+        rule = {
+            "apiGroups": ["apps"],
+            "apiVersions": ["v1"],
+            "resources": ["deployments"],
+            "operations": ["CREATE", "UPDATE"],
+        }
+        expression = f"Object{{spec: Object.spec{{template: Object.spec.template{{{CHANGES[policy]}}}}}}}"
+        spec = {
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "Never",
+            "matchConstraints": {"resourceRules": [rule]},
+            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}],
+        }
+        here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": web.namespace}}}
+        binding = {"policyName": name, "matchResources": here}
+        try:
+            web.admin.create(f"{kinds}ies", {"metadata": {"name": name}, "spec": spec})
+            web.admin.create(f"{kinds}ybindings", {"metadata": {"name": name}, "spec": binding})
+            until(lambda: _changes(web), "the policy is in force")
+            yield
+        finally:
+            both = "mutatingadmissionpolicy,mutatingadmissionpolicybinding"
+            self.lab.kubectl("delete", both, name, "--ignore-not-found")
+            until(lambda: not _changes(web), "the policy is out of force")
 
-    def assert_clean(self, before: Mapping[str, Any], version: str) -> None:
-        """Every field as in `before` except the template, which is of that version; no mark is left but how it ended."""
-        self.assert_kept(before, version)
-        assert LAST in self.annotations
 
-    def assert_kept(self, before: Mapping[str, Any], version: str) -> None:
-        now = self.get()
-        assert {**now["spec"], "template": None} == {**before, "template": None}
-        assert self.split() == ({version: before["replicas"]} if before["replicas"] else {})
-        marks = {*now["metadata"].get("annotations", {}), *now["metadata"].get("labels", {})}
-        assert not marks & {RECORD, LIVE}
-
-
-HOLD_FIELDS = {"minReadySeconds": NEVER_AVAILABLE_SECONDS}
+def _changes(web: Web) -> bool:
+    """Whether admission changes a pod template now."""
+    fresh = {**web.manifest(1), "metadata": {"name": f"{web.name}-tried"}}
+    tried = json.dumps(web.admin.create(f"{web.apps}/deployments", fresh, dry_run=True)["spec"]["template"])
+    return MARK in tried or MIRROR in tried
 
 
 @contextmanager
-def webs(lab: Any) -> Iterator[Callable[..., Web]]:
+def webs(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
     """Makes Deployments with names of their own in one namespace, which is gone afterwards."""
     namespace = lab.create_namespace("situations")
-    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as admin:
+    with ExitStack() as held:
+        world = RealCluster(lab, held)
 
         def new(name: str = "") -> Web:
-            return Web(admin, namespace, name or f"web-{uuid.uuid4().hex[:6]}", lab.kubectl)
+            # A session each: what the server warns of in it is told by every verb that uses it.
+            admin = held.enter_context(connect(Connection(kubeconfig=str(lab.kubeconfig))))
+            return Web(admin, namespace, name or f"web-{uuid.uuid4().hex[:6]}", world)
 
         yield new
         lab.delete_namespace(namespace)
-
-
-def json_text(value: Any) -> str:
-    return json.dumps(value)
-
-
-def kubeconfig_api(path: Path) -> Api:
-    return connect(Connection(kubeconfig=str(path)))

@@ -40,8 +40,9 @@ from tests.faults.proxy import (
     retell,
 )
 from tests.integration.access import read_access, service_account_token
-from tests.integration.situations import Web, image, webs
+from tests.integration.situations import webs
 from tests.integration.victims import End, ended, run
+from tests.situations import Web, image
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify impor
 from tests.cluster.lab import Lab
 from tests.cluster.metrics.server import add_metrics
 from tests.cluster.services import wait_for_answer
-from tests.integration.situations import Web, silent, until, webs
+from tests.integration.situations import webs
+from tests.situations import Web, silent, until
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

@@ -28,8 +28,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.chec
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.lab import Lab
 from tests.integration.releases import CONTAINER, Release, image, silent
-from tests.integration.shipped_role import Rules, releaser
-from tests.integration.test_rights import without
+from tests.integration.shipped_role import Rules, releaser, without
 
 pytestmark = pytest.mark.real
 

@@ -31,7 +31,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.co
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.release import release
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
-from tests.integration.situations import Web, image, webs
+from tests.integration.situations import webs
+from tests.situations import Web, image
 
 REPLICAS = 4
 

@@ -18,9 +18,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Request
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.situations import until
 
 from .releases import Release, image
-from .situations import until
 
 MOST_REQUESTS = 8
 REPLICAS = 6

@@ -37,7 +37,7 @@ from tests.cluster.lab import Lab
 from tests.integration.access import wait_for_rules
 from tests.integration.judging import TOLERANCE, http, judged, request
 from tests.integration.releases import Release, begin, image, silent
-from tests.integration.situations import until
+from tests.situations import until
 
 # Everything but pods/proxy, which * of a group's resources would include.
 READ = {

@@ -20,7 +20,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from tests.cluster.fakes import Capacity
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
-from tests.integration.situations import Web, until, webs
+from tests.integration.situations import webs
+from tests.situations import Web, until
 
 # Far below the timeout that the wait was given: it ended because of what it saw. Generous for a machine with much to do.
 AT_ONCE_SECONDS = 45.0
@@ -105,7 +106,7 @@ def test_a_pod_that_no_node_takes_is_waited_for_where_a_node_may_come(
         assert web.phase == "held"
     finally:  # other tests count on the nodes that they know
         for name in added:
-            web.run_kubectl("delete", "node", name)
+            web.world.kubectl("delete", "node", name)
 
 
 def test_a_quota_that_refuses_the_pods_is_told_in_its_words(lab: Lab | ForeignCluster) -> None:

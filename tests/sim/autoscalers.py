@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from .controllers import Controller, Pace
-from .objects import NAME, Json, changed
+from .objects import Json, changed
 from .store import Change, Store
 from .timeline import Timeline
 
@@ -35,21 +35,32 @@ class AutoscalerController(Controller):
         self.load = load
         # A decision that is about to be written: until then nothing else is decided, as one worker has one key of the queue.
         self._deciding = False
+        self._is_going_round = True
         timeline.after(SYNC_SECONDS * chance.random(), self._again)
 
     def _again(self) -> None:
         self.wake()
         if self.store.of("horizontalpodautoscalers"):
             self.timeline.after(SYNC_SECONDS, self._again)
+        else:
+            self._is_going_round = False
 
     def concerns(self, change: Change) -> bool:
         return change.kind == "horizontalpodautoscalers" and change.by != self.name
 
+    def _target(self, scaler: Json) -> Json | None:
+        """Kinds are known in lower case, too."""
+        target = scaler["spec"]["scaleTargetRef"]
+        return self.store.get("deployments", target["name"]) if target["kind"].lower() == "deployment" else None
+
     def work(self) -> None:
+        if not self._is_going_round:  # the first of them has come
+            self._is_going_round = True
+            self.timeline.after(SYNC_SECONDS, self._again)
         if self._deciding:
             return
         for scaler in list(self.store.of("horizontalpodautoscalers").values()):
-            deployment = self.store.get("deployments", NAME)
+            deployment = self._target(scaler)
             spec = scaler["spec"]
             # Scaled to zero by hand, it is disabled.
             if deployment is not None and deployment["spec"]["replicas"]:
@@ -66,7 +77,7 @@ class AutoscalerController(Controller):
         """The scale subresource, which refuses where the Deployment has changed since, and then the status. What has come
         meanwhile is worked on after that."""
         self._deciding = False
-        live = self.store.get("deployments", NAME)
+        live = self.store.get("deployments", read["metadata"]["name"])
         if live is not None and live is read:
             generation = live["metadata"]["generation"] + 1
             scaled = changed(live, spec={"replicas": wanted}, metadata={"generation": generation})

@@ -16,11 +16,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views impo
 
 from . import model
 from .controllers import Controller, Pace
-from .objects import NAME, Json, TemplateKeys, annotated, changed, hash_of, hashed, owned, owner
+from .objects import Json, TemplateKeys, annotated, changed, hash_of, hashed, owned, owner
 from .store import Change, Store
 from .timeline import Timeline
 
 DESIRED, MOST = "deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas"
+# Of the name of a Deployment, in that of its ReplicaSets: a name has at most 253 characters.
+LONGEST_PREFIX = 242
 # Not copied from a Deployment to its ReplicaSet: annotationsToSkip in deployment_util.go.
 _NOT_COPIED = frozenset(
     {
@@ -44,9 +46,13 @@ class DeploymentController(Controller):
         return change.kind in ("deployments", "replicasets")
 
     def work(self) -> None:
-        deployment = self.store.get("deployments", NAME)
-        if deployment is None or deployment["spec"]["strategy"]["type"] == "Recreate":
-            return
+        for deployment in list(self.store.of("deployments").values()):
+            if deployment["spec"]["strategy"]["type"] != "Recreate":
+                self._sync(deployment)
+            else:
+                self._report(deployment)  # nothing of ours rolls one out
+
+    def _sync(self, deployment: Json) -> None:
         sets = self.sets(deployment)
         spec = self._spec(deployment)
         after = model.sync(model.State(spec, tuple(self._seen(rs) for rs in sets)))
@@ -94,7 +100,7 @@ class DeploymentController(Controller):
         made = {
             "kind": "ReplicaSet",
             "metadata": {
-                "name": f"{name}-{of_hash}",
+                "name": f"{name[:LONGEST_PREFIX]}-{of_hash}",
                 "namespace": deployment["metadata"]["namespace"],
                 "generation": 1,
                 "labels": {**deployment["spec"]["template"]["metadata"]["labels"], HASH_LABEL: of_hash},
@@ -104,7 +110,10 @@ class DeploymentController(Controller):
             "spec": {
                 "replicas": told.size,
                 "minReadySeconds": deployment["spec"].get("minReadySeconds", 0),
-                "selector": {"matchLabels": {**deployment["spec"]["selector"]["matchLabels"], HASH_LABEL: of_hash}},
+                "selector": {
+                    **deployment["spec"]["selector"],
+                    "matchLabels": {**(deployment["spec"]["selector"].get("matchLabels") or {}), HASH_LABEL: of_hash},
+                },
                 "template": hashed(deployment["spec"]["template"], of_hash),
             },
             "status": {"replicas": 0, "readyReplicas": 0, "availableReplicas": 0, "observedGeneration": 0},
@@ -123,7 +132,8 @@ class DeploymentController(Controller):
         if is_new:
             others = [other for other in sets if other is not rs]
             revision = str(max(_revision([rs]), _revision(others) + 1))
-            notes = self._notes(notes, deployment, told, revision)
+            if _number(rs) is not None:  # it leaves what it cannot read, with everything beside it
+                notes = self._notes(notes, deployment, told, revision)
             minimum = deployment["spec"].get("minReadySeconds", 0)
         after = changed(rs, metadata={"annotations": notes}, spec={"replicas": told.size, "minReadySeconds": minimum})
         if after == rs:
@@ -171,4 +181,10 @@ def _observed(rs: Json) -> bool:
 
 
 def _revision(sets: Sequence[Json]) -> int:
-    return max((int(rs["metadata"]["annotations"][REVISION]) for rs in sets), default=0)
+    """The highest; those that are no numbers are left out, as by MaxRevision in deployment_util.go."""
+    return max((_number(rs) or 0 for rs in sets), default=0)
+
+
+def _number(rs: Json) -> int | None:
+    found = str(rs["metadata"]["annotations"][REVISION])
+    return int(found) if found.isascii() and found.isdigit() else None

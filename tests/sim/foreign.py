@@ -17,14 +17,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template i
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import REVISION
 
 from .history import Foreign
-from .objects import AUTOSCALER_NAME, CONTAINER, NAME, NAMESPACE, Json, image, owned, template
+from .objects import AUTOSCALER_NAME, CONTAINER, NAMESPACE, Json, image, owned, template
 from .patching import json_patch, merge_patch, strategic_merge
 from .refusals import Refused
 from .server import Server
 
 # As whom others write.
 SOMEBODY, GITOPS = FOREIGN = ("somebody", "gitops")
-DEPLOYMENT = Asked("patch", "deployments.apps", NAME, NAMESPACE)
 AUTOSCALER = Asked("patch", "horizontalpodautoscalers.autoscaling", AUTOSCALER_NAME, NAMESPACE)
 
 
@@ -33,6 +32,8 @@ class Somebody:
 
     def __init__(self, server: Server, manifest: Json) -> None:
         self.server, self.manifest = server, manifest
+        self.name = str(manifest["metadata"]["name"])
+        self.asked = Asked("patch", "deployments.apps", self.name, NAMESPACE)
 
     def writes(self, foreign: Foreign) -> None:
         try:
@@ -41,16 +42,16 @@ class Somebody:
             return
 
     def live(self) -> Json:
-        found = self.server.store.get("deployments", NAME)
+        found = self.server.store.get("deployments", self.name)
         if found is None:
-            raise Refused(404, "NotFound", f'deployments.apps "{NAME}" not found')
+            raise Refused(404, "NotFound", f'deployments.apps "{self.name}" not found')
         return found
 
     def strategic(self, patch: Mapping[str, Any], manager: str = "kubectl-edit") -> None:
-        self.server.patch("deployments", DEPLOYMENT, patch, strategic_merge, SOMEBODY, manager)
+        self.server.patch("deployments", self.asked, patch, strategic_merge, SOMEBODY, manager)
 
     def merge(self, patch: Mapping[str, Any]) -> None:
-        self.server.patch("deployments", DEPLOYMENT, patch, merge_patch, SOMEBODY, "kubectl-edit")
+        self.server.patch("deployments", self.asked, patch, merge_patch, SOMEBODY, "kubectl-edit")
 
     def spec(self, **members: Any) -> None:
         self.strategic({"spec": members})
@@ -97,6 +98,8 @@ def _rollout_undo(by: Somebody, what: Foreign) -> None:
     )
     if live["spec"].get("paused") or len(sets) < 2:
         return
+    if bare(sets[-2]["spec"]["template"]) == bare(live["spec"]["template"]):
+        return  # "skipped rollback (current template already matches revision)"
     skipped = ("deployment.kubernetes.io/", "kubectl.kubernetes.io/last-applied")
     mine = live["metadata"].get("annotations") or {}
     kept = {key: value for key, value in mine.items() if key.startswith(skipped)}
@@ -106,7 +109,7 @@ def _rollout_undo(by: Somebody, what: Foreign) -> None:
         {"op": "replace", "path": "/spec/template", "value": bare(sets[-2]["spec"]["template"])},
         {"op": "add", "path": "/metadata/annotations", "value": annotations},
     ]
-    by.server.patch("deployments", DEPLOYMENT, operations, json_patch, SOMEBODY, "kubectl-rollout")
+    by.server.patch("deployments", by.asked, operations, json_patch, SOMEBODY, "kubectl-rollout")
 
 
 def _client_apply(by: Somebody, what: Foreign) -> None:
@@ -140,7 +143,7 @@ def _made_again(by: Somebody, what: Foreign) -> None:
     store = by.server.store
     for rs in list(owned(store.of("replicasets"), by.live())):
         store.remove("replicasets", rs["metadata"]["name"], "garbage-collector")
-    store.remove("deployments", NAME, "somebody")
+    store.remove("deployments", by.name, "somebody")
     store.timeline.after(
         0.5,
         lambda: by.server.create("deployments", by.manifest_of(what.version), SOMEBODY, "kubectl-create"),

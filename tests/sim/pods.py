@@ -12,18 +12,21 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import HASH_LABEL
 
 from .controllers import Controller, Pace
-from .objects import CONTAINER, Json, image, moment, owner, version_of
+from .objects import Json, moment, owner, version_of
 from .store import Change, Store
 from .timeline import Timeline
 
 # A quota that refused a pod is asked again after so long, twice as long each time.
 _SOONEST_RETRY, _LATEST_RETRY = 0.5, 16.0
+
+
+# Of a name that the server completes: k8s.io/apiserver/pkg/storage/names/generate.go.
+LONGEST_BASE = 58
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,30 @@ class Nature:
     ends_in: float = 1.0
 
 
+# Annotations of the fake pods of the test cluster (docs/contributing/test-cluster.md).
+BEHAVIOUR = "lab.coalmine/"
+
+
+def nature_of(template: Json) -> Nature:
+    """What the annotations and the image of a pod template say: as the fake pods of the test cluster take them."""
+    notes = template["metadata"].get("annotations") or {}
+    tag = version_of(template)
+    waits = notes.get(f"{BEHAVIOUR}waiting") or ("CrashLoopBackOff" if tag == "crash" else "")
+    ready = _seconds(notes, "ready-after", Nature.soonest_ready), _seconds(notes, "ready-after", Nature.latest_ready)
+    return Nature(
+        *ready,
+        never_ready=notes.get(f"{BEHAVIOUR}never-ready") == "true",
+        waits=waits or ("ImagePullBackOff" if tag == "missing" else ""),
+        restarts=waits == "CrashLoopBackOff",
+        ends_in=_seconds(notes, "end-after", Nature.ends_in),
+    )
+
+
+def _seconds(notes: Mapping[str, str], key: str, otherwise: float = 0.0) -> float:
+    found = notes.get(BEHAVIOUR + key)
+    return otherwise if found is None else int(found) / 1000
+
+
 @dataclass
 class Pod:
     """`owed`: an incident took its place, or that of the pod before it, among the Ready ones; it has not come back yet."""
@@ -47,9 +74,11 @@ class Pod:
     name: str
     owner_uid: str
     version: str
-    of_hash: str
+    template: Json
+    nature: Nature
     owner: Json
     made: float
+    notes: Json = field(default_factory=dict)
     ready: bool = False
     ready_since: float = 0.0
     restarts: int = 0
@@ -67,27 +96,34 @@ class Pod:
     def serving(self) -> bool:
         return self.ready and self.active
 
-    def to_json(self, homeless: bool) -> Json:
-        container = {
-            "name": CONTAINER,
-            "image": image(self.version),
-            "restartCount": self.restarts,
-            "state": {"waiting": {"reason": self.waiting}} if self.waiting else {"running": {}},
-        }
+    def to_json(self) -> Json:
+        homeless = self.nature.homeless
+        containers = [
+            {
+                "name": container["name"],
+                "image": container["image"],
+                "restartCount": self.restarts,
+                "state": {"waiting": {"reason": self.waiting}} if self.waiting else {"running": {}},
+            }
+            for container in self.template["spec"]["containers"]
+        ]
         ready = {"type": "Ready", "status": str(self.ready), "lastTransitionTime": moment(self.ready_since)}
+        if not self.ready:
+            ready["reason"] = "ContainersNotReady"
         conditions = [ready]
         if homeless:
             told = {"reason": "Unschedulable", "message": "0/3 nodes are available: 3 Insufficient cpu."}
             conditions = [{"type": "PodScheduled", "status": "False", **told}]
         status = {
-            "phase": "Failed" if self.failed else "Running" if self.ready else "Pending",
+            "phase": "Failed" if self.failed else "Pending" if homeless or self.waiting else "Running",
             "conditions": conditions,
-            **({} if homeless else {"containerStatuses": [container]}),
+            **({} if homeless else {"containerStatuses": containers}),
         }
         meta = {
             "name": self.name,
             "namespace": "shop",
-            "labels": {"app": "web", HASH_LABEL: self.of_hash},
+            "labels": self.template["metadata"]["labels"],
+            **({"annotations": self.notes} if self.notes else {}),
             "ownerReferences": [self.owner],
             **({"uid": self.uid} if self.uid else {}),
             **({} if self.deleted is None else {"deletionTimestamp": moment(self.deleted)}),
@@ -95,7 +131,7 @@ class Pod:
         return {
             "kind": "Pod",
             "metadata": meta,
-            "spec": {"containers": [{"name": CONTAINER, "image": image(self.version)}]},
+            "spec": self.template["spec"],
             "status": status,
         }
 
@@ -132,6 +168,7 @@ class ReplicaSetController(Controller):
         self.adrift = 0
         self._trouble: dict[str, _Trouble] = {}
         self._made = 0
+        store.listen(self._notice)
 
     def concerns(self, change: Change) -> bool:
         return change.kind in ("replicasets", "pods")
@@ -179,18 +216,21 @@ class ReplicaSetController(Controller):
             trouble.pause = min(2 * trouble.pause, _LATEST_RETRY)
             return False
         self._made += 1
+        template = rs["spec"]["template"]
         pod = Pod(
-            name=f"{meta['name']}-{self._made:05x}",
+            name=f"{meta['name']}-"[:LONGEST_BASE] + f"{self._made:05x}",
             owner_uid=meta["uid"],
-            version=version_of(rs["spec"]["template"]),
-            of_hash=meta["labels"][HASH_LABEL],
+            version=version_of(template),
+            template=template,
+            nature=self.natures.get(version_of(template)) or nature_of(template),
             owner=owner(rs),
             made=self.timeline.now,
+            notes=template["metadata"].get("annotations") or {},
             owed=self.owed[meta["uid"]] > 0,
         )
         self.owed[meta["uid"]] -= pod.owed
         self.pods[pod.name] = pod
-        nature = self._nature(pod)
+        nature = pod.nature
         pod.waiting, pod.restarts = nature.waits, int(nature.restarts)
         self._show(pod)
         if not (nature.never_ready or nature.waits or nature.homeless):
@@ -198,15 +238,40 @@ class ReplicaSetController(Controller):
             self.timeline.after(seconds, lambda: self._turns_ready(pod))
         return True
 
-    def _nature(self, pod: Pod) -> Nature:
-        return self.natures.get(pod.version, Nature())
-
     def _show(self, pod: Pod) -> None:
-        pod.uid = self.store.put("pods", pod.to_json(self._nature(pod).homeless), self.name)["metadata"]["uid"]
+        pod.uid = self.store.put("pods", pod.to_json(), self.name)["metadata"]["uid"]
 
     def _turns_ready(self, pod: Pod) -> None:
         if pod.active and not pod.ready:
             pod.ready, pod.ready_since, pod.owed, pod.waiting = True, self.timeline.now, False, ""
+            self._show(pod)
+            self._does_as_noted(pod, {})
+
+    def _notice(self, change: Change) -> None:
+        """What somebody notes at a pod, it does from then on."""
+        pod = self.pods.get(change.name) if change.kind == "pods" and change.after and change.by != self.name else None
+        if pod is not None and change.after is not None:
+            before, pod.notes = pod.notes, change.after["metadata"].get("annotations") or {}
+            self._does_as_noted(pod, before)
+            if "deletionTimestamp" in change.after["metadata"]:
+                self.is_deleted(pod)
+
+    def _does_as_noted(self, pod: Pod, before: Json) -> None:
+        notes = {key: value for key, value in pod.notes.items() if before.get(key) != value}
+        if f"{BEHAVIOUR}unready-after" in notes:
+            self.timeline.after(_seconds(notes, "unready-after"), lambda: self._turns_unready(pod))
+        if f"{BEHAVIOUR}restart-after" in notes:
+            self.timeline.after(_seconds(notes, "restart-after"), lambda: self._restarts(pod))
+
+    def _turns_unready(self, pod: Pod) -> None:
+        if pod.active and pod.ready:
+            pod.ready, pod.ready_since = False, self.timeline.now
+            self._show(pod)
+
+    def _restarts(self, pod: Pod) -> None:
+        """Once, and Ready throughout."""
+        if pod.active and not pod.restarts:
+            pod.restarts = 1
             self._show(pod)
 
     def delete(self, pod: Pod) -> None:
@@ -215,7 +280,7 @@ class ReplicaSetController(Controller):
             self.adrift += pod.owed
             pod.deleted, pod.owed = self.timeline.now, False
             self._show(pod)
-            self.timeline.after(self._nature(pod).ends_in, lambda: self._gone(pod))
+            self.timeline.after(pod.nature.ends_in, lambda: self._gone(pod))
 
     def _gone(self, pod: Pod) -> None:
         if self.pods.pop(pod.name, None) is not None:

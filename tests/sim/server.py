@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked impo
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Request
 
 from . import managed, refusals
-from .objects import NAMESPACE, Json
+from .objects import NAMESPACE, Json, changed, moment
 from .patching import PatchFailed, json_patch, merge_patch, strategic_merge
 from .refusals import Refused
 from .store import Store
@@ -75,7 +76,9 @@ class Server:
             return self.store.text(found)
         body = json.loads(request.body or b"null")
         dry_run = "dryRun" in request.query
-        manager = request.query["fieldManager"]
+        manager = request.query.get("fieldManager", user)
+        if request.method == "DELETE":
+            return json.dumps(self.delete(kind, asked, user))
         if request.method == "POST":
             return json.dumps(self.create(kind, body, user, manager, asked, dry_run=dry_run))
         patch = _PATCHES[request.headers["Content-Type"]]
@@ -116,7 +119,8 @@ class Server:
         name = meta.get("name") or f"{meta['generateName']}{self.store.revision:x}"
         if self.store.get(kind, name) is not None:
             raise refusals.already_exists(asked, name)
-        named = {"kind": _KINDS[kind], **obj, "metadata": {**meta, "name": name, "generation": 1}}
+        where = {"namespace": asked.namespace or NAMESPACE, "name": name, "generation": 1}
+        named = {"kind": _KINDS[kind], "status": {}, **obj, "metadata": {**meta, **where}}
         return self._kept(kind, asked, None, named, user, manager, "Update", dry_run)
 
     def patch(
@@ -138,6 +142,15 @@ class Server:
         if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]:
             raise refusals.conflict(asked)
         return self._kept(kind, asked, before, after, user, manager, "Update", dry_run)
+
+    def delete(self, kind: str, asked: Asked, user: str) -> Json:
+        """What belongs to it is left to its controllers, as by --cascade=background; a pod takes its time to end."""
+        found = self._there(kind, asked)
+        if kind == "pods":
+            self.store.put(kind, changed(found, metadata={"deletionTimestamp": moment(self._timeline.now)}), user)
+        else:
+            self.store.remove(kind, asked.name, user)
+        return found
 
     def apply(self, kind: str, manifest: Json, user: str, manager: str, *, force: bool) -> Json:
         """Server-side apply."""
@@ -177,6 +190,8 @@ class Server:
 
 _KINDS = {
     "deployments": "Deployment",
+    "statefulsets": "StatefulSet",
+    "daemonsets": "DaemonSet",
     "horizontalpodautoscalers": "HorizontalPodAutoscaler",
     "events": "Event",
     "leases": "Lease",
@@ -198,15 +213,24 @@ def _generation(kind: str, before: Json, after: Json) -> int:
 
 
 def selects(query: Mapping[str, str], obj: Json) -> bool:
-    """By the equality that verbs ask for; a label alone means that it is there."""
+    """By what verbs ask for: labels by equality, by sets, or by being there; fields by equality."""
     meta = obj["metadata"]
     labels = meta.get("labels") or {}
-    for requirement in _requirements(query.get("labelSelector", "")):
-        key, equals, value = requirement.partition("=")
-        if key not in labels or (equals and labels[key] != value):
-            return False
+    if not all(_holds(requirement.strip(), labels) for requirement in _requirements(query.get("labelSelector", ""))):
+        return False
     wanted = map(_split, _requirements(query.get("fieldSelector", "")))
     return all(_member(obj, path) == value for path, _equals, value in wanted)
+
+
+def _holds(requirement: str, labels: Mapping[str, str]) -> bool:
+    """k8s.io/apimachinery/pkg/labels/selector.go."""
+    if requirement.startswith("!"):
+        return requirement[1:] not in labels
+    if found := _OF_A_SET.fullmatch(requirement):
+        key, operator, values = found[1], found[2], {value.strip() for value in found[3].split(",")}
+        return (labels.get(key) in values) is (operator == "in")
+    key, equals, value = requirement.partition("=")
+    return key in labels and (not equals or labels[key] == value)
 
 
 def _member(obj: Json, path: str) -> Any:
@@ -215,8 +239,13 @@ def _member(obj: Json, path: str) -> Any:
     return obj
 
 
+# A comma between two of them, and none inside a set.
+_COMMA = re.compile(r",(?![^(]*\))")
+_OF_A_SET = re.compile(r"(\S+) (in|notin) \(([^)]*)\)")
+
+
 def _requirements(text: str) -> Iterable[str]:
-    return filter(None, text.split(","))
+    return filter(None, _COMMA.split(text))
 
 
 def _split(requirement: str) -> tuple[str, str, str]:

@@ -68,15 +68,30 @@ def _template(template: Json) -> Json:
 
 def faults(kind: str, obj: Json) -> list[Fault]:
     if kind == "deployments":
-        return list(_of_deployment(obj["spec"]))
+        template = obj["spec"]["template"].get("metadata") or {}
+        return [
+            *_of_annotations("metadata", obj["metadata"]),
+            *_of_deployment(obj["spec"]),
+            *_of_annotations("spec.template", template),
+        ]
     return list(_of_autoscaler(obj["spec"])) if kind == "horizontalpodautoscalers" else []
+
+
+# TotalAnnotationSizeLimitB in k8s.io/apimachinery/pkg/api/validation/objectmeta.go.
+MOST_ANNOTATIONS = 256 * 1024
+
+
+def _of_annotations(path: str, meta: Json) -> Iterator[Fault]:
+    annotations = meta.get("annotations") or {}
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > MOST_ANNOTATIONS:
+        yield Fault(f"{path}.annotations", f"Too long: may not be more than {MOST_ANNOTATIONS} bytes")
 
 
 def _of_deployment(spec: Json) -> Iterator[Fault]:
     if spec["replicas"] < 0:
         yield _invalid("spec.replicas", spec["replicas"], "must be greater than or equal to 0")
     labels = spec["template"].get("metadata", {}).get("labels") or {}
-    wanted = spec["selector"]["matchLabels"]
+    wanted = spec["selector"].get("matchLabels") or {}
     if any(labels.get(key) != value for key, value in wanted.items()):
         yield _invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
     for position, container in enumerate(spec["template"]["spec"]["containers"]):
@@ -111,7 +126,8 @@ def _of_strategy(strategy: Json) -> Iterator[Fault]:
 
 def _of_autoscaler(spec: Json) -> Iterator[Fault]:
     minimum, maximum = spec["minReplicas"], spec["maxReplicas"]
-    if minimum < 1:
+    counts_more = any(metric["type"] in ("External", "Object") for metric in spec.get("metrics") or ())
+    if minimum < (0 if counts_more else 1):  # with the feature gate HPAScaleToZero
         yield _invalid("spec.minReplicas", minimum, "must be greater than or equal to 1")
     if maximum < minimum:
         yield _invalid("spec.maxReplicas", maximum, "must be greater than or equal to `minReplicas`")

@@ -31,7 +31,7 @@ BEHIND: Mapping[str, Sequence[str]] = {
     "tests/integration/test_role*.py": PLAYBOOKS,
     "tests/integration/test_frontdoor.py": PLAYBOOKS,
     "tests/integration/test_verify_secrets.py": PLAYBOOKS,
-    "tests/integration/test_rights.py": ("docs/rbac",),
+    "tests/sim/test_rights.py": ("docs/rbac",),
     "tests/integration/test_examples.py": ("examples/", "extensions/"),
     "tests/unit/frontdoor/test_documentation.py": ("plugins/modules/", "docs/"),
     "tests/unit/frontdoor/test_examples.py": ("examples/",),

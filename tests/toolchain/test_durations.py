@@ -48,7 +48,7 @@ def test_what_is_known_of_files_is_of_files_that_are_there() -> None:
     ("test", "marks", "seconds"),
     [
         ("tests/unit/rollout/test_size.py::test_it", [], BY_PATH["tests/"]),
-        ("tests/integration/test_refusals.py::test_it", ["slice"], BY_PATH["tests/"]),
+        ("tests/integration/test_witnesses.py::test_it", ["slice"], BY_PATH["tests/"]),
         ("tests/integration/test_role_judgement.py::test_it", [], BY_PATH["tests/integration/test_role"]),
         ("tests/integration/test_role.py::test_it", ["slow"], SLOW),
         (UNMEASURED[0], [], EXHAUSTIVE),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,17 +15,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, LIVE, RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy, Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
-from tests.cluster.foreign import ForeignCluster
-from tests.cluster.lab import Lab
-from tests.integration.situations import Web, until, webs
+from tests.situations import Web
 
 PIN, IGNORE = AutoscalerPolicy.PIN, AutoscalerPolicy.IGNORE
-
-
-@pytest.fixture(scope="module")
-def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
-    with webs(lab) as make:
-        yield make
 
 
 @pytest.fixture
@@ -57,7 +49,7 @@ def test_a_pinned_autoscaler_is_given_back_after_the_release(ending: str, web: W
 def test_the_controller_keeps_the_size_while_it_is_pinned(web: Web) -> None:
     web.start(autoscaler=PIN)
     web.scale(7)
-    until(lambda: web.spec["replicas"] == 4 and sum(web.split().values()) == 5, "scaled back")
+    web.until(lambda: web.spec["replicas"] == 4 and sum(web.split().values()) == 5, "scaled back")
     web.undo()
 
 
@@ -159,13 +151,12 @@ CANNOT_BE_PINNED: dict[str, tuple[Callable[[Web], Any], str]] = {
 
 
 @pytest.mark.parametrize("what", CANNOT_BE_PINNED)
-def test_what_cannot_be_pinned_is_refused(what: str, new: Callable[..., Web], lab: Lab | ForeignCluster) -> None:
-    with webs(lab) as own:
-        web = own().make(4)
-        made, message = CANNOT_BE_PINNED[what]
-        made(web)
-        said = web.refused(lambda: web.start(autoscaler=PIN), "autoscaler")
-        assert re.search(message.replace("NAME", web.name), said), said
+def test_what_cannot_be_pinned_is_refused(what: str, new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    made, message = CANNOT_BE_PINNED[what]
+    made(web)
+    said = web.refused(lambda: web.start(autoscaler=PIN), "autoscaler")
+    assert re.search(message.replace("NAME", web.name), said), said
 
 
 def test_a_note_that_cannot_be_read_is_refused_with_what_to_do(web: Web) -> None:
@@ -182,7 +173,7 @@ def test_an_autoscaler_that_writes_its_target_in_lower_case_scales_it_and_is_fou
     target = {"apiVersion": "apps/v1beta1", "kind": "deployment", "name": web.name}
     web.admin.patch(f"{web.autoscalers}/{name}", {"spec": {"scaleTargetRef": target}}, PatchKind.MERGE)
     write_bounds(web, 5, 9)
-    until(lambda: web.spec["replicas"] == 5, "the controller scales up")
+    web.until(lambda: web.spec["replicas"] == 5, "the controller scales up")
     web.settle()
     web.refused(web.start, "autoscaler")
     web.start(autoscaler=PIN)
@@ -194,7 +185,7 @@ def test_an_autoscaler_that_writes_its_target_in_lower_case_scales_it_and_is_fou
 def test_ignored_an_autoscaler_is_not_touched_and_its_scaling_is_told(web: Web) -> None:
     web.start(autoscaler=IGNORE)
     write_bounds(web, 6, 9)
-    until(lambda: web.spec["replicas"] == 6 and sum(web.split().values()) == 7, "the controller scales up")
+    web.until(lambda: web.spec["replicas"] == 6 and sum(web.split().values()) == 7, "the controller scales up")
     again = web.start(autoscaler=IGNORE)
     assert any("from 4 to 6 replicas since the start" in warning for warning in again.warnings)
     web.undo()

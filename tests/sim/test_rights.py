@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import yaml
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
@@ -24,50 +24,21 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
-from tests.cluster.foreign import ForeignCluster
-from tests.cluster.lab import Lab
 from tests.integration.releases import CONTAINER, Release, annotated, image, silent
-from tests.integration.shipped_role import MANIFEST, Rules, releaser
-
-Right = tuple[str, str]
-
-
-def rights(rules: Rules) -> list[Right]:
-    return [(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]]
+from tests.integration.shipped_role import MANIFEST
+from tests.situations import Right, Web
 
 
-def shipped() -> Rules:
+def shipped() -> list[Right]:
     documents = yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8"))
-    return next(list(document["rules"]) for document in documents if document["kind"] == "Role")
+    rules = next(document["rules"] for document in documents if document["kind"] == "Role")
+    return [right for rule in rules for right in product(rule["apiGroups"], rule["resources"], rule["verbs"])]
 
 
-def without(missing: Right) -> Callable[[Rules], Rules]:
-    def keep(rules: Rules) -> Rules:
-        return [
-            {**rule, "resources": [resource], "verbs": [verb]}
-            for rule in rules
-            for resource, verb in rights([rule])
-            if (resource, verb) != missing
-        ]
-
-    return keep
-
-
-@pytest.fixture
-def release(lab: Lab | ForeignCluster, namespace: str) -> Release:
-    """Two pods of v1 and an autoscaler, made by the administrator."""
-    release = Release(connect(Connection(kubeconfig=str(lab.kubeconfig))), namespace).make(2)
-    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": release.name}
-    release.api.create(
-        f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers",
-        {
-            "apiVersion": "autoscaling/v2",
-            "kind": "HorizontalPodAutoscaler",
-            "metadata": {"name": "web"},
-            "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 4},
-        },
-    )
-    return release
+def released(web: Web, rights: Sequence[Right]) -> Release:
+    """Two pods of v1 and an autoscaler, made by the administrator, and asked for by somebody with these rights."""
+    web.make(2).autoscaler(2, 4)
+    return Release(web.world.account(web, rights), web.namespace, web.name)
 
 
 def everything(release: Release) -> str:
@@ -92,22 +63,14 @@ def everything(release: Release) -> str:
     return " ".join([*undone.warnings, crashed.value.message, late.value.message])
 
 
-def as_releaser(lab: Lab | ForeignCluster, release: Release, keep: Callable[[Rules], Rules]) -> Release:
-    kubeconfig = releaser(lab, release.namespace, keep)
-    return replace(release, api=connect(Connection(kubeconfig=str(kubeconfig))))
-
-
-def test_the_shipped_rights_suffice_for_everything(lab: Lab | ForeignCluster, release: Release) -> None:
-    crash = everything(as_releaser(lab, release, lambda rules: rules))
+def test_the_shipped_rights_suffice_for_everything(new: Callable[..., Web]) -> None:
+    crash = everything(released(new(), shipped()))
     assert "restarted" in crash
     assert "Missing right" not in crash
 
 
-def test_who_ignores_autoscalers_needs_no_right_to_them(lab: Lab | ForeignCluster, release: Release) -> None:
-    def keep(rules: Rules) -> Rules:
-        return [rule for rule in rules if "horizontalpodautoscalers" not in rule["resources"]]
-
-    blind = as_releaser(lab, release, keep)
+def test_who_ignores_autoscalers_needs_no_right_to_them(new: Callable[..., Web]) -> None:
+    blind = released(new(), [right for right in shipped() if right[1] != "horizontalpodautoscalers"])
     wanted = StartRequest(
         blind.call, NewTemplate(images={CONTAINER: image("v2")}), Size(1), autoscaler=AutoscalerPolicy.IGNORE
     )
@@ -117,11 +80,11 @@ def test_who_ignores_autoscalers_needs_no_right_to_them(lab: Lab | ForeignCluste
     assert not blind.undo().changed
 
 
-@pytest.mark.parametrize("right", rights(shipped()), ids=" ".join)
-def test_it_does_not_work_without_the_right(lab: Lab | ForeignCluster, release: Release, right: Right) -> None:
-    resource, verb = right
+@pytest.mark.parametrize("right", shipped(), ids=" ".join)
+def test_it_does_not_work_without_the_right(right: Right, new: Callable[..., Web]) -> None:
+    _group, resource, verb = right
     try:
-        complaint = everything(as_releaser(lab, release, without(right)))
+        complaint = everything(released(new(), [other for other in shipped() if other != right]))
     except (ApiError, VerbFailure) as error:
         complaint = str(error)
     named = resource.partition("/")[0]

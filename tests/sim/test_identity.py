@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Meant, RollbackRequest, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
@@ -25,27 +23,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.chec
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
-from tests.cluster.foreign import ForeignCluster
-from tests.cluster.lab import Lab
-from tests.faults.proxy import FaultProxy, Passage, fault_proxy, pass_on
-from tests.integration.access import read_access, service_account_token
-from tests.integration.situations import Web, until, webs
+from tests.situations import Web
 
-PATCHES = r"^PATCH /apis/apps/v1/namespaces/[^/]+/deployments/"
 PODS = CheckAsked(RateCheck("pods", Tolerance(max_increase=1 / 3600), must_pass=False), PodsAsked())
-
-
-@pytest.fixture(scope="module")
-def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
-    with webs(lab) as make:
-        yield make
-
-
-@pytest.fixture(scope="module")
-def proxy(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultProxy]:
-    access = read_access(lab.kubeconfig, tmp_path_factory.mktemp("access"))
-    with fault_proxy(access.server, access.ca, tmp_path_factory.mktemp("proxy")) as proxy:
-        yield proxy
 
 
 def meant_by(outcome: Outcome) -> Meant:
@@ -86,22 +66,12 @@ BETWEEN: dict[str, tuple[str, bool, Callable[[Web], Any], str, dict[str, int], s
 
 
 @pytest.mark.parametrize("cell", BETWEEN)
-def test_what_somebody_does_right_before_the_patch_arrives(
-    cell: str, new: Callable[..., Web], proxy: FaultProxy
-) -> None:
+def test_what_somebody_does_right_before_the_patch_arrives(cell: str, new: Callable[..., Web]) -> None:
     verb, named, act, ends, runs, phase = BETWEEN[cell]
     web = new().make(3)
     meant = meant_by(web.start(run="ours")) if named else meant_by(web.start()) and Meant()
-    token = service_account_token(web.admin, web.namespace, web.name)
     ours = replace(web, meant=meant)
-    ours.api = connect(Connection(host=proxy.host, api_key=token, ca_cert=str(proxy.authority)))
-
-    def act_first(passage: Passage) -> None:
-        act(web)
-        pass_on(passage)
-
-    proxy.forget()
-    proxy.go_wrong(PATCHES, act_first)
+    ours.api = web.world.right_before(web, [lambda: act(web)])
     if ends == "other_release":
         with pytest.raises(VerbFailure) as raised:
             getattr(ours, verb)()
@@ -172,13 +142,14 @@ def test_a_start_that_is_taken_over_while_it_waits_stops(new: Callable[..., Web]
     web = new().make(3)
     slow = {"metadata": {"annotations": {"lab.coalmine/never-ready": "true"}}}
     lines: list[str] = []
-    other = replace(web, wait=Wait(enabled=False))
+
+    def take_over(other: Web) -> None:
+        other.until(lambda: lines, "it waits")
+        replace(other, wait=Wait(enabled=False)).start(patch=slow, run="theirs")
+
     ours = replace(web, report=lines.append)
-    taking = threading.Thread(target=lambda: until(lambda: lines, "it waits") and other.start(patch=slow, run="theirs"))
-    taking.start()
-    with pytest.raises(VerbFailure) as raised:
+    with web.world.meanwhile(web, take_over), pytest.raises(VerbFailure) as raised:
         ours.start(patch=slow, run="ours")
-    taking.join()
     assert raised.value.code == "other_release" and "of run theirs" in raised.value.message
     assert web.info()["run"] == "theirs"
 
@@ -189,15 +160,12 @@ def test_a_promotion_that_waits_tells_of_a_release_that_came_instead(new: Callab
     meant = Meant(run="ours")
     lines: list[str] = []
 
-    def swap() -> None:
-        until(lambda: lines, "it waits")
-        swapped(web)
+    def swap(other: Web) -> None:
+        other.until(lambda: lines, "it waits")
+        swapped(other)
 
-    taking = threading.Thread(target=swap)
-    taking.start()
-    with pytest.raises(VerbFailure) as raised:
+    with web.world.meanwhile(web, swap), pytest.raises(VerbFailure) as raised:
         replace(web, meant=meant, report=lines.append).promote()
-    taking.join()
     assert raised.value.changed and raised.value.code in ("other_release", "stuck"), raised.value.message
     assert re.search("of run somebody|somebody is taking the canary back|to take the canary back", raised.value.message)
     assert web.split() == {"v1": 3, "v3": 1}

@@ -5,26 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
-from tests.cluster.foreign import ForeignCluster
-from tests.cluster.lab import Lab
-from tests.integration.situations import Web, until, webs
+from tests.situations import Web
 
 Step = Callable[[Web], object]
 
 NO_WAIT = Wait(enabled=False)
-
-
-@pytest.fixture(scope="module")
-def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
-    with webs(lab) as make:
-        yield make
 
 
 def left_after(verb: str) -> Step:
@@ -98,7 +90,7 @@ def test_a_release_without_its_clean_up_is_no_trap_for_what_is_rolled_out_after_
     web = new().make(2, strategy={"rollingUpdate": {"maxSurge": "50%", "maxUnavailable": 0}})
     before = web.spec
     left_after(verb)(web)
-    web.kubectl("set", "image", f"deployment/{web.name}", "app=lab.local/app:v3")
+    web.set_image("v3")
     web.settle()
     assert web.phase == "foreign"
     if next_verb == "start":
@@ -108,4 +100,4 @@ def test_a_release_without_its_clean_up_is_no_trap_for_what_is_rolled_out_after_
         outcome = getattr(web, next_verb)()
     assert any(OVERTAKEN in warning for warning in outcome.warnings)
     web.assert_clean(before, "v3")
-    until(lambda: web.phase == "none", "nothing is left")
+    web.until(lambda: web.phase == "none", "nothing is left")

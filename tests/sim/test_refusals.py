@@ -6,20 +6,15 @@
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import (
-    AdmissionDenied,
     Forbidden,
-    Invalid,
-    Unreachable,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
@@ -28,20 +23,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     Wait,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
-from tests.cluster.foreign import ForeignCluster
-from tests.cluster.lab import Lab
-from tests.integration.access import wait_for_rules
-from tests.integration.situations import Web, until, webs
+from tests.situations import Right, Web
 
 NEVER_READY = {"lab.coalmine/never-ready": "true"}
 SOON = Wait(timeout=1.0)
 NO_WAIT = Wait(enabled=False)
-
-
-@pytest.fixture(scope="module")
-def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
-    with webs(lab) as make:
-        yield make
 
 
 def of(verb: str, *arguments: Any, **options: Any) -> Callable[[Web], Any]:
@@ -74,7 +60,7 @@ def frozen(web: Web) -> None:
 def two_versions(web: Web) -> Web:
     """An ordinary rollout whose new pods never get Ready."""
     web.make(4).patch({"spec": {"template": {"metadata": {"annotations": NEVER_READY}}}})
-    until(lambda: len([rs for rs in web.replica_sets() if rs["spec"]["replicas"]]) == 2, "a rollout is under way")
+    web.until(lambda: len([rs for rs in web.replica_sets() if rs["spec"]["replicas"]]) == 2, "a rollout is under way")
     return web
 
 
@@ -87,7 +73,7 @@ def promoting(web: Web) -> None:
     """Its new pods count only after some minutes."""
     four(web).patch({"spec": {"minReadySeconds": 500}})
     web.start()
-    replace_wait(web, NO_WAIT).promote()
+    replace(web, wait=NO_WAIT).promote()
 
 
 def undoing(web: Web) -> None:
@@ -96,8 +82,8 @@ def undoing(web: Web) -> None:
     web.start()
     lost = {"metadata": {"annotations": {"lab.coalmine/unready-after": "0"}}}
     web.admin.patch(f"/api/v1/namespaces/{web.namespace}/pods/{stable}", lost, PatchKind.MERGE)
-    until(lambda: web.get()["status"].get("readyReplicas") == 4, "a stable pod has lost its readiness")
-    replace_wait(web, NO_WAIT).undo()
+    web.until(lambda: web.get()["status"].get("readyReplicas") == 4, "a stable pod has lost its readiness")
+    replace(web, wait=NO_WAIT).undo()
 
 
 def unreadable(text: str) -> Callable[[Web], Any]:
@@ -135,7 +121,7 @@ START = {
         r"has 0 replicas\. Scale it up first: a canary needs stable pods\.",
     ),
     "the strategy Recreate": Case(
-        lambda web: web.make(1, strategy={"type": "Recreate"}), of("start"), "recreate",
+        lambda web: web.make(1).patch({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}}), of("start"), "recreate",
         r"has the strategy Recreate, .* set the strategy to RollingUpdate",
     ),
     "paused by somebody": Case(
@@ -168,19 +154,19 @@ START = {
         r"with surge 0 and max_unavailable 0 there is no room for a canary pod: allow surge 1 .* or max_unavailable 1",
     ),
     "a size that needs steps, without waiting": Case(
-        four, lambda web: replace_wait(web, NO_WAIT).start(pods=3), "needs_steps",
+        four, lambda web: replace(web, wait=NO_WAIT).start(pods=3), "needs_steps",
         r"3 canary pods need several steps, .* and wait is false\. Set wait to true, or ask for at most 1 canary pods, "
         r"or allow a surge of 3\.",
     ),
     "stable pods that do not get Ready": Case(
         lambda web: web.make(2, settled=False, annotations=NEVER_READY),
-        lambda web: replace_wait(web, SOON).start(), "not_ready",
+        lambda web: replace(web, wait=SOON).start(), "not_ready",
         r'Deployment "NAME" cannot begin a canary: 0 of 2 stable pods are Ready\. (Pod NAME-\S+ is \w+ \(\w+\)\. ){2}'
         r"A canary is compared with a healthy stable version: look at its pods, or give it more time with wait_timeout\.",
     ),
     "stable pods that are not Ready, without waiting": Case(
         lambda web: web.make(2, settled=False, annotations=NEVER_READY),
-        lambda web: replace_wait(web, NO_WAIT).start(), "not_ready", r"cannot begin a canary: ",
+        lambda web: replace(web, wait=NO_WAIT).start(), "not_ready", r"cannot begin a canary: ",
     ),
     "an autoscaler": Case(
         lambda web: four(web).autoscaler(), of("start"), "autoscaler",
@@ -244,7 +230,7 @@ OTHERS = {
         r"looked at\. Bring the stable version back with canary_undo, then start again\.",
     ),
     "promote: no canary pod is Ready": Case(
-        lambda web: replace_wait(four(web), NO_WAIT).start(annotations=NEVER_READY), of("promote"), "no_canary_ready",
+        lambda web: replace(four(web), wait=NO_WAIT).start(annotations=NEVER_READY), of("promote"), "no_canary_ready",
         r'no canary pod of Deployment "NAME" is Ready\. Look at its pods with canary_info, give it more time with '
         r"canary_start, or take it back with canary_undo\.",
     ),
@@ -290,7 +276,7 @@ OTHERS = {
     ),
     "rollback: a rollout is under way": Case(
         lambda web: (held(web), web.undo(), web.patch({"spec": {"template": {"metadata": {"annotations": NEVER_READY}}}}),
-                     until(lambda: len(web.split()) and len(web.replica_sets()) == 3, "a third ReplicaSet")),
+                     web.until(lambda: len(web.split()) and len(web.replica_sets()) == 3, "a third ReplicaSet")),
         of("rollback", "lab.local/app:v2"), "rollout_in_progress",
         r'Deployment "NAME" is in the middle of a rollout\. canary_info shows whether that is somebody.s release\. Try again when it is over',
     ),
@@ -300,21 +286,13 @@ OTHERS = {
 def test_a_pin_that_nobody_has_seen_is_no_pin(new: Callable[..., Web]) -> None:
     web = four(new())
     name = web.autoscaler()
-    hasty = replace_wait(web, Wait(timeout=0.0))
+    hasty = replace(web, wait=Wait(timeout=0.0))
     message = hasty.refused(lambda: hasty.start(autoscaler=AutoscalerPolicy.PIN), "autoscaler")
     assert message == (
         f'the controller of HorizontalPodAutoscaler "{name}" has not seen that it was pinned. '
         "Check that kube-controller-manager runs, then run this again."
     )
     assert (web.bounds(), web.phase) == ((2, 9), "none")
-
-
-def replace_wait(web: Web, wait: Wait) -> Web:
-    return replace_web(web, wait=wait)
-
-
-def replace_web(web: Web, **changes: Any) -> Web:
-    return replace(web, **changes)
 
 
 @pytest.mark.parametrize("case", [*START.values(), *OTHERS.values()], ids=[*START, *OTHERS])
@@ -340,21 +318,13 @@ CHECKED = (
 def test_check_mode_refuses_the_same(name: str, new: Callable[..., Web]) -> None:
     web, case = new(), START[name]
     case.made(web)
-    checking = CheckingWeb(**{key: getattr(web, key) for key in ("admin", "namespace", "name", "run_kubectl")})
-    message = web.refused(lambda: case.call(checking), case.code)
+    message = web.refused(lambda: case.call(replace(web, checking=True)), case.code)
     assert re.search(case.message.replace("NAME", web.name), message), message
-
-
-class CheckingWeb(Web):
-    """Its starts run in check mode."""
-
-    def start(self, *arguments: Any, **options: Any) -> Any:
-        return super().start(*arguments, check=True, **options)
 
 
 def test_check_mode_says_what_a_start_would_wait_for(new: Callable[..., Web]) -> None:
     web = new().make(2, settled=False, annotations=NEVER_READY)
-    until(lambda: len(web.pods()) == 2, "pods")
+    web.until(lambda: len(web.pods()) == 2, "pods")
     with web.unchanged():
         outcome = web.start(check=True)
     assert "canary_start would wait first: 0 of 2 stable pods are Ready" in outcome.warnings
@@ -405,66 +375,6 @@ def test_without_names_that_look_alike_the_places_to_look_are_named(new: Callabl
     assert message.endswith("Check the name, the namespace and the cluster (context).")
 
 
-def test_a_server_that_is_not_there_is_named_with_what_to_check(new: Callable[..., Web]) -> None:
-    web = new()
-    web.api = connect(Connection(host="https://127.0.0.1:9", api_key="s3cret"))
-    with pytest.raises(Unreachable, match=r"cannot get deployments\.apps .*Check host .* the network") as raised:
-        web.start()
-    assert "s3cret" not in str(raised.value)
-
-
-def test_what_admission_refuses_is_told_in_the_servers_words(new: Callable[..., Web]) -> None:
-    web = new().make(2)
-    too_long = {"spec": {"containers": [{"name": "app", "ports": [{"containerPort": 99999}]}]}}
-    with web.unchanged(), pytest.raises(Exception, match=r"must be between 1 and 65535"):
-        web.start(patch=too_long)
-    misspelt = {"spec": {"containers": [{"name": "app", "imagee": "x"}]}}
-    with (
-        web.unchanged(),
-        pytest.raises(Invalid, match=r'unknown field "spec\.template\.spec\.containers\[0\]\.imagee"'),
-    ):
-        web.start(patch=misspelt)
-    manifest = web.manifest(2)
-    manifest["spec"]["template"]["spec"]["hostNetwork"] = "s3cret"
-    with (
-        web.unchanged(),
-        pytest.raises(
-            Invalid, match=r'": spec\.template\.spec\.hostNetwork is of type string and has to be of type bool'
-        ),
-    ):
-        web.start(template=NewTemplate(definition=manifest))
-    kinds = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
-    name = f"no-v9.{web.namespace}"
-    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments"]}
-    here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": web.namespace}}}
-    check = {
-        "expression": "!object.spec.template.spec.containers.exists(c, c.image.endsWith(':v9'))",
-        "message": "version 9 is not approved",
-    }
-    policy = {"matchConstraints": {"resourceRules": [rule], **here}, "validations": [check]}
-    web.admin.create(f"{kinds}ies", {"metadata": {"name": name}, "spec": policy})
-    binding = {"policyName": name, "validationActions": ["Deny"]}
-    web.admin.create(f"{kinds}ybindings", {"metadata": {"name": name}, "spec": binding})
-    try:
-        until(lambda: denied(web), "the policy is in force")
-        with web.unchanged(), pytest.raises(AdmissionDenied, match=r"version 9 is not approved.*A rule of the cluster"):
-            web.start("v9", check=True)
-        with web.unchanged(), pytest.raises(AdmissionDenied, match="version 9 is not approved"):
-            web.start("v9")
-    finally:
-        web.admin.raw("DELETE", f"{kinds}ybindings/{name}")
-        web.admin.raw("DELETE", f"{kinds}ies/{name}")
-
-
-def denied(web: Web) -> bool:
-    body = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "x:v9"}]}}}}
-    try:
-        web.admin.patch(web.path, body, PatchKind.STRATEGIC, dry_run=True)
-    except AdmissionDenied:
-        return True
-    return False
-
-
 # The rights of a start with everything that it can ask for, one a row: (API group, resource, verb).
 RIGHTS = [
     ("apps", "deployments", "get"),
@@ -483,28 +393,11 @@ ALL_RIGHTS = [
 ]
 
 
-def account(lab: Lab | ForeignCluster, web: Web, rights: list[tuple[str, str, str]]) -> Api:
-    name = f"may-{uuid.uuid4().hex[:8]}"
-    rules = [{"apiGroups": [group], "resources": [resource], "verbs": [verb]} for group, resource, verb in rights]
-    namespace = web.namespace
-    web.admin.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
-    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
-    web.admin.create(f"{rbac}/roles", {"metadata": {"name": name}, "rules": rules})
-    subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
-    binding = {"metadata": {"name": name}, "subjects": [subject], "roleRef": role}
-    web.admin.create(f"{rbac}/rolebindings", binding)
-    wait_for_rules(web.admin, f"system:serviceaccount:{namespace}:{name}", namespace, rules)
-    return connect(Connection(kubeconfig=str(lab.service_account_kubeconfig(namespace, name))))
-
-
 @pytest.mark.parametrize("missing", RIGHTS, ids=lambda right: f"{right[2]} {right[1]}")
-def test_a_missing_right_is_named_by_verb_and_resource(
-    missing: tuple[str, str, str], lab: Lab | ForeignCluster, new: Callable[..., Web]
-) -> None:
+def test_a_missing_right_is_named_by_verb_and_resource(missing: Right, new: Callable[..., Web]) -> None:
     web = new().make(2)
     web.autoscaler()
-    web.api = account(lab, web, [right for right in ALL_RIGHTS if right != missing])
+    web.api = web.world.account(web, [right for right in ALL_RIGHTS if right != missing])
     group, resource, verb = missing
     named = f"{resource}.{group}" if group else resource
     # The last of a start's requests may come after its patch; what it did then stays, and it says so.
@@ -514,26 +407,18 @@ def test_a_missing_right_is_named_by_verb_and_resource(
     assert isinstance(raised.value, Forbidden) or "already changed by this call" in str(raised.value)
 
 
-def test_the_rights_of_the_table_suffice(lab: Lab | ForeignCluster, new: Callable[..., Web]) -> None:
-    from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy
-
+def test_the_rights_of_the_table_suffice(new: Callable[..., Web]) -> None:
     web = new().make(2)
     web.autoscaler()
-    web.api = account(lab, web, ALL_RIGHTS)
+    web.api = web.world.account(web, ALL_RIGHTS)
     assert web.start(patch={"metadata": {"annotations": {"a": "b"}}}, autoscaler=AutoscalerPolicy.PIN).changed
     assert web.undo().changed
 
 
-def test_who_may_not_list_deployments_is_still_told_that_there_is_none(
-    lab: Lab | ForeignCluster, new: Callable[..., Web]
-) -> None:
+def test_who_may_not_list_deployments_is_still_told_that_there_is_none(new: Callable[..., Web]) -> None:
     web = new().make(1)
-    web.api = account(lab, web, ALL_RIGHTS)
-    message = web.refused(lambda: replace_api(web, "nothing-like-it").start(), "not_found")
-    assert "Check the name, the namespace and the cluster (context)." in message
-
-
-def replace_api(web: Web, name: str) -> Web:
-    other = replace(web, name=name)
+    web.api = web.world.account(web, ALL_RIGHTS)
+    other = replace(web, name="nothing-like-it")
     other.api = web.api
-    return other
+    message = web.refused(other.start, "not_found")
+    assert "Check the name, the namespace and the cluster (context)." in message

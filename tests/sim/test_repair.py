@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,9 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import CHANGE_CAUSE, LIVE, RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import InfoRequest, Restore, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
-from tests.cluster.foreign import ForeignCluster
-from tests.cluster.lab import Lab
-from tests.integration.situations import Web, until, webs
+from tests.situations import Web
 
 OWN_FIELDS: dict[str, Any] = {
     "minReadySeconds": 1,
@@ -29,12 +27,6 @@ RESTORE = Restore(min_ready_seconds=1, progress_deadline_seconds=321, max_surge=
 NO_RECORD: dict[str, Any] = {"metadata": {"annotations": {RECORD: None}}}
 
 
-@pytest.fixture(scope="module")
-def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
-    with webs(lab) as make:
-        yield make
-
-
 def forget_copies(web: Web) -> None:
     """The record is gone from the Deployment and from its ReplicaSets."""
     web.patch(NO_RECORD, PatchKind.MERGE)
@@ -42,23 +34,24 @@ def forget_copies(web: Web) -> None:
         web.admin.patch(f"{web.apps}/replicasets/{rs['metadata']['name']}", NO_RECORD, PatchKind.MERGE)
 
 
-def apply(web: Web, **spec: Any) -> None:
-    """The manifest of v1, as a pipeline would apply it again."""
-    web.kubectl("apply", "-f", "-", input=json.dumps(web.manifest(**{"replicas": 4, **spec})))
-
-
-def set_image(web: Web, version: str) -> str:
-    return web.kubectl("set", "image", f"deployment/{web.name}", f"app=lab.local/app:{version}")
-
-
 def rollout(verb: str) -> Callable[[Web], Any]:
-    return lambda web: web.kubectl("rollout", verb, f"deployment/{web.name}")
+    return lambda web: web.rollout(verb)
+
+
+def to_zero(web: Web) -> None:
+    web.scale(0)
+    web.until(lambda: not web.split(), "no pods")
 
 
 def to_zero_and_back(web: Web) -> None:
-    web.scale(0)
-    until(lambda: not web.split(), "no pods")
+    to_zero(web)
     web.scale(4)
+
+
+def nothing_left_but_fields(web: Web) -> None:
+    """Record and label deleted, the template put back."""
+    web.patch({"metadata": {"annotations": {RECORD: None}, "labels": {LIVE: None}}}, PatchKind.MERGE)
+    web.set_image("v1")
 
 
 @dataclass(frozen=True)
@@ -75,17 +68,17 @@ class Case:
 CASES = {
     "kubectl rollout undo": Case(rollout("undo"), "damaged", why="put back to the stable one"),
     "kubectl apply of the old manifest": Case(
-        apply, "damaged", why="put back to the stable one", fields={}
+        Web.apply, "damaged", why="put back to the stable one", fields={}
     ),
     "kubectl apply of an old manifest with more replicas": Case(
-        lambda web: apply(web, replicas=6), "damaged", why="put back to the stable one", fields={}
+        lambda web: web.apply(replicas=6), "damaged", why="put back to the stable one", fields={}
     ),
     "kubectl apply of an old manifest that names fields of the hold": Case(
-        lambda web: apply(web, **OWN_FIELDS), "damaged", why="somebody put minReadySeconds back"
+        lambda web: web.apply(**OWN_FIELDS), "damaged", why="somebody put minReadySeconds back"
     ),
     "kubectl rollout restart": Case(rollout("restart"), "foreign", why="replaced the pod template"),
-    "kubectl set image": Case(lambda web: set_image(web, "v3"), "foreign", why="replaced the pod template"),
-    "kubectl set image of the stable version": Case(lambda web: set_image(web, "v1"), "damaged", why="put back"),
+    "kubectl set image": Case(lambda web: web.set_image("v3"), "foreign", why="replaced the pod template"),
+    "kubectl set image of the stable version": Case(lambda web: web.set_image("v1"), "damaged", why="put back"),
     "minReadySeconds put back": Case(
         lambda web: web.patch({"spec": {"minReadySeconds": 0}}), "damaged", why="somebody put minReadySeconds back"
     ),
@@ -96,16 +89,14 @@ CASES = {
     "the record deleted": Case(lambda web: web.patch(NO_RECORD, PatchKind.MERGE), "held"),
     "the label deleted": Case(lambda web: web.kubectl("label", f"deployment/{web.name}", f"{LIVE}-"), "held"),
     "record and label deleted, template put back": Case(
-        lambda web: (web.patch({"metadata": {"annotations": {RECORD: None}, "labels": {LIVE: None}}}, PatchKind.MERGE),
-                     set_image(web, "v1")),
-        "damaged", why="put back",
+        nothing_left_but_fields, "damaged", why="put back",
     ),
     "the record deleted everywhere": Case(forget_copies, "damaged", RESTORE, why="no record of its own fields is left"),
     "an unreadable record": Case(
         lambda web: web.patch({"metadata": {"annotations": {RECORD: "{}"}}}), "damaged", RESTORE,
         why="its record cannot be read: it has version None",
     ),
-    "scaled to 0": Case(lambda web: web.scale(0), "damaged", why="no stable pod is left"),
+    "scaled to 0": Case(to_zero, "damaged", why="no stable pod is left"),
     "scaled to 0 and back": Case(to_zero_and_back, "damaged", why="no stable pod is left"),
     "paused": Case(rollout("pause"), "frozen"),
 }  # fmt: skip
@@ -114,7 +105,7 @@ CASES = {
 @pytest.mark.parametrize("case", [*CASES.values()], ids=[*CASES])
 def test_undo_heals_what_somebody_did_to_a_held_canary(case: Case, new: Callable[..., Web]) -> None:
     web = new()
-    apply(web, **case.fields)
+    web.apply(**case.fields)
     web.settle()
     before = web.spec
     web.start("v2", pods=2)
@@ -154,7 +145,7 @@ def test_a_record_of_an_earlier_release_says_nothing(new: Callable[..., Web]) ->
     web = new().make(2)
     web.start("v2")
     web.undo()  # the ReplicaSet of v2 keeps a copy of the record
-    web.kubectl("rollout", "undo", f"deployment/{web.name}")  # which comes back with it
+    web.rollout("undo")  # which comes back with it
     web.settle()
     assert RECORD in web.annotations and web.split() == {"v2": 2}
     assert web.phase == "none"
@@ -168,10 +159,10 @@ def test_kubectl_rollout_undo_in_a_later_hold_does_not_bring_an_earlier_release_
     web = new().make(2)
     web.start("v2")
     web.undo()
-    set_image(web, "v2")
+    web.set_image("v2")
     web.settle()
     web.start("v3")
-    web.kubectl("rollout", "undo", f"deployment/{web.name}")
+    web.rollout("undo")
     found = web.info()
     assert found["phase"] == "damaged" and found["stable"]["images"] == {"app": "lab.local/app:v2"}
     web.undo()
@@ -184,7 +175,7 @@ def test_after_promotions_there_and_back_the_latest_release_counts(new: Callable
     web.start("v2")
     web.promote()
     web.start("v1")
-    web.kubectl("rollout", "undo", f"deployment/{web.name}")
+    web.rollout("undo")
     found = web.info()
     assert found["phase"] == "damaged" and found["stable"]["images"] == {"app": "lab.local/app:v2"}
     web.undo()
@@ -198,7 +189,8 @@ def test_kubectl_rollout_undo_while_the_pods_move_is_healed(step: str, new: Call
     before = web.spec
     web.start("v2")
     without_waiting(web, step)
-    web.kubectl("rollout", "undo", f"deployment/{web.name}")
+    web.until(lambda: web.get()["status"]["observedGeneration"] == web.generation, "the controller has begun")
+    web.rollout("undo")
     web.undo()
     web.settle()
     web.assert_kept(before, "v1")
@@ -295,10 +287,10 @@ def test_a_stable_replica_set_that_is_gone_leaves_the_choice_to_a_manifest(
     web.start("v2")
     stable = web.info()["stable"]["replica_set"]
     web.kubectl("delete", "replicaset", stable)
-    until(lambda: "v1" not in web.split(), "the stable ReplicaSet is gone")
+    web.until(lambda: "v1" not in web.split(), "the stable ReplicaSet is gone")
     message = web.refused(web.undo, "no_stable")
     assert f'the stable ReplicaSet "{stable}"' in message and "then run canary_undo again to clean up" in message
-    set_image(web, version)
+    web.set_image(version)
     web.undo()
     web.settle()
     web.assert_kept(before, version)
@@ -329,7 +321,7 @@ def test_a_hostile_record_is_told_as_damaged_and_keeps_no_other_canary_from_bein
 ) -> None:
     web, other = new(), new()
     for each in (web, other):
-        apply(each, **OWN_FIELDS)
+        each.apply(**OWN_FIELDS)
         each.settle()
         each.start("v2")
     before = web.spec
@@ -349,13 +341,13 @@ def test_a_hostile_record_is_told_as_damaged_and_keeps_no_other_canary_from_bein
 
 def test_an_undo_does_not_fail_for_what_it_wants_to_note(new: Callable[..., Web]) -> None:
     web = new()
-    apply(web, **OWN_FIELDS)
+    web.apply(**OWN_FIELDS)
     web.settle()
     before = web.spec
     web.start("v2")
     taken = sum(len(key) + len(value) for key, value in web.annotations.items())
     web.patch({"metadata": {"annotations": {"much": "x" * (256 * 1024 - taken - 4200)}}})
-    until(lambda: web.phase == "held", "the controller has copied the annotations")
+    web.until(lambda: web.phase == "held", "the controller has copied the annotations")
     outcome = web.undo(reason="too slow " * 50_000)
     assert any("annotations" in warning and "the reason was" in warning for warning in outcome.warnings)
     web.assert_clean(before, "v1")
@@ -365,7 +357,7 @@ def test_a_promotion_whose_label_is_removed_before_and_after_its_first_patch_is_
     new: Callable[..., Web],
 ) -> None:
     web = new()
-    apply(web, **OWN_FIELDS)
+    web.apply(**OWN_FIELDS)
     web.settle()
     before = web.spec
     for verb, version in (("undo", "v1"), ("promote", "v2")):
@@ -381,7 +373,7 @@ def test_a_promotion_whose_label_is_removed_before_and_after_its_first_patch_is_
 
 def test_a_pause_is_refused_while_a_promotion_is_undone(new: Callable[..., Web]) -> None:
     web = new()
-    apply(web, replicas=6, **OWN_FIELDS)
+    web.apply(replicas=6, **OWN_FIELDS)
     web.settle()
     web.start("v2", pods=2)
     without_waiting(web, "promote")
