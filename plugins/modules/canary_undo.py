@@ -40,6 +40,8 @@ options:
       - The Deployment's own values, for a repair where nothing in the cluster tells them any more. The message of the
         failure without this says so.
       - What is given wins over what a record says. Where a record can be read, a part of them is enough.
+      - It says nothing of the version to come back to. Where the record tells that the stable ReplicaSet is gone, the task fails
+        with C(failure=no_stable). Where no record tells, and only one version has pods, that one stays, and a warning says so.
     type: dict
     suboptions:
       min_ready_seconds:

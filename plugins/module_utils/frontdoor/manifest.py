@@ -16,6 +16,10 @@ from typing import Any
 from ..verbs.call.orders import API_VERSION
 from .arguments import ArgumentError
 from .kubectl_yaml import NotYaml, documents, text_of
+from .shapes import TOO_DEEP, too_deep
+
+# Options that are whole objects of the API.
+_READ_BY_ANSIBLE = ("definition", "pod_template_patch")
 
 
 def read_definition(definition: object, name: str, namespace: str) -> dict[str, Any]:
@@ -57,7 +61,11 @@ def encoding_of(path: str) -> str:
 def check_read_elsewhere(arguments: Mapping[str, object]) -> None:
     """Ansible reads the YAML of a playbook before anybody else, and by other rules than kubectl: what it has lost by then is
     refused instead of guessed. Raises ArgumentError."""
-    for option in ("definition", "pod_template_patch"):
+    for option, given in arguments.items():
+        if too_deep(given):
+            # What is no option of ours may be called like a secret.
+            raise ArgumentError(f"{option if option in _READ_BY_ANSIBLE else 'an option'} {TOO_DEEP}")
+    for option in _READ_BY_ANSIBLE:
         for path, what in _lost(arguments.get(option), option):
             raise ArgumentError(
                 f"{path} {what}, as Ansible read it, and what was written is lost: put it in quotes, or give definition as "

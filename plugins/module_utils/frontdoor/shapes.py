@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal, DecimalException
 from typing import Any
@@ -27,6 +27,8 @@ _NAME = re.compile(r"[A-Za-z_-]{1,32}")
 # Kubernetes' own whole numbers end here, and no float of ours is used in a way that larger ones would not break.
 LARGEST_WHOLE = 2**31 - 1
 LARGEST_NUMBER = 1e15
+MOST_LEVELS = 100
+TOO_DEEP = "is nested more than a hundred levels deep: nothing that Kubernetes takes is"
 _BOOLEANS = frozenset({"1", "0", "y", "n", "t", "f", "yes", "no", "on", "off", "true", "false"})
 _Spec = Mapping[str, Any]
 
@@ -97,11 +99,12 @@ def _parsed(value: object) -> Mapping[str, Any] | None:
 
 def _unreadable(value: object) -> Iterator[str]:
     """Characters that no file name, request or JSON can carry; and what is no JSON at all."""
-    deep = False
-    pending = [(value, 0)]
+    if too_deep(value):
+        yield TOO_DEEP
+        return
+    pending = [value]
     while pending:
-        node, depth = pending.pop()
-        deep = deep or depth > 100
+        node = pending.pop()
         if isinstance(node, str):
             if "\0" in node:
                 yield "has a NUL character in it"
@@ -109,18 +112,28 @@ def _unreadable(value: object) -> Iterator[str]:
             if any("\ud800" <= character <= "\udfff" for character in node):
                 yield "has half a character in it (a lone surrogate): write it in UTF-8"
                 return
-        elif isinstance(node, Mapping) and not deep:
-            pending += [(part, depth + 1) for pair in node.items() for part in pair]
-        elif isinstance(node, list | tuple) and not deep:
-            pending += [(part, depth + 1) for part in node]
+        elif isinstance(node, Mapping | list | tuple):
+            pending += _parts(node)
         elif isinstance(node, float) and not math.isfinite(node):
             yield "has a number in it that is none (inf or nan)"
             return
         elif isinstance(node, int) and abs(node) >= 2**63:
             yield "has a number in it that is larger than any that Kubernetes knows"
             return
-    if deep:
-        yield "is nested more than a hundred levels deep"
+
+
+def too_deep(value: object) -> bool:
+    """Nothing may walk it by recursion, which ends in an error of Python's own."""
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        level = [part for node in level for part in _parts(node)]
+    return bool(level)
+
+
+def _parts(node: object) -> Iterable[object]:
+    if isinstance(node, Mapping):
+        return (*node.keys(), *node.values())
+    return node if isinstance(node, list | tuple) else ()
 
 
 def _is_text(value: object) -> bool:

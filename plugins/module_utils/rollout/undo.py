@@ -20,6 +20,11 @@ from .refusal import Code, Refusal
 from .template import digest
 from .views import ReplicaSet, Strategy
 
+_ONLY_ONE = (
+    "no version beside {} has pods, and no record says whether that is the stable version or a canary: it stays, and only its "
+    "fields are put back"
+)
+
 
 @dataclass(frozen=True)
 class Restore:
@@ -71,10 +76,12 @@ def decide(situation: Situation, asked: Undoing) -> Plan | None:
         return _forget(situation, asked)
     stable = situation.stable
     if stable is None and asked.restore is not None:
-        stable = without_record(situation.picture, situation.why).stable
+        stable = _beside(without_record(situation.picture, situation.why), known)
     record = _record_of_user(situation, stable, asked) if known is None else _restored(known, asked)
     if stable is not None:
-        return patches.undo(situation, stable, record, asked.reason)
+        undone = patches.undo(situation, stable, record, asked.reason)
+        nobody_knows = known is None and digest(stable.template) == digest(deployment.template)
+        return replace(undone, warnings=(*undone.warnings, _ONLY_ONE.format(stable.name))) if nobody_knows else undone
     if digest(deployment.template) != record.canary:
         return patches.let_go(deployment, record)
     raise Refusal(
@@ -84,6 +91,12 @@ def decide(situation: Situation, asked: Undoing) -> Plan | None:
         "Keep the canary with canary_promote, or apply the manifest of the version that you want and then run canary_undo "
         "again to clean up",
     )
+
+
+def _beside(seen: Situation, known: Record | None) -> ReplicaSet | None:
+    """The stable ReplicaSet by what the objects alone say; never the one that a record calls the canary's."""
+    stable = seen.stable
+    return None if stable and known and digest(stable.template) == known.canary else stable
 
 
 def restore_over(situation: Situation, asked: Undoing) -> Plan:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,6 +85,17 @@ def test_what_ansible_has_read_otherwise_than_kubectl_would_is_refused(value: ob
         check_read_elsewhere({"name": "web", "definition": value})
     with pytest.raises(ArgumentError, match=words.replace("definition", "pod_template_patch")):
         check_read_elsewhere({"pod_template_patch": value})
+
+
+@pytest.mark.parametrize(
+    ("option", "named"), [("definition", "definition"), ("kubeconfig", "an option"), ("s3cret", "an option")]
+)
+def test_a_depth_that_python_cannot_follow_is_refused_before_anything_walks_it(option: str, named: str) -> None:
+    deep: Any = 0
+    for _level in range(sys.getrecursionlimit() * 2):
+        deep = {"a": [deep]}
+    with pytest.raises(ArgumentError, match=f"^{named} is nested more than a hundred levels deep"):
+        check_read_elsewhere({"name": "web", option: deep})
 
 
 def test_what_ansible_reads_without_a_loss_is_taken() -> None:

@@ -29,7 +29,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo impor
     decide,
     restore_over,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Strategy
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Deployment, Strategy
 
 from .objects import OWN, deployment, held, ordinary, record, replica_set, situation, template
 
@@ -147,7 +147,22 @@ def test_over_a_template_that_came_since_only_the_fields_come_back() -> None:
     assert (values["/spec/minReadySeconds"], values["/metadata/labels/coalmine.canary~1live"]) == (7, None)
 
 
-def test_without_a_stable_replica_set_nothing_is_guessed() -> None:
+@pytest.mark.parametrize("asked", [ASKED, WITH], ids=["undone", "restored"])
+@pytest.mark.parametrize(
+    "found", [deployment(), ordinary("v2", record=PROMOTE, **MARKED)], ids=["held", "being promoted"]
+)
+def test_without_a_stable_replica_set_nothing_is_guessed(asked: Undoing, found: Deployment) -> None:
     with pytest.raises(Refusal, match='the stable ReplicaSet "web-v1" of Deployment "web" is gone') as raised:
-        decide(situation(deployment(), V2), ASKED)
+        decide(situation(found, V2), asked)
     assert raised.value.code is Code.NO_STABLE
+
+
+def test_the_only_version_stays_and_is_told_where_no_record_says_what_it_is() -> None:
+    plan = decide(situation(deployment(record=None), V2), WITH)
+    assert plan is not None and written(plan).get("/spec/template", template("v2")) == template("v2")
+    assert plan.warnings == (
+        "no version beside web-v2 has pods, and no record says whether that is the stable version or a canary: it stays, "
+        "and only its fields are put back",
+    )
+    beside = decide(STATES["no record"], WITH)
+    assert beside is not None and not beside.warnings
