@@ -263,13 +263,13 @@ headroom:
       type: dict
   sample:
     {verdict: needs_nodes, exactness: approximate, server_version: "1.37",
-     surge: {pods: 1, from: 1 canary pod(s) beside all 10 stable ones, peak_with_terminating: 6},
+     surge: {pods: 1, from: 1 canary pod beside all 10 stable ones, peak_with_terminating: 6},
      fit: {placeable: 0, min: 0, max: 0, method: closed_form, candidates: 0, nodes_total: 3, after_preemption: 0},
      rejected_nodes: {Insufficient cpu: 3}, nearest_miss: {node: worker-2, short_of: {cpu: 50m}},
      new_nodes: [{group: np-a, count: 1, pods_per_node: 6, group_room: 4, instance_type: m6i.xlarge,
                   capacity_type: spot, hourly_each: 0.09, currency: EUR, price_source: user, price_time: null}],
      cost: {hourly_min: 0.09, hourly_max: 0.09, estimate: 0.0195, currency: EUR, together: false, stays: false,
-            basis: "3 min rollout (2 wave(s) of pods that take 80 s to be Ready) + 10 min until an unneeded node is
+            basis: "3 min rollout (2 waves of pods that take 80 s to be Ready) + 10 min until an unneeded node is
                     removed (assumed), without the time that the canary is held"},
      unknown: [], read: {nodes: 3, pods: 41, requests: 8, bytes: 61440, seconds: 0.12}}
 # block failure: docs/source/blocks.yml

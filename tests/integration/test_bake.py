@@ -40,7 +40,7 @@ def test_a_canary_that_stays_as_it_is_stands_the_whole_time(release: Release) ->
     began = time.monotonic()
     outcome = watched(release, 2.0)
     assert time.monotonic() - began >= 2.0
-    assert (outcome.changed, outcome.message) == (False, "1 canary pod(s) Ready, none restarted, for 2 s")
+    assert (outcome.changed, outcome.message) == (False, "1 canary pod Ready, none restarted, for 2 s")
     assert release.deployment()["metadata"]["generation"] == generation
 
 

@@ -259,7 +259,7 @@ def test_pods_of_an_earlier_version_that_are_not_gone_are_named(behind: Callable
     hasty.api = web.api
     message = hasty.refused(lambda: hasty.start("v3"), "not_ready")
     proxy.forget()
-    assert f"cannot begin a canary: ReplicaSet {earlier} of an earlier version still has 1 pod(s). " in message
+    assert f"cannot begin a canary: ReplicaSet {earlier} of an earlier version still has 1 pod. " in message
 
 
 def says(replicas: int) -> Fault:

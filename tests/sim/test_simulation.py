@@ -37,8 +37,8 @@ def test_an_hour_takes_no_time() -> None:
     assert not played.violations and played.releases == 1 and played.seconds > 3600
     assert [call.told() for call in played.calls[:3]] == [
         "changed: holding 3 canary beside 2 stable pods (60.0 % of all pods)",
-        "ok: 3 canary pod(s) Ready, none restarted, for 3600 s",
-        "changed: promoted: 4 pods run the new version; 2 pod(s) are still terminating",
+        "ok: 3 canary pods Ready, none restarted, for 3600 s",
+        "changed: promoted: 4 pods run the new version; 2 pods are still terminating",
     ]
 
 

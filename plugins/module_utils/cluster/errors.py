@@ -16,6 +16,7 @@ import re
 from typing import Any, ClassVar, Mapping
 
 from ..foreign import printable
+from ..wording import ended
 from .asked import Asked
 
 # What the API server's generic handler writes for every authorizer:
@@ -78,7 +79,7 @@ class ApiError(Exception):
     def __str__(self) -> str:
         said = f"cannot {self.action}: {self.message}"
         unknown = "Whether the change was made is not known; read the object again." if self.may_have_written else ""
-        return " ".join(part for part in (said.rstrip(".") + ".", unknown, self._advice()) if part)
+        return " ".join(part for part in (ended(said), unknown, self._advice()) if part)
 
     @property
     def may_have_written(self) -> bool:

@@ -14,6 +14,7 @@ from ..foreign import printable
 from ..rollout.phase import Phase, Situation, current_pods, ready_pods
 from ..rollout.template import images
 from ..rollout.views import Pod, ReplicaSet
+from ..wording import count_of
 from .pods import SYMBOLS, state_of
 
 # Pods of one version that are shown each; those that are not Ready come first.
@@ -47,9 +48,7 @@ def headline(situation: Situation) -> str:
     everyone = sum(ready.values())
     share = f", {100 * ready['canary'] / everyone:.3g} % of all" if everyone else ""
     why = f" ({situation.why})" if situation.why else ""
-    return (
-        f"{situation.phase.value}{why}: canary {ready['canary']}{of} Ready beside {ready['stable']} stable pods{share}"
-    )
+    return f"{situation.phase.value}{why}: canary {ready['canary']}{of} Ready beside {count_of(ready['stable'], 'stable pod')}{share}"
 
 
 def tree(situation: Situation, age: Age) -> list[str]:

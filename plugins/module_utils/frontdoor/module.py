@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..wording import count_of
 from .answer import REFUSED, Door, conduct
 from .arguments import Verb
 from .masking import Secrets, secrets_of, shown
@@ -53,7 +54,7 @@ class VerbModule(AnsibleModule):
         # The arguments may carry whole manifests, environment values included: the system log gets the target only.
         about = f"Deployment {self.params.get('namespace')}/{self.params.get('name')}"
         if "releases" in self.argument_spec:
-            about = f"{len(self.params['releases'])} releases"
+            about = count_of(len(self.params["releases"]), "release")
         self.log(f"Invoked for {about}")
 
     def fail_json(self, msg: str, **details: Any) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from ..wording import count_of
 from .finding import Answer, PeakAnswer, Question, Verdict
 from .groups import Purchase
 from .peaks import Moment
@@ -119,4 +120,4 @@ def _rollout_minutes(question: Question, answer: Answer) -> tuple[int, str]:
     seconds = waves * question.ready_seconds
     return max(
         1, -(-round(seconds) // 60)
-    ), f"{waves} wave(s) of pods that take {question.ready_seconds:g} s to be Ready"
+    ), f"{count_of(waves, 'wave')} of pods that take {question.ready_seconds:g} s to be Ready"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Iterable, Sequence
 
+from ..wording import count_of
 from . import quota as quotas
 from .advice import MOST_REPLICAS, advise
 from .board import Board
@@ -177,7 +178,7 @@ def _crowded(peak: Peak, homeless: int) -> Peak:
     if not homeless or peak.moment is Moment.STEADY:
         return peak
     return replace(
-        peak, more=peak.more + homeless, why=f"{peak.why}, and {homeless} stable pod(s) that find no node before"
+        peak, more=peak.more + homeless, why=f"{peak.why}, and {count_of(homeless, 'stable pod')} without a node before"
     )
 
 
@@ -286,8 +287,8 @@ def _stuck(ground: Ground, question: Question, crowd: Crowd, at: Standstill, als
     new, gone = at.new + at.wanted, len(at.gone) + at.swept
     order = "in some orders" if also_ends else "in the controller's order"
     why = (
-        f"{at.new} of {question.rollout.replicas} new pods run; removing {gone} old pods ({order}) does not free enough room "
-        f"for {at.wanted} more new pods"
+        f"{at.new} of {question.rollout.replicas} new pods run; removing {count_of(gone, 'old pod')} ({order}) does not free enough room "
+        f"for {count_of(at.wanted, 'more new pod')}"
     )
     more = max(0, new - len(crowd.placed) - crowd.waiting)
     peak = Peak(Moment.BETWEEN, new, more, gone, gone, why, min(crowd.waiting, new - len(crowd.placed)))

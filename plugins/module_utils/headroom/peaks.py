@@ -23,6 +23,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ..wording import count_of
+
 
 class Moment(Enum):
     START = "start"
@@ -79,10 +81,17 @@ def peaks(rollout: Rollout) -> tuple[Peak, ...]:
     replaced = max(0, canary - rollout.surge)
     first = min(canary, step)
     found = [
-        _peak(Moment.START, rollout, first, 0, rollout.surge, f"{first} canary pod(s) beside all {total} stable ones")
+        _peak(
+            Moment.START,
+            rollout,
+            first,
+            0,
+            rollout.surge,
+            f"{count_of(first, 'canary pod')} beside all {total} stable ones",
+        )
     ]
     if canary > step:
-        why = f"{canary} canary pods, the stable pods of the last step still ending"
+        why = f"{count_of(canary, 'canary pod')}, the stable pods of the last step still ending"
         found.append(_peak(Moment.STEPS, rollout, canary, max(0, replaced - step), rollout.surge, why))
     new = min(total, canary + max(1, rollout.own_surge + rollout.own_max_unavailable))
     why = f"maxSurge {rollout.own_surge}, maxUnavailable {rollout.own_max_unavailable}, replaced pods still ending"

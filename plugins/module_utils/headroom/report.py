@@ -12,6 +12,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, Iterable, Mapping
 
+from ..wording import count_of
 from .bill import Bill, Position, bill
 from .finding import Advice, Answer, PeakAnswer, Question, Strategy, Verdict
 from .pod_request import Parts, pod_requests
@@ -65,7 +66,7 @@ def summary(question: Question, answer: Answer, name: str) -> list[str]:
         lines.extend(_quota_lines(first))
     homeless = sum(question.scene.waiting.get(owner, 0) for owner in question.owners)
     if homeless:
-        lines.append(f"{homeless} pod(s) of the Deployment are Pending today already, before anything changes.")
+        lines.append(f"Pending today already, before anything changes: {count_of(homeless, 'pod')} of the Deployment.")
     lines.extend(question.refusals)
     lines.extend(_nodes_lines(bill(question, answer)))
     if any(one.waits for one in answer.peaks):
@@ -225,7 +226,7 @@ def _nodes_lines(owed: Bill) -> Iterable[str]:
             price = f"{_money(one.hourly)} {one.price.currency or ''} an hour".replace("  ", " ")
         room = "" if bought.group.room is None else f", of {bought.group.room} that may still be added"
         yield (
-            f"{also if number else ''}{bought.count} new node(s) of {bought.group.name}{f' ({kind})' if kind else ''}"
+            f"{also if number else ''}{count_of(bought.count, 'new node')} of {bought.group.name}{f' ({kind})' if kind else ''}"
             f" would hold the rest: {price}{room}."
         )
     if owed.positions and owed.stays:
@@ -267,7 +268,7 @@ def _advice_lines(advice: Advice | None, replicas: int) -> Iterable[str]:
         time = "" if best.seconds is None else f", about {round(best.seconds)} s"
         yield (
             f"Advice: maxSurge {best.surge}, maxUnavailable {best.max_unavailable} completes on the nodes that are there in "
-            f"{best.waves} wave(s){time}, never below {best.lowest_ready} of {replicas} Ready."
+            f"{count_of(best.waves, 'wave')}{time}, never below {best.lowest_ready} of {replicas} Ready."
         )
     if own is not None and not own.completes:
         yield f"The Deployment's own strategy (maxSurge {own.surge}, maxUnavailable {own.max_unavailable}) would get stuck."

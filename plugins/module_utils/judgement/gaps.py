@@ -8,6 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from ..wording import count_of
 from .samples import NoData
 
 
@@ -31,4 +32,4 @@ class Gaps:
     def sentence(self) -> str:
         if not self.count:
             return "nothing was counted: the source was not asked, or only during the warmup"
-        return f"no data to judge by ({self.count} times), the last time: {self.last_reason}"
+        return f"no data to judge by ({count_of(self.count, 'time')}), the last time: {self.last_reason}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ..wording import count_of
 from .commands import by_hand
 from .phase import Situation, current_pods, ready_pods
 from .template import images
@@ -67,7 +68,7 @@ def _terminating(picture: Picture) -> int | None:
 def still_terminating(picture: Picture) -> str:
     """The end of a sentence; empty where no pod is terminating, as far as that is known."""
     count = _terminating(picture)
-    return f"; {count} pod(s) are still terminating" if count else ""
+    return f"; {count_of(count, 'pod', 'is', 'are')} still terminating" if count else ""
 
 
 def _version(picture: Picture, replica_set: ReplicaSet | None) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Iterable, Mapping
 
 from ..foreign import printable
+from ..wording import count_of
 from . import record as records
 from .intstr import resolve_fenceposts
 from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Phase, Situation
@@ -191,7 +192,7 @@ def hold(deployment: Deployment, template: Mapping[str, Any], step: Hold, record
             annotations={records.RECORD: record.encode(), **({records.CHANGE_CAUSE: cause} if cause else {})},
             labels=_LIVE,
         ),
-        f"hold {step.canary(deployment.replicas)} canary beside {step.stable(deployment.replicas)} stable pods",
+        f"hold {step.canary(deployment.replicas)} canary beside {count_of(step.stable(deployment.replicas), 'stable pod')}",
     )
 
 
@@ -204,7 +205,7 @@ def grow(deployment: Deployment, step: Hold, record: Record) -> Plan:
     return plan(
         deployment,
         Fields(strategy=_held(step), annotations={records.RECORD: record.encode()}, labels=_LIVE),
-        f"grow to {step.canary(deployment.replicas)} canary beside {step.stable(deployment.replicas)} stable pods",
+        f"grow to {step.canary(deployment.replicas)} canary beside {count_of(step.stable(deployment.replicas), 'stable pod')}",
     )
 
 

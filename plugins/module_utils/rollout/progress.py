@@ -11,17 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
+from ..wording import count_of
 from .phase import Phase, Situation, current_pods, has_pods, holds, ready_pods
 from .record import Record
 from .size import Hold
 from .template import digest, replica_set_of
 from .views import ContainerState, Pod, ReplicaSet
 from .words import WORDS, because
-
-
-def are(count: int, what: str) -> str:
-    """1 pod is, 2 pods are."""
-    return f"{count} {what} is" if count == 1 else f"{count} {what}s are"
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ def _container_trouble(pod: Pod, state: ContainerState) -> Stuck | None:
         detail = f": {state.waiting_message}" if state.waiting_message else ""
         return Stuck(f"{whose} is in {state.waiting}{_ending(state)}{detail}", pod.name, state.name)
     if state.restarts > 0:
-        return Stuck(f"{whose} restarted {state.restarts} time(s){_ending(state)}", pod.name, state.name)
+        return Stuck(f"{whose} restarted {count_of(state.restarts, 'time')}{_ending(state)}", pod.name, state.name)
     return None
 
 
@@ -151,7 +147,7 @@ def restarted(pods: tuple[Pod, ...]) -> Stuck | None:
     for pod in pods:
         for state in pod.containers:
             if state.restarts > 0 and not pod.terminating:
-                why = f"container {state.name} of pod {pod.name} restarted {state.restarts} time(s){_ending(state)}"
+                why = f"container {state.name} of pod {pod.name} restarted {count_of(state.restarts, 'time')}{_ending(state)}"
                 return Stuck(why, pod.name, state.name)
     return None
 
@@ -199,10 +195,12 @@ def towards_hold(situation: Situation, goal: Hold, started: Record, begun_at: in
     wanted = goal.canary(replicas)
     if situation.hold is not None and situation.hold.canary(replicas) > wanted:
         larger = situation.hold.canary(replicas)
-        return Stuck(f"somebody let the canary grow to {larger} pods meanwhile, more than the {wanted} asked for")
+        return Stuck(
+            f"somebody let the canary grow to {count_of(larger, 'pod')} meanwhile, more than the {wanted} asked for"
+        )
     if situation.record is not None and situation.record.pods > started.pods:
         return Stuck(
-            f"somebody asked for {situation.record.pods} canary pods meanwhile, more than the {started.pods} asked for"
+            f"somebody asked for {count_of(situation.record.pods, 'canary pod')} meanwhile, more than the {started.pods} asked for"
         )
     ready = ready_pods(situation.picture, situation.canary) if situation.canary else 0
     kept = situation.stable.replicas if situation.stable else 0
@@ -210,7 +208,7 @@ def towards_hold(situation: Situation, goal: Hold, started: Record, begun_at: in
     at_goal = situation.phase is Phase.HELD and situation.hold == goal and kept <= goal.stable(replicas)
     settled = replicas == started.replicas or situation.deployment.observed
     if at_goal and settled and ready >= wanted:
-        return Done(f"{ready} canary beside {kept} stable pods")
+        return Done(f"{ready} canary beside {count_of(kept, 'stable pod')}")
     return Going(f"{ready} of {wanted} canary pods are Ready", ready)
 
 
@@ -224,7 +222,7 @@ def _taken_away(situation: Situation, begun_at: int) -> Stuck | None:
     if replicas < begun_at:
         # The controller takes the difference from the stable pods, and the canary keeps its own.
         return Stuck(
-            f"somebody scaled the Deployment from {begun_at} down to {replicas} replicas, which leaves the canary a larger "
+            f"somebody scaled the Deployment from {begun_at} down to {count_of(replicas, 'replica')}, which leaves the canary a larger "
             "share than was asked for"
         )
     return None
@@ -264,7 +262,8 @@ def towards_rollout(situation: Situation, template_digest: str) -> Progress:
     ready = ready_pods(picture, new) if new else 0
     left = sum(current_pods(picture, rs) for rs in old)
     return Going(
-        f"{ready} of {deployment.replicas} new pods are Ready, {are(left, 'old pod')} left", ready * 1000 - left
+        f"{ready} of {deployment.replicas} new pods are Ready, {count_of(left, 'old pod', 'is', 'are')} left",
+        ready * 1000 - left,
     )
 
 
@@ -286,12 +285,12 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     if gone and (stuck or ready >= deployment.replicas):
         return Done(f"no canary pod is left; {of}")
     left = sum(current_pods(picture, rs) for rs in others)
-    return Going(f"{are(left, 'canary pod')} left, {of}", ready * 1000 - left)
+    return Going(f"{count_of(left, 'canary pod', 'is', 'are')} left, {of}", ready * 1000 - left)
 
 
 def with_terminated(progress: Progress, situation: Situation, wanted: bool) -> Progress:
     """`progress`, held back (when `wanted`) until the pods that are terminating are gone."""
     terminating = sum(pod.terminating for pod in situation.picture.pods or ())
     if wanted and isinstance(progress, Done) and terminating:
-        return Going(f"{progress.why}; {are(terminating, 'pod')} still terminating", -terminating)
+        return Going(f"{progress.why}; {count_of(terminating, 'pod', 'is', 'are')} still terminating", -terminating)
     return progress

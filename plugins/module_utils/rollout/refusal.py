@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from ..wording import ended
+
 
 class Code(Enum):
     """Why a verb refused, for playbooks that want to tell the cases apart."""
@@ -45,7 +47,7 @@ class Refusal(Exception):
     """
 
     def __init__(self, code: Code, what: str, remedy: str, *, may_have_written: bool = False) -> None:
-        super().__init__(f"{what.rstrip('.')}. {remedy}" + ("" if remedy.endswith("?") else "."))
+        super().__init__(f"{ended(what)} {ended(remedy)}")
         self.code = code
         self.what = what
         self.remedy = remedy

@@ -26,6 +26,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ..wording import count_of
 from .arithmetic import predict_hold
 
 
@@ -106,7 +107,9 @@ def _largest(replicas: int, surge: int) -> int:
 
 
 def _no_size(replicas: int) -> str:
-    return f"with {replicas} replicas and no surge every canary pod would leave no stable pod: allow surge 1"
+    return (
+        f"with {count_of(replicas, 'replica')} and no surge every canary pod would leave no stable pod: allow surge 1"
+    )
 
 
 def check_size(pods: int, replicas: int, surge: int) -> None:
@@ -115,13 +118,13 @@ def check_size(pods: int, replicas: int, surge: int) -> None:
         raise ImpossibleSize(f"a canary needs at least 1 pod, not {pods}")
     if pods > replicas:
         raise ImpossibleSize(
-            f"{pods} canary pods cannot be held beside {replicas} replicas: a hold has at most as many canary pods as "
+            f"{count_of(pods, 'canary pod')} cannot be held beside {count_of(replicas, 'replica')}: a hold has at most as many canary pods as "
             f"replicas. Ask for {replicas} or fewer"
         )
     largest = _largest(replicas, surge)
     if pods > largest:
         raise ImpossibleSize(
-            f"{pods} canary pods of {replicas} replicas with surge {surge} would leave no stable pod to come back to. "
+            f"{count_of(pods, 'canary pod')} of {count_of(replicas, 'replica')} with surge {surge} would leave no stable pod to come back to. "
             + (f"Ask for {largest} or fewer, or allow a larger surge" if largest else "Allow surge 1 or more")
         )
 

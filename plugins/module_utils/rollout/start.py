@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Mapping
 
+from ..wording import count_of
 from . import patches
 from .patches import Plan
 from .phase import HOLDING, Phase, Situation
@@ -66,7 +67,7 @@ def unsettled(picture: Picture) -> str:
     if ending is not None:
         # Begun again before that, a hold would find its pods and hold more of them than was asked for.
         left = (
-            f"still has {ending.current} pod(s)"
+            f"still has {count_of(ending.current, 'pod')}"
             if ending.current
             else "may still have pods that nobody has counted yet"
         )
@@ -134,7 +135,7 @@ def _check_ordinary(situation: Situation) -> None:
             "Find out who paused it and why, then resume it with canary_resume or kubectl rollout resume",
         )
     if len(active) > 1:
-        sizes = ", ".join(f"{rs.name} ({rs.replicas} pods)" for rs in active)
+        sizes = ", ".join(f"{rs.name} ({count_of(rs.replicas, 'pod')})" for rs in active)
         raise Refusal(
             Code.ROLLOUT_IN_PROGRESS,
             f"{name} is in the middle of a rollout: {sizes}",
@@ -203,7 +204,7 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     if pods < record.pods:
         raise Refusal(
             Code.SMALLER,
-            f"{_name(situation)} holds {record.pods} canary pod(s) and {pods} were asked for: a hold can only grow",
+            f"{_name(situation)} holds {count_of(record.pods, 'canary pod')}, and {pods} were asked for: a hold can only grow",
             "Undo it with canary_undo and start a smaller one",
         )
     if asker.takes_over:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Mapping
 
+from ..wording import count_of
 from .phase import Situation
 from .progress import Going, Progress, Stuck, refused_pods, restarted, trouble
 from .views import Pod
@@ -47,7 +48,7 @@ def _disturbed(situation: Situation, first: FirstLook) -> Stuck | None:
         return Stuck(because(what, situation.why))
     if deployment.replicas != first.replicas:
         return Stuck(
-            f"somebody scaled the Deployment from {first.replicas} to {deployment.replicas} replicas, "
+            f"somebody scaled the Deployment from {first.replicas} to {count_of(deployment.replicas, 'replica')}, "
             "so the split is no longer what was asked for"
         )
     return None
@@ -78,4 +79,4 @@ def _lost(before: Pod, now: Pod | None) -> Stuck | None:
 
 
 def _going(situation: Situation) -> Going:
-    return Going(f"{len(_canary_pods(situation))} canary pod(s) Ready, none restarted")
+    return Going(f"{count_of(len(_canary_pods(situation)), 'canary pod')} Ready, none restarted")

@@ -17,6 +17,7 @@ from ..rollout.pause import decide
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, Stuck
 from ..rollout.views import Picture
+from ..wording import count_of
 from .call.ending import Account, accounted
 from .call.orders import Call, PauseRequest
 from .call.outcome import Outcome, Report
@@ -88,7 +89,9 @@ def _message(situation: Situation, paused: bool, changed: bool) -> str:
     if paused and _idle(situation):
         return NOTHING_TO_FREEZE
     state = "paused" if paused else "not paused"
-    counts = ", ".join(f"{rs.name}: {rs.replicas} pods, {rs.ready} Ready" for rs in situation.picture.active)
+    counts = ", ".join(
+        f"{rs.name}: {count_of(rs.replicas, 'pod')}, {rs.ready} Ready" for rs in situation.picture.active
+    )
     return f"{'' if changed else 'already '}{state} ({counts})"
 
 

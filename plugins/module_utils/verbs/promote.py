@@ -20,6 +20,7 @@ from ..rollout.record import Intent, Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import digest, replica_set_of
 from ..rollout.views import Picture
+from ..wording import count_of
 from .call.ending import Account, accounted
 from .call.orders import PromoteRequest
 from .call.outcome import Outcome, Report
@@ -79,7 +80,7 @@ def _current(situation: Situation) -> str:
 
 
 def _promoted(situation: Situation) -> str:
-    return f"promoted: {situation.deployment.replicas} pods run the new version{still_terminating(situation.picture)}"
+    return f"promoted: {count_of(situation.deployment.replicas, 'pod', 'runs', 'run')} the new version{still_terminating(situation.picture)}"
 
 
 def _look(site: Site) -> Picture:

@@ -25,6 +25,7 @@ from ..rollout.size import patches as hold_patches
 from ..rollout.start import Asker, Start, Wanted
 from ..rollout.template import digest
 from ..rollout.views import Autoscaler, Deployment, Picture
+from ..wording import count_of
 from .call.ending import Account, accounted
 from .call.explaining import explained
 from .call.orders import AutoscalerPolicy, Call, StartRequest
@@ -111,7 +112,9 @@ def _tell_beforehand(account: Account, deployment: Deployment, report: Report) -
     """What a person may want to stop this for, told before anything is written."""
     told = list(owners.foreign_owners(deployment))
     if ending := deployment.status.terminating:
-        told.append(f"{ending} pod(s) of an earlier rollout are still terminating, and take room until they have ended")
+        told.append(
+            f"{count_of(ending, 'pod')} of an earlier rollout still terminating: room is taken until that has ended"
+        )
     for warning in told:
         report(News(warning, Kind.WARNING))
     account.warn(*told)
@@ -232,9 +235,9 @@ def _check_steps(begun: Start, situation: Situation, call: Call) -> None:
     if not call.wait.enabled and reached != begun.goal:
         raise Refusal(
             Code.NEEDS_STEPS,
-            f"{begun.record.pods} canary pods need several steps, each after the pods of the one before are Ready, "
+            f"{count_of(begun.record.pods, 'canary pod', 'needs', 'need')} several steps, each after the pods of the one before are Ready, "
             "and wait is false",
-            f"Set wait to true, or ask for at most {reached.pods} canary pods, or allow a surge of {begun.record.pods}",
+            f"Set wait to true, or ask for at most {count_of(reached.pods, 'canary pod')}, or allow a surge of {begun.record.pods}",
         )
 
 
@@ -271,7 +274,7 @@ def _tell_split(account: Account, before: Situation, begun: Start, request: Star
     if asked is not None and held > 2 * asked:
         account.warn(
             f"weight {asked} was asked for, and the canary is {held:.1f} % of all pods, the least that is possible with "
-            f"{replicas} replica(s): a smaller share needs more replicas"
+            f"{count_of(replicas, 'replica')}: a smaller share needs more replicas"
         )
 
 
@@ -286,7 +289,7 @@ def _foretold(account: Account, situation: Situation, begun: Start, wanted: Want
     # The steps that follow end at the goal.
     account.wrote(patches.grow(deployment, begun.goal, begun.record))
     count = len(hold_patches(begun.record.pods, deployment.replicas, begun.room, situation.hold))
-    outcome = account.outcome(f"would hold {split}, in {count} patch(es)")
+    outcome = account.outcome(f"would hold {split}, in {count} {'patch' if count == 1 else 'patches'}")
     if situation.canary is None:
         outcome = _with_canary(outcome, without_pods(wanted.template, None))
     return outcome.returning(planned=outcome.after["pods"]) if "pods" in outcome.after else outcome
@@ -328,13 +331,11 @@ def _warn_of_scaling(account: Account, begun: Start, situation: Situation) -> No
     if before != replicas:
         stable, canary = situation.stable, situation.canary
         account.warn(
-            f"somebody scaled the Deployment from {before} to {replicas} replicas since the start, which spread over both "
-            f"versions: {stable.replicas if stable else 0} stable and {canary.replicas if canary else 0} canary pods now"
+            f"somebody scaled the Deployment from {before} to {count_of(replicas, 'replica')} since the start, which spread over both "
+            f"versions: {stable.replicas if stable else 0} stable and {count_of(canary.replicas if canary else 0, 'canary pod')} now"
         )
 
 
 def _split(begun: Start, replicas: int) -> str:
     canary, stable = begun.goal.canary(replicas), begun.goal.stable(replicas)
-    return (
-        f"{canary} canary beside {stable} stable pods ({share(canary, replicas, begun.goal.surge):.1f} % of all pods)"
-    )
+    return f"{canary} canary beside {count_of(stable, 'stable pod')} ({share(canary, replicas, begun.goal.surge):.1f} % of all pods)"

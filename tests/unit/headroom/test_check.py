@@ -122,7 +122,7 @@ def test_where_no_group_has_room_alone_several_do_together() -> None:
     shape = headroom(together, answer(together), {})
     assert [(one["group"], one["count"]) for one in shape["new_nodes"]] == [("b", 1), ("a", 2)]
     assert (shape["cost"]["hourly_max"], shape["cost"]["together"], shape["verdict"]) == (4.0, True, "needs_nodes")
-    assert any(line.startswith("and 2 new node(s) of a ") for line in summary(together, answer(together), "web"))
+    assert any(line.startswith("and 2 new nodes of a ") for line in summary(together, answer(together), "web"))
     assert answer(asked(a=1, b=1)).verdict is Verdict.CANNOT_FIT
     alone = asked(a=4, b=1)
     assert headroom(alone, answer(alone), {})["cost"]["together"] is False
@@ -255,7 +255,7 @@ def test_the_cost_is_a_range_over_the_groups_and_an_estimate_of_the_dearest() ->
     assert (cost["hourly_min"], cost["hourly_max"], cost["currency"], cost["stays"]) == (0.2, 0.5, "EUR", False)
     # One wave of 150 s, three minutes, and ten until the node goes: 13/60 of 0.5.
     assert cost["estimate"] == pytest.approx(0.5 * 13 / 60, abs=1e-6)
-    assert cost["basis"].startswith("3 min rollout (1 wave(s) of pods that take 150 s to be Ready) + 10 min until")
+    assert cost["basis"].startswith("3 min rollout (1 wave of pods that take 150 s to be Ready) + 10 min until")
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_assumed_pods_that_find_no_node_want_the_new_ones_first() -> None:
     )
     found = answer(asked)
     assert (found.verdict, found.peaks[0].peak.more) == (Verdict.NEEDS_NODES, 3)
-    assert "2 stable pod(s) that find no node before" in found.peaks[0].peak.why
+    assert "2 stable pods without a node before" in found.peaks[0].peak.why
 
 
 def test_a_quota_is_the_first_blocker_and_the_fit_is_told_too() -> None:

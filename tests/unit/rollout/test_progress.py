@@ -92,7 +92,7 @@ def test_no_node_is_trouble_unless_pods_are_about_to_go(room_comes: bool) -> Non
 
 def test_a_restart_counts_also_when_the_pod_is_ready_again() -> None:
     found = restarted((pod("a", "v2"), pod("c", "v2", **ended(3))))
-    assert found == Stuck("container app of pod c restarted 2 time(s), last with Error (exit code 3)", "c", "app")
+    assert found == Stuck("container app of pod c restarted 2 times, last with Error (exit code 3)", "c", "app")
 
 
 def test_pods_that_are_refused_are_told_in_the_words_of_the_refusal() -> None:

@@ -151,7 +151,7 @@ SETTLED: dict[str, tuple[Any, str]] = {
     ),
     "an earlier version still ends": (
         (ordinary(), replica_set("v1", 4, 2), replica_set("v0", 0, 1, status={"replicas": 2})),
-        "ReplicaSet web-v0 of an earlier version still has 2 pod(s)",
+        "ReplicaSet web-v0 of an earlier version still has 2 pods",
     ),
     "nobody has counted an earlier version's pods": (
         (ordinary(), replica_set("v1", 4, 2), replace(replica_set("v0", 0, 1), observed=False)),

@@ -48,13 +48,13 @@ FIRST = FirstLook.of(situation(pod()))
 
 
 def test_a_canary_that_stays_as_it_was_goes_on() -> None:
-    assert steady(situation(pod()), FIRST) == Going("1 canary pod(s) Ready, none restarted")
+    assert steady(situation(pod()), FIRST) == Going("1 canary pod Ready, none restarted")
 
 
 @pytest.mark.parametrize(
     ("now", "why"),
     [
-        (situation(pod(restarts=1)), "container app of pod web-b-1 restarted 1 time(s)"),
+        (situation(pod(restarts=1)), "container app of pod web-b-1 restarted 1 time"),
         (situation(pod(ready=False, since=LATER)), "canary pod web-b-1 is not Ready any more"),
         (situation(pod(since=LATER)), "canary pod web-b-1 was not Ready until 2026-01-01T10:05:00Z"),
         (situation(pod("web-b-2")), "canary pod web-b-1 is gone"),

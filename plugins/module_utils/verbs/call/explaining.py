@@ -14,6 +14,7 @@ from ...cluster.errors import ApiError
 from ...rollout.phase import Situation
 from ...rollout.progress import Progress, Stuck, in_its_words, unready
 from ...rollout.template import replica_set_of
+from ...wording import ended
 from .site import Site
 
 # The Deployment controller's Event when it is not allowed to make a ReplicaSet, such as by a quota of them
@@ -50,9 +51,9 @@ def _with_events(site: Site, told: list[tuple[str, str]], *, only_with_events: b
         except ApiError as error:
             cannot = f"Events would tell more: {error}"
         if newest:
-            sentences.append(f"{_capital(subject)}; {newest.reason}: {newest.message.rstrip('.')}.")
+            sentences.append(ended(f"{_capital(subject)}; {newest.reason}: {newest.message}"))
         elif not only_with_events:
-            sentences.append(f"{_capital(subject)}.")
+            sentences.append(ended(_capital(subject)))
     return "".join(f"{sentence} " for sentence in (*sentences, cannot) if sentence)
 
 

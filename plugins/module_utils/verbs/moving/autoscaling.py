@@ -16,6 +16,7 @@ from ...rollout import autoscaler as autoscalers
 from ...rollout.phase import Phase
 from ...rollout.refusal import Code, Refusal
 from ...rollout.views import Autoscaler, Deployment, Picture
+from ...wording import count_of
 from ..call.ending import Account
 from ..call.guarded import ATTEMPTS, guarded
 from ..call.orders import AutoscalerPolicy
@@ -69,7 +70,7 @@ def _pinned(account: Account, autoscaler: Autoscaler, replicas: int, report: Rep
         return None if mine else autoscalers.pin(found, replicas, claim(account))
 
     def send(_found: Autoscaler, operations: list[dict[str, Any]]) -> Autoscaler:
-        report(f'pinning HorizontalPodAutoscaler "{name}" to {replicas} replicas')
+        report(f'pinning HorizontalPodAutoscaler "{name}" to {count_of(replicas, "replica")}')
         return site.patch_autoscaler(name, operations)
 
     busy = Refusal(

@@ -13,6 +13,7 @@ from ...release import rulings
 from ...release.result import Ending, Judged
 from ...release.rulings import Act, Cause, Failed, Stage, cause_of
 from ...rollout.phase import Phase
+from ...wording import ended
 from ..call.orders import Meant, RollbackRequest, UndoRequest
 from ..call.outcome import API_ERROR, VerbFailure
 from ..rollback import rollback
@@ -27,7 +28,7 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     """Takes back what the rulings say, and tells how it ended."""
     code, cause = (error.code, error.cause) if isinstance(error, VerbFailure) else (API_ERROR, "")
     _take_in(course, error)
-    course.release = replace(course.release, why=(f"{str(error).rstrip('.')}.",))
+    course.release = replace(course.release, why=(ended(str(error)),))
     ruled = rulings.ruling(_what_failed(course, cause_of(code)))
     act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back}.get(ruled.act)
     if act is not None:

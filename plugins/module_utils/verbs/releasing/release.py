@@ -23,6 +23,7 @@ from ...rollout.phase import Phase, diagnose
 from ...rollout.refusal import Code
 from ...rollout.template import digest
 from ...rollout.views import Picture
+from ...wording import count_of, ended
 from ..bake import bake
 from ..call.ending import accounted
 from ..call.orders import BakeRequest, Meant, PauseRequest, PromoteRequest, StartRequest, UndoRequest
@@ -114,7 +115,9 @@ def _created(course: Course) -> bool:
         picture = Picture(deployment, ())
         remedy = "It was created and stays: look at its pods with canary_info."
         await_rollout(account, picture, digest(deployment.template), request.call, course.report, remedy=remedy)
-        course.did("create", account.outcome(f"created: {deployment.replicas} pods run the version"))
+        course.did(
+            "create", account.outcome(f"created: {count_of(deployment.replicas, 'pod', 'runs', 'run')} the version")
+        )
     course.ends(Ending.CREATED, "There was no such Deployment, so it was created, without a canary.")
     return True
 
@@ -154,7 +157,9 @@ def _plan(course: Course) -> None:
             continue
         (course.takes if course.request.call.check else course.sees)(outcome)
         planned.append(_pods_of(outcome))
-        course.release = replace(course.release, why=(*course.release.why, f"Step {number + 1}: {outcome.message}."))
+        course.release = replace(
+            course.release, why=(*course.release.why, ended(f"Step {number + 1}: {outcome.message}"))
+        )
     wrong = steps.shrinks(planned)
     if wrong is not None:
         raise VerbFailure(
@@ -237,7 +242,7 @@ def _judge(course: Course, number: int, step: StepAsked) -> bool:
         return True
     course.did("pause", pause(course.api, PauseRequest(course.call()), course.report))
     course.ends(
-        Ending.HELD, f"{outcome.message}.", "The canary is frozen until somebody resumes, promotes or undoes it."
+        Ending.HELD, ended(outcome.message), "The canary is frozen until somebody resumes, promotes or undoes it."
     )
     return False
 
