@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.toolchain import stages, unstable
-from tests.toolchain.stages import STAGES, Stage, main
+from tests.toolchain.stages import STAGES, TIMES_ALONE, Stage, main
 from tests.toolchain.venvs import ROOT
 
 
@@ -122,10 +122,30 @@ def test_what_is_run_again_decides_and_is_told(
     assert [line.strip() for line in shown.splitlines() if "unstable: " in line] == [remark] * bool(remark)
     if again:
         assert shown.index(f"  {TEST}\n    {REASON}") < shown.index("once more\n"), "told before it is run again"
+        assert shown.count("once more\n") == (1 if again is FAILS_AGAIN else TIMES_ALONE)
         (traced,) = flaky.traced()
         assert traced["failed"] == {TEST: REASON} and len(traced["load"]) == 3 and traced["stage"] == "flaky"
     else:
         assert flaky.traced() == []
+
+
+def test_only_what_failed_is_run_again_and_a_second_failure_is_one_too_many(
+    flaky: Unstable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A test that passes alone, and fails when it is run alone once more."""
+    been = tmp_path / "been"
+    code = f"""
+import pathlib, sys
+print(sys.argv[1:])
+been = pathlib.Path({str(been)!r})
+fails = been.exists()
+been.touch()
+sys.exit(fails)
+"""
+    now_and_then = python(code)
+    monkeypatch.setattr(stages, "STAGES", (replace(flaky.stage, again=now_and_then),))
+    assert main([]) == 1
+    assert capfd.readouterr().out.count(f"['{TEST}']\n") == 2
 
 
 def test_what_passed_is_not_run_again(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests that fail, and pass when they are run again: written down, and not tolerated for long.
+"""Tests that fail, and pass when they are run alone: written down, and not tolerated for long.
 
     python -m tests.toolchain.unstable    # is every row of tests/unstable.txt still allowed?
 
@@ -98,7 +98,7 @@ def told(failed: Mapping[str, str], path: Path) -> str:
     """For the person who looks on: the names, the first line of each reason, and where all of it is."""
     lines = [f"  {test}\n    {reason.splitlines()[0] if reason else ''}" for test, reason in failed.items()]
     load = " ".join(f"{each:.1f}" for each in os.getloadavg())
-    head = f"--- {len(failed)} failed at load {load}, and run once more now; written to {path}"
+    head = f"--- {len(failed)} failed at load {load}, and run alone now; written to {path}"
     return "\n".join([head, *lines])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ PLUGINS = Path(__file__).parents[3] / "plugins"
 MODULES = sorted((PLUGINS / "modules").glob("canary_*.py"))
 
 
+@cache
 def constant(module: Path, name: str) -> object:
     for node in ast.parse(module.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
