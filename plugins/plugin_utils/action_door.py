@@ -29,6 +29,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest
     path_in,
     quotable,
 )
+from ansible_collections.coalmine.canary.plugins.plugin_utils.wire import WIRE
 
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
 CLIENT_IS_HERE = preload()
@@ -153,6 +154,7 @@ class VerbAction(ActionBase):
             check=self._task.check_mode,
             diff=self._task.diff,
             tell=None if self._task.no_log else tell,
+            show=None if self._task.no_log else WIRE.shower(host),
             warn=display.warning,
             deprecated=display.deprecated,
         )

@@ -33,17 +33,17 @@ def line(told: News, display: Display = Display.PICTURE) -> str:
     step = f", step {told.step[0]} of {told.step[1]}" if told.step else ""
     picture = row(told.pods) if display is Display.PICTURE else ""
     text = f"warning: {told.text}" if told.kind is Kind.WARNING else told.text
-    said = "; ".join(
-        (text, *_evidence(told), *(_rate(rate) for rate in told.rates if rate.canary[1] or rate.stable[1]))
-    )
+    said = "; ".join((text, *figures(told)))
     return f"{told.deployment or '?'}{step}: {' '.join(filter(None, (picture, said, _time(told))))}"
 
 
-def _evidence(told: News) -> tuple[str, ...]:
+def figures(told: News) -> list[str]:
+    """What was counted so far, and what it says."""
+    rates = [_rate(rate) for rate in told.rates if rate.canary[1] or rate.stable[1]]
     if told.evidence is None:
-        return ()
+        return rates
     to_fail, to_pass, limit = told.evidence
-    return (f"evidence {to_fail:.3g} to fail and {to_pass:.3g} to pass, where {limit:.3g} decides",)
+    return [f"evidence {to_fail:.3g} to fail and {to_pass:.3g} to pass, where {limit:.3g} decides", *rates]
 
 
 def _time(told: News) -> str:

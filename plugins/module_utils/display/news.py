@@ -87,6 +87,24 @@ class News(str):
         """The same, where it belongs; what is said already stays."""
         return replace(self, deployment=self.deployment or deployment, step=self.step or step)
 
+    @classmethod
+    def from_json(cls, given: dict[str, Any]) -> News:
+        """What `to_json` made, nothing else."""
+        return cls(
+            **{
+                **given,
+                "kind": Kind(given["kind"]),
+                "step": tuple(given["step"]) if given["step"] else None,
+                "pods": tuple(Mark(Side(side), State(state)) for side, state in given["pods"]),
+                "rates": tuple(
+                    Rate(**{**rate, "canary": tuple(rate["canary"]), "stable": tuple(rate["stable"])})
+                    for rate in given["rates"]
+                ),
+                "evidence": tuple(given["evidence"]) if given["evidence"] else None,
+                "details": tuple(given["details"]),
+            }
+        )
+
     def to_json(self) -> dict[str, Any]:
         return {
             **vars(self),
@@ -94,6 +112,8 @@ class News(str):
             "step": list(self.step) if self.step else None,
             "pods": [[mark.side.value, mark.state.value] for mark in self.pods],
             "rates": [vars(rate) for rate in self.rates],
+            "evidence": list(self.evidence) if self.evidence else None,
+            "details": list(self.details),
         }
 
 

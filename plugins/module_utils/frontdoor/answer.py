@@ -21,7 +21,7 @@ from ..cluster.connection import Connection, connect
 from ..cluster.crew import Threads
 from ..cluster.errors import ApiError
 from ..display.lines import MOST_KEPT, Display, Lately, line
-from ..display.news import Kind, news
+from ..display.news import Kind, News, news
 from ..foreign import LONGEST_TOLD, printable, told
 from ..verbs.call.outcome import API_ERROR, Outcome, VerbFailure
 from .actor import actor
@@ -36,6 +36,7 @@ REFUSED = {"failure": "invalid", "changed": False}
 class Door:
     """What the two doors do differently.
 
+    `show` takes everything that is told, where somebody draws it: then states are no lines.
     `hide` is told what must be cut out of results and lines, before anything could show it; `tell` shows a line at once, and is
     None where nobody would see it. `check` and `diff` are the task's.
     """
@@ -44,6 +45,7 @@ class Door:
     diff: bool
     hide: Callable[[frozenset[str]], None]
     tell: Callable[[str], None] | None
+    show: Callable[[News], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,17 @@ class Teller:
 
     def __call__(self, told: str) -> None:
         heard = news(told).within(self._name)
+        if self._door.show is not None and self._display is not Display.QUIET:
+            self._door.show(heard)
         worth_a_line, self._lately[heard.deployment] = self._lately.get(heard.deployment, Lately()).hears(heard)
         if not worth_a_line:
             return
         text = printable(line(heard, self._display), LONGEST_TOLD)
         self._kept.append(text)
-        if self._door.tell is not None and self._display is not Display.QUIET:
+        drawn = self._door.show is not None and heard.kind is Kind.STATE
+        if self._door.tell is not None and self._display is not Display.QUIET and not drawn:
             self._door.tell(text)
-            for detail in heard.details if heard.kind is Kind.EVENT else ():
+            for detail in heard.details if heard.kind is Kind.EVENT and self._door.show is None else ():
                 indent = len(detail) - len(detail.lstrip(" "))
                 self._door.tell(f"  {' ' * indent}{printable(detail, LONGEST_TOLD)}")
             self.warned |= {heard.text} if heard.kind is Kind.WARNING else set()

@@ -19,6 +19,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, Validati
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 
+from ..display.news import News
+from ..foreign import told
 from .answer import REFUSED, Door, conduct
 from .arguments import Options, Verb
 from .manifest import plain
@@ -30,7 +32,8 @@ from .shapes import misshapen
 class Surroundings:
     """What the task brings along: the action as the user called it, the two modes, and where words go.
 
-    `tell` is None where no line may be shown. `deprecated` takes what `AnsibleModule.deprecate` takes.
+    `tell` is None where no line may be shown. `show` takes news as plain values, where somebody draws them.
+    `deprecated` takes what `AnsibleModule.deprecate` takes.
     """
 
     action: str
@@ -39,6 +42,7 @@ class Surroundings:
     tell: Callable[[str], None] | None
     warn: Callable[[str], None]
     deprecated: Callable[..., None]
+    show: Callable[[dict[str, Any]], None] | None = None
 
 
 def run_in_process(verb: Verb, arguments: Mapping[str, Any], around: Surroundings) -> dict[str, Any]:
@@ -72,6 +76,7 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
         diff=around.diff,
         hide=secrets.add,
         tell=None if around.tell is None else _masked(around.tell, secrets),
+        show=None if around.show is None else _masked_news(around.show, secrets),
     )
     answer = conduct(verb, parameters, door)
     for warning in answer.warnings:
@@ -82,6 +87,10 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
 
 def _masked(tell: Callable[[str], None], secrets: Secrets) -> Callable[[str], None]:
     return lambda line: tell(secrets.cut_from(line))
+
+
+def _masked_news(show: Callable[[dict[str, Any]], None], secrets: Secrets) -> Callable[[News], None]:
+    return lambda heard: show(secrets.cut_from(told(heard.to_json())))
 
 
 def _refused(why: str, parameters: Mapping[str, Any], options: Options) -> dict[str, Any]:
