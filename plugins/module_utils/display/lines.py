@@ -89,7 +89,11 @@ class Lately:
         if told.kind is Kind.EVENT:
             if self.event is not None and _same(told, self.event):
                 return False, self
-            return True, Lately(self.once, told)
+            if told.elapsed is None:
+                return True, Lately(self.once, told)
+            # It says how things stand, too.
+            at = told.elapsed
+            return True, Lately(self.once, told, told, at + CHANGE_SECONDS, same_at=at + SAME_SECONDS)
         now = told.elapsed or 0.0
         if self.state is None or now < (self.state.elapsed or 0.0) or told.step != self.state.step:
             # Another wait began.

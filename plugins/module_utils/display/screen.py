@@ -54,7 +54,7 @@ def _release(one: Going, now: float) -> list[str]:
     whose = f"{one.host}: " if one.host else ""
     step = f", step {told.step[0]} of {told.step[1]}" if told.step else ""
     elapsed = None if told.elapsed is None else told.elapsed + max(0.0, now - one.heard)
-    first = [f"{whose}{told.deployment}{step}", row(told.pods), told.text, _bar(elapsed, told.total)]
+    first = [f"{whose}{told.deployment}{step}", row(told.pods), _bar(elapsed, told.total), told.text]
     more = [f"    {text}" for text in figures(told)]
     return ["  ".join(filter(None, first)), *more, *(f"    {detail}" for detail in told.details)]
 
@@ -69,7 +69,8 @@ def _bar(elapsed: float | None, total: float | None) -> str:
 
 
 def _cut(line: str, width: int) -> str:
-    """A line that wraps would make the block higher than it is thought to be."""
+    """One that wraps, or holds control characters, would make the block another than it is thought to be."""
+    line = "".join(letter if letter.isprintable() else " " for letter in line)
     places = [1 if ord(letter) < 0x300 or letter in _NARROW else 2 for letter in line]
     if sum(places) < width:
         return line

@@ -52,12 +52,10 @@ def headline(situation: Situation) -> str:
 
 
 def tree(situation: Situation, age: Age) -> list[str]:
-    """Lines, the Deployment's first. Whatever others wrote in it is printable."""
+    """Lines below `headline`. Whatever others wrote in it is printable."""
     versions = [("stable", situation.stable), ("canary", situation.canary)]
     present = [(side, version) for side, version in versions if version is not None]
-    lines = [
-        f"{situation.deployment.name} in {situation.deployment.namespace}, {headline(situation)}{_begun(situation)}"
-    ]
+    lines = _begun(situation)
     for number, (side, version) in enumerate(present, 1):
         last = number == len(present)
         lines.append(f"{'└' if last else '├'}─ {_version(situation, side, version)}")
@@ -67,9 +65,9 @@ def tree(situation: Situation, age: Age) -> list[str]:
     return [*lines, *([f"   {following}"] if following else [])]
 
 
-def _begun(situation: Situation) -> str:
+def _begun(situation: Situation) -> list[str]:
     record = situation.record
-    return printable(f"; started by {record.started_by} at {record.started_at}") if record else ""
+    return [printable(f"started by {record.started_by} at {record.started_at}")] if record else []
 
 
 def _version(situation: Situation, side: str, version: ReplicaSet) -> str:

@@ -20,7 +20,6 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 
 from ..display.news import News
-from ..foreign import told
 from .answer import REFUSED, Door, conduct
 from .arguments import Options, Verb
 from .manifest import plain
@@ -90,7 +89,7 @@ def _masked(tell: Callable[[str], None], secrets: Secrets) -> Callable[[str], No
 
 
 def _masked_news(show: Callable[[dict[str, Any]], None], secrets: Secrets) -> Callable[[News], None]:
-    return lambda heard: show(secrets.cut_from(told(heard.to_json())))
+    return lambda heard: show(secrets.cut_from(heard.to_json()))
 
 
 def _refused(why: str, parameters: Mapping[str, Any], options: Options) -> dict[str, Any]:

@@ -95,6 +95,11 @@ def test_a_hint_is_told_once_in_a_task_whatever_comes_between() -> None:
     assert lines_of([hint, event, state("a", 0.0), later]) == [hint, event, "a"]
 
 
+def test_an_event_that_says_how_things_stand_is_not_told_again_as_a_state() -> None:
+    event = News("held", Kind.EVENT, "web", (1, 2), elapsed=0.0)
+    assert lines_of([event, state("held", 1.0), state("held", 31.0)]) == [event, state("held", 31.0)]
+
+
 def test_another_wait_or_step_is_told_at_once() -> None:
     told = [state("a", 0.0), state("b", 0.1), state("b", 0.2, step=2), state("c", 0.0, step=2)]
     assert [(one.text, one.step) for one in lines_of(told)] == [("a", (1, 2)), ("b", (2, 2)), ("c", (2, 2))]

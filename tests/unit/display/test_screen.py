@@ -35,15 +35,15 @@ def going(name: str = "web", host: str = "", **fields: Any) -> Going:
 
 def test_a_release_that_is_judged() -> None:
     assert block([Going("", JUDGING, 100.0)], now=110.0, width=100, height=24) == [
-        "web, step 1 of 2  ■|□  judging  ██████████░░░░░░░░░░ 20 of 40 s",
+        "web, step 1 of 2  ■|□  ██████████░░░░░░░░░░ 20 of 40 s  judging",
         "    evidence 2 to fail and 0.5 to pass, where 20 decides",
         "    errors: canary 0.5 % of 200, stable 0.5 % of 1800, tolerated 0.51 %",
     ]
 
 
 def test_time_goes_on_between_news_and_not_beyond_its_end() -> None:
-    assert block([going(host="eu")], 107.4, 80, 24) == ["eu: web  1 canary pod(s) Ready  10 s"]
-    assert block([going(total=4.0)], 900.0, 80, 24)[0].endswith("████████████████████ 4 of 4 s")
+    assert block([going(host="eu")], 107.4, 80, 24) == ["eu: web  10 s  1 canary pod(s) Ready"]
+    assert block([going(total=4.0)], 900.0, 80, 24)[0].startswith("web  ████████████████████ 4 of 4 s  ")
 
 
 def test_half_of_the_terminal_is_left_to_what_was_told_before() -> None:
@@ -61,6 +61,11 @@ def test_half_of_the_terminal_is_left_to_what_was_told_before() -> None:
 def test_no_line_wraps(text: str, width: int) -> None:
     (line,) = block([going(text=text)], 100.0, width, 24)
     assert sum(2 if letter == "\u5b57" else 1 for letter in line) <= max(1, width - 1)
+
+
+def test_what_others_wrote_does_not_drive_the_terminal() -> None:
+    (line,) = block([going(text="\x1b[2Jgone\r\n\u202eback")], 100.0, 80, 24)
+    assert line.isprintable() and "gone" in line
 
 
 def test_news_comes_through_the_wire_as_it_was_sent() -> None:

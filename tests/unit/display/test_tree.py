@@ -38,8 +38,9 @@ OLD = tuple(pod("v1", f"web-v1-{letter}") for letter in "abcd")
 
 def test_a_held_canary() -> None:
     held = seen(deployment(), *OLD[:2], pod("v2", "web-v2-x"))
+    assert headline(held) == "held: canary 1 of 1 asked for Ready beside 2 stable pods, 33.3 % of all"
     assert tree(held, AGES.get) == [
-        "web in shop, held: canary 1 of 1 asked for Ready beside 2 stable pods, 33.3 % of all; started by ana at 2026-01-01T00:00:00Z",
+        "started by ana at 2026-01-01T00:00:00Z",
         "├─ stable v1  2 of 2 Ready  app=app:v1",
         "│  ├─ ■ web-v1-a  Ready  0 restarts  2h  node-1",
         "│  └─ ■ web-v1-b  Ready  0 restarts  2h  node-1",
@@ -62,7 +63,7 @@ def test_what_is_not_ready_comes_first_and_many_pods_are_counted() -> None:
 
 
 def test_no_release() -> None:
-    assert tree(seen(ordinary(), *OLD), AGES.get)[0] == "web in shop, none: 4 of 4 pods are Ready"
+    assert headline(seen(ordinary(), *OLD)) == "none: 4 of 4 pods are Ready"
 
 
 def test_what_is_wrong_is_said() -> None:

@@ -85,7 +85,8 @@ class Comparison(Looking):
             self._rest(self.request.interval, until)
             self._look()
             decided = self._decided()
-            if not decided and self._now() - told >= REPORT_SECONDS:
+            # The last look is told by the verdict.
+            if not decided and told + REPORT_SECONDS <= self._now() < until:
                 told = self._now()
                 self._report(self._progress(told))
         return self._concluded(self._doubted(self._trial.report(self._now())))
