@@ -15,6 +15,7 @@ description:
   - With O(together) no release of a wave is promoted before all of them have stood their steps. When too many fail, those that are
     held are undone, and those of the wave that were promoted already are rolled back.
   - Each release promotes the version that it judged, or none, as M(coalmine.canary.canary_release) does.
+  - Room is asked for once a wave and cluster, for all its releases at the same time.
   - A run that was broken off is taken up by the next one. Releases that are out already change nothing.
 author:
   - coalmine.canary contributors (@coalmine)
@@ -70,6 +71,14 @@ options:
       - How many releases are worked on at the same time.
     type: int
     default: 100
+  when_crowded:
+    description:
+      - What to do where the pods of all releases of a wave do not fit at the same time, as the C(headroom) of each asks for. With
+        V(refuse) those that find no room beside the others have failed, before the wave has changed anything. With V(smaller)
+        they come in a wave of their own after it, when the others have given back what they took.
+    type: str
+    choices: [refuse, smaller]
+    default: refuse
   run:
     description:
       - A name of your own for the run of all releases, such as the number of a job, as

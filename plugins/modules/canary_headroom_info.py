@@ -71,6 +71,67 @@ options:
       - How far the number of ready pods may drop below the Deployment's replicas while the canary is held.
       - It is V(0) if this is not given, or V(1) with O(surge=0).
     type: int
+  others:
+    description:
+      - Releases at the same time, counted as placed, because canaries that each fit alone may jam a full cluster together. Each
+        counts with the pods that it has more than today when these are most, so that the answer is an approximation
+        (C(other_releases_are_at_their_peak)). Where one of them does not fit itself, the answer says C(others_do_not_fit).
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - Name of the Deployment.
+        type: str
+        required: true
+      namespace:
+        description:
+          - Namespace of the Deployment.
+        type: str
+        default: default
+      images:
+        description:
+          - As O(images), of that release.
+        type: dict
+      pod_template_patch:
+        description:
+          - As O(pod_template_patch), of that release.
+        type: dict
+      definition:
+        description:
+          - As O(definition), of that release.
+        type: raw
+      pods:
+        description:
+          - As O(pods), of that release.
+        type: int
+      weight:
+        description:
+          - As O(weight), of that release.
+        type: int
+      steps:
+        description:
+          - As O(steps), of that release.
+        type: list
+        elements: dict
+        suboptions:
+          pods:
+            description:
+              - How many canary pods.
+            type: int
+          weight:
+            description:
+              - How many per cent of all pods.
+            type: int
+      surge:
+        description:
+          - As O(surge), of that release.
+        type: int
+        default: 1
+      max_unavailable:
+        description:
+          - As O(max_unavailable), of that release.
+        type: int
   assume_replicas:
     description:
       - For how many replicas to count. V(current) takes the Deployment's, V(max) the most that a HorizontalPodAutoscaler

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible import constants as C
@@ -24,6 +25,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError, Verb
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest import (
+    SEVERAL,
     check_read_elsewhere,
     encoding_of,
     path_in,
@@ -83,8 +85,14 @@ class VerbAction(ActionBase):
         return str(self._templar.template(configured) or "").strip()
 
     def _read_here(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """With the files that are looked for where the playbook is."""
-        return self._with_kubeconfig(self._with_file(arguments))
+        """With the files that are looked for where the playbook is, those of each of several releases too."""
+        found = self._with_kubeconfig(self._with_file(arguments))
+        if isinstance(found.get("defaults"), Mapping):
+            found["defaults"] = self._read_here(dict(found["defaults"]))
+        for name in SEVERAL:
+            if isinstance(found.get(name), list):
+                found[name] = [self._read_here(dict(one)) if isinstance(one, Mapping) else one for one in found[name]]
+        return found
 
     def _with_file(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """A `definition` that names a file is read here, where the playbook is."""

@@ -100,7 +100,7 @@ class ArgumentSpec:
 
     def to_request(self, parameters: Parameters, check: bool, actor: str) -> Any:
         """The frozen request; after it no mapping of parameters is passed on. Raises ArgumentError."""
-        _must_be_names(parameters)
+        must_be_names(parameters)
         return self.build(parameters, check, actor)
 
 
@@ -118,7 +118,7 @@ class Verb:
     clusters: Callable[[Any], tuple[Connection, ...]] | None = None
 
 
-def _must_be_names(parameters: Parameters) -> None:
+def must_be_names(parameters: Parameters) -> None:
     """Raises ArgumentError for what no Deployment or namespace is called: it would be another path of the API, or any object."""
     for option, pattern, what in (("name", NAME, "Deployment"), ("namespace", LABEL, "namespace")):
         given = parameters.get(option)

@@ -15,7 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..cluster.connection import Connection
 from ..verbs.fleets.fleet import fleet
-from ..verbs.fleets.orders import DEFAULT, FleetRequest, Member, Misplanned, Waves, tolerated
+from ..verbs.fleets.orders import DEFAULT, FleetRequest, Member, Misplanned, Waves, WhenCrowded, tolerated
 from .arguments import (
     CONNECTION,
     DISPLAY,
@@ -73,6 +73,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> FleetRequest:
         pause=pause or 0.0,
         stops=pause is None,
         at_once=parameters["at_once"],
+        when_crowded=WhenCrowded(parameters["when_crowded"]),
         run=_run(parameters, check, actor),
         check=check,
     )
@@ -174,6 +175,11 @@ VERB = Verb(
             "max_failures": {"type": "str", "default": "0"},
             "between": {"type": "str", "default": "0"},
             "at_once": {"type": "int", "default": 100},
+            "when_crowded": {
+                "type": "str",
+                "choices": [each.value for each in WhenCrowded],
+                "default": WhenCrowded.REFUSE.value,
+            },
             **RUN,
             **DISPLAY,
         },

@@ -12,10 +12,22 @@ from ..verbs.call.orders import Call, Target
 from ..verbs.counting.headroom_prices import PriceMetrics
 from ..verbs.headroom import HeadroomRequest, headroom
 from ..verbs.judging.checks import Misasked
-from .arguments import TARGET, ArgumentError, ArgumentSpec, Parameters, Verb
+from .arguments import TARGET, ArgumentError, ArgumentSpec, Options, Parameters, Verb, must_be_names
 from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_template
 from .manifest import plain
 from .web import WEB, web
+
+_RELEASE: Options = {
+    **TARGET,
+    **CANDIDATE,
+    "steps": {
+        "type": "list",
+        "elements": "dict",
+        "options": {"pods": {"type": "int"}, "weight": {"type": "int"}},
+        "mutually_exclusive": [("pods", "weight")],
+    },
+}
+_EXCLUSIVE = (*EXCLUSIVE, ("pods", "steps"), ("weight", "steps"))
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> HeadroomRequest:
@@ -34,7 +46,18 @@ def _request(parameters: Parameters, check: bool, actor: str) -> HeadroomRequest
         prices=plain(parameters["prices"]),
         price_metrics=_price_metrics(parameters["price_metrics"]),
         node_group_label=parameters["node_group_label"],
+        others=tuple(_other(number, given) for number, given in enumerate(parameters.get("others") or ())),
     )
+
+
+def _other(number: int, given: Parameters) -> HeadroomRequest:
+    """Raises ArgumentError that says which."""
+    alone = {**dict.fromkeys(("prices", "price_metrics", "node_group_label")), "assume_replicas": "current"}
+    try:
+        must_be_names(given)
+        return _request({**given, **alone}, True, "")
+    except ArgumentError as error:
+        raise ArgumentError(f"others[{number}]: {error}") from error
 
 
 def _price_metrics(given: Parameters | None) -> PriceMetrics | None:
@@ -56,13 +79,13 @@ VERB = Verb(
     name="canary_headroom_info",
     arguments=ArgumentSpec(
         options={
-            **TARGET,
-            **CANDIDATE,
-            "steps": {
+            **_RELEASE,
+            "others": {
                 "type": "list",
                 "elements": "dict",
-                "options": {"pods": {"type": "int"}, "weight": {"type": "int"}},
-                "mutually_exclusive": [("pods", "weight")],
+                "options": _RELEASE,
+                "mutually_exclusive": [*_EXCLUSIVE],
+                "required_one_of": [*ONE_OF],
             },
             "assume_replicas": {"type": "str", "default": "current"},
             "prices": {"type": "dict"},
@@ -70,7 +93,7 @@ VERB = Verb(
             "node_group_label": {"type": "str"},
         },
         build=_request,
-        mutually_exclusive=(*EXCLUSIVE, ("pods", "steps"), ("weight", "steps")),
+        mutually_exclusive=_EXCLUSIVE,
         required_one_of=ONE_OF,
     ),
     perform=headroom,

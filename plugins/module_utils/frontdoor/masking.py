@@ -15,12 +15,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
+from itertools import chain
 from traceback import format_exception
 from typing import Any
 
 from ..cluster.connection import Connection, with_environment
 from ..cluster.secrets import confided_in, secrets_in, without
 from .arguments import Options
+from .manifest import SEVERAL
 
 # All texts but these may be what somebody put into the wrong option.
 _SHOWN = frozenset({"name", "namespace"})
@@ -65,10 +67,9 @@ def secrets_of(arguments: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _objects(arguments: Mapping[str, Any]) -> Iterator[Any]:
-    """Those of the task, and of each release of a fleet."""
-    releases = arguments.get("releases")
-    several = releases if isinstance(releases, list | tuple) else [releases]
-    for one in (arguments, arguments.get("defaults"), *several):
+    """Those of the task, and of each of several releases."""
+    lists = [given if isinstance(given, list | tuple) else [given] for given in map(arguments.get, SEVERAL)]
+    for one in (arguments, arguments.get("defaults"), *chain.from_iterable(lists)):
         if isinstance(one, Mapping):
             yield from (one.get(name) for name in _OBJECTS)
 

@@ -353,6 +353,7 @@ def _exactness(answers: Iterable[PeakAnswer], question: Question, is_certain: bo
         or question.minor > NEWEST_KNOWN_MINOR
         or sampled
         or question.absent
+        or question.others
         or not question.cluster_known
     ):
         return Exactness.APPROXIMATE
@@ -373,6 +374,8 @@ def _assumptions(question: Question, answers: Iterable[PeakAnswer]) -> tuple[str
         found.append("new_pods_wait_until_old_ones_have_ended")
     if question.absent:
         found.append(f"assumed_stable_pods_are_spread: {question.absent}")
+    if question.others:
+        found.append(f"other_releases_are_at_their_peak: {question.others}")
     if question.pod_source is PodSource.TEMPLATE:
         found.append("admission_not_simulated")
     if question.minor > NEWEST_KNOWN_MINOR:

@@ -59,6 +59,7 @@ class Question:
     `refusals`: why admission refuses the pod.
     `unknown`: what could not be read and may change the verdict. `group_rooms`: how many nodes of each kind may still be added.
     `absent`: how many more pods of the old version are assumed than there are, each like `absent_pod`.
+    `others`: releases at the same time that the scene and the quotas have in them.
     `ready_seconds`: how long a pod takes to become Ready, None when nothing tells. `cluster_known` False: nodes or pods could not be listed.
     """
 
@@ -84,6 +85,7 @@ class Question:
     metric_prices: tuple[MetricPrice, ...] = ()
     ready_seconds: float | None = None
     cluster_known: bool = True
+    others: int = 0
 
 
 @dataclass(frozen=True)

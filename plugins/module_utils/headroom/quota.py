@@ -130,6 +130,22 @@ def verdict(quotas: Iterable[Quota], pod: Object, minor: int, old: Object | None
     return Allowed(tuple(allowances), tuple(refusals), frozenset(unknown))
 
 
+def charged(
+    quotas: Iterable[Quota], pod: Object, minor: int, count: int, *, new_replica_set: bool
+) -> tuple[Quota, ...]:
+    """The quotas once so many more pods like this one are there, and a ReplicaSet where they need one of their own."""
+    more: Amounts = {name: amount * count for name, amount in pod_usage(pod, minor).items()}
+    unscoped = {name: amount * count for name, amount in claim_usage(pod).items()}
+    if new_replica_set:
+        unscoped[REPLICA_SETS] = _ONE
+    found = []
+    for quota in quotas:
+        added = {**(more if _counts(quota, pod, minor) else {}), **({} if quota.scopes else unscoped)}
+        used = {name: amount + added.get(name, 0) for name, amount in quota.used.items()}
+        found.append(replace(quota, used=used))
+    return tuple(found)
+
+
 def pod_usage(pod: Object, minor: int) -> Amounts:
     """What a quota charges for a pod that does not exist yet, in quota's resource names and thousandths."""
     usage: Amounts = {"count/pods": _ONE, "pods": _ONE}

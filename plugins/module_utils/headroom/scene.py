@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import Callable, Collection, Hashable, Iterable, Mapping
+from typing import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
 from .quantity import Amounts, add
 from .selectors import Labels
@@ -195,23 +195,22 @@ class SceneBuilder:
         return load
 
 
-def relevance(incoming: Incoming, owners: Collection[str]) -> Callable[[PodKind], bool]:
-    """Of which kinds existing pods are that any rule about `incoming` may look at again.
+def relevance(incoming: Incoming | Sequence[Incoming], owners: Collection[str]) -> Callable[[PodKind], bool]:
+    """Of which kinds existing pods are that any rule about `incoming` (of one release, or of several) may look at again.
 
-    Those of the same Deployment (`owners`: uids of its ReplicaSets), those that preemption may evict, those with anti-affinity of
-    their own, and those that the incoming pod's own affinity or spreading may count.
+    Those of the same Deployments (`owners`: uids of their ReplicaSets), those that preemption may evict, those with anti-affinity of
+    their own, and those that the incoming pods' own affinity or spreading may count.
     """
-    own_terms = (*incoming.affinity, *incoming.anti_affinity)
-    own_spreads = incoming.spreads
+    several = [incoming] if isinstance(incoming, Incoming) else incoming
+    own_terms = [term for one in several for term in (*one.affinity, *one.anti_affinity)]
+    own_spreads = [(one.namespace, spread) for one in several for spread in one.spreads]
+    evicting = [one.priority for one in several if one.may_preempt]
+    highest = max(evicting, default=None)
 
     def keep(kind: PodKind) -> bool:
-        if kind.owner in owners or kind.anti_affinity or incoming.may_preempt and kind.priority < incoming.priority:
+        if kind.owner in owners or kind.anti_affinity or (highest is not None and kind.priority < highest):
             return True
-        if (
-            own_spreads
-            and kind.namespace == incoming.namespace
-            and any(one.selector.selects(kind.labels) for one in own_spreads)
-        ):
+        if any(space == kind.namespace and spread.selector.selects(kind.labels) for space, spread in own_spreads):
             return True
         return any(term.selector.selects(kind.labels) for term in own_terms)
 

@@ -52,6 +52,19 @@ def standing(release: Release | None, steps: int, gate: Gate) -> Standing:
     return _BY_ENDING[release.outcome]
 
 
+class WhenCrowded(Enum):
+    """What to do where the releases of a wave do not fit at the same time. smaller: those without room come in a wave of their own
+    after it, when the others have given back what they took."""
+
+    REFUSE = "refuse"
+    SMALLER = "smaller"
+
+
+def is_put_off(beside: int, when: WhenCrowded) -> bool:
+    """Whether a release without room comes later. `beside`: how many of its wave were counted before it; alone it never fits."""
+    return when is WhenCrowded.SMALLER and beside > 0
+
+
 class Act(Enum):
     """PLAN, HOLD and PROMOTE: those that can be. RELEASE: hold and promote, each by itself. WITHDRAW: those held or out."""
 

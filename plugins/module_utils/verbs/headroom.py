@@ -10,7 +10,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from ..cluster.api import Api
 from ..cluster.errors import Forbidden
@@ -19,6 +19,7 @@ from ..headroom.bill import purchases_of
 from ..headroom.check import Ground, conclude, survey, worst
 from ..headroom.finding import Answer, Question, Verdict
 from ..headroom.groups import Group, Kind
+from ..headroom.others import Beside
 from ..headroom.peaks import Rollout
 from ..headroom.pod_request import NEWEST_KNOWN_MINOR
 from ..headroom.prices import PriceBook, PriceError, price_book
@@ -33,11 +34,11 @@ from ..rollout.template import replica_set_of
 from ..rollout.views import Picture, ReplicaSet
 from .call.ending import accounted
 from .call.orders import Call, NewTemplate, Size
-from .call.outcome import Outcome, Report
+from .call.outcome import Outcome, Report, VerbFailure
 from .call.site import Site
 from .counting.headroom_limits import Limits, read_limits
 from .counting.headroom_prices import Found, PriceMetrics, metric_prices
-from .counting.headroom_reading import Reader, Subject
+from .counting.headroom_reading import Cluster, ClusterReader, Reader, Subject, server_minor
 from .moving.template import candidate, wished
 
 DEFAULT_SHARE = "25%"
@@ -47,7 +48,8 @@ DEFAULT_SHARE = "25%"
 class HeadroomRequest:
     """The same release as canary_start would be asked for. `assume_replicas`: current, max (an HPA's), or a number.
 
-    `steps`: several sizes instead of one, each to be answered as if it were asked for alone.
+    `steps`: several sizes instead of one, each to be answered as if it were asked for alone. `others`: releases at the same time,
+    which are counted as placed.
     """
 
     call: Call
@@ -60,54 +62,131 @@ class HeadroomRequest:
     prices: Mapping[str, Any] | None = None
     price_metrics: PriceMetrics | None = None
     node_group_label: str | None = None
+    others: tuple[HeadroomRequest, ...] = ()
 
 
 def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
     """About eight requests, and one more for each 500 nodes and each 500 pods. Raises VerbFailure, ApiError.
 
-    Where new nodes are needed a few more ask for the limits of autoscalers, and the metrics for prices.
+    Where new nodes are needed a few more ask for the limits of autoscalers, and the metrics for prices. Others cost five each.
     """
-    site = Site(api, request.call.target)
+    answers = room_for_all(api, (*request.others, request), report)
+    failed = next((one for one in answers if isinstance(one, VerbFailure)), None)
+    if failed is not None:
+        raise failed
+    told = answers[-1]
+    assert isinstance(told, Rooms)
+    steps = {"steps": list(told.steps)} if request.steps else {}
+    return Outcome(changed=False, message=told.decisive["summary"][0], extra={"headroom": told.decisive, **steps})
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The answers for each size of one release, and that of the worst of them."""
+
+    steps: tuple[Mapping[str, Any], ...]
+    decisive: Mapping[str, Any]
+
+
+Counts = Callable[[int, Rooms], bool]
+
+
+def room_for_all(
+    api: Api, requests: Sequence[HeadroomRequest], report: Report, counts: Counts = lambda number, rooms: True
+) -> list[Rooms | VerbFailure]:
+    """What is answered to each of these releases at the same time, from one reading of the cluster. Each has those before it for
+    which `counts` holds counted as placed. One that cannot be asked about has its failure as its answer."""
     begun = api.clock.monotonic()
-    with accounted(site):
-        prices = _prices(request.prices)
-        picture, unknown = _picture(site, request)
-        situation = diagnose(picture)
-        stable = _stable(situation)
-        subject = Subject(
-            name=picture.deployment.name,
-            namespace=picture.deployment.namespace,
-            template=_template(site, stable, request.template),
-            stable=stable,
-            owners=frozenset(one.uid for one in picture.replica_sets),
-            min_ready_seconds=_ordinary_min_ready(stable),
-            progress_deadline_seconds=_ordinary_deadline(situation),
-        )
-        rollouts = [_rollout(situation, request, size) for size in request.steps or (request.size,)]
-        reader = Reader(api, subject, report)
-        question = reader.question(rollouts[0])
-        question = replace(
+    minor, unknown = server_minor(api)
+    asked = [_begun(api, request, minor) for request in requests]
+    readers = [one.reader for one in asked if isinstance(one, _Asked)]
+    if not readers:
+        return [one for one in asked if isinstance(one, VerbFailure)]
+    cluster = ClusterReader(api, readers, minor, report).cluster()
+    cluster = replace(cluster, unknown=(*unknown, *cluster.unknown))
+    market, beside = _Market(api), Beside()
+    answers: list[Rooms | VerbFailure] = []
+    for number, one in enumerate(asked):
+        if isinstance(one, VerbFailure):
+            answers.append(one)
+            continue
+        question = one.question(cluster)
+        told = _rooms(one, beside.asked(question), cluster, market, begun)
+        answers.append(told)
+        if number < len(asked) - 1 and counts(number, told):
+            beside = beside.counting(replace(question, rollout=one.largest), one.name)
+    return answers
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One release that is asked about, as far as its own Deployment tells. `rollouts`: for each of its sizes."""
+
+    request: HeadroomRequest
+    site: Site
+    situation: Situation
+    reader: Reader
+    prices: PriceBook
+    rollouts: tuple[Rollout, ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.situation.deployment.namespace}/{self.situation.deployment.name}"
+
+    @property
+    def largest(self) -> Rollout:
+        return max(self.rollouts, key=lambda rollout: rollout.canary)
+
+    def question(self, cluster: Cluster) -> Question:
+        with accounted(self.site):
+            question = self.reader.question(self.rollouts[0], cluster)
+        situation, subject = self.situation, self.reader.subject
+        return replace(
             question,
-            unknown=(*unknown, *question.unknown),
+            unknown=(*self.unknown, *question.unknown),
             canary_owner=situation.canary.uid if situation.canary and situation.phase in HOLDING else "",
-            new_replica_set=replica_set_of(subject.template, picture.replica_sets) is None,
-            **_absent(situation, request, stable),
-            prices=prices,
-            group_label=request.node_group_label,
+            new_replica_set=replica_set_of(subject.template, situation.picture.replica_sets) is None,
+            **_absent(situation, self.request, subject.stable),
+            prices=self.prices,
+            group_label=self.request.node_group_label,
         )
-        market = _Market(api, request.price_metrics)
-        ground = Ground(question)
-        answered = [_answered(ground, replace(question, rollout=rollout), market) for rollout in rollouts]
+
+
+def _begun(api: Api, request: HeadroomRequest, minor: int) -> _Asked | VerbFailure:
+    site = Site(api, request.call.target)
+    try:
+        with accounted(site):
+            prices = _prices(request.prices)
+            picture, unknown = _picture(site, request)
+            situation = diagnose(picture)
+            stable = _stable(situation)
+            subject = Subject(
+                name=picture.deployment.name,
+                namespace=picture.deployment.namespace,
+                template=_template(site, stable, request.template),
+                stable=stable,
+                owners=frozenset(one.uid for one in picture.replica_sets),
+                min_ready_seconds=_ordinary_min_ready(stable),
+                progress_deadline_seconds=_ordinary_deadline(situation),
+            )
+            rollouts = tuple(_rollout(situation, request, size) for size in request.steps or (request.size,))
+            return _Asked(request, site, situation, Reader(api, subject, minor), prices, rollouts, unknown)
+    except VerbFailure as failure:
+        return failure
+
+
+def _rooms(one: _Asked, question: Question, cluster: Cluster, market: _Market, begun: float) -> Rooms:
+    api, ground, metrics = one.site.api, Ground(question), one.request.price_metrics
+    answered = [_answered(ground, replace(question, rollout=rollout), market, metrics) for rollout in one.rollouts]
     read = {
-        **reader.read,
+        **cluster.read,
         "requests": api.requests,
         "bytes": api.received,
         "seconds": round(api.clock.monotonic() - begun, 3),
     }
-    told = [_told(*one, read, situation) for one in answered]
-    decisive = told[worst([found for _question, found in answered])]
-    steps = {"steps": told} if request.steps else {}
-    return Outcome(changed=False, message=decisive["summary"][0], extra={"headroom": decisive, **steps})
+    told = tuple(_told(*each, read, one.situation) for each in answered)
+    return Rooms(told, told[worst([found for _question, found in answered])])
 
 
 def _template(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, Any]:
@@ -130,11 +209,10 @@ def _picture(site: Site, request: HeadroomRequest) -> tuple[Picture, tuple[str, 
 class _Market:
     """What autoscalers may still add, and at what price. Each is asked for once, and only when there is something to buy."""
 
-    def __init__(self, api: Api, metrics: PriceMetrics | None) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self._metrics = metrics
         self._limits: Limits | None = None
-        self._prices: dict[tuple[Kind, ...], Found] = {}
+        self._prices: dict[tuple[int, tuple[Kind, ...]], Found] = {}
 
     def limits(self, known: tuple[Group, ...]) -> Limits:
         """Those of all groups of the cluster."""
@@ -142,14 +220,17 @@ class _Market:
             self._limits = read_limits(self._api, known)
         return self._limits
 
-    def prices(self, question: Question, bought: list[Group]) -> Found:
-        kinds = tuple(group.kind for group in bought)
-        if kinds not in self._prices:
-            self._prices[kinds] = metric_prices(self._metrics, question.prices, bought, self._api.clock)
-        return self._prices[kinds]
+    def prices(self, metrics: PriceMetrics | None, question: Question, bought: list[Group]) -> Found:
+        """`metrics` lives as long as this."""
+        asked = id(metrics), tuple(group.kind for group in bought)
+        if asked not in self._prices:
+            self._prices[asked] = metric_prices(metrics, question.prices, bought, self._api.clock)
+        return self._prices[asked]
 
 
-def _answered(ground: Ground, question: Question, market: _Market) -> tuple[Question, Answer]:
+def _answered(
+    ground: Ground, question: Question, market: _Market, metrics: PriceMetrics | None
+) -> tuple[Question, Answer]:
     """The answer, and the question with what was asked of the market for it."""
     surveyed = survey(ground, question.rollout)
     found = conclude(surveyed)
@@ -166,7 +247,7 @@ def _answered(ground: Ground, question: Question, market: _Market) -> tuple[Ques
         )
 
     found = conclude(replace(surveyed, question=limited(surveyed.question)))
-    prices = market.prices(question, [one.group for one in purchases_of(found)])
+    prices = market.prices(metrics, question, [one.group for one in purchases_of(found)])
     unknown, assumptions = (*found.unknown, *prices.unknown), (*found.assumptions, *prices.assumptions)
     question = replace(limited(question), metric_prices=prices.prices)
     return question, replace(found, unknown=unknown, assumptions=assumptions)

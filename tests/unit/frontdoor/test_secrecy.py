@@ -117,6 +117,7 @@ RIGHT: dict[str, Any] = {
     "steps": [{"pods": 1}],
     "previous": PREVIOUS,
     "price_metrics": WEB,
+    "others": [{"name": "other", "pod_template_patch": TEMPLATE}],
     "duration": 1,
     "interval": 1,
     "checks": [

@@ -11,9 +11,9 @@ from __future__ import annotations
 import gc
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Callable, Iterable, Iterator, Mapping, TypeVar
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence, TypeVar
 
 from ...cluster.api import Api
 from ...cluster.errors import AdmissionDenied, ApiError, Forbidden, Invalid, NotFound
@@ -63,12 +63,11 @@ class Subject:
 
 
 class Reader:
-    """One reading of the cluster. `read` says what it cost, `unknown` what could not be read."""
+    """What concerns one Deployment alone. `unknown` says what could not be read, `incoming` is its new pod as the scheduler sees it."""
 
-    def __init__(self, api: Api, subject: Subject, report: Report) -> None:
+    def __init__(self, api: Api, subject: Subject, minor: int) -> None:
         self._api = api
-        self._subject = subject
-        self._report = report
+        self.subject = subject
         self._core = f"/api/v1/namespaces/{subject.namespace}"
         self._limit_ranges: tuple[Object, ...] = ()
         self._old_pod: Object | None = None
@@ -76,36 +75,43 @@ class Reader:
         self._refusals: list[str] = []
         self.unknown: list[str] = []
         self.assumptions: list[str] = []
-        self.read: dict[str, Any] = {"nodes": 0, "pods": 0, "resource_version": None, "parser": parser()}
+        self._minor = minor
+        self._pod, self._source = self._admitted(minor)
+        self.incoming = incoming_view(self._pod, minor)
 
-    def question(self, rollout: Rollout) -> Question:
+    def learns(self, raw: Object) -> None:
+        """From a running pod of the stable version."""
+        self._ready_after.extend(_seconds_to_ready(raw))
+
+    def keeps(self, raw: Object) -> None:
+        """One of those as an example."""
+        self._old_pod = kept(raw)
+
+    def question(self, rollout: Rollout, cluster: Cluster) -> Question:
         """Everything that the pure check needs."""
-        minor = self._minor()
-        pod, source = self._admitted(minor)
-        incoming = incoming_view(pod, minor)
-        scene, cluster_known = self._scene(incoming, minor)
-        if source is PodSource.TEMPLATE:
+        minor, pod = self._minor, self._pod
+        if self._source is PodSource.TEMPLATE:
             pod = self._as_running_ones(pod, minor)
         old_pod = self._old(minor)
         quotas = self._quotas()
-        storage = self._storage(incoming)
-        self._look_for_device_classes(incoming, scene)
-        ready_after = usual_seconds(self._ready_after, self._subject.progress_deadline_seconds)
+        storage = self._storage(self.incoming)
+        self._look_for_device_classes(self.incoming, cluster.scene)
+        ready_after = usual_seconds(self._ready_after, self.subject.progress_deadline_seconds)
         return Question(
             pod=pod,
-            pod_source=source,
+            pod_source=self._source,
             minor=minor,
-            scene=scene,
+            scene=cluster.scene,
             rollout=rollout,
-            owners=self._subject.owners,
+            owners=self.subject.owners,
             old_pod=old_pod,
             storage=storage,
             quotas=quotas,
             refusals=tuple(self._refusals),
-            unknown=tuple(self.unknown),
-            assumptions=tuple(self.assumptions),
-            ready_seconds=None if ready_after is None else ready_after + self._subject.min_ready_seconds,
-            cluster_known=cluster_known,
+            unknown=(*cluster.unknown, *self.unknown),
+            assumptions=(*cluster.assumptions, *self.assumptions),
+            ready_seconds=None if ready_after is None else ready_after + self.subject.min_ready_seconds,
+            cluster_known=cluster.known,
         )
 
     def _old(self, minor: int) -> Object:
@@ -113,27 +119,17 @@ class Reader:
 
         Lists leave most of a pod's affinity out, which decides whether some quotas count it; the template has the whole.
         """
-        template = self._subject.stable.template
+        template = self.subject.stable.template
         if self._old_pod is None:
             return admitted_locally(self._asked(template), self._limit_ranges, minor)[0]
         return {**self._old_pod, "spec": {**self._old_pod["spec"], "affinity": template["spec"].get("affinity")}}
 
-    def _minor(self) -> int:
-        try:
-            digits = re.match(r"\d+", str(self._api.get("/version").get("minor") or ""))
-        except Forbidden:
-            digits = None
-        if digits is None:
-            self.unknown.append("server_version_not_readable")
-            return NEWEST_KNOWN_MINOR
-        return int(digits[0])
-
     def _asked(self, template: Object) -> dict[str, Any]:
-        return pod_to_ask_for(template, self._subject.namespace, self._subject.name, self._subject.stable)
+        return pod_to_ask_for(template, self.subject.namespace, self.subject.name, self.subject.stable)
 
     def _admitted(self, minor: int) -> tuple[Object, PodSource]:
         """The pod as the API server would make it, by a dry run; else by what every API server does."""
-        asked = self._asked(self._subject.template)
+        asked = self._asked(self.subject.template)
         try:
             return self._api.create(f"{self._core}/pods", asked, dry_run=True), PodSource.DRY_RUN
         except (AdmissionDenied, Invalid) as refused:
@@ -174,60 +170,12 @@ class Reader:
         """The pod that was worked out from the template, with what the cluster adds to pods of this Deployment."""
         if self._old_pod is None:
             return pod
-        plain, _refusals = admitted_locally(self._asked(self._subject.stable.template), self._limit_ranges, minor)
+        plain, _refusals = admitted_locally(self._asked(self.subject.stable.template), self._limit_ranges, minor)
         pod, added = with_what_was_added(with_default_class(pod, plain, self._old_pod), plain, self._old_pod, minor)
         if added:
             told = ", ".join(f"{written(name, amount)} of {name}" for name, amount in sorted(added.items()))
             self.assumptions.append(f"admission_adds_as_to_a_running_pod: {told}")
         return pod
-
-    def _scene(self, incoming: Incoming, minor: int) -> tuple[Scene, bool]:
-        nodes = self._tried("nodes", self._nodes)
-        self.read["nodes"] = len(nodes or ())
-        builder = SceneBuilder(nodes or (), relevance(incoming, self._subject.owners))
-        read = nodes is not None and self._tried("pods", lambda: self._read_pods(builder, minor)) is not None
-        scene = builder.scene(None)
-        if read and needs_namespace_labels(incoming, scene):
-            spaces = self._tried("namespaces", lambda: self._all("/api/v1/namespaces"))
-            if spaces is not None:
-                labels = {one["metadata"]["name"]: one["metadata"].get("labels") or {} for one in spaces}
-                scene = replace(scene, namespaces=labels)
-        return scene, read
-
-    def _nodes(self) -> list[Node]:
-        views = NodeViews()
-        return [views.view(raw) for _moment, page in self._api.read(_NODES, NodeFields) for raw in page]
-
-    def _read_pods(self, builder: SceneBuilder, minor: int) -> bool:
-        self._report("reading the pods of the cluster")
-        moments: list[str] = []
-        views = PodViews(minor, glances())
-        with _no_collection():
-            for moment, page in self._api.read(_PODS, PodFields, {"fieldSelector": NOT_OVER}):
-                moments.append(moment)
-                self._fold(page, views, builder)
-        self.read["resource_version"] = moments[-1]
-        self.assumptions.append(f"snapshot_rv_{moments[-1]}")
-        if len(set(moments)) > 1:
-            self.assumptions.append("pods_changed_while_they_were_read")
-        return True
-
-    def _fold(self, page: Iterable[Object], views: PodViews, builder: SceneBuilder) -> None:
-        """Counts the pods of a page in, and learns from those of the stable version."""
-        stable, own, count = self._subject.stable.uid, None, 0
-        for raw in page:
-            pod = views.view(raw)
-            if pod is None:
-                continue
-            count += 1
-            builder.add(pod)
-            if pod.kind.owner == stable:
-                own = raw
-                self._ready_after.extend(_seconds_to_ready(raw))
-        views.forget()
-        self.read["pods"] += count
-        if own is not None:
-            self._old_pod = kept(own)
 
     def _quotas(self) -> tuple[Quota, ...]:
         found = self._tried("resourcequotas", lambda: self._all(f"{self._core}/resourcequotas"))
@@ -243,7 +191,7 @@ class Reader:
         bound = [claim["spec"]["volumeName"] for claim in (claims or {}).values() if claim["spec"].get("volumeName")]
         volumes = self._tried("persistentvolumes", lambda: self._named("/api/v1/persistentvolumes", bound))
         drivers = self._tried(
-            "csinodes.storage.k8s.io", lambda: _limited(self._each("/apis/storage.k8s.io/v1/csinodes", {}))
+            "csinodes.storage.k8s.io", lambda: _limited(_each(self._api, "/apis/storage.k8s.io/v1/csinodes"))
         )
         return Storage(claims, volumes, drivers)
 
@@ -267,14 +215,7 @@ class Reader:
         )
 
     def _tried(self, resource: str, ask: Callable[[], _Found]) -> _Found | None:
-        """What was asked for; None where the right or the API is missing, which is noted as unknown."""
-        try:
-            return ask()
-        except Forbidden:
-            self.unknown.append(f"{resource.partition('.')[0]}_not_readable")
-        except NotFound:
-            pass
-        return None
+        return _tried(self.unknown, resource, ask)
 
     def _named(self, path: str, names: Iterable[str]) -> dict[str, Object]:
         found: dict[str, Object] = {}
@@ -286,11 +227,104 @@ class Reader:
         return found
 
     def _all(self, path: str) -> list[Object]:
-        return list(self._each(path, {}))
+        return list(_each(self._api, path))
 
-    def _each(self, path: str, query: Mapping[str, str]) -> Iterator[Object]:
-        for page in self._api.pages(path, query):
-            yield from page.get("items") or ()
+
+@dataclass(frozen=True)
+class Cluster:
+    """Nodes and pods at one moment, read once for all who ask. `known` False: they could not be listed. `read` says what it cost."""
+
+    scene: Scene
+    known: bool
+    unknown: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    read: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ClusterReader:
+    def __init__(self, api: Api, readers: Sequence[Reader], minor: int, report: Report) -> None:
+        self._api, self._readers, self._minor, self._report = api, readers, minor, report
+        self._by_stable = {reader.subject.stable.uid: reader for reader in readers}
+        self._unknown: list[str] = []
+        self._assumptions: list[str] = []
+        self._read: dict[str, Any] = {"nodes": 0, "pods": 0, "resource_version": None, "parser": parser()}
+
+    def cluster(self) -> Cluster:
+        nodes = _tried(self._unknown, "nodes", self._nodes)
+        self._read["nodes"] = len(nodes or ())
+        owners = frozenset(uid for reader in self._readers for uid in reader.subject.owners)
+        incoming = [reader.incoming for reader in self._readers]
+        builder = SceneBuilder(nodes or (), relevance(incoming, owners))
+        known = nodes is not None and _tried(self._unknown, "pods", lambda: self._read_pods(builder)) is not None
+        scene = builder.scene(None)
+        if known and any(needs_namespace_labels(one, scene) for one in incoming):
+            spaces = _tried(self._unknown, "namespaces", lambda: list(_each(self._api, "/api/v1/namespaces")))
+            if spaces is not None:
+                labels = {one["metadata"]["name"]: one["metadata"].get("labels") or {} for one in spaces}
+                scene = replace(scene, namespaces=labels)
+        return Cluster(scene, known, tuple(self._unknown), tuple(self._assumptions), self._read)
+
+    def _nodes(self) -> list[Node]:
+        views = NodeViews()
+        return [views.view(raw) for _moment, page in self._api.read(_NODES, NodeFields) for raw in page]
+
+    def _read_pods(self, builder: SceneBuilder) -> bool:
+        self._report("reading the pods of the cluster")
+        moments: list[str] = []
+        views = PodViews(self._minor, glances())
+        with _no_collection():
+            for moment, page in self._api.read(_PODS, PodFields, {"fieldSelector": NOT_OVER}):
+                moments.append(moment)
+                self._fold(page, views, builder)
+        self._read["resource_version"] = moments[-1]
+        self._assumptions.append(f"snapshot_rv_{moments[-1]}")
+        if len(set(moments)) > 1:
+            self._assumptions.append("pods_changed_while_they_were_read")
+        return True
+
+    def _fold(self, page: Iterable[Object], views: PodViews, builder: SceneBuilder) -> None:
+        """Counts the pods of a page in, and lets readers learn from those of their stable versions."""
+        found: dict[str, Object] = {}
+        count = 0
+        for raw in page:
+            pod = views.view(raw)
+            if pod is None:
+                continue
+            count += 1
+            builder.add(pod)
+            owner = pod.kind.owner
+            if owner in self._by_stable:
+                found[owner] = raw
+                self._by_stable[owner].learns(raw)
+        views.forget()
+        self._read["pods"] += count
+        for owner, raw in found.items():
+            self._by_stable[owner].keeps(raw)
+
+
+def server_minor(api: Api) -> tuple[int, tuple[str, ...]]:
+    """The minor version of the server, and what of it is unknown."""
+    try:
+        digits = re.match(r"\d+", str(api.get("/version").get("minor") or ""))
+    except Forbidden:
+        digits = None
+    return (int(digits[0]), ()) if digits else (NEWEST_KNOWN_MINOR, ("server_version_not_readable",))
+
+
+def _tried(unknown: list[str], resource: str, ask: Callable[[], _Found]) -> _Found | None:
+    """What was asked for; None where the right or the API is missing, which is noted as unknown."""
+    try:
+        return ask()
+    except Forbidden:
+        unknown.append(f"{resource.partition('.')[0]}_not_readable")
+    except NotFound:
+        pass
+    return None
+
+
+def _each(api: Api, path: str) -> Iterator[Object]:
+    for page in api.pages(path, {}):
+        yield from page.get("items") or ()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Callable, Iterable, Mapping, Sequence
@@ -18,15 +19,17 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from ...cluster.api import Api
 from ...cluster.crew import Crew
 from ...display.news import Kind, News, news
-from ...release.fleet import Act, Standing, Wave, decide, ending_of, standing
+from ...release.fleet import Act, Standing, Wave, decide, ending_of, is_put_off, standing
 from ...release.fleet_result import Fleet, Row, waves_of
-from ...release.policies import End, Through
-from ...release.result import Release
+from ...release.policies import End, Headroom, Through
+from ...release.result import Ending, Release
+from ...release.room import Go
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..releasing.course import WAVE_FAILED
 from ..releasing.release import release, withdraw
 from .apart import must_be_different
 from .orders import FleetRequest
+from .room import ask_for_room
 
 FLEET_FAILED = "fleet_failed"
 # Who tells what is said of the fleet as a whole.
@@ -48,6 +51,10 @@ def fleet(crew: Crew, request: FleetRequest, report: Report) -> Outcome:
     return _Fleet(crew, replace(request, run=request.run or uuid.uuid4().hex), report).sail()
 
 
+def _unsaid(told: str) -> None:
+    """Of a reading that is the wave's nothing is told for each release."""
+
+
 @dataclass
 class _Kept:
     """How one release went so far. Only the work that is about it writes here."""
@@ -67,6 +74,8 @@ class _Fleet:
         self._begun = crew.clock.monotonic()
         self._telling = threading.Lock()
         self._stopped = False
+        # Those that come in a wave after this one.
+        self._later: list[int] = []
         # In the order in which they did.
         self._failed: list[int] = []
 
@@ -83,13 +92,46 @@ class _Fleet:
                 break
         return self._ended()
 
-    def _comes_to_an_end(self, number: int, wave: Sequence[int]) -> bool:
+    def _comes_to_an_end(self, number: int, wave: list[int]) -> bool:
         """False where no further wave begins."""
         while (act := decide(self._as_it_stands(wave))) not in (Act.NEXT_WAVE, Act.END):
             places = [place for place in wave if self._standing(place) in _WHOM[act]]
             self._tell(f"wave {number + 1} of {len(self._waves)}: {act.value}, {len(places)} of {len(wave)} releases")
             self._crew.all([partial(self._worked, act, place) for place in places], self._request.at_once)
+            if act is Act.PLAN:
+                self._finds_room(number, wave)
         return act is Act.NEXT_WAVE
+
+    def _finds_room(self, number: int, wave: list[int]) -> None:
+        """Of those that may begin. Those that come later for want of room leave the wave."""
+        by_cluster: dict[int, list[int]] = defaultdict(list)
+        for place in wave:
+            member = self._request.members[place]
+            if self._standing(place) is Standing.PLANNED and member.request.policies.headroom is not Headroom.SKIP:
+                by_cluster[member.cluster].append(place)
+        self._crew.all([partial(self._asks, *one) for one in by_cluster.items()], self._request.at_once)
+        later = [place for place in wave if place in self._later]
+        if later:
+            self._later.clear()
+            wave[:] = [place for place in wave if place not in later]
+            self._waves.insert(number + 1, later)
+            self._tell(f"{len(later)} releases find no room beside the others: they come in a wave of their own")
+
+    def _asks(self, cluster: int, places: Sequence[int]) -> None:
+        requests = [self._request.members[place].request for place in places]
+        rooms = ask_for_room(self._crew.api(cluster), requests, _unsaid)
+        for place, room in zip(places, rooms, strict=True):
+            kept = self._kept[place]
+            assert kept.release is not None, "it is planned"
+            if isinstance(room.ruled, Go):
+                kept.release = replace(kept.release, rooms=room.rooms, why=(*kept.release.why, *room.ruled.told))
+            elif is_put_off(room.beside, self._request.when_crowded):
+                kept.release = None
+                self._later.append(place)
+            else:
+                kept.release = replace(kept.release, rooms=room.rooms, why=room.ruled.why, outcome=Ending.REFUSED)
+                self._failed.append(place)
+                self._tell(": ".join((Ending.REFUSED.value, *room.ruled.why[:1])), self._request.members[place].label)
 
     def _rests(self, number: int) -> bool:
         """Between two waves; False where the call ends there."""
@@ -134,6 +176,9 @@ class _Fleet:
             previous=self._kept[place].release,
             run=self._request.run,
         )
+        if act is Act.PLAN:
+            # The wave asks for room as a whole.
+            asked = replace(asked, policies=replace(asked.policies, headroom=Headroom.SKIP))
         return lambda api, report: release(api, asked, report, self._withdrawn)
 
     def _withdraws(self, place: int) -> _Call:

@@ -10,20 +10,13 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from ...cluster.connection import Connection
+from ...release.fleet import WhenCrowded
 from ...release.waves import DEFAULT, Misplanned, Waves, tolerated
 from ..releasing.course import ReleaseRequest
 
 __all__ = ["DEFAULT", "FleetRequest", "Member", "Misplanned", "Waves", "WhenCrowded", "tolerated"]
-
-
-class WhenCrowded(Enum):
-    """What to do where the releases of a wave do not fit at the same time, though they would one after another."""
-
-    REFUSE = "refuse"
-    SMALLER = "smaller"
 
 
 @dataclass(frozen=True)
