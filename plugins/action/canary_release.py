@@ -3,9 +3,64 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
+import uuid
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, just_begun
+from ansible_collections.coalmine.canary.plugins.plugin_utils import failures, role_door, verification
 from ansible_collections.coalmine.canary.plugins.plugin_utils.action_door import VerbAction
+
+# The keyword `timeout` of a task ends it with this, wherever it is (ansible/_internal/_errors/_task_timeout.py).
+TIMED_OUT = "TaskTimeoutError"
+# What a release is taken back with: the rest of the options is about a version that is given up.
+OF_AN_UNDO = ("name", "namespace", "on_failure", "wait_timeout")
 
 
 class ActionModule(VerbAction):
+    """canary_release, with what only the side of the playbook knows: its files of tasks, and what failed in it."""
+
     verb = VERB
+
+    def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        mark = failures.mark(variables)
+        asked = self._asked(arguments, variables)
+        try:
+            result = super()._performed(asked, variables)
+        except BaseException as cut_off:
+            if type(cut_off).__name__ != TIMED_OUT:
+                raise
+            result = super()._performed(_taken_back(asked, self._task.timeout), variables)
+        if "release" in result:
+            result = {**result, "release": {**result["release"], "noticed": mark}}
+        return result
+
+    def _asked(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """What the verb is asked: with whole paths, with a reason to reject, and with a name for a run that begins."""
+        given = arguments.get("previous")
+        previous = given if isinstance(given, dict) else {}
+        if boolean(arguments.get("rescued"), strict=False) and not arguments.get("reject"):
+            return {**arguments, "reject": failures.rejection(variables, previous)}
+        try:
+            asked = verification.with_whole_paths(arguments, str(variables["playbook_dir"]))
+            if not previous:
+                verification.load_all(asked, self._task, self._loader)
+        except verification.Unusable as unusable:
+            return {**arguments, "reject": str(unusable)}
+        begins = not previous and not asked.get("reject")
+        if begins and role_door.is_of_the_role(self._task, variables):
+            asked["reject"] = role_door.objection(self._task, variables)
+        return {"run": uuid.uuid4().hex, **asked} if begins and not asked.get("held") else asked
+
+
+def _taken_back(asked: dict[str, Any], seconds: int) -> dict[str, Any]:
+    """The call that follows on one that was cut off: nobody could be told how far that had come."""
+    kept = {name: asked[name] for name in (*OF_AN_UNDO, *CONNECTION) if name in asked}
+    previous = asked.get("previous") or just_begun(str(asked.get("run") or ""))
+    return {
+        **kept,
+        "previous": previous,
+        "reject": f"Timed out after {seconds} seconds, which is the task's own timeout",
+    }

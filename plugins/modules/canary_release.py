@@ -29,7 +29,7 @@ options:
   images:
     description:
       - New image of each named container, as O(coalmine.canary.canary_start#module:images).
-      - At least one of O(images), O(pod_template_patch) and O(definition) is needed.
+      - At least one of O(images), O(pod_template_patch) and O(definition) is needed, unless O(held) or O(reject) is given.
     type: dict
   pod_template_patch:
     description:
@@ -62,6 +62,10 @@ options:
           - As O(checks), at this step only, as a question and a promise of its own.
         type: list
         elements: dict
+      verify_tasks:
+        description:
+          - As O(verify_tasks), at this step.
+        type: str
   bake:
     description:
       - For how many seconds the canary pods have to stay Ready, without a restart and without anybody changing or scaling the
@@ -102,6 +106,15 @@ options:
     type: str
     choices: [hold, undo, promote]
     default: hold
+  verify_tasks:
+    description:
+      - A file of tasks of your own that verify the canary, at each step that does not name another. This task does not run them. It
+        ends when the step is held and was watched, with RV(release.to_verify); run them then, and call again with O(previous), which
+        judges the step and goes on.
+      - A relative path starts at the playbook, or else at the directory where C(ansible-playbook) was called. The file is loaded before
+        anything is changed. One without tasks, or with a C(meta) task that ends the host, the role or the play, is refused.
+    type: str
+    default: ""
   guard:
     description:
       - For how many seconds the checks go on once the promotion has begun. What fails while both versions serve is undone; what
@@ -164,8 +177,10 @@ options:
     description:
       - Who decides about the promotion of a canary that has stood all its steps. With V(none) it is promoted. With V(stop) the
         canary stays held, for another task or job to promote it.
+      - With V(prompt) somebody has to answer V(yes) at the terminal; anything else leaves the canary held, and so does a run without a
+        terminal, or on another host.
     type: str
-    choices: [none, stop]
+    choices: [none, prompt, stop]
     default: none
   on_failure:
     description:
@@ -187,20 +202,39 @@ options:
         C(step N), the canary is held at its Nth step and was judged there. V(promoted), the release is over.
     type: str
     default: promoted
+  held:
+    description:
+      - Promotes the canary that another call or job has left held, instead of a version that this task names. It is guarded by O(guard)
+        and O(checks), and what fails is undone, or rolled back.
+      - A frozen canary is promoted, because whoever promotes it has decided. One that cannot be promoted is refused and stays as it is.
+        Without a canary a rollout that is under way is waited for, and never taken back.
+    type: bool
+    default: false
+  expect:
+    description:
+      - With O(held), the canary to promote, by the pod-template-hash of its ReplicaSet. Another one is refused. If this is not given, it
+        is the one that is held when this begins.
+    type: str
   previous:
     description:
       - The RV(release) that an earlier call of the same release returned. This call goes on from there, with the same run, evidence
-        and verdicts, and with no other canary than that one.
+        and verdicts, and with no other canary than that one. Of a release that is over it tells the end again.
     type: dict
   reject:
     description:
       - Why your own verification finds fault with the canary. It has failed then, as if a check of this task had said so.
     type: str
     default: ""
+  rescued:
+    description:
+      - For the C(rescue) section of a block. What failed there is why the canary is rejected, as if it stood in O(reject); output of
+        tasks with C(no_log) is left out. A failure of this task itself is told again, as its release has ended already.
+    type: bool
+    default: false
   run:
     description:
       - A name of your own for the run, such as the number of a job, as O(coalmine.canary.canary_start#module:run). With O(previous)
-        the run of that one goes on.
+        the run of that one goes on. With O(held), only a canary of this run is promoted.
     type: str
   wait_timeout:
     description:
@@ -270,7 +304,7 @@ release:
       description:
         - V(released), all pods run the new version. V(already released), they did so before. V(created), there was no such
           Deployment before. V(planned), nothing was changed.
-          V(held), the canary is held.
+          V(held), the canary is held. V(nothing to promote), there is no canary to promote, with O(held).
         - The task failed with V(refused), nothing was begun; V(undone), the stable version is back; V(rolled back), the version before
           is back; V(failed), it was left as it is.
       returned: always
@@ -300,6 +334,20 @@ release:
       description: What was counted so far, for the next call.
       returned: always
       type: dict
+    waits_for:
+      description: Who acts before a release that is held goes on. C(caller), by the next call; C(person), who resumes, promotes or undoes it.
+      returned: always
+      type: str
+    to_verify:
+      description: The C(step) of C(steps) that your own C(tasks) are to verify now. Empty where none is.
+      returned: always
+      type: dict
+    noticed: {type: str, returned: always, description: "Marks the last failure on the host, for O(rescued)."}
+summary:
+  description: The same in a few lines for a person, with the pods of both versions.
+  returned: when the release was begun, on failure too
+  type: list
+  elements: str
 canary:
   description: The release as it is now.
   returned: always, except when the Deployment was not read

@@ -15,7 +15,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible import constants as C
-from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleParserError
+from ansible.errors import (
+    AnsibleActionFail,
+    AnsibleError,
+    AnsibleParserError,
+    AnsiblePromptInterrupt,
+    AnsiblePromptNoninteractive,
+)
 from ansible.parsing.vault import is_encrypted_file
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -49,14 +55,16 @@ class VerbAction(ActionBase):
         variables = task_vars or {}
         result = super().run(tmp, variables)
         arguments = self._read_here(dict(self._task.args))
+        return {**result, **self._performed(arguments, variables)}
+
+    def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         obstacle = self._obstacle(variables)
         if obstacle is None:
-            result.update(self._in_process(arguments, str(variables.get("inventory_hostname", "localhost"))))
-        else:
-            Display().vv(f"{self.verb.name} runs as a module: {obstacle}")
-            wrap_async = self._task.async_val and not self._connection.has_native_async
-            result.update(self._execute_module(module_args=arguments, task_vars=variables, wrap_async=wrap_async))
-        return result
+            return self._in_process(arguments, str(variables.get("inventory_hostname", "localhost")))
+        Display().vv(f"{self.verb.name} runs as a module: {obstacle}")
+        wrap_async = self._task.async_val and not self._connection.has_native_async
+        done: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=variables, wrap_async=wrap_async)
+        return done
 
     def _obstacle(self, variables: dict[str, Any]) -> str | None:
         """Why the verb cannot run in this process; None when it can."""
@@ -165,8 +173,19 @@ class VerbAction(ActionBase):
             show=None if self._task.no_log else WIRE.shower(host),
             warn=display.warning,
             deprecated=display.deprecated,
+            ask=_asked_at_the_terminal,
         )
         return run_in_process(self.verb, transform_to_native_types(arguments, redact=False), around)
+
+
+def _asked_at_the_terminal(question: str) -> str | None:
+    """As the action `pause` asks: through the process that owns the terminal; None without one. Ctrl-C is an answer, too."""
+    try:
+        return Display().prompt_until(f"[{question}]:").decode(errors="replace")
+    except AnsiblePromptNoninteractive:
+        return None
+    except AnsiblePromptInterrupt:
+        return "interrupted"
 
 
 def _is_vaulted(path: str) -> bool:

@@ -127,12 +127,12 @@ def test_a_release_that_fails_its_verification_is_undone_with_the_reason_first(
     )
     run = playbooks.run("canary", images=V2, steps=STEPS, verify_tasks=verify)
     reason = (
-        'Verification failed at step 2 of 2, in the task "Compare error rates": the canary fails 12 % of its requests.'
+        'Verification failed at step 2 of 2, in the task "Compare error rates" - the canary fails 12 % of its requests.'
     )
     assert (run.code, run.outcome) == (FAILED, "undone")
     assert run.result["why"] == [reason, "The stable version is back."]
     assert spec(release) == before
-    assert reason == release.last["reason"]
+    assert reason == f"{release.last['reason']}."
 
 
 def test_a_verification_in_a_loop_tells_why_each_of_its_items_failed(
@@ -154,7 +154,7 @@ def test_a_verification_in_a_loop_tells_why_each_of_its_items_failed(
     }
     run = playbooks.run("canary", "--extra-vars", json.dumps(before), images=V2, verify_tasks=verify)
     assert (run.code, run.outcome, run.result["namespace"]) == (FAILED, "undone", release.namespace)
-    reason = 'Verification failed at step 1 of 1, in the task "Ask each path": /cart answers 500; /pay answers 500.'
+    reason = 'Verification failed at step 1 of 1, in the task "Ask each path" - /cart answers 500; /pay answers 500.'
     assert run.result["why"][0] == reason
     shown = run.output[run.output.index("Show the result") :]
     assert f"web in namespace {release.namespace}: undone" in shown
@@ -238,7 +238,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "a later step is impossible": ({"images": V2, "steps": [{"pods": 1}, {"pods": REPLICAS + 3}]}, "canary pods"),
     "a later step is smaller": (
         {"images": V2, "steps": [{"pods": 2}, {"weight": 20}, {"pods": 3}]},
-        "Step 2 of canary_steps, 20 % of all pods, is smaller than a step before it, and a canary can only grow. "
+        "Step 2 of steps is smaller than a step before it, and a canary can only grow. "
         "Put the steps in order, the smallest first.",
     ),
     "its verification tasks are not there": (
@@ -249,7 +249,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "nothing says what to release": ({}, "images"),
     "nothing says what to guard by": (
         {"images": V2, "guard": 60},
-        "canary_checks is empty, so nothing would be guarded",
+        "checks is empty, so nothing would be guarded",
     ),
 }
 
@@ -277,7 +277,7 @@ def test_a_gate_without_a_terminal_holds_the_canary_until_another_job_promotes_i
     assert (promoted.code, promoted.outcome, promoted.changed) == (0, "released", 1)
     again = playbooks.run("promote")
     assert (again.code, again.outcome, again.changed) == (0, "nothing to promote", 0)
-    assert again.result["why"] == ["no canary is held: nothing to promote"]
+    assert again.result["why"] == ["No canary is held, and no rollout is under way any more."]
 
 
 def type_until_taken(terminal: int, answer: str, asked: subprocess.Popen[str]) -> None:

@@ -72,8 +72,8 @@ def test_a_frozen_canary_is_promoted_once_its_checks_make_sense(
     planned = playbooks.run("promote", "--check", checks=[{"pods": {}}], **GUARDED)
     assert (planned.code, planned.outcome) == (0, "planned")
     assert planned.result["why"] == [
-        "would promote the canary",
-        "nothing was judged in check mode; sources that answered: pods",
+        "would promote the canary.",
+        "nothing was judged in check mode; sources that answered: pods.",
     ]
     secret = {"prometheus": {"url": "http://localhost:9", "token": "hunter2", "query": "up"}, "max": 1}
     given = tmp_path / "checks.json"  # a command line is shown

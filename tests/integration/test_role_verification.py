@@ -26,8 +26,8 @@ FILES: dict[str, tuple[str, str, str]] = {
     "ends-role": ("- block: [{meta: end_role}]\n", "refused", "a meta task in it ends the host"),
     "nested": (
         "- ansible.builtin.include_role: {name: coalmine.canary.canary}\n  vars: {canary_name: another}\n",
-        "undone",
-        "The role is called from its own verification tasks",
+        "refused",
+        "it calls the role itself, which would forget the release",
     ),
     # What only Ansible reads, and names that are there once there is a canary.
     "good": (
@@ -45,7 +45,7 @@ FILES: dict[str, tuple[str, str, str]] = {
     - ansible.builtin.meta: noop
 """,
         "released",
-        "promoted",
+        "All pods run the version",
     ),
 }
 

@@ -24,6 +24,7 @@ from ..display.lines import MOST_KEPT, Display, Lately, line
 from ..display.news import Kind, News, news
 from ..foreign import LONGEST_TOLD, printable, told
 from ..verbs.call.outcome import API_ERROR, Outcome, VerbFailure
+from ..verbs.releasing.course import Ask, nobody
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
 from .masking import secrets_of, secrets_of_connection, shown
@@ -38,7 +39,7 @@ class Door:
 
     `show` takes everything that is told, where somebody draws it: then states are no lines.
     `hide` is told what must be cut out of results and lines, before anything could show it; `tell` shows a line at once, and is
-    None where nobody would see it. `check` and `diff` are the task's.
+    None where nobody would see it. `check` and `diff` are the task's. `ask` asks a person, where the door has one.
     """
 
     check: bool
@@ -46,6 +47,7 @@ class Door:
     hide: Callable[[frozenset[str]], None]
     tell: Callable[[str], None] | None
     show: Callable[[News], None] | None = None
+    ask: Ask = nobody
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,10 @@ def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callab
         connected = _reached(verb, request, where, door, connector)
     except (ArgumentError, ApiError) as error:
         code = "invalid" if isinstance(error, ArgumentError) else API_ERROR
-        return Answer(failed=True, result={**result, "msg": str(error), "failure": code})
+        told_besides = verb.refused(str(error), parameters)
+        return Answer(failed=True, result={**result, "msg": str(error), "failure": code, **told_besides})
+    if verb.asks:
+        request = replace(request, ask=door.ask)
     with connected as api:
         teller = Teller.of(parameters, door)
         answer = _asked(verb, request, api, teller)

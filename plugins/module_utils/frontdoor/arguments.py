@@ -110,12 +110,16 @@ class Verb:
 
     `perform` gets the way to the cluster that the task names, or, where `clusters` tells of a request which it is about, a crew
     that works in all of these (cluster/crew.py).
+    `refused`: what a call returns besides its message where it did not come so far, from that message and the parameters. `asks`: its
+    request takes `ask`, by which a person is asked.
     """
 
     name: str
     arguments: ArgumentSpec
     perform: Callable[[Any, Any, Report], Outcome]
     clusters: Callable[[Any], tuple[Connection, ...]] | None = None
+    refused: Callable[[str, Parameters], dict[str, Any]] = lambda why, parameters: {}
+    asks: bool = False
 
 
 def must_be_names(parameters: Parameters) -> None:

@@ -34,7 +34,7 @@ from .release import VERB as RELEASE
 from .shapes import misshapen
 
 # What belongs to a call of its own, or to the fleet as a whole.
-_NOT_OF_MEMBERS = ("through", "previous", "reject", "run", "display")
+_NOT_OF_MEMBERS = ("through", "previous", "reject", "run", "display", "verify_tasks", "held", "expect", "rescued")
 _GROUP: Options = {"group": {"type": "str", "default": ""}}
 MEMBER: Options = {
     **{name: option for name, option in RELEASE.arguments.argument_spec.items() if name not in _NOT_OF_MEMBERS},
@@ -124,7 +124,8 @@ def _validated(given: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def _member(given: Mapping[str, Any], number: int, clusters: list[Connection], check: bool, actor: str) -> Member:
-    alone = {"display": "quiet", "through": "promoted", "previous": None, "reject": "", "run": None}
+    calls = {"through": "promoted", "previous": None, "reject": "", "run": None, "rescued": False}
+    alone = {"display": "quiet", "verify_tasks": "", "held": False, "expect": None, **calls}
     try:
         request = RELEASE.arguments.to_request({**given, **alone}, check, actor)
         where = connection(given)

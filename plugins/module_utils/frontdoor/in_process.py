@@ -20,8 +20,9 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 
 from ..display.news import News
+from ..verbs.releasing.course import Ask, nobody
 from .answer import REFUSED, Door, conduct
-from .arguments import Options, Verb
+from .arguments import Verb
 from .manifest import plain
 from .masking import Secrets, secrets_of, shown
 from .shapes import misshapen
@@ -31,8 +32,8 @@ from .shapes import misshapen
 class Surroundings:
     """What the task brings along: the action as the user called it, the two modes, and where words go.
 
-    `tell` is None where no line may be shown. `show` takes news as plain values, where somebody draws them.
-    `deprecated` takes what `AnsibleModule.deprecate` takes.
+    `tell` is None where no line may be shown. `show` takes news as plain values, where somebody draws them. `ask` asks whoever sits
+    at the terminal. `deprecated` takes what `AnsibleModule.deprecate` takes.
     """
 
     action: str
@@ -42,6 +43,7 @@ class Surroundings:
     warn: Callable[[str], None]
     deprecated: Callable[..., None]
     show: Callable[[dict[str, Any]], None] | None = None
+    ask: Ask = nobody
 
 
 def run_in_process(verb: Verb, arguments: Mapping[str, Any], around: Surroundings) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
     spec = verb.arguments
     refusal = misshapen(spec.argument_spec, arguments)
     if refusal:
-        return _refused(refusal, arguments, spec.argument_spec)
+        return _refused(verb, refusal, arguments)
     validator = ArgumentSpecValidator(
         spec.argument_spec,
         mutually_exclusive=spec.mutually_exclusive,
@@ -66,7 +68,7 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
     parameters = validated.validated_parameters
     _pass_on(validated, around)
     if validated.error_messages:
-        return _refused(_first_error(validated, around.action), parameters, spec.argument_spec)
+        return _refused(verb, _first_error(validated, around.action), parameters)
 
     # The same private attribute as AnsibleModule reads, and the same masking: ansible-core has no public way to them.
     marked = validated._no_log_values
@@ -76,6 +78,7 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
         hide=secrets.add,
         tell=None if around.tell is None else _masked(around.tell, secrets),
         show=None if around.show is None else _masked_news(around.show, secrets),
+        ask=around.ask,
     )
     answer = conduct(verb, parameters, door)
     for warning in answer.warnings:
@@ -92,8 +95,9 @@ def _masked_news(show: Callable[[dict[str, Any]], None], secrets: Secrets) -> Ca
     return lambda heard: show(secrets.cut_from(heard.to_json()))
 
 
-def _refused(why: str, parameters: Mapping[str, Any], options: Options) -> dict[str, Any]:
-    return {**REFUSED, "failed": True, "invocation": {"module_args": shown(parameters, options)}, "msg": why}
+def _refused(verb: Verb, why: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    invocation = {"module_args": shown(parameters, verb.arguments.argument_spec)}
+    return {**REFUSED, **verb.refused(why, parameters), "failed": True, "invocation": invocation, "msg": why}
 
 
 def _first_error(validated: ValidationResult, action: str) -> str:

@@ -30,6 +30,7 @@ class VerbModule(AnsibleModule):
     def __init__(self, verb: Verb) -> None:
         self.secrets = Secrets()
         self.refusal: str | None = None
+        self.verb = verb
         arguments = verb.arguments
         super().__init__(
             argument_spec=arguments.argument_spec,
@@ -60,7 +61,9 @@ class VerbModule(AnsibleModule):
     def fail_json(self, msg: str, **details: Any) -> None:
         # Refused arguments come here straight from AnsibleModule, which would show them all.
         invocation = {"module_args": shown(self.given if self.refusal else self.params, self.argument_spec)}
-        super().fail_json(self.refusal or msg, **{**REFUSED, "invocation": invocation, **details})
+        why = self.refusal or msg
+        besides = self.verb.refused(why, self.given if self.refusal else self.params)
+        super().fail_json(why, **{**REFUSED, **besides, "invocation": invocation, **details})
 
     def _return_formatted(self, kwargs: dict[str, Any]) -> None:
         super()._return_formatted(self.secrets.cut_from(kwargs))

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..verbs.call.orders import AutoscalerPolicy, Call, StartRequest
+from ..verbs.call.orders import AutoscalerPolicy, Call, NewTemplate, StartRequest
+from ..verbs.headroom import HeadroomRequest
 from ..verbs.judging.checks import CheckAsked, VerifyRequest
 from ..verbs.releasing import release
 from ..verbs.releasing.course import (
-    FAILURES,
+    Ending,
     Gate,
     Headroom,
     OnFailure,
@@ -29,9 +30,13 @@ from ..verbs.releasing.course import (
     Through,
     UnreadableResult,
     WhenMissing,
+    summary,
 )
 from .arguments import (
     DISPLAY,
+    EXPECT,
+    LABEL,
+    NAME,
     RUN,
     TARGET,
     WAIT_FOR_NODES,
@@ -55,6 +60,7 @@ _STEPS: Options = {
     "weight": {"type": "int"},
     "bake": {"type": "int"},
     "checks": {"type": "list", "elements": "dict"},
+    "verify_tasks": {"type": "str"},
 }
 # The same options under names that say what of a release they are about.
 _AS_IN_VERIFY = {
@@ -73,8 +79,10 @@ def _choice(kind: Any, default: Any) -> dict[str, Any]:
 
 def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
     at_least(0, parameters, "bake", "guard", "max_hourly_cost")
-    base = call({**parameters, "wait": True, "run": None}, check, actor)
-    run = call({**parameters, "wait": True}, check, actor).meant.run
+    base = call({**parameters, "wait": True, "run": None, "expect": None}, check, actor)
+    meant = call({**parameters, "wait": True}, check, actor).meant
+    previous = _previous(parameters)
+    _says_what(parameters)
     if parameters["when_missing"] == WhenMissing.CREATE.value and parameters["definition"] is None:
         raise ArgumentError(
             "when_missing is create, and only definition says what there is to create: give the manifest"
@@ -87,25 +95,43 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
         call=base,
         start=_start(parameters, base),
         judge=_judge(parameters, check, actor),
-        room=HEADROOM.arguments.to_request(_of_headroom(parameters), check, actor),
+        room=_room(parameters, base),
         steps=tuple(_step(parameters, step) for step in parameters["steps"] or [{}]),
         policies=_policies(parameters),
         guard=float(parameters["guard"]),
         through=_through(parameters["through"]),
-        previous=_previous(parameters),
+        previous=previous,
         reject=parameters["reject"],
-        run=run,
+        run=meant.run,
+        held=meant if parameters["held"] else None,
     )
+
+
+def _says_what(parameters: Parameters) -> None:
+    """A canary that is held, or rejected, is what it is; a version is released from what the user says."""
+    given = [name for name in ONE_OF[0] if parameters[name] is not None]
+    if parameters["held"] and (given or parameters["previous"]):
+        raise ArgumentError(f"held and {(given or ['previous'])[0]} exclude each other: held takes the canary as it is")
+    if parameters["expect"] and not parameters["held"]:
+        raise ArgumentError(
+            "expect is about a canary that is held already: give it together with held, or leave it out"
+        )
+    if not (given or parameters["held"] or parameters["reject"]):
+        raise ArgumentError(f"one of the following is required: {', '.join(ONE_OF[0])}")
 
 
 def _start(parameters: Parameters, base: Call) -> StartRequest:
     return StartRequest(
         call=base,
-        template=new_template(parameters),
+        template=new_template(parameters) if _is_new(parameters) else NewTemplate(),
         surge=parameters["surge"],
         max_unavailable=parameters["max_unavailable"],
         autoscaler=AutoscalerPolicy(parameters["autoscaler"]),
     )
+
+
+def _is_new(parameters: Parameters) -> bool:
+    return any(parameters[name] is not None for name in ONE_OF[0])
 
 
 def _judge(parameters: Parameters, check: bool, actor: str, checks: Any = None) -> VerifyRequest:
@@ -122,9 +148,13 @@ def _judge(parameters: Parameters, check: bool, actor: str, checks: Any = None) 
     return request if given else replace(request, checks=())
 
 
-def _of_headroom(parameters: Parameters) -> dict[str, Any]:
+def _room(parameters: Parameters, base: Call) -> HeadroomRequest:
+    if not _is_new(parameters):
+        return HeadroomRequest(base, NewTemplate())
     metrics = validated("price_metrics", HEADROOM.arguments.options, parameters["price_metrics"])
-    return {**parameters, **_NO_SIZE, "price_metrics": metrics, "steps": None}
+    asked = {**parameters, **_NO_SIZE, "price_metrics": metrics, "steps": None}
+    request: HeadroomRequest = HEADROOM.arguments.to_request(asked, base.check, base.actor)
+    return request
 
 
 def _step(parameters: Parameters, given: Mapping[str, Any]) -> StepAsked:
@@ -132,7 +162,10 @@ def _step(parameters: Parameters, given: Mapping[str, Any]) -> StepAsked:
     at_least(0, given, "bake")
     bake = given.get("bake")
     return StepAsked(
-        size, float(parameters["bake"] if bake is None else bake), _own_checks(parameters, given.get("checks"))
+        size,
+        bake=float(parameters["bake"] if bake is None else bake),
+        checks=_own_checks(parameters, given.get("checks")),
+        verify_tasks=given.get("verify_tasks") or parameters["verify_tasks"],
     )
 
 
@@ -160,22 +193,37 @@ def _through(text: str) -> Through:
 
 
 def _previous(parameters: Parameters) -> Release | None:
-    given = parameters["previous"]
+    given = parameters.get("previous")
     if given is None:
-        if parameters["reject"]:
-            raise ArgumentError("reject is about a canary that an earlier call held: give its result in previous")
         return None
     try:
-        previous = Release.from_json(given)
+        return Release.from_json(given)
     except UnreadableResult as error:
         raise ArgumentError(
             f"previous cannot be taken up: {error}. Hand over `release` of the earlier call unchanged"
         ) from error
-    if previous.outcome in FAILURES:
-        raise ArgumentError(
-            f"previous ended as {previous.outcome.value}, so nothing of it can be taken up: begin a new release, without previous"
-        )
-    return previous
+
+
+def just_begun(run: str) -> dict[str, Any]:
+    """The result of a call of this run that could not return one."""
+    return Release(run=run).to_json()
+
+
+def _refused(why: str, parameters: Parameters) -> dict[str, Any]:
+    """What a call returns that made no sense, or reached no server: a release, too, so that a caller finds one in any case. What an
+    earlier call had begun stays in the cluster."""
+    try:
+        taken_up = _previous(parameters)
+    except ArgumentError:
+        taken_up = None
+    said = f"{why.rstrip('.')}."
+    if taken_up and taken_up.hash:
+        told = Release(run="", outcome=Ending.FAILED, why=(said, "It was left as it is."))
+    else:
+        told = Release(run="", outcome=Ending.REFUSED, why=(said, "This run changed nothing."))
+    given = [(parameters.get("name"), NAME), (parameters.get("namespace", "default"), LABEL)]
+    name, namespace = (text if isinstance(text, str) and shape.fullmatch(text) else "?" for text, shape in given)
+    return {"release": told.to_json(), "summary": summary(name, namespace, told, {})}
 
 
 VERB = Verb(
@@ -185,7 +233,9 @@ VERB = Verb(
             **TARGET,
             **{name: option for name, option in CANDIDATE.items() if name not in ("pods", "weight")},
             **_CHECKS,
+            **EXPECT,
             **RUN,
+            "held": {"type": "bool", "default": False},
             **WAIT_FOR_NODES,
             **DISPLAY,
             "wait_timeout": {"type": "int", "default": 300},
@@ -199,6 +249,7 @@ VERB = Verb(
             "autoscaler": START.arguments.options["autoscaler"],
             **{ours: VERIFY.arguments.options[theirs] for ours, theirs in _AS_IN_VERIFY.items()},
             "on_inconclusive": _choice(OnInconclusive, OnInconclusive.HOLD),
+            "verify_tasks": {"type": "str", "default": ""},
             "guard": {"type": "int", "default": 0},
             "headroom": _choice(Headroom, Headroom.REQUIRE_EXISTING_NODES),
             "on_unknown": _choice(OnUnknown, OnUnknown.WARN),
@@ -211,10 +262,12 @@ VERB = Verb(
             "through": {"type": "str", "default": "promoted"},
             "previous": {"type": "dict"},
             "reject": {"type": "str", "default": ""},
+            "rescued": {"type": "bool", "default": False},
         },
         build=_request,
         mutually_exclusive=EXCLUSIVE[1:],
-        required_one_of=ONE_OF,
     ),
     perform=release.release,
+    refused=_refused,
+    asks=True,
 )

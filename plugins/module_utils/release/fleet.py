@@ -39,6 +39,7 @@ _BY_ENDING = {
     Ending.RELEASED: Standing.OUT,
     Ending.ALREADY_RELEASED: Standing.OVER,
     Ending.CREATED: Standing.OVER,
+    Ending.NOTHING_TO_PROMOTE: Standing.OVER,
     **dict.fromkeys(FAILURES, Standing.FAILED),
 }
 

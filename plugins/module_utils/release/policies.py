@@ -42,10 +42,23 @@ class OnFailure(Enum):
 
 
 class Gate(Enum):
-    """Who decides about the promotion of a canary that has stood all its steps."""
+    """Who decides about the promotion of a canary that has stood all its steps: nobody, whoever answers, another call."""
 
     NONE = "none"
+    PROMPT = "prompt"
     STOP = "stop"
+
+
+def closed(gate: Gate, answer: str | None) -> str:
+    """Why the gate stays closed, as a sentence without its end; empty: it is open.
+
+    `answer`: what somebody answered who was asked; None: nobody could be. prompt, "yes" -> open.
+    """
+    if gate is Gate.STOP:
+        return "The gate is stop"
+    if gate is Gate.PROMPT and not (answer or "").strip():
+        return "Nobody answered; without a terminal nobody can"
+    return "" if gate is Gate.NONE or (answer or "").strip() == "yes" else "The answer was not yes"
 
 
 class WhenMissing(Enum):

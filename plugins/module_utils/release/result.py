@@ -23,6 +23,7 @@ class Ending(Enum):
 
     RELEASED = "released"
     ALREADY_RELEASED = "already released"
+    NOTHING_TO_PROMOTE = "nothing to promote"
     CREATED = "created"
     PLANNED = "planned"
     HELD = "held"
@@ -30,6 +31,18 @@ class Ending(Enum):
     UNDONE = "undone"
     ROLLED_BACK = "rolled back"
     FAILED = "failed"
+
+
+class WaitsFor(Enum):
+    """Who is to act before a release that is held goes on.
+
+    caller: the call that `through` or a step's own verification has ended; the next one goes on. person: somebody who resumes,
+    promotes or undoes the canary.
+    """
+
+    NOBODY = ""
+    CALLER = "caller"
+    PERSON = "person"
 
 
 FAILURES = frozenset({Ending.REFUSED, Ending.UNDONE, Ending.ROLLED_BACK, Ending.FAILED})
@@ -64,7 +77,8 @@ class Release:
 
     `reached`: how many steps were held and have stood bake and judgement. `evidence`: the last judgement by the release's own
     checks, as canary_verify gives it, for the next one to go on from. `behind`: steps, counted from 0, that the canary had
-    outgrown before this run.
+    outgrown before this run. `to_verify`: the `step` of `steps` (from 1) that the caller verifies now by a file of `tasks`; empty where
+    none is. `noticed`: a mark of the last failure on the caller's side, by which his own door knows a later one.
     """
 
     run: str
@@ -79,6 +93,9 @@ class Release:
     rooms: tuple[Mapping[str, Any], ...] = ()
     timeline: tuple[Moment, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    waits_for: WaitsFor = WaitsFor.NOBODY
+    to_verify: Mapping[str, Any] = field(default_factory=dict)
+    noticed: str = ""
 
     def happened(self, moment: Moment) -> Release:
         return replace(self, timeline=(*self.timeline, moment))
@@ -105,6 +122,9 @@ class Release:
             "rooms": [dict(room) for room in self.rooms],
             "timeline": [{**vars(moment), "counts": dict(moment.counts)} for moment in self.timeline],
             "evidence": dict(self.evidence),
+            "waits_for": self.waits_for.value,
+            "to_verify": dict(self.to_verify),
+            "noticed": self.noticed,
         }
 
     @classmethod
@@ -126,6 +146,9 @@ class Release:
                 rooms=tuple(_mapping(room) for room in _list(given["rooms"])),
                 timeline=tuple(_moment(one) for one in _list(given["timeline"])),
                 evidence=_mapping(given["evidence"]),
+                waits_for=WaitsFor(given["waits_for"]),
+                to_verify=_mapping(given["to_verify"]),
+                noticed=_text(given["noticed"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             # The error's own text would quote what was given, which may be anything.

@@ -55,7 +55,8 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         picture = finish_leftover(account, picture, call.actor, check=call.check)
     situation = account.looked(diagnose(picture))
     if situation.phase is Phase.NONE:
-        _check_meant(meant, situation)
+        if not account.changed:  # otherwise it was the one that is meant, and this call has ended it
+            _check_meant(meant, situation)
         give_back_orphans(account, picture, check=call.check)
         done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
         return account.outcome(done, situation)

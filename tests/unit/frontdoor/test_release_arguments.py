@@ -13,7 +13,6 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Through
-from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Size
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
 
@@ -66,9 +65,10 @@ def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
         ({"price_metrics": {"url": 3, "tokn": "x"}}, "tokn"),
         ({"when_missing": "create"}, "give the manifest"),
         ({"through": "step"}, "through: it is not one of"),
-        ({"reject": "its page is empty"}, "give its result in previous"),
+        ({"held": True}, "held and images exclude each other"),
+        ({"images": None}, "one of the following is required: images"),
+        ({"expect": "7c6d9f54b"}, "expect is about a canary that is held already"),
         ({"previous": {"schema": 9}}, "previous cannot be taken up"),
-        ({"previous": Release("r", outcome=Ending.UNDONE).to_json()}, "previous ended as undone"),
         ({"run": "two words"}, "run has blanks"),
     ],
     ids=str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import End, Through
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import End, Gate, Through, closed
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,20 @@ def test_anything_else_is_refused(text):
 )
 def test_a_call_stops_after_its_step(through, step, stops):
     assert Through.parse(through).stops_after(step) is stops
+
+
+@pytest.mark.parametrize(
+    ("gate", "answer", "why"),
+    [
+        (Gate.NONE, None, ""),
+        (Gate.STOP, "yes", "The gate is stop"),
+        (Gate.PROMPT, "yes", ""),
+        (Gate.PROMPT, " yes\r", ""),
+        (Gate.PROMPT, "y", "The answer was not yes"),
+        (Gate.PROMPT, "YES", "The answer was not yes"),
+        (Gate.PROMPT, "", "Nobody answered; without a terminal nobody can"),
+        (Gate.PROMPT, None, "Nobody answered; without a terminal nobody can"),
+    ],
+)
+def test_a_gate_opens_only_for_a_plain_yes(gate, answer, why):
+    assert closed(gate, answer) == why

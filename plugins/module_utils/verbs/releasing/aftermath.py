@@ -22,6 +22,8 @@ from .course import Course
 
 # Characters of the reason that is written to the cluster and stays there. It has no log lines, which may hold secrets.
 KEPT = 300
+# The failure of a call that takes up what had failed before it.
+ENDED = "ended"
 
 
 def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
@@ -42,8 +44,14 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
         changed=course.changed,
         canary=course.canary or None,
         warnings=tuple(course.warnings),
-        extra={"release": course.release.to_json()},
+        extra=course.told,
     )
+
+
+def told_again(course: Course) -> VerbFailure:
+    """A release that has failed is over: whoever takes it up is told the same again."""
+    course.glances()
+    return VerbFailure(" ".join(course.release.why), code=ENDED, canary=course.canary or None, extra=course.told)
 
 
 def _take_in(course: Course, error: VerbFailure | ApiError) -> None:
@@ -69,11 +77,12 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
         course.note("look", str(unseen))
         return Failed(stage, cause, None, False, policy)
     record = situation.record
-    ours = (
-        course.is_out(situation)
-        if situation.phase is Phase.NONE
-        else record is not None and record.run == course.release.run
-    )
+    live = situation.phase is not Phase.NONE
+    ours = record is not None and record.run == course.release.run if live else course.is_out(situation)
+    if live and ours and cause is Cause.REJECTED and stage is Stage.ASKED:
+        # The call that began it was cut off, and could tell nobody how far it had come.
+        stage = Stage.HELD
+        course.reaches(stage)
     return Failed(stage, cause, situation.phase, ours, policy)
 
 

@@ -10,14 +10,17 @@ This module is private to the collection.
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Mapping
 
 from ...cluster.api import Api
+from ...cluster.errors import ApiError
 from ...display.news import news
 from ...release.policies import Gate, Headroom, OnFailure, OnInconclusive, OnUnknown, Policies, Through, WhenMissing
-from ...release.result import FAILURES, Ending, Moment, Release, UnreadableResult
+from ...release.result import Ending, Moment, Release, UnreadableResult, WaitsFor
 from ...release.rulings import Stage
+from ...release.summary import summary
 from ...rollout.phase import Situation, diagnose
 from ..call.ending import accounted
 from ..call.orders import Call, Meant, Size, StartRequest
@@ -26,9 +29,13 @@ from ..call.site import Site
 from ..headroom import HeadroomRequest
 from ..judging.checks import CheckAsked, VerifyRequest
 
+# Asks a person, and returns the answer; None where nobody can be asked.
+Ask = Callable[[str], str | None]
+
 __all__ = [
-    "FAILURES",
+    "Ask",
     "Course",
+    "Ending",
     "Gate",
     "Headroom",
     "OnFailure",
@@ -41,6 +48,8 @@ __all__ = [
     "Through",
     "UnreadableResult",
     "WhenMissing",
+    "nobody",
+    "summary",
 ]
 
 
@@ -54,13 +63,19 @@ def stands() -> str:
     return ""
 
 
+def nobody(question: str) -> None:
+    """Where nobody can be asked."""
+
+
 @dataclass(frozen=True)
 class StepAsked:
-    """`bake` in seconds. `checks`: the step's own, instead of the release's; None: it has none of its own."""
+    """`bake` in seconds. `checks`: the step's own, instead of the release's; None: it has none of its own. `verify_tasks`: the file of
+    tasks by which the caller verifies the canary at this step, before it is judged."""
 
     size: Size = field(default_factory=Size)
     bake: float = 0.0
     checks: tuple[CheckAsked, ...] | None = None
+    verify_tasks: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,7 @@ class ReleaseRequest:
     prices. `guard`: for how many seconds the checks go on once the promotion has begun.
 
     `previous`: what an earlier call of the same release returned. `reject`: why the caller's own verification fails it.
+    `held`: which canary that is held already is promoted; None: this releases the template of `start`. `ask` asks at the gate.
     """
 
     call: Call
@@ -82,6 +98,8 @@ class ReleaseRequest:
     previous: Release | None = None
     reject: str = ""
     run: str = ""
+    held: Meant | None = None
+    ask: Ask = nobody
 
 
 @dataclass
@@ -163,8 +181,15 @@ class Course:
     def reaches(self, stage: Stage) -> None:
         self.release = replace(self.release, stage=stage)
 
-    def ends(self, ending: Ending, *why: str) -> None:
-        self.release = replace(self.release, outcome=ending, why=(*self.release.why, *why))
+    def ends(self, ending: Ending, *why: str, waits_for: WaitsFor = WaitsFor.NOBODY) -> None:
+        self.release = replace(self.release, outcome=ending, why=(*self.release.why, *why), waits_for=waits_for)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What both ends of a call return beside the rest."""
+        target = self.request.call.target
+        lines = summary(target.name, target.namespace, self.release, self.canary)
+        return {"release": self.release.to_json(), "summary": lines}
 
     def outcome(self) -> Outcome:
         target, release = self.request.call.target, self.release
@@ -177,7 +202,7 @@ class Course:
             before={name: value for name, value in self.before.items() if value != self.after.get(name)},
             after={name: value for name, value in self.after.items() if value != self.before.get(name)},
             warnings=tuple(self.warnings),
-            extra={"release": release.to_json()},
+            extra=self.told,
         )
 
     def seen(self) -> Situation:
@@ -186,6 +211,11 @@ class Course:
             situation = account.looked(diagnose(self.site.look(pods=True)))
             self.canary = account.outcome("").canary
         return situation
+
+    def glances(self) -> None:
+        """How it stands now, for whoever is told of a release that is over; nothing depends on it."""
+        with suppress(VerbFailure, ApiError):
+            self.seen()
 
     def is_out(self, situation: Situation) -> bool:
         """What this release judged is what the Deployment runs now."""

@@ -10,13 +10,12 @@ promoted or taken back. What becomes of a failure is decided in release/rulings.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Mapping
 
 from ...cluster.api import Api
 from ...cluster.errors import ApiError
 from ...release import steps
-from ...release.policies import End, Gate, Headroom, OnInconclusive, WhenMissing
-from ...release.result import Ending, Judged
+from ...release.policies import End, Gate, Headroom, OnInconclusive, WhenMissing, closed
+from ...release.result import FAILURES, Ending, Judged, WaitsFor
 from ...release.room import Refuse, rule
 from ...release.rulings import Stage
 from ...rollout.phase import Phase, diagnose
@@ -26,17 +25,17 @@ from ...rollout.views import Picture
 from ...wording import count_of, ended
 from ..bake import bake
 from ..call.ending import accounted
-from ..call.orders import BakeRequest, Meant, PauseRequest, PromoteRequest, StartRequest, UndoRequest
+from ..call.orders import BakeRequest, Meant, PauseRequest, StartRequest, UndoRequest
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..headroom import headroom
 from ..moving.rolling import await_rollout
 from ..pause import pause
-from ..promote import promote
 from ..start import start
 from ..undo import undo
 from ..verify import verify
-from .aftermath import failed
+from .aftermath import failed, told_again
 from .course import WAVE_FAILED, Course, ReleaseRequest, StepAsked, Withdrawn, stands
+from .promotion import moved, promote_held, promote_own, still_to_judge
 
 # A failure of the caller's own verification, beside the codes of the verbs.
 REJECTED = "rejected"
@@ -45,10 +44,12 @@ REJECTED = "rejected"
 def release(api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Outcome:
     """Raises VerbFailure where the version was not released; what was taken back then is told in `release`."""
     course = Course.begin(api, request, report, withdrawn)
+    if request.previous is not None and request.previous.outcome in FAILURES:
+        raise told_again(course)
     try:
         if request.reject:
             raise VerbFailure(request.reject, code=REJECTED)
-        _through(course)
+        (_through if request.held is None else promote_held)(course)
     except (VerbFailure, ApiError) as error:
         raise failed(course, error) from error
     return course.outcome()
@@ -61,8 +62,8 @@ def withdraw(api: Api, request: ReleaseRequest, report: Report, why: str) -> Ver
 
 def _through(course: Course) -> None:
     """The stages in their order, up to the one that was asked for."""
-    request, before = course.request, course.release.outcome
-    if before is Ending.PLANNED and _created(course):
+    request, before = course.request, course.release
+    if before.outcome is Ending.PLANNED and _created(course):
         return
     if request.previous is None:
         if request.through.end is not End.ROOM:
@@ -71,24 +72,45 @@ def _through(course: Course) -> None:
         if course.release.outcome is Ending.ALREADY_RELEASED:
             return
         _ask_for_room(course)
-    elif before not in (Ending.PLANNED, Ending.HELD):
+    elif before.outcome not in (Ending.PLANNED, Ending.HELD):
+        course.glances()
         return  # it is over, and was told
     if request.through.before_any_pod or request.call.check:
         course.ends(Ending.PLANNED)
         return
-    course.release = replace(course.release, why=())
+    if before.waits_for is WaitsFor.PERSON and course.seen().phase is Phase.FROZEN:
+        return  # nobody has decided yet
+    course.release = replace(course.release, why=(), waits_for=WaitsFor.NOBODY)
     for number, step in enumerate(request.steps):
         course.step = (number + 1, len(request.steps))
         if number >= course.release.reached and not _stand(course, number, step):
             return
         if request.through.stops_after(number + 1):
-            course.ends(Ending.HELD, f"Step {number + 1} of {len(request.steps)} is held.")
+            course.ends(Ending.HELD, f"Step {number + 1} of {len(request.steps)} is held.", waits_for=WaitsFor.CALLER)
             return
     course.step = None
-    if request.policies.gate is Gate.STOP:
-        course.ends(Ending.HELD, "The gate is stop: the canary stays held until somebody promotes or undoes it.")
-    else:
-        _promote(course)
+    if _gate_opens(course):
+        promote_own(course)
+
+
+def _gate_opens(course: Course) -> bool:
+    """False where the canary waits for a person now; somebody is asked, where that is the gate, about a canary that stands."""
+    gate, target = course.request.policies.gate, course.request.call.target
+    if gate is Gate.NONE:
+        return True
+    course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report), say=False)
+    question = (
+        f"{target.name} in namespace {target.namespace} has stood all its steps. Promote it? Answer yes to promote; "
+        "anything else leaves the canary held"
+    )
+    why = closed(gate, course.request.ask(question) if gate is Gate.PROMPT else None)
+    if why:
+        course.ends(
+            Ending.HELD,
+            f"{why}: the canary stays held until somebody promotes or undoes it.",
+            waits_for=WaitsFor.PERSON,
+        )
+    return not why
 
 
 def _created(course: Course) -> bool:
@@ -128,7 +150,7 @@ def _finish_earlier(course: Course) -> None:
         first = diagnose(course.site.look())
     theirs = Meant(run=first.record.run if first.record else "").bound(first)
     if first.phase is Phase.PROMOTING:
-        _moved(course, theirs)
+        moved(course, theirs)
     if first.phase is Phase.UNDOING:
         undone = course.did("undo", undo(course.api, UndoRequest(course.call(theirs)), course.report))
         if not course.request.call.check:
@@ -200,9 +222,25 @@ def _ask_for_room(course: Course) -> None:
 
 
 def _stand(course: Course, number: int, step: StepAsked) -> bool:
-    """Holds one step, watches and judges it; False where the release waits for a person now."""
+    """Holds one step, watches and judges it; False where the release waits for the caller or a person now."""
     if number in course.release.behind:
         return True
+    verified = course.release.to_verify.get("step") == number + 1
+    if not verified:
+        _hold(course, step)
+    if step.verify_tasks and not verified:
+        asked = {"step": number + 1, "steps": len(course.request.steps), "tasks": step.verify_tasks}
+        course.release = replace(course.release, to_verify=asked)
+        said = f"Step {asked['step']} of {asked['steps']} is held, and is to be verified by the caller's tasks."
+        course.ends(Ending.HELD, said, waits_for=WaitsFor.CALLER)
+        return False
+    if not _judge(course, number, step):
+        return False
+    course.release = replace(course.release, reached=number + 1, to_verify={})
+    return True
+
+
+def _hold(course: Course, step: StepAsked) -> None:
     meant = course.ours if course.release.stage is Stage.HELD else Meant()
     held = course.did("start", start(course.api, _start_of(course, step, meant, check=False), course.report))
     course.release = replace(
@@ -213,10 +251,6 @@ def _stand(course: Course, number: int, step: StepAsked) -> bool:
     )
     baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard)
     course.did("bake", baked, say=step.bake > 0)
-    if not _judge(course, number, step):
-        return False
-    course.release = replace(course.release, reached=number + 1)
-    return True
 
 
 def _judge(course: Course, number: int, step: StepAsked) -> bool:
@@ -230,7 +264,7 @@ def _judge(course: Course, number: int, step: StepAsked) -> bool:
         request.judge,
         call=course.call(),
         checks=checks,
-        steps=_still_to_judge(request),
+        steps=still_to_judge(request),
         history={} if own else course.release.evidence,
         inconclusive_ok=request.policies.on_inconclusive is not OnInconclusive.UNDO,
     )
@@ -241,65 +275,6 @@ def _judge(course: Course, number: int, step: StepAsked) -> bool:
     if told["verdict"] != "inconclusive" or request.policies.on_inconclusive is not OnInconclusive.HOLD:
         return True
     course.did("pause", pause(course.api, PauseRequest(course.call()), course.report))
-    course.ends(
-        Ending.HELD, ended(outcome.message), "The canary is frozen until somebody resumes, promotes or undoes it."
-    )
+    frozen = "The canary is frozen until somebody resumes, promotes or undoes it."
+    course.ends(Ending.HELD, ended(outcome.message), frozen, waits_for=WaitsFor.PERSON)
     return False
-
-
-def _still_to_judge(request: ReleaseRequest) -> int:
-    judged = [bool(request.judge.checks if step.checks is None else step.checks) for step in request.steps]
-    return steps.still_to_judge(judged, request.guard > 0)
-
-
-def _promote(course: Course) -> None:
-    course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report), say=False)
-    course.reaches(Stage.PROMOTING)
-    _moved(course, course.ours)
-    _confirm(course)
-    course.ends(Ending.RELEASED, f"All pods run the version {course.release.hash}.")
-
-
-def _moved(course: Course, meant: Meant) -> None:
-    """The promotion of the release that is meant: under guard, where that is asked for, and cleaned up meanwhile."""
-    request = course.request
-    guard = 0.0 if request.call.check else request.guard
-    guarded: Mapping[str, Any] = {}
-    if guard:
-        moving = course.did(
-            "promote", promote(course.api, PromoteRequest(course.call(meant, waits=False)), course.report)
-        )
-        if moving.canary["phase"] == Phase.PROMOTING.value:
-            guarded = _guard(course, meant, "promotion", guard, course.release.evidence)
-    course.did("promote", promote(course.api, PromoteRequest(course.call(meant)), course.report))
-    if meant == course.ours and not request.call.check:
-        course.reaches(Stage.PROMOTED)
-    left = (guarded.get("guard") or {}).get("left", guard)
-    if left > 0:
-        _guard(course, Meant(), "new version alone", left, guarded)
-
-
-def _guard(course: Course, meant: Meant, of: str, seconds: float, history: Mapping[str, Any]) -> Mapping[str, Any]:
-    asked = replace(
-        course.request.judge,
-        call=course.call(meant),
-        guard=True,
-        duration=seconds,
-        steps=_still_to_judge(course.request) if history else 0,
-        history=history,
-        inconclusive_ok=True,
-    )
-    outcome = course.did("guard", verify(course.api, asked, course.heard))
-    told = outcome.extra["verify"]
-    course.release = course.release.judged(Judged(of, told["verdict"], outcome.message), None)
-    return told
-
-
-def _confirm(course: Course) -> None:
-    """Only a read says that it is released: what runs now is what was judged."""
-    situation = course.seen()
-    if not course.is_out(situation):
-        raise VerbFailure(
-            f"the version {course.release.hash} was promoted, and is not what the Deployment runs now: somebody changed it since",
-            code=Code.OTHER_RELEASE.value,
-        )

@@ -1,0 +1,132 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The last stage of a release: its canary becomes the stable version, under guard where that is asked for.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Mapping
+
+from ...release import steps
+from ...release.result import Ending, Judged
+from ...release.rulings import Stage
+from ...rollout.identity import hash_of
+from ...rollout.phase import Phase, Situation
+from ...rollout.refusal import Code
+from ...wording import ended
+from ..bake import bake
+from ..call.orders import BakeRequest, Meant, PromoteRequest
+from ..call.outcome import VerbFailure
+from ..promote import promote
+from ..verify import verify
+from .course import Course, ReleaseRequest
+
+# Phases in which there is nothing to promote. One that is being taken back is refused as long as its pods are there.
+NO_CANARY = (Phase.NONE, Phase.UNDOING)
+
+
+def still_to_judge(request: ReleaseRequest) -> int:
+    judged = [bool(request.judge.checks if step.checks is None else step.checks) for step in request.steps]
+    return steps.still_to_judge(judged, request.guard > 0)
+
+
+def promote_own(course: Course) -> None:
+    """The canary that this release has judged."""
+    course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report), say=False)
+    course.reaches(Stage.PROMOTING)
+    moved(course, course.ours)
+    _confirm(course)
+    course.ends(Ending.RELEASED, f"All pods run the version {course.release.hash}.")
+
+
+def moved(course: Course, meant: Meant) -> None:
+    """The promotion of the release that is meant: under guard, where that is asked for, and cleaned up meanwhile."""
+    request = course.request
+    guard = 0.0 if request.call.check else request.guard
+    guarded: Mapping[str, Any] = {}
+    if guard:
+        moving = course.did(
+            "promote", promote(course.api, PromoteRequest(course.call(meant, waits=False)), course.report)
+        )
+        if moving.canary["phase"] == Phase.PROMOTING.value:
+            guarded = _guard(course, meant, "promotion", guard, course.release.evidence)
+    course.did("promote", promote(course.api, PromoteRequest(course.call(meant)), course.report))
+    if meant == course.ours and not request.call.check:
+        course.reaches(Stage.PROMOTED)
+    left = (guarded.get("guard") or {}).get("left", guard)
+    if left > 0:
+        _guard(course, Meant(), "new version alone", left, guarded)
+
+
+def _guard(course: Course, meant: Meant, of: str, seconds: float, history: Mapping[str, Any]) -> Mapping[str, Any]:
+    asked = replace(
+        course.request.judge,
+        call=course.call(meant),
+        guard=True,
+        duration=seconds,
+        steps=still_to_judge(course.request) if history else 0,
+        history=history,
+        inconclusive_ok=True,
+    )
+    outcome = course.did("guard", verify(course.api, asked, course.heard))
+    told = outcome.extra["verify"]
+    course.release = course.release.judged(Judged(of, told["verdict"], outcome.message), None)
+    return told
+
+
+def _confirm(course: Course) -> None:
+    """Only a read says that it is released: what runs now is what was judged."""
+    situation = course.seen()
+    if not course.is_out(situation):
+        raise VerbFailure(
+            f"the version {course.release.hash} was promoted, and is not what the Deployment runs now: somebody changed it since",
+            code=Code.OTHER_RELEASE.value,
+        )
+
+
+def promote_held(course: Course) -> None:
+    """A canary that another call left held, by whoever decided that it is promoted: nothing is judged but by the guard."""
+    situation = course.seen()
+    meant = _meant(situation, course.request.held or Meant())
+    stable = situation.stable.hash if situation.stable else ""
+    course.release = replace(course.release, run=meant.run, hash=meant.hash, stable=stable)
+    check = course.request.call.check
+    rehearsed = promote(course.api, PromoteRequest(course.call(check=True)), course.report)
+    (course.takes if check else course.sees)(rehearsed)
+    said = [ended(rehearsed.message), *_sources_of_the_guard(course, situation)]
+    if check:
+        course.ends(Ending.PLANNED, *said)
+    elif situation.phase in NO_CANARY:
+        _await_what_is_nobodys(course, Meant(hash=stable) if stable else course.ours)
+        course.ends(Ending.NOTHING_TO_PROMOTE, "No canary is held, and no rollout is under way any more.")
+    else:
+        course.reaches(Stage.PROMOTING)
+        moved(course, course.ours)
+        _confirm(course)
+        course.ends(Ending.RELEASED, f"All pods run the version {course.release.hash}.")
+
+
+def _meant(situation: Situation, named: Meant) -> Meant:
+    """The release that was named; where it was not, the one that is there. Where somebody replaced the pod template, what stands there
+    is not the release's own canary."""
+    there = "" if situation.phase is Phase.FOREIGN else hash_of(situation)
+    run = situation.record.run if situation.record else ""
+    return Meant(hash=named.hash or there, run=named.run or run)
+
+
+def _sources_of_the_guard(course: Course, situation: Situation) -> list[str]:
+    """A check that makes no sense is found before the pods move. A source that does not answer is told."""
+    if not course.request.guard or situation.phase in (*NO_CANARY, Phase.PROMOTING):
+        return []
+    asked = replace(course.request.judge, call=course.call(check=True), duration=course.request.guard)
+    return [ended(verify(course.api, asked, course.report).message)]
+
+
+def _await_what_is_nobodys(course: Course, meant: Meant) -> None:
+    """A rollout that is under way is waited for, and never taken back; what was looked at, and no canary begun since."""
+    course.reaches(Stage.WAITING)
+    course.did("promote", promote(course.api, PromoteRequest(course.call(meant)), course.report))

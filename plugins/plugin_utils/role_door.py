@@ -1,0 +1,81 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What speaks against a call of the role coalmine.canary.canary before it begins. It is private to the collection."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
+from ansible_collections.coalmine.canary.plugins.plugin_utils.verification import NESTED, ROLE
+
+if TYPE_CHECKING:
+    from ansible.playbook.task import Task
+
+PUBLIC, PRIVATE = "canary_", "_canary_"
+# What the role and the playbooks take or give beside the options of canary_release.
+OTHERS = frozenset(
+    ("context", "kubeconfig", "reason", "to", "result", "results", "room", "release", "releases", "found", "undone")
+)
+KNOWN = frozenset(f"{PUBLIC}{name}" for name in {*VERB.arguments.options, *OTHERS})
+# Of a name without its prefix: image and images are 0.91, expected and expect 0.86.
+ALIKE = 0.8
+
+
+def is_of_the_role(task: Task, variables: Mapping[str, Any]) -> bool:
+    """Not a task of somebody's that the role includes."""
+    here = os.path.join(str(variables.get("role_path", "")), "tasks", "")
+    return variables.get("ansible_role_name") == ROLE and str(task.get_path()).startswith(here)
+
+
+def objection(task: Task, variables: Mapping[str, Any]) -> str:
+    """Why the role does not begin; empty: nothing speaks against it."""
+    hosts = list(variables.get("ansible_play_hosts", ()))
+    if ROLE in (variables.get("ansible_parent_role_names") or ()):
+        return f"A file that verifies a canary cannot do this: {NESTED}. The canary that is being verified stays held"
+    if len(hosts) > 1 and _runs_once(task):
+        return (
+            f"run_once holds for the role, and the play has several hosts ({', '.join(hosts)}), so this would release for one of them "
+            "alone. Put run_once on include_role itself, or on a block round it, or let the play have the one host"
+        )
+    private = sorted(name for name in _above_the_role(task) if name.startswith(PRIVATE))
+    if private:
+        return (
+            f"Variables of the role's own are set from outside: {', '.join(private)}. Leave them out: names with an underscore in "
+            "front are not for you to set"
+        )
+    return "; ".join(misspelt(variables, task._role.get_default_vars() if task._role else {}))
+
+
+def misspelt(variables: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterable[str]:
+    """A name that is close to one of the role's which itself nobody has set: canary_image, where there is no canary_images. Other names
+    with this prefix are their owners'."""
+    unset = [name for name in KNOWN if variables.get(name) == defaults.get(name)]
+    short = [name.removeprefix(PUBLIC) for name in unset]
+    for name in sorted(name for name in variables if name.startswith(PUBLIC) and name not in KNOWN):
+        close = difflib.get_close_matches(name.removeprefix(PUBLIC), short, n=1, cutoff=ALIKE)
+        if close:
+            yield f"{name} is no variable of the role: did you mean {PUBLIC}{close[0]}?"
+
+
+def _runs_once(task: Task) -> bool:
+    """run_once is of the role, or of what it stands in. Round an include it is another thing: that is for one host by then."""
+    parent = task._parent
+    while parent is not None:
+        if not getattr(parent, "statically_loaded", True):  # an include, which is dynamic
+            return False
+        if parent._role is not task._role and parent.run_once:
+            return True
+        parent = parent._parent
+    return bool(task.get_play().run_once or (task._role and task._role.run_once))
+
+
+def _above_the_role(task: Task) -> set[str]:
+    """Names that win over what the role registers: of the command line, of an include, of a role's parameters."""
+    manager = task.get_variable_manager()
+    names = {*manager.extra_vars, *task.get_include_params()}
+    return names | set(task._role.get_role_params()) if task._role else names

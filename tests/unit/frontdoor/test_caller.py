@@ -1,0 +1,122 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only the side of the playbook knows: what failed in it, what its files hold, and names that are the role's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.coalmine.canary.plugins.plugin_utils import failures, role_door, verification
+from tests.toolchain.venvs import ROOT
+
+ROLE = Path(ROOT, "roles", "canary")
+DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
+
+
+def failed(name: str = "Compare", no_log: bool = False, **result: Any) -> dict[str, Any]:
+    """Variables of a host whose task has failed, in a play with another host."""
+    return {
+        "ansible_failed_task": {"name": name, "no_log": no_log, "uuid": name},
+        "ansible_failed_result": result,
+        **untouched(),
+    }
+
+
+def untouched(gone: tuple[str, ...] = ()) -> dict[str, Any]:
+    hosts = ["one", "two"]
+    return {
+        "inventory_hostname": "one",
+        "ansible_play_hosts_all": hosts,
+        "ansible_play_hosts": [host for host in hosts if host not in gone],
+        "hostvars": {host: {} for host in hosts},
+    }
+
+
+AT = {"step": 2, "steps": 2}
+STRUCK = "A task failed on another host of this play, and any_errors_fatal ends this release with it"
+
+
+@pytest.mark.parametrize(
+    ("variables", "verifying", "why"),
+    [
+        (failed(msg="it errs"), AT, 'Verification failed at step 2 of 2, in the task "Compare" - it errs'),
+        (failed(msg="it errs"), {}, "it errs"),
+        (failed(msg="one hunter2", no_log=True), {}, failures.HIDDEN),
+        (failed(msg="stuck, its log says hunter2", cause="stuck"), {}, "stuck"),
+        (
+            failed(
+                msg="items failed",
+                results=[{"failed": True, "msg": "a"}, {"msg": "b"}, {"failed": True, "msg": "a"}, {"failed": True}],
+            ),
+            {},
+            "a",
+        ),
+        (failed(), {}, failures.NO_REASON),
+    ],
+    ids=["verifying", "elsewhere", "hidden", "a verb's", "a loop's", "no reason"],
+)
+def test_why_something_failed_here(variables: dict[str, Any], verifying: dict[str, Any], why: str) -> None:
+    assert failures.reason(variables, "of an earlier one", verifying) == why
+
+
+def test_what_was_rescued_before_is_no_failure_of_this_release() -> None:
+    earlier = failed(msg="rescued")
+    noticed = failures.mark(earlier)
+    assert failures.reason(earlier, noticed, {}) == STRUCK
+    assert failures.reason({**earlier, **untouched(gone=("two",))}, noticed, AT).startswith(STRUCK)
+    no_file = "Verification failed at step 2 of 2: a file that it includes could not be loaded, as the error above says"
+    assert failures.reason(earlier, noticed, AT) == no_file
+    again = {**earlier, "ansible_failed_task": {**earlier["ansible_failed_task"], "uuid": "another"}}
+    assert failures.reason(again, noticed, {}) == "rescued"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "rejected"), [("held", STRUCK), ("planned", STRUCK), ("released", ""), ("already released", "")]
+)
+def test_a_failure_elsewhere_rejects_nothing_that_is_over(outcome: str, rejected: str) -> None:
+    here = untouched()
+    assert failures.rejection(here, {"outcome": outcome, "noticed": failures.mark(here)}) == rejected
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"canary_image": {}}, "canary_images"),
+        ({"canary_image": "1.5", "canary_images": {"app": "web:1.5"}}, None),
+        ({"canary_step": []}, "canary_steps"),
+        ({"canary_bakes": 3, "canary_bake": 9}, None),
+        ({"canary_on_failur": "hold"}, "canary_on_failure"),
+        ({"canary_verify_task": "v.yml"}, "canary_verify_tasks"),
+        ({"canary_my_counts": [], "canary_team": "shop", "my_canary_step": 1}, None),
+    ],
+    ids=str,
+)
+def test_a_name_that_is_close_to_one_of_the_role_that_is_not_set(given: dict[str, Any], meant: str | None) -> None:
+    said = list(role_door.misspelt({**DEFAULTS, "canary_name": "web", **given}, DEFAULTS))
+    assert said == ([f"{next(iter(given))} is no variable of the role: did you mean {meant}?"] if meant else [])
+
+
+def test_every_variable_of_the_role_is_known() -> None:
+    specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    assert {name for entry in specs.values() for name in entry.get("options", {})} <= role_door.KNOWN
+    assert set(DEFAULTS) <= role_door.KNOWN
+
+
+def test_a_file_is_looked_for_at_the_playbook_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, called = tmp_path / "playbooks", tmp_path / "called"
+    for place in (here, called):
+        place.mkdir()
+        (place / "verify.yml").touch()
+    (called / "other.yml").touch()
+    monkeypatch.setenv("PWD", str(called))
+    steps = [{"verify_tasks": "other.yml"}, {"pods": 2}, "no step"]
+    asked = verification.with_whole_paths({"verify_tasks": "verify.yml", "steps": steps}, str(here))
+    assert asked["verify_tasks"] == str(here / "verify.yml")
+    assert asked["steps"] == [{"verify_tasks": str(called / "other.yml")}, {"pods": 2}, "no step"]
+    with pytest.raises(verification.Unusable, match=r"There is no file nowhere\.yml in "):
+        verification.with_whole_paths({"verify_tasks": "nowhere.yml"}, str(here))
