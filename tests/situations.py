@@ -253,8 +253,8 @@ class Web:
     def bake(self, seconds: float = 0) -> Outcome:
         return bake(self.api, BakeRequest(self.call, seconds), self.report)
 
-    def rollback(self, to: str) -> Outcome:
-        return rollback(self.api, RollbackRequest(self.call, to), self.report)
+    def rollback(self, to: str, reason: str = "") -> Outcome:
+        return rollback(self.api, RollbackRequest(self.call, to, reason), self.report)
 
     # What others do.
 

@@ -173,7 +173,7 @@ class TestPrometheus:
         for bounds, verdict in (({"maximum": 1.0}, "pass"), ({"minimum": 2.0}, "fail")):
             check = CheckAsked(BoundCheck("share", **bounds), self.asked(prometheus.url, query=query))
             try:
-                told = verify(release.api, request(release, check, duration=8.0), silent).extra["verify"]
+                told = verify(release.api, request(release, check, duration=3.0), silent).extra["verify"]
             except VerbFailure as failure:
                 told = failure.extra["verify"]
             assert told["verdict"] == verdict, told

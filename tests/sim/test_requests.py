@@ -1,0 +1,139 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a verb costs the API server, and that a second run of a verb changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Exchange, Request
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched
+from tests.sim.network import Network
+from tests.situations import Web, image
+
+MOST_REQUESTS = 8
+REPLICAS = 6
+
+
+class Bill:
+    """Every request in order: method, path, and whether it is a watch or is only tried."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, str]] = []
+
+    @property
+    def counted(self) -> list[str]:
+        """All requests but reading once more, after the first write, what has been read or is being watched since then:
+        looks that were repeated because objects were still on their way."""
+        counted: list[str] = []
+        read: set[str] = set()
+        written = False
+        for method, path, how in self.sent:
+            if method == "GET" and how != "watch" and path in read:
+                continue
+            counted.append(f"{method} {path} {how}".strip())
+            written = written or (method == "PATCH" and not how)
+            if written and method == "GET":
+                read.add(path)
+        return counted
+
+
+@pytest.fixture
+def bill(monkeypatch: pytest.MonkeyPatch) -> Bill:
+    bill, send, streams = Bill(), Network._send, Network.streams
+
+    def noted(self: Network, request: Request) -> Exchange:
+        bill.sent.append((request.method, request.path, "tried" if "dryRun" in request.query else ""))
+        return send(self, request)
+
+    def noted_streams(self: Network, watches: Sequence[Watched]) -> Streams:
+        bill.sent.extend(("GET", watched.path, "watch") for watched in watches)
+        return streams(self, watches)
+
+    monkeypatch.setattr(Network, "_send", noted)
+    monkeypatch.setattr(Network, "streams", noted_streams)
+    return bill
+
+
+@pytest.fixture
+def web(new: Callable[..., Web]) -> Web:
+    return new().make(REPLICAS)
+
+
+Cost = Callable[[Callable[[], Any]], list[str]]
+
+
+@pytest.fixture
+def cost(bill: Bill, web: Web) -> Cost:
+    """The requests of one call of a verb, as they are counted."""
+
+    def measure(verb: Callable[[], Any]) -> list[str]:
+        bill.sent.clear()
+        before = web.api.requests
+        verb()
+        assert len(bill.sent) == web.api.requests - before
+        return bill.counted
+
+    return measure
+
+
+@pytest.mark.parametrize("patch", [None, {"metadata": {"annotations": {"asked": "by patch"}}}], ids=["images", "patch"])
+@pytest.mark.parametrize(("pods", "surge", "steps"), [(1, 1, 0), (3, 3, 0), (2, 1, 1), (4, 1, 3), (3, 0, 2)])
+def test_a_start_costs_at_most_eight_requests_and_one_more_for_each_step_and_for_a_patch(
+    web: Web, cost: Cost, pods: int, surge: int, steps: int, patch: Mapping[str, Any] | None
+) -> None:
+    counted = cost(lambda: web.start(pods=pods, surge=surge, patch=patch))
+    assert counted.count(f"PATCH {web.path}") == 1 + steps
+    assert len(counted) <= MOST_REQUESTS + steps + (patch is not None), "\n".join(counted)
+
+
+def test_a_promotion_and_an_undo_cost_at_most_eight_requests_each(web: Web, cost: Cost) -> None:
+    web.start("v2")
+    # Until then the pods have to be asked too.
+    web.until(lambda: web.get()["status"]["readyReplicas"] == REPLICAS + 1, "its status tells of the canary pod")
+    assert len(promoted := cost(web.promote)) <= MOST_REQUESTS, "\n".join(promoted)
+    web.start("v3")
+    assert len(undone := cost(web.undo)) <= MOST_REQUESTS, "\n".join(undone)
+
+
+def test_an_undo_with_a_reason_costs_one_request_more_the_event_that_tells_it(web: Web, cost: Cost) -> None:
+    web.start("v2")
+    undone = cost(lambda: web.undo(reason="too many errors"))
+    assert undone[-1] == f"POST /api/v1/namespaces/{web.namespace}/events"
+    assert len(undone) <= MOST_REQUESTS + 1, "\n".join(undone)
+
+
+def test_a_rollback_with_a_reason_tells_it_once_on_the_deployment_and_by_an_event(web: Web) -> None:
+    web.start("v2")
+    web.promote()
+    assert web.rollback(image("v1"), reason="it turned slow").changed
+    assert not web.rollback(image("v1"), reason="it turned slow").changed
+    annotations = web.get()["metadata"]["annotations"]
+    last = json.loads(annotations["coalmine.canary/last"])
+    assert (last["outcome"], last["reason"], last["images"]) == ("rolled back", "it turned slow", {"app": image("v2")})
+    events = web.api.list(f"/api/v1/namespaces/{web.namespace}/events")["items"]
+    told = [event["message"] for event in events if event["reason"] == "CanaryRolledBack"]
+    assert told == [f"{image('v2')} was rolled back: it turned slow"]
+
+
+def test_a_second_run_of_any_verb_changes_nothing(web: Web) -> None:
+    def twice(verb: Callable[[], Any]) -> None:
+        assert verb().changed
+        before = web.get()["metadata"]
+        assert not verb().changed
+        after = web.get()["metadata"]
+        for key in ("generation", "annotations", "labels"):
+            assert after.get(key) == before.get(key)
+
+    twice(lambda: web.start("v2", pods=3, surge=1))
+    twice(web.pause)
+    twice(web.resume)
+    twice(web.promote)
+    twice(lambda: web.rollback("lab.local/app:v1"))
+    twice(lambda: web.start("v3", pods=2, surge=0))
+    twice(web.undo)
