@@ -52,6 +52,12 @@ class _Arrived(Exchange):
         self._session, self._request = cast(Session, _Nowhere()), request
         self.status, self.headers, self.received = answer.status, answer.headers, 0
         self._body = answer.body.encode()
+        self._response = self
+
+    def read(self, decode_content: bool = False) -> bytes:
+        """As Exchange asks a response for it. Whoever reads a page takes the method of that class."""
+        del decode_content
+        return self._body
 
     def __exit__(self, *exc: object) -> None: ...
 

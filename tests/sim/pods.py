@@ -79,6 +79,7 @@ class Pod:
     owner: Json
     made: float
     notes: Json = field(default_factory=dict)
+    node: str = ""
     ready: bool = False
     ready_since: float = 0.0
     restarts: int = 0
@@ -131,7 +132,7 @@ class Pod:
         return {
             "kind": "Pod",
             "metadata": meta,
-            "spec": self.template["spec"],
+            "spec": {**self.template["spec"], **({"nodeName": self.node} if self.node else {})},
             "status": status,
         }
 
@@ -226,6 +227,7 @@ class ReplicaSetController(Controller):
             owner=owner(rs),
             made=self.timeline.now,
             notes=template["metadata"].get("annotations") or {},
+            node=self._next_node(),
             owed=self.owed[meta["uid"]] > 0,
         )
         self.owed[meta["uid"]] -= pod.owed
@@ -237,6 +239,11 @@ class ReplicaSetController(Controller):
             seconds = nature.soonest_ready + (nature.latest_ready - nature.soonest_ready) * self.chance.random()
             self.timeline.after(seconds, lambda: self._turns_ready(pod))
         return True
+
+    def _next_node(self) -> str:
+        """Nodes take turns, whatever there is on them. A cluster without nodes does not say where its pods are."""
+        nodes = sorted(self.store.of("nodes"))
+        return nodes[self._made % len(nodes)] if nodes else ""
 
     def _show(self, pod: Pod) -> None:
         pod.uid = self.store.put("pods", pod.to_json(), self.name)["metadata"]["uid"]

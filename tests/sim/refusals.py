@@ -43,6 +43,11 @@ def not_found(asked: Asked) -> Refused:
     return Refused(404, "NotFound", f'{asked.resource} "{asked.name}" not found')
 
 
+def not_served() -> Refused:
+    """An API that is not installed."""
+    return Refused(404, "NotFound", "the server could not find the requested resource")
+
+
 def already_exists(asked: Asked, name: str) -> Refused:
     return Refused(409, "AlreadyExists", f'{asked.resource} "{name}" already exists')
 

@@ -27,6 +27,8 @@ _PATCHES: Mapping[str, Callable[[Any, Any], Any]] = {
     "application/merge-patch+json": merge_patch,
     "application/strategic-merge-patch+json": strategic_merge,
 }
+# Of the Kubernetes that this server stands for.
+MINOR = "37"
 # An admission hook: gets kind, old object (None: it is made) and new one; returns the new one, changed or not, or raises Refused.
 Admission = Callable[[str, "Json | None", Json], Json]
 # Whatever changes one of these makes another generation: k8s.io/kubernetes/pkg/registry/apps/deployment/strategy.go.
@@ -41,12 +43,13 @@ class Answer:
 
 
 class Server:
-    """`forbidden`: what each user may not do, as (verb, resource)."""
+    """`forbidden`: what each user may not do, as (verb, resource); `granted`: all that some users may do."""
 
     def __init__(self, timeline: Timeline, store: Store) -> None:
         self.store = store
         self.admission: list[Admission] = []
         self.forbidden: dict[str, frozenset[tuple[str, str]]] = {}
+        self.granted: dict[str, frozenset[tuple[str, str]]] = {}
         # The uids that each user was shown.
         self.shown: dict[str, set[str]] = {}
         self._timeline = timeline
@@ -59,13 +62,21 @@ class Server:
             return Answer(refused.status, json.dumps(refused.body), refused.headers)
 
     def may(self, asked: Asked, user: str) -> None:
-        if (asked.verb, asked.resource) in self.forbidden.get(user, ()):
+        right = (asked.verb, asked.resource)
+        granted = self.granted.get(user)
+        # What is no resource, such as the version, is everybody's to read.
+        refused = granted is not None and right not in granted and not asked.resource.startswith("/")
+        if refused or right in self.forbidden.get(user, ()):
             raise refusals.forbidden(asked, user)
 
     def _handled(self, request: Request, user: str, stale_by: float) -> str:
         asked = request.asked
         self.may(asked, user)
+        if asked.resource == "/version":
+            return json.dumps({"major": "1", "minor": MINOR})
         kind, _slash, subresource = asked.resource.partition(".")[0].partition("/")
+        if not self.store.serves(kind):
+            raise refusals.not_served()
         if subresource == "log":
             return "starting\nstarted\n"
         if request.method == "GET" and not asked.name:
@@ -120,7 +131,7 @@ class Server:
         if self.store.get(kind, name) is not None:
             raise refusals.already_exists(asked, name)
         where = {"namespace": asked.namespace or NAMESPACE, "name": name, "generation": 1}
-        named = {"kind": _KINDS[kind], "status": {}, **obj, "metadata": {**meta, **where}}
+        named = {"kind": _KINDS.get(kind, kind), "status": {}, **obj, "metadata": {**meta, **where}}
         return self._kept(kind, asked, None, named, user, manager, "Update", dry_run)
 
     def patch(
@@ -219,7 +230,7 @@ def selects(query: Mapping[str, str], obj: Json) -> bool:
     if not all(_holds(requirement.strip(), labels) for requirement in _requirements(query.get("labelSelector", ""))):
         return False
     wanted = map(_split, _requirements(query.get("fieldSelector", "")))
-    return all(_member(obj, path) == value for path, _equals, value in wanted)
+    return all((_member(obj, path.removesuffix("!")) == value) is not path.endswith("!") for path, _is, value in wanted)
 
 
 def _holds(requirement: str, labels: Mapping[str, str]) -> bool:

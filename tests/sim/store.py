@@ -22,9 +22,20 @@ KINDS = (
     "events",
     "leases",
     "resourcequotas",
-    # Asked for where there is no Deployment of that name; never there.
+    # Asked for where there is no Deployment of that name.
     "statefulsets",
     "daemonsets",
+    # Read by whoever counts room.
+    "nodes",
+    "namespaces",
+    "limitranges",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "csinodes",
+    "configmaps",
+    "priorityclasses",
+    "runtimeclasses",
+    "deviceclasses",
 )
 
 
@@ -66,6 +77,10 @@ class Store:
         self._listeners[number] = listener
         return lambda: self._listeners.pop(number, None) and None
 
+    def serves(self, kind: str) -> bool:
+        """What is put there for the first time is an API that is installed."""
+        return kind in self._objects
+
     def of(self, kind: str) -> dict[str, Json]:
         """By name. Not to be changed by whoever reads it."""
         return self._objects[kind]
@@ -76,7 +91,7 @@ class Store:
     def put(self, kind: str, obj: Json, by: str) -> Json:
         """Keeps it under the next revision; what is new gets a uid and the time."""
         name = obj["metadata"]["name"]
-        before = self._objects[kind].get(name)
+        before = self._objects.setdefault(kind, {}).get(name)
         self.revision += 1
         meta = {**obj["metadata"], "resourceVersion": str(self.revision)}
         if before is None:

@@ -155,7 +155,7 @@ START = {
     ),
     "a size that needs steps, without waiting": Case(
         four, lambda web: replace(web, wait=NO_WAIT).start(pods=3), "needs_steps",
-        r"3 canary pods need several steps, .* and wait is false\. Set wait to true, or ask for at most 1 canary pods, "
+        r"3 canary pods need several steps, .* and wait is false\. Set wait to true, or ask for at most 1 canary pod, "
         r"or allow a surge of 3\.",
     ),
     "stable pods that do not get Ready": Case(
@@ -174,7 +174,7 @@ START = {
     ),
     "a smaller size": Case(
         lambda web: held(web, pods=2), of("start", pods=1), "smaller",
-        r"holds 2 canary pod\(s\) and 1 were asked for: a hold can only grow\. Undo it with canary_undo and start a "
+        r"holds 2 canary pods, and 1 were asked for: a hold can only grow\. Undo it with canary_undo and start a "
         r"smaller one\.",
     ),
     "another template": Case(

@@ -37,7 +37,21 @@ def defaulted(kind: str, obj: Json) -> Json:
     if kind == "horizontalpodautoscalers":
         spec = obj["spec"]
         return {**obj, "spec": {**spec, "minReplicas": 1 if spec.get("minReplicas") is None else spec["minReplicas"]}}
+    if kind == "pods":
+        containers = [_requesting(container) for container in obj["spec"]["containers"]]
+        return {**obj, "spec": {**obj["spec"], "containers": containers}}
     return obj
+
+
+def _requesting(container: Json) -> Json:
+    """What has a limit and no request asks for the limit: SetDefaults_Pod in pkg/apis/core/v1/defaults.go."""
+    resources = container.get("resources") or {}
+    if not resources.get("limits"):
+        return container
+    return {
+        **container,
+        "resources": {**resources, "requests": {**resources["limits"], **resources.get("requests", {})}},
+    }
 
 
 def _deployment_spec(spec: Json) -> Json:
