@@ -139,7 +139,7 @@ class CallbackModule(Default):
 
     def _over(self, result: Any) -> None:
         if self._screen is not None:
-            self._screen.ended(result._host.get_name())
+            self._screen.ended(result.host.get_name())
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._over(result)

@@ -9,11 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.coalmine.canary.plugins.module_utils.display.news import State
+from ansible_collections.coalmine.canary.plugins.module_utils.display.pods import SYMBOLS, state_of
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Pod
+
 from .traffic import Answers
 from .workload import CONTAINER
 
-# How a pod looks: its mark, and the colour of its version.
-SERVING, STARTING, FAILING, ENDING = "\u25a0", "\u25a1", "\u2716", "\u00b7"
+# How a pod looks, as in the lines of a release: its mark, and the colour of its version.
+SERVING, STARTING, FAILING, ENDING = (SYMBOLS[state] for state in State)
 PALETTE = ("34", "32", "35", "36")
 WIDTH = 18
 
@@ -43,17 +47,7 @@ def _version(pod: Mapping[str, Any]) -> str:
 
 
 def _state(pod: Mapping[str, Any]) -> str:
-    status = pod.get("status") or {}
-    if pod["metadata"].get("deletionTimestamp"):
-        return ENDING
-    containers = status.get("containerStatuses") or ()
-    waiting = [((c.get("state") or {}).get("waiting") or {}).get("reason", "") for c in containers]
-    if any("BackOff" in reason or "Err" in reason for reason in waiting) or any(
-        c.get("restartCount") for c in containers
-    ):
-        return FAILING
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or ())
-    return SERVING if ready else STARTING
+    return SYMBOLS[state_of(Pod.parse(pod))]
 
 
 class Picture:

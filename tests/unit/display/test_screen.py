@@ -29,7 +29,7 @@ JUDGING = News(
 
 def going(name: str = "web", host: str = "", **fields: Any) -> Going:
     return Going(
-        host, News(**{"text": "1 canary pod(s) Ready", "deployment": name, "elapsed": 3.0, **fields}), heard=100.0
+        host, News(**{"text": "1 canary pod Ready", "deployment": name, "elapsed": 3.0, **fields}), heard=100.0
     )
 
 
@@ -42,7 +42,7 @@ def test_a_release_that_is_judged() -> None:
 
 
 def test_time_goes_on_between_news_and_not_beyond_its_end() -> None:
-    assert block([going(host="eu")], 107.4, 80, 24) == ["eu: web  10 s  1 canary pod(s) Ready"]
+    assert block([going(host="eu")], 107.4, 80, 24) == ["eu: web  10 s  1 canary pod Ready"]
     assert block([going(total=4.0)], 900.0, 80, 24)[0].startswith("web  ████████████████████ 4 of 4 s  ")
 
 

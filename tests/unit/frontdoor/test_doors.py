@@ -234,3 +234,21 @@ def test_a_warning_is_shown_when_it_matters_and_not_again_at_the_end() -> None:
     result, spoken = through_process(verb_that(warns), {**ARGUMENTS, "display": "quiet"})
     assert (spoken.lines, result["warnings"]) == ([], ["Helm manages it", "it is old"])
     assert through_module(verb_that(warns), ARGUMENTS)["warnings"][-2:] == ["Helm manages it", "it is old"]
+
+
+def test_what_is_drawn_holds_no_secret_and_is_no_line() -> None:
+    def works(api: Api, request: PromoteRequest, report: Report) -> Outcome:
+        report(News(f"pods of {SECRET}", Kind.STATE, details=(f"  {SECRET}",), elapsed=1.0))
+        report(f"moved {SECRET}")
+        return Outcome(changed=False, message="done")
+
+    lines: list[str] = []
+    drawn: list[dict[str, Any]] = []
+    around = Surroundings(ACTION, False, False, lines.append, lines.append, lambda *_, **__: None, drawn.append)
+    run_in_process(verb_that(works), ARGUMENTS, around)
+    assert lines == ["web: moved ********"]
+    assert [(one["deployment"], one["text"]) for one in drawn] == [
+        ("web", "pods of ********"),
+        ("web", "moved ********"),
+    ]
+    assert SECRET not in json.dumps(drawn)

@@ -16,7 +16,7 @@ from typing import Any, Callable, Mapping
 
 from ...cluster.api import Api
 from ...cluster.errors import ApiError
-from ...display.news import news
+from ...display.news import Kind, news
 from ...release.policies import Gate, Headroom, OnFailure, OnInconclusive, OnUnknown, Policies, Through, WhenMissing
 from ...release.result import Ending, Moment, Release, UnreadableResult, WaitsFor
 from ...release.rulings import Stage
@@ -148,7 +148,11 @@ class Course:
         )
 
     def report(self, told: str) -> None:
-        """Passes on what a verb tells, as a part of this release."""
+        """Passes on what a verb tells, as a part of this release. What an earlier call of it has told is not told again: the one that
+        planned it, what speaks against its beginning; the one that held it, the way back."""
+        asked = self.release.stage is Stage.ASKED
+        if self.request.previous is not None and news(told).kind is (Kind.WARNING if asked else Kind.HINT):
+            return
         self.teller(news(told).within(self.request.call.target.name, self.step))
 
     def did(self, what: str, outcome: Outcome, *, say: bool = True) -> Outcome:

@@ -1,0 +1,104 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_watch beside releases of others, through what a server and its streams may do meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.display.news import Kind, News
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import WatchRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.watch import watch
+from tests.sim.network import Network
+from tests.sim.objects import NAMESPACE
+from tests.sim.stage import Stage
+from tests.situations import Web
+
+ALL = WatchRequest(None, NAMESPACE, 600.0)
+
+
+@dataclass
+class Watched:
+    outcome: Outcome | None = None
+    news: list[News] = field(default_factory=list)
+
+    def hears(self, told: str) -> None:
+        assert isinstance(told, News)
+        self.news.append(told)
+
+    def of(self, name: str) -> list[str]:
+        return [told.text for told in self.news if told.deployment == name]
+
+    @property
+    def how(self) -> dict[str, str]:
+        assert self.outcome is not None
+        return {ended["name"]: ended["how"] for ended in self.outcome.extra["ended"]}
+
+
+def watched(api: Network, request: WatchRequest = ALL) -> Watched:
+    seen = Watched()
+    seen.outcome = watch(api, request, seen.hears)
+    return seen
+
+
+def test_each_release_is_followed_to_its_end_also_one_that_begins_meanwhile(
+    stage: Stage, new: Callable[..., Web]
+) -> None:
+    one, two = new().make(3), new().make(3)
+    one.start()
+
+    def others(web: Web) -> None:
+        second = Web(web.admin, two.namespace, two.name, two.world)
+        second.start()
+        web.promote()
+        second.undo("not good enough")
+
+    with stage.meanwhile(one, others):
+        seen = watched(one.api)
+    assert seen.of(one.name)[0] == "held: canary 1 of 1 asked for Ready beside 3 stable pods, 25 % of all"
+    assert any(text.startswith("promoting: canary ") for text in seen.of(one.name))
+    assert any(text.startswith("held: canary 1 of 1") for text in seen.of(two.name))
+    assert seen.how[one.name].startswith("promoted by ")
+    assert seen.how[two.name].startswith("undone by ") and seen.how[two.name].endswith(": not good enough")
+    assert seen.outcome is not None and seen.outcome.extra["canaries"] == [] and not seen.outcome.changed
+    assert all(told.kind is Kind.EVENT for told in seen.news if told.text in seen.how.values())
+
+
+def test_a_deployment_that_is_deleted_ends_it(stage: Stage, new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    web.start()
+
+    def deletes(by: Web) -> None:
+        by.api.clock.sleep(5.0)
+        by.kubectl("delete", "deployment", by.name)
+
+    with stage.meanwhile(web, deletes):
+        assert watched(web.api).how == {web.name: "the Deployment was deleted"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (WatchRequest(None, NAMESPACE, 20.0), "web-1: still held; web-2: still held"),
+        (WatchRequest("web-2", NAMESPACE, 20.0), "web-2: still held"),
+        (WatchRequest(None, None, 20.0, check=True), f"{NAMESPACE}/web-1: still held; {NAMESPACE}/web-2: still held"),
+        (WatchRequest("web-3", NAMESPACE, 20.0), "no release is live"),
+    ],
+)
+def test_time_ends_a_watch_and_no_release(
+    stage: Stage, new: Callable[..., Web], request_: WatchRequest, said: str
+) -> None:
+    webs = [new().make(2), new().make(2)]
+    for web in webs:
+        web.start()
+    began = stage.timeline.now
+    with webs[0].unchanged():
+        seen = watched(webs[0].api, request_)
+    assert seen.outcome is not None and seen.outcome.message == said
+    waits = not request_.check and request_.name != "web-3"
+    assert (stage.timeline.now - began > 19.0) is waits
