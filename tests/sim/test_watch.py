@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.display.news import Kind, News
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import WatchRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.watch import watch
-from tests.sim.network import Network
 from tests.sim.objects import NAMESPACE
 from tests.sim.stage import Stage
 from tests.situations import Web
@@ -40,7 +40,7 @@ class Watched:
         return {ended["name"]: ended["how"] for ended in self.outcome.extra["ended"]}
 
 
-def watched(api: Network, request: WatchRequest = ALL) -> Watched:
+def watched(api: Api, request: WatchRequest = ALL) -> Watched:
     seen = Watched()
     seen.outcome = watch(api, request, seen.hears)
     return seen
