@@ -1,0 +1,315 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Canaries and promotions that are judged by what befalls their pods, for as many hours as it takes.
+
+Sources that are asked over a network have their own tests (tests/unit/probes, tests/integration/test_verify.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Meant, Wait
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
+    CheckAsked,
+    PodsAsked,
+    VerifyRequest,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
+from tests.sim.objects import Json
+from tests.sim.pods import Pod
+from tests.sim.stage import Stage
+from tests.situations import Web
+
+# One restart an hour more than the stable version has. PODS only has to find nothing; CERTAIN has to be sure.
+PODS = CheckAsked(RateCheck("pods", Tolerance(max_increase=1 / 3600), must_pass=False), PodsAsked())
+CERTAIN = CheckAsked(RateCheck("pods", Tolerance(max_increase=1 / 3600)), PodsAsked())
+HOUR = 3600.0
+NO_WAIT = Wait(enabled=False)
+
+
+def judged(web: Web, check: CheckAsked = PODS, **options: Any) -> Outcome:
+    return verify(
+        web.api, VerifyRequest(web.call, (check,), **{"duration": HOUR, "interval": 60.0, **options}), web.report
+    )
+
+
+def of(stage: Stage, version: str) -> list[Pod]:
+    """Those of its pods that serve."""
+    return [pod for pod in stage.pods.pods.values() if pod.serving and pod.version == version]
+
+
+def crashes(stage: Stage, pod: Pod) -> None:
+    stage.pods.crashes(pod, 5.0)
+
+
+def is_evicted(stage: Stage, pod: Pod) -> None:
+    stage.pods.is_evicted(pod)
+
+
+def crashing(
+    stage: Stage,
+    version: str,
+    every: float = 120.0,
+    since: float = 0.0,
+    what: Callable[[Stage, Pod], None] = crashes,
+) -> None:
+    """From then on one of its pods crashes so often, or is evicted."""
+
+    def crash() -> None:
+        for pod in of(stage, version)[:1]:
+            what(stage, pod)
+        stage.timeline.after(every, crash)
+
+    stage.timeline.after(since, crash)
+
+
+def failed(call: Callable[[], Any], code: str) -> tuple[str, Json]:
+    """The message, and the verdict that goes with it."""
+    with pytest.raises(VerbFailure) as raised:
+        call()
+    assert raised.value.code == code, raised.value.message
+    return raised.value.message, dict(raised.value.extra["verify"])
+
+
+@pytest.fixture
+def held(new: Callable[..., Web]) -> Web:
+    web = new().make(4)
+    web.start(pods=2)
+    return web
+
+
+# A canary beside the stable version.
+
+
+def test_a_canary_whose_pods_do_well_passes_once_that_is_certain(held: Web) -> None:
+    found = judged(held, CERTAIN, duration=48 * HOUR, interval=600.0).extra["verify"]
+    assert found["verdict"] == "pass" and found["hash"] == held.info()["canary"]["hash"]
+    assert HOUR < found["seconds"] < 48 * HOUR, "it stops when it is certain"
+
+
+def test_an_hour_is_too_short_to_know(held: Web) -> None:
+    message, found = failed(lambda: judged(held, CERTAIN), "judged_inconclusive")
+    assert "inconclusive after 3600 seconds" in message and found["verdict"] == "inconclusive"
+    assert judged(held, CERTAIN, inconclusive_ok=True).extra["verify"]["verdict"] == "inconclusive"
+
+
+def test_a_canary_whose_pods_crash_fails(stage: Stage, held: Web) -> None:
+    crashing(stage, "v2")
+    message, found = failed(lambda: judged(held, duration=4 * HOUR), "judged_fail")
+    assert "fail after" in message and found["seconds"] < 4 * HOUR
+
+
+def test_crashes_of_both_versions_are_nobodys_difference(stage: Stage, held: Web) -> None:
+    for version in ("v1", "v2"):
+        crashing(stage, version, every=3 * HOUR)
+    assert judged(held, duration=6 * HOUR, interval=600.0).extra["verify"]["verdict"] == "pass"
+
+
+def test_crashes_while_it_warms_up_do_not_count(stage: Stage, held: Web) -> None:
+    for moment in range(100, 600, 100):
+        stage.timeline.after(moment, lambda: stage.pods.crashes(of(stage, "v2")[0], 5.0))
+    assert judged(held, warmup=700.0).extra["verify"]["verdict"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "why"),
+    [
+        (Web.undo, r"the canary no longer stands beside stable \(phase none\)"),
+        (
+            lambda web: (web.undo(), web.start("v3", run="theirs")),
+            "first is gone, and there is canary .* of run theirs",
+        ),
+        (lambda web: web.set_image("v7"), r"the canary no longer stands beside stable \(phase foreign\)"),
+    ],
+    ids=["it is undone", "another is held", "its template is replaced"],
+)
+def test_what_ends_the_canary_ends_the_run(meanwhile: Callable[[Web], Any], why: str, held: Web) -> None:
+    def later(other: Web) -> None:
+        other.admin.clock.sleep(600.0)
+        meanwhile(other)
+
+    with held.world.meanwhile(held, later), pytest.raises(VerbFailure, match=why) as raised:
+        judged(held, duration=4 * HOUR)
+    assert raised.value.code == "judged_inconclusive"
+    assert raised.value.extra["verify"]["seconds"] < HOUR
+
+
+def test_pods_that_cannot_be_listed_for_a_while_are_a_gap_and_no_failure(stage: Stage, held: Web) -> None:
+    lines: list[str] = []
+    held.api = api = stage.api("releaser")
+
+    def may_not(*rights: tuple[str, str]) -> None:
+        stage.server.forbidden[api.user] = frozenset(rights)
+
+    stage.timeline.after(300.0, lambda: may_not(("list", "pods")))
+    stage.timeline.after(900.0, may_not)
+    outcome = judged(replace(held, report=lambda line: lines.append(str(line))), CERTAIN, inconclusive_ok=True)
+    assert outcome.extra["verify"]["verdict"] == "inconclusive", outcome.message
+
+
+def test_steps_go_on_from_the_verdict_of_the_one_before(held: Web) -> None:
+    first = judged(held, steps=1, inconclusive_ok=True).extra["verify"]
+    held.start(pods=3)
+    second = judged(held, steps=1, history=first, inconclusive_ok=True).extra["verify"]
+    assert second["hash"] == first["hash"]
+
+
+REFUSED: dict[str, tuple[Callable[[Web], Any], str, str]] = {
+    "nothing is held": (lambda web: (web.undo(), judged(web)), "no_canary_ready", "there is nothing to compare"),
+    "another was meant": (
+        lambda web: judged(replace(web, meant=Meant("7c6d9f54b"))), "other_release", "7c6d9f54b .*was expected",
+    ),
+    "the history is of another": (
+        lambda web: judged(web, history={"hash": "7c6d9f54b"}), "other_release", "the history is of 7c6d9f54b",
+    ),
+    "a history that makes no sense": (lambda web: judged(web, history={"hash": web.info()["canary"]["hash"], "checks": 7}),
+                                      "invalid", "checks should be a list"),
+    "a guard of what is not promoted": (lambda web: judged(web, guard=True), "not_promoted", "A guard goes with a promotion"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_judged_is_refused(case: str, held: Web) -> None:
+    call, code, message = REFUSED[case]
+    with pytest.raises(VerbFailure, match=message) as raised:
+        call(held)
+    assert raised.value.code == code
+
+
+def test_check_mode_reaches_each_source_once(held: Web) -> None:
+    before = held.admin.clock.monotonic()
+    outcome = judged(replace(held, checking=True))
+    assert "nothing was judged in check mode; sources that answered: pods" in outcome.message
+    assert held.admin.clock.monotonic() - before < 60
+
+
+def test_in_check_mode_nothing_has_to_be_held(new: Callable[..., Web]) -> None:
+    outcome = judged(replace(new().make(2), checking=True))
+    assert outcome.message.endswith("nothing was judged") and outcome.extra["verify"]["verdict"] is None
+
+
+# A promotion, and the new version after it.
+
+
+def slowly_promoted(web: Web) -> Web:
+    """Each of its new pods counts after five minutes."""
+    web.make(4).patch({"spec": {"minReadySeconds": 300}})
+    web.start()
+    replace(web, wait=NO_WAIT).promote()
+    assert web.phase == "promoting"
+    return web
+
+
+def guarded(web: Web, **options: Any) -> Outcome:
+    return judged(web, guard=True, **{"interval": 10.0, **options})
+
+
+def test_a_guard_ends_when_the_new_version_serves_alone(new: Callable[..., Web]) -> None:
+    web = slowly_promoted(new())
+    outcome = guarded(web, duration=4 * HOUR)
+    found = outcome.extra["verify"]
+    assert "until the new version serves alone now" in outcome.message
+    assert found["guard"]["beside_stable"] and 0 < found["guard"]["seconds"] < HOUR
+    assert found["guard"]["left"] == pytest.approx(4 * HOUR - found["guard"]["seconds"])
+
+
+def test_a_promotion_whose_pods_are_evicted_more_often_fails_while_it_goes_on(
+    stage: Stage, new: Callable[..., Web]
+) -> None:
+    web = slowly_promoted(new())
+    crashing(stage, "v2", every=20.0, what=is_evicted)
+    message, found = failed(lambda: guarded(web, duration=4 * HOUR), "judged_fail")
+    assert message.startswith(f'promotion of Deployment "{web.name}", guarded for ') and found["guard"]["beside_stable"]
+
+
+def test_a_promotion_that_cannot_go_on_ends_the_guard_at_once(stage: Stage, new: Callable[..., Web]) -> None:
+    """Nothing more will be seen; what its pods did says the promotion itself."""
+    web = slowly_promoted(new())
+    crashing(stage, "v2", every=20.0)
+    outcome = guarded(web, duration=4 * HOUR)
+    assert "the promotion cannot go on: container app of pod " in outcome.message
+    assert (outcome.extra["verify"]["verdict"], outcome.extra["verify"]["guard"]["seconds"] < 60) == (
+        "inconclusive",
+        True,
+    )
+
+
+ENDS: dict[str, tuple[Callable[[Web], Any], str]] = {
+    "it is taken back": (
+        lambda web: replace(web, wait=NO_WAIT).undo(),
+        "until the promotion is no longer under way (phase undoing)",
+    ),
+    "it is paused": (lambda web: web.rollout("pause"), "until the promotion is no longer under way (phase frozen)"),
+    "it is replaced": (lambda web: web.set_image("v7"), "until the promotion is no longer under way (phase foreign)"),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_a_guard_ends_with_its_promotion(case: str, new: Callable[..., Web]) -> None:
+    web, (meanwhile, why) = slowly_promoted(new()), ENDS[case]
+
+    def later(other: Web) -> None:
+        other.admin.clock.sleep(60.0)
+        meanwhile(other)
+
+    with web.world.meanwhile(web, later):
+        outcome = guarded(web, duration=4 * HOUR)
+    assert why in outcome.message
+    assert outcome.extra["verify"]["verdict"] == "inconclusive", outcome.message
+    assert outcome.extra["verify"]["guard"]["seconds"] < 200
+
+
+def promoted(web: Web) -> Web:
+    web.make(4).start()
+    web.promote()
+    return web
+
+
+def test_a_new_version_that_serves_alone_is_looked_at_for_the_whole_time(new: Callable[..., Web]) -> None:
+    web = promoted(new())
+    outcome = guarded(web)
+    found = outcome.extra["verify"]
+    assert outcome.message.startswith(
+        f'new version of Deployment "{web.name}", guarded for 3600 seconds, with no stable pod'
+    )
+    assert found["verdict"] != "fail" and not found["guard"]["beside_stable"] and found["guard"]["left"] == 0
+
+
+def test_a_new_version_that_crashes_alone_fails(stage: Stage, new: Callable[..., Web]) -> None:
+    web = promoted(new())
+    crashing(stage, "v2", every=20.0, since=300.0)
+    message, found = failed(lambda: guarded(web), "judged_fail")
+    assert "and so without a promise about errors: fail" in message and 300 < found["guard"]["seconds"] < HOUR
+
+
+def test_another_release_ends_the_look_at_the_one_before(new: Callable[..., Web]) -> None:
+    web = promoted(new())
+
+    def later(other: Web) -> None:
+        other.admin.clock.sleep(600.0)
+        other.start("v3")
+
+    with web.world.meanwhile(web, later):
+        outcome = guarded(web)
+    assert "until another release began (phase " in outcome.message
+    assert outcome.extra["verify"]["guard"]["seconds"] == pytest.approx(610, abs=30)
+
+
+def test_check_mode_reaches_the_sources_of_a_guard_once(new: Callable[..., Web]) -> None:
+    for web in (slowly_promoted(new()), promoted(new())):
+        outcome = guarded(replace(web, checking=True))
+        assert "nothing was judged in check mode; sources that answered: pods" in outcome.message
+
+
+def test_in_check_mode_a_canary_that_is_held_would_be_promoted_first(held: Web) -> None:
+    outcome = guarded(replace(held, checking=True))
+    assert outcome.message == "a canary is held, and its promotion is only planned; nothing was judged"
