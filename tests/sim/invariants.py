@@ -141,6 +141,10 @@ class Witness:
             release.actor = call.actor if call.run else release.actor
             release.floor = min(release.floor, replicas - _may_lack(call.ask))
             release.most = max(release.most, _most(call.ask, replicas))
+        scaled_down = before["spec"]["replicas"] - after["spec"]["replicas"]
+        if release.going != "hold" and scaled_down > 0:
+            # By an autoscaler, which is given back before the clean-up.
+            release.floor -= scaled_down
         if held and not holds:
             release.going = "undo" if new == release.stable else "promote"
             if release.going == "promote":
