@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
@@ -31,13 +32,20 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     Wait,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
+    CheckAsked,
+    PodsAsked,
+    VerifyRequest,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.resume import resume
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 
 from .faults import Fault
 from .history import Ask
@@ -68,6 +76,7 @@ class Called:
     namespace: str = NAMESPACE
     doubled: bool = False
     hit: list[Fault | None] = field(default_factory=list)
+    requests: int = 0
     writes: list[Change] = field(default_factory=list)
 
     @property
@@ -122,6 +131,22 @@ def _undo(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     return undo(api, UndoRequest(call, called.ask.reason, called.restores), report)
 
 
+# Of the pods alone: nothing of what they serve is simulated.
+_JUDGED = (CheckAsked(RateCheck("pods"), PodsAsked()),)
+
+
+def _verify(api: Api, called: Called, call: Call, report: Report) -> Outcome:
+    seconds, guards = called.ask.seconds, called.ask.verb == "guard"
+    return verify(api, VerifyRequest(call, _JUDGED, seconds, interval=2.0, guard=guards), report)
+
+
+def _headroom(api: Api, called: Called, call: Call, report: Report) -> Outcome:
+    ask = called.ask
+    template = NewTemplate(images={CONTAINER: image(ask.version)})
+    size = Size(ask.pods, ask.weight)
+    return headroom(api, HeadroomRequest(call, template, size, surge=ask.surge), report)
+
+
 def _rollback(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     return rollback(api, RollbackRequest(call, image(called.ask.to), called.ask.reason), report)
 
@@ -134,6 +159,9 @@ VERBS: dict[str, Callable[[Api, Called, Call, Report], Any]] = {
     "resume": lambda api, called, call, report: resume(api, ResumeRequest(call), report),
     "rollback": _rollback,
     "bake": lambda api, called, call, report: bake(api, BakeRequest(call, called.ask.seconds), report),
+    "verify": _verify,
+    "guard": _verify,
+    "headroom": _headroom,
     "info": lambda api, called, call, report: info(api, InfoRequest(NAME, called.namespace)),
     "info of all": lambda api, called, call, report: info(api, InfoRequest()),
 }

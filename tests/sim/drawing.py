@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from .controllers import Pace
 from .faults import Fault, Planned, PlannedStream, StreamFault
 from .foreign import WRITES
+from .governing import RIGHTS, Governed, Hook
 from .history import Ask, Befalls, End, Foreign, History, Incident, Script
 from .pods import Nature
 
@@ -105,12 +106,16 @@ def release(chance: random.Random, history: History, **more: Any) -> list[Ask]:
     """What a person or a role does with one version: start, grow, look, freeze, and an end."""
     first = _start(chance, history, **more)
     asks = [first]
+    if chance.random() < 0.1:
+        asks.insert(0, replace(first, verb="headroom"))
     if chance.random() < 0.3 and first.pods is not None:
         asks.append(replace(first, pods=min(history.replicas, first.pods + 1)))
-    between = ("bake", "info", "info of all", "pause", "resume", "rollback", "start")
+    between = ("bake", "info", "info of all", "pause", "resume", "rollback", "start", "verify", "headroom")
     for verb in chance.choices(between, k=chance.randint(0, 3)):
         asks.append(
-            replace(first, verb=verb) if verb == "start" else Ask(verb, seconds=chance.choice((0.0, 5.0, 40.0)))
+            replace(first, verb=verb)
+            if verb in ("start", "headroom")
+            else Ask(verb, seconds=chance.choice((0.0, 5.0, 40.0)))
         )
         if verb == "pause" and chance.random() < 0.7:
             asks.append(Ask("resume"))
@@ -118,6 +123,8 @@ def release(chance: random.Random, history: History, **more: Any) -> list[Ask]:
     if end != "none":
         reason = "too many errors" if end == "undo" and chance.random() < 0.3 else ""
         asks.append(Ask(end, reason=reason, wait=chance.random() < 0.85, timeout=chance.choice((20.0, 120.0))))
+        if end == "promote" and not asks[-1].wait:
+            asks += [Ask("guard", seconds=chance.choice((5.0, 60.0))), Ask("promote")]
     if chance.random() < 0.15:
         asks.insert(chance.randrange(len(asks)), replace(chance.choice(asks), check=True))
     return [replace(ask, think=chance.choice((0.0, 0.1, 3.0))) for ask in asks]
@@ -230,6 +237,16 @@ def _scaled(seed: int, chance: random.Random) -> History:
     return replace(history, bounds=bounds, load=tuple(sorted(load)), scripts=tuple(scripts), **_paces(chance))
 
 
+def _governed(seed: int, chance: random.Random) -> History:
+    """Admission changes or denies what is written, or rights are missing."""
+    history = chance.choice((_calm, _faulty, _deadly, _crowded, _scaled))(seed, chance)
+    lacks = frozenset(chance.sample(RIGHTS, chance.randint(0, 2)))
+    scripts = tuple(replace(script, forbidden=lacks) for script in history.scripts)
+    begins = _AFTER_REST + chance.uniform(0.0, 20.0)
+    hooks = (None, *(Governed(hook, begins, begins + chance.uniform(0.1, 40.0)) for hook in Hook))
+    return replace(history, governed=chance.choice(hooks), scripts=scripts)
+
+
 def _foreign(seed: int, chance: random.Random) -> History:
     """Others write as well."""
     history = chance.choice((_calm, _faulty, _deadly, _scaled))(seed, chance)
@@ -250,7 +267,7 @@ def _writes(chance: random.Random, history: History) -> tuple[Foreign, ...]:
 
 
 _Draw = Callable[[int, random.Random], History]
-# Of a hundred histories.
+# How often, beside the others.
 KINDS: dict[str, tuple[int, _Draw]] = {
     "calm": (10, _calm),
     "faulty": (20, _faulty),
@@ -259,4 +276,5 @@ KINDS: dict[str, tuple[int, _Draw]] = {
     "stormy": (15, _stormy),
     "scaled": (10, _scaled),
     "foreign": (15, _foreign),
+    "governed": (10, _governed),
 }

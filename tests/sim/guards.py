@@ -20,7 +20,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture, ReplicaSet
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs import promote, undo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import guarded, pacing, waiting
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import completion, pins, rolling
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import autoscaling, completion, pins, rolling
 
 from .controllers import Pace
 from .drawing import draw, kind_of
@@ -165,6 +165,13 @@ def _finished_while_undone() -> Iterable[History]:
         yield History(seed=number, replicas=2, scripts=(begins, promote, eve))
 
 
+def _pinned_while_it_scales() -> Iterable[History]:
+    """The autoscaler decides at a moment, and writes up to a second later, whatever bounds there are by then."""
+    for number in range(4000):
+        start = Script("ana", 8.0 + number % 150 / 10, asks=(Ask("start", autoscaler="pin"),))
+        yield History(seed=number, replicas=2, bounds=(2, 3), load=((7.0, 9),), scripts=(start,))
+
+
 def _pins_are_forgotten(patcher: Patcher) -> None:
     patcher.setattr(completion, "give_back_of", lambda *arguments: None)
     patcher.setattr(pins, "give_back_orphan", lambda *arguments: False)
@@ -175,6 +182,15 @@ def _pins_are_forgotten(patcher: Patcher) -> None:
 def _drawn(kinds: tuple[str, ...], first: int = 0) -> Callable[[], Iterable[History]]:
     """Random ones of these kinds. `first`: the seed of one in which it showed, which is tried first."""
     return lambda: map(draw, chain((first,), (seed for seed in count() if kind_of(seed) in kinds)))
+
+
+def _undone_before_pods_are_counted() -> Iterable[History]:
+    asks = (Ask("start", pods=3, surge=4), Ask("undo"))
+    for seed in count():
+        script = Script("ana", 8.0, asks=asks)
+        yield History(
+            seed=seed, natures={"v2": Nature(restarts=True)}, replica_sets=Pace(0.002, 0.5), scripts=(script,)
+        )
 
 
 def _undone_in_the_middle_of_steps() -> Iterable[History]:
@@ -202,7 +218,9 @@ GUARDS: dict[str, Guard] = {
     "steps no larger than the Ready pods allow": Guard(_steps_are_as_large_as_they_come, _drawn(_ANY)),
     "a first step no larger than what may be missing": Guard(_first_step_is_the_whole_hold, _drawn(_ANY)),
     "a refused step that is forgotten": Guard(_refused_steps_are_remembered, _drawn(("calm",))),
-    "ReplicaSets that have been counted": Guard(_an_empty_replica_set_is_one_that_counts_none, _drawn(_ANY, 293)),
+    "ReplicaSets that have been counted": Guard(
+        _an_empty_replica_set_is_one_that_counts_none, _undone_before_pods_are_counted
+    ),
     "counts of now before an undo": Guard(
         _replaced(Picture, "counted", property(lambda picture: True)), _undone_in_the_middle_of_steps
     ),
@@ -210,6 +228,9 @@ GUARDS: dict[str, Guard] = {
         _replaced(rollout_start, "unsettled", lambda picture: ""), _drawn(_ANY, 78)
     ),
     "pods that have moved before the clean-up": Guard(_finished_at_once, _drawn(_ANY)),
+    "an autoscaler that has seen its pin": Guard(
+        _replaced(autoscaling, "_await_observed", lambda *arguments: None), _pinned_while_it_scales
+    ),
     "autoscalers that are given back": Guard(_pins_are_forgotten, _drawn(("scaled",))),
     "a promotion that is stopped before it is taken back": Guard(_promotions_are_not_stopped, _failing_promotions),
     "a pause at the end of a promotion": Guard(_paused_promotions_are_finished, _finished_while_undone),

@@ -11,6 +11,7 @@ from enum import Enum
 
 from .controllers import Pace
 from .faults import Planned, PlannedStream
+from .governing import Governed
 from .pods import Nature
 
 SWIFT, HASTELESS = Pace(), Pace(0.05, 1.0)
@@ -89,7 +90,8 @@ class End(Enum):
 
 @dataclass(frozen=True)
 class History:
-    """`bounds`: of an autoscaler, None for none; `load`: what it would like to see, from which moment on."""
+    """`bounds`: of an autoscaler, None for none; `load`: what it would like to see, from which moment on. `quota`: how many pods
+    there may be, None for any number."""
 
     seed: int = 0
     replicas: int = 4
@@ -101,6 +103,7 @@ class History:
     bounds: tuple[int, int] | None = None
     load: tuple[tuple[float, int], ...] = ()
     quota: int | None = None
+    governed: Governed | None = None
     natures: Mapping[str, Nature] = field(default_factory=dict)
     deployments: Pace = SWIFT
     replica_sets: Pace = SWIFT

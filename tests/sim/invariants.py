@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.finding import Verdict as HeadroomVerdict
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import resolve_fenceposts
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS, Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
@@ -32,6 +33,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from .calls import Called
 from .faults import Fault
 from .foreign import FOREIGN, SOMEBODY
+from .governing import Hook
 from .history import Ask, History
 from .objects import AUTOSCALER_NAME, NAME, Json, TemplateKeys
 from .pictures import situation
@@ -41,6 +43,8 @@ from .store import Change, Store
 REFUSALS = frozenset(code.value for code in Code)
 # After these nobody knows whether the write was done, until it is looked at.
 _UNKNOWN = frozenset({Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LATE, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER})
+# As tests/integration/test_requests_of_verbs.py counts them, and the looks of three waits, the most that a verb has.
+MOST_REQUESTS, REQUESTS_A_SECOND = 8 + 24, 2.0
 MAY_BE = "may have been carried out"
 _OURS = (RECORD, LAST, LIVE, REVISION)
 _HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
@@ -90,6 +94,8 @@ class Witness:
     held: dict[str, str] = field(default_factory=dict)
     # A person has put it right by hand, as the last refusal told him to.
     repaired: bool = False
+    # The size that headroom found room for last.
+    fitting: tuple[int | None, int | None, int] | None = None
     _keys_of: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -232,6 +238,10 @@ class Witness:
                 "promote": frozenset({Phase.PROMOTING}),
                 "undo": frozenset({Phase.UNDOING}),
             }[release.going]
+        governed = self.history.governed
+        if governed is not None and governed.hook is Hook.ANNOTATES_IN_EARNEST and self.release is not None:
+            # Until the record names the template that admission has made of the one that was asked for, it is a stranger's.
+            wanted |= {Phase.FOREIGN}
         if phase not in wanted:
             told = ", ".join(sorted(one.value for one in wanted))
             self._violated("every state is told truthfully", f"{phase.value} ({seen.why}) in place of {told}")
@@ -247,10 +257,13 @@ class Witness:
             self._violated("no verb ends in an error of its own", f"{call.ask.verb}: {call.broke!r}")
         if isinstance(result, Outcome) and call.ask.verb == "start" and self.release and not call.ask.check:
             self.held[call.actor] = self.release.canary
-        if isinstance(result, ApiError) and call.hit and len(call.hit) < ATTEMPTS and _UNKNOWN.issuperset(call.hit):
+        lost = isinstance(result, ApiError) and result.may_have_written
+        if lost and call.hit and len(call.hit) < ATTEMPTS and _UNKNOWN.issuperset(call.hit):
             self._violated("a lost answer ends no call", f"{call.ask.verb}: {call.told()}")
+        self._counts_requests(call)
         if not isinstance(result, (Outcome, VerbFailure)):
             return
+        self._counts_room(call)
         wrote = [change for change in call.writes if change.kind == "deployments"]
         silent = not result.changed and wrote and not call.doubled
         if isinstance(result, VerbFailure) and result.code in REFUSALS and silent:
@@ -259,6 +272,30 @@ class Witness:
             self._violated("what was changed is told", f"{call.ask.verb} wrote, and says: {call.told()}")
         if result.changed and not call.writes and not call.ask.check and not self._may_be_his(call):
             self._violated("what was changed is told", f"{call.ask.verb} wrote nothing, and says: {call.told()}")
+
+    def _counts_requests(self, call: Called) -> None:
+        """Whoever waits looks a few times right after each hint, then ever more seldom (verbs/call/pacing.py)."""
+        if not self.alone or self.history.scripts[0].faults or self.history.scripts[0].streams or call.ended is None:
+            return
+        most = MOST_REQUESTS + len(call.writes) + REQUESTS_A_SECOND * (call.ended - call.begun)
+        if call.requests > most:
+            self._violated("few requests", f"{call.ask.verb}: {call.requests}, and at most {most:.0f} are allowed")
+
+    def _counts_room(self, call: Called) -> None:
+        """Headroom said that it all fits, and then it was a quota that stopped it."""
+        ask, result = call.ask, call.result
+        size = (ask.pods, ask.weight, ask.surge)
+        if ask.verb == "headroom" and isinstance(result, Outcome):
+            fits = result.extra["headroom"]["verdict"] == HeadroomVerdict.FITS.value
+            self.fitting = size if fits else None
+        stopped = isinstance(result, VerbFailure) and "exceeded quota" in result.message
+        if ask.verb == "start" and stopped and size == self.fitting and self.alone and not self.history.incidents:
+            self._violated("headroom tells the truth", f"it all fits, it said, and start: {call.told()}")
+
+    @property
+    def alone(self) -> bool:
+        """One process, and nobody else."""
+        return self.history.quiet and len(self.history.scripts) == 1
 
     def _may_be_his(self, call: Called) -> bool:
         """A write of his got no answer, and he says so, or somebody else has written just the same meanwhile. Who has begun a

@@ -74,6 +74,28 @@ def autoscaler(minimum: int, maximum: int) -> Json:
     }
 
 
+def node(name: str) -> Json:
+    """One with room."""
+    ready = {"type": "Ready", "status": "True"}
+    room = {"cpu": "32", "memory": "64Gi", "pods": "110"}
+    return {
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "status": {"allocatable": room, "capacity": room, "conditions": [ready]},
+    }
+
+
+def quota(pods: int, used: int) -> Json:
+    """A ResourceQuota of pods, with what its controller counts."""
+    hard = {"pods": str(pods)}
+    return {
+        "kind": "ResourceQuota",
+        "metadata": {"name": "small", "namespace": NAMESPACE},
+        "spec": {"hard": hard},
+        "status": {"hard": hard, "used": {"pods": str(used)}},
+    }
+
+
 def changed(obj: Mapping[str, Any], **parts: Mapping[str, Any]) -> Json:
     """A copy with other members of some of its parts: changed(d, spec={"paused": True}). None takes a member away."""
     result = dict(obj)

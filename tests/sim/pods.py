@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
 
 from .controllers import Controller, Pace
-from .objects import Json, moment, owner, version_of
+from .objects import Json, moment, owner, quota, version_of
 from .store import Change, Store
 from .timeline import Timeline
 
@@ -232,6 +232,7 @@ class ReplicaSetController(Controller):
         )
         self.owed[meta["uid"]] -= pod.owed
         self.pods[pod.name] = pod
+        self._count_quota()
         nature = pod.nature
         pod.waiting, pod.restarts = nature.waits, int(nature.restarts)
         self._show(pod)
@@ -292,6 +293,14 @@ class ReplicaSetController(Controller):
     def _gone(self, pod: Pod) -> None:
         if self.pods.pop(pod.name, None) is not None:
             self.store.remove("pods", pod.name, self.name)
+            self._count_quota()
+
+    def _count_quota(self) -> None:
+        """The ResourceQuota's controller. Admission, which makes no pod beyond it, counts by itself (`_make`)."""
+        if self.quota is not None:
+            counted = quota(self.quota, len(self.pods))
+            known = self.store.get("resourcequotas", counted["metadata"]["name"]) or counted
+            self.store.put("resourcequotas", {**counted, "metadata": known["metadata"]}, "resourcequota-controller")
 
     # Incidents.
 

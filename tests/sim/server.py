@@ -15,6 +15,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked impo
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Request
 
 from . import managed, refusals
+from .governing import Governed
 from .objects import NAMESPACE, Json, changed, moment
 from .patching import PatchFailed, json_patch, merge_patch, strategic_merge
 from .refusals import Refused
@@ -48,6 +49,7 @@ class Server:
     def __init__(self, timeline: Timeline, store: Store) -> None:
         self.store = store
         self.admission: list[Admission] = []
+        self.governed: Governed | None = None
         self.forbidden: dict[str, frozenset[tuple[str, str]]] = {}
         self.granted: dict[str, frozenset[tuple[str, str]]] = {}
         # The uids that each user was shown.
@@ -185,6 +187,8 @@ class Server:
     ) -> Json:
         for admit in self.admission:
             after = admit(kind, before, after)
+        if self.governed is not None:
+            after = self.governed.admit(self._timeline, kind, after, dry_run=dry_run)
         after = defaulted(kind, after)
         if wrong := faults(kind, after):
             raise refusals.invalid(asked, after["metadata"]["name"], wrong)
@@ -203,6 +207,7 @@ _KINDS = {
     "deployments": "Deployment",
     "statefulsets": "StatefulSet",
     "daemonsets": "DaemonSet",
+    "pods": "Pod",
     "horizontalpodautoscalers": "HorizontalPodAutoscaler",
     "events": "Event",
     "leases": "Lease",

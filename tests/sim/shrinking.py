@@ -42,7 +42,17 @@ def _shorter(history: History) -> Iterator[History]:
         rest = {other: nature for other, nature in history.natures.items() if other != version}
         yield replace(history, natures=rest)
     plain = History()
-    for name in ("bounds", "load", "quota", "deployments", "replica_sets", "autoscalers", "change_cause", "min_ready"):
+    for name in (
+        "bounds",
+        "load",
+        "quota",
+        "governed",
+        "deployments",
+        "replica_sets",
+        "autoscalers",
+        "change_cause",
+        "min_ready",
+    ):
         yield from _plainer(history, name, getattr(plain, name))
     for name in ("history_limit", "max_surge", "max_unavailable", "end"):
         yield from _plainer(history, name, getattr(plain, name))

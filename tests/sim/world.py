@@ -27,7 +27,7 @@ from .foreign import SOMEBODY, Somebody
 from .history import Ask, Befalls, Foreign, History, Incident, Script
 from .invariants import Violation, Witness
 from .network import Network
-from .objects import AUTOSCALER_NAME, Json, TemplateKeys, autoscaler, deployment, version_of
+from .objects import AUTOSCALER_NAME, Json, TemplateKeys, autoscaler, deployment, node, version_of
 from .pictures import situation
 from .pods import ReplicaSetController
 from .server import Server
@@ -39,8 +39,10 @@ REST = 5.0
 # Whoever has not come to an end by then never will.
 HORIZON = 7200.0
 MOST_TRIES = 8
+# Room for more pods than any history asks for.
+NODES = 2
 # Verbs that may say which release they are about.
-NAMED = frozenset({"promote", "undo", "bake"})
+NAMED = frozenset({"promote", "undo", "bake", "verify", "guard"})
 CHANGE_CAUSE = {"kubernetes.io/change-cause": "first"}
 
 
@@ -114,6 +116,7 @@ class World:
         )
         self.autoscalers = AutoscalerController(*common, history.autoscalers, chances[2], history.load)
         self._chance = chances[3]
+        self.server.governed = history.governed
         self._make()
         self.witness = Witness(history, self.store, self.replica_sets, keys, self.server.shown)
         self.director = Actor(self.timeline, "director")
@@ -133,6 +136,8 @@ class World:
             manifest["metadata"]["annotations"] = dict(CHANGE_CAUSE)
         self.somebody = Somebody(self.server, manifest)
         self.server.create("deployments", manifest, SOMEBODY, "kubectl-create")
+        for number in range(NODES):
+            self.store.put("nodes", node(f"node-{number}"), SOMEBODY)
         if history.bounds:
             self.server.create("horizontalpodautoscalers", autoscaler(*history.bounds), SOMEBODY, "kubectl-create")
 
@@ -152,6 +157,7 @@ class World:
             self._violated("every call comes to an end", f"{process.name} is still waiting")
             self._kill(process)
         moments = [*(one.at for one in history.incidents), *(one.at for one in history.foreign)]
+        moments += [history.governed.ends] if history.governed else []
         self.director.wait(max([self.timeline.now, *moments]) + REST)
         self.witness.over(brought_to_end=self._bring_to_an_end())
         return Played(
@@ -222,7 +228,8 @@ class World:
         try:
             calls.run(network, called, lambda line: self._trace(called.user, line))
         finally:
-            self.requests += network.requests - before
+            called.requests = network.requests - before
+            self.requests += called.requests
             called.doubled = network.doubled
             called.ended = self.timeline.now
             self._trace(called.user, f"canary_{called.ask.verb} {called.told()}")

@@ -56,9 +56,13 @@ class Plan:
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     generation: int = 0
 
+    def is_overtaken_by(self, found: Deployment) -> bool:
+        """Something was written since, by this plan or by somebody else. Until then it may still be on its way."""
+        return found.generation > self.generation
+
     def is_ruled_out_by(self, found: Deployment) -> bool:
-        """It has not been carried out: nothing has, or, where it was to begin a release, another one has begun."""
-        return found.generation == self.generation or records.exclude_each_other(self.annotations, found.annotations)
+        """It can never have been carried out: where it was to begin a release, another one has begun."""
+        return records.exclude_each_other(self.annotations, found.annotations)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait,
     situation = account.looked(waited.situation)
     for plan in unanswered:
         # What was carried out although its answer was lost is not written again.
-        account.wrote(None if plan.is_ruled_out_by(situation.deployment) else plan)
+        account.wrote(plan if plan.is_overtaken_by(situation.deployment) else None)
     if not isinstance(waited.progress, Done):
         if situation.phase in HOLDING:
             mine.check(situation)
