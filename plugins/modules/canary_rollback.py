@@ -27,8 +27,9 @@ options:
   to:
     description:
       - The ReplicaSet to return to, by its pod-template-hash, its name, or an image that only it runs.
+      - If it is not given, it is the version before the one that runs, as the annotation C(coalmine.canary/last) has it from the last
+        promotion. What runs must be the version that was promoted then, or the one before it, where nothing is changed any more.
     type: str
-    required: true
   expect:
     description:
       - The version to leave, by its pod-template-hash. If another one runs, the task fails with C(failure=other_release) and writes

@@ -19,7 +19,20 @@ if TYPE_CHECKING:
 PUBLIC, PRIVATE = "canary_", "_canary_"
 # What the role and the playbooks take or give beside the options of canary_release.
 OTHERS = frozenset(
-    ("context", "kubeconfig", "reason", "to", "result", "results", "room", "release", "releases", "found", "undone")
+    (
+        "context",
+        "kubeconfig",
+        "reason",
+        "to",
+        "result",
+        "results",
+        "room",
+        "release",
+        "releases",
+        "found",
+        "undone",
+        "rolled_back",
+    )
 )
 KNOWN = frozenset(f"{PUBLIC}{name}" for name in {*VERB.arguments.options, *OTHERS})
 # Of a name without its prefix: image and images are 0.91, expected and expect 0.86.

@@ -147,7 +147,7 @@ class TestVerdicts:
     def test_on_failure_hold_leaves_a_canary_that_evidence_is_against(self, ended: tuple[Ended, Any]) -> None:
         it, made = ended
         assert it.results["left"]["canary"]["phase"] == "held"
-        assert "It was left as it is, in the phase held." in it.results["left"]["why"]
+        assert "It was left as it is, because on_failure is hold." in it.results["left"]["why"]
         assert made["left"].image == V2 and not events(made["left"])
 
     def test_what_is_undecided_waits_for_a_person_or_is_undone_or_promoted(self, ended: tuple[Ended, Any]) -> None:

@@ -27,9 +27,11 @@ from .arguments import (
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> RollbackRequest:
-    to = parameters["to"].strip()
-    if not to:
-        raise ArgumentError("to is empty: give a pod-template-hash, the name of a ReplicaSet, or an image")
+    to = (parameters["to"] or "").strip()
+    if not to and parameters["to"] is not None:
+        raise ArgumentError(
+            "to is empty: give a pod-template-hash, the name of a ReplicaSet, or an image, or leave it out"
+        )
     return RollbackRequest(call=call(parameters, check, actor), to=to, reason=printable(parameters["reason"]))
 
 
@@ -43,7 +45,7 @@ VERB = Verb(
             **WAIT_FOR_NODES,
             **WAIT_TERMINATED,
             **EXPECT,
-            "to": {"type": "str", "required": True},
+            "to": {"type": "str"},
             "reason": {"type": "str", "default": ""},
         },
         build=_request,

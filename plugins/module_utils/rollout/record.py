@@ -444,11 +444,20 @@ def _last(deployment: Deployment) -> Mapping[str, Any]:
     return last if isinstance(last, dict) else {}
 
 
+def version_before(deployment: Deployment, current: str) -> str:
+    """The pod-template-hash that the last release says to go back to from the `current` one; empty where it is about another version.
+    What it says is foreign text: it only picks among the Deployment's own ReplicaSets."""
+    last = _last(deployment)
+    version, before = (str(last.get(name, "")) for name in ("version", "before"))
+    return before if current and current in (version, before) else ""
+
+
 @dataclass(frozen=True)
 class LastRelease:
     """How the last release of this Deployment ended, for people who look at it afterwards.
 
-    `generation` is that of its record: a record that comes back from a ReplicaSet is seen to be over by it.
+    `generation` is that of its record: a record that comes back from a ReplicaSet is seen to be over by it. `version` and `before`:
+    pod-template-hashes of what came and what went, or the other way round with a rollback; empty where nobody can go back by it.
     """
 
     outcome: str
@@ -457,8 +466,11 @@ class LastRelease:
     by: str
     reason: str
     generation: int = 0
+    version: str = ""
+    before: str = ""
 
     def encode(self) -> str:
         ended = {"outcome": self.outcome, "images": self.images, "at": self.at, "by": _whole(self.by)}
         more = {"reason": _whole(self.reason), "generation": self.generation}
-        return json.dumps(told({**ended, **more}), sort_keys=True, separators=(",", ":"))
+        way_back = {"version": self.version, "before": self.before} if self.before else {}
+        return json.dumps(told({**ended, **more, **way_back}), sort_keys=True, separators=(",", ":"))

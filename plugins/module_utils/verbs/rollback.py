@@ -9,6 +9,7 @@ alone, and a second run changes nothing. This module is private to the collectio
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Mapping
 
 from ..cluster.api import Api
@@ -16,10 +17,10 @@ from ..rollout import patches
 from ..rollout.equality import same_template
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
-from ..rollout.record import LastRelease
+from ..rollout.record import LastRelease, version_before
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import bare, changed_paths, digest, images, replica_set_of
-from ..rollout.views import Deployment, Picture, ReplicaSet
+from ..rollout.views import Picture, ReplicaSet
 from .call.ending import Account, accounted
 from .call.orders import RollbackRequest
 from .call.outcome import Outcome, Report
@@ -37,12 +38,12 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
     with accounted(site) as account:
         picture = site.look()
         first = account.looked(diagnose(picture))
-        goal, leaving = _named(first, request.to), digest(picture.deployment.template)
+        goal, leaving = _named(first, request.to or _before(first)), digest(picture.deployment.template)
         wanted = _as_stored(account, picture, goal)
         _check_leaves(first, wanted, call.meant.hash, leaving)
         picture = finish_leftover(account, picture, call.actor, check=call.check)
         account.looked(diagnose(picture))
-        left = _what_is_left(site, picture.deployment, request)
+        left = _what_is_left(site, picture, goal, request)
 
         def decide(situation: Situation) -> Plan | None:
             _check_leaves(situation, wanted, call.meant.hash, leaving)
@@ -80,12 +81,15 @@ def _as_stored(account: Account, picture: Picture, goal: ReplicaSet) -> Mapping[
     return stored
 
 
-def _what_is_left(site: Site, deployment: Deployment, request: RollbackRequest) -> LastRelease | None:
+def _what_is_left(site: Site, picture: Picture, goal: ReplicaSet, request: RollbackRequest) -> LastRelease | None:
     """Of the version that goes: why, if there is a reason."""
     if not request.reason:
         return None
-    gone = images(deployment.template)
-    return LastRelease(OUTCOME, gone, site.now(), request.call.actor, request.reason, deployment.generation)
+    deployment = picture.deployment
+    gone, current = images(deployment.template), replica_set_of(deployment.template, picture.replica_sets)
+    leaving = current.hash if current else ""
+    last = LastRelease(OUTCOME, gone, site.now(), request.call.actor, request.reason, deployment.generation)
+    return replace(last, version=leaving, before=goal.hash)
 
 
 def _check_leaves(situation: Situation, wanted: Mapping[str, Any], expected: str, leaving: str) -> None:
@@ -130,6 +134,25 @@ def _decide(situation: Situation, goal: ReplicaSet, wanted: Mapping[str, Any], l
     return patches.rollback(deployment, goal, left)
 
 
+def _before(situation: Situation) -> str:
+    """The version that was there before the one that runs, as the last release has left word of it. Raises Refusal."""
+    deployment, known = situation.deployment, situation.picture.replica_sets
+    current = replica_set_of(deployment.template, known)
+    before = version_before(deployment, current.hash if current else "")
+    if before:
+        return before
+    raise Refusal(
+        Code.NO_SUCH_REPLICA_SET,
+        f'nothing tells which version Deployment "{deployment.name}" had before the one that runs; it has: {_listed(situation)}',
+        "Name one of them in to, by its hash",
+    )
+
+
+def _listed(situation: Situation) -> str:
+    known = situation.picture.replica_sets
+    return "; ".join(f"{rs.hash} (revision {rs.revision}, {', '.join(images(rs.template).values())})" for rs in known)
+
+
 def _named(situation: Situation, to: str) -> ReplicaSet:
     """The ReplicaSet with that hash or name, else the only one that runs that image. Raises Refusal."""
     known = situation.picture.replica_sets
@@ -138,10 +161,9 @@ def _named(situation: Situation, to: str) -> ReplicaSet:
     found = exact or by_image
     if len(found) == 1:
         return found[0]
-    listed = "; ".join(f"{rs.hash} (revision {rs.revision}, {', '.join(images(rs.template).values())})" for rs in known)
     what = f'"{to}" names no ReplicaSet' if not found else f'"{to}" is the image of {len(found)} ReplicaSets'
     raise Refusal(
         Code.NO_SUCH_REPLICA_SET,
-        f'{what} of Deployment "{situation.deployment.name}"; it has: {listed}',
+        f'{what} of Deployment "{situation.deployment.name}"; it has: {_listed(situation)}',
         "Name one of them by its hash; older ones are kept as far as spec.revisionHistoryLimit says",
     )

@@ -178,7 +178,8 @@ class UndoRequest:
 
 @dataclass(frozen=True)
 class RollbackRequest:
-    """`to`: the ReplicaSet to return to: its pod-template-hash, its name, or an image that only it runs. `reason`: kept on the
+    """`to`: the ReplicaSet to return to: its pod-template-hash, its name, or an image that only it runs; empty: the one before, as the
+    last release has left word of it. `reason`: kept on the
     Deployment and told by an Event. The call's `meant.hash` is that of the version to leave."""
 
     call: Call

@@ -14,6 +14,7 @@ from typing import Callable
 
 from ...cluster.errors import ApiError
 from ...rollout import patches
+from ...rollout.identity import hash_of
 from ...rollout.patches import Plan
 from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.progress import Done, Progress, towards_rollout, towards_stable
@@ -89,6 +90,7 @@ def rehearse_finish(account: Account, situation: Situation, actor: str) -> None:
 
 def _last(account: Account, situation: Situation, record: Record, actor: str) -> LastRelease:
     images_of = situation.canary or situation.stable
+    promoted = hash_of(situation) if record.intent is Intent.PROMOTE and situation.phase is not Phase.FOREIGN else ""
     return LastRelease(
         outcome=OVERTAKEN if situation.phase is Phase.FOREIGN else OUTCOMES[record.intent],
         images=images(images_of.template) if images_of else {},
@@ -96,6 +98,8 @@ def _last(account: Account, situation: Situation, record: Record, actor: str) ->
         by=actor,
         reason=record.reason,
         generation=record.generation,
+        version=promoted,
+        before=record.stable.hash if promoted else "",
     )
 
 

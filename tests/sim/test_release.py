@@ -1,0 +1,237 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""canary_release: whole releases in one call, up to a stage of it, and taken up by another; in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
+    Gate,
+    Headroom,
+    OnFailure,
+    Policies,
+    Through,
+    WhenMissing,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, WaitsFor
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    Meant,
+    NewTemplate,
+    RollbackRequest,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
+from tests.release_calls import asked, failed, released
+from tests.situations import Web
+
+REPLICAS = 4
+
+
+@pytest.fixture
+def web(new: Callable[..., Web]) -> Web:
+    return new().make(REPLICAS)
+
+
+def test_a_whole_release_in_one_call_and_nothing_to_do_in_the_next(web: Web) -> None:
+    before = web.spec
+    outcome, told = released(web, asked(web, pods=(1, 3)))
+    assert (outcome.changed, told.outcome.value, told.reached) == (True, "released", 2)
+    web.assert_clean(before, "v2")
+    assert [moment.what for moment in told.timeline] == ["start", "bake", "start", "bake", "look", "promote"]
+    with web.unchanged():
+        outcome, told = released(web, asked(web, pods=(1, 3)))
+    assert (outcome.changed, told.outcome.value) == (False, "already released")
+
+
+def test_check_mode_plans_every_step_and_changes_nothing(web: Web) -> None:
+    web.checking = True
+    with web.unchanged():
+        outcome, told = released(web, asked(web, pods=(1, 3)))
+    assert (outcome.changed, told.outcome.value, len(told.why)) == (True, "planned", 2)
+
+
+def test_each_stage_is_taken_up_by_the_next_call(web: Web) -> None:
+    before = web.spec
+    request = asked(web, pods=(1, 3))
+    told = None
+    for through, outcome, split in (
+        ("plan", "planned", {"v1": 4}),
+        ("step 1", "held", {"v1": 4, "v2": 1}),
+        ("step 2", "held", {"v1": 2, "v2": 3}),
+        ("promoted", "released", {"v2": 4}),
+    ):
+        _, told = released(web, replace(request, through=Through.parse(through), previous=told))
+        assert (told.outcome.value, web.split()) == (outcome, split)
+    web.assert_clean(before, "v2")
+
+
+def test_what_the_caller_rejects_is_undone(web: Web) -> None:
+    before = web.spec
+    request = asked(web)
+    _, told = released(web, replace(request, through=Through.parse("step 1")))
+    failure, told = failed(web, replace(request, previous=told, reject="its page is empty"))
+    assert (failure.code, told.outcome.value, told.why[0]) == ("rejected", "undone", "its page is empty.")
+    web.assert_clean(before, "v1")
+
+
+def test_a_gate_leaves_it_held(web: Web) -> None:
+    _, told = released(web, asked(web, policies=Policies(headroom=Headroom.SKIP, gate=Gate.STOP)))
+    assert (told.outcome.value, web.phase) == ("held", "held")
+
+
+def swap(web: Web) -> None:
+    web.undo()
+    web.start("v3")
+
+
+@pytest.mark.parametrize(
+    ("interferes", "outcome", "split"),
+    [
+        (swap, "failed", {"v1": 4, "v3": 1}),
+        (Web.undo, "failed", {"v1": 4}),
+        (Web.pause, "failed", {"v1": 4, "v2": 1}),
+    ],
+    ids=["swap", "undo", "pause"],
+)
+def test_nothing_but_what_was_judged_is_promoted_or_taken_back(
+    web: Web, interferes: Callable[[Web], Any], outcome: str, split: dict[str, int]
+) -> None:
+    request = asked(web)
+    _, told = released(web, replace(request, through=Through.parse("step 1")))
+    interferes(web)
+    _, told = failed(web, replace(request, previous=told))
+    assert (told.outcome.value, web.split()) == (outcome, split)
+
+
+def test_a_failed_canary_is_left_where_the_policy_says_so(web: Web) -> None:
+    request = asked(web, policies=Policies(headroom=Headroom.SKIP, on_failure=OnFailure.HOLD))
+    _, told = released(web, replace(request, through=Through.parse("step 1")))
+    _, told = failed(web, replace(request, previous=told, reject="no"))
+    assert (told.outcome.value, web.phase) == ("failed", "held")
+
+
+def test_a_first_version_is_created_where_there_is_no_deployment(new: Callable[..., Web]) -> None:
+    web = new()
+    manifest = web.manifest(2)
+    request = asked(web)
+    request = replace(request, start=replace(request.start, template=NewTemplate(definition=manifest)))
+    failure, told = failed(web, request)
+    assert (failure.code, told.outcome.value) == ("not_found", "refused")
+    creates = replace(request, policies=replace(request.policies, when_missing=WhenMissing.CREATE))
+    outcome, told = released(web, creates)
+    assert (outcome.changed, told.outcome.value, web.split()) == (True, "created", {"v1": 2})
+    assert released(web, creates)[1].outcome.value == "already released"
+
+
+def test_a_step_that_the_caller_verifies_ends_the_call_before_it_is_judged(web: Web) -> None:
+    request = asked(web, pods=(1, 3))
+    first, second = request.steps
+    request = replace(request, steps=(first, replace(second, verify_tasks="/verify.yml")))
+    _, told = released(web, request)
+    assert (told.outcome.value, told.waits_for, told.reached) == ("held", WaitsFor.CALLER, 1)
+    assert told.to_verify == {"step": 2, "steps": 2, "tasks": "/verify.yml"} and web.split() == {"v1": 2, "v2": 3}
+    _, told = released(web, replace(request, previous=told))
+    assert (told.outcome.value, told.reached, told.to_verify) == ("released", 2, {})
+
+
+def test_a_release_that_is_over_is_told_again(web: Web) -> None:
+    request = asked(web)
+    _, out = released(web, request)
+    with web.unchanged():
+        outcome, told = released(web, replace(request, previous=out))
+    assert (outcome.changed, told, outcome.canary["phase"]) == (False, out, "none")
+    undone = replace(out, outcome=Ending.UNDONE, why=("it errs.", "The stable version is back."))
+    with web.unchanged():
+        failure, told = failed(web, replace(request, previous=undone, reject="and more"))
+    assert (failure.code, failure.message, told) == ("ended", "it errs. The stable version is back.", undone)
+
+
+def test_what_a_call_began_that_was_cut_off_is_taken_back_by_its_run(web: Web) -> None:
+    before = web.spec
+    request = asked(web)
+    released(web, replace(request, through=Through.parse("step 1"), run="cut-off"))
+    _, told = failed(web, replace(request, previous=Release("cut-off"), reject="Timed out after 15 seconds"))
+    assert told.outcome.value == "undone"
+    web.assert_clean(before, "v1")
+
+
+@pytest.mark.parametrize("previous", [None, Release("another")], ids=["no call before", "nothing of this run"])
+def test_what_is_rejected_before_it_begins_is_refused(web: Web, previous: Release | None) -> None:
+    released(web, replace(asked(web), through=Through.parse("step 1")))
+    with web.unchanged():
+        _, told = failed(web, replace(asked(web), previous=previous, reject="a name is misspelt"))
+    assert (told.outcome.value, told.why) == ("refused", ("a name is misspelt.", "This run changed nothing."))
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "split"),
+    [("yes", "released", {"v2": 4}), ("y", "held", {"v1": 4, "v2": 1}), (None, "held", {"v1": 4, "v2": 1})],
+)
+def test_a_gate_asks_about_a_canary_that_stands(
+    web: Web, answer: str | None, outcome: str, split: dict[str, int]
+) -> None:
+    asks: list[str] = []
+
+    def ask(question: str) -> str | None:
+        asks.append(question)
+        return answer
+
+    request = asked(web, policies=Policies(headroom=Headroom.SKIP, gate=Gate.PROMPT))
+    done, told = released(web, replace(request, ask=ask))
+    assert (told.outcome.value, web.split()) == (outcome, split)
+    assert len(asks) == 1 and f"{web.name} in namespace {web.namespace}" in asks[0]
+    assert done.extra["summary"][0] == f"{web.name} in namespace {web.namespace}: {outcome}"
+
+
+def held(web: Web, **named: str) -> ReleaseRequest:
+    return replace(asked(web), held=Meant(**named))
+
+
+def test_a_canary_that_another_call_left_is_promoted_and_a_second_time_there_is_none(web: Web) -> None:
+    before = web.spec
+    _, left = released(web, replace(asked(web), through=Through.parse("step 1")))
+    checking = replace(web.call, check=True)
+    with web.unchanged():
+        outcome, told = released(web, replace(held(web), call=checking))
+    assert (outcome.changed, told.outcome.value, told.why) == (True, "planned", ("would promote the canary.",))
+    _, told = released(web, held(web, hash=left.hash, run=left.run))
+    assert (told.outcome.value, told.run, told.hash) == ("released", left.run, left.hash)
+    web.assert_clean(before, "v2")
+    with web.unchanged():
+        outcome, told = released(web, held(web))
+    assert (outcome.changed, told.outcome.value) == (False, "nothing to promote")
+
+
+@pytest.mark.parametrize("named", [{"hash": "another"}, {"run": "another"}], ids=["hash", "run"])
+def test_another_canary_than_the_one_that_is_named_is_not_promoted(web: Web, named: dict[str, str]) -> None:
+    released(web, replace(asked(web), through=Through.parse("step 1")))
+    with web.unchanged():
+        failure, told = failed(web, held(web, **named))
+    assert (failure.code, told.outcome.value) == ("other_release", "refused")
+
+
+def test_the_way_back_is_the_version_before(web: Web) -> None:
+    old = web.start("v2").canary["stable"]["hash"]
+    web.promote()
+    returned = rollback(web.api, RollbackRequest(web.call, to="", reason="it turned slow"), web.report)
+    assert returned.changed and web.split() == {"v1": 4}
+    assert returned.canary["stable"]["hash"] == old
+    with web.unchanged():
+        assert not rollback(web.api, RollbackRequest(web.call, to=""), web.report).changed
+
+
+def test_there_is_no_way_back_that_nobody_has_left_word_of(web: Web) -> None:
+    web.start("v2")
+    web.promote()
+    web.start("v3")
+    web.undo()
+    with pytest.raises(VerbFailure, match="nothing tells which version") as refused:
+        rollback(web.api, RollbackRequest(web.call, to=""), web.report)
+    assert refused.value.code == "no_such_replica_set"
