@@ -86,10 +86,10 @@ def batches(releases: int, first: int, cores: int, *, kept: bool) -> Iterator[Ba
             wanted = [first + A_BATCH * number for number in range(4 * cores)]
             first = wanted[-1] + A_BATCH
             missing = [number for number in wanted if number not in known]
-            played = dict(zip(missing, pool.map(play_batch, missing), strict=True))
+            played = pool.map(play_batch, missing)
             for number in wanted:
-                batch = known.get(number) or played[number]
-                if kept and number in played:
+                batch = known.get(number) or next(played)
+                if kept and number not in known:
                     _write(store, batch)
                 begun += batch.releases
                 yield batch

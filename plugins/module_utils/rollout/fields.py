@@ -145,7 +145,7 @@ def items(answer: Mapping[str, Any], kind: str) -> list[Any]:
 
 def pod_template(fields: Fields) -> Mapping[str, Any]:
     """A pod template whose parts that a release looks into are what they should be; the rest may be anything."""
-    _check_depth(fields)
+    plain = _check_depth(fields)
     meta = fields.within("metadata")
     meta.texts("labels")
     meta.texts("annotations")
@@ -156,19 +156,24 @@ def pod_template(fields: Fields) -> Mapping[str, Any]:
         for container in spec.each(member):
             container.name("name")
             container.text("image")
-    template: Mapping[str, Any] = _all_whole(fields.raw)
+    template: Mapping[str, Any] = fields.raw if plain else _all_whole(fields.raw)
     return template
 
 
-def _check_depth(fields: Fields) -> None:
-    level: list[Any] = [fields.raw]
+def _check_depth(fields: Fields) -> bool:
+    """Whether all its texts are ASCII. Raises Malformed where it is nested too deeply."""
+    level, plain = [fields.raw], True
     for _depth in range(MOST_DEPTH):
-        level = [
-            part
-            for value in level
-            for part in (value.values() if isinstance(value, dict) else value)
-            if isinstance(part, (dict, list))
-        ]
-        if not level:
-            return
+        deeper: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                plain = plain and all(map(str.isascii, value))
+            for part in value.values() if isinstance(value, dict) else value:
+                if isinstance(part, str):
+                    plain = plain and part.isascii()
+                elif isinstance(part, (dict, list)):
+                    deeper.append(part)
+        if not deeper:
+            return plain
+        level = deeper
     raise Malformed(fields.path, fields.raw, f"one of at most {MOST_DEPTH} levels")

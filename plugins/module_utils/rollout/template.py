@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import lru_cache
 from typing import Any, Mapping
 
 from .equality import canonical
@@ -53,26 +52,20 @@ def digest(template: Mapping[str, Any]) -> str:
 
     Two that Kubernetes takes for the same have the same digest, however their quantities are written.
     """
-    return _digest(_This(template))
+    found = _DIGESTS.get(id(template))
+    if found is None:
+        text = json.dumps(canonical(template), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        found = template, "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:32]
+        if len(_DIGESTS) >= _MOST_DIGESTS:
+            _DIGESTS.clear()
+        _DIGESTS[id(template)] = found
+    return found[1]
 
 
-class _This:
-    """One very object, which nobody changes. A wait asks for the same templates again and again, at every event."""
-
-    def __init__(self, template: Mapping[str, Any]) -> None:
-        self.template = template
-
-    def __hash__(self) -> int:
-        return id(self.template)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _This) and self.template is other.template
-
-
-@lru_cache(maxsize=64)
-def _digest(this: _This) -> str:
-    text = json.dumps(canonical(this.template), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:32]
+# By the id of a template that nobody changes, which is kept with it, so that the id is nobody else's. A wait asks for the same
+# templates again and again, at every event.
+_DIGESTS: dict[int, tuple[Mapping[str, Any], str]] = {}
+_MOST_DIGESTS = 256
 
 
 def unrestarted(template: Mapping[str, Any]) -> dict[str, Any]:
