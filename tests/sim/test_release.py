@@ -29,7 +29,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
 from tests.release_calls import asked, failed, released
-from tests.situations import Web
+from tests.situations import Web, image
 
 REPLICAS = 4
 
@@ -235,3 +235,14 @@ def test_there_is_no_way_back_that_nobody_has_left_word_of(web: Web) -> None:
     with pytest.raises(VerbFailure, match="nothing tells which version") as refused:
         rollback(web.api, RollbackRequest(web.call, to=""), web.report)
     assert refused.value.code == "no_such_replica_set"
+
+
+def test_advice_that_is_no_longer_true_is_not_repeated(web: Web) -> None:
+    template = NewTemplate(images={"app": image("missing")})
+    request = asked(web)
+    request = replace(request, start=replace(request.start, template=template))
+    _, undone = failed(web, request)
+    assert "ImagePullBackOff" in undone.why[0] and "The canary stays held" not in " ".join(undone.why)
+    assert undone.why[1] == "The stable version is back."
+    left = replace(request, policies=replace(request.policies, on_failure=OnFailure.HOLD))
+    assert "The canary stays held for you to look at" in failed(web, left)[1].why[0]

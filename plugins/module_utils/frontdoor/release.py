@@ -116,7 +116,7 @@ def _says_what(parameters: Parameters) -> None:
         raise ArgumentError(
             "expect is about a canary that is held already: give it together with held, or leave it out"
         )
-    if not (given or parameters["held"] or parameters["reject"]):
+    if not (given or parameters["held"] or parameters["reject"] or parameters["rescued"]):
         raise ArgumentError(f"one of the following is required: {', '.join(ONE_OF[0])}")
 
 

@@ -23,6 +23,7 @@ from ...rollout.patches import Plan
 from ...rollout.phase import Situation
 from ...rollout.progress import Stuck
 from ...rollout.refusal import Refusal
+from ...wording import ended
 from .explaining import explained
 from .outcome import API_ERROR, STUCK, TIMEOUT, Kind, News, Outcome, Report, VerbFailure
 from .site import Site
@@ -73,10 +74,11 @@ class Account:
         )
 
     def failure(
-        self, message: str, code: str, *, cause: str = "", extra: Mapping[str, Any] | None = None
+        self, found: str, code: str, *, advice: str = "", cause: str = "", extra: Mapping[str, Any] | None = None
     ) -> VerbFailure:
         return VerbFailure(
-            message,
+            found,
+            advice=advice,
             cause=cause,
             code=code,
             changed=self.changed,
@@ -100,11 +102,12 @@ class Account:
         where = f'Deployment "{self.site.target.name}" in namespace "{self.site.target.namespace}"'
         if waited.timed_out:
             over = f"{where}: timed out: {why}"
-            return self.failure(f"{over}. {explained(self.site, waited.situation)}{remedy}", TIMEOUT, cause=over)
+            found = f"{over}. {explained(self.site, waited.situation)}".rstrip()
+            return self.failure(found, TIMEOUT, advice=remedy, cause=over)
         log = ""
         if isinstance(waited.progress, Stuck) and waited.progress.container:
             log = _last_lines(self.site, waited.progress)
-        return self.failure(f"{where}: {why}. {log}{remedy}", STUCK, cause=f"{where}: {why}")
+        return self.failure(f"{where}: {why}. {log}".rstrip(), STUCK, advice=remedy, cause=f"{where}: {why}")
 
     def tell_way_back(self, report: Report) -> None:
         """Before a wait: how to take the release back, should this process not live to do it."""
@@ -126,21 +129,20 @@ def accounted(site: Site, run: str = "") -> Iterator[Account]:
     try:
         yield account
     except Refusal as refusal:
-        said = str(refusal)
+        advice = ended(refusal.remedy)
         if refusal.may_have_written:
             account.changed = True
-            said += " A write of this call got no answer before that, and may have been carried out."
-        raise account.failure(said, refusal.code.value, cause=refusal.what) from refusal
+            advice += " A write of this call got no answer before that, and may have been carried out."
+        raise account.failure(ended(refusal.what), refusal.code.value, advice=advice, cause=refusal.what) from refusal
     except Malformed as error:
         what = f'the API server\'s answer about Deployment "{site.target.name}" makes no sense: {error}'
-        raise account.failure(
-            f"{what}. Look at that object with kubectl get -o yaml, and at the server", API_ERROR
-        ) from error
+        advice = "Look at that object with kubectl get -o yaml, and at the server"
+        raise account.failure(f"{what}.", API_ERROR, advice=advice) from error
     except ApiError as error:
         if not account.changed:
             raise
         said = "The release was already changed by this call; run it again to go on from there."
-        raise account.failure(f"{error} {said}", API_ERROR, cause=str(error)) from error
+        raise account.failure(str(error), API_ERROR, advice=said, cause=str(error)) from error
 
 
 def _last_lines(site: Site, stuck: Stuck) -> str:

@@ -43,15 +43,18 @@ class VerbFailure(Exception):
     """The verb did not reach what was asked.
 
     `code` tells kinds of failure apart: a refusal's own (rollout/refusal.py), or one of those above.
+    `found` is what and why, and `advice` what to do about it; together they are the message. Who has dealt with a failure passes
+    on what was found alone.
     `cause` is the reason alone: without log lines, which may hold secrets, and without advice. It may be kept.
     `changed` says whether anything had been written before. `extra` is as in `Outcome`.
     """
 
     def __init__(
         self,
-        message: str,
+        found: str,
         *,
         code: str,
+        advice: str = "",
         cause: str = "",
         changed: bool = False,
         canary: Mapping[str, Any] | None = None,
@@ -60,8 +63,11 @@ class VerbFailure(Exception):
         warnings: tuple[str, ...] = (),
         extra: Mapping[str, Any] | None = None,
     ) -> None:
+        message = " ".join(filter(None, (found, advice)))
         super().__init__(message)
         self.message = message
+        self.found = found
+        self.advice = advice
         self.code = code
         self.cause = cause
         self.changed = changed

@@ -30,9 +30,11 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     """Takes back what the rulings say, and tells how it ended."""
     code, cause = (error.code, error.cause) if isinstance(error, VerbFailure) else (API_ERROR, "")
     _take_in(course, error)
-    course.release = replace(course.release, why=(ended(str(error)),))
     ruled = rulings.ruling(_what_failed(course, cause_of(code)))
     act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back}.get(ruled.act)
+    # What to do about it is of no use to anybody once it is taken back.
+    said = error.found if act and isinstance(error, VerbFailure) else str(error)
+    course.release = replace(course.release, why=(ended(said),))
     if act is not None:
         act(course, printable(cause or str(error), KEPT))
     else:
