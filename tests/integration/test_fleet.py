@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +25,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.fleet
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.orders import FleetRequest, Member
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.integration.playbooks import PLAYBOOK, ROOT
+from tests.integration.releases import image
 from tests.integration.situations import Web, until, webs
 from tests.integration.test_release import asked
 
@@ -116,3 +123,62 @@ def test_two_that_fit_alone_and_not_together(lab: Lab | ForeignCluster, crowded:
         assert outcomes(ended) == ["released"] * 2, ended
         assert [row["wave"] for row in ended.extra["fleet"]["releases"]] == [1, 2]
         assert [web.split() for web in crowded] == [{"v2": REPLICAS}] * 2
+
+
+def inventory(webs_: list[Web], kubeconfig: str) -> dict[str, Any]:
+    services = {
+        f"s{number}": {
+            "canary_name": web.name,
+            "canary_namespace": web.namespace,
+            "canary_images": {"app": image("v2")},
+        }
+        for number, web in enumerate(webs_)
+    }
+    return {
+        "all": {
+            "vars": {"canary_headroom": "skip"},
+            "children": {
+                "canary_services": {"hosts": services},
+                "canary_clusters": {"hosts": {"one": {"canary_kubeconfig": kubeconfig}}},
+            },
+        }
+    }
+
+
+def plays(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [str(PLAYBOOK), str(ROOT / "playbooks" / "fleet.yml"), *options]
+    environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "true"}
+    return subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def test_the_playbook_releases_what_the_inventory_says_and_the_limit_leaves(
+    lab: Lab | ForeignCluster, three: list[Web], tmp_path: Path
+) -> None:
+    file = tmp_path / "inventory.json"
+    file.write_text(json.dumps(inventory(three, str(lab.kubeconfig))), encoding="utf-8")
+    played = plays(tmp_path, "-i", str(file), "--limit", "s1")
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert [web.split() for web in three] == [{"v1": REPLICAS}, {"v2": REPLICAS}, {"v1": REPLICAS}]
+    played = plays(tmp_path, "-i", str(file), "-e", json.dumps({"canary_waves": ["one"]}))
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert [web.split() for web in three] == [{"v2": REPLICAS}] * 3
+    assert len(re.findall(r"^ *- .*(already )?released +wave 1", played.stdout, re.MULTILINE)) == 3, played.stdout
+
+
+def test_the_playbook_releases_a_list_and_fails_with_its_table(
+    lab: Lab | ForeignCluster, three: list[Web], tmp_path: Path
+) -> None:
+    one = {"namespace": three[0].namespace, "kubeconfig": str(lab.kubeconfig), "images": {"app": image("v2")}}
+    releases = [{**one, "name": three[0].name}, {**one, "name": "nobody"}]
+    given = json.dumps({"canary_releases": releases, "canary_waves": ["100%"]})
+    played = plays(tmp_path, "-e", given)
+    assert played.returncode == 2, played.stdout + played.stderr
+    assert re.search(r"refused +wave 1 +\S+/nobody: there is no Deployment", played.stdout), played.stdout
+    assert three[0].split() == {"v1": REPLICAS}
+
+
+def test_the_playbook_refuses_to_release_nothing(tmp_path: Path) -> None:
+    played = plays(tmp_path)
+    assert played.returncode == 2 and "There is nothing to release" in played.stdout, played.stdout + played.stderr
