@@ -2,7 +2,7 @@
 """How long a verb needs after the last canary pod has become Ready, as an onlooker saw it, until it returns; what headroom costs
 in a small and in a very large cluster; and what a look at the evidence costs.
 
-    python -m tests.bench [judgement] [latency] [headroom] [--starts 40] [--nodes 5000] [--pods 150000]
+    python -m tests.bench [judgement] [latency] [headroom] [fleet] [--starts 40] [--nodes 5000] [--pods 150000]
 
 It exits with 1 when a goal is missed. The figures depend on what else the machine does: the load average is told with them.
 """
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from tests.cluster.lab import start_lab
 
+from . import fleet
 from .evidence import measure_look
 from .headroom.crowd import Crowd
 from .headroom.measure import Reading, large_cluster
@@ -30,7 +31,11 @@ SMALL_NODES, SMALL_MS = 3, 150.0
 MSGSPEC_SECONDS, JSON_SECONDS, MOST_MIB = 5.0, 40.0, 100.0
 # The typed client keeps gigabytes of the whole: it reads a slice.
 SLICE = Crowd(nodes=50, pods=2000)
-PARTS = ("judgement", "latency", "headroom")
+PARTS = ("judgement", "latency", "headroom", "fleet")
+FLEETS, FLEET_CPU, FLEET_MIB, FLEET_LINES = (10, 100, 300), 8.0, 150.0, 600.0
+HOSTS, FORKS = 20, 5
+# Of 110 pods each: room for all, and for what they have more at their peak.
+FLEET_NODES = 20
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,20 @@ def _rows(what: str, reading: Reading, seconds: float) -> Iterator[Row]:
     yield Row(f"{what}: peak resident memory", reading.peak_mib, "MiB", MOST_MIB)
 
 
+def fleets() -> Iterator[Row]:
+    with start_lab(fake_nodes=FLEET_NODES) as lab:
+        for count in FLEETS:
+            cost, is_goal = fleet.in_one_process(lab, count), count == 100
+            yield Row(f"{count} releases in one task: CPU", cost.cpu, "s", FLEET_CPU if is_goal else None, str(cost))
+            if is_goal:
+                yield Row("  peak resident memory", cost.mib, "MiB", FLEET_MIB)
+                yield Row("  lines of progress", cost.lines, "", FLEET_LINES)
+        what = f"{HOSTS} releases with a bake of {fleet.BAKE} s"
+        for how, play in ((f"a host for each, {FORKS} forks", fleet.a_host_for_each), ("one task", fleet.one_task)):
+            cost = fleet.by_ansible(lab, HOSTS, FORKS, play)
+            yield Row(f"{what}, {how}: wall", cost.wall, "s", None, f"CPU {cost.cpu:.1f} s, {cost.lines} lines")
+
+
 def told(rows: Iterable[Row]) -> bool:
     """Prints each row as soon as it is known; whether all goals are kept."""
     kept = True
@@ -126,6 +145,8 @@ def main(arguments: Sequence[str]) -> int:
         kept = told(small_headroom()) and kept
     if "latency" in parts:
         kept = told(latency(given.starts)) and kept
+    if "fleet" in parts:
+        kept = told(fleets()) and kept
     print(f"load average {begun:.1f} before, {os.getloadavg()[0]:.1f} after, {os.cpu_count()} CPUs")
     return 0 if kept else 1
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Callable, Sequence
+from typing import Callable, Mapping, Sequence
 
 from .policies import Gate
 from .result import FAILURES, Ending, Release
@@ -78,6 +78,16 @@ class Act(Enum):
     END = "end"
 
 
+# Whom each act is about, and how they may stand afterwards.
+MOVES: Mapping[Act, tuple[tuple[Standing, ...], tuple[Standing, ...]]] = {
+    Act.PLAN: ((Standing.ASKED,), (Standing.PLANNED, Standing.OVER, Standing.FAILED)),
+    Act.HOLD: ((Standing.PLANNED,), (Standing.HELD, Standing.WAITS, Standing.OVER, Standing.FAILED)),
+    Act.PROMOTE: ((Standing.HELD,), (Standing.OUT, Standing.FAILED)),
+    Act.RELEASE: ((Standing.PLANNED,), (Standing.OUT, Standing.WAITS, Standing.OVER, Standing.FAILED)),
+    Act.WITHDRAW: ((Standing.HELD, Standing.WAITS, Standing.OUT), (Standing.FAILED,)),
+}
+
+
 @dataclass(frozen=True)
 class Wave:
     """`standings` of its releases. `failures`: of the whole fleet so far, `tolerated` of them end nothing."""
@@ -123,8 +133,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("some may begin, each by itself", lambda wave: wave.has(Standing.PLANNED), Act.RELEASE),
     Rule("a person has to decide about one", lambda wave: wave.has(Standing.WAITS), Act.END),
-    Rule("all that were not in vain have stood", lambda wave: wave.has(Standing.HELD), Act.PROMOTE),
-    Rule("all are out", lambda wave: True, Act.NEXT_WAVE),
+    Rule("all that have not failed have stood", lambda wave: wave.has(Standing.HELD), Act.PROMOTE),
+    Rule("in every other case", lambda wave: True, Act.NEXT_WAVE),
 )
 
 

@@ -60,6 +60,13 @@ def test_where_there_is_room_for_both_it_fits_but_not_exactly() -> None:
     assert (found.verdict, found.exactness) == (Verdict.FITS, Exactness.APPROXIMATE)
 
 
+def test_larger_pods_take_more_room_in_the_end() -> None:
+    rollout = replace(ONE_UP, replicas=4)
+    other = question(pod(cpu="2"), [node("n1", cpu="9")], TWO_OLD, rollout=rollout, old_pod=pod(cpu="1"))
+    scene = Beside().counting(other, "shop/other").scene
+    assert scene is not None and scene.load("n1").count == 2 + 2, "four pods of a CPU more are two of two CPUs"
+
+
 def test_as_many_fit_as_there_is_room_for() -> None:
     beside, fitting = Beside(), 0
     one = ask(size="5")

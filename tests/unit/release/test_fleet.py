@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from itertools import chain, combinations, product
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.release.fleet import (
+    MOVES,
     RULES,
     Act,
     FleetEnding,
@@ -19,6 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.fleet impo
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Gate
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
+from tests.toolchain.venvs import ROOT
 
 ASKED, PLANNED, HELD, WAITS, OUT, OVER, FAILED = Standing
 EVERY = [
@@ -27,13 +30,6 @@ EVERY = [
     for failures, together, check in product((0, 1), (True, False), (True, False))
     if (failures > 0) == (FAILED in standings)
 ]
-# What each act makes of whom.
-BECOMES = {
-    Act.PLAN: (ASKED, (PLANNED, OVER, FAILED)),
-    Act.HOLD: (PLANNED, (HELD, WAITS, OVER, FAILED)),
-    Act.RELEASE: (PLANNED, (OUT, WAITS, OVER, FAILED)),
-    Act.PROMOTE: (HELD, (OUT, FAILED)),
-}
 
 
 @pytest.mark.parametrize(
@@ -67,15 +63,40 @@ def test_laws_of_every_wave() -> None:
             assert not wave.check or act is Act.NEXT_WAVE, f"check mode changes nothing: {wave}"
         if act is Act.END:
             assert wave.failed or wave.has(WAITS), wave
-        if act in BECOMES:
-            assert wave.has(BECOMES[act][0]), f"it would change nothing, for ever: {wave}"
+        if act in MOVES:
+            assert wave.has(*MOVES[act][0]), f"it would change nothing, for ever: {wave}"
         if act is Act.WITHDRAW:
             assert wave.failed and wave.together, wave
+
+
+def drawing() -> str:
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {ASKED.value}"]
+    for act, (whom, become) in MOVES.items():
+        lines += [f"    {one.value} --> {other.value}: {act.value}" for one in whom for other in become]
+    return "\n".join([*lines, "```"])
+
+
+def table() -> str:
+    rows = ["| the first of these that holds | what is done |", "|---|---|"]
+    return "\n".join([*rows, *(f"| {rule.when} | {rule.act.value} |" for rule in RULES)])
+
+
+@pytest.mark.parametrize("part", [drawing(), table()], ids=["drawing", "table"])
+def test_the_page_shows_what_the_code_does(part: str) -> None:
+    page = Path(ROOT, "docs", "fleets.md")
+    assert part in page.read_text(encoding="utf-8"), f"replace that part of {page.name} by this:\n{part}"
 
 
 def test_every_rule_decides_something() -> None:
     decided = {next(rule.when for rule in RULES if rule.applies(wave)) for wave in EVERY}
     assert decided == {rule.when for rule in RULES}
+
+
+def test_every_act_leads_to_the_end() -> None:
+    """No release comes back to where an act found it, so that a wave comes to an end."""
+    order = (ASKED, PLANNED, HELD, WAITS, OUT, OVER, FAILED)
+    for whom, become in MOVES.values():
+        assert max(map(order.index, whom)) < min(map(order.index, become))
 
 
 def test_a_tolerated_failure_stops_nothing() -> None:

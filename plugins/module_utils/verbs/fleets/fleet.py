@@ -19,7 +19,7 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from ...cluster.api import Api
 from ...cluster.crew import Crew
 from ...display.news import Kind, News, news
-from ...release.fleet import Act, Standing, Wave, decide, ending_of, is_put_off, standing
+from ...release.fleet import MOVES, Act, Standing, Wave, decide, ending_of, is_put_off, standing
 from ...release.fleet_result import Fleet, Row, waves_of
 from ...release.policies import End, Headroom, Through
 from ...release.result import Ending, Release
@@ -35,14 +35,6 @@ FLEET_FAILED = "fleet_failed"
 # Who tells what is said of the fleet as a whole.
 _FLEET = "fleet"
 _Call = Callable[[Api, Report], Outcome | VerbFailure]
-# Whom each act is about.
-_WHOM = {
-    Act.PLAN: (Standing.ASKED,),
-    Act.HOLD: (Standing.PLANNED,),
-    Act.PROMOTE: (Standing.HELD,),
-    Act.RELEASE: (Standing.PLANNED,),
-    Act.WITHDRAW: (Standing.HELD, Standing.WAITS, Standing.OUT),
-}
 
 
 def fleet(crew: Crew, request: FleetRequest, report: Report) -> Outcome:
@@ -95,7 +87,7 @@ class _Fleet:
     def _comes_to_an_end(self, number: int, wave: list[int]) -> bool:
         """False where no further wave begins."""
         while (act := decide(self._as_it_stands(wave))) not in (Act.NEXT_WAVE, Act.END):
-            places = [place for place in wave if self._standing(place) in _WHOM[act]]
+            places = [place for place in wave if self._standing(place) in MOVES[act][0]]
             self._tell(f"wave {number + 1} of {len(self._waves)}: {act.value}, {len(places)} of {len(wave)} releases")
             self._crew.all([partial(self._worked, act, place) for place in places], self._request.at_once)
             if act is Act.PLAN:
