@@ -124,7 +124,7 @@ def _ended(called: Called) -> str:
 def _plain(message: str) -> str:
     """Without names that each cluster gives, and what is a matter of moments: pods that are about to end, or get Ready."""
     message = re.sub(rf"{NAME}-[a-z0-9]+(-[a-z0-9]+)?", "a ReplicaSet or pod", message)
-    message = re.sub(r"; \d+ pod\(s\) are still terminating", "", message)
+    message = re.sub(r"; \d+ pods? (is|are) still terminating", "", message)
     message = re.sub(r"\b[a-z0-9]{8,10} \(revision \d+, ", "(", message)
     message = re.sub(r"started \S+Z", "started then", message)
     return re.sub(r'namespace "[^"]+"', "this namespace", message)
