@@ -273,7 +273,7 @@ requests:
 # end of failure
 # block progress: docs/source/blocks.yml
 progress:
-  description: What was told while it worked, a line a change; the last 40 of them.
+  description: What was told while it worked, a line a change; the last 40 of them, of a failure the last 10.
   returned: failure, and success where there was anything to tell
   type: list
   elements: str

@@ -149,7 +149,9 @@ def test_two_releases_are_drawn_and_leave_the_default_output(
     drawn = [rows for rows in screens if sum(" of 4 s" in row and "█" in row for row in rows) == 2]
     assert drawn, "\n".join(screens[-1])
     blocks = [[row for row in rows if "█" in row or "░" in row] for rows in drawn]
-    of_eu = re.compile(r"eu: eu, step 1 of 1  ■■■\|■  █+░* \d of 4 s  1 canary pod\S* Ready, none restarted")
+    of_eu = re.compile(
+        r"eu: eu, step 1 of 1  ■■■\|■  █+░* \d of 4 s  watching the canary: 1 canary pod Ready, none restarted"
+    )
     assert any(of_eu.fullmatch(row) for block in blocks for row in block), blocks
     left = screens[-1]
     assert not [row for row in left if "█" in row or "░" in row], "\n".join(left)
@@ -163,4 +165,8 @@ def test_a_program_at_a_terminal_gets_lines(lab: Lab | ForeignCluster, namespace
         make(lab, namespace, name)
     screens, written = played(tmp_path, play(tmp_path, str(lab.kubeconfig), namespace), AWX_ISOLATED_DATA_DIR="/x")
     assert "\x1b[2K" not in written
-    assert [row for row in screens[-1] if row.startswith("eu: eu, step 1 of 1: ■■■|■ 1 canary pod Ready")]
+    assert [
+        row
+        for row in screens[-1]
+        if row.startswith("eu: eu, step 1 of 1: ■■■|■ watching the canary: 1 canary pod Ready")
+    ]

@@ -40,6 +40,8 @@ def line(told: News, display: Display = Display.PICTURE) -> str:
 def figures(told: News) -> list[str]:
     """What was counted so far, and what it says."""
     rates = [_rate(rate) for rate in told.rates if rate.canary[1] or rate.stable[1]]
+    if told.rates and not rates:
+        return ["nothing is counted yet"]
     if told.evidence is None:
         return rates
     to_fail, to_pass, limit = told.evidence

@@ -59,8 +59,8 @@ def tree(situation: Situation, age: Age) -> list[str]:
     for number, (side, version) in enumerate(present, 1):
         last = number == len(present)
         lines.append(f"{'└' if last else '├'}─ {_version(situation, side, version)}")
-        bar = " " if last else "│"
-        lines += [f"{bar}  {told}" for told in _pods(situation.picture.pods_of(version), age)]
+        stem = " " if last else "│"
+        lines += [f"{stem}  {told}" for told in _pods(situation.picture.pods_of(version), age)]
     following = NEXT.get(situation.phase)
     return [*lines, *([f"   {following}"] if following else [])]
 

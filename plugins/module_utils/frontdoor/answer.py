@@ -29,6 +29,8 @@ from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
 from .masking import secrets_of, secrets_of_connection, shown
 
+# How many of its last lines of progress a failure carries.
+LAST_LINES = 10
 # What a refusal of arguments carries besides its message.
 REFUSED = {"failure": "invalid", "changed": False}
 
@@ -112,9 +114,9 @@ def _asked(verb: Verb, request: Any, api: Api | Threads, teller: Teller) -> Answ
     try:
         outcome = verb.perform(api, request, teller)
     except VerbFailure as failure:
-        return _failed(failure, teller.lines)
+        return _failed(failure, teller.last_lines)
     except ApiError as error:
-        return Answer(failed=True, result={"msg": str(error), "failure": API_ERROR, "progress": teller.lines})
+        return Answer(failed=True, result={"msg": str(error), "failure": API_ERROR, "progress": teller.last_lines})
     progress = {"progress": teller.lines} if teller.lines else {}
     result = {"msg": outcome.message, "changed": outcome.changed, **progress, **_told_by(outcome)}
     return Answer(failed=False, result=result, warnings=outcome.warnings, owned=outcome)
@@ -138,6 +140,11 @@ class Teller:
     @property
     def lines(self) -> list[str]:
         return list(self._kept)
+
+    @property
+    def last_lines(self) -> list[str]:
+        """For a failure, whose result is shown as a whole."""
+        return self.lines[-LAST_LINES:]
 
     def __call__(self, told: str) -> None:
         heard = news(told).within(self._name)

@@ -11,13 +11,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..cluster.api import Api
+from ..display.news import news
+from ..display.pods import marks
 from ..rollout.phase import Situation, diagnose
 from ..rollout.progress import Going, Progress, Stuck
 from ..rollout.steady import FirstLook, steady
 from ..rollout.words import WORDS
 from .call.ending import Account, accounted
 from .call.orders import BakeRequest
-from .call.outcome import Outcome, Report
+from .call.outcome import Kind, News, Outcome, Report
 from .call.pacing import Patience
 from .call.site import Site
 from .call.waiting import Waited, wait
@@ -55,12 +57,18 @@ def _watched(account: Account, situation: Situation, first: FirstLook, request: 
         other = meant.differs(now)
         return Stuck(other) if other else steady(now, first)
 
-    report(f"watching the canary for {request.seconds:g} s")
+    def tell(told: str) -> None:
+        heard = news(told)
+        report(replace(heard, text=f"watching the canary: {told}") if heard.kind is Kind.STATE else told)
+
+    # At once, and not a moment later with the first look.
+    now = steady(situation, first).why
+    tell(News(now, Kind.STATE, pods=marks(situation), elapsed=0.0, total=request.seconds))
     return wait(
         account.site,
         situation.picture,
         judge=judge,
         hint=lambda now: False,
         patience=Patience(request.seconds),
-        report=report,
+        report=tell,
     )

@@ -41,6 +41,11 @@ RATES = (Rate("errors", (1, 200), (9, 1800), 0.0051), Rate("pods", (0, 0), (0, 3
             "web: judging; evidence 2 to fail and 0.51 to pass, where 20 decides; errors: canary 0.5 % of 200, stable 0.5 % of 1800, tolerated 0.51 %; "
             "pods: canary nothing, stable 0 % of 3 (30 of 60 s)",
         ),
+        (
+            News("judging", Kind.STATE, "web", rates=RATES[2:], elapsed=1.0, total=60.0, evidence=(1.0, 1.0, 20.0)),
+            Display.PICTURE,
+            "web: judging; nothing is counted yet (1 of 60 s)",
+        ),
         (news("pinning the autoscaler"), Display.PICTURE, "?: pinning the autoscaler"),
         (News("Helm manages it", Kind.WARNING, "web"), Display.LINES, "web: warning: Helm manages it"),
     ],
