@@ -52,7 +52,7 @@ def evict_the_pod(release: Release) -> None:
 
 
 HAPPENS: dict[str, tuple[Callable[[Release], object], str]] = {
-    "a restart": (lambda release: release.misbehave(restart_after="0"), r"restarted 1 time\(s\)"),
+    "a restart": (lambda release: release.misbehave(restart_after="0"), r"restarted 1 times?"),
     "readiness lost": (lambda release: release.misbehave(unready_after="0"), "is not Ready any more"),
     "an eviction": (evict_the_pod, "is gone"),
 }

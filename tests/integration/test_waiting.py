@@ -54,7 +54,7 @@ def patient(web: Web) -> Web:
 
 REASONS = {
     "ImagePullBackOff": r"is in ImagePullBackOff: Back-off pulling image",
-    "CrashLoopBackOff": r"restarted 1 time\(s\), last with Error \(exit code 3\)",
+    "CrashLoopBackOff": r"restarted 1 times?, last with Error \(exit code 3\)",
 }
 
 
@@ -204,7 +204,7 @@ REAL = {
     "crash": Broken(
         # Without a probe a container counts as Ready as soon as it runs, however shortly.
         container(image="lab.local/app:crash", readinessProbe={"httpGet": {"path": "/healthz", "port": 8080}}),
-        r"container app of pod \S+ (restarted \d+ time\(s\), last with Error \(exit code 3\)|is in CrashLoopBackOff).*"
+        r"container app of pod \S+ (restarted \d+ times?, last with Error \(exit code 3\)|is in CrashLoopBackOff).*"
         r"Its last log lines: fatal: cannot start: CRASH is set\. ",
     ),
     "never pull": Broken(
