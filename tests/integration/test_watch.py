@@ -18,6 +18,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.watch import watch
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.integration.playbooks import Playbooks
+from tests.integration.releases import Release
 from tests.integration.situations import Web, until, webs
 
 
@@ -82,3 +84,13 @@ def test_time_ends_a_watch_and_not_the_release(lab: Lab | ForeignCluster, new: C
     assert outcome.message == f"{web.name}: still held"
     assert [canary["name"] for canary in outcome.extra["canaries"]] == [web.name]
     web.undo()
+
+
+def test_the_shipped_playbook_draws_the_tree_and_says_how_it_ended(playbooks: Playbooks, release: Release) -> None:
+    release.start("v2")
+    run = playbooks.run("watch", watch_seconds="2")
+    lines = run.output.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("web: ■■■■|■ held: canary 1 of 1"))
+    assert lines[begin + 1].startswith("  started by ") and lines[begin + 2].startswith("  ├─ stable "), run.output
+    assert lines[begin + 7].startswith("  └─ canary ") and lines[begin + 8].startswith("     └─ ■ web-"), run.output
+    assert "web: still held" in run.output and (run.code, run.changed) == (0, 0)

@@ -125,7 +125,7 @@ def _unreadable(value: object) -> Iterator[str]:
 def too_deep(value: object) -> bool:
     """Nothing may walk it by recursion, which ends in an error of Python's own."""
     level = [value]
-    for _ in range(MOST_LEVELS + 1):
+    for _level in range(MOST_LEVELS + 1):
         level = [part for node in level for part in _parts(node)]
     return bool(level)
 
