@@ -4,7 +4,8 @@
 """`ansible-test sanity` in a copy of this tree, without Docker.
 
 It sees what a user installs. Our own tests are no part of that: ruff, mypy, yamllint and shellcheck look after them.
-Arguments are passed on: `python -m tests.toolchain.sanity --test validate-modules`.
+Arguments are passed on: `python -m tests.toolchain.sanity --test validate-modules`. `--newest` before them stands for
+`--python` and the newest Python that is here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from tests.toolchain.venvs import ENVIRONMENTS, find_python
 # ansible-test compiles and imports modules on each of these that is here: the oldest that they support
 # (tests/config.yml), the one of .venv, and the newest. One more would cost 15 seconds and never differed.
 PYTHONS = ("3.10", "3.11", "3.13")
+
+NEWEST = "--newest"
 
 # ansible-test makes its own environments, and fetches this script for that from a host of its own. It uses the script
 # that it finds in its cache instead; ours takes the same pip from the package index that everything else comes from.
@@ -62,6 +65,12 @@ def link_pythons(folder: Path) -> None:
             (folder / f"python{version}").symlink_to(found)
 
 
+def passed_on(arguments: list[str]) -> list[str]:
+    if arguments[:1] != [NEWEST]:
+        return arguments
+    return ["--python", next(version for version in reversed(PYTHONS) if find_python(version)), *arguments[1:]]
+
+
 def has_dead_pythons(folder: str) -> bool:
     """Whether a Python in this folder cannot start (a version manager's shim), which ansible-test does not survive."""
     pythons = Path(folder).glob("python3.[0-9]*")
@@ -82,7 +91,7 @@ def main(arguments: list[str]) -> int:
     scripts = ENVIRONMENTS["main"].path / "bin"
     with copy_of_the_tree(belongs) as copy, tempfile.TemporaryDirectory() as pythons:
         link_pythons(Path(pythons))
-        command = [str(scripts / "ansible-test"), "sanity", "--color", "no", *arguments]
+        command = [str(scripts / "ansible-test"), "sanity", "--color", "no", *passed_on(arguments)]
         inherited = [folder for folder in os.environ["PATH"].split(os.pathsep) if not has_dead_pythons(folder)]
         path = os.pathsep.join([pythons, str(scripts), *inherited])
         return subprocess.run(command, cwd=copy, env={**os.environ, "PATH": path}, check=False).returncode

@@ -127,7 +127,8 @@ STAGES = (
     ),
     Stage("molecule", 150, (("molecule", "test", "--all"),), ONE_CORE),
     Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), ONE_CORE),
-    Stage("sanity-import", 60, (("python", "-m", "tests.toolchain.sanity", "--test", "import"),), ONE_CORE),
+    # All else runs on the Python of .venv: what is left to show is that every file can be imported by another.
+    Stage("sanity-import", 40, (("python", "-m", "tests.toolchain.sanity", "--newest", "--test", "import"),), ONE_CORE),
 )
 
 
