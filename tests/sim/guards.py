@@ -20,6 +20,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture, ReplicaSet
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs import promote, undo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import guarded, pacing, waiting
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting import headroom_reading
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import autoscaling, completion, pins, rolling
 
 from .controllers import Pace
@@ -172,6 +173,18 @@ def _pinned_while_it_scales() -> Iterable[History]:
         yield History(seed=number, replicas=2, bounds=(2, 3), load=((7.0, 9),), scripts=(start,))
 
 
+def _asked_for_room_beside_a_quota() -> Iterable[History]:
+    asks = (Ask("headroom", surge=2, pods=2), Ask("start", surge=2, pods=2))
+    for seed in count():
+        yield History(seed=seed, quota=5, scripts=(Script("ana", 8.0, asks=asks),))
+
+
+def _slow_pods() -> Iterable[History]:
+    slow = {"v2": Nature(60.0, 80.0)}
+    for seed in count():
+        yield History(seed=seed, natures=slow, scripts=(Script("ana", 8.0, asks=(Ask("start"),)),))
+
+
 def _pins_are_forgotten(patcher: Patcher) -> None:
     patcher.setattr(completion, "give_back_of", lambda *arguments: None)
     patcher.setattr(pins, "give_back_orphan", lambda *arguments: False)
@@ -235,6 +248,10 @@ GUARDS: dict[str, Guard] = {
     "a promotion that is stopped before it is taken back": Guard(_promotions_are_not_stopped, _failing_promotions),
     "a pause at the end of a promotion": Guard(_paused_promotions_are_finished, _finished_while_undone),
     "whose start it was that somebody found": Guard(_releases_are_not_told_apart, _two_starts_at_once),
+    "quotas that headroom counts": Guard(
+        _replaced(headroom_reading.Reader, "_quotas", lambda reader: ()), _asked_for_room_beside_a_quota
+    ),
+    "looks that become more seldom": Guard(_replaced(pacing, "LONGEST_SILENCE", 0.1), _slow_pods),
     "original fields in the clean-up": Guard(_of_plan("finish", "/spec/strategy"), _drawn(_ANY)),
     "a canary pod that is Ready before a promotion": Guard(
         _replaced(promote, "ready_pods", lambda picture, replica_set: 1), _drawn(_ANY, 28)
