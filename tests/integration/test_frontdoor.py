@@ -142,7 +142,7 @@ def told(result: dict[str, Any], name: str) -> dict[str, Any]:
     """What a result says, without what differs between two Deployments or two moments."""
     text = re.sub(rf"\b{name}\b", "NAME", json.dumps(result))
     text = re.sub(r"NAME-[a-z0-9]{5,10}(-[a-z0-9]{5})?\b", "OBJECT", text)
-    text = re.sub(r"; \d+ pod\(s\) are still terminating", "", text)
+    text = re.sub(r"; \d+ pods? (is|are) still terminating", "", text)
     plain: dict[str, Any] = json.loads(text)
     for release in (plain.get("canary"), *plain.get("canaries", ())):
         if release:
