@@ -41,11 +41,15 @@ def figures(told: News) -> list[str]:
     """What was counted so far, and what it says."""
     rates = [_rate(rate) for rate in told.rates if rate.canary[1] or rate.stable[1]]
     if told.rates and not rates:
-        return ["nothing is counted yet"]
+        return ["nothing is counted yet", *told.readings]
     if told.evidence is None:
-        return rates
+        return [*rates, *told.readings]
     to_fail, to_pass, limit = told.evidence
-    return [f"evidence {to_fail:.3g} to fail and {to_pass:.3g} to pass, where {limit:.3g} decides", *rates]
+    return [
+        f"evidence {to_fail:.3g} to fail and {to_pass:.3g} to pass, where {limit:.3g} decides",
+        *rates,
+        *told.readings,
+    ]
 
 
 def _time(told: News) -> str:

@@ -64,9 +64,8 @@ class News(str):
     """A line that knows what it was made of: whoever wants no more than its text takes it as one.
 
     `text`: one sentence without its end. `step`: number and how many there are. `elapsed` of `total`: seconds of what is going
-    on now. `phase`: of the release, as rollout/phase.py names it. `evidence`: to fail, to pass, and the limit that decides. `details`:
-    further lines, told with an event.
-    What is not known is left out."""
+    on now. `phase`: of the release, as rollout/phase.py names it. `evidence`: to fail, to pass, and the limit that decides.
+    `readings`: of plain bounds, in words. `details`: further lines, told with an event. What is not known is left out."""
 
     text: str
     kind: Kind = Kind.EVENT
@@ -78,6 +77,7 @@ class News(str):
     total: float | None = None
     rates: tuple[Rate, ...] = ()
     evidence: tuple[float, float, float] | None = None
+    readings: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
 
     def __new__(cls, text: str, *_more: Any, **_others: Any) -> News:
@@ -101,6 +101,7 @@ class News(str):
                     for rate in given["rates"]
                 ),
                 "evidence": tuple(given["evidence"]) if given["evidence"] else None,
+                "readings": tuple(given["readings"]),
                 "details": tuple(given["details"]),
             }
         )
@@ -113,6 +114,7 @@ class News(str):
             "pods": [[mark.side.value, mark.state.value] for mark in self.pods],
             "rates": [vars(rate) for rate in self.rates],
             "evidence": list(self.evidence) if self.evidence else None,
+            "readings": list(self.readings),
             "details": list(self.details),
         }
 

@@ -58,6 +58,13 @@ class BoundTrial:
         elif self._decided_after is None:
             self._decided_after = at
 
+    @property
+    def so_far(self) -> str:
+        """The last reading beside what it has to be: "p99: 0.3, tolerated at most 0.5"; empty before any."""
+        if not self._readings:
+            return ""
+        return f"{self._check.name}: {self._readings[-1].value:g}, tolerated {self._bounds()}"
+
     def report(self) -> CheckVerdict:
         verdict, rule, reason = self._verdict()
         return CheckVerdict(

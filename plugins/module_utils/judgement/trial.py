@@ -98,6 +98,11 @@ class Trial:
         """What every check by rates has counted so far."""
         return tuple(trial.counted for trial in self._rates.values())
 
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """What every plain bound has read last, for people."""
+        return tuple(filter(None, (trial.so_far for trial in self._bounds.values())))
+
     def _fails_by_mean(self) -> bool:
         evidence = self.evidence
         return evidence is not None and evidence >= self._plan.promise.limit

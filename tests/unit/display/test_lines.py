@@ -46,6 +46,11 @@ RATES = (Rate("errors", (1, 200), (9, 1800), 0.0051), Rate("pods", (0, 0), (0, 3
             Display.PICTURE,
             "web: judging; nothing is counted yet (1 of 60 s)",
         ),
+        (
+            News("judging", Kind.STATE, "web", readings=("p99: 0.3, tolerated at most 0.5",), elapsed=1.0, total=60.0),
+            Display.PICTURE,
+            "web: judging; p99: 0.3, tolerated at most 0.5 (1 of 60 s)",
+        ),
         (news("pinning the autoscaler"), Display.PICTURE, "?: pinning the autoscaler"),
         (News("Helm manages it", Kind.WARNING, "web"), Display.LINES, "web: warning: Helm manages it"),
     ],

@@ -423,3 +423,19 @@ class TestResult:
         strict = run(Trial(plan(promise=Promise(0.999))), {"http": (0.05, 0.005)}, until=900)
         assert loose.verdict is strict.verdict is Verdict.FAIL
         assert loose.after < strict.after
+
+
+def test_what_a_run_tells_while_it_goes_on() -> None:
+    streams = RateCheck("http", TOLERANCE, buckets=BucketRule(5, 5), streams=("/a", "/b"))
+    trial = Trial(plan(streams, BoundCheck("cpu", maximum=2)))
+    assert [(counted.canary, counted.tolerated) for counted in trial.counted] == [((0.0, 0.0), None)]
+    assert trial.readings == () and trial.least_to_pass == 1.0
+    for at in (5.0, 10.0, 15.0):
+        trial.observe("http", Sample(at, Count(0, 100), Count(2, 100)), "/a")
+        trial.observe("http", Sample(at, Count(9, 100), Count(2, 100)), "/b")
+        trial.observe("cpu", Reading(at, at))
+    trial.look(15.0)
+    (counted,) = trial.counted
+    assert (counted.check, counted.canary, counted.stable) == ("http at /b", (27.0, 300.0), (6.0, 300.0))
+    assert counted.tolerated == pytest.approx(1.5 * 0.02 + 0.005)
+    assert trial.readings == ("cpu: 15, tolerated at most 2",)

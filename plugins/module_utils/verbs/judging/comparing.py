@@ -123,6 +123,7 @@ class Comparison(Looking):
             elapsed=now - self._offset,
             total=self.request.duration,
             rates=tuple(Rate(*counted) for counted in trial.counted),
+            readings=trial.readings,
             evidence=None if trial.evidence is None else (trial.evidence, trial.least_to_pass, limit),
         )
 

@@ -24,6 +24,7 @@ from ...rollout.progress import Stuck, towards_rollout
 from ...rollout.refusal import Code, Refusal
 from ..call.ending import Account
 from ..call.outcome import Kind, News, Outcome, Report
+from ..call.pacing import REPORT_SECONDS
 from ..call.site import Site
 from .asking import Asking
 from .checks import CheckAsked, VerifyRequest, needs_stable
@@ -170,10 +171,15 @@ class _Lone(Looking):
         for name, why in self.begin().items():
             self._trial.miss(name, NoData(self._now(), why))
             self._report(f"{name}: {why}")
-        duration = self._request.duration
+        duration, told = self._request.duration, 0.0
         while self.names and not self.ended and not self._trial.fails(self._now()) and self._now() < duration:
             self._rest(self._request.interval, duration)
             self._look()
+            if told + REPORT_SECONDS <= self._now() < duration:
+                told = self._now()
+                self._report(
+                    News("guarding the new version, alone", Kind.STATE, pods=self._pods, elapsed=told, total=duration)
+                )
         return self._trial.report(self._now())
 
     def _sees(self, situation: Situation) -> Ended | None:
