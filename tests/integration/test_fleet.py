@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -182,3 +183,30 @@ def test_the_playbook_releases_a_list_and_fails_with_its_table(
 def test_the_playbook_refuses_to_release_nothing(tmp_path: Path) -> None:
     played = plays(tmp_path)
     assert played.returncode == 2 and "There is nothing to release" in played.stdout, played.stdout + played.stderr
+
+
+def test_interrupted_it_ends_at_once_and_the_next_call_goes_on(
+    lab: Lab | ForeignCluster, three: list[Web], tmp_path: Path
+) -> None:
+    file = tmp_path / "inventory.json"
+    file.write_text(json.dumps(inventory(three, str(lab.kubeconfig))), encoding="utf-8")
+    command = [
+        str(PLAYBOOK),
+        str(ROOT / "playbooks" / "fleet.yml"),
+        "-i",
+        str(file),
+        "-e",
+        '{"canary_waves": ["100%"]}',
+    ]
+    environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "PYTHONUNBUFFERED": "1"}
+    baking = ["-e", json.dumps({"canary_steps": [{"pods": 1, "bake": 600}]})]
+    with subprocess.Popen(
+        [*command, *baking], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    ) as running:
+        until(lambda: {web.phase for web in three} == {"held"}, "all are held")
+        os.killpg(running.pid, signal.SIGINT)
+        running.communicate(timeout=60)
+    assert [web.split() for web in three] == [{"v1": REPLICAS, "v2": 1}] * 3, "they stay held"
+    played = plays(tmp_path, "-i", str(file), "-e", '{"canary_waves": ["100%"]}')
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert [web.split() for web in three] == [{"v2": REPLICAS}] * 3
