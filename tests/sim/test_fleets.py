@@ -97,6 +97,14 @@ def test_it_stops_between_waves_and_the_next_call_goes_on() -> None:
     assert outcomes(ended) == ["already released"] * 3 + ["released"] * 7
 
 
+def test_who_waits_is_told_few_lines_and_how_many_are_done() -> None:
+    sea = Sea(10, TEN)
+    sea.sails(sea.request(waves=("100%",)))
+    told = [str(line) for line in sea.told]
+    assert any(line.startswith("wave 1 of 1: hold, 0 of 10 done; c") for line in told), told
+    assert len(told) <= 6 * TEN, "lines for a release"
+
+
 def test_few_at_once_end_the_same() -> None:
     sea = Sea(8, TEN)
     assert outcomes(sea.sails(sea.request(at_once=2))) == ["released"] * TEN

@@ -34,6 +34,8 @@ from .room import ask_for_room
 FLEET_FAILED = "fleet_failed"
 # Who tells what is said of the fleet as a whole.
 _FLEET = "fleet"
+# Between two lines of how it stands.
+STATE_SECONDS = 10.0
 _Call = Callable[[Api, Report], Outcome | VerbFailure]
 
 
@@ -49,13 +51,14 @@ def _unsaid(told: str) -> None:
 
 @dataclass
 class _Kept:
-    """How one release went so far. Only the work that is about it writes here."""
+    """How one release went so far. Only the work that is about it writes here. `done`: what was done with it last, in words."""
 
     release: Release | None = None
     changed: bool = False
     warnings: tuple[str, ...] = ()
     canary: Mapping[str, Any] = field(default_factory=dict)
     withdrawn: bool = False
+    done: str = ""
 
 
 class _Fleet:
@@ -66,6 +69,8 @@ class _Fleet:
         self._begun = crew.clock.monotonic()
         self._telling = threading.Lock()
         self._stopped = False
+        # What is done now and with whom, for whoever waits.
+        self._doing, self._under_way, self._state_at = "", frozenset[int](), 0.0
         # Those that come in a wave after this one.
         self._later: list[int] = []
         # In the order in which they did.
@@ -88,7 +93,9 @@ class _Fleet:
         """False where no further wave begins."""
         while (act := decide(self._as_it_stands(wave))) not in (Act.NEXT_WAVE, Act.END):
             places = [place for place in wave if self._standing(place) in MOVES[act][0]]
-            self._tell(f"wave {number + 1} of {len(self._waves)}: {act.value}, {len(places)} of {len(wave)} releases")
+            self._doing = f"wave {number + 1} of {len(self._waves)}: {act.value}"
+            self._under_way = frozenset(places)
+            self._tell(f"{self._doing}, {len(places)} of {len(wave)} releases")
             self._crew.all([partial(self._worked, act, place) for place in places], self._request.at_once)
             if act is Act.PLAN:
                 self._finds_room(number, wave)
@@ -155,6 +162,7 @@ class _Fleet:
             self._does(place, self._withdraws(place))
         elif not self._too_many():
             self._does(place, self._goes(place, act))
+        self._kept[place].done = self._doing
         kept = self._kept[place].release
         if kept is not None and (act is not Act.PLAN or self._standing(place) is not Standing.PLANNED):
             self._tell(": ".join((kept.outcome.value, *kept.why[:1])), self._request.members[place].label)
@@ -181,7 +189,7 @@ class _Fleet:
         kept = self._kept[place]
         api = self._crew.api(self._request.members[place].cluster)
         try:
-            ended = call(api, self._only_warnings(place))
+            ended = call(api, self._summed_up(place))
         except VerbFailure as failure:
             ended = failure
         kept.changed = kept.changed or ended.changed
@@ -204,14 +212,20 @@ class _Fleet:
 
     # What is told.
 
-    def _only_warnings(self, place: int) -> Report:
-        """Of what a release tells on its way few lines are for whoever watches a hundred."""
+    def _summed_up(self, place: int) -> Report:
+        """Of what a release tells on its way few lines are for whoever watches a hundred: warnings, and now and then how it stands,
+        beside how many are done."""
         label = self._request.members[place].label
 
         def tell(told: str) -> None:
             heard = news(told)
             if heard.kind is Kind.WARNING:
                 self._tell(f"{label}: {heard.text}", kind=Kind.WARNING)
+            elif heard.kind is Kind.STATE and self._crew.clock.monotonic() - self._state_at >= STATE_SECONDS:
+                self._state_at = self._crew.clock.monotonic()
+                done = sum(self._kept[one].done == self._doing for one in self._under_way)
+                told_of = f"{done} of {len(self._under_way)} done; {label}: {heard.text}"
+                self._tell(f"{self._doing}, {told_of}", kind=Kind.STATE)
 
         return tell
 
