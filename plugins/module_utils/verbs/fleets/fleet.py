@@ -36,7 +36,7 @@ FLEET_FAILED = "fleet_failed"
 _FLEET = "fleet"
 # Between two lines of how it stands.
 STATE_SECONDS = 10.0
-_Call = Callable[[Api, Report], Outcome | VerbFailure]
+_Call = Callable[[Api, Report], "Outcome | VerbFailure"]
 
 
 def fleet(crew: Crew, request: FleetRequest, report: Report) -> Outcome:
@@ -64,7 +64,7 @@ class _Kept:
 class _Fleet:
     def __init__(self, crew: Crew, request: FleetRequest, report: Report) -> None:
         self._crew, self._request, self._report = crew, request, report
-        self._kept = [_Kept() for _ in request.members]
+        self._kept = [_Kept() for _member in request.members]
         self._waves = [list(wave) for wave in request.waves]
         self._begun = crew.clock.monotonic()
         self._telling = threading.Lock()

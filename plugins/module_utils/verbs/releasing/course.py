@@ -30,7 +30,7 @@ from ..headroom import HeadroomRequest
 from ..judging.checks import CheckAsked, VerifyRequest
 
 # Asks a person, and returns the answer; None where nobody can be asked.
-Ask = Callable[[str], str | None]
+Ask = Callable[[str], "str | None"]
 
 __all__ = [
     "Ask",
