@@ -24,7 +24,7 @@ from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.playbooks import LONGEST_SECONDS, PLAYBOOK, ROOT
 
-COLUMNS, LINES = 100, 40
+COLUMNS, LINES = 140, 40
 _CONTROL = re.compile(r"\x1b\[([0-9;]*)([A-Za-z])")
 
 
