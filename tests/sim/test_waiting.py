@@ -13,8 +13,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LIVE
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from tests.sim.objects import Json
+from tests.sim.refusals import Refused
+from tests.sim.stage import Stage
 from tests.situations import Web
 
 # Of the virtual ten minutes that a wait was given. Who interferes is noticed by a stream.
@@ -234,3 +238,44 @@ def test_terminated_pods_are_waited_for_only_when_asked(new: Callable[..., Web])
     assert warned and told[0] == warned[0]
     replace(web, wait=Wait(timeout=60.0, terminated=True)).promote()
     assert not [pod for pod in web.pods() if pod["metadata"].get("deletionTimestamp")]
+
+
+def _is_another_size(before: Json, after: Json) -> bool:
+    return LIVE in (before["metadata"].get("labels") or {}) and before["spec"]["strategy"] != after["spec"]["strategy"]
+
+
+def refuses_steps(stage: Stage, times: int) -> Callable[[str, Json | None, Json], Json]:
+    """A webhook that fails so often when a hold is to grow."""
+
+    def admit(kind: str, before: Json | None, after: Json) -> Json:
+        if kind == "deployments" and before is not None and _is_another_size(before, after):
+            asked.append(stage.timeline.now)
+            if len(asked) <= times:
+                raise Refused(500, "InternalError", 'failed calling webhook "policy"')
+        return after
+
+    asked: list[float] = []
+    stage.server.admission.append(admit)
+    return admit
+
+
+def test_a_step_that_does_not_go_through_for_a_while_is_tried_again(stage: Stage) -> None:
+    web = stage.web().make(4)
+    refuses_steps(stage, 2)
+    patient(web).start(pods=3)
+    assert web.split() == {"v1": 2, "v2": 3} and web.phase == "held"
+
+
+def test_a_step_that_never_goes_through_is_tried_until_the_time_is_over_and_not_all_the_time(stage: Stage) -> None:
+    web = stage.web().make(4)
+    admit = refuses_steps(stage, 1000)
+    before = web.api.requests
+    with pytest.raises(
+        VerbFailure, match=r'the next step did not go through \(.*failed calling webhook "policy"'
+    ) as raised:
+        replace(web, wait=Wait(timeout=60.0)).start(pods=2)
+    assert raised.value.code == "timeout"
+    assert web.api.requests - before < 100
+    stage.server.admission.remove(admit)
+    patient(web).start(pods=2)
+    assert web.phase == "held"
