@@ -38,7 +38,8 @@ help:
 	@echo "make judgement-e2e    20 good and 20 bad releases on a real node under a steady load -> docs/judgement-releases.md"
 	@echo "make slow             tests too long for make test: real traffic, deaths at random moments, random sequences,"
 	@echo "                      and the properties of the unit tests with other examples than in make test"
-	@echo "make bench            what headroom costs in 5,000 nodes with 150,000 pods, and the time from Ready to a verb's return"
+	@echo "make bench            what releases cost beside kubectl and kubernetes.core -> docs/benchmarks.md; what headroom costs in 5,000"
+	@echo "                      nodes with 150,000 pods, and the time from Ready to a verb's return"
 	@echo "make venv             the Python environment in .venv, and this tree as a collection in .collections"
 	@echo "make blocks           docs/source/blocks.yml -> the documentation of the modules that repeat it"
 	@echo "make format           the formatter, and what the linter can mend by itself"
@@ -90,7 +91,8 @@ slow: venv
 	@$(PYTHON) -m pytest -m slow tests/integration
 
 bench: venv
-	@$(PYTHON) -m tests.bench
+	@$(BOOTSTRAP) -m tests.toolchain.venvs make bench
+	@$(PYTHON) -m tests.bench --report docs/benchmarks.md
 
 quick: venv
 	@$(PYTHON) -m tests.toolchain.stages lint types imports
@@ -107,7 +109,7 @@ release-notes: venv
 	PATH=$(CURDIR)/.venv/bin:$$PATH antsibull-changelog release --update-existing --reload-plugins
 
 pins: venv
-	@$(BOOTSTRAP) -m tests.toolchain.venvs pin main client-24 core-2.21 truth
+	@$(BOOTSTRAP) -m tests.toolchain.venvs pin main client-24 core-2.21 truth bench
 
 clean:
 	rm -rf .venv .venv-* .collections .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache build tests/output

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a verb needs after the last canary pod has become Ready, as an onlooker saw it, until it returns; what headroom costs
-in a small and in a very large cluster; and what a look at the evidence costs.
+"""What a release costs beside other tools, for a page (--report); how long a verb needs after the last canary pod has become
+Ready, as an onlooker saw it, until it returns; what headroom costs in a small and in a very large cluster; and what a look at the
+evidence costs.
 
-    python -m tests.bench [judgement] [latency] [headroom] [fleet] [--starts 40] [--nodes 5000] [--pods 150000]
+    python -m tests.bench [releases] [judgement] [latency] [headroom] [fleet] [--rounds 5] [--starts 40] [--nodes 5000] [--pods 150000]
 
 It exits with 1 when a goal is missed. The figures depend on what else the machine does: the load average is told with them.
 """
@@ -12,8 +13,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.cluster.lab import start_lab
 
@@ -23,6 +26,8 @@ from .headroom.crowd import Crowd
 from .headroom.measure import Reading, large_cluster
 from .headroom.small import measure_small
 from .latency import measure
+from .releases import measured
+from .report import written
 
 BOUND_MS = 100.0
 LOOK_US = 50.0
@@ -31,7 +36,7 @@ SMALL_NODES, SMALL_MS = 3, 150.0
 MSGSPEC_SECONDS, JSON_SECONDS, MOST_MIB = 5.0, 40.0, 100.0
 # The typed client keeps gigabytes of the whole: it reads a slice.
 SLICE = Crowd(nodes=50, pods=2000)
-PARTS = ("judgement", "latency", "headroom", "fleet")
+PARTS = ("releases", "judgement", "latency", "headroom", "fleet")
 FLEETS, FLEET_CPU, FLEET_MIB, FLEET_LINES = (10, 100, 300), 8.0, 150.0, 600.0
 HOSTS, FORKS = 20, 5
 # Of 110 pods each: room for all, and for what they have more at their peak.
@@ -66,6 +71,16 @@ def latency(starts: int) -> Iterator[Row]:
     what = f"{starts} starts of 1 canary pod beside {REPLICAS}: Ready to return"
     yield Row(f"{what}, p95", measured.returns.p95, "ms", BOUND_MS, str(measured.returns))
     yield Row("  one read, as a yardstick, p95", measured.reads.p95, "ms", None, str(measured.reads))
+
+
+def releases(rounds: int, report: str | None) -> None:
+    """Prints the table, and writes it to the page of that name."""
+    with start_lab() as lab, tempfile.TemporaryDirectory() as folder:
+        rows, ratios = measured(lab, Path(folder), rounds)
+    page = written(rows, ratios, rounds)
+    if report:
+        Path(report).write_text(page)
+    print(page)
 
 
 def judgement() -> Iterator[Row]:
@@ -133,6 +148,8 @@ def told(rows: Iterable[Row]) -> bool:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--report", metavar="FILE", help="the page that the table of releases is written to")
     parser.add_argument("--starts", type=int, default=40)
     parser.add_argument("--nodes", type=int, default=5000)
     parser.add_argument("--pods", type=int, default=150_000)
@@ -140,6 +157,8 @@ def main(arguments: Sequence[str]) -> int:
     parts = given.parts or PARTS
     begun = os.getloadavg()[0]
     kept = True
+    if "releases" in parts:
+        releases(given.rounds, given.report)
     if "judgement" in parts:
         kept = told(judgement()) and kept
     if "headroom" in parts:

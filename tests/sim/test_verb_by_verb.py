@@ -79,3 +79,13 @@ def test_a_canary_of_a_run_that_somebody_else_promoted_was_not_watched() -> None
     """Who names the run says that it holds a canary: that the version is out is no proof that it was watched."""
     bake = ended(START, Ask("bake", think=60.0), names="both", others=(EVE,))[-1]
     assert isinstance(bake.result, VerbFailure), bake.told()
+
+
+@pytest.mark.parametrize(("weight", "warned"), [(5, True), (12, False)])
+def test_a_share_of_more_than_twice_what_was_asked_for_is_warned_of(weight: int, warned: bool) -> None:
+    """One pod beside four is 20 %."""
+    for check in (True, False):
+        (start,) = ended(replace(START, pods=None, weight=weight, check=check))
+        assert isinstance(start.result, Outcome)
+        says = f"weight {weight} was asked for, and the canary is 20.0 % of all pods, the least that is possible with 4 replicas"
+        assert any(warning.startswith(says) for warning in start.result.warnings) is warned

@@ -67,6 +67,7 @@ ENVIRONMENTS = {
         Environment("client-24", ".venv-client-24", ("3.11", "3.12", "3.13")),
         Environment("core-2.21", ".venv-core-2.21", ("3.13",)),
         Environment("truth", ".venv-truth", ("3.11", "3.12", "3.13")),
+        Environment("bench", ".venv-bench", ("3.11", "3.12", "3.13")),
     )
 }
 
