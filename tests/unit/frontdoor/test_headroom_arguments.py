@@ -74,3 +74,26 @@ def test_replicas_are_assumed_by_word_or_number(given: object, replicas: object)
 def test_what_makes_no_sense_is_refused_before_anything_is_asked(options: dict[str, Any], why: str) -> None:
     with pytest.raises(ArgumentError, match=why):
         asked(**options)
+
+
+def test_others_are_asked_for_as_releases_of_their_own() -> None:
+    others = asked(
+        others=[{"name": "search", "namespace": "shop", "images": {"app": "s:2"}, "steps": [{"pods": 3}]}]
+    ).others
+    assert [(one.call.target.name, one.call.target.namespace, one.steps) for one in others] == [
+        ("search", "shop", (Size(pods=3),))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"name": "se/arch", "images": {"app": "s:2"}}, r"others\[0\]: name"),
+        ({"name": "search", "images": {"app": "s:2"}, "pods": 0}, r"others\[0\]: pods is 0"),
+        ({"name": "search"}, "one of the following is required"),
+        ({"name": "search", "images": {"app": "s:2"}, "pods": 1, "weight": 2}, "mutually exclusive"),
+    ],
+)
+def test_others_that_make_no_sense_are_refused_with_their_place(other: dict[str, Any], said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        asked(others=[other])

@@ -1,0 +1,73 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Works side by side: so many at once, all of them to their end, whatever one of them raises."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, cast
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.client import Session
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.crew import Threads
+
+
+class Closed:
+    """A session of which it matters only that it is closed once."""
+
+    warnings = ("told by the configuration",)
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def api(session: Closed) -> Api:
+    return Api(cast(Session, session))
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_no_more_than_so_many_go_on_at_the_same_time(at_once: int) -> None:
+    lock, under_way, most, done = threading.Lock(), 0, 0, []
+
+    def work(number: int) -> None:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        done.append(number)
+        with lock:
+            under_way -= 1
+
+    Threads([]).all([lambda number=number: work(number) for number in range(20)], at_once)  # type: ignore[misc]
+    assert sorted(done) == list(range(20))
+    assert most <= at_once
+
+
+def test_all_come_to_their_end_before_an_error_is_raised() -> None:
+    done: list[str] = []
+
+    def fails() -> None:
+        raise ValueError("the first")
+
+    works: list[Any] = [fails, lambda: done.append("second"), lambda: done.append("third")]
+    with pytest.raises(ValueError, match="the first"):
+        Threads([]).all(works, 1)
+    assert done == ["second", "third"]
+
+
+def test_ways_to_a_cluster_share_connections_and_count_for_themselves() -> None:
+    session = Closed()
+    with Threads([api(session)]) as crew:
+        one, other = crew.api(0), crew.api(0)
+        one.requests, other.requests = 2, 3
+        one.warnings.append("of one")
+        assert crew.requests == 5
+        assert "of one" not in other.warnings
+        assert crew.warnings == ("told by the configuration", "of one")
+    assert session.closed == 1
