@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, NewTemplate, Size, Target
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, NewTemplate, Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
 from tests.cluster.api import ApiError
 from tests.cluster.fakes import Capacity
@@ -236,27 +236,6 @@ def test_a_canary_with_room_fits_and_the_answer_says_what_it_read(shop: Shop) ->
     assert found["advice"]["best"]["fits"]
 
 
-def test_each_of_several_steps_is_answered_as_if_it_were_asked_for_alone(shop: Shop) -> None:
-    shop.deploy(replicas=4)
-    sizes = (Size(pods=1), Size(pods=2), Size(pods=None, weight=50))
-    asked = {"template": asking("800m"), "surge": 2, "prices": PRICES}
-    with shop.labelled(**{"node.kubernetes.io/instance-type": "m6i.xlarge"}):
-        together = shop.answers(steps=sizes, **asked)
-        alone = [shop.ask(size=size, **asked) for size in sizes]
-
-    def counted(found: Object) -> Object:
-        told = [one for one in found["assumptions"] if not one.startswith("snapshot_rv_")]
-        return {**found, "assumptions": told, "read": None}
-
-    assert [counted(one) for one in together.extra["steps"]] == [counted(one) for one in alone]
-    assert [one["surge"]["pods"] for one in alone] == [1, 2, 2]
-    assert len({json.dumps(one["peaks"]) for one in alone}) == 3
-    # Of equals the first is the one to heed, and all of them were read at once.
-    worst = next(one for one in together.extra["steps"] if one["verdict"] != "fits")
-    assert (together.extra["headroom"], together.message) == (worst, worst["summary"][0])
-    assert {one["read"]["requests"] for one in together.extra["steps"]} == {alone[0]["read"]["requests"]}
-
-
 def test_a_version_that_outgrows_the_nodes_needs_new_ones_at_the_users_price(shop: Shop) -> None:
     shop.deploy(replicas=3)
     prices = {"currency": "EUR", "nodes": [{"node_group": "nodes like fake-0", "hourly": "0.21"}]}
@@ -266,11 +245,6 @@ def test_a_version_that_outgrows_the_nodes_needs_new_ones_at_the_users_price(sho
     bought = next(one for one in found["new_nodes"] if one["group"] == "nodes like fake-0")
     assert (bought["hourly_each"], bought["currency"], bought["price_source"]) == (0.21, "EUR", "user")
     assert found["surge"]["steady_state_delta"]["cpu"] == "3"
-
-
-def test_a_pod_larger_than_any_node_cannot_fit(shop: Shop) -> None:
-    shop.deploy()
-    assert shop.ask(template=asking("9"))["verdict"] == "cannot_fit"
 
 
 def test_a_quota_at_the_steady_state_stops_the_surge(shop: Shop) -> None:
@@ -438,16 +412,6 @@ def test_a_priority_class_that_is_not_there_is_a_refusal(shop: Shop) -> None:
     )
 
 
-def test_an_autoscalers_maximum_can_be_assumed(shop: Shop) -> None:
-    shop.deploy()
-    spec = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "maxReplicas": 9}
-    hpa = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}, "spec": spec}
-    shop.apply(hpa)
-    assert shop.ask()["verdict"] == "fits"
-    assert shop.ask(assume_replicas="max")["verdict"] == "needs_nodes"
-    assert shop.ask(assume_replicas=3)["verdict"] == "fits"
-
-
 def test_the_advised_strategy_completes_where_the_own_one_gets_stuck(shop: Shop) -> None:
     shop.deploy(replicas=4, cpu="900m", maxSurge=1, maxUnavailable=0)
     found = shop.ask()
@@ -512,18 +476,6 @@ def test_a_rollout_that_gets_stuck_half_way_is_foretold(shop: Shop) -> None:
         assert {(one["readyReplicas"], one["updatedReplicas"]) for one in shop.samples(seconds=2)} == {(4, 3)}
 
 
-def test_a_deployment_without_replicas_asks_for_nothing(shop: Shop) -> None:
-    shop.deploy(replicas=0)
-    found = shop.ask()
-    assert (found["verdict"], found["surge"]["from"]) == ("fits", "the Deployment has no replicas")
-
-
-def test_a_deployment_that_is_not_there_is_refused_by_name(shop: Shop) -> None:
-    shop.deploy()
-    with pytest.raises(VerbFailure, match="Did you mean web"):
-        shop.ask(name="weeb")
-
-
 def test_without_rights_for_the_cluster_it_is_unknown_and_says_which(shop: Shop) -> None:
     shop.deploy()
     role = {
@@ -546,15 +498,6 @@ def test_without_rights_for_the_cluster_it_is_unknown_and_says_which(shop: Shop)
     assert found["pod_request"]["source"] == "template"
     assert {"nodes_not_readable", "resourcequotas_not_readable", "limitranges_not_readable"} <= set(found["unknown"])
     assert "admission_not_simulated" in found["assumptions"]
-
-
-def test_each_missing_right_is_named_and_nothing_is_said_to_fit(shop: Shop) -> None:
-    shop.deploy()
-    for resource in ("nodes", "pods", "resourcequotas"):
-        kubeconfig = shop.account((resource, "list"))
-        found = shop.ask_until(lambda answer, name=f"{resource}_not_readable": answer["unknown"] == [name], kubeconfig)
-        assert found["verdict"] == "unknown"
-        assert any(f"{resource}_not_readable" in line for line in found["summary"])
 
 
 def test_a_node_that_is_not_ready_gives_no_room_and_is_named(shop: Shop) -> None:
@@ -581,17 +524,6 @@ def test_what_is_pending_today_already_is_said_and_no_room_is_counted_for_it(sho
     assert "pending_pods_take_no_room: 1" in found["assumptions"]
     smaller = shop.ask(template=asking("300m"))
     assert smaller["peaks"][0]["verdict"] == "fits"
-
-
-def test_a_malformed_price_is_named(shop: Shop) -> None:
-    with pytest.raises(VerbFailure, match=r"prices\.nodes\[0\]\.hourly is not a number"):
-        shop.ask(prices={"nodes": [{"instance_type": "a", "hourly": "cheap"}]})
-
-
-def test_two_canary_pods_by_weight(shop: Shop) -> None:
-    shop.deploy(replicas=4, cpu="300m")
-    found = shop.ask(size=Size(pods=None, weight=40), surge=2)
-    assert (found["verdict"], found["surge"]["pods"]) == ("fits", 2)
 
 
 def test_a_manifest_is_asked_about_like_the_patch_that_says_the_same(shop: Shop) -> None:
@@ -791,15 +723,6 @@ def test_rights_that_only_some_pods_take_are_named_too_where_they_are_missing(sh
     shop.ask_until(lambda it: names <= set(it["unknown"]), shop.account(*ALSO_MISSING), **asked)
     claimless = shop.account(*ALSO_MISSING, ("persistentvolumeclaims", "get"))
     shop.ask_until(lambda it: "persistentvolumeclaims_not_readable" in it["unknown"], claimless, **asked)
-
-
-def test_an_autoscaler_that_may_not_be_listed_turns_fits_into_unknown(shop: Shop) -> None:
-    shop.deploy()
-    kubeconfig = shop.account(("horizontalpodautoscalers", "list"))
-    asked = {"template": NEW, "assume_replicas": "max"}
-    found = shop.ask_until(lambda it: it["unknown"] == ["horizontalpodautoscalers_not_readable"], kubeconfig, **asked)
-    assert found["verdict"] == "unknown"
-    assert shop.ask(kubeconfig)["verdict"] == "fits"
 
 
 # Room for it comes only by evicting pods of lower priority: beside three pods of 500m and the two that fill() adds.

@@ -146,6 +146,12 @@ def test_each_of_several_steps_is_answered_as_if_it_were_asked_for_alone(shop: S
     assert (together.extra["headroom"], together.message) == (worst, worst["summary"][0])
 
 
+def test_a_deployment_that_is_not_there_is_refused_by_name(shop: Shop) -> None:
+    shop.deploy().web.name = "weeb"
+    with pytest.raises(VerbFailure, match="Did you mean web"):
+        shop.answers()
+
+
 def test_an_autoscalers_maximum_is_assumed(shop: Shop) -> None:
     shop.deploy()
     shop.web.autoscaler(2, 8)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HorizontalPodAutoscalers and the real controller of theirs: refused, pinned and given back, or left alone."""
+"""HorizontalPodAutoscalers and their controller: refused, pinned and given back, or left alone."""
 
 from __future__ import annotations
 

@@ -332,7 +332,7 @@ def test_check_mode_says_what_a_start_would_wait_for(new: Callable[..., Web]) ->
 
 @pytest.mark.parametrize("verb", ["start", "promote", "undo", "pause", "resume"])
 def test_names_that_look_alike_are_listed_when_there_is_no_such_deployment(verb: str, new: Callable[..., Web]) -> None:
-    web = new("shop-frontend").make(1) if not exists(new("shop-frontend")) else new("shop-frontend")
+    web = new("shop-frontend").make(1)
     message = web.refused(getattr(replace(web, name="shop-fronted"), verb), "not_found")
     assert message == (
         f'there is no Deployment "shop-fronted" in namespace "{web.namespace}". Did you mean shop-frontend?'
@@ -363,10 +363,6 @@ def test_a_share_that_is_more_than_twice_what_was_asked_for_is_told(new: Callabl
         ]
         assert told and "the canary is 50.0 % of all pods" in told[0]
     assert not [text for text in new().make(1).start(pods=None, weight=25).warnings if "was asked for" in text]
-
-
-def exists(web: Web) -> bool:
-    return any(d["metadata"]["name"] == web.name for d in web.admin.list(f"{web.apps}/deployments")["items"])
 
 
 def test_without_names_that_look_alike_the_places_to_look_are_named(new: Callable[..., Web]) -> None:

@@ -29,6 +29,7 @@ FLOORS: Mapping[str, float] = {
     "headroom": 95.0,
     "judgement": 95.0,
     "release": 95.0,
+    "display": 95.0,
     "verbs": 85.0,
 }
 WORST = 5
