@@ -285,7 +285,7 @@ class Web:
     def scale(self, replicas: int) -> None:
         self.kubectl("scale", f"deployment/{self.name}", f"--replicas={replicas}")
 
-    def autoscaler(self, minimum: int = 2, maximum: int = 9, name: str = "", **metadata: Any) -> str:
+    def autoscaler(self, minimum: int | None = 2, maximum: int = 9, name: str = "", **metadata: Any) -> str:
         """A HorizontalPodAutoscaler of this Deployment; there are no metrics, so that it only keeps its bounds."""
         metric = {
             "type": "Resource",
@@ -296,7 +296,8 @@ class Web:
             metric = {"type": "External", "external": {"metric": {"name": "queue"}, "target": target}}
         name = name or f"{self.name}-hpa"
         reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": self.name}
-        spec = {"scaleTargetRef": reference, "minReplicas": minimum, "maxReplicas": maximum, "metrics": [metric]}
+        spec = {"scaleTargetRef": reference, "maxReplicas": maximum, "metrics": [metric]}
+        spec |= {} if minimum is None else {"minReplicas": minimum}
         self.admin.create(self.autoscalers, {"metadata": {"name": name, **metadata}, "spec": spec})
         return name
 

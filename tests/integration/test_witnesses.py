@@ -155,6 +155,7 @@ WITNESSES = {
     "the size moves into the bounds": Witness(pins.test_bounds_that_leave_replicas_outside_are_pinned_where_the_controller_puts_them),
     "the controller says which bounds it has seen": scaled(pins.test_a_pinned_autoscaler_is_given_back_after_the_release,
                                                            ending="promote"),
+    "without minReplicas it is 1": Witness(pins.test_an_autoscaler_without_min_replicas_gets_the_default_back),
     "kinds are known in lower case":
         Witness(pins.test_an_autoscaler_that_writes_its_target_in_lower_case_scales_it_and_is_found),
     "it scales the ReplicaSets of both versions": scaled(pins.test_ignored_an_autoscaler_is_not_touched_and_its_scaling_is_told),

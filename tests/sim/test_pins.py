@@ -73,8 +73,9 @@ def test_bounds_that_leave_replicas_outside_are_pinned_where_the_controller_puts
 
 def test_an_autoscaler_without_min_replicas_gets_the_default_back(new: Callable[..., Web]) -> None:
     web = new().make(3)
-    web.autoscaler(1, 5)
+    web.autoscaler(None, 5)
     web.start(autoscaler=PIN)
+    assert web.bounds() == (3, 3)
     web.undo()
     assert web.bounds() == (1, 5)
 
