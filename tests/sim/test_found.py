@@ -82,6 +82,13 @@ FOUND: dict[str, History] = {
         scripts=(ana(START, Ask("start", think=2.0, pods=None, weight=27, surge=0)),),
         foreign=(Foreign(8.005, "kubectl scale", 1),),
     ),
+    "what a stream that lags tells of pods that are gone counts for no step": History(
+        replicas=5,
+        natures={"v2": Nature(0.5, 1.5, ends_in=0.05)},
+        quota=7,
+        scripts=(ana(Ask("start", think=3.0, pods=4), streams=(PlannedStream(0, StreamFault.BEHIND, 10.0),)),),
+        incidents=(Incident(14.4, Befalls.EVICTION, "v2", 1),),
+    ),
     "a step that never arrived is none": History(
         natures={"v2": Nature(waits="CrashLoopBackOff")},
         scripts=(ana(Ask("start", pods=3), faults=tuple(Planned(n, Fault.LOST_BEFORE) for n in range(4, 12))),),

@@ -21,6 +21,7 @@ REVISION = "deployment.kubernetes.io/revision"
 # As kubectl reads it. Whoever injects sidecars sets it.
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _REVISION = re.compile(r"[0-9]{1,18}")
+_VERSION = re.compile(r"[0-9]{1,30}", re.ASCII)
 
 # What a pod can say about itself: the reasons of kubelet and scheduler, as they stand in its status.
 UNSCHEDULABLE = "Unschedulable"
@@ -257,7 +258,7 @@ class Pod:
     became what it is (RFC 3339, whole seconds; empty where the pod has no such condition yet). `running_containers` are names,
     with sidecars (init containers that are always restarted) and without what ends before they run; `default_container` is
     the one that its annotation names for whoever does not say which one is meant. `reason` and `message` are why
-    it failed, `lacks` the conditions that it does not meet."""
+    it failed, `lacks` the conditions that it does not meet. `version` is its resourceVersion, by which moments can be compared."""
 
     name: str
     uid: str
@@ -278,6 +279,7 @@ class Pod:
     reason: str = ""
     message: str = ""
     lacks: tuple[Condition, ...] = ()
+    version: int = 0
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Pod:
@@ -308,6 +310,7 @@ class Pod:
             reason=printable(status.text("reason")),
             message=printable(status.text("message")),
             lacks=tuple(c for c in conditions.values() if c.status == "False"),
+            version=_comparable(meta.text("resourceVersion")),
         )
 
     @property
@@ -317,6 +320,11 @@ class Pod:
     @property
     def finished(self) -> bool:
         return self.phase in ("Succeeded", "Failed")
+
+
+def _comparable(resource_version: str) -> int:
+    """A number that grows with every change in the cluster: promised since 1.35 (KEP-5504), and always so before. 0 where it is none."""
+    return int(resource_version) if _VERSION.fullmatch(resource_version) else 0
 
 
 def _running_containers(spec: Fields) -> tuple[str, ...]:

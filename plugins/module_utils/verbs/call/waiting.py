@@ -64,6 +64,8 @@ class Mirror:
         # A stream ended and another began: what came in between is not known until the next look.
         self.stale = False
         self.heard = False
+        # Up to which version the pods were listed: what a stream that lags tells later of before that is over, however it is told.
+        self._listed = 0
 
     def _open(self) -> Streams:
         return self._site.streams(self._picture.deployment, self._kinds)
@@ -96,12 +98,15 @@ class Mirror:
         else:
             self._pause = SOONEST_LOOK
         self._pods.clear()
+        self._listed = 0
         self._streams, self._opened_at = self._open(), self.clock.monotonic()
         self.stale = True
 
     def _take(self, kind: str, event: WatchEvent) -> None:
         if kind == PODS:
             pod = Pod.parse(event.object)
+            if 0 < pod.version <= self._listed:
+                return
             if event.type == "DELETED":
                 self._pods.pop(pod.uid, None)
             else:
@@ -116,6 +121,7 @@ class Mirror:
         self._picture = self._site.look()
         if not self._agrees():
             self._pods = {pod.uid: pod for pod in self._site.pods(self._picture.deployment)}
+            self._listed = max((pod.version for pod in self._pods.values()), default=0)
         self.stale = False
         return self.picture
 
