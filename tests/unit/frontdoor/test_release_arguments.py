@@ -13,7 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Through
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Size
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import NewTemplate, Size
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
 
 HTTP = {"http": {}, "max_ratio": 2}
@@ -77,3 +77,8 @@ def test_what_makes_no_sense_is_refused(given: dict[str, Any], said: str) -> Non
     with pytest.raises(ArgumentError) as refused:
         asked(**given)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("given", [{"rescued": True}, {"reject": "no"}, {"held": True}], ids=str)
+def test_what_is_taken_back_or_held_already_needs_no_version(given: dict[str, Any]) -> None:
+    assert asked(images=None, **given).start.template == NewTemplate()
