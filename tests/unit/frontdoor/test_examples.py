@@ -38,11 +38,16 @@ def lists_of_checks(node: Any) -> Iterator[list[dict[str, Any]]]:
             else:
                 yield from lists_of_checks(value)
     elif isinstance(node, list):
-        if node and all(isinstance(each, dict) and each.keys() & VERB_SOURCES for each in node):
+        if node and all(isinstance(each, dict) and _has_source(each) for each in node):
             yield node
         else:
             for each in node:
                 yield from lists_of_checks(each)
+
+
+def _has_source(given: dict[str, Any]) -> bool:
+    """A number of pods is the size of a step, and no source."""
+    return bool(given.keys() & VERB_SOURCES) and not isinstance(given.get("pods"), int)
 
 
 VERB_SOURCES = {"pods", "http", "prometheus", "logs", "resources", "samples"}
