@@ -116,7 +116,7 @@ def test_two_that_fit_alone_and_not_together(lab: Lab | ForeignCluster, crowded:
     if when is WhenCrowded.REFUSE:
         assert outcomes(ended) == ["untouched", "refused"]
         assert (
-            "1 releases of its wave in the same cluster are counted as placed."
+            "Counted as placed: 1 release of its wave in the same cluster."
             in ended.extra["fleet"]["releases"][1]["why"]
         )
         assert [web.split() for web in crowded] == [{"v1": REPLICAS}] * 2

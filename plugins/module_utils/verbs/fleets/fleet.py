@@ -24,6 +24,7 @@ from ...release.fleet_result import Fleet, Row, waves_of
 from ...release.policies import End, Headroom, Through
 from ...release.result import Ending, Release
 from ...release.room import Go
+from ...wording import count_of
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..releasing.course import WAVE_FAILED
 from ..releasing.release import release, withdraw
@@ -114,7 +115,9 @@ class _Fleet:
             self._later.clear()
             wave[:] = [place for place in wave if place not in later]
             self._waves.insert(number + 1, later)
-            self._tell(f"{len(later)} releases find no room beside the others: they come in a wave of their own")
+            self._tell(
+                f"{count_of(len(later), 'release')} without room beside the others: to come in a wave of their own"
+            )
 
     def _asks(self, cluster: int, places: Sequence[int]) -> None:
         requests = [self._request.members[place].request for place in places]

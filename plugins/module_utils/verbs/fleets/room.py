@@ -16,6 +16,7 @@ from ...cluster.errors import ApiError
 from ...release.policies import WhenMissing
 from ...release.room import Go, Refuse, rule
 from ...rollout.refusal import Code
+from ...wording import count_of
 from ..call.outcome import Report, VerbFailure
 from ..headroom import Rooms, room_for_all
 from ..releasing.course import ReleaseRequest
@@ -56,7 +57,9 @@ def _room(answer: Rooms | VerbFailure, release: ReleaseRequest, beside: int) -> 
         return Room(Go() if to_be_created else Refuse((answer.message,)))
     ruled = _ruled(answer.steps, release)
     if isinstance(ruled, Refuse) and beside:
-        ruled = Refuse((*ruled.why, f"{beside} releases of its wave in the same cluster are counted as placed."))
+        ruled = Refuse(
+            (*ruled.why, f"Counted as placed: {count_of(beside, 'release')} of its wave in the same cluster.")
+        )
     return Room(ruled, answer.steps, beside)
 
 
