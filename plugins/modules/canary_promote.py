@@ -28,6 +28,17 @@ extends_documentation_fragment:
   - coalmine.canary.wait.nodes
   - coalmine.canary.wait.terminated
   - coalmine.canary.attributes
+options:
+  by:
+    description:
+      - What comes first where the release has traffic (M(coalmine.canary.canary_start)).
+      - V(pods) gives the routes their owner's backends back, and then the Deployment rolls out. The share of requests follows the pods.
+      - V(weights) sends all requests to the canary, and then the Deployment rolls out, which takes pods away that get no requests. It needs as
+        many canary pods as the Deployment has replicas.
+    type: str
+    choices: [pods, weights]
+    default: pods
+    version_added: 1.0.0
 notes:
   - O(wait_timeout) counts from the last progress, that is from the last pod that became ready, so that a slow rollout
     of many pods does not fail.
@@ -121,6 +132,14 @@ canary:
     started_by: {type: str, returned: always, description: Who started the canary.}
     run: {type: str, returned: always, description: The run that began the release or took it over.}
     autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
+    traffic:
+      description: Through what the canary gets requests, or V(null) where Services alone decide.
+      returned: always
+      type: dict
+      contains:
+        kind: {type: str, returned: always, description: What the routes are.}
+        service: {type: str, returned: always, description: The Service whose requests are split.}
+        routes: {type: list, elements: str, returned: always, description: Names of the HTTPRoutes that are changed meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
       returned: always
@@ -136,7 +155,7 @@ canary:
      canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
               counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
-     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null, traffic: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
   # end of release
 hash:
@@ -144,6 +163,33 @@ hash:
   returned: success, when there was one
   type: str
   sample: 7c6d9f54b
+# block exposure: docs/source/blocks.yml
+exposure:
+  description: What users of the routes get, where the release has traffic.
+  returned: when the release has traffic
+  type: dict
+  contains:
+    weight: {type: float, returned: always, description: Per cent of the requests that the canary gets.}
+    header:
+      description: The C(name) and C(value) of the header whose requests all go to the canary. V(null) for none.
+      returned: always
+      type: dict
+    programmed:
+      description:
+        - V(proven), the gateway has answered as written. V(stated), the status of the routes says so, and some seconds have passed.
+          V(unknown), nobody asked the gateway.
+      returned: always
+      type: str
+    routes:
+      description:
+        - Each route by C(name), with its C(stage). V(own), the backends are its owner's. V(isolated), everybody is on the stable version.
+          V(split), by weight and header. V(contested), somebody else has written other backends. V(lost), the annotation of the
+          release is gone.
+      returned: always
+      type: list
+      elements: dict
+  sample: {weight: 5.0, header: null, programmed: proven, routes: [{name: web, stage: split}]}
+# end of exposure
 # block failure: docs/source/blocks.yml
 failure:
   description:

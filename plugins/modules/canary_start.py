@@ -89,6 +89,67 @@ options:
     choices: [fail, ok]
     default: fail
     version_added: 1.0.0
+  traffic:
+    description:
+      - Gives the canary a share of the B(requests), whatever its share of the pods, by rewriting HTTPRoutes in place. Only the backends of
+        their rules change, and what stood there is kept in an annotation of the route and put back at the end of the release.
+      - No pod of the canary exists before the routes send nobody to it. Every write is proven at the gateway before the next one relies on it.
+      - The canary pods come beside all stable pods, so O(surge) has to be at least their number, and O(wait) has to be V(true).
+      - Of a canary that is held already, what is not given stays as it is. The routes, the Service, O(traffic.proof), O(traffic.timeout) and
+        O(traffic.probe) are those that its start was given; M(coalmine.canary.canary_promote) and M(coalmine.canary.canary_undo) use them, too.
+      - docs/traffic.md of the collection says how it works and what it cannot do.
+    type: dict
+    version_added: 1.0.0
+    suboptions:
+      kind:
+        description:
+          - V(gateway_api), HTTPRoutes of Gateway API (C(gateway.networking.k8s.io/v1)) in the namespace of the Deployment.
+        type: str
+        choices: [gateway_api]
+        required: true
+      service:
+        description:
+          - The Service that the routes send to, and that selects the pods of this Deployment and no others.
+          - Without it, the only Service for which both is so.
+        type: str
+      routes:
+        description: Names of the HTTPRoutes. Without it, every one of the namespace that has a rule that sends to the Service.
+        type: list
+        elements: str
+      weight:
+        description:
+          - How many per cent of the requests of those rules the canary gets, V(0) to V(100). Decimals are exact, six of them.
+          - It is V(0) for a new canary if this is not given.
+          - More than the canary's pods can bear is refused. No pod gets more than each pod gets without a canary.
+        type: float
+      header:
+        description:
+          - Requests with exactly this header get the canary, whatever the weight. An empty dictionary ends that.
+        type: dict
+        suboptions:
+          name: {description: [Name of the header.], type: str}
+          value: {description: [Its whole value.], type: str}
+      proof:
+        description:
+          - Whether the gateway itself is asked, from where the task runs, until it does what was written.
+          - V(prefer) goes by the status of the routes and a few seconds where it cannot be asked, and warns. V(require) refuses then, before
+            anything is written. V(none) never asks, and adds no rule for probes to the routes.
+        type: str
+        choices: [require, prefer, none]
+        default: prefer
+      timeout:
+        description: How many seconds one write may take to be in force.
+        type: int
+        default: 30
+      probe:
+        description:
+          - Where users come in. Without it, the first address of each Gateway of the routes, the port of its first HTTP listener that
+            the route may use, and the first hostname of the route.
+        type: dict
+        suboptions:
+          url: {description: ['V(http://) or V(https://), and a host that the routes serve.'], type: str, required: true}
+          address: {description: [Where to connect instead of what the host resolves to.], type: str}
+          validate_certs: {description: [Whether the certificate has to be valid for the host.], type: bool, default: true}
   run:
     description:
       - A name of your own for the run that this is part of, such as the number of a job. It is kept with the release and returned
@@ -161,6 +222,29 @@ EXAMPLES = r"""
     namespace: shop
     definition: web.yml
     wait_timeout: 600
+
+- name: Give one pod one request of a thousand, and all those of the testers
+  coalmine.canary.canary_start:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    traffic:
+      kind: gateway_api
+      weight: 0.1
+      header: {name: x-canary, value: always}
+
+- name: Then a quarter of all requests on three pods
+  coalmine.canary.canary_start:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    pods: 3
+    surge: 3
+    traffic:
+      kind: gateway_api
+      weight: 25
 """
 
 RETURN = r"""
@@ -235,6 +319,14 @@ canary:
     started_by: {type: str, returned: always, description: Who started the canary.}
     run: {type: str, returned: always, description: The run that began the release or took it over.}
     autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
+    traffic:
+      description: Through what the canary gets requests, or V(null) where Services alone decide.
+      returned: always
+      type: dict
+      contains:
+        kind: {type: str, returned: always, description: What the routes are.}
+        service: {type: str, returned: always, description: The Service whose requests are split.}
+        routes: {type: list, elements: str, returned: always, description: Names of the HTTPRoutes that are changed meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
       returned: always
@@ -250,9 +342,36 @@ canary:
      canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
               counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
-     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null, traffic: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
   # end of release
+# block exposure: docs/source/blocks.yml
+exposure:
+  description: What users of the routes get, where the release has traffic.
+  returned: when the release has traffic
+  type: dict
+  contains:
+    weight: {type: float, returned: always, description: Per cent of the requests that the canary gets.}
+    header:
+      description: The C(name) and C(value) of the header whose requests all go to the canary. V(null) for none.
+      returned: always
+      type: dict
+    programmed:
+      description:
+        - V(proven), the gateway has answered as written. V(stated), the status of the routes says so, and some seconds have passed.
+          V(unknown), nobody asked the gateway.
+      returned: always
+      type: str
+    routes:
+      description:
+        - Each route by C(name), with its C(stage). V(own), the backends are its owner's. V(isolated), everybody is on the stable version.
+          V(split), by weight and header. V(contested), somebody else has written other backends. V(lost), the annotation of the
+          release is gone.
+      returned: always
+      type: list
+      elements: dict
+  sample: {weight: 5.0, header: null, programmed: proven, routes: [{name: web, stage: split}]}
+# end of exposure
 # block failure: docs/source/blocks.yml
 failure:
   description:

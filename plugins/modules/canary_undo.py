@@ -15,6 +15,7 @@ description:
   - A promotion is paused first, for the moment until the controller has seen that and its pods are counted. So no fewer pods are
     Ready than was promised, unless the Deployment keeps no history (C(revisionHistoryLimit) 0). If this is interrupted there,
     the promotion stays paused; run this again, or M(coalmine.canary.canary_resume).
+  - Where the release has traffic, its routes first send nobody to the canary, and only then its pods go.
   - With O(expect), that canary is taken back or none. If it is gone, nothing changes; if it has become the stable version, the
     task fails, and M(coalmine.canary.canary_rollback) returns to the version before.
   - It is also the repair of a Deployment with the phase V(damaged), which still has the fields of a hold though its
@@ -151,6 +152,14 @@ canary:
     started_by: {type: str, returned: always, description: Who started the canary.}
     run: {type: str, returned: always, description: The run that began the release or took it over.}
     autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
+    traffic:
+      description: Through what the canary gets requests, or V(null) where Services alone decide.
+      returned: always
+      type: dict
+      contains:
+        kind: {type: str, returned: always, description: What the routes are.}
+        service: {type: str, returned: always, description: The Service whose requests are split.}
+        routes: {type: list, elements: str, returned: always, description: Names of the HTTPRoutes that are changed meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
       returned: always
@@ -166,7 +175,7 @@ canary:
      canary: {replica_set: web-7c6d9f54b, hash: 7c6d9f54b, revision: 8, images: {app: "registry.example/web:1.5"},
               counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
-     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null,
+     weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null, traffic: null,
      commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
   # end of release
 hash:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
@@ -22,12 +23,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     InfoRequest,
     NewTemplate,
     PauseRequest,
+    PromoteBy,
     PromoteRequest,
     ResumeRequest,
     RollbackRequest,
     Size,
     StartRequest,
     Target,
+    TrafficRequest,
     UndoRequest,
     Wait,
 )
@@ -123,7 +126,10 @@ def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     template = NewTemplate(images={CONTAINER: image(ask.version)})
     size, policy = Size(ask.pods, ask.weight), AutoscalerPolicy(ask.autoscaler)
     room = (ask.surge, ask.max_unavailable)
-    request = StartRequest(call, template, size, *room, policy, called.run, released_ok=ask.released_ok)
+    traffic = None if ask.share is None else TrafficRequest(Fraction(ask.share) / 100)
+    request = StartRequest(
+        call, template, size, *room, policy, called.run, traffic=traffic, released_ok=ask.released_ok
+    )
     return start(api, request, report)
 
 
@@ -153,7 +159,7 @@ def _rollback(api: Api, called: Called, call: Call, report: Report) -> Outcome:
 
 VERBS: dict[str, Callable[[Api, Called, Call, Report], Any]] = {
     "start": _start,
-    "promote": lambda api, called, call, report: promote(api, PromoteRequest(call), report),
+    "promote": lambda api, called, call, report: promote(api, PromoteRequest(call, PromoteBy(called.ask.by)), report),
     "undo": _undo,
     "pause": lambda api, called, call, report: pause(api, PauseRequest(call), report),
     "resume": lambda api, called, call, report: resume(api, ResumeRequest(call), report),

@@ -11,6 +11,7 @@ from enum import Enum
 
 from .controllers import Pace
 from .faults import Planned, PlannedStream
+from .gateway import Lags
 from .governing import Governed
 from .pods import Nature
 
@@ -19,7 +20,8 @@ SWIFT, HASTELESS = Pace(), Pace(0.05, 1.0)
 
 @dataclass(frozen=True)
 class Ask:
-    """One call of a verb. `think`: seconds before it. What another verb needs is left as it is."""
+    """One call of a verb. `think`: seconds before it. `share`: per cent of requests, None for a release without routes.
+    What another verb needs is left as it is."""
 
     verb: str
     think: float = 0.0
@@ -35,6 +37,8 @@ class Ask:
     seconds: float = 10.0
     reason: str = ""
     to: str = "v1"
+    share: str | None = None
+    by: str = "pods"
     released_ok: bool = False
 
 
@@ -91,7 +95,7 @@ class End(Enum):
 @dataclass(frozen=True)
 class History:
     """`bounds`: of an autoscaler, None for none; `load`: what it would like to see, from which moment on. `quota`: how many pods
-    there may be, None for any number."""
+    there may be, None for any number. `gateway`: how late its proxy is, None for none."""
 
     seed: int = 0
     replicas: int = 4
@@ -112,6 +116,7 @@ class History:
     incidents: tuple[Incident, ...] = ()
     foreign: tuple[Foreign, ...] = ()
     end: End = End.UNDO
+    gateway: Lags | None = None
 
     @property
     def quiet(self) -> bool:

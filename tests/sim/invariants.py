@@ -46,6 +46,8 @@ _UNKNOWN = frozenset({Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LATE, Fault.BRO
 # As tests/integration/test_requests_of_verbs.py counts them, and the looks of three waits, the most that a verb has.
 MOST_REQUESTS, REQUESTS_A_SECOND = 8 + 24, 2.0
 MAY_BE = "may have been carried out"
+# What verbs write.
+_WRITTEN = frozenset({"deployments", "horizontalpodautoscalers", "httproutes", "services"})
 _OURS = (RECORD, LAST, LIVE, REVISION)
 _HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
 
@@ -74,6 +76,8 @@ class Release:
     # Who began it, or took it over.
     actor: str
     was_ready: bool = False
+    # Until its routes send nobody to the canary.
+    paused_by_start: bool = False
     going: str = "hold"
 
 
@@ -109,7 +113,7 @@ class Witness:
 
     def _hear(self, change: Change) -> None:
         call = self.calls.get(change.by)
-        if call is not None and change.kind in ("deployments", "horizontalpodautoscalers"):
+        if call is not None and change.kind in _WRITTEN:
             call.writes.append(change)
             if change.before and change.before["metadata"]["uid"] not in self.shown.get(call.user, ()):
                 self._violated(
@@ -139,9 +143,11 @@ class Witness:
             floor, most = replicas - _may_lack(call.ask), _most(call.ask, replicas)
             pinned = call.ask.autoscaler == "pin"
             self.release = Release(before, old, new, floor, most, pinned, call.actor)
+            self.release.paused_by_start = bool(after["spec"].get("paused"))
         release = self.release
         if release is None:
             return
+        release.paused_by_start = release.paused_by_start and bool(after["spec"].get("paused"))
         if held and holds and call is not None and call.ask.verb == "start":
             replicas = after["spec"]["replicas"]
             release.actor = call.actor if call.run else release.actor
@@ -231,7 +237,7 @@ class Witness:
         if release is None:
             wanted = frozenset({Phase.NONE})
         elif seen.deployment.paused:
-            wanted = frozenset({Phase.FROZEN})
+            wanted = frozenset({Phase.STARTING if release.paused_by_start else Phase.FROZEN})
         else:
             wanted = {
                 "hold": _HOLDING,

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import asked as asked_of
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.client import Session
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knock, Knocked
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import (
     ApiError,
     ConnectionLost,
@@ -80,8 +81,10 @@ class Network(Api):
         faults: Faults,
         chance: random.Random,
         processes: Processes,
+        gateway: Callable[[Knock], Knocked] | None = None,
     ) -> None:
         super().__init__(cast(Session, _Nowhere()), clock=actor, processes=processes)
+        self._gateway = gateway
         self.user, self.doubled = user, False
         self.hit: list[Fault | None] = []
         self._actor, self._server, self._faults, self._chance = actor, server, faults, chance
@@ -93,6 +96,12 @@ class Network(Api):
         answer = self._faulty(request, fault) if fault else self._server.answer(request, self.user)
         self.travel()
         return _Arrived(request, answer)
+
+    def knock(self, asked: Knock) -> Knocked:
+        self.travel()
+        answer = self._gateway(asked) if self._gateway else Knocked(0, "Connection refused")
+        self.travel()
+        return answer
 
     def travel(self) -> None:
         self._actor.sleep(_SOONEST + (_LATEST - _SOONEST) * self._chance.random())

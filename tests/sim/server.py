@@ -33,7 +33,13 @@ MINOR = "37"
 # An admission hook: gets kind, old object (None: it is made) and new one; returns the new one, changed or not, or raises Refused.
 Admission = Callable[[str, "Json | None", Json], Json]
 # Whatever changes one of these makes another generation: k8s.io/kubernetes/pkg/registry/apps/deployment/strategy.go.
-_COUNTED = {"deployments": ("spec", "annotations"), "replicasets": ("spec",), "horizontalpodautoscalers": ("spec",)}
+_COUNTED = {
+    "deployments": ("spec", "annotations"),
+    "replicasets": ("spec",),
+    "horizontalpodautoscalers": ("spec",),
+    # Of a custom resource only the spec: apiextensions-apiserver, customresource/strategy.go.
+    "httproutes": ("spec",),
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,8 @@ class Server:
             self.shown.setdefault(user, set()).add(found["metadata"]["uid"])
             return self.store.text(found)
         body = json.loads(request.body or b"null")
+        if request.method == "DELETE":
+            return json.dumps(self._deleted(kind, asked, body, user))
         dry_run = "dryRun" in request.query
         manager = request.query.get("fieldManager", user)
         if request.method == "DELETE":
@@ -96,6 +104,13 @@ class Server:
             return json.dumps(self.create(kind, body, user, manager, asked, dry_run=dry_run))
         patch = _PATCHES[request.headers["Content-Type"]]
         return json.dumps(self.patch(kind, asked, body, patch, user, manager, dry_run=dry_run))
+
+    def _deleted(self, kind: str, asked: Asked, body: Json, user: str) -> Json:
+        found = self._there(kind, asked)
+        if found["metadata"]["uid"] != body["preconditions"]["uid"]:
+            raise refusals.conflict(asked)
+        self.store.remove(kind, asked.name, user)
+        return found
 
     def _there(self, kind: str, asked: Asked) -> Json:
         found = self.store.get(kind, asked.name)
@@ -212,6 +227,9 @@ _KINDS = {
     "events": "Event",
     "leases": "Lease",
     "resourcequotas": "ResourceQuota",
+    "services": "Service",
+    "gateways": "Gateway",
+    "httproutes": "HTTPRoute",
 }
 
 

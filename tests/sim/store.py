@@ -22,6 +22,10 @@ KINDS = (
     "events",
     "leases",
     "resourcequotas",
+    "services",
+    "endpointslices",
+    "gateways",
+    "httproutes",
     # Asked for where there is no Deployment of that name.
     "statefulsets",
     "daemonsets",

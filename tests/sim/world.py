@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knock, Knocked
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.autoscaler import STALE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
@@ -24,6 +25,7 @@ from .calls import ANY, Called
 from .deployments import DeploymentController
 from .faults import Faults
 from .foreign import SOMEBODY, Somebody
+from .gateway import EndpointSliceController, Proxy, make
 from .history import Ask, Befalls, Foreign, History, Incident, Script
 from .invariants import Violation, Witness
 from .network import Network
@@ -117,6 +119,12 @@ class World:
         self.autoscalers = AutoscalerController(*common, history.autoscalers, chances[2], history.load)
         self._chance = chances[3]
         self.server.governed = history.governed
+        self.proxy: Proxy | None = None
+        if history.gateway is not None:
+            self.endpoints = EndpointSliceController(*common, history.replica_sets, chances[3])
+            fails = partial(self._violated_once, "no request fails")
+            self.proxy = Proxy(*common, history.gateway, chances[3], fails)
+            make(self.server)
         self._make()
         self.witness = Witness(history, self.store, self.replica_sets, keys, self.server.shown)
         self.director = Actor(self.timeline, "director")
@@ -177,6 +185,10 @@ class World:
     def no_faults() -> Faults:
         return Faults()
 
+    def _violated_once(self, rule: str, what: str) -> None:
+        if not any(found.rule == rule for found in self.witness.violations):
+            self._violated(rule, what)
+
     def _violated(self, rule: str, what: str) -> None:
         self.witness.violations.append(Violation(self.timeline.now, rule, what))
 
@@ -203,8 +215,11 @@ class World:
         faults = Faults({one.number: one for one in script.faults}, {one.number: one for one in script.streams})
         self._processes[f"{script.machine}.{script.name}"] = process
         here = self.machine(script.name, script.machine)
-        network = Network(process, self.server, script.name, faults, self._chance, here)
+        network = Network(process, self.server, script.name, faults, self._chance, here, self._knock())
         self._living.append(process)
+
+    def _knock(self) -> Callable[[Knock], Knocked] | None:
+        return self.proxy.knock if self.proxy else None
 
     def _has_ended(self, process: Process) -> None:
         self._living.remove(process)
@@ -257,7 +272,9 @@ class World:
     def _bring_to_an_end(self) -> bool:
         """Whoever comes last finishes what is there, as a person would: asks, and does what the refusal says. False when that
         leads nowhere."""
-        network = Network(self.director, self.server, "last", self.no_faults(), self._chance, self.machine("last"))
+        network = Network(
+            self.director, self.server, "last", self.no_faults(), self._chance, self.machine("last"), self._knock()
+        )
         # What stands in the way of pods is not for verbs to cure.
         self.replica_sets.quota = None
         step, waited = Step(self.history.end.value), False

@@ -30,6 +30,7 @@ FLOORS: Mapping[str, float] = {
     "judgement": 95.0,
     "release": 95.0,
     "display": 95.0,
+    "traffic": 95.0,
     "verbs": 85.0,
 }
 WORST = 5

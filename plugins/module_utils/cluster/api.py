@@ -23,6 +23,7 @@ from .aside import Aside
 from .asked import Asked, asked
 from .client import Session
 from .clock import SYSTEM, Clock
+from .entry import Knock, Knocked, knock
 from .errors import (
     ApiError,
     Gone,
@@ -202,6 +203,15 @@ class Api:
         kubectl lets it, and not left out."""
         request = self._writing("PATCH", path, body, kind.value, True, FIELD_MANAGER)
         return self._object(replace(request, query={**request.query, "fieldValidation": "Strict"}))
+
+    def delete(self, path: str, uid: str, *, dry_run: bool = False) -> None:
+        """Deletes the object of this uid. Raises NotFound where it is gone, Conflict where another has its name."""
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}}
+        self._object(self._writing("DELETE", path, body, "application/json", dry_run, FIELD_MANAGER))
+
+    def knock(self, asked: Knock) -> Knocked:
+        """One request to the address of a gateway, and not to the API server. Any answer, or none, is told and never raised."""
+        return knock(asked)
 
     def text(self, path: str, query: Mapping[str, str] | None = None, *, max_bytes: int) -> str:
         """The first `max_bytes` bytes of a text such as a pod's log; what is not UTF-8 is shown as U+FFFD."""

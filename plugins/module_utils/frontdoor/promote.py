@@ -8,7 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from ..verbs.call.orders import PromoteRequest
+from ..verbs.call.orders import PromoteBy, PromoteRequest
 from ..verbs.promote import promote
 from .arguments import (
     DISPLAY,
@@ -25,13 +25,21 @@ from .arguments import (
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> PromoteRequest:
-    return PromoteRequest(call=call(parameters, check, actor))
+    return PromoteRequest(call=call(parameters, check, actor), by=PromoteBy(parameters["by"]))
 
 
 VERB = Verb(
     name="canary_promote",
     arguments=ArgumentSpec(
-        options={**TARGET, **WAIT, **DISPLAY, **WAIT_FOR_NODES, **WAIT_TERMINATED, **IDENTITY},
+        options={
+            **TARGET,
+            **WAIT,
+            **DISPLAY,
+            **WAIT_FOR_NODES,
+            **WAIT_TERMINATED,
+            **IDENTITY,
+            "by": {"type": "str", "choices": ["pods", "weights"], "default": "pods"},
+        },
         build=_request,
     ),
     perform=promote,

@@ -14,6 +14,7 @@ from ..verbs.call.orders import AutoscalerPolicy, Meant, StartRequest
 from ..verbs.start import start
 from .arguments import DISPLAY, IDENTITY, TARGET, WAIT, WAIT_FOR_NODES, ArgumentSpec, Parameters, Verb, call
 from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_template
+from .traffic import TRAFFIC, new_traffic
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> StartRequest:
@@ -28,6 +29,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> StartRequest:
         max_unavailable=parameters["max_unavailable"],
         autoscaler=AutoscalerPolicy(parameters["autoscaler"]),
         run=asked.meant.run,
+        traffic=new_traffic(parameters["traffic"]),
         released_ok=parameters["released"] == "ok",
     )
 
@@ -43,6 +45,7 @@ VERB = Verb(
             **IDENTITY,
             **CANDIDATE,
             "autoscaler": {"type": "str", "choices": ["refuse", "pin", "ignore"], "default": "refuse"},
+            "traffic": TRAFFIC,
             "released": {"type": "str", "choices": ["fail", "ok"], "default": "fail"},
         },
         build=_request,

@@ -13,6 +13,7 @@ from typing import Any, Mapping
 from ..wording import count_of
 from .commands import by_hand
 from .phase import Situation, current_pods, ready_pods
+from .record import Traffic
 from .template import images
 from .views import Picture, ReplicaSet
 
@@ -41,6 +42,7 @@ def describe(situation: Situation) -> dict[str, Any]:
         "started_by": record.started_by if record else None,
         "run": (record.run or None) if record else None,
         "autoscaler": record.autoscaler if record else None,
+        "traffic": _traffic(record.traffic) if record and record.traffic else None,
         "commands": by_hand(situation),
     }
 
@@ -55,6 +57,11 @@ def without_pods(template: Mapping[str, Any], replica_set: ReplicaSet | None) ->
         "counts": dict.fromkeys(COUNTS, 0),
         "pods": [],
     }
+
+
+def _traffic(traffic: Traffic) -> dict[str, Any]:
+    routes = [one.name for one in traffic.routes]
+    return {"kind": "gateway_api", "service": traffic.service, "routes": routes}
 
 
 def _terminating(picture: Picture) -> int | None:

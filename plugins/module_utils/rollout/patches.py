@@ -193,6 +193,8 @@ def hold(deployment: Deployment, template: Mapping[str, Any], step: Hold, record
             min_ready_seconds=NEVER_AVAILABLE_SECONDS,
             progress_deadline_seconds=NO_PROGRESS_DEADLINE,
             strategy=_held(step),
+            # Without a pod of the new version until the routes send nobody to it: a paused Deployment makes no ReplicaSet.
+            paused=True if record.isolating else None,
             annotations={records.RECORD: record.encode(), **({records.CHANGE_CAUSE: cause} if cause else {})},
             labels=_LIVE,
         ),
@@ -211,6 +213,12 @@ def grow(deployment: Deployment, step: Hold, record: Record) -> Plan:
         Fields(strategy=_held(step), annotations={records.RECORD: record.encode()}, labels=_LIVE),
         f"grow to {step.canary(deployment.replicas)} canary beside {count_of(step.stable(deployment.replicas), 'stable pod')}",
     )
+
+
+def isolated(deployment: Deployment, record: Record) -> Plan:
+    """The routes send nobody to the canary: its pods may come."""
+    fields = Fields(paused=False, annotations={records.RECORD: record.encode()}, labels=_LIVE)
+    return plan(deployment, fields, "let the canary's pods come")
 
 
 def freeze(deployment: Deployment, paused: bool) -> Plan:

@@ -25,6 +25,12 @@ def decide(situation: Situation, paused: bool) -> Plan | None:
             "pausing or resuming it could take pods away",
             "Repair it with canary_undo",
         )
+    if situation.record is not None and situation.record.isolating and deployment.paused:
+        raise Refusal(
+            Code.BUSY,
+            f'the canary of Deployment "{deployment.name}" has no pods yet: it is paused until its routes send nobody to them',
+            "Finish that with canary_start, or take it back with canary_undo",
+        )
     if paused and situation.phase is Phase.UNDOING:
         raise Refusal(
             Code.BUSY,

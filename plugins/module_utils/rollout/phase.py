@@ -169,7 +169,7 @@ def _why_not(own: Record | None, picture: Picture) -> str:
 
 def _hold_phase(picture: Picture, record: Record, hold: Hold, canary: ReplicaSet | None) -> Phase:
     if picture.deployment.paused:
-        return Phase.FROZEN
+        return Phase.STARTING if record.isolating else Phase.FROZEN
     if hold.pods < record.pods:
         return Phase.STEPPING
     # Pods rather than the ReplicaSet's status where they were read: its counts come a moment later.

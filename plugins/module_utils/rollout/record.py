@@ -34,8 +34,8 @@ LIVE_VALUE = "true"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 
 # The highest version that is read here, and the members that came after version 1, each with the version that brought it.
-VERSION = 1
-SINCE: Mapping[str, int] = {}
+VERSION = 2
+SINCE: Mapping[str, int] = {"traffic": 2}
 
 # What an API server takes for all annotations of an object together (apimachinery, pkg/api/validation/objectmeta.go).
 ANNOTATIONS_BYTES = 256 * 1024
@@ -107,6 +107,33 @@ class Companion:
 
 
 @dataclass(frozen=True)
+class RouteRef:
+    """An HTTPRoute of the Deployment's namespace."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The routes that the release rewrites, and the Service whose backends they are. Everything else stands on the routes.
+
+    `isolating`: the start has paused the Deployment until the routes send everybody to the stable version. `seconds`: how long
+    a write may take to be in force. `proof`: whether a gateway is asked for that, as the start was told; `url`, at `address`, is where
+    that is asked (empty: as the routes and their Gateways say), and `verify` whether its certificate is.
+    """
+
+    service: str
+    routes: tuple[RouteRef, ...]
+    isolating: bool = False
+    seconds: int = 30
+    proof: str = "prefer"
+    url: str = ""
+    address: str = ""
+    verify: bool = True
+
+
+@dataclass(frozen=True)
 class Record:
     """`uid` is the Deployment's, and `generation` the one that it had when the release began: the later of two releases of
     a Deployment has the higher one, whatever the clocks of those who began them said (0: not known).
@@ -133,11 +160,16 @@ class Record:
     companions: tuple[Companion, ...] = ()
     run: str = ""
     reason: str = ""
+    traffic: Traffic | None = None
 
     @property
     def autoscaler(self) -> str | None:
         """The name of the HorizontalPodAutoscaler that was pinned."""
         return next((one.name for one in self.companions if one.kind is Kind.AUTOSCALER), None)
+
+    @property
+    def isolating(self) -> bool:
+        return self.traffic is not None and self.traffic.isolating
 
     def with_intent(self, intent: Intent, reason: str = "") -> Record:
         return replace(self, intent=intent, reason=reason)
@@ -185,6 +217,7 @@ class Record:
             "companions": companions,
             "run": _whole(self.run),
             "reason": _whole(self.reason),
+            "traffic": _traffic_to_json(self.traffic),
         }
         return {**members, **{member: value for member, value in unset.items() if value}}
 
@@ -236,6 +269,7 @@ class Record:
             companions=_companions(data),
             run=_text(data.get("run", ""), "run"),
             reason=_text(data.get("reason", ""), "reason"),
+            traffic=_traffic(data["traffic"]) if "traffic" in data else None,
         )
         if record.surge == record.max_unavailable == 0:
             raise UnreadableRecord("size.surge and size.maxUnavailable are both 0, and so no pod could ever move")
@@ -244,7 +278,7 @@ class Record:
 
 _MEMBERS = ("version", "uid", "intent", "originals", "stable", "asked", "canary", "size", "startedAt", "startedBy")
 # `autoscaler`: a name or null, as records had it before they had companions.
-_OPTIONAL = ("generation", "companions", "run", "reason", "autoscaler")
+_OPTIONAL = ("generation", "companions", "run", "reason", "traffic", "autoscaler")
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 _PERCENT = re.compile(r"[0-9]{1,9}%")
@@ -331,6 +365,49 @@ def _companion(value: Any) -> Companion:
             "use the release that wrote it, or a later one"
         )
     return Companion(kinds[kind], _name(data["name"], f"name of {kind}"), _text(data["uid"], f"uid of {kind}"))
+
+
+PROOFS = ("require", "prefer", "none")
+
+
+def _traffic_to_json(traffic: Traffic | None) -> dict[str, Any] | None:
+    if traffic is None:
+        return None
+    return {
+        "service": traffic.service,
+        "routes": [{"name": one.name, "uid": one.uid} for one in traffic.routes],
+        "isolating": traffic.isolating,
+        "seconds": traffic.seconds,
+        "proof": traffic.proof,
+        "url": traffic.url,
+        "address": traffic.address,
+        "verify": traffic.verify,
+    }
+
+
+def _traffic(value: Any) -> Traffic:
+    data = _object(value, "traffic", ("service", "routes", "isolating", "seconds", "proof", "url", "address", "verify"))
+    routes, proof = data["routes"], data["proof"]
+    if not isinstance(routes, list) or not routes:
+        raise UnreadableRecord(f"traffic.routes is {_shown(routes)}, which is not a list of routes")
+    for flag in ("isolating", "verify"):
+        if not isinstance(data[flag], bool):
+            raise UnreadableRecord(f"traffic.{flag} is {_shown(data[flag])}, which is not true or false")
+    if proof not in PROOFS:
+        raise UnreadableRecord(f"traffic.proof is {_shown(proof)}, and not one of {', '.join(PROOFS)}")
+    found = [_object(one, "a route", ("name", "uid")) for one in routes]
+    return Traffic(
+        service=_name(data["service"], "traffic.service"),
+        routes=tuple(
+            RouteRef(_name(one["name"], "name of a route"), _text(one["uid"], "uid of a route")) for one in found
+        ),
+        isolating=data["isolating"],
+        seconds=_count(data["seconds"], "traffic.seconds", least=1),
+        proof=proof,
+        url=_text(data["url"], "traffic.url"),
+        address=_text(data["address"], "traffic.address"),
+        verify=data["verify"],
+    )
 
 
 def _intent(value: Any) -> Intent:

@@ -36,6 +36,11 @@ class Code(Enum):
     NO_STABLE = "no_stable"
     NO_CANARY_READY = "no_canary_ready"
     NOT_PROMOTED = "not_promoted"
+    NO_ROUTE = "no_route"
+    SERVICE = "service"
+    OVERLOADED = "overloaded"
+    CONTESTED = "contested"
+    NOT_PROGRAMMED = "not_programmed"
     NO_SUCH_REPLICA_SET = "no_such_replica_set"
     INVALID = "invalid"
 

@@ -15,7 +15,7 @@ from ..wording import count_of
 from . import patches
 from .patches import Plan
 from .phase import HOLDING, Phase, Situation
-from .record import Companion, Intent, Originals, Record, StableIdentity
+from .record import Companion, Intent, Originals, Record, StableIdentity, Traffic
 from .refusal import Code, Refusal
 from .size import Hold, ImpossibleSize, Room, check_size, first, following, pods_for_weight, target
 from .template import digest, same_version
@@ -37,7 +37,8 @@ class Wanted:
 class Asker:
     """Who asks and when (RFC 3339, UTC), and the other objects that were changed for it.
 
-    `run` names a release that this begins. Where a canary is there already, `takes_over` says whether it becomes that run's.
+    `run` names a release that this begins, and `traffic` its routes. Where a canary is there already, `takes_over` says whether it
+    becomes that run's.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Asker:
     companions: tuple[Companion, ...] = ()
     run: str = ""
     takes_over: bool = False
+    traffic: Traffic | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ def _begin(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
         generation=deployment.generation,
         companions=asker.companions,
         run=asker.run,
+        traffic=asker.traffic,
     )
     step = first(goal, wanted.room)
     return Start(patches.hold(deployment, wanted.template, step, record), goal, wanted.room, record)

@@ -20,25 +20,36 @@ from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.record import LIVE
 from ..rollout.views import Deployment, Picture, controller_uid, owned_replica_sets
 from ..rollout.words import because
-from .call.ending import accounted
+from .call.ending import Account, accounted
 from .call.orders import InfoRequest, Target
-from .call.outcome import API_ERROR, Outcome, VerbFailure
+from .call.outcome import API_ERROR, Outcome, VerbFailure, quietly
 from .call.site import Site
+from .routing.course import of_record
 
 
 def info(api: Api, request: InfoRequest) -> Outcome:
     """Three requests for one Deployment; two and a page more each 500 objects for a namespace or the cluster."""
     if request.name is not None:
         site = Site(api, Target(request.name, request.namespace or "default"))
-        with accounted(site):
-            situation = diagnose(site.look(pods=True, only_to_tell=True))
-            return _answer(request, _of_one(situation), [describe(situation)])
+        with accounted(site) as account:
+            situation = account.looked(diagnose(site.look(pods=True, only_to_tell=True)))
+            return _with_exposure(account, situation, _answer(request, _of_one(situation), [describe(situation)]))
     try:
         return _live(api, request)
     except Malformed as error:
         raise VerbFailure(
             f"the API server's answer makes no sense: {error}. Look at the server", code=API_ERROR
         ) from error
+
+
+def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> Outcome:
+    """What its routes say, where the release has some; a request each. They are not asked whether it is in force."""
+    record = situation.record
+    routing = of_record(account, record, quietly) if record is not None else None
+    if routing is None:
+        return answer
+    routing.tell(routing.look(situation.canary.hash if situation.canary else ""), "unknown")
+    return replace(answer.returning(**account.extra), warnings=(*answer.warnings, *account.warnings))
 
 
 def _live(api: Api, request: InfoRequest) -> Outcome:

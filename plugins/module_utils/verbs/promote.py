@@ -9,6 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 from ..cluster.api import Api
 from ..rollout import patches
@@ -20,15 +21,17 @@ from ..rollout.record import Intent, Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import digest, replica_set_of
 from ..rollout.views import Picture
+from ..traffic.exposure import Exposure
 from ..wording import count_of
 from .call.ending import Account, accounted
-from .call.orders import PromoteRequest
+from .call.orders import PromoteBy, PromoteRequest, TrafficRequest
 from .call.outcome import Outcome, Report
 from .call.site import Site
 from .call.writing import rehearse, write
 from .moving.completion import finish, finish_leftover, rehearse_finish
 from .moving.pins import give_back_orphans
 from .moving.rolling import await_rollout
+from .routing.course import check_load, of_record
 
 STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
 
@@ -50,6 +53,7 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
             # Another release than a promotion that was left behind is cleaned up: nothing is left of what was looked at first.
             about = meant if first.phase is Phase.PROMOTING else asked
             return _without_canary(account, situation, about, request, report)
+        _routed(account, situation, meant, request, report)
         act = rehearse if call.check else write
         written = act(site, picture, lambda current: _decide(current, meant), lambda: _look(site))
         account.wrote(written.plan)
@@ -65,6 +69,29 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
         done = await_rollout(account, situation.picture, record.canary, call, report, meant=meant)
         finished = finish(account, done, call.actor)
         return _out(account, finished, _promoted(done), hash_of(done) or _current(done))
+
+
+def _routed(account: Account, situation: Situation, meant: Meant, request: PromoteRequest, report: Report) -> None:
+    """The routes, before the first pod moves; nothing where this call would not promote."""
+    if _decide(situation, meant) is None:
+        return
+    record, canary = _record(situation), situation.canary
+    routing = of_record(account, record, report)
+    if routing is None or canary is None:
+        if request.by is PromoteBy.WEIGHTS:
+            why = "it was started without traffic, so that it has no weights"
+            raise Refusal(Code.NO_ROUTE, _what(situation, why), "Leave out by")
+        return
+    replicas, ready = situation.deployment.replicas, ready_pods(situation.picture, canary)
+    everybody = Exposure(Fraction(1)) if request.by is PromoteBy.WEIGHTS else None
+    if everybody is not None:
+        check_load(everybody.weight, replicas, ready)
+    if request.call.check:
+        routing.rehearse(everybody, canary.hash)
+    elif everybody is not None:
+        routing.expose(TrafficRequest(everybody.weight, without_header=True), situation, canary.hash, ready)
+    else:
+        routing.hand_back()
 
 
 def _out(account: Account, situation: Situation, message: str, promoted: str = "") -> Outcome:

@@ -17,7 +17,7 @@ from ..rollout import owners, patches
 from ..rollout import start as rollout_start
 from ..rollout.autoscaler import companion
 from ..rollout.describe import without_pods
-from ..rollout.phase import Phase, Situation, diagnose
+from ..rollout.phase import Phase, Situation, diagnose, ready_pods
 from ..rollout.progress import Done, Going, Progress
 from ..rollout.refusal import Code, Refusal
 from ..rollout.size import ImpossibleSize, Room, share
@@ -28,7 +28,7 @@ from ..rollout.views import Autoscaler, Deployment, Picture
 from ..wording import count_of
 from .call.ending import Account, accounted
 from .call.explaining import explained
-from .call.orders import AutoscalerPolicy, Call, StartRequest
+from .call.orders import AutoscalerPolicy, Call, StartRequest, TrafficRequest
 from .call.outcome import Kind, News, Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
@@ -39,6 +39,7 @@ from .moving.completion import finish_leftover
 from .moving.pins import serve
 from .moving.stepping import await_hold
 from .moving.template import candidate, not_applied
+from .routing.course import Routing, check_load, check_same, choose, of_record
 
 
 def start(api: Api, request: StartRequest, report: Report) -> Outcome:
@@ -204,6 +205,7 @@ def _held(
     """Writes what makes it a hold of this size, if anything, and waits for it."""
     call, site, situation = request.call, account.site, diagnose(picture)
     wanted, asker = _wanted(account, situation, request, room), _asker(account, request, pinned)
+    asker, routing = _routed(account, situation, wanted, asker, request, report)
 
     def decide(current: Situation) -> Start:
         call.meant.check(current)
@@ -221,12 +223,102 @@ def _held(
     _tell_taken_over(account, before, begun)
     _tell_split(account, situation, begun, request)
     if call.check:
+        if routing is not None:
+            asked, canary = request.traffic or TrafficRequest(), situation.canary
+            # A canary without a ReplicaSet has no Service yet, and is shown under a name that says so.
+            routing.rehearse(asked.over(routing.exposure()), canary.hash if canary else "canary")
         return _foretold(account, situation, begun, wanted)
     account.looked(written.situation)
     begun, picture = _as_stored(account, begun, written.picture)
     if begun.record.autoscaler is not None and request.autoscaler is AutoscalerPolicy.PIN:
         serve(account, begun.record.autoscaler, begun.record, picture.deployment.replicas)
-    return _waited(account, begun, account.looked(diagnose(picture)), call, report)
+    if routing is not None:
+        begun, picture = _isolated(account, routing, begun, account.looked(diagnose(picture)))
+    outcome = _waited(account, begun, account.looked(diagnose(picture)), call, report)
+    return _exposed(account, routing, outcome, request) if routing is not None else outcome
+
+
+def _routed(
+    account: Account, situation: Situation, wanted: Wanted, asker: Asker, request: StartRequest, report: Report
+) -> tuple[Asker, Routing | None]:
+    """The routes of this release: those that it has, or those that it begins with. Nothing is written."""
+    record, asked = situation.record, request.traffic
+    if record is None and asked is None:
+        return asker, None
+    if record is not None and record.traffic is None:
+        if asked is None:
+            return asker, None
+        raise Refusal(
+            Code.NO_ROUTE,
+            f'the canary of Deployment "{account.site.target.name}" was started without traffic',
+            "Leave traffic out, or take it back with canary_undo and start it with traffic",
+        )
+    account.looked(situation)
+    begun = rollout_start.decide(situation, wanted, asker)
+    if asked is not None and record is not None and record.traffic is not None:
+        check_same(asked, record.traffic)
+    if record is None and asked is not None:
+        labels = dict((wanted.template.get("metadata") or {}).get("labels") or {})
+        asker = replace(asker, traffic=choose(account, asked, situation, labels))
+        begun = rollout_start.decide(situation, wanted, asker)
+    routing = of_record(account, begun.record, report)
+    if routing is None:
+        raise AssertionError("a release that begins with traffic has it in its record")
+    _check_exposure(begun, situation, request)
+    routing.prepare(routing.look())
+    if request.call.check and record is None:
+        routing.ensure_service(begun.record.stable.hash, dry_run=True)
+    return asker, routing
+
+
+def _check_exposure(begun: Start, situation: Situation, request: StartRequest) -> None:
+    """Raises Refusal for what no pod is to bear, and for a call that would not be there to finish it."""
+    if not request.call.wait.enabled:
+        raise Refusal(Code.NEEDS_STEPS, "routes change in several steps, and wait is false", "Set wait to true")
+    if begun.goal.unavailable:
+        pods = begun.record.pods
+        raise Refusal(
+            Code.OVERLOADED,
+            f"a surge of {begun.room.surge} is less than {count_of(pods, 'canary pod')}, so that stable pods would go, and those are to "
+            "carry all other requests",
+            f"Set surge to {pods}",
+        )
+    if request.traffic is not None and request.traffic.weight is not None:
+        replicas = situation.deployment.replicas
+        check_load(request.traffic.weight, replicas, begun.goal.canary(replicas))
+
+
+def _isolated(account: Account, routing: Routing, begun: Start, situation: Situation) -> tuple[Start, Picture]:
+    """Routes that send nobody to the canary, and then its pods."""
+    canary, traffic = situation.canary, begun.record.traffic
+    routing.isolate(canary.hash if canary else "", again=begun.record.isolating)
+    if traffic is None or not traffic.isolating:
+        return begun, situation.picture
+    record = replace(begun.record, traffic=replace(traffic, isolating=False))
+
+    def let_come(current: Situation) -> patches.Plan | None:
+        if current.record == record:
+            return None
+        if current.record != begun.record:
+            raise _overtaken(account.site)
+        return patches.isolated(current.deployment, record)
+
+    written = write(account.site, situation.picture, let_come)
+    account.wrote(written.plan)
+    return replace(begun, record=record), written.picture
+
+
+def _exposed(account: Account, routing: Routing, outcome: Outcome, request: StartRequest) -> Outcome:
+    """The pods are Ready: requests may come."""
+    situation = account.situation
+    if situation is None or situation.canary is None:
+        return outcome
+    ready = ready_pods(situation.picture, situation.canary)
+    routing.expose(request.traffic or TrafficRequest(), situation, situation.canary.hash, ready)
+    said = account.extra["exposure"]
+    header = f" and those with the header {said['header']['name']}" if said["header"] else ""
+    how = f"which get {said['weight']:g} % of the requests{header} ({said['programmed']})"
+    return account.outcome(f"{outcome.message}, {how}", situation)
 
 
 def _check_steps(begun: Start, situation: Situation, call: Call) -> None:

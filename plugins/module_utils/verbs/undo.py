@@ -32,6 +32,7 @@ from .call.writing import Written, rehearse, write
 from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
 from .moving.pins import give_back_orphans
 from .moving.rolling import patience_with
+from .routing.course import of_record
 
 # Whatever does not count within this time does not move pods either, and must not keep an undo from being asked for.
 COUNTED_SECONDS = 10.0
@@ -60,6 +61,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         give_back_orphans(account, picture, check=call.check)
         done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
         return account.outcome(done, situation)
+    _cut_off(account, situation, request, meant, report)
     if not call.check and situation.phase is not Phase.UNDOING:
         picture = _counted(account, _halted(account, picture, meant, request), report)
     act = rehearse if call.check else write
@@ -93,6 +95,17 @@ def _halted(account: Account, picture: Picture, meant: Meant, request: UndoReque
     written = write(account.site, picture, decide)
     account.wrote(written.plan)
     return written.picture
+
+
+def _cut_off(account: Account, situation: Situation, request: UndoRequest, meant: Meant, report: Report) -> None:
+    """The routes send nobody to the canary before its pods go; nothing where this call would not undo."""
+    if situation.record is None or _decide(situation, request, meant, account.site.now()) is None:
+        return
+    routing = of_record(account, situation.record, report)
+    if routing is not None and request.call.check:
+        routing.rehearse(None)
+    elif routing is not None:
+        routing.cut_off(account.looked(situation))
 
 
 def _counted(account: Account, picture: Picture, report: Report) -> Picture:

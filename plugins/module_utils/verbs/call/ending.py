@@ -37,7 +37,7 @@ LOG_LINES, LOG_BYTES, LOG_LINE = 8, 8192, 300
 class Account:
     """What one call has done so far. It belongs to the call alone, and every ending is told from it.
 
-    `run` names who it acts for: a run that the caller named, or one of its own.
+    `run` names who it acts for: a run that the caller named, or one of its own. `extra`: further return values.
     """
 
     site: Site
@@ -47,6 +47,7 @@ class Account:
     after: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     run: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
 
     def wrote(self, plan: Plan | None) -> None:
         """A plan was written (or, in check mode, would be)."""
@@ -71,6 +72,7 @@ class Account:
             before={key: value for key, value in self.before.items() if key not in unchanged},
             after={key: value for key, value in self.after.items() if key not in unchanged},
             warnings=self._all_warnings(),
+            extra=dict(self.extra),
         )
 
     def failure(
@@ -86,7 +88,7 @@ class Account:
             before=self.before,
             after=self.after,
             warnings=self._all_warnings(),
-            extra=extra,
+            extra={**self.extra, **(extra or {})},
         )
 
     def _canary(self) -> Mapping[str, Any]:

@@ -12,20 +12,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from fractions import Fraction
 from typing import Any, Mapping
 
 from ...rollout import undo
 from ...rollout.identity import Meant
 from ...rollout.phase import Phase, Situation
+from ...traffic.exposure import Exposure, Header
 
 __all__ = [
     "AutoscalerPolicy",
     "BakeRequest",
     "Call",
+    "Header",
     "InfoRequest",
     "Meant",
     "NewTemplate",
     "PauseRequest",
+    "PromoteBy",
     "PromoteRequest",
     "Restore",
     "ResumeRequest",
@@ -33,6 +37,7 @@ __all__ = [
     "Size",
     "StartRequest",
     "Target",
+    "TrafficRequest",
     "UndoRequest",
     "Wait",
     "WatchRequest",
@@ -131,6 +136,37 @@ class Size:
 
 
 @dataclass(frozen=True)
+class TrafficRequest:
+    """Which requests a canary is to get, whatever its share of the pods. `weight` (0 to 1) and `header`: None leaves it as it is.
+
+    `routes`: names of HTTPRoutes (none: every one that sends to the Service), `service`: the user's own (empty: the only one that
+    they name and that selects these pods). `seconds`, `proof`, `url`, `address`, `verify`: as they are kept (rollout/record.py).
+    """
+
+    weight: Fraction | None = None
+    header: Header | None = None
+    without_header: bool = False
+    service: str = ""
+    routes: tuple[str, ...] = ()
+    seconds: int = 30
+    proof: str = "prefer"
+    url: str = ""
+    address: str = ""
+    verify: bool = True
+
+    def over(self, present: Exposure) -> Exposure:
+        header = None if self.without_header else self.header or present.header
+        return Exposure(present.weight if self.weight is None else self.weight, header)
+
+
+class PromoteBy(Enum):
+    """pods: the routes become their owner's again, and then the pods move. weights: all requests first, then the pods."""
+
+    PODS = "pods"
+    WEIGHTS = "weights"
+
+
+@dataclass(frozen=True)
 class StartRequest:
     """`surge`: pods beyond replicas that may exist. `max_unavailable`: how far Ready pods may drop below replicas
     (None: 0, or 1 when `surge` is 0). `run`: whose the release is from now on (empty: of a run of its own if this begins one).
@@ -143,6 +179,7 @@ class StartRequest:
     max_unavailable: int | None = None
     autoscaler: AutoscalerPolicy = AutoscalerPolicy.REFUSE
     run: str = ""
+    traffic: TrafficRequest | None = None
     released_ok: bool = False
 
 
@@ -167,6 +204,7 @@ class ResumeRequest:
 @dataclass(frozen=True)
 class PromoteRequest:
     call: Call
+    by: PromoteBy = PromoteBy.PODS
 
 
 @dataclass(frozen=True)

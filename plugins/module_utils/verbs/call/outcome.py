@@ -15,6 +15,11 @@ from ...display.news import Kind, News, Report
 
 __all__ = ["API_ERROR", "STUCK", "TIMEOUT", "Kind", "News", "Outcome", "Report", "VerbFailure"]
 
+
+def quietly(line: str) -> None:
+    """Of what nobody waits for."""
+
+
 # Codes of failures that are no refusal: waiting longer would not help, the time was over, the server did not do its part.
 STUCK, TIMEOUT, API_ERROR = "stuck", "timeout", "api_error"
 

@@ -23,7 +23,9 @@ from ...rollout.refusal import Code, Refusal
 from ...rollout.template import images
 from ...rollout.views import Deployment, Picture, ReplicaSet
 from ..call.ending import Account
+from ..call.outcome import quietly
 from ..call.writing import rehearse, write
+from ..routing.course import of_record
 from .pins import give_back_of
 
 UNDONE_EVENT = "CanaryUndone"
@@ -50,6 +52,10 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
             f'somebody holds a canary of Deployment "{name}" again, so that nothing is there to clean up',
             "Look at it with canary_info",
         )
+    routing = of_record(account, record, quietly)
+    if routing is not None and not check:
+        account.looked(situation)
+        routing.leave()
     if record.autoscaler and not check:
         give_back_of(account, record, record.autoscaler, situation.picture)
     last = _last(account, situation, record, actor)

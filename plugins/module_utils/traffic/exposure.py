@@ -1,0 +1,148 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What users of a route are to get, and what is kept on the route while it is not its owner's own.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+from typing import Any, Mapping
+
+KEPT = "coalmine.canary/route"
+Json = dict[str, Any]
+
+
+class Unroutable(ValueError):
+    """This route cannot become what is wanted; the text says why."""
+
+
+class TooManyRules(Unroutable):
+    """A route of this kind has no room for the rules."""
+
+
+class Stage(Enum):
+    """own: the backends that its owner wrote. isolated: everybody is on the stable version. split: by weight and header.
+    contested: our annotation is there, and the backends are not those that were written with it.
+    lost: a Service of ours is named, and the annotation is gone."""
+
+    OWN = "own"
+    ISOLATED = "isolated"
+    SPLIT = "split"
+    CONTESTED = "contested"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Header:
+    """Requests with exactly this header get the canary, whatever the weight."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """`weight`: the canary's share of requests, 0 to 1."""
+
+    weight: Fraction = Fraction(0)
+    header: Header | None = None
+
+    @property
+    def nobody(self) -> bool:
+        return not self.weight and self.header is None
+
+
+NOBODY = Exposure()
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Names of Services: `own` is the user's, the others select one version each; `canary` is empty before it has pods."""
+
+    own: str
+    stable: str
+    canary: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """`stage` is own, isolated or split. `warm`: Services that a rule without users is to reach. `mark`: the number of this
+    write, which the proxy tells once it has it; None leaves no rule of that kind."""
+
+    stage: Stage
+    exposure: Exposure = NOBODY
+    warm: tuple[str, ...] = ()
+    mark: int | None = None
+
+    @property
+    def nothing(self) -> bool:
+        return self.stage is Stage.OWN and not self.warm and self.mark is None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was written, and what stood there before: `rules` are the owner's backendRefs by the key of their rule.
+
+    `token` keeps the rules for probes from being guessed: they tell that a canary is live. `owner`: the Deployment's uid.
+    """
+
+    owner: str
+    versions: Versions
+    token: str
+    wanted: Wanted
+    rules: Mapping[str, list[Json]]
+
+    def encode(self) -> str:
+        """One line of JSON with sorted keys."""
+        wanted, header = self.wanted, self.wanted.exposure.header
+        members = {
+            "version": 1,
+            "owner": self.owner,
+            "own": self.versions.own,
+            "stable": self.versions.stable,
+            "canary": self.versions.canary,
+            "token": self.token,
+            "stage": wanted.stage.value,
+            "weight": str(wanted.exposure.weight),
+            "header": None if header is None else {"name": header.name, "value": header.value},
+            "warm": list(wanted.warm),
+            "mark": wanted.mark,
+            "rules": dict(self.rules),
+        }
+        return json.dumps(members, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def decode(cls, text: str) -> Kept:
+        """Raises Unroutable: it is never guessed at."""
+        try:
+            data = json.loads(text)
+            return cls._from_json(data)
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise Unroutable(
+                f"its annotation {KEPT} is none that this release of coalmine.canary wrote ({type(error).__name__})"
+            ) from error
+
+    @classmethod
+    def _from_json(cls, data: Json) -> Kept:
+        if data["version"] != 1:
+            raise ValueError("another version")
+        texts = {name: data[name] for name in ("owner", "own", "stable", "canary", "token")}
+        mark, warm, rules = data["mark"], data["warm"], data["rules"]
+        right = all(isinstance(text, str) for text in (*texts.values(), *warm))
+        right = right and (mark is None or (isinstance(mark, int) and not isinstance(mark, bool)))
+        right = right and all(isinstance(ref, dict) for refs in rules.values() for ref in refs)
+        if not right:
+            raise ValueError("another shape")
+        header = None if data["header"] is None else Header(str(data["header"]["name"]), str(data["header"]["value"]))
+        stage, weight = Stage(data["stage"]), Fraction(data["weight"])
+        if stage not in (Stage.OWN, Stage.ISOLATED, Stage.SPLIT) or not 0 <= weight <= 1:
+            raise ValueError("another stage")
+        wanted = Wanted(stage, Exposure(weight, header), tuple(warm), mark)
+        versions = Versions(texts["own"], texts["stable"], texts["canary"])
+        return cls(texts["owner"], versions, texts["token"], wanted, rules)

@@ -1,0 +1,380 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An HTTPRoute of Gateway API, rewritten in place: of its owner's rules only the backends change.
+
+    [web W, legacy V]  at the weight m/M  ->  [web-<stable> W*(M-m), web-<canary> W*m, legacy V*M]
+
+Whoever is in a rule besides `web` keeps exactly its share. What stood there is kept in an annotation of the route, in the same
+patch, so that it comes back as it was. The server fills in defaults, so what is written here has them already.
+Source: sigs.k8s.io/gateway-api/apis/v1/httproute_types.go. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Iterator, Mapping, Sequence
+
+from ..rollout.fields import Fields
+from .exposure import KEPT, Header, Json, Kept, Stage, TooManyRules, Unroutable, Versions, Wanted
+
+# What the API takes: HTTPRouteSpec.Rules, HTTPRouteRule.Matches, HTTPBackendRef.Weight.
+MOST_RULES, MOST_MATCHES, MOST_OF_A_RULE, LARGEST_WEIGHT = 16, 128, 64, 1_000_000
+PROBE_PATH, PROBE_HEADER = "/.coalmine-canary/", "x-coalmine-probe"
+# RFC 2606: no such domain is ever anybody's.
+MARK_DOMAIN = "canary.invalid"
+_EVERY_PATH = {"path": {"type": "PathPrefix", "value": "/"}}
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A Gateway that the route is attached to; `section` names a listener, `port` its port, where they are given."""
+
+    name: str
+    namespace: str
+    section: str = ""
+    port: int | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """`annotation` is the text that is kept there, `managers` whoever else wrote to the rules, the latest first."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    rules: tuple[Json, ...]
+    hostnames: tuple[str, ...]
+    parents: tuple[Parent, ...]
+    annotation: str | None
+    annotated: bool
+    managers: tuple[str, ...]
+    status: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, item: Any) -> Route:
+        """Raises Malformed."""
+        found = Fields(item, "HTTPRoute")
+        meta, spec = found.required("metadata"), found.required("spec")
+        annotations = meta.texts("annotations")
+        namespace = meta.name("namespace")
+        return cls(
+            name=meta.name("name"),
+            namespace=namespace,
+            uid=meta.text("uid"),
+            generation=meta.count("generation") or 0,
+            rules=tuple(dict(rule.raw) for rule in spec.each("rules")),
+            hostnames=tuple(spec.words("hostnames")),
+            parents=tuple(_parents(spec, namespace)),
+            annotation=annotations.get(KEPT),
+            annotated=bool(annotations),
+            managers=tuple(_managers(meta)),
+            status=found.within("status").raw,
+        )
+
+
+def _parents(spec: Fields, namespace: str) -> Iterator[Parent]:
+    for ref in spec.each("parentRefs"):
+        if (ref.text("kind") or "Gateway") == "Gateway":
+            yield Parent(
+                ref.name("name"), ref.text("namespace") or namespace, ref.text("sectionName"), ref.count("port")
+            )
+
+
+def _managers(meta: Fields) -> Iterator[str]:
+    found = [(entry.text("time"), entry.text("manager")) for entry in meta.each("managedFields")
+             if "f:rules" in json.dumps(dict(entry.raw.get("fieldsV1") or {})) and not entry.text("subresource")]  # fmt: skip
+    for _at, name in sorted(found, reverse=True):
+        if name and name != "coalmine.canary":
+            yield name
+
+
+@dataclass(frozen=True)
+class RoutePlan:
+    """One guarded write. `before` and `after`: the backends of each rule that changes, in words."""
+
+    operations: tuple[Json, ...]
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    kept: Kept | None
+
+
+def kept_of(route: Route) -> Kept | None:
+    """Raises Unroutable."""
+    return None if route.annotation is None else Kept.decode(route.annotation)
+
+
+def names(rule: Mapping[str, Any], service: str) -> bool:
+    """A rule that sends to this Service of the route's own namespace."""
+    return any(_is(ref, service) for ref in rule.get("backendRefs") or ())
+
+
+def _is(ref: Mapping[str, Any], service: str) -> bool:
+    core = not ref.get("group") and (ref.get("kind") or "Service") == "Service"
+    return core and not ref.get("namespace") and ref.get("name") == service
+
+
+def _for_probes(rule: Mapping[str, Any]) -> bool:
+    matches = rule.get("matches") or ()
+    return any(str((match.get("path") or {}).get("value", "")).startswith(PROBE_PATH) for match in matches)
+
+
+def _only(rule: Mapping[str, Any], service: str) -> bool:
+    refs = rule.get("backendRefs") or ()
+    return bool(service) and bool(refs) and all(_is(ref, service) for ref in refs)
+
+
+def _ours(rule: Mapping[str, Any], versions: Versions) -> bool:
+    """Added, and not its owner's: for probes, or for a header. Where users are split the stable Service is always named."""
+    return _for_probes(rule) or _only(rule, versions.canary)
+
+
+def _keys(rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A key for each rule: its name, else what it matches; so that it is found wherever it has moved."""
+    keys: list[str] = []
+    for rule in rules:
+        matches = json.dumps(rule.get("matches") or [_EVERY_PATH], sort_keys=True)
+        key = str(rule.get("name") or hashlib.sha256(matches.encode()).hexdigest()[:12])
+        keys.append(key if key not in keys else f"{key}#{len(keys)}")
+    return keys
+
+
+def _base(rules: Sequence[Json], kept: Kept | None) -> list[Json]:
+    """The owner's rules, with the owner's backends. Where somebody put other backends, those are the owner's now."""
+    if kept is None:
+        return list(rules)
+    versions = kept.versions
+    theirs = [rule for rule in rules if not _ours(rule, versions)]
+    found = []
+    for key, rule in zip(_keys(theirs), theirs, strict=True):
+        changed = any(names(rule, service) for service in (versions.stable, versions.canary) if service)
+        refs = kept.rules.get(key) if changed else None
+        found.append(
+            _put_together(rule, versions) if changed and refs is None else rule if refs is None else _with(rule, refs)
+        )
+    return found
+
+
+def _with(rule: Json, refs: Sequence[Json]) -> Json:
+    return {**rule, "backendRefs": list(refs)}
+
+
+def _put_together(rule: Json, versions: Versions) -> Json:
+    """Of a rule whose backends nobody kept: what the versions have, its owner's Service has."""
+    weight = sum(_weight(ref) for ref in rule["backendRefs"] if _is(ref, versions.stable) or _is(ref, versions.canary))
+    refs: list[Json] = []
+    for ref in rule["backendRefs"]:
+        if _is(ref, versions.stable) or _is(ref, versions.canary):
+            if not any(_is(one, versions.own) for one in refs):
+                refs.append({**ref, "name": versions.own, "weight": weight})
+        else:
+            refs.append(ref)
+    return _with(rule, refs)
+
+
+def _weight(ref: Mapping[str, Any]) -> int:
+    weight = ref.get("weight")
+    return 1 if weight is None else int(weight)
+
+
+def _split(refs: Sequence[Json], wanted: Wanted, versions: Versions) -> list[Json]:
+    if wanted.stage is Stage.OWN:
+        return list(refs)
+    weight = wanted.exposure.weight if wanted.stage is Stage.SPLIT else Fraction(0)
+    whole, part = weight.denominator, weight.numerator
+    found: list[Json] = []
+    for ref in refs:
+        if not _is(ref, versions.own):
+            found.append({**ref, "weight": _weight(ref) * whole})
+            continue
+        found.append({**ref, "name": versions.stable, "weight": _weight(ref) * (whole - part)})
+        if wanted.stage is Stage.SPLIT:
+            found.append({**ref, "name": versions.canary, "weight": _weight(ref) * part})
+    largest = max(_weight(ref) for ref in found)
+    if largest > LARGEST_WEIGHT:
+        raise Unroutable(
+            f"weight {float(100 * weight):g} would need the number {largest}, and a backend takes {LARGEST_WEIGHT} at most"
+        )
+    return found
+
+
+def _added(base: Sequence[Json], kept: Kept) -> list[Json]:
+    """The rules that are ours: those of a header, then those for probes."""
+    wanted, versions = kept.wanted, kept.versions
+    added: list[Json] = []
+    own = [rule for rule in base if names(rule, versions.own)]
+    if wanted.stage is Stage.SPLIT and wanted.exposure.header is not None:
+        added.extend(_for_header(rule, wanted.exposure.header, versions) for rule in own)
+    for service in wanted.warm:
+        ref = next(ref for ref in own[0]["backendRefs"] if _is(ref, versions.own))
+        plain = {"group": "", "kind": "Service", "name": service, "port": ref.get("port"), "weight": 1}
+        added.append({"matches": [_probe_match(kept.token, f"{kept.token}-{service}")], "backendRefs": [plain]})
+    if wanted.mark is not None:
+        told = {"hostname": f"g{wanted.mark}.{MARK_DOMAIN}", "statusCode": 302}
+        redirect = {"type": "RequestRedirect", "requestRedirect": told}
+        added.append({"matches": [_probe_match(kept.token, kept.token)], "filters": [redirect]})
+    return added
+
+
+def _probe_match(token: str, value: str) -> Json:
+    return {
+        "path": {"type": "Exact", "value": PROBE_PATH + token},
+        "headers": [{"type": "Exact", "name": PROBE_HEADER, "value": value}],
+    }
+
+
+def _for_header(rule: Json, header: Header, versions: Versions) -> Json:
+    """The same rule once more, narrower by the header, so that the proxy prefers it."""
+    narrowed = []
+    for match in rule.get("matches") or [_EVERY_PATH]:
+        present = match.get("headers") or []
+        if any(str(one.get("name", "")).lower() == header.name.lower() for one in present):
+            raise Unroutable(
+                f"a rule matches the header {header.name} already, and one header cannot be asked for twice"
+            )
+        added = {"type": "Exact", "name": header.name, "value": header.value}
+        narrowed.append({**match, "headers": [*present, added]})
+    ref = next(ref for ref in rule["backendRefs"] if _is(ref, versions.own))
+    rest = {name: value for name, value in rule.items() if name != "name"}
+    return {**rest, "matches": narrowed, "backendRefs": [{**ref, "name": versions.canary, "weight": 1}]}
+
+
+def _rewritten(base: Sequence[Json], kept: Kept) -> list[Json]:
+    own = kept.versions.own
+    return [
+        _with(rule, _split(rule["backendRefs"], kept.wanted, kept.versions)) if names(rule, own) else rule
+        for rule in base
+    ]
+
+
+def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
+    """Where the route stands, and what was last wanted of it. Total but for an annotation that cannot be read (Unroutable)."""
+    kept = kept_of(route)
+    if kept is None:
+        services = [service for service in (versions.stable, versions.canary) if service]
+        lost = any(_for_probes(rule) or any(names(rule, one) for one in services) for rule in route.rules)
+        return (Stage.LOST if lost else Stage.OWN), Wanted(Stage.OWN)
+    base = _base(route.rules, kept)
+    if not any(names(rule, kept.versions.own) for rule in base):
+        return Stage.CONTESTED, kept.wanted
+    theirs = [rule for rule in route.rules if not _ours(rule, kept.versions)]
+    ours = [rule for rule in route.rules if _ours(rule, kept.versions)]
+    same = _has(theirs, _rewritten(base, kept)) and _has(ours, _added(base, kept))
+    return (kept.wanted.stage if same else Stage.CONTESTED), kept.wanted
+
+
+def _has(stored: Any, written: Any) -> bool:
+    """What was written stands there; a server may have filled in more."""
+    if isinstance(written, dict):
+        return isinstance(stored, dict) and all(_has(stored.get(key), value) for key, value in written.items())
+    if isinstance(written, list):
+        return isinstance(stored, list) and len(stored) == len(written) and all(map(_has, stored, written))
+    return bool(stored == written)
+
+
+def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str) -> RoutePlan | None:
+    """The write that makes it so; None where it is so. Raises Unroutable.
+
+    `owner` and `token` are of the release, and new only where the route keeps none yet.
+    """
+    kept = kept_of(route)
+    if kept is not None and kept.owner != owner:
+        raise Unroutable("a release of another Deployment has changed this route, and has not ended yet")
+    base = _base(route.rules, kept or _as_if_kept(route, versions, owner))
+    rules = {key: rule["backendRefs"] for key, rule in zip(_keys(base), base, strict=True) if names(rule, versions.own)}
+    if wanted.nothing:
+        kept_after, after = None, base
+    else:
+        if not rules:
+            raise Unroutable(f"no rule of it sends to Service {versions.own}")
+        kept_after = Kept(owner, versions, kept.token if kept else token, wanted, rules)
+        after = [*_rewritten(base, kept_after), *_added(base, kept_after)]
+        _check_room(after)
+    annotation = kept_after.encode() if kept_after else None
+    if list(route.rules) == after and annotation == route.annotation:
+        return None
+    if state(route, versions) == (wanted.stage, wanted) and kept is not None and kept.versions == versions:
+        return None
+    return RoutePlan(_operations(route, after, annotation), _told(route.rules), _told(after), kept_after)
+
+
+def _as_if_kept(route: Route, versions: Versions, owner: str) -> Kept | None:
+    """Of a route that has lost its annotation while a Service of ours is named."""
+    if state(route, versions)[0] is not Stage.LOST:
+        return None
+    return Kept(owner, versions, "", Wanted(Stage.OWN), {})
+
+
+def _check_room(rules: Sequence[Mapping[str, Any]]) -> None:
+    matches = [len(rule.get("matches") or [_EVERY_PATH]) for rule in rules]
+    if len(rules) > MOST_RULES or sum(matches) > MOST_MATCHES or max(matches) > MOST_OF_A_RULE:
+        raise TooManyRules(
+            f"it would have {len(rules)} rules with {sum(matches)} matches, and an HTTPRoute takes {MOST_RULES} and {MOST_MATCHES}"
+        )
+
+
+def _operations(route: Route, rules: Sequence[Json], annotation: str | None) -> tuple[Json, ...]:
+    """Guarded by uid and generation, which any change of the spec raises, and by the annotation, which raises none."""
+    member = "/metadata/annotations/" + KEPT.replace("/", "~1")
+    note: list[Json] = []
+    if route.annotation is not None:
+        note = [{"op": "test", "path": member, "value": route.annotation}]
+        note.append(
+            {"op": "remove", "path": member}
+            if annotation is None
+            else {"op": "replace", "path": member, "value": annotation}
+        )
+    elif annotation is not None and route.annotated:
+        note = [{"op": "test", "path": member, "value": None}, {"op": "add", "path": member, "value": annotation}]
+    elif annotation is not None:
+        whole = "/metadata/annotations"
+        note = [{"op": "test", "path": whole, "value": None}, {"op": "add", "path": whole, "value": {KEPT: annotation}}]
+    return (
+        {"op": "test", "path": "/metadata/uid", "value": route.uid},
+        {"op": "test", "path": "/metadata/generation", "value": route.generation},
+        {"op": "replace", "path": "/spec/rules", "value": list(rules)},
+        *note,
+    )
+
+
+def _told(rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The backends of each rule with their weights, by the position of the rule; rules for probes are not told."""
+    told = {}
+    for number, rule in enumerate(rule for rule in rules if not _for_probes(rule)):
+        refs = rule.get("backendRefs") or ()
+        label = str(rule.get("name") or number)
+        told[f"rule {label}"] = ", ".join(f"{ref.get('name')} {_weight(ref)}" for ref in refs)
+    return told
+
+
+def stated(route: Route) -> str:
+    """Why its own status says that this generation is not in force; empty where it says nothing against it, which is no proof."""
+    for parent in Fields(route.status, "status").each("parents"):
+        for condition in parent.each("conditions"):
+            counts = (condition.integer("observedGeneration") or 0) >= route.generation
+            if (
+                counts
+                and condition.text("type") in ("Accepted", "ResolvedRefs")
+                and condition.text("status") == "False"
+            ):
+                return f"{condition.text('type')} is False: {condition.text('reason')}: {condition.text('message')}"
+    return ""
+
+
+def observed(route: Route) -> bool:
+    """Every controller that reports has seen this generation and accepts it."""
+    parents = Fields(route.status, "status").each("parents")
+    return bool(parents) and all(_accepted(parent, route.generation) for parent in parents)
+
+
+def _accepted(parent: Fields, generation: int) -> bool:
+    said = {
+        one.text("type")
+        for one in parent.each("conditions")
+        if one.text("status") == "True" and (one.integer("observedGeneration") or 0) >= generation
+    }
+    return {"Accepted", "ResolvedRefs"} <= said

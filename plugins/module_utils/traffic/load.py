@@ -1,0 +1,33 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much of the traffic a pod gets. 1 is what each of the Deployment's replicas gets without a canary.
+
+    load of a canary pod = weight * replicas / canary        load of a stable pod = (1 - weight) * replicas / stable
+
+Where the canary stands beside all stable pods, the second is never above 1. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil, floor
+
+
+def canary_load(weight: Fraction, replicas: int, canary: int) -> Fraction:
+    return weight * replicas / canary
+
+
+def pods_for(weight: Fraction, replicas: int) -> int:
+    """The fewest canary pods none of which gets more than an ordinary pod."""
+    return max(1, ceil(weight * replicas))
+
+
+def largest_weight(replicas: int, canary: int) -> Fraction:
+    """The largest share under which no canary pod gets more than an ordinary pod."""
+    return min(Fraction(1), Fraction(canary, replicas)) if replicas else Fraction(0)
+
+
+def per_cent(weight: Fraction) -> str:
+    """For people: 12.5, and cut after three decimals, never rounded up."""
+    return f"{floor(weight * 100_000) / 1000:g}"

@@ -1,0 +1,133 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One Service a version: the user's own, narrowed to one pod-template-hash. Its selector never changes, so that nothing is ever
+switched under a proxy that still sends there.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from .exposure import Json, Unroutable
+
+HASH_LABEL = "pod-template-hash"
+MANAGED_BY, DEPLOYMENT_LABEL = "app.kubernetes.io/managed-by", "coalmine.canary/deployment"
+MANAGER = "coalmine.canary"
+# A DNS label (RFC 1035), as the name of a Service is.
+LONGEST_NAME = 63
+# What says how traffic reaches the pods goes on for one version; what gives a Service an address of its own does not.
+_COPIED = (
+    "sessionAffinity",
+    "sessionAffinityConfig",
+    "internalTrafficPolicy",
+    "trafficDistribution",
+    "ipFamilies",
+    "ipFamilyPolicy",
+)
+_PORT = ("name", "port", "targetPort", "protocol", "appProtocol")
+# Annotations of whoever applied the Service or gave it an address; those that tell a proxy how to send stay.
+_NOT_COPIED = (
+    "kubectl.kubernetes.io/", "meta.helm.sh/", "argocd.argoproj.io/", "external-dns.", "service.beta.kubernetes.io/", "metallb.",
+    "cloud.google.com/neg-status", "coalmine.canary/",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The Deployment: what is made for it goes with it."""
+
+    name: str
+    uid: str
+
+
+def service_name(own: str, of_hash: str) -> str:
+    return f"{own[: LONGEST_NAME - 1 - len(of_hash)].rstrip('-')}-{of_hash}"
+
+
+def check(own: Mapping[str, Any], labels: Mapping[str, str]) -> None:
+    """Raises Unroutable for a Service that cannot be narrowed to one version. `labels`: of the pods of both versions."""
+    name, spec = own["metadata"]["name"], own.get("spec") or {}
+    selector = spec.get("selector") or {}
+    if spec.get("type") == "ExternalName" or not selector:
+        raise Unroutable(f"Service {name} selects no pods (it has no selector, or is an ExternalName)")
+    if spec.get("publishNotReadyAddresses"):
+        raise Unroutable(
+            f"Service {name} has publishNotReadyAddresses, so that a canary which is not Ready would get requests"
+        )
+    wrong = sorted(key for key, value in selector.items() if labels.get(key) != value)
+    if wrong:
+        raise Unroutable(
+            f"Service {name} selects by the label {wrong[0]}, which the pods of both versions do not have so"
+        )
+
+
+def narrowed(own: Mapping[str, Any], of_hash: str, owner: Owner) -> Json:
+    """The manifest of the Service of one version. No label of the user's: what selects Services by them would count pods twice."""
+    meta, spec = own["metadata"], own["spec"]
+    annotations = {key: text for key, text in (meta.get("annotations") or {}).items() if not _of_somebody(key)}
+    ports = [{key: port[key] for key in _PORT if port.get(key) is not None} for port in spec.get("ports") or ()]
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": owner.name, "uid": owner.uid}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": service_name(meta["name"], of_hash),
+            "namespace": meta["namespace"],
+            "labels": {MANAGED_BY: MANAGER, DEPLOYMENT_LABEL: _label(owner.name)},
+            **({"annotations": annotations} if annotations else {}),
+            "ownerReferences": [{**reference, "controller": False, "blockOwnerDeletion": False}],
+        },
+        "spec": {
+            "type": "ClusterIP",
+            **({"clusterIP": "None"} if spec.get("clusterIP") == "None" else {}),
+            "selector": {**spec["selector"], HASH_LABEL: of_hash},
+            "ports": ports,
+            **{key: spec[key] for key in _COPIED if spec.get(key) is not None},
+        },
+    }
+
+
+def _of_somebody(key: str) -> bool:
+    return key.startswith(_NOT_COPIED) or ".toolkit.fluxcd.io/" in key
+
+
+def _label(name: str) -> str:
+    """A label holds 63 characters and ends with a letter or a digit."""
+    return name[:63].rstrip("-.")
+
+
+def label_query(owner: Owner) -> str:
+    return f"{MANAGED_BY}={MANAGER},{DEPLOYMENT_LABEL}={_label(owner.name)}"
+
+
+def is_ours(found: Mapping[str, Any], owner: Owner) -> bool:
+    """Made for this very Deployment."""
+    meta = found.get("metadata") or {}
+    labelled = (meta.get("labels") or {}).get(MANAGED_BY) == MANAGER
+    return labelled and any(ref.get("uid") == owner.uid for ref in meta.get("ownerReferences") or ())
+
+
+def serves_as(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """It selects the same pods at the same ports."""
+    there, asked = found.get("spec") or {}, wanted["spec"]
+    ports = [
+        {key: port[key] for key in one if key in port}
+        for port, one in zip(there.get("ports") or (), asked["ports"], strict=False)
+    ]
+    return bool(there.get("selector") == asked["selector"] and ports == asked["ports"])
+
+
+def ready_addresses(slices: list[Mapping[str, Any]]) -> int:
+    """Endpoints of its EndpointSlices that take requests; a condition that is not told counts as so (discovery/v1 types.go)."""
+    addresses = {
+        address
+        for one in slices
+        for endpoint in one.get("endpoints") or ()
+        if (endpoint.get("conditions") or {}).get("ready") is not False
+        for address in endpoint.get("addresses") or ()
+    }
+    return len(addresses)

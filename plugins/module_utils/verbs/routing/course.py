@@ -1,0 +1,517 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The order in which routes, Services and pods change, so that no rule with users names a Service that a rule without users has
+not been seen to reach.
+
+    start     Service of the stable version; warm; isolated; (pods); Service of the canary; warm; split
+    promote   the owner's backends, and then the rollout; or 100 %, the rollout, and then the owner's backends
+    undo      isolated, and then the pods; the owner's backends
+    end       nothing of ours on the routes, and then no Service of ours
+
+Whoever comes after a crash reads the routes and goes on from there. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
+from typing import Any, Callable, Mapping, Sequence
+
+from ...cluster.errors import NotFound
+from ...rollout.phase import Situation
+from ...rollout.record import Intent, Record, RouteRef, Traffic
+from ...rollout.refusal import Code, Refusal
+from ...traffic.exposure import NOBODY, Exposure, Json, Kept, Stage, Unroutable, Versions, Wanted
+from ...traffic.httproute import Route, RoutePlan, kept_of, names, plan, state
+from ...traffic.load import largest_weight, per_cent, pods_for
+from ...traffic.services import Owner, check, is_ours, narrowed, serves_as, service_name
+from ...wording import count_of
+from ..call.ending import Account
+from ..call.guarded import guarded
+from ..call.orders import TrafficRequest
+from ..call.outcome import Report
+from .network import Network
+from .proving import PAUSE_SECONDS, NotProgrammed, Prover, Written, unproven
+
+_TAKEN_BACK = "What was written was taken back. Look at the gateway and its routes, then run this again, or take the release back with canary_undo"
+Wish = Callable[[Stage, Wanted], "Wanted | None"]
+
+
+@dataclass(frozen=True)
+class Now:
+    """A route as it stands, and what was last wanted of it."""
+
+    route: Route
+    stage: Stage
+    wanted: Wanted
+
+
+class Routing:
+    """The traffic of one release, for one call."""
+
+    def __init__(self, account: Account, traffic: Traffic, stable_hash: str, report: Report) -> None:
+        deployment = account.site.target
+        self.account, self.traffic, self._report = account, traffic, report
+        self._network = Network(account.site.api, deployment.namespace)
+        self._stable = service_name(traffic.service, stable_hash)
+        self._stable_hash = stable_hash
+        self._prover = Prover(account, self._network, traffic)
+        self._prepared = False
+
+    # What there is.
+
+    def look(self, canary_hash: str = "") -> list[Now]:
+        """The routes that are still there. A request each."""
+        found = []
+        for ref in self.traffic.routes:
+            try:
+                route = self._network.route(ref.name)
+            except NotFound:
+                self.account.warn(f'HTTPRoute "{ref.name}" of this release no longer exists')
+                continue
+            found.append(Now(route, *self._state(route, canary_hash)))
+        return found
+
+    def _state(self, route: Route, canary_hash: str) -> tuple[Stage, Wanted]:
+        try:
+            return state(route, self._versions(canary_hash))
+        except Unroutable as error:
+            raise _unroutable(route, error) from error
+
+    def _versions(self, canary_hash: str) -> Versions:
+        canary = service_name(self.traffic.service, canary_hash) if canary_hash else ""
+        return Versions(self.traffic.service, self._stable, canary)
+
+    def tell(self, found: Sequence[Now], how: str = "") -> None:
+        """The return value `exposure`."""
+        self.account.extra["exposure"] = describe(found, how or self._prover.how)
+
+    # Writes.
+
+    def _write(self, found: Sequence[Now], wish: Wish, canary_hash: str = "", *, marked: bool = True) -> list[Written]:
+        """Each route as it is wished; one for which the wish is None is left alone. Not in force yet. `marked`: with a rule that
+        tells the write, as far as the release has such rules."""
+        marked = marked and self._prover.marks
+        return [self._wrote(one, wish, canary_hash, marked) for one in found if wish(one.stage, one.wanted) is not None]
+
+    def _wrote(self, now: Now, wish: Wish, canary_hash: str, marked: bool) -> Written:
+        name, owner = now.route.name, self._owner().uid
+        token = secrets.token_hex(16)
+        versions = self._versions(canary_hash)
+
+        def decide(route: Route) -> RoutePlan | None:
+            stage, wanted = self._state(route, canary_hash)
+            asked = wish(stage, wanted)
+            if asked is None:
+                return None
+            kept = kept_of(route)
+            stays = kept.versions if kept and not canary_hash else versions
+            try:
+                asked = _marked(asked, stage, wanted) if marked else replace(asked, warm=(), mark=None)
+                return plan(route, stays, asked, owner=owner, token=token)
+            except Unroutable as error:
+                raise _unroutable(route, error) from error
+
+        def send(route: Route, planned: RoutePlan) -> Route:
+            self._report(f'HTTPRoute "{name}": {_in_words(planned)}')
+            return self._network.write(route, planned)
+
+        busy = Refusal(
+            Code.BUSY,
+            f'HTTPRoute "{name}" kept changing while it was to be written',
+            "Find out who writes to it (kubectl get httproute --show-managed-fields), then run this again",
+        )
+        sent = guarded(now.route, decide, send, lambda: self._network.route(name), busy)
+        if sent.change is not None:
+            self.account.changed = True
+            for rule, refs in sent.change.before.items():
+                self.account.before.setdefault(f"{name}: {rule}", refs)
+            self.account.after.update({f"{name}: {rule}": refs for rule, refs in sent.change.after.items()})
+        return Written(sent.state, kept_of(sent.state))
+
+    def _owner(self) -> Owner:
+        situation = self.account.situation
+        if situation is None:
+            raise AssertionError("a release is looked at before its routes")
+        return Owner(situation.deployment.name, situation.deployment.uid)
+
+    def _await(self, written: Sequence[Written]) -> None:
+        self._prover.await_in_force(written)
+
+    def prepare(self, found: Sequence[Now]) -> None:
+        if not self._prepared:
+            self._prover.prepare([one.route for one in found])
+            self._prepared = True
+
+    # Services.
+
+    def ensure_service(self, of_hash: str, *, dry_run: bool = False) -> str:
+        """The Service of this version is there; its name."""
+        own = self._network.service(self.traffic.service)
+        if own is None:
+            raise Refusal(
+                Code.SERVICE,
+                f'there is no Service "{self.traffic.service}"',
+                "Apply its manifest again, then run this again",
+            )
+        owner = self._owner()
+        wanted = narrowed(own, of_hash, owner)
+        name = str(wanted["metadata"]["name"])
+
+        def decide(found: Json | None) -> Json | None:
+            if found is None:
+                return wanted
+            if is_ours(found, owner) and serves_as(found, wanted):
+                return None
+            raise Refusal(
+                Code.SERVICE,
+                f'Service "{name}" is there already, and is not the one that this release needs',
+                "Look whose it is; if nobody needs it, delete it, then run this again",
+            )
+
+        def send(_found: Json | None, manifest: Json) -> Json | None:
+            self._network.create(manifest, dry_run=dry_run)
+            return manifest
+
+        sent = guarded(self._network.service(name), decide, send, lambda: self._network.service(name), _busy(name))
+        self.account.changed = self.account.changed or sent.change is not None
+        return name
+
+    def _delete(self, service: Json) -> None:
+        name = str(service["metadata"]["name"])
+
+        def send(_found: Json | None, there: Json) -> Json | None:
+            self._network.delete(there)
+            return None
+
+        present: Json | None = service
+        guarded(present, lambda found: found, send, lambda: self._network.service(name), _busy(name))
+        self.account.changed = True
+
+    def _await_endpoints(self, service: str, pods: int) -> None:
+        """A proxy is told of so many pods: a share for fewer would be more than a pod is to get."""
+        clock = self.account.site.clock
+        deadline = clock.monotonic() + self.traffic.seconds
+        while (ready := self._network.ready(service)) < pods:
+            if clock.monotonic() >= deadline:
+                found = count_of(ready, "Ready endpoint")
+                raise NotProgrammed(f'Service "{service}" has {found} of {pods} after {self.traffic.seconds} s')
+            clock.sleep(10 * PAUSE_SECONDS)
+
+    # The steps of a release.
+
+    def isolate(self, canary_hash: str = "", *, again: bool) -> None:
+        """Everybody is sent to the stable version by all routes. `again`: proven anew where it was written before.
+
+        Routes that never come to it get their owner's backends back. Raises Refusal.
+        """
+        found = self.look(canary_hash)
+        self.prepare(found)
+        self._tell_contested(found)
+        ready = (Stage.ISOLATED, Stage.SPLIT)
+        if all(one.stage in ready for one in found) and not again:
+            return
+        self.ensure_service(self._stable_hash)
+
+        def warm(stage: Stage, _wanted: Wanted) -> Wanted | None:
+            return None if stage in ready else Wanted(Stage.OWN, warm=(self._stable,))
+
+        def isolated(stage: Stage, wanted: Wanted) -> Wanted:
+            return wanted if stage is Stage.SPLIT else Wanted(Stage.ISOLATED)
+
+        try:
+            if self._prover.marks:
+                self._await(self._write(found, warm))
+            self._await(self._write(self.look(canary_hash), isolated))
+        except NotProgrammed as error:
+            failed = self._failed(error, canary_hash)
+            self._write(self.look(canary_hash), partial(_whatever, Wanted(Stage.OWN)), marked=False)
+            raise failed from error
+
+    def expose(self, asked: TrafficRequest, situation: Situation, canary_hash: str, pods: int) -> None:
+        """The canary gets what is asked for. `pods`: Ready ones that it has. Raises Refusal."""
+        found = self.look(canary_hash)
+        self.prepare(found)
+        exposure = asked.over(_exposure(found))
+        check_load(exposure.weight, situation.deployment.replicas, pods)
+        before = {one.route.name: one for one in found}
+        service = self.ensure_service(canary_hash)
+        here = self._versions(canary_hash)
+
+        def warm(stage: Stage, wanted: Wanted) -> Wanted | None:
+            del wanted
+            return None if stage is Stage.SPLIT else Wanted(Stage.ISOLATED, warm=(service,))
+
+        def split(_stage: Stage, _wanted: Wanted) -> Wanted:
+            return Wanted(Stage.SPLIT, exposure)
+
+        try:
+            self._await_endpoints(service, pods)
+            unknown = [one for one in found if one.stage is not Stage.SPLIT or _canary_of(one.route) != here.canary]
+            if self._prover.marks:
+                self._await(self._write(unknown, warm, canary_hash))
+            self._await(self._write(self.look(canary_hash), split, canary_hash))
+        except NotProgrammed as error:
+            failed = self._failed(error, canary_hash)
+            self._back_to(before, canary_hash)
+            raise failed from error
+        self.tell(self.look(canary_hash))
+
+    def _back_to(self, before: dict[str, Now], canary_hash: str) -> None:
+        """What was there before this call, which was proven."""
+        for now in self.look(canary_hash):
+            was = before.get(now.route.name)
+            if was is not None:
+                back = was.wanted if was.stage is Stage.SPLIT else Wanted(Stage.ISOLATED)
+                self._write([now], partial(_whatever, back), canary_hash, marked=False)
+
+    def _failed(self, error: NotProgrammed, canary_hash: str) -> Refusal:
+        """Not the gateway's fault where somebody else wrote meanwhile."""
+        theirs = [one.route for one in self.look(canary_hash) if one.stage in (Stage.CONTESTED, Stage.LOST)]
+        return _contested(theirs[0]) if theirs else unproven(error, _TAKEN_BACK)
+
+    def _tell_contested(self, found: Sequence[Now]) -> None:
+        for one in found:
+            if one.stage in (Stage.CONTESTED, Stage.LOST):
+                self.account.warn(f"{_contested(one.route).what}: it is written once more")
+
+    def hand_back(self) -> None:
+        """The owner's backends are in force. Raises Refusal; what it has written then is no harm, and stays."""
+        found = self.look()
+        self.prepare(found)
+        try:
+            self._await(self._write(found, partial(_whatever, Wanted(Stage.OWN))))
+        except NotProgrammed as error:
+            raise unproven(error, "Nothing else was changed. Look at the gateway, then run this again") from error
+
+    def cut_off(self, situation: Situation) -> None:
+        """Nobody gets the canary any more. It is written whatever happens, and waited for as long as a write may take: a bad canary
+        is worse than a route that lags behind."""
+        try:
+            found = [one for one in self.look() if one.stage is not Stage.OWN]
+            self.prepare(found)
+            to = Stage.ISOLATED if self._stable_serves(situation) else Stage.OWN
+            self._await(self._write(found, partial(_whatever, Wanted(to))))
+        except (NotProgrammed, Refusal) as error:
+            self.account.warn(f"the undo goes on, although the routes may still send requests to the canary: {error}")
+
+    def _stable_serves(self, situation: Situation) -> bool:
+        """Its pods are all there: a promotion takes them away, and then only both versions together carry the load."""
+        stable = situation.stable
+        promotes = situation.record is not None and situation.record.intent is Intent.PROMOTE
+        return not promotes and stable is not None and stable.ready >= situation.deployment.replicas
+
+    def leave(self) -> None:
+        """Nothing of ours is left: first on the routes, then the Services. Raises Refusal, and nothing is deleted then."""
+        found = self.look()
+        touched = [one for one in found if one.stage is not Stage.OWN or one.wanted.warm]
+        if touched:
+            self.prepare(touched)
+            try:
+                self._await(self._write(touched, partial(_whatever, Wanted(Stage.OWN))))
+            except NotProgrammed as error:
+                raise unproven(
+                    error,
+                    "The Services of both versions were left, because they may still be sent requests. Run this again",
+                ) from error
+        self._write(self.look(), partial(_whatever, Wanted(Stage.OWN)), marked=False)
+        for service in self._network.of(self._owner()):
+            self._delete(service)
+
+    def exposure(self) -> Exposure:
+        """What users get, or are to get again."""
+        return _exposure(self.look())
+
+    def rehearse(self, exposure: Exposure | None, canary_hash: str = "") -> None:
+        """Check mode: the write of each route as a dry run. Nothing is written. None: the owner's backends."""
+        wanted = Wanted(Stage.OWN) if exposure is None else Wanted(Stage.SPLIT, exposure)
+        for now in self.look(canary_hash):
+            try:
+                planned = plan(
+                    now.route, self._versions(canary_hash), wanted, owner=self._owner().uid, token="foretold"
+                )
+            except Unroutable as error:
+                raise _unroutable(now.route, error) from error
+            if planned is None:
+                continue
+            self._network.write(now.route, planned, dry_run=True)
+            self.account.changed = True
+            self.account.before.update({f"{now.route.name}: {rule}": refs for rule, refs in planned.before.items()})
+            self.account.after.update({f"{now.route.name}: {rule}": refs for rule, refs in planned.after.items()})
+
+
+def _whatever(wanted: Wanted, _stage: Stage, _was: Wanted) -> Wanted:
+    """Wished for every route, however it stands."""
+    return wanted
+
+
+def _marked(asked: Wanted, stage: Stage, wanted: Wanted) -> Wanted:
+    """With a number of its own; what was written already keeps its number."""
+    if stage is asked.stage and wanted.mark is not None and replace(wanted, mark=None) == replace(asked, mark=None):
+        return wanted
+    return replace(asked, mark=(wanted.mark or 0) + 1)
+
+
+def _exposure(found: Sequence[Now]) -> Exposure:
+    """What users get, or were to get where somebody has written over it."""
+    return max(
+        (one.wanted.exposure for one in found), key=lambda one: (one.weight, one.header is not None), default=NOBODY
+    )
+
+
+def _canary_of(route: Route) -> str:
+    kept: Kept | None = kept_of(route)
+    return kept.versions.canary if kept else ""
+
+
+def check_load(weight: Fraction, replicas: int, pods: int) -> None:
+    """Raises Refusal where a canary pod would get more than a pod gets without a canary."""
+    largest = largest_weight(replicas, pods)
+    if weight > largest:
+        held, wanted = count_of(pods, "canary pod"), count_of(pods_for(weight, replicas), "pod")
+        ordinary = count_of(replicas, "pod", "gets", "get each")
+        raise Refusal(
+            Code.OVERLOADED,
+            f"{per_cent(weight)} % of the requests for {held} is more for each than without a canary {ordinary}",
+            f"Ask for {wanted}, or for a weight of at most {per_cent(largest)}",
+        )
+
+
+def describe(found: Sequence[Now], how: str) -> dict[str, Any]:
+    """The return value `exposure`."""
+    exposure = _exposure([one for one in found if one.stage is Stage.SPLIT])
+    header = exposure.header
+    return {
+        "weight": float(100 * exposure.weight),
+        "header": {"name": header.name, "value": header.value} if header else None,
+        "programmed": how,
+        "routes": [{"name": one.route.name, "stage": one.stage.value} for one in found],
+    }
+
+
+def of_record(account: Account, record: Record, report: Report) -> Routing | None:
+    """None for a release without traffic."""
+    return Routing(account, record.traffic, record.stable.hash, report) if record.traffic else None
+
+
+def choose(account: Account, wanted: TrafficRequest, situation: Situation, labels: Mapping[str, str]) -> Traffic:
+    """The routes and the Service that a release is to use. Raises Refusal. `labels`: those of the new pods.
+
+    Reads the routes of the namespace, each Service that they name, and the pods of the one that is taken.
+    """
+    network = Network(account.site.api, account.site.target.namespace)
+    routes = _named(network, wanted)
+    stable = situation.stable
+    versions = [labels, labels if stable is None else dict(stable.template.get("metadata", {}).get("labels") or {})]
+    service = wanted.service or _only_service(network, routes, versions[1])
+    _check_service(network, service, versions, situation)
+    taken = [route for route in routes if any(names(rule, service) for rule in route.rules)]
+    if not taken:
+        raise Refusal(
+            Code.NO_ROUTE,
+            f'no HTTPRoute{_among(wanted)} in namespace "{account.site.target.namespace}" has a rule that sends to Service "{service}"',
+            "Name routes in traffic.routes whose backendRefs name that Service, without a namespace",
+        )
+    refs = tuple(RouteRef(route.name, route.uid) for route in taken)
+    return Traffic(service, refs, True, wanted.seconds, wanted.proof, wanted.url, wanted.address, wanted.verify)
+
+
+def check_same(asked: TrafficRequest, traffic: Traffic) -> None:
+    """Raises Refusal for other routes than those that the release has, or another Service."""
+    routes = [one.name for one in traffic.routes]
+    if (asked.service and asked.service != traffic.service) or (
+        asked.routes and sorted(asked.routes) != sorted(routes)
+    ):
+        raise Refusal(
+            Code.INVALID,
+            f'this release sends through {", ".join(routes)} to Service "{traffic.service}", and other routes or another Service were asked for',
+            "Leave out traffic.service and traffic.routes, or take the canary back with canary_undo and start it anew",
+        )
+
+
+def _among(wanted: TrafficRequest) -> str:
+    return f" among {', '.join(wanted.routes)}" if wanted.routes else ""
+
+
+def _named(network: Network, wanted: TrafficRequest) -> list[Route]:
+    try:
+        if not wanted.routes:
+            return network.routes()
+        return [network.route(name) for name in wanted.routes]
+    except NotFound as error:
+        raise Refusal(
+            Code.NO_ROUTE,
+            error.message,
+            "Check the names in traffic.routes, and that the cluster has Gateway API (HTTPRoute v1)",
+        ) from error
+
+
+def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str, str]) -> str:
+    named = {ref.get("name") for route in routes for rule in route.rules for ref in rule.get("backendRefs") or ()}
+    fitting = []
+    for name in sorted(str(name) for name in named if name):
+        found = network.service(name) if any(names(rule, name) for route in routes for rule in route.rules) else None
+        selector = ((found or {}).get("spec") or {}).get("selector") or {}
+        if selector and all(labels.get(key) == value for key, value in selector.items()):
+            fitting.append(name)
+    if len(fitting) == 1:
+        return fitting[0]
+    several = (
+        f"several Services that select its pods: {', '.join(fitting)}"
+        if fitting
+        else "no Service that selects its pods"
+    )
+    raise Refusal(
+        Code.NO_ROUTE,
+        f"the HTTPRoutes name {several}",
+        "Give traffic.service, and traffic.routes where there are others",
+    )
+
+
+def _check_service(network: Network, service: str, versions: Sequence[Mapping[str, str]], situation: Situation) -> None:
+    own = network.service(service)
+    if own is None:
+        raise Refusal(
+            Code.SERVICE, f'there is no Service "{service}"', "Give traffic.service the Service that the routes name"
+        )
+    remedy = "Give traffic.service a Service of this Deployment alone"
+    try:
+        for labels in versions:
+            check(own, labels)
+    except Unroutable as error:
+        raise Refusal(Code.SERVICE, str(error), remedy) from error
+    ours = {rs.uid for rs in situation.picture.replica_sets}
+    strangers = [pod.name for pod in network.pods(own["spec"]["selector"]) if pod.owner_uid not in ours]
+    if strangers:
+        what = f'Service "{service}" also selects pods of another owner, such as {strangers[0]}, which would get no requests any more'
+        raise Refusal(Code.SERVICE, what, remedy)
+
+
+def _busy(service: str) -> Refusal:
+    what = f'Service "{service}" kept changing while it was to be made or deleted'
+    return Refusal(Code.BUSY, what, "Find out who writes to it, then run this again")
+
+
+def _unroutable(route: Route, error: Unroutable) -> Refusal:
+    return Refusal(
+        Code.NO_ROUTE,
+        f'HTTPRoute "{route.name}" cannot be used: {error}',
+        "Name the routes that are to be used in traffic.routes",
+    )
+
+
+def _contested(route: Route) -> Refusal:
+    who = f", the last of whom is {route.managers[0]}" if route.managers else ""
+    return Refusal(
+        Code.CONTESTED,
+        f'somebody else writes the backends of HTTPRoute "{route.name}"{who}',
+        "Let whoever it is leave .spec.rules of that route alone while a release is live (docs/traffic.md says how), then run this again",
+    )
+
+
+def _in_words(planned: RoutePlan) -> str:
+    changed = [f"{rule}: {refs}" for rule, refs in planned.after.items() if planned.before.get(rule) != refs]
+    return "; ".join(changed) or "a rule for probes"

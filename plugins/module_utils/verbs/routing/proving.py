@@ -1,0 +1,188 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a write of a route is in force: asked of the gateway itself, because its status says so before it is.
+
+Every write carries a rule that only a probe meets, which the proxy answers by itself with the number of that write. This module
+is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Iterator, Sequence
+from urllib.parse import urlsplit
+
+from ...cluster.entry import Entry, Knock, Knocked
+from ...cluster.errors import ApiError
+from ...foreign import printable
+from ...rollout.record import Traffic
+from ...rollout.refusal import Code, Refusal
+from ...traffic.exposure import Kept
+from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, Parent, Route, observed, stated
+from ..call.ending import Account
+from .network import Network
+
+# A replica of a proxy that has not heard of a write yet, one of four, is missed by that many answers in 0.3 % of all cases.
+MARKS_IN_A_ROW, REACHED_IN_A_ROW = 20, 5
+PAUSE_SECONDS = 0.05
+# How long a status is ahead of the proxies: a second at most where it was measured, and a margin.
+SETTLE_SECONDS, STATUS_PAUSE_SECONDS = 5.0, 0.5
+# What a proxy says by itself of a backend that it cannot reach.
+_UNREACHED = frozenset({0, 500, 502, 503, 504})
+
+
+class NotProgrammed(Exception):
+    """A write did not come into force in time; the text says what the gateway answered instead."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A route as it was written, and what it keeps: None where nothing of ours is left on it."""
+
+    route: Route
+    kept: Kept | None
+
+
+class Prover:
+    """`how` is "proven" or "stated": by the routes' status and some seconds more."""
+
+    def __init__(self, account: Account, network: Network, traffic: Traffic) -> None:
+        self._account, self._network, self._traffic = account, network, traffic
+        self._api = account.site.api
+        self._entries: dict[str, tuple[Entry, ...]] = {}
+        self.how = "proven" if traffic.proof != "none" else "stated"
+
+    @property
+    def marks(self) -> bool:
+        """Whether a write carries a rule for probes."""
+        return self._traffic.proof != "none"
+
+    def prepare(self, routes: Sequence[Route]) -> None:
+        """Finds where users come in, and whether that can be asked from here. Raises Refusal with `proof: require`."""
+        if not self.marks:
+            return
+        try:
+            self._entries = {route.name: tuple(self._of(route)) for route in routes}
+            why = self._unreachable()
+        except (ApiError, NotProgrammed) as error:
+            why = str(error)
+        if not why:
+            return
+        if self._traffic.proof == "require":
+            raise Refusal(
+                Code.NOT_PROGRAMMED,
+                f"it cannot be proven that the gateway does what its routes say: {why}",
+                "Give traffic.probe an url that reaches it from where Ansible runs, or set traffic.proof to prefer",
+            )
+        self.how = "stated"
+        self._account.warn(
+            f"that the gateway does what its routes say is stated by their status, and not proven: {why}"
+        )
+
+    def _unreachable(self) -> str:
+        for entry in {entry for entries in self._entries.values() for entry in entries}:
+            answer = self._api.knock(Knock(entry, "/"))
+            if not answer.status:
+                return f"{entry} cannot be asked ({answer.location})"
+        return ""
+
+    def _of(self, route: Route) -> Iterator[Entry]:
+        if self._traffic.url:
+            yield _of_url(self._traffic)
+            return
+        if not route.parents:
+            raise NotProgrammed(f'HTTPRoute "{route.name}" is attached to no Gateway')
+        for parent in route.parents:
+            yield self._of_gateway(route, parent)
+
+    def _of_gateway(self, route: Route, parent: Parent) -> Entry:
+        gateway = self._network.gateway(parent.name, parent.namespace)
+        addresses = gateway.within("status").each("addresses")
+        listeners = [
+            listener
+            for listener in gateway.within("spec").each("listeners")
+            if listener.text("protocol") in ("HTTP", "HTTPS")
+            and parent.section in ("", listener.text("name"))
+            and parent.port in (None, listener.count("port"))
+        ]
+        if not addresses or not listeners:
+            what = "no address" if not addresses else "no HTTP listener for the route"
+            raise NotProgrammed(f'Gateway "{parent.name}" in namespace "{parent.namespace}" has {what}')
+        listener, address = listeners[0], addresses[0].text("value")
+        host = next(iter(route.hostnames), "") or listener.text("hostname") or address
+        tls = listener.text("protocol") == "HTTPS"
+        port = listener.count("port") or 0
+        return Entry(address, port, host.replace("*.", "canary-probe."), tls, self._traffic.verify)
+
+    def await_in_force(self, written: Sequence[Written]) -> None:
+        """Raises NotProgrammed when the time for it is over."""
+        deadline = self._api.clock.monotonic() + self._traffic.seconds
+        if self.how == "stated":
+            self._settle(written, deadline)
+            return
+        for one in written:
+            for entry in self._entries.get(one.route.name, ()):
+                for knock, means_yes, times in _questions(one, entry):
+                    self._asked_until(one.route, knock, means_yes, times, deadline)
+
+    def _asked_until(
+        self, route: Route, knock: Knock, means_yes: Callable[[Knocked], bool], times: int, deadline: float
+    ) -> None:
+        row = 0
+        while row < times:
+            answer = self._api.knock(knock)
+            row = row + 1 if means_yes(answer) else 0
+            if row == times:
+                return
+            if not row and self._api.clock.monotonic() >= deadline:
+                raise NotProgrammed(self._told(route, knock.entry, answer))
+            self._api.clock.sleep(PAUSE_SECONDS)
+
+    def _told(self, route: Route, entry: Entry, answer: Knocked) -> str:
+        said = f"{entry} answers {answer.status}" if answer.status else f"{entry} does not answer ({answer.location})"
+        try:
+            why = stated(self._network.route(route.name))
+        except ApiError as error:
+            why = error.message
+        return printable(
+            f'HTTPRoute "{route.name}" is not in force after {self._traffic.seconds} s: {said}'
+            + (f"; {why}" if why else "")
+        )
+
+    def _settle(self, written: Sequence[Written], deadline: float) -> None:
+        clock = self._api.clock
+        for one in written if self.marks else ():
+            route = self._network.route(one.route.name)
+            while not observed(route):
+                if clock.monotonic() >= deadline:
+                    why = stated(route) or "no controller has accepted it"
+                    raise NotProgrammed(
+                        f'HTTPRoute "{route.name}" is not in force after {self._traffic.seconds} s: {printable(why)}'
+                    )
+                clock.sleep(STATUS_PAUSE_SECONDS)
+                route = self._network.route(route.name)
+        if written:
+            clock.sleep(SETTLE_SECONDS)
+
+
+def _questions(written: Written, entry: Entry) -> Iterator[tuple[Knock, Callable[[Knocked], bool], int]]:
+    kept = written.kept
+    if kept is None or kept.wanted.mark is None:
+        return
+    path, mark = PROBE_PATH + kept.token, f"//g{kept.wanted.mark}.{MARK_DOMAIN}"
+    yield Knock(entry, path, {PROBE_HEADER: kept.token}), lambda answer: mark in answer.location, MARKS_IN_A_ROW
+    for service in kept.wanted.warm:
+        asked = Knock(entry, path, {PROBE_HEADER: f"{kept.token}-{service}"})
+        yield asked, lambda answer: answer.status not in _UNREACHED, REACHED_IN_A_ROW
+
+
+def _of_url(traffic: Traffic) -> Entry:
+    parts = urlsplit(traffic.url)
+    tls = parts.scheme == "https"
+    host = parts.hostname or ""
+    return Entry(traffic.address or host, parts.port or (443 if tls else 80), host, tls, traffic.verify)
+
+
+def unproven(error: NotProgrammed, remedy: str) -> Refusal:
+    return Refusal(Code.NOT_PROGRAMMED, str(error), remedy)

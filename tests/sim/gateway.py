@@ -1,0 +1,209 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A gateway: EndpointSlices of every Service, and a proxy that hears of routes and of endpoints late, and not in order.
+
+Pods drain: one that is taken away still answers whoever was sent to it. So a request fails where a rule sends it to a Service of
+which the proxy knows no endpoint, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knock, Knocked
+
+from .controllers import Controller
+from .objects import LABELS, NAME, NAMESPACE, Json
+from .server import Server
+from .store import Change, Store
+from .timeline import Timeline
+
+GATEWAY, HOST, ADDRESS = "gw", "shop.example", "10.0.0.1"
+RULES = [
+    {
+        "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
+        "backendRefs": [{"group": "", "kind": "Service", "name": NAME, "port": 80, "weight": 1}],
+    }
+]
+
+
+@dataclass(frozen=True)
+class Lags:
+    """Seconds at most until the proxy knows: of a route, of an endpoint. `deaf_from`: when it hears of no route any more.
+    `hidden`: nobody can ask it."""
+
+    routes: float = 1.0
+    endpoints: float = 1.0
+    deaf_from: float = float("inf")
+    hidden: bool = False
+
+
+def make(server: Server) -> None:
+    """What the user has: a Service, a Gateway, a route."""
+    meta = {"namespace": NAMESPACE}
+    ports = [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]
+    service = {
+        "metadata": {**meta, "name": NAME},
+        "spec": {"selector": dict(LABELS), "ports": ports, "type": "ClusterIP"},
+    }
+    gateway = {
+        "metadata": {**meta, "name": GATEWAY},
+        "spec": {"listeners": [{"name": "web", "protocol": "HTTP", "port": 80}]},
+        "status": {"addresses": [{"value": ADDRESS}]},
+    }
+    route = {
+        "metadata": {**meta, "name": NAME},
+        "spec": {"parentRefs": [{"name": GATEWAY}], "hostnames": [HOST], "rules": RULES},
+    }
+    for kind, obj in (("services", service), ("gateways", gateway), ("httproutes", route)):
+        server.create(kind, obj, "somebody", "kubectl-create")
+
+
+class EndpointSliceController(Controller):
+    """One slice a Service: discovery/v1."""
+
+    name = "endpointslice-controller"
+
+    def concerns(self, change: Change) -> bool:
+        return change.kind in ("pods", "services")
+
+    def work(self) -> None:
+        services = self.store.of("services")
+        for name, service in services.items():
+            endpoints = [
+                {"addresses": [pod["metadata"]["name"]], "conditions": {"ready": True}}
+                for pod in self.store.of("pods").values()
+                if _is_ready(pod) and _selects(service["spec"]["selector"], pod)
+            ]
+            known = self.store.get("endpointslices", name)
+            meta = known["metadata"] if known else {"name": name, "labels": {"kubernetes.io/service-name": name}}
+            if known is None or known["endpoints"] != endpoints:
+                self.store.put(
+                    "endpointslices", {"kind": "EndpointSlice", "metadata": meta, "endpoints": endpoints}, self.name
+                )
+        for name in [name for name in self.store.of("endpointslices") if name not in services]:
+            self.store.remove("endpointslices", name, self.name)
+
+
+def _is_ready(pod: Json) -> bool:
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"]["conditions"])
+    return ready and "deletionTimestamp" not in pod["metadata"] and pod["status"]["phase"] == "Running"
+
+
+def _selects(selector: Mapping[str, str], pod: Json) -> bool:
+    labels = pod["metadata"]["labels"]
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+@dataclass
+class Proxy:
+    """`failing`: told of each moment at which requests of users fail. `seen`: the share of users' requests that pods of another
+    version than v1 get, whenever it changes."""
+
+    timeline: Timeline
+    store: Store
+    lags: Lags
+    chance: random.Random
+    failing: Callable[[str], None]
+    seen: list[tuple[float, Fraction]] = field(default_factory=list)
+    _routes: dict[str, Json] = field(default_factory=dict)
+    _endpoints: dict[str, list[str]] = field(default_factory=dict)
+    _versions: dict[str, str] = field(default_factory=dict)
+    _heard: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.store.listen(self._hear)
+
+    def _hear(self, change: Change) -> None:
+        if change.kind == "pods" and change.after is not None:
+            self._versions[change.name] = change.after["spec"]["containers"][0]["image"]
+        if change.kind == "httproutes" and self.timeline.now < self.lags.deaf_from:
+            self._later(change, self.lags.routes, partial(self._takes_route, change))
+        if change.kind == "endpointslices":
+            self._later(change, self.lags.endpoints, partial(self._takes_endpoints, change))
+
+    def _later(self, change: Change, most: float, happens: Callable[[], None]) -> None:
+        """Each object in its own order; one object may overtake another."""
+        key = f"{change.kind}/{change.name}"
+        moment = max(self.timeline.now + most * self.chance.random(), self._heard.get(key, 0.0))
+        self._heard[key] = moment
+        self.timeline.at(moment, happens)
+
+    def _takes_route(self, change: Change) -> None:
+        if change.after is not None:
+            self._routes[change.name] = change.after
+            self._report(change.after)
+        self._look()
+
+    def _report(self, route: Json) -> None:
+        live = self.store.get("httproutes", route["metadata"]["name"])
+        said = [
+            {"type": name, "status": "True", "observedGeneration": route["metadata"]["generation"]}
+            for name in ("Accepted", "ResolvedRefs")
+        ]
+        if live is not None and live.get("status") != {"parents": [{"conditions": said}]}:
+            self.store.put("httproutes", {**live, "status": {"parents": [{"conditions": said}]}}, "gateway")
+
+    def _takes_endpoints(self, change: Change) -> None:
+        self._endpoints[change.name] = (
+            [] if change.after is None else [one["addresses"][0] for one in change.after["endpoints"]]
+        )
+        self._look()
+
+    def _look(self) -> None:
+        for route in self._routes.values():
+            for rule in _of_users(route):
+                self.seen.append((self.timeline.now, self._share(route, rule)))
+
+    def _share(self, route: Json, rule: Json) -> Fraction:
+        refs = [ref for ref in rule["backendRefs"] if ref["weight"]]
+        whole, new = sum(ref["weight"] for ref in refs), Fraction(0)
+        for ref in refs:
+            pods = self._endpoints.get(ref["name"], [])
+            if not pods and self.timeline.now > 5.0:
+                self.failing(
+                    f"a rule of HTTPRoute {route['metadata']['name']} sends to Service {ref['name']}, which has no endpoint"
+                )
+            if pods:
+                newer = sum(not self._versions[pod].endswith(":v1") for pod in pods)
+                new += Fraction(ref["weight"], whole) * Fraction(newer, len(pods))
+        return new
+
+    def knock(self, asked: Knock) -> Knocked:
+        if self.lags.hidden:
+            return Knocked(0, "No route to host")
+        for route in self._routes.values():
+            for rule in route["spec"]["rules"]:
+                if _matches(rule, asked):
+                    return self._answer(rule)
+        return Knocked(404)
+
+    def _answer(self, rule: Json) -> Knocked:
+        for one in rule.get("filters") or ():
+            if one["type"] == "RequestRedirect":
+                return Knocked(302, f"http://{one['requestRedirect']['hostname']}/")
+        alive = any(self._endpoints.get(ref["name"]) for ref in rule["backendRefs"] if ref["weight"])
+        return Knocked(200 if alive else 503)
+
+
+def _of_users(route: Json) -> Iterator[Json]:
+    """Rules that any request may meet."""
+    for rule in route["spec"]["rules"]:
+        if not any(match.get("headers") for match in rule.get("matches") or ()):
+            yield rule
+
+
+def _matches(rule: Json, asked: Knock) -> bool:
+    for match in rule.get("matches") or ():
+        path, headers = match["path"], match.get("headers") or ()
+        same = asked.path == path["value"] if path["type"] == "Exact" else asked.path.startswith(path["value"])
+        if path["type"] == "PathPrefix" and asked.headers:
+            same = False
+        if same and all(asked.headers.get(one["name"]) == one["value"] for one in headers):
+            return True
+    return False

@@ -1,0 +1,222 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases through a gateway whose proxy hears late, and of endpoints and routes in any order: no request of a user fails, and
+nobody gets the canary who was not to get it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.proving import Prover
+from tests.sim.faults import Fault, Planned
+from tests.sim.gateway import RULES, Lags
+from tests.sim.history import Ask, End, History, Script
+from tests.sim.objects import NAME
+from tests.sim.pods import Nature
+from tests.sim.store import Change
+from tests.sim.telling import report
+from tests.sim.world import Played, World
+
+DRAINING = {version: Nature(0.05, 2.0, ends_in=20.0) for version in ("v1", "v2", "v3")}
+SWIFT = Lags()
+START = Ask("start", share="5")
+GROW = Ask("start", pods=3, surge=3, share="50", think=1.0)
+
+
+def world(
+    *asks: Ask,
+    lags: Lags = SWIFT,
+    end: End = End.UNDO,
+    seed: int = 0,
+    faults: tuple[Planned, ...] = (),
+    again: bool = False,
+) -> World:
+    scripts = [Script("ana", 8.0, asks=asks, faults=faults)]
+    if again:
+        scripts.append(Script("again", 60.0, asks=asks))
+    return World(History(seed=seed, natures=DRAINING, scripts=tuple(scripts), end=end, gateway=lags), traced=True)
+
+
+def played(one: World) -> Played:
+    found = one.play()
+    assert not found.violations, "\n".join(["", *report(found)])
+    return found
+
+
+def told(found: Played) -> list[str]:
+    return [call.told() for call in found.calls if call.actor != "last"]
+
+
+def assert_as_before(one: World) -> None:
+    """The user's route, and no Service but the user's."""
+    route = one.store.get("httproutes", NAME)
+    assert route is not None and route["spec"]["rules"] == RULES and not route["metadata"].get("annotations")
+    assert list(one.store.of("services")) == [NAME]
+
+
+def largest(one: World, begins: float, ends: float) -> Fraction:
+    assert one.proxy is not None
+    return max((share for at, share in one.proxy.seen if begins <= at < ends), default=Fraction(0))
+
+
+@pytest.mark.parametrize("by", ["pods", "weights"])
+def test_a_release_by_weights_gives_everybody_what_was_said_and_leaves_nothing(by: str) -> None:
+    full = Ask("start", pods=4, surge=4, share="50", think=1.0)
+    one = world(START, GROW, full, Ask("promote", by=by), end=End.PROMOTE)
+    found = played(one)
+    assert told(found)[:2] == [
+        "changed: holding 1 canary beside 4 stable pods (20.0 % of all pods), which get 5 % of the requests (proven)",
+        "changed: holding 3 canary beside 4 stable pods (42.9 % of all pods), which get 50 % of the requests (proven)",
+    ]
+    first, second, third, _last = found.calls[:4]
+    assert largest(one, 0.0, first.ended or 0.0) == Fraction(1, 20)
+    assert largest(one, second.begun, third.ended or 0.0) == Fraction(1, 2)
+    assert_as_before(one)
+
+
+def test_an_undo_takes_every_request_away_before_a_pod() -> None:
+    one = world(START, Ask("undo", think=5.0))
+    played(one)
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_proxy_that_hears_in_any_order_sends_nobody_to_nowhere(seed: int) -> None:
+    chance = random.Random(seed)
+    lags = Lags(chance.choice((0.1, 2.0, 5.0)), chance.choice((0.1, 2.0, 5.0)))
+    end = chance.choice((End.PROMOTE, End.UNDO))
+    one = world(START, GROW, Ask(end.value, think=1.0), lags=lags, seed=seed, end=end)
+    played(one)
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("number", range(46))
+def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(number: int) -> None:
+    kind = Fault.KILLED_BEFORE if number % 4 == 3 else Fault.KILLED_AFTER
+    asks = (START, Ask("promote" if number % 2 else "undo", think=1.0))
+    one = world(
+        *asks,
+        seed=number,
+        faults=(Planned(number, kind),),
+        again=number % 3 == 0,
+        end=End.PROMOTE if number % 2 else End.UNDO,
+    )
+    played(one)
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_requests_that_fail_are_tried_again_and_nothing_is_left(seed: int) -> None:
+    chance = random.Random(seed)
+    kinds = [fault for fault in Fault if fault not in (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)]
+    faults = tuple(
+        Planned(n, chance.choice(kinds), chance.choice((0.3, 2.0))) for n in range(60) if chance.random() < 0.1
+    )
+    end = chance.choice((End.PROMOTE, End.UNDO))
+    one = world(START, GROW, Ask(end.value, think=1.0), seed=seed, faults=faults, end=end)
+    played(one)
+    assert_as_before(one)
+
+
+def test_a_gateway_that_hears_of_nothing_is_refused_before_any_user_notices() -> None:
+    one = world(START, lags=Lags(deaf_from=6.0))
+    found = one.play()
+    assert not found.violations
+    (start,) = [call for call in found.calls if call.ask.verb == "start"]
+    assert (
+        "failed (not_programmed, changed)" in start.told()
+        and "http://shop.example at 10.0.0.1:80 answers" in start.told()
+    )
+    assert largest(one, 0.0, 1e9) == 0
+
+
+def test_no_pod_gets_more_than_an_ordinary_one() -> None:
+    found = played(world(Ask("start", share="30"), Ask("start", pods=3, share="50")))
+    assert told(found)[:2] == [
+        "failed (overloaded): 30 % of the requests for 1 canary pod is more for each than without a canary 4 pods get each. Ask for "
+        "2 pods, or for a weight of at most 25.",
+        "failed (overloaded): a surge of 1 is less than 3 canary pods, so that stable pods would go, and those are to carry all other "
+        "requests. Set surge to 3.",
+    ]
+
+
+def test_check_mode_writes_nothing_and_tells_the_route() -> None:
+    one = world(replace(START, check=True), START, Ask("promote", check=True), Ask("undo"))
+    found = played(one)
+    before, after = found.calls[0].result, found.calls[2].result
+    assert isinstance(before, Outcome) and isinstance(after, Outcome)
+    assert before.after["web: rule 0"] == f"web-{_hash(one)} 19, web-canary 1"
+    assert after.after["web: rule 0"] == "web 1"
+
+
+def _hash(one: World) -> str:
+    return next(rs["metadata"]["labels"]["pod-template-hash"] for rs in one.store.of("replicasets").values())
+
+
+def test_what_was_started_without_routes_gets_none_and_by_weights_needs_some() -> None:
+    found = played(world(Ask("start"), START, Ask("promote", by="weights")))
+    assert ["no_route" in line for line in told(found)] == [False, True, True]
+
+
+def test_a_canary_without_pods_is_not_paused() -> None:
+    asks = (START, Ask("pause"))
+    one = world(*asks, lags=Lags(3.0, 3.0))
+    other = replace(
+        one.history,
+        scripts=(Script("ana", 8.0, asks=(START,)), Script("ben", 10.0, asks=(Ask("pause"), Ask("resume")))),
+    )
+    found = World(other, traced=True).play()
+    assert not found.violations
+    assert [call.told().partition(":")[0] for call in found.calls if call.actor == "ben"] == ["failed (busy)"] * 2
+
+
+def test_without_a_proof_users_are_sent_to_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules of these histories bite."""
+    monkeypatch.setattr(Prover, "await_in_force", lambda _prover, _written: None)
+    played_ones = (world(START, Ask("undo", think=1.0), lags=Lags(5.0, 5.0), seed=seed).play() for seed in range(30))
+    assert any(violation.rule == "no request fails" for found in played_ones for violation in found.violations)
+
+
+def put_back(one: World) -> None:
+    """As a GitOps tool does: the rules, and not the annotation."""
+    route = one.store.get("httproutes", NAME)
+    assert route is not None
+    meta = {**route["metadata"], "generation": route["metadata"]["generation"] + 1}
+    one.store.put("httproutes", {**route, "metadata": meta, "spec": {**route["spec"], "rules": RULES}}, "argocd")
+
+
+def test_a_route_that_somebody_put_back_gets_its_share_once_more() -> None:
+    one = world(START, replace(START, think=30.0))
+    one.timeline.at(30.0, lambda: put_back(one))
+    found = played(one)
+    again = found.calls[1].result
+    assert (
+        isinstance(again, Outcome) and again.changed and any("somebody else writes" in text for text in again.warnings)
+    )
+    assert_as_before(one)
+
+
+def test_whoever_puts_a_route_back_each_time_is_named_and_no_request_fails() -> None:
+    one = world(START)
+
+    def hear(change: Change) -> None:
+        if change.kind == "httproutes" and change.by.startswith("ana"):
+            one.timeline.after(0.2, lambda: put_back(one))
+
+    one.store.listen(hear)
+    found = one.play()
+    assert not [violation for violation in found.violations if violation.rule == "no request fails"]
+    assert "failed (contested" in told(found)[0]
+
+
+def test_a_gateway_that_nobody_can_ask_is_believed_by_its_status_and_that_is_said() -> None:
+    found = played(world(START, Ask("promote"), lags=Lags(hidden=True), end=End.PROMOTE))
+    assert told(found)[0].endswith("which get 5 % of the requests (stated)")
+    deaf = world(START, lags=Lags(hidden=True, deaf_from=6.0)).play()
+    assert "failed (not_programmed" in told(deaf)[0] and not deaf.violations

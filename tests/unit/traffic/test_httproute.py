@@ -1,0 +1,303 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The laws of a route that is rewritten in place, over random routes."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
+    KEPT,
+    Exposure,
+    Header,
+    Kept,
+    Stage,
+    TooManyRules,
+    Unroutable,
+    Versions,
+    Wanted,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import (
+    Route,
+    kept_of,
+    plan,
+    state,
+    stated,
+)
+from tests.sim.patching import json_patch
+
+Json = dict[str, Any]
+VERSIONS = Versions("web", "web-7db95c9fc5", "web-58d4cfb7fd")
+BY = {"owner": "uid-of-web", "token": "9f2c"}
+HEADER = Header("x-canary", "always")
+
+
+def ref(name: str, weight: int = 1, **more: Any) -> Json:
+    return {"group": "", "kind": "Service", "name": name, "port": 80, "weight": weight, **more}
+
+
+def match(path: str = "/", **more: Any) -> Json:
+    return {"path": {"type": "PathPrefix", "value": path}, **more}
+
+
+def route(*rules: Json, annotations: Json | None = None) -> Json:
+    meta: Json = {"name": "web", "namespace": "shop", "uid": "uid-of-route", "generation": 1}
+    if annotations:
+        meta["annotations"] = annotations
+    return {
+        "metadata": meta,
+        "spec": {"parentRefs": [{"name": "gw"}], "hostnames": ["shop.example"], "rules": list(rules)},
+    }
+
+
+def written(item: Json, wanted: Wanted, versions: Versions = VERSIONS) -> Json:
+    """As the server would have it after the write, if there is one."""
+    made = plan(Route.parse(item), versions, wanted, **BY)
+    if made is None:
+        return item
+    after = json_patch(copy.deepcopy(item), made.operations)
+    if after["spec"] != item["spec"]:
+        after["metadata"]["generation"] += 1
+    if not after["metadata"].get("annotations"):
+        after["metadata"].pop("annotations", None)
+    return after
+
+
+def backends(item: Json, number: int = 0) -> dict[str, int]:
+    return {one["name"]: one["weight"] for one in item["spec"]["rules"][number]["backendRefs"]}
+
+
+_FOREIGN = st.sampled_from(["legacy", "api", "web-old"])
+_FILTERS = st.sampled_from(
+    [None, [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "a", "value": "b"}]}}]]
+)
+
+
+@st.composite
+def _rules(draw: st.DrawFn) -> list[Json]:
+    found = []
+    for number in range(draw(st.integers(1, 4))):
+        own = draw(st.booleans()) or number == 0
+        others = draw(st.lists(_FOREIGN, max_size=2, unique=True))
+        refs = [
+            *([ref("web", draw(st.integers(1, 100)))] if own else []),
+            *(ref(name, draw(st.integers(0, 100))) for name in others),
+        ]
+        rule: Json = {"matches": [match(f"/{number}")], "backendRefs": draw(st.permutations(refs))}
+        if filters := draw(_FILTERS):
+            rule["filters"] = filters
+        if draw(st.booleans()):
+            rule["name"] = f"rule-{number}"
+        found.append(rule)
+    return found
+
+
+_WEIGHTS = st.fractions(min_value=0, max_value=1, max_denominator=1000)
+_EXPOSURES = st.builds(Exposure, _WEIGHTS, st.sampled_from([None, HEADER]))
+_WANTED = st.one_of(
+    st.builds(lambda mark: Wanted(Stage.OWN, mark=mark), st.integers(0, 9)),
+    st.builds(lambda mark: Wanted(Stage.OWN, warm=(VERSIONS.stable,), mark=mark), st.integers(0, 9)),
+    st.builds(lambda mark: Wanted(Stage.ISOLATED, warm=(VERSIONS.canary,), mark=mark), st.sampled_from([None, 1, 2])),
+    st.builds(lambda exposure, mark: Wanted(Stage.SPLIT, exposure, mark=mark), _EXPOSURES, st.sampled_from([None, 3])),
+)
+_ROUTES = st.builds(
+    lambda rules, notes: route(*rules, annotations=notes), _rules(), st.sampled_from([None, {"a": "b"}])
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_ROUTES, st.lists(_WANTED, min_size=1, max_size=4))
+def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: list[Wanted]) -> None:
+    after = item
+    for wanted in every:
+        after = written(after, wanted)
+        assert state(Route.parse(after), VERSIONS) == (wanted.stage, wanted)
+        assert plan(Route.parse(after), VERSIONS, wanted, **BY) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(_ROUTES, st.lists(_WANTED, max_size=4))
+def test_whatever_was_written_the_owners_route_comes_back_as_it_was(item: Json, every: list[Wanted]) -> None:
+    after = item
+    for wanted in every:
+        after = written(after, wanted)
+    back = written(after, Wanted(Stage.OWN))
+    assert back["spec"] == item["spec"] and back["metadata"].get("annotations") == item["metadata"].get("annotations")
+
+
+@settings(max_examples=200, deadline=None)
+@given(_ROUTES, _WANTED)
+def test_every_other_backend_keeps_its_share_and_other_rules_stay(item: Json, wanted: Wanted) -> None:
+    assume(wanted.stage is not Stage.OWN)
+    after = written(item, wanted)
+    for number, rule in enumerate(item["spec"]["rules"]):
+        found = after["spec"]["rules"][number]
+        if not any(one["name"] == "web" for one in rule["backendRefs"]):
+            assert found == rule
+            continue
+        assert {**found, "backendRefs": None} == {**rule, "backendRefs": None}
+        before, now = backends(item, number), backends(after, number)
+        whole, all_now = sum(before.values()), sum(now.values())
+        for name, weight in before.items():
+            if name != "web":
+                assert Fraction(now[name], all_now) == Fraction(weight, whole)
+        mine = Fraction(before["web"], whole)
+        share = wanted.exposure.weight if wanted.stage is Stage.SPLIT else 0
+        assert Fraction(now.get(VERSIONS.canary, 0), all_now) == mine * share
+        assert Fraction(now[VERSIONS.stable], all_now) == mine * (1 - share)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_ROUTES, _WANTED, st.randoms(use_true_random=False))
+def test_every_state_has_an_answer_whatever_somebody_took_away(item: Json, wanted: Wanted, chance: Any) -> None:
+    after = written(item, wanted)
+    rules = after["spec"]["rules"]
+    rules.pop(chance.randrange(len(rules)))
+    if chance.random() < 0.5:
+        after["metadata"].pop("annotations", None)
+    assert isinstance(state(Route.parse(after), VERSIONS)[0], Stage)
+
+
+def test_the_example_of_a_rule_with_two_backends() -> None:
+    item = route({"matches": [match()], "backendRefs": [ref("web", 3), ref("legacy")]})
+    after = written(item, Wanted(Stage.SPLIT, Exposure(Fraction(1, 5)), mark=4))
+    assert backends(after) == {VERSIONS.stable: 12, VERSIONS.canary: 3, "legacy": 5}
+
+
+def test_a_share_far_below_one_per_cent_is_exact() -> None:
+    after = written(route({"backendRefs": [ref("web")]}), Wanted(Stage.SPLIT, Exposure(Fraction("0.001"))))
+    assert backends(after) == {VERSIONS.stable: 999, VERSIONS.canary: 1}
+
+
+def test_a_header_is_a_narrower_copy_of_each_rule_with_its_filters() -> None:
+    filters = [{"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "x", "value": "y"}]}}]
+    api = {"name": "api", "matches": [match("/api"), match("/v2")], "filters": filters, "backendRefs": [ref("web", 7)]}
+    after = written(route(api), Wanted(Stage.SPLIT, Exposure(header=HEADER)))
+    added = {"type": "Exact", "name": "x-canary", "value": "always"}
+    assert after["spec"]["rules"][1:] == [
+        {
+            "matches": [match("/api", headers=[added]), match("/v2", headers=[added])],
+            "filters": filters,
+            "backendRefs": [ref(VERSIONS.canary)],
+        }
+    ]
+
+
+def test_a_rule_that_moved_is_found_and_another_edit_of_it_is_kept() -> None:
+    first, second = (
+        {"matches": [match(path)], "backendRefs": [ref("web", weight)]} for path, weight in (("/a", 1), ("/b", 5))
+    )
+    after = written(route(first, second), Wanted(Stage.ISOLATED, mark=1))
+    rules = after["spec"]["rules"]
+    rules[0], rules[1] = {**rules[1], "timeouts": {"request": "5s"}}, rules[0]
+    assert state(Route.parse(after), VERSIONS)[0] is Stage.ISOLATED
+    back = written(after, Wanted(Stage.OWN))
+    assert back["spec"]["rules"] == [{**second, "timeouts": {"request": "5s"}}, first]
+
+
+def test_backends_that_somebody_put_back_are_contested_and_theirs_from_then_on() -> None:
+    item = route({"backendRefs": [ref("web", 3)]})
+    after = written(item, Wanted(Stage.SPLIT, Exposure(Fraction(1, 4)), mark=2))
+    after["spec"]["rules"] = [{"backendRefs": [ref("web", 8)]}]
+    assert state(Route.parse(after), VERSIONS)[0] is Stage.CONTESTED
+    again = written(after, Wanted(Stage.SPLIT, Exposure(Fraction(1, 4)), mark=3))
+    assert backends(again) == {VERSIONS.stable: 24, VERSIONS.canary: 8}
+    assert written(again, Wanted(Stage.OWN))["spec"]["rules"] == [{"backendRefs": [ref("web", 8)]}]
+
+
+def test_without_its_annotation_the_owners_service_gets_what_the_versions_had() -> None:
+    after = written(
+        route({"backendRefs": [ref("web"), ref("legacy")]}), Wanted(Stage.SPLIT, Exposure(Fraction(1, 4)), mark=2)
+    )
+    del after["metadata"]["annotations"]
+    assert state(Route.parse(after), VERSIONS)[0] is Stage.LOST
+    back = written(after, Wanted(Stage.OWN))
+    assert back["spec"]["rules"] == [{"backendRefs": [ref("web", 4), ref("legacy", 4)]}]
+
+
+def test_the_patch_holds_only_for_the_route_that_was_read() -> None:
+    item = route({"backendRefs": [ref("web")]})
+    made = plan(Route.parse(item), VERSIONS, Wanted(Stage.ISOLATED, mark=1), **BY)
+    assert made is not None
+    tests = {one["path"]: one["value"] for one in made.operations if one["op"] == "test"}
+    assert tests == {"/metadata/uid": "uid-of-route", "/metadata/generation": 1, "/metadata/annotations": None}
+    again = plan(Route.parse(written(item, Wanted(Stage.ISOLATED, mark=1))), VERSIONS, Wanted(Stage.OWN), **BY)
+    assert again is not None and again.kept is None
+    assert any(one["op"] == "test" and one["path"].endswith("coalmine.canary~1route") for one in again.operations)
+
+
+@pytest.mark.parametrize(
+    ("item", "wanted", "error", "said"),
+    [
+        (
+            route({"backendRefs": [ref("api")]}),
+            Wanted(Stage.ISOLATED),
+            Unroutable,
+            "no rule of it sends to Service web",
+        ),
+        (
+            route(*({"matches": [match(f"/{n}")], "backendRefs": [ref("web")]} for n in range(16))),
+            Wanted(Stage.ISOLATED, mark=1),
+            TooManyRules,
+            "17 rules",
+        ),
+        (
+            route({"matches": [match(headers=[{"name": "X-Canary", "value": "no"}])], "backendRefs": [ref("web")]}),
+            Wanted(Stage.SPLIT, Exposure(header=HEADER)),
+            Unroutable,
+            "matches the header x-canary already",
+        ),
+        (
+            route({"backendRefs": [ref("web", 1_000_000)]}),
+            Wanted(Stage.SPLIT, Exposure(Fraction(1, 3))),
+            Unroutable,
+            "takes 1000000 at most",
+        ),
+    ],
+)
+def test_what_cannot_be_is_told(item: Json, wanted: Wanted, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        plan(Route.parse(item), VERSIONS, wanted, **BY)
+
+
+def test_a_route_of_another_release_is_left_alone() -> None:
+    after = written(route({"backendRefs": [ref("web")]}), Wanted(Stage.ISOLATED, mark=1))
+    with pytest.raises(Unroutable, match="release of another Deployment"):
+        plan(Route.parse(after), VERSIONS, Wanted(Stage.OWN), owner="another", token="x")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version":2}', "null", '{"version":1,"owner":1}'])
+def test_an_annotation_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(Unroutable, match=KEPT):
+        kept_of(Route.parse(route({"backendRefs": [ref("web")]}, annotations={KEPT: text or "x"})))
+
+
+def test_what_is_kept_reads_back_the_same() -> None:
+    kept = Kept(
+        "uid", VERSIONS, "9f", Wanted(Stage.SPLIT, Exposure(Fraction(1, 3), HEADER), ("web-a",), 3), {"k": [ref("web")]}
+    )
+    assert Kept.decode(kept.encode()) == kept
+    assert replace(kept, token="a").encode() != kept.encode()
+
+
+def test_its_own_status_tells_what_speaks_against_it() -> None:
+    item = route({"backendRefs": [ref("web")]})
+    refused = {
+        "type": "ResolvedRefs",
+        "status": "False",
+        "observedGeneration": 1,
+        "reason": "BackendNotFound",
+        "message": "no web",
+    }
+    item["status"] = {"parents": [{"conditions": [refused]}]}
+    assert stated(Route.parse(item)) == "ResolvedRefs is False: BackendNotFound: no web"
+    refused["observedGeneration"] = 0
+    assert not stated(Route.parse(item))

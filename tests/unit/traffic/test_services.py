@@ -1,0 +1,119 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Service of one version, and how much of the traffic a pod gets."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import Unroutable
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load import (
+    canary_load,
+    largest_weight,
+    per_cent,
+    pods_for,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import (
+    Owner,
+    check,
+    is_ours,
+    narrowed,
+    ready_addresses,
+    serves_as,
+    service_name,
+)
+
+OWNER = Owner("web", "uid-of-web")
+
+
+def own(**spec: Any) -> dict[str, Any]:
+    port = {
+        "name": "http",
+        "port": 80,
+        "targetPort": "http",
+        "protocol": "TCP",
+        "appProtocol": "h2c",
+        "nodePort": 30080,
+    }
+    annotations = {
+        "konghq.com/upstream-policy": "slow",
+        "kubectl.kubernetes.io/last-applied-configuration": "{}",
+        "kustomize.toolkit.fluxcd.io/prune": "no",
+    }
+    meta = {"name": "web", "namespace": "shop", "labels": {"app": "web"}, "annotations": annotations}
+    return {
+        "metadata": meta,
+        "spec": {"selector": {"app": "web"}, "ports": [port], "type": "LoadBalancer", "clusterIP": "10.0.0.9", **spec},
+    }
+
+
+def test_what_says_how_pods_are_reached_is_copied_and_no_address() -> None:
+    made = narrowed(own(sessionAffinity="ClientIP"), "7db95c9fc5", OWNER)
+    assert made["metadata"]["name"] == "web-7db95c9fc5"
+    assert made["metadata"]["annotations"] == {"konghq.com/upstream-policy": "slow"}
+    assert "app" not in made["metadata"]["labels"]
+    assert made["spec"] == {
+        "type": "ClusterIP",
+        "selector": {"app": "web", "pod-template-hash": "7db95c9fc5"},
+        "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP", "appProtocol": "h2c"}],
+        "sessionAffinity": "ClientIP",
+    }
+    assert is_ours(made, OWNER) and not is_ours(made, Owner("web", "another"))
+    assert narrowed(own(clusterIP="None"), "a", OWNER)["spec"]["clusterIP"] == "None"
+
+
+def test_it_serves_as_wanted_whatever_the_server_filled_in() -> None:
+    wanted = narrowed(own(), "a", OWNER)
+    stored = {
+        **wanted,
+        "spec": {**wanted["spec"], "clusterIP": "10.0.0.7", "ports": [{**wanted["spec"]["ports"][0], "nodePort": 1}]},
+    }
+    assert serves_as(stored, wanted)
+    assert not serves_as(narrowed(own(), "b", OWNER), wanted)
+    assert not serves_as(narrowed(own(ports=[]), "a", OWNER), wanted)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"selector": {}}, "selects no pods"),
+        ({"type": "ExternalName"}, "selects no pods"),
+        ({"publishNotReadyAddresses": True}, "publishNotReadyAddresses"),
+        ({"selector": {"app": "web", "tier": "front"}}, "selects by the label tier"),
+    ],
+)
+def test_a_service_that_cannot_be_narrowed_is_told(spec: dict[str, Any], said: str) -> None:
+    check(own(), {"app": "web", "more": "x"})
+    with pytest.raises(Unroutable, match=said):
+        check(own(**spec), {"app": "web"})
+
+
+def test_a_name_is_a_label_however_long_its_service_is_called() -> None:
+    assert service_name("a" * 63, "7db95c9fc5") == "a" * 52 + "-7db95c9fc5"
+    assert service_name("a" * 51 + "-b", "7db95c9fc5") == "a" * 51 + "-7db95c9fc5"
+
+
+def test_an_endpoint_counts_once_and_unless_it_says_that_it_is_not_ready() -> None:
+    endpoints = [{"addresses": ["10.0.0.1"]}, {"addresses": ["10.0.0.2"], "conditions": {"ready": False}}]
+    assert ready_addresses([{"endpoints": endpoints}, {"endpoints": endpoints[:1]}, {"endpoints": None}]) == 1
+
+
+@given(st.integers(1, 200), st.fractions(0, 1, max_denominator=1000))
+def test_the_pods_that_are_named_would_do_and_one_less_would_not(replicas: int, weight: Fraction) -> None:
+    pods = pods_for(weight, replicas)
+    assert canary_load(weight, replicas, pods) <= 1 and weight <= largest_weight(replicas, pods)
+    if pods > 1:
+        assert canary_load(weight, replicas, pods - 1) > 1 and weight > largest_weight(replicas, pods - 1)
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"), [("1/20", "5"), ("1/1000", "0.1"), ("1/3", "33.333"), ("2/3", "66.666"), ("1", "100")]
+)
+def test_a_share_is_told_without_being_rounded_up(weight: str, said: str) -> None:
+    assert per_cent(Fraction(weight)) == said
