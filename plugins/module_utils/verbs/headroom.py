@@ -71,11 +71,7 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
     Where new nodes are needed a few more ask for the limits of autoscalers, and the metrics for prices. Others cost five each.
     """
     answers = room_for_all(api, (*request.others, request), report)
-    failed = next((one for one in answers if isinstance(one, VerbFailure)), None)
-    if failed is not None:
-        raise failed
-    told = answers[-1]
-    assert isinstance(told, Rooms)
+    told = [_answered(one) for one in answers][-1]
     steps = {"steps": list(told.steps)} if request.steps else {}
     return Outcome(changed=False, message=told.decisive["summary"][0], extra={"headroom": told.decisive, **steps})
 
@@ -86,6 +82,12 @@ class Rooms:
 
     steps: tuple[Mapping[str, Any], ...]
     decisive: Mapping[str, Any]
+
+
+def _answered(one: Rooms | VerbFailure) -> Rooms:
+    if isinstance(one, VerbFailure):
+        raise one
+    return one
 
 
 Counts = Callable[[int, Rooms], bool]

@@ -61,6 +61,12 @@ class _Kept:
     withdrawn: bool = False
     done: str = ""
 
+    def planned(self) -> Release:
+        """Of one that was planned, which alone is asked for room."""
+        if self.release is None:
+            raise LookupError("a release that was not planned has none")
+        return self.release
+
 
 class _Fleet:
     def __init__(self, crew: Crew, request: FleetRequest, report: Report) -> None:
@@ -124,14 +130,14 @@ class _Fleet:
         rooms = ask_for_room(self._crew.api(cluster), requests, _unsaid)
         for place, room in zip(places, rooms, strict=True):
             kept = self._kept[place]
-            assert kept.release is not None, "it is planned"
+            planned = kept.planned()
             if isinstance(room.ruled, Go):
-                kept.release = replace(kept.release, rooms=room.rooms, why=(*kept.release.why, *room.ruled.told))
+                kept.release = replace(planned, rooms=room.rooms, why=(*planned.why, *room.ruled.told))
             elif is_put_off(room.beside, self._request.when_crowded):
                 kept.release = None
                 self._later.append(place)
             else:
-                kept.release = replace(kept.release, rooms=room.rooms, why=room.ruled.why, outcome=Ending.REFUSED)
+                kept.release = replace(planned, rooms=room.rooms, why=room.ruled.why, outcome=Ending.REFUSED)
                 self._failed.append(place)
                 self._tell(": ".join((Ending.REFUSED.value, *room.ruled.why[:1])), self._request.members[place].label)
 
