@@ -71,7 +71,7 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
     Where new nodes are needed a few more ask for the limits of autoscalers, and the metrics for prices. Others cost five each.
     """
     answers = room_for_all(api, (*request.others, request), report)
-    told = [_answered(one) for one in answers][-1]
+    told = [_rooms_of(one) for one in answers][-1]
     steps = {"steps": list(told.steps)} if request.steps else {}
     return Outcome(changed=False, message=told.decisive["summary"][0], extra={"headroom": told.decisive, **steps})
 
@@ -84,7 +84,7 @@ class Rooms:
     decisive: Mapping[str, Any]
 
 
-def _answered(one: Rooms | VerbFailure) -> Rooms:
+def _rooms_of(one: Rooms | VerbFailure) -> Rooms:
     if isinstance(one, VerbFailure):
         raise one
     return one
