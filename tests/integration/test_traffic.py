@@ -1,0 +1,173 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes on a real API server, with the definitions of Gateway API itself: what is stored, guarded, and put back.
+
+What a proxy makes of it is played in tests/sim/test_traffic.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, NotFound
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    Header,
+    NewTemplate,
+    PromoteBy,
+    PromoteRequest,
+    Size,
+    StartRequest,
+    TrafficRequest,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from tests.cluster.toolchain import find_go
+from tests.integration.releases import CONTAINER, Release, image, silent
+
+MODULE = "sigs.k8s.io/gateway-api@v1.4.1"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def _definitions() -> Path:
+    """Of the standard channel, from the module that everybody installs them from."""
+    env = {**os.environ, "GOFLAGS": "-mod=mod", "GO111MODULE": "on"}
+    told = subprocess.run(
+        [find_go(), "mod", "download", "-json", MODULE], capture_output=True, text=True, check=True, env=env, cwd="/"
+    )
+    return Path(json.loads(told.stdout)["Dir"]) / "config/crd/standard"
+
+
+class Routed:
+    """A Deployment, its Service, and two rules of an HTTPRoute that send to it; one of them also to another."""
+
+    def __init__(self, release: Release) -> None:
+        self.release, self.api, self.namespace = release, release.api, release.namespace
+        for name in ("httproutes", "gateways"):
+            definition = yaml.safe_load((_definitions() / f"gateway.networking.k8s.io_{name}.yaml").read_text())
+            try:
+                self.api.create(DEFINITIONS, definition)
+            except Conflict:
+                continue
+        self._await_definitions()
+        ports = [{"name": "http", "port": 80, "targetPort": 8080}]
+        self.api.create(
+            self.services, {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}}
+        )
+        both = [{"name": "web", "port": 80, "weight": 3}, {"name": "legacy", "port": 80}]
+        rules = [
+            {
+                "matches": [{"path": {"type": "PathPrefix", "value": "/api"}}],
+                "backendRefs": both,
+                "timeouts": {"request": "10s"},
+            },
+            {"backendRefs": [{"name": "web", "port": 80}]},
+            {
+                "matches": [{"path": {"type": "PathPrefix", "value": "/old"}}],
+                "backendRefs": [{"name": "legacy", "port": 80}],
+            },
+        ]
+        spec = {"parentRefs": [{"name": "gw"}], "hostnames": ["shop.example"], "rules": rules}
+        meta = {"name": "web", "annotations": {"team": "a & <b>"}}
+        body = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": meta, "spec": spec}
+        self.before = self.api.create(self.routes, body)
+
+    def _await_definitions(self) -> None:
+        deadline = time.monotonic() + 60.0
+        while True:
+            try:
+                self.api.list(self.routes)
+            except NotFound:
+                assert time.monotonic() < deadline, "Gateway API's definitions are not served"
+                time.sleep(0.2)
+            else:
+                return
+
+    @property
+    def services(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/services"
+
+    @property
+    def routes(self) -> str:
+        return f"/apis/gateway.networking.k8s.io/v1/namespaces/{self.namespace}/httproutes"
+
+    def route(self) -> dict[str, Any]:
+        return self.api.get(f"{self.routes}/web")
+
+    def backends(self) -> list[dict[str, int]]:
+        rules = self.route()["spec"]["rules"]
+        return [{ref["name"]: ref["weight"] for ref in rule.get("backendRefs", ())} for rule in rules]
+
+    def start(self, pods: int, **traffic: Any) -> Outcome:
+        asked = TrafficRequest(proof="none", **traffic)
+        template = NewTemplate(images={CONTAINER: image("v2")})
+        return start(self.api, StartRequest(self.release.call, template, Size(pods), surge=pods, traffic=asked), silent)
+
+    def assert_as_before(self) -> None:
+        now = self.route()
+        assert now["spec"] == self.before["spec"]
+        assert now["metadata"]["annotations"] == self.before["metadata"]["annotations"]
+        assert [one["metadata"]["name"] for one in self.api.list(self.services)["items"]] == ["web"]
+
+
+@pytest.fixture
+def routed(release: Release) -> Routed:
+    return Routed(release)
+
+
+def test_a_release_by_weights_from_its_start_to_its_end(routed: Routed) -> None:
+    started = routed.start(1, weight=Fraction(5, 100), header=Header("x-canary", "always"))
+    stable, canary = (f"web-{started.canary[one]['hash']}" for one in ("stable", "canary"))
+    shares = [{stable: 57, canary: 3, "legacy": 20}, {stable: 19, canary: 1}, {"legacy": 1}]
+    assert routed.backends() == [*shares, {canary: 1}, {canary: 1}]
+    assert started.extra["exposure"]["weight"] == 5.0 and started.extra["exposure"]["programmed"] == "stated"
+    assert "paused" not in routed.api.get(routed.release.path)["spec"]
+    for name in (stable, canary):
+        spec = routed.api.get(f"{routed.services}/{name}")["spec"]
+        assert spec["selector"]["app"] == "web" and spec["ports"][0]["targetPort"] == 8080
+    generation = routed.route()["metadata"]["generation"]
+    again = routed.start(1, weight=Fraction(5, 100), header=Header("x-canary", "always"))
+    assert not again.changed and routed.route()["metadata"]["generation"] == generation
+    routed.start(4, weight=Fraction(1, 4), without_header=True)
+    assert routed.backends() == [{stable: 9, canary: 3, "legacy": 4}, {stable: 3, canary: 1}, {"legacy": 1}]
+    promoted = promote(routed.api, PromoteRequest(routed.release.call, PromoteBy.WEIGHTS), silent)
+    assert promoted.changed and routed.release.deployment()["spec"]["template"]["spec"]["containers"][0][
+        "image"
+    ] == image("v2")
+    routed.assert_as_before()
+
+
+def test_an_undo_puts_the_route_back_whoever_wrote_to_it_meanwhile(routed: Routed) -> None:
+    routed.start(1, weight=Fraction(1, 10))
+    put_back = [{"op": "replace", "path": "/spec/rules", "value": routed.before["spec"]["rules"]}]
+    routed.api.patch(f"{routed.routes}/web", put_back, PatchKind.JSON, field_manager="argocd-controller")
+    again = routed.start(1, weight=Fraction(1, 10))
+    assert any("argocd-controller" in warning for warning in again.warnings)
+    assert again.extra["exposure"]["routes"] == [{"name": "web", "stage": "split"}]
+    routed.release.undo()
+    routed.assert_as_before()
+
+
+def test_what_cannot_be_routed_is_refused_and_nothing_is_written(routed: Routed) -> None:
+    before = routed.release.deployment()["metadata"]["resourceVersion"]
+    for code, traffic in {
+        "no_route": {"routes": ("nothing",)},
+        "service": {"service": "legacy"},
+        "overloaded": {"weight": Fraction(1, 2)},
+    }.items():
+        with pytest.raises(VerbFailure) as refused:
+            routed.start(1, **traffic)
+        assert refused.value.code == code and not refused.value.changed
+    assert routed.release.deployment()["metadata"]["resourceVersion"] == before
+    routed.assert_as_before()
