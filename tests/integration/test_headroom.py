@@ -736,12 +736,12 @@ PRICES = {"currency": "EUR", "nodes": [{"instance_type": "m6i.xlarge", "hourly":
 BUY = {"canary_headroom": "allow_new_nodes"}
 # What the role is asked, how it ends, and what it says of it.
 SITUATIONS: dict[str, tuple[Object, str, str]] = {
-    "no room": ({}, "refused", "canary_headroom: allow_new_nodes would let an autoscaler add them."),
-    "too dear": ({**BUY, "canary_prices": PRICES, "canary_max_hourly_cost": 0.2}, "refused", "canary_max_hourly_cost allows 0.2 an hour."),
+    "no room": ({}, "refused", "headroom: allow_new_nodes would let an autoscaler add them."),
+    "too dear": ({**BUY, "canary_prices": PRICES, "canary_max_hourly_cost": 0.2}, "refused", "max_hourly_cost allows 0.2 an hour."),
     "no price": (
         {**BUY, "canary_max_hourly_cost": 9, "canary_on_unknown": "fail"},
         "refused",
-        "A price is not known, and canary_max_hourly_cost is set.",
+        "A price is not known, and max_hourly_cost is set.",
     ),
     "no price, warned": ({**BUY, "canary_max_hourly_cost": 9}, "planned", "price unknown"),
     "cheap enough": ({**BUY, "canary_prices": PRICES, "canary_max_hourly_cost": 9}, "planned", "would hold"),
@@ -749,7 +749,7 @@ SITUATIONS: dict[str, tuple[Object, str, str]] = {
     "not asked": ({"canary_headroom": "skip"}, "planned", "would hold"),
     "not known": ({"account": "least", "canary_on_unknown": "fail"}, "refused", "Unknown: nodes_not_readable"),
     "not known, warned": ({"account": "least"}, "planned", "Unknown: nodes_not_readable"),
-    "evicts": ({"canary_pod_template_patch": URGENT, "canary_on_unknown": "fail"}, "refused", "canary_on_unknown is fail."),
+    "evicts": ({"canary_pod_template_patch": URGENT, "canary_on_unknown": "fail"}, "refused", "on_unknown is fail."),
     "evicts, warned": ({**BUY, "canary_pod_template_patch": URGENT}, "planned", "pods of lower priority are evicted"),
 }  # fmt: skip
 

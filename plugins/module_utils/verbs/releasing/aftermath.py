@@ -24,6 +24,8 @@ from .course import Course
 KEPT = 300
 # The failure of a call that takes up what had failed before it.
 ENDED = "ended"
+# Where a failure has several reasons, each in a sentence of its own: a member of what it carries.
+REASONS = "reasons"
 
 
 def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
@@ -34,7 +36,8 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back}.get(ruled.act)
     # What to do about it is of no use to anybody once it is taken back.
     said = error.found if act and isinstance(error, VerbFailure) else str(error)
-    course.release = replace(course.release, why=(ended(said),))
+    reasons = error.extra.get(REASONS) if isinstance(error, VerbFailure) else None
+    course.release = replace(course.release, why=tuple(reasons or (ended(said),)))
     if act is not None:
         act(course, printable(cause or str(error), KEPT))
     else:

@@ -33,7 +33,7 @@ from ..pause import pause
 from ..start import start
 from ..undo import undo
 from ..verify import verify
-from .aftermath import failed, told_again
+from .aftermath import REASONS, failed, told_again
 from .course import WAVE_FAILED, Course, ReleaseRequest, StepAsked, Withdrawn, stands
 from .promotion import moved, promote_held, promote_own, still_to_judge
 
@@ -217,7 +217,7 @@ def _ask_for_room(course: Course) -> None:
         course.release = replace(course.release, rooms=(*course.release.rooms, answer))
         ruled = rule(answer, request.policies)
         if isinstance(ruled, Refuse):
-            raise VerbFailure(" ".join(ruled.why), code=Code.NO_ROOM.value)
+            raise VerbFailure(" ".join(ruled.why), code=Code.NO_ROOM.value, extra={REASONS: ruled.why})
         course.release = replace(course.release, why=(*course.release.why, *ruled.told))
 
 
