@@ -14,8 +14,8 @@ from tests.toolchain.blocks import MODULES, SOURCE, BadMark, main, written
 
 BLOCKS = {"web": "token:\n  type: str\n", "other": "a: b\n"}
 OLD = "options:\n  # block web: docs/source/blocks.yml\n  token: {}\n  # end of web\n  name: {}\n"
-# They answer another question than how a release stands.
-NO_RELEASE = {"canary_headroom_info"}
+# They answer another question than how one release stands.
+NO_RELEASE = {"canary_headroom_info", "canary_fleet", "canary_watch"}
 
 
 def test_a_block_is_replaced_and_indented_like_its_marks() -> None:
