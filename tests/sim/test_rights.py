@@ -21,11 +21,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     StartRequest,
     Wait,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.integration.releases import CONTAINER, Release, annotated, image, silent
 from tests.integration.shipped_role import MANIFEST
+from tests.sim.gateway import Lags
+from tests.sim.history import Ask, End, History, Script
+from tests.sim.world import World
 from tests.situations import Right, Web
 
 
@@ -80,7 +83,11 @@ def test_who_ignores_autoscalers_needs_no_right_to_them(new: Callable[..., Web])
     assert not blind.undo().changed
 
 
-@pytest.mark.parametrize("right", shipped(), ids=" ".join)
+# Only where requests are shared out.
+OF_TRAFFIC = frozenset({"httproutes", "services", "endpointslices", "gateways"})
+
+
+@pytest.mark.parametrize("right", [right for right in shipped() if right[1] not in OF_TRAFFIC], ids=" ".join)
 def test_it_does_not_work_without_the_right(right: Right, new: Callable[..., Web]) -> None:
     _group, resource, verb = right
     try:
@@ -91,3 +98,16 @@ def test_it_does_not_work_without_the_right(right: Right, new: Callable[..., Web
     assert named in complaint
     assert verb in complaint
     assert "Missing right" in complaint or "log cannot be read" in complaint
+
+
+@pytest.mark.parametrize("right", [right for right in shipped() if right[1] in OF_TRAFFIC], ids=" ".join)
+def test_without_a_right_to_what_routes_requests_it_is_named(right: Right) -> None:
+    group, name, verb = right
+    resource = f"{name}.{group}" if group else name
+    asks = (Ask("start", share="5"), Ask("promote", think=1.0))
+    ana = Script("ana", 8.0, asks=asks, forbidden=frozenset({(verb, resource)}))
+    played = World(History(scripts=(ana,), end=End.UNDO, gateway=Lags())).play()
+    assert not played.violations
+    told = [call.told() for call in played.calls]
+    told += [text for call in played.calls if isinstance(call.result, Outcome) for text in call.result.warnings]
+    assert f"Missing right: {verb} {resource} in namespace shop" in " ".join(told)
