@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, OnFailure, Policies
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
@@ -44,6 +45,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.chec
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest, StepAsked
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.release import release
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.resume import resume
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
@@ -153,6 +156,20 @@ def _headroom(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     return headroom(api, HeadroomRequest(call, template, size, surge=ask.surge), report)
 
 
+def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
+    """In as many steps as it asks for pods, each a pod larger; a failure is left as it is, for whoever comes next."""
+    template = NewTemplate(images={CONTAINER: image(called.ask.version)})
+    request = ReleaseRequest(
+        call=call,
+        start=StartRequest(call, template),
+        judge=VerifyRequest(call, ()),
+        room=HeadroomRequest(call, template),
+        steps=tuple(StepAsked(Size(pods)) for pods in range(1, (called.ask.pods or 1) + 1)),
+        policies=Policies(headroom=Headroom.SKIP, on_failure=OnFailure.HOLD),
+    )
+    return release(api, request, report)
+
+
 def _rollback(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     return rollback(api, RollbackRequest(call, image(called.ask.to), called.ask.reason), report)
 
@@ -164,6 +181,7 @@ VERBS: dict[str, Callable[[Api, Called, Call, Report], Any]] = {
     "pause": lambda api, called, call, report: pause(api, PauseRequest(call), report),
     "resume": lambda api, called, call, report: resume(api, ResumeRequest(call), report),
     "rollback": _rollback,
+    "release": _release,
     "bake": lambda api, called, call, report: bake(api, BakeRequest(call, called.ask.seconds), report),
     "verify": _verify,
     "guard": _verify,
