@@ -160,15 +160,16 @@ class _NeverFrozen:
 
 def _finished_while_undone() -> Iterable[History]:
     begins = Script("ana", 8.0, asks=(Ask("start"),))
-    for number in range(2000):
+    for number in chain((110,), range(2000)):
         promote = Script("ben", 12.0, asks=(Ask("promote"),))
         eve = Script("eve", 12.0 + number % 400 / 100, asks=(Ask("undo"),))
         yield History(seed=number, replicas=2, scripts=(begins, promote, eve))
 
 
 def _pinned_while_it_scales() -> Iterable[History]:
-    """The autoscaler decides at a moment, and writes up to a second later, whatever bounds there are by then."""
-    for number in range(4000):
+    """The autoscaler decides at a moment, and writes up to a second later, whatever bounds there are by then. The first is one in
+    which it showed, as in those below."""
+    for number in chain((455,), range(4000)):
         start = Script("ana", 8.0 + number % 150 / 10, asks=(Ask("start", autoscaler="pin"),))
         yield History(seed=number, replicas=2, bounds=(2, 3), load=((7.0, 9),), scripts=(start,))
 
@@ -218,8 +219,8 @@ def _undone_in_the_middle_of_steps() -> Iterable[History]:
 _ANY = ("calm", "faulty", "deadly", "crowded", "stormy", "scaled")
 
 GUARDS: dict[str, Guard] = {
-    "the generation of a patch": Guard(_untested("/metadata/generation"), _drawn(("crowded", "faulty"), 271)),
-    "the uid of a patch": Guard(_no_guard_at_all, _drawn(("foreign",), 277)),
+    "the generation of a patch": Guard(_untested("/metadata/generation"), _drawn(("crowded", "faulty"), 775)),
+    "the uid of a patch": Guard(_no_guard_at_all, _drawn(("foreign",), 1318)),
     "the intent of the first patch": Guard(
         _replaced(Record, "with_intent", lambda record, intent, reason="": record), _drawn(_ANY)
     ),
@@ -227,7 +228,7 @@ GUARDS: dict[str, Guard] = {
     "minReadySeconds with the template of an undo": Guard(_of_plan("undo", "/spec/minReadySeconds"), _drawn(_ANY)),
     "the strategy of an undo": Guard(_of_plan("undo", "/spec/strategy"), _drawn(_ANY)),
     "a look after a lost answer": Guard(_no_look_after_a_lost_answer, _drawn(("faulty",), 45)),
-    "whose release it is": Guard(_nobody_checks_identity, _drawn(("crowded",), 504)),
+    "whose release it is": Guard(_nobody_checks_identity, _drawn(("crowded",), 161)),
     "steps no larger than the Ready pods allow": Guard(_steps_are_as_large_as_they_come, _drawn(_ANY)),
     "a first step no larger than what may be missing": Guard(_first_step_is_the_whole_hold, _drawn(_ANY)),
     "a refused step that is forgotten": Guard(_refused_steps_are_remembered, _drawn(("calm",))),

@@ -26,6 +26,9 @@ from tests.sim.store import Change
 from tests.sim.telling import report
 from tests.sim.world import Played
 
+# Thousands of calls, all of which other tests show too.
+pytestmark = pytest.mark.no_cover
+
 MOST_REQUESTS = 60
 # All that was begun before has come to rest by then.
 FIRST, THEN, AFTERWARDS = 8.0, 60.0, 200.0
@@ -123,7 +126,6 @@ SURVIVED = (Fault.LOST_AFTER, Fault.LOST_BEFORE, Fault.BUSY)
 TOLD = (Fault.LATE, Fault.REFUSED, Fault.BROKEN_AFTER)
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", SURVIVED)
 @pytest.mark.parametrize("name", VERBS)
 def test_a_request_that_gets_no_answer_is_asked_again_or_looked_after(name: str, kind: Fault) -> None:
@@ -134,7 +136,6 @@ def test_a_request_that_gets_no_answer_is_asked_again_or_looked_after(name: str,
         assert_reached(told, verb.phase, verb.stable)
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", TOLD)
 @pytest.mark.parametrize("name", VERBS)
 def test_whatever_ends_a_call_says_what_it_was_and_the_next_one_goes_on(name: str, kind: Fault) -> None:
