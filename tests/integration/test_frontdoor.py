@@ -206,7 +206,7 @@ REFUSED: tuple[tuple[Task, str], ...] = (
         task("promote", name="web", nmae="web"),
         "Unsupported parameters for (coalmine.canary.canary_promote) module: nmae.",
     ),
-    (task("rollback", name="web"), "missing required arguments: to"),
+    (task("bake", name="web"), "missing required arguments: seconds"),
     (task("start", name="web", images={}), "say what the canary is to run"),
     (task("start", name="web", definition="{kind: [}"), "definition is not valid YAML at line 1"),
     (task("info", name="web", context="elsewhere"), "elsewhere"),
@@ -384,7 +384,11 @@ def test_an_interrupted_wait_has_shown_the_way_back(lab: Cluster, stage: Stage) 
     playbook = stage.write(start, hosts="localhost", results=stage.directory / "unused")
     with playing(stage, playbook) as play:
         assert play.stdout is not None
-        shown = "".join(iter(play.stdout.readline, "web: 0 of 1 canary pods are Ready\n"))
+        shown = ""
+        for line in play.stdout:
+            shown += line
+            if "0 of 1 canary pod" in line:
+                break
         looked = stage.play(task("info", name="web", namespace=stage.namespace)).results[0]
         assert looked["canary"]["phase"] == "starting"
         # Not right after the line: a worker that ends while it shows one leaves ansible-core waiting for its lock.

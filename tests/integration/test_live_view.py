@@ -70,7 +70,9 @@ class Terminal:
 
 def played(directory: Path, playbook: Path, **environment: str) -> tuple[list[list[str]], str]:
     """The screens as they were shown, one after the other, and all that was written."""
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith(("ANSIBLE_", "CI", "GITHUB_"))}
+    # COLUMNS and LINES would count more than the terminal.
+    foreign = ("ANSIBLE_", "CI", "GITHUB_", "COLUMNS", "LINES")
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith(foreign)}
     mine, theirs = pty.openpty()
     ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
     process = subprocess.Popen(
