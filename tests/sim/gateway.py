@@ -24,7 +24,7 @@ from .store import Change, Store
 from .timeline import Timeline
 
 GATEWAY, HOST, ADDRESS = "gw", "shop.example", "10.0.0.1"
-RULES = [
+RULES: list[Json] = [
     {
         "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
         "backendRefs": [{"group": "", "kind": "Service", "name": NAME, "port": 80, "weight": 1}],

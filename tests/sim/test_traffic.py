@@ -17,7 +17,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.prov
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import RULES, Lags
 from tests.sim.history import Ask, End, History, Script
-from tests.sim.objects import NAME
+from tests.sim.objects import NAME, NAMESPACE, Json
 from tests.sim.pods import Nature
 from tests.sim.store import Change
 from tests.sim.telling import report
@@ -220,3 +220,57 @@ def test_a_gateway_that_nobody_can_ask_is_believed_by_its_status_and_that_is_sai
     assert told(found)[0].endswith("which get 5 % of the requests (stated)")
     deaf = world(START, lags=Lags(hidden=True, deaf_from=6.0)).play()
     assert "failed (not_programmed" in told(deaf)[0] and not deaf.violations
+
+
+def rewrite(one: World, rules: list[Json] | None = None, *, annotated: bool = True) -> None:
+    """As somebody with an editor does."""
+    route = one.store.get("httproutes", NAME)
+    assert route is not None
+    meta = {**route["metadata"], "generation": route["metadata"]["generation"] + 1}
+    if not annotated:
+        meta.pop("annotations", None)
+    spec = {**route["spec"], "rules": route["spec"]["rules"] if rules is None else rules}
+    one.store.put("httproutes", {**route, "metadata": meta, "spec": spec}, "editor")
+
+
+@pytest.mark.parametrize("end", [End.UNDO, End.PROMOTE])
+def test_a_route_that_has_lost_what_was_kept_on_it_is_given_back_all_the_same(end: End) -> None:
+    one = world(START, Ask(end.value, think=40.0), end=end)
+    one.timeline.at(30.0, lambda: rewrite(one, annotated=False))
+    played(one)
+    route = one.store.get("httproutes", NAME)
+    assert route is not None and not route["metadata"].get("annotations")
+    # Its weight is lost, and alone in its rule it has none to be compared with.
+    (rule,) = route["spec"]["rules"]
+    assert [ref["name"] for ref in rule["backendRefs"]] == [NAME] and list(one.store.of("services")) == [NAME]
+
+
+def test_an_edit_beside_which_the_weight_cannot_be_said_is_in_the_way_of_nothing() -> None:
+    one = world(replace(START, share="12.5", pods=3, surge=3), Ask("info", think=30.0), Ask("undo", think=20.0))
+
+    def weigh(rule: Json) -> Json:
+        own = {**RULES[0]["backendRefs"][0], "weight": 900_000}
+        return {**rule, "backendRefs": [own, {**own, "name": "legacy", "weight": 100_000}]}
+
+    def edit() -> None:
+        route = one.store.get("httproutes", NAME)
+        assert route is not None
+        rewrite(one, [weigh(rule) if number == 0 else rule for number, rule in enumerate(route["spec"]["rules"])])
+
+    one.timeline.at(30.0, edit)
+    assert [line.split(" ")[0] for line in told(one.play())] == ["changed:", "ok:", "changed:"]
+    route = one.store.get("httproutes", NAME)
+    assert route is not None and route["spec"]["rules"][0]["backendRefs"][0]["weight"] == 900_000
+    assert not route["metadata"].get("annotations") and list(one.store.of("services")) == [NAME]
+
+
+def test_a_backend_that_says_its_own_namespace_is_refused_since_it_would_not_be_rewritten() -> None:
+    one = world(START)
+    (rule,) = RULES
+    spelt = {
+        "matches": [{"path": {"type": "PathPrefix", "value": "/api"}}],
+        "backendRefs": [{**ref, "namespace": NAMESPACE} for ref in rule["backendRefs"]],
+    }
+    one.timeline.at(4.0, lambda: rewrite(one, [rule, spelt]))
+    (line,) = told(one.play())
+    assert line.startswith("failed (no_route)") and "Leave the namespace out there" in line, line

@@ -118,6 +118,12 @@ def _is(ref: Mapping[str, Any], service: str) -> bool:
     return core and not ref.get("namespace") and ref.get("name") == service
 
 
+def spells_out(rule: Mapping[str, Any], service: str, route: Route) -> bool:
+    """A rule that sends to this Service and says the route's own namespace, which a backend may leave out."""
+    refs = rule.get("backendRefs") or ()
+    return any(ref.get("name") == service and ref.get("namespace") == route.namespace for ref in refs)
+
+
 def _for_probes(rule: Mapping[str, Any]) -> bool:
     matches = rule.get("matches") or ()
     return any(str((match.get("path") or {}).get("value", "")).startswith(PROBE_PATH) for match in matches)
@@ -263,7 +269,10 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
         return Stage.CONTESTED, kept.wanted
     theirs = [rule for rule in route.rules if not _ours(rule, kept.versions)]
     ours = [rule for rule in route.rules if _ours(rule, kept.versions)]
-    same = _has(theirs, _rewritten(base, kept)) and _has(ours, _added(base, kept))
+    try:
+        same = _has(theirs, _rewritten(base, kept)) and _has(ours, _added(base, kept))
+    except Unroutable:
+        same = False  # beside what somebody has written since, what was wanted cannot even be said
     return (kept.wanted.stage if same else Stage.CONTESTED), kept.wanted
 
 

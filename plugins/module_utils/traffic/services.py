@@ -111,6 +111,11 @@ def is_ours(found: Mapping[str, Any], owner: Owner) -> bool:
     return labelled and any(ref.get("uid") == owner.uid for ref in meta.get("ownerReferences") or ())
 
 
+def version_of(service: Mapping[str, Any]) -> str:
+    """The pod-template-hash that it selects."""
+    return str(((service.get("spec") or {}).get("selector") or {}).get(HASH_LABEL) or "")
+
+
 def serves_as(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """It selects the same pods at the same ports."""
     there, asked = found.get("spec") or {}, wanted["spec"]

@@ -91,7 +91,7 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
     elif everybody is not None:
         routing.expose(TrafficRequest(everybody.weight, without_header=True), situation, canary.hash, ready)
     else:
-        routing.hand_back()
+        routing.hand_back(canary.hash)
 
 
 def _out(account: Account, situation: Situation, message: str, promoted: str = "") -> Outcome:

@@ -20,14 +20,15 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, Callable, Mapping, Sequence
 
-from ...cluster.errors import NotFound
+from ...cluster.errors import Forbidden, NotFound
+from ...rollout.fields import Malformed
 from ...rollout.phase import Situation
 from ...rollout.record import Intent, Record, RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Json, Kept, Stage, Unroutable, Versions, Wanted
-from ...traffic.httproute import Route, RoutePlan, kept_of, names, plan, state
+from ...traffic.httproute import Route, RoutePlan, kept_of, names, plan, spells_out, state
 from ...traffic.load import largest_weight, per_cent, pods_for
-from ...traffic.services import Owner, check, is_ours, narrowed, serves_as, service_name
+from ...traffic.services import Owner, check, is_ours, narrowed, serves_as, service_name, version_of
 from ...wording import count_of
 from ..call.ending import Account
 from ..call.guarded import guarded
@@ -38,6 +39,9 @@ from .proving import PAUSE_SECONDS, NotProgrammed, Prover, Written, unproven
 
 _TAKEN_BACK = "What was written was taken back. Look at the gateway and its routes, then run this again, or take the release back with canary_undo"
 Wish = Callable[[Stage, Wanted], "Wanted | None"]
+# What stands in the way of an undo for good, and must keep it from nothing else. A server in trouble ends the call instead: the
+# next one finds it better, and until then the pods that the routes send to stay.
+_IN_THE_WAY = (NotProgrammed, Refusal, Forbidden, Malformed)
 
 
 @dataclass(frozen=True)
@@ -65,15 +69,16 @@ class Routing:
 
     def look(self, canary_hash: str = "") -> list[Now]:
         """The routes that are still there. A request each."""
-        found = []
-        for ref in self.traffic.routes:
-            try:
-                route = self._network.route(ref.name)
-            except NotFound:
-                self.account.warn(f'HTTPRoute "{ref.name}" of this release no longer exists')
-                continue
-            found.append(Now(route, *self._state(route, canary_hash)))
-        return found
+        there = (self._now(ref, canary_hash) for ref in self.traffic.routes)
+        return [now for now in there if now is not None]
+
+    def _now(self, ref: RouteRef, canary_hash: str) -> Now | None:
+        try:
+            route = self._network.route(ref.name)
+        except NotFound:
+            self.account.warn(f'HTTPRoute "{ref.name}" of this release no longer exists')
+            return None
+        return Now(route, *self._state(route, canary_hash))
 
     def _state(self, route: Route, canary_hash: str) -> tuple[Stage, Wanted]:
         try:
@@ -96,6 +101,15 @@ class Routing:
         tells the write, as far as the release has such rules."""
         marked = marked and self._prover.marks
         return [self._wrote(one, wish, canary_hash, marked) for one in found if wish(one.stage, one.wanted) is not None]
+
+    def _put(self, found: Sequence[Now], wanted: Wanted, canary_hash: str, *, marked: bool = True) -> list[Written]:
+        """All of them as wanted. One that has lost its annotation does not tell which Service is the canary's: the hash does."""
+        wish = partial(_whatever, wanted)
+        return [
+            written
+            for one in found
+            for written in self._write([one], wish, canary_hash if one.stage is Stage.LOST else "", marked=marked)
+        ]
 
     def _wrote(self, now: Now, wish: Wish, canary_hash: str, marked: bool) -> Written:
         name, owner = now.route.name, self._owner().uid
@@ -141,9 +155,9 @@ class Routing:
     def _await(self, written: Sequence[Written]) -> None:
         self._prover.await_in_force(written)
 
-    def prepare(self, found: Sequence[Now]) -> None:
+    def prepare(self, found: Sequence[Now], *, insists: bool = True) -> None:
         if not self._prepared:
-            self._prover.prepare([one.route for one in found])
+            self._prover.prepare([one.route for one in found], insists=insists)
             self._prepared = True
 
     # Services.
@@ -278,25 +292,38 @@ class Routing:
             if one.stage in (Stage.CONTESTED, Stage.LOST):
                 self.account.warn(f"{_contested(one.route).what}: it is written once more")
 
-    def hand_back(self) -> None:
+    def hand_back(self, canary_hash: str) -> None:
         """The owner's backends are in force. Raises Refusal; what it has written then is no harm, and stays."""
-        found = self.look()
+        found = self.look(canary_hash)
         self.prepare(found)
         try:
-            self._await(self._write(found, partial(_whatever, Wanted(Stage.OWN))))
+            self._await(self._put(found, Wanted(Stage.OWN), canary_hash))
         except NotProgrammed as error:
             raise unproven(error, "Nothing else was changed. Look at the gateway, then run this again") from error
 
     def cut_off(self, situation: Situation) -> None:
-        """Nobody gets the canary any more. It is written whatever happens, and waited for as long as a write may take: a bad canary
-        is worse than a route that lags behind."""
+        """Nobody gets the canary any more. Each route is written, whatever becomes of the others and whether or not a gateway can be
+        asked, and waited for as long as a write may take: a bad canary is worse than a route that lags behind."""
+        canary = situation.canary.hash if situation.canary else ""
+        to = Wanted(Stage.ISOLATED if self._stable_serves(situation) else Stage.OWN)
+        found: list[Now] = []
+        written: list[Written] = []
+        for ref in self.traffic.routes:
+            try:
+                now = self._now(ref, canary)
+                if now is not None and now.stage is not Stage.OWN:
+                    written += self._put([now], to, canary)
+                    found.append(now)
+            except _IN_THE_WAY as error:
+                self._goes_on(error)
         try:
-            found = [one for one in self.look() if one.stage is not Stage.OWN]
-            self.prepare(found)
-            to = Stage.ISOLATED if self._stable_serves(situation) else Stage.OWN
-            self._await(self._write(found, partial(_whatever, Wanted(to))))
-        except (NotProgrammed, Refusal) as error:
-            self.account.warn(f"the undo goes on, although the routes may still send requests to the canary: {error}")
+            self.prepare(found, insists=False)
+            self._await(written)
+        except _IN_THE_WAY as error:
+            self._goes_on(error)
+
+    def _goes_on(self, error: Exception) -> None:
+        self.account.warn(f"the undo goes on, although the routes may still send requests to the canary: {error}")
 
     def _stable_serves(self, situation: Situation) -> bool:
         """Its pods are all there: a promotion takes them away, and then only both versions together carry the load."""
@@ -306,20 +333,31 @@ class Routing:
 
     def leave(self) -> None:
         """Nothing of ours is left: first on the routes, then the Services. Raises Refusal, and nothing is deleted then."""
-        found = self.look()
-        touched = [one for one in found if one.stage is not Stage.OWN or one.wanted.warm]
+        services = self._network.of(self._owner())
+        canary = next((of for of in map(version_of, services) if of != self._stable_hash), "")
+        found = self.look(canary)
+        # One that keeps something was written, and nobody knows whether that was waited for.
+        touched = [one for one in found if one.stage is not Stage.OWN or one.route.annotation is not None]
         if touched:
-            self.prepare(touched)
+            self.prepare(touched, insists=False)
             try:
-                self._await(self._write(touched, partial(_whatever, Wanted(Stage.OWN))))
+                self._await(self._put(touched, Wanted(Stage.OWN), canary))
             except NotProgrammed as error:
                 raise unproven(
                     error,
                     "The Services of both versions were left, because they may still be sent requests. Run this again",
                 ) from error
-        self._write(self.look(), partial(_whatever, Wanted(Stage.OWN)), marked=False)
-        for service in self._network.of(self._owner()):
+        self._put(self.look(canary), Wanted(Stage.OWN), canary, marked=False)
+        for service in services:
+            self._check_unused(service)
             self._delete(service)
+
+    def _check_unused(self, service: Json) -> None:
+        """Raises Refusal where a route still names it."""
+        name = str(service["metadata"]["name"])
+        for one in self.look():
+            if any(names(rule, name) for rule in one.route.rules):
+                raise _contested(one.route)
 
     def exposure(self) -> Exposure:
         """What users get, or are to get again."""
@@ -408,6 +446,14 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
     versions = [labels, labels if stable is None else dict(stable.template.get("metadata", {}).get("labels") or {})]
     service = wanted.service or _only_service(network, routes, versions[1])
     _check_service(network, service, versions, situation)
+    spelt = next((route for route in routes if any(spells_out(rule, service, route) for rule in route.rules)), None)
+    if spelt is not None:
+        raise Refusal(
+            Code.NO_ROUTE,
+            f'HTTPRoute "{spelt.name}" names Service "{service}" with its namespace, and such a backend is not rewritten, so that its '
+            "users would get the canary by its pods",
+            "Leave the namespace out there: it is the route's own",
+        )
     taken = [route for route in routes if any(names(rule, service) for rule in route.rules)]
     if not taken:
         raise Refusal(

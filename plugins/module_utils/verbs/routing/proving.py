@@ -58,8 +58,9 @@ class Prover:
         """Whether a write carries a rule for probes."""
         return self._traffic.proof != "none"
 
-    def prepare(self, routes: Sequence[Route]) -> None:
-        """Finds where users come in, and whether that can be asked from here. Raises Refusal with `proof: require`."""
+    def prepare(self, routes: Sequence[Route], *, insists: bool = True) -> None:
+        """Finds where users come in, and whether that can be asked from here. Raises Refusal with `proof: require`, unless what
+        comes next must not fail for that (`insists`)."""
         if not self.marks:
             return
         try:
@@ -69,7 +70,7 @@ class Prover:
             why = str(error)
         if not why:
             return
-        if self._traffic.proof == "require":
+        if insists and self._traffic.proof == "require":
             raise Refusal(
                 Code.NOT_PROGRAMMED,
                 f"it cannot be proven that the gateway does what its routes say: {why}",
