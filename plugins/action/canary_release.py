@@ -9,7 +9,7 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, just_begun
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, cut_off
 from ansible_collections.coalmine.canary.plugins.plugin_utils import failures, role_door, verification
 from ansible_collections.coalmine.canary.plugins.plugin_utils.action_door import VerbAction
 
@@ -29,10 +29,13 @@ class ActionModule(VerbAction):
         asked = self._asked(arguments, variables)
         try:
             result = super()._performed(asked, variables)
-        except BaseException as cut_off:
-            if type(cut_off).__name__ != TIMED_OUT:
+        except BaseException as error:
+            if type(error).__name__ != TIMED_OUT:
                 raise
             result = super()._performed(_taken_back(asked, self._task.timeout), variables)
+        if result.get("failed") and "release" not in result:
+            # It ended without a word, such as a module that was killed: what it may have begun is known by its run.
+            result = {**result, "release": cut_off(asked)}
         if "release" in result:
             result = {**result, "release": {**result["release"], "noticed": mark}}
         return result
@@ -58,9 +61,8 @@ class ActionModule(VerbAction):
 def _taken_back(asked: dict[str, Any], seconds: int) -> dict[str, Any]:
     """The call that follows on one that was cut off: nobody could be told how far that had come."""
     kept = {name: asked[name] for name in (*OF_AN_UNDO, *CONNECTION) if name in asked}
-    previous = asked.get("previous") or just_begun(str(asked.get("run") or ""))
     return {
         **kept,
-        "previous": previous,
+        "previous": cut_off(asked),
         "reject": f"Timed out after {seconds} seconds, which is the task's own timeout",
     }

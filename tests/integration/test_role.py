@@ -364,7 +364,7 @@ def test_a_canary_that_somebody_freezes_meanwhile_is_not_undone(
     )
     run = playbooks.run("canary", images=V2, verify_tasks=verify)
     assert (run.code, run.outcome, run.result["canary"]["phase"]) == (FAILED, "failed", "frozen")
-    assert "Somebody froze the canary, so it stays as it is" in run.result["why"][1]
+    assert "The canary is frozen, so it stays as it is" in run.result["why"][1]
 
 
 def test_a_run_that_was_killed_is_taken_up_by_the_next_one(

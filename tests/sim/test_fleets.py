@@ -97,6 +97,22 @@ def test_it_stops_between_waves_and_the_next_call_goes_on() -> None:
     assert outcomes(ended) == ["already released"] * 3 + ["released"] * 7
 
 
+def test_a_wave_of_which_nothing_went_out_is_nothing_to_stop_after() -> None:
+    sea = Sea(11, TEN, bad=[0])
+    ended = sea.sails(sea.request(stops=True, tolerated=1))
+    assert versions(sea).count("v2") == 2, "the second wave"
+    assert ended is not None and ended.extra["fleet"]["outcome"] == "failed"
+
+
+def test_a_check_plans_every_wave_and_rests_after_none() -> None:
+    for rests in ({"stops": True}, {"pause": 600.0}):
+        sea = Sea(12, TEN)
+        began = sea.timeline.now
+        ended = sea.sails(sea.request(check=True, **rests))
+        assert outcomes(ended) == ["planned"] * TEN
+        assert sea.timeline.now - began < 600.0
+
+
 def test_who_waits_is_told_few_lines_and_how_many_are_done() -> None:
     sea = Sea(10, TEN)
     sea.sails(sea.request(waves=("100%",)))

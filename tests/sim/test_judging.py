@@ -24,6 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.chec
     VerifyRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
+from tests import release_calls
 from tests.sim.objects import Json
 from tests.sim.pods import Pod
 from tests.sim.stage import Stage
@@ -229,6 +230,18 @@ def test_a_promotion_whose_pods_are_evicted_more_often_fails_while_it_goes_on(
     crashing(stage, "v2", every=20.0, what=is_evicted)
     message, found = failed(lambda: guarded(web, duration=4 * HOUR), "judged_fail")
     assert message.startswith(f'promotion of Deployment "{web.name}", guarded for ') and found["guard"]["beside_stable"]
+
+
+def test_a_promotion_of_an_earlier_run_is_guarded_by_the_next_one_and_taken_back(
+    stage: Stage, new: Callable[..., Web]
+) -> None:
+    web = slowly_promoted(new())
+    crashing(stage, "v2", every=20.0, what=is_evicted)
+    asks = release_calls.asked(web)
+    judge = VerifyRequest(web.call, (PODS,), HOUR, interval=10.0)
+    _, told = release_calls.failed(web, replace(asks, judge=judge, guard=4 * HOUR))
+    assert (told.outcome.value, told.verdicts[0].verdict) == ("undone", "fail")
+    assert web.split() == {"v1": 4}
 
 
 def test_a_promotion_that_cannot_go_on_ends_the_guard_at_once(stage: Stage, new: Callable[..., Web]) -> None:

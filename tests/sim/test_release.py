@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import cut_off
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
     Gate,
     Headroom,
@@ -23,9 +24,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.result imp
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Meant,
     NewTemplate,
+    PromoteRequest,
     RollbackRequest,
+    Wait,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
 from tests.release_calls import asked, failed, released
@@ -160,6 +164,28 @@ def test_what_a_call_began_that_was_cut_off_is_taken_back_by_its_run(web: Web) -
     _, told = failed(web, replace(request, previous=Release("cut-off"), reject="Timed out after 15 seconds"))
     assert told.outcome.value == "undone"
     web.assert_clean(before, "v1")
+
+
+@pytest.mark.parametrize("previous", [Release("cut-off"), None], ids=["the call that began it", "a later call"])
+def test_a_promotion_that_was_cut_off_is_taken_back(web: Web, previous: Release | None) -> None:
+    before = web.spec
+    request = asked(web)
+    _, begun = released(web, replace(request, through=Through.parse("step 1"), run="cut-off"))
+    promote(web.api, PromoteRequest(replace(web.call, wait=Wait(enabled=False))), web.report)
+    told_last = previous or Release.from_json(cut_off({"previous": begun.to_json(), "through": "promoted"}))
+    _, told = failed(web, replace(request, previous=told_last, reject="Timed out after 15 seconds"))
+    assert (told.outcome.value, told.why[0]) == ("undone", "Timed out after 15 seconds.")
+    web.assert_clean(before, "v1")
+
+
+def test_a_promotion_that_was_over_when_its_call_was_cut_off_is_told_as_it_is(web: Web) -> None:
+    request = asked(web)
+    _, begun = released(web, replace(request, through=Through.parse("step 1")))
+    released(web, replace(request, previous=begun))
+    told_last = Release.from_json(cut_off({"previous": begun.to_json()}))
+    _, told = failed(web, replace(request, previous=told_last, reject="Timed out after 15 seconds"))
+    assert told.why[1] == "Its promotion came to its end before that, and the new version stays."
+    assert web.split() == {"v2": 4}
 
 
 @pytest.mark.parametrize("previous", [None, Release("another")], ids=["no call before", "nothing of this run"])

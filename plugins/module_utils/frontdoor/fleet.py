@@ -85,12 +85,21 @@ def _plain(given: Any, where: str) -> dict[str, Any]:
     return dict(plain(given))
 
 
+# Where one is given by an alias and the other by its name, Ansible lets the alias win, whichever was meant to.
+_NAMES = {alias: name for name, option in CONNECTION.items() for alias in option.get("aliases", ())}
+
+
+def _by_name(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {_NAMES.get(name, name): value for name, value in options.items()}
+
+
 def _merged(
     common: Mapping[str, Any], defaults: Mapping[str, Any], given: Mapping[str, Any], number: int
 ) -> dict[str, Any]:
     """Credentials go to no other server than that which they were given with: a release that names its cluster by kubeconfig or
     host takes nothing of the connection from elsewhere."""
-    ours = {alias for name, option in CONNECTION.items() for alias in (name, *option.get("aliases", ()))}
+    common, defaults, given = map(_by_name, (common, defaults, given))
+    ours = set(CONNECTION)
     rest = {name: value for name, value in defaults.items() if name not in ours}
     theirs = {**common, **{name: value for name, value in defaults.items() if name in ours}}
     if any(defaults.get(name) is not None for name in _NAMES_A_CLUSTER):

@@ -26,6 +26,7 @@ from ..verbs.releasing.course import (
     Policies,
     Release,
     ReleaseRequest,
+    Stage,
     StepAsked,
     Through,
     UnreadableResult,
@@ -204,9 +205,16 @@ def _previous(parameters: Parameters) -> Release | None:
         ) from error
 
 
-def just_begun(run: str) -> dict[str, Any]:
-    """The result of a call of this run that could not return one."""
-    return Release(run=run).to_json()
+def cut_off(asked: Mapping[str, Any]) -> Any:
+    """The result of a call that could return none, as far as anybody can know: one that was to promote what is held may have begun
+    to."""
+    previous = asked.get("previous")
+    if not previous:
+        return Release(run=str(asked.get("run") or "")).to_json()
+    promotes = asked.get("through", Stage.PROMOTED.value) == Stage.PROMOTED.value
+    if promotes and isinstance(previous, Mapping) and previous.get("stage") == Stage.HELD.value:
+        return {**previous, "stage": Stage.PROMOTING.value}
+    return previous
 
 
 def _refused(why: str, parameters: Parameters) -> dict[str, Any]:

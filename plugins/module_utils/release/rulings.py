@@ -129,9 +129,9 @@ RULES: tuple[Rule, ...] = (
         _leave("This run changed nothing."),
     ),
     Rule(
-        "somebody paused the canary",
+        "the canary is frozen",
         lambda failed: failed.phase is Phase.FROZEN,
-        _leave("Somebody froze the canary, so it stays as it is. canary_resume lets the release go on."),
+        _leave("The canary is frozen, so it stays as it is. canary_resume lets the release go on."),
     ),
     Rule(
         "on_failure is hold",
@@ -152,6 +152,11 @@ RULES: tuple[Rule, ...] = (
         "how the release stands cannot be read",
         lambda failed: failed.phase is None,
         _leave("How the release stands cannot be seen: run this again to go on, or take it back with canary_undo."),
+    ),
+    Rule(
+        "no release is live any more, and what this run began is out",
+        lambda failed: failed.phase is Phase.NONE and failed.ours,
+        _leave("Its promotion came to its end before that, and the new version stays."),
     ),
     Rule(
         "no release is live any more",

@@ -62,6 +62,14 @@ def test_credentials_go_to_no_other_server_than_that_which_they_were_given_with(
     ]
 
 
+def test_what_a_release_says_counts_whether_it_is_said_by_a_name_or_by_an_alias() -> None:
+    request = asked(
+        web(validate_certs=True, client_cert="/own.crt"), defaults={"verify_ssl": False, "cert_file": "/d.crt"}
+    )
+    (cluster,) = request.clusters
+    assert (cluster.validate_certs, cluster.client_cert) == (True, "/own.crt")
+
+
 def test_contexts_are_of_the_kubeconfig_that_is_given_for_all() -> None:
     request = asked(web("a", context="eu"), web("a", context="us"), kubeconfig="/one")
     assert [(one.kubeconfig, one.context) for one in request.clusters] == [("/one", "eu"), ("/one", "us")]

@@ -92,7 +92,7 @@ class _Fleet:
             if not self._comes_to_an_end(number, wave):
                 break
             number += 1
-            if number < len(self._waves) and self._changed_by(wave) and not self._rests(number):
+            if number < len(self._waves) and self._released_of(wave) and not self._rests(number):
                 break
         return self._ended()
 
@@ -150,6 +150,12 @@ class _Fleet:
             self._tell(f"wave {number} of {len(self._waves)} is out; the next one begins in {self._request.pause:g} s")
             self._crew.clock.sleep(self._request.pause)
         return not self._stopped
+
+    def _released_of(self, wave: Iterable[int]) -> bool:
+        """A wave of which nothing went out leaves nobody anything to look at before the next one."""
+        kept = [self._kept[place].release for place in wave]
+        created = any(release is not None and release.outcome is Ending.CREATED for release in kept)
+        return created or any(self._standing(place) is Standing.OUT for place in wave)
 
     def _changed_by(self, wave: Iterable[int]) -> bool:
         return any(self._kept[place].changed for place in wave)

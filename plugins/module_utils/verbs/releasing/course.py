@@ -44,6 +44,7 @@ __all__ = [
     "Policies",
     "Release",
     "ReleaseRequest",
+    "Stage",
     "StepAsked",
     "Through",
     "UnreadableResult",

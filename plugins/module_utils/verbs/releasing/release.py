@@ -18,7 +18,8 @@ from ...release.policies import End, Gate, Headroom, OnInconclusive, WhenMissing
 from ...release.result import FAILURES, Ending, Judged, WaitsFor
 from ...release.room import Refuse, rule
 from ...release.rulings import Stage
-from ...rollout.phase import Phase, diagnose
+from ...rollout.identity import hash_of
+from ...rollout.phase import Phase, Situation, diagnose
 from ...rollout.refusal import Code
 from ...rollout.template import digest
 from ...rollout.views import Picture
@@ -150,7 +151,7 @@ def _finish_earlier(course: Course) -> None:
         first = diagnose(course.site.look())
     theirs = Meant(run=first.record.run if first.record else "").bound(first)
     if first.phase is Phase.PROMOTING:
-        moved(course, theirs)
+        _finish_promotion(course, first, theirs)
     if first.phase is Phase.UNDOING:
         undone = course.did("undo", undo(course.api, UndoRequest(course.call(theirs)), course.report))
         if not course.request.call.check:
@@ -160,6 +161,19 @@ def _finish_earlier(course: Course) -> None:
                 changed=False,
             )
     course.changed = False if course.request.call.check else course.changed
+
+
+def _finish_promotion(course: Course, first: Situation, theirs: Meant) -> None:
+    """Until it is finished it is guarded, and taken back where it fails, as a promotion of this run would be."""
+    own = course.release
+    if course.request.call.check:
+        moved(course, theirs)
+        return
+    stable = first.stable.hash if first.stable else ""
+    course.release = replace(own, run=theirs.run, hash=hash_of(first), stable=stable)
+    course.reaches(Stage.PROMOTING)
+    moved(course, course.ours)
+    course.release = replace(course.release, run=own.run, hash=own.hash, stable=own.stable, stage=own.stage)
 
 
 def _plan(course: Course) -> None:
