@@ -183,12 +183,20 @@ def test_without_a_proof_users_are_sent_to_nowhere(monkeypatch: pytest.MonkeyPat
     assert any(violation.rule == "no request fails" for found in played_ones for violation in found.violations)
 
 
-def put_back(one: World) -> None:
-    """As a GitOps tool does: the rules, and not the annotation."""
+def rewrite(one: World, rules: list[Json] | None = None, *, annotated: bool = True, by: str = "editor") -> None:
+    """As somebody with an editor does."""
     route = one.store.get("httproutes", NAME)
     assert route is not None
     meta = {**route["metadata"], "generation": route["metadata"]["generation"] + 1}
-    one.store.put("httproutes", {**route, "metadata": meta, "spec": {**route["spec"], "rules": RULES}}, "argocd")
+    if not annotated:
+        meta.pop("annotations", None)
+    spec = {**route["spec"], "rules": route["spec"]["rules"] if rules is None else rules}
+    one.store.put("httproutes", {**route, "metadata": meta, "spec": spec}, by)
+
+
+def put_back(one: World) -> None:
+    """As a GitOps tool does: the rules, and not the annotation."""
+    rewrite(one, RULES, by="argocd")
 
 
 def test_a_route_that_somebody_put_back_gets_its_share_once_more() -> None:
@@ -220,17 +228,6 @@ def test_a_gateway_that_nobody_can_ask_is_believed_by_its_status_and_that_is_sai
     assert told(found)[0].endswith("which get 5 % of the requests (stated)")
     deaf = world(START, lags=Lags(hidden=True, deaf_from=6.0)).play()
     assert "failed (not_programmed" in told(deaf)[0] and not deaf.violations
-
-
-def rewrite(one: World, rules: list[Json] | None = None, *, annotated: bool = True) -> None:
-    """As somebody with an editor does."""
-    route = one.store.get("httproutes", NAME)
-    assert route is not None
-    meta = {**route["metadata"], "generation": route["metadata"]["generation"] + 1}
-    if not annotated:
-        meta.pop("annotations", None)
-    spec = {**route["spec"], "rules": route["spec"]["rules"] if rules is None else rules}
-    one.store.put("httproutes", {**route, "metadata": meta, "spec": spec}, "editor")
 
 
 @pytest.mark.parametrize("end", [End.UNDO, End.PROMOTE])

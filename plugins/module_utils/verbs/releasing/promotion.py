@@ -37,15 +37,32 @@ def still_to_judge(request: ReleaseRequest) -> int:
 def promote_own(course: Course) -> None:
     """The canary that this release has judged."""
     course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report), say=False)
+    _released(course)
+
+
+def finish_promotion(course: Course, first: Situation) -> None:
+    """What an earlier run began to promote. Until that is finished it is guarded, and taken back where it fails, as a promotion of
+    this run would be."""
+    own = course.release
+    run = first.record.run if first.record else ""
+    stable = first.stable.hash if first.stable else ""
+    course.release = replace(own, run=run, hash=hash_of(first), stable=stable)
+    if not course.request.call.check:
+        course.reaches(Stage.PROMOTING)
+    _moved(course)
+    course.release = replace(course.release, run=own.run, hash=own.hash, stable=own.stable, stage=own.stage)
+
+
+def _released(course: Course) -> None:
     course.reaches(Stage.PROMOTING)
-    moved(course, course.ours)
+    _moved(course)
     _confirm(course)
     course.ends(Ending.RELEASED, f"All pods run the version {course.release.hash}.")
 
 
-def moved(course: Course, meant: Meant) -> None:
-    """The promotion of the release that is meant: under guard, where that is asked for, and cleaned up meanwhile."""
-    request = course.request
+def _moved(course: Course) -> None:
+    """The promotion, under guard where that is asked for, and cleaned up meanwhile."""
+    request, meant = course.request, course.ours
     guard = 0.0 if request.call.check else request.guard
     guarded: Mapping[str, Any] = {}
     if guard:
@@ -55,7 +72,7 @@ def moved(course: Course, meant: Meant) -> None:
         if moving.canary["phase"] == Phase.PROMOTING.value:
             guarded = _guard(course, meant, "promotion", guard, course.release.evidence)
     course.did("promote", promote(course.api, PromoteRequest(course.call(meant)), course.report))
-    if meant == course.ours and not request.call.check:
+    if not request.call.check:
         course.reaches(Stage.PROMOTED)
     left = (guarded.get("guard") or {}).get("left", guard)
     if left > 0:
@@ -104,10 +121,7 @@ def promote_held(course: Course) -> None:
         _await_what_is_nobodys(course, Meant(hash=stable) if stable else course.ours)
         course.ends(Ending.NOTHING_TO_PROMOTE, "No canary is held, and no rollout is under way any more.")
     else:
-        course.reaches(Stage.PROMOTING)
-        moved(course, course.ours)
-        _confirm(course)
-        course.ends(Ending.RELEASED, f"All pods run the version {course.release.hash}.")
+        _released(course)
 
 
 def _meant(situation: Situation, named: Meant) -> Meant:

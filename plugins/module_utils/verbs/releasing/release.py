@@ -18,8 +18,7 @@ from ...release.policies import End, Gate, Headroom, OnInconclusive, WhenMissing
 from ...release.result import FAILURES, Ending, Judged, WaitsFor
 from ...release.room import Refuse, rule
 from ...release.rulings import Stage
-from ...rollout.identity import hash_of
-from ...rollout.phase import Phase, Situation, diagnose
+from ...rollout.phase import Phase, diagnose
 from ...rollout.refusal import Code
 from ...rollout.template import digest
 from ...rollout.views import Picture
@@ -36,7 +35,7 @@ from ..undo import undo
 from ..verify import verify
 from .aftermath import REASONS, failed, told_again
 from .course import WAVE_FAILED, Course, ReleaseRequest, StepAsked, Withdrawn, stands
-from .promotion import moved, promote_held, promote_own, still_to_judge
+from .promotion import finish_promotion, promote_held, promote_own, still_to_judge
 
 # A failure of the caller's own verification, beside the codes of the verbs.
 REJECTED = "rejected"
@@ -149,10 +148,10 @@ def _finish_earlier(course: Course) -> None:
     """An earlier run that broke off while it promoted or undid has decided already; a check says what would be finished."""
     with accounted(course.site):
         first = diagnose(course.site.look())
-    theirs = Meant(run=first.record.run if first.record else "").bound(first)
     if first.phase is Phase.PROMOTING:
-        _finish_promotion(course, first, theirs)
+        finish_promotion(course, first)
     if first.phase is Phase.UNDOING:
+        theirs = Meant(run=first.record.run if first.record else "").bound(first)
         undone = course.did("undo", undo(course.api, UndoRequest(course.call(theirs)), course.report))
         if not course.request.call.check:
             raise VerbFailure(
@@ -161,19 +160,6 @@ def _finish_earlier(course: Course) -> None:
                 changed=False,
             )
     course.changed = False if course.request.call.check else course.changed
-
-
-def _finish_promotion(course: Course, first: Situation, theirs: Meant) -> None:
-    """Until it is finished it is guarded, and taken back where it fails, as a promotion of this run would be."""
-    own = course.release
-    if course.request.call.check:
-        moved(course, theirs)
-        return
-    stable = first.stable.hash if first.stable else ""
-    course.release = replace(own, run=theirs.run, hash=hash_of(first), stable=stable)
-    course.reaches(Stage.PROMOTING)
-    moved(course, course.ours)
-    course.release = replace(course.release, run=own.run, hash=own.hash, stable=own.stable, stage=own.stage)
 
 
 def _plan(course: Course) -> None:

@@ -348,15 +348,17 @@ class Routing:
                     "The Services of both versions were left, because they may still be sent requests. Run this again",
                 ) from error
         self._put(self.look(canary), Wanted(Stage.OWN), canary, marked=False)
+        self._check_unused(services)
         for service in services:
-            self._check_unused(service)
             self._delete(service)
 
-    def _check_unused(self, service: Json) -> None:
-        """Raises Refusal where a route still names it."""
-        name = str(service["metadata"]["name"])
+    def _check_unused(self, services: Sequence[Json]) -> None:
+        """Raises Refusal where a route still names one of them."""
+        if not services:
+            return
+        ours = [str(service["metadata"]["name"]) for service in services]
         for one in self.look():
-            if any(names(rule, name) for rule in one.route.rules):
+            if any(names(rule, name) for rule in one.route.rules for name in ours):
                 raise _contested(one.route)
 
     def exposure(self) -> Exposure:
