@@ -37,7 +37,7 @@ MSGSPEC_SECONDS, JSON_SECONDS, MOST_MIB = 5.0, 40.0, 100.0
 # The typed client keeps gigabytes of the whole: it reads a slice.
 SLICE = Crowd(nodes=50, pods=2000)
 PARTS = ("releases", "judgement", "latency", "headroom", "fleet")
-FLEETS, FLEET_CPU, FLEET_MIB, FLEET_LINES = (10, 100, 300), 8.0, 150.0, 600.0
+FLEETS, FLEET_CPU, FLEET_MIB, FLEET_LINES, FLEET_WALL = (10, 100, 300), 8.0, 150.0, 600.0, 1.3
 HOSTS, FORKS = 20, 5
 # Of 110 pods each: room for all, and for what they have more at their peak.
 FLEET_NODES = 20
@@ -130,10 +130,11 @@ def fleets() -> Iterator[Row]:
             if is_goal:
                 yield Row("  peak resident memory", cost.mib, "MiB", FLEET_MIB)
                 yield Row("  lines of progress", cost.lines, "", FLEET_LINES)
+                yield Row("  wall beside that of its slowest release", cost.wall / cost.slowest, "times", FLEET_WALL)
         what = f"{HOSTS} releases with a bake of {fleet.BAKE} s"
         for how, play in ((f"a host for each, {FORKS} forks", fleet.a_host_for_each), ("one task", fleet.one_task)):
-            cost = fleet.by_ansible(lab, HOSTS, FORKS, play)
-            yield Row(f"{what}, {how}: wall", cost.wall, "s", None, f"CPU {cost.cpu:.1f} s, {cost.lines} lines")
+            whole = fleet.by_ansible(lab, HOSTS, FORKS, play)
+            yield Row(f"{what}, {how}: wall", whole.wall, "s", None, f"CPU {whole.cpu:.1f} s, {whole.lines} lines")
 
 
 def told(rows: Iterable[Row]) -> bool:

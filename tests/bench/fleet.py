@@ -25,6 +25,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
 from tests.cluster.lab import Lab
 
+from .costs import KIB_A_MIB, Cost, cost_of
+
 ROOT = Path(__file__).parents[2]
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 REPLICAS = 3
@@ -32,14 +34,10 @@ BAKE = 10
 
 
 @dataclass(frozen=True)
-class Cost:
-    """`cpu`, `wall`, `slowest` in seconds (the longest of the releases, by its own timeline), `mib` at the peak, `lines` of progress."""
+class FleetCost(Cost):
+    """`lines` of progress. `slowest`: seconds of the longest of the releases, by its own timeline."""
 
-    cpu: float
-    wall: float
-    mib: float
-    lines: int
-    slowest: float = 0.0
+    slowest: float
 
     def __str__(self) -> str:
         return f"wall {self.wall:.1f} s, {self.mib:.0f} MiB, {self.lines} lines"
@@ -67,12 +65,12 @@ def _manifest(name: str) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
-def in_one_process(lab: Lab, count: int) -> Cost:
+def in_one_process(lab: Lab, count: int) -> FleetCost:
     """A process of its own, whose memory and time are nobody else's."""
     with deployments(lab, count) as namespace:
         command = [sys.executable, "-m", "tests.bench.fleet", str(lab.kubeconfig), namespace]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return Cost(**json.loads(done.stdout))
+    return FleetCost(**json.loads(done.stdout))
 
 
 def by_ansible(lab: Lab, count: int, forks: int, play: Callable[[Lab, str, int], dict[str, Any]]) -> Cost:
@@ -83,14 +81,7 @@ def by_ansible(lab: Lab, count: int, forks: int, play: Callable[[Lab, str, int],
         hosts = ",".join(f"w{number}" for number in range(count))
         command = [str(PLAYBOOK), str(book), "--forks", str(forks), "-i", f"{hosts},"]
         environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
-        before, begun = os.times(), time.monotonic()
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        wall, after = time.monotonic() - begun, os.times()
-    if done.returncode:
-        raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
-    cpu = after.children_user - before.children_user + after.children_system - before.children_system
-    lines = len((done.stdout + done.stderr).splitlines())
-    return Cost(cpu, wall, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, lines)
+        return cost_of(command, environment, ROOT)
 
 
 def a_host_for_each(lab: Lab, namespace: str, count: int) -> dict[str, Any]:
@@ -116,7 +107,7 @@ def _options(lab: Lab, namespace: str) -> dict[str, Any]:
     return {"namespace": namespace, "images": images, "steps": steps, "kubeconfig": str(lab.kubeconfig)}
 
 
-def released(kubeconfig: str, namespace: str) -> Cost:
+def released(kubeconfig: str, namespace: str) -> FleetCost:
     """All Deployments of the namespace, each by itself in one wave, so that each has a time of its own."""
     from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.fleet import VERB
 
@@ -137,8 +128,8 @@ def released(kubeconfig: str, namespace: str) -> Cost:
     if result.get("failed"):
         raise RuntimeError(result["msg"])
     slowest = max(_seconds(row["release"]["timeline"]) for row in result["fleet"]["releases"])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Cost(*cost, peak, len(lines), slowest)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_A_MIB
+    return FleetCost(*cost, peak, len(lines), slowest)
 
 
 def _seconds(timeline: Sequence[dict[str, Any]]) -> float:

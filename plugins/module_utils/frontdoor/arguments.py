@@ -133,6 +133,11 @@ def must_be_names(parameters: Parameters) -> None:
             )
 
 
+def spellings(options: Options) -> dict[str, str]:
+    """What an option may be called, by its name or an alias -> its name."""
+    return {spelt: name for name, option in options.items() for spelt in (name, *option.get("aliases", ()))}
+
+
 def connection(parameters: Parameters) -> Connection:
     """The connection options alone; what was not given stays None."""
     given = {option.name: parameters.get(option.name) for option in fields(Connection)}

@@ -28,6 +28,7 @@ from .arguments import (
     at_least,
     call,
     connection,
+    spellings,
 )
 from .manifest import plain
 from .release import VERB as RELEASE
@@ -86,7 +87,7 @@ def _plain(given: Any, where: str) -> dict[str, Any]:
 
 
 # Where one is given by an alias and the other by its name, Ansible lets the alias win, whichever was meant to.
-_NAMES = {alias: name for name, option in CONNECTION.items() for alias in option.get("aliases", ())}
+_NAMES = spellings(CONNECTION)
 
 
 def _by_name(options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -120,7 +121,7 @@ def _validated(given: Mapping[str, Any], number: int) -> dict[str, Any]:
     problem = misshapen(MEMBER, given)
     if problem:
         raise ArgumentError(f"{where}: {problem}")
-    strange = set(given) - {alias for name, one in MEMBER.items() for alias in (name, *one.get("aliases", ()))}
+    strange = given.keys() - spellings(MEMBER).keys()
     if strange:
         raise ArgumentError(
             f"{where} has the option {', '.join(sorted(strange))}, which is none of a release in a fleet"

@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible.module_utils.common.validation import check_type_dict
 
-from .arguments import Options
+from .arguments import Options, spellings
 
 # Names that may be repeated: no option has digits in its name, and hardly any credential has none.
 _NAME = re.compile(r"[A-Za-z_-]{1,32}")
@@ -39,7 +39,7 @@ def misshapen(options: Options, given: Mapping[str, Any]) -> str | None:
 
 
 def _wrong_in(options: Options, given: Mapping[str, Any], within: str, *, was_text: bool = False) -> Iterator[str]:
-    known = {alias: spec for name, spec in options.items() for alias in (name, *spec.get("aliases", ()))}
+    known = {spelt: options[name] for spelt, name in spellings(options).items()}
     for name, value in given.items():
         if name not in known:
             if was_text or not isinstance(name, str) or not _NAME.fullmatch(name):
