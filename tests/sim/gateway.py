@@ -35,12 +35,13 @@ RULES: list[Json] = [
 @dataclass(frozen=True)
 class Lags:
     """Seconds at most until the proxy knows: of a route, of an endpoint. `deaf_from`: when it hears of no route any more.
-    `hidden`: nobody can ask it."""
+    `hidden`: nobody can ask it. `forgets`: it knows endpoints only of Services that a route names, and hears of them again later."""
 
     routes: float = 1.0
     endpoints: float = 1.0
     deaf_from: float = float("inf")
     hidden: bool = False
+    forgets: bool = False
 
 
 def make(server: Server) -> None:
@@ -115,6 +116,7 @@ class Proxy:
     _endpoints: dict[str, list[str]] = field(default_factory=dict)
     _versions: dict[str, str] = field(default_factory=dict)
     _heard: dict[str, float] = field(default_factory=dict)
+    _asking: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.store.listen(self._hear)
@@ -136,9 +138,20 @@ class Proxy:
 
     def _takes_route(self, change: Change) -> None:
         if change.after is not None:
+            known = _named(self._routes.get(change.name))
             self._routes[change.name] = change.after
+            for service in _named(change.after) - known if self.lags.forgets else ():
+                self._asking.add(service)
+                self.timeline.after(self.lags.endpoints * self.chance.random(), partial(self._is_told, service))
             self._report(change.after)
         self._look()
+
+    def _is_told(self, service: str) -> None:
+        self._asking.discard(service)
+        self._look()
+
+    def _endpoints_of(self, service: str) -> list[str]:
+        return [] if service in self._asking else self._endpoints.get(service, [])
 
     def _report(self, route: Json) -> None:
         live = self.store.get("httproutes", route["metadata"]["name"])
@@ -164,7 +177,7 @@ class Proxy:
         refs = [ref for ref in rule["backendRefs"] if ref["weight"]]
         whole, new = sum(ref["weight"] for ref in refs), Fraction(0)
         for ref in refs:
-            pods = self._endpoints.get(ref["name"], [])
+            pods = self._endpoints_of(ref["name"])
             if not pods and self.timeline.now > 5.0:
                 self.failing(
                     f"a rule of HTTPRoute {route['metadata']['name']} sends to Service {ref['name']}, which has no endpoint"
@@ -187,8 +200,13 @@ class Proxy:
         for one in rule.get("filters") or ():
             if one["type"] == "RequestRedirect":
                 return Knocked(302, f"http://{one['requestRedirect']['hostname']}/")
-        alive = any(self._endpoints.get(ref["name"]) for ref in rule["backendRefs"] if ref["weight"])
+        alive = any(self._endpoints_of(ref["name"]) for ref in rule["backendRefs"] if ref["weight"])
         return Knocked(200 if alive else 503)
+
+
+def _named(route: Json | None) -> set[str]:
+    rules = route["spec"]["rules"] if route else ()
+    return {ref["name"] for rule in rules for ref in rule.get("backendRefs") or ()}
 
 
 def _of_users(route: Json) -> Iterator[Json]:

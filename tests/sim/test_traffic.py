@@ -89,7 +89,7 @@ def test_an_undo_takes_every_request_away_before_a_pod() -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_a_proxy_that_hears_in_any_order_sends_nobody_to_nowhere(seed: int) -> None:
     chance = random.Random(seed)
-    lags = Lags(chance.choice((0.1, 2.0, 5.0)), chance.choice((0.1, 2.0, 5.0)))
+    lags = Lags(chance.choice((0.1, 2.0, 5.0)), chance.choice((0.1, 2.0, 5.0)), forgets=seed % 2 == 1)
     end = chance.choice((End.PROMOTE, End.UNDO))
     one = world(START, GROW, Ask(end.value, think=1.0), lags=lags, seed=seed, end=end)
     played(one)
@@ -103,6 +103,7 @@ def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(
     one = world(
         *asks,
         seed=number,
+        lags=Lags(forgets=number % 4 < 2),
         faults=(Planned(number, kind),),
         again=number % 3 == 0,
         end=End.PROMOTE if number % 2 else End.UNDO,

@@ -5,8 +5,8 @@
 not been seen to reach.
 
     start     Service of the stable version; warm; isolated; (pods); Service of the canary; warm; split
-    promote   the owner's backends, and then the rollout; or 100 %, the rollout, and then the owner's backends
-    undo      isolated, and then the pods; the owner's backends
+    promote   the owner's Service warm; the owner's backends, and then the rollout; or 100 %, the rollout, and then these two
+    undo      isolated, and then the pods; the owner's Service warm; the owner's backends
     end       nothing of ours on the routes, and then no Service of ours
 
 Whoever comes after a crash reads the routes and goes on from there. This module is private to the collection.
@@ -297,9 +297,21 @@ class Routing:
         found = self.look(canary_hash)
         self.prepare(found)
         try:
-            self._await(self._put(found, Wanted(Stage.OWN), canary_hash))
+            self._give_back(found, canary_hash)
         except NotProgrammed as error:
             raise unproven(error, "Nothing else was changed. Look at the gateway, then run this again") from error
+
+    def _give_back(self, found: Sequence[Now], canary_hash: str) -> None:
+        """The owner's backends are in force. No user was sent to the owner's Service meanwhile, and a proxy may have forgotten its
+        endpoints: it is reached by a rule without users first. Raises NotProgrammed."""
+
+        def warm(stage: Stage, wanted: Wanted) -> Wanted | None:
+            # Where somebody else wrote, that is in force, and what was wanted is not.
+            return replace(wanted, warm=(self.traffic.service,)) if stage in (Stage.ISOLATED, Stage.SPLIT) else None
+
+        if self._prover.marks:
+            self._await(self._write(found, warm))
+        self._await(self._put(self.look(canary_hash), Wanted(Stage.OWN), canary_hash))
 
     def cut_off(self, situation: Situation) -> None:
         """Nobody gets the canary any more. Each route is written, whatever becomes of the others and whether or not a gateway can be
@@ -341,7 +353,7 @@ class Routing:
         if touched:
             self.prepare(touched, insists=False)
             try:
-                self._await(self._put(touched, Wanted(Stage.OWN), canary))
+                self._give_back(touched, canary)
             except NotProgrammed as error:
                 raise unproven(
                     error,
