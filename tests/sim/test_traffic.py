@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.proving import Prover
 from tests.sim.faults import Fault, Planned
@@ -241,6 +242,26 @@ def test_a_route_that_has_lost_what_was_kept_on_it_is_given_back_all_the_same(en
     # Its weight is lost, and alone in its rule it has none to be compared with.
     (rule,) = route["spec"]["rules"]
     assert [ref["name"] for ref in rule["backendRefs"]] == [NAME] and list(one.store.of("services")) == [NAME]
+
+
+@pytest.mark.parametrize("lags", [SWIFT, Lags(2.0, 2.0, forgets=True)], ids=["swift", "late"])
+def test_routes_of_a_release_whose_record_is_lost_are_found_again_and_given_back(lags: Lags) -> None:
+    one = world(GROW, Ask("info", think=40.0), lags=lags)
+
+    def lose() -> None:
+        deployment = one.store.get("deployments", NAME)
+        assert deployment is not None
+        meta = deployment["metadata"]
+        changed = {**meta, "annotations": {**meta["annotations"], RECORD: "{}"}, "generation": meta["generation"] + 1}
+        one.store.put("deployments", {**deployment, "metadata": changed}, "editor")
+
+    one.timeline.at(30.0, lose)
+    found = one.play()
+    # Its other rules are those of a record.
+    assert not [violation for violation in found.violations if violation.rule == "no request fails"]
+    ways = [(call.ask.verb, call.restores is not None) for call in found.calls if call.actor == "last"]
+    assert ("undo", True) in ways, ways
+    assert_as_before(one)
 
 
 def test_an_edit_beside_which_the_weight_cannot_be_said_is_in_the_way_of_nothing() -> None:

@@ -15,7 +15,7 @@ from . import patches
 from . import record as records
 from .patches import Fields, Plan
 from .phase import Phase, Situation, holds, without_record
-from .record import Intent, Originals, Record, StableIdentity, UnreadableRecord
+from .record import Intent, Originals, Record, StableIdentity, Traffic, UnreadableRecord
 from .refusal import Code, Refusal
 from .template import digest
 from .views import ReplicaSet, Strategy
@@ -59,12 +59,14 @@ class Restore:
 
 @dataclass(frozen=True)
 class Undoing:
-    """Who undoes, when (RFC 3339, UTC), why, and the fields that they want back whatever the record says."""
+    """Who undoes, when (RFC 3339, UTC), why, and the fields that they want back whatever the record says. `traffic`: what the routes
+    themselves still tell where no record does."""
 
     name: str
     now: str
     reason: str = ""
     restore: Restore | None = None
+    traffic: Traffic | None = None
 
 
 def decide(situation: Situation, asked: Undoing) -> Plan | None:
@@ -176,6 +178,7 @@ def _record_of_user(situation: Situation, stable: ReplicaSet | None, asked: Undo
             started_at=asked.now,
             started_by=asked.name,
             generation=deployment.generation,
+            traffic=asked.traffic,
         )
     )
 

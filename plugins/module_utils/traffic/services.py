@@ -48,6 +48,11 @@ def service_name(own: str, of_hash: str) -> str:
     return f"{own[: LONGEST_NAME - 1 - len(of_hash)].rstrip('-')}-{of_hash}"
 
 
+def version_in(name: str) -> str:
+    """The pod-template-hash in such a name; a hash has no dash."""
+    return name.rpartition("-")[2]
+
+
 def check(own: Mapping[str, Any], labels: Mapping[str, str]) -> None:
     """Raises Unroutable for a Service that cannot be narrowed to one version. `labels`: of the pods of both versions."""
     name, spec = own["metadata"]["name"], own.get("spec") or {}

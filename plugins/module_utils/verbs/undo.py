@@ -32,7 +32,7 @@ from .call.writing import Written, rehearse, write
 from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
 from .moving.pins import give_back_orphans
 from .moving.rolling import patience_with
-from .routing.course import of_record
+from .routing.course import Lost, found_again, of_lost, of_record
 
 # Whatever does not count within this time does not move pods either, and must not keep an undo from being asked for.
 COUNTED_SECONDS = 10.0
@@ -61,11 +61,14 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         give_back_orphans(account, picture, check=call.check)
         done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
         return account.outcome(done, situation)
-    _cut_off(account, situation, request, meant, report)
+    lost = found_again(account) if situation.record is None and request.restore is not None else None
+    asked = Undoing(call.actor, site.now(), request.reason, request.restore, lost.traffic if lost else None)
+    if _decide(situation, asked, meant) is not None:
+        _cut_off(account, situation, lost, call.check, report)
     if not call.check and situation.phase is not Phase.UNDOING:
-        picture = _counted(account, _halted(account, picture, meant, request), report)
+        picture = _counted(account, _halted(account, picture, meant, asked), report)
     act = rehearse if call.check else write
-    written = act(site, picture, lambda current: _decide(current, request, meant, site.now()))
+    written = act(site, picture, lambda current: _decide(current, asked, meant))
     account.wrote(written.plan)
     if call.check:
         rehearse_finish(account, written.situation, call.actor)
@@ -80,7 +83,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     return _finished(account, situation, request, report)
 
 
-def _halted(account: Account, picture: Picture, meant: Meant, request: UndoRequest) -> Picture:
+def _halted(account: Account, picture: Picture, meant: Meant, asked: Undoing) -> Picture:
     """The picture in which no promotion moves pods any more. Where an undo is refused, it goes on.
 
     Of a paused Deployment the controller cleans up ReplicaSets that it would keep otherwise: where no history is kept, the
@@ -88,7 +91,7 @@ def _halted(account: Account, picture: Picture, meant: Meant, request: UndoReque
     """
 
     def decide(current: Situation) -> Plan | None:
-        possible = _decide(current, request, meant, account.site.now())
+        possible = _decide(current, asked, meant)
         stops = current.phase is Phase.PROMOTING and current.deployment.revision_history_limit != 0
         return patches.halt(current) if possible and stops else None
 
@@ -97,12 +100,10 @@ def _halted(account: Account, picture: Picture, meant: Meant, request: UndoReque
     return written.picture
 
 
-def _cut_off(account: Account, situation: Situation, request: UndoRequest, meant: Meant, report: Report) -> None:
-    """The routes send nobody to the canary before its pods go; nothing where this call would not undo."""
-    if situation.record is None or _decide(situation, request, meant, account.site.now()) is None:
-        return
-    routing = of_record(account, situation.record, report)
-    if routing is not None and request.call.check:
+def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: bool, report: Report) -> None:
+    """The routes send nobody to the canary before its pods go."""
+    routing = of_record(account, situation.record, report) if situation.record else of_lost(account, lost, report)
+    if routing is not None and check:
         routing.rehearse(None)
     elif routing is not None:
         routing.cut_off(account.looked(situation))
@@ -181,11 +182,10 @@ def _no_canary_pod(situation: Situation) -> bool:
     return situation.deployment.observed and status.updated == status.replicas
 
 
-def _decide(situation: Situation, request: UndoRequest, meant: Meant, now: str) -> Plan | None:
+def _decide(situation: Situation, asked: Undoing, meant: Meant) -> Plan | None:
     _check_meant(meant, situation)
     if situation.phase is Phase.NONE:
         return None
-    asked = Undoing(request.call.actor, now, request.reason, request.restore)
-    if request.restore is not None and situation.phase is Phase.FOREIGN and is_over(situation):
+    if asked.restore is not None and situation.phase is Phase.FOREIGN and is_over(situation):
         return restore_over(situation, asked)
     return decide(situation, asked)

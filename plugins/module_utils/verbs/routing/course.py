@@ -28,7 +28,7 @@ from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Json, Kept, Stage, Unroutable, Versions, Wanted
 from ...traffic.httproute import Route, RoutePlan, kept_of, names, plan, spells_out, state
 from ...traffic.load import largest_weight, per_cent, pods_for
-from ...traffic.services import Owner, check, is_ours, narrowed, serves_as, service_name, version_of
+from ...traffic.services import Owner, check, is_ours, narrowed, serves_as, service_name, version_in, version_of
 from ...wording import count_of
 from ..call.ending import Account
 from ..call.guarded import guarded
@@ -447,6 +447,49 @@ def describe(found: Sequence[Now], how: str) -> dict[str, Any]:
 def of_record(account: Account, record: Record, report: Report) -> Routing | None:
     """None for a release without traffic."""
     return Routing(account, record.traffic, record.stable.hash, report) if record.traffic else None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The traffic of a release whose record is lost, as its routes still tell it, and the hash of the version they call stable."""
+
+    traffic: Traffic
+    stable_hash: str
+
+
+def found_again(account: Account) -> Lost | None:
+    """None where no route keeps anything of this Deployment. Reads the routes of the namespace."""
+    deployment = account.site.target
+    try:
+        routes = Network(account.site.api, deployment.namespace).routes()
+    except (NotFound, Forbidden) as error:
+        if isinstance(error, Forbidden):
+            account.warn(f"whether HTTPRoutes are left as the lost release wrote them is not known: {error}")
+        return None
+    situation = account.situation
+    ours = [
+        (route, kept)
+        for route in routes
+        if (kept := _readable(route)) and situation and kept.owner == situation.deployment.uid
+    ]
+    if not ours:
+        return None
+    kept = ours[0][1]
+    refs = tuple(RouteRef(route.name, route.uid) for route, _kept in ours)
+    proof = "prefer" if any(kept.wanted.mark is not None for _route, kept in ours) else "none"
+    return Lost(Traffic(kept.versions.own, refs, proof=proof), version_in(kept.versions.stable))
+
+
+def _readable(route: Route) -> Kept | None:
+    """None where it keeps nothing, or what nobody can read."""
+    try:
+        return kept_of(route)
+    except Unroutable:
+        return None
+
+
+def of_lost(account: Account, lost: Lost | None, report: Report) -> Routing | None:
+    return Routing(account, lost.traffic, lost.stable_hash, report) if lost else None
 
 
 def choose(account: Account, wanted: TrafficRequest, situation: Situation, labels: Mapping[str, str]) -> Traffic:
