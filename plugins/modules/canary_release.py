@@ -42,6 +42,7 @@ options:
   steps:
     description:
       - The sizes of the canary, one after another, none smaller than the one before. One step of one pod if this is not given.
+      - With O(traffic) a step that names no size has as few pods as can bear its share of the requests.
     type: list
     elements: dict
     suboptions:
@@ -53,6 +54,23 @@ options:
         description:
           - How many per cent of all pods are canary pods.
         type: int
+      traffic:
+        description:
+          - Which requests the canary gets at this step. What it does not say is as in the step before it, and in the first one as in
+            O(traffic).
+        type: dict
+        suboptions:
+          weight:
+            description:
+              - How many per cent of the requests, whatever the share of the pods.
+            type: float
+          header:
+            description:
+              - Requests with exactly this header get the canary. An empty dictionary ends that.
+            type: dict
+            suboptions:
+              name: {description: [Name of the header.], type: str}
+              value: {description: [Its whole value.], type: str}
       bake:
         description:
           - As O(bake), at this step.
@@ -121,11 +139,63 @@ options:
         fails after that is rolled back. It needs O(checks).
     type: int
     default: 0
+  traffic:
+    description:
+      - Gives the canary a share of the B(requests) through HTTPRoutes, as O(coalmine.canary.canary_start#module:traffic). How large it is at a
+        step says O(steps[].traffic).
+      - Before anything is changed, every step is planned with its rules, and room is asked for the pods that its share needs.
+    type: dict
+    suboptions:
+      kind:
+        description: [V(gateway_api) for HTTPRoutes of Gateway API in the namespace of the Deployment.]
+        type: str
+        choices: [gateway_api]
+        required: true
+      service:
+        description: The Service that the routes send to. Without it, the only one that selects the pods of this Deployment.
+        type: str
+      routes:
+        description: Names of the HTTPRoutes. Without it, every one of the namespace that sends to the Service.
+        type: list
+        elements: str
+      weight:
+        description: As O(steps[].traffic.weight), from the first step on. V(0) if it is not given.
+        type: float
+      header:
+        description: As O(steps[].traffic.header), from the first step on.
+        type: dict
+        suboptions:
+          name: {description: [Name of the header.], type: str}
+          value: {description: [Its whole value.], type: str}
+      proof:
+        description: Whether the gateway itself is asked until it does what was written, as of M(coalmine.canary.canary_start).
+        type: str
+        choices: [require, prefer, none]
+        default: prefer
+      timeout:
+        description: How many seconds one write may take to be in force.
+        type: int
+        default: 30
+      probe:
+        description: Where users come in, where that is not the first address of each Gateway of the routes.
+        type: dict
+        suboptions:
+          url: {description: ['V(http://) or V(https://), and a host that the routes serve.'], type: str, required: true}
+          address: {description: [Where to connect instead of what the host resolves to.], type: str}
+          validate_certs: {description: [Whether the certificate has to be valid for the host.], type: bool, default: true}
+  promote_by:
+    description:
+      - What comes first in the promotion, as O(coalmine.canary.canary_promote#module:by).
+      - With V(weights) the canary gets as many pods as the Deployment has replicas after its last step, and then all requests; only
+        then the old pods go. Room is asked for these pods, too. It needs O(traffic).
+    type: str
+    choices: [pods, weights]
+    default: pods
   surge:
     description:
       - How many pods beyond the Deployment's replicas may exist while the canary is held.
+      - It is V(1) if this is not given, or with O(traffic) as many as there are canary pods.
     type: int
-    default: 1
   max_unavailable:
     description:
       - How far the number of ready pods may drop below the Deployment's replicas. V(0) if this is not given, or V(1) with
@@ -265,6 +335,20 @@ EXAMPLES = r"""
         max_increase: 0.01
     guard: 300
 
+- name: Give the new version 1 % and then 25 % of the requests, and all of them before the old pods go
+  coalmine.canary.canary_release:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    traffic:
+      kind: gateway_api
+      header: {name: x-canary, value: always}
+    steps:
+      - {traffic: {weight: 1}, bake: 60}
+      - {traffic: {weight: 25}, bake: 300}
+    promote_by: weights
+
 - name: Hold the canary at its first step
   coalmine.canary.canary_release: &web
     name: web
@@ -326,7 +410,9 @@ release:
       type: list
       elements: dict
     timeline:
-      description: What happened C(at) which time (UTC), as C(what), C(said) in a sentence, and the C(counts) of ready pods.
+      description:
+        - What happened C(at) which time (UTC), as C(what), C(said) in a sentence, with the C(counts) of ready pods, and the C(share) of
+          the requests, in per cent, that routes gave the canary. It is V(null) where they gave it none of their own.
       returned: always
       type: list
       elements: dict

@@ -48,7 +48,8 @@ options:
     type: raw
   pods:
     description:
-      - How many canary pods there are to be. There is one if neither this nor O(weight) is given.
+      - How many canary pods there are to be. There is one if neither this nor O(weight) is given, or with O(traffic) as few as can bear
+        O(traffic.weight), and never fewer than there are.
     type: int
   weight:
     description:
@@ -59,8 +60,8 @@ options:
   surge:
     description:
       - How many pods beyond the Deployment's replicas may exist. With V(0) canary pods take the place of stable ones.
+      - It is V(1) if this is not given, or with O(traffic) as many as there are canary pods.
     type: int
-    default: 1
   max_unavailable:
     description:
       - How far the number of ready pods may drop below the Deployment's replicas.
@@ -94,7 +95,7 @@ options:
       - Gives the canary a share of the B(requests), whatever its share of the pods, by rewriting HTTPRoutes in place. Only the backends of
         their rules change, and what stood there is kept in an annotation of the route and put back at the end of the release.
       - No pod of the canary exists before the routes send nobody to it. Every write is proven at the gateway before the next one relies on it.
-      - The canary pods come beside all stable pods, so O(surge) has to be at least their number, and O(wait) has to be V(true).
+      - The canary pods come beside all stable pods, so O(surge) has to be at least their number if it is given, and O(wait) has to be V(true).
       - Of a canary that is held already, what is not given stays as it is. The routes, the Service, O(traffic.proof), O(traffic.timeout) and
         O(traffic.probe) are those that its start was given; M(coalmine.canary.canary_promote) and M(coalmine.canary.canary_undo) use them, too.
       - docs/traffic.md of the collection says how it works and what it cannot do.

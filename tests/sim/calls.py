@@ -157,14 +157,19 @@ def _headroom(api: Api, called: Called, call: Call, report: Report) -> Outcome:
 
 
 def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
-    """In as many steps as it asks for pods, each a pod larger; a failure is left as it is, for whoever comes next."""
-    template = NewTemplate(images={CONTAINER: image(called.ask.version)})
+    """In as many steps as it asks for pods, each a pod larger, or in one for each of its shares of the requests; a failure is left as it
+    is, for whoever comes next."""
+    template, by = NewTemplate(images={CONTAINER: image(called.ask.version)}), PromoteBy(called.ask.by)
+    shares = [Fraction(share) / 100 for share in called.ask.shares]
+    by_shares = tuple(StepAsked(Size.bearing(one), traffic=TrafficRequest(one, without_header=True)) for one in shares)
+    by_pods = tuple(StepAsked(Size(pods)) for pods in range(1, (called.ask.pods or 1) + 1))
     request = ReleaseRequest(
         call=call,
-        start=StartRequest(call, template),
+        start=StartRequest(call, template, surge=None if shares else 1),
         judge=VerifyRequest(call, ()),
         room=HeadroomRequest(call, template),
-        steps=tuple(StepAsked(Size(pods)) for pods in range(1, (called.ask.pods or 1) + 1)),
+        steps=by_shares or by_pods,
+        by=by,
         policies=Policies(headroom=Headroom.SKIP, on_failure=OnFailure.HOLD),
     )
     return release(api, request, report)

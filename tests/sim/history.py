@@ -20,7 +20,8 @@ SWIFT, HASTELESS = Pace(), Pace(0.05, 1.0)
 
 @dataclass(frozen=True)
 class Ask:
-    """One call of a verb. `think`: seconds before it. `share`: per cent of requests, None for a release without routes.
+    """One call of a verb. `think`: seconds before it. `share`: per cent of requests, None for a release without routes; `shares`: of each
+    step of a whole release.
     What another verb needs is left as it is."""
 
     verb: str
@@ -38,6 +39,7 @@ class Ask:
     reason: str = ""
     to: str = "v1"
     share: str | None = None
+    shares: tuple[str, ...] = ()
     by: str = "pods"
     released_ok: bool = False
 

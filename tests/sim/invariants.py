@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.finding import Verdict as HeadroomVerdict
@@ -27,6 +28,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import pods_for_weight
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import REVISION
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load import pods_for
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded import ATTEMPTS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
@@ -283,7 +285,9 @@ class Witness:
         """Whoever waits looks a few times right after each hint, then ever more seldom (verbs/call/pacing.py)."""
         if not self.alone or self.history.scripts[0].faults or self.history.scripts[0].streams or call.ended is None:
             return
-        most = MOST_REQUESTS + len(call.writes) + REQUESTS_A_SECOND * (call.ended - call.begun)
+        # Each share is planned, and held by a start of its own; so are all requests.
+        verbs = 1 + len(call.ask.shares) + bool(call.ask.shares and call.ask.by == "weights")
+        most = MOST_REQUESTS * verbs + len(call.writes) + REQUESTS_A_SECOND * (call.ended - call.begun)
         if call.requests > most:
             self._violated("few requests", f"{call.ask.verb}: {call.requests}, and at most {most:.0f} are allowed")
 
@@ -359,6 +363,8 @@ def _may_lack(ask: Ask) -> int:
 
 
 def _most(ask: Ask, replicas: int) -> int:
+    if ask.shares:
+        return replicas if ask.by == "weights" else max(pods_for(Fraction(one) / 100, replicas) for one in ask.shares)
     return ask.pods if ask.pods is not None else pods_for_weight(ask.weight or 0, replicas, ask.surge)
 
 

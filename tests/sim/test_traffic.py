@@ -81,6 +81,56 @@ def test_a_release_by_weights_gives_everybody_what_was_said_and_leaves_nothing(b
     assert_as_before(one)
 
 
+RELEASE = Ask("release", shares=("5", "30", "50"))
+
+
+@pytest.mark.parametrize("by", ["pods", "weights"])
+def test_a_whole_release_goes_by_its_shares_with_as_many_pods_as_they_need(by: str) -> None:
+    one = world(replace(RELEASE, by=by), end=End.PROMOTE)
+    found = played(one)
+    outcome = found.calls[0].result
+    assert isinstance(outcome, Outcome)
+    moments = outcome.extra["release"]["timeline"]
+    shares = [(moment["share"], moment["counts"]["canary"]) for moment in moments if moment["what"] == "start"]
+    assert shares == [(5.0, 1), (30.0, 2), (50.0, 2), *([(100.0, 4)] if by == "weights" else [])]
+    assert moments[-1]["share"] is None and outcome.extra["release"]["outcome"] == "released"
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("number", range(0, 96, 2))
+def test_a_whole_release_that_dies_at_any_request_is_ended_by_the_next_and_fails_no_request(number: int) -> None:
+    kind = Fault.KILLED_BEFORE if number % 3 == 0 else Fault.KILLED_AFTER
+    release = replace(RELEASE, shares=("5", "50"), by="weights" if number % 4 else "pods")
+    end = End.PROMOTE if number % 8 > 3 else End.UNDO
+    one = world(release, seed=number, faults=(Planned(number, kind),), again=number % 6 > 1, end=end)
+    played(one)
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_requests_of_a_whole_release_that_fail_fail_no_request_of_a_user(seed: int) -> None:
+    chance = random.Random(seed)
+    kinds = [fault for fault in Fault if fault not in (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)]
+    faults = tuple(
+        Planned(n, chance.choice(kinds), chance.choice((0.3, 2.0))) for n in range(120) if chance.random() < 0.1
+    )
+    release = replace(RELEASE, by=chance.choice(("pods", "weights")))
+    one = world(release, seed=seed, faults=faults, lags=Lags(2.0, 2.0), again=True, end=End.PROMOTE)
+    played(one)
+    assert_as_before(one)
+
+
+def test_a_release_is_planned_with_its_routes_and_refused_before_anything_is_changed() -> None:
+    found = played(world(replace(RELEASE, shares=("0", "100"), check=True), replace(RELEASE, shares=("5", "1"))))
+    planned, backwards = found.calls[0].result, told(found)[1]
+    assert isinstance(planned, Outcome) and [why.partition(":")[0] for why in planned.extra["release"]["why"]] == [
+        "Step 1",
+        "Step 2",
+    ]
+    assert planned.after["web: rule 0"].endswith("web-canary 1") and not found.calls[0].writes
+    assert found.calls[1].writes and backwards.startswith("changed: web")
+
+
 def test_an_undo_takes_every_request_away_before_a_pod() -> None:
     one = world(START, Ask("undo", think=5.0))
     played(one)

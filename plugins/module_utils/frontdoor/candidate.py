@@ -10,8 +10,9 @@ collection.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
-from ..verbs.call.orders import NewTemplate, Size
+from ..verbs.call.orders import NewTemplate, Size, TrafficRequest
 from .arguments import LABEL, ArgumentError, Options, Parameters, at_least
 from .manifest import plain, read_definition
 
@@ -21,15 +22,16 @@ CANDIDATE: Options = {
     "definition": {"type": "raw"},
     "pods": {"type": "int"},
     "weight": {"type": "int"},
-    "surge": {"type": "int", "default": 1},
+    "surge": {"type": "int"},
     "max_unavailable": {"type": "int"},
 }
 EXCLUSIVE = (("pods", "weight"), ("definition", "images"), ("definition", "pod_template_patch"))
 ONE_OF = (("images", "pod_template_patch", "definition"),)
 
 
-def new_size(parameters: Parameters) -> Size:
-    """The size asked for, one pod if none was; the room for it is checked too. Raises ArgumentError."""
+def new_size(parameters: Parameters, traffic: TrafficRequest | None = None) -> Size:
+    """The size asked for; if none was, one pod, or as few as carry their share of the requests. The room for it is checked too. Raises
+    ArgumentError."""
     at_least(1, parameters, "pods", "weight")
     at_least(0, parameters, "surge", "max_unavailable")
     pods, weight = parameters["pods"], parameters["weight"]
@@ -38,7 +40,15 @@ def new_size(parameters: Parameters) -> Size:
             f"weight is {weight}: it must be 99 or less, because a stable pod must stay; "
             "canary_promote is what gives a new version all pods"
         )
-    return Size(pods=1 if pods is None and weight is None else pods, weight=weight)
+    if pods is None and weight is None:
+        return Size() if traffic is None else Size.bearing(traffic.weight or Fraction(0))
+    return Size(pods=pods, weight=weight)
+
+
+def new_surge(parameters: Parameters, traffic: object | None) -> int | None:
+    """One pod if nothing was said. Where requests are split, as many as canary pods: the stable ones carry all the others."""
+    surge: int | None = parameters["surge"]
+    return 1 if surge is None and traffic is None else surge
 
 
 def new_template(parameters: Parameters) -> NewTemplate:

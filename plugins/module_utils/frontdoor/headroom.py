@@ -20,6 +20,7 @@ from .web import WEB, web
 _RELEASE: Options = {
     **TARGET,
     **CANDIDATE,
+    "surge": {"type": "int", "default": 1},
     "steps": {
         "type": "list",
         "elements": "dict",

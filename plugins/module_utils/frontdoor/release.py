@@ -8,11 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..verbs.call.orders import AutoscalerPolicy, Call, NewTemplate, StartRequest
+from ..verbs.call.orders import AutoscalerPolicy, Call, NewTemplate, PromoteBy, StartRequest, TrafficRequest
 from ..verbs.headroom import HeadroomRequest
 from ..verbs.judging.checks import CheckAsked, VerifyRequest
 from ..verbs.releasing import release
@@ -49,19 +49,24 @@ from .arguments import (
     at_least,
     call,
 )
-from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_template
+from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_surge, new_template
 from .headroom import VERB as HEADROOM
 from .nested import validated
+from .promote import VERB as PROMOTE
 from .start import VERB as START
+from .traffic import TRAFFIC, new_traffic
 from .verify import VERB as VERIFY
 
 _CHECKS: Options = {"checks": {"type": "list", "elements": "dict", "default": []}}
+# What a step may say of the traffic; the rest is of the whole release.
+_SHARE = ("weight", "header")
 _STEPS: Options = {
     "pods": {"type": "int"},
     "weight": {"type": "int"},
     "bake": {"type": "int"},
     "checks": {"type": "list", "elements": "dict"},
     "verify_tasks": {"type": "str"},
+    "traffic": {"type": "dict", "options": {name: TRAFFIC["options"][name] for name in _SHARE}},
 }
 # The same options under names that say what of a release they are about.
 _AS_IN_VERIFY = {
@@ -92,12 +97,14 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
         raise ArgumentError(
             f"guard is {parameters['guard']} and checks is empty, so nothing would be guarded. Give the checks, or leave guard out"
         )
+    traffic = _traffic(parameters)
     return ReleaseRequest(
         call=base,
         start=_start(parameters, base),
         judge=_judge(parameters, check, actor),
         room=_room(parameters, base),
-        steps=tuple(_step(parameters, step) for step in parameters["steps"] or [{}]),
+        steps=tuple(_step(parameters, step, asked) for step, asked in zip(_steps(parameters), traffic, strict=True)),
+        by=_by(parameters),
         policies=_policies(parameters),
         guard=float(parameters["guard"]),
         through=_through(parameters["through"]),
@@ -121,11 +128,38 @@ def _says_what(parameters: Parameters) -> None:
         raise ArgumentError(f"one of the following is required: {', '.join(ONE_OF[0])}")
 
 
+def _steps(parameters: Parameters) -> Sequence[Parameters]:
+    return parameters["steps"] or [{}]
+
+
+def _traffic(parameters: Parameters) -> list[TrafficRequest | None]:
+    """What each step asks for of the requests, as a whole: what it does not say is as in the step before it."""
+    given, asked = parameters["traffic"], []
+    said = {"weight": 0.0, "header": {"name": None, "value": None}}
+    for number, step in enumerate((given or {}, *(step.get("traffic") or {} for step in _steps(parameters)))):
+        said = {**said, **{name: step[name] for name in _SHARE if step.get(name) is not None}}
+        if step and given is None:
+            raise ArgumentError(
+                f"step {number} of steps has traffic, and traffic does not say through what: give its kind"
+            )
+        asked.append(new_traffic(None if given is None else {**given, **said}))
+    return asked[1:]
+
+
+def _by(parameters: Parameters) -> PromoteBy:
+    by = PromoteBy(parameters["promote_by"])
+    if by is PromoteBy.WEIGHTS and parameters["traffic"] is None and _is_new(parameters):
+        raise ArgumentError(
+            "promote_by is weights, and without traffic a release has none. Give traffic, or leave promote_by out"
+        )
+    return by
+
+
 def _start(parameters: Parameters, base: Call) -> StartRequest:
     return StartRequest(
         call=base,
         template=new_template(parameters) if _is_new(parameters) else NewTemplate(),
-        surge=parameters["surge"],
+        surge=new_surge(parameters, parameters["traffic"]),
         max_unavailable=parameters["max_unavailable"],
         autoscaler=AutoscalerPolicy(parameters["autoscaler"]),
     )
@@ -153,17 +187,19 @@ def _room(parameters: Parameters, base: Call) -> HeadroomRequest:
     if not _is_new(parameters):
         return HeadroomRequest(base, NewTemplate())
     metrics = validated("price_metrics", HEADROOM.arguments.options, parameters["price_metrics"])
-    asked = {**parameters, **_NO_SIZE, "price_metrics": metrics, "steps": None}
+    surge = new_surge(parameters, parameters["traffic"])
+    asked = {**parameters, **_NO_SIZE, "surge": surge, "price_metrics": metrics, "steps": None}
     request: HeadroomRequest = HEADROOM.arguments.to_request(asked, base.check, base.actor)
     return request
 
 
-def _step(parameters: Parameters, given: Mapping[str, Any]) -> StepAsked:
-    size = new_size({**parameters, **{name: given.get(name) for name in _NO_SIZE}})
+def _step(parameters: Parameters, given: Mapping[str, Any], traffic: TrafficRequest | None) -> StepAsked:
+    size = new_size({**parameters, **{name: given.get(name) for name in _NO_SIZE}}, traffic)
     at_least(0, given, "bake")
     bake = given.get("bake")
     return StepAsked(
         size,
+        traffic=traffic,
         bake=float(parameters["bake"] if bake is None else bake),
         checks=_own_checks(parameters, given.get("checks")),
         verify_tasks=given.get("verify_tasks") or parameters["verify_tasks"],
@@ -253,6 +289,8 @@ VERB = Verb(
                 "options": _STEPS,
                 "mutually_exclusive": [("pods", "weight")],
             },
+            "traffic": TRAFFIC,
+            "promote_by": PROMOTE.arguments.options["by"],
             "bake": {"type": "int", "default": 0},
             "autoscaler": START.arguments.options["autoscaler"],
             **{ours: VERIFY.arguments.options[theirs] for ours, theirs in _AS_IN_VERIFY.items()},

@@ -13,23 +13,23 @@ from dataclasses import replace
 from ..verbs.call.orders import AutoscalerPolicy, Meant, StartRequest
 from ..verbs.start import start
 from .arguments import DISPLAY, IDENTITY, TARGET, WAIT, WAIT_FOR_NODES, ArgumentSpec, Parameters, Verb, call
-from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_template
+from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_surge, new_template
 from .traffic import TRAFFIC, new_traffic
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> StartRequest:
-    size = new_size(parameters)
+    traffic = new_traffic(parameters["traffic"])
     asked = call(parameters, check, actor)
     # A run alone says whose the release is to be; only with a canary that is expected it says whose it has to be already.
     return StartRequest(
         call=asked if asked.meant.hash else replace(asked, meant=Meant()),
         template=new_template(parameters),
-        size=size,
-        surge=parameters["surge"],
+        size=new_size(parameters, traffic),
+        surge=new_surge(parameters, traffic),
         max_unavailable=parameters["max_unavailable"],
         autoscaler=AutoscalerPolicy(parameters["autoscaler"]),
         run=asked.meant.run,
-        traffic=new_traffic(parameters["traffic"]),
+        traffic=traffic,
         released_ok=parameters["released"] == "ok",
     )
 

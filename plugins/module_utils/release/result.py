@@ -59,12 +59,14 @@ class Judged:
 
 @dataclass(frozen=True)
 class Moment:
-    """What happened `at` (UTC, RFC 3339), and how many pods of both versions were Ready then, where that is known."""
+    """What happened `at` (UTC, RFC 3339), how many pods of both versions were Ready then, where that is known, and the canary's per cent
+    of the requests, where routes split them."""
 
     at: str
     what: str
     said: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    share: float | None = None
 
 
 class UnreadableResult(ValueError):
@@ -157,7 +159,8 @@ class Release:
 
 def _moment(given: Any) -> Moment:
     counts = {_text(version): _count(pods) for version, pods in _mapping(given["counts"]).items()}
-    return Moment(_text(given["at"]), _text(given["what"]), _text(given["said"]), counts)
+    share = None if given["share"] is None else _per_cent(given["share"])
+    return Moment(_text(given["at"]), _text(given["what"]), _text(given["said"]), counts, share)
 
 
 def _text(value: Any) -> str:
@@ -170,6 +173,12 @@ def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise TypeError("not a count")
     return value
+
+
+def _per_cent(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:
+        raise TypeError("not per cent")
+    return float(value)
 
 
 def _list(value: Any) -> list[Any]:

@@ -48,15 +48,15 @@ DEFAULT_SHARE = "25%"
 class HeadroomRequest:
     """The same release as canary_start would be asked for. `assume_replicas`: current, max (an HPA's), or a number.
 
-    `steps`: several sizes instead of one, each to be answered as if it were asked for alone. `others`: releases at the same time,
-    which are counted as placed.
+    `surge`: None for as many as canary pods. `steps`: several sizes instead of one, each to be answered as if it were asked for alone.
+    `others`: releases at the same time, which are counted as placed.
     """
 
     call: Call
     template: NewTemplate
     size: Size = field(default_factory=Size)
     steps: tuple[Size, ...] = ()
-    surge: int = 1
+    surge: int | None = 1
     max_unavailable: int | None = None
     assume_replicas: str | int = "current"
     prices: Mapping[str, Any] | None = None
@@ -288,8 +288,8 @@ def _ordinary_deadline(situation: Situation) -> int | None:
 def _rollout(situation: Situation, request: HeadroomRequest, size: Size) -> Rollout:
     replicas = _replicas(situation, request.assume_replicas)
     try:
-        room = Room.of(request.surge, request.max_unavailable)
-        pods = size.pods or 1
+        room = Room.of(max(1, replicas) if request.surge is None else request.surge, request.max_unavailable)
+        pods = size.among(replicas).pods or 1
         if size.weight is not None and replicas:
             pods = pods_for_weight(size.weight, replicas, room.surge)
     except ImpossibleSize as error:

@@ -35,7 +35,7 @@ UNFINISHED = "The rollback goes on in the cluster: run it again to wait for it."
 
 def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
     site, call = Site(api, request.call.target), request.call
-    with accounted(site) as account:
+    with accounted(site, check=request.call.check) as account:
         picture = site.look()
         first = account.looked(diagnose(picture))
         goal, leaving = _named(first, request.to or _before(first)), digest(picture.deployment.template)

@@ -44,7 +44,7 @@ from .routing.course import Routing, check_load, check_same, choose, of_record
 
 def start(api: Api, request: StartRequest, report: Report) -> Outcome:
     site = Site(api, request.call.target)
-    with accounted(site, request.run) as account:
+    with accounted(site, request.run, check=request.call.check) as account:
         room = _room(request)
         picture = _looked(account, request)
         situation = account.looked(diagnose(picture))
@@ -73,7 +73,7 @@ def _with_canary(outcome: Outcome, version: Mapping[str, Any]) -> Outcome:
 
 def _room(request: StartRequest) -> Room:
     try:
-        return Room.of(request.surge, request.max_unavailable)
+        return Room.of(1 if request.surge is None else request.surge, request.max_unavailable)
     except ImpossibleSize as error:
         raise Refusal(Code.IMPOSSIBLE_SIZE, str(error), "Nothing was changed") from error
 
@@ -174,7 +174,13 @@ def _wanted(account: Account, situation: Situation, request: StartRequest, room:
             account.warn(_changed_by_admission(f" ({', '.join(asked.changed)})"))
         if template.definition is not None:
             account.warn(*not_applied(template.definition, situation.deployment))
-    return Wanted(asked.template, request.size.pods, request.size.weight, room)
+    size = request.size.among(situation.deployment.replicas)
+    pods, record = size.pods, situation.record
+    if request.size.bears is not None and record is not None and pods is not None:
+        pods = max(pods, record.pods)  # a smaller share needs fewer, and a hold only grows
+    if request.surge is None:
+        room = replace(room, surge=situation.deployment.replicas)
+    return Wanted(asked.template, pods, size.weight, room)
 
 
 def _changed_by_admission(where: str = "") -> str:

@@ -40,7 +40,7 @@ COUNTED_SECONDS = 10.0
 
 def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
     site = Site(api, request.call.target)
-    with accounted(site, request.call.meant.run) as account:
+    with accounted(site, request.call.meant.run, check=request.call.check) as account:
         picture = site.look()
         first = account.looked(diagnose(picture))
         meant = request.call.about(first).bound(first)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Through
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import NewTemplate, Size
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Header, NewTemplate, Size
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
 
 HTTP = {"http": {}, "max_ratio": 2}
@@ -44,6 +45,37 @@ def test_a_step_has_what_it_says_and_of_the_rest_what_the_release_says() -> None
     assert second.checks is not None and [each.check.name for each in second.checks] == ["own"]
 
 
+def test_a_step_says_of_the_requests_what_the_one_before_it_did_unless_it_says_otherwise() -> None:
+    header = {"name": "x-canary", "value": "always"}
+    steps = [{}, {"traffic": {"weight": 0.5}}, {"pods": 3, "traffic": {"header": {}}}, {"traffic": {"weight": 25}}]
+    request = asked(traffic={"kind": "gateway_api", "header": header}, steps=steps, promote_by="weights")
+    told = [(step.size, step.traffic) for step in request.holds]
+    assert [size for size, _traffic in told] == [
+        Size.bearing(Fraction(0)),
+        Size.bearing(Fraction(1, 200)),
+        Size(pods=3),
+        Size.bearing(Fraction(1, 4)),
+        Size.bearing(Fraction(1)),
+    ]
+    weights = [(traffic.weight, traffic.header, traffic.without_header) for _size, traffic in told if traffic]
+    named = Header("x-canary", "always")
+    assert weights == [
+        (Fraction(0), named, False),
+        (Fraction(1, 200), named, False),
+        (Fraction(1, 200), None, True),
+        (Fraction(1, 4), None, True),
+        (Fraction(1), None, True),
+    ]
+    assert (request.start.surge, request.room.surge) == (None, None)
+
+
+def test_without_traffic_one_pod_more_may_exist_and_nothing_is_asked_of_routes() -> None:
+    request = asked(steps=[{}, {"pods": 3}])
+    assert (request.start.surge, request.room.surge, request.everybody) == (1, 1, None)
+    assert [step.traffic for step in request.steps] == [None, None]
+    assert asked(traffic={"kind": "gateway_api"}, surge=2).start.surge == 2
+
+
 def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
     judge = asked(checks=[HTTP], check_duration=60, check_interval=2, check_warmup=10, confidence=0.9).judge
     assert (judge.duration, judge.interval, judge.warmup, judge.confidence) == (60.0, 2.0, 10.0, 0.9)
@@ -69,6 +101,12 @@ def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
         ({"images": None}, "one of the following is required: images"),
         ({"expect": "7c6d9f54b"}, "expect is about a canary that is held already"),
         ({"previous": {"schema": 9}}, "previous cannot be taken up"),
+        (
+            {"steps": [{}, {"traffic": {"weight": 5}}]},
+            "step 2 of steps has traffic, and traffic does not say through what",
+        ),
+        ({"promote_by": "weights"}, "promote_by is weights, and without traffic"),
+        ({"traffic": {"kind": "gateway_api"}, "steps": [{"traffic": {"weight": 101}}]}, "traffic.weight is 101"),
         ({"run": "two words"}, "run has blanks"),
     ],
     ids=str,

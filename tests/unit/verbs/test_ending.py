@@ -1,17 +1,43 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is told before a wait: a command that a shell takes as it is meant, for the cluster that the caller meant."""
+"""What is told before a wait: a command that a shell takes as it is meant, for the cluster that the caller meant. And of a failure:
+that something was changed, where it was."""
 
 from __future__ import annotations
 
 import json
 import shlex
 
+import pytest
+
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.ending import Account
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code, Refusal
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.ending import Account, accounted
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_failure_after_what_was_only_rehearsed_says_that_nothing_was_changed(check: bool) -> None:
+    with (
+        connect(Connection(host="http://127.0.0.1:1", kubeconfig={})) as api,
+        pytest.raises((ApiError, VerbFailure)) as failed,
+        accounted(Site(api, Target("web")), check=check) as account,
+    ):
+        account.changed = True
+        api.get("/version")
+    assert ("already changed" in str(failed.value)) is not check
+    with (
+        connect(Connection(host="http://127.0.0.1:1", kubeconfig={})) as api,
+        pytest.raises(VerbFailure) as refused,
+        accounted(Site(api, Target("web")), check=check) as account,
+    ):
+        account.changed = True
+        raise Refusal(Code.BUSY, "somebody else writes", "Try again")
+    assert refused.value.changed is not check
 
 
 def test_the_way_back_names_the_cluster_and_is_quoted_for_a_shell() -> None:

@@ -37,7 +37,8 @@ LOG_LINES, LOG_BYTES, LOG_LINE = 8, 8192, 300
 class Account:
     """What one call has done so far. It belongs to the call alone, and every ending is told from it.
 
-    `run` names who it acts for: a run that the caller named, or one of its own. `extra`: further return values.
+    `run` names who it acts for: a run that the caller named, or one of its own. `extra`: further return values. `check`: what it has
+    "changed" was only rehearsed, so that no failure may say that it was.
     """
 
     site: Site
@@ -48,6 +49,11 @@ class Account:
     warnings: list[str] = field(default_factory=list)
     run: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+    check: bool = False
+
+    @property
+    def has_written(self) -> bool:
+        return self.changed and not self.check
 
     def wrote(self, plan: Plan | None) -> None:
         """A plan was written (or, in check mode, would be)."""
@@ -83,7 +89,7 @@ class Account:
             advice=advice,
             cause=cause,
             code=code,
-            changed=self.changed,
+            changed=self.has_written,
             canary=self._canary() if self.situation else None,
             before=self.before,
             after=self.after,
@@ -125,9 +131,9 @@ class Account:
 
 
 @contextmanager
-def accounted(site: Site, run: str = "") -> Iterator[Account]:
+def accounted(site: Site, run: str = "", *, check: bool = False) -> Iterator[Account]:
     """Turns refusals and, once something was written, errors of the server into failures that say what was done."""
-    account = Account(site, run=run or uuid.uuid4().hex)
+    account = Account(site, run=run or uuid.uuid4().hex, check=check)
     try:
         yield account
     except Refusal as refusal:
@@ -141,7 +147,7 @@ def accounted(site: Site, run: str = "") -> Iterator[Account]:
         advice = "Look at that object with kubectl get -o yaml, and at the server"
         raise account.failure(f"{what}.", API_ERROR, advice=advice) from error
     except ApiError as error:
-        if not account.changed:
+        if not account.has_written:
             raise
         said = "The release was already changed by this call; run it again to go on from there."
         raise account.failure(str(error), API_ERROR, advice=said, cause=str(error)) from error

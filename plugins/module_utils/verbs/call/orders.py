@@ -19,6 +19,7 @@ from ...rollout import undo
 from ...rollout.identity import Meant
 from ...rollout.phase import Phase, Situation
 from ...traffic.exposure import Exposure, Header
+from ...traffic.load import pods_for
 
 __all__ = [
     "AutoscalerPolicy",
@@ -129,10 +130,20 @@ class NewTemplate:
 
 @dataclass(frozen=True)
 class Size:
-    """How many canary pods: exactly one of `pods` (a count) and `weight` (per cent of all pods, 1 to 99)."""
+    """How many canary pods: exactly one of `pods` (a count), `weight` (per cent of all pods, 1 to 99), and `bears`: as few as carry
+    this share (0 to 1) of the requests."""
 
     pods: int | None = 1
     weight: int | None = None
+    bears: Fraction | None = None
+
+    def among(self, replicas: int) -> Size:
+        """With a count in place of a share of the requests."""
+        return self if self.bears is None else Size(pods_for(self.bears, replicas))
+
+    @classmethod
+    def bearing(cls, share: Fraction) -> Size:
+        return cls(pods=None, bears=share)
 
 
 @dataclass(frozen=True)
@@ -168,14 +179,14 @@ class PromoteBy(Enum):
 
 @dataclass(frozen=True)
 class StartRequest:
-    """`surge`: pods beyond replicas that may exist. `max_unavailable`: how far Ready pods may drop below replicas
-    (None: 0, or 1 when `surge` is 0). `run`: whose the release is from now on (empty: of a run of its own if this begins one).
+    """`surge`: pods beyond replicas that may exist (None: as many as canary pods). `max_unavailable`: how far Ready pods may drop
+    below replicas (None: 0, or 1 when `surge` is 0). `run`: whose the release is from now on (empty: of a run of its own if this begins one).
     `released_ok`: a Deployment that runs the template already is success, and no Refusal."""
 
     call: Call
     template: NewTemplate
     size: Size = field(default_factory=Size)
-    surge: int = 1
+    surge: int | None = 1
     max_unavailable: int | None = None
     autoscaler: AutoscalerPolicy = AutoscalerPolicy.REFUSE
     run: str = ""

@@ -33,7 +33,7 @@ class Room:
 
 def ask_for_room(api: Api, releases: Sequence[ReleaseRequest], report: Report) -> list[Room]:
     """For each release with those before it that go counted as placed, at their peak."""
-    asked = [replace(one.room, steps=tuple(step.size for step in one.steps)) for one in releases]
+    asked = [replace(one.room, steps=tuple(step.size for step in one.holds)) for one in releases]
     counted: list[int] = []
 
     def counts(number: int, rooms: Rooms) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any, Callable, Mapping
 
 from ...cluster.api import Api
@@ -23,7 +24,7 @@ from ...release.rulings import Stage
 from ...release.summary import summary
 from ...rollout.phase import Situation, diagnose
 from ..call.ending import accounted
-from ..call.orders import Call, Meant, Size, StartRequest
+from ..call.orders import Call, Meant, PromoteBy, Size, StartRequest, TrafficRequest
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..call.site import Site
 from ..headroom import HeadroomRequest
@@ -71,12 +72,20 @@ def nobody(question: str) -> None:
 @dataclass(frozen=True)
 class StepAsked:
     """`bake` in seconds. `checks`: the step's own, instead of the release's; None: it has none of its own. `verify_tasks`: the file of
-    tasks by which the caller verifies the canary at this step, before it is judged."""
+    tasks by which the caller verifies the canary at this step, before it is judged. `traffic`: what it gets of the
+    requests, whatever it got before; None: what Services give it."""
 
     size: Size = field(default_factory=Size)
     bake: float = 0.0
     checks: tuple[CheckAsked, ...] | None = None
     verify_tasks: str = ""
+    traffic: TrafficRequest | None = None
+
+
+# What gives the routes back to their owner, unless it tells what the canary gets.
+_ENDS = ("promote", "undo", "rollback")
+# All requests, with pods for all of them: a promotion by weights begins with it.
+EVERYBODY = Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,7 @@ class ReleaseRequest:
     steps: tuple[StepAsked, ...] = (StepAsked(),)
     policies: Policies = field(default_factory=Policies)
     guard: float = 0.0
+    by: PromoteBy = PromoteBy.PODS
     through: Through = field(default_factory=Through)
     previous: Release | None = None
     reject: str = ""
@@ -102,10 +112,25 @@ class ReleaseRequest:
     held: Meant | None = None
     ask: Ask = nobody
 
+    @property
+    def everybody(self) -> StepAsked | None:
+        """What comes after the steps in a promotion by weights: a canary of so many pods that it can get all requests."""
+        traffic = self.steps[-1].traffic
+        if self.by is not PromoteBy.WEIGHTS or traffic is None:
+            return None
+        asked = replace(traffic, weight=EVERYBODY, header=None, without_header=True)
+        return StepAsked(Size.bearing(EVERYBODY), traffic=asked)
+
+    @property
+    def holds(self) -> tuple[StepAsked, ...]:
+        """Every size that the canary is to have, in their order."""
+        return self.steps if self.everybody is None else (*self.steps, self.everybody)
+
 
 @dataclass
 class Course:
-    """One call: what was asked, and how far the release has come. `step`: the one that is going on, and how many there are."""
+    """One call: what was asked, and how far the release has come. `step`: the one that is going on, and how many there are. `share`: the
+    canary's per cent of the requests, where routes split them."""
 
     api: Api
     request: ReleaseRequest
@@ -113,6 +138,7 @@ class Course:
     release: Release
     withdrawn: Withdrawn = stands
     step: tuple[int, int] | None = None
+    share: float | None = None
     changed: bool = False
     warnings: list[str] = field(default_factory=list)
     canary: Mapping[str, Any] = field(default_factory=dict)
@@ -122,7 +148,8 @@ class Course:
     @classmethod
     def begin(cls, api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Course:
         begun = request.previous or Release(run=request.run or uuid.uuid4().hex)
-        return cls(api, request, report, begun, withdrawn)
+        share = begun.timeline[-1].share if begun.timeline else None
+        return cls(api, request, report, begun, withdrawn, share=share)
 
     def heard(self, told: str) -> None:
         """The report of a watch: nothing is written meanwhile, so a release that is withdrawn ends there."""
@@ -159,6 +186,9 @@ class Course:
     def did(self, what: str, outcome: Outcome, *, say: bool = True) -> Outcome:
         """Takes in what a verb has done, and tells it where that is more than a look."""
         self.takes(outcome)
+        told = outcome.extra.get("exposure")
+        if told or what in _ENDS:
+            self.share = told["weight"] if told else None
         self.note(what, outcome.message)
         if say:
             self.report(outcome.message)
@@ -178,7 +208,7 @@ class Course:
     def note(self, what: str, said: str) -> None:
         versions = {name: self.canary.get(name) or {} for name in ("stable", "canary")}
         counts = {name: version["counts"]["ready"] for name, version in versions.items() if version}
-        self.release = self.release.happened(Moment(self.site.now(), what, said, counts))
+        self.release = self.release.happened(Moment(self.site.now(), what, said, counts, self.share))
 
     def warn(self, warnings: tuple[str, ...]) -> None:
         self.warnings.extend(text for text in warnings if text not in self.warnings)

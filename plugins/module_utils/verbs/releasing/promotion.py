@@ -19,11 +19,12 @@ from ...rollout.phase import Phase, Situation
 from ...rollout.refusal import Code
 from ...wording import ended
 from ..bake import bake
-from ..call.orders import BakeRequest, Meant, PromoteRequest
-from ..call.outcome import VerbFailure
+from ..call.orders import BakeRequest, Call, Meant, PromoteRequest
+from ..call.outcome import Outcome, VerbFailure
 from ..promote import promote
 from ..verify import verify
 from .course import Course, ReleaseRequest
+from .holding import hold
 
 # Phases in which there is nothing to promote. One that is being taken back is refused as long as its pods are there.
 NO_CANARY = (Phase.NONE, Phase.UNDOING)
@@ -37,6 +38,8 @@ def still_to_judge(request: ReleaseRequest) -> int:
 def promote_own(course: Course) -> None:
     """The canary that this release has judged."""
     course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report), say=False)
+    if course.request.everybody is not None:
+        hold(course, course.request.everybody)
     _released(course)
 
 
@@ -66,17 +69,19 @@ def _moved(course: Course) -> None:
     guard = 0.0 if request.call.check else request.guard
     guarded: Mapping[str, Any] = {}
     if guard:
-        moving = course.did(
-            "promote", promote(course.api, PromoteRequest(course.call(meant, waits=False)), course.report)
-        )
+        moving = course.did("promote", _promote(course, course.call(meant, waits=False)))
         if moving.canary["phase"] == Phase.PROMOTING.value:
             guarded = _guard(course, meant, "promotion", guard, course.release.evidence)
-    course.did("promote", promote(course.api, PromoteRequest(course.call(meant)), course.report))
+    course.did("promote", _promote(course, course.call(meant)))
     if not request.call.check:
         course.reaches(Stage.PROMOTED)
     left = (guarded.get("guard") or {}).get("left", guard)
     if left > 0:
         _guard(course, Meant(), "new version alone", left, guarded)
+
+
+def _promote(course: Course, call: Call) -> Outcome:
+    return promote(course.api, PromoteRequest(call, course.request.by), course.report)
 
 
 def _guard(course: Course, meant: Meant, of: str, seconds: float, history: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -112,7 +117,7 @@ def promote_held(course: Course) -> None:
     stable = situation.stable.hash if situation.stable else ""
     course.release = replace(course.release, run=meant.run, hash=meant.hash, stable=stable)
     check = course.request.call.check
-    rehearsed = promote(course.api, PromoteRequest(course.call(check=True)), course.report)
+    rehearsed = _promote(course, course.call(check=True))
     (course.takes if check else course.sees)(rehearsed)
     said = [ended(rehearsed.message), *_sources_of_the_guard(course, situation)]
     if check:
@@ -143,4 +148,4 @@ def _sources_of_the_guard(course: Course, situation: Situation) -> list[str]:
 def _await_what_is_nobodys(course: Course, meant: Meant) -> None:
     """A rollout that is under way is waited for, and never taken back; what was looked at, and no canary begun since."""
     course.reaches(Stage.WAITING)
-    course.did("promote", promote(course.api, PromoteRequest(course.call(meant)), course.report))
+    course.did("promote", _promote(course, course.call(meant)))

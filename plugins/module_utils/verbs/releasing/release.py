@@ -25,7 +25,7 @@ from ...rollout.views import Picture
 from ...wording import count_of, ended
 from ..bake import bake
 from ..call.ending import accounted
-from ..call.orders import BakeRequest, Meant, PauseRequest, StartRequest, UndoRequest
+from ..call.orders import BakeRequest, Meant, PauseRequest, UndoRequest
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..headroom import headroom
 from ..moving.rolling import await_rollout
@@ -35,6 +35,7 @@ from ..undo import undo
 from ..verify import verify
 from .aftermath import REASONS, failed, told_again
 from .course import WAVE_FAILED, Course, ReleaseRequest, StepAsked, Withdrawn, stands
+from .holding import hold, start_of
 from .promotion import finish_promotion, promote_held, promote_own, still_to_judge
 
 # A failure of the caller's own verification, beside the codes of the verbs.
@@ -166,9 +167,9 @@ def _plan(course: Course) -> None:
     """Every step as a dry run, before the first one changes anything."""
     planned: list[int] = []
     behind: list[int] = []
-    for number, step in enumerate(course.request.steps):
+    for number, step in enumerate(course.request.holds):
         try:
-            outcome = start(course.api, _start_of(course, step, Meant(), check=True), _unsaid)
+            outcome = start(course.api, start_of(course, step, Meant(), check=True), _unsaid)
         except VerbFailure as failure:
             if failure.code == Code.SAME_TEMPLATE.value:
                 course.ends(Ending.ALREADY_RELEASED, "All pods run this version.")
@@ -179,9 +180,8 @@ def _plan(course: Course) -> None:
             continue
         (course.takes if course.request.call.check else course.sees)(outcome)
         planned.append(_pods_of(outcome))
-        course.release = replace(
-            course.release, why=(*course.release.why, ended(f"Step {number + 1}: {outcome.message}"))
-        )
+        what = f"Step {number + 1}" if number < len(course.request.steps) else "Promotion"
+        course.release = replace(course.release, why=(*course.release.why, ended(f"{what}: {outcome.message}")))
     wrong = steps.shrinks(planned)
     if wrong is not None:
         raise VerbFailure(
@@ -202,16 +202,11 @@ def _unsaid(line: str) -> None:
     """What a rehearsal would report is told by the real call."""
 
 
-def _start_of(course: Course, step: StepAsked, meant: Meant, *, check: bool) -> StartRequest:
-    call = course.call(meant, check=check)
-    return replace(course.request.start, call=call, size=step.size, run=course.release.run)
-
-
 def _ask_for_room(course: Course) -> None:
     request = course.request
     if request.policies.headroom is Headroom.SKIP:
         return
-    sizes = tuple(step.size for step in request.steps)
+    sizes = tuple(step.size for step in request.holds)
     answers = headroom(course.api, replace(request.room, steps=sizes), course.report).extra["steps"]
     for answer in answers:
         course.release = replace(course.release, rooms=(*course.release.rooms, answer))
@@ -227,7 +222,7 @@ def _stand(course: Course, number: int, step: StepAsked) -> bool:
         return True
     verified = course.release.to_verify.get("step") == number + 1
     if not verified:
-        _hold(course, step)
+        hold(course, step)
     if step.verify_tasks and not verified:
         asked = {"step": number + 1, "steps": len(course.request.steps), "tasks": step.verify_tasks}
         course.release = replace(course.release, to_verify=asked)
@@ -238,19 +233,6 @@ def _stand(course: Course, number: int, step: StepAsked) -> bool:
         return False
     course.release = replace(course.release, reached=number + 1, to_verify={})
     return True
-
-
-def _hold(course: Course, step: StepAsked) -> None:
-    meant = course.ours if course.release.stage is Stage.HELD else Meant()
-    held = course.did("start", start(course.api, _start_of(course, step, meant, check=False), course.report))
-    course.release = replace(
-        course.release,
-        stage=Stage.HELD,
-        hash=held.canary["canary"]["hash"],
-        stable=held.canary["stable"]["hash"],
-    )
-    baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard)
-    course.did("bake", baked, say=step.bake > 0)
 
 
 def _judge(course: Course, number: int, step: StepAsked) -> bool:

@@ -363,6 +363,7 @@ class Routing:
         self._check_unused(services)
         for service in services:
             self._delete(service)
+        self.account.extra.pop("exposure", None)
 
     def _check_unused(self, services: Sequence[Json]) -> None:
         """Raises Refusal where a route still names one of them."""

@@ -1,0 +1,34 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One size of the canary in a release: asked of canary_start as this release asks it, and watched. This module is private to the
+collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...release.rulings import Stage
+from ..bake import bake
+from ..call.orders import BakeRequest, Meant, StartRequest
+from ..start import start
+from .course import Course, StepAsked
+
+
+def start_of(course: Course, step: StepAsked, meant: Meant, *, check: bool) -> StartRequest:
+    call, run = course.call(meant, check=check), course.release.run
+    return replace(course.request.start, call=call, size=step.size, run=run, traffic=step.traffic)
+
+
+def hold(course: Course, step: StepAsked) -> None:
+    meant = course.ours if course.release.stage is Stage.HELD else Meant()
+    held = course.did("start", start(course.api, start_of(course, step, meant, check=False), course.report))
+    course.release = replace(
+        course.release,
+        stage=Stage.HELD,
+        hash=held.canary["canary"]["hash"],
+        stable=held.canary["stable"]["hash"],
+    )
+    baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard)
+    course.did("bake", baked, say=step.bake > 0)
