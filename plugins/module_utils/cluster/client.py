@@ -4,8 +4,8 @@
 """Makes a session of what is configured: the server, the way to it, and who we are. The one file that knows the `kubernetes` library.
 
 Requests go straight to a urllib3 pool: no discovery, no models, and bodies that we may read as they arrive. Of the library only
-OIDC is used, so that its versions from 24.2 to 37 do the same. It is imported at first use, because that takes a quarter
-of a second.
+OIDC is used, so that its versions from 24.2 to 37 do the same. It is imported only for that, because it takes a quarter
+of a second; urllib3, which it brings along, takes a tenth of that.
 
 This module is private to the collection.
 """
@@ -46,20 +46,22 @@ class Source(Enum):
 
 
 def preload() -> bool:
-    """Imports the client library if it is there, so that forked workers find it imported. False: it is not there."""
+    """Imports what every request needs, if it is there, so that forked workers find it imported. False: it is not there."""
     try:
-        importlib.import_module("kubernetes")
+        importlib.import_module("urllib3")
     except ImportError:
         return False
     return True
 
 
-def library() -> Any:
+def _library() -> Any:
     """The `kubernetes` package. Raises ConfigError when it is missing, broken or too old."""
     try:
         import kubernetes
     except ImportError as error:
-        raise ConfigError(f"the Python library kubernetes cannot be imported ({error}): {INSTALL}") from error
+        raise ConfigError(
+            f"a user of auth-provider needs the Python library kubernetes, which cannot be imported ({error}): {INSTALL}"
+        ) from error
     version = tuple(int(part) for part in kubernetes.__version__.split(".")[:2] if part.isdigit())
     if version < OLDEST_CLIENT:
         raise ConfigError(f"the Python library kubernetes is {kubernetes.__version__}, which is too old: {INSTALL}")
@@ -134,7 +136,8 @@ def open_session(
 
     `kubeconfig`: what it says, or, in a pod, the path of its ServiceAccount's token.
     """
-    kubernetes = library()
+    if not preload():
+        raise ConfigError(f"the Python library urllib3, which kubernetes brings along, cannot be imported: {INSTALL}")
     found = Kubeconfig(Server(), User())
     if source is Source.KUBECONFIG and kubeconfig is not None:
         found = read_kubeconfig(kubeconfig, settings.context)
@@ -143,7 +146,7 @@ def open_session(
     server, user = _server(found.server, settings), found.user
     _check_address(server.address)
     proxy = proxy_for(server, settings, os.environ)
-    credentials = _credentials(kubernetes, user, settings, kubeconfig)
+    credentials = _credentials(user, settings, kubeconfig)
     certificate, key = _certificate(user, settings)
     headers = _fixed_headers(_impersonation(user.impersonation, settings), user_agent)
 
@@ -195,7 +198,7 @@ def _certificate(user: User, settings: Connection) -> tuple[Pem, Pem]:
     )
 
 
-def _credentials(kubernetes: Any, user: User, settings: Connection, kubeconfig: object) -> Credentials:
+def _credentials(user: User, settings: Connection, kubeconfig: object) -> Credentials:
     """The explicit options come before the file, and then no plugin is run."""
     if settings.api_key and settings.api_key.strip():
         return Credentials(f"Bearer {settings.api_key.strip()}")
@@ -205,12 +208,13 @@ def _credentials(kubernetes: Any, user: User, settings: Connection, kubeconfig: 
     if isinstance(user.credentials, Plugin) and settings.client_cert:
         return Credentials()
     if user.provider is not None and not user.credentials.authorization():
-        return _of_library(kubernetes, user.provider, settings, kubeconfig)
+        return _of_library(user.provider, settings, kubeconfig)
     return user.credentials
 
 
-def _of_library(kubernetes: Any, provider: Mapping[str, Any], settings: Connection, kubeconfig: object) -> Credentials:
+def _of_library(provider: Mapping[str, Any], settings: Connection, kubeconfig: object) -> Credentials:
     """A user of OIDC. A renewed token is written back only where persist_config says so, and the kubeconfig is a file."""
+    kubernetes = _library()
     kube_config, configuration = kubernetes.config.kube_config, kubernetes.client.Configuration()
     entry = {"name": "oidc", "user": _with_authority(provider)}
     content: Any = {
