@@ -87,6 +87,8 @@ class Network(Api):
         self._gateway = gateway
         self.user, self.doubled = user, False
         self.hit: list[Fault | None] = []
+        # Until then a request that nobody waits for any more may still be carried out.
+        self.carried_out = 0.0
         self._actor, self._server, self._faults, self._chance = actor, server, faults, chance
 
     def _send(self, request: Request) -> Exchange:
@@ -120,8 +122,9 @@ class Network(Api):
         if kind is Fault.LOST_BEFORE:
             raise ConnectionLost(request.asked, "the connection to https://sim:6443 broke (RemoteDisconnected)")
         if kind is Fault.LATE:
-            late = partial(server.answer, request, self.user)
-            self._actor.timeline.after(request.seconds + fault.seconds, late)
+            late, after = partial(server.answer, request, self.user), request.seconds + fault.seconds
+            self._actor.timeline.after(after, late)
+            self.carried_out = max(self.carried_out, self._actor.timeline.now + after)
             self._actor.sleep(request.seconds)
             raise Timeout(request.asked, f"https://sim:6443 gave no answer for {request.seconds:g} s")
         if kind is Fault.BUSY:

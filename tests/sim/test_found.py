@@ -32,6 +32,18 @@ FOUND: dict[str, History] = {
         replica_sets=LAGGING,
         scripts=(ana(Ask("start", pods=3)), Script("eve", 11.0, asks=(Ask("info", think=3.0), UNDO))),
     ),
+    "an undo gives controllers that have just begun to work again time to count": History(
+        seed=1,
+        replicas=8,
+        natures={"v1": Nature(0.05, 4.05), "v2": Nature(0.05, 4.05, ends_in=20.0)},
+        deployments=Pace(0.002, 0.05, ((10.83, 36.39),)),
+        replica_sets=Pace(0.002, 0.05, ((10.83, 36.39),)),
+        scripts=(ana(Ask("start", pods=4, max_unavailable=1)), Script("eve", 26.4, asks=(UNDO,))),
+    ),
+    "a start that arrives long after its caller has given up is undone all the same": History(
+        replicas=1,
+        scripts=(ana(START, faults=(Planned(3, Fault.LATE, 10.0), Planned(4, Fault.BROKEN_AFTER))),),
+    ),
     "fields of a hold that somebody puts during an undo end it in words": History(
         replicas=2,
         replica_sets=Pace(0.002, 0.5, ((20.7, 42.7),)),

@@ -129,6 +129,7 @@ class World:
         self.witness = Witness(history, self.store, self.replica_sets, keys, self.server.shown)
         self.director = Actor(self.timeline, "director")
         self._living: list[Process] = []
+        self._networks: list[Network] = []
         self._processes: dict[str, Process] = {}
 
     def _make(self) -> None:
@@ -166,6 +167,7 @@ class World:
             self._kill(process)
         moments = [*(one.at for one in history.incidents), *(one.at for one in history.foreign)]
         moments += [history.governed.ends] if history.governed else []
+        moments += [network.carried_out for network in self._networks]
         self.director.wait(max([self.timeline.now, *moments]) + REST)
         self.witness.over(brought_to_end=self._bring_to_an_end())
         return Played(
@@ -217,6 +219,7 @@ class World:
         here = self.machine(script.name, script.machine)
         network = Network(process, self.server, script.name, faults, self._chance, here, self._knock())
         self._living.append(process)
+        self._networks.append(network)
 
     def _knock(self) -> Callable[[Knock], Knocked] | None:
         return self.proxy.knock if self.proxy else None

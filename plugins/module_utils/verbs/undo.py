@@ -16,7 +16,7 @@ from ..rollout.describe import still_terminating
 from ..rollout.identity import Meant, hash_of
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
-from ..rollout.progress import Done, Going, towards_stable, with_terminated
+from ..rollout.progress import Done, Going, Progress, towards_stable, with_terminated
 from ..rollout.record import Intent
 from ..rollout.template import digest
 from ..rollout.undo import Undoing, damaged, decide, restore_over
@@ -110,23 +110,33 @@ def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: b
 
 
 def _counted(account: Account, picture: Picture, report: Report) -> Picture:
-    """The picture once everything is counted, or the latest when that takes too long.
+    """The picture once everything is counted, or the latest when nobody has counted for too long.
 
     The controller takes canary pods against the stable ones that it counts as available. Right after a step those counts
     are of before it: an undo on top of them would take canary pods before the stable pods that they replaced are back.
+    Controllers that do not work at all carry out the undo alone once they do, with what they count then.
     """
     if picture.counted:
         return picture
     waited = wait(
         account.site,
         picture,
-        judge=lambda now: Done("counted") if now.picture.counted else Going("waiting until the last step is counted"),
+        judge=_is_counted,
         hint=lambda now: now.deployment.observed,
-        patience=Patience(COUNTED_SECONDS),
+        patience=Patience(COUNTED_SECONDS, per_progress=True),
         report=report,
         kinds=(DEPLOYMENT,),
     )
     return replace(waited.situation.picture, pods=picture.pods, autoscalers=picture.autoscalers)
+
+
+def _is_counted(now: Situation) -> Progress:
+    """A controller that has begun to work is given time again."""
+    picture, sets = now.picture, now.picture.replica_sets
+    if picture.counted:
+        return Done("counted")
+    seen = (len(sets) + 1) * picture.deployment.observed + sum(rs.observed for rs in sets)
+    return Going("waiting until the last step is counted", seen)
 
 
 def _check_meant(meant: Meant, situation: Situation) -> None:
