@@ -70,8 +70,10 @@ def _secrets(node: object) -> Iterator[str]:
         for element in node:
             yield from _secrets(element)
     elif isinstance(node, str):
-        yield from _USER_IN_URL.findall(node)
-        yield from _PRIVATE_KEY.findall(node)
+        if "://" in node:
+            yield from _USER_IN_URL.findall(node)
+        if "-----BEGIN" in node:
+            yield from _PRIVATE_KEY.findall(node)
         yield from _secrets_of_text(node)
 
 
@@ -104,7 +106,12 @@ def _secrets_of_text(text: str) -> Iterator[str]:
 
 def confided_in(node: object) -> frozenset[str]:
     """What an object of Kubernetes, or a patch of one, holds in confidence: `secrets_in`, values of variables, arguments."""
-    return frozenset(_confided(node)) | secrets_in(node)
+    return secrets_in(node) | values_in(node)
+
+
+def values_in(node: object) -> frozenset[str]:
+    """Of an object of Kubernetes, or a patch of one: the values of its variables, its arguments, what tools have noted in it."""
+    return frozenset(_confided(node))
 
 
 def _confided(node: object) -> Iterator[str]:
@@ -170,7 +177,8 @@ def without(value: Any, secrets: Iterable[str]) -> Any:
     present = {form for secret in known for form in forms(secret) if form in everything}
     # The longest first: else what a short one leaves of it would be shown.
     found = "|".join(re.escape(form) for form in sorted(present, key=len, reverse=True))
-    return _without(value, known, re.compile(found) if found else None)
+    begun = [secret for secret in known if len(secret) > _SHORTEST_PIECE and secret[:_SHORTEST_PIECE] in everything]
+    return _without(value, begun, re.compile(found) if found else None)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -185,24 +193,26 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def _without(value: Any, secrets: frozenset[str], pattern: re.Pattern[str] | None) -> Any:
+def _without(value: Any, begun: list[str], pattern: re.Pattern[str] | None) -> Any:
+    """`begun`: the secrets of which a piece is somewhere, and which may have been cut off after it."""
+    if isinstance(value, str):
+        text = _USER_IN_URL.sub(MASK, value) if "://" in value else value
+        text = pattern.sub(MASK, text) if pattern else text
+        return _without_beginnings(text, begun) if begun else text
     if isinstance(value, Mapping):
-        return {_without(key, secrets, pattern): _without(element, secrets, pattern) for key, element in value.items()}
+        return {_without(key, begun, pattern): _without(element, begun, pattern) for key, element in value.items()}
     if isinstance(value, list | tuple):
-        return [_without(element, secrets, pattern) for element in value]
-    if not isinstance(value, str):
-        return value
-    text = _USER_IN_URL.sub(MASK, value) if "://" in value else value
-    return _without_beginnings(pattern.sub(MASK, text) if pattern else text, secrets)
+        return [_without(element, begun, pattern) for element in value]
+    return value
 
 
-def _without_beginnings(text: str, secrets: frozenset[str]) -> str:
-    """A text that was cut may end with the beginning of a secret."""
+def _without_beginnings(text: str, secrets: list[str]) -> str:
+    """A text that was cut may end with the beginning of a secret, which is longer than the shortest piece."""
     for cut in reversed(list(_CUT.finditer(text))[-_MOST_CUTS:]):
         end = cut.start()
         for secret in secrets:
             begin = text.rfind(secret[:_SHORTEST_PIECE], max(0, end - len(secret)), end)
-            if len(secret) > _SHORTEST_PIECE and begin >= 0 and secret.startswith(text[begin:end]):
+            if begin >= 0 and secret.startswith(text[begin:end]):
                 text = text[:begin] + MASK + text[end:]
                 break
     return text

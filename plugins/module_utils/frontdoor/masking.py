@@ -20,7 +20,7 @@ from traceback import format_exception
 from typing import Any
 
 from ..cluster.connection import Connection, with_environment
-from ..cluster.secrets import confided_in, secrets_in, without
+from ..cluster.secrets import secrets_in, values_in, without
 from .arguments import Options
 from .manifest import SEVERAL
 
@@ -60,7 +60,7 @@ class Secrets:
 def secrets_of(arguments: Mapping[str, Any]) -> frozenset[str]:
     """All that is secret in a task's arguments as they were given, whatever their types."""
     try:
-        return secrets_in(arguments).union(*(confided_in(each) for each in _objects(arguments)))
+        return secrets_in(arguments).union(*map(values_in, _objects(arguments)))
     except RecursionError:
         # It is nested too deeply for anything, which is refused before any of it is read or shown.
         return frozenset()

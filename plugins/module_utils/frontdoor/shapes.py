@@ -29,6 +29,7 @@ LARGEST_WHOLE = 2**31 - 1
 LARGEST_NUMBER = 1e15
 MOST_LEVELS = 100
 TOO_DEEP = "is nested more than a hundred levels deep: nothing that Kubernetes takes is"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BOOLEANS = frozenset({"1", "0", "y", "n", "t", "f", "yes", "no", "on", "off", "true", "false"})
 _Spec = Mapping[str, Any]
 
@@ -46,6 +47,9 @@ def _wrong_in(options: Options, given: Mapping[str, Any], within: str, *, was_te
                 place = within.rstrip(".") or "the task"
                 yield f"{place} has an option that is none (its name is not repeated here): {_listed(options)}"
         elif value is not None:
+            # A whole value at once, and again what was made of a text; not each of its parts, and each part's parts.
+            for problem in _unreadable(value) if was_text or not within else ():
+                yield f"{within}{name} {problem}"
             yield from _wrong(known[name], value, within + name)
 
 
@@ -54,8 +58,6 @@ def _listed(options: Options) -> str:
 
 
 def _wrong(spec: _Spec, value: object, where: str) -> Iterator[str]:
-    for problem in _unreadable(value):
-        yield f"{where} {problem}"
     kind = spec.get("type", "str")
     if kind == "list":
         yield from _wrong_list(spec, value, where)
@@ -109,7 +111,7 @@ def _unreadable(value: object) -> Iterator[str]:
             if "\0" in node:
                 yield "has a NUL character in it"
                 return
-            if any("\ud800" <= character <= "\udfff" for character in node):
+            if _SURROGATE.search(node):
                 yield "has half a character in it (a lone surrogate): write it in UTF-8"
                 return
         elif isinstance(node, Mapping | list | tuple):
@@ -126,7 +128,9 @@ def too_deep(value: object) -> bool:
     """Nothing may walk it by recursion, which ends in an error of Python's own."""
     level = [value]
     for _level in range(MOST_LEVELS + 1):
-        level = [part for node in level for part in _parts(node)]
+        if not level:
+            return False
+        level = [part for node in level if not isinstance(node, str) for part in _parts(node)]
     return bool(level)
 
 
