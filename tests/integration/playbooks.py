@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 LONGEST_SECONDS = 240
 FAILED = 2  # ansible-playbook's exit code
+PLAIN = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "true"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,24 @@ class Run:
         return found[1]
 
 
+def ansible_playbook(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None, directory: Path = ROOT
+) -> Run:
+    """Runs it to its end, without a terminal. `environment` is added to ours; plain results, in this tree's configuration."""
+    done = subprocess.run(
+        [PLAYBOOK, *arguments],
+        cwd=directory,
+        env={**os.environ, **PLAIN, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LONGEST_SECONDS,
+        check=False,
+    )
+    return Run(done.returncode, done.stdout)
+
+
 @dataclass(frozen=True)
 class Playbooks:
     """The playbooks of one Deployment, run with one kubeconfig."""
@@ -59,57 +78,20 @@ class Playbooks:
     namespace: str
     name: str = "web"
 
-    def command(self, playbook: str, *options: str, **variables: Any) -> list[str]:
+    def arguments(self, playbook: str, *options: str, **variables: Any) -> list[str]:
         """Variables are those of the role, without their prefix."""
         given = {"canary_name": self.name, "canary_namespace": self.namespace}
         given |= {f"canary_{key}": value for key, value in variables.items()}
         path = ROOT / "playbooks" / f"{playbook}.yml"
-        return [str(PLAYBOOK), str(path), *options, "--extra-vars", json.dumps(given)]
+        return [str(path), *options, "--extra-vars", json.dumps(given)]
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {
+        return PLAIN | {
             "K8S_AUTH_KUBECONFIG": str(self.kubeconfig),
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_SHOW_CUSTOM_STATS": "true",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-            "ANSIBLE_NOCOLOR": "true",
         }
 
-    def interrupted(
-        self, sign: str, interfere: Callable[[], object], playbook: str, *options: str, **variables: Any
-    ) -> Run:
-        """A run in which something happens as soon as its output says `sign`, once."""
-        command = ["timeout", str(LONGEST_SECONDS), *self.command(playbook, *options, **variables)]
-        lines: list[str] = []
-        with subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=self.environment | {"PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as running:
-            assert running.stdout is not None
-            for line in running.stdout:
-                if sign in line and not any(sign in earlier for earlier in lines):
-                    interfere()
-                lines.append(line)
-        output = "".join(lines)
-        assert sign in output, output
-        return Run(running.returncode, output)
-
     def run(self, playbook: str, *options: str, **variables: Any) -> Run:
-        done = subprocess.run(
-            self.command(playbook, *options, **variables),
-            cwd=ROOT,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LONGEST_SECONDS,
-            check=False,
-        )
-        return Run(done.returncode, done.stdout)
+        return ansible_playbook(*self.arguments(playbook, *options, **variables), environment=self.environment)

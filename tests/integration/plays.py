@@ -6,23 +6,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
-from tests.integration.playbooks import PLAYBOOK, ROOT
+from tests.integration.playbooks import ansible_playbook
 from tests.integration.releases import CONTAINER, Release, image
 
 REPLICAS = 4
-LONGEST_SECONDS = 600
 V1, V2, V3 = image("v1"), image("v2"), image("v3")
 
 Play = dict[str, Any]
+THE_ROLE = {"name": "coalmine.canary.canary"}
 WITH_THE_ROLE: Play = {"hosts": "all", "gather_facts": False, "roles": ["coalmine.canary.canary"]}
 
 
@@ -82,25 +80,13 @@ def run(
     playbook.write_text(json.dumps(plays or [WITH_THE_ROLE]))
     ours = {
         "K8S_AUTH_KUBECONFIG": str(kubeconfig),
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        "ANSIBLE_NOCOLOR": "true",
         "ANSIBLE_FORKS": str(len(hosts)),
         "ANSIBLE_SHOW_CUSTOM_STATS": "true",
         "ANSIBLE_STRATEGY": strategy,
     }
-    done = subprocess.run(
-        [str(PLAYBOOK), "-v", "-i", str(inventory), *options, str(playbook)],
-        cwd=ROOT,
-        env={**os.environ, **ours, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LONGEST_SECONDS,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, dict(results_in(done.stdout)))
+    done = ansible_playbook("-v", "-i", inventory, *options, playbook, environment={**ours, **(environment or {})})
+    return Ended(done.code, done.output, dict(results_in(done.output)))
 
 
 def results_in(output: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster.lab import Lab
-from tests.integration.playbooks import LONGEST_SECONDS, PLAYBOOK, ROOT, Playbooks
+from tests.integration.playbooks import Playbooks, ansible_playbook
 from tests.integration.situations import webs
 
 # The most lines of one task on the default callback, and the most requests, of which a few depend on how soon pods get Ready.
@@ -62,17 +60,7 @@ def printed(directory: Path, lab: Lab, given: dict[str, Any]) -> tuple[int, int]
     ]
     play = directory / "play.yml"
     play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-    done = subprocess.run(
-        [PLAYBOOK, play],
-        cwd=ROOT,
-        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "true"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LONGEST_SECONDS,
-        check=False,
-    )
-    requests = re.search(r"requests=(\d+)", done.stdout)
-    assert done.returncode == 0 and requests, done.stdout
-    return len(done.stdout.split("TASK [ansible.builtin.debug]")[0].splitlines()), int(requests[1])
+    done = ansible_playbook(play)
+    requests = re.search(r"requests=(\d+)", done.output)
+    assert done.code == 0 and requests, done.output
+    return len(done.output.split("TASK [ansible.builtin.debug]")[0].splitlines()), int(requests[1])

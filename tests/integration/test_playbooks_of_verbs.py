@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-from collections.abc import Callable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.cluster.lab import Lab
-from tests.integration.playbooks import LONGEST_SECONDS, PLAYBOOK, ROOT
-from tests.integration.situations import webs
+from tests.integration.playbooks import ROOT, ansible_playbook
+from tests.integration.situations import Web, webs
 
 
 def of_readme() -> str:
@@ -35,6 +32,7 @@ def written(play: str, directory: Path, lab: Lab, namespace: str) -> Path:
     here = {
         "registry.example/web:1.5": "lab.local/app:v2",
         "registry.example/web:{{ version }}": "lab.local/app:v2",
+        "hosts: localhost": f"hosts: {directory.name}",
         "namespace: shop": f"namespace: {namespace}",
         "context: production": f"kubeconfig: {lab.kubeconfig}",
         ":8080/": f":{lab.port}/",
@@ -47,31 +45,38 @@ def written(play: str, directory: Path, lab: Lab, namespace: str) -> Path:
     return directory / "play.yml"
 
 
-def changed(play: Path, lab: Lab, *options: str) -> int:
-    """Runs it, and says how many of its tasks changed something, or would."""
-    done = subprocess.run(
-        [PLAYBOOK, play, *options],
-        cwd=ROOT,
-        env=os.environ | {"K8S_AUTH_KUBECONFIG": str(lab.kubeconfig), "ANSIBLE_NOCOLOR": "true"},
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_SECONDS,
-        check=False,
-    )
-    told = done.stdout + done.stderr
-    recap = re.search(r"^localhost +: .*changed=(\d+).* rescued=0 ", told, re.MULTILINE)
-    assert done.returncode == 0 and recap, told
-    return int(recap[1])
+def changed(plays: Collection[Path], lab: Lab, *options: str) -> int:
+    """Runs them, and says how many of their tasks changed something, or would."""
+    hosts = ",".join(play.parent.name for play in plays)
+    environment = {"K8S_AUTH_KUBECONFIG": str(lab.kubeconfig)}
+    done = ansible_playbook("-i", hosts, *plays, *options, environment=environment)
+    # Told after each playbook, of all hosts until then: the last one counts.
+    recap = dict(re.findall(r"^(\w+) +: .*changed=(\d+).* rescued=0 ", done.output, re.MULTILINE))
+    assert done.code == 0 and len(recap) == len(plays), done.output
+    return sum(map(int, recap.values()))
 
 
-@pytest.mark.parametrize("play", [of_readme, of_examples])
-def test_it_runs_in_check_mode_and_twice(play: Callable[[], str], answering_lab: Lab, tmp_path: Path) -> None:
-    with webs(answering_lab) as new:
-        web = new("web").make(4)
-        before, path = web.spec, written(play(), tmp_path, answering_lab, web.namespace)
-        with web.unchanged():
-            assert changed(path, answering_lab, "--check") == 1, "nothing but the start would find something to do"
-        assert changed(path, answering_lab) == 2
-        web.assert_clean(before, "v2")
-        with web.unchanged():
-            assert changed(path, answering_lab) == 0
+def test_they_run_in_check_mode_and_twice(answering_lab: Lab, tmp_path: Path) -> None:
+    plays: dict[Path, Web] = {}
+    with ExitStack() as held:
+        for play in (of_readme, of_examples):
+            directory = tmp_path / play.__name__
+            directory.mkdir()
+            web = held.enter_context(webs(answering_lab))("web").make(4)
+            plays[written(play(), directory, answering_lab, web.namespace)] = web
+        before = {web.namespace: web.spec for web in plays.values()}
+        with unchanged(plays.values()):
+            assert changed(plays, answering_lab, "--check") == 2, "nothing but the starts would find something to do"
+        assert changed(plays, answering_lab) == 4
+        for web in plays.values():
+            web.assert_clean(before[web.namespace], "v2")
+        with unchanged(plays.values()):
+            assert changed(plays, answering_lab) == 0
+
+
+@contextmanager
+def unchanged(several: Iterable[Web]) -> Iterator[None]:
+    with ExitStack() as held:
+        for web in several:
+            held.enter_context(web.unchanged())
+        yield

@@ -20,6 +20,8 @@ from tests.integration.plays import V1, V2, Ended, releases, run
 from tests.integration.releases import CONTAINER, Release, begin
 from tests.integration.shipped_role import releaser
 
+pytestmark = pytest.mark.slow  # test_role.py has the short of it
+
 
 def events(release: Release) -> list[tuple[str, str]]:
     """Reasons and messages of those that are ours."""
@@ -53,29 +55,6 @@ def judged(port: int) -> dict[str, Any]:
     return {"checks": [http | tolerated, {"pods": {}}], "check_duration": 120, "check_interval": 1, "guard": 60}
 
 
-def test_a_verdict_undoes_a_canary_an_undecided_one_waits_and_a_gate_asks_for_each_host(
-    lab: Lab | ForeignCluster, namespace: str, tmp_path: Path
-) -> None:
-    """The short of what TestVerdicts shows; and without a terminal nobody answers."""
-    asked: dict[str, Any] = {"gate": "prompt"}
-    hosts = {"fails": {"checks": [own(28)]}, "waits": UNDECIDED, "asked": asked, "asked-too": asked}
-    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
-        made = releases(api, namespace, hosts)
-        it = run(releaser(lab, namespace), namespace, tmp_path, hosts)
-        assert {host: result["outcome"] for host, result in it.results.items()} == {
-            "fails": "undone",
-            "waits": "held",
-            "asked": "held",
-            "asked-too": "held",
-        }, it.told
-        assert [it.verdicts(host) for host in hosts] == [[("step 1", "fail")], [("step 1", "inconclusive")], [], []]
-        assert "own: the canary is worse than tolerated" in made["fails"].last["reason"]
-        assert [reason for reason, _message in events(made["fails"])] == ["CanaryUndone"]
-        assert made["waits"].deployment()["spec"]["paused"]
-        assert it.handed_on == {f"{namespace}/{host}": it.results[host] for host in hosts}
-
-
-@pytest.mark.slow
 class TestVerdicts:
     """By counts of the user's own, which decide at once; as the account that the collection ships. Hosts whose steps differ
     run side by side."""
@@ -187,7 +166,6 @@ class TestVerdicts:
         assert made["resumed"].last["outcome"] == "promoted"
 
 
-@pytest.mark.slow
 class TestGuard:
     """Canaries that are good while they are judged, and what becomes of them then; fake pods answer for real."""
 

@@ -7,49 +7,156 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
 from tests.integration.playbooks import FAILED, Playbooks
+from tests.integration.plays import THE_ROLE, Ended, releases, run
 from tests.integration.prometheus import running
 from tests.integration.releases import CONTAINER, Release, annotated, begin, image
+from tests.integration.shipped_role import releaser
 
-# Long enough for a guard to see both versions.
-SLOW_MILLISECONDS = "1500"
 GUARDED: dict[str, Any] = {"guard": 60, "check_interval": 1}
+# Long enough for a guard to see both versions.
+SLOWLY = annotated(ready_after="1500")
+THE_PROMOTION = {"include_role": {**THE_ROLE, "tasks_from": "promote"}}
 
 
-def verdicts(result: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(one["of"], one["verdict"]) for one in result["verdicts"]]
+def holds(release: Release) -> None:
+    release.start()
 
 
-ENDS = {
-    "undo": ("undone", image("v1"), "The stable version is back."),
-    "hold": ("failed", image("v2"), "It was left as it is"),
-}
+def holds_frozen(release: Release) -> None:
+    release.start()
+    release.pause()
 
 
-@pytest.mark.parametrize("on_failure", ["undo", pytest.param("hold", marks=pytest.mark.slow)])
-def test_a_canary_that_turns_bad_while_it_is_promoted_is_undone_or_left(
-    playbooks: Playbooks, release: Release, tmp_path: Path, on_failure: str
-) -> None:
+def holds_slow_ones(release: Release) -> None:
     one_by_one = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     release.api.patch(release.path, {"spec": {"strategy": one_by_one}}, PatchKind.MERGE)
-    release.start(patch=annotated(ready_after=SLOW_MILLISECONDS))
-    with running(tmp_path) as prometheus:
-        bound = {"prometheus": {"url": prometheus.url, "query": "vector(0.9)"}, "max": 0.1, "in_a_row": 1}
-        run = playbooks.run("promote", checks=[bound], on_failure=on_failure, **GUARDED)
-    outcome, runs, aftermath = ENDS[on_failure]
-    assert (run.code, run.outcome, release.image) == (FAILED, outcome, runs)
-    assert verdicts(run.result) == [("promotion", "fail")]
-    says = "1 reading outside at most 0.1, the last 0.9"
-    assert re.search(r"guarded for \d+ seconds: fail", run.result["why"][0])
-    assert says in run.result["why"][0] and aftermath in run.result["why"][1]
-    if on_failure == "undo":
-        assert says in release.last["reason"] and release.last["outcome"] == "undone"
+    release.start(patch=SLOWLY)
+
+
+def promotes(release: Release) -> None:
+    release.start()
+    assert begin(release, "promote") == "promoting"
+
+
+def runs(version: str) -> Callable[[Release], None]:
+    """Somebody has set this image."""
+
+    def before(release: Release) -> None:
+        container = {"name": CONTAINER, "image": image(version)}
+        change = {"spec": {"template": {"spec": {"containers": [container]}}}}
+        release.api.patch(release.path, change, PatchKind.STRATEGIC)
+
+    return before
+
+
+def holds_what_is_replaced(release: Release) -> None:
+    release.start()
+    runs("v3")(release)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`says`: all that is told of why, each line as a regular expression that finds it. `verdicts`: the last ones."""
+
+    before: Callable[[Release], object]
+    outcome: str
+    says: tuple[str, ...]
+    version: str
+    given: dict[str, Any] = field(default_factory=dict)
+    verdicts: tuple[tuple[str, str], ...] = ()
+
+
+BAD = r"guarded for \d+ seconds: fail.*1 reading outside at most 0\.1, the last 0\.9"
+BOUND: dict[str, Any] = {**GUARDED, "checks": [{"prometheus": {"query": "vector(0.9)"}, "max": 0.1, "in_a_row": 1}]}
+SECRET = {"prometheus": {"url": "http://localhost:9", "token": "hunter2", "query": "up"}, "max": 1}
+CASES: dict[str, Case] = {
+    "turns-bad": Case(
+        holds_slow_ones, "undone", (BAD, "The stable version is back"), "v1", BOUND, (("promotion", "fail"),)
+    ),
+    "turns-bad-and-is-left": Case(
+        holds_slow_ones, "failed", (BAD, "It was left as it is"), "v2", {**BOUND, "on_failure": "hold"},
+        (("promotion", "fail"),),
+    ),
+    # Who promotes what evidence did not decide has decided.
+    "frozen": Case(holds_frozen, "released", ("All pods run the version",), "v2"),
+    "makes-no-sense": Case(
+        holds, "refused", ("podz", "This run changed nothing"), "v2", {**GUARDED, "checks": [{"podz": {}}, SECRET]}
+    ),
+    "broken-off": Case(
+        promotes, "released", ("All pods run the version",), "v2",
+        {"checks": [{"pods": {}}], "guard": 2, "check_interval": 1}, (("new version alone", "pass"),),
+    ),
+    "replaced": Case(holds_what_is_replaced, "refused", ("somebody replaced the pod template", "changed nothing"), "v3"),
+    "nobodys": Case(
+        runs("missing"), "failed", ("ImagePullBackOff", "No canary was held, so there was nothing to take back"), "missing"
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def played(
+    lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Ended, dict[str, Release]]]:
+    """All cases in one play, none waiting for another."""
+    directory = tmp_path_factory.mktemp("promotes")
+    play = {"hosts": "all", "gather_facts": False, "tasks": [THE_PROMOTION]}
+    namespace = lab.create_namespace()
+    with running(directory) as prometheus, connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+        hosts = {host: asked(case, prometheus.url) for host, case in CASES.items()}
+        made = releases(api, namespace, hosts)
+        for host, case in CASES.items():
+            case.before(made[host])
+        kubeconfig = releaser(lab, namespace)
+        yield run(kubeconfig, namespace, directory, hosts, "free", "-vvvv", plays=[play]), made
+    lab.delete_namespace(namespace)
+
+
+def asked(case: Case, url: str) -> dict[str, Any]:
+    """What it is given; its Prometheus is there, unless it names one."""
+    given = json.loads(json.dumps(case.given))
+    for check in given.get("checks", ()):
+        if "prometheus" in check:
+            check["prometheus"] = {"url": url, **check["prometheus"]}
+    return given
+
+
+@pytest.mark.parametrize("host", CASES)
+def test_a_canary_that_was_left_held(host: str, played: tuple[Ended, dict[str, Release]]) -> None:
+    (it, made), case = played, CASES[host]
+    assert it.outcomes.get(host) == case.outcome, it.told
+    why = it.results[host]["why"]
+    told = [re.search(text, line) for text, line in zip(case.says, why, strict=False)]
+    assert all(told) and len(told) == len(case.says), why
+    assert tuple(it.verdicts(host)[-1:]) == case.verdicts
+    assert made[host].image == image(case.version)
+    assert (it.recap(host, "failed") > 0) is (case.outcome != "released")
+    if case.outcome == "refused":
+        assert it.recap(host, "changed") == 0
+    if case.outcome == "undone":
+        assert re.search(BAD, made[host].last["reason"]) and made[host].last["outcome"] == "undone"
+
+
+def test_what_was_given_in_confidence_is_not_shown(played: tuple[Ended, dict[str, Release]]) -> None:
+    it, _made = played
+    assert "hunter2" not in it.output
+
+
+def test_the_playbook_promotes(playbooks: Playbooks, release: Release) -> None:
+    release.start()
+    run = playbooks.run("promote")
+    assert (run.code, run.outcome, run.changed) == (0, "released", 1)
+    assert run.result["verdicts"] == [] and release.image == image("v2")
 
 
 @pytest.mark.slow
@@ -57,64 +164,7 @@ def test_a_version_that_turns_bad_after_its_promotion_is_rolled_back(playbooks: 
     release.start(patch=annotated(restart_after="6000"))
     run = playbooks.run("promote", checks=[{"pods": {}}], **GUARDED)
     assert (run.code, run.outcome) == (FAILED, "rolled back")
-    assert verdicts(run.result)[-1] == ("new version alone", "fail")
+    last = run.result["verdicts"][-1]
+    assert (last["of"], last["verdict"]) == ("new version alone", "fail")
     assert run.result["why"][1] == "The version before it is back."
     assert (release.image, release.last["outcome"]) == (image("v1"), "rolled back")
-
-
-def test_a_frozen_canary_is_promoted_once_its_checks_make_sense(
-    playbooks: Playbooks, release: Release, tmp_path: Path
-) -> None:
-    """Who promotes what evidence did not decide has decided."""
-    release.start()
-    release.pause()
-    before = release.deployment()["metadata"]["resourceVersion"]
-    planned = playbooks.run("promote", "--check", checks=[{"pods": {}}], **GUARDED)
-    assert (planned.code, planned.outcome) == (0, "planned")
-    assert planned.result["why"] == [
-        "would promote the canary.",
-        "nothing was judged in check mode; sources that answered: pods.",
-    ]
-    secret = {"prometheus": {"url": "http://localhost:9", "token": "hunter2", "query": "up"}, "max": 1}
-    given = tmp_path / "checks.json"  # a command line is shown
-    given.write_text(json.dumps({"canary_checks": [{"podz": {}}, secret]}))
-    refused = playbooks.run("promote", "-vvvv", "--extra-vars", f"@{given}", **GUARDED)
-    assert (refused.code, refused.outcome, refused.changed) == (FAILED, "refused", 0)
-    assert "podz" in refused.result["why"][0] and refused.result["why"][1] == "This run changed nothing."
-    assert "hunter2" not in refused.output
-    assert release.deployment()["metadata"]["resourceVersion"] == before
-    promoted = playbooks.run("promote")
-    assert (promoted.code, promoted.outcome, promoted.result["verdicts"]) == (0, "released", [])
-    assert release.image == image("v2")
-
-
-@pytest.mark.slow
-def test_a_promotion_that_was_broken_off_is_taken_up(playbooks: Playbooks, release: Release) -> None:
-    release.start()
-    assert begin(release, "promote") == "promoting"
-    run = playbooks.run("promote", checks=[{"pods": {}}], guard=2, check_interval=1)
-    assert (run.code, run.outcome) == (0, "released")
-    assert verdicts(run.result)[-1] == ("new version alone", "pass")
-
-
-def test_what_cannot_be_promoted_is_refused_and_stays(playbooks: Playbooks, release: Release) -> None:
-    release.start()
-    container = {"name": CONTAINER, "image": image("v3")}
-    release.api.patch(release.path, {"spec": {"template": {"spec": {"containers": [container]}}}}, PatchKind.STRATEGIC)
-    run = playbooks.run("promote")
-    assert (run.code, run.outcome, run.changed) == (FAILED, "refused", 0)
-    assert "somebody replaced the pod template" in run.result["why"][0]
-    assert release.image == image("v3")
-
-
-@pytest.mark.slow
-def test_a_rollout_that_is_nobodys_canary_is_waited_for_and_never_taken_back(
-    playbooks: Playbooks, release: Release
-) -> None:
-    container = {"name": CONTAINER, "image": image("missing")}
-    release.api.patch(release.path, {"spec": {"template": {"spec": {"containers": [container]}}}}, PatchKind.STRATEGIC)
-    run = playbooks.run("promote")
-    assert (run.code, run.outcome, run.changed) == (FAILED, "failed", 0)
-    assert "ImagePullBackOff" in run.result["why"][0]
-    assert run.result["why"][1] == "No canary was held, so there was nothing to take back."
-    assert release.image == image("missing")

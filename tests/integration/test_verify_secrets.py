@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
 from collections.abc import Iterator
-from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -19,8 +16,9 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.lab import Lab
-from tests.integration.playbooks import FAILED, LONGEST_SECONDS, PLAYBOOK, ROOT
-from tests.integration.releases import Release
+from tests.integration.playbooks import FAILED, ansible_playbook
+from tests.integration.plays import THE_ROLE, releases, run
+from tests.integration.releases import CONTAINER, Release, image
 from tests.unit.probes.serving import send, serving
 
 
@@ -87,20 +85,6 @@ def checks_with_secrets(url: str, port: int) -> list[dict[str, Any]]:
     ]
 
 
-def all_that_is_shown(playbook: Path, *options: str, code: int = FAILED) -> str:
-    """Of a run that ends with this code, with as much shown as can be; a failure is the canary's."""
-    command = [str(PLAYBOOK), "-vvvv", *options, str(playbook)]
-    environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "true"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=False
-    )
-    output = done.stdout + done.stderr
-    assert done.returncode == code, output
-    if code == FAILED:
-        assert "fail after" in output and "the canary is worse than tolerated" in output, output
-    return output
-
-
 def shown_secrets(output: str) -> list[str]:
     """Places whose secret can be read, plain or as basic authentication sends it."""
     basic = base64.b64encode(f"me:{SECRETS['password']}".encode()).decode()
@@ -126,33 +110,26 @@ def test_the_module_judges_and_shows_no_secret_however_much_is_shown(
         }
         playbook = tmp_path / "play.yml"
         playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
-        output = all_that_is_shown(playbook)
-    assert "judged_fail" in output
-    assert not shown_secrets(output)
+        done = ansible_playbook("-vvvv", playbook)
+    assert done.code == FAILED and "judged_fail" in done.output, done.output
+    assert "fail after" in done.output and "the canary is worse than tolerated" in done.output, done.output
+    assert not shown_secrets(done.output)
 
 
 def test_a_release_by_the_role_shows_no_secret_however_much_is_shown(
-    release: Release, answering_lab: Lab, tmp_path: Path
+    answering_lab: Lab, answering_namespace: str, tmp_path: Path
 ) -> None:
     """The same check, run inside ansible-playbook; also where its steps are skipped, in check mode and for what is out already."""
-    with serving(echo) as url:
-        variables = {
-            "canary_name": release.name,
-            "canary_namespace": release.namespace,
-            "canary_images": {"app": "lab.local/app:bad"},
-            "canary_checks": checks_with_secrets(url, answering_lab.port),
-            "canary_check_interval": 1,
-            "canary_check_duration": 60,
-            "canary_headroom": "skip",
-            "canary_steps": [{"pods": 1, "checks": checks_with_secrets(url, answering_lab.port)}],
-        }
-        given = tmp_path / "variables.json"
-        given.write_text(json.dumps(variables))
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setenv("K8S_AUTH_KUBECONFIG", str(answering_lab.kubeconfig))
-            run = partial(all_that_is_shown, ROOT / "playbooks" / "canary.yml", "-e", f"@{given}")
-            output, planned = run(), run("--check", code=0)
-            given.write_text(json.dumps({**variables, "canary_images": {"app": "lab.local/app:v1"}}))
-            out_already = run(code=0)
-    assert not shown_secrets(output + planned + out_already)
-    assert "already released" in out_already
+    block = {"check_mode": "{{ inventory_hostname == 'planned' }}", "block": [{"include_role": THE_ROLE}]}
+    play = {"hosts": "all", "gather_facts": False, "tasks": [block]}
+    bad, good = {"images": {CONTAINER: image("bad")}}, {"images": {CONTAINER: image("v1")}}
+    with serving(echo) as url, connect(Connection(kubeconfig=str(answering_lab.kubeconfig))) as api:
+        checks = checks_with_secrets(url, answering_lab.port)
+        judged = {"checks": checks, "check_interval": 1, "check_duration": 60, "steps": [{"pods": 1, "checks": checks}]}
+        common = judged | {"headroom": "skip"}
+        hosts = {"judged": common | bad, "planned": common | bad, "out": common | good}
+        releases(api, answering_namespace, hosts)
+        it = run(answering_lab.kubeconfig, answering_namespace, tmp_path, hosts, "free", "-vvvv", plays=[play])
+    assert it.outcomes == {"judged": "undone", "planned": "planned", "out": "already released"}, it.told
+    assert "the canary is worse than tolerated" in it.results["judged"]["why"][0], it.told
+    assert not shown_secrets(it.output)

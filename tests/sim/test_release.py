@@ -33,6 +33,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote impo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
 from tests.release_calls import asked, failed, released
+from tests.sim.network import Network
+from tests.sim.stage import Stage
 from tests.situations import Web, image
 
 REPLICAS = 4
@@ -101,8 +103,9 @@ def swap(web: Web) -> None:
         (swap, "failed", {"v1": 4, "v3": 1}),
         (Web.undo, "failed", {"v1": 4}),
         (Web.pause, "failed", {"v1": 4, "v2": 1}),
+        (Web.promote, "failed", {"v2": 4}),
     ],
-    ids=["swap", "undo", "pause"],
+    ids=["swap", "undo", "pause", "promote"],
 )
 def test_nothing_but_what_was_judged_is_promoted_or_taken_back(
     web: Web, interferes: Callable[[Web], Any], outcome: str, split: dict[str, int]
@@ -112,6 +115,13 @@ def test_nothing_but_what_was_judged_is_promoted_or_taken_back(
     interferes(web)
     _, told = failed(web, replace(request, previous=told))
     assert (told.outcome.value, web.split()) == (outcome, split)
+
+
+def test_what_somebody_scales_meanwhile_is_promoted_at_that_size(web: Web) -> None:
+    _, told = released(web, replace(asked(web), through=Through.parse("step 1")))
+    web.scale(5)
+    _, told = released(web, replace(asked(web), previous=told))
+    assert (told.outcome.value, web.split()) == ("released", {"v2": 5})
 
 
 def test_a_failed_canary_is_left_where_the_policy_says_so(web: Web) -> None:
@@ -272,3 +282,51 @@ def test_advice_that_is_no_longer_true_is_not_repeated(web: Web) -> None:
     assert undone.why[1] == "The stable version is back."
     left = replace(request, policies=replace(request.policies, on_failure=OnFailure.HOLD))
     assert "The canary stays held for you to look at" in failed(web, left)[1].why[0]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [({"restart_after": "0"}, "restarted 1 time"), ({"unready_after": "0"}, "is not Ready any more")],
+    ids=["restarts", "loses its readiness"],
+)
+def test_a_canary_is_taken_back_when_while_it_is_watched_it(web: Web, behaviour: dict[str, str], reason: str) -> None:
+    before = web.spec
+    request = asked(web)
+    request = replace(request, steps=(replace(request.steps[0], bake=7200.0),))
+
+    def later(other: Web) -> None:
+        other.admin.clock.sleep(600.0)
+        other.misbehave("v2", **behaviour)
+
+    with web.world.meanwhile(web, later):
+        _, told = failed(web, request)
+    assert told.outcome.value == "undone" and reason in told.why[0]
+    web.assert_clean(before, "v1")
+
+
+def test_a_promotion_whose_clean_up_is_refused_is_not_taken_back(stage: Stage, web: Web) -> None:
+    # Right before the third patch arrives: after those of a start and of a promotion.
+    loses = {"somebody-else": frozenset({("patch", "deployments.apps")})}
+    api = stage.right_before(web, [lambda: None, lambda: None, lambda: stage.server.forbidden.update(loses)])
+    _, told = failed(replace_api(web, api), asked(web))
+    assert (told.outcome.value, web.phase) == ("failed", "promoting")
+    assert "Missing right" in told.why[0]
+    assert "The promotion goes on in the cluster: run this again to see it to its end" in told.why[1]
+    assert released(web, asked(web))[1].outcome.value == "already released"
+    assert web.split() == {"v2": REPLICAS}
+
+
+def replace_api(web: Web, api: Network) -> Web:
+    """The same Deployment, asked for by somebody else."""
+    other = replace(web)
+    other.api = api
+    return other
+
+
+def test_what_a_run_that_died_left_held_is_taken_over_by_the_next_one(web: Web) -> None:
+    before = web.spec
+    request = asked(web, pods=(1, 3))
+    released(web, replace(request, through=Through.parse("step 2"), run="died"))
+    outcome, told = released(web, replace(request, run="next"))
+    assert (outcome.changed, told.outcome.value, told.reached) == (True, "released", 2)
+    web.assert_clean(before, "v2")

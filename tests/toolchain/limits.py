@@ -18,7 +18,7 @@ BY_PATH = {
     # One playbook after another, of about 8 s each on a quiet machine.
     "tests/integration/test_commands.py": 240,
     "tests/integration/test_demo.py": 400,
-    "tests/integration/test_role": 400,
+    "tests/integration/test_role": 240,
     "tests/integration/test_frontdoor.py": 400,
     "tests/integration/test_verify_secrets.py": 240,
     # They wait for enough of what others send or measure.

@@ -23,7 +23,7 @@ from tests.toolchain import durations
 
 LONGEST_REASON = 2000
 # Whole playbooks, of which none needs what another one started: a process that runs all of them keeps the others waiting.
-SPLIT = tuple(f"tests/integration/test_{part}.py" for part in ("role", "role_promotes", "frontdoor"))
+SPLIT = ("tests/integration/test_frontdoor.py",)
 
 
 @dataclass
