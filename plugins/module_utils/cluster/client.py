@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import os
+import socket
 import ssl
 import tempfile
 import threading
@@ -37,6 +38,10 @@ INSTALL = "install kubernetes >= {}.{} into the Python that runs this".format(*O
 
 # Idle connections that are kept for the next request: as many as a fleet has at once.
 KEPT_OPEN = 128
+# A watch may say nothing for minutes, and a gateway that forgot the connection tells neither side: so the kernel asks after a
+# silence of so many seconds, and every so many seconds, and gives up after so many questions. A system that knows one of them by
+# another name goes by its own.
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
 class Source(Enum):
@@ -287,7 +292,7 @@ def _pool(server: Server, proxy: Proxy | None, certificate: Pem, key: Pem) -> An
     """TLS settings are read once instead of at each connection."""
     import urllib3
 
-    options: dict[str, Any] = {"maxsize": KEPT_OPEN}
+    options: dict[str, Any] = {"maxsize": KEPT_OPEN, "socket_options": _socket_options()}
     if server.address.startswith("https:"):
         options["ssl_context"] = _tls(server, certificate, key)
         if not server.verify:
@@ -306,6 +311,12 @@ def _pool(server: Server, proxy: Proxy | None, certificate: Pem, key: Pem) -> An
     from urllib3.contrib.socks import SOCKSProxyManager
 
     return SOCKSProxyManager(proxy.url, **options)
+
+
+def _socket_options() -> list[tuple[int, int, int]]:
+    known = [(getattr(socket, name, None), value) for name, value in _KEEPALIVE.items()]
+    asked = [(socket.IPPROTO_TCP, option, value) for option, value in known if option is not None]
+    return [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *asked]
 
 
 def _tls(server: Server, certificate: Pem, key: Pem) -> ssl.SSLContext:

@@ -19,7 +19,8 @@ from typing import ContextManager, Mapping, Protocol, Sequence
 from .errors import ApiError, Gone, ServerError, Timeout, TooManyRequests, Unreachable
 from .stream import WatchEvent, WatchStream
 
-WATCH_SECONDS = 30
+# As client-go's reflectors do (tools/cache/reflector.go, minWatchTimeout): each new stream tells of everything that exists.
+WATCH_SECONDS = 300
 # What ends a stream without being anybody's fault: the caller reads afresh, and meets the error there if it stays.
 _ENDINGS = (Gone, ServerError, Timeout, TooManyRequests, Unreachable)
 

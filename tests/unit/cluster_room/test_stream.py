@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import socket
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError, ConnectionLost, Gone
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import _wire
 from tests.unit.probes.serving import send, serving
 
 EVENT = b'{"type":"ADDED","object":{"kind":"Pod"}}\n'
@@ -70,3 +72,17 @@ def test_an_error_of_the_server_is_its_own(code: str, kind: type[ApiError]) -> N
     events, error = told_by(EVENT + status.encode())
     assert events == 1
     assert isinstance(error, kind)
+
+
+def test_the_other_end_of_a_silent_stream_is_asked_for_a_sign_of_life() -> None:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        send(request, EVENT)
+
+    with (
+        serving(answer) as url,
+        connect(Connection(host=url, api_key="none")) as api,
+        api.watch("/api/v1/pods", seconds=1) as stream,
+    ):
+        wire = _wire(stream._exchange._response)
+        assert wire is not None and wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

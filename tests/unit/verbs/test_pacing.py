@@ -44,10 +44,20 @@ def test_the_next_look_comes_later_each_time(happened: list[bool], pauses: list[
     assert found == pytest.approx(pauses)
 
 
-def test_whoever_is_told_something_looks_later_and_counts_the_silence_anew() -> None:
+def test_whoever_is_told_something_looks_later_and_no_sooner_than_before() -> None:
     silent = Looks.begin(0.0).looked(2.0, PLAIN).looked(4.0, PLAIN)
     heard = silent.heard(5.0, PLAIN)
-    assert (heard.at, heard.looked(7.0, PLAIN).at) == (7, 9)
+    assert (heard.at, heard.looked(13.0, PLAIN).at) == (13, 21)
+
+
+def test_a_rollout_of_which_something_is_told_now_and_then_costs_few_looks() -> None:
+    looks, found, now = Looks.begin(0.0), 0, 0.0
+    while now < 120.0:
+        now += 3.0
+        if now >= looks.at:
+            looks, found = looks.looked(now, PLAIN), found + 1
+        looks = looks.heard(now, PLAIN)
+    assert found <= 3
 
 
 def test_what_hints_at_an_end_puts_no_look_off() -> None:

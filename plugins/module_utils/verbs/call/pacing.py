@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 # A hint may be ahead of what the other objects say by a moment: how long until the next look then, doubled each time.
 SOONEST_LOOK = 0.05
-# Streams do not tell everything (a quota that refuses pods makes no event): how long they may be silent, doubled likewise.
+# Streams do not tell everything (a quota that refuses pods makes no event): how long they may be silent, doubled with each such
+# look of a wait. What they tell in between makes no look come sooner, or a slow rollout would cost one for each of its pods.
 SILENCE, LONGEST_SILENCE = 2.0, 16.0
 # A person who waits wants a line a second at most, and a sign of life where nothing changes.
 REPORT_SECONDS, REPEAT_REPORT_SECONDS = 1.0, 15.0
@@ -50,7 +51,7 @@ class Looks:
 
     def heard(self, now: float, hinted: bool) -> Looks:
         """The streams told something: they are alive, and what they tell is looked at when it hints at an end."""
-        return self if hinted else replace(self, at=now + SILENCE, silence=SILENCE)
+        return self if hinted else replace(self, at=now + self.silence)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class Mirror:
         self._opened_at, self._pause = self.clock.monotonic(), SOONEST_LOOK
         # A stream ended and another began: what came in between is not known until the next look.
         self.stale = False
+        self._seen: Situation | None = None
         self.heard = False
         # Up to which version the pods were listed: what a stream that lags tells later of before that is over, however it is told.
         self._listed = 0
@@ -77,14 +78,22 @@ class Mirror:
     def picture(self) -> Picture:
         return replace(self._picture, pods=tuple(self._pods.values()))
 
+    @property
+    def situation(self) -> Situation:
+        """As it is told now: found out once, however many ask, until something more is told."""
+        if self._seen is None:
+            self._seen = diagnose(self.picture)
+        return self._seen
+
     def adopt(self, picture: Picture) -> None:
-        self._picture = picture
+        self._picture, self._seen = picture, None
 
     def listen(self, seconds: float) -> bool:
         """Takes in what the streams tell within that time; True when they told anything."""
         events = self._streams.batch(seconds)
         for kind, event in events:
             self._take(kind, event)
+            self._seen = None
         self.heard = self.heard or bool(events)
         if self._streams.ended:
             self._reopen(seconds)
@@ -98,7 +107,7 @@ class Mirror:
         else:
             self._pause = SOONEST_LOOK
         self._pods.clear()
-        self._listed = 0
+        self._listed, self._seen = 0, None
         self._streams, self._opened_at = self._open(), self.clock.monotonic()
         self.stale = True
 
@@ -116,14 +125,15 @@ class Mirror:
             if deployment.generation >= self._picture.deployment.generation:
                 self._picture = replace(self._picture, deployment=deployment)
 
-    def look(self) -> Picture:
-        """Reads afresh. Pods are listed where what the stream told does not agree with the ReplicaSets' own counts."""
-        self._picture = self._site.look()
-        if not self._agrees():
+    def look(self, *, last: bool) -> Situation:
+        """Reads afresh. Pods are listed where what the stream told does not agree with the ReplicaSets' own counts, and at the last
+        look: counts do not tell of a restart, which a stream that has died in silence has not told either."""
+        self._picture, self._seen = self._site.look(), None
+        if not self._agrees() or (last and PODS in self._kinds):
             self._pods = {pod.uid: pod for pod in self._site.pods(self._picture.deployment)}
             self._listed = max((pod.version for pod in self._pods.values()), default=0)
         self.stale = False
-        return self.picture
+        return self.situation
 
     def _agrees(self) -> bool:
         if PODS not in self._kinds:
@@ -180,7 +190,7 @@ class _Wait:
 
     def run(self) -> Waited:
         while True:
-            told = diagnose(self._mirror.picture)
+            told = self._mirror.situation
             if self._stepped(told):
                 continue
             now = self._now()
@@ -222,7 +232,7 @@ class _Wait:
     def _look(self, over: bool) -> Waited | None:
         """One fresh look; None when the wait goes on. `over`: the time is up, and this is the last look."""
         try:
-            situation = diagnose(self._mirror.look())
+            situation = self._mirror.look(last=over)
         except AWAY as error:
             if over or isinstance(error, UntrustedServer):
                 raise
@@ -270,7 +280,7 @@ class _Wait:
             self._told = Told(now, progress.why)
 
     def _news(self, progress: Going, now: float) -> News:
-        situation = diagnose(self._mirror.picture)
+        situation = self._mirror.situation
         return News(
             progress.why,
             Kind.STATE,
