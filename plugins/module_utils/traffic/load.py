@@ -18,6 +18,13 @@ def canary_load(weight: Fraction, replicas: int, canary: int) -> Fraction:
     return weight * replicas / canary
 
 
+def relative_load(weight: Fraction, canary: int, stable: int) -> Fraction | None:
+    """What a canary pod gets, as a multiple of what a stable pod gets; None where one of the two gets nothing."""
+    if not 0 < weight < 1 or not canary or not stable:
+        return None
+    return weight * stable / ((1 - weight) * canary)
+
+
 def pods_for(weight: Fraction, replicas: int) -> int:
     """The fewest canary pods none of which gets more than an ordinary pod."""
     return max(1, ceil(weight * replicas))

@@ -23,6 +23,7 @@ from .judging.checks import VerifyRequest
 from .judging.comparing import Comparison
 from .judging.guard import guard
 from .judging.judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE, check_judges, failed, rehearsed, unjudged
+from .judging.loads import Loads
 from .judging.looking import Ended
 from .judging.sides import sides_of
 
@@ -52,7 +53,8 @@ def _judged(account: Account, situation: Situation, request: VerifyRequest, repo
         other = "" if now.phase is Phase.NONE else meant.differs(now)
         return Ended(other) if other else None
 
-    run = Comparison(account.site, request, sides, report, ends=ends, stops_at_pass=True)
+    loads = Loads(account.site.api, account.site.target.namespace, situation.record)
+    run = Comparison(account.site, request, sides, report, loads=loads, ends=ends, stops_at_pass=True)
     with closing(run):
         if request.call.check:
             return rehearsed(account, run)

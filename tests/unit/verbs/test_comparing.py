@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.judgement.toleranc
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.verdicts import RunVerdict, Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.prometheus import PrometheusAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.resources import ResourcesAsked
-from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import ProbedPod, Sides, Version
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import (
+    Counted,
+    ProbedPod,
+    Sides,
+    Tally,
+    Version,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, Target
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     CheckAsked,
@@ -45,6 +52,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.chec
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.comparing import Comparison
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.guard import _Lone
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.loads import Loads
 from tests.unit.probes.serving import send, serving
 
 WEB = Web("http://host")
@@ -78,7 +86,13 @@ def request(check: CheckAsked, **options: Any) -> VerifyRequest:
 def compared(site: Any, check: CheckAsked, **options: Any) -> tuple[RunVerdict, Comparison, list[str]]:
     told: list[str] = []
     run = Comparison(
-        site, request(check, **options), SIDES, told.append, ends=lambda situation: None, stops_at_pass=True
+        site,
+        request(check, **options),
+        SIDES,
+        told.append,
+        loads=Loads(site.api, "shop", None),
+        ends=lambda situation: None,
+        stops_at_pass=True,
     )
     try:
         return run.until_decided(), run, told
@@ -161,3 +175,23 @@ def test_a_pass_by_counters_of_which_bad_matches_nothing_is_doubted(away: Away) 
     doubt = "bad has matched no series in either version"
     assert doubt in verdict.reason and doubt in verdict.checks[0].reason
     assert any(warning.startswith(f"errors: {doubt}") for warning in run.warnings)
+
+
+@pytest.mark.parametrize(
+    ("source", "counted"), [(LogsAsked("ERROR"), (2.0, 10.0)), (PodsAsked(), (4.0, 60.0))], ids=["logs", "pods"]
+)
+def test_only_what_is_counted_by_time_is_worth_what_its_requests_are(
+    source: SourceAsked, counted: tuple[float, float]
+) -> None:
+    """A canary pod with a third of a stable pod's requests errs as often in a third of the time."""
+    loads, asked = Loads(Away.api, "shop", None), CheckAsked(LENIENT, source)
+    site: Any = Away(Timeout(LISTING, ""))
+    told: list[str] = []
+    run = Comparison(site, request(asked), SIDES, told.append, loads=loads, ends=lambda now: None, stops_at_pass=True)
+    for worth in (Fraction(1, 3), "nobody knows"):
+        loads.worth = worth
+        time.sleep(0.15)  # a bucket
+        run._takes(asked, {"": Counted(Tally(2.0, 30.0), Tally(4.0, 60.0))})
+    ((_name, canary, *_rest),) = run._trial.counted
+    run.close()
+    assert canary == counted

@@ -24,14 +24,16 @@ from ..call.outcome import Kind, News, Report
 from ..call.pacing import REPORT_SECONDS
 from ..call.site import Site
 from .asking import Asking
-from .checks import CheckAsked, SamplesAsked, VerifyRequest, plan_of
+from .checks import CheckAsked, LogsAsked, SamplesAsked, VerifyRequest, plan_of
 from .foresight import Foresight
+from .loads import EQUAL, Loads
 from .looking import Ended, Looking
 from .sides import sides_of
 
 
 class Comparison(Looking):
-    """`ends` says of a situation why nothing can be compared any more. `stops_at_pass`: a pass ends it as a fail does."""
+    """`ends` says of a situation why nothing can be compared any more. `stops_at_pass`: a pass ends it as a fail does. `loads`: what a
+    pod's second is worth, which only counts by time need."""
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Comparison(Looking):
         sides: Sides,
         report: Report,
         *,
+        loads: Loads,
         ends: Callable[[Situation], Ended | None],
         stops_at_pass: bool,
     ) -> None:
@@ -49,6 +52,7 @@ class Comparison(Looking):
         self.request = request
         self.warnings: list[str] = []
         self._sides = sides
+        self._loads = loads
         self._ends = ends
         self._stops_at_pass = stops_at_pass
         self._trial = Trial(plan_of(request), history)
@@ -136,6 +140,7 @@ class Comparison(Looking):
             return Ended(f"the canary no longer stands beside stable (phase {situation.phase.value})")
         self._sides = sides
         self._asking.sees(sides)
+        self._loads.sees(sides)
         return None
 
     def _takes(self, asked: CheckAsked, answers: Answers) -> None:
@@ -150,10 +155,14 @@ class Comparison(Looking):
         if isinstance(answer, Value):
             self._trial.observe(asked.check.name, Reading(now, answer.value), stream)
             return
+        worth = self._loads.worth if isinstance(asked.source, LogsAsked) else EQUAL
+        if isinstance(worth, str):
+            self._lacks(asked, NoData(now, worth))
+            return
         sides = self._asking.sides_for(asked)
         sample = Sample(
             at=max(self._offset, now - answer.ago),
-            canary=Count(answer.canary.bad, answer.canary.total),
+            canary=Count(answer.canary.bad, answer.canary.total * float(worth)),
             stable=Count(answer.stable.bad, answer.stable.total),
             stable_pods=answer.stable.by_pod,
             pods=len(sides.canary.pods) + len(sides.stable.pods),

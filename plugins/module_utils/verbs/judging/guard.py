@@ -30,6 +30,7 @@ from .asking import Asking
 from .checks import CheckAsked, VerifyRequest, needs_stable
 from .comparing import Comparison
 from .judged import JUDGED_FAIL, check_judges, failed, rehearsal, rehearsed, unjudged
+from .loads import Loads
 from .looking import Ended, Looking
 from .sides import NOBODY, sides_of, version_of
 
@@ -76,7 +77,13 @@ def _beside_stable(account: Account, situation: Situation, request: VerifyReques
         return account.outcome(message).returning(verify=_told(told, True, hash_of_new, 0.0, request))
     meant = request.call.meant.bound(situation)
     run = Comparison(
-        account.site, request, sides, report, ends=lambda now: _promotion_ended(now, meant), stops_at_pass=False
+        account.site,
+        request,
+        sides,
+        report,
+        loads=Loads(account.site.api, account.site.target.namespace, situation.record),
+        ends=lambda now: _promotion_ended(now, meant),
+        stops_at_pass=False,
     )
     with closing(run):
         if request.call.check:

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a second of a canary pod is worth beside one of a stable pod, where routes and not pods decide who gets a request.
+
+Errors go with requests. A canary pod that gets a third of what a stable pod gets has, in the same time, a third of the errors of
+a version that is as good; counted by pod-seconds it would pass although it is three times as bad. This module is private to the
+collection.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Union
+
+from ...cluster.api import Api
+from ...cluster.errors import ApiError
+from ...foreign import printable
+from ...probes.source import Sides
+from ...rollout.fields import Malformed
+from ...rollout.record import Record, Traffic
+from ...traffic.exposure import NOBODY, Exposure, Stage, Unroutable, Versions
+from ...traffic.httproute import state
+from ...traffic.load import relative_load
+from ...traffic.services import service_name
+from ..routing.network import Network
+
+# Of a look: the factor, or why nobody knows it.
+Worth = Union[Fraction, str]
+EQUAL = Fraction(1)
+CHANGED = "the share of requests that the canary gets changed since the look before"
+
+
+class Loads:
+    """One for a run of looks; a request for each route in each look, and none for a release without traffic."""
+
+    def __init__(self, api: Api, namespace: str, record: Record | None) -> None:
+        self._traffic: Traffic | None = record.traffic if record else None
+        self._network = Network(api, namespace)
+        self._before: set[Exposure | None] | None = None
+        self.worth: Worth = EQUAL
+
+    def sees(self, sides: Sides) -> None:
+        """The two versions as they are now."""
+        if self._traffic is None:
+            return
+        try:
+            found = {self._exposure(ref.name, self._traffic.service, sides) for ref in self._traffic.routes}
+        except (ApiError, Malformed, Unroutable) as error:
+            self._before, self.worth = (
+                None,
+                f"what share of requests the canary gets is not known: {printable(str(error))}",
+            )
+            return
+        before, self._before = self._before, found
+        self.worth = CHANGED if before not in (None, found) else _worth(found, sides)
+
+    def _exposure(self, route: str, service: str, sides: Sides) -> Exposure | None:
+        """None: the owner's own backends, so that pods decide."""
+        stable, canary = (service_name(service, one.hash) for one in (sides.stable, sides.canary))
+        stage, wanted = state(self._network.route(route), Versions(service, stable, canary))
+        if stage is Stage.SPLIT:
+            return wanted.exposure
+        if stage is Stage.ISOLATED:
+            return NOBODY
+        if stage is Stage.OWN:
+            return None
+        raise Unroutable(f'somebody else writes the backends of HTTPRoute "{route}"')
+
+
+def _worth(found: set[Exposure | None], sides: Sides) -> Worth:
+    if len(found) != 1:
+        return "not every route gives the canary the same share of requests"
+    (exposure,) = found
+    if exposure is None:
+        return EQUAL
+    if exposure.header is not None:
+        return f"how many requests have the header {exposure.header.name} is not known"
+    canary, stable = (sum(pod.ready for pod in one.pods) for one in (sides.canary, sides.stable))
+    worth = relative_load(exposure.weight, canary, stable)
+    if worth is None:
+        return "no request of a user comes to one of the two versions"
+    return worth
