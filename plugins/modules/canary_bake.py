@@ -13,8 +13,9 @@ description:
   - Waits for O(seconds) and checks that the canary's pods stay Ready, are not restarted and are not replaced during that time.
   - Fails at once when a container of a canary pod restarts, when a canary pod is not Ready (for however short a time) or
     gone, or when somebody freezes, promotes, undoes or rescales the canary or changes the Deployment otherwise.
-  - Changes nothing, whatever it sees. What follows from a failure is up to you; M(coalmine.canary.canary_undo) takes the
-    canary back.
+  - Changes nothing, with one exception. Where routes share requests out (C(traffic) of M(coalmine.canary.canary_start)) and no pod of
+    the canary is left that could answer, users are sent to the stable version.
+  - What follows from a failure is up to you; M(coalmine.canary.canary_undo) takes the canary back.
 author:
   - coalmine.canary contributors (@coalmine)
 extends_documentation_fragment:
@@ -30,10 +31,10 @@ attributes:
   diff_mode:
     support: N/A
     details:
-      - This module changes nothing.
+      - What this module changes, it changes as it fails.
   idempotent:
     details:
-      - This module changes nothing.
+      - Routes of a canary that is gone are changed once.
 options:
   seconds:
     description:

@@ -17,7 +17,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.proving import Prover
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import RULES, Lags
-from tests.sim.history import Ask, End, History, Script
+from tests.sim.history import Ask, End, Foreign, History, Script
 from tests.sim.objects import NAME, NAMESPACE, Json
 from tests.sim.pods import Nature
 from tests.sim.store import Change
@@ -311,6 +311,25 @@ def test_routes_of_a_release_whose_record_is_lost_are_found_again_and_given_back
     assert not [violation for violation in found.violations if violation.rule == "no request fails"]
     ways = [(call.ask.verb, call.restores is not None) for call in found.calls if call.actor == "last"]
     assert ("undo", True) in ways, ways
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("watching", ["bake", "verify"])
+def test_a_canary_that_somebody_replaces_gets_no_users_within_seconds_while_a_verb_watches(watching: str) -> None:
+    one = world(GROW, Ask(watching, seconds=60.0, think=5.0))
+    other = replace(one.history, foreign=(Foreign(40.0, "kubectl set image", 0, "v3"),))
+    one = World(other, traced=True)
+    written: list[float] = []
+
+    def hear(change: Change) -> None:
+        if change.kind == "httproutes" and change.by.startswith("ana") and change.at > 40.0:
+            written.append(change.at)
+
+    one.store.listen(hear)
+    found = one.play()
+    (watched,) = [call for call in found.calls if call.ask.verb == watching]
+    assert watched.told().startswith("failed (") and "changed): " in watched.told()
+    assert written and written[0] - 40.0 <= 1.0
     assert_as_before(one)
 
 

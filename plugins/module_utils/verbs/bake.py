@@ -23,10 +23,12 @@ from .call.outcome import Kind, News, Outcome, Report
 from .call.pacing import Patience
 from .call.site import Site
 from .call.waiting import Waited, wait
+from .routing.course import spare_users
 
 
 def bake(api: Api, request: BakeRequest, report: Report) -> Outcome:
-    """Changes nothing. Raises VerbFailure as soon as a canary pod restarts, is gone or not Ready, or somebody interferes."""
+    """Raises VerbFailure as soon as a canary pod restarts, is gone or not Ready, or somebody interferes. Changes nothing but routes
+    that would send users to a canary that nobody answers for any more."""
     site = Site(api, request.call.target)
     with accounted(site) as account:
         situation = account.looked(diagnose(site.look(pods=True)))
@@ -42,6 +44,8 @@ def bake(api: Api, request: BakeRequest, report: Report) -> Outcome:
             else _watched(account, situation, first, request, report)
         )
         if not isinstance(waited.progress, Going):
+            if not request.call.check:
+                spare_users(account, waited.situation, report)
             request.call.meant.bound(situation).check(waited.situation)
             raise account.unsuccessful(replace(waited, timed_out=False), WORDS[waited.situation.phase].remains)
         seen = waited.progress.why

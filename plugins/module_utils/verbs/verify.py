@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """canary_verify: looks at canary and stable side by side until the evidence decides, or the window ends.
 
-It reads, and writes nothing. This module is private to the collection.
+It reads, and writes nothing but routes that would send users to a canary that is gone. This module is private to the collection.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from .judging.judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE, check_judges, fail
 from .judging.loads import Loads
 from .judging.looking import Ended
 from .judging.sides import sides_of
+from .routing.course import spare_users
 
 
 def verify(api: Api, request: VerifyRequest, report: Report) -> Outcome:
@@ -59,6 +60,8 @@ def _judged(account: Account, situation: Situation, request: VerifyRequest, repo
         if request.call.check:
             return rehearsed(account, run)
         verdict = run.until_decided()
+    if run.seen is not None and run.ended is not None and not run.ended.expected:
+        spare_users(account, run.seen, report)
     account.warn(*run.warnings)
     return _concluded(account, run, verdict)
 

@@ -37,6 +37,7 @@ class Looking(ABC):
 
     def __init__(self, site: Site, asking: Asking, report: Report, offset: float = 0.0) -> None:
         self.ended: Ended | None = None
+        self.seen: Situation | None = None
         self._site = site
         self._asking = asking
         self._report = report
@@ -81,7 +82,7 @@ class Looking(ABC):
             unknown = pods_unknown(error)
             self._report(f"{unknown}; still looking")
         else:
-            self._pods = marks(situation)
+            self.seen, self._pods = situation, marks(situation)
             self.ended = self._sees(situation)
             if self.ended is not None:
                 return

@@ -20,9 +20,9 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, Callable, Mapping, Sequence
 
-from ...cluster.errors import Forbidden, NotFound
+from ...cluster.errors import ApiError, Forbidden, NotFound
 from ...rollout.fields import Malformed
-from ...rollout.phase import Situation
+from ...rollout.phase import Phase, Situation
 from ...rollout.record import Intent, Record, RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Json, Kept, Stage, Unroutable, Versions, Wanted
@@ -334,6 +334,24 @@ class Routing:
         except _IN_THE_WAY as error:
             self._goes_on(error)
 
+    def spare_users(self, situation: Situation) -> None:
+        """Whoever was sent to the canary is sent to the stable version where no pod of it could answer, or where the controller takes
+        them away for another version. Not waited for: nothing waits on it."""
+        if situation.phase is not Phase.FOREIGN and situation.canary is not None and situation.canary.ready:
+            return
+        for ref in self.traffic.routes:
+            try:
+                now = self._now(ref, "")
+                if now is not None and now.stage is Stage.SPLIT and not now.wanted.exposure.nobody:
+                    self._put([now], Wanted(Stage.ISOLATED), "")
+                    self.account.warn(
+                        f'HTTPRoute "{ref.name}" sent users to a canary without Ready pods, and sends them to stable now'
+                    )
+            except (*_IN_THE_WAY, ApiError) as error:
+                self.account.warn(
+                    f'HTTPRoute "{ref.name}" may still send users to a canary without Ready pods: {error}'
+                )
+
     def _goes_on(self, error: Exception) -> None:
         self.account.warn(f"the undo goes on, although the routes may still send requests to the canary: {error}")
 
@@ -443,6 +461,14 @@ def describe(found: Sequence[Now], how: str) -> dict[str, Any]:
         "programmed": how,
         "routes": [{"name": one.route.name, "stage": one.stage.value} for one in found],
     }
+
+
+def spare_users(account: Account, situation: Situation, report: Report) -> None:
+    """Of a canary that a call finds disturbed, whatever that call is for. Nothing for a release without traffic."""
+    routing = of_record(account, situation.record, report) if situation.record else None
+    if routing is not None:
+        account.looked(situation)
+        routing.spare_users(situation)
 
 
 def of_record(account: Account, record: Record, report: Report) -> Routing | None:
