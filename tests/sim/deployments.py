@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from operator import is_
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import HASH_LABEL, REVISION
 
 from . import model
 from .controllers import Controller, Pace
-from .objects import Json, TemplateKeys, annotated, changed, hash_of, hashed, owned, owner
+from .objects import Json, Looked, TemplateKeys, annotated, changed, hash_of, hashed, owned, owner
 from .store import Change, Store
 from .timeline import Timeline
 
@@ -41,6 +42,9 @@ class DeploymentController(Controller):
     def __init__(self, keys: TemplateKeys, timeline: Timeline, store: Store, pace: Pace, chance: random.Random) -> None:
         super().__init__(timeline, store, pace, chance)
         self.keys = keys
+        self._spec, self._size = Looked(self._spec_of).at, Looked(self._size_of).at
+        # What the last pass over each Deployment has left, and the ReplicaSets that it found.
+        self._left: dict[str, tuple[Json | None, ...]] = {}
 
     def concerns(self, change: Change) -> bool:
         return change.kind in ("deployments", "replicasets")
@@ -53,9 +57,11 @@ class DeploymentController(Controller):
                 self._report(deployment)  # nothing of ours rolls one out
 
     def _sync(self, deployment: Json) -> None:
-        sets = self.sets(deployment)
-        spec = self._spec(deployment)
-        after = model.sync(model.State(spec, tuple(self._seen(rs) for rs in sets)))
+        name, sets = deployment["metadata"]["name"], self.sets(deployment)
+        if _are_these(self._left.get(name, ()), (deployment, *sets)):
+            return  # nothing but its own report has come since
+        spec = self._spec(deployment["spec"])
+        after = model.sync(model.State(spec, tuple(map(self._size, sets))))
         by_key = {self.keys.of(rs["spec"]["template"]): rs for rs in sets}
         for told in after.sets:
             found = by_key.get(told.template)
@@ -64,14 +70,14 @@ class DeploymentController(Controller):
             else:
                 self._write(deployment, found, told, sets, is_new=told.template == spec.template)
         self._report(deployment)
+        self._left[name] = self.store.get("deployments", name), *sets
 
     def sets(self, deployment: Json) -> list[Json]:
         """Oldest first, as FindNewReplicaSet takes them: by the second of their creation, then by name."""
         mine = owned(self.store.of("replicasets"), deployment)
         return sorted(mine, key=lambda rs: (rs["metadata"]["creationTimestamp"], rs["metadata"]["name"]))
 
-    def _spec(self, deployment: Json) -> model.Spec:
-        spec = deployment["spec"]
+    def _spec_of(self, spec: Json) -> model.Spec:
         rolling = spec["strategy"]["rollingUpdate"]
         return model.Spec(
             spec["replicas"],
@@ -82,7 +88,7 @@ class DeploymentController(Controller):
             spec.get("paused", False),
         )
 
-    def _seen(self, rs: Json) -> model.ReplicaSet:
+    def _size_of(self, rs: Json) -> model.ReplicaSet:
         spec, status, notes = rs["spec"], rs["status"], rs["metadata"]["annotations"]
         return model.ReplicaSet(
             self.keys.of(spec["template"]),
@@ -174,6 +180,10 @@ class DeploymentController(Controller):
         surplus = len(old) - deployment["spec"]["revisionHistoryLimit"]
         for rs in sorted(idle, key=lambda rs: _revision([rs]))[: max(0, surplus)]:
             self.store.remove("replicasets", rs["metadata"]["name"], self.name)
+
+
+def _are_these(some: Sequence[object], others: Sequence[object]) -> bool:
+    return len(some) == len(others) and all(map(is_, some, others))
 
 
 def _observed(rs: Json) -> bool:

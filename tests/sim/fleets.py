@@ -41,7 +41,7 @@ from .history import SWIFT
 from .network import Network
 from .objects import CONTAINER, NAME, NAMESPACE, Json, TemplateKeys, deployment, image, version_of
 from .patching import strategic_merge
-from .pictures import situation
+from .pictures import Pictures
 from .pods import Nature, ReplicaSetController
 from .server import Server
 from .store import Store
@@ -64,6 +64,7 @@ class Cluster:
         self.store = Store(timeline)
         # Objects of different clusters have different uids.
         self.store.revision = 10000 * (number + 1)
+        self._pictures = Pictures(self.store)
         self.server = Server(timeline, self.store)
         DeploymentController(TemplateKeys(), timeline, self.store, SWIFT, chance)
         ReplicaSetController(timeline, self.store, SWIFT, chance, {"v2": nature}, None)
@@ -87,7 +88,7 @@ class Cluster:
 
     @property
     def phase(self) -> Phase:
-        seen = situation(self.store)
+        seen = self._pictures.situation()
         assert seen is not None
         return seen.phase
 

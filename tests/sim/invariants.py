@@ -38,7 +38,7 @@ from .foreign import FOREIGN, SOMEBODY
 from .governing import Hook
 from .history import Ask, History
 from .objects import AUTOSCALER_NAME, NAME, Json, TemplateKeys
-from .pictures import situation
+from .pictures import Pictures
 from .pods import Pod, ReplicaSetController
 from .store import Change, Store
 
@@ -105,6 +105,7 @@ class Witness:
     _keys_of: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._pictures = Pictures(self.store)
         self.store.listen(self._hear)
 
     def _violated(self, rule: str, what: str) -> None:
@@ -233,7 +234,7 @@ class Witness:
             self._violated("a pinned Deployment is not scaled", f"from {before} to {replicas} replicas")
 
     def _told_truthfully(self) -> None:
-        seen = situation(self.store)
+        seen = self._pictures.situation()
         assert seen is not None
         release, phase = self.release, seen.phase
         if release is None:
@@ -325,7 +326,7 @@ class Witness:
 
     def over(self, *, brought_to_end: bool) -> None:
         """After everybody has stopped, and whoever brings releases to an end has done it."""
-        seen = situation(self.store)
+        seen = self._pictures.situation()
         if seen is None:
             return
         if not brought_to_end or seen.phase is not Phase.NONE:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import (
@@ -40,7 +41,7 @@ class Spec:
     min_ready_forever: bool = False
     paused: bool = False
 
-    @property
+    @cached_property
     def fenceposts(self) -> Fenceposts:
         return resolve_fenceposts(self.max_surge, self.max_unavailable, self.replicas)
 

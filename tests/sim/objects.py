@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import stamp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import bare
@@ -20,6 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views impo
 from .timeline import EPOCH
 
 Json = dict[str, Any]
+_Seen = TypeVar("_Seen")
 
 NAMESPACE, NAME, CONTAINER = "shop", "web", "app"
 LABELS = {"app": NAME}
@@ -28,7 +30,12 @@ AUTOSCALER_NAME = "web-hpa"
 
 def moment(seconds: float) -> str:
     """Virtual seconds as the API server writes them."""
-    return stamp(EPOCH + seconds)
+    return _second(int(seconds))
+
+
+@cache
+def _second(number: int) -> str:
+    return stamp(EPOCH + number)
 
 
 def image(version: str) -> str:
@@ -123,19 +130,30 @@ def owned(objects: Mapping[str, Json], by: Mapping[str, Any]) -> Iterator[Json]:
     return (obj for obj in objects.values() if obj["metadata"]["ownerReferences"][0]["uid"] == uid)
 
 
+class Looked(Generic[_Seen]):
+    """What `look` sees in objects, each of which is looked at once: they never change."""
+
+    def __init__(self, look: Callable[[Any], _Seen]) -> None:
+        self._look = look
+        self._known: dict[int, tuple[Any, _Seen]] = {}
+
+    def at(self, obj: Any) -> _Seen:
+        found = self._known.get(id(obj))
+        if found is None:
+            # The object is kept with what was seen in it: its id is nobody else's as long as it lives.
+            found = self._known[id(obj)] = (obj, self._look(obj))
+        return found[1]
+
+
 class TemplateKeys:
-    """The same text for pod templates that are the same but for what a ReplicaSet adds to them. Each is looked at once."""
+    """The same text for pod templates that are the same but for what a ReplicaSet adds to them."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Mapping[str, Any], str]] = {}
+        self.of = Looked(_key).at
 
-    def of(self, pod_template: Mapping[str, Any]) -> str:
-        found = self._known.get(id(pod_template))
-        if found is None:
-            text = json.dumps(bare(pod_template), sort_keys=True)
-            # The template is kept with its key: its id is nobody else's as long as it lives.
-            found = self._known[id(pod_template)] = (pod_template, text)
-        return found[1]
+
+def _key(pod_template: Mapping[str, Any]) -> str:
+    return json.dumps(bare(pod_template), sort_keys=True)
 
 
 def hash_of(key: str, collisions: int = 0) -> str:

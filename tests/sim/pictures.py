@@ -9,18 +9,26 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import (
     Deployment,
     Picture,
-    owned_replica_sets,
+    ReplicaSet,
+    newest_first,
 )
 
-from .objects import NAME
+from .objects import NAME, Looked, owned
 from .store import Store
 
 
-def situation(store: Store) -> Situation | None:
-    """None where there is no Deployment. Pods are left out: ReplicaSets tell enough of them for a phase, but for the difference
-    between a canary that is held and one that is about to be."""
-    found = store.get("deployments", NAME)
-    if found is None:
-        return None
-    deployment = Deployment.parse(found)
-    return diagnose(Picture(deployment, owned_replica_sets(store.of("replicasets").values(), deployment.uid)))
+class Pictures:
+    """Each object is read once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._deployment, self._replica_set = Looked(Deployment.parse).at, Looked(ReplicaSet.parse).at
+
+    def situation(self) -> Situation | None:
+        """None where there is no Deployment. Pods are left out: ReplicaSets tell enough of them for a phase, but for the
+        difference between a canary that is held and one that is about to be."""
+        found = self._store.get("deployments", NAME)
+        if found is None:
+            return None
+        mine = map(self._replica_set, owned(self._store.of("replicasets"), found))
+        return diagnose(Picture(self._deployment(found), newest_first(mine)))

@@ -44,8 +44,10 @@ _COUNTED = {
 
 @dataclass(frozen=True)
 class Answer:
+    """`content`: JSON, or the text of a log."""
+
     status: int
-    body: str
+    content: Any
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -67,7 +69,7 @@ class Server:
         try:
             return Answer(200, self._handled(request, user, stale_by))
         except Refused as refused:
-            return Answer(refused.status, json.dumps(refused.body), refused.headers)
+            return Answer(refused.status, refused.body, refused.headers)
 
     def may(self, asked: Asked, user: str) -> None:
         right = (asked.verb, asked.resource)
@@ -77,11 +79,11 @@ class Server:
         if refused or right in self.forbidden.get(user, ()):
             raise refusals.forbidden(asked, user)
 
-    def _handled(self, request: Request, user: str, stale_by: float) -> str:
+    def _handled(self, request: Request, user: str, stale_by: float) -> Any:
         asked = request.asked
         self.may(asked, user)
         if asked.resource == "/version":
-            return json.dumps({"major": "1", "minor": MINOR})
+            return {"major": "1", "minor": MINOR}
         kind, _slash, subresource = asked.resource.partition(".")[0].partition("/")
         if not self.store.serves(kind):
             raise refusals.not_served()
@@ -92,18 +94,16 @@ class Server:
         if request.method == "GET":
             found = self._there(kind, asked)
             self.shown.setdefault(user, set()).add(found["metadata"]["uid"])
-            return self.store.text(found)
+            return found
         body = json.loads(request.body or b"null")
         if request.method == "DELETE":
-            return json.dumps(self._deleted(kind, asked, body, user))
+            return self._deleted(kind, asked, body, user)
         dry_run = "dryRun" in request.query
         manager = request.query.get("fieldManager", user)
-        if request.method == "DELETE":
-            return json.dumps(self.delete(kind, asked, user))
         if request.method == "POST":
-            return json.dumps(self.create(kind, body, user, manager, asked, dry_run=dry_run))
+            return self.create(kind, body, user, manager, asked, dry_run=dry_run)
         patch = _PATCHES[request.headers["Content-Type"]]
-        return json.dumps(self.patch(kind, asked, body, patch, user, manager, dry_run=dry_run))
+        return self.patch(kind, asked, body, patch, user, manager, dry_run=dry_run)
 
     def _deleted(self, kind: str, asked: Asked, body: Json, user: str) -> Json:
         found = self._there(kind, asked)
@@ -120,7 +120,7 @@ class Server:
 
     # Lists.
 
-    def _listed(self, kind: str, query: Mapping[str, str], user: str, stale_by: float) -> str:
+    def _listed(self, kind: str, query: Mapping[str, str], user: str, stale_by: float) -> Json:
         begun, _colon, after = query.get("continue", "").partition(":")
         try:
             then = float(begun) if begun else self._timeline.now - stale_by
@@ -132,10 +132,9 @@ class Server:
         found = [obj for name, obj in sorted(objects.items()) if name > after and selects(query, obj)]
         limit = int(query.get("limit", "0")) or len(found)
         token = f"{then}:{found[limit - 1]['metadata']['name']}" if len(found) > limit else ""
-        meta = json.dumps({"resourceVersion": str(self.store.revision), "continue": token})
+        meta = {"resourceVersion": str(self.store.revision), "continue": token}
         self.shown.setdefault(user, set()).update(obj["metadata"]["uid"] for obj in found)
-        items = ",".join(map(self.store.text, found[:limit]))
-        return f'{{"kind":"List","metadata":{meta},"items":[{items}]}}'
+        return {"kind": "List", "metadata": meta, "items": found[:limit]}
 
     # Writes.
 

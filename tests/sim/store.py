@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,7 +70,6 @@ class Store:
         self.log: list[Change] = []
         self.timeline = timeline
         self._objects: dict[str, dict[str, Json]] = {kind: {} for kind in KINDS}
-        self._texts: dict[int, tuple[Json, str]] = {}
         self._listeners: dict[int, Callable[[Change], None]] = {}
         self._numbers = count()
 
@@ -129,10 +127,3 @@ class Store:
             else:
                 objects[change.name] = change.before
         return objects
-
-    def text(self, obj: Json) -> str:
-        """Its JSON. Objects do not change, so each is written once."""
-        found = self._texts.get(id(obj))
-        if found is None:
-            found = self._texts[id(obj)] = (obj, json.dumps(obj))
-        return found[1]

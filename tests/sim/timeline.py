@@ -45,6 +45,13 @@ class Timeline:
     def after(self, seconds: float, happens: Callable[[], object]) -> None:
         self.at(self.now + seconds, happens)
 
+    def passed_to(self, moment: float) -> bool:
+        """It is that moment now, because nothing was due until then: whoever waits for it just goes on."""
+        if self._due and self._due[0][0] <= moment:
+            return False
+        self.now = max(moment, self.now)
+        return True
+
     def woken(self, actor: Actor) -> None:
         self._woken = actor
 
@@ -77,10 +84,11 @@ class Actor:
     def wait(self, until: float) -> None:
         """Until that moment, or until somebody wakes it before."""
         self._must_not_spin()
-        self._wait += 1
-        this, self._waiting = self._wait, True
-        self.timeline.at(until, lambda: self._ring(this))
-        self.timeline.pass_on(self)
+        if not self.timeline.passed_to(until):
+            self._wait += 1
+            this, self._waiting = self._wait, True
+            self.timeline.at(until, lambda: self._ring(this))
+            self.timeline.pass_on(self)
         if self.killed:
             raise Killed
 

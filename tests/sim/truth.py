@@ -40,7 +40,7 @@ from .foreign import WRITES, Somebody
 from .history import Ask, Foreign, History
 from .network import Network
 from .objects import NAME, Json, deployment, version_of
-from .pictures import situation
+from .pictures import Pictures
 from .world import World
 
 # What others do by a patch of the Deployment alone, and which the controllers of both then answer.
@@ -138,7 +138,7 @@ def simulated(seed: int) -> list[Told]:
 
     def look() -> Situation:
         world.director.sleep(30.0)
-        found = situation(world.store)
+        found = Pictures(world.store).situation()
         assert found is not None
         return found
 

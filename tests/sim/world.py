@@ -30,7 +30,7 @@ from .history import Ask, Befalls, Foreign, History, Incident, Script
 from .invariants import Violation, Witness
 from .network import Network
 from .objects import AUTOSCALER_NAME, Json, TemplateKeys, autoscaler, deployment, node, version_of
-from .pictures import situation
+from .pictures import Pictures
 from .pods import ReplicaSetController
 from .server import Server
 from .store import Change, Store
@@ -102,6 +102,7 @@ class World:
         self.timeline = Timeline()
         self.store = Store(self.timeline)
         self.server = Server(self.timeline, self.store)
+        self._pictures = Pictures(self.store)
         self.calls: list[Called] = []
         self.requests = 0
         self._forbidden = {script.name: script.forbidden for script in history.scripts}
@@ -299,7 +300,7 @@ class World:
         return False
 
     def _is_over(self) -> bool:
-        seen = situation(self.store)
+        seen = self._pictures.situation()
         return seen is None or seen.phase is Phase.NONE
 
     def _is_pinned(self) -> bool:

@@ -290,14 +290,18 @@ class Api:
         return Request(asked, method, path, query, headers, as_go_writes(body), self._seconds)
 
     def _object(self, request: Request) -> dict[str, Any]:
+        found = self._json(request)
+        if not isinstance(found, dict):
+            raise ServerError(request.asked, f"{self.server} does not answer like a Kubernetes API server")
+        return found
+
+    def _json(self, request: Request) -> Any:
+        """None where the answer is none."""
         body = self._answered(request, Exchange.read)
         try:
-            parsed = json.loads(body)
+            return json.loads(body)
         except (ValueError, RecursionError):
-            parsed = None
-        if not isinstance(parsed, dict):
-            raise ServerError(request.asked, f"{self.server} does not answer like a Kubernetes API server")
-        return parsed
+            return None
 
     def _page(self, path: str, query: Mapping[str, str]) -> Page:
         request = self._reading(path, query)

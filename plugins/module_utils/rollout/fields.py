@@ -37,9 +37,11 @@ class Fields:
 
     def __init__(self, value: Any, place: str | tuple[Fields, str, int | None]) -> None:
         self._place = place
-        if value is not None and not isinstance(value, dict):
+        self.raw: Mapping[str, Any] = {}
+        if isinstance(value, dict):
+            self.raw = value
+        elif value is not None:
             raise Malformed(self.path, value, "an object")
-        self.raw: Mapping[str, Any] = value or {}
 
     @property
     def path(self) -> str:
@@ -54,16 +56,20 @@ class Fields:
 
     def each(self, name: str) -> list[Fields]:
         found = self.raw.get(name)
-        if found is not None and not isinstance(found, list):
+        if found is None:
+            return []
+        if not isinstance(found, list):
             raise Malformed(self._at(name), found, "a list")
-        return [Fields({} if item is None else item, (self, name, i)) for i, item in enumerate(found or ())]
+        return [Fields(item, (self, name, i)) for i, item in enumerate(found)]
 
     def text(self, name: str) -> str:
         """Halves of characters, which JSON can hold and UTF-8 cannot, become U+FFFD."""
         found = self.raw.get(name)
-        if found is not None and not isinstance(found, str):
+        if found is None:
+            return ""
+        if not isinstance(found, str):
             raise Malformed(self._at(name), found, "a text")
-        return whole(found or "")
+        return found if found.isascii() else whole(found)
 
     def name(self, name: str) -> str:
         found = self.text(name)
@@ -73,7 +79,10 @@ class Fields:
 
     def texts(self, name: str) -> dict[str, str]:
         found = self.within(name)
-        return {whole(key): found.text(key) for key in found.raw}
+        raw = found.raw
+        if all(map(_is_plain, raw.values())) and all(map(str.isascii, raw)):
+            return dict(raw)
+        return {whole(key): found.text(key) for key in raw}
 
     def words(self, name: str) -> list[str]:
         """A list of texts."""
@@ -88,9 +97,9 @@ class Fields:
         found = self.raw.get(name)
         if found is None:
             return None
-        if not is_integer(found) or not -MAX_INT64 <= found <= MAX_INT64:
-            raise Malformed(self._at(name), found, "a whole number of 64 bits")
-        return found
+        if type(found) is int and -MAX_INT64 <= found <= MAX_INT64:
+            return found
+        raise Malformed(self._at(name), found, "a whole number of 64 bits")
 
     def count(self, name: str) -> int | None:
         found = self.integer(name)
@@ -121,6 +130,10 @@ class Fields:
 def is_integer(value: Any) -> TypeGuard[int]:
     """As JSON has it: to Python, true and false are numbers as well."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii()
 
 
 def whole(text: str) -> str:

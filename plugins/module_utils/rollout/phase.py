@@ -135,7 +135,8 @@ def _holding(picture: Picture, own: Record | None, unreadable: str) -> Situation
     deployment = picture.deployment
     if unreadable:
         return without_record(picture, f"its record cannot be read: {unreadable}")
-    copies = (copy for copy in _copies(picture) if _stable(picture, copy))
+    # The canary's copy is most often the Deployment's own record, which is looked at once.
+    copies = (copy for copy in _copies(picture) if copy is not own and _stable(picture, copy))
     record = records.newest(r for r in (own, *copies) if r is not None and _describes(r, picture))
     if record is None:
         return without_record(picture, _why_not(own, picture))
@@ -207,9 +208,9 @@ def _describes(record: Record, picture: Picture) -> bool:
     Scaled to zero and back a Deployment has no stable pod any more; it is still known by its revision, the last before
     that of the current template. Any other ReplicaSet without pods is of an earlier release.
     """
-    stable = _stable(picture, record)
     if record.uid != picture.deployment.uid or record.intent is not Intent.HOLD:
         return False
+    stable = _stable(picture, record)
     if stable is None:
         return picture.by_uid(record.stable.uid) is None
     current = replica_set_of(picture.deployment.template, picture.replica_sets)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any, Mapping
 
 from .equality import canonical
@@ -54,12 +55,18 @@ def digest(template: Mapping[str, Any]) -> str:
     """
     found = _DIGESTS.get(id(template))
     if found is None:
-        text = json.dumps(canonical(template), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        found = template, "sha256:" + hashlib.sha256(text.encode()).hexdigest()[:32]
+        found = template, _digest(json.dumps(template))
         if len(_DIGESTS) >= _MOST_DIGESTS:
             _DIGESTS.clear()
         _DIGESTS[id(template)] = found
     return found[1]
+
+
+@lru_cache(maxsize=64)
+def _digest(text: str) -> str:
+    """Of a template as JSON. The same text comes again with every answer of the server."""
+    canon = json.dumps(canonical(json.loads(text)), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return "sha256:" + hashlib.sha256(canon.encode()).hexdigest()[:32]
 
 
 # By the id of a template that nobody changes, which is kept with it, so that the id is nobody else's. A wait asks for the same

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from ..foreign import printable
 from .fields import Fields, Malformed, pod_template
@@ -455,8 +455,13 @@ class Picture:
 
 def owned_replica_sets(items: Any, deployment_uid: str) -> tuple[ReplicaSet, ...]:
     """The ReplicaSets in `items` (JSON) whose controller is that Deployment, newest revision first."""
-    mine = (ReplicaSet.parse(item) for item in items if controller_uid(item, "ReplicaSet") == deployment_uid)
-    return tuple(sorted(mine, key=lambda rs: (-rs.revision, rs.created, rs.name)))
+    return newest_first(
+        ReplicaSet.parse(item) for item in items if controller_uid(item, "ReplicaSet") == deployment_uid
+    )
+
+
+def newest_first(replica_sets: Iterable[ReplicaSet]) -> tuple[ReplicaSet, ...]:
+    return tuple(sorted(replica_sets, key=lambda rs: (-rs.revision, rs.created, rs.name)))
 
 
 def selector_query(selector: Mapping[str, Any]) -> str:
