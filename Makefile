@@ -109,7 +109,7 @@ release-notes: venv
 	PATH=$(CURDIR)/.venv/bin:$$PATH antsibull-changelog release --update-existing --reload-plugins
 
 pins: venv
-	@$(BOOTSTRAP) -m tests.toolchain.venvs pin main client-24 core-2.21 truth bench
+	@$(BOOTSTRAP) -m tests.toolchain.venvs pin main client-24 core-2.20 core-2.21 truth bench
 
 clean:
 	rm -rf .venv .venv-* .collections .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache build tests/output

@@ -21,6 +21,7 @@ from tests.cluster.realnodes.machine import RealNodesImpossible, expected
 from tests.cluster.shared import join_or_start
 from tests.toolchain.durations import MEASURED, file_of, longest_first
 from tests.toolchain.limits import UNMEASURED, limit
+from tests.toolchain.surroundings import clear
 
 # Namespaces of tests that are over may take a while to go: their pods must not be in the way of others.
 PODS_OF_A_RUN = 1000
@@ -34,6 +35,10 @@ pytest_plugins = ["tests.toolchain.outcomes"]
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("random", deadline=None, print_blob=True, max_examples=1000)
 settings.load_profile("repeatable")
+
+
+def pytest_configure() -> None:
+    clear(os.environ)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

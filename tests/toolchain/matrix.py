@@ -4,7 +4,7 @@
 """The slice of the integration tests on other versions than those of .venv.
 
 Each environment (tests/toolchain/venvs.py) runs `pytest -m slice` with its own ansible-core, Python and Kubernetes
-client. One whose Python is not on this machine is named and left out.
+client, one after another in the same cluster. One whose Python is not on this machine is named and left out.
 """
 
 from __future__ import annotations
@@ -12,36 +12,46 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from tests.cluster.foreign import VARIABLE
+from tests.cluster.lab import start_lab
 from tests.toolchain.venvs import ENVIRONMENTS, ROOT, Environment, make
 
-OTHERS = ("client-24", "core-2.21")
+OTHERS = ("client-24", "core-2.20", "core-2.21")
+# Where tests are marked so: to collect all the others, only to leave them out, would take each environment seconds.
+FILES = ("tests/integration/test_connection.py", "tests/integration/test_frontdoor.py")
 
 
-def run_slice(environment: Environment) -> int:
+@contextmanager
+def cluster() -> Iterator[dict[str, str]]:
+    """The variable that names it to pytest: the one that the environment names, or one that is gone afterwards."""
+    if VARIABLE in os.environ:
+        yield {}
+        return
+    with start_lab() as lab:
+        yield {VARIABLE: str(lab.kubeconfig)}
+
+
+def run_slice(environment: Environment, named: dict[str, str]) -> int:
     """The exit status of pytest in this environment."""
     path = os.pathsep.join([str(environment.path / "bin"), os.environ["PATH"]])
-    slice_of_tests = [
-        str(environment.python),
-        "-m",
-        "pytest",
-        "-m",
-        "slice",
-        "-p",
-        "no:cacheprovider",
-        "tests/integration",
-    ]
-    return subprocess.run(slice_of_tests, cwd=ROOT, env={**os.environ, "PATH": path}, check=False).returncode
+    slice_of_tests = [str(environment.python), "-m", "pytest", "-m", "slice", "-p", "no:cacheprovider", *FILES]
+    surroundings = {**os.environ, **named, "PATH": path}
+    return subprocess.run(slice_of_tests, cwd=ROOT, env=surroundings, check=False).returncode
 
 
 def main() -> int:
     status = 0
-    for environment in map(ENVIRONMENTS.__getitem__, OTHERS):
-        if make(environment):
-            print(f"--- {environment.name}: requirements/{environment.name}.txt", flush=True)
-            status = run_slice(environment) or status
-        else:
-            print(f"--- {environment.name}: left out, no Python {' or '.join(environment.pythons)} here", flush=True)
+    with cluster() as named:
+        for environment in map(ENVIRONMENTS.__getitem__, OTHERS):
+            if make(environment):
+                print(f"--- {environment.name}: requirements/{environment.name}.txt", flush=True)
+                status = run_slice(environment, named) or status
+            else:
+                missing = " or ".join(environment.pythons)
+                print(f"--- {environment.name}: left out, no Python {missing} here", flush=True)
     return status
 
 

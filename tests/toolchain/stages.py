@@ -57,11 +57,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Result:
-    """`unstable`: the tests that passed only when they were run again; `refused`: those of them that may not."""
+    """`busy`: seconds of CPU, of all its processes but those that outlived it. `unstable`: the tests that passed only when they
+    were run again; `refused`: those of them that may not."""
 
     stage: Stage
     passed: bool
     seconds: float
+    busy: float
     output: str
     unstable: Sequence[str] = ()
     refused: Sequence[str] = ()
@@ -133,10 +135,11 @@ STAGES = (
 
 
 def environment() -> dict[str, str]:
-    """Every tool comes from .venv, and every import of the collection goes through the link."""
+    """Every tool comes from .venv, and every import of the collection goes through the link. What was compiled is kept: else every
+    process of every stage would compile the tests again."""
     scripts = str(ENVIRONMENTS["main"].path / "bin")
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         "PATH": os.pathsep.join([scripts, os.environ["PATH"]]),
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / ".collections")]),
         "PYTHONUNBUFFERED": "1",
@@ -148,23 +151,16 @@ def run(stage: Stage, seen_live: bool) -> Result:
     """Run every command of the stage, also after one has failed; what is not seen live is in the result."""
     started = time.monotonic()
     heard: list[str] = []
+    busy: list[float] = []
 
     def passes(command: Command) -> bool:
-        process = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=None if seen_live else subprocess.PIPE,
-            stderr=None if seen_live else subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        )
-        heard.append(process.stdout or "")
-        return process.returncode == 0
+        passed, seconds, output = run_command(command, seen_live)
+        busy.append(seconds)
+        heard.append(output)
+        return passed
 
     def ended(passed: bool, **how: Sequence[str]) -> Result:
-        return Result(stage, passed, time.monotonic() - started, "".join(heard), **how)
+        return Result(stage, passed, time.monotonic() - started, sum(busy), "".join(heard), **how)
 
     if stage.outcomes:
         stage.outcomes.unlink(missing_ok=True)
@@ -177,6 +173,26 @@ def run(stage: Stage, seen_live: bool) -> Result:
         return ended(False)
     refused = unstable.not_allowed(failed, unstable.rows(unstable.LISTED.read_text())) if must_be_stable() else []
     return ended(not refused, unstable=list(failed), refused=refused)
+
+
+def run_command(command: Command, seen_live: bool) -> tuple[bool, float, str]:
+    """Whether it passed, its seconds of CPU with those of its children, and its output unless that was seen live."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=None if seen_live else subprocess.PIPE,
+        stderr=None if seen_live else subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    with process:
+        output = process.stdout.read() if process.stdout else ""
+        # Not Popen.wait, which does not tell what the process has used.
+        _pid, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode == 0, used.ru_utime + used.ru_stime, output
 
 
 def must_be_stable() -> bool:
@@ -206,7 +222,7 @@ def run_group(stages: Sequence[Stage]) -> Iterator[Result]:
 
 def told(result: Result) -> str:
     budget = f"{result.seconds:7.1f} s of {result.stage.budget:4.0f} s"
-    return f"{result.stage.name:<14} {'passed' if result.passed else 'FAILED'} {budget}"
+    return f"{result.stage.name:<14} {'passed' if result.passed else 'FAILED'} {budget}, {result.busy:5.0f} s of CPU"
 
 
 def remark(result: Result) -> str:

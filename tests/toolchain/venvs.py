@@ -59,12 +59,13 @@ class Environment:
         return ROOT / "requirements" / f"{self.name}.txt"
 
 
-# ansible-core 2.19 runs on Python 3.11 to 3.13, 2.21 on 3.12 to 3.14.
+# ansible-core 2.19 runs on Python 3.11 to 3.13, 2.20 and 2.21 on 3.12 to 3.14.
 ENVIRONMENTS = {
     environment.name: environment
     for environment in (
         Environment("main", ".venv", ("3.11", "3.12", "3.13")),
         Environment("client-24", ".venv-client-24", ("3.11", "3.12", "3.13")),
+        Environment("core-2.20", ".venv-core-2.20", ("3.12",)),
         Environment("core-2.21", ".venv-core-2.21", ("3.13",)),
         Environment("truth", ".venv-truth", ("3.11", "3.12", "3.13")),
         Environment("bench", ".venv-bench", ("3.11", "3.12", "3.13")),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -267,8 +266,6 @@ def test_a_target_says_which_cluster_and_no_secret(
     named: dict[str, str],
     secret: tuple[str, ...],
 ) -> None:
-    for variable in [name for name in os.environ if name.startswith("K8S_AUTH_") or name == "KUBECONFIG"]:
-        monkeypatch.delenv(variable)
     for variable, text in environ.items():
         monkeypatch.setenv(variable, text)
     parameters = {"name": "web", "namespace": "shop", "wait": True, "wait_timeout": 9, **given}

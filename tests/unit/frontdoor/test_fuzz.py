@@ -88,9 +88,7 @@ def nothing_there(request: BaseHTTPRequestHandler) -> None:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    for variable in ("KUBECONFIG", *(each for each in os.environ if each.startswith("K8S_AUTH_"))):
-        monkeypatch.delenv(variable, raising=False)
+def server() -> Iterator[str]:
     with serving(nothing_there) as url:
         yield url
 
