@@ -131,9 +131,9 @@ canary:
       returned: always
       type: dict
       contains:
-        kind: {type: str, returned: always, description: What the routes are.}
+        kind: {type: str, returned: always, description: "V(gateway_api), HTTPRoutes; V(service_selector), the Service itself."}
         service: {type: str, returned: always, description: The Service whose requests are split.}
-        routes: {type: list, elements: str, returned: always, description: Names of the HTTPRoutes that are changed meanwhile.}
+        routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
       returned: always

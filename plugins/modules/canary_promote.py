@@ -35,9 +35,18 @@ options:
       - V(pods) gives the routes their owner's backends back, and then the Deployment rolls out. The share of requests follows the pods.
       - V(weights) sends all requests to the canary, and then the Deployment rolls out, which takes pods away that get no requests. It needs as
         many canary pods as the Deployment has replicas.
+      - It is V(pods) if this is not given, or V(weights) with C(service_selector), which never selects both versions then.
     type: str
     choices: [pods, weights]
-    default: pods
+    version_added: 1.0.0
+  keep:
+    description:
+      - With V(weights), for how many seconds the old pods stay once all requests go to the new ones. The new ones have to stay Ready
+        meanwhile, without a restart and without anybody changing or scaling the Deployment; otherwise the task fails and nothing goes.
+        As long as they stay, M(coalmine.canary.canary_undo) sends everybody back at once.
+      - A promotion that was broken off meanwhile keeps them as long again.
+    type: int
+    default: 0
     version_added: 1.0.0
 notes:
   - O(wait_timeout) counts from the last progress, that is from the last pod that became ready, so that a slow rollout
@@ -59,6 +68,13 @@ EXAMPLES = r"""
     namespace: shop
     expect: "{{ release.canary.canary.hash }}"
     run: "{{ release.canary.run }}"
+
+- name: Send all requests to the new version, and let the old pods go ten minutes later
+  coalmine.canary.canary_promote:
+    name: web
+    namespace: shop
+    by: weights
+    keep: 600
 
 - name: Roll it out, and go on when the last old pod has ended
   coalmine.canary.canary_promote:
@@ -137,9 +153,9 @@ canary:
       returned: always
       type: dict
       contains:
-        kind: {type: str, returned: always, description: What the routes are.}
+        kind: {type: str, returned: always, description: "V(gateway_api), HTTPRoutes; V(service_selector), the Service itself."}
         service: {type: str, returned: always, description: The Service whose requests are split.}
-        routes: {type: list, elements: str, returned: always, description: Names of the HTTPRoutes that are changed meanwhile.}
+        routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
       returned: always

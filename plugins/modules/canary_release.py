@@ -141,15 +141,15 @@ options:
     default: 0
   traffic:
     description:
-      - Gives the canary a share of the B(requests) through HTTPRoutes, as O(coalmine.canary.canary_start#module:traffic). How large it is at a
-        step says O(steps[].traffic).
+      - Gives the canary a share of the B(requests) through HTTPRoutes, or switches a Service, as
+        O(coalmine.canary.canary_start#module:traffic). How large it is at a step says O(steps[].traffic).
       - Before anything is changed, every step is planned with its rules, and room is asked for the pods that its share needs.
     type: dict
     suboptions:
       kind:
-        description: [V(gateway_api) for HTTPRoutes of Gateway API in the namespace of the Deployment.]
+        description: V(gateway_api), HTTPRoutes of Gateway API. V(service_selector), the Service itself, for V(0) or V(100) per cent.
         type: str
-        choices: [gateway_api]
+        choices: [gateway_api, service_selector]
         required: true
       service:
         description: The Service that the routes send to. Without it, the only one that selects the pods of this Deployment.
@@ -183,14 +183,25 @@ options:
           url: {description: ['V(http://) or V(https://), and a host that the routes serve.'], type: str, required: true}
           address: {description: [Where to connect instead of what the host resolves to.], type: str}
           validate_certs: {description: [Whether the certificate has to be valid for the host.], type: bool, default: true}
+  strategy:
+    description:
+      - How many pods a step has that names no size, as O(coalmine.canary.canary_start#module:strategy).
+    type: str
+    choices: [canary, blue_green]
+  keep:
+    description:
+      - For how many seconds the old pods stay once all requests go to the new ones, as O(coalmine.canary.canary_promote#module:keep). What
+        goes wrong meanwhile fails the canary, and everybody is sent back.
+    type: int
+    default: 0
   promote_by:
     description:
-      - What comes first in the promotion, as O(coalmine.canary.canary_promote#module:by).
+      - What comes first in the promotion, as O(coalmine.canary.canary_promote#module:by). V(pods) if it is not given, or V(weights) with
+        C(service_selector).
       - With V(weights) the canary gets as many pods as the Deployment has replicas after its last step, and then all requests; only
         then the old pods go. Room is asked for these pods, too. It needs O(traffic).
     type: str
     choices: [pods, weights]
-    default: pods
   surge:
     description:
       - How many pods beyond the Deployment's replicas may exist while the canary is held.
@@ -349,6 +360,20 @@ EXAMPLES = r"""
       - {traffic: {weight: 25}, bake: 300}
     promote_by: weights
 
+- name: Put green beside blue, look at green, switch everybody, and let blue go ten minutes later
+  coalmine.canary.canary_release:
+    name: web
+    namespace: shop
+    images:
+      app: registry.example/web:1.5
+    traffic:
+      kind: service_selector
+    checks:
+      - http: {path: /healthz, port: 8080}
+        max_ratio: 1.5
+        max_increase: 0.01
+    keep: 600
+
 - name: Hold the canary at its first step
   coalmine.canary.canary_release: &web
     name: web
@@ -498,9 +523,9 @@ canary:
       returned: always
       type: dict
       contains:
-        kind: {type: str, returned: always, description: What the routes are.}
+        kind: {type: str, returned: always, description: "V(gateway_api), HTTPRoutes; V(service_selector), the Service itself."}
         service: {type: str, returned: always, description: The Service whose requests are split.}
-        routes: {type: list, elements: str, returned: always, description: Names of the HTTPRoutes that are changed meanwhile.}
+        routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
       returned: always

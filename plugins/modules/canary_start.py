@@ -105,13 +105,15 @@ options:
       kind:
         description:
           - V(gateway_api), HTTPRoutes of Gateway API (C(gateway.networking.k8s.io/v1)) in the namespace of the Deployment.
+          - V(service_selector), the Service itself, whose selector names one version at a time, so that O(traffic.weight) is V(0) or V(100).
+            It needs nothing in the cluster. For the whole release everybody who uses the Service is on one version.
         type: str
-        choices: [gateway_api]
+        choices: [gateway_api, service_selector]
         required: true
       service:
         description:
           - The Service that the routes send to, and that selects the pods of this Deployment and no others.
-          - Without it, the only Service for which both is so.
+          - Without it, the only Service for which both is so; with V(service_selector) the only one that selects these pods.
         type: str
       routes:
         description: Names of the HTTPRoutes. Without it, every one of the namespace that has a rule that sends to the Service.
@@ -151,6 +153,15 @@ options:
           url: {description: ['V(http://) or V(https://), and a host that the routes serve.'], type: str, required: true}
           address: {description: [Where to connect instead of what the host resolves to.], type: str}
           validate_certs: {description: [Whether the certificate has to be valid for the host.], type: bool, default: true}
+  strategy:
+    description:
+      - How many pods there are where neither O(pods) nor O(weight) says it. V(canary), as few as can bear the share of the requests.
+        V(blue_green), as many as the Deployment has replicas, beside all of the stable version, so that all requests can be switched to
+        them and back. It needs O(traffic).
+      - It is V(blue_green) with O(traffic.kind=service_selector), and otherwise V(canary), if it is not given.
+    type: str
+    choices: [canary, blue_green]
+    version_added: 1.0.0
   run:
     description:
       - A name of your own for the run that this is part of, such as the number of a job. It is kept with the release and returned
@@ -325,9 +336,9 @@ canary:
       returned: always
       type: dict
       contains:
-        kind: {type: str, returned: always, description: What the routes are.}
+        kind: {type: str, returned: always, description: "V(gateway_api), HTTPRoutes; V(service_selector), the Service itself."}
         service: {type: str, returned: always, description: The Service whose requests are split.}
-        routes: {type: list, elements: str, returned: always, description: Names of the HTTPRoutes that are changed meanwhile.}
+        routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand.
       returned: always

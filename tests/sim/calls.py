@@ -18,6 +18,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity i
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    SERVICE_SELECTOR,
     AutoscalerPolicy,
     BakeRequest,
     Call,
@@ -129,7 +130,7 @@ def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     template = NewTemplate(images={CONTAINER: image(ask.version)})
     size, policy = Size(ask.pods, ask.weight), AutoscalerPolicy(ask.autoscaler)
     room = (ask.surge, ask.max_unavailable)
-    traffic = None if ask.share is None else TrafficRequest(Fraction(ask.share) / 100)
+    traffic = None if ask.share is None else TrafficRequest(Fraction(ask.share) / 100, kind=ask.kind)
     request = StartRequest(
         call, template, size, *room, policy, called.run, traffic=traffic, released_ok=ask.released_ok
     )
@@ -156,12 +157,23 @@ def _headroom(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     return headroom(api, HeadroomRequest(call, template, size, surge=ask.surge), report)
 
 
+def _by(called: Called) -> PromoteBy | None:
+    return PromoteBy(called.ask.by) if called.ask.by else None
+
+
 def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     """In as many steps as it asks for pods, each a pod larger, or in one for each of its shares of the requests; a failure is left as it
     is, for whoever comes next."""
-    template, by = NewTemplate(images={CONTAINER: image(called.ask.version)}), PromoteBy(called.ask.by)
+    template, by = NewTemplate(images={CONTAINER: image(called.ask.version)}), _by(called)
     shares = [Fraction(share) / 100 for share in called.ask.shares]
-    by_shares = tuple(StepAsked(Size.bearing(one), traffic=TrafficRequest(one, without_header=True)) for one in shares)
+    blue_green = called.ask.kind == SERVICE_SELECTOR
+    by_shares = tuple(
+        StepAsked(
+            Size.bearing(Fraction(1) if blue_green else one),
+            traffic=TrafficRequest(one, without_header=True, kind=called.ask.kind),
+        )
+        for one in shares
+    )
     by_pods = tuple(StepAsked(Size(pods)) for pods in range(1, (called.ask.pods or 1) + 1))
     request = ReleaseRequest(
         call=call,
@@ -170,6 +182,7 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
         room=HeadroomRequest(call, template),
         steps=by_shares or by_pods,
         by=by,
+        keep=called.ask.keep,
         policies=Policies(headroom=Headroom.SKIP, on_failure=OnFailure.HOLD),
     )
     return release(api, request, report)
@@ -181,7 +194,9 @@ def _rollback(api: Api, called: Called, call: Call, report: Report) -> Outcome:
 
 VERBS: dict[str, Callable[[Api, Called, Call, Report], Any]] = {
     "start": _start,
-    "promote": lambda api, called, call, report: promote(api, PromoteRequest(call, PromoteBy(called.ask.by)), report),
+    "promote": lambda api, called, call, report: promote(
+        api, PromoteRequest(call, _by(called), called.ask.keep), report
+    ),
     "undo": _undo,
     "pause": lambda api, called, call, report: pause(api, PauseRequest(call), report),
     "resume": lambda api, called, call, report: resume(api, ResumeRequest(call), report),

@@ -21,7 +21,7 @@ SWIFT, HASTELESS = Pace(), Pace(0.05, 1.0)
 @dataclass(frozen=True)
 class Ask:
     """One call of a verb. `think`: seconds before it. `share`: per cent of requests, None for a release without routes; `shares`: of each
-    step of a whole release.
+    step of a whole release. `kind`: of what splits them. `by`: as canary_promote takes it, `keep` seconds.
     What another verb needs is left as it is."""
 
     verb: str
@@ -40,7 +40,9 @@ class Ask:
     to: str = "v1"
     share: str | None = None
     shares: tuple[str, ...] = ()
-    by: str = "pods"
+    by: str = ""
+    kind: str = "gateway_api"
+    keep: float = 0.0
     released_ok: bool = False
 
 

@@ -104,7 +104,9 @@ def test_it_does_not_work_without_the_right(right: Right, new: Callable[..., Web
 def test_without_a_right_to_what_routes_requests_it_is_named(right: Right) -> None:
     group, name, verb = right
     resource = f"{name}.{group}" if group else name
-    asks = (Ask("start", share="5"), Ask("promote", think=1.0))
+    switches = (name, verb) == ("services", "patch")
+    start = Ask("start", pods=4, surge=4, share="0", kind="service_selector") if switches else Ask("start", share="5")
+    asks = (start, Ask("promote", think=1.0))
     ana = Script("ana", 8.0, asks=asks, forbidden=frozenset({(verb, resource)}))
     played = World(History(scripts=(ana,), end=End.UNDO, gateway=Lags())).play()
     assert not played.violations

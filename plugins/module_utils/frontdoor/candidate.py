@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from ..verbs.call.orders import NewTemplate, Size, TrafficRequest
+from ..verbs.call.orders import SERVICE_SELECTOR, NewTemplate, Size, TrafficRequest
 from .arguments import LABEL, ArgumentError, Options, Parameters, at_least
 from .manifest import plain, read_definition
 
@@ -25,6 +25,8 @@ CANDIDATE: Options = {
     "surge": {"type": "int"},
     "max_unavailable": {"type": "int"},
 }
+BLUE_GREEN = "blue_green"
+STRATEGY: Options = {"strategy": {"type": "str", "choices": ["canary", BLUE_GREEN]}}
 EXCLUSIVE = (("pods", "weight"), ("definition", "images"), ("definition", "pod_template_patch"))
 ONE_OF = (("images", "pod_template_patch", "definition"),)
 
@@ -40,9 +42,24 @@ def new_size(parameters: Parameters, traffic: TrafficRequest | None = None) -> S
             f"weight is {weight}: it must be 99 or less, because a stable pod must stay; "
             "canary_promote is what gives a new version all pods"
         )
-    if pods is None and weight is None:
-        return Size() if traffic is None else Size.bearing(traffic.weight or Fraction(0))
-    return Size(pods=pods, weight=weight)
+    if pods is not None or weight is not None:
+        return Size(pods=pods, weight=weight)
+    if traffic is None:
+        return Size()
+    return Size.bearing(Fraction(1) if is_blue_green(parameters, traffic) else traffic.weight or Fraction(0))
+
+
+def is_blue_green(parameters: Parameters, traffic: TrafficRequest) -> bool:
+    strategy: str | None = parameters.get("strategy")
+    return strategy == BLUE_GREEN if strategy else traffic.kind == SERVICE_SELECTOR
+
+
+def check_strategy(parameters: Parameters) -> None:
+    """Raises ArgumentError."""
+    if parameters["strategy"] == BLUE_GREEN and parameters["traffic"] is None:
+        raise ArgumentError(
+            "strategy is blue_green, and without traffic both versions get requests as soon as both have pods: give traffic"
+        )
 
 
 def new_surge(parameters: Parameters, traffic: object | None) -> int | None:

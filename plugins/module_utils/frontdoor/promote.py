@@ -20,12 +20,19 @@ from .arguments import (
     ArgumentSpec,
     Parameters,
     Verb,
+    at_least,
     call,
 )
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> PromoteRequest:
-    return PromoteRequest(call=call(parameters, check, actor), by=PromoteBy(parameters["by"]))
+    at_least(0, parameters, "keep")
+    by, keep = new_by(parameters["by"]), float(parameters["keep"])
+    return PromoteRequest(call=call(parameters, check, actor), by=by, keep=keep)
+
+
+def new_by(given: str | None) -> PromoteBy | None:
+    return None if given is None else PromoteBy(given)
 
 
 VERB = Verb(
@@ -38,7 +45,8 @@ VERB = Verb(
             **WAIT_FOR_NODES,
             **WAIT_TERMINATED,
             **IDENTITY,
-            "by": {"type": "str", "choices": ["pods", "weights"], "default": "pods"},
+            "by": {"type": "str", "choices": ["pods", "weights"]},
+            "keep": {"type": "int", "default": 0},
         },
         build=_request,
     ),

@@ -49,10 +49,11 @@ from .arguments import (
     at_least,
     call,
 )
-from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_surge, new_template
+from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, STRATEGY, check_strategy, new_size, new_surge, new_template
 from .headroom import VERB as HEADROOM
 from .nested import validated
 from .promote import VERB as PROMOTE
+from .promote import new_by
 from .start import VERB as START
 from .traffic import TRAFFIC, new_traffic
 from .verify import VERB as VERIFY
@@ -84,7 +85,7 @@ def _choice(kind: Any, default: Any) -> dict[str, Any]:
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
-    at_least(0, parameters, "bake", "guard", "max_hourly_cost")
+    at_least(0, parameters, "bake", "guard", "keep", "max_hourly_cost")
     base = call({**parameters, "wait": True, "run": None, "expect": None}, check, actor)
     meant = call({**parameters, "wait": True}, check, actor).meant
     previous = _previous(parameters)
@@ -105,6 +106,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
         room=_room(parameters, base),
         steps=tuple(_step(parameters, step, asked) for step, asked in zip(_steps(parameters), traffic, strict=True)),
         by=_by(parameters),
+        keep=float(parameters["keep"]),
         policies=_policies(parameters),
         guard=float(parameters["guard"]),
         through=_through(parameters["through"]),
@@ -146,11 +148,19 @@ def _traffic(parameters: Parameters) -> list[TrafficRequest | None]:
     return asked[1:]
 
 
-def _by(parameters: Parameters) -> PromoteBy:
-    by = PromoteBy(parameters["promote_by"])
-    if by is PromoteBy.WEIGHTS and parameters["traffic"] is None and _is_new(parameters):
+def _by(parameters: Parameters) -> PromoteBy | None:
+    by, traffic = new_by(parameters["promote_by"]), parameters["traffic"]
+    if not _is_new(parameters):
+        return by
+    check_strategy(parameters)
+    if by is PromoteBy.WEIGHTS and traffic is None:
         raise ArgumentError(
             "promote_by is weights, and without traffic a release has none. Give traffic, or leave promote_by out"
+        )
+    if parameters["keep"] and (by or PromoteBy.usual(traffic["kind"] if traffic else "")) is PromoteBy.PODS:
+        raise ArgumentError(
+            "keep is for old pods that get no requests, and by pods they get some to their end. Set promote_by to weights, or leave "
+            "keep out"
         )
     return by
 
@@ -290,7 +300,9 @@ VERB = Verb(
                 "mutually_exclusive": [("pods", "weight")],
             },
             "traffic": TRAFFIC,
+            **STRATEGY,
             "promote_by": PROMOTE.arguments.options["by"],
+            "keep": PROMOTE.arguments.options["keep"],
             "bake": {"type": "int", "default": 0},
             "autoscaler": START.arguments.options["autoscaler"],
             **{ours: VERIFY.arguments.options[theirs] for ours, theirs in _AS_IN_VERIFY.items()},

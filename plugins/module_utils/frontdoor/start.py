@@ -13,11 +13,12 @@ from dataclasses import replace
 from ..verbs.call.orders import AutoscalerPolicy, Meant, StartRequest
 from ..verbs.start import start
 from .arguments import DISPLAY, IDENTITY, TARGET, WAIT, WAIT_FOR_NODES, ArgumentSpec, Parameters, Verb, call
-from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_surge, new_template
+from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, STRATEGY, check_strategy, new_size, new_surge, new_template
 from .traffic import TRAFFIC, new_traffic
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> StartRequest:
+    check_strategy(parameters)
     traffic = new_traffic(parameters["traffic"])
     asked = call(parameters, check, actor)
     # A run alone says whose the release is to be; only with a canary that is expected it says whose it has to be already.
@@ -46,6 +47,7 @@ VERB = Verb(
             **CANDIDATE,
             "autoscaler": {"type": "str", "choices": ["refuse", "pin", "ignore"], "default": "refuse"},
             "traffic": TRAFFIC,
+            **STRATEGY,
             "released": {"type": "str", "choices": ["fail", "ok"], "default": "fail"},
         },
         build=_request,

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any, Mapping
 from urllib.parse import urlsplit
 
-from ..verbs.call.orders import Header, TrafficRequest
+from ..verbs.call.orders import ROUTERS, SERVICE_SELECTOR, Header, TrafficRequest
 from .arguments import LABEL, NAME, ArgumentError, Parameters, at_least
 
 # What Gateway API takes: HTTPHeaderName (RFC 9110 section 5.6.2) and the value of an HTTPHeaderMatch.
@@ -26,7 +26,7 @@ LONGEST_TIMEOUT = 3600
 TRAFFIC: Mapping[str, Any] = {
     "type": "dict",
     "options": {
-        "kind": {"type": "str", "required": True, "choices": ["gateway_api"]},
+        "kind": {"type": "str", "required": True, "choices": list(ROUTERS)},
         "service": {"type": "str"},
         "routes": {"type": "list", "elements": "str"},
         "weight": {"type": "float"},
@@ -62,12 +62,26 @@ def new_traffic(given: Parameters | None) -> TrafficRequest | None:
         weight=_weight(given["weight"]),
         header=_header(header) if header and any(header.values()) else None,
         without_header=header is not None and not any(header.values()),
+        kind=given["kind"],
         service=service or "",
         routes=routes,
         seconds=given["timeout"],
         proof=given["proof"],
     )
+    if asked.kind == SERVICE_SELECTOR:
+        _check_switch(asked, probe)
     return _with_probe(asked, probe) if probe else asked
+
+
+def _check_switch(asked: TrafficRequest, probe: Parameters | None) -> None:
+    """A Service selects one version at a time."""
+    if asked.weight not in (None, Fraction(0), Fraction(1)):
+        raise ArgumentError(
+            "traffic.weight is neither 0 nor 100, and a Service selects one version at a time. For a share give gateway_api"
+        )
+    given = [name for name, it in (("header", asked.header), ("routes", asked.routes), ("probe", probe)) if it]
+    if given:
+        raise ArgumentError(f"traffic.{given[0]} is of HTTPRoutes, and service_selector has none: leave it out")
 
 
 def _weight(given: float | None) -> Fraction | None:

@@ -61,7 +61,7 @@ def without_pods(template: Mapping[str, Any], replica_set: ReplicaSet | None) ->
 
 def _traffic(traffic: Traffic) -> dict[str, Any]:
     routes = [one.name for one in traffic.routes]
-    return {"kind": "gateway_api", "service": traffic.service, "routes": routes}
+    return {"kind": traffic.kind, "service": traffic.service, "routes": routes}
 
 
 def _terminating(picture: Picture) -> int | None:

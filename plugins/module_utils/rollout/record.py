@@ -33,9 +33,13 @@ LIVE = "coalmine.canary/live"
 LIVE_VALUE = "true"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 
+# Kinds of traffic: what is rewritten, as traffic/routers.py has it. A record that names none has the first.
+GATEWAY_API = "gateway_api"
+KINDS = (GATEWAY_API, "service_selector")
+
 # The highest version that is read here, and the members that came after version 1, each with the version that brought it.
-VERSION = 2
-SINCE: Mapping[str, int] = {"traffic": 2}
+VERSION = 3
+SINCE: Mapping[str, int] = {"traffic": 2, "trafficKind": 3}
 
 # What an API server takes for all annotations of an object together (apimachinery, pkg/api/validation/objectmeta.go).
 ANNOTATIONS_BYTES = 256 * 1024
@@ -108,7 +112,7 @@ class Companion:
 
 @dataclass(frozen=True)
 class RouteRef:
-    """An HTTPRoute of the Deployment's namespace."""
+    """What is rewritten in the Deployment's namespace: an HTTPRoute, or the Service itself whose selector is switched."""
 
     name: str
     uid: str
@@ -116,7 +120,8 @@ class RouteRef:
 
 @dataclass(frozen=True)
 class Traffic:
-    """The routes that the release rewrites, and the Service whose backends they are. Everything else stands on the routes.
+    """The routes that the release rewrites, and the Service whose backends they are. Everything else stands on the routes. `kind`: what
+    they are (traffic/routers.py).
 
     `isolating`: the start has paused the Deployment until the routes send everybody to the stable version. `seconds`: how long
     a write may take to be in force. `proof`: whether a gateway is asked for that, as the start was told; `url`, at `address`, is where
@@ -131,6 +136,7 @@ class Traffic:
     url: str = ""
     address: str = ""
     verify: bool = True
+    kind: str = GATEWAY_API
 
 
 @dataclass(frozen=True)
@@ -212,12 +218,14 @@ class Record:
             "startedBy": _whole(self.started_by),
         }
         companions = [{"kind": one.kind.value, "name": one.name, "uid": one.uid} for one in self.companions]
+        kind = self.traffic.kind if self.traffic else GATEWAY_API
         unset = {
             "generation": self.generation,
             "companions": companions,
             "run": _whole(self.run),
             "reason": _whole(self.reason),
             "traffic": _traffic_to_json(self.traffic),
+            "trafficKind": kind if kind != GATEWAY_API else "",
         }
         return {**members, **{member: value for member, value in unset.items() if value}}
 
@@ -269,7 +277,7 @@ class Record:
             companions=_companions(data),
             run=_text(data.get("run", ""), "run"),
             reason=_text(data.get("reason", ""), "reason"),
-            traffic=_traffic(data["traffic"]) if "traffic" in data else None,
+            traffic=_traffic(data["traffic"], data.get("trafficKind", GATEWAY_API)) if "traffic" in data else None,
         )
         if record.surge == record.max_unavailable == 0:
             raise UnreadableRecord("size.surge and size.maxUnavailable are both 0, and so no pod could ever move")
@@ -278,7 +286,7 @@ class Record:
 
 _MEMBERS = ("version", "uid", "intent", "originals", "stable", "asked", "canary", "size", "startedAt", "startedBy")
 # `autoscaler`: a name or null, as records had it before they had companions.
-_OPTIONAL = ("generation", "companions", "run", "reason", "traffic", "autoscaler")
+_OPTIONAL = ("generation", "companions", "run", "reason", "traffic", "trafficKind", "autoscaler")
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 _PERCENT = re.compile(r"[0-9]{1,9}%")
@@ -385,9 +393,14 @@ def _traffic_to_json(traffic: Traffic | None) -> dict[str, Any] | None:
     }
 
 
-def _traffic(value: Any) -> Traffic:
+def _traffic(value: Any, kind: Any) -> Traffic:
     data = _object(value, "traffic", ("service", "routes", "isolating", "seconds", "proof", "url", "address", "verify"))
     routes, proof = data["routes"], data["proof"]
+    if kind not in KINDS:
+        raise UnreadableRecord(
+            f"trafficKind is {_shown(kind)}, which this release of coalmine.canary does not know: use the release that wrote it, or a "
+            "later one"
+        )
     if not isinstance(routes, list) or not routes:
         raise UnreadableRecord(f"traffic.routes is {_shown(routes)}, which is not a list of routes")
     for flag in ("isolating", "verify"):
@@ -407,6 +420,7 @@ def _traffic(value: Any) -> Traffic:
         url=_text(data["url"], "traffic.url"),
         address=_text(data["address"], "traffic.address"),
         verify=data["verify"],
+        kind=kind,
     )
 
 

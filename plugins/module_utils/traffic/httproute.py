@@ -41,7 +41,9 @@ class Parent:
 
 @dataclass(frozen=True)
 class Route:
-    """`annotation` is the text that is kept there, `managers` whoever else wrote to the rules, the latest first."""
+    """An HTTPRoute, or a Service that sends on by its selector, which is its one rule then (selector.py).
+
+    `annotation` is the text that is kept there, `managers` whoever else wrote to the rules, the latest first."""
 
     name: str
     namespace: str
@@ -54,6 +56,7 @@ class Route:
     annotated: bool
     managers: tuple[str, ...]
     status: Mapping[str, Any]
+    kind: str = "HTTPRoute"
 
     @classmethod
     def parse(cls, item: Any) -> Route:
@@ -72,7 +75,7 @@ class Route:
             parents=tuple(_parents(spec, namespace)),
             annotation=annotations.get(KEPT),
             annotated=bool(annotations),
-            managers=tuple(_managers(meta)),
+            managers=tuple(managers(meta, "f:rules")),
             status=found.within("status").raw,
         )
 
@@ -85,9 +88,10 @@ def _parents(spec: Fields, namespace: str) -> Iterator[Parent]:
             )
 
 
-def _managers(meta: Fields) -> Iterator[str]:
+def managers(meta: Fields, field: str) -> Iterator[str]:
+    """Whoever else wrote to this field of the spec, the latest first."""
     found = [(entry.text("time"), entry.text("manager")) for entry in meta.each("managedFields")
-             if "f:rules" in json.dumps(dict(entry.raw.get("fieldsV1") or {})) and not entry.text("subresource")]  # fmt: skip
+             if field in json.dumps(dict(entry.raw.get("fieldsV1") or {})) and not entry.text("subresource")]  # fmt: skip
     for _at, name in sorted(found, reverse=True):
         if name and name != "coalmine.canary":
             yield name
@@ -328,26 +332,27 @@ def _check_room(rules: Sequence[Mapping[str, Any]]) -> None:
 
 def _operations(route: Route, rules: Sequence[Json], annotation: str | None) -> tuple[Json, ...]:
     """Guarded by uid and generation, which any change of the spec raises, and by the annotation, which raises none."""
-    member = "/metadata/annotations/" + KEPT.replace("/", "~1")
-    note: list[Json] = []
-    if route.annotation is not None:
-        note = [{"op": "test", "path": member, "value": route.annotation}]
-        note.append(
-            {"op": "remove", "path": member}
-            if annotation is None
-            else {"op": "replace", "path": member, "value": annotation}
-        )
-    elif annotation is not None and route.annotated:
-        note = [{"op": "test", "path": member, "value": None}, {"op": "add", "path": member, "value": annotation}]
-    elif annotation is not None:
-        whole = "/metadata/annotations"
-        note = [{"op": "test", "path": whole, "value": None}, {"op": "add", "path": whole, "value": {KEPT: annotation}}]
     return (
         {"op": "test", "path": "/metadata/uid", "value": route.uid},
         {"op": "test", "path": "/metadata/generation", "value": route.generation},
         {"op": "replace", "path": "/spec/rules", "value": list(rules)},
-        *note,
+        *kept_operations(route, annotation),
     )
+
+
+def kept_operations(route: Route, annotation: str | None) -> list[Json]:
+    """The guarded change of the annotation from what it is to this."""
+    member = "/metadata/annotations/" + KEPT.replace("/", "~1")
+    if route.annotation is not None:
+        test = {"op": "test", "path": member, "value": route.annotation}
+        remove, change = {"op": "remove", "path": member}, {"op": "replace", "path": member, "value": annotation}
+        return [test, remove if annotation is None else change]
+    if annotation is None:
+        return []
+    if route.annotated:
+        return [{"op": "test", "path": member, "value": None}, {"op": "add", "path": member, "value": annotation}]
+    whole = "/metadata/annotations"
+    return [{"op": "test", "path": whole, "value": None}, {"op": "add", "path": whole, "value": {KEPT: annotation}}]
 
 
 def _told(rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -131,13 +131,12 @@ def serves_as(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return bool(there.get("selector") == asked["selector"] and ports == asked["ports"])
 
 
-def ready_addresses(slices: list[Mapping[str, Any]]) -> int:
+def ready_addresses(slices: list[Mapping[str, Any]]) -> frozenset[str]:
     """Endpoints of its EndpointSlices that take requests; a condition that is not told counts as so (discovery/v1 types.go)."""
-    addresses = {
+    return frozenset(
         address
         for one in slices
         for endpoint in one.get("endpoints") or ()
         if (endpoint.get("conditions") or {}).get("ready") is not False
         for address in endpoint.get("addresses") or ()
-    }
-    return len(addresses)
+    )

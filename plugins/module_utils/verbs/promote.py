@@ -31,6 +31,7 @@ from .call.writing import rehearse, write
 from .moving.completion import finish, finish_leftover, rehearse_finish
 from .moving.pins import give_back_orphans
 from .moving.rolling import await_rollout
+from .moving.staying import stays
 from .routing.course import check_load, of_record
 
 STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
@@ -53,7 +54,7 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
             # Another release than a promotion that was left behind is cleaned up: nothing is left of what was looked at first.
             about = meant if first.phase is Phase.PROMOTING else asked
             return _without_canary(account, situation, about, request, report)
-        _routed(account, situation, meant, request, report)
+        picture = _routed(account, situation, meant, request, report)
         act = rehearse if call.check else write
         written = act(site, picture, lambda current: _decide(current, meant), lambda: _look(site))
         account.wrote(written.plan)
@@ -71,19 +72,23 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
         return _out(account, finished, _promoted(done), hash_of(done) or _current(done))
 
 
-def _routed(account: Account, situation: Situation, meant: Meant, request: PromoteRequest, report: Report) -> None:
-    """The routes, before the first pod moves; nothing where this call would not promote."""
+def _routed(account: Account, situation: Situation, meant: Meant, request: PromoteRequest, report: Report) -> Picture:
+    """The routes, before the first pod moves; nothing where this call would not promote. The picture to promote from."""
     if _decide(situation, meant) is None:
-        return
+        return situation.picture
     record, canary = _record(situation), situation.canary
     routing = of_record(account, record, report)
     if routing is None or canary is None:
-        if request.by is PromoteBy.WEIGHTS:
+        if request.by is PromoteBy.WEIGHTS or request.keep:
             why = "it was started without traffic, so that it has no weights"
-            raise Refusal(Code.NO_ROUTE, _what(situation, why), "Leave out by")
-        return
+            raise Refusal(Code.NO_ROUTE, _what(situation, why), "Leave out by and keep")
+        return situation.picture
+    by = request.by or PromoteBy.usual(routing.traffic.kind)
+    if request.keep and by is PromoteBy.PODS:
+        why = "keep is for old pods that get no requests, and by pods they get some to their end"
+        raise Refusal(Code.INVALID, _what(situation, why), "Set by to weights, or leave out keep")
     replicas, ready = situation.deployment.replicas, ready_pods(situation.picture, canary)
-    everybody = Exposure(Fraction(1)) if request.by is PromoteBy.WEIGHTS else None
+    everybody = Exposure(Fraction(1)) if by is PromoteBy.WEIGHTS else None
     if everybody is not None:
         check_load(everybody.weight, replicas, ready)
     if request.call.check:
@@ -92,6 +97,10 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
         routing.expose(TrafficRequest(everybody.weight, without_header=True), situation, canary.hash, ready)
     else:
         routing.hand_back(canary.hash)
+    if not request.keep or request.call.check:
+        return situation.picture
+    now = account.looked(diagnose(account.site.look(pods=True)))
+    return stays(account, now, meant, request.keep, report).situation.picture
 
 
 def _out(account: Account, situation: Situation, message: str, promoted: str = "") -> Outcome:

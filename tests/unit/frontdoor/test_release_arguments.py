@@ -69,6 +69,22 @@ def test_a_step_says_of_the_requests_what_the_one_before_it_did_unless_it_says_o
     assert (request.start.surge, request.room.surge) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("given", "sizes", "keeps"),
+    [
+        ({"traffic": {"kind": "service_selector"}}, [1, 1], 600.0),
+        ({"traffic": {"kind": "gateway_api"}, "strategy": "blue_green", "promote_by": "weights"}, [1, 1], 600.0),
+        ({"traffic": {"kind": "service_selector"}, "strategy": "canary"}, [0, 1], 600.0),
+    ],
+)
+def test_blue_and_green_are_as_many_and_blue_is_kept(given: dict[str, Any], sizes: list[int], keeps: float) -> None:
+    request = asked(**given, keep=600)
+    assert [step.size for step in request.holds] == [Size.bearing(Fraction(size)) for size in sizes]
+    assert [step.bake for step in request.holds] == [0.0, keeps]
+    weights = [step.traffic.weight for step in request.holds if step.traffic]
+    assert weights == [0, 1]
+
+
 def test_without_traffic_one_pod_more_may_exist_and_nothing_is_asked_of_routes() -> None:
     request = asked(steps=[{}, {"pods": 3}])
     assert (request.start.surge, request.room.surge, request.everybody) == (1, 1, None)
@@ -105,6 +121,9 @@ def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
             {"steps": [{}, {"traffic": {"weight": 5}}]},
             "step 2 of steps has traffic, and traffic does not say through what",
         ),
+        ({"strategy": "blue_green"}, "strategy is blue_green, and without traffic both versions get requests"),
+        ({"keep": 5, "traffic": {"kind": "gateway_api"}}, "keep is for old pods that get no requests"),
+        ({"keep": 5}, "keep is for old pods that get no requests"),
         ({"promote_by": "weights"}, "promote_by is weights, and without traffic"),
         ({"traffic": {"kind": "gateway_api"}, "steps": [{"traffic": {"weight": 101}}]}, "traffic.weight is 101"),
         ({"run": "two words"}, "run has blanks"),

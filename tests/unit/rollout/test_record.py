@@ -95,7 +95,7 @@ def changed(path: str, value: Any) -> str:
 
 
 WRONG: dict[str, tuple[str, Any, str]] = {
-    "a later version": ("version", 3, "it has version 3, and this release of coalmine.canary reads version 2: use the"),
+    "a later version": ("version", 4, "it has version 4, and this release of coalmine.canary reads version 3: use the"),
     "routes that are no list": ("traffic.routes", {}, "traffic.routes is {}, which is not a list of routes"),
     "no route": ("traffic.routes", [], "traffic.routes is [], which is not a list of routes"),
     "a command for a route": ("traffic.routes.0.name", "$(reboot)", "name of a route is"),
@@ -104,6 +104,7 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     "a proof of a later release": ("traffic.proof", "twice", 'traffic.proof is "twice", and not one of require, prefer, none'),
     "no time for a write": ("traffic.seconds", 0, "traffic.seconds is 0, which is not a number from 1"),
     "a member of traffic of a later release": ("traffic.mirror", 1, 'traffic has "mirror", which this release'),
+    "a kind of traffic of a later release": ("trafficKind", "istio", 'trafficKind is "istio", which this release'),
     "a version of another type": ("version", True, "it has version True"),
     "a member of a later release": ("lease", {}, 'the record has "lease", which this release of coalmine.canary does not know'),
     "a member of a part": ("size.weight", 5, 'size has "weight", which this release'),
@@ -180,6 +181,7 @@ FULL = replace(
 SHAPES = {
     "1": FULL,
     "2": replace(FULL, traffic=TRAFFIC),
+    "3": replace(FULL, traffic=replace(TRAFFIC, kind="service_selector")),
     "1-autoscaler-by-name": replace(FULL, generation=0, companions=(Companion(Kind.AUTOSCALER, "hpa"),), run=""),
 }
 

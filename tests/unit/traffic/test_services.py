@@ -101,7 +101,9 @@ def test_a_name_is_a_label_however_long_its_service_is_called() -> None:
 
 def test_an_endpoint_counts_once_and_unless_it_says_that_it_is_not_ready() -> None:
     endpoints = [{"addresses": ["10.0.0.1"]}, {"addresses": ["10.0.0.2"], "conditions": {"ready": False}}]
-    assert ready_addresses([{"endpoints": endpoints}, {"endpoints": endpoints[:1]}, {"endpoints": None}]) == 1
+    assert ready_addresses([{"endpoints": endpoints}, {"endpoints": endpoints[:1]}, {"endpoints": None}]) == {
+        "10.0.0.1"
+    }
 
 
 @given(st.integers(1, 200), st.fractions(0, 1, max_denominator=1000))

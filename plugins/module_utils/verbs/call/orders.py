@@ -20,8 +20,11 @@ from ...rollout.identity import Meant
 from ...rollout.phase import Phase, Situation
 from ...traffic.exposure import Exposure, Header
 from ...traffic.load import pods_for
+from ...traffic.routers import GATEWAY_API, ROUTERS, SERVICE_SELECTOR
 
 __all__ = [
+    "ROUTERS",
+    "SERVICE_SELECTOR",
     "AutoscalerPolicy",
     "BakeRequest",
     "Call",
@@ -150,13 +153,15 @@ class Size:
 class TrafficRequest:
     """Which requests a canary is to get, whatever its share of the pods. `weight` (0 to 1) and `header`: None leaves it as it is.
 
-    `routes`: names of HTTPRoutes (none: every one that sends to the Service), `service`: the user's own (empty: the only one that
-    they name and that selects these pods). `seconds`, `proof`, `url`, `address`, `verify`: as they are kept (rollout/record.py).
+    `kind`: by what (traffic/routers.py). `routes`: names of HTTPRoutes (none: every one that sends to the Service), `service`: the user's
+    own (empty: the only one that selects these pods). `seconds`, `proof`, `url`, `address`, `verify`: as they are kept
+    (rollout/record.py).
     """
 
     weight: Fraction | None = None
     header: Header | None = None
     without_header: bool = False
+    kind: str = GATEWAY_API
     service: str = ""
     routes: tuple[str, ...] = ()
     seconds: int = 30
@@ -175,6 +180,11 @@ class PromoteBy(Enum):
 
     PODS = "pods"
     WEIGHTS = "weights"
+
+    @classmethod
+    def usual(cls, kind: str) -> PromoteBy:
+        """Where nobody says. A Service that selects one version at a time is never to select both."""
+        return cls.WEIGHTS if kind == SERVICE_SELECTOR else cls.PODS
 
 
 @dataclass(frozen=True)
@@ -214,8 +224,12 @@ class ResumeRequest:
 
 @dataclass(frozen=True)
 class PromoteRequest:
+    """`by`: None for what is usual with the release's traffic. `keep`: for how many seconds the old pods stay once all requests go to the
+    new ones."""
+
     call: Call
-    by: PromoteBy = PromoteBy.PODS
+    by: PromoteBy | None = None
+    keep: float = 0.0
 
 
 @dataclass(frozen=True)

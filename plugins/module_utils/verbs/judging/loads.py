@@ -20,8 +20,8 @@ from ...probes.source import Sides
 from ...rollout.fields import Malformed
 from ...rollout.record import Record, Traffic
 from ...traffic.exposure import NOBODY, Exposure, Stage, Unroutable, Versions
-from ...traffic.httproute import state
 from ...traffic.load import relative_load
+from ...traffic.routers import GATEWAY_API
 from ...traffic.services import service_name
 from ..routing.network import Network
 
@@ -36,7 +36,7 @@ class Loads:
 
     def __init__(self, api: Api, namespace: str, record: Record | None) -> None:
         self._traffic: Traffic | None = record.traffic if record else None
-        self._network = Network(api, namespace)
+        self._network = Network(api, namespace, self._traffic.kind if self._traffic else GATEWAY_API)
         self._before: set[Exposure | None] | None = None
         self.worth: Worth = EQUAL
 
@@ -58,14 +58,15 @@ class Loads:
     def _exposure(self, route: str, service: str, sides: Sides) -> Exposure | None:
         """None: the owner's own backends, so that pods decide."""
         stable, canary = (service_name(service, one.hash) for one in (sides.stable, sides.canary))
-        stage, wanted = state(self._network.route(route), Versions(service, stable, canary))
+        router = self._network.router
+        stage, wanted = router.state(self._network.route(route), Versions(service, stable, canary))
         if stage is Stage.SPLIT:
             return wanted.exposure
         if stage is Stage.ISOLATED:
             return NOBODY
         if stage is Stage.OWN:
             return None
-        raise Unroutable(f'somebody else writes the backends of HTTPRoute "{route}"')
+        raise Unroutable(f'somebody else writes {router.field} of {router.kind} "{route}"')
 
 
 def _worth(found: set[Exposure | None], sides: Sides) -> Worth:

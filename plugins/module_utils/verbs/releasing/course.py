@@ -93,8 +93,8 @@ class ReleaseRequest:
     """`start`, `judge` and `room` say how the verbs of a step are asked: template, surge, autoscaler; checks, window, confidence;
     prices. `guard`: for how many seconds the checks go on once the promotion has begun.
 
-    `previous`: what an earlier call of the same release returned. `reject`: why the caller's own verification fails it.
-    `held`: which canary that is held already is promoted; None: this releases the template of `start`. `ask` asks at the gate.
+    `by`, `keep`: as canary_promote is asked. `previous`: what an earlier call of the same release returned. `reject`: why the caller's own
+    verification fails it. `held`: which canary that is held already is promoted; None: this releases the template of `start`. `ask` asks at the gate.
     """
 
     call: Call
@@ -104,7 +104,8 @@ class ReleaseRequest:
     steps: tuple[StepAsked, ...] = (StepAsked(),)
     policies: Policies = field(default_factory=Policies)
     guard: float = 0.0
-    by: PromoteBy = PromoteBy.PODS
+    by: PromoteBy | None = None
+    keep: float = 0.0
     through: Through = field(default_factory=Through)
     previous: Release | None = None
     reject: str = ""
@@ -116,10 +117,10 @@ class ReleaseRequest:
     def everybody(self) -> StepAsked | None:
         """What comes after the steps in a promotion by weights: a canary of so many pods that it can get all requests."""
         traffic = self.steps[-1].traffic
-        if self.by is not PromoteBy.WEIGHTS or traffic is None:
+        if traffic is None or (self.by or PromoteBy.usual(traffic.kind)) is not PromoteBy.WEIGHTS:
             return None
         asked = replace(traffic, weight=EVERYBODY, header=None, without_header=True)
-        return StepAsked(Size.bearing(EVERYBODY), traffic=asked)
+        return StepAsked(Size.bearing(EVERYBODY), bake=self.keep, traffic=asked)
 
     @property
     def holds(self) -> tuple[StepAsked, ...]:

@@ -81,7 +81,10 @@ def _moved(course: Course) -> None:
 
 
 def _promote(course: Course, call: Call) -> Outcome:
-    return promote(course.api, PromoteRequest(call, course.request.by), course.report)
+    request = course.request
+    # What this release has given all requests itself was kept by then.
+    keep = request.keep if request.held is not None and not call.check else 0.0
+    return promote(course.api, PromoteRequest(call, request.by, keep), course.report)
 
 
 def _guard(course: Course, meant: Meant, of: str, seconds: float, history: Mapping[str, Any]) -> Mapping[str, Any]:

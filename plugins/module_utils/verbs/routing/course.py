@@ -26,8 +26,9 @@ from ...rollout.phase import Phase, Situation
 from ...rollout.record import Intent, Record, RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Json, Kept, Stage, Unroutable, Versions, Wanted
-from ...traffic.httproute import Route, RoutePlan, kept_of, names, plan, spells_out, state
+from ...traffic.httproute import Route, RoutePlan, kept_of, names, spells_out
 from ...traffic.load import largest_weight, per_cent, pods_for
+from ...traffic.routers import ROUTERS, SERVICE_SELECTOR
 from ...traffic.services import Owner, check, is_ours, narrowed, serves_as, service_name, version_in, version_of
 from ...wording import count_of
 from ..call.ending import Account
@@ -36,7 +37,10 @@ from ..call.orders import TrafficRequest
 from ..call.outcome import Report
 from .network import Network
 from .proving import PAUSE_SECONDS, NotProgrammed, Prover, Written, unproven
+from .switching import Switched
 
+_FIELD = {router.kind: router.field for router in ROUTERS.values()}
+_WRITTEN = {"HTTPRoute": "the backends", "Service": "the selector"}
 _TAKEN_BACK = "What was written was taken back. Look at the gateway and its routes, then run this again, or take the release back with canary_undo"
 Wish = Callable[[Stage, Wanted], "Wanted | None"]
 # What stands in the way of an undo for good, and must keep it from nothing else. A server in trouble ends the call instead: the
@@ -59,10 +63,15 @@ class Routing:
     def __init__(self, account: Account, traffic: Traffic, stable_hash: str, report: Report) -> None:
         deployment = account.site.target
         self.account, self.traffic, self._report = account, traffic, report
-        self._network = Network(account.site.api, deployment.namespace)
+        self._network = Network(account.site.api, deployment.namespace, traffic.kind)
+        self._router = self._network.router
         self._stable = service_name(traffic.service, stable_hash)
         self._stable_hash = stable_hash
-        self._prover = Prover(account, self._network, traffic)
+        self._prover: Prover | Switched = (
+            Switched(account, self._network, traffic)
+            if traffic.kind == SERVICE_SELECTOR
+            else Prover(account, self._network, traffic)
+        )
         self._prepared = False
 
     # What there is.
@@ -76,13 +85,13 @@ class Routing:
         try:
             route = self._network.route(ref.name)
         except NotFound:
-            self.account.warn(f'HTTPRoute "{ref.name}" of this release no longer exists')
+            self.account.warn(f'{self._router.kind} "{ref.name}" of this release no longer exists')
             return None
         return Now(route, *self._state(route, canary_hash))
 
     def _state(self, route: Route, canary_hash: str) -> tuple[Stage, Wanted]:
         try:
-            return state(route, self._versions(canary_hash))
+            return self._router.state(route, self._versions(canary_hash))
         except Unroutable as error:
             raise _unroutable(route, error) from error
 
@@ -125,18 +134,18 @@ class Routing:
             stays = kept.versions if kept and not canary_hash else versions
             try:
                 asked = _marked(asked, stage, wanted) if marked else replace(asked, warm=(), mark=None)
-                return plan(route, stays, asked, owner=owner, token=token)
+                return self._router.plan(route, stays, asked, owner=owner, token=token)
             except Unroutable as error:
                 raise _unroutable(route, error) from error
 
         def send(route: Route, planned: RoutePlan) -> Route:
-            self._report(f'HTTPRoute "{name}": {_in_words(planned)}')
+            self._report(f'{self._router.kind} "{name}": {_in_words(planned)}')
             return self._network.write(route, planned)
 
         busy = Refusal(
             Code.BUSY,
-            f'HTTPRoute "{name}" kept changing while it was to be written',
-            "Find out who writes to it (kubectl get httproute --show-managed-fields), then run this again",
+            f'{self._router.kind} "{name}" kept changing while it was to be written',
+            f"Find out who writes to it (kubectl get {self._router.kind.lower()} --show-managed-fields), then run this again",
         )
         sent = guarded(now.route, decide, send, lambda: self._network.route(name), busy)
         if sent.change is not None:
@@ -209,7 +218,7 @@ class Routing:
         """A proxy is told of so many pods: a share for fewer would be more than a pod is to get."""
         clock = self.account.site.clock
         deadline = clock.monotonic() + self.traffic.seconds
-        while (ready := self._network.ready(service)) < pods:
+        while (ready := len(self._network.ready(service))) < pods:
             if clock.monotonic() >= deadline:
                 found = count_of(ready, "Ready endpoint")
                 raise NotProgrammed(f'Service "{service}" has {found} of {pods} after {self.traffic.seconds} s')
@@ -272,6 +281,11 @@ class Routing:
             failed = self._failed(error, canary_hash)
             self._back_to(before, canary_hash)
             raise failed from error
+        if self.traffic.kind == SERVICE_SELECTOR and exposure.weight:
+            self.account.warn(
+                f'Service "{self.traffic.service}" selects this version alone now: a rollout by somebody else would empty it. Promote or '
+                "undo before that"
+            )
         self.tell(self.look(canary_hash))
 
     def _back_to(self, before: dict[str, Now], canary_hash: str) -> None:
@@ -345,11 +359,11 @@ class Routing:
                 if now is not None and now.stage is Stage.SPLIT and not now.wanted.exposure.nobody:
                     self._put([now], Wanted(Stage.ISOLATED), "")
                     self.account.warn(
-                        f'HTTPRoute "{ref.name}" sent users to a canary without Ready pods, and sends them to stable now'
+                        f'{self._router.kind} "{ref.name}" sent users to a canary without Ready pods, and sends them to stable now'
                     )
             except (*_IN_THE_WAY, ApiError) as error:
                 self.account.warn(
-                    f'HTTPRoute "{ref.name}" may still send users to a canary without Ready pods: {error}'
+                    f'{self._router.kind} "{ref.name}" may still send users to a canary without Ready pods: {error}'
                 )
 
     def _goes_on(self, error: Exception) -> None:
@@ -389,7 +403,7 @@ class Routing:
             return
         ours = [str(service["metadata"]["name"]) for service in services]
         for one in self.look():
-            if any(names(rule, name) for rule in one.route.rules for name in ours):
+            if any(self._router.sends_to(one.route, name) for name in ours):
                 raise _contested(one.route)
 
     def exposure(self) -> Exposure:
@@ -401,7 +415,7 @@ class Routing:
         wanted = Wanted(Stage.OWN) if exposure is None else Wanted(Stage.SPLIT, exposure)
         for now in self.look(canary_hash):
             try:
-                planned = plan(
+                planned = self._router.plan(
                     now.route, self._versions(canary_hash), wanted, owner=self._owner().uid, token="foretold"
                 )
             except Unroutable as error:
@@ -485,13 +499,16 @@ class Lost:
 
 
 def found_again(account: Account) -> Lost | None:
-    """None where no route keeps anything of this Deployment. Reads the routes of the namespace."""
-    deployment = account.site.target
+    """None where nothing keeps anything of this Deployment. Reads what each kind of traffic rewrites in the namespace."""
+    return next(filter(None, (_found_again(account, kind) for kind in ROUTERS)), None)
+
+
+def _found_again(account: Account, kind: str) -> Lost | None:
     try:
-        routes = Network(account.site.api, deployment.namespace).routes()
+        routes = Network(account.site.api, account.site.target.namespace, kind).routes()
     except (NotFound, Forbidden) as error:
         if isinstance(error, Forbidden):
-            account.warn(f"whether HTTPRoutes are left as the lost release wrote them is not known: {error}")
+            account.warn(f"whether {ROUTERS[kind].kind}s are left as the lost release wrote them is not known: {error}")
         return None
     situation = account.situation
     ours = [
@@ -504,7 +521,7 @@ def found_again(account: Account) -> Lost | None:
     kept = ours[0][1]
     refs = tuple(RouteRef(route.name, route.uid) for route, _kept in ours)
     proof = "prefer" if any(kept.wanted.mark is not None for _route, kept in ours) else "none"
-    return Lost(Traffic(kept.versions.own, refs, proof=proof), version_in(kept.versions.stable))
+    return Lost(Traffic(kept.versions.own, refs, proof=proof, kind=kind), version_in(kept.versions.stable))
 
 
 def _readable(route: Route) -> Kept | None:
@@ -524,10 +541,12 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
 
     Reads the routes of the namespace, each Service that they name, and the pods of the one that is taken.
     """
-    network = Network(account.site.api, account.site.target.namespace)
-    routes = _named(network, wanted)
+    network = Network(account.site.api, account.site.target.namespace, wanted.kind)
     stable = situation.stable
     versions = [labels, labels if stable is None else dict(stable.template.get("metadata", {}).get("labels") or {})]
+    if wanted.kind == SERVICE_SELECTOR:
+        return _to_switch(network, wanted, versions, situation)
+    routes = _named(network, wanted)
     service = wanted.service or _only_service(network, routes, versions[1])
     _check_service(network, service, versions, situation)
     spelt = next((route for route in routes if any(spells_out(rule, service, route) for rule in route.rules)), None)
@@ -546,12 +565,41 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
             "Name routes in traffic.routes whose backendRefs name that Service, without a namespace",
         )
     refs = tuple(RouteRef(route.name, route.uid) for route in taken)
-    return Traffic(service, refs, True, wanted.seconds, wanted.proof, wanted.url, wanted.address, wanted.verify)
+    return _traffic(wanted, service, refs)
+
+
+def _traffic(wanted: TrafficRequest, service: str, refs: tuple[RouteRef, ...]) -> Traffic:
+    asked = (wanted.seconds, wanted.proof, wanted.url, wanted.address, wanted.verify, wanted.kind)
+    return Traffic(service, refs, True, *asked)
+
+
+def _to_switch(
+    network: Network, wanted: TrafficRequest, versions: Sequence[Mapping[str, str]], situation: Situation
+) -> Traffic:
+    """The Service whose selector is switched. Raises Refusal."""
+    found = network.routes()
+    fitting = [
+        route.name
+        for route in found
+        if route.rules[0] and all(versions[1].get(key) == value for key, value in route.rules[0].items())
+    ]
+    if not wanted.service and len(fitting) != 1:
+        several = (
+            f"several Services select its pods: {', '.join(fitting)}" if fitting else "no Service selects its pods"
+        )
+        raise Refusal(Code.SERVICE, several, "Give traffic.service")
+    service = wanted.service or fitting[0]
+    _check_service(network, service, versions, situation)
+    uid = next(route.uid for route in found if route.name == service)
+    return _traffic(wanted, service, (RouteRef(service, uid),))
 
 
 def check_same(asked: TrafficRequest, traffic: Traffic) -> None:
     """Raises Refusal for other routes than those that the release has, or another Service."""
     routes = [one.name for one in traffic.routes]
+    if asked.kind != traffic.kind:
+        what = f"this release has traffic of the kind {traffic.kind}, and {asked.kind} was asked for"
+        raise Refusal(Code.INVALID, what, "Take the canary back with canary_undo and start it anew")
     if (asked.service and asked.service != traffic.service) or (
         asked.routes and sorted(asked.routes) != sorted(routes)
     ):
@@ -628,7 +676,7 @@ def _busy(service: str) -> Refusal:
 def _unroutable(route: Route, error: Unroutable) -> Refusal:
     return Refusal(
         Code.NO_ROUTE,
-        f'HTTPRoute "{route.name}" cannot be used: {error}',
+        f'{route.kind} "{route.name}" cannot be used: {error}',
         "Name the routes that are to be used in traffic.routes",
     )
 
@@ -637,8 +685,8 @@ def _contested(route: Route) -> Refusal:
     who = f", the last of whom is {route.managers[0]}" if route.managers else ""
     return Refusal(
         Code.CONTESTED,
-        f'somebody else writes the backends of HTTPRoute "{route.name}"{who}',
-        "Let whoever it is leave .spec.rules of that route alone while a release is live (docs/traffic.md says how), then run this again",
+        f'somebody else writes {_WRITTEN[route.kind]} of {route.kind} "{route.name}"{who}',
+        f"Let whoever it is leave {_FIELD[route.kind]} of it alone while a release is live (docs/traffic.md says how), then run this again",
     )
 
 

@@ -16,28 +16,33 @@ from ...rollout.fields import Fields, items
 from ...rollout.views import Pod
 from ...traffic.exposure import Json
 from ...traffic.httproute import Route, RoutePlan
+from ...traffic.routers import GATEWAY_API, ROUTERS
 from ...traffic.services import Owner, is_ours, label_query, ready_addresses
 
 _GATEWAY_API = "/apis/gateway.networking.k8s.io/v1"
 
 
 class Network:
-    def __init__(self, api: Api, namespace: str) -> None:
+    """`kind`: of the traffic (traffic/routers.py), which says what objects are its routes."""
+
+    def __init__(self, api: Api, namespace: str, kind: str = GATEWAY_API) -> None:
         self._api = api
-        self._routes = f"{_GATEWAY_API}/namespaces/{namespace}/httproutes"
+        self.router = ROUTERS[kind]
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._services = f"/api/v1/namespaces/{namespace}/services"
+        httproutes = f"{_GATEWAY_API}/namespaces/{namespace}/httproutes"
+        self._routes = httproutes if self.router.kind == "HTTPRoute" else self._services
         self._slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
 
     def routes(self) -> list[Route]:
-        return [Route.parse(item) for item in items(self._api.list(self._routes), "HTTPRoute")]
+        return [self.router.parse(item) for item in items(self._api.list(self._routes), self.router.kind)]
 
     def route(self, name: str) -> Route:
-        return Route.parse(self._api.get(f"{self._routes}/{name}"))
+        return self.router.parse(self._api.get(f"{self._routes}/{name}"))
 
     def write(self, route: Route, plan: RoutePlan, *, dry_run: bool = False) -> Route:
         body = list(plan.operations)
-        return Route.parse(self._api.patch(f"{self._routes}/{route.name}", body, PatchKind.JSON, dry_run=dry_run))
+        return self.router.parse(self._api.patch(f"{self._routes}/{route.name}", body, PatchKind.JSON, dry_run=dry_run))
 
     def gateway(self, name: str, namespace: str) -> Fields:
         return Fields(self._api.get(f"{_GATEWAY_API}/namespaces/{namespace}/gateways/{name}"), "Gateway")
@@ -69,7 +74,7 @@ class Network:
         except NotFound:
             return
 
-    def ready(self, service: str) -> int:
-        """Endpoints that take requests, as a proxy is told."""
+    def ready(self, service: str) -> frozenset[str]:
+        """Addresses of the endpoints that take requests, as a proxy is told."""
         query = {"labelSelector": f"kubernetes.io/service-name={service}"}
         return ready_addresses(items(self._api.list(self._slices, query), "EndpointSlice"))

@@ -1,0 +1,49 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What users can be split by: one row for each kind of `traffic`. This module is private to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping, Protocol
+
+from . import httproute, selector
+from .exposure import Stage, Versions, Wanted
+from .httproute import Route, RoutePlan
+from .services import HASH_LABEL, version_in
+
+GATEWAY_API, SERVICE_SELECTOR = "gateway_api", "service_selector"
+
+
+class Planner(Protocol):
+    def __call__(
+        self, route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str
+    ) -> RoutePlan | None: ...
+
+
+@dataclass(frozen=True)
+class Router:
+    """`kind`: of the objects that are rewritten, and `field` of their spec. `state` is total but for what was kept, `plan` raises
+    Unroutable; `sends_to` says whether users of an object can get this Service of one version."""
+
+    kind: str
+    field: str
+    parse: Callable[[Any], Route]
+    state: Callable[[Route, Versions], tuple[Stage, Wanted]]
+    plan: Planner
+    sends_to: Callable[[Route, str], bool]
+
+
+def _by_rules(route: Route, service: str) -> bool:
+    return any(httproute.names(rule, service) for rule in route.rules)
+
+
+def _by_selector(route: Route, service: str) -> bool:
+    return bool(route.rules[0].get(HASH_LABEL) == version_in(service))
+
+
+ROUTERS: Mapping[str, Router] = {
+    GATEWAY_API: Router("HTTPRoute", ".spec.rules", Route.parse, httproute.state, httproute.plan, _by_rules),
+    SERVICE_SELECTOR: Router("Service", ".spec.selector", selector.parse, selector.state, selector.plan, _by_selector),
+}

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Watches a canary for a while: whatever happens to it is noticed at once. This module is private to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...display.news import news
+from ...display.pods import marks
+from ...rollout.identity import Meant
+from ...rollout.phase import Situation
+from ...rollout.progress import Going, Progress, Stuck
+from ...rollout.steady import FirstLook, steady
+from ...rollout.words import WORDS
+from ..call.ending import Account
+from ..call.outcome import Kind, News, Report
+from ..call.pacing import Patience
+from ..call.waiting import Waited, wait
+from ..routing.course import spare_users
+
+
+def stays(account: Account, situation: Situation, meant: Meant, seconds: float, report: Report) -> Waited:
+    """After so many seconds in which the canary stayed as it is in `situation`, which has its pods. Raises VerbFailure, once nobody is
+    sent any more to a canary that is gone."""
+    first = FirstLook.of(situation)
+    waited = (
+        _watched(account, situation, first, meant.bound(situation), seconds, report)
+        if seconds
+        else Waited(situation, steady(situation, first))
+    )
+    if not isinstance(waited.progress, Going):
+        if not account.check:
+            spare_users(account, waited.situation, report)
+        meant.bound(situation).check(waited.situation)
+        raise account.unsuccessful(replace(waited, timed_out=False), WORDS[waited.situation.phase].remains)
+    return waited
+
+
+def _watched(
+    account: Account, situation: Situation, first: FirstLook, meant: Meant, seconds: float, report: Report
+) -> Waited:
+    def judge(now: Situation) -> Progress:
+        other = meant.differs(now)
+        return Stuck(other) if other else steady(now, first)
+
+    def tell(told: str) -> None:
+        heard = news(told)
+        report(replace(heard, text=f"watching the canary: {told}") if heard.kind is Kind.STATE else told)
+
+    # At once, and not a moment later with the first look.
+    now = steady(situation, first).why
+    tell(News(now, Kind.STATE, pods=marks(situation), elapsed=0.0, total=seconds))
+    return wait(
+        account.site,
+        situation.picture,
+        judge=judge,
+        hint=lambda now: False,
+        patience=Patience(seconds),
+        report=tell,
+    )

@@ -1,0 +1,54 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a Service that was switched sends to the version that it selects: seen by its endpoints, which are those of that version's
+own Service then.
+
+Every proxy of a Service goes by them (kube-proxy, gateways, meshes). How long one takes to hear of it nobody can ask; it makes no request
+fail, because the pods of both versions stay meanwhile. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from ...rollout.record import Traffic
+from ...traffic.httproute import Route
+from ...traffic.selector import selected
+from ..call.ending import Account
+from .network import Network
+from .proving import PAUSE_SECONDS, NotProgrammed, Written
+
+# What a proxy may lag behind: 0.2 s was the most that was measured through a gateway. Pods that get no requests any more go only then.
+SETTLE_SECONDS = 2.0
+
+
+class Switched:
+    """As Prover (proving.py): `how` is "proven"."""
+
+    marks = False
+    how = "proven"
+
+    def __init__(self, account: Account, network: Network, traffic: Traffic) -> None:
+        self._clock, self._network, self._traffic = account.site.clock, network, traffic
+
+    def prepare(self, routes: Sequence[Route], *, insists: bool = True) -> None:
+        """Nothing has to be found."""
+
+    def await_in_force(self, written: Sequence[Written]) -> None:
+        """Raises NotProgrammed when the time for it is over."""
+        deadline = self._clock.monotonic() + self._traffic.seconds
+        for one in written:
+            service = selected(one.kept.wanted, one.kept.versions) if one.kept else ""
+            while service and not self._sends_to(one.route.name, service):
+                if self._clock.monotonic() >= deadline:
+                    raise NotProgrammed(
+                        f'Service "{one.route.name}" does not have the endpoints of Service "{service}" after {self._traffic.seconds} s'
+                    )
+                self._clock.sleep(PAUSE_SECONDS)
+        if written:
+            self._clock.sleep(SETTLE_SECONDS)
+
+    def _sends_to(self, own: str, service: str) -> bool:
+        ready = self._network.ready(service)
+        return bool(ready) and self._network.ready(own) == ready
