@@ -266,7 +266,7 @@ class Witness:
             self._violated("no verb ends in an error of its own", f"{call.ask.verb}: {call.broke!r}")
         if isinstance(result, Outcome) and call.ask.verb == "start" and self.release and not call.ask.check:
             self.held[call.actor] = self.release.canary
-        lost = isinstance(result, ApiError) and result.may_have_written
+        lost = isinstance(result, ApiError) and result.may_have_written and self._may_look(call, result)
         if lost and call.hit and len(call.hit) < ATTEMPTS and _UNKNOWN.issuperset(call.hit):
             self._violated("a lost answer ends no call", f"{call.ask.verb}: {call.told()}")
         self._counts_requests(call)
@@ -281,6 +281,11 @@ class Witness:
             self._violated("what was changed is told", f"{call.ask.verb} wrote, and says: {call.told()}")
         if result.changed and not call.writes and not call.ask.check and not self._may_be_his(call):
             self._violated("what was changed is told", f"{call.ask.verb} wrote nothing, and says: {call.told()}")
+
+    def _may_look(self, call: Called, lost: ApiError) -> bool:
+        """What is there now, instead of an answer."""
+        forbidden = next((one.forbidden for one in self.history.scripts if one.name == call.actor), frozenset())
+        return forbidden.isdisjoint((verb, lost.asked.resource) for verb in ("get", "list"))
 
     def _counts_requests(self, call: Called) -> None:
         """Whoever waits looks a few times right after each hint, then ever more seldom (verbs/call/pacing.py)."""

@@ -119,6 +119,15 @@ FOUND: dict[str, History] = {
             Incident(24.7, Befalls.DELETION, "v1"),
         ),
     ),
+    "an undo is not over because a list is older than the canary": History(
+        seed=7521,
+        min_ready=2,
+        natures={"v1": Nature(0.05, 0.15, ends_in=20.0), "v2": Nature(0.5, 1.5, ends_in=0.05)},
+        scripts=(
+            Script("ana", 8.1, asks=(Ask("start", think=3.0, pods=3, max_unavailable=1), UNDO)),
+            Script("ben", 13.0, asks=(Ask("start", think=0.1),), faults=(Planned(1, Fault.STALE, 2.0),)),
+        ),
+    ),
 }
 
 

@@ -281,10 +281,12 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
     ready = ready_pods(picture, stable) if stable else 0
     stuck = trouble(picture.pods_of(stable), room_comes=True) or refused_pods(stable)
     of = f"{ready} of {deployment.replicas} stable pods are Ready" + (f"; {stuck.why}" if stuck else "")
+    # A list of ReplicaSets from before the canary shows none of its pods; the Deployment's own count does.
+    counted = deployment.status.replicas - deployment.status.updated
     gone = deployment.observed and stable is not None and stable.replicas == deployment.replicas and not others
-    if gone and (stuck or ready >= deployment.replicas):
+    if gone and not counted and (stuck or ready >= deployment.replicas):
         return Done(f"no canary pod is left; {of}")
-    left = sum(current_pods(picture, rs) for rs in others)
+    left = sum(current_pods(picture, rs) for rs in others) or counted
     return Going(f"{count_of(left, 'canary pod', 'is', 'are')} left, {of}", ready * 1000 - left)
 
 

@@ -189,6 +189,10 @@ UNDOS: dict[str, tuple[Any, Progress]] = {
         Going("0 canary pods are left, 4 of 4 stable pods are Ready", 4000),
     ),
     "a canary is left": (situation(ordinary(), V1, V2), Going("1 canary pod is left, 4 of 4 stable pods are Ready", 3999)),
+    "a list from before the canary": (
+        situation(ordinary(status={"observedGeneration": 3, "replicas": 6, "updatedReplicas": 4}), V1),
+        Going("2 canary pods are left, 4 of 4 stable pods are Ready", 3998),
+    ),
     "stable pods are coming": (
         situation(ordinary(), replica_set("v1", 4, 1, status={"readyReplicas": 3})),
         Going("0 canary pods are left, 3 of 4 stable pods are Ready", 3000),
