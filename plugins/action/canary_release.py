@@ -38,7 +38,8 @@ class ActionModule(VerbAction):
             result = {**result, "release": cut_off(asked)}
         if "release" in result:
             result = {**result, "release": {**result["release"], "noticed": mark}}
-        return result
+        of_the_role = role_door.is_of_the_role(self._task, variables) and arguments.get("through") != "room"
+        return role_door.handed_on(result, arguments) if of_the_role else result
 
     def _asked(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """What the verb is asked: with whole paths, with a reason to reject, and with a name for a run that begins."""

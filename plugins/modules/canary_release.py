@@ -459,6 +459,17 @@ summary:
   returned: when the release was begun, on failure too
   type: list
   elements: str
+result:
+  description: What the role hands on as C(canary_result).
+  returned: when the role coalmine.canary.canary calls
+  type: dict
+  contains:
+    name: {type: str, returned: always, description: Name of the Deployment.}
+    namespace: {type: str, returned: always, description: Its namespace.}
+    outcome: {type: str, returned: always, description: As in RV(release).}
+    why: {type: list, elements: str, returned: always, description: As in RV(release).}
+    verdicts: {type: list, elements: dict, returned: always, description: As in RV(release).}
+    canary: {type: dict, returned: always, description: As RV(canary), or V(null).}
 canary:
   description: The release as it is now.
   returned: always, except when the Deployment was not read

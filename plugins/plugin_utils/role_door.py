@@ -45,6 +45,22 @@ def is_of_the_role(task: Task, variables: Mapping[str, Any]) -> bool:
     return variables.get("ansible_role_name") == ROLE and str(task.get_path()).startswith(here)
 
 
+def handed_on(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What the role keeps of a call as canary_result, and hands on to the job that follows: the value `result`, and that as a
+    statistic of the play, which takes the place of an earlier one."""
+    release = result.get("release") or {}
+    kept = {
+        "name": arguments.get("name"),
+        "namespace": arguments.get("namespace"),
+        "outcome": release.get("outcome", "refused"),
+        "why": release.get("why", [result.get("msg", "")]),
+        "verdicts": release.get("verdicts", []),
+        "canary": result.get("canary"),
+    }
+    stats = {"data": {"canary_result": kept}, "per_host": False, "aggregate": False}
+    return {**result, "result": kept, "ansible_stats": stats}
+
+
 def objection(task: Task, variables: Mapping[str, Any]) -> str:
     """Why the role does not begin; empty: nothing speaks against it."""
     hosts = list(variables.get("ansible_play_hosts", ()))
