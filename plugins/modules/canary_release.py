@@ -469,7 +469,7 @@ result:
     outcome: {type: str, returned: always, description: As in RV(release).}
     why: {type: list, elements: str, returned: always, description: As in RV(release).}
     verdicts: {type: list, elements: dict, returned: always, description: As in RV(release).}
-    canary: {type: dict, returned: always, description: As RV(canary), or V(null).}
+    canary: {type: dict, returned: always, description: "As RV(canary), or V(null)."}
 canary:
   description: The release as it is now.
   returned: always, except when the Deployment was not read

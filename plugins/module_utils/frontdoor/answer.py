@@ -23,8 +23,8 @@ from ..cluster.errors import ApiError
 from ..display.lines import MOST_KEPT, Display, Lately, line
 from ..display.news import Kind, News, news
 from ..foreign import LONGEST_TOLD, printable, told
+from ..verbs.call.orders import Ask, nobody
 from ..verbs.call.outcome import API_ERROR, Outcome, VerbFailure
-from ..verbs.releasing.course import Ask, nobody
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
 from .masking import secrets_of, secrets_of_connection, shown

@@ -8,10 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..verbs.call.orders import Call, Target
-from ..verbs.counting.headroom_prices import PriceMetrics
-from ..verbs.headroom import HeadroomRequest, headroom
-from ..verbs.judging.checks import Misasked
+from ..verbs.call.outcome import Outcome, Report
+from ..verbs.counting.asked import HeadroomRequest, PriceMetrics
 from .arguments import TARGET, ArgumentError, ArgumentSpec, Options, Parameters, Verb, must_be_names
 from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_template
 from .manifest import plain
@@ -62,8 +63,12 @@ def _other(number: int, given: Parameters) -> HeadroomRequest:
 
 
 def _price_metrics(given: Parameters | None) -> PriceMetrics | None:
+    if given is None:
+        return None
+    from ..verbs.judging.checks import Misasked
+
     try:
-        return None if given is None else PriceMetrics(web(given), given["currency"] or "")
+        return PriceMetrics(web(given), given["currency"] or "")
     except Misasked as error:
         raise ArgumentError(f"price_metrics: {error}") from error
 
@@ -74,6 +79,13 @@ def _replicas(text: str) -> str | int:
     if text.isascii() and text.isdigit():
         return int(text)
     raise ArgumentError("assume_replicas is none of these: give current, max, or a number of pods")
+
+
+def _headroom(api: Any, request: HeadroomRequest, report: Report) -> Outcome:
+    """What counts is loaded where it counts: canary_release has the same options, and may have nothing to count."""
+    from ..verbs.headroom import headroom
+
+    return headroom(api, request, report)
 
 
 VERB = Verb(
@@ -97,5 +109,5 @@ VERB = Verb(
         mutually_exclusive=_EXCLUSIVE,
         required_one_of=ONE_OF,
     ),
-    perform=headroom,
+    perform=_headroom,
 )

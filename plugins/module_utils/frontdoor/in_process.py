@@ -20,7 +20,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 
 from ..display.news import News
-from ..verbs.releasing.course import Ask, nobody
+from ..verbs.call.orders import Ask, nobody
 from .answer import REFUSED, Door, conduct
 from .arguments import Verb
 from .manifest import plain

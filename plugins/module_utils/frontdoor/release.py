@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..verbs.call.orders import AutoscalerPolicy, Call, NewTemplate, PromoteBy, StartRequest, TrafficRequest
-from ..verbs.headroom import HeadroomRequest
-from ..verbs.judging.checks import CheckAsked, VerifyRequest
+from ..verbs.counting.asked import HeadroomRequest
+from ..verbs.judging.asked import VerifyRequest
 from ..verbs.releasing import release
 from ..verbs.releasing.course import (
     Ending,
@@ -57,6 +57,9 @@ from .promote import new_by
 from .start import VERB as START
 from .traffic import TRAFFIC, new_traffic
 from .verify import VERB as VERIFY
+
+if TYPE_CHECKING:
+    from ..verbs.judging.checks import CheckAsked
 
 _CHECKS: Options = {"checks": {"type": "list", "elements": "dict", "default": []}}
 # What a step may say of the traffic; the rest is of the whole release.
@@ -182,9 +185,13 @@ def _is_new(parameters: Parameters) -> bool:
 def _judge(parameters: Parameters, check: bool, actor: str, checks: Any = None) -> VerifyRequest:
     """As canary_verify would be asked, so that a check that makes no sense is refused before anything is changed."""
     options, given = VERIFY.arguments.options, parameters["checks"] if checks is None else checks
+    window = {theirs: parameters[ours] for ours, theirs in _AS_IN_VERIFY.items()}
+    if not given and all(options[theirs]["default"] == value for theirs, value in window.items()):
+        # Nothing is judged, and nothing is said of how: what judges need not be loaded.
+        return VerifyRequest(call({**parameters, "wait": True, "run": None, "expect": None}, check, actor), ())
     asked = {
         **{name: option.get("default") for name, option in options.items()},
-        **{theirs: parameters[ours] for ours, theirs in _AS_IN_VERIFY.items()},
+        **window,
         **{name: parameters[name] for name in TARGET},
         # The window and the confidence are checked in any case, and there only together with something to judge by.
         "checks": validated("checks", options, given or [{"pods": {}}]),

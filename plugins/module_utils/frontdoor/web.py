@@ -9,9 +9,12 @@ This module is private to the collection.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from ..verbs.judging.checks import Web
 from .arguments import ArgumentError, Options, Parameters
+
+if TYPE_CHECKING:
+    from ..verbs.judging.checks import Web
 
 # RFC 9110, sections 5.1 and 5.5
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -31,6 +34,8 @@ WEB: Options = {
 
 def web(given: Parameters) -> Web:
     """Raises Misasked."""
+    from ..verbs.judging.checks import Web
+
     return Web(
         url=given["url"],
         headers=headers(given["headers"]),

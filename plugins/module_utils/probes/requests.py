@@ -16,9 +16,10 @@ from typing import Any, Mapping
 
 from ..cluster.api import Api
 from ..cluster.clock import SYSTEM, Clock
+from .choices import Via
 from .matching import STUCK_SECONDS, Matcher, must_be_pattern
 from .source import Answers, Counted, Misasked, NoAnswer, ProbedPod, Sides, Tally, Version
-from .ways import Aim, Blocked, Via, ask_pod, status_message
+from .ways import Aim, Blocked, ask_pod, status_message
 from .web import Web, WebAnswer
 
 _WORKERS = 4

@@ -12,12 +12,12 @@ import json
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from typing import Any, Mapping
 
 from ..cluster.api import Api
 from ..cluster.asked import asked
 from ..cluster.errors import ApiError, NotFound, from_answer, status_of
+from .choices import Resource
 from .source import Answers, NoAnswer, Sides, Value, Version
 from .web import date_of
 
@@ -28,11 +28,6 @@ _LARGEST = 4 << 20
 
 # metrics-server measures every 15 seconds (--metric-resolution), some clusters every minute.
 STALE_SECONDS = 180.0
-
-
-class Resource(Enum):
-    CPU = "cpu"
-    MEMORY = "memory"
 
 
 @dataclass(frozen=True)

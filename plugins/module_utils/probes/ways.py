@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import Mapping
 from urllib.parse import parse_qsl, quote
 
@@ -18,6 +17,7 @@ from ..cluster.api import Api
 from ..cluster.errors import ApiError, ConnectionLost, PodRefused, Timeout
 from ..cluster.secrets import secrets_in, without
 from ..foreign import printable
+from .choices import Via
 from .forwarded import ask_forwarded
 from .source import NoAnswer, ProbedPod
 from .web import LONGEST_QUOTE, Web, WebAnswer, ask
@@ -31,23 +31,6 @@ _OF_THE_SERVER = frozenset({401, 403, 404, 429})
 
 class Blocked(Exception):
     """A request did not get as far as a pod. The text says why, and holds no secret."""
-
-
-class Via(Enum):
-    """proxy: through the API server, from anywhere. port_forward: also through it, where its proxy is blocked or not
-    allowed. auto: the first of these two that reaches a stable pod. pod: straight to the pods' addresses. url: a Service
-    or any URL, which tells the versions apart by headers."""
-
-    PROXY = "proxy"
-    PORT_FORWARD = "port_forward"
-    AUTO = "auto"
-    POD = "pod"
-    URL = "url"
-
-    @property
-    def ways(self) -> tuple[Via, ...]:
-        """What to try, one after the other."""
-        return (Via.PROXY, Via.PORT_FORWARD) if self is Via.AUTO else (self,)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Mapping, Sequence
 
 from ..cluster.api import Api
@@ -33,36 +33,18 @@ from ..rollout.start import stable_to_change
 from ..rollout.template import replica_set_of
 from ..rollout.views import Picture, ReplicaSet
 from .call.ending import accounted
-from .call.orders import Call, NewTemplate, Size
+from .call.orders import NewTemplate, Size
 from .call.outcome import Outcome, Report, VerbFailure
 from .call.site import Site
+from .counting.asked import HeadroomRequest, PriceMetrics
 from .counting.headroom_limits import Limits, read_limits
-from .counting.headroom_prices import Found, PriceMetrics, metric_prices
+from .counting.headroom_prices import Found, metric_prices
 from .counting.headroom_reading import Cluster, ClusterReader, Reader, Subject, server_minor
 from .moving.template import candidate, wished
 
+__all__ = ["HeadroomRequest", "headroom"]
+
 DEFAULT_SHARE = "25%"
-
-
-@dataclass(frozen=True)
-class HeadroomRequest:
-    """The same release as canary_start would be asked for. `assume_replicas`: current, max (an HPA's), or a number.
-
-    `surge`: None for as many as canary pods. `steps`: several sizes instead of one, each to be answered as if it were asked for alone.
-    `others`: releases at the same time, which are counted as placed.
-    """
-
-    call: Call
-    template: NewTemplate
-    size: Size = field(default_factory=Size)
-    steps: tuple[Size, ...] = ()
-    surge: int | None = 1
-    max_unavailable: int | None = None
-    assume_replicas: str | int = "current"
-    prices: Mapping[str, Any] | None = None
-    price_metrics: PriceMetrics | None = None
-    node_group_label: str | None = None
-    others: tuple[HeadroomRequest, ...] = ()
 
 
 def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:

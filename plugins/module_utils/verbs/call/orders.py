@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from fractions import Fraction
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from ...rollout import undo
 from ...rollout.identity import Meant
@@ -22,9 +22,13 @@ from ...traffic.exposure import Exposure, Header
 from ...traffic.load import pods_for
 from ...traffic.routers import GATEWAY_API, ROUTERS, SERVICE_SELECTOR
 
+# Asks a person, and returns the answer; None where nobody can be asked.
+Ask = Callable[[str], "str | None"]
+
 __all__ = [
     "ROUTERS",
     "SERVICE_SELECTOR",
+    "Ask",
     "AutoscalerPolicy",
     "BakeRequest",
     "Call",
@@ -45,9 +49,14 @@ __all__ = [
     "UndoRequest",
     "Wait",
     "WatchRequest",
+    "nobody",
 ]
 
 Restore = undo.Restore
+
+
+def nobody(question: str) -> None:
+    """Where nobody can be asked."""
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,11 @@ from ...headroom.groups import Group
 from ...headroom.prices import METRIC_SOURCES, MetricPrice, PriceBook, by_size, price_of
 from ...probes.prices import karpenter_offers, opencost_nodes, opencost_rates
 from ...probes.source import NoAnswer
-from ...probes.web import Web
+from .asked import PriceMetrics
 
 KARPENTER, OPENCOST = METRIC_SOURCES
 # Both count in the provider's list prices; only Karpenter in AWS's Chinese regions takes another currency by itself.
 USUAL_CURRENCY = "USD"
-
-
-@dataclass(frozen=True)
-class PriceMetrics:
-    """Where the metrics are, and in which currency they count, "" where the user does not say."""
-
-    web: Web
-    currency: str = ""
 
 
 @dataclass(frozen=True)

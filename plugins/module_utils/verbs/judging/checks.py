@@ -9,9 +9,8 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Mapping, Union
+from dataclasses import dataclass
+from typing import Union
 
 from ...cluster.api import Api
 from ...judgement.buckets import BucketRule
@@ -27,11 +26,10 @@ from ...probes.podlogs import PodLogs
 from ...probes.podstates import PodStates
 from ...probes.prometheus import PrometheusAsked, prometheus, stream_of
 from ...probes.requests import HttpAsked, HttpRequests
-from ...probes.resources import Resource, Resources, ResourcesAsked
+from ...probes.resources import Resources, ResourcesAsked
 from ...probes.source import Misasked, Source
-from ...probes.ways import Via
 from ...probes.web import Web
-from ..call.orders import Call
+from .asked import OnNoData, Resource, VerifyRequest, Via
 
 __all__ = [
     "BoundCheck",
@@ -63,13 +61,6 @@ __all__ = [
 ]
 
 
-class OnNoData(Enum):
-    """What a source that gives no data does to the run. Neither ever passes or fails it."""
-
-    WAIT = "wait"
-    STOP = "stop"
-
-
 @dataclass(frozen=True)
 class PodsAsked:
     """Restarts, readiness lost and evictions, from the pods themselves."""
@@ -95,26 +86,6 @@ class CheckAsked:
     def __post_init__(self) -> None:
         if gives_value(self.source) is not isinstance(self.check, BoundCheck):
             raise Misasked(f"check {self.check.name!r}: min and max go with one value, a tolerance with counts")
-
-
-@dataclass(frozen=True)
-class VerifyRequest:
-    """Times in seconds. `guard`: of a promotion that is under way, or of the new version after it, instead of a held canary.
-    `steps`: how many further steps of the release (a guarded promotion is one) will be judged by later calls of this run,
-    or have been, one call after the other; `history` is the `verify` result of the call before.
-    """
-
-    call: Call
-    checks: tuple[CheckAsked, ...]
-    duration: float = 300.0
-    interval: float = 5.0
-    warmup: float = 0.0
-    confidence: float = 0.95
-    on_no_data: OnNoData = OnNoData.WAIT
-    inconclusive_ok: bool = False
-    guard: bool = False
-    steps: int = 0
-    history: Mapping[str, Any] = field(default_factory=dict)
 
 
 def gives_value(source: SourceAsked) -> bool:

@@ -13,7 +13,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ...cluster.api import Api
 from ...cluster.errors import ApiError
@@ -24,14 +24,14 @@ from ...release.rulings import Stage
 from ...release.summary import summary
 from ...rollout.phase import Situation, diagnose
 from ..call.ending import accounted
-from ..call.orders import Call, Meant, PromoteBy, Size, StartRequest, TrafficRequest
+from ..call.orders import Ask, Call, Meant, PromoteBy, Size, StartRequest, TrafficRequest, nobody
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..call.site import Site
-from ..headroom import HeadroomRequest
-from ..judging.checks import CheckAsked, VerifyRequest
+from ..counting.asked import HeadroomRequest
+from ..judging.asked import VerifyRequest
 
-# Asks a person, and returns the answer; None where nobody can be asked.
-Ask = Callable[[str], "str | None"]
+if TYPE_CHECKING:
+    from ..judging.checks import CheckAsked
 
 __all__ = [
     "Ask",
@@ -63,10 +63,6 @@ WAVE_FAILED = "wave_failed"
 def stands() -> str:
     """Nobody withdraws a release that is alone."""
     return ""
-
-
-def nobody(question: str) -> None:
-    """Where nobody can be asked."""
 
 
 @dataclass(frozen=True)

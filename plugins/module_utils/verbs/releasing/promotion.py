@@ -22,9 +22,9 @@ from ..bake import bake
 from ..call.orders import BakeRequest, Call, Meant, PromoteRequest
 from ..call.outcome import Outcome, VerbFailure
 from ..promote import promote
-from ..verify import verify
 from .course import Course, ReleaseRequest
 from .holding import hold
+from .seldom import verify
 
 # Phases in which there is nothing to promote. One that is being taken back is refused as long as its pods are there.
 NO_CANARY = (Phase.NONE, Phase.UNDOING)

@@ -27,16 +27,15 @@ from ..bake import bake
 from ..call.ending import accounted
 from ..call.orders import BakeRequest, Meant, PauseRequest, UndoRequest
 from ..call.outcome import Outcome, Report, VerbFailure
-from ..headroom import headroom
 from ..moving.rolling import await_rollout
 from ..pause import pause
 from ..start import start
 from ..undo import undo
-from ..verify import verify
 from .aftermath import REASONS, failed, told_again
 from .course import WAVE_FAILED, Course, ReleaseRequest, StepAsked, Withdrawn, stands
 from .holding import hold, start_of
 from .promotion import finish_promotion, promote_held, promote_own, still_to_judge
+from .seldom import headroom, verify
 
 # A failure of the caller's own verification, beside the codes of the verbs.
 REJECTED = "rejected"
