@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import os
+import traceback
 import uuid
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION
@@ -17,6 +20,8 @@ from ansible_collections.coalmine.canary.plugins.plugin_utils.action_door import
 TIMED_OUT = "TaskTimeoutError"
 # What a release is taken back with: the rest of the options is about a version that is given up.
 OF_AN_UNDO = ("name", "namespace", "on_failure", "wait_timeout")
+# What is worth keeping of the result of a call that broke off.
+OF_A_CRASH = ("exception", "module_stderr", "module_stdout", "rc")
 
 
 class ActionModule(VerbAction):
@@ -27,19 +32,49 @@ class ActionModule(VerbAction):
     def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         mark = failures.mark(variables)
         asked = self._asked(arguments, variables)
-        try:
-            result = super()._performed(asked, variables)
-        except BaseException as error:
-            if type(error).__name__ != TIMED_OUT:
-                raise
-            result = super()._performed(_taken_back(asked, self._task.timeout), variables)
-        if result.get("failed") and "release" not in result:
-            # It ended without a word, such as a module that was killed: what it may have begun is known by its run.
-            result = {**result, "release": cut_off(asked)}
+        result = self._ended(asked, variables)
         if "release" in result:
             result = {**result, "release": {**result["release"], "noticed": mark}}
         of_the_role = role_door.is_of_the_role(self._task, variables) and arguments.get("through") != "room"
         return role_door.handed_on(result, arguments) if of_the_role else result
+
+    def _ended(self, asked: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """What the call returns; where it returned nothing, what became of what it had begun, which is known by its run."""
+        result, why = self._tried(asked, variables)
+        if not why:
+            return result
+        kept = {name: result[name] for name in OF_A_CRASH if name in result}
+        taken_back, still = self._tried(_taken_back(asked, why, self._task.check_mode), variables)
+        if not still:
+            return {**kept, **taken_back}
+        why = f"{why}. Nor could it be taken back: {still[0].lower()}{still[1:]}"
+        seen = VERB.refused(why, {**asked, "previous": cut_off(asked, self._task.check_mode)})
+        return {
+            **kept,
+            "failed": True,
+            "changed": True,
+            "failure": "fault",
+            "msg": " ".join(seen["release"]["why"]),
+            **seen,
+        }
+
+    def _tried(self, asked: dict[str, Any], variables: dict[str, Any]) -> tuple[dict[str, Any], str]:
+        """The result, and why it is none; empty: it is one. The reason is written to the cluster, so it quotes nobody."""
+        try:
+            result = super()._performed(asked, variables)
+        except AnsibleError:
+            raise
+        except BaseException as error:
+            if type(error).__name__ == TIMED_OUT:
+                return {}, f"Timed out after {self._task.timeout} seconds, which is the task's own timeout"
+            if not isinstance(error, Exception):
+                raise
+            return {"exception": "".join(traceback.format_exception(error))}, _fault(error)
+        without_a_word = result.get("failed") and "release" not in result
+        return (
+            result,
+            f"The module ended without a result, with status {result.get('rc', '?')}" if without_a_word else "",
+        )
 
     def _asked(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """What the verb is asked: with whole paths, with a reason to reject, and with a name for a run that begins."""
@@ -59,11 +94,14 @@ class ActionModule(VerbAction):
         return {"run": uuid.uuid4().hex, **asked} if begins and not asked.get("held") else asked
 
 
-def _taken_back(asked: dict[str, Any], seconds: int) -> dict[str, Any]:
+def _taken_back(asked: dict[str, Any], why: str, check: bool) -> dict[str, Any]:
     """The call that follows on one that was cut off: nobody could be told how far that had come."""
     kept = {name: asked[name] for name in (*OF_AN_UNDO, *CONNECTION) if name in asked}
-    return {
-        **kept,
-        "previous": cut_off(asked),
-        "reject": f"Timed out after {seconds} seconds, which is the task's own timeout",
-    }
+    return {**kept, "previous": cut_off(asked, check), "reject": why}
+
+
+def _fault(error: Exception) -> str:
+    """Of this collection's own: its kind and where."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{os.path.basename(where.filename)}, line {where.lineno}"
+    return f"canary_release broke off by a fault of its own, {type(error).__name__} in {place}: please report it"

@@ -418,7 +418,7 @@ release:
           is back; V(failed), it was left as it is.
       returned: always
       type: str
-    stage: {type: str, returned: always, description: "How far it came: asked, held, promoting, promoted."}
+    stage: {type: str, returned: always, description: "How far it came: asked, held, promoting, promoted; unknown where a call was cut off."}
     why: {type: list, elements: str, returned: always, description: "Sentences, the reason first."}
     hash: {type: str, returned: always, description: The pod-template-hash of the canary that was judged.}
     stable: {type: str, returned: always, description: That of the version before.}

@@ -18,10 +18,10 @@ from tests.integration.situations import webs
 
 # The most lines of one task on the default callback, and the most requests, of which a few depend on how soon pods get Ready.
 FIRST = {"pods": 1}
-ROLE = 41
+ROLE = 40
 MOST: dict[str, tuple[list[dict[str, Any]], int, int]] = {
-    "one step": ([FIRST], 14, 48),
-    "two steps": ([FIRST, {"pods": 2}], 18, 68),
+    "one step": ([FIRST], 10, 42),
+    "two steps": ([FIRST, {"pods": 2}], 14, 62),
 }
 
 

@@ -167,16 +167,19 @@ def test_a_release_that_is_over_is_told_again(web: Web) -> None:
     assert (failure.code, failure.message, told) == ("ended", "it errs. The stable version is back.", undone)
 
 
+CUT_OFF = Release.from_json(cut_off({"run": "cut-off"}))
+
+
 def test_what_a_call_began_that_was_cut_off_is_taken_back_by_its_run(web: Web) -> None:
     before = web.spec
     request = asked(web)
     released(web, replace(request, through=Through.parse("step 1"), run="cut-off"))
-    _, told = failed(web, replace(request, previous=Release("cut-off"), reject="Timed out after 15 seconds"))
+    _, told = failed(web, replace(request, previous=CUT_OFF, reject="Timed out after 15 seconds"))
     assert told.outcome.value == "undone"
     web.assert_clean(before, "v1")
 
 
-@pytest.mark.parametrize("previous", [Release("cut-off"), None], ids=["the call that began it", "a later call"])
+@pytest.mark.parametrize("previous", [CUT_OFF, None], ids=["the call that began it", "a later call"])
 def test_a_promotion_that_was_cut_off_is_taken_back(web: Web, previous: Release | None) -> None:
     before = web.spec
     request = asked(web)
@@ -196,6 +199,25 @@ def test_a_promotion_that_was_over_when_its_call_was_cut_off_is_told_as_it_is(we
     _, told = failed(web, replace(request, previous=told_last, reject="Timed out after 15 seconds"))
     assert told.why[1] == "Its promotion came to its end before that, and the new version stays."
     assert web.split() == {"v2": 4}
+
+
+def test_a_call_that_was_cut_off_while_it_went_on_with_another_run_does_not_say_that_it_changed_nothing(
+    web: Web,
+) -> None:
+    released(web, replace(asked(web), through=Through.parse("step 1"), run="another"))
+    promote(web.api, PromoteRequest(replace(web.call, wait=Wait(enabled=False))), web.report)
+    with web.unchanged():
+        _, told = failed(web, replace(asked(web), previous=CUT_OFF, reject="Timed out after 15 seconds"))
+    assert told.outcome.value == "failed" and "Where this run had gone on with it" in told.why[1]
+
+
+def test_a_call_that_was_cut_off_after_its_end_says_that_nothing_is_live(web: Web) -> None:
+    released(web, replace(asked(web), run="cut-off"))
+    with web.unchanged():
+        _, told = failed(web, replace(asked(web), previous=CUT_OFF, reject="Timed out after 15 seconds"))
+    assert told.outcome.value == "failed" and "No release is live any more" in told.why[1]
+    _, told = failed(web, replace(asked(web), previous=Release.from_json(cut_off({}, check=True)), reject="cut"))
+    assert (told.outcome.value, told.why[1]) == ("refused", "This run changed nothing.")
 
 
 @pytest.mark.parametrize("previous", [None, Release("another")], ids=["no call before", "nothing of this run"])

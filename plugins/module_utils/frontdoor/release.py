@@ -17,6 +17,7 @@ from ..verbs.counting.asked import HeadroomRequest
 from ..verbs.judging.asked import VerifyRequest
 from ..verbs.releasing import release
 from ..verbs.releasing.course import (
+    End,
     Ending,
     Gate,
     Headroom,
@@ -258,16 +259,18 @@ def _previous(parameters: Parameters) -> Release | None:
         ) from error
 
 
-def cut_off(asked: Mapping[str, Any]) -> Any:
-    """The result of a call that could return none, as far as anybody can know: one that was to promote what is held may have begun
-    to."""
+def cut_off(asked: Mapping[str, Any], check: bool = False) -> Any:
+    """The result of a call that could return none: nobody knows how far it came, unless it was not to change anything."""
     previous = asked.get("previous")
-    if not previous:
-        return Release(run=str(asked.get("run") or "")).to_json()
-    promotes = asked.get("through", Stage.PROMOTED.value) == Stage.PROMOTED.value
-    if promotes and isinstance(previous, Mapping) and previous.get("stage") == Stage.HELD.value:
-        return {**previous, "stage": Stage.PROMOTING.value}
-    return previous
+    if previous and not isinstance(previous, Mapping):
+        return previous
+    known = dict(previous) if previous else Release(run=str(asked.get("run") or "")).to_json()
+    over = known.get("outcome") not in (Ending.PLANNED.value, Ending.HELD.value)
+    return known if over or check or asked.get("through") == End.ROOM.value else {**known, "stage": Stage.UNKNOWN.value}
+
+
+# What a call left behind that was cut off.
+_UNKNOWN = "What it had begun by then is in the cluster: run this again to go on, or take it back with canary_undo."
 
 
 def _refused(why: str, parameters: Parameters) -> dict[str, Any]:
@@ -278,10 +281,11 @@ def _refused(why: str, parameters: Parameters) -> dict[str, Any]:
     except ArgumentError:
         taken_up = None
     said = f"{why.rstrip('.')}."
-    if taken_up and taken_up.hash:
-        told = Release(run="", outcome=Ending.FAILED, why=(said, "It was left as it is."))
-    else:
-        told = Release(run="", outcome=Ending.REFUSED, why=(said, "This run changed nothing."))
+    left = taken_up and (
+        _UNKNOWN if taken_up.stage is Stage.UNKNOWN else "It was left as it is." if taken_up.hash else ""
+    )
+    ending = Ending.FAILED if left else Ending.REFUSED
+    told = Release(run="", outcome=ending, why=(said, left or "This run changed nothing."))
     given = [(parameters.get("name"), NAME), (parameters.get("namespace", "default"), LABEL)]
     name, namespace = (text if isinstance(text, str) and shape.fullmatch(text) else "?" for text, shape in given)
     return {"release": told.to_json(), "summary": summary(name, namespace, told, {})}

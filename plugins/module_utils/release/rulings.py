@@ -22,7 +22,8 @@ class Stage(Enum):
     """How far a run has come.
 
     asked: nothing of this run is in the cluster. held: it began a canary, whatever became of it. promoting: it began the
-    promotion. promoted: that is finished. waiting: for an ordinary rollout, which is nobody's canary.
+    promotion. promoted: that is finished. waiting: for an ordinary rollout, which is nobody's canary. unknown: its call was cut
+    off, and could tell nobody.
     """
 
     ASKED = "asked"
@@ -30,6 +31,7 @@ class Stage(Enum):
     PROMOTING = "promoting"
     PROMOTED = "promoted"
     WAITING = "waiting"
+    UNKNOWN = "unknown"
 
 
 class Cause(Enum):
@@ -159,9 +161,22 @@ RULES: tuple[Rule, ...] = (
         _leave("Its promotion came to its end before that, and the new version stays."),
     ),
     Rule(
+        "nobody knows how far this run had come, and no release is live any more",
+        lambda failed: failed.stage is Stage.UNKNOWN and failed.phase is Phase.NONE,
+        _leave("No release is live any more: what this run had begun or gone on with by then, if anything, has ended."),
+    ),
+    Rule(
         "no release is live any more",
         lambda failed: failed.phase is Phase.NONE,
         _leave("The release of this run is no longer live: somebody ended it."),
+    ),
+    Rule(
+        "nobody knows how far this run had come, and what is live is not what it began",
+        lambda failed: failed.stage is Stage.UNKNOWN and not failed.ours,
+        _leave(
+            "What is live now is not what this run began, so it was left as it is. Where this run had gone on with it, that goes on in "
+            "the cluster: canary_info tells how it stands."
+        ),
     ),
     Rule(
         "what is live is not what this run began",

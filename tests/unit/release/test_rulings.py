@@ -61,6 +61,9 @@ EVERY = [Failed(*row) for row in product(Stage, Cause, PHASES, (True, False), On
         (Stage.PROMOTED, Cause.WAVE, Phase.HELD, False, Act.LEAVE),
         (Stage.ASKED, Cause.REFUSED, Phase.NONE, False, Act.LEAVE),
         (Stage.WAITING, Cause.PODS, Phase.NONE, False, Act.LEAVE),
+        (Stage.UNKNOWN, Cause.REJECTED, Phase.PROMOTING, False, Act.LEAVE),
+        (Stage.UNKNOWN, Cause.REJECTED, Phase.NONE, False, Act.LEAVE),
+        (Stage.UNKNOWN, Cause.REJECTED, Phase.HELD, True, Act.UNDO),
     ],
 )
 def test_what_becomes_of_a_failure(stage, cause, phase, ours, expected):
@@ -74,7 +77,7 @@ def test_laws_of_every_failure():
         assert not (taken_back and (failed.on_failure is OnFailure.HOLD or failed.phase is Phase.FROZEN)), failed
         assert not (taken_back and not failed.ours), f"only what this run began is taken back: {failed}"
         if told.act is Act.UNDO:
-            assert failed.stage in (Stage.HELD, Stage.PROMOTING), failed
+            assert failed.stage in (Stage.HELD, Stage.PROMOTING, Stage.UNKNOWN), failed
             assert failed.stage is not Stage.PROMOTING or failed.cause in AGAINST_A_PROMOTION, failed
         if told.act is Act.ROLL_BACK:
             assert failed.stage is Stage.PROMOTED, f"an undo works as long as the promotion is not finished: {failed}"

@@ -84,8 +84,7 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
     record = situation.record
     live = situation.phase is not Phase.NONE
     ours = record is not None and record.run == course.release.run if live else course.is_out(situation)
-    if live and ours and cause is Cause.REJECTED and stage is Stage.ASKED:
-        # The call that began it was cut off, and could tell nobody how far it had come.
+    if live and ours and stage is Stage.UNKNOWN:
         stage = Stage.PROMOTING if situation.phase is Phase.PROMOTING else Stage.HELD
         course.reaches(stage)
     return Failed(stage, cause, situation.phase, ours, policy)

@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping
 from ...cluster.api import Api
 from ...cluster.errors import ApiError
 from ...display.news import Kind, news
-from ...release.policies import Gate, Headroom, OnFailure, OnInconclusive, OnUnknown, Policies, Through, WhenMissing
+from ...release.policies import (
+    End,
+    Gate,
+    Headroom,
+    OnFailure,
+    OnInconclusive,
+    OnUnknown,
+    Policies,
+    Through,
+    WhenMissing,
+)
 from ...release.result import Ending, Moment, Release, UnreadableResult, WaitsFor
 from ...release.rulings import Stage
 from ...release.summary import summary
@@ -36,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Ask",
     "Course",
+    "End",
     "Ending",
     "Gate",
     "Headroom",
