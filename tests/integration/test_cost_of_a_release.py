@@ -20,8 +20,8 @@ from tests.integration.situations import webs
 FIRST = {"pods": 1}
 ROLE = 40
 MOST: dict[str, tuple[list[dict[str, Any]], int, int]] = {
-    "one step": ([FIRST], 10, 42),
-    "two steps": ([FIRST, {"pods": 2}], 14, 62),
+    "one step": ([FIRST], 10, 46),
+    "two steps": ([FIRST, {"pods": 2}], 14, 66),
 }
 
 
