@@ -45,13 +45,14 @@ def program() -> Path:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """Debian's build knows no Kubernetes: what it scrapes is written to a file that it watches."""
+    """Debian's build knows no Kubernetes: what it scrapes is written to files that it watches."""
 
     url: str
     targets: Path
 
-    def scrape(self, pods: Iterable[Mapping[str, Any]], port: int) -> None:
-        """These pods, as the API lists them, from now on; they are named by labels pod and namespace."""
+    def scrape(self, pods: Iterable[Mapping[str, Any]], port: int, group: str = "all") -> None:
+        """These pods, as the API lists them, from now on, in place of what the group was before; they are named by labels pod and
+        namespace."""
         groups = [
             {
                 "targets": [f"{pod['status']['podIP']}:{port}"],
@@ -59,17 +60,17 @@ class Prometheus:
             }
             for pod in pods
         ]
-        written = self.targets.with_suffix(".new")
+        written = self.targets / f"{group}.new"
         written.write_text(json.dumps(groups))
-        written.rename(self.targets)
+        written.rename(written.with_suffix(".json"))
 
 
 @contextmanager
 def running(directory: Path) -> Iterator[Prometheus]:
     """Scrapes every second."""
-    targets = directory / "targets.json"
-    targets.write_text("[]")
-    discovery = {"files": [str(targets)], "refresh_interval": "1s"}
+    targets = directory / "targets"
+    targets.mkdir()
+    discovery = {"files": [f"{targets}/*.json"], "refresh_interval": "1s"}
     job = {"job_name": "pods", "file_sd_configs": [discovery]}
     config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [job]}
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))

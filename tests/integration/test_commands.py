@@ -9,6 +9,8 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 
+from .beside import under_way
 from .releases import CONTAINER, Release, image
 
 LINES_SECONDS = 120
@@ -35,12 +38,6 @@ STANDING: dict[str, Callable[[Release], Any]] = {
     "stepped": lambda release: release.start(pods=3),
     "frozen": lambda release: (release.start(pods=2), release.pause())[1],
 }
-
-
-@pytest.fixture
-def api(lab: Lab | ForeignCluster) -> Iterator[Api]:
-    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
-        yield api
 
 
 def make(api: Api, namespace: str, name: str) -> Release:
@@ -82,19 +79,34 @@ def left(release: Release) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("end", ["promote", "undo"])
-@pytest.mark.parametrize("standing", STANDING)
+def ended(lab: Lab | ForeignCluster, standing: str, end: str) -> None:
+    namespace = lab.create_namespace("commands")
+    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+        by_hand, by_verb = make(api, namespace, "hand"), make(api, namespace, "verb")
+        lines = STANDING[standing](by_hand).canary["commands"][end]
+        assert lines and "s3cret" not in "".join(lines)
+        STANDING[standing](by_verb)
+        run(lab, lines)
+        {"promote": by_verb.promote, "undo": by_verb.undo}[end]()
+        assert left(by_hand) == left(by_verb)
+        assert left(by_hand)["marks"] == []
+        assert by_hand.deployment()["status"]["readyReplicas"] == 4
+        # And nothing of the release is left for the next verb to trip over.
+        assert not by_hand.undo().changed
+    lab.delete_namespace(namespace)
+
+
+CASES = tuple(product(STANDING, ("promote", "undo")))
+
+
+@pytest.fixture(scope="module")
+def ends(lab: Lab | ForeignCluster) -> Iterator[Callable[[tuple[str, str]], None]]:
+    with under_way({case: partial(ended, lab, *case) for case in CASES}, len(CASES)) as ends:
+        yield ends
+
+
+@pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_the_lines_do_by_hand_what_the_verb_does(
-    lab: Lab | ForeignCluster, api: Api, namespace: str, standing: str, end: str
+    case: tuple[str, str], ends: Callable[[tuple[str, str]], None]
 ) -> None:
-    by_hand, by_verb = make(api, namespace, "hand"), make(api, namespace, "verb")
-    lines = STANDING[standing](by_hand).canary["commands"][end]
-    assert lines and "s3cret" not in "".join(lines)
-    STANDING[standing](by_verb)
-    run(lab, lines)
-    {"promote": by_verb.promote, "undo": by_verb.undo}[end]()
-    assert left(by_hand) == left(by_verb)
-    assert left(by_hand)["marks"] == []
-    assert by_hand.deployment()["status"]["readyReplicas"] == 4
-    # And nothing of the release is left for the next verb to trip over.
-    assert not by_hand.undo().changed
+    ends(case)

@@ -20,9 +20,9 @@ from tests.exactness.__main__ import SLICE, run, summary
 from tests.exactness.recorder import Recorder
 from tests.integration.releases import Release, annotated, silent
 
-AT_ONCE = 3
+AT_ONCE = 6
 SEED = 7
-MOMENTS = 12
+MOMENTS = 6
 
 
 def test_every_promise_is_kept_as_an_onlooker_counts(lab: Lab | ForeignCluster) -> None:

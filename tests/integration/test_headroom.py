@@ -29,6 +29,7 @@ from tests.cluster.fakes import node as fake_node
 from tests.cluster.lab import Lab, is_ready, start_lab
 from tests.integration.playbooks import FAILED, Playbooks
 from tests.integration.test_frontdoor import AS_MODULE, PLAYBOOK, Stage
+from tests.sim.test_headroom import DEMANDING as OF_SOME_PODS
 from tests.unit.probes.serving import serving
 
 Object = dict[str, Any]
@@ -422,7 +423,7 @@ def test_the_advised_strategy_completes_where_the_own_one_gets_stuck(shop: Shop)
     shop.patch(image="none.invalid/app:2")
     # The status counts a new pod as missing a moment before it counts it as new.
     shop.wait_for(lambda: shop.pods("Pending") == 1 and shop.status().get("updatedReplicas") == 1)
-    stuck = shop.samples(seconds=2)
+    stuck = shop.samples(seconds=1)
     # All old pods go on, one new one waits for a node, and nothing changes any more.
     assert {(one["readyReplicas"], one["updatedReplicas"]) for one in stuck} == {(4, 1)}
 
@@ -473,7 +474,7 @@ def test_a_rollout_that_gets_stuck_half_way_is_foretold(shop: Shop) -> None:
             )
         )
         # Two old pods have left a half of a node each; of the new ones two run and the third waits, for good.
-        assert {(one["readyReplicas"], one["updatedReplicas"]) for one in shop.samples(seconds=2)} == {(4, 3)}
+        assert {(one["readyReplicas"], one["updatedReplicas"]) for one in shop.samples(seconds=1)} == {(4, 3)}
 
 
 def test_without_rights_for_the_cluster_it_is_unknown_and_says_which(shop: Shop) -> None:
@@ -683,23 +684,7 @@ def test_the_shipped_rights_are_all_that_it_takes_and_what_is_missing_is_named(s
 
 
 # What a pod may ask for that takes a right of its own to judge, with the right and with the name of what is not known without it.
-DEMANDING: Object = {
-    "runtimeClassName": "sandboxed",
-    "priorityClassName": "urgent",
-    "affinity": {
-        "podAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": [
-                {
-                    "topologyKey": "zone",
-                    "labelSelector": {"matchLabels": {"app": "web"}},
-                    "namespaceSelector": {"matchLabels": {"team": "shop"}},
-                }
-            ]
-        }
-    },
-    "containers": [{"name": "app", "resources": {"limits": {"example.com/gpu": "1"}}}],
-    "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
-}
+DEMANDING: Object = {"runtimeClassName": "sandboxed", "priorityClassName": "urgent", **OF_SOME_PODS}
 ALSO_MISSING = {
     ("pods", "create"): "",
     ("limitranges", "list"): "limitranges_not_readable",

@@ -37,7 +37,8 @@ NO_DEADLINE_SECONDS = 2**31 - 1
 # their order is that of creationTimestamp, which has no finer unit.
 QUIET_SECONDS = 1.0
 REST_TIMEOUT_SECONDS = 180.0
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 15
+LOOK_AGAIN_SECONDS = 0.15
 
 Patch = dict[str, Any]
 
@@ -192,7 +193,7 @@ class RealDeployment:
                 versions, since = seen, time.monotonic()
             elif time.monotonic() - since >= QUIET_SECONDS and self._synced_in_vain(sets):
                 return [_replica_set(rs) for rs in sets]
-            time.sleep(0.05)
+            time.sleep(LOOK_AGAIN_SECONDS)
         raise TimeoutError(f"{self._name} did not come to rest in {REST_TIMEOUT_SECONDS} s: {self._read()}")
 
     def _synced_in_vain(self, sets: list[dict[str, Any]]) -> bool:
@@ -207,7 +208,7 @@ class RealDeployment:
             while self._read()[0]["status"].get("observedGeneration", 0) < written.metadata.generation:
                 if time.monotonic() > deadline:
                     return False
-                time.sleep(0.02)
+                time.sleep(LOOK_AGAIN_SECONDS)
         return [_state(rs) for rs in self._read()[1]] == [_state(rs) for rs in sets]
 
     def _read(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:

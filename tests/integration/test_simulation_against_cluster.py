@@ -5,24 +5,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.integration.beside import under_way
 from tests.sim.truth import differences
+
+SEEDS = range(12)
+AT_ONCE = 6
+
+
+def found(lab: Lab | ForeignCluster, seed: int) -> list[str]:
+    namespace = lab.create_namespace("truth")
+    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+        differs = differences(seed, api, namespace)
+    lab.delete_namespace(namespace)
+    return differs
 
 
 @pytest.fixture(scope="module")
-def api(lab: Lab | ForeignCluster) -> Iterator[Api]:
-    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
-        yield api
+def histories(lab: Lab | ForeignCluster) -> Iterator[Callable[[int], list[str]]]:
+    with under_way({seed: partial(found, lab, seed) for seed in SEEDS}, AT_ONCE) as differs:
+        yield differs
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_a_history_ends_in_the_same_words_phases_and_pods(seed: int, api: Api, namespace: str) -> None:
-    found = differences(seed, api, namespace)
-    assert not found, "\n".join(["", *found])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_history_ends_in_the_same_words_phases_and_pods(seed: int, histories: Callable[[int], list[str]]) -> None:
+    assert not histories(seed), "\n".join(["", *histories(seed)])

@@ -57,6 +57,17 @@ def release(answering_lab: Lab, answering_namespace: str) -> Iterator[Release]:
         yield Release(api, answering_namespace).make(4)
 
 
+@pytest.fixture(scope="module")
+def held(answering_lab: Lab) -> Iterator[Release]:
+    """A canary of v2 beside v1, for those who only judge it."""
+    namespace = answering_lab.create_namespace("held")
+    with connect(Connection(kubeconfig=str(answering_lab.kubeconfig))) as api:
+        release = Release(api, namespace).make(4)
+        release.start("v2")
+        yield release
+    answering_lab.delete_namespace(namespace)
+
+
 def asked_of(release: Release, port: int) -> float:
     """How many requests the canary's pod has answered, as it counts them itself."""
     pods = release.api.list(f"/api/v1/namespaces/{release.namespace}/pods")["items"]
@@ -85,29 +96,26 @@ class TestVerdicts:
         assert told["costs"]["http"]["requests"] >= stream["canary"]["total"] + stream["stable"]["total"]
 
     @pytest.mark.parametrize("via", [Via.PROXY, Via.POD])
-    def test_a_good_version_passes_whichever_way_requests_go(self, release: Release, port: int, via: Via) -> None:
-        release.start("v2")
+    def test_a_good_version_passes_whichever_way_requests_go(self, held: Release, port: int, via: Via) -> None:
         told = judged(
-            release, http(port, via=via), CheckAsked(RateCheck("pods", must_pass=False), PodsAsked()), duration=LONG
+            held, http(port, via=via), CheckAsked(RateCheck("pods", must_pass=False), PodsAsked()), duration=LONG
         )
         assert told["verdict"] == "pass", told["reason"]
         assert told["seconds"] < LONG
         assert [check["rule"] for check in told["checks"]] == ["evidence", "watched"]
 
-    def test_counts_of_the_users_own_tasks_are_judged_at_once(self, release: Release) -> None:
-        release.start("v2")
+    def test_counts_of_the_users_own_tasks_are_judged_at_once(self, held: Release) -> None:
         rows = [
             {"time": 10 * number, "canary": {"bad": 30, "total": 100}, "stable": {"bad": 1, "total": 100}}
             for number in range(1, 6)
         ]
         own = CheckAsked(RateCheck("own", TOLERANCE), SamplesAsked(given_samples(rows)))
         with pytest.raises(VerbFailure, match="own: the canary is worse"):
-            verify(release.api, request(release, own), silent)
+            verify(held.api, request(held, own), silent)
 
-    def test_a_step_goes_on_from_the_verdict_of_the_one_before(self, release: Release, port: int) -> None:
-        release.start("v2")
-        first = judged(release, http(port), steps=1)
-        second = judged(release, http(port), steps=1, history=first)
+    def test_a_step_goes_on_from_the_verdict_of_the_one_before(self, held: Release, port: int) -> None:
+        first = judged(held, http(port), steps=1)
+        second = judged(held, http(port), steps=1, history=first)
         assert second["verdict"] == "pass"
         series = second["checks"][0]["streams"][0]["series"]
         assert series[: len(first["checks"][0]["streams"][0]["series"])] == first["checks"][0]["streams"][0]["series"]
@@ -130,10 +138,9 @@ class TestNotKnowing:
         ],
     )
     def test_sources_that_say_nothing_are_inconclusive(
-        self, release: Release, port: int, case: str, check: Callable[[int], CheckAsked], says: str
+        self, held: Release, port: int, case: str, check: Callable[[int], CheckAsked], says: str
     ) -> None:
-        release.start("v2")
-        told = judged(release, check(port), duration=LONG, on_no_data=OnNoData.STOP)
+        told = judged(held, check(port), duration=LONG, on_no_data=OnNoData.STOP)
         assert told["verdict"] == "inconclusive"
         assert says in told["reason"]
         assert told["seconds"] < LONG
@@ -145,27 +152,25 @@ class TestNotKnowing:
             verify(release.api, request(release, logs), silent)
         assert failed.value.code == "invalid"
 
-    def test_inconclusive_fails_the_task_unless_it_may_not(self, release: Release) -> None:
-        release.start("v2")
+    def test_inconclusive_fails_the_task_unless_it_may_not(self, held: Release) -> None:
         with pytest.raises(VerbFailure) as failed:
-            verify(release.api, request(release, http(9), duration=3.0), silent)
+            verify(held.api, request(held, http(9), duration=3.0), silent)
         assert failed.value.code == "judged_inconclusive"
 
-    def test_a_right_that_is_missing_is_nobodys_error(self, answering_lab: Lab, release: Release, port: int) -> None:
+    def test_a_right_that_is_missing_is_nobodys_error(self, answering_lab: Lab, held: Release, port: int) -> None:
         """Who may read everything but may not use pods/proxy."""
-        release.start("v2")
         role = {"metadata": {"name": "reader"}, "rules": [READ]}
         binding = {
             "metadata": {"name": "reader"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
             "subjects": [{"kind": "User", "name": "reader", "apiGroup": "rbac.authorization.k8s.io"}],
         }
-        base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{release.namespace}"
-        release.api.create(f"{base}/roles", role)
-        release.api.create(f"{base}/rolebindings", binding)
-        wait_for_rules(release.api, "reader", release.namespace, [READ])
+        base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{held.namespace}"
+        held.api.create(f"{base}/roles", role)
+        held.api.create(f"{base}/rolebindings", binding)
+        wait_for_rules(held.api, "reader", held.namespace, [READ])
         with connect(Connection(kubeconfig=str(answering_lab.client_for("reader")))) as reader:
-            outcome = verify(reader, request(release, http(port), duration=5.0, inconclusive_ok=True), silent)
+            outcome = verify(reader, request(held, http(port), duration=5.0, inconclusive_ok=True), silent)
         assert outcome.extra["verify"]["verdict"] == "inconclusive"
         assert "did not pass a request on (403)" in outcome.extra["verify"]["reason"]
 
@@ -217,10 +222,9 @@ class TestGuard:
         with pytest.raises(VerbFailure, match="the history is of "):
             self.guarded(release, pods, history=both, duration=2.0)
 
-    def test_only_a_promotion_or_what_came_of_it_is_guarded(self, release: Release, port: int) -> None:
-        release.start("v2")
+    def test_only_a_promotion_or_what_came_of_it_is_guarded(self, held: Release, port: int) -> None:
         with pytest.raises(VerbFailure, match="A guard goes with a promotion") as refused:
-            self.guarded(release, http(port))
+            self.guarded(held, http(port))
         assert refused.value.code == "not_promoted"
 
     def test_a_promotion_that_cannot_go_on_ends_the_guard_at_once(self, release: Release, port: int) -> None:
@@ -237,10 +241,9 @@ class TestGuard:
 
 
 class TestCheckMode:
-    def test_every_source_is_reached_once_and_nothing_is_waited_for(self, release: Release, port: int) -> None:
-        release.start("v2")
-        call = Call(release.call.target, release.call.wait, check=True)
-        outcome = verify(release.api, VerifyRequest(call, (http(port), MEMORY), duration=LONG), silent)
+    def test_every_source_is_reached_once_and_nothing_is_waited_for(self, held: Release, port: int) -> None:
+        call = Call(held.call.target, held.call.wait, check=True)
+        outcome = verify(held.api, VerifyRequest(call, (http(port), MEMORY), duration=LONG), silent)
         assert outcome.extra["verify"]["reached"] == ["http"]
         assert "no metrics.k8s.io" in outcome.extra["verify"]["unreached"]["memory"]
         assert any("memory: " in warning for warning in outcome.warnings)

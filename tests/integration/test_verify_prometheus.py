@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import SystemClock
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     BoundCheck,
@@ -28,21 +29,54 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.chec
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.lab import Lab
+from tests.integration.beside import under_way
 from tests.integration.judging import BUCKETS, TOLERANCE, request
 from tests.integration.prometheus import Prometheus, running, wait_for_series
-from tests.integration.releases import Release, silent
+from tests.integration.releases import CONTAINER, Release, silent
+from tests.situations import until
+
+PATIENCE_SECONDS = 90.0
 
 
-@pytest.fixture
-def release(answering_lab: Lab, answering_namespace: str) -> Iterator[Release]:
-    with connect(Connection(kubeconfig=str(answering_lab.kubeconfig))) as api:
-        yield Release(api, answering_namespace).make(4)
+@dataclass(frozen=True)
+class Site:
+    """Where cases are tried, beside each other: a cluster whose pods answer, and a Prometheus that scrapes those it is told of."""
 
+    lab: Lab
+    prometheus: Prometheus
 
-@pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    with running(tmp_path_factory.mktemp("prometheus")) as started:
-        yield started
+    @contextmanager
+    def held(self, version: str = "v2", **environment: str) -> Iterator[Release]:
+        """A canary with these variables, whose pods are scraped like those of v1."""
+        variables = [{"name": name, "value": value} for name, value in environment.items()]
+        namespace = self.lab.create_namespace("scraped")
+        with connect(Connection(kubeconfig=str(self.lab.kubeconfig))) as api:
+            release = Release(api, namespace).make(4)
+            release.start(version, patch={"spec": {"containers": [{"name": CONTAINER, "env": variables}]}})
+            self.prometheus.scrape(pods_of(release), self.lab.port, group=namespace)
+            yield release
+        self.lab.delete_namespace(namespace)
+
+    @contextmanager
+    def loaded(self, **environment: str) -> Iterator[Release]:
+        """And all of them have requests to answer, and have been scraped."""
+        with self.held(**environment) as release, load(self.lab, release):
+            every = f'http_request_duration_seconds_count{{namespace="{release.namespace}"}}'
+            wait_for_series(self.prometheus.url, every, least=4)
+            yield release
+
+    def errors(self, form: str = "%s") -> CheckAsked:
+        selector = form % 'http_requests_total{namespace="<namespace>",pod=~"<pods>"%s}'
+        asked = self.asked(bad=selector % ',code=~"5.."', total=selector % "")
+        return CheckAsked(RateCheck("errors", TOLERANCE, buckets=BUCKETS), asked)
+
+    def slow(self) -> CheckAsked:
+        histogram = 'http_request_duration_seconds{namespace="<namespace>",pod=~"<pods>"}'
+        asked = self.asked(histogram=histogram, slower_than=(0.05, 0.1, 0.5))
+        return CheckAsked(RateCheck("latency", Tolerance(1.5, 0.2), streams=streams_of(asked), buckets=BUCKETS), asked)
+
+    def asked(self, **options: Any) -> PrometheusAsked:
+        return PrometheusAsked(Web(self.prometheus.url), **options)
 
 
 def pods_of(release: Release) -> list[dict[str, Any]]:
@@ -76,104 +110,81 @@ def load(lab: Lab, release: Release, rate: int = 60) -> Iterator[None]:
             sender.wait()
 
 
-class TestPrometheus:
-    """A real Prometheus scrapes real counters of pods under a steady load that is not ours."""
+def judged(release: Release, *checks: CheckAsked, **options: Any) -> dict[str, Any]:
+    """The verdict, whether or not it fails the task."""
+    try:
+        outcome = verify(release.api, request(release, *checks, inconclusive_ok=True, **options), silent)
+    except VerbFailure as failure:
+        return dict(failure.extra["verify"])
+    return dict(outcome.extra["verify"])
 
-    def asked(self, url: str, **options: Any) -> PrometheusAsked:
-        return PrometheusAsked(Web(url), **options)
 
-    def errors(self, url: str, form: str = "%s") -> CheckAsked:
-        selector = form % 'http_requests_total{namespace="<namespace>",pod=~"<pods>"%s}'
-        asked = self.asked(url, bad=selector % ',code=~"5.."', total=selector % "")
-        return CheckAsked(RateCheck("errors", TOLERANCE, buckets=BUCKETS), asked)
+def counters_and_histograms(site: Site, verdict: str, at_fault: str, **environment: str) -> None:
+    with site.loaded(**environment) as release:
+        told = judged(release, site.errors(), site.slow(), duration=120.0)
+    assert told["verdict"] == verdict, told["reason"]
+    assert at_fault in told["reason"]
 
-    def slow(self, url: str) -> CheckAsked:
-        asked = self.asked(
-            url,
-            histogram='http_request_duration_seconds{namespace="<namespace>",pod=~"<pods>"}',
-            slower_than=(0.05, 0.1, 0.5),
-        )
-        return CheckAsked(RateCheck("latency", Tolerance(1.5, 0.2), streams=streams_of(asked), buckets=BUCKETS), asked)
 
-    @pytest.mark.parametrize(
-        ("case", "environment", "verdict", "at_fault"),
-        [
-            ("good", {}, "pass", ""),
-            ("errors", {"ERROR_RATE": "0.3"}, "fail", "errors: the canary is worse"),
-            ("slow", {"LATENCY_MS": "200"}, "fail", "latency: the canary is worse"),
-        ],
-    )
-    def test_counters_and_histograms_of_both_versions_are_compared(
-        self,
-        answering_lab: Lab,
-        release: Release,
-        prometheus: Prometheus,
-        case: str,
-        environment: dict[str, str],
-        verdict: str,
-        at_fault: str,
-    ) -> None:
-        variables = [{"name": name, "value": value} for name, value in environment.items()]
-        release.start("v2", patch={"spec": {"containers": [{"name": "app", "env": variables}]}})
-        prometheus.scrape(pods_of(release), answering_lab.port)
-        with load(answering_lab, release):
-            every = f'http_request_duration_seconds_count{{namespace="{release.namespace}"}}'
-            wait_for_series(prometheus.url, every, least=4)
-            asked = request(
-                release, self.errors(prometheus.url), self.slow(prometheus.url), duration=120.0, inconclusive_ok=True
-            )
-            try:
-                told = verify(release.api, asked, silent).extra["verify"]
-            except VerbFailure as failure:
-                told = failure.extra["verify"]
-        assert told["verdict"] == verdict, told["reason"]
-        assert at_fault in told["reason"]
+def sums(site: Site) -> None:
+    """Those of both versions have the same labels."""
+    with site.loaded(ERROR_RATE="1") as release:
+        told = judged(release, site.errors("sum(%s)"), duration=120.0)
+    assert told["verdict"] == "fail" and "errors: the canary is worse" in told["reason"], told["reason"]
 
-    def test_sums_that_have_the_same_labels_for_both_versions_are_kept_apart(
-        self, answering_lab: Lab, release: Release, prometheus: Prometheus
-    ) -> None:
-        every_request_fails = [{"name": "ERROR_RATE", "value": "1"}]
-        release.start("v2", patch={"spec": {"containers": [{"name": "app", "env": every_request_fails}]}})
-        prometheus.scrape(pods_of(release), answering_lab.port)
-        with load(answering_lab, release):
-            wait_for_series(prometheus.url, f'http_requests_total{{namespace="{release.namespace}"}}', least=4)
-            asked = request(release, self.errors(prometheus.url, "sum(%s)"), duration=120.0)
-            with pytest.raises(VerbFailure, match="errors: the canary is worse") as failure:
-                verify(release.api, asked, silent)
-        assert failure.value.extra["verify"]["verdict"] == "fail"
 
-    def test_the_past_tells_what_may_be_expected(
-        self, answering_lab: Lab, release: Release, prometheus: Prometheus
-    ) -> None:
-        """As soon as Prometheus knows enough of stable's last seconds; nothing has been counted by then."""
-        release.start("v2")
-        prometheus.scrape(pods_of(release), answering_lab.port)
-        call = Call(release.call.target, release.call.wait, check=True)
-        forecast: dict[str, Any] | None = None
-        deadline = time.monotonic() + 90
-        with load(answering_lab, release):
-            while forecast is None and time.monotonic() < deadline:
-                time.sleep(1)
-                rehearsed = verify(release.api, VerifyRequest(call, (self.errors(prometheus.url),)), silent).extra[
-                    "verify"
-                ]
-                assert rehearsed is not None
-                forecast = rehearsed["forecasts"].get("errors")
-        assert forecast is not None
-        assert forecast["stable_rate"] == 0 and forecast["canary_a_second"] == pytest.approx(60, rel=0.4)
-        assert forecast["text"].startswith("expecting, from the last minutes, "), forecast["text"]
+def past(site: Site) -> None:
+    """As soon as Prometheus knows enough of stable's last seconds; nothing has been counted by then."""
+    with site.held() as release, load(site.lab, release):
+        asked = VerifyRequest(replace(release.call, check=True), (site.errors(),))
 
-    def test_one_value_is_held_against_plain_bounds(
-        self, answering_lab: Lab, release: Release, prometheus: Prometheus
-    ) -> None:
-        release.start("v2")
-        prometheus.scrape(pods_of(release), answering_lab.port)
-        wait_for_series(prometheus.url, f'up{{namespace="{release.namespace}"}}', least=4)
-        query = 'count(up{pod=~"<canary_pods>"} == 1) / count(up{pod=~"<stable_pods>"} == 1)'
+        def forecast() -> dict[str, Any] | None:
+            found: dict[str, Any] | None = verify(release.api, asked, silent).extra["verify"]["forecasts"].get("errors")
+            return found
+
+        told = until(forecast, "it knows what may be expected", PATIENCE_SECONDS, Rarely())
+    assert told["stable_rate"] == 0 and told["canary_a_second"] == pytest.approx(60, rel=0.4)
+    assert told["text"].startswith("expecting, from the last minutes, "), told["text"]
+
+
+class Rarely(SystemClock):
+    """Each look is a whole question to Prometheus."""
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(max(seconds, 1.0))
+
+
+def plain_bounds(site: Site) -> None:
+    query = 'count(up{pod=~"<canary_pods>"} == 1) / count(up{pod=~"<stable_pods>"} == 1)'
+    with site.held() as release:
+        wait_for_series(site.prometheus.url, f'up{{namespace="{release.namespace}"}}', least=4)
         for bounds, verdict in (({"maximum": 1.0}, "pass"), ({"minimum": 2.0}, "fail")):
-            check = CheckAsked(BoundCheck("share", **bounds), self.asked(prometheus.url, query=query))
-            try:
-                told = verify(release.api, request(release, check, duration=3.0), silent).extra["verify"]
-            except VerbFailure as failure:
-                told = failure.extra["verify"]
+            told = judged(release, CheckAsked(BoundCheck("share", **bounds), site.asked(query=query)), duration=3.0)
             assert told["verdict"] == verdict, told
+
+
+CASES: dict[str, Callable[[Site], None]] = {
+    "counters and histograms of a good version": partial(counters_and_histograms, verdict="pass", at_fault=""),
+    "counters of a version that errs": partial(
+        counters_and_histograms, verdict="fail", at_fault="errors: the canary is worse", ERROR_RATE="0.3"
+    ),
+    "histograms of a version that is slow": partial(
+        counters_and_histograms, verdict="fail", at_fault="latency: the canary is worse", LATENCY_MS="200"
+    ),
+    "sums are kept apart": sums,
+    "the past tells what may be expected": past,
+    "one value is held against plain bounds": plain_bounds,
+}
+
+
+@pytest.fixture(scope="module")
+def cases(answering_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], None]]:
+    with running(tmp_path_factory.mktemp("prometheus")) as prometheus:
+        site = Site(answering_lab, prometheus)
+        with under_way({name: partial(case, site) for name, case in CASES.items()}, len(CASES)) as ended:
+            yield ended
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pods_under_a_steady_load_that_is_not_ours(case: str, cases: Callable[[str], None]) -> None:
+    cases(case)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from tests.cluster.fakes import Capacity
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.integration.beside import under_way
 from tests.integration.situations import webs
 from tests.situations import Web, until
 
@@ -219,11 +221,9 @@ REAL = {
 }  # fmt: skip
 
 
-@pytest.mark.real
-@pytest.mark.parametrize("name", REAL)
-def test_a_real_container_that_fails_is_told_with_its_reason_and_last_lines(name: str, real_lab: Lab) -> None:
-    with webs(real_lab) as new:
-        web, broken = new().make(2), REAL[name]
+def fails(lab: Lab, broken: Broken) -> None:
+    with webs(lab) as new:
+        web = new().make(2)
         with pytest.raises(VerbFailure) as raised:
             patient(web).start(template=NewTemplate(patch=broken.patch))
         assert re.search(broken.message, raised.value.message), raised.value.message
@@ -231,3 +231,17 @@ def test_a_real_container_that_fails_is_told_with_its_reason_and_last_lines(name
         assert raised.value.message.isprintable() and web.phase == "starting"
         web.undo()
         assert web.split() == {"v1": 2}
+
+
+@pytest.fixture(scope="module")
+def failures(real_lab: Lab) -> Iterator[Callable[[str], None]]:
+    with under_way({name: partial(fails, real_lab, broken) for name, broken in REAL.items()}, len(REAL)) as failures:
+        yield failures
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_container_that_fails_is_told_with_its_reason_and_last_lines(
+    name: str, failures: Callable[[str], None]
+) -> None:
+    failures(name)

@@ -17,13 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from xdist.scheduler import LoadFileScheduling
 
 from tests.toolchain import durations
 
 LONGEST_REASON = 2000
-# Whole playbooks, of which none needs what another one started: a process that runs all of them keeps the others waiting.
-SPLIT = ("tests/integration/test_frontdoor.py",)
 
 
 @dataclass
@@ -83,16 +80,3 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Tells a new process of the run (pytest-xdist)."""
     node.workerinput["measured"] = node.config.stash[durations.MEASURED]
-
-
-class ByFile(LoadFileScheduling):  # type: ignore[misc]
-    """A file is one process's, because its tests share what they start; one of SPLIT is as many as it has tests."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = durations.file_of(nodeid)
-        return nodeid if file in SPLIT else file
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
-    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None

@@ -15,7 +15,7 @@ import pytest
 
 from tests.cluster.contents import described
 from tests.toolchain.durations import read
-from tests.toolchain.outcomes import SPLIT, failed
+from tests.toolchain.outcomes import failed
 from tests.toolchain.venvs import ROOT
 
 TESTS = """
@@ -104,8 +104,3 @@ def test_what_a_namespace_holds_is_told_in_lines() -> None:
         "Event 2026-01-01T00:00:01Z Warning Soon None/None: first",
         "Event 2026-01-01T00:00:02Z Warning Late Pod/web-1: second",
     ]
-
-
-@pytest.mark.parametrize("file", SPLIT)
-def test_a_file_that_is_split_has_nothing_that_its_tests_share(file: str) -> None:
-    assert "scope=" not in (ROOT / file).read_text(encoding="utf-8")
