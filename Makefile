@@ -19,7 +19,7 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit sim-slice integration molecule matrix
 
-.PHONY: help venv demo test $(STAGES) sim sim-truth exactness headroom-truth judgement-truth judgement-e2e slow bench cluster cluster-down quick blocks format release-notes pins clean
+.PHONY: help venv demo test $(STAGES) sim sim-truth exactness headroom-truth judgement-truth judgement-e2e traffic-truth slow bench cluster cluster-down quick blocks format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +36,7 @@ help:
 	@echo "make headroom-truth   10,000 random clusters, predicted and tried (hours; goes on where it was) -> docs/headroom-truth.md"
 	@echo "make judgement-truth  simulates what judgement promises (hours; goes on where it was) -> docs/judgement-truth.md"
 	@echo "make judgement-e2e    20 good and 20 bad releases on a real node under a steady load -> docs/judgement-releases.md"
+	@echo "make traffic-truth    shares, failed requests, races, deaths and lags on a real proxy (20 minutes) -> docs/traffic-truth.md"
 	@echo "make slow             tests too long for make test: real traffic, deaths at random moments, random sequences,"
 	@echo "                      and the properties of the unit tests with other examples than in make test"
 	@echo "make bench            what releases cost beside kubectl and kubernetes.core -> docs/benchmarks.md; what headroom costs in 5,000"
@@ -85,6 +86,9 @@ judgement-truth: venv
 
 judgement-e2e: venv
 	@$(PYTHON) -m tests.truth.releases --report docs/judgement-releases.md
+
+traffic-truth: venv
+	@$(PYTHON) -m tests.truth.traffic --report docs/traffic-truth.md
 
 slow: venv
 	@$(PYTHON) -m pytest --hypothesis-profile random tests/unit

@@ -15,6 +15,7 @@ from tests.cluster.build import Say, tell
 from tests.cluster.contents import contents
 from tests.cluster.fakes import Capacity
 from tests.cluster.foreign import ForeignCluster
+from tests.cluster.gateway.server import Gateway, add_gateway
 from tests.cluster.kubectl import KubectlFailed
 from tests.cluster.lab import Lab
 from tests.cluster.realnodes.machine import RealNodesImpossible, expected
@@ -105,6 +106,12 @@ def answering_lab(testrun: str, say: Say) -> Iterator[Lab]:
     )
     yield shared
     shared.leave()
+
+
+@pytest.fixture(scope="session")
+def gateway(answering_lab: Lab, say: Say) -> Gateway:
+    """Traefik before the pods that answer."""
+    return add_gateway(answering_lab, say)
 
 
 def _fresh_namespace(lab: Lab | ForeignCluster) -> Iterator[str]:

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 from .build import CONTROL_PLANE, NODE, BuildFailed, ensure_built, tell
 from .construction import StartFailed
 from .fakes import Capacity
+from .gateway.server import ONLY_ANSWERING, gateway_of
 from .images import ensure_programs
 from .lab import Lab, NotALab, start_lab
 from .layout import Layout
@@ -31,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"at most {MOST_NODES} real nodes")
     if getattr(options, "metrics", False) and not options.real:
         parser.error(ONLY_REAL_NODES)
+    if getattr(options, "gateway", None) and not options.answering:
+        parser.error(ONLY_ANSWERING)
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
@@ -53,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
         "--metrics", action="store_true", help="with --real: metrics-server (the first time 4 to 8 minutes)"
     )
     up.add_argument("--answering", action="store_true", help="fake pods answer HTTP (root); on which port is told")
+    up.add_argument(
+        "--gateway",
+        choices=["traefik"],
+        help="with --answering: this proxy serves Gateway API (the first time about 10 minutes)",
+    )
     up.add_argument("--cpu", default=Capacity.cpu, help="of each fake node (default %(default)s)")
     up.add_argument("--memory", default=Capacity.memory, help="of each fake node (default %(default)s)")
     up.add_argument("--pods", type=int, default=Capacity.pods, help="of each fake node (default %(default)s)")
@@ -99,6 +108,7 @@ def _start(directory: Path, options: argparse.Namespace) -> Lab:
         capacity=Capacity(options.cpu, options.memory, options.pods),
         answering=options.answering,
         metrics=options.metrics,
+        gateway=bool(options.gateway),
         kept=True,
     )
 
@@ -107,6 +117,8 @@ def _announce(directory: Path) -> int:
     layout = Layout(directory)
     if port := (layout.described() or {}).get("port"):
         tell(f"the pods answer HTTP on port {port} of their addresses")
+    if gateway := gateway_of(layout):
+        tell(f"Gateway {json.dumps(gateway.parent)} is served at http://{gateway.address}")
     print(f"export KUBECONFIG={layout.kubeconfig}")
     return 0
 

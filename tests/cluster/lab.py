@@ -28,6 +28,8 @@ from .certificates import Authority, KeyPair, certificate_user, cluster_entry, w
 from .construction import POLL_SECONDS, Construction, PortTaken
 from .controlplane import start_control_plane
 from .fakes import ORDINARY, POD_RANGE, Capacity, node, start_fake_nodes
+from .gateway.program import ensure_traefik
+from .gateway.server import ONLY_ANSWERING, add_gateway
 from .images import ensure_programs
 from .kubectl import kubectl
 from .layout import Layout
@@ -93,11 +95,14 @@ class Lab:
         return self._kubeconfig(name, certificate_user(pair))
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """A kubeconfig with a token (TokenRequest, one hour) of an existing ServiceAccount."""
+        """A kubeconfig with a token of an existing ServiceAccount."""
+        return self._kubeconfig(f"token-{uuid.uuid4().hex[:8]}", {"token": self.token(namespace, name)})
+
+    def token(self, namespace: str, name: str) -> str:
+        """Of an existing ServiceAccount (TokenRequest, one hour)."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
         asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
-        token = self.api.request("POST", path, asked)["status"]["token"]
-        return self._kubeconfig(f"token-{uuid.uuid4().hex[:8]}", {"token": token})
+        return str(self.api.request("POST", path, asked)["status"]["token"])
 
     def add_fake_node(
         self,
@@ -168,6 +173,7 @@ class Wanted:
     controller_manager_flags: Sequence[str]
     kept: bool
     metrics: bool
+    gateway: bool
 
     @property
     def needs_kwok(self) -> bool:
@@ -186,6 +192,7 @@ def start_lab(
     controller_manager_flags: Sequence[str] = (),
     kept: bool = False,
     metrics: bool = False,
+    gateway: bool = False,
     say: Say = tell,
 ) -> Lab:
     """Starts a cluster and returns when it can be used; builds what it is made of first when that is missing.
@@ -193,21 +200,26 @@ def start_lab(
     `fake_nodes` (3 unless there are real ones) have `capacity` each, and pods that answer HTTP if `answering`.
     `real_nodes` (0 to 3) keep `reserved` quantities from pods and know the images of images.py.
     `metrics`: metrics-server on the real nodes, built first if need be (metrics/server.py).
+    `gateway`: Traefik before pods that answer, built first if need be (gateway/server.py).
     `kept`: outlive this process; otherwise the cluster goes with it, even by kill -9.
     Raises StartFailed with the last lines of the logs, or its kinds RealNodesImpossible and AnsweringImpossible;
     whatever had been started is gone then.
     """
     fakes = fake_nodes if fake_nodes is not None else 0 if real_nodes else 3
-    wanted = Wanted(fakes, capacity, real_nodes, reserved, answering, controller_manager_flags, kept, metrics)
+    wanted = Wanted(fakes, capacity, real_nodes, reserved, answering, controller_manager_flags, kept, metrics, gateway)
     if real_nodes > MOST_NODES:
         raise ValueError(f"at most {MOST_NODES} real nodes, not {real_nodes}")
     if metrics and not real_nodes:
         raise ValueError(ONLY_REAL_NODES)
+    if gateway and not answering:
+        raise ValueError(ONLY_ANSWERING)
     runtime = require_runtime(say) if real_nodes else None
     binaries = ensure_built(CONTROL_PLANE + (NODE if real_nodes else ()), say)
     programs = ensure_programs(say) if real_nodes or answering else None
     if metrics:
         ensure_metrics_server(say)
+    if gateway:
+        ensure_traefik(say)
     for _attempt in range(PORT_ATTEMPTS):
         place = Layout(directory or labs_root() / f"lab-{uuid.uuid4().hex[:12]}")
         try:
@@ -226,6 +238,8 @@ def _start(site: Construction, wanted: Wanted, runtime: Runtime | None, programs
             lab = Lab(place.directory, list(site.children.values()))
             if wanted.metrics:
                 add_metrics(lab, say)
+            if wanted.gateway:
+                add_gateway(lab, say)
             return lab
         except BaseException:
             site.abandon()

@@ -78,6 +78,30 @@ def hang_up_after(passage: Passage) -> None:
         server.recv(65536)
 
 
+def late(seconds: float) -> Fault:
+    """Passes the answer on piece by piece, each so much later: of a watch, whatever happens."""
+
+    def fault(passage: Passage) -> None:
+        with suppress(OSError), passage.forward() as server:
+            while piece := server.recv(65536):
+                time.sleep(seconds)
+                passage.client.sendall(piece)
+
+    return fault
+
+
+def silent_from(moment: threading.Event) -> Fault:
+    """Passes the answer on until then, and nothing afterwards, although the connection stays."""
+
+    def fault(passage: Passage) -> None:
+        with suppress(OSError), passage.forward() as server:
+            while piece := server.recv(65536):
+                if not moment.is_set():
+                    passage.client.sendall(piece)
+
+    return fault
+
+
 def stay_silent(seconds: float) -> Fault:
     return lambda passage: time.sleep(seconds)
 

@@ -3,21 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routes on a real API server, with the definitions of Gateway API itself: what is stored, guarded, and put back.
 
-What a proxy makes of it is played in tests/sim/test_traffic.py.
+What a proxy makes of it is tried in test_gateway.py, and played in tests/sim/test_traffic.py.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import time
+from contextlib import suppress
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, NotFound
@@ -33,20 +29,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
-from tests.cluster.toolchain import find_go
+from tests.cluster.gateway.program import definitions
+from tests.cluster.gateway.server import DEFINITIONS
 from tests.integration.releases import CONTAINER, Release, image, silent
-
-MODULE = "sigs.k8s.io/gateway-api@v1.4.1"
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-
-
-def _definitions() -> Path:
-    """Of the standard channel, from the module that everybody installs them from."""
-    env = {**os.environ, "GOFLAGS": "-mod=mod", "GO111MODULE": "on"}
-    told = subprocess.run(
-        [find_go(), "mod", "download", "-json", MODULE], capture_output=True, text=True, check=True, env=env, cwd="/"
-    )
-    return Path(json.loads(told.stdout)["Dir"]) / "config/crd/standard"
 
 
 class Routed:
@@ -54,12 +39,9 @@ class Routed:
 
     def __init__(self, release: Release) -> None:
         self.release, self.api, self.namespace = release, release.api, release.namespace
-        for name in ("httproutes", "gateways"):
-            definition = yaml.safe_load((_definitions() / f"gateway.networking.k8s.io_{name}.yaml").read_text())
-            try:
+        for definition in definitions():
+            with suppress(Conflict):
                 self.api.create(DEFINITIONS, definition)
-            except Conflict:
-                continue
         self._await_definitions()
         ports = [{"name": "http", "port": 80, "targetPort": 8080}]
         self.api.create(
@@ -161,11 +143,12 @@ def test_an_undo_puts_the_route_back_whoever_wrote_to_it_meanwhile(routed: Route
 
 def test_what_cannot_be_routed_is_refused_and_nothing_is_written(routed: Routed) -> None:
     before = routed.release.deployment()["metadata"]["resourceVersion"]
-    for code, traffic in {
+    wrong: dict[str, dict[str, Any]] = {
         "no_route": {"routes": ("nothing",)},
         "service": {"service": "legacy"},
         "overloaded": {"weight": Fraction(1, 2)},
-    }.items():
+    }
+    for code, traffic in wrong.items():
         with pytest.raises(VerbFailure) as refused:
             routed.start(1, **traffic)
         assert refused.value.code == code and not refused.value.changed

@@ -16,22 +16,25 @@ from typing import Any
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Exchange, Request
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 
 # A process of its own that has imported everything, so that each victim is forked in a moment.
 _READY = multiprocessing.get_context("forkserver")
 _READY.set_forkserver_preload([__name__, "kubernetes.client"])
-_VERBS: dict[str, Callable[..., Any]] = {"start": start, "undo": undo}
+_VERBS: dict[str, Callable[..., Any]] = {"start": start, "promote": promote, "undo": undo}
 END_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class End:
-    """A signal that the process gets as soon as its request of this number (from 1) is answered."""
+    """A signal that the process gets as soon as its request of this number (from 1) is answered; `writes`: only those that change
+    something are counted."""
 
     after_request: int
     by: signal.Signals = signal.SIGKILL
+    writes: bool = False
 
 
 def run(kubeconfig: str, verb: str, request: Any, end: End | None = None) -> multiprocessing.process.BaseProcess:
@@ -57,11 +60,13 @@ def _live(kubeconfig: str, verb: str, request: Any, end: End | None) -> None:
 
 
 def _doom(api: Api, end: End) -> None:
-    send = api._send
+    send, written = api._send, 0
 
     def send_and_end(request: Request) -> Exchange:
+        nonlocal written
         exchange = send(request)
-        if api.requests >= end.after_request:
+        written += request.method != "GET" and "dryRun" not in request.target
+        if (written if end.writes else api.requests) >= end.after_request:
             os.kill(os.getpid(), end.by)
         return exchange
 

@@ -2,7 +2,7 @@
 
 // load sends requests at a constant rate, each over a new connection, because kube-proxy balances connections.
 //
-// It ends after -duration, or on SIGTERM or SIGINT, and prints one JSON object on stdout. With -live it also prints one
+// It ends after -duration, after -requests, or on SIGTERM or SIGINT, and prints one JSON object on stdout. With -live it also prints one
 // line of JSON for each second that has passed.
 package main
 
@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -25,7 +26,10 @@ const lateness = 50 * time.Millisecond
 
 type options struct {
 	url       string
+	host      string
+	header    string
 	rate      float64
+	requests  int
 	duration  time.Duration
 	timeout   time.Duration
 	keepAlive bool
@@ -35,7 +39,10 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.url, "url", "", "what to request")
+	flag.StringVar(&o.host, "host", "", "the Host header (default: that of the url)")
+	flag.StringVar(&o.header, "header", "", "one more header, NAME: VALUE")
 	flag.Float64Var(&o.rate, "rate", 200, "requests per second")
+	flag.IntVar(&o.requests, "requests", 0, "how many in all (0: no limit)")
 	flag.DurationVar(&o.duration, "duration", 0, "how long (0: until SIGTERM)")
 	flag.DurationVar(&o.timeout, "timeout", 2*time.Second, "of one request")
 	flag.BoolVar(&o.keepAlive, "keep-alive", false, "use connections again")
@@ -45,6 +52,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "load: -url is required and -rate must be above 0")
 		os.Exit(2)
 	}
+	ask, err := o.request()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(2)
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	if o.duration > 0 {
@@ -52,7 +64,7 @@ func main() {
 		defer cancel()
 	}
 	total := newTally()
-	send(ctx, o, total)
+	send(ctx, o, ask, total)
 	encoder := json.NewEncoder(os.Stdout)
 	if !o.live {
 		encoder.SetIndent("", " ")
@@ -61,7 +73,7 @@ func main() {
 }
 
 // send returns when the context has ended and every request under way has been answered.
-func send(ctx context.Context, o options, total *tally) {
+func send(ctx context.Context, o options, ask *http.Request, total *tally) {
 	client := &http.Client{Timeout: o.timeout, Transport: &http.Transport{DisableKeepAlives: !o.keepAlive, MaxIdleConnsPerHost: 64}}
 	started, second := time.Now(), newTally()
 	if o.live {
@@ -75,7 +87,7 @@ func send(ctx context.Context, o options, total *tally) {
 	}
 	var underWay sync.WaitGroup
 	defer underWay.Wait()
-	for n := 0; ; n++ {
+	for n := 0; o.requests == 0 || n < o.requests; n++ {
 		planned := started.Add(time.Duration(float64(n) / o.rate * float64(time.Second)))
 		select {
 		case <-ctx.Done():
@@ -86,7 +98,7 @@ func send(ctx context.Context, o options, total *tally) {
 		underWay.Add(1)
 		go func() {
 			defer underWay.Done()
-			result := request(client, o.url)
+			result := request(client, ask)
 			result.late = late
 			total.add(result)
 			second.add(result)
@@ -94,9 +106,24 @@ func send(ctx context.Context, o options, total *tally) {
 	}
 }
 
-func request(client *http.Client, url string) result {
+// request is what is sent each time; it has no body, so that it can be sent at the same time again.
+func (o options) request() (*http.Request, error) {
+	ask, err := http.NewRequest(http.MethodGet, o.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	ask.Host = o.host
+	if name, value, given := strings.Cut(o.header, ": "); given {
+		ask.Header.Set(name, value)
+	} else if o.header != "" {
+		return nil, fmt.Errorf("-header %q is not NAME: VALUE", o.header)
+	}
+	return ask, nil
+}
+
+func request(client *http.Client, ask *http.Request) result {
 	began := time.Now()
-	answer, err := client.Get(url)
+	answer, err := client.Do(ask.Clone(context.Background()))
 	if err == nil {
 		_, err = io.Copy(io.Discard, answer.Body)
 		answer.Body.Close()

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Traefik may do in a cluster, and the Gateways that it serves there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NAMESPACE, USER = "gateway", "traefik"
+CONTROLLER = "traefik.io/gateway-controller"
+# Each Traefik serves the Gateways of one class, and would call those of another unserved: it has no such port.
+SERVED_BY = "lab.coalmine/served-by"
+GROUP = "gateway.networking.k8s.io"
+GATEWAY_API = f"/apis/{GROUP}/v1"
+_RBAC = "rbac.authorization.k8s.io"
+_READ = ["get", "list", "watch"]
+_WITH_STATUS = (
+    "gatewayclasses",
+    "gateways",
+    "httproutes",
+    "grpcroutes",
+    "tlsroutes",
+    "tcproutes",
+    "backendtlspolicies",
+)
+
+
+def rights() -> list[tuple[str, dict[str, Any]]]:
+    """Collection and manifest of each; the rules are those of Traefik's own documentation (kubernetes-gateway-rbac.yml)."""
+    rules = [
+        {"apiGroups": [""], "resources": ["namespaces", "services", "secrets", "configmaps"], "verbs": _READ},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": _READ},
+        {"apiGroups": [GROUP], "resources": ["*"], "verbs": _READ},
+        {"apiGroups": [GROUP], "resources": [f"{kind}/status" for kind in _WITH_STATUS], "verbs": ["update"]},
+    ]
+    subjects = [
+        {"apiGroup": _RBAC, "kind": "User", "name": USER},
+        {"kind": "ServiceAccount", "name": USER, "namespace": NAMESPACE},
+    ]
+    role = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": USER}
+    binding = {"metadata": {"name": USER}, "roleRef": role, "subjects": subjects}
+    return [
+        ("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}}),
+        (f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", {"metadata": {"name": USER}}),
+        (f"/apis/{_RBAC}/v1/clusterroles", {"metadata": {"name": USER}, "rules": rules}),
+        (f"/apis/{_RBAC}/v1/clusterrolebindings", binding),
+    ]
+
+
+def gateway(name: str, port: int) -> list[tuple[str, dict[str, Any]]]:
+    """Collection and manifest of a class and its Gateway, both of this name, which is open to routes of every namespace."""
+    listener = {
+        "name": "web", "protocol": "HTTP", "port": port, "allowedRoutes": {"namespaces": {"from": "All"}},
+    }  # fmt: skip
+    of_class, spec = {"controllerName": CONTROLLER}, {"gatewayClassName": name, "listeners": [listener]}
+    labelled = {"name": name, "labels": {SERVED_BY: name}}
+    return [
+        (f"{GATEWAY_API}/gatewayclasses", {**_kind("GatewayClass"), "metadata": labelled, "spec": of_class}),
+        (
+            f"{GATEWAY_API}/namespaces/{NAMESPACE}/gateways",
+            {**_kind("Gateway"), "metadata": {"name": name}, "spec": spec},
+        ),
+    ]
+
+
+def _kind(kind: str) -> dict[str, str]:
+    """Which a server wants to be told of custom resources."""
+    return {"apiVersion": f"{GROUP}/v1", "kind": kind}

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Traefik and the definitions of Gateway API, from the modules that the go.mod beside this file pins.
+
+Traefik is its own, whole program, but for the clients of DNS providers that an ACME challenge needs: a hundred SDKs, one of
+which the module proxy does not have. Six minutes of CPU time, ten minutes beside other work, once for each version.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..build import Say, go_build, pinned_in, tell
+from ..locks import exclusive
+from ..paths import cache_root
+from ..toolchain import find_go
+
+MODULE = Path(__file__).parent
+PACKAGE, PROGRAM = "github.com/traefik/traefik/v3", "traefik"
+LEGO = "github.com/go-acme/lego/v5"
+GATEWAY_API = "sigs.k8s.io/gateway-api"
+# For each kind one file; the one beside them is no definition.
+_NO_DEFINITIONS = "vap_safeupgrades"
+
+
+def ensure_traefik(say: Say = tell) -> Path:
+    """The program; builds it when it is missing. Safe in several processes at once."""
+    version = pinned_in(MODULE / "go.mod")[PACKAGE]
+    target = cache_root() / f"{PROGRAM}-{version}"
+    program = target / PROGRAM
+    if program.exists():
+        return program
+    with exclusive(target / "build.lock", waiting=lambda holder: say(f"{holder} is building the same; waiting")):
+        if not program.exists():
+            say(f"building {PROGRAM} {version}")
+            go_build(
+                f"{PACKAGE}/cmd/{PROGRAM}",
+                program,
+                "-s -w",
+                waiting=lambda seconds: say(f"      {PROGRAM}: {seconds:.0f} s"),
+                module=_module(target / "module"),
+            )
+    return program
+
+
+def _module(place: Path) -> Path:
+    """The module to build from: ours, beside a copy of lego without what needs those SDKs."""
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(MODULE, place, ignore=shutil.ignore_patterns("*.py", "__pycache__", "dns"))
+    source = downloaded(LEGO)
+    # What the module cache holds may be read only, and the copy would be so too.
+    shutil.copytree(source, place / "lego", copy_function=shutil.copyfile, ignore=_left_out(source))
+    shutil.copytree(MODULE / "dns", place / "lego/providers/dns")
+    return place
+
+
+def _left_out(source: Path) -> Any:
+    def ignored(directory: str, names: list[str]) -> set[str]:
+        here = Path(directory).relative_to(source).as_posix()
+        return {name for name in names if f"{here}/{name}" in ("./cmd", "./e2e", "./main.go", "providers/dns")}
+
+    return ignored
+
+
+def downloaded(module: str) -> Path:
+    """The directory of a module in the version that is pinned."""
+    wanted = f"{module}@{pinned_in(MODULE / 'go.mod')[module]}"
+    environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GO111MODULE": "on"}
+    told = subprocess.run(
+        [find_go(), "mod", "download", "-json", wanted],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        cwd="/",
+    )
+    return Path(json.loads(told.stdout)["Dir"])
+
+
+def definitions() -> Iterator[dict[str, Any]]:
+    """Gateway API's own of the standard channel, as everybody installs them."""
+    for path in sorted((downloaded(GATEWAY_API) / "config/crd/standard").glob("*.yaml")):
+        if _NO_DEFINITIONS not in path.name:
+            yield yaml.safe_load(path.read_text())

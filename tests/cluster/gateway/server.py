@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gateways for a cluster whose fake pods answer HTTP: Traefik as a process of this machine, which reads the cluster as a proxy
+in it would, with rights of its own, and sends real requests to the pods' addresses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..api import ApiError
+from ..build import Say, tell
+from ..construction import Construction, PortTaken, StartFailed
+from ..controlplane import LOOPBACK
+from ..layout import Layout
+from ..locks import exclusive
+from ..ports import free_ports
+from ..processes import end_all
+from .manifests import GATEWAY_API, NAMESPACE, SERVED_BY, USER, gateway, rights
+from .program import definitions, ensure_traefik
+
+if TYPE_CHECKING:
+    from ..lab import Lab
+
+ONLY_ANSWERING = "a gateway needs pods that answer: start the cluster with answering"
+NAME = "traefik"
+# How long Traefik waits between two configurations. Its default is two seconds, which most tests need not wait for.
+SWIFT, DEFAULT = "100ms", "2s"
+READY_SECONDS = 60
+POLL_SECONDS = 0.05
+PORT_ATTEMPTS = 5
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A Gateway of the cluster, its class of the same name, and the port at which this machine reaches it. `processes`: the names
+    of those that serve it, one for each replica."""
+
+    name: str
+    port: int
+    processes: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def parent(self) -> dict[str, str]:
+        """What a route names to be served by it."""
+        return {"name": self.name, "namespace": NAMESPACE}
+
+    def end(self, lab: Lab) -> None:
+        """Its processes are gone, and nobody finds it any more. What it served is served no longer; its objects stay."""
+        end_all(map(lab.layout.record, self.processes))
+        _told(lab.layout, self.name).unlink()
+
+
+def add_gateway(
+    lab: Lab, say: Say = tell, *, name: str = NAME, throttles: Sequence[str] = (SWIFT,), kubeconfig: Path | None = None
+) -> Gateway:
+    """Runs Traefik for the cluster and returns when it serves the Gateway of this name. A second call finds it there.
+
+    `throttles`: one for each replica; several share one address, over which the kernel spreads new connections.
+    `kubeconfig`: its way to the API server, where that is to be another than the straight one.
+    """
+    if not lab.facts["port"]:
+        raise ValueError(ONLY_ANSWERING)
+    program = ensure_traefik(say)
+    with exclusive(lab.directory / "gateway.lock"):
+        if there := gateway_of(lab.layout, name):
+            return there
+        define(lab)
+        create(lab, rights())
+        found = _started(lab, name, program, throttles, kubeconfig or lab.client_for(USER))
+        _told(lab.layout, name).write_text(json.dumps([found.port, found.processes]))
+        return found
+
+
+def gateway_of(layout: Layout, name: str = NAME) -> Gateway | None:
+    """The one of this name, in a cluster that has it."""
+    try:
+        port, processes = json.loads(_told(layout, name).read_text())
+    except FileNotFoundError:
+        return None
+    return Gateway(name, port, tuple(processes))
+
+
+def _told(layout: Layout, name: str) -> Path:
+    return layout.directory / f"gateway-{name}.json"
+
+
+def define(lab: Lab) -> None:
+    """Gateway API's definitions are served."""
+    create(lab, [(DEFINITIONS, definition) for definition in definitions()])
+    for kind in ("gatewayclasses", "gateways", "httproutes"):
+        _until(partial(_is_served, lab, kind), f"{kind} are served")
+
+
+def _is_served(lab: Lab, kind: str) -> bool:
+    return bool(lab.api.request("GET", f"{GATEWAY_API}/{kind}"))
+
+
+def create(lab: Lab, manifests: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """What is there already stays."""
+    for path, manifest in manifests:
+        try:
+            lab.api.request("POST", path, manifest)
+        except ApiError as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+
+
+def _started(lab: Lab, name: str, program: Path, throttles: Sequence[str], kubeconfig: Path) -> Gateway:
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        (port,) = free_ports(1)
+        found = Gateway(name, port, tuple(f"{name}-{number}-{attempt}" for number in range(1, len(throttles) + 1)))
+        site = Construction(lab.layout, lab.binaries)
+        try:
+            for process, throttle in zip(found.processes, throttles, strict=True):
+                command = _command(program, found, throttle)
+                site.run(process, command, {"KUBECONFIG": str(kubeconfig)})
+            create(lab, gateway(name, port))
+            site.wait_until(lambda: _serves(lab, name), f"Gateway {name} to be served", timeout=READY_SECONDS)
+            return found
+        except PortTaken as error:
+            taken = error
+            lab.api.request("DELETE", f"{GATEWAY_API}/namespaces/{NAMESPACE}/gateways/{name}")
+            end_all(map(lab.layout.record, found.processes))
+    raise taken
+
+
+def _command(program: Path, served: Gateway, throttle: str) -> list[str | Path]:
+    """One Traefik with one entry, where the other replicas may listen, too."""
+    shared = str(len(served.processes) > 1).lower()
+    return [
+        program, "--global.checknewversion=false", "--global.sendanonymoususage=false", "--log.level=INFO",
+        f"--entrypoints.web.address={served.address}", f"--entrypoints.web.reuseport={shared}",
+        "--providers.kubernetesgateway=true", f"--providers.kubernetesgateway.statusaddress.ip={LOOPBACK}",
+        f"--providers.kubernetesgateway.labelselector={SERVED_BY}={served.name}",
+        f"--providers.providersthrottleduration={throttle}",
+    ]  # fmt: skip
+
+
+def _serves(lab: Lab, name: str) -> bool:
+    found = lab.api.request("GET", f"{GATEWAY_API}/namespaces/{NAMESPACE}/gateways/{name}")
+    status: dict[str, Any] = found.get("status") or {}
+    said = {one["type"]: one["status"] for one in status.get("conditions") or ()}
+    return said.get("Programmed") == "True" and bool(status.get("addresses"))
+
+
+def _until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        with contextlib.suppress(ApiError):
+            if condition():
+                return
+        if time.monotonic() > deadline:
+            raise StartFailed(f"waited {READY_SECONDS} s in vain: {what}")
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,133 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Deployment whose fake pods answer, behind a Service and an HTTPRoute that a real proxy serves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    NewTemplate,
+    PromoteBy,
+    PromoteRequest,
+    Size,
+    StartRequest,
+    TrafficRequest,
+    UndoRequest,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
+from tests.cluster.gateway.server import Gateway
+from tests.cluster.lab import Lab
+from tests.integration.releases import CONTAINER, Release, annotated, image, silent
+
+from .users import Users
+
+Json = dict[str, Any]
+# Pods finish what they were sent, for longer than the proxy needs to hear that they are going.
+DRAIN_MS = 5000
+SERVED_SECONDS = 30
+
+
+class Shop:
+    """`rules`: of the route, where one that sends all requests to `web` is not enough."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        gateway: Gateway,
+        namespace: str,
+        *,
+        replicas: int = 4,
+        drain_ms: int = DRAIN_MS,
+        rules: Sequence[Mapping[str, Any]] = (),
+        parent: Mapping[str, str] | None = None,
+    ) -> None:
+        self.lab, self.gateway, self.namespace = lab, gateway, namespace
+        self.own_services = ["web"]
+        self.api = connect(Connection(kubeconfig=str(lab.kubeconfig)))
+        self.release = Release(self.api, namespace)
+        self.host = f"{namespace}.example"
+        self.users = Users(lab.programs / "load", gateway.address, self.host)
+        patience = annotated(end_after=str(drain_ms))["metadata"]["annotations"] if drain_ms else {}
+        self.release.make(replicas, annotations=patience)
+        self.serve("web", {"app": self.release.name})
+        spec = {
+            "parentRefs": [parent or gateway.parent],
+            "hostnames": [self.host],
+            "rules": list(rules) or [{"backendRefs": [{"name": "web", "port": 80}]}],
+        }
+        kind = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute"}
+        self.before = self.api.create(self.routes, {**kind, "metadata": {"name": "web"}, "spec": spec})
+
+    def serve(self, name: str, selector: Mapping[str, str]) -> None:
+        """A Service of this name."""
+        ports = [{"name": "http", "port": 80, "targetPort": self.lab.port}]
+        self.api.create(
+            self.services, {"metadata": {"name": name}, "spec": {"selector": dict(selector), "ports": ports}}
+        )
+
+    def add_other(self, name: str, version: str) -> None:
+        """Another Deployment with a Service, both of this name, that the rules of the route may send to."""
+        other = Release(self.api, self.namespace, name)
+        manifest = other.manifest(1)
+        manifest["spec"]["template"]["spec"]["containers"][0]["image"] = image(version)
+        self.api.create(other.path.rpartition("/")[0], manifest)
+        other.promote()
+        self.serve(name, {"app": name})
+        self.own_services = sorted([*self.own_services, name])
+
+    def opened(self) -> Shop:
+        """When users are answered."""
+        deadline = time.monotonic() + SERVED_SECONDS
+        while self.users.send(20, rate=200).failed:
+            assert time.monotonic() < deadline, f"http://{self.host} at {self.gateway.address} is not served"
+        return self
+
+    @property
+    def services(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/services"
+
+    @property
+    def routes(self) -> str:
+        return f"/apis/gateway.networking.k8s.io/v1/namespaces/{self.namespace}/httproutes"
+
+    def route(self) -> Json:
+        return self.api.get(f"{self.routes}/web")
+
+    # Verbs, as a run asks for them.
+
+    def start_request(self, version: str = "v2", pods: int = 1, **traffic: Any) -> StartRequest:
+        template = NewTemplate(images={CONTAINER: image(version)})
+        asked = TrafficRequest(**{"proof": "require", **traffic})
+        return StartRequest(self.release.call, template, Size(pods), surge=pods, traffic=asked)
+
+    def promote_request(self, by: PromoteBy = PromoteBy.PODS) -> PromoteRequest:
+        return PromoteRequest(self.release.call, by)
+
+    def undo_request(self) -> UndoRequest:
+        return UndoRequest(self.release.call, reason="test")
+
+    def start(self, version: str = "v2", pods: int = 1, **traffic: Any) -> Outcome:
+        return start(self.api, self.start_request(version, pods, **traffic), silent)
+
+    def promote(self, by: PromoteBy = PromoteBy.PODS) -> Outcome:
+        return promote(self.api, self.promote_request(by), silent)
+
+    def undo(self) -> Outcome:
+        return undo(self.api, self.undo_request(), silent)
+
+    # What has to hold.
+
+    def assert_own(self) -> None:
+        """The route is its owner's, to the byte, and no Service but the owner's is left."""
+        now = self.route()
+        assert now["spec"] == self.before["spec"]
+        assert not now["metadata"].get("annotations")
+        assert [one["metadata"]["name"] for one in self.api.list(self.services)["items"]] == self.own_services

@@ -1,0 +1,132 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases through a real proxy, Traefik, under requests of users all the time: none fails, and each gets what was said.
+
+Every order and every lag is tried in tests/sim/test_traffic.py; the figures of a whole matrix are in docs/traffic-truth.md.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Header, PromoteBy
+from tests.cluster.gateway.server import DEFAULT, SWIFT, Gateway, add_gateway
+from tests.cluster.lab import Lab
+from tests.gateways.gates import ending, hearing_late
+from tests.gateways.shop import Shop
+from tests.gateways.users import Tally
+from tests.integration.victims import End, ended, run
+from tests.situations import until
+
+TESTER = Header("x-canary", "always")
+# As many deaths as a start, or an undo, has writes, and more than those.
+MOST_DEATHS = 30
+
+
+@pytest.fixture
+def new(answering_lab: Lab, gateway: Gateway, answering_namespace: str) -> Callable[..., Shop]:
+    """Shops whose users are answered."""
+
+    def make(**given: Any) -> Shop:
+        return Shop(answering_lab, gateway, answering_namespace, **given).opened()
+
+    return make
+
+
+def assert_none_failed(users: Tally) -> None:
+    assert users.sent and not users.failed, f"{users.failed} of {users.sent} failed: {users.why}"
+
+
+@pytest.mark.parametrize("by", list(PromoteBy), ids=[by.value for by in PromoteBy])
+def test_no_request_fails_from_the_start_to_the_end_and_each_gets_what_was_said(
+    by: PromoteBy, new: Callable[..., Shop]
+) -> None:
+    shop = new()
+    with shop.users.coming() as users:
+        started = shop.start(weight=Fraction(5, 100), header=TESTER)
+        assert started.extra["exposure"]["programmed"] == "proven"
+        few, testers = shop.users.send(1000), shop.users.send(1000, header="x-canary: always")
+        shop.start(pods=4, weight=Fraction(1, 4))
+        more = shop.users.send(1000)
+        shop.promote(by)
+        # Pods that are ending answer until the proxy has heard of it.
+        until(lambda: shop.users.send(100).of("v2") == 100, "everybody gets the new version")
+    for tally in (users, few, testers, more):
+        assert_none_failed(tally)
+    # Traefik takes its backends in turn; the steady users take some of the turns.
+    assert testers.of("v2") == 1000
+    assert abs(few.of("v2") - 50) <= 15 and abs(more.of("v2") - 250) <= 40
+    shop.assert_own()
+
+
+def test_an_undo_takes_users_away_before_the_pods_and_none_fails_though_pods_vanish_at_once(
+    new: Callable[..., Shop],
+) -> None:
+    shop = new(drain_ms=0)
+    with shop.users.coming() as users:
+        shop.start(pods=2, weight=Fraction(1, 2))
+        shop.undo()
+        until(lambda: shop.users.send(100).of("v1") == 100, "everybody gets the stable version")
+    assert_none_failed(users)
+    shop.assert_own()
+
+
+@pytest.mark.parametrize("verb", [pytest.param("promote", marks=pytest.mark.slow), "undo"])
+def test_a_verb_that_is_killed_after_each_of_its_writes_fails_no_request(
+    verb: str, answering_lab: Lab, new: Callable[..., Shop]
+) -> None:
+    """Each death is followed by a run that goes on, and dies one write later, until one has nothing more to write."""
+    shop = new()
+    asked = shop.start_request(weight=Fraction(1, 4))
+    ending = shop.promote_request() if verb == "promote" else shop.undo_request()
+    with shop.users.coming() as users:
+        deaths = dies(answering_lab, "start", asked) + dies(answering_lab, verb, ending)
+    assert deaths >= 8
+    assert_none_failed(users)
+    shop.assert_own()
+
+
+def dies(lab: Lab, verb: str, asked: Any) -> int:
+    """How often, until it came to its end."""
+    for deaths in range(MOST_DEATHS):
+        code = ended(run(str(lab.kubeconfig), verb, asked, End(1, writes=True)))
+        if code == 0:
+            return deaths
+        assert code == -signal.SIGKILL, f"{verb} ended with {code} after {deaths} deaths"
+    raise AssertionError(f"{verb} has not come to its end after {MOST_DEATHS} deaths")
+
+
+def test_a_proxy_that_hears_of_endpoints_late_sends_nobody_to_nowhere(
+    answering_lab: Lab, answering_namespace: str, tmp_path: Path
+) -> None:
+    """The race of every start: the route is there before the endpoints of the Services that it names."""
+    with hearing_late(answering_lab, tmp_path, "late", seconds=0.5) as late:
+        shop = Shop(answering_lab, late, answering_namespace).opened()
+        with shop.users.coming() as users:
+            shop.start(weight=Fraction(1, 4))
+            shop.undo()
+        assert_none_failed(users)
+        shop.assert_own()
+
+
+@pytest.mark.slow
+def test_of_two_replicas_behind_one_address_the_later_one_counts(answering_lab: Lab, answering_namespace: str) -> None:
+    """Each hears by itself; one takes a configuration every 0.1 s, the other every 2 s."""
+    with ending(answering_lab, add_gateway(answering_lab, name="two", throttles=(SWIFT, DEFAULT))) as two:
+        shop = Shop(answering_lab, two, answering_namespace).opened()
+        with shop.users.coming() as users:
+            shop.start(weight=Fraction(0), header=TESTER)
+            assert shop.users.send(200).of("v2") == 0
+            shop.start(pods=4, weight=Fraction(1))
+            assert shop.users.send(200).of("v1") == 0
+            shop.undo()
+            assert shop.users.send(200).of("v2") == 0
+        assert_none_failed(users)
+        shop.assert_own()
