@@ -105,18 +105,31 @@ class Cluster:
                 self.store.timeline.after(0.2, self._meddle)
 
     def _meddle(self) -> None:
-        body = {"spec": {"template": {"spec": {"containers": [{"name": CONTAINER, "image": image("v9")}]}}}}
+        self._patched({"template": {"spec": {"containers": [{"name": CONTAINER, "image": image("v9")}]}}})
+
+    def is_frozen(self) -> None:
+        """By hand."""
+        self._patched({"paused": True})
+
+    def _patched(self, spec: Json) -> None:
         asked = Asked("patch", "deployments.apps", NAME, NAMESPACE)
-        self.server.patch("deployments", asked, body, strategic_merge, "somebody", "kubectl-set")
+        self.server.patch("deployments", asked, {"spec": spec}, strategic_merge, "somebody", "kubectl")
 
 
 class Sea:
-    """`bad`: fleets' places whose pods of v2 never become Ready. `meddled`: those whose promotion somebody disturbs."""
+    """`bad`: fleets' places whose pods of v2 never become Ready, `how` that shows. `meddled`: those whose promotion somebody disturbs."""
 
-    def __init__(self, seed: int, ships: int, bad: Sequence[int] = (), meddled: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        seed: int,
+        ships: int,
+        bad: Sequence[int] = (),
+        meddled: Sequence[int] = (),
+        how: Nature = NEVER_READY,
+    ) -> None:
         self.timeline, self.chance = Timeline(), random.Random(seed)
         self.clusters = [
-            Cluster(n, self.timeline, self.chance, NEVER_READY if n in bad else Nature(), n in meddled)
+            Cluster(n, self.timeline, self.chance, how if n in bad else Nature(), n in meddled)
             for n in range(ships)
         ]
         self.director = Actor(self.timeline, "director")

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Gate, OnInconclusive
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.orders import Member
 from tests.sim.fleets import Sea
+from tests.sim.pods import Nature
+from tests.sim.test_judging import CERTAIN
 
 TEN = 10
 
@@ -62,6 +66,26 @@ def test_one_that_fails_while_it_is_promoted_rolls_the_others_of_its_wave_back()
     assert set(found[3:]) <= {"undone", "rolled back"} and "rolled back" in found, found
     assert versions(sea) == ["v2"] * 3 + ["v1"] * 7
     at_rest(sea)
+
+
+@pytest.mark.parametrize(("policy", "reached"), [(Gate.NONE, 0), (Gate.STOP, 2)])
+def test_what_its_own_release_froze_goes_with_its_wave_and_what_a_person_froze_stays(policy: Gate, reached: int) -> None:
+    sea = Sea(13, 3, bad=[2], how=Nature(never_ready=True))
+    request = sea.request(waves=("100%",))
+    undecided = request.members[1].request
+    undecided = replace(
+        undecided,
+        judge=replace(undecided.judge, checks=() if reached else (CERTAIN,), duration=5.0, interval=1.0),
+        policies=replace(undecided.policies, on_inconclusive=OnInconclusive.HOLD, gate=policy),
+    )
+    if reached:
+        sea.timeline.after(55.0, sea.clusters[1].is_frozen)
+    ended = sea.sails(replace(request, members=(request.members[0], Member(undecided, 1, "c1"), request.members[2])))
+    assert ended is not None
+    rows = ended.extra["fleet"]["releases"]
+    assert rows[1]["release"]["reached"] == reached, "it waited for a person when the other failed"
+    assert outcomes(ended) == ["undone", "failed" if reached else "undone", "undone"], ended
+    assert sea.clusters[1].phase is (Phase.FROZEN if reached else Phase.NONE)
 
 
 def test_a_later_wave_does_not_begin_after_a_failure() -> None:

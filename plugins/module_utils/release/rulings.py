@@ -85,7 +85,7 @@ class Failed:
     """What failed, and what is there now.
 
     `phase`: None where it could not be read. `ours`: what is live, or out once promoted, is what this run began (its run and
-    its hash).
+    its hash). `froze_it`: this run itself froze the canary, because the evidence decided neither way.
     """
 
     stage: Stage
@@ -93,6 +93,7 @@ class Failed:
     phase: Phase | None
     ours: bool
     on_failure: OnFailure = OnFailure.UNDO
+    froze_it: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,8 @@ RULES: tuple[Rule, ...] = (
         _leave("This run changed nothing."),
     ),
     Rule(
-        "the canary is frozen",
-        lambda failed: failed.phase is Phase.FROZEN,
+        "the canary is frozen, and not by this run for want of evidence",
+        lambda failed: failed.phase is Phase.FROZEN and not failed.froze_it,
         _leave("The canary is frozen, so it stays as it is. canary_resume lets the release go on."),
     ),
     Rule(

@@ -24,7 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
 
 PHASES = (*Phase, None)
-EVERY = [Failed(*row) for row in product(Stage, Cause, PHASES, (True, False), OnFailure)]
+EVERY = [Failed(*row) for row in product(Stage, Cause, PHASES, (True, False), OnFailure, (True, False))]
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,18 @@ def test_what_becomes_of_a_failure(stage, cause, phase, ours, expected):
     assert ruling(Failed(stage, cause, phase, ours)).act is expected
 
 
+@pytest.mark.parametrize("cause", [Cause.WAVE, Cause.REJECTED])
+@pytest.mark.parametrize(("froze_it", "expected"), [(True, Act.UNDO), (False, Act.LEAVE)])
+def test_what_the_run_froze_itself_is_nobodys_decision(cause: Cause, froze_it: bool, expected: Act) -> None:
+    assert ruling(Failed(Stage.HELD, cause, Phase.FROZEN, True, froze_it=froze_it)).act is expected
+
+
 def test_laws_of_every_failure():
     for failed in EVERY:
         told = ruling(failed)
         taken_back = told.act is not Act.LEAVE
-        assert not (taken_back and (failed.on_failure is OnFailure.HOLD or failed.phase is Phase.FROZEN)), failed
+        decided = failed.phase is Phase.FROZEN and not failed.froze_it
+        assert not (taken_back and (failed.on_failure is OnFailure.HOLD or decided)), failed
         assert not (taken_back and not failed.ours), f"only what this run began is taken back: {failed}"
         if told.act is Act.UNDO:
             assert failed.stage in (Stage.HELD, Stage.PROMOTING, Stage.UNKNOWN), failed

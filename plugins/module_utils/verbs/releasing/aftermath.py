@@ -87,7 +87,7 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
     if live and ours and stage is Stage.UNKNOWN:
         stage = Stage.PROMOTING if situation.phase is Phase.PROMOTING else Stage.HELD
         course.reaches(stage)
-    return Failed(stage, cause, situation.phase, ours, policy)
+    return Failed(stage, cause, situation.phase, ours, policy, course.froze_it)
 
 
 def _undo(course: Course, reason: str) -> None:

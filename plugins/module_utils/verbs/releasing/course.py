@@ -260,6 +260,13 @@ class Course:
         with suppress(VerbFailure, ApiError):
             self.seen()
 
+    @property
+    def froze_it(self) -> bool:
+        """The release itself froze its canary, because the evidence decided neither way, and has not gone on since. One that waits at
+        a gate has stood all its steps, and whoever froze that is a person."""
+        release = self.release
+        return release.waits_for is WaitsFor.PERSON and release.reached < len(self.request.steps)
+
     def is_out(self, situation: Situation) -> bool:
         """What this release judged is what the Deployment runs now."""
         return Meant(hash=self.release.hash).is_out(situation)
