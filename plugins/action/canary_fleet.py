@@ -3,9 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.fleet import VERB
 from ansible_collections.coalmine.canary.plugins.plugin_utils.action_door import VerbAction
+from ansible_collections.coalmine.canary.plugins.plugin_utils.timeouts import TimedOut, timed_out
 
 
 class ActionModule(VerbAction):
+    """canary_fleet, which takes its canaries back before the keyword `timeout` of its task ends it."""
+
     verb = VERB
+    _time = TimedOut()
+
+    def _cut_off(self) -> str:
+        return timed_out(self._task.timeout) if self._time.is_over else ""
+
+    def _in_process(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
+        self._time = TimedOut()
+        return self._time.heeded(partial(super()._in_process, arguments, host))

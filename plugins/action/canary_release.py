@@ -15,9 +15,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.argument
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, cut_off
 from ansible_collections.coalmine.canary.plugins.plugin_utils import failures, role_door, verification
 from ansible_collections.coalmine.canary.plugins.plugin_utils.action_door import VerbAction
+from ansible_collections.coalmine.canary.plugins.plugin_utils.timeouts import is_timeout, timed_out
 
-# The keyword `timeout` of a task ends it with this, wherever it is (ansible/_internal/_errors/_task_timeout.py).
-TIMED_OUT = "TaskTimeoutError"
 # What a release is taken back with: the rest of the options is about a version that is given up.
 OF_AN_UNDO = ("name", "namespace", "on_failure", "wait_timeout")
 # What is worth keeping of the result of a call that broke off.
@@ -65,8 +64,8 @@ class ActionModule(VerbAction):
         except AnsibleError:
             raise
         except BaseException as error:
-            if type(error).__name__ == TIMED_OUT:
-                return {}, f"Timed out after {self._task.timeout} seconds, which is the task's own timeout"
+            if is_timeout(error):
+                return {}, timed_out(self._task.timeout)
             if not isinstance(error, Exception):
                 raise
             return {"exception": "".join(traceback.format_exception(error))}, _fault(error)

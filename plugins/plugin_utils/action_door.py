@@ -51,6 +51,10 @@ class VerbAction(ActionBase):
 
     verb: ClassVar[Verb]
 
+    def _cut_off(self) -> str:
+        """Why the task is to end now; empty as long as it may go on."""
+        return ""
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
@@ -174,6 +178,7 @@ class VerbAction(ActionBase):
             warn=display.warning,
             deprecated=display.deprecated,
             ask=_asked_at_the_terminal,
+            cut_off=self._cut_off,
         )
         return run_in_process(self.verb, transform_to_native_types(arguments, redact=False), around)
 

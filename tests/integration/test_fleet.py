@@ -147,8 +147,10 @@ def inventory(webs_: list[Web], kubeconfig: str) -> dict[str, Any]:
     }
 
 
-def plays(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [str(PLAYBOOK), str(ROOT / "playbooks" / "fleet.yml"), *options]
+def plays(
+    directory: Path, *options: str, book: Path = ROOT / "playbooks" / "fleet.yml"
+) -> subprocess.CompletedProcess[str]:
+    command = [str(PLAYBOOK), str(book), *options]
     environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "true"}
     return subprocess.run(
         command, cwd=directory, env=environment, capture_output=True, text=True, timeout=240, check=False
@@ -184,6 +186,37 @@ def test_the_playbook_releases_a_list_and_fails_with_its_table(
 def test_the_playbook_refuses_to_release_nothing(tmp_path: Path) -> None:
     played = plays(tmp_path)
     assert played.returncode == 2 and "There is nothing to release" in played.stdout, played.stdout + played.stderr
+
+
+def test_cut_off_by_the_tasks_own_timeout_it_takes_its_canaries_back_and_tells_of_each(
+    lab: Lab | ForeignCluster, three: list[Web], tmp_path: Path
+) -> None:
+    defaults = {
+        "namespace": three[0].namespace,
+        "kubeconfig": str(lab.kubeconfig),
+        "images": {"app": image("v2")},
+        "headroom": "skip",
+        "steps": [{"pods": 1, "bake": 600}],
+    }
+    releases = [{"name": web.name} for web in three]
+    task = {
+        "coalmine.canary.canary_fleet": {"releases": releases, "defaults": defaults, "waves": ["100%"]},
+        "timeout": 15,
+        "register": "found",
+    }
+    told = {"ansible.builtin.debug": {"var": "found.fleet.table"}}
+    block = [{"block": [task], "always": [told]}]
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": block}
+    book = tmp_path / "fleet.json"
+    book.write_text(json.dumps([play]), encoding="utf-8")
+    played = plays(tmp_path, book=book)
+    assert played.returncode == 2, played.stdout + played.stderr
+    table = " ".join(played.stdout.rpartition("found.fleet.table")[2].split())
+    assert len(re.findall(r"undone wave 1 \S+: Timed out after 15 seconds, which", table)) == 3, (
+        played.stdout + played.stderr
+    )
+    assert {web.phase for web in three} == {"none"}
+    assert [web.split() for web in three] == [{"v1": REPLICAS}] * 3
 
 
 def test_interrupted_it_ends_at_once_and_the_next_call_goes_on(

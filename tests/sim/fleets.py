@@ -129,8 +129,7 @@ class Sea:
     ) -> None:
         self.timeline, self.chance = Timeline(), random.Random(seed)
         self.clusters = [
-            Cluster(n, self.timeline, self.chance, how if n in bad else Nature(), n in meddled)
-            for n in range(ships)
+            Cluster(n, self.timeline, self.chance, how if n in bad else Nature(), n in meddled) for n in range(ships)
         ]
         self.director = Actor(self.timeline, "director")
         self.director.sleep(10.0)

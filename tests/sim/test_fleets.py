@@ -17,6 +17,7 @@ from tests.sim.pods import Nature
 from tests.sim.test_judging import CERTAIN
 
 TEN = 10
+TIMED_OUT = "Timed out after 60 seconds"
 
 
 def versions(sea: Sea) -> list[str]:
@@ -69,7 +70,9 @@ def test_one_that_fails_while_it_is_promoted_rolls_the_others_of_its_wave_back()
 
 
 @pytest.mark.parametrize(("policy", "reached"), [(Gate.NONE, 0), (Gate.STOP, 2)])
-def test_what_its_own_release_froze_goes_with_its_wave_and_what_a_person_froze_stays(policy: Gate, reached: int) -> None:
+def test_what_its_own_release_froze_goes_with_its_wave_and_what_a_person_froze_stays(
+    policy: Gate, reached: int
+) -> None:
     sea = Sea(13, 3, bad=[2], how=Nature(never_ready=True))
     request = sea.request(waves=("100%",))
     undecided = request.members[1].request
@@ -160,6 +163,43 @@ def test_check_mode_plans_every_wave_and_writes_nothing() -> None:
     ended = sea.sails(replace(request, members=members))
     assert outcomes(ended) == ["planned"] * 3
     assert "fleet" not in {change.by for cluster in sea.clusters for change in cluster.store.log}
+
+
+def cut_off_after(sea: Sea, seconds: float) -> dict[str, Any]:
+    """As the keyword `timeout` of a task does."""
+    until = sea.timeline.now + seconds
+    return {"cut_off": lambda: TIMED_OUT if sea.timeline.now >= until else ""}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_cut_off_at_any_time_each_wave_is_out_as_a_whole_or_not_at_all_and_nothing_is_left_held(seed: int) -> None:
+    sea = Sea(seed, 4)
+    request = sea.request(waves=("1", "100%"), pause=30.0, **cut_off_after(sea, 5.0 + 23.0 * seed))
+    ended = sea.sails(request)
+    first, *rest = versions(sea)
+    assert len(set(rest)) == 1 and (first == "v2" or rest[0] == "v1"), versions(sea)
+    at_rest(sea)
+    if rest[0] == "v1":
+        assert isinstance(ended, VerbFailure) and ended.extra["fleet"]["why"][0] == f"{TIMED_OUT}."
+        assert ended.extra["fleet"]["outcome"] == "failed"
+        assert outcomes(ended)[1:] in (["untouched"] * 3, ["undone"] * 3, ["rolled back"] * 3), ended
+    again = sea.sails(sea.request())
+    assert isinstance(again, Outcome) and versions(sea) == ["v2"] * 4
+
+
+def test_cut_off_each_by_itself_what_is_out_stays() -> None:
+    sea = Sea(14, 3)
+    ended = sea.sails(sea.request(waves=("100%",), together=False, at_once=2, **cut_off_after(sea, 70.0)))
+    assert sorted(outcomes(ended)) == ["released", "released", "undone"], ended
+    at_rest(sea)
+
+
+def test_a_rest_between_two_waves_ends_when_the_call_is_cut_off() -> None:
+    sea = Sea(15, 2)
+    began = sea.timeline.now
+    ended = sea.sails(sea.request(waves=("1", "100%"), pause=3600.0, **cut_off_after(sea, 300.0)))
+    assert sea.timeline.now - began < 400.0
+    assert outcomes(ended) == ["released", "untouched"] and isinstance(ended, VerbFailure), ended
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -23,7 +23,7 @@ from ..cluster.errors import ApiError
 from ..display.lines import MOST_KEPT, Display, Lately, line
 from ..display.news import Kind, News, news
 from ..foreign import LONGEST_TOLD, printable, told
-from ..verbs.call.orders import Ask, nobody
+from ..verbs.call.orders import Ask, Withdrawn, nobody, stands
 from ..verbs.call.outcome import API_ERROR, Outcome, VerbFailure
 from .actor import actor
 from .arguments import ArgumentError, Parameters, Verb, connection
@@ -42,6 +42,7 @@ class Door:
     `show` takes everything that is told, where somebody draws it: then states are no lines.
     `hide` is told what must be cut out of results and lines, before anything could show it; `tell` shows a line at once, and is
     None where nobody would see it. `check` and `diff` are the task's. `ask` asks a person, where the door has one.
+    `cut_off` says why the task is to end now, and is empty as long as it may go on.
     """
 
     check: bool
@@ -50,6 +51,7 @@ class Door:
     tell: Callable[[str], None] | None
     show: Callable[[News], None] | None = None
     ask: Ask = nobody
+    cut_off: Withdrawn = stands
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callab
         code = "invalid" if isinstance(error, ArgumentError) else API_ERROR
         told_besides = verb.refused(str(error), parameters)
         return Answer(failed=True, result={**result, "msg": str(error), "failure": code, **told_besides})
-    if verb.asks:
-        request = replace(request, ask=door.ask)
+    if verb.takes:
+        request = replace(request, **{name: getattr(door, name) for name in verb.takes})
     with connected as api:
         teller = Teller.of(parameters, door)
         answer = _asked(verb, request, api, teller)

@@ -110,8 +110,8 @@ class Verb:
 
     `perform` gets the way to the cluster that the task names, or, where `clusters` tells of a request which it is about, a crew
     that works in all of these (cluster/crew.py).
-    `refused`: what a call returns besides its message where it did not come so far, from that message and the parameters. `asks`: its
-    request takes `ask`, by which a person is asked.
+    `refused`: what a call returns besides its message where it did not come so far, from that message and the parameters. `takes`: what
+    its request takes of the door beside the parameters, by the door's own names: `ask`, by which a person is asked, or `cut_off`.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Verb:
     perform: Callable[[Any, Any, Report], Outcome]
     clusters: Callable[[Any], tuple[Connection, ...]] | None = None
     refused: Callable[[str, Parameters], dict[str, Any]] = lambda why, parameters: {}
-    asks: bool = False
+    takes: tuple[str, ...] = ()
 
 
 def must_be_names(parameters: Parameters) -> None:

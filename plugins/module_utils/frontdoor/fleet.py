@@ -198,4 +198,5 @@ VERB = Verb(
     ),
     perform=fleet,
     clusters=_clusters,
+    takes=("cut_off",),
 )

@@ -20,7 +20,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 
 from ..display.news import News
-from ..verbs.call.orders import Ask, nobody
+from ..verbs.call.orders import Ask, Withdrawn, nobody, stands
 from .answer import REFUSED, Door, conduct
 from .arguments import Verb
 from .manifest import plain
@@ -33,7 +33,7 @@ class Surroundings:
     """What the task brings along: the action as the user called it, the two modes, and where words go.
 
     `tell` is None where no line may be shown. `show` takes news as plain values, where somebody draws them. `ask` asks whoever sits
-    at the terminal. `deprecated` takes what `AnsibleModule.deprecate` takes.
+    at the terminal. `deprecated` takes what `AnsibleModule.deprecate` takes. `cut_off` says why the task is to end now.
     """
 
     action: str
@@ -44,6 +44,7 @@ class Surroundings:
     deprecated: Callable[..., None]
     show: Callable[[dict[str, Any]], None] | None = None
     ask: Ask = nobody
+    cut_off: Withdrawn = stands
 
 
 def run_in_process(verb: Verb, arguments: Mapping[str, Any], around: Surroundings) -> dict[str, Any]:
@@ -79,6 +80,7 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
         tell=None if around.tell is None else _masked(around.tell, secrets),
         show=None if around.show is None else _masked_news(around.show, secrets),
         ask=around.ask,
+        cut_off=around.cut_off,
     )
     answer = conduct(verb, parameters, door)
     for warning in answer.warnings:

@@ -338,5 +338,5 @@ VERB = Verb(
     ),
     perform=release.release,
     refused=_refused,
-    asks=True,
+    takes=("ask",),
 )

@@ -78,6 +78,8 @@ class Act(Enum):
     END = "end"
 
 
+# What a call that is cut off does not leave behind, or does not begin.
+UNFINISHED = (Standing.ASKED, Standing.PLANNED, Standing.HELD, Standing.WAITS)
 # Whom each act is about, and how they may stand afterwards.
 MOVES: Mapping[Act, tuple[tuple[Standing, ...], tuple[Standing, ...]]] = {
     Act.PLAN: ((Standing.ASKED,), (Standing.PLANNED, Standing.OVER, Standing.FAILED)),
@@ -90,17 +92,19 @@ MOVES: Mapping[Act, tuple[tuple[Standing, ...], tuple[Standing, ...]]] = {
 
 @dataclass(frozen=True)
 class Wave:
-    """`standings` of its releases. `failures`: of the whole fleet so far, `tolerated` of them end nothing."""
+    """`standings` of its releases. `failures`: of the whole fleet so far, `tolerated` of them end nothing. `cut_off`: the call is to
+    end now, whatever is not out by then."""
 
     standings: frozenset[Standing]
     failures: int = 0
     tolerated: int = 0
     together: bool = True
     check: bool = False
+    cut_off: bool = False
 
     @property
     def failed(self) -> bool:
-        return self.failures > self.tolerated
+        return self.failures > self.tolerated or (self.cut_off and self.has(*UNFINISHED))
 
     def has(self, *standings: Standing) -> bool:
         return not self.standings.isdisjoint(standings)
@@ -117,11 +121,11 @@ class Rule:
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        "more have failed than may, the wave is released together, and some of it stand or are out",
+        "more have failed than may, or time is up; the wave is released together, and some of it stand or are out",
         lambda wave: wave.failed and wave.together and wave.has(Standing.HELD, Standing.WAITS, Standing.OUT),
         Act.WITHDRAW,
     ),
-    Rule("more have failed than may", lambda wave: wave.failed, Act.END),
+    Rule("more have failed than may, or time is up", lambda wave: wave.failed, Act.END),
     Rule("some were not looked at", lambda wave: wave.has(Standing.ASKED), Act.PLAN),
     Rule(
         "nothing is to be changed (check mode)",
@@ -154,10 +158,11 @@ class FleetEnding(Enum):
     FAILED = "failed"
 
 
-def ending_of(standings: Sequence[Standing], *, stopped: bool) -> FleetEnding:
-    """`stopped`: between two waves, for an approval. Any failure fails the fleet, one that is tolerated too."""
+def ending_of(standings: Sequence[Standing], *, stopped: bool, cut_off: bool = False) -> FleetEnding:
+    """`stopped`: between two waves, for an approval. Any failure fails the fleet, one that is tolerated too, and so does a call that
+    was `cut_off` before its end."""
     found = set(standings)
-    if Standing.FAILED in found:
+    if cut_off or Standing.FAILED in found:
         return FleetEnding.FAILED
     if Standing.WAITS in found or Standing.HELD in found:
         return FleetEnding.HELD

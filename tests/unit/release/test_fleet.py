@@ -25,9 +25,9 @@ from tests.toolchain.venvs import ROOT
 
 ASKED, PLANNED, HELD, WAITS, OUT, OVER, FAILED = Standing
 EVERY = [
-    Wave(frozenset(standings), failures, 0, together, check)
+    Wave(frozenset(standings), failures, 0, together, check, cut_off)
     for standings in chain.from_iterable(combinations(Standing, size) for size in range(1, len(Standing) + 1))
-    for failures, together, check in product((0, 1), (True, False), (True, False))
+    for failures, together, check, cut_off in product((0, 1), (True, False), (True, False), (True, False))
     if (failures > 0) == (FAILED in standings)
 ]
 
@@ -97,6 +97,21 @@ def test_every_act_leads_to_the_end() -> None:
     order = (ASKED, PLANNED, HELD, WAITS, OUT, OVER, FAILED)
     for whom, become in MOVES.values():
         assert max(map(order.index, whom)) < min(map(order.index, become))
+
+
+@pytest.mark.parametrize(
+    ("standings", "together", "act"),
+    [
+        ([ASKED], True, Act.END),
+        ([PLANNED, OVER], True, Act.END),
+        ([HELD, OUT], True, Act.WITHDRAW),
+        ([WAITS, OUT], True, Act.WITHDRAW),
+        ([PLANNED, OUT], False, Act.END),
+        ([OUT, OVER], True, Act.NEXT_WAVE),
+    ],
+)
+def test_what_is_done_when_time_is_up(standings: list[Standing], together: bool, act: Act) -> None:
+    assert decide(Wave(frozenset(standings), together=together, cut_off=True)) is act
 
 
 def test_a_tolerated_failure_stops_nothing() -> None:

@@ -24,6 +24,8 @@ from ...traffic.routers import GATEWAY_API, ROUTERS, SERVICE_SELECTOR
 
 # Asks a person, and returns the answer; None where nobody can be asked.
 Ask = Callable[[str], "str | None"]
+# Why the release is to be taken back although nothing is wrong with it: its wave failed. Empty as long as it stands.
+Withdrawn = Callable[[], str]
 
 __all__ = [
     "ROUTERS",
@@ -49,10 +51,17 @@ __all__ = [
     "UndoRequest",
     "Wait",
     "WatchRequest",
+    "Withdrawn",
     "nobody",
+    "stands",
 ]
 
 Restore = undo.Restore
+
+
+def stands() -> str:
+    """Nobody withdraws a release that is alone."""
+    return ""
 
 
 def nobody(question: str) -> None:

@@ -24,7 +24,7 @@ from ...release.fleet_result import Fleet, Row, waves_of
 from ...release.policies import End, Headroom, Through
 from ...release.result import Ending, Release
 from ...release.room import Go
-from ...wording import count_of
+from ...wording import count_of, ended
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..releasing.course import WAVE_FAILED
 from ..releasing.release import release, withdraw
@@ -37,6 +37,8 @@ FLEET_FAILED = "fleet_failed"
 _FLEET = "fleet"
 # Between two lines of how it stands.
 STATE_SECONDS = 10.0
+# How soon a rest between two waves ends where the call is cut off.
+REST_SECONDS = 1.0
 _Call = Callable[[Api, Report], "Outcome | VerbFailure"]
 
 
@@ -75,7 +77,7 @@ class _Fleet:
         self._waves = [list(wave) for wave in request.waves]
         self._begun = crew.clock.monotonic()
         self._telling = threading.Lock()
-        self._stopped = False
+        self._stopped, self._cut_off = False, ""
         # What is done now and with whom, for whoever waits.
         self._doing, self._under_way, self._state_at = "", frozenset[int](), 0.0
         # Those that come in a wave after this one.
@@ -106,6 +108,7 @@ class _Fleet:
             self._crew.all([partial(self._worked, act, place) for place in places], self._request.at_once)
             if act is Act.PLAN:
                 self._finds_room(number, wave)
+        self._cut_off = self._request.cut_off() if act is Act.END else ""
         return act is Act.NEXT_WAVE
 
     def _finds_room(self, number: int, wave: list[int]) -> None:
@@ -148,8 +151,14 @@ class _Fleet:
             self._tell(f"stopped after wave {number} of {len(self._waves)}: run it again to go on")
         elif self._request.pause:
             self._tell(f"wave {number} of {len(self._waves)} is out; the next one begins in {self._request.pause:g} s")
-            self._crew.clock.sleep(self._request.pause)
+            self._sleeps(self._request.pause)
         return not self._stopped
+
+    def _sleeps(self, seconds: float) -> None:
+        clock = self._crew.clock
+        until = clock.monotonic() + seconds
+        while not self._request.cut_off() and (left := until - clock.monotonic()) > 0:
+            clock.sleep(min(REST_SECONDS, left))
 
     def _released_of(self, wave: Iterable[int]) -> bool:
         """A wave of which nothing went out leaves nobody anything to look at before the next one."""
@@ -163,7 +172,8 @@ class _Fleet:
     def _as_it_stands(self, wave: Iterable[int]) -> Wave:
         request = self._request
         standings = frozenset(map(self._standing, wave))
-        return Wave(standings, len(self._failed), request.tolerated, request.together, request.check)
+        cut_off = bool(request.cut_off())
+        return Wave(standings, len(self._failed), request.tolerated, request.together, request.check, cut_off)
 
     def _standing(self, place: int) -> Standing:
         asked = self._request.members[place].request
@@ -175,7 +185,7 @@ class _Fleet:
         """What has not begun when the wave fails does not begin."""
         if act is Act.WITHDRAW:
             self._does(place, self._withdraws(place))
-        elif not self._too_many():
+        elif not self._over():
             self._does(place, self._goes(place, act))
         self._kept[place].done = self._doing
         kept = self._kept[place].release
@@ -197,33 +207,34 @@ class _Fleet:
         return lambda api, report: release(api, asked, report, self._withdrawn)
 
     def _withdraws(self, place: int) -> _Call:
-        asked, why = replace(self._request.members[place].request, previous=self._kept[place].release), self._too_many()
+        asked, why = replace(self._request.members[place].request, previous=self._kept[place].release), self._over()
         return lambda api, report: withdraw(api, asked, report, why)
 
     def _does(self, place: int, call: _Call) -> None:
         kept = self._kept[place]
         api = self._crew.api(self._request.members[place].cluster)
         try:
-            ended = call(api, self._summed_up(place))
+            came = call(api, self._summed_up(place))
         except VerbFailure as failure:
-            ended = failure
-        kept.changed = kept.changed or ended.changed
-        kept.canary = ended.canary or kept.canary
-        kept.warnings = tuple(dict.fromkeys((*kept.warnings, *ended.warnings)))
+            came = failure
+        kept.changed = kept.changed or came.changed
+        kept.canary = came.canary or kept.canary
+        kept.warnings = tuple(dict.fromkeys((*kept.warnings, *came.warnings)))
         # Last: whoever looks how it stands sees the rest, too.
-        kept.release = Release.from_json(ended.extra["release"])
+        kept.release = Release.from_json(came.extra["release"])
         if self._standing(place) is Standing.FAILED and place not in self._failed:
             self._failed.append(place)
-            kept.withdrawn = isinstance(ended, VerbFailure) and ended.code == WAVE_FAILED
+            kept.withdrawn = isinstance(came, VerbFailure) and came.code == WAVE_FAILED
 
-    def _too_many(self) -> str:
-        """Why the wave has failed; empty as long as it has not."""
-        if len(self._failed) <= self._request.tolerated:
-            return ""
+    def _over(self) -> str:
+        """Why nothing more begins; empty as long as the wave may go on."""
+        cut_off = self._request.cut_off()
+        if cut_off or len(self._failed) <= self._request.tolerated:
+            return cut_off
         return f"the wave failed: {self._told_of(self._failed[0])}"
 
     def _withdrawn(self) -> str:
-        return self._too_many() if self._request.together else ""
+        return self._over() if self._request.together else self._request.cut_off()
 
     # What is told.
 
@@ -257,7 +268,7 @@ class _Fleet:
         standings = [self._standing(place) for place in range(len(self._kept))]
         result = Fleet(
             run=self._request.run,
-            ending=ending_of(standings, stopped=self._stopped),
+            ending=ending_of(standings, stopped=self._stopped, cut_off=bool(self._cut_off)),
             why=self._why(standings),
             rows=tuple(self._rows()),
             check=self._request.check,
@@ -269,15 +280,15 @@ class _Fleet:
         )
         changed = self._changed_by(range(len(self._kept)))
         extra = {"fleet": result.to_json()}
-        if self._failed:
+        if self._failed or self._cut_off:
             raise VerbFailure(result.message, code=FLEET_FAILED, changed=changed, warnings=warnings, extra=extra)
         return Outcome(changed=changed, message=result.message, warnings=warnings, extra=extra)
 
     def _why(self, standings: Sequence[Standing]) -> tuple[str, ...]:
         """What others were taken back for is told once, where it began."""
         own = [place for place in self._failed if not self._kept[place].withdrawn]
-        if self._failed:
-            return tuple(map(self._told_of, own))
+        if self._failed or self._cut_off:
+            return (*([ended(self._cut_off)] if self._cut_off else ()), *map(self._told_of, own))
         if self._stopped:
             return ("It stopped between two waves, as between says: run it again to go on.",)
         return tuple(self._told_of(place) for place, stands in enumerate(standings) if stands is Standing.WAITS)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ...cluster.connection import Connection
 from ...release.fleet import WhenCrowded
 from ...release.waves import DEFAULT, Misplanned, Waves, tolerated
+from ..call.orders import Withdrawn, stands
 from ..releasing.course import ReleaseRequest
 
 __all__ = ["DEFAULT", "FleetRequest", "Member", "Misplanned", "Waves", "WhenCrowded", "tolerated"]
@@ -37,7 +38,8 @@ class Member:
 @dataclass(frozen=True)
 class FleetRequest:
     """`waves`: places in `members`. `tolerated`: how many releases may fail. `pause`: seconds between two waves; `stops`: the call
-    ends there instead. `at_once`: how many releases are worked on at the same time."""
+    ends there instead. `at_once`: how many releases are worked on at the same time. `cut_off`: why the call is to end now, whatever is
+    not out by then; empty as long as it may go on."""
 
     members: tuple[Member, ...]
     waves: tuple[tuple[int, ...], ...]
@@ -50,3 +52,4 @@ class FleetRequest:
     when_crowded: WhenCrowded = WhenCrowded.REFUSE
     run: str = ""
     check: bool = False
+    cut_off: Withdrawn = stands

@@ -13,7 +13,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from ...cluster.api import Api
 from ...cluster.errors import ApiError
@@ -34,7 +34,7 @@ from ...release.rulings import Stage
 from ...release.summary import summary
 from ...rollout.phase import Situation, diagnose
 from ..call.ending import accounted
-from ..call.orders import Ask, Call, Meant, PromoteBy, Size, StartRequest, TrafficRequest, nobody
+from ..call.orders import Ask, Call, Meant, PromoteBy, Size, StartRequest, TrafficRequest, Withdrawn, nobody, stands
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..call.site import Site
 from ..counting.asked import HeadroomRequest
@@ -66,14 +66,7 @@ __all__ = [
 ]
 
 
-# Why the release is to be taken back although nothing is wrong with it: its wave failed. Empty as long as it stands.
-Withdrawn = Callable[[], str]
 WAVE_FAILED = "wave_failed"
-
-
-def stands() -> str:
-    """Nobody withdraws a release that is alone."""
-    return ""
 
 
 @dataclass(frozen=True)
@@ -162,6 +155,10 @@ class Course:
     def heard(self, told: str) -> None:
         """The report of a watch: nothing is written meanwhile, so a release that is withdrawn ends there."""
         self.report(told)
+        self.must_stand()
+
+    def must_stand(self) -> None:
+        """Raises VerbFailure where the release is withdrawn."""
         if why := self.withdrawn():
             raise VerbFailure(why, code=WAVE_FAILED)
 

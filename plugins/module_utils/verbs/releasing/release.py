@@ -25,14 +25,14 @@ from ...rollout.views import Picture
 from ...wording import count_of, ended
 from ..bake import bake
 from ..call.ending import accounted
-from ..call.orders import BakeRequest, Meant, PauseRequest, UndoRequest
+from ..call.orders import BakeRequest, Meant, PauseRequest, UndoRequest, Withdrawn, stands
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..moving.rolling import await_rollout
 from ..pause import pause
 from ..start import start
 from ..undo import undo
 from .aftermath import REASONS, failed, told_again
-from .course import WAVE_FAILED, Course, ReleaseRequest, StepAsked, Withdrawn, stands
+from .course import WAVE_FAILED, Course, ReleaseRequest, StepAsked
 from .holding import hold, start_of
 from .promotion import finish_promotion, promote_held, promote_own, still_to_judge
 from .seldom import headroom, verify
@@ -89,6 +89,7 @@ def _through(course: Course) -> None:
             course.ends(Ending.HELD, f"Step {number + 1} of {len(request.steps)} is held.", waits_for=WaitsFor.CALLER)
             return
     course.step = None
+    course.must_stand()
     if _gate_opens(course):
         promote_own(course)
 
