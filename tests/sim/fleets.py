@@ -8,10 +8,12 @@ Its crew is made of processes of the timeline instead of threads, so that a run 
 
 from __future__ import annotations
 
+import math
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
@@ -143,10 +145,18 @@ class Sea:
         return FleetRequest(members, waves, **options)
 
     def sails(
-        self, request: FleetRequest, *, faults: float = 0.0, killed: float | None = None
+        self,
+        request: FleetRequest,
+        *,
+        faults: float = 0.0,
+        killed: float | None = None,
+        dies_at: Planned | None = None,
+        away: Mapping[int, float] = MappingProxyType({}),
     ) -> Outcome | VerbFailure | None:
-        """How the call ended; None where its process was killed. `faults`: the share of requests that go wrong."""
-        crew = Crew(self, faults)
+        """How the call ended; None where its process was killed: after so many seconds, or at one request of all. `faults`: the share of
+        requests that go wrong. `away`: clusters that nobody reaches after so many seconds."""
+        gone = {cluster: self.timeline.now + seconds for cluster, seconds in away.items()}
+        crew = Crew(self, faults, dies_at, gone)
         ended: list[Outcome | VerbFailure] = []
 
         def lives() -> None:
@@ -197,8 +207,11 @@ class Crew:
 
     sea: Sea
     faults: float
+    dies_at: Planned | None = None
+    away: Mapping[int, float] = field(default_factory=dict)
     actor: Process | None = None
     works: list[Process] = field(default_factory=list)
+    requests: int = 0
 
     @property
     def clock(self) -> Process:
@@ -211,7 +224,16 @@ class Crew:
             number: Planned(number, chance.choice(SURVIVED)) for number in range(200) if chance.random() < self.faults
         }
         server = self.sea.clusters[cluster].server
-        return Network(_HERE.actor, server, "fleet", Faults(wrong), chance, Alone())
+        return Network(_HERE.actor, server, "fleet", _OfAFleet(wrong, crew=self, cluster=cluster), chance, Alone())
+
+    def befalls(self, cluster: int) -> Planned | None:
+        """What befalls the next request because of what befalls the whole process, or the whole cluster."""
+        self.requests += 1
+        if self.dies_at is not None and self.requests == self.dies_at.number:
+            self.kill(but=_HERE.actor)
+            return self.dies_at
+        is_away = self.sea.timeline.now >= self.away.get(cluster, math.inf)
+        return Planned(self.requests, Fault.REFUSED) if is_away else None
 
     def all(self, works: Sequence[Work], at_once: int) -> None:
         waiting, under_way = list(works), list[Process]()
@@ -236,8 +258,20 @@ class Crew:
         self.works.append(process)
         return process
 
-    def kill(self) -> None:
+    def kill(self, but: Process | None = None) -> None:
         for process in (*self.works, self.clock):
-            if not process.is_over:
+            if not process.is_over and process is not but:
                 process.killed = True
                 process.wake()
+
+
+@dataclass
+class _OfAFleet(Faults):
+    """Those of one connection, beside what befalls its whole process or its whole cluster."""
+
+    crew: Crew = field(kw_only=True)
+    cluster: int = field(kw_only=True)
+
+    def of_request(self) -> Planned | None:
+        own = super().of_request()
+        return self.crew.befalls(self.cluster) or own

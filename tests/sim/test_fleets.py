@@ -12,6 +12,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.orders import Member
+from tests.sim.faults import Fault, Planned
 from tests.sim.fleets import Sea
 from tests.sim.pods import Nature
 from tests.sim.test_judging import CERTAIN
@@ -221,4 +222,71 @@ def test_killed_at_any_time_nothing_of_a_wave_that_fails_is_ever_out(seed: int) 
         sea.sails(request)
     assert versions(sea) == ["v2", "v1", "v1", "v1"]
     assert not any(cluster.promoted for cluster in sea.clusters[1:])
+    at_rest(sea)
+
+
+# A fleet of four makes about as many, in both of its waves.
+REQUESTS = 150
+KILLED = (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)
+OUT, IN = {"released", "already released"}, {"undone", "rolled back", "untouched", "refused", "failed"}
+
+
+def tells_the_truth(sea: Sea, ended: Outcome | VerbFailure | None) -> None:
+    for told, version in zip(outcomes(ended), versions(sea), strict=True):
+        assert told in (OUT if version == "v2" else IN), (outcomes(ended), versions(sea))
+
+
+@pytest.mark.parametrize("kind", KILLED, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("number", range(7, REQUESTS, 24))
+def test_killed_at_a_request_of_a_fleet_the_next_calls_bring_it_to_its_end(number: int, kind: Fault) -> None:
+    sea = Sea(number, 4)
+    told = [sea.sails(sea.request(), dies_at=Planned(number, kind))]
+    assert told[0] is None, "it makes so many requests"
+    while len(told) < 6 and not isinstance(told[-1], Outcome):
+        told.append(sea.sails(sea.request()))
+    assert versions(sea) == ["v2"] * 4, [getattr(one, "message", one) for one in told]
+    tells_the_truth(sea, told[-1])
+    at_rest(sea)
+
+
+@pytest.mark.parametrize("kind", KILLED, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("number", range(3, 110, 24))
+def test_killed_at_a_request_nothing_of_a_wave_that_fails_is_ever_out(number: int, kind: Fault) -> None:
+    sea = Sea(number, 4, bad=[3])
+    request = sea.request(waves=("1", "100%"))
+    assert sea.sails(request, dies_at=Planned(number, kind)) is None
+    for _ in range(3):
+        ended = sea.sails(request)
+        tells_the_truth(sea, ended)
+    assert versions(sea) == ["v2", "v1", "v1", "v1"]
+    assert not any(cluster.promoted for cluster in sea.clusters[1:])
+    at_rest(sea)
+
+
+@pytest.mark.parametrize("moment", [0.0, 15.0, 40.0])
+def test_a_cluster_that_nobody_reaches_any_more_fails_its_wave_and_is_told(moment: float) -> None:
+    sea = Sea(16, 3)
+    ended = sea.sails(sea.request(waves=("100%",)), away={1: moment})
+    assert isinstance(ended, VerbFailure)
+    found = outcomes(ended)
+    assert found[1] in ("refused", "failed"), found
+    assert {found[0], found[2]} <= {"untouched", "undone", "rolled back"}, found
+    assert [versions(sea)[place] for place in (0, 2)] == ["v1", "v1"]
+    assert "c1/" in ended.message and "cannot be reached" in ended.message, ended.message
+
+
+def test_of_so_many_one_that_nobody_reaches_may_fail_and_the_others_are_released() -> None:
+    sea = Sea(18, 4)
+    ended = sea.sails(sea.request(tolerated=1), away={3: 0.0})
+    assert outcomes(ended) == ["released"] * 3 + ["refused"], ended
+    assert versions(sea) == ["v2"] * 3 + ["v1"]
+
+
+def test_without_one_that_failed_the_next_call_releases_the_others() -> None:
+    sea = Sea(17, 4, bad=[2])
+    request = sea.request(waves=("100%",))
+    assert set(outcomes(sea.sails(request))) == {"undone"}
+    others = tuple(member for place, member in enumerate(request.members) if place != 2)
+    ended = sea.sails(replace(request, members=others, waves=((0, 1, 2),)))
+    assert outcomes(ended) == ["released"] * 3 and versions(sea) == ["v2", "v2", "v1", "v2"]
     at_rest(sea)

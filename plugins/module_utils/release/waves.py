@@ -43,7 +43,7 @@ class Waves:
             return cls(groups=tuple(given))
         if given[-1] != ALL:
             raise Misplanned(f"the last of waves is {given[-1]}: make it {ALL}, or some releases would never begin")
-        if any(size in ("0", "0%") or (size.endswith("%") and int(size[:-1]) > 100) for size in given):
+        if any(not int(size.rstrip("%")) or _is_more_than_all(size) for size in given):
             raise Misplanned(f"a size in waves is none: give a number from 1 on, or 1% to {ALL}")
         return cls(sizes=tuple(given))
 
@@ -80,6 +80,10 @@ def is_size(text: str) -> bool:
     return bool(_SHARE.fullmatch(text) or _NUMBER.fullmatch(text))
 
 
+def _is_more_than_all(size: str) -> bool:
+    return size.endswith("%") and int(size[:-1]) > 100
+
+
 def reached(size: str, total: int) -> int:
     """How many of `total` a size is: 25 % of 10 -> 3. Rounded up, so that a share is never nothing."""
     return math.ceil(total * int(size[:-1]) / 100) if size.endswith("%") else int(size)
@@ -87,6 +91,6 @@ def reached(size: str, total: int) -> int:
 
 def tolerated(failures: str, total: int) -> int:
     """How many releases may fail: 10 % of 25 -> 2. Rounded down, so that a share is never exceeded. Raises Misplanned."""
-    if not is_size(failures):
-        raise Misplanned("max_failures is neither a number nor a share such as 10%")
+    if not is_size(failures) or _is_more_than_all(failures):
+        raise Misplanned("max_failures is neither a number nor a share from 0% to 100%")
     return total * int(failures[:-1]) // 100 if failures.endswith("%") else int(failures)

@@ -43,6 +43,8 @@ def test_a_group_is_a_wave_of_its_own_and_one_that_is_left_out_is_none() -> None
         (("1", "eu"), [""], "only sizes, or only names"),
         (("1", "50%"), [""], "would never begin"),
         (("0", "100%"), [""], "is none"),
+        (("00", "100%"), [""], "is none"),
+        (("000%", "100%"), [""], "is none"),
         (("101%", "100%"), [""], "is none"),
         (("5", "20%", "100%"), [""] * 10, "smaller than before"),
         (("eu", "eu"), ["eu"], "twice"),
@@ -62,6 +64,7 @@ def test_a_share_of_failures_is_never_exceeded(failures: str, total: int, number
     assert tolerated(failures, total) == number
 
 
-def test_what_is_neither_a_number_nor_a_share_is_refused() -> None:
+@pytest.mark.parametrize("failures", ["some", "", "-1", "101%", "1.5", "5 %"])
+def test_what_is_neither_a_number_nor_a_share_is_refused(failures: str) -> None:
     with pytest.raises(Misplanned, match="max_failures"):
-        tolerated("some", 3)
+        tolerated(failures, 3)

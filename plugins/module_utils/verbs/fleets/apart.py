@@ -10,30 +10,42 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import combinations
-from typing import Sequence
+from typing import Mapping, Sequence
 
 from ...cluster.crew import Crew
+from ...cluster.errors import ApiError
 from ...rollout.refusal import Code, Refusal
 from ..call.outcome import VerbFailure
 from ..call.site import Site
 from .orders import Member
 
 
-def must_be_different(crew: Crew, members: Sequence[Member]) -> None:
-    """A server may have several addresses, so where names are alike the uids tell: a request for each of those. Raises VerbFailure."""
-    alike: dict[tuple[str, str], list[Member]] = defaultdict(list)
-    for member in members:
+def must_be_different(crew: Crew, members: Sequence[Member]) -> Mapping[int, ApiError]:
+    """A server may have several addresses, so where names are alike the uids tell: a request for each of those. Raises VerbFailure.
+
+    Returns those that could not be looked at, by their place, and why: nobody knows of them that they are others.
+    """
+    alike: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, member in enumerate(members):
         target = member.request.call.target
-        alike[target.namespace, target.name].append(member)
-    for several in alike.values():
-        uids = [_uid(crew, member) for member in several] if len(several) > 1 else []
-        for (one, uid), (other, its) in combinations(zip(several, uids, strict=False), 2):
+        alike[target.namespace, target.name].append(place)
+    unseen: dict[int, ApiError] = {}
+    for places in alike.values():
+        uids: dict[int, str] = {}
+        for place in places if len(places) > 1 else ():
+            try:
+                uids[place] = _uid(crew, members[place])
+            except ApiError as error:
+                unseen[place] = error
+        for (first, uid), (second, its) in combinations(uids.items(), 2):
+            one, other = members[first], members[second]
             if one.cluster == other.cluster or uid == its != "":
                 raise VerbFailure(
                     f"{one.label} and {other.label} are the same Deployment of the same cluster, and two releases of it would "
                     "fight each other: leave one of them out",
                     code=Code.INVALID.value,
                 )
+    return unseen
 
 
 def _uid(crew: Crew, member: Member) -> str:

@@ -14,10 +14,12 @@ import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ...cluster.api import Api
 from ...cluster.crew import Crew
+from ...cluster.errors import ApiError
 from ...display.news import Kind, News, news
 from ...release.fleet import MOVES, Act, Standing, Wave, decide, ending_of, is_put_off, standing
 from ...release.fleet_result import Fleet, Row, waves_of
@@ -44,8 +46,9 @@ _Call = Callable[[Api, Report], "Outcome | VerbFailure"]
 
 def fleet(crew: Crew, request: FleetRequest, report: Report) -> Outcome:
     """Raises VerbFailure where a release failed; `fleet` in it tells how each of them ended."""
-    must_be_different(crew, request.members)
-    return _Fleet(crew, replace(request, run=request.run or uuid.uuid4().hex), report).sail()
+    unseen = must_be_different(crew, request.members)
+    asked = replace(request, run=request.run or uuid.uuid4().hex)
+    return _Fleet(crew, asked, report, unseen).sail()
 
 
 def _unsaid(told: str) -> None:
@@ -71,7 +74,9 @@ class _Kept:
 
 
 class _Fleet:
-    def __init__(self, crew: Crew, request: FleetRequest, report: Report) -> None:
+    def __init__(
+        self, crew: Crew, request: FleetRequest, report: Report, unseen: Mapping[int, ApiError] = MappingProxyType({})
+    ) -> None:
         self._crew, self._request, self._report = crew, request, report
         self._kept = [_Kept() for _member in request.members]
         self._waves = [list(wave) for wave in request.waves]
@@ -83,7 +88,9 @@ class _Fleet:
         # Those that come in a wave after this one.
         self._later: list[int] = []
         # In the order in which they did.
-        self._failed: list[int] = []
+        self._failed: list[int] = list(unseen)
+        for place, error in unseen.items():
+            self._kept[place].release = Release(run=request.run, outcome=Ending.REFUSED, why=(str(error),))
 
     # Wave after wave.
 
