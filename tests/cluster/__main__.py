@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"at most {MOST_NODES} real nodes")
     if getattr(options, "metrics", False) and not options.real:
         parser.error(ONLY_REAL_NODES)
-    if getattr(options, "gateway", None) and not options.answering:
+    if getattr(options, "gateway", None) and not (options.answering or options.real):
         parser.error(ONLY_ANSWERING)
     try:
         return int(options.run(options))
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--gateway",
         choices=["traefik"],
-        help="with --answering: this proxy serves Gateway API (the first time about 10 minutes)",
+        help="with --answering or --real: this proxy serves Gateway API (the first time about 10 minutes)",
     )
     up.add_argument("--cpu", default=Capacity.cpu, help="of each fake node (default %(default)s)")
     up.add_argument("--memory", default=Capacity.memory, help="of each fake node (default %(default)s)")

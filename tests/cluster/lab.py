@@ -211,7 +211,7 @@ def start_lab(
         raise ValueError(f"at most {MOST_NODES} real nodes, not {real_nodes}")
     if metrics and not real_nodes:
         raise ValueError(ONLY_REAL_NODES)
-    if gateway and not answering:
+    if gateway and not (answering or real_nodes):
         raise ValueError(ONLY_ANSWERING)
     runtime = require_runtime(say) if real_nodes else None
     binaries = ensure_built(CONTROL_PLANE + (NODE if real_nodes else ()), say)

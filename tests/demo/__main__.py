@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The main job, shown: a real Kubernetes, an application under load, a good release promoted, and two bad ones undone: one
-that crashes, and one that errs now and then, which only its error rate gives away.
+that crashes, and one that errs now and then, which only its error rate gives away. At last one by shares of requests, through a
+real gateway.
 
     python -m tests.demo [--fake]
 
@@ -14,7 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.cluster.build import tell
@@ -22,13 +23,14 @@ from tests.cluster.construction import StartFailed
 from tests.cluster.lab import Lab, start_lab
 from tests.cluster.realnodes.machine import RealNodesImpossible, expected
 
+from . import gateway
 from .judgement import ERROR_RATE, checks, erring
 from .picture import SERVING, marks
 from .release import Ended, Stage, release, watch_until
 from .traffic import Answers, Traffic
 from .workload import NAME, NAMESPACE, REPLICAS, image, manifests
 
-STABLE, GOOD, CRASHING, ERRING = "v1", "v2", "crash", "bad"
+STABLE, GOOD, CRASHING, ERRING, NEXT = "v1", "v2", "crash", "bad", "v3"
 READY_SECONDS = 120
 ANSWERS_IN_A_ROW = 30
 VERIFY = "tests/demo/verify.yml"
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 def _play(lab: Lab, fake: bool) -> int:
     _headline(f"{NAME}: {REPLICAS} pods of {STABLE} on {'fake nodes' if fake else 'a real node'}")
     lab.kubectl("apply", "-f", "-", input=manifests(STABLE))
-    stage = Stage(lab, None, (STABLE, GOOD, CRASHING, ERRING), time.monotonic())
+    stage = Stage(lab, None, (STABLE, GOOD, CRASHING, ERRING, NEXT), time.monotonic())
     watch_until(stage, _all_ready, READY_SECONDS)
     traffic = None if fake else _traffic(lab)
     stage = Stage(lab, traffic, stage.versions, stage.started)
@@ -72,7 +74,23 @@ def _play(lab: Lab, fake: bool) -> int:
         _headline(f"A worse one: {ERRING}. Its pod is Ready and errs in {100 * ERROR_RATE:g} % of its answers")
         errs = release(stage, ERRING, {**options, **erring()})
     answers = traffic.stop() if traffic else None
-    return _verdict(lab, Endings(good, crashing, errs), answers)
+    facts = _facts(lab, Endings(good, crashing, errs), answers)
+    if not fake:
+        facts += _through_a_gateway(lab, stage)
+    return _verdict(facts)
+
+
+def _through_a_gateway(lab: Lab, stage: Stage) -> list[tuple[str, bool]]:
+    shares = ", then ".join(f"{share} %" for share in gateway.SHARES)
+    _headline(f"By requests, not by pods: {NEXT}. A gateway gives it {shares}, then everything")
+    traffic = gateway.users(lab, gateway.open_gateway(lab))
+    ended = release(replace(stage, traffic=traffic), NEXT, gateway.options())
+    whole = traffic.stop()
+    promoted = (
+        f"the release through the gateway was promoted, and {NAME} runs {_runs(lab)}",
+        _runs(lab) == image(NEXT),
+    )
+    return [(promoted[0], promoted[1] and ended.code == 0), *gateway.facts(NEXT, traffic.seconds, whole)]
 
 
 @dataclass(frozen=True)
@@ -115,10 +133,15 @@ def _headline(text: str) -> None:
     print(f"\n{text}\n{'=' * len(text)}", flush=True)
 
 
-def _verdict(lab: Lab, endings: Endings, answers: Answers | None) -> int:
-    running = lab.kubectl(
+def _runs(lab: Lab) -> str:
+    """The image of the Deployment."""
+    return lab.kubectl(
         "-n", NAMESPACE, "get", "deployment", NAME, "-o", "jsonpath={.spec.template.spec.containers[0].image}"
     )
+
+
+def _facts(lab: Lab, endings: Endings, answers: Answers | None) -> list[tuple[str, bool]]:
+    running = _runs(lab)
     facts = [
         ("the good release was promoted", endings.good.code == 0),
         ("the crashing release was undone, and its play ended failed", endings.crashing.code != 0),
@@ -130,6 +153,10 @@ def _verdict(lab: Lab, endings: Endings, answers: Answers | None) -> int:
     facts.append((f"{NAME} runs {running}", running == image(GOOD)))
     if answers is not None:
         facts.extend(_of_answers(answers))
+    return facts
+
+
+def _verdict(facts: list[tuple[str, bool]]) -> int:
     _headline("What happened")
     for fact, right in facts:
         print(f"{'ok    ' if right else 'WRONG '} {fact}")

@@ -18,7 +18,7 @@ from .workload import CONTAINER
 
 # How a pod looks, as in the lines of a release: its mark, and the colour of its version.
 SERVING, STARTING, FAILING, ENDING = (SYMBOLS[state] for state in State)
-PALETTE = ("34", "32", "35", "36")
+PALETTE = ("34", "32", "35", "36", "33")
 WIDTH = 18
 
 

@@ -20,8 +20,8 @@ ENDING_SECONDS = 15
 class Answers:
     """How many requests were sent, failed (no answer, or a status of 500 and more), and which version answered.
 
-    `own_errors`: failed answers by the version that gave them. `errors` are the reasons of those without an answer, known at
-    the end only.
+    `own_errors`: failed answers by the version that gave them. `errors` are the reasons of those without an answer, and `right` is the
+    number of answers with 200; both are known at the end only.
     """
 
     sent: int
@@ -29,6 +29,7 @@ class Answers:
     versions: Mapping[str, int]
     own_errors: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
+    right: int = 0
 
     def share(self, version: str) -> float:
         """Per cent of all answers."""
@@ -37,12 +38,14 @@ class Answers:
 
 
 class Traffic:
-    """One load generator. `latest` is its last whole second; `stop` ends it and returns the whole."""
+    """One load generator. `seconds` are those that have passed, `latest` the last of them; `stop` ends it and returns the whole.
+    `requests`: it ends by itself after so many (0: never)."""
 
-    def __init__(self, program: Path, url: str) -> None:
+    def __init__(self, program: Path, url: str, *, host: str = "", requests: int = 0) -> None:
         command = [str(program), "-url", url, "-rate", str(RATE), "-timeout", TIMEOUT, "-live"]
+        command += ["-host", host, "-requests", str(requests)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.latest: Answers | None = None
+        self.seconds: list[Answers] = []
         self._whole = Answers(0, 0, {})
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -52,14 +55,27 @@ class Traffic:
         for line in self._process.stdout:
             told = json.loads(line)
             if "second" in told:
-                self.latest = Answers(told["sent"], told["failed"], told["versions"], told["failed_by_version"])
+                self.seconds.append(Answers(told["sent"], told["failed"], told["versions"], told["failed_by_version"]))
             else:
                 self._whole = Answers(
-                    told["sent"], told["failed"], told["versions"], told["failed_by_version"], told["errors"]
+                    told["sent"],
+                    told["failed"],
+                    told["versions"],
+                    told["failed_by_version"],
+                    told["errors"],
+                    told["codes"].get("200", 0),
                 )
+
+    @property
+    def latest(self) -> Answers | None:
+        return self.seconds[-1] if self.seconds else None
 
     def stop(self) -> Answers:
         self._process.terminate()
+        return self.whole()
+
+    def whole(self) -> Answers:
+        """Once it has ended."""
         self._process.wait(ENDING_SECONDS)
         self._reader.join(ENDING_SECONDS)
         return self._whole

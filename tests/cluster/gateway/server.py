@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gateways for a cluster whose fake pods answer HTTP: Traefik as a process of this machine, which reads the cluster as a proxy
+"""Gateways for a cluster whose pods answer HTTP: Traefik as a process of this machine, which reads the cluster as a proxy
 in it would, with rights of its own, and sends real requests to the pods' addresses.
 """
 
@@ -29,7 +29,7 @@ from .program import definitions, ensure_traefik
 if TYPE_CHECKING:
     from ..lab import Lab
 
-ONLY_ANSWERING = "a gateway needs pods that answer: start the cluster with answering"
+ONLY_ANSWERING = "a gateway needs pods that answer: start the cluster with answering, or with real nodes"
 NAME = "traefik"
 # How long Traefik waits between two configurations. Its default is two seconds, which most tests need not wait for.
 SWIFT, DEFAULT = "100ms", "2s"
@@ -71,7 +71,7 @@ def add_gateway(
     `throttles`: one for each replica; several share one address, over which the kernel spreads new connections.
     `kubeconfig`: its way to the API server, where that is to be another than the straight one.
     """
-    if not lab.facts["port"]:
+    if not (lab.facts["port"] or lab.facts["real_nodes"]):
         raise ValueError(ONLY_ANSWERING)
     program = ensure_traefik(say)
     with exclusive(lab.directory / "gateway.lock"):
