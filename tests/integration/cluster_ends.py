@@ -26,7 +26,7 @@ from tests.cluster.processes import Recorded, wait_gone
 from tests.cluster.traces import Traces, take
 
 TIMEOUT_SECONDS = 60
-LEVELS = {"fake": [], "answering": ["--answering"], "real": ["--real"]}
+LEVELS = {"fake": [], "gateway": ["--answering", "--gateway", "traefik"], "real": ["--real"]}
 
 
 def cluster(command: str, name: str, *options: str) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from tests.cluster.build import CONTROL_PLANE, NODE, ensure_built
+from tests.cluster.gateway.program import ensure_traefik
 from tests.cluster.images import ensure_programs
 from tests.cluster.paths import REPOSITORY
 from tests.cluster.realnodes.machine import RealNodesImpossible, expected, require_runtime
@@ -27,7 +28,7 @@ SANDBOX = [
 CASES = [
     ("interrupt", "fake", "kube-apiserver"),
     ("kill-all", "fake", "kube-apiserver"),
-    ("kill", "answering", "answer"),
+    ("kill", "gateway", "traefik-1-1"),
     ("down", "real", "up"),
     ("kill-everything", "real", "kube-apiserver"),
 ]
@@ -44,6 +45,7 @@ def everything_is_built() -> None:
     """A build in the middle would make the moments of the cases meaningless."""
     ensure_built(CONTROL_PLANE + NODE)
     ensure_programs()
+    ensure_traefik()
 
 
 @pytest.mark.parametrize(
