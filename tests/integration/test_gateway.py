@@ -52,16 +52,18 @@ def test_no_request_fails_from_the_start_to_the_end_and_each_gets_what_was_said(
     with shop.users.coming() as users:
         started = shop.start(weight=Fraction(5, 100), header=TESTER)
         assert started.extra["exposure"]["programmed"] == "proven"
-        few, testers = shop.users.send(1000), shop.users.send(1000, header="x-canary: always")
-        shop.start(pods=4, weight=Fraction(1, 4))
-        more = shop.users.send(1000)
-        shop.promote(by)
+        few = shop.users.send(1000)
+        with shop.users.coming(100, header="x-canary: always") as testers:
+            shop.start(pods=4, weight=Fraction(1, 4))
+            more = shop.users.send(1000)
+            shop.promote(by)
         # Pods that are ending answer until the proxy has heard of it.
         until(lambda: shop.users.send(100).of("v2") == 100, "everybody gets the new version")
     for tally in (users, few, testers, more):
         assert_none_failed(tally)
     # Traefik takes its backends in turn; the steady users take some of the turns.
-    assert testers.of("v2") == 1000
+    # But for the moment at the very end in which their rule is gone and the proxy has yet to hear that the old pods are ending.
+    assert testers.of("v1") <= testers.sent // 20, testers.versions
     assert abs(few.of("v2") - 50) <= 15 and abs(more.of("v2") - 250) <= 40
     shop.assert_own()
 

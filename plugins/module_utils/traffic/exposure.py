@@ -73,7 +73,8 @@ class Versions:
 @dataclass(frozen=True)
 class Wanted:
     """`stage` is own, isolated or split. `warm`: Services that a rule without users is to reach. `mark`: the number of this
-    write, which the proxy tells once it has it; None leaves no rule of that kind."""
+    write, which the proxy tells once it has it; None leaves no rule of that kind. A header goes with own, too: the owner's backends, and
+    the canary for those who ask for it."""
 
     stage: Stage
     exposure: Exposure = NOBODY
@@ -82,7 +83,7 @@ class Wanted:
 
     @property
     def nothing(self) -> bool:
-        return self.stage is Stage.OWN and not self.warm and self.mark is None
+        return self.stage is Stage.OWN and self.exposure.header is None and not self.warm and self.mark is None
 
 
 @dataclass(frozen=True)

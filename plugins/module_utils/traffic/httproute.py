@@ -217,7 +217,7 @@ def _added(base: Sequence[Json], kept: Kept) -> list[Json]:
     wanted, versions = kept.wanted, kept.versions
     added: list[Json] = []
     own = [rule for rule in base if names(rule, versions.own)]
-    if wanted.stage is Stage.SPLIT and wanted.exposure.header is not None:
+    if wanted.stage is not Stage.ISOLATED and wanted.exposure.header is not None:
         added.extend(_for_header(rule, wanted.exposure.header, versions) for rule in own)
     for service in wanted.warm:
         ref = next(ref for ref in own[0]["backendRefs"] if _is(ref, versions.own))

@@ -301,3 +301,14 @@ def test_its_own_status_tells_what_speaks_against_it() -> None:
     assert stated(Route.parse(item)) == "ResolvedRefs is False: BackendNotFound: no web"
     refused["observedGeneration"] = 0
     assert not stated(Route.parse(item))
+
+
+def test_with_the_owners_backends_testers_may_keep_the_canary() -> None:
+    item = route({"matches": [match("/api")], "backendRefs": [ref("web", 3), ref("legacy")]})
+    wanted = Wanted(Stage.OWN, Exposure(header=HEADER), mark=4)
+    tested = written(written(item, Wanted(Stage.SPLIT, Exposure(Fraction(1, 4), HEADER))), wanted)
+    assert state(Route.parse(tested), VERSIONS) == (Stage.OWN, wanted)
+    assert [backends(tested, number) for number in (0, 1)] == [{"web": 3, "legacy": 1}, {VERSIONS.canary: 1}]
+    assert written(tested, wanted) == tested
+    without = written(tested, Wanted(Stage.OWN))
+    assert without["spec"] == item["spec"] and "annotations" not in without["metadata"]

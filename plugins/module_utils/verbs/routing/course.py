@@ -5,7 +5,7 @@
 not been seen to reach.
 
     start     Service of the stable version; warm; isolated; (pods); Service of the canary; warm; split
-    promote   the owner's Service warm; the owner's backends, and then the rollout; or 100 %, the rollout, and then these two
+    promote   the owner's Service warm; the owner's backends but for testers, and then the rollout; or 100 %, the rollout, and then these two
     undo      isolated, and then the pods; the owner's Service warm; the owner's backends
     end       nothing of ours on the routes, and then no Service of ours
 
@@ -112,8 +112,11 @@ class Routing:
         return [self._wrote(one, wish, canary_hash, marked) for one in found if wish(one.stage, one.wanted) is not None]
 
     def _put(self, found: Sequence[Now], wanted: Wanted, canary_hash: str, *, marked: bool = True) -> list[Written]:
-        """All of them as wanted. One that has lost its annotation does not tell which Service is the canary's: the hash does."""
-        wish = partial(_whatever, wanted)
+        """All of them as wanted."""
+        return self._put_as(found, partial(_whatever, wanted), canary_hash, marked=marked)
+
+    def _put_as(self, found: Sequence[Now], wish: Wish, canary_hash: str, *, marked: bool = True) -> list[Written]:
+        """One that has lost its annotation does not tell which Service is the canary's: the hash does."""
         return [
             written
             for one in found
@@ -311,12 +314,12 @@ class Routing:
         found = self.look(canary_hash)
         self.prepare(found)
         try:
-            self._give_back(found, canary_hash)
+            self._give_back(found, canary_hash, _but_for_testers)
         except NotProgrammed as error:
             raise unproven(error, "Nothing else was changed. Look at the gateway, then run this again") from error
 
-    def _give_back(self, found: Sequence[Now], canary_hash: str) -> None:
-        """The owner's backends are in force. No user was sent to the owner's Service meanwhile, and a proxy may have forgotten its
+    def _give_back(self, found: Sequence[Now], canary_hash: str, own: Wish) -> None:
+        """The owner's backends, as `own` says, are in force. No user was sent to the owner's Service meanwhile, and a proxy may have forgotten its
         endpoints: it is reached by a rule without users first. Raises NotProgrammed."""
 
         def warm(stage: Stage, wanted: Wanted) -> Wanted | None:
@@ -325,7 +328,7 @@ class Routing:
 
         if self._prover.marks:
             self._await(self._write(found, warm))
-        self._await(self._put(self.look(canary_hash), Wanted(Stage.OWN), canary_hash))
+        self._await(self._put_as(self.look(canary_hash), own, canary_hash))
 
     def cut_off(self, situation: Situation) -> None:
         """Nobody gets the canary any more. Each route is written, whatever becomes of the others and whether or not a gateway can be
@@ -337,7 +340,7 @@ class Routing:
         for ref in self.traffic.routes:
             try:
                 now = self._now(ref, canary)
-                if now is not None and now.stage is not Stage.OWN:
+                if now is not None and (now.stage is not Stage.OWN or not now.wanted.exposure.nobody):
                     written += self._put([now], to, canary)
                     found.append(now)
             except _IN_THE_WAY as error:
@@ -385,7 +388,7 @@ class Routing:
         if touched:
             self.prepare(touched, insists=False)
             try:
-                self._give_back(touched, canary)
+                self._give_back(touched, canary, partial(_whatever, Wanted(Stage.OWN)))
             except NotProgrammed as error:
                 raise unproven(
                     error,
@@ -431,6 +434,11 @@ class Routing:
 def _whatever(wanted: Wanted, _stage: Stage, _was: Wanted) -> Wanted:
     """Wished for every route, however it stands."""
     return wanted
+
+
+def _but_for_testers(_stage: Stage, was: Wanted) -> Wanted:
+    """The owner's backends; who asks for the canary by a header has it until every pod is new, and never falls back."""
+    return Wanted(Stage.OWN, Exposure(header=was.exposure.header))
 
 
 def _marked(asked: Wanted, stage: Stage, wanted: Wanted) -> Wanted:
