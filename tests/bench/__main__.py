@@ -3,6 +3,7 @@
 Ready, as an onlooker saw it, until it returns; what headroom costs in a small and in a very large cluster; and what a look at the
 evidence costs.
 
+    python -m tests.bench releases fleet --rounds 5 --report docs/benchmarks.md    the page
     python -m tests.bench [releases] [judgement] [latency] [headroom] [fleet] [--rounds 5] [--starts 40] [--nodes 5000] [--pods 150000]
 
 It exits with 1 when a goal is missed. The figures depend on what else the machine does: the load average is told with them.
@@ -14,8 +15,9 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from tests.cluster.lab import start_lab
@@ -27,7 +29,7 @@ from .headroom.measure import Reading, large_cluster
 from .headroom.small import measure_small
 from .latency import measure
 from .releases import measured
-from .report import written
+from .report import page, releases_told
 
 BOUND_MS = 100.0
 LOOK_US = 50.0
@@ -59,8 +61,14 @@ class Row:
     def kept(self) -> bool:
         return self.goal is None or self.figure <= self.goal
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """As a line of the page's table."""
+        goal = "" if self.goal is None else f"{self.goal:g} {self.unit}"
+        return self.what.strip(), f"{self.figure:.1f} {self.unit}", goal, self.note
+
     def __str__(self) -> str:
-        goal = "" if self.goal is None else f"{self.goal:.0f} {self.unit}"
+        goal = "" if self.goal is None else f"{self.goal:g} {self.unit}"
         verdict = "" if self.goal is None else "kept" if self.kept else "MISSED"
         return f"{self.what:<58} {self.figure:9.1f} {self.unit:<4} {goal:>8} {verdict:<6} {self.note}".rstrip()
 
@@ -73,14 +81,10 @@ def latency(starts: int) -> Iterator[Row]:
     yield Row("  one read, as a yardstick, p95", measured.reads.p95, "ms", None, str(measured.reads))
 
 
-def releases(rounds: int, report: str | None) -> None:
-    """Prints the table, and writes it to the page of that name."""
+def releases(rounds: int) -> list[str]:
+    """The table, as a part of the page."""
     with start_lab() as lab, tempfile.TemporaryDirectory() as folder:
-        rows, ratios = measured(lab, Path(folder), rounds)
-    page = written(rows, ratios, rounds)
-    if report:
-        Path(report).write_text(page)
-    print(page)
+        return releases_told(*measured(lab, Path(folder), rounds), rounds)
 
 
 def judgement() -> Iterator[Row]:
@@ -137,38 +141,49 @@ def fleets() -> Iterator[Row]:
             yield Row(f"{what}, {how}: wall", whole.wall, "s", None, f"CPU {whole.cpu:.1f} s, {whole.lines} lines")
 
 
-def told(rows: Iterable[Row]) -> bool:
-    """Prints each row as soon as it is known; whether all goals are kept."""
-    kept = True
+def told(rows: Iterable[Row]) -> list[Row]:
+    """Prints each row as soon as it is known."""
+    found = []
     for row in rows:
         print(row, flush=True)
-        kept = kept and row.kept
-    return kept
+        found.append(row)
+    return found
+
+
+TITLES = {"fleet": "Fleets", "judgement": "Judgement", "headroom": "Headroom", "latency": "Latency"}
+
+
+def table(part: str, rows: Sequence[Row]) -> list[str]:
+    """A section of the page."""
+    head = [f"{TITLES[part]}:", "", "| what | figure | to reach | |", "|---|---|---|---|"]
+    return [*head, *(f"| {' | '.join(row.cells)} |" for row in rows), ""]
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--report", metavar="FILE", help="the page that the table of releases is written to")
+    parser.add_argument("--report", metavar="FILE", help="the page that the tables of these parts are written to")
     parser.add_argument("--starts", type=int, default=40)
     parser.add_argument("--nodes", type=int, default=5000)
     parser.add_argument("--pods", type=int, default=150_000)
     given = parser.parse_args(arguments)
     parts = given.parts or PARTS
     begun = os.getloadavg()[0]
-    kept = True
+    sections: list[str] = []
     if "releases" in parts:
-        releases(given.rounds, given.report)
-    if "judgement" in parts:
-        kept = told(judgement()) and kept
-    if "headroom" in parts:
-        kept = told(large_headroom(Crowd(given.nodes, given.pods))) and kept
-        kept = told(small_headroom()) and kept
-    if "latency" in parts:
-        kept = told(latency(given.starts)) and kept
-    if "fleet" in parts:
-        kept = told(fleets()) and kept
+        sections += releases(given.rounds)
+        print("\n".join(sections))
+    measure: dict[str, Callable[[], Iterator[Row]]] = {
+        "judgement": judgement,
+        "fleet": fleets,
+        "headroom": lambda: chain(large_headroom(Crowd(given.nodes, given.pods)), small_headroom()),
+        "latency": lambda: latency(given.starts),
+    }
+    rows = {part: told(measure[part]()) for part in measure if part in parts}
+    if given.report:
+        Path(given.report).write_text(page([*sections, *(line for part in rows for line in table(part, rows[part]))]))
+    kept = all(row.kept for part in rows.values() for row in part)
     print(f"load average {begun:.1f} before, {os.getloadavg()[0]:.1f} after, {os.cpu_count()} CPUs")
     return 0 if kept else 1
 

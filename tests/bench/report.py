@@ -17,8 +17,8 @@ _INTRODUCTION = Path(__file__).with_name("introduction.md")
 _HEAD = ("| what | CPU | wall | memory | lines | to reach |", "|---|---|---|---|---|---|")
 
 
-def written(rows: Sequence[Row], ratios: Mapping[str, float], rounds: int) -> str:
-    """The page, below what `introduction.md` says of the measuring itself."""
+def page(sections: Sequence[str]) -> str:
+    """The tables, below what `introduction.md` says of the measuring itself."""
     machine = f"{os.cpu_count()} CPUs ({platform.machine()}), load average {os.getloadavg()[0]:.1f} at its end"
     lines = [
         _INTRODUCTION.read_text().rstrip(),
@@ -26,7 +26,16 @@ def written(rows: Sequence[Row], ratios: Mapping[str, float], rounds: int) -> st
         "## The last run",
         "",
         f"ansible-core {version('ansible-core')}, Python {platform.python_version()}, {machine}.",
-        f"Medians of {rounds} rounds. What a fleet costs: `python -m tests.bench fleet`.",
+        "",
+        *sections,
+    ]
+    return "\n".join(lines)
+
+
+def releases_told(rows: Sequence[Row], ratios: Mapping[str, float], rounds: int) -> list[str]:
+    """The section about one Deployment."""
+    return [
+        f"One release, medians of {rounds} rounds:",
         "",
         *_HEAD,
         *map(str, rows),
@@ -38,4 +47,3 @@ def written(rows: Sequence[Row], ratios: Mapping[str, float], rounds: int) -> st
         f"The row of kubectl is `{KUBECTL.format(image='...')}`.",
         "",
     ]
-    return "\n".join(lines)
