@@ -10,8 +10,8 @@ module: canary_watch
 short_description: Watch releases until they have ended
 version_added: 1.0.0
 description:
-  - Shows live releases as they go, whoever runs them and from wherever. Of each Deployment both versions and their pods, the phase and what
-    promotes it or takes it back; a line for each change; and at the end how it ended.
+  - Shows live releases as they go, whoever runs them and from wherever. Of each Deployment both versions and their pods, the phase, the
+    step of a M(coalmine.canary.canary_release), and what promotes it or takes it back; a line for each change; and at the end how it ended.
   - Ends when no release that it watches is live any more, or after O(wait_timeout) seconds, which is no failure. A release that begins
     meanwhile is watched, too. Where none is live, it says so and ends.
   - Changes nothing. One stream tells of all Deployments, and one for each of their namespaces of pods.

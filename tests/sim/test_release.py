@@ -27,11 +27,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     PromoteRequest,
     RollbackRequest,
     Wait,
+    WatchRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.watch import watch
 from tests.release_calls import asked, failed, released
 from tests.sim.network import Network
 from tests.sim.stage import Stage
@@ -76,6 +78,26 @@ def test_each_stage_is_taken_up_by_the_next_call(web: Web) -> None:
         _, told = released(web, replace(request, through=Through.parse(through), previous=told))
         assert (told.outcome.value, web.split()) == (outcome, split)
     web.assert_clean(before, "v2")
+
+
+@pytest.mark.parametrize("pods", [(1, 3), (1, 1)], ids=["that grows", "of the same size"])
+def test_whoever_watches_reads_the_step_in_the_record(web: Web, pods: tuple[int, ...]) -> None:
+    request, told, heard = asked(web, pods=pods), None, []
+    for through in ("step 1", "step 2"):
+        _, told = released(web, replace(request, through=Through.parse(through), previous=told))
+        watch(web.api, WatchRequest(web.name, web.namespace, 1.0, check=True), heard.append)
+    assert [news.step for news in heard] == [(1, 2), (2, 2)]
+    promote(web.api, PromoteRequest(replace(web.call, wait=Wait(enabled=False))), web.report)
+    watch(web.api, WatchRequest(web.name, web.namespace, 1.0, check=True), heard.append)
+    assert heard[-1].step is None
+
+
+def test_what_has_grown_by_hand_is_no_step_any_more(web: Web) -> None:
+    released(web, replace(asked(web, pods=(1, 3)), through=Through.parse("step 1")))
+    web.start(pods=2)
+    heard: list[Any] = []
+    watch(web.api, WatchRequest(web.name, web.namespace, 1.0, check=True), heard.append)
+    assert [news.step for news in heard] == [None]
 
 
 def test_what_the_caller_rejects_is_undone(web: Web) -> None:

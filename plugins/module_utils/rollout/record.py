@@ -38,8 +38,8 @@ GATEWAY_API = "gateway_api"
 KINDS = (GATEWAY_API, "service_selector")
 
 # The highest version that is read here, and the members that came after version 1, each with the version that brought it.
-VERSION = 3
-SINCE: Mapping[str, int] = {"traffic": 2, "trafficKind": 3}
+VERSION = 4
+SINCE: Mapping[str, int] = {"traffic": 2, "trafficKind": 3, "step": 4}
 
 # What an API server takes for all annotations of an object together (apimachinery, pkg/api/validation/objectmeta.go).
 ANNOTATIONS_BYTES = 256 * 1024
@@ -147,7 +147,7 @@ class Record:
     `asked` is the digest of the template as it was asked for, `canary` as the server stored it (an admission webhook may
     have changed it). `pods`, `surge` and `max_unavailable` are the size asked for, `replicas` the Deployment's at the start.
     `started_at` is UTC in RFC 3339, told and never compared. `companions` are the other objects that the release changed.
-    `run` names the run that began the release or took it over (empty: not known).
+    `run` names the run that began the release or took it over (empty: not known), and `step` its step, of how many.
     """
 
     uid: str
@@ -167,6 +167,7 @@ class Record:
     run: str = ""
     reason: str = ""
     traffic: Traffic | None = None
+    step: tuple[int, int] | None = None
 
     @property
     def autoscaler(self) -> str | None:
@@ -226,6 +227,7 @@ class Record:
             "reason": _whole(self.reason),
             "traffic": _traffic_to_json(self.traffic),
             "trafficKind": kind if kind != GATEWAY_API else "",
+            "step": list(self.step or ()),
         }
         return {**members, **{member: value for member, value in unset.items() if value}}
 
@@ -278,6 +280,7 @@ class Record:
             run=_text(data.get("run", ""), "run"),
             reason=_text(data.get("reason", ""), "reason"),
             traffic=_traffic(data["traffic"], data.get("trafficKind", GATEWAY_API)) if "traffic" in data else None,
+            step=_step(data["step"]) if "step" in data else None,
         )
         if record.surge == record.max_unavailable == 0:
             raise UnreadableRecord("size.surge and size.maxUnavailable are both 0, and so no pod could ever move")
@@ -286,7 +289,7 @@ class Record:
 
 _MEMBERS = ("version", "uid", "intent", "originals", "stable", "asked", "canary", "size", "startedAt", "startedBy")
 # `autoscaler`: a name or null, as records had it before they had companions.
-_OPTIONAL = ("generation", "companions", "run", "reason", "traffic", "trafficKind", "autoscaler")
+_OPTIONAL = ("generation", "companions", "run", "reason", "traffic", "trafficKind", "step", "autoscaler")
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 _PERCENT = re.compile(r"[0-9]{1,9}%")
@@ -422,6 +425,13 @@ def _traffic(value: Any, kind: Any) -> Traffic:
         verify=data["verify"],
         kind=kind,
     )
+
+
+def _step(value: Any) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise UnreadableRecord(f"step is {_shown(value)}, which is not a number and how many there are")
+    steps = _count(value[1], "step[1]", least=1)
+    return _count(value[0], "step[0]", least=1, most=steps), steps
 
 
 def _intent(value: Any) -> Intent:

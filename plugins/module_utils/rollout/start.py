@@ -37,7 +37,7 @@ class Wanted:
 class Asker:
     """Who asks and when (RFC 3339, UTC), and the other objects that were changed for it.
 
-    `run` names a release that this begins, and `traffic` its routes. Where a canary is there already, `takes_over` says whether it
+    `run` names a release that this begins, `traffic` its routes, and `step` which of how many of its steps this is. Where a canary is there already, `takes_over` says whether it
     becomes that run's.
     """
 
@@ -47,6 +47,7 @@ class Asker:
     run: str = ""
     takes_over: bool = False
     traffic: Traffic | None = None
+    step: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ def _begin(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
         companions=asker.companions,
         run=asker.run,
         traffic=asker.traffic,
+        step=asker.step,
     )
     step = first(goal, wanted.room)
     return Start(patches.hold(deployment, wanted.template, step, record), goal, wanted.room, record)
@@ -212,10 +214,12 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
         )
     if asker.takes_over:
         record = replace(record, run=asker.run)
+    # What nobody calls a step is none any more once it has grown.
+    record = replace(record, step=asker.step or (record.step if pods == record.pods else None))
     if pods == record.pods:
         goal = target(max(pods, hold.pods), record.surge, hold)
         same = record == situation.record
-        plan = None if same else patches.corrected(deployment, record, "take the canary over")
+        plan = None if same else patches.corrected(deployment, record, "take the canary over, or name its step")
         return Start(plan, goal, Room(record.surge, record.max_unavailable), record)
     # Somebody may have let it grow beyond that meanwhile, and a hold only grows.
     goal = target(max(pods, hold.pods), wanted.room.surge, hold)

@@ -197,6 +197,7 @@ def _asker(account: Account, request: StartRequest, pinned: Autoscaler | None) -
         companions=(companion(pinned),) if pinned else (),
         run=account.run,
         takes_over=bool(request.run),
+        step=request.step,
     )
 
 

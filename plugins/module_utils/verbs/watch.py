@@ -22,7 +22,7 @@ from ..display.pods import marks
 from ..display.tree import headline, tree
 from ..rollout.describe import describe
 from ..rollout.fields import Malformed, items
-from ..rollout.phase import Phase, Situation, diagnose
+from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.record import LIVE, last_outcome
 from ..rollout.views import Deployment, Picture, Pod, owned_replica_sets
 from .call.orders import WatchRequest
@@ -179,6 +179,7 @@ class _Watch:
                     headline(situation),
                     Kind.EVENT if turned else Kind.STATE,
                     deployment=self._name(key),
+                    step=situation.record.step if situation.record and situation.phase in HOLDING else None,
                     phase=situation.phase.value,
                     pods=marks(situation),
                     elapsed=now,

@@ -55,6 +55,7 @@ records = st.builds(
                         st.none() | st.text()),
     pods=st.integers(1, MAX_INT32), surge=st.integers(1, MAX_INT32), max_unavailable=counts, replicas=counts,
     started_by=st.text(), reason=st.text(), run=st.text(), generation=counts, companions=st.lists(companions).map(tuple),
+    step=st.none() | st.integers(1, 9).flatmap(lambda steps: st.tuples(st.integers(1, steps), st.just(steps))),
 )  # fmt: skip
 
 
@@ -68,7 +69,9 @@ def test_what_is_written_is_read(written: Record) -> None:
 def test_a_record_that_lacks_a_part_is_unreadable(written: Record, data: st.DataObject) -> None:
     values = json.loads(written.encode())
     del values[
-        data.draw(st.sampled_from(sorted(values.keys() - {"generation", "companions", "run", "reason", "traffic"})))
+        data.draw(
+            st.sampled_from(sorted(values.keys() - {"generation", "companions", "run", "reason", "step", "traffic"}))
+        )
     ]
     with pytest.raises(UnreadableRecord):
         Record.decode(json.dumps(values))
@@ -95,7 +98,7 @@ def changed(path: str, value: Any) -> str:
 
 
 WRONG: dict[str, tuple[str, Any, str]] = {
-    "a later version": ("version", 4, "it has version 4, and this release of coalmine.canary reads version 3: use the"),
+    "a later version": ("version", 5, "it has version 5, and this release of coalmine.canary reads version 4: use the"),
     "routes that are no list": ("traffic.routes", {}, "traffic.routes is {}, which is not a list of routes"),
     "no route": ("traffic.routes", [], "traffic.routes is [], which is not a list of routes"),
     "a command for a route": ("traffic.routes.0.name", "$(reboot)", "name of a route is"),
@@ -105,6 +108,8 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     "no time for a write": ("traffic.seconds", 0, "traffic.seconds is 0, which is not a number from 1"),
     "a member of traffic of a later release": ("traffic.mirror", 1, 'traffic has "mirror", which this release'),
     "a kind of traffic of a later release": ("trafficKind", "istio", 'trafficKind is "istio", which this release'),
+    "a step that there is not": ("step", [3, 2], "step[0] is 3, which is not a number from 1 to 2"),
+    "a step of no number": ("step", 1, "step is 1, which is not a number and how many there are"),
     "a version of another type": ("version", True, "it has version True"),
     "a member of a later release": ("lease", {}, 'the record has "lease", which this release of coalmine.canary does not know'),
     "a member of a part": ("size.weight", 5, 'size has "weight", which this release'),
@@ -182,6 +187,7 @@ SHAPES = {
     "1": FULL,
     "2": replace(FULL, traffic=TRAFFIC),
     "3": replace(FULL, traffic=replace(TRAFFIC, kind="service_selector")),
+    "4": replace(FULL, traffic=replace(TRAFFIC, kind="service_selector"), step=(1, 2)),
     "1-autoscaler-by-name": replace(FULL, generation=0, companions=(Companion(Kind.AUTOSCALER, "hpa"),), run=""),
 }
 

@@ -209,7 +209,7 @@ class PromoteBy(Enum):
 class StartRequest:
     """`surge`: pods beyond replicas that may exist (None: as many as canary pods). `max_unavailable`: how far Ready pods may drop
     below replicas (None: 0, or 1 when `surge` is 0). `run`: whose the release is from now on (empty: of a run of its own if this begins one).
-    `released_ok`: a Deployment that runs the template already is success, and no Refusal."""
+    `step`: which of how many steps of that run this is. `released_ok`: a Deployment that runs the template already is success, and no Refusal."""
 
     call: Call
     template: NewTemplate
@@ -219,6 +219,7 @@ class StartRequest:
     autoscaler: AutoscalerPolicy = AutoscalerPolicy.REFUSE
     run: str = ""
     traffic: TrafficRequest | None = None
+    step: tuple[int, int] | None = None
     released_ok: bool = False
 
 

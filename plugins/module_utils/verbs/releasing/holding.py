@@ -18,7 +18,7 @@ from .course import Course, StepAsked
 
 def start_of(course: Course, step: StepAsked, meant: Meant, *, check: bool) -> StartRequest:
     call, run = course.call(meant, check=check), course.release.run
-    return replace(course.request.start, call=call, size=step.size, run=run, traffic=step.traffic)
+    return replace(course.request.start, call=call, size=step.size, run=run, traffic=step.traffic, step=course.step)
 
 
 def hold(course: Course, step: StepAsked) -> None:
