@@ -37,8 +37,8 @@ class Wanted:
 class Asker:
     """Who asks and when (RFC 3339, UTC), and the other objects that were changed for it.
 
-    `run` names a release that this begins, `traffic` its routes, and `step` which of how many of its steps this is. Where a canary is there already, `takes_over` says whether it
-    becomes that run's.
+    `run` names a release that this begins, `traffic` its routes, and `step` which of how many of its steps this is. Where a canary is
+    there already, `takes_over` says whether it becomes that run's.
     """
 
     name: str
