@@ -82,7 +82,8 @@ def test_each_stage_is_taken_up_by_the_next_call(web: Web) -> None:
 
 @pytest.mark.parametrize("pods", [(1, 3), (1, 1)], ids=["that grows", "of the same size"])
 def test_whoever_watches_reads_the_step_in_the_record(web: Web, pods: tuple[int, ...]) -> None:
-    request, told, heard = asked(web, pods=pods), None, []
+    request, told = asked(web, pods=pods), None
+    heard: list[Any] = []
     for through in ("step 1", "step 2"):
         _, told = released(web, replace(request, through=Through.parse(through), previous=told))
         watch(web.api, WatchRequest(web.name, web.namespace, 1.0, check=True), heard.append)
