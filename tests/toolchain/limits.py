@@ -38,6 +38,20 @@ SLOW, EXHAUSTIVE = 1800, 300
 
 # Thousands of cases of what other tests run once. Measuring what they cover would take longer than all others together.
 UNMEASURED = (
+    "tests/sim/test_fleets.py::test_killed_at_any_time",
+    "tests/sim/test_found.py::",
+    "tests/sim/test_model.py::TestHold::test_rests_where_predicted_without_overshoot_for_every_small_size",
+    "tests/sim/test_model.py::TestPromote::test_ends_with_the_canary_alone",
+    "tests/sim/test_model.py::TestStep::test_rests_where_predicted",
+    "tests/sim/test_model.py::TestUndo::test_with_surge_ends_with_the_stable_version_alone",
+    "tests/sim/test_model.py::TestUndo::test_without_surge_ends_within_replicas_pods",
+    "tests/sim/test_odd_answers.py::test_no_answer_makes_a_verb_end_in_an_error_of_its_own",
+    "tests/sim/test_simulation.py::",
+    "tests/sim/test_traffic.py::test_a_death_at_any_request",
+    "tests/sim/test_traffic.py::test_a_proxy_that_hears_in_any_order",
+    "tests/sim/test_traffic.py::test_a_whole_release_that_dies_at_any_request",
+    "tests/sim/test_traffic.py::test_requests_of_a_whole_release_that_fail",
+    "tests/sim/test_traffic.py::test_requests_that_fail_are_tried_again",
     "tests/unit/cluster_room/test_lists.py::test_both_libraries_make_the_same_objects_of_the_same_bytes",
     "tests/unit/cluster_room/test_lists.py::test_whatever_is_in_them_and_however_it_is_spaced",
     "tests/unit/frontdoor/test_fuzz.py::test_every_option_that_is_a_number_refuses_what_is_none",
@@ -50,11 +64,8 @@ UNMEASURED = (
     "tests/unit/headroom/test_waves.py::test_what_fits_for_certain_never_gets_stuck",
     "tests/unit/judgement/test_evidence.py::TestFigures::",
     "tests/unit/judgement/test_trial.py::TestSteps::test_whatever_was_put_in_its_place_it_is_taken_or_refused",
-    "tests/sim/test_model.py::TestHold::test_rests_where_predicted_without_overshoot_for_every_small_size",
-    "tests/sim/test_model.py::TestPromote::test_ends_with_the_canary_alone",
-    "tests/sim/test_model.py::TestStep::test_rests_where_predicted",
-    "tests/sim/test_model.py::TestUndo::test_with_surge_ends_with_the_stable_version_alone",
-    "tests/sim/test_model.py::TestUndo::test_without_surge_ends_within_replicas_pods",
+    "tests/unit/probes/test_total.py::test_it_is_counted_or_no_data",
+    "tests/unit/rollout/test_fields.py::test_nor_in_the_place_of_several",
     "tests/unit/rollout/test_fields.py::test_whatever_stands_in_the_place_of_any_one_field",
     "tests/unit/rollout/test_record.py::test_a_record_that_lacks_a_part_is_unreadable",
     "tests/unit/rollout/test_record.py::test_any_other_text_is_unreadable_and_nothing_else_is_raised",
@@ -63,6 +74,9 @@ UNMEASURED = (
     "tests/unit/rollout/test_template.py::test_a_bare_template_is_bare_already",
     "tests/unit/test_foreign.py::test_nothing_that_a_server_says_is_told_as_it_stands",
     "tests/unit/test_foreign.py::test_the_role_tells_a_template_that_others_wrote_as_it_stands",
+    "tests/unit/traffic/test_httproute.py::test_every_other_backend_keeps_its_share",
+    "tests/unit/traffic/test_httproute.py::test_what_was_wanted_is_so",
+    "tests/unit/traffic/test_httproute.py::test_whatever_was_written_the_owners_route_comes_back",
 )
 
 

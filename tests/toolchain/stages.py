@@ -6,8 +6,10 @@
     python -m tests.toolchain.stages                 # all of them, with a table of times at the end
     python -m tests.toolchain.stages lint unit       # some of them
 
-Every stage runs, also after one has failed. The groups run one after another. Stages of the same group, which need one
-core each and no quiet machine, run side by side, and their output is shown when they end; a group of one is seen live.
+Every stage runs, also after one has failed; but one that looks at nothing but files is not run again while these are the same
+(unchanged.py). The groups run one after another. Stages of the same group, which need one core each and no quiet machine, run side
+by side, and their output is shown when they end; a group of one is seen live. So is one that has only patient stages beside it:
+these take what it leaves of the cores, and their output is shown after its own.
 
 What is measured in seconds on a real cluster can miss them when three workers share two cores. So what failed in
 `integration` is written down and told, with its reasons and the load of the machine, and then run alone, three times: a test
@@ -23,13 +25,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
 
-from tests.toolchain import outcomes, unstable
+from tests.toolchain import outcomes, unchanged, unstable
 from tests.toolchain.venvs import ENVIRONMENTS, ROOT
 
 SIDE_BY_SIDE = 2
@@ -37,11 +39,13 @@ SIDE_BY_SIDE = 2
 TIMES_ALONE = 3
 
 Command = tuple[str, ...]
+LOWEST_PRIORITY: Command = ("nice", "-n", "19")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One row. `budget`: seconds on two cores with everything cached. `group`: beside what it runs; alone, if empty.
+    """One row. `budget`: seconds on two cores with everything cached. `group`: beside what it runs; alone, if empty. `patient`: it
+    has the lowest priority there. `files_only`: what it finds depends on the files of the tree alone.
 
     `again`: what runs those tests that failed, which are its last arguments, on a machine that does nothing else; `outcomes`:
     where the commands write down how each test ended (tests/toolchain/outcomes.py).
@@ -51,6 +55,8 @@ class Stage:
     budget: float
     commands: tuple[Command, ...]
     group: str = ""
+    patient: bool = False
+    files_only: bool = False
     again: Command | None = None
     outcomes: Path | None = None
 
@@ -58,7 +64,7 @@ class Stage:
 @dataclass(frozen=True)
 class Result:
     """`busy`: seconds of CPU, of all its processes but those that outlived it. `unstable`: the tests that passed only when they
-    were run again; `refused`: those of them that may not."""
+    were run again; `refused`: those of them that may not. `unchanged`: it was not run, because it has passed on the same files."""
 
     stage: Stage
     passed: bool
@@ -67,6 +73,7 @@ class Result:
     output: str
     unstable: Sequence[str] = ()
     refused: Sequence[str] = ()
+    unchanged: bool = False
 
 
 # Tests themselves are run, not typed; what they stand on is typed.
@@ -83,17 +90,23 @@ SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity
 
 # A file is one worker's: what its tests start together is started once. Three on two cores, because many tests wait.
 THREE_WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
-READ, ONE_CORE = "what the tree says", "long, on one core"
+READ, WAITS, ONE_CORE = "what the tree says", "waits for clusters", "long, on one core"
 SHORT_ONES = ("-m", "not slow", "tests/integration", "tests/faults")
 OUTPUT = ROOT / "tests" / "output"
 OUTCOMES = OUTPUT / "integration.json"
 WRITTEN_DOWN = ("--outcomes", str(OUTCOMES), f"--junitxml={OUTPUT / 'integration.xml'}")
 
 STAGES = (
-    Stage("sanity", 60, (("python", "-m", "tests.toolchain.sanity", "--skip-test", "import"),), READ),
-    Stage("package", 30, (("python", "-m", "tests.toolchain.package"),), READ),
-    Stage("ansible-lint", 30, (("ansible-lint", "--offline"),), READ),
-    Stage("docs", 15, (("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "."),), READ),
+    Stage("sanity", 60, (("python", "-m", "tests.toolchain.sanity", "--skip-test", "import"),), READ, files_only=True),
+    Stage("package", 30, (("python", "-m", "tests.toolchain.package"),), READ, files_only=True),
+    Stage("ansible-lint", 30, (("ansible-lint", "--offline"),), READ, files_only=True),
+    Stage(
+        "docs",
+        15,
+        (("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "."),),
+        READ,
+        files_only=True,
+    ),
     Stage("changelog", 5, (("antsibull-changelog", "lint"),), READ),
     Stage("types", 15, (("mypy", *(argument for package in TYPED for argument in ("-p", package))),), READ),
     Stage("imports", 5, (("lint-imports", "--no-logo"),), READ),
@@ -118,19 +131,27 @@ STAGES = (
             ("python", "-m", "tests.toolchain.floors"),
         ),
     ),
-    # The same histories each time, so that a red run is about a change; fresh ones are for `python -m tests.sim --fresh`.
-    Stage("sim-slice", 90, (("python", "-m", "tests.sim", "--releases", "2000"),)),
     Stage(
         "integration",
         420,
         (("pytest", *THREE_WORKERS, *WRITTEN_DOWN, *SHORT_ONES),),
+        WAITS,
         outcomes=OUTCOMES,
         again=("pytest", "--exitfirst"),
     ),
+    # The same histories each time, so that a red run is about a change; fresh ones are for `python -m tests.sim --fresh`.
+    Stage("sim-slice", 90, (("python", "-m", "tests.sim", "--releases", "2000"),), WAITS, patient=True),
+    # All else runs on the Python of .venv: what is left to show is that every file can be imported by another.
+    Stage(
+        "sanity-import",
+        40,
+        (("python", "-m", "tests.toolchain.sanity", "--newest", "--test", "import"),),
+        WAITS,
+        patient=True,
+        files_only=True,
+    ),
     Stage("molecule", 150, (("molecule", "test", "--all"),), ONE_CORE),
     Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), ONE_CORE),
-    # All else runs on the Python of .venv: what is left to show is that every file can be imported by another.
-    Stage("sanity-import", 40, (("python", "-m", "tests.toolchain.sanity", "--newest", "--test", "import"),), ONE_CORE),
 )
 
 
@@ -154,13 +175,13 @@ def run(stage: Stage, seen_live: bool) -> Result:
     busy: list[float] = []
 
     def passes(command: Command) -> bool:
-        passed, seconds, output = run_command(command, seen_live)
+        passed, seconds, output = run_command((*LOWEST_PRIORITY, *command) if stage.patient else command, seen_live)
         busy.append(seconds)
         heard.append(output)
         return passed
 
-    def ended(passed: bool, **how: Sequence[str]) -> Result:
-        return Result(stage, passed, time.monotonic() - started, sum(busy), "".join(heard), **how)
+    def ended(passed: bool, unstable: Sequence[str] = (), refused: Sequence[str] = ()) -> Result:
+        return Result(stage, passed, time.monotonic() - started, sum(busy), "".join(heard), unstable, refused)
 
     if stage.outcomes:
         stage.outcomes.unlink(missing_ok=True)
@@ -173,6 +194,17 @@ def run(stage: Stage, seen_live: bool) -> Result:
         return ended(False)
     refused = unstable.not_allowed(failed, unstable.rows(unstable.LISTED.read_text())) if must_be_stable() else []
     return ended(not refused, unstable=list(failed), refused=refused)
+
+
+def run_if_changed(stage: Stage, seen_live: bool) -> Result:
+    """Run the stage, unless it looks at nothing but files, and has passed on these."""
+    now = unchanged.digest(stage.commands) if stage.files_only else ""
+    if now and unchanged.passed_before(stage.name, now):
+        return Result(stage, True, 0.0, 0.0, "", unchanged=True)
+    result = run(stage, seen_live)
+    if now and result.passed:
+        unchanged.remember(stage.name, now)
+    return result
 
 
 def run_command(command: Command, seen_live: bool) -> tuple[bool, float, str]:
@@ -208,13 +240,18 @@ def groups_of(stages: Iterable[Stage]) -> Iterator[list[Stage]]:
         yield list(members)
 
 
-def run_group(stages: Sequence[Stage]) -> Iterator[Result]:
-    if len(stages) == 1:
-        print(headline(stages[0]), flush=True)
-        yield run(stages[0], seen_live=True)
-        return
+def run_group(stages: Sequence[Stage], how: Callable[[Stage, bool], Result] = run) -> Iterator[Result]:
+    """Of one stage that is not patient the output is seen live, and that of the others after it."""
+    live = [stage for stage in stages if not stage.patient]
+    live = live if len(live) == 1 else []
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for future in as_completed([pool.submit(run, stage, seen_live=False) for stage in stages]):
+        for stage in live:
+            print(headline(stage), flush=True)
+        seen = [pool.submit(how, stage, True) for stage in live]
+        heard = [pool.submit(how, stage, False) for stage in stages if stage not in live]
+        for future in seen:
+            yield future.result()
+        for future in as_completed(heard):
             result = future.result()
             print(headline(result.stage), result.output, sep="\n", flush=True)
             yield result
@@ -227,6 +264,7 @@ def told(result: Result) -> str:
 
 def remark(result: Result) -> str:
     late = "  over budget" if result.seconds > result.stage.budget else ""
+    late += "  before, and nothing that it looks at has changed" if result.unchanged else ""
     return late + "".join(f"\n    unstable: {test}{forbidden(test, result)}" for test in result.unstable)
 
 
@@ -251,8 +289,10 @@ def main(arguments: Sequence[str]) -> int:
     if unknown:
         parser.error(f"no such stage: {', '.join(sorted(unknown))}")
     wanted = [stage for stage in STAGES if not names or stage.name in names]
+    # What is asked for by its name is run, whatever it found before.
+    how = run if names else run_if_changed
     started, results = time.monotonic(), []
-    for result in chain.from_iterable(map(run_group, groups_of(wanted))):
+    for result in chain.from_iterable(run_group(group, how) for group in groups_of(wanted)):
         print(told(result), flush=True)
         results.append(result)
     print(table(results, time.monotonic() - started), flush=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.toolchain import stages, unstable
+from tests.toolchain import stages, unchanged, unstable
 from tests.toolchain.stages import STAGES, TIMES_ALONE, Stage, main
 from tests.toolchain.venvs import ROOT
 
@@ -58,6 +58,41 @@ def test_a_stage_over_its_budget_is_marked(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(stages, "STAGES", (Stage("late", 0, (python(""),)),))
     assert main([]) == 0
     assert "over budget" in capsys.readouterr().out
+
+
+def test_what_looks_at_files_only_is_run_again_when_one_has_changed_or_when_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("CI", raising=False)
+    files = Stage("files", 60, (python("print('it reads')"),), files_only=True)
+    bad = replace(BAD, files_only=True)
+    monkeypatch.setattr(stages, "STAGES", (files, bad, GOOD))
+    digests = {"value": "1"}
+    monkeypatch.setattr(unchanged, "digest", lambda commands: digests["value"])
+
+    def seen(*names: str) -> tuple[int, int]:
+        main(names)
+        shown = capfd.readouterr().out
+        return shown.count("it reads\n"), shown.count("bad speaks\n")
+
+    assert [seen(), seen(), seen("files")] == [(1, 1), (0, 1), (1, 0)]
+    digests["value"] = "2"
+    assert [seen(), seen()] == [(1, 1), (0, 1)]
+
+
+def test_patient_stages_are_shown_after_the_one_that_is_seen_live(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    live = Stage("live", 60, (python("import os, time; time.sleep(0.5); print('live', os.nice(0))"),), "waits")
+    patient = Stage("patient", 60, (python("import os; print('patient', os.nice(0))"),), "waits", patient=True)
+    monkeypatch.setattr(stages, "STAGES", (live, patient))
+    assert main([]) == 0
+    shown = [line.split() for line in capfd.readouterr().out.splitlines()]
+    (first, priority), (second, lower) = [
+        words for words in shown if words[:1] in (["live"], ["patient"]) and len(words) == 2
+    ]
+    assert (first, second, lower) == ("live", "patient", "19") and int(priority) < 19
 
 
 TEST, REASON = "tests/integration/test_bake.py::test_it[a b]", "call: AssertionError: 1.6 s"

@@ -97,7 +97,7 @@ class Fields:
         found = self.raw.get(name)
         if found is None:
             return None
-        if type(found) is int and -MAX_INT64 <= found <= MAX_INT64:
+        if isinstance(found, int) and not isinstance(found, bool) and -MAX_INT64 <= found <= MAX_INT64:
             return found
         raise Malformed(self._at(name), found, "a whole number of 64 bits")
 
