@@ -8,6 +8,7 @@ What a proxy makes of it is tried in test_gateway.py, and played in tests/sim/te
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import suppress
 from fractions import Fraction
@@ -17,6 +18,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, NotFound
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Header,
     NewTemplate,
@@ -110,7 +112,8 @@ def routed(release: Release) -> Routed:
 
 def test_a_release_by_weights_from_its_start_to_its_end(routed: Routed) -> None:
     started = routed.start(1, weight=Fraction(5, 100), header=Header("x-canary", "always"))
-    stable, canary = (f"web-{started.canary[one]['hash']}" for one in ("stable", "canary"))
+    release = json.loads(routed.release.deployment()["metadata"]["annotations"][RECORD])["generation"]
+    stable, canary = (f"web-{started.canary[one]['hash']}-{release}" for one in ("stable", "canary"))
     shares = [{stable: 57, canary: 3, "legacy": 20}, {stable: 19, canary: 1}, {"legacy": 1}]
     assert routed.backends() == [*shares, {canary: 1}, {canary: 1}]
     assert started.extra["exposure"]["weight"] == 5.0 and started.extra["exposure"]["programmed"] == "stated"

@@ -44,12 +44,19 @@ class Owner:
     uid: str
 
 
-def service_name(own: str, of_hash: str) -> str:
-    return f"{own[: LONGEST_NAME - 1 - len(of_hash)].rstrip('-')}-{of_hash}"
+def service_name(own: str, of_hash: str, release: str) -> str:
+    """`release` tells it from the Service of the same version in another release: what a proxy still knows of that one proves
+    nothing of this one."""
+    rest = f"-{of_hash}-{release}"
+    return f"{own[: LONGEST_NAME - len(rest)].rstrip('-')}{rest}"
 
 
 def version_in(name: str) -> str:
-    """The pod-template-hash in such a name; a hash has no dash."""
+    """The pod-template-hash in such a name; neither a hash nor a release has a dash."""
+    return name.split("-")[-2]
+
+
+def release_in(name: str) -> str:
     return name.rpartition("-")[2]
 
 
@@ -70,7 +77,7 @@ def check(own: Mapping[str, Any], labels: Mapping[str, str]) -> None:
         )
 
 
-def narrowed(own: Mapping[str, Any], of_hash: str, owner: Owner) -> Json:
+def narrowed(own: Mapping[str, Any], of_hash: str, owner: Owner, release: str) -> Json:
     """The manifest of the Service of one version. No label of the user's: what selects Services by them would count pods twice."""
     meta, spec = own["metadata"], own["spec"]
     annotations = {key: text for key, text in (meta.get("annotations") or {}).items() if not _of_somebody(key)}
@@ -80,7 +87,7 @@ def narrowed(own: Mapping[str, Any], of_hash: str, owner: Owner) -> Json:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {
-            "name": service_name(meta["name"], of_hash),
+            "name": service_name(meta["name"], of_hash, release),
             "namespace": meta["namespace"],
             "labels": {MANAGED_BY: MANAGER, DEPLOYMENT_LABEL: _label(owner.name)},
             **({"annotations": annotations} if annotations else {}),

@@ -298,6 +298,7 @@ def _check_exposure(begun: Start, situation: Situation, request: StartRequest) -
 def _isolated(account: Account, routing: Routing, begun: Start, situation: Situation) -> tuple[Start, Picture]:
     """Routes that send nobody to the canary, and then its pods."""
     canary, traffic = situation.canary, begun.record.traffic
+    routing.is_of(begun.record)
     routing.isolate(canary.hash if canary else "", again=begun.record.isolating)
     if traffic is None or not traffic.isolating:
         return begun, situation.picture

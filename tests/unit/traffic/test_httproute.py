@@ -35,7 +35,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute 
 from tests.sim.patching import json_patch
 
 Json = dict[str, Any]
-VERSIONS = Versions("web", "web-7db95c9fc5", "web-58d4cfb7fd")
+VERSIONS = Versions("web", "web-7db95c9fc5-12", "web-58d4cfb7fd-12")
 BY = {"owner": "uid-of-web", "token": "9f2c"}
 HEADER = Header("x-canary", "always")
 

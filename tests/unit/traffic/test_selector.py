@@ -29,7 +29,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services i
 from tests.sim.patching import json_patch
 
 Json = dict[str, Any]
-VERSIONS = Versions("web", "web-7db95c9fc5", "web-58d4cfb7fd")
+VERSIONS = Versions("web", "web-7db95c9fc5-12", "web-58d4cfb7fd-12")
 BY = {"owner": "uid-of-web", "token": "9f2c"}
 
 _SELECTORS = st.dictionaries(
@@ -39,7 +39,7 @@ _WANTED = st.builds(
     Wanted,
     st.sampled_from([Stage.OWN, Stage.ISOLATED, Stage.SPLIT]),
     st.builds(Exposure, st.sampled_from([Fraction(0), Fraction(1)])),
-    st.sampled_from([(), ("web-7db95c9fc5",)]),
+    st.sampled_from([(), ("web-7db95c9fc5-12",)]),
     st.sampled_from([None, 3]),
 )
 

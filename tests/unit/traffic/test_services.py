@@ -54,8 +54,8 @@ def own(**spec: Any) -> dict[str, Any]:
 
 
 def test_what_says_how_pods_are_reached_is_copied_and_no_address() -> None:
-    made = narrowed(own(sessionAffinity="ClientIP"), "7db95c9fc5", OWNER)
-    assert made["metadata"]["name"] == "web-7db95c9fc5"
+    made = narrowed(own(sessionAffinity="ClientIP"), "7db95c9fc5", OWNER, "12")
+    assert made["metadata"]["name"] == "web-7db95c9fc5-12"
     assert made["metadata"]["annotations"] == {"konghq.com/upstream-policy": "slow"}
     assert "app" not in made["metadata"]["labels"]
     assert made["spec"] == {
@@ -65,18 +65,18 @@ def test_what_says_how_pods_are_reached_is_copied_and_no_address() -> None:
         "sessionAffinity": "ClientIP",
     }
     assert is_ours(made, OWNER) and not is_ours(made, Owner("web", "another"))
-    assert narrowed(own(clusterIP="None"), "a", OWNER)["spec"]["clusterIP"] == "None"
+    assert narrowed(own(clusterIP="None"), "a", OWNER, "12")["spec"]["clusterIP"] == "None"
 
 
 def test_it_serves_as_wanted_whatever_the_server_filled_in() -> None:
-    wanted = narrowed(own(), "a", OWNER)
+    wanted = narrowed(own(), "a", OWNER, "12")
     stored = {
         **wanted,
         "spec": {**wanted["spec"], "clusterIP": "10.0.0.7", "ports": [{**wanted["spec"]["ports"][0], "nodePort": 1}]},
     }
     assert serves_as(stored, wanted)
-    assert not serves_as(narrowed(own(), "b", OWNER), wanted)
-    assert not serves_as(narrowed(own(ports=[]), "a", OWNER), wanted)
+    assert not serves_as(narrowed(own(), "b", OWNER, "12"), wanted)
+    assert not serves_as(narrowed(own(ports=[]), "a", OWNER, "12"), wanted)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_a_service_that_cannot_be_narrowed_is_told(spec: dict[str, Any], said: s
 
 
 def test_a_name_is_a_label_however_long_its_service_is_called() -> None:
-    assert service_name("a" * 63, "7db95c9fc5") == "a" * 52 + "-7db95c9fc5"
-    assert service_name("a" * 51 + "-b", "7db95c9fc5") == "a" * 51 + "-7db95c9fc5"
+    assert service_name("a" * 63, "7db95c9fc5", "12") == "a" * 49 + "-7db95c9fc5-12"
+    assert service_name("a" * 48 + "-b", "7db95c9fc5", "12") == "a" * 48 + "-7db95c9fc5-12"
 
 
 def test_an_endpoint_counts_once_and_unless_it_says_that_it_is_not_ready() -> None:

@@ -17,6 +17,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.source impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RouteRef, Traffic
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import Exposure, Stage, Wanted
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load import canary_load, relative_load
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import version_in
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.loads import CHANGED, EQUAL, Loads
 from tests.unit.probes.serving import send, serving
 from tests.unit.rollout.objects import record
@@ -27,7 +28,7 @@ TRAFFIC = Traffic("web", (RouteRef("web", "uid-of-route"),))
 
 
 def version(name: str, pods: int) -> Version:
-    return Version(name.removeprefix("web-"), tuple(ProbedPod(f"{name}-{n}", f"{name}-{n}") for n in range(pods)))
+    return Version(version_in(name), tuple(ProbedPod(f"{name}-{n}", f"{name}-{n}") for n in range(pods)))
 
 
 def split(weight: Fraction, *, tested: bool = False) -> Json:

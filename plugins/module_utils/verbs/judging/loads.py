@@ -23,6 +23,7 @@ from ...traffic.exposure import NOBODY, Exposure, Stage, Unroutable, Versions
 from ...traffic.load import relative_load
 from ...traffic.routers import GATEWAY_API
 from ...traffic.services import service_name
+from ..routing.course import release_of
 from ..routing.network import Network
 
 # Of a look: the factor, or why nobody knows it.
@@ -36,6 +37,7 @@ class Loads:
 
     def __init__(self, api: Api, namespace: str, record: Record | None) -> None:
         self._traffic: Traffic | None = record.traffic if record else None
+        self._release = release_of(record) if record else ""
         self._network = Network(api, namespace, self._traffic.kind if self._traffic else GATEWAY_API)
         self._before: set[Exposure | None] | None = None
         self.worth: Worth = EQUAL
@@ -57,7 +59,7 @@ class Loads:
 
     def _exposure(self, route: str, service: str, sides: Sides) -> Exposure | None:
         """None: the owner's own backends, so that pods decide."""
-        stable, canary = (service_name(service, one.hash) for one in (sides.stable, sides.canary))
+        stable, canary = (service_name(service, one.hash, self._release) for one in (sides.stable, sides.canary))
         router = self._network.router
         stage, wanted = router.state(self._network.route(route), Versions(service, stable, canary))
         if stage is Stage.SPLIT:

@@ -29,7 +29,17 @@ from ...traffic.exposure import NOBODY, Exposure, Json, Kept, Stage, Unroutable,
 from ...traffic.httproute import Route, RoutePlan, kept_of, names, spells_out
 from ...traffic.load import largest_weight, per_cent, pods_for
 from ...traffic.routers import ROUTERS, SERVICE_SELECTOR
-from ...traffic.services import Owner, check, is_ours, narrowed, serves_as, service_name, version_in, version_of
+from ...traffic.services import (
+    Owner,
+    check,
+    is_ours,
+    narrowed,
+    release_in,
+    serves_as,
+    service_name,
+    version_in,
+    version_of,
+)
 from ...wording import count_of
 from ..call.ending import Account
 from ..call.guarded import guarded
@@ -60,12 +70,13 @@ class Now:
 class Routing:
     """The traffic of one release, for one call."""
 
-    def __init__(self, account: Account, traffic: Traffic, stable_hash: str, report: Report) -> None:
+    def __init__(self, account: Account, traffic: Traffic, stable_hash: str, release: str, report: Report) -> None:
         deployment = account.site.target
         self.account, self.traffic, self._report = account, traffic, report
         self._network = Network(account.site.api, deployment.namespace, traffic.kind)
         self._router = self._network.router
-        self._stable = service_name(traffic.service, stable_hash)
+        self._release = release
+        self._stable = service_name(traffic.service, stable_hash, release)
         self._stable_hash = stable_hash
         self._prover: Prover | Switched = (
             Switched(account, self._network, traffic)
@@ -73,6 +84,11 @@ class Routing:
             else Prover(account, self._network, traffic)
         )
         self._prepared = False
+
+    def is_of(self, record: Record) -> None:
+        """The release as it was written, which may have been decided anew."""
+        self._release = release_of(record)
+        self._stable = service_name(self.traffic.service, self._stable_hash, self._release)
 
     # What there is.
 
@@ -96,7 +112,7 @@ class Routing:
             raise _unroutable(route, error) from error
 
     def _versions(self, canary_hash: str) -> Versions:
-        canary = service_name(self.traffic.service, canary_hash) if canary_hash else ""
+        canary = service_name(self.traffic.service, canary_hash, self._release) if canary_hash else ""
         return Versions(self.traffic.service, self._stable, canary)
 
     def tell(self, found: Sequence[Now], how: str = "") -> None:
@@ -184,7 +200,7 @@ class Routing:
                 "Apply its manifest again, then run this again",
             )
         owner = self._owner()
-        wanted = narrowed(own, of_hash, owner)
+        wanted = narrowed(own, of_hash, owner, self._release)
         name = str(wanted["metadata"]["name"])
 
         def decide(found: Json | None) -> Json | None:
@@ -495,15 +511,22 @@ def spare_users(account: Account, situation: Situation, report: Report) -> None:
 
 def of_record(account: Account, record: Record, report: Report) -> Routing | None:
     """None for a release without traffic."""
-    return Routing(account, record.traffic, record.stable.hash, report) if record.traffic else None
+    return Routing(account, record.traffic, record.stable.hash, release_of(record), report) if record.traffic else None
+
+
+def release_of(record: Record) -> str:
+    """What the names of its Services end with: every release of a Deployment begins at a later generation."""
+    return str(record.generation)
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The traffic of a release whose record is lost, as its routes still tell it, and the hash of the version they call stable."""
+    """The traffic of a release whose record is lost, as its routes still tell it, with the hash of the version they call stable, and
+    what the names of its Services end with."""
 
     traffic: Traffic
     stable_hash: str
+    release: str
 
 
 def found_again(account: Account) -> Lost | None:
@@ -529,7 +552,8 @@ def _found_again(account: Account, kind: str) -> Lost | None:
     kept = ours[0][1]
     refs = tuple(RouteRef(route.name, route.uid) for route, _kept in ours)
     proof = "prefer" if any(kept.wanted.mark is not None for _route, kept in ours) else "none"
-    return Lost(Traffic(kept.versions.own, refs, proof=proof, kind=kind), version_in(kept.versions.stable))
+    stable = kept.versions.stable
+    return Lost(Traffic(kept.versions.own, refs, proof=proof, kind=kind), version_in(stable), release_in(stable))
 
 
 def _readable(route: Route) -> Kept | None:
@@ -541,7 +565,7 @@ def _readable(route: Route) -> Kept | None:
 
 
 def of_lost(account: Account, lost: Lost | None, report: Report) -> Routing | None:
-    return Routing(account, lost.traffic, lost.stable_hash, report) if lost else None
+    return Routing(account, lost.traffic, lost.stable_hash, lost.release, report) if lost else None
 
 
 def choose(account: Account, wanted: TrafficRequest, situation: Situation, labels: Mapping[str, str]) -> Traffic:
