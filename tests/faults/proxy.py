@@ -8,6 +8,7 @@ Each connection carries one request. Who asks must authenticate with a token: a 
 
 from __future__ import annotations
 
+import queue
 import re
 import socket
 import ssl
@@ -79,15 +80,27 @@ def hang_up_after(passage: Passage) -> None:
 
 
 def late(seconds: float) -> Fault:
-    """Passes the answer on piece by piece, each so much later: of a watch, whatever happens."""
+    """Passes each piece of the answer on so much later than it came: of a watch, whatever happens."""
 
     def fault(passage: Passage) -> None:
+        pieces: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
         with suppress(OSError), passage.forward() as server:
-            while piece := server.recv(65536):
-                time.sleep(seconds)
-                passage.client.sendall(piece)
+            threading.Thread(target=_collect, args=(server, pieces), daemon=True).start()
+            while (found := pieces.get())[1]:
+                time.sleep(max(0.0, found[0] + seconds - time.monotonic()))
+                passage.client.sendall(found[1])
 
     return fault
+
+
+def _collect(server: ssl.SSLSocket, pieces: queue.SimpleQueue[tuple[float, bytes]]) -> None:
+    """With the moment at which each came; the last one is empty."""
+    piece = b"more to come"
+    while piece:
+        piece = b""
+        with suppress(OSError):
+            piece = server.recv(65536)
+        pieces.put((time.monotonic(), piece))
 
 
 def silent_from(moment: threading.Event) -> Fault:
