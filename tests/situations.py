@@ -26,6 +26,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     BakeRequest,
     Call,
     InfoRequest,
+    LeaseAsked,
     Meant,
     NewTemplate,
     PauseRequest,
@@ -108,7 +109,7 @@ class World(Protocol):
 
 @dataclass
 class Web:
-    """One Deployment. `api` is who asks the verbs, `admin` who looks on and interferes."""
+    """One Deployment. `api` is who asks the verbs, `admin` who looks on and interferes. `takeover`: whoever holds it."""
 
     admin: Api
     namespace: str
@@ -119,6 +120,7 @@ class Web:
     wait: Wait = field(default_factory=lambda: Wait(timeout=PATIENCE_SECONDS))
     checking: bool = False
     meant: Meant = field(default_factory=Meant)
+    takeover: bool = False
 
     def __post_init__(self) -> None:
         self.api = self.admin
@@ -126,7 +128,8 @@ class Web:
     @property
     def call(self) -> Call:
         target = Target(self.name, self.namespace)
-        return Call(target, self.wait, check=self.checking, actor="tests", meant=self.meant)
+        lease = LeaseAsked(takeover=self.takeover)
+        return Call(target, self.wait, check=self.checking, actor="tests", meant=self.meant, lease=lease)
 
     @property
     def apps(self) -> str:

@@ -154,6 +154,16 @@ canaries:
   returned: success
   type: list
   elements: dict
+holder:
+  description: The run that holds the Deployment now, so that no other run writes to it, as O(coalmine.canary.canary_start#module:takeover) says.
+  returned: when O(name) is given, and a run holds it
+  type: dict
+  contains:
+    run: {type: str, returned: always, description: Name of the run.}
+    by: {type: str, returned: always, description: Who that is and where.}
+    since: {type: str, returned: always, description: Since when it holds it (UTC by the clock of the API server).}
+    until: {type: str, returned: always, description: When it will have come back or renewed that at the latest (UTC).}
+  sample: {run: awx-42, by: AWX job 42, since: "2026-11-23T08:00:00.000000Z", until: "2026-11-23T08:02:00Z"}
 # block exposure: docs/source/blocks.yml
 exposure:
   description: What users of the routes get, where the release has traffic.

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - coalmine.canary.connection
   - coalmine.canary.target
   - coalmine.canary.display
+  - coalmine.canary.lease
   - coalmine.canary.identity
   - coalmine.canary.wait
   - coalmine.canary.attributes

@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - coalmine.canary.connection
   - coalmine.canary.target
   - coalmine.canary.display
+  - coalmine.canary.lease
   - coalmine.canary.wait
   - coalmine.canary.wait.nodes
   - coalmine.canary.wait.terminated

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - coalmine.canary.connection
   - coalmine.canary.target
   - coalmine.canary.display
+  - coalmine.canary.lease
   - coalmine.canary.wait
   - coalmine.canary.wait.nodes
   - coalmine.canary.attributes

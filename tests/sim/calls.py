@@ -23,6 +23,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     BakeRequest,
     Call,
     InfoRequest,
+    LeaseAsked,
     NewTemplate,
     PauseRequest,
     PromoteBy,
@@ -68,7 +69,7 @@ class Called:
     """`user`: as whom it wrote, one name for each call. `writes`: what the server took from it. `run`: whose a start is.
     `restores`: fields that an undo is told because nothing else knows them any more. `broke`: in which error of its own it ended.
     `doubled`: a write of it was delivered twice, and the second was refused: nobody can tell that from somebody else's, so that it
-    does not count as a change. `hit`: what went wrong with its requests; of those that only read, None."""
+    does not count as a change. `forbidden`: what it may not do. `hit`: what went wrong with its requests; of those that only read, None."""
 
     actor: str
     number: int
@@ -82,6 +83,7 @@ class Called:
     broke: Exception | None = None
     namespace: str = NAMESPACE
     doubled: bool = False
+    forbidden: frozenset[tuple[str, str]] = frozenset()
     hit: list[Fault | None] = field(default_factory=list)
     requests: int = 0
     writes: list[Change] = field(default_factory=list)
@@ -122,6 +124,7 @@ def _call(called: Called) -> Call:
         check=ask.check,
         actor=called.actor,
         meant=called.meant,
+        lease=LeaseAsked(takeover=ask.takeover),
     )
 
 

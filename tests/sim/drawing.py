@@ -210,7 +210,14 @@ def _crowded(seed: int, chance: random.Random) -> History:
         script = _script(chance, history, name, version=chance.choice(("v2", "v2", "v3")))
         faults = _planned(chance, tuple(Fault), chance.choice((0.0, 0.0, 0.05)))
         begins = _AFTER_REST + chance.choice((0.0, 0.1, 5.0))
-        scripts.append(replace(script, begins=begins, faults=faults, machine=_machine(chance)))
+        if chance.random() < 0.2:
+            script = replace(script, asks=(Ask("release", version=script.asks[0].version, pods=2),))
+        # Whoever takes over does so with each of its calls.
+        takes = chance.random() < 0.15
+        asks = tuple(replace(ask, takeover=takes) for ask in script.asks)
+        skew = chance.choice((0.0, -4000.0, 4000.0))
+        crowd = replace(script, begins=begins, faults=faults, machine=_machine(chance), asks=asks, skew=skew)
+        scripts.append(crowd)
     return replace(history, **_paces(chance), scripts=tuple(scripts))
 
 

@@ -13,6 +13,7 @@ import random
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -192,13 +193,18 @@ def _asked() -> ReleaseRequest:
 
 @dataclass(frozen=True)
 class Alone:
-    """What a process knows of itself and of the others (cluster/processes.py)."""
+    """What a process knows of itself and of those before it, on one machine (cluster/processes.py)."""
+
+    crew: Crew
 
     def this_process(self) -> str:
-        return "here.fleet"
+        return f"here.{self.crew.number}"
+
+    def parent(self) -> str:
+        return self.this_process()
 
     def has_ended(self, name: str) -> bool:
-        return False
+        return name != self.this_process()
 
 
 @dataclass
@@ -211,6 +217,7 @@ class Crew:
     away: Mapping[int, float] = field(default_factory=dict)
     actor: Process | None = None
     works: list[Process] = field(default_factory=list)
+    number: int = field(default_factory=count(1).__next__)
     requests: int = 0
 
     @property
@@ -224,7 +231,7 @@ class Crew:
             number: Planned(number, chance.choice(SURVIVED)) for number in range(200) if chance.random() < self.faults
         }
         server = self.sea.clusters[cluster].server
-        return Network(_HERE.actor, server, "fleet", _OfAFleet(wrong, crew=self, cluster=cluster), chance, Alone())
+        return Network(_HERE.actor, server, "fleet", _OfAFleet(wrong, crew=self, cluster=cluster), chance, Alone(self))
 
     def befalls(self, cluster: int) -> Planned | None:
         """What befalls the next request because of what befalls the whole process, or the whole cluster."""

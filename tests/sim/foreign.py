@@ -143,6 +143,8 @@ def _made_again(by: Somebody, what: Foreign) -> None:
     store = by.server.store
     for rs in list(owned(store.of("replicasets"), by.live())):
         store.remove("replicasets", rs["metadata"]["name"], "garbage-collector")
+    for lease in list(owned(store.of("leases"), by.live())):
+        store.remove("leases", lease["metadata"]["name"], "garbage-collector")
     store.remove("deployments", by.name, "somebody")
     store.timeline.after(
         0.5,

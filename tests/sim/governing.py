@@ -59,6 +59,8 @@ RIGHTS = (
     ("get", "horizontalpodautoscalers.autoscaling"),
     ("patch", "horizontalpodautoscalers.autoscaling"),
     ("create", "events"),
+    ("create", "leases.coordination.k8s.io"),
+    ("patch", "leases.coordination.k8s.io"),
     ("get", "pods/log"),
     ("list", "nodes"),
     ("list", "resourcequotas"),

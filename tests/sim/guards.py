@@ -19,14 +19,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import Record
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture, ReplicaSet
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs import promote, undo
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import guarded, pacing, waiting
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import guarded, holding, pacing, waiting
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting import headroom_reading
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import autoscaling, completion, pins, rolling
 
 from .controllers import Pace
 from .drawing import draw, kind_of
 from .faults import Fault, Planned
-from .history import Ask, End, History, Script
+from .history import Ask, End, Foreign, History, Script
 from .pods import Nature
 
 
@@ -144,9 +144,17 @@ def _releases_are_not_told_apart(patcher: Patcher) -> None:
 
 def _two_starts_at_once() -> Iterable[History]:
     for seed in count():
-        late = (Planned(3, Fault.LATE, 2.0),)
-        ana, ben = (Script(name, 13.0, asks=(Ask("start"),)) for name in ("ana", "ben"))
+        late = (Planned(4, Fault.LATE, 2.0),)
+        # Whoever takes over is kept away by these guards alone, here and below.
+        ana, ben = (Script(name, 13.0, asks=(Ask("start", takeover=True),)) for name in ("ana", "ben"))
         yield History(seed=seed, replicas=2, scripts=(replace(ana, faults=late), ben))
+
+
+def _made_again_while_a_patch_is_on_its_way() -> Iterable[History]:
+    slow = (Planned(4, Fault.SLOW, 2.0),)
+    for seed in count():
+        ana = Script("ana", 8.0, asks=(Ask("start"),), faults=slow)
+        yield History(seed=seed, scripts=(ana,), foreign=(Foreign(8.05 + seed % 20 / 100, "delete and create"),))
 
 
 def _paused_promotions_are_finished(patcher: Patcher) -> None:
@@ -162,7 +170,7 @@ def _finished_while_undone() -> Iterable[History]:
     begins = Script("ana", 8.0, asks=(Ask("start"),))
     for number in chain((110,), range(2000)):
         promote = Script("ben", 12.0, asks=(Ask("promote"),))
-        eve = Script("eve", 12.0 + number % 400 / 100, asks=(Ask("undo"),))
+        eve = Script("eve", 12.0 + number % 400 / 100, asks=(Ask("undo", takeover=True),))
         yield History(seed=number, replicas=2, scripts=(begins, promote, eve))
 
 
@@ -212,15 +220,34 @@ def _undone_in_the_middle_of_steps() -> Iterable[History]:
     which it showed."""
     start, lagging = Ask("start", pods=3), Pace(0.002, 0.5)
     for number in chain((69,), count()):
-        ana, eve = Script("ana", 8.0, asks=(start,)), Script("eve", 8.5 + number / 50, asks=(Ask("undo"),))
+        ana, eve = (
+            Script("ana", 8.0, asks=(start,)),
+            Script("eve", 8.5 + number / 50, asks=(Ask("undo", takeover=True),)),
+        )
         yield History(seed=number, replica_sets=lagging, deployments=lagging, scripts=(ana, eve))
 
 
 _ANY = ("calm", "faulty", "deadly", "crowded", "stormy", "scaled")
 
+
+def _many_at_once() -> Iterable[History]:
+    """Of one version and of two, while pods take their time."""
+    slow = {"v2": Nature(20.0, 20.0)}
+    for seed in count():
+        ana, ben = (
+            Script(name, 8.0 + seed % 7, asks=(Ask("start"), Ask(end)))
+            for name, end in (("ana", "promote"), ("ben", "undo"))
+        )
+        yield History(seed=seed, natures=slow, scripts=(ana, replace(ben, begins=9.0)))
+
+
 GUARDS: dict[str, Guard] = {
+    "the Lease before a write": Guard(_replaced(holding.Holding, "ensure", lambda held, uid: None), _many_at_once),
+    "whose Lease it is": Guard(
+        _replaced(holding.Holding, "_may_be_taken", lambda held, found, uid: None), _many_at_once
+    ),
     "the generation of a patch": Guard(_untested("/metadata/generation"), _drawn(("crowded", "faulty"), 775)),
-    "the uid of a patch": Guard(_no_guard_at_all, _drawn(("foreign",), 1318)),
+    "the uid of a patch": Guard(_no_guard_at_all, _made_again_while_a_patch_is_on_its_way),
     "the intent of the first patch": Guard(
         _replaced(Record, "with_intent", lambda record, intent, reason="": record), _drawn(_ANY)
     ),

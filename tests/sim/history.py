@@ -44,17 +44,20 @@ class Ask:
     kind: str = "gateway_api"
     keep: float = 0.0
     released_ok: bool = False
+    takeover: bool = False
 
 
 @dataclass(frozen=True)
 class Script:
     """One process that runs verbs one after the other. `forbidden`: rights that its user lacks, as (verb, resource).
     `names`: how it says which release it is about: by its "hash", its "run", "both", or not at all.
-    `machine`: where it runs; nobody knows whether a process of another machine still lives."""
+    `machine`: where it runs; nobody knows whether a process of another machine still lives. `skew`: seconds by which its clock is
+    ahead of the server's."""
 
     name: str
     begins: float = 0.0
     machine: str = "here"
+    skew: float = 0.0
     names: str = ""
     asks: tuple[Ask, ...] = ()
     faults: tuple[Planned, ...] = ()

@@ -10,13 +10,15 @@ promise how many pods there are, and what is left to show is that it notices, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import moment_of
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.finding import Verdict as HeadroomVerdict
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import resolve_fenceposts
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.lease import Claim, Lease
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS, Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
     AUTOSCALER,
@@ -41,12 +43,13 @@ from .objects import AUTOSCALER_NAME, NAME, Json, TemplateKeys
 from .pictures import Pictures
 from .pods import Pod, ReplicaSetController
 from .store import Change, Store
+from .timeline import EPOCH
 
 REFUSALS = frozenset(code.value for code in Code)
 # After these nobody knows whether the write was done, until it is looked at.
 _UNKNOWN = frozenset({Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LATE, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER})
 # As tests/integration/test_requests_of_verbs.py counts them, and the looks of three waits, the most that a verb has.
-MOST_REQUESTS, REQUESTS_A_SECOND = 8 + 24, 2.0
+MOST_REQUESTS, REQUESTS_A_SECOND = 10 + 24, 2.0
 MAY_BE = "may have been carried out"
 # What verbs write.
 _WRITTEN = frozenset({"deployments", "horizontalpodautoscalers", "httproutes", "services"})
@@ -92,12 +95,16 @@ class Witness:
     pods: ReplicaSetController
     keys: TemplateKeys
     shown: Mapping[str, set[str]]
+    has_ended: Callable[[str], bool]
     calls: dict[str, Called] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
     release: Release | None = None
     releases: int = 0
     # The template that each process was told last that it holds.
     held: dict[str, str] = field(default_factory=dict)
+    # Who wrote the Lease last, as long as there is one.
+    leased_by: str = ""
+    taken_from: set[str] = field(default_factory=set)
     # A person has put it right by hand, as the last refusal told him to.
     repaired: bool = False
     # The size that headroom found room for last.
@@ -116,7 +123,14 @@ class Witness:
 
     def _hear(self, change: Change) -> None:
         call = self.calls.get(change.by)
+        if change.kind == "leases" and call is not None:
+            self._leases(change, call)
         if call is not None and change.kind in _WRITTEN:
+            # Who is taken from finds out when it renews; until then what each write is guarded by holds.
+            if call.user not in {self.leased_by, *self.taken_from} and not _goes_without(call):
+                self._violated(
+                    "one run at a time", f"{call.user} ({call.ask.verb}) wrote to {change.name} without the Lease"
+                )
             call.writes.append(change)
             if change.before and change.before["metadata"]["uid"] not in self.shown.get(call.user, ()):
                 self._violated(
@@ -136,6 +150,19 @@ class Witness:
         if self.release is not None:
             self._count(self.release)
 
+    def _leases(self, change: Change, call: Called) -> None:
+        if call.ask.takeover and self.leased_by != call.user:
+            self.taken_from.add(self.leased_by)
+        self.leased_by = call.user if change.after is not None else ""
+        if change.before is None or call.ask.takeover:
+            return
+        had, has = (Lease.parse(side).claim if side else Claim("") for side in (change.before, change.after))
+        renewed = moment_of(had.renewed)
+        assert renewed is not None and had.seconds is not None, "verbs say until when"
+        over = EPOCH + self.store.timeline.now > renewed + had.seconds or self.has_ended(had.process)
+        if had.run and has.run and had.run != has.run and not over:
+            self._violated("a run that is at work is left alone", f"{call.user} took its Lease from run {had.run}")
+
     def _follow(self, before: Json, after: Json, call: Called | None) -> None:
         held, holds = _holds(before), _holds(after)
         old, new = (self.keys.of(side["spec"]["template"]) for side in (before, after))
@@ -151,9 +178,10 @@ class Witness:
         if release is None:
             return
         release.paused_by_start = release.paused_by_start and bool(after["spec"].get("paused"))
-        if held and holds and call is not None and call.ask.verb == "start":
+        if held and holds and call is not None and call.ask.verb in ("start", "release"):
             replicas = after["spec"]["replicas"]
-            release.actor = call.actor if call.run else release.actor
+            # A whole release has a name of its own, whether its caller gave one or not.
+            release.actor = call.actor if call.run or call.ask.verb == "release" else release.actor
             release.floor = min(release.floor, replicas - _may_lack(call.ask))
             release.most = max(release.most, _most(call.ask, replicas))
         scaled_down = before["spec"]["replicas"] - after["spec"]["replicas"]
@@ -351,6 +379,15 @@ class Witness:
         bounds = (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"])
         if self.history.quiet and bounds != self.history.bounds:
             yield f"its bounds were {self.history.bounds} and are {bounds}"
+
+
+# What such a request does may come after its call has gone on without it.
+_LATER = frozenset({Fault.LATE, Fault.TWICE, Fault.SLOW})
+
+
+def _goes_without(call: Called) -> bool:
+    """It may take no Lease, and has said so; or its write may have come later than it was sent."""
+    return any("leases" in resource for _verb, resource in call.forbidden) or bool(_LATER.intersection(call.hit))
 
 
 def _holds(deployment: Json) -> bool:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
@@ -20,7 +21,7 @@ from .objects import NAMESPACE, Json, changed, moment
 from .patching import PatchFailed, json_patch, merge_patch, strategic_merge
 from .refusals import Refused
 from .store import Store
-from .timeline import Timeline
+from .timeline import EPOCH, Timeline
 from .validation import defaulted, faults
 
 _PATCHES: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -62,14 +63,16 @@ class Server:
         self.granted: dict[str, frozenset[tuple[str, str]]] = {}
         # The uids that each user was shown.
         self.shown: dict[str, set[str]] = {}
+        self.says_the_time = True
         self._timeline = timeline
 
     def answer(self, request: Request, user: str, stale_by: float = 0.0) -> Answer:
         """`stale_by`: seconds that a list lags behind."""
+        date = {"Date": formatdate(EPOCH + int(self._timeline.now), usegmt=True)} if self.says_the_time else {}
         try:
-            return Answer(200, self._handled(request, user, stale_by))
+            return Answer(200, self._handled(request, user, stale_by), date)
         except Refused as refused:
-            return Answer(refused.status, refused.body, refused.headers)
+            return Answer(refused.status, refused.body, {**date, **refused.headers})
 
     def may(self, asked: Asked, user: str) -> None:
         right = (asked.verb, asked.resource)
@@ -107,7 +110,8 @@ class Server:
 
     def _deleted(self, kind: str, asked: Asked, body: Json, user: str) -> Json:
         found = self._there(kind, asked)
-        if found["metadata"]["uid"] != body["preconditions"]["uid"]:
+        meta, wanted = found["metadata"], body["preconditions"]
+        if meta["uid"] != wanted["uid"] or wanted.get("resourceVersion") not in (None, meta["resourceVersion"]):
             raise refusals.conflict(asked)
         self.store.remove(kind, asked.name, user)
         return found

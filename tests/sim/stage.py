@@ -41,6 +41,9 @@ class _Alone(Processes):
     def this_process(self) -> str:
         return "here.tests"
 
+    def parent(self) -> str:
+        return ""
+
     def has_ended(self, name: str) -> bool:
         return False
 

@@ -268,11 +268,11 @@ def test_hands_that_do_not_come_back_are_no_owners(new: Callable[..., Web]) -> N
 
 
 def of_another(verb: str, **request: Any) -> Edit:
-    """The verb, asked by somebody else, who may be refused."""
+    """The verb, asked by somebody else, who takes the Deployment over and may be refused all the same."""
 
     def ask(web: Web) -> None:
         with suppress(VerbFailure):
-            getattr(web, verb)(**request)
+            getattr(replace(web, takeover=True), verb)(**request)
 
     return ask
 

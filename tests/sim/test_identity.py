@@ -71,7 +71,7 @@ def test_what_somebody_does_right_before_the_patch_arrives(cell: str, new: Calla
     web = new().make(3)
     meant = meant_by(web.start(run="ours")) if named else meant_by(web.start()) and Meant()
     ours = replace(web, meant=meant)
-    ours.api = web.world.right_before(web, [lambda: act(web)])
+    ours.api = web.world.right_before(web, [lambda: act(replace(web, takeover=True))])
     if ends == "other_release":
         with pytest.raises(VerbFailure) as raised:
             getattr(ours, verb)()
@@ -113,7 +113,7 @@ def test_every_verb_refuses_another_release_and_writes_nothing(new: Callable[...
     again = ours.promote()
     assert (again.changed, again.extra["hash"]) == (False, ours.meant.hash) and "already promoted" in again.message
     assert "its version is" in web.refused(ours.undo, "other_release")
-    web.start("v3")
+    replace(web, takeover=True).start("v3")
     assert "the history is of" in web.refused(lambda: judged(web, history=history), "other_release")
     assert "and there is canary" in web.refused(ours.promote, "other_release")
     web.promote()
@@ -128,9 +128,11 @@ def test_a_run_that_gives_its_name_takes_the_canary_over_and_the_run_before_stop
     web = new().make(3)
     first = web.start(run="r1")
     assert web.start().canary["run"] == "r1", "without a name of its own it changes nothing"
-    theirs = web.start(run="r2")
+    assert "is held by another run: run r1 of tests, since 2026" in web.refused(lambda: web.start(run="r2"), "locked")
+    theirs = replace(web, takeover=True).start(run="r2")
     assert theirs.changed and theirs.canary["run"] == "r2"
-    assert any("takes over the canary of run r1, which tests started" in warning for warning in theirs.warnings)
+    for told in ("takes over the canary of run r1, which tests started", "is held by another run: run r1 of tests"):
+        assert any(told in warning for warning in theirs.warnings), theirs.warnings
     assert not web.start(run="r2").changed
     before = replace(web, meant=meant_by(first))
     for verb in (lambda: before.start(pods=2, run="r1"), before.undo, before.promote):
@@ -145,7 +147,7 @@ def test_a_start_that_is_taken_over_while_it_waits_stops(new: Callable[..., Web]
 
     def take_over(other: Web) -> None:
         other.until(lambda: lines, "it waits")
-        replace(other, wait=Wait(enabled=False)).start(patch=slow, run="theirs")
+        replace(other, wait=Wait(enabled=False), takeover=True).start(patch=slow, run="theirs")
 
     ours = replace(web, report=lines.append)
     with web.world.meanwhile(web, take_over), pytest.raises(VerbFailure) as raised:
@@ -162,7 +164,7 @@ def test_a_promotion_that_waits_tells_of_a_release_that_came_instead(new: Callab
 
     def swap(other: Web) -> None:
         other.until(lambda: lines, "it waits")
-        swapped(other)
+        swapped(replace(other, takeover=True))
 
     with web.world.meanwhile(web, swap), pytest.raises(VerbFailure) as raised:
         replace(web, meant=meant, report=lines.append).promote()

@@ -227,7 +227,7 @@ def test_a_promotion_whose_pods_are_evicted_more_often_fails_while_it_goes_on(
     stage: Stage, new: Callable[..., Web]
 ) -> None:
     web = slowly_promoted(new())
-    crashing(stage, "v2", every=20.0, what=is_evicted)
+    crashing(stage, "v2", every=20.0, since=5.0, what=is_evicted)
     message, found = failed(lambda: guarded(web, duration=4 * HOUR), "judged_fail")
     assert message.startswith(f'promotion of Deployment "{web.name}", guarded for ') and found["guard"]["beside_stable"]
 
@@ -236,7 +236,7 @@ def test_a_promotion_of_an_earlier_run_is_guarded_by_the_next_one_and_taken_back
     stage: Stage, new: Callable[..., Web]
 ) -> None:
     web = slowly_promoted(new())
-    crashing(stage, "v2", every=20.0, what=is_evicted)
+    crashing(stage, "v2", every=20.0, since=5.0, what=is_evicted)
     asks = release_calls.asked(web)
     judge = VerifyRequest(web.call, (PODS,), HOUR, interval=10.0)
     _, told = release_calls.failed(web, replace(asks, judge=judge, guard=4 * HOUR))

@@ -207,7 +207,8 @@ def test_a_promotion_that_was_cut_off_is_taken_back(web: Web, previous: Release 
     before = web.spec
     request = asked(web)
     _, begun = released(web, replace(request, through=Through.parse("step 1"), run="cut-off"))
-    promote(web.api, PromoteRequest(replace(web.call, wait=Wait(enabled=False))), web.report)
+    someone = replace(web, wait=Wait(enabled=False), takeover=True)
+    promote(web.api, PromoteRequest(someone.call), web.report)
     told_last = previous or Release.from_json(cut_off({"previous": begun.to_json(), "through": "promoted"}))
     _, told = failed(web, replace(request, previous=told_last, reject="Timed out after 15 seconds"))
     assert (told.outcome.value, told.why[0]) == ("undone", "Timed out after 15 seconds.")
@@ -228,7 +229,8 @@ def test_a_call_that_was_cut_off_while_it_went_on_with_another_run_does_not_say_
     web: Web,
 ) -> None:
     released(web, replace(asked(web), through=Through.parse("step 1"), run="another"))
-    promote(web.api, PromoteRequest(replace(web.call, wait=Wait(enabled=False))), web.report)
+    someone = replace(web, wait=Wait(enabled=False), takeover=True)
+    promote(web.api, PromoteRequest(someone.call), web.report)
     with web.unchanged():
         _, told = failed(web, replace(asked(web), previous=CUT_OFF, reject="Timed out after 15 seconds"))
     assert told.outcome.value == "failed" and "Where this run had gone on with it" in told.why[1]
@@ -372,6 +374,10 @@ def test_what_a_run_that_died_left_held_is_taken_over_by_the_next_one(web: Web) 
     before = web.spec
     request = asked(web, pods=(1, 3))
     released(web, replace(request, through=Through.parse("step 2"), run="died"))
-    outcome, told = released(web, replace(request, run="next"))
+    failure, _told = failed(web, replace(request, run="next"))
+    assert failure.code == "locked", "it may come back, as it has said"
+    outcome, told = released(
+        replace(web, takeover=True), replace(request, run="next", call=replace(web, takeover=True).call)
+    )
     assert (outcome.changed, told.outcome.value, told.reached) == (True, "released", 2)
     web.assert_clean(before, "v2")

@@ -16,7 +16,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch impo
 from tests.sim.network import Network
 from tests.situations import Web, image
 
-MOST_REQUESTS = 8
+# Two of them are the Lease, taken and given back.
+MOST_REQUESTS = 10
 REPLICAS = 6
 
 
@@ -84,7 +85,7 @@ def cost(bill: Bill, web: Web) -> Cost:
 
 @pytest.mark.parametrize("patch", [None, {"metadata": {"annotations": {"asked": "by patch"}}}], ids=["images", "patch"])
 @pytest.mark.parametrize(("pods", "surge", "steps"), [(1, 1, 0), (3, 3, 0), (2, 1, 1), (4, 1, 3), (3, 0, 2)])
-def test_a_start_costs_at_most_eight_requests_and_one_more_for_each_step_and_for_a_patch(
+def test_a_start_costs_at_most_ten_requests_and_one_more_for_each_step_and_for_a_patch(
     web: Web, cost: Cost, pods: int, surge: int, steps: int, patch: Mapping[str, Any] | None
 ) -> None:
     counted = cost(lambda: web.start(pods=pods, surge=surge, patch=patch))
@@ -92,7 +93,7 @@ def test_a_start_costs_at_most_eight_requests_and_one_more_for_each_step_and_for
     assert len(counted) <= MOST_REQUESTS + steps + (patch is not None), "\n".join(counted)
 
 
-def test_a_promotion_and_an_undo_cost_at_most_eight_requests_each(web: Web, cost: Cost) -> None:
+def test_a_promotion_and_an_undo_cost_at_most_ten_requests_each(web: Web, cost: Cost) -> None:
     web.start("v2")
     # Until then the pods have to be asked too.
     web.until(lambda: web.get()["status"]["readyReplicas"] == REPLICAS + 1, "its status tells of the canary pod")
@@ -104,7 +105,7 @@ def test_a_promotion_and_an_undo_cost_at_most_eight_requests_each(web: Web, cost
 def test_an_undo_with_a_reason_costs_one_request_more_the_event_that_tells_it(web: Web, cost: Cost) -> None:
     web.start("v2")
     undone = cost(lambda: web.undo(reason="too many errors"))
-    assert undone[-1] == f"POST /api/v1/namespaces/{web.namespace}/events"
+    assert f"POST /api/v1/namespaces/{web.namespace}/events" in undone
     assert len(undone) <= MOST_REQUESTS + 1, "\n".join(undone)
 
 

@@ -85,9 +85,10 @@ def test_who_ignores_autoscalers_needs_no_right_to_them(new: Callable[..., Web])
 
 # Only where requests are shared out.
 OF_TRAFFIC = frozenset({"httproutes", "services", "endpointslices", "gateways"})
+ALWAYS = [right for right in shipped() if right[1] not in OF_TRAFFIC | {"leases"}]
 
 
-@pytest.mark.parametrize("right", [right for right in shipped() if right[1] not in OF_TRAFFIC], ids=" ".join)
+@pytest.mark.parametrize("right", ALWAYS, ids=" ".join)
 def test_it_does_not_work_without_the_right(right: Right, new: Callable[..., Web]) -> None:
     _group, resource, verb = right
     try:
@@ -113,3 +114,30 @@ def test_without_a_right_to_what_routes_requests_it_is_named(right: Right) -> No
     told = [call.told() for call in played.calls]
     told += [text for call in played.calls if isinstance(call.result, Outcome) for text in call.result.warnings]
     assert f"Missing right: {verb} {resource} in namespace shop" in " ".join(told)
+
+
+GROW = Ask("start", pods=2)
+OF_LEASES = {
+    # verb: what is done, and what is said of the right.
+    "create": ((Ask("start"),), True),
+    "get": ((Ask("start"), Ask("info")), True),
+    "patch": ((Ask("start"), Ask("bake", seconds=200.0), GROW), True),
+    # What cannot be deleted is left to nobody.
+    "delete": ((Ask("start"), Ask("promote")), False),
+}
+
+
+@pytest.mark.parametrize("verb", OF_LEASES)
+def test_without_a_right_to_leases_a_release_goes_on_and_names_it(verb: str) -> None:
+    asks, told = OF_LEASES[verb]
+    ana = Script("ana", 8.0, names="run", asks=asks, forbidden=frozenset({(verb, "leases.coordination.k8s.io")}))
+    played = World(History(scripts=(ana,), end=End.UNDO)).play()
+    assert not played.violations
+    results = [call.result for call in played.calls if call.actor == "ana"]
+    assert all(isinstance(result, Outcome) for result in results), results
+    said = " ".join(text for result in results if isinstance(result, Outcome) for text in result.warnings)
+    assert (f"Missing right: {verb} leases.coordination.k8s.io in namespace shop" in said) is told
+
+
+def test_the_rights_to_leases_are_all_that_one_run_at_a_time_needs() -> None:
+    assert {verb for _group, resource, verb in shipped() if resource == "leases"} == OF_LEASES.keys()

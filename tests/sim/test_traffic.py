@@ -273,7 +273,7 @@ def test_a_route_that_somebody_put_back_gets_its_share_once_more() -> None:
 
 
 def test_whoever_puts_a_route_back_each_time_is_named_and_no_request_fails() -> None:
-    one = world(START)
+    one = world(START, seed=1)
 
     def hear(change: Change) -> None:
         if change.kind == "httproutes" and change.by.startswith("ana"):
@@ -324,8 +324,11 @@ def test_routes_of_a_release_whose_record_is_lost_are_found_again_and_given_back
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("watching", ["bake", "verify"])
-def test_a_canary_that_somebody_replaces_gets_no_users_within_seconds_while_a_verb_watches(watching: str) -> None:
+# A judgement looks every two seconds.
+@pytest.mark.parametrize(("watching", "within"), [("bake", 1.0), ("verify", 2.1)])
+def test_a_canary_that_somebody_replaces_gets_no_users_within_seconds_while_a_verb_watches(
+    watching: str, within: float
+) -> None:
     one = world(GROW, Ask(watching, seconds=60.0, think=5.0))
     other = replace(one.history, foreign=(Foreign(40.0, "kubectl set image", 0, "v3"),))
     one = World(other, traced=True)
@@ -339,7 +342,7 @@ def test_a_canary_that_somebody_replaces_gets_no_users_within_seconds_while_a_ve
     found = one.play()
     (watched,) = [call for call in found.calls if call.ask.verb == watching]
     assert watched.told().startswith("failed (") and "changed): " in watched.told()
-    assert written and written[0] - 40.0 <= 1.0
+    assert written and written[0] - 40.0 <= within
     assert_as_before(one)
 
 

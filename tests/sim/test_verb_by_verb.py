@@ -18,7 +18,7 @@ from tests.sim.running import play
 START = Ask("start", pods=2, autoscaler="ignore", released_ok=True)
 CHAIN = (START, Ask("bake", seconds=2.0), Ask("promote"))
 CHECKED = tuple(replace(ask, check=True) for ask in CHAIN)
-EVE = Script("eve", 30.0, asks=(Ask("promote"),))
+EVE = Script("eve", 30.0, asks=(Ask("promote", takeover=True),))
 PLANNED = "no canary is held: what a task before this one would start is only planned"
 
 

@@ -108,7 +108,7 @@ INTERFERENCES: dict[str, tuple[Callable[[Web], Any], str]] = {
         lambda web: web.patch({"spec": {"strategy": {"rollingUpdate": {"maxSurge": "50%"}}}}),
         r"somebody changed the fields of the hold \(somebody changed the strategy of the hold\)",
     ),
-    "an undo": (lambda web: replace(web, wait=Wait(enabled=False)).undo(), r"somebody (undid the canary|ended the release)"),
+    "an undo": (lambda web: replace(web, wait=Wait(enabled=False), takeover=True).undo(), r"somebody (undid the canary|ended the release)"),
     "deleted": (
         lambda web: web.kubectl("delete", f"deployment/{web.name}"), r"there is no Deployment"
     ),

@@ -75,6 +75,8 @@ class Actor:
         self.name = name
         self.timeline = timeline
         self.killed = False
+        # Seconds by which its wall clock is ahead of everybody else's.
+        self.skew = 0.0
         self.baton = threading.Lock()
         self.baton.acquire()
         self._wait = 0
@@ -113,7 +115,7 @@ class Actor:
         return self.timeline.now
 
     def wall(self) -> float:
-        return EPOCH + self.timeline.now
+        return EPOCH + self.timeline.now + self.skew
 
     def sleep(self, seconds: float) -> None:
         self.wait(self.timeline.now + max(0.0, seconds))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -64,9 +64,10 @@ class Played:
 @dataclass(frozen=True)
 class Step:
     """What is tried next. `restores`: with the Deployment's own fields; `keeps`: because nothing is left to come back to;
-    `applies`: after its manifest was applied by hand."""
+    `applies`: after its manifest was applied by hand; `takeover`: from a run that still has it."""
 
     verb: str
+    takeover: bool = False
     restores: bool = False
     keeps: bool = False
     applies: bool = False
@@ -74,6 +75,8 @@ class Step:
 
 def _after(step: Step, code: str) -> Step:
     """What the remedies of the refusals say."""
+    if code == "locked":
+        return replace(step, takeover=True)
     if code == "no_stable":
         return Step("promote", keeps=True)
     if code == "damaged" and not step.restores:
@@ -91,9 +94,16 @@ class _Machine:
     def this_process(self) -> str:
         return self.name
 
+    def parent(self) -> str:
+        """A script is a play: it goes on from task to task."""
+        return self.name
+
     def has_ended(self, name: str) -> bool:
         mine, theirs = (one.partition(".")[0] for one in (self.name, name))
-        return mine == theirs and name in self.processes and self.processes[name].is_over
+        return mine == theirs and self.has_ended_anywhere(name)
+
+    def has_ended_anywhere(self, name: str) -> bool:
+        return name in self.processes and self.processes[name].is_over
 
 
 class World:
@@ -127,11 +137,13 @@ class World:
             self.proxy = Proxy(*common, history.gateway, chances[3], fails)
             make(self.server)
         self._make()
-        self.witness = Witness(history, self.store, self.replica_sets, keys, self.server.shown)
+        self._processes: dict[str, Process] = {}
+        self.witness = Witness(
+            history, self.store, self.replica_sets, keys, self.server.shown, self.machine("anybody").has_ended_anywhere
+        )
         self.director = Actor(self.timeline, "director")
         self._living: list[Process] = []
         self._networks: list[Network] = []
-        self._processes: dict[str, Process] = {}
 
     def _make(self) -> None:
         history = self.history
@@ -215,6 +227,7 @@ class World:
                     held = called.result.canary["canary"]["hash"]
 
         process = Process(self.timeline, script.name, script.begins, lives, lambda: self._has_ended(process))
+        process.skew = script.skew
         faults = Faults({one.number: one for one in script.faults}, {one.number: one for one in script.streams})
         self._processes[f"{script.machine}.{script.name}"] = process
         here = self.machine(script.name, script.machine)
@@ -239,7 +252,8 @@ class World:
 
     def call(self, network: Network, called: Called) -> None:
         network.user, network.doubled, network.hit = called.user, False, called.hit
-        self.server.forbidden[called.user] = self._forbidden.get(called.actor, frozenset())
+        called.forbidden = self._forbidden.get(called.actor, frozenset())
+        self.server.forbidden[called.user] = called.forbidden
         self.calls.append(called)
         self.witness.began(called)
         self._trace(called.user, f"canary_{called.ask.verb} begins")
@@ -283,7 +297,7 @@ class World:
         self.replica_sets.quota = None
         step, waited = Step(self.history.end.value), False
         for number in range(MOST_TRIES):
-            called = Called("last", number, Ask(step.verb, timeout=600.0), self.timeline.now)
+            called = Called("last", number, Ask(step.verb, timeout=600.0, takeover=step.takeover), self.timeline.now)
             called.restores = self._originals() if step.restores else None
             self.call(network, called)
             if isinstance(called.result, Outcome) and self._is_over():

@@ -22,7 +22,7 @@ from ..foreign import printable
 from .aside import Aside
 from .asked import Asked, asked
 from .client import Session
-from .clock import SYSTEM, Clock
+from .clock import SYSTEM, Clock, moment_of_date
 from .entry import Knock, Knocked, knock
 from .errors import (
     ApiError,
@@ -116,6 +116,8 @@ class Api:
         self.requests = 0
         self.received = 0
         self.warnings: list[str] = list(session.warnings)
+        # The Date of the last successful answer, and when that came.
+        self._date, self._dated = "", 0.0
 
     def __repr__(self) -> str:
         return f"Api({self.server})"
@@ -137,6 +139,14 @@ class Api:
 
     def close(self) -> None:
         self._session.close()
+
+    def server_time(self) -> float | None:
+        """Seconds since 1970 by the server's clock, which says them in each answer; None where it does not.
+
+        A second early at most, and never late: Date has whole seconds, and the way of the answer is not counted.
+        """
+        said = moment_of_date(self._date)
+        return None if said is None else said + self.clock.monotonic() - self._dated
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         return self._object(self._reading(path, query))
@@ -204,9 +214,11 @@ class Api:
         request = self._writing("PATCH", path, body, kind.value, True, FIELD_MANAGER)
         return self._object(replace(request, query={**request.query, "fieldValidation": "Strict"}))
 
-    def delete(self, path: str, uid: str, *, dry_run: bool = False) -> None:
-        """Deletes the object of this uid. Raises NotFound where it is gone, Conflict where another has its name."""
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}}
+    def delete(self, path: str, uid: str, version: str = "", *, dry_run: bool = False) -> None:
+        """Deletes the object of this uid, as it was read where its resourceVersion is given. Raises NotFound where it is gone, Conflict
+        where another has its name, or it was changed."""
+        preconditions = {"uid": uid, **({"resourceVersion": version} if version else {})}
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions}
         self._object(self._writing("DELETE", path, body, "application/json", dry_run, FIELD_MANAGER))
 
     def knock(self, asked: Knock) -> Knocked:
@@ -333,6 +345,8 @@ class Api:
             try:
                 with self._send(request) as exchange:
                     if exchange.status < 300:
+                        # An error may be of a proxy before the server, which has a clock of its own, or none.
+                        self._date, self._dated = exchange.headers.get("Date", ""), self.clock.monotonic()
                         taken = take(exchange)
                         with self._lock:
                             self.received += exchange.received

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 
@@ -44,3 +45,24 @@ SYSTEM = SystemClock()
 def stamp(moment: float) -> str:
     """A moment of `wall` as RFC 3339, UTC, in whole seconds: as Kubernetes writes its own."""
     return datetime.fromtimestamp(int(moment), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def to_the_microsecond(moment: float) -> str:
+    """The same as Kubernetes writes a MicroTime: with six digits, and takes no other (apimachinery, meta/v1/micro_time.go)."""
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment_of(text: str) -> float | None:
+    """RFC 3339 -> `wall`; None for what is none."""
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def moment_of_date(text: str) -> float | None:
+    """An HTTP Date (RFC 9110, section 5.6.7) -> `wall`; None for what is none."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

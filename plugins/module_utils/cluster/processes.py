@@ -9,6 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import re
 from typing import Protocol
@@ -21,6 +22,8 @@ class Processes(Protocol):
 
     def this_process(self) -> str: ...
 
+    def parent(self) -> str: ...
+
     def has_ended(self, name: str) -> bool: ...
 
 
@@ -29,6 +32,9 @@ class SystemProcesses:
 
     def this_process(self) -> str:
         return this_process()
+
+    def parent(self) -> str:
+        return parent()
 
     def has_ended(self, name: str) -> bool:
         return has_ended(name)
@@ -39,8 +45,18 @@ SYSTEM = SystemProcesses()
 
 def this_process() -> str:
     """Machine (since its last start, and its space of process numbers), number and start of this process; empty off Linux."""
-    machine, number = _machine(), os.getpid()
-    started = _started(number)
+    return _name_of(os.getpid())
+
+
+def parent() -> str:
+    """The process that this one is a worker of, as an action of Ansible is one of ansible-playbook, which goes on when a task has ended;
+    empty where it is nobody's worker."""
+    above = multiprocessing.parent_process()
+    return _name_of(above.pid) if above is not None and above.pid is not None else ""
+
+
+def _name_of(number: int) -> str:
+    machine, started = _machine(), _started(number)
     return f"{machine}.{number}.{started}" if machine and started else ""
 
 

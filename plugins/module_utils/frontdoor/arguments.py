@@ -19,7 +19,7 @@ from typing import Any
 
 from ..cluster.connection import CONTENT, Connection, is_content, with_environment
 from ..display.lines import Display
-from ..verbs.call.orders import Call, Meant, Target, Wait
+from ..verbs.call.orders import Call, LeaseAsked, Meant, Target, Wait
 from ..verbs.call.outcome import Outcome, Report
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -68,6 +68,11 @@ WAIT_FOR_NODES: Options = {"wait_for_nodes": {"type": "int", "default": 0}}
 EXPECT: Options = {"expect": {"type": "str"}}
 RUN: Options = {"run": {"type": "str"}}
 IDENTITY: Options = {**EXPECT, **RUN}
+# One run at a time writes to a Deployment.
+LEASE: Options = {
+    "takeover": {"type": "bool", "default": False},
+    "lease_seconds": {"type": "int"},
+}
 # apimachinery, pkg/util/validation: DNS1123Subdomain, what a Deployment may be called; DNS1123Label, a namespace and a container.
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -155,7 +160,7 @@ def connection(parameters: Parameters) -> Connection:
 def call(parameters: Parameters, check: bool, actor: str) -> Call:
     """What every verb with a target is told. Raises ArgumentError."""
     at_least(1, parameters, "wait_timeout")
-    at_least(0, parameters, "wait_for_nodes")
+    at_least(0, parameters, "wait_for_nodes", "lease_seconds")
     wait = Wait(
         enabled=parameters["wait"],
         timeout=float(parameters["wait_timeout"]),
@@ -163,7 +168,8 @@ def call(parameters: Parameters, check: bool, actor: str) -> Call:
         for_nodes=float(parameters.get("wait_for_nodes", 0)),
     )
     target = Target(parameters["name"], parameters["namespace"], *_cluster(parameters))
-    return Call(target=target, wait=wait, check=check, actor=actor, meant=meant(parameters))
+    lease = LeaseAsked(parameters.get("lease_seconds"), parameters.get("takeover", False))
+    return Call(target, wait, check=check, actor=actor, meant=meant(parameters), lease=lease)
 
 
 # What says which cluster it is, and as whom, for a command that comes back to it. What else is given with them may be secret.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..verbs.call.orders import PauseRequest
 from ..verbs.pause import pause
-from .arguments import DISPLAY, IDENTITY, TARGET, WAIT, ArgumentSpec, Parameters, Verb, call
+from .arguments import DISPLAY, IDENTITY, LEASE, TARGET, WAIT, ArgumentSpec, Parameters, Verb, call
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> PauseRequest:
@@ -19,6 +19,6 @@ def _request(parameters: Parameters, check: bool, actor: str) -> PauseRequest:
 
 VERB = Verb(
     name="canary_pause",
-    arguments=ArgumentSpec(options={**TARGET, **WAIT, **DISPLAY, **IDENTITY}, build=_request),
+    arguments=ArgumentSpec(options={**TARGET, **WAIT, **DISPLAY, **IDENTITY, **LEASE}, build=_request),
     perform=pause,
 )

@@ -13,6 +13,7 @@ from ..verbs.promote import promote
 from .arguments import (
     DISPLAY,
     IDENTITY,
+    LEASE,
     TARGET,
     WAIT,
     WAIT_FOR_NODES,
@@ -40,6 +41,7 @@ VERB = Verb(
     arguments=ArgumentSpec(
         options={
             **TARGET,
+            **LEASE,
             **WAIT,
             **DISPLAY,
             **WAIT_FOR_NODES,

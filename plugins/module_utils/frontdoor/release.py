@@ -38,6 +38,7 @@ from .arguments import (
     DISPLAY,
     EXPECT,
     LABEL,
+    LEASE,
     NAME,
     RUN,
     TARGET,
@@ -296,6 +297,7 @@ VERB = Verb(
     arguments=ArgumentSpec(
         options={
             **TARGET,
+            **LEASE,
             **{name: option for name, option in CANDIDATE.items() if name not in ("pods", "weight")},
             **_CHECKS,
             **EXPECT,

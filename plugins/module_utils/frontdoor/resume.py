@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..verbs.call.orders import ResumeRequest
 from ..verbs.resume import resume
-from .arguments import DISPLAY, IDENTITY, TARGET, WAIT, ArgumentSpec, Parameters, Verb, call
+from .arguments import DISPLAY, IDENTITY, LEASE, TARGET, WAIT, ArgumentSpec, Parameters, Verb, call
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> ResumeRequest:
@@ -19,6 +19,6 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ResumeRequest:
 
 VERB = Verb(
     name="canary_resume",
-    arguments=ArgumentSpec(options={**TARGET, **WAIT, **DISPLAY, **IDENTITY}, build=_request),
+    arguments=ArgumentSpec(options={**TARGET, **WAIT, **DISPLAY, **IDENTITY, **LEASE}, build=_request),
     perform=resume,
 )

@@ -14,6 +14,7 @@ from ..verbs.rollback import rollback
 from .arguments import (
     DISPLAY,
     EXPECT,
+    LEASE,
     TARGET,
     WAIT,
     WAIT_FOR_NODES,
@@ -40,6 +41,7 @@ VERB = Verb(
     arguments=ArgumentSpec(
         options={
             **TARGET,
+            **LEASE,
             **WAIT,
             **DISPLAY,
             **WAIT_FOR_NODES,

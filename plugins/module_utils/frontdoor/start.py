@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ..verbs.call.orders import AutoscalerPolicy, Meant, StartRequest
 from ..verbs.start import start
-from .arguments import DISPLAY, IDENTITY, TARGET, WAIT, WAIT_FOR_NODES, ArgumentSpec, Parameters, Verb, call
+from .arguments import DISPLAY, IDENTITY, LEASE, TARGET, WAIT, WAIT_FOR_NODES, ArgumentSpec, Parameters, Verb, call
 from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, STRATEGY, check_strategy, new_size, new_surge, new_template
 from .traffic import TRAFFIC, new_traffic
 
@@ -40,6 +40,7 @@ VERB = Verb(
     arguments=ArgumentSpec(
         options={
             **TARGET,
+            **LEASE,
             **WAIT,
             **DISPLAY,
             **WAIT_FOR_NODES,

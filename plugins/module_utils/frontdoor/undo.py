@@ -16,6 +16,7 @@ from ..verbs.undo import undo
 from .arguments import (
     DISPLAY,
     IDENTITY,
+    LEASE,
     TARGET,
     WAIT,
     WAIT_TERMINATED,
@@ -66,6 +67,7 @@ VERB = Verb(
     arguments=ArgumentSpec(
         options={
             **TARGET,
+            **LEASE,
             **WAIT,
             **DISPLAY,
             **WAIT_TERMINATED,

@@ -39,6 +39,7 @@ class Cause(Enum):
 
     pods: they do not become Ready, or cannot. judged: the evidence. rejected: the caller's own verification.
     undecided: no evidence, where the policy takes that for a failure. changed: it is no longer what was looked at.
+    taken: another run has taken the Deployment over.
     wave: other releases of its wave, which are out together or not at all. server: the API server, or nobody knows.
     refused: nothing was tried.
     """
@@ -48,6 +49,7 @@ class Cause(Enum):
     REJECTED = "rejected"
     UNDECIDED = "undecided"
     CHANGED = "changed"
+    TAKEN = "taken"
     WAVE = "wave"
     SERVER = "server"
     REFUSED = "refused"
@@ -63,6 +65,7 @@ CAUSES = {
     "damaged": Cause.CHANGED,
     "other_release": Cause.CHANGED,
     "no_canary_ready": Cause.CHANGED,
+    "locked": Cause.TAKEN,
     "rejected": Cause.REJECTED,
     "wave_failed": Cause.WAVE,
     "api_error": Cause.SERVER,
@@ -130,6 +133,11 @@ RULES: tuple[Rule, ...] = (
         "nothing of this run is in the cluster",
         lambda failed: failed.stage is Stage.ASKED,
         _leave("This run changed nothing."),
+    ),
+    Rule(
+        "another run has taken the Deployment over",
+        lambda failed: failed.cause is Cause.TAKEN,
+        _leave("Another run has taken the Deployment over, so it was left to that run."),
     ),
     Rule(
         "the canary is frozen, and not by this run for want of evidence",

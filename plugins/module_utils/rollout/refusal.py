@@ -31,6 +31,7 @@ class Code(Enum):
     FOREIGN = "foreign"
     DAMAGED = "damaged"
     BUSY = "busy"
+    LOCKED = "locked"
     OTHER_RELEASE = "other_release"
     NO_ROOM = "no_room"
     NO_STABLE = "no_stable"

@@ -20,9 +20,11 @@ from .moving.staying import stays
 def bake(api: Api, request: BakeRequest, report: Report) -> Outcome:
     """Raises VerbFailure as soon as a canary pod restarts, is gone or not Ready, or somebody interferes. Changes nothing but routes
     that would send users to a canary that nobody answers for any more."""
-    site = Site(api, request.call.target)
-    with accounted(site, check=request.call.check) as account:
+    site = Site(api, request.call.target, request.call)
+    with accounted(site, request.call.meant.run, check=request.call.check) as account:
         situation = account.looked(diagnose(site.look(pods=True)))
+        if request.seconds:
+            site.rejoin()
         if nothing := request.call.nothing_held(situation):
             return account.outcome(f"{nothing}; nothing to watch", situation)
         request.call.meant.check(situation)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from ..cluster.api import Api
+from ..cluster.errors import ApiError
 from ..foreign import printable
 from ..rollout.describe import describe
 from ..rollout.fields import Fields, Malformed, items
@@ -21,19 +22,20 @@ from ..rollout.record import LIVE
 from ..rollout.views import Deployment, Picture, controller_uid, owned_replica_sets
 from ..rollout.words import because
 from .call.ending import Account, accounted
-from .call.orders import InfoRequest, Target
+from .call.orders import Call, InfoRequest, Target, held_as
 from .call.outcome import API_ERROR, Outcome, VerbFailure, quietly
 from .call.site import Site
 from .routing.course import of_record
 
 
 def info(api: Api, request: InfoRequest) -> Outcome:
-    """Three requests for one Deployment; two and a page more each 500 objects for a namespace or the cluster."""
+    """Four requests for one Deployment; two and a page more each 500 objects for a namespace or the cluster."""
     if request.name is not None:
         site = Site(api, Target(request.name, request.namespace or "default"))
         with accounted(site) as account:
             situation = account.looked(diagnose(site.look(pods=True, only_to_tell=True)))
-            return _with_exposure(account, situation, _answer(request, _of_one(situation), [describe(situation)]))
+            answer = _with_exposure(account, situation, _answer(request, _of_one(situation), [describe(situation)]))
+            return _with_holder(site, situation, answer)
     try:
         return _live(api, request)
     except Malformed as error:
@@ -50,6 +52,17 @@ def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> O
         return answer
     routing.tell(routing.look(situation.canary.hash if situation.canary else ""), "unknown")
     return replace(answer.returning(**account.extra), warnings=(*answer.warnings, *account.warnings))
+
+
+def _with_holder(site: Site, situation: Situation, answer: Outcome) -> Outcome:
+    """Which run has its Lease, where one has. A request."""
+    try:
+        held = held_as(site.api, Call(site.target), "", named=False).holder(situation.deployment.uid)
+    except ApiError as error:
+        return replace(
+            answer, warnings=(*answer.warnings, f"whether a run holds the Deployment cannot be seen: {error}")
+        )
+    return answer if held is None else answer.returning(holder=held)
 
 
 def _live(api: Api, request: InfoRequest) -> Outcome:

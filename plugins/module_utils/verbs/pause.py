@@ -41,8 +41,8 @@ def pause(api: Api, request: PauseRequest, report: Report) -> Outcome:
 
 def set_paused(api: Api, call: Call, paused: bool, report: Report) -> Outcome:
     """Makes `spec.paused` what is asked for, and nothing else; canary_resume takes back what canary_pause did."""
-    site = Site(api, call.target)
-    with accounted(site, check=call.check) as account:
+    site = Site(api, call.target, call)
+    with accounted(site, call.meant.run, check=call.check) as account:
         picture = site.look()
         first = account.looked(diagnose(picture))
         asked = call.about(first)

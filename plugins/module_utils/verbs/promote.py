@@ -38,7 +38,7 @@ STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for 
 
 
 def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
-    site, call = Site(api, request.call.target), request.call
+    site, call = Site(api, request.call.target, request.call), request.call
     with accounted(site, request.call.meant.run, check=request.call.check) as account:
         picture = _look(site)
         first = account.looked(diagnose(picture))

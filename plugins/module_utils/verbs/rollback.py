@@ -34,7 +34,7 @@ UNFINISHED = "The rollback goes on in the cluster: run it again to wait for it."
 
 
 def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
-    site, call = Site(api, request.call.target), request.call
+    site, call = Site(api, request.call.target, request.call), request.call
     with accounted(site, check=request.call.check) as account:
         picture = site.look()
         first = account.looked(diagnose(picture))

@@ -43,8 +43,8 @@ from .routing.course import Routing, check_load, check_same, choose, of_record
 
 
 def start(api: Api, request: StartRequest, report: Report) -> Outcome:
-    site = Site(api, request.call.target)
-    with accounted(site, request.run, check=request.call.check) as account:
+    site = Site(api, request.call.target, request.call)
+    with accounted(site, request.run or request.call.meant.run, check=request.call.check) as account:
         room = _room(request)
         picture = _looked(account, request)
         situation = account.looked(diagnose(picture))

@@ -39,7 +39,7 @@ COUNTED_SECONDS = 10.0
 
 
 def undo(api: Api, request: UndoRequest, report: Report) -> Outcome:
-    site = Site(api, request.call.target)
+    site = Site(api, request.call.target, request.call)
     with accounted(site, request.call.meant.run, check=request.call.check) as account:
         picture = site.look()
         first = account.looked(diagnose(picture))

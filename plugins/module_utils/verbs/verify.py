@@ -31,9 +31,10 @@ from .routing.course import spare_users
 
 def verify(api: Api, request: VerifyRequest, report: Report) -> Outcome:
     """Raises VerbFailure on a fail, and on inconclusive unless that is allowed; both carry the whole verdict."""
-    site = Site(api, request.call.target)
-    with accounted(site) as account:
+    site = Site(api, request.call.target, request.call)
+    with accounted(site, request.call.meant.run) as account:
         situation = account.looked(diagnose(site.look(pods=True)))
+        site.rejoin()
         try:
             if request.guard:
                 return guard(account, situation, request, report)

@@ -52,4 +52,4 @@ def test_the_way_back_names_the_cluster_and_is_quoted_for_a_shell() -> None:
     assert told.endswith("take the release back with the same api_key and password")
     *words, option, arguments = shlex.split(command)
     assert words == ["ansible", "localhost", "-m", "coalmine.canary.canary_undo"] and option == "-a"
-    assert json.loads(arguments) == {"name": "web", "namespace": "shop", **cluster}
+    assert json.loads(arguments) == {"name": "web", "namespace": "shop", "takeover": True, **cluster}

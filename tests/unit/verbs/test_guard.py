@@ -51,7 +51,7 @@ def test_a_promotion_without_a_way_back_is_warned_of(now: Any, phase: Phase, spe
     situation_now = now(**spec)
     assert situation_now.phase is phase
     # In check mode nobody is asked: pods are known already.
-    site: Any = SimpleNamespace(api=SimpleNamespace(warnings=()), clock=SYSTEM, target=Target("web"))
+    site: Any = SimpleNamespace(api=SimpleNamespace(warnings=()), clock=SYSTEM, target=Target("web"), holding=None)
     request = VerifyRequest(Call(Target("web", "shop"), check=True), (PODS,), guard=True)
     outcome = guard(Account(site), situation_now, request, told.append)
     assert outcome.warnings.count(NO_WAY_BACK) == told.count(NO_WAY_BACK) == warned

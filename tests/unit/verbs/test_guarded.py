@@ -133,3 +133,38 @@ def test_that_something_may_be_written_weighs_more_than_that_it_cannot_be_read(
 ) -> None:
     with pytest.raises(told):
         Number([(sent, True)], reads_meet=[Timeout(asked("GET", "/api"), "no answer")]).write()
+
+
+def test_each_change_is_permitted_right_before_it_is_sent() -> None:
+    asked: list[int] = []
+    number = Number([(OVERTAKEN[0], False), (LOST[0], False)])
+
+    def permitted() -> None:
+        asked.append(number.sent)
+
+    guarded(1, lambda now: WANTED - now or None, number.send, number.read, BUSY, permitted=permitted)
+    guarded(WANTED, lambda now: WANTED - now or None, number.send, number.read, BUSY, permitted=permitted)
+    assert asked == [0, 1, 2], "not where nothing is sent"
+
+
+@pytest.mark.parametrize(
+    ("first", "forbids", "doubt"),
+    [
+        ((LOST[0], True), Refusal(Code.LOCKED, "another run has it", "Wait"), True),
+        ((OVERTAKEN[0], False), Refusal(Code.LOCKED, "another run has it", "Wait"), False),
+        ((LOST[0], False), Timeout(PATCH, "nobody can be asked"), True),
+        ((OVERTAKEN[0], False), Unreachable(PATCH, "nobody can be asked"), False),
+    ],
+)
+def test_what_is_not_permitted_after_a_lost_answer_may_have_been_written(
+    first: tuple[ApiError, bool], forbids: Refusal | ApiError, doubt: bool
+) -> None:
+    number = Number([first])
+
+    def permitted() -> None:
+        if number.sent:
+            raise forbids
+
+    with pytest.raises((Refusal, ApiError)) as raised:
+        guarded(1, lambda now: 1, number.send, number.read, BUSY, permitted=permitted)
+    assert raised.value.may_have_written is doubt

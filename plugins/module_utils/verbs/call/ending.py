@@ -20,7 +20,7 @@ from ...foreign import printable
 from ...rollout.describe import describe
 from ...rollout.fields import Malformed
 from ...rollout.patches import Plan
-from ...rollout.phase import Situation
+from ...rollout.phase import Phase, Situation
 from ...rollout.progress import Stuck
 from ...rollout.refusal import Refusal
 from ...wording import ended
@@ -101,7 +101,8 @@ class Account:
         return describe(self.situation) if self.situation else {}
 
     def _all_warnings(self) -> tuple[str, ...]:
-        return (*self.warnings, *(w for w in self.site.api.warnings if w not in self.warnings))
+        of_lease = self.site.holding.warnings if self.site.holding else ()
+        return tuple(dict.fromkeys((*self.warnings, *of_lease, *self.site.api.warnings)))
 
     def unsuccessful(self, waited: Waited, remedy: str) -> VerbFailure:
         """The wait ended Stuck or out of time: with the pods' own reasons, the last log lines, and what to do."""
@@ -120,10 +121,17 @@ class Account:
     def tell_way_back(self, report: Report) -> None:
         """Before a wait: how to take the release back, should this process not live to do it."""
         target = self.site.target
-        words = quote(json.dumps({"name": target.name, "namespace": target.namespace, **dict(target.cluster)}))
+        # Whoever takes it back does so in the place of this run.
+        taking_over = {"name": target.name, "namespace": target.namespace, "takeover": True, **dict(target.cluster)}
+        words = quote(json.dumps(taking_over))
         same = f" with the same {' and '.join(target.secret)}" if target.secret else ""
         hint = f"if this is interrupted, run it again to go on, or take the release back{same}: "
         report(News(f"{hint}ansible localhost -m coalmine.canary.canary_undo -a {words}", Kind.HINT))
+
+    @property
+    def goes_on(self) -> bool:
+        """A release is live, and no person has to decide about it."""
+        return self.situation is not None and self.situation.phase not in (Phase.NONE, Phase.FROZEN)
 
     def looked(self, situation: Situation) -> Situation:
         self.situation = situation
@@ -132,8 +140,12 @@ class Account:
 
 @contextmanager
 def accounted(site: Site, run: str = "", *, check: bool = False) -> Iterator[Account]:
-    """Turns refusals and, once something was written, errors of the server into failures that say what was done."""
+    """Turns refusals and, once something was written, errors of the server into failures that say what was done.
+
+    At the end a Lease is given back, or kept for a run that has a name and a release that goes on. `run`: the caller's name for it.
+    """
     account = Account(site, run=run or uuid.uuid4().hex, check=check)
+    site.holds_for(account.run, named=bool(run))
     try:
         yield account
     except Refusal as refusal:
@@ -151,6 +163,8 @@ def accounted(site: Site, run: str = "", *, check: bool = False) -> Iterator[Acc
             raise
         said = "The release was already changed by this call; run it again to go on from there."
         raise account.failure(str(error), API_ERROR, advice=said, cause=str(error)) from error
+    finally:
+        site.let_go(comes_back=account.goes_on)
 
 
 def _last_lines(site: Site, stuck: Stuck) -> str:

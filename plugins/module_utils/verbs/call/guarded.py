@@ -16,6 +16,11 @@ from ...rollout.refusal import Refusal
 
 ATTEMPTS = 5
 
+
+def at_any_time() -> None:
+    """Where nobody has to be asked."""
+
+
 State = TypeVar("State")
 Change = TypeVar("Change")
 
@@ -41,22 +46,30 @@ def guarded(
     read: Callable[[], State],
     busy: Refusal,
     ruled_out: Callable[[Change, State], bool] = lambda _change, _found: False,
+    *,
+    permitted: Callable[[], None] = at_any_time,
 ) -> Sent[State, Change]:
     """Sends what `decide` says of `state`, and decides anew of what `read` finds whenever somebody was faster.
 
     `send` must let a change through only to the state that it was decided for. A change whose answer was lost may have been
     made, or may still be on its way: reading again tells, and the guard refuses whichever comes second. `ruled_out` says that a
-    change cannot have been made, because of what is found instead. Raises `busy` when others never let it through.
+    change cannot have been made, because of what is found instead. `permitted` is asked before each change is sent, and raises where
+    it must not be. Raises `busy` when others never let it through.
     """
     unanswered: tuple[Change | None, State] = (None, state)
+    lost: ApiError | None = None
     for attempt in range(1, ATTEMPTS + 1):
         made, before = unanswered
         if made is not None and ruled_out(made, state):
             made, before = None, state
         try:
             change = decide(state)
+            if change is not None:
+                permitted()
         except Refusal as refusal:
             raise refusal if made is None else refusal.in_doubt() from refusal
+        except ApiError as error:
+            raise error if made is None or lost is None else lost from error
         if change is None:
             return Sent(made, before if made is not None else state, state, state)
         try:
@@ -65,7 +78,7 @@ def guarded(
             if not worth_another_look(error) or (error.may_have_written and attempt == ATTEMPTS):
                 raise
             if error.may_have_written:
-                unanswered = change, state
+                unanswered, lost = (change, state), error
             state = _read_again(read, error)
     raise busy
 

@@ -15,12 +15,14 @@ from enum import Enum
 from fractions import Fraction
 from typing import Any, Callable, Mapping
 
+from ...cluster.api import Api
 from ...rollout import undo
 from ...rollout.identity import Meant
 from ...rollout.phase import Phase, Situation
 from ...traffic.exposure import Exposure, Header
 from ...traffic.load import pods_for
 from ...traffic.routers import GATEWAY_API, ROUTERS, SERVICE_SELECTOR
+from .holding import Holding
 
 # Asks a person, and returns the answer; None where nobody can be asked.
 Ask = Callable[[str], "str | None"]
@@ -36,6 +38,7 @@ __all__ = [
     "Call",
     "Header",
     "InfoRequest",
+    "LeaseAsked",
     "Meant",
     "NewTemplate",
     "PauseRequest",
@@ -92,12 +95,27 @@ class Wait:
     for_nodes: float = 0.0
 
 
+SECONDS_OF_NAMED = 300
+
+
+@dataclass(frozen=True)
+class LeaseAsked:
+    """`seconds`: how long a run keeps the Deployment to itself between two calls; None: SECONDS_OF_NAMED where the caller has named it, and
+    not at all where nobody can come back under its name. `of_process`: it is over with the process that asks, whatever its name.
+    `takeover`: from another run, too."""
+
+    seconds: int | None = None
+    of_process: bool = False
+    takeover: bool = False
+
+
 @dataclass(frozen=True)
 class Call:
     """What every verb is told besides its own question.
 
     `check` decides and asks the server for a dry run of the same patch, and changes nothing.
     `actor` is who is named in records (never a secret). `meant` is the release that this is about; any, where it names none.
+    `holding`: the Lease of a release that this call is a part of; None: a verb has one of its own.
     """
 
     target: Target
@@ -105,6 +123,8 @@ class Call:
     check: bool = False
     actor: str = ""
     meant: Meant = field(default_factory=Meant)
+    lease: LeaseAsked = field(default_factory=LeaseAsked)
+    holding: Holding | None = None
 
     def about(self, first: Situation) -> Meant:
         """The release that is meant. In a check where nothing is live no run can be there: the start before was only planned."""
@@ -123,6 +143,23 @@ class Call:
         if self.check and not self.meant.hash:
             return "no canary is held: what a task before this one would start is only planned"
         return ""
+
+
+def held_as(api: Api, call: Call, run: str, *, named: bool) -> Holding:
+    """The Lease of the Deployment that the call is about, for this run: not taken yet. `named`: by the caller, who may come back from
+    anywhere; whoever says how long he stays away without a name comes back from the same process."""
+    target, asked, usual = call.target, call.lease, SECONDS_OF_NAMED if named else 0
+    return Holding(
+        api,
+        target.namespace,
+        target.name,
+        run,
+        by=call.actor,
+        seconds=usual if asked.seconds is None else asked.seconds,
+        outlives=named and not asked.of_process,
+        takeover=asked.takeover,
+        check=call.check,
+    )
 
 
 class AutoscalerPolicy(Enum):

@@ -30,7 +30,7 @@ from ...rollout.views import (
     scales,
     selector_query,
 )
-from .orders import Target
+from .orders import Call, Target, held_as
 
 PODS, DEPLOYMENT = "pods", "deployment"
 # What the API server takes of an Event's message, and of a name that it completes (pkg/apis/core/validation/events.go).
@@ -40,12 +40,18 @@ EVENTS = 100
 
 
 class Site:
-    """Reads of one Deployment and of what belongs to it; every method is one request, unless it says otherwise."""
+    """Reads of one Deployment and of what belongs to it; every method is one request, unless it says otherwise.
 
-    def __init__(self, api: Api, target: Target) -> None:
+    `call`: what it is for; None where nothing is written. `holding`: the Lease of its run, once that is known.
+    """
+
+    def __init__(self, api: Api, target: Target, call: Call | None = None) -> None:
         self.api = api
         self.clock = api.clock
         self.target = target
+        self.call = call
+        self.holding = call.holding if call else None
+        self._uid = ""
         self._apps = f"/apis/apps/v1/namespaces/{target.namespace}"
         self._core = f"/api/v1/namespaces/{target.namespace}"
         self._autoscaling = f"/apis/autoscaling/v2/namespaces/{target.namespace}/horizontalpodautoscalers"
@@ -53,8 +59,10 @@ class Site:
     def look(self, *, pods: bool = False, autoscalers: bool = False, only_to_tell: bool = False) -> Picture:
         """The Deployment and its ReplicaSets (two requests), with one request more for each of the others.
 
-        Raises Refusal where the Deployment is being deleted, unless that is `only_to_tell`.
+        Raises Refusal where the Deployment is being deleted, unless that is `only_to_tell`; and where another run has taken it over.
         """
+        if self.holding is not None and self._uid:
+            self.holding.keep(self._uid)
         deployment = self.deployment()
         if deployment.deleting and not only_to_tell:
             raise Refusal(
@@ -72,9 +80,40 @@ class Site:
     def deployment(self) -> Deployment:
         """Raises Refusal that lists similar names when there is no such Deployment."""
         try:
-            return Deployment.parse(self.api.get(self.deployment_path))
+            found = Deployment.parse(self.api.get(self.deployment_path))
         except NotFound:
             raise self._no_such_deployment() from None
+        self._uid = found.uid
+        return found
+
+    def mine(self) -> None:
+        """Before a write: no other run writes to this Deployment meanwhile. No request where that is known.
+
+        Raises Refusal where another run holds it, and ApiError as Holding does: not in between an own write and its answer.
+        """
+        if self.holding is not None:
+            self.holding.ensure(self._uid)
+
+    def rehearses(self) -> None:
+        """In its place where a write is only tried: tells of another run that holds it."""
+        if self.holding is not None:
+            self.holding.foresee(self._uid)
+
+    def holds_for(self, run: str, *, named: bool) -> None:
+        """Whose the writes are. A call that is a part of a release has the Lease of that."""
+        if self.call is not None and self.holding is None:
+            self.holding = held_as(self.api, self.call, run, named=named)
+
+    def rejoin(self) -> None:
+        """For a verb that writes nothing and takes long: what its run holds is renewed meanwhile. Two requests, where a run is named."""
+        call = self.call
+        if self.holding is not None and call is not None and call.meant.run and not call.check and not call.holding:
+            self.holding.rejoin(self._uid)
+
+    def let_go(self, *, comes_back: bool) -> None:
+        """At the end of a call that is no part of another."""
+        if self.holding is not None and self.call is not None and self.call.holding is None:
+            self.holding.let_go(comes_back=comes_back)
 
     @property
     def deployment_path(self) -> str:

@@ -40,7 +40,7 @@ class Written:
 
 
 def write(site: Site, picture: Picture, decide: Decide, look: Look | None = None) -> Written:
-    """Sends what `decide` says of the situation. Raises Refusal when others never let it through."""
+    """Sends what `decide` says of the situation. Raises Refusal when others never let it through, or another run holds it."""
     return _sent(site, picture, decide, look, dry_run=False)
 
 
@@ -70,5 +70,8 @@ def _sent(site: Site, picture: Picture, decide: Decide, look: Look | None, *, dr
     def ruled_out(plan: Plan, found: Picture) -> bool:
         return plan.is_ruled_out_by(found.deployment)
 
-    sent = guarded(picture, lambda read: decide(diagnose(read)), send, look or site.look, busy, ruled_out)
+    permitted = site.rehearses if dry_run else site.mine
+    sent = guarded(
+        picture, lambda read: decide(diagnose(read)), send, look or site.look, busy, ruled_out, permitted=permitted
+    )
     return Written(sent.change, sent.state, sent.decided)

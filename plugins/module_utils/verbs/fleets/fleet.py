@@ -202,8 +202,10 @@ class _Fleet:
     def _goes(self, place: int, act: Act) -> _Call:
         member = self._request.members[place]
         through = {Act.PLAN: Through(End.PLAN), Act.HOLD: Through(End.STEP, len(member.request.steps))}
+        call = member.request.call
         asked = replace(
             member.request,
+            call=replace(call, lease=replace(call.lease, of_process=True)),
             through=through.get(act, Through()),
             previous=self._kept[place].release,
             run=self._request.run,

@@ -76,7 +76,7 @@ def _pinned(account: Account, autoscaler: Autoscaler, replicas: int, report: Rep
     busy = Refusal(
         Code.BUSY, f'HorizontalPodAutoscaler "{name}" kept changing while it was to be pinned', "Run this again"
     )
-    sent = guarded(autoscaler, decide, send, lambda: site.autoscaler(name), busy)
+    sent = guarded(autoscaler, decide, send, lambda: site.autoscaler(name), busy, permitted=site.mine)
     account.changed = account.changed or sent.change is not None
     return sent.state
 

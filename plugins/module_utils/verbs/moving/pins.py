@@ -40,6 +40,7 @@ def serve(account: Account, name: str, record: Record, replicas: int) -> None:
             lambda _current, operations: site.patch_autoscaler(name, operations),
             lambda: site.autoscaler(name),
             _busy(name, "pinned"),
+            permitted=site.mine,
         )
     except NotFound:
         account.warn(f'HorizontalPodAutoscaler "{name}", which was pinned for this release, no longer exists')
@@ -116,6 +117,7 @@ def _give_back(account: Account, autoscaler: Autoscaler, allowed: Callable[[Auto
         lambda _found, operations: site.patch_autoscaler(name, operations),
         lambda: site.autoscaler(name),
         _busy(name, "given back"),
+        permitted=site.mine,
     )
     if given.change is None:
         return False

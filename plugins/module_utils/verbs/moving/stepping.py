@@ -75,6 +75,7 @@ def _stepped(
     plan = rollout_start.step(situation, begun, min(counts.stable, hold.stable(replicas)) + counts.canary)
     if plan is None:
         return None
+    account.site.mine()
     try:
         deployment = account.site.apply(plan)
     except ApiError as error:

@@ -10,10 +10,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 import uuid
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 from ...cluster.api import Api
 from ...cluster.errors import ApiError
@@ -34,7 +34,20 @@ from ...release.rulings import Stage
 from ...release.summary import summary
 from ...rollout.phase import Situation, diagnose
 from ..call.ending import accounted
-from ..call.orders import Ask, Call, Meant, PromoteBy, Size, StartRequest, TrafficRequest, Withdrawn, nobody, stands
+from ..call.holding import Holding
+from ..call.orders import (
+    Ask,
+    Call,
+    Meant,
+    PromoteBy,
+    Size,
+    StartRequest,
+    TrafficRequest,
+    Withdrawn,
+    held_as,
+    nobody,
+    stands,
+)
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..call.site import Site
 from ..counting.asked import HeadroomRequest
@@ -137,6 +150,7 @@ class Course:
     request: ReleaseRequest
     teller: Report
     release: Release
+    holding: Holding
     withdrawn: Withdrawn = stands
     step: tuple[int, int] | None = None
     share: float | None = None
@@ -149,8 +163,11 @@ class Course:
     @classmethod
     def begin(cls, api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Course:
         begun = request.previous or Release(run=request.run or uuid.uuid4().hex)
+        # Whoever names the canary of another call goes on as the run that holds it.
+        named = request.run or (request.held.run if request.held else "")
+        holding = held_as(api, request.call, named or begun.run, named=bool(named))
         share = begun.timeline[-1].share if begun.timeline else None
-        return cls(api, request, report, begun, withdrawn, share=share)
+        return cls(api, request, report, begun, holding, withdrawn, share=share)
 
     def heard(self, told: str) -> None:
         """The report of a watch: nothing is written meanwhile, so a release that is withdrawn ends there."""
@@ -164,7 +181,7 @@ class Course:
 
     @property
     def site(self) -> Site:
-        return Site(self.api, self.request.call.target)
+        return Site(self.api, self.request.call.target, self.call())
 
     @property
     def ours(self) -> Meant:
@@ -178,6 +195,7 @@ class Course:
             meant=self.ours if meant is None else meant,
             check=call.check if check is None else check,
             wait=replace(call.wait, enabled=waits),
+            holding=self.holding,
         )
 
     def report(self, told: str) -> None:
@@ -263,6 +281,17 @@ class Course:
         a gate has stood all its steps, and whoever froze that is a person."""
         release = self.release
         return release.waits_for is WaitsFor.PERSON and release.reached < len(self.request.steps)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """One Lease for all that is done in this call. It is kept only for a caller who comes back; a person who is to decide about the
+        canary is another run."""
+        if self.request.previous is not None and not self.request.call.check:
+            self.holding.rejoin()
+        try:
+            yield
+        finally:
+            self.holding.let_go(comes_back=self.release.waits_for is WaitsFor.CALLER)
 
     def is_out(self, situation: Situation) -> bool:
         """What this release judged is what the Deployment runs now."""

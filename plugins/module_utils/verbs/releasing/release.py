@@ -46,18 +46,21 @@ def release(api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdr
     course = Course.begin(api, request, report, withdrawn)
     if request.previous is not None and request.previous.outcome in FAILURES:
         raise told_again(course)
-    try:
-        if request.reject:
-            raise VerbFailure(request.reject, code=REJECTED)
-        (_through if request.held is None else promote_held)(course)
-    except (VerbFailure, ApiError) as error:
-        raise failed(course, error) from error
-    return course.outcome()
+    with course.held():
+        try:
+            if request.reject:
+                raise VerbFailure(request.reject, code=REJECTED)
+            (_through if request.held is None else promote_held)(course)
+        except (VerbFailure, ApiError) as error:
+            raise failed(course, error) from error
+        return course.outcome()
 
 
 def withdraw(api: Api, request: ReleaseRequest, report: Report, why: str) -> VerbFailure:
     """Takes a release back that stands or is out, because its wave failed; what became of it is told in `release`."""
-    return failed(Course.begin(api, request, report), VerbFailure(why, code=WAVE_FAILED))
+    course = Course.begin(api, request, report)
+    with course.held():
+        return failed(course, VerbFailure(why, code=WAVE_FAILED))
 
 
 def _through(course: Course) -> None:

@@ -42,7 +42,7 @@ from ...traffic.services import (
 )
 from ...wording import count_of
 from ..call.ending import Account
-from ..call.guarded import guarded
+from ..call.guarded import at_any_time, guarded
 from ..call.orders import TrafficRequest
 from ..call.outcome import Report
 from .network import Network
@@ -166,7 +166,9 @@ class Routing:
             f'{self._router.kind} "{name}" kept changing while it was to be written',
             f"Find out who writes to it (kubectl get {self._router.kind.lower()} --show-managed-fields), then run this again",
         )
-        sent = guarded(now.route, decide, send, lambda: self._network.route(name), busy)
+        sent = guarded(
+            now.route, decide, send, lambda: self._network.route(name), busy, permitted=self.account.site.mine
+        )
         if sent.change is not None:
             self.account.changed = True
             for rule, refs in sent.change.before.items():
@@ -218,7 +220,9 @@ class Routing:
             self._network.create(manifest, dry_run=dry_run)
             return manifest
 
-        sent = guarded(self._network.service(name), decide, send, lambda: self._network.service(name), _busy(name))
+        permitted = at_any_time if dry_run else self.account.site.mine
+        there = self._network.service(name)
+        sent = guarded(there, decide, send, lambda: self._network.service(name), _busy(name), permitted=permitted)
         self.account.changed = self.account.changed or sent.change is not None
         return name
 
@@ -230,7 +234,8 @@ class Routing:
             return None
 
         present: Json | None = service
-        guarded(present, lambda found: found, send, lambda: self._network.service(name), _busy(name))
+        mine = self.account.site.mine
+        guarded(present, lambda found: found, send, lambda: self._network.service(name), _busy(name), permitted=mine)
         self.account.changed = True
 
     def _await_endpoints(self, service: str, pods: int) -> None:

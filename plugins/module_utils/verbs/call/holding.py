@@ -1,0 +1,264 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Lease of a Deployment, as one call has it: taken before its first write, renewed while it goes on, given back at its end.
+
+A call that writes nothing takes none. How long it is still ours goes by our own monotonic clock, from the moment that it was asked
+for; whether another's is over, by the server's (client-go, tools/leaderelection). This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...cluster.api import Api, PatchKind
+from ...cluster.clock import moment_of, stamp, to_the_microsecond
+from ...cluster.errors import AdmissionDenied, ApiError, Conflict, Forbidden, NotFound
+from ...foreign import printable
+from ...rollout import lease as leases
+from ...rollout.lease import Claim, Lease, Owner, Standing
+from ...rollout.refusal import Code, Refusal
+from .guarded import guarded
+
+# While a call goes on: for how long a Lease is asked for, and when it is renewed.
+CALL_SECONDS, RENEW_SECONDS = 120, 60.0
+# After a renewal that did not go through.
+AGAIN_SECONDS = 5.0
+
+
+class Holding:
+    """`run` is who takes it, and `by` whose that is, in words. `seconds`: how long it keeps the Lease between two calls, 0 where it cannot
+    come back under its name; `outlives`: and from any process, otherwise only from this one or from what this is a worker of.
+    `takeover`: from whoever has it. `check`: only tells of whoever has it.
+
+    `warnings`: what is to be told of it. Threads do not share one.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        deployment: str,
+        run: str,
+        *,
+        by: str = "",
+        seconds: int = 0,
+        outlives: bool = False,
+        takeover: bool = False,
+        check: bool = False,
+    ) -> None:
+        self.run = run
+        self.warnings: list[str] = []
+        self._api, self._clock = api, api.clock
+        self._deployment, self._namespace = deployment, namespace
+        self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._by, self._seconds, self._outlives = by, seconds, outlives
+        self._takeover, self._check = takeover, check
+        self._lease: Lease | None = None
+        self._renew_at = float("-inf")
+        # Why there is none: a right is missing, or the server does not say what time it is.
+        self._without = ""
+
+    @property
+    def _path(self) -> str:
+        return f"{self._leases}/{leases.name_of(self._deployment)}"
+
+    def ensure(self, uid: str) -> None:
+        """Before a write to the Deployment of this uid. A request, where the Lease is not ours yet or is to be renewed.
+
+        Raises Refusal where another run has it, and ApiError where the server does not answer.
+        """
+        if not self._without and self._clock.monotonic() >= self._renew_at:
+            self._take(uid)
+
+    def keep(self, uid: str) -> None:
+        """While a call goes on, as long as it has the Lease. Raises Refusal where somebody took it.
+
+        A server that does not answer is asked again at the next look, and at the latest before the next write.
+        """
+        if self._lease is None or self._clock.monotonic() < self._renew_at:
+            return
+        try:
+            self.ensure(uid)
+        except ApiError:
+            self._renew_at = self._clock.monotonic() + AGAIN_SECONDS
+
+    def rejoin(self, uid: str = "") -> None:
+        """At the start of a call that goes on with what an earlier one of the same run has begun: a Lease that is still that run's is
+        renewed, and none is taken. Two requests. `uid`: of the Deployment, where it is known already."""
+        try:
+            found = self.found()
+        except ApiError:
+            return  # what it writes asks again
+        if found is not None and self._standing(found, uid or found.owner) is Standing.MINE:
+            self._lease = found
+            self.keep(uid or found.owner)
+
+    def foresee(self, uid: str) -> None:
+        """Check mode: warns once where a write would be refused. A request."""
+        if not self._check:
+            return
+        self._check = False
+        try:
+            found = self.found()
+        except ApiError as error:
+            self._warn(f"whether another run holds the Deployment cannot be seen: {error}")
+            return
+        if found is not None and self._standing(found, uid) is Standing.THEIRS:
+            then = "would be taken over" if self._takeover else "nothing would be written"
+            self._warn(f"{self._where} {self._held(found)}: {then}")
+
+    def found(self) -> Lease | None:
+        """As it is now. A request."""
+        try:
+            return Lease.parse(self._api.get(self._path))
+        except NotFound:
+            return None
+
+    def holder(self, uid: str) -> dict[str, Any] | None:
+        """Who has it, as the return value `holder`; None where nobody has, or no longer. A request."""
+        found = self.found()
+        if found is None or self._standing(found, uid) is not Standing.THEIRS:
+            return None
+        claim = found.claim
+        return {"run": claim.run, "by": claim.by, "since": claim.since, "until": until(claim)}
+
+    def let_go(self, *, comes_back: bool) -> None:
+        """At the end of a call. A run that `comes_back` says until when; otherwise nobody has it any more. A request.
+
+        It ends by itself, so that nothing depends on it, and a server that does not answer is asked twice.
+        """
+        if self._lease is None:
+            return
+        lease, self._lease = self._lease, None
+        self._renew_at = float("-inf")
+        for _attempt in range(2):
+            try:
+                self._leave(lease, self._seconds if comes_back else 0)
+            except (NotFound, Conflict):
+                return
+            except ApiError:
+                continue
+            return
+
+    def _leave(self, lease: Lease, seconds: int) -> None:
+        """Kept for so long. What cannot be deleted is left to nobody."""
+        if seconds:
+            goes_on = "" if self._outlives else self._api.processes.parent()
+            self._write(lease, leases.kept(lease, replace(self._claim(seconds), process=goes_on)))
+            return
+        try:
+            self._api.delete(self._path, lease.uid, lease.version)
+        except Forbidden:
+            self._write(lease, replace(lease.claim, run="", process=""))
+
+    # Taking and renewing.
+
+    def _take(self, uid: str) -> None:
+        owner, asked_at = Owner(self._deployment, uid), self._clock.monotonic()
+        before, asked = self._lease, self._claim(CALL_SECONDS)
+
+        def decide(found: Lease | None) -> Claim | None:
+            claim = leases.kept(found, asked)
+            if found is not None and found.claim == claim:
+                return None  # an answer was lost
+            if before is not None:
+                self._still_ours(before, found)
+            elif found is not None:
+                self._may_be_taken(found, uid)
+            return claim
+
+        def send(found: Lease | None, claim: Claim) -> Lease | None:
+            return self._write(found, claim, owner)
+
+        busy = Refusal(Code.BUSY, f"the Lease of {self._where} kept changing", "Run this again")
+        try:
+            if before is None and self._api.server_time() is None:
+                raise _Timeless
+            sent = guarded(before, decide, send, self.found, busy)
+        except (Forbidden, AdmissionDenied) as error:
+            self._go_without(str(error))
+        except _Timeless:
+            self._go_without("the API server does not say what time it is (no Date in its answers)")
+        else:
+            if before is None and sent.before is not None:
+                self._tell_taken(sent.before, uid)
+            self._lease = sent.state
+            self._renew_at = asked_at + RENEW_SECONDS
+
+    def _write(self, found: Lease | None, claim: Claim, owner: Owner | None = None) -> Lease:
+        """Raises Conflict, or Invalid with `bare`, where it is no longer as it was found."""
+        owner = owner or Owner(self._deployment, found.owner if found else "")
+        if found is None:
+            return Lease.parse(self._api.create(self._leases, leases.manifest(owner, claim)))
+        return Lease.parse(self._api.patch(self._path, leases.patch(found, owner, claim), PatchKind.JSON))
+
+    def _claim(self, seconds: int) -> Claim:
+        now = to_the_microsecond(self._api.server_time() or 0.0)
+        return Claim(self.run, self._by, self._api.processes.this_process(), renewed=now, seconds=seconds)
+
+    def _standing(self, found: Lease, uid: str) -> Standing:
+        now, renewed = self._api.server_time(), moment_of(found.claim.renewed)
+        age = None if now is None or renewed is None else now - renewed
+        ended = bool(found.claim.process) and self._api.processes.has_ended(found.claim.process)
+        return leases.standing(found, uid, self.run, age, ended=ended)
+
+    def _may_be_taken(self, found: Lease, uid: str) -> None:
+        if self._takeover or self._standing(found, uid) is not Standing.THEIRS:
+            return
+        raise Refusal(
+            Code.LOCKED,
+            f"{self._where} {self._held(found)}",
+            "Leave it to that run, or wait for it. takeover takes the Deployment from it, which is refused whatever it tries after that",
+        )
+
+    def _still_ours(self, before: Lease, found: Lease | None) -> None:
+        if found is not None and found.claim == before.claim:
+            return
+        who = "another run, which has ended since"
+        if found is not None and found.claim.run:
+            who = "another process of the same run" if found.claim.run == self.run else str(found.claim)
+        raise Refusal(
+            Code.LOCKED,
+            f"{self._where} was taken over by {printable(who)}",
+            "Look with canary_info at what became of the release, and ask whoever took it",
+        )
+
+    def _tell_taken(self, found: Lease, uid: str) -> None:
+        if self._takeover and self._standing(found, uid) is Standing.THEIRS:
+            self._warn(f"{self._where} {self._held(found)}: taken over, so that what it writes from now on is refused")
+
+    def _go_without(self, why: str) -> None:
+        self._lease, self._without = None, why
+        self._warn(f"no Lease keeps other runs from {self._where} meanwhile, only what each write is guarded by: {why}")
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    # In words.
+
+    @property
+    def _where(self) -> str:
+        return f'Deployment "{self._deployment}" in namespace "{self._namespace}"'
+
+    def _held(self, found: Lease) -> str:
+        return f"is held by another run: {in_words(found.claim)}"
+
+
+class _Timeless(Exception):
+    """No time to go by."""
+
+
+def until(claim: Claim) -> str:
+    """RFC 3339, UTC, whole seconds; empty where the claim does not say until when it holds."""
+    renewed = moment_of(claim.renewed)
+    return "" if renewed is None or claim.seconds is None else stamp(renewed + claim.seconds)
+
+
+def in_words(claim: Claim) -> str:
+    end = until(claim)
+    back = f"will be back by {end}" if end else "does not say when it will be back"
+    doing = f"works on it, and renews that before {end}" if claim.process and end else back
+    return printable(f"{claim}, which {doing}")

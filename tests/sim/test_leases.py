@@ -1,0 +1,203 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run at a time: whoever else comes is refused and told by whom, and nobody is locked out by a run that has died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.holding import CALL_SECONDS
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import SECONDS_OF_NAMED
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from tests.sim.calls import Called
+from tests.sim.faults import Fault, Planned
+from tests.sim.history import Ask, End, History, Script
+from tests.sim.pods import Nature
+from tests.sim.world import Played, World
+from tests.situations import Web
+
+AT = 8.0
+START, GROW, UNDO = Ask("start"), Ask("start", pods=2), Ask("undo")
+# Its pods take a minute each, so that there is time to come in between.
+SLOW = {"v2": Nature(60.0, 60.0), "v3": Nature(1.0, 1.0)}
+ANA = Script("ana", AT, asks=(START,), machine="there")
+
+
+def play(*scripts: Script) -> Played:
+    played = World(History(natures=SLOW, scripts=scripts, end=End.UNDO)).play()
+    assert not played.violations, played.violations
+    return played
+
+
+def of(played: Played, actor: str) -> list[Called]:
+    return [call for call in played.calls if call.actor == actor]
+
+
+def refused(call: Called) -> str:
+    assert isinstance(call.result, VerbFailure) and call.result.code == "locked", call.told()
+    assert not call.result.changed
+    return call.result.message
+
+
+def warned(call: Called) -> str:
+    assert isinstance(call.result, Outcome), call.told()
+    return " ".join(call.result.warnings)
+
+
+@pytest.mark.parametrize("ask", [GROW, UNDO, Ask("pause"), Ask("release")], ids=lambda ask: ask.verb)
+def test_whoever_comes_while_a_run_is_at_work_is_told_who_that_is_since_when_and_until_when(ask: Ask) -> None:
+    played = play(ANA, Script("ben", AT + 20.0, asks=(ask,)))
+    (ana,), (ben,) = of(played, "ana"), of(played, "ben")
+    assert ana.told().startswith("changed: holding 1 canary")
+    message = refused(ben)
+    assert 'Deployment "web" in namespace "shop" is held by another run: run ' in message
+    assert "of ana, since 2026-01-01T00:00:08" in message and "renews that before 2026-01-01T00:02:08Z" in message
+    assert "takeover" in message
+
+
+@pytest.mark.parametrize("skew", [0.0, 4000.0, -4000.0])
+def test_the_clocks_of_two_machines_do_not_matter(skew: float) -> None:
+    dies = replace(ANA, faults=(Planned(6, Fault.KILLED_AFTER),), skew=-skew)
+    soon, late = (Script(name, at, asks=(UNDO,), skew=skew) for name, at in (("ben", 60.0), ("eve", 400.0)))
+    played = play(dies, soon, late)
+    refused(of(played, "ben")[0])
+    (eve,) = of(played, "eve")
+    assert eve.told().startswith("changed: undone")
+
+
+@pytest.mark.parametrize(
+    ("machine", "waits"),
+    [("here", 0.0), ("there", CALL_SECONDS + 20.0)],
+    ids=["on the same machine, at once", "on another machine, once its time is over"],
+)
+def test_who_has_died_locks_nobody_out_for_long(machine: str, waits: float) -> None:
+    dies = replace(ANA, machine=machine, faults=(Planned(6, Fault.KILLED_AFTER),))
+    played = play(dies, Script("ben", AT + 5.0 + waits, asks=(GROW, UNDO)))
+    assert [call.told().partition(":")[0] for call in of(played, "ben")] == ["changed", "changed"]
+
+
+def test_the_same_run_begun_again_goes_on_at_once() -> None:
+    dies = replace(ANA, names="run", faults=(Planned(6, Fault.KILLED_AFTER),))
+    again = replace(ANA, name="ana", begins=AT + 5.0, machine="here", names="run")
+    world = World(
+        History(natures=SLOW, scripts=(dies, replace(again, asks=(GROW, Ask("promote", think=1.0)))), end=End.UNDO)
+    )
+    played = world.play()
+    assert not played.violations, played.violations
+    assert [call.told().partition(":")[0] for call in of(played, "ana")[1:]] == ["changed", "changed"]
+
+
+def test_a_run_that_is_taken_over_is_told_by_whom_and_so_is_who_takes() -> None:
+    taker = Script("ben", AT + 20.0, asks=(replace(UNDO, takeover=True),))
+    played = play(replace(ANA, names="run", asks=(Ask("start", pods=3), Ask("promote"))), taker)
+    (ben,) = of(played, "ben")
+    assert "is held by another run: run ana of ana" in warned(ben) and "taken over" in warned(ben)
+    started, *_later = of(played, "ana")
+    assert isinstance(started.result, VerbFailure), started.told()
+
+
+def test_a_run_that_waits_finds_out_in_time_that_it_was_taken_over() -> None:
+    pinned = Ask("start", pods=1, timeout=600.0)
+    endless = {"v2": Nature(never_ready=True)}
+    ana = replace(ANA, asks=(pinned,))
+    ben = Script("ben", AT + 20.0, names="run", asks=(replace(START, takeover=True, wait=False),))
+    played = World(History(natures=endless, scripts=(ana, ben), end=End.UNDO)).play()
+    assert not played.violations
+    (call,) = of(played, "ana")
+    assert isinstance(call.result, VerbFailure) and call.ended is not None
+    assert "of run ben" in call.result.message or "run ben of ben" in call.result.message, call.told()
+    assert call.ended < AT + 20.0 + CALL_SECONDS
+
+
+def test_a_run_that_has_a_name_keeps_the_deployment_between_its_tasks_and_gives_it_back_at_the_end() -> None:
+    swift = {"v2": Nature(1.0, 1.0), "v3": Nature(1.0, 1.0)}
+    ana = Script("ana", AT, names="run", asks=(START, Ask("promote", think=200.0)))
+    between, after = (Script(name, at, asks=(UNDO,)) for name, at in (("ben", 100.0), ("eve", 300.0)))
+    played = World(History(natures=swift, scripts=(ana, between, after), end=End.UNDO)).play()
+    assert not played.violations
+    assert "will be back by 2026-01-01T00:05:" in refused(of(played, "ben")[0])
+    assert all(call.told().startswith("changed") for call in of(played, "ana"))
+    assert of(played, "eve")[0].told() == "ok: no canary is held: nothing to undo"
+
+
+def test_a_run_that_does_not_come_back_in_time_has_it_no_longer() -> None:
+    swift = {"v2": Nature(1.0, 1.0)}
+    ana = Script("ana", AT, names="run", asks=(START,))
+    ben = Script("ben", AT + SECONDS_OF_NAMED + 30.0, asks=(UNDO,))
+    played = World(History(natures=swift, scripts=(ana, ben), end=End.UNDO)).play()
+    assert not played.violations and of(played, "ben")[0].told().startswith("changed: undone")
+
+
+@pytest.mark.parametrize("verb", ["bake", "verify"])
+def test_a_long_look_keeps_what_its_run_holds(verb: str) -> None:
+    swift = {"v2": Nature(1.0, 1.0)}
+    ana = Script("ana", AT, names="run", asks=(START, Ask(verb, seconds=1200.0), Ask("promote")))
+    ben = Script("ben", AT + 900.0, asks=(UNDO,))
+    played = World(History(natures=swift, scripts=(ana, ben), end=End.UNDO)).play()
+    assert not played.violations, played.violations
+    refused(of(played, "ben")[0])
+    assert of(played, "ana")[-1].told().startswith("changed: promoted")
+
+
+def test_whoever_only_looks_takes_none() -> None:
+    asks = (
+        Ask("info"),
+        Ask("bake", seconds=5.0),
+        Ask("promote"),
+        Ask("undo"),
+        replace(START, check=True),
+        Ask("headroom"),
+    )
+    world = World(History(natures=SLOW, scripts=(Script("ana", AT, asks=asks),), end=End.UNDO))
+    assert not world.play().violations
+    assert not [change for change in world.store.log if change.kind == "leases"]
+
+
+def test_a_release_costs_two_requests_more_and_leaves_no_lease() -> None:
+    swift = {"v2": Nature(1.0, 1.0)}
+    ana, looks = Script("ana", AT, asks=(Ask("release", pods=2),)), Script("eve", 300.0, asks=(Ask("info"),))
+    world = World(History(natures=swift, scripts=(ana, looks), end=End.UNDO))
+    assert not world.play().violations
+    written = [(change.type, change.by) for change in world.store.log if change.kind == "leases"]
+    assert written == [("ADDED", "ana/0"), ("DELETED", "ana/0")]
+
+
+def test_check_mode_tells_who_holds_it() -> None:
+    played = play(ANA, Script("ben", AT + 20.0, asks=(Ask("start", pods=2, check=True), Ask("info"))))
+    check, look = of(played, "ben")
+    assert "is held by another run" in warned(check) and "nothing would be written" in warned(check)
+    assert isinstance(look.result, Outcome)
+    held = look.result.extra["holder"]
+    assert (held["by"], held["until"]) == ("ana", "2026-01-01T00:02:08Z")
+
+
+@pytest.mark.parametrize("kind", [fault for fault in Fault if "KILLED" not in fault.name], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("number", range(12))
+def test_a_lease_that_another_run_has_left_is_taken_whatever_becomes_of_a_request(number: int, kind: Fault) -> None:
+    left = replace(ANA, machine="here", faults=(Planned(6, Fault.KILLED_AFTER),))
+    ben = Script("ben", AT + 5.0, asks=(START, UNDO), faults=(Planned(number, kind),))
+    played = play(left, ben)
+    assert of(played, "ben")[-1].told().startswith("changed: undone"), of(played, "ben")
+
+
+def test_without_a_date_there_is_no_lease_and_it_is_said(new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    server = web.world.server  # type: ignore[attr-defined]
+    server.says_the_time = False
+    started = web.start()
+    assert started.changed and "does not say what time it is" in " ".join(started.warnings)
+    assert not server.store.of("leases")
+
+
+def test_a_deployment_that_was_made_again_is_nobodys(new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    web.start(run="ours")
+    server = web.world.server  # type: ignore[attr-defined]
+    (lease,) = server.store.of("leases").values()
+    owner = {**lease["metadata"]["ownerReferences"][0], "uid": "of-the-one-before"}
+    server.store.put("leases", {**lease, "metadata": {**lease["metadata"], "ownerReferences": [owner]}}, "somebody")
+    assert web.undo().changed
