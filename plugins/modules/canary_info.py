@@ -175,6 +175,7 @@ exposure:
       description: The C(name) and C(value) of the header whose requests all go to the canary. V(null) for none.
       returned: always
       type: dict
+    sticky: {type: bool, returned: always, description: Whether users keep the version that they have seen.}
     programmed:
       description:
         - V(proven), the gateway has answered as written. V(stated), the status of the routes says so, and some seconds have passed.
@@ -189,7 +190,7 @@ exposure:
       returned: always
       type: list
       elements: dict
-  sample: {weight: 5.0, header: null, programmed: proven, routes: [{name: web, stage: split}]}
+  sample: {weight: 5.0, header: null, sticky: false, programmed: proven, routes: [{name: web, stage: split}]}
 # end of exposure
 # block failure: docs/source/blocks.yml
 failure:

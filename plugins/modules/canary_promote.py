@@ -36,7 +36,8 @@ options:
       - V(pods) gives the routes their owner's backends back, and then the Deployment rolls out. The share of requests follows the pods.
       - V(weights) sends all requests to the canary, and then the Deployment rolls out, which takes pods away that get no requests. It needs as
         many canary pods as the Deployment has replicas.
-      - It is V(pods) if this is not given, or V(weights) with C(service_selector), which never selects both versions then.
+      - It is V(pods) if this is not given. With C(service_selector), which never selects both versions then, it is V(weights), and with
+        C(sticky), too. V(pods) is refused with C(sticky), because some users would see the old version again.
     type: str
     choices: [pods, weights]
     version_added: 1.0.0
@@ -191,6 +192,7 @@ exposure:
       description: The C(name) and C(value) of the header whose requests all go to the canary. V(null) for none.
       returned: always
       type: dict
+    sticky: {type: bool, returned: always, description: Whether users keep the version that they have seen.}
     programmed:
       description:
         - V(proven), the gateway has answered as written. V(stated), the status of the routes says so, and some seconds have passed.
@@ -205,7 +207,7 @@ exposure:
       returned: always
       type: list
       elements: dict
-  sample: {weight: 5.0, header: null, programmed: proven, routes: [{name: web, stage: split}]}
+  sample: {weight: 5.0, header: null, sticky: false, programmed: proven, routes: [{name: web, stage: split}]}
 # end of exposure
 # block failure: docs/source/blocks.yml
 failure:

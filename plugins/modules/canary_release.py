@@ -168,6 +168,10 @@ options:
         suboptions:
           name: {description: [Name of the header.], type: str}
           value: {description: [Its whole value.], type: str}
+      sticky:
+        description: With V(cookie) users keep the version that they have seen, as of M(coalmine.canary.canary_start).
+        type: str
+        choices: [none, cookie]
       proof:
         description: Whether the gateway itself is asked until it does what was written, as of M(coalmine.canary.canary_start).
         type: str
@@ -198,7 +202,7 @@ options:
   promote_by:
     description:
       - What comes first in the promotion, as O(coalmine.canary.canary_promote#module:by). V(pods) if it is not given, or V(weights) with
-        C(service_selector).
+        C(service_selector) and with C(sticky).
       - With V(weights) the canary gets as many pods as the Deployment has replicas after its last step, and then all requests; only
         then the old pods go. Room is asked for these pods, too. It needs O(traffic).
     type: str

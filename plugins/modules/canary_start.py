@@ -133,6 +133,16 @@ options:
         suboptions:
           name: {description: [Name of the header.], type: str}
           value: {description: [Its whole value.], type: str}
+      sticky:
+        description:
+          - With V(cookie) users keep the version that they have seen. As the weight grows, so many of those who are on the stable version come
+            over that all together have the new share, and nobody goes back. A smaller weight holds for those who come anew.
+          - The gateway has to match a header by an expression and to set a header for one backend, which Gateway API leaves to each
+            implementation. It has to show both, on rules for probes, before any user meets them; otherwise the task fails, and so it does
+            where the gateway cannot be asked.
+          - M(coalmine.canary.canary_promote) goes by V(weights) then.
+        type: str
+        choices: [none, cookie]
       proof:
         description:
           - Whether the gateway itself is asked, from where the task runs, until it does what was written.
@@ -369,6 +379,7 @@ exposure:
       description: The C(name) and C(value) of the header whose requests all go to the canary. V(null) for none.
       returned: always
       type: dict
+    sticky: {type: bool, returned: always, description: Whether users keep the version that they have seen.}
     programmed:
       description:
         - V(proven), the gateway has answered as written. V(stated), the status of the routes says so, and some seconds have passed.
@@ -383,7 +394,7 @@ exposure:
       returned: always
       type: list
       elements: dict
-  sample: {weight: 5.0, header: null, programmed: proven, routes: [{name: web, stage: split}]}
+  sample: {weight: 5.0, header: null, sticky: false, programmed: proven, routes: [{name: web, stage: split}]}
 # end of exposure
 # block failure: docs/source/blocks.yml
 failure:

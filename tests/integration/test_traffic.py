@@ -19,6 +19,14 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, NotFound
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
+    Exposure,
+    Stage,
+    Sticky,
+    Versions,
+    Wanted,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import Route, plan, state
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Header,
     NewTemplate,
@@ -141,6 +149,20 @@ def test_an_undo_puts_the_route_back_whoever_wrote_to_it_meanwhile(routed: Route
     assert any("argocd-controller" in warning for warning in again.warnings)
     assert again.extra["exposure"]["routes"] == [{"name": "web", "stage": "split"}]
     routed.release.undo()
+    routed.assert_as_before()
+
+
+def test_rules_for_cookies_are_taken_as_they_are_and_taken_away_again(routed: Routed) -> None:
+    versions, release = Versions("web", "web-7db95c9fc5", "web-58d4cfb7fd"), {"owner": "uid", "token": "0123"}
+    first = Exposure(Fraction(1, 5), sticky=Sticky.after(Exposure(), Fraction(1, 5)))
+    second = Exposure(Fraction(1, 2), sticky=Sticky.after(first, Fraction(1, 2)))
+    warm = Wanted(Stage.ISOLATED, Exposure(sticky=first.sticky), (versions.canary,), mark=1)
+    for wanted in (warm, Wanted(Stage.SPLIT, first, mark=2), Wanted(Stage.SPLIT, second, mark=3), Wanted(Stage.OWN)):
+        planned = plan(Route.parse(routed.route()), versions, wanted, **release)
+        assert planned is not None
+        routed.api.patch(f"{routed.routes}/web", list(planned.operations), PatchKind.JSON)
+        route = Route.parse(routed.route())
+        assert state(route, versions) == (wanted.stage, wanted) and plan(route, versions, wanted, **release) is None
     routed.assert_as_before()
 
 

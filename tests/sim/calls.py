@@ -133,7 +133,7 @@ def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     template = NewTemplate(images={CONTAINER: image(ask.version)})
     size, policy = Size(ask.pods, ask.weight), AutoscalerPolicy(ask.autoscaler)
     room = (ask.surge, ask.max_unavailable)
-    traffic = None if ask.share is None else TrafficRequest(Fraction(ask.share) / 100, kind=ask.kind)
+    traffic = None if ask.share is None else TrafficRequest(Fraction(ask.share) / 100, kind=ask.kind, sticky=ask.sticky)
     request = StartRequest(
         call, template, size, *room, policy, called.run, traffic=traffic, released_ok=ask.released_ok
     )

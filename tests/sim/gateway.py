@@ -10,12 +10,14 @@ which the proxy knows no endpoint, and nowhere else.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knock, Knocked
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import PROBE_PATH
 
 from .controllers import Controller
 from .objects import LABELS, NAME, NAMESPACE, Json
@@ -35,13 +37,15 @@ RULES: list[Json] = [
 @dataclass(frozen=True)
 class Lags:
     """Seconds at most until the proxy knows: of a route, of an endpoint. `deaf_from`: when it hears of no route any more.
-    `hidden`: nobody can ask it. `forgets`: it knows endpoints only of Services that a route names, and hears of them again later."""
+    `hidden`: nobody can ask it. `forgets`: it knows endpoints only of Services that a route names, and hears of them again later.
+    `plain`: it takes expressions and filters of backends, and does nothing about them."""
 
     routes: float = 1.0
     endpoints: float = 1.0
     deaf_from: float = float("inf")
     hidden: bool = False
     forgets: bool = False
+    plain: bool = False
 
 
 def make(server: Server) -> None:
@@ -170,8 +174,12 @@ class Proxy:
 
     def _look(self) -> None:
         for route in self._routes.values():
-            for rule in _of_users(route):
-                self.seen.append((self.timeline.now, self._share(route, rule)))
+            for rule in route["spec"]["rules"]:
+                if _is_for_probes(rule):
+                    continue
+                share = self._share(route, rule)
+                if not any(match.get("headers") for match in rule.get("matches") or ()):
+                    self.seen.append((self.timeline.now, share))
 
     def _share(self, route: Json, rule: Json) -> Fraction:
         refs = [ref for ref in rule["backendRefs"] if ref["weight"]]
@@ -192,7 +200,7 @@ class Proxy:
             return Knocked(0, "No route to host")
         for route in self._routes.values():
             for rule in route["spec"]["rules"]:
-                if _matches(rule, asked):
+                if _matches(rule, asked, plain=self.lags.plain):
                     return self._answer(rule)
         return Knocked(404)
 
@@ -201,7 +209,7 @@ class Proxy:
             if one["type"] == "RequestRedirect":
                 return Knocked(302, f"http://{one['requestRedirect']['hostname']}/")
         alive = any(self._endpoints_of(ref["name"]) for ref in rule["backendRefs"] if ref["weight"])
-        return Knocked(200 if alive else 503)
+        return Knocked(200, cookies="" if self.lags.plain else _cookies(rule["backendRefs"])) if alive else Knocked(503)
 
 
 def _named(route: Json | None) -> set[str]:
@@ -209,19 +217,29 @@ def _named(route: Json | None) -> set[str]:
     return {ref["name"] for rule in rules for ref in rule.get("backendRefs") or ()}
 
 
-def _of_users(route: Json) -> Iterator[Json]:
-    """Rules that any request may meet."""
-    for rule in route["spec"]["rules"]:
-        if not any(match.get("headers") for match in rule.get("matches") or ()):
-            yield rule
+def _is_for_probes(rule: Json) -> bool:
+    return any(match["path"]["value"].startswith(PROBE_PATH) for match in rule.get("matches") or ())
 
 
-def _matches(rule: Json, asked: Knock) -> bool:
+def _matches(rule: Json, asked: Knock, *, plain: bool) -> bool:
     for match in rule.get("matches") or ():
         path, headers = match["path"], match.get("headers") or ()
         same = asked.path == path["value"] if path["type"] == "Exact" else asked.path.startswith(path["value"])
         if path["type"] == "PathPrefix" and asked.headers:
             same = False
-        if same and all(asked.headers.get(one["name"]) == one["value"] for one in headers):
+        if same and all(_has(asked, one, plain=plain) for one in headers):
             return True
     return False
+
+
+def _has(asked: Knock, header: Json, *, plain: bool) -> bool:
+    value = asked.headers.get(header["name"], "")
+    if header["type"] == "RegularExpression":
+        return not plain and re.search(header["value"], value) is not None
+    return bool(value == header["value"])
+
+
+def _cookies(refs: list[Json]) -> str:
+    """What filters of backends set."""
+    modifiers = [one["responseHeaderModifier"] for ref in refs for one in ref.get("filters") or ()]
+    return "; ".join(added["value"] for one in modifiers for added in one["add"])

@@ -21,7 +21,8 @@ SWIFT, HASTELESS = Pace(), Pace(0.05, 1.0)
 @dataclass(frozen=True)
 class Ask:
     """One call of a verb. `think`: seconds before it. `share`: per cent of requests, None for a release without routes; `shares`: of each
-    step of a whole release. `kind`: of what splits them. `by`: as canary_promote takes it, `keep` seconds.
+    step of a whole release. `kind`: of what splits them. `by`: as canary_promote takes it, `keep` seconds. `sticky`: users keep
+    their version.
     What another verb needs is left as it is."""
 
     verb: str
@@ -43,6 +44,7 @@ class Ask:
     by: str = ""
     kind: str = "gateway_api"
     keep: float = 0.0
+    sticky: bool = False
     released_ok: bool = False
     takeover: bool = False
 

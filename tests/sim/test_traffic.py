@@ -82,6 +82,45 @@ def test_a_release_by_weights_gives_everybody_what_was_said_and_leaves_nothing(b
     assert_as_before(one)
 
 
+STICKY = replace(START, share="20", sticky=True)
+
+
+def test_users_who_keep_their_version_are_promoted_by_weights_and_nothing_is_left() -> None:
+    grow = replace(STICKY, share="50", pods=2, surge=2, think=1.0)
+    one = world(
+        STICKY, grow, Ask("promote", by="pods"), replace(grow, pods=4, surge=4), Ask("promote"), end=End.PROMOTE
+    )
+    found = played(one)
+    assert [line.partition(" ")[0] for line in told(found)] == [
+        "changed:",
+        "changed:",
+        "failed",
+        "changed:",
+        "changed:",
+    ]
+    assert "its users keep the version that they have seen" in told(found)[2]
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("number", range(0, 40, 2))
+def test_a_death_at_any_request_of_a_sticky_release_fails_no_request(number: int) -> None:
+    grow = replace(STICKY, share="50", pods=4, surge=4, think=1.0)
+    end = End.PROMOTE if number % 4 else End.UNDO
+    asks = (STICKY, grow, Ask(end.value, think=1.0))
+    one = world(*asks, seed=number, faults=(Planned(number, Fault.KILLED_AFTER),), again=number % 3 == 0, end=end)
+    played(one)
+    assert_as_before(one)
+
+
+def test_a_gateway_that_keeps_nobody_by_a_cookie_is_refused_before_any_user_notices() -> None:
+    one = world(STICKY, lags=Lags(plain=True))
+    found = one.play()
+    assert not found.violations and "failed (not_programmed, changed)" in told(found)[0]
+    assert largest(one, 0.0, 1e9) == 0
+    hidden = world(STICKY, lags=Lags(hidden=True)).play()
+    assert "whether the gateway keeps users by a cookie" in told(hidden)[0] and "changed" not in told(hidden)[0]
+
+
 RELEASE = Ask("release", shares=("5", "30", "50"))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Mapping
 
 SECONDS = 2.0
-# Of a Location header, in characters.
+# Of a header, in characters.
 LONGEST = 300
 
 
@@ -44,10 +44,11 @@ class Knock:
 
 @dataclass(frozen=True)
 class Knocked:
-    """`status` is 0 where there was no answer, and `location` then says why."""
+    """`status` is 0 where there was no answer, and `location` then says why. `cookies`: those that it set, as one text."""
 
     status: int
     location: str = ""
+    cookies: str = ""
 
 
 def knock(asked: Knock) -> Knocked:
@@ -60,7 +61,8 @@ def knock(asked: Knock) -> Knocked:
     try:
         connection.request("GET", asked.path, headers={"Host": _host(entry), "Connection": "close", **asked.headers})
         answer = connection.getresponse()
-        return Knocked(answer.status, (answer.getheader("Location") or "")[:LONGEST])
+        told = (answer.getheader(name) or "" for name in ("Location", "Set-Cookie"))
+        return Knocked(answer.status, *(text[:LONGEST] for text in told))
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Knocked(0, _why(error))
     finally:

@@ -57,7 +57,7 @@ from .nested import validated
 from .promote import VERB as PROMOTE
 from .promote import new_by
 from .start import VERB as START
-from .traffic import TRAFFIC, new_traffic
+from .traffic import COOKIE, TRAFFIC, new_traffic
 from .verify import VERB as VERIFY
 
 if TYPE_CHECKING:
@@ -162,12 +162,16 @@ def _by(parameters: Parameters) -> PromoteBy | None:
         raise ArgumentError(
             "promote_by is weights, and without traffic a release has none. Give traffic, or leave promote_by out"
         )
-    if parameters["keep"] and (by or PromoteBy.usual(traffic["kind"] if traffic else "")) is PromoteBy.PODS:
+    if parameters["keep"] and (by or _usual(traffic or {})) is PromoteBy.PODS:
         raise ArgumentError(
             "keep is for old pods that get no requests, and by pods they get some to their end. Set promote_by to weights, or leave "
             "keep out"
         )
     return by
+
+
+def _usual(traffic: Parameters) -> PromoteBy:
+    return PromoteBy.usual(traffic.get("kind", ""), traffic.get("sticky") == COOKIE)
 
 
 def _start(parameters: Parameters, base: Call) -> StartRequest:

@@ -22,6 +22,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,4094}[\x21-\x7e])?")
 _ADDRESS = re.compile(r"[A-Za-z0-9.:\-]{1,253}")
 LONGEST_TIMEOUT = 3600
+COOKIE = "cookie"
 
 TRAFFIC: Mapping[str, Any] = {
     "type": "dict",
@@ -31,6 +32,7 @@ TRAFFIC: Mapping[str, Any] = {
         "routes": {"type": "list", "elements": "str"},
         "weight": {"type": "float"},
         "header": {"type": "dict", "options": {"name": {"type": "str"}, "value": {"type": "str"}}},
+        "sticky": {"type": "str", "choices": ["none", COOKIE]},
         "proof": {"type": "str", "choices": ["require", "prefer", "none"], "default": "prefer"},
         "timeout": {"type": "int", "default": 30},
         "probe": {
@@ -62,12 +64,18 @@ def new_traffic(given: Parameters | None) -> TrafficRequest | None:
         weight=_weight(given["weight"]),
         header=_header(header) if header and any(header.values()) else None,
         without_header=header is not None and not any(header.values()),
+        sticky=None if given["sticky"] is None else given["sticky"] == COOKIE,
         kind=given["kind"],
         service=service or "",
         routes=routes,
         seconds=given["timeout"],
         proof=given["proof"],
     )
+    if asked.sticky and asked.proof == "none":
+        raise ArgumentError(
+            "traffic.sticky is cookie and traffic.proof is none: not every gateway keeps users by a cookie, so it has to show it. Give "
+            "another proof"
+        )
     if asked.kind == SERVICE_SELECTOR:
         _check_switch(asked, probe)
     return _with_probe(asked, probe) if probe else asked
@@ -79,7 +87,11 @@ def _check_switch(asked: TrafficRequest, probe: Parameters | None) -> None:
         raise ArgumentError(
             "traffic.weight is neither 0 nor 100, and a Service selects one version at a time. For a share give gateway_api"
         )
-    given = [name for name, it in (("header", asked.header), ("routes", asked.routes), ("probe", probe)) if it]
+    given = [
+        name
+        for name, it in (("header", asked.header), ("sticky", asked.sticky), ("routes", asked.routes), ("probe", probe))
+        if it
+    ]
     if given:
         raise ArgumentError(f"traffic.{given[0]} is of HTTPRoutes, and service_selector has none: leave it out")
 

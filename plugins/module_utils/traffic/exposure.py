@@ -47,11 +47,35 @@ class Header:
 
 
 @dataclass(frozen=True)
+class Sticky:
+    """Users keep the version that they have seen, by a cookie that names it. `step`: how often the share has changed since; who was
+    stable at an earlier one is drawn anew, and gets the canary with the probability `drawn`."""
+
+    step: int
+    drawn: Fraction
+
+    @classmethod
+    def after(cls, present: Exposure, weight: Fraction) -> Sticky:
+        """Nobody goes back: of those who are stable so many come over that all users together have the new share.
+
+        20 % -> 50 %: 3 of 8 of the stable ones. A smaller share holds for those who come anew.
+        """
+        before = present.weight
+        if present.sticky is None:
+            return cls(0, weight)
+        if weight == before:
+            return present.sticky
+        drawn = (weight - before) / (1 - before) if before < weight else Fraction(0)
+        return cls(present.sticky.step + 1, drawn)
+
+
+@dataclass(frozen=True)
 class Exposure:
     """`weight`: the canary's share of requests, 0 to 1."""
 
     weight: Fraction = Fraction(0)
     header: Header | None = None
+    sticky: Sticky | None = None
 
     @property
     def nobody(self) -> bool:
@@ -101,7 +125,7 @@ class Kept:
 
     def encode(self) -> str:
         """One line of JSON with sorted keys."""
-        wanted, header = self.wanted, self.wanted.exposure.header
+        wanted, header, sticky = self.wanted, self.wanted.exposure.header, self.wanted.exposure.sticky
         members = {
             "version": 1,
             "owner": self.owner,
@@ -115,6 +139,7 @@ class Kept:
             "warm": list(wanted.warm),
             "mark": wanted.mark,
             "rules": dict(self.rules),
+            **({"sticky": {"step": sticky.step, "drawn": str(sticky.drawn)}} if sticky else {}),
         }
         return json.dumps(members, sort_keys=True, separators=(",", ":"))
 
@@ -141,9 +166,14 @@ class Kept:
         if not right:
             raise ValueError("another shape")
         header = None if data["header"] is None else Header(str(data["header"]["name"]), str(data["header"]["value"]))
-        stage, weight = Stage(data["stage"]), Fraction(data["weight"])
-        if stage not in (Stage.OWN, Stage.ISOLATED, Stage.SPLIT) or not 0 <= weight <= 1:
+        stage, weight, sticky = Stage(data["stage"]), Fraction(data["weight"]), data.get("sticky")
+        kept = None if sticky is None else Sticky(int(sticky["step"]), Fraction(sticky["drawn"]))
+        if (
+            stage not in (Stage.OWN, Stage.ISOLATED, Stage.SPLIT)
+            or not 0 <= weight <= 1
+            or (kept and not 0 <= kept.drawn <= 1)
+        ):
             raise ValueError("another stage")
-        wanted = Wanted(stage, Exposure(weight, header), tuple(warm), mark)
+        wanted = Wanted(stage, Exposure(weight, header, kept), tuple(warm), mark)
         versions = Versions(texts["own"], texts["stable"], texts["canary"])
         return cls(texts["owner"], versions, texts["token"], wanted, rules)

@@ -19,7 +19,8 @@ from fractions import Fraction
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
-from .exposure import KEPT, Header, Json, Kept, Stage, TooManyRules, Unroutable, Versions, Wanted
+from .cookies import asks_for, canary_cookie, is_asked_for, stable_cookie, telling
+from .exposure import KEPT, Header, Json, Kept, Stage, Sticky, TooManyRules, Unroutable, Versions, Wanted
 
 # What the API takes: HTTPRouteSpec.Rules, HTTPRouteRule.Matches, HTTPBackendRef.Weight.
 MOST_RULES, MOST_MATCHES, MOST_OF_A_RULE, LARGEST_WEIGHT = 16, 128, 64, 1_000_000
@@ -139,8 +140,8 @@ def _only(rule: Mapping[str, Any], service: str) -> bool:
 
 
 def _ours(rule: Mapping[str, Any], versions: Versions) -> bool:
-    """Added, and not its owner's: for probes, or for a header. Where users are split the stable Service is always named."""
-    return _for_probes(rule) or _only(rule, versions.canary)
+    """Added, and not its owner's: for probes, for cookies, or for a header. Where users are split the stable Service is always named."""
+    return _for_probes(rule) or is_asked_for(rule) or _only(rule, versions.canary)
 
 
 def _keys(rules: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -194,7 +195,10 @@ def _weight(ref: Mapping[str, Any]) -> int:
 def _split(refs: Sequence[Json], wanted: Wanted, versions: Versions) -> list[Json]:
     if wanted.stage is Stage.OWN:
         return list(refs)
-    weight = wanted.exposure.weight if wanted.stage is Stage.SPLIT else Fraction(0)
+    return _shared(refs, wanted.exposure.weight if wanted.stage is Stage.SPLIT else Fraction(0), wanted.stage, versions)
+
+
+def _shared(refs: Sequence[Json], weight: Fraction, stage: Stage, versions: Versions) -> list[Json]:
     whole, part = weight.denominator, weight.numerator
     found: list[Json] = []
     for ref in refs:
@@ -202,7 +206,7 @@ def _split(refs: Sequence[Json], wanted: Wanted, versions: Versions) -> list[Jso
             found.append({**ref, "weight": _weight(ref) * whole})
             continue
         found.append({**ref, "name": versions.stable, "weight": _weight(ref) * (whole - part)})
-        if wanted.stage is Stage.SPLIT:
+        if stage is Stage.SPLIT:
             found.append({**ref, "name": versions.canary, "weight": _weight(ref) * part})
     largest = max(_weight(ref) for ref in found)
     if largest > LARGEST_WEIGHT:
@@ -213,21 +217,56 @@ def _split(refs: Sequence[Json], wanted: Wanted, versions: Versions) -> list[Jso
 
 
 def _added(base: Sequence[Json], kept: Kept) -> list[Json]:
-    """The rules that are ours: those of a header, then those for probes."""
+    """The rules that are ours: those of a header, those of cookies, then those for probes. Of rules that match as closely the proxy takes
+    the first."""
     wanted, versions = kept.wanted, kept.versions
     added: list[Json] = []
     own = [rule for rule in base if names(rule, versions.own)]
     if wanted.stage is not Stage.ISOLATED and wanted.exposure.header is not None:
         added.extend(_for_header(rule, wanted.exposure.header, versions) for rule in own)
+    sticky = wanted.exposure.sticky
+    # Where everybody gets the canary, whatever they have seen, no rule with users may name the version that goes.
+    if wanted.stage is Stage.SPLIT and sticky is not None and wanted.exposure.weight < 1:
+        added.extend(one for rule in own for one in _by_cookie(rule, kept, sticky))
     for service in wanted.warm:
         ref = next(ref for ref in own[0]["backendRefs"] if _is(ref, versions.own))
         plain = {"group": "", "kind": "Service", "name": service, "port": ref.get("port"), "weight": 1}
+        plain = plain if sticky is None else telling(plain, canary_cookie(kept.token))
         added.append({"matches": [_probe_match(kept.token, f"{kept.token}-{service}")], "backendRefs": [plain]})
     if wanted.mark is not None:
-        told = {"hostname": f"g{wanted.mark}.{MARK_DOMAIN}", "statusCode": 302}
-        redirect = {"type": "RequestRedirect", "requestRedirect": told}
-        added.append({"matches": [_probe_match(kept.token, kept.token)], "filters": [redirect]})
+        added.append(_told_by_proxy(_probe_match(kept.token, kept.token), f"g{wanted.mark}"))
+        if sticky is not None:
+            asked = _probe_match(kept.token, f"{kept.token}-cookie")
+            with_cookie = {**asked, "headers": [*asked["headers"], asks_for(canary_cookie(kept.token))]}
+            added.append(_told_by_proxy(with_cookie, f"c{wanted.mark}"))
     return added
+
+
+def _told_by_proxy(match: Json, name: str) -> Json:
+    redirect = {"hostname": f"{name}.{MARK_DOMAIN}", "statusCode": 302}
+    return {"matches": [match], "filters": [{"type": "RequestRedirect", "requestRedirect": redirect}]}
+
+
+def _drawing(refs: Sequence[Json], weight: Fraction, kept: Kept, sticky: Sticky) -> list[Json]:
+    """Backends among which a user is drawn, and told which it was."""
+    cookies = {
+        kept.versions.canary: canary_cookie(kept.token),
+        kept.versions.stable: stable_cookie(kept.token, sticky.step),
+    }
+    shared = _shared(refs, weight, Stage.SPLIT, kept.versions)
+    return [telling(ref, cookies[ref["name"]]) if ref.get("name") in cookies else ref for ref in shared]
+
+
+def _by_cookie(rule: Json, kept: Kept, sticky: Sticky) -> Iterator[Json]:
+    """Who has seen the canary keeps it. Who was stable at this step stays so; who was so at an earlier one is drawn anew."""
+    refs, token = rule["backendRefs"], kept.token
+    yield _narrowed(rule, asks_for(canary_cookie(token)), _shared(refs, Fraction(1), Stage.SPLIT, kept.versions))
+    yield _narrowed(
+        rule, asks_for(stable_cookie(token, sticky.step)), _shared(refs, Fraction(0), Stage.SPLIT, kept.versions)
+    )
+    if sticky.step:
+        drawn = _drawing(refs, sticky.drawn, kept, sticky)
+        yield _narrowed(rule, asks_for(stable_cookie(token, None)), drawn)
 
 
 def _probe_match(token: str, value: str) -> Json:
@@ -238,27 +277,35 @@ def _probe_match(token: str, value: str) -> Json:
 
 
 def _for_header(rule: Json, header: Header, versions: Versions) -> Json:
-    """The same rule once more, narrower by the header, so that the proxy prefers it."""
+    ref = next(ref for ref in rule["backendRefs"] if _is(ref, versions.own))
+    asked = {"type": "Exact", "name": header.name, "value": header.value}
+    return _narrowed(rule, asked, [{**ref, "name": versions.canary, "weight": 1}])
+
+
+def _narrowed(rule: Json, asked: Json, refs: Sequence[Json]) -> Json:
+    """The same rule once more for requests with this header, so that the proxy prefers it, and with these backends."""
     narrowed = []
     for match in rule.get("matches") or [_EVERY_PATH]:
         present = match.get("headers") or []
-        if any(str(one.get("name", "")).lower() == header.name.lower() for one in present):
+        if any(str(one.get("name", "")).lower() == asked["name"].lower() for one in present):
             raise Unroutable(
-                f"a rule matches the header {header.name} already, and one header cannot be asked for twice"
+                f"a rule matches the header {asked['name']} already, and one header cannot be asked for twice"
             )
-        added = {"type": "Exact", "name": header.name, "value": header.value}
-        narrowed.append({**match, "headers": [*present, added]})
-    ref = next(ref for ref in rule["backendRefs"] if _is(ref, versions.own))
+        narrowed.append({**match, "headers": [*present, asked]})
     rest = {name: value for name, value in rule.items() if name != "name"}
-    return {**rest, "matches": narrowed, "backendRefs": [{**ref, "name": versions.canary, "weight": 1}]}
+    return {**rest, "matches": narrowed, "backendRefs": list(refs)}
 
 
 def _rewritten(base: Sequence[Json], kept: Kept) -> list[Json]:
-    own = kept.versions.own
-    return [
-        _with(rule, _split(rule["backendRefs"], kept.wanted, kept.versions)) if names(rule, own) else rule
-        for rule in base
-    ]
+    own, wanted = kept.versions.own, kept.wanted
+    sticky = wanted.exposure.sticky if wanted.stage is Stage.SPLIT else None
+
+    def shared(refs: Sequence[Json]) -> list[Json]:
+        if sticky is not None:
+            return _drawing(refs, wanted.exposure.weight, kept, sticky)
+        return _split(refs, wanted, kept.versions)
+
+    return [_with(rule, shared(rule["backendRefs"])) if names(rule, own) else rule for rule in base]
 
 
 def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
@@ -356,9 +403,9 @@ def kept_operations(route: Route, annotation: str | None) -> list[Json]:
 
 
 def _told(rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The backends of each rule with their weights, by the position of the rule; rules for probes are not told."""
+    """The backends of each rule with their weights, by the position of the rule; rules for probes and cookies are not told."""
     told = {}
-    for number, rule in enumerate(rule for rule in rules if not _for_probes(rule)):
+    for number, rule in enumerate(rule for rule in rules if not _for_probes(rule) and not is_asked_for(rule)):
         refs = rule.get("backendRefs") or ()
         label = str(rule.get("name") or number)
         told[f"rule {label}"] = ", ".join(f"{ref.get('name')} {_weight(ref)}" for ref in refs)

@@ -83,10 +83,17 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
             why = "it was started without traffic, so that it has no weights"
             raise Refusal(Code.NO_ROUTE, _what(situation, why), "Leave out by and keep")
         return situation.picture
-    by = request.by or PromoteBy.usual(routing.traffic.kind)
-    if request.keep and by is PromoteBy.PODS:
-        why = "keep is for old pods that get no requests, and by pods they get some to their end"
-        raise Refusal(Code.INVALID, _what(situation, why), "Set by to weights, or leave out keep")
+    sticky = routing.exposure().sticky is not None
+    by = request.by or PromoteBy.usual(routing.traffic.kind, sticky)
+    if by is PromoteBy.PODS and (request.keep or sticky):
+        what = (
+            "keep is for old pods that get no requests"
+            if request.keep
+            else "its users keep the version that they have seen"
+        )
+        raise Refusal(
+            Code.INVALID, _what(situation, f"{what}, and by pods both versions get some"), "Set by to weights"
+        )
     replicas, ready = situation.deployment.replicas, ready_pods(situation.picture, canary)
     everybody = Exposure(Fraction(1)) if by is PromoteBy.WEIGHTS else None
     if everybody is not None:

@@ -273,6 +273,8 @@ def _routed(
         raise AssertionError("a release that begins with traffic has it in its record")
     _check_exposure(begun, situation, request)
     routing.prepare(routing.look())
+    if request.traffic is not None and request.traffic.sticky:
+        routing.check_sticky()
     if request.call.check and record is None:
         routing.ensure_service(begun.record.stable.hash, dry_run=True)
     return asker, routing

@@ -75,6 +75,7 @@ def test_a_step_says_of_the_requests_what_the_one_before_it_did_unless_it_says_o
         ({"traffic": {"kind": "service_selector"}}, [1, 1], 600.0),
         ({"traffic": {"kind": "gateway_api"}, "strategy": "blue_green", "promote_by": "weights"}, [1, 1], 600.0),
         ({"traffic": {"kind": "service_selector"}, "strategy": "canary"}, [0, 1], 600.0),
+        ({"traffic": {"kind": "gateway_api", "sticky": "cookie"}}, [0, 1], 600.0),
     ],
 )
 def test_blue_and_green_are_as_many_and_blue_is_kept(given: dict[str, Any], sizes: list[int], keeps: float) -> None:

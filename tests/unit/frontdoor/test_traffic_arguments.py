@@ -38,6 +38,10 @@ def test_a_header_is_given_or_taken_away() -> None:
     assert traffic(header={}).without_header and not traffic().without_header
 
 
+def test_users_are_kept_or_not_and_otherwise_it_stays_as_it_is() -> None:
+    assert [traffic(**given).sticky for given in ({}, {"sticky": "cookie"}, {"sticky": "none"})] == [None, True, False]
+
+
 def test_of_an_url_only_where_users_come_in_is_kept() -> None:
     asked = traffic(
         probe={"url": "https://shop.example:8443/a?token=secret", "address": "10.0.0.1", "validate_certs": False}
@@ -58,6 +62,8 @@ def test_of_an_url_only_where_users_come_in_is_kept() -> None:
         ({"header": {"name": "x y", "value": "a"}}, "traffic.header"),
         ({"header": {"name": "x", "value": "a\n"}}, "traffic.header"),
         ({"header": {"name": "x"}}, "traffic.header"),
+        ({"sticky": "cookie", "proof": "none"}, "traffic.sticky is cookie and traffic.proof is none"),
+        ({"kind": "service_selector", "sticky": "cookie"}, "traffic.sticky is of HTTPRoutes"),
         ({"kind": "service_selector", "weight": 5}, "traffic.weight is neither 0 nor 100"),
         ({"kind": "service_selector", "header": {"name": "x", "value": "y"}}, "traffic.header is of HTTPRoutes"),
         ({"kind": "service_selector", "routes": ["web"]}, "traffic.routes is of HTTPRoutes"),

@@ -19,7 +19,7 @@ from ...cluster.api import Api
 from ...rollout import undo
 from ...rollout.identity import Meant
 from ...rollout.phase import Phase, Situation
-from ...traffic.exposure import Exposure, Header
+from ...traffic.exposure import Exposure, Header, Sticky
 from ...traffic.load import pods_for
 from ...traffic.routers import GATEWAY_API, ROUTERS, SERVICE_SELECTOR
 from .holding import Holding
@@ -208,14 +208,16 @@ class Size:
 class TrafficRequest:
     """Which requests a canary is to get, whatever its share of the pods. `weight` (0 to 1) and `header`: None leaves it as it is.
 
-    `kind`: by what (traffic/routers.py). `routes`: names of HTTPRoutes (none: every one that sends to the Service), `service`: the user's
-    own (empty: the only one that selects these pods). `seconds`, `proof`, `url`, `address`, `verify`: as they are kept
+    `sticky`: whether users keep the version that they have seen; None leaves it as it is. `kind`: by what (traffic/routers.py).
+    `routes`: names of HTTPRoutes (none: every one that sends to the Service), `service`: the user's own (empty: the only one that selects
+    these pods). `seconds`, `proof`, `url`, `address`, `verify`: as they are kept
     (rollout/record.py).
     """
 
     weight: Fraction | None = None
     header: Header | None = None
     without_header: bool = False
+    sticky: bool | None = None
     kind: str = GATEWAY_API
     service: str = ""
     routes: tuple[str, ...] = ()
@@ -227,7 +229,9 @@ class TrafficRequest:
 
     def over(self, present: Exposure) -> Exposure:
         header = None if self.without_header else self.header or present.header
-        return Exposure(present.weight if self.weight is None else self.weight, header)
+        weight = present.weight if self.weight is None else self.weight
+        keeps = present.sticky is not None if self.sticky is None else self.sticky
+        return Exposure(weight, header, Sticky.after(present, weight) if keeps else None)
 
 
 class PromoteBy(Enum):
@@ -237,9 +241,10 @@ class PromoteBy(Enum):
     WEIGHTS = "weights"
 
     @classmethod
-    def usual(cls, kind: str) -> PromoteBy:
-        """Where nobody says. A Service that selects one version at a time is never to select both."""
-        return cls.WEIGHTS if kind == SERVICE_SELECTOR else cls.PODS
+    def usual(cls, kind: str, sticky: bool) -> PromoteBy:
+        """Where nobody says. A Service that selects one version at a time is never to select both; and users who keep their version
+        are not to be given to pods of both."""
+        return cls.WEIGHTS if kind == SERVICE_SELECTOR or sticky else cls.PODS
 
 
 @dataclass(frozen=True)

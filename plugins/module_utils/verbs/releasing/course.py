@@ -130,7 +130,9 @@ class ReleaseRequest:
     def everybody(self) -> StepAsked | None:
         """What comes after the steps in a promotion by weights: a canary of so many pods that it can get all requests."""
         traffic = self.steps[-1].traffic
-        if traffic is None or (self.by or PromoteBy.usual(traffic.kind)) is not PromoteBy.WEIGHTS:
+        if traffic is None:
+            return None
+        if (self.by or PromoteBy.usual(traffic.kind, bool(traffic.sticky))) is not PromoteBy.WEIGHTS:
             return None
         asked = replace(traffic, weight=EVERYBODY, header=None, without_header=True)
         return StepAsked(Size.bearing(EVERYBODY), bake=self.keep, traffic=asked)

@@ -185,6 +185,15 @@ class Routing:
     def _await(self, written: Sequence[Written]) -> None:
         self._prover.await_in_force(written)
 
+    def check_sticky(self) -> None:
+        """Raises Refusal where nobody could see whether the gateway keeps users by a cookie, which not every one does."""
+        if self._prover.how != "proven":
+            raise Refusal(
+                Code.NOT_PROGRAMMED,
+                "whether the gateway keeps users by a cookie is for it to show, and it is not asked",
+                "Give traffic.probe an url that reaches it from where Ansible runs, and traffic.proof require, or leave out traffic.sticky",
+            )
+
     def prepare(self, found: Sequence[Now], *, insists: bool = True) -> None:
         if not self._prepared:
             self._prover.prepare([one.route for one in found], insists=insists)
@@ -290,7 +299,9 @@ class Routing:
 
         def warm(stage: Stage, wanted: Wanted) -> Wanted | None:
             del wanted
-            return None if stage is Stage.SPLIT else Wanted(Stage.ISOLATED, warm=(service,))
+            return (
+                None if stage is Stage.SPLIT else Wanted(Stage.ISOLATED, Exposure(sticky=exposure.sticky), (service,))
+            )
 
         def split(_stage: Stage, _wanted: Wanted) -> Wanted:
             return Wanted(Stage.SPLIT, exposure)
@@ -501,6 +512,7 @@ def describe(found: Sequence[Now], how: str) -> dict[str, Any]:
     return {
         "weight": float(100 * exposure.weight),
         "header": {"name": header.name, "value": header.value} if header else None,
+        "sticky": exposure.sticky is not None,
         "programmed": how,
         "routes": [{"name": one.route.name, "stage": one.stage.value} for one in found],
     }

@@ -18,6 +18,7 @@ from ...cluster.errors import ApiError
 from ...foreign import printable
 from ...rollout.record import Traffic
 from ...rollout.refusal import Code, Refusal
+from ...traffic.cookies import canary_cookie
 from ...traffic.exposure import Kept
 from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, Parent, Route, observed, stated
 from ..call.ending import Account
@@ -175,9 +176,14 @@ def _questions(written: Written, entry: Entry) -> Iterator[tuple[Knock, Callable
         return
     path, mark = PROBE_PATH + kept.token, f"//g{kept.wanted.mark}.{MARK_DOMAIN}"
     yield Knock(entry, path, {PROBE_HEADER: kept.token}), lambda answer: mark in answer.location
+    sticky, cookie = kept.wanted.exposure.sticky is not None, canary_cookie(kept.token)
+    if sticky:
+        seen = f"//c{kept.wanted.mark}.{MARK_DOMAIN}"
+        headers = {PROBE_HEADER: f"{kept.token}-cookie", "Cookie": f"a=1; {cookie}=1; b=2"}
+        yield Knock(entry, path, headers), lambda answer: seen in answer.location
     for service in kept.wanted.warm:
         asked = Knock(entry, path, {PROBE_HEADER: f"{kept.token}-{service}"})
-        yield asked, lambda answer: answer.status not in _UNREACHED
+        yield asked, lambda answer: answer.status not in _UNREACHED and (not sticky or cookie in answer.cookies)
 
 
 def _of_url(traffic: Traffic) -> Entry:
