@@ -20,7 +20,8 @@ from tests.toolchain.venvs import ROOT
 
 
 def python(code: str) -> tuple[str, ...]:
-    return (sys.executable, "-c", code)
+    """Without what the environment would import at the start."""
+    return (sys.executable, "-I", "-S", "-c", code)
 
 
 GOOD = Stage("good", 60, (python("print('good speaks')"),), "together")
@@ -84,8 +85,8 @@ def test_what_looks_at_files_only_is_run_again_when_one_has_changed_or_when_it_i
 def test_patient_stages_are_shown_after_the_one_that_is_seen_live(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    live = Stage("live", 60, (python("import os, time; time.sleep(0.5); print('live', os.nice(0))"),), "waits")
-    patient = Stage("patient", 60, (python("import os; print('patient', os.nice(0))"),), "waits", patient=True)
+    live = Stage("live", 60, (("sh", "-c", "sleep 0.3; echo live $(nice)"),), "waits")
+    patient = Stage("patient", 60, (("sh", "-c", "echo patient $(nice)"),), "waits", patient=True)
     monkeypatch.setattr(stages, "STAGES", (live, patient))
     assert main([]) == 0
     shown = [line.split() for line in capfd.readouterr().out.splitlines()]
