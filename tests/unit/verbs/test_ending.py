@@ -40,6 +40,16 @@ def test_a_failure_after_what_was_only_rehearsed_says_that_nothing_was_changed(c
     assert refused.value.changed is not check
 
 
+def test_what_the_server_warned_of_is_told_by_the_call_that_it_warned() -> None:
+    with connect(Connection(host="http://127.0.0.1:1", kubeconfig={})) as api:
+        told = []
+        for warns in (["it is deprecated"], [], ["it is unknown"]):
+            with accounted(Site(api, Target("web"))) as account:
+                api.warnings += warns
+                told.append(account.outcome("done").warnings)
+    assert told == [("it is deprecated",), (), ("it is unknown",)]
+
+
 def test_the_way_back_names_the_cluster_and_is_quoted_for_a_shell() -> None:
     cluster = {"kubeconfig": "/home/ana/it's; rm -rf $HOME.conf", "context": 'a "b"'}
     said: list[str] = []

@@ -38,7 +38,8 @@ class Account:
     """What one call has done so far. It belongs to the call alone, and every ending is told from it.
 
     `run` names who it acts for: a run that the caller named, or one of its own. `extra`: further return values. `check`: what it has
-    "changed" was only rehearsed, so that no failure may say that it was.
+    "changed" was only rehearsed, so that no failure may say that it was. `earlier`: how many warnings the server had given before, which
+    other calls have told.
     """
 
     site: Site
@@ -50,6 +51,7 @@ class Account:
     run: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
     check: bool = False
+    earlier: int = 0
 
     @property
     def has_written(self) -> bool:
@@ -102,7 +104,7 @@ class Account:
 
     def _all_warnings(self) -> tuple[str, ...]:
         of_lease = self.site.holding.warnings if self.site.holding else ()
-        return tuple(dict.fromkeys((*self.warnings, *of_lease, *self.site.api.warnings)))
+        return tuple(dict.fromkeys((*self.warnings, *of_lease, *self.site.api.warnings[self.earlier :])))
 
     def unsuccessful(self, waited: Waited, remedy: str) -> VerbFailure:
         """The wait ended Stuck or out of time: with the pods' own reasons, the last log lines, and what to do."""
@@ -144,7 +146,7 @@ def accounted(site: Site, run: str = "", *, check: bool = False) -> Iterator[Acc
 
     At the end a Lease is given back, or kept for a run that has a name and a release that goes on. `run`: the caller's name for it.
     """
-    account = Account(site, run=run or uuid.uuid4().hex, check=check)
+    account = Account(site, run=run or uuid.uuid4().hex, check=check, earlier=len(site.api.warnings))
     site.holds_for(account.run, named=bool(run))
     try:
         yield account
