@@ -309,9 +309,11 @@ class Routing:
         try:
             self._await_endpoints(service, pods)
             unknown = [one for one in found if one.stage is not Stage.SPLIT or _canary_of(one.route) != here.canary]
-            if self._prover.marks:
+            if unknown and self._prover.marks:
                 self._await(self._write(unknown, warm, canary_hash))
-            self._await(self._write(self.look(canary_hash), split, canary_hash))
+                found = self.look(canary_hash)
+            written = self._write(found, split, canary_hash)
+            self._await(written)
         except NotProgrammed as error:
             failed = self._failed(error, canary_hash)
             self._back_to(before, canary_hash)
@@ -321,7 +323,7 @@ class Routing:
                 f'Service "{self.traffic.service}" selects this version alone now: a rollout by somebody else would empty it. Promote or '
                 "undo before that"
             )
-        self.tell(self.look(canary_hash))
+        self.tell([Now(one.route, *self._state(one.route, canary_hash)) for one in written])
 
     def _back_to(self, before: dict[str, Now], canary_hash: str) -> None:
         """What was there before this call, which was proven."""
