@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.crew import Threads
@@ -151,7 +152,11 @@ def plays(
     directory: Path, *options: str, book: Path = ROOT / "playbooks" / "fleet.yml"
 ) -> subprocess.CompletedProcess[str]:
     command = [str(PLAYBOOK), str(book), *options]
-    environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "true"}
+    environment = os.environ | {
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_SHOW_CUSTOM_STATS": "true",
+    }
     return subprocess.run(
         command, cwd=directory, env=environment, capture_output=True, text=True, timeout=240, check=False
     )
@@ -171,6 +176,36 @@ def test_the_playbook_releases_what_the_inventory_says_and_the_limit_leaves(
     assert len(re.findall(r"^ *- .*(already )?released +wave 1", played.stdout, re.MULTILINE)) == 3, played.stdout
 
 
+def test_the_playbook_releases_each_service_in_its_clusters_and_the_limit_names_both(
+    lab: Lab | ForeignCluster, three: list[Web], tmp_path: Path
+) -> None:
+    """Two contexts: each of them is a cluster, as far as the playbook knows."""
+    kubeconfig = yaml.safe_load(Path(lab.kubeconfig).read_text(encoding="utf-8"))
+    context = kubeconfig["contexts"][0]["context"]
+    kubeconfig["contexts"] = [{"name": name, "context": context} for name in ("eu", "us")]
+    ways = tmp_path / "kubeconfig.json"
+    ways.write_text(json.dumps(kubeconfig), encoding="utf-8")
+    given = inventory(three, str(ways))
+    children = given["all"]["children"]
+    clusters = {name: {"canary_kubeconfig": str(ways), "canary_context": name} for name in ("eu", "us")}
+    children["canary_clusters"]["hosts"] = clusters
+    for service, where in (("s0", "eu"), ("s1", "us"), ("s2", "us")):
+        children["canary_services"]["hosts"][service]["canary_clusters"] = [where]
+    given["all"]["vars"]["canary_waves"] = ["eu", "us"]
+    file = tmp_path / "inventory.json"
+    file.write_text(json.dumps(given), encoding="utf-8")
+    played = plays(tmp_path, "-i", str(file), "--limit", "s0,us")
+    assert played.returncode == 2 and "releases is empty" in played.stdout, played.stdout
+    played = plays(tmp_path, "-i", str(file), "--limit", "s1,us")
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert [web.split() for web in three] == [{"v1": REPLICAS}, {"v2": REPLICAS}, {"v1": REPLICAS}]
+    played = plays(tmp_path, "-i", str(file))
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert [web.split() for web in three] == [{"v2": REPLICAS}] * 3
+    rows = re.findall(r"^ *- .*?(already released|released) +wave (\d) +(\w+)/", played.stdout, re.MULTILINE)
+    assert sorted(rows) == [("already released", "2", "us"), ("released", "1", "eu"), ("released", "2", "us")]
+
+
 def test_the_playbook_releases_a_list_and_fails_with_its_table(
     lab: Lab | ForeignCluster, three: list[Web], tmp_path: Path
 ) -> None:
@@ -180,7 +215,11 @@ def test_the_playbook_releases_a_list_and_fails_with_its_table(
     played = plays(tmp_path, "-e", given)
     assert played.returncode == 2, played.stdout + played.stderr
     assert re.search(r"refused +wave 1 +\S+/nobody: there is no Deployment", played.stdout), played.stdout
-    assert three[0].split() == {"v1": REPLICAS}
+    assert "timeline" not in played.stdout, "the story of each release is not for the terminal"
+    assert "failed: 1 untouched, 1 refused, of 2 releases." in " ".join(played.stdout.split()), played.stdout
+    stats = " ".join(played.stdout.rpartition("canary_results:")[2].split())
+    for name, outcome in ((three[0].name, "untouched"), ("nobody", "refused")):
+        assert re.search(rf"/{name}: changed: false cluster: '' name: {name} namespace: \S+ outcome: {outcome} ", stats)
 
 
 def test_the_playbook_refuses_to_release_nothing(tmp_path: Path) -> None:
