@@ -47,21 +47,22 @@ def _pods_more(question: Question) -> int:
 
 @dataclass(frozen=True)
 class Beside:
-    """The releases that are counted. `scene`: with their pods, None as long as there are none.
+    """The releases that are counted, each with how many pods it has more. `scene`: with their pods, None as long as there are none.
 
     `homeless`: names of those whose pods find no node themselves, so that nobody knows who gets what comes free.
     """
 
-    counted: tuple[Question, ...] = ()
+    counted: tuple[tuple[Question, int], ...] = ()
     scene: Scene | None = None
     homeless: tuple[str, ...] = ()
 
     def counting(self, other: Question, name: str) -> Beside:
         """`other`: the question about it for the largest of its sizes, as it was read."""
-        counted = (*self.counted, other)
+        more = _pods_more(other)
+        counted = (*self.counted, (other, more))
         if not other.cluster_known:
             return replace(self, counted=counted)
-        come = Newcomers(other.pod, other.minor, _pods_more(other), other.canary_owner, other.storage)
+        come = Newcomers(other.pod, other.minor, more, other.canary_owner, other.storage)
         scene, homeless = joined(self.scene or other.scene, come)
         return Beside(counted, scene, (*self.homeless, name) if homeless else self.homeless)
 
@@ -70,9 +71,8 @@ class Beside:
         if not self.counted:
             return question
         used = question.quotas
-        for other in self.counted:
+        for other, more in self.counted if used else ():
             if other.pod["metadata"].get("namespace") == question.pod["metadata"].get("namespace"):
-                more = _pods_more(other)
                 used = quotas.charged(used, other.pod, other.minor, more, new_replica_set=other.new_replica_set)
         unknown = tuple(f"others_do_not_fit: {name}" for name in self.homeless)
         return replace(
