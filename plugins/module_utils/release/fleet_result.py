@@ -57,8 +57,12 @@ class Row:
 
     def line(self, check: bool) -> str:
         where = "/".join(filter(None, (self.cluster, self.namespace, self.name)))
-        why = self.release.why[0] if self.release and self.release.why else ""
-        return f"{self.outcome(check):<16} wave {self.wave:<3} {where}{f': {why}' if why else ''}"
+        outcome, why = self.outcome(check), self.release.why[0] if self.release and self.release.why else ""
+        if outcome == UNTOUCHED:
+            # What would have been done to it is no reason; what it has is of somebody before.
+            held = self.pods.get("canary", 0)
+            why = f"an earlier call left its canary held, with {held} Ready" if held else ""
+        return f"{outcome:<16} wave {self.wave:<3} {where}{f': {why}' if why else ''}"
 
 
 @dataclass(frozen=True)
