@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from tests.cluster.lab import Lab
-from tests.integration.playbooks import Playbooks, ansible_playbook
+from tests.integration.playbooks import ansible_playbook
 from tests.integration.situations import webs
+from tests.situations import Web
 
 # The most lines of one task on the default callback, and the most requests, of which a few depend on how soon pods get Ready.
 FIRST = {"pods": 1}
+IMAGES = {"app": "lab.local/app:v2"}
 ROLE = 40
 MOST: dict[str, tuple[list[dict[str, Any]], int, int]] = {
     "one step": ([FIRST], 10, 46),
@@ -25,42 +27,62 @@ MOST: dict[str, tuple[list[dict[str, Any]], int, int]] = {
 }
 
 
-@pytest.mark.parametrize("case", MOST)
-def test_a_release_stays_as_small_as_it_is(case: str, lab: Lab, tmp_path: Path) -> None:
-    steps, most_lines, most_requests = MOST[case]
-    with webs(lab) as new:
-        web = new("web").make(4)
-        given = {"name": "web", "namespace": web.namespace, "images": {"app": "lab.local/app:v2"}, "steps": steps}
-        first = printed(tmp_path, lab, given)
-        again = printed(tmp_path, lab, given)
-    print(case, first, again)
-    assert first[0] <= most_lines and first[1] <= most_requests, first
-    assert again[0] <= 6 and again[1] <= 5, again
+PLAY, AFTERWARDS, RECAP = "\nPLAY [", "TASK [ansible.builtin.debug]", "PLAY RECAP"
+AGAIN_LINES, AGAIN_REQUESTS = 6, 5
+TIMES = ("first", "again")
 
 
-def test_a_release_by_the_role_prints_no_more_than_it_does(lab: Lab) -> None:
-    with webs(lab) as new:
-        web = new("web").make(4)
-        playbooks = Playbooks(lab.kubeconfig, web.namespace)
-        lines = []
-        for _time in ("first", "again"):
-            done = playbooks.run("canary", images={"app": "lab.local/app:v2"}, steps=[FIRST, {"pods": 2}])
-            assert done.code == 0, done.output
-            # ansible-playbook shows the stats that a job hands on only where that is asked for, as here.
-            lines.append(len(done.output.split("CUSTOM STATS")[0].splitlines()))
-    print("role", lines)
-    assert lines[0] <= ROLE and lines[1] <= ROLE, lines
-
-
-def printed(directory: Path, lab: Lab, given: dict[str, Any]) -> tuple[int, int]:
-    """How many lines the play printed up to the end of the task, and how many requests the task sent."""
-    tasks = [
-        {"coalmine.canary.canary_release": {**given, "kubeconfig": str(lab.kubeconfig)}, "register": "released"},
+def module(web: Web, kubeconfig: Path, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    given = {"name": web.name, "namespace": web.namespace, "images": IMAGES, "steps": steps}
+    return [
+        {"coalmine.canary.canary_release": {**given, "kubeconfig": str(kubeconfig)}, "register": "released"},
         {"ansible.builtin.debug": {"msg": "requests={{ released.requests }}"}},
     ]
-    play = directory / "play.yml"
-    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-    done = ansible_playbook(play)
-    requests = re.search(r"requests=(\d+)", done.output)
-    assert done.code == 0 and requests, done.output
-    return len(done.output.split("TASK [ansible.builtin.debug]")[0].splitlines()), int(requests[1])
+
+
+def role(web: Web) -> list[dict[str, Any]]:
+    given = {"canary_name": web.name, "canary_namespace": web.namespace, "canary_images": IMAGES}
+    given |= {"canary_steps": [FIRST, {"pods": 2}]}
+    return [{"ansible.builtin.include_role": {"name": "coalmine.canary.canary"}, "vars": given}]
+
+
+@pytest.fixture(scope="module")
+def printed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], list[str]]:
+    """What one run of ansible-playbook prints of each case, the first time and the second, each a play."""
+    with webs(lab) as new:
+        tasks = {case: module(new().make(4), lab.kubeconfig, steps) for case, (steps, *_most) in MOST.items()}
+        tasks["role"] = role(new().make(4))
+        cases = [(case, time) for case in tasks for time in TIMES]
+        plays = [{"hosts": "localhost", "gather_facts": False, "tasks": tasks[case]} for case, _time in cases]
+        path = tmp_path_factory.mktemp("cost") / "play.yml"
+        path.write_text(json.dumps(plays))
+        done = ansible_playbook(path, environment={"K8S_AUTH_KUBECONFIG": str(lab.kubeconfig)})
+    assert done.code == 0, done.output
+    shown, recap = done.output.split(RECAP)
+    return {
+        case: [*(PLAY + part).splitlines(), *recap.splitlines()]
+        for case, part in zip(cases, shown.split(PLAY)[1:], strict=True)
+    }
+
+
+def cost(lines: list[str]) -> tuple[int, int]:
+    """How many lines up to the end of the task, and how many requests it sent."""
+    end = next(number for number, line in enumerate(lines) if line.startswith(AFTERWARDS))
+    found = re.search(r"requests=(\d+)", "\n".join(lines))
+    assert found, lines
+    return end, int(found[1])
+
+
+@pytest.mark.parametrize("case", MOST)
+def test_a_release_stays_as_small_as_it_is(case: str, printed: dict[tuple[str, str], list[str]]) -> None:
+    _steps, most_lines, most_requests = MOST[case]
+    first, again = (cost(printed[case, time]) for time in TIMES)
+    print(case, first, again)
+    assert first[0] <= most_lines and first[1] <= most_requests, "\n".join([str(first), *printed[case, "first"]])
+    assert again[0] <= AGAIN_LINES and again[1] <= AGAIN_REQUESTS, again
+
+
+def test_a_release_by_the_role_prints_no_more_than_it_does(printed: dict[tuple[str, str], list[str]]) -> None:
+    lines = [len(printed["role", time]) for time in TIMES]
+    print("role", lines)
+    assert lines[0] <= ROLE and lines[1] <= ROLE, lines

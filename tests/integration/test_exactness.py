@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counts are exact and Ready pods never too few: one cell of each kind. `make exactness` runs every cell."""
+"""Counts are exact and Ready pods never too few: a few cells. `make exactness` runs every one."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from tests.exactness.recorder import Recorder
 from tests.integration.releases import Release, annotated, silent
 
 AT_ONCE = 6
+# Alone, in place, by steps, most of all at once. `make exactness CELLS=slice` has the others.
+FEW = SLICE[::2]
 SEED = 7
 MOMENTS = 6
 
@@ -28,10 +30,10 @@ MOMENTS = 6
 def test_every_promise_is_kept_as_an_onlooker_counts(lab: Lab | ForeignCluster) -> None:
     if isinstance(lab, ForeignCluster):
         pytest.skip("the images of these pods are known to fake nodes only")
-    tested = list(run(lab, SLICE, AT_ONCE, SEED))
+    tested = list(run(lab, FEW, AT_ONCE, SEED))
     broken = [f"{one.cell}: {line}" for one in tested for line in one.broken]
     assert not broken, summary(tested) + "\n" + "\n".join(broken)
-    assert len(tested) == len(SLICE)
+    assert len(tested) == len(FEW)
 
 
 def test_a_promotion_that_is_taken_back_at_any_moment_keeps_what_was_promised(

@@ -13,7 +13,6 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
     Policies,
-    WhenMissing,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LAST
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import NewTemplate
@@ -21,7 +20,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site im
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.situations import webs
-from tests.release_calls import asked, failed, released
+from tests.release_calls import asked, failed
 from tests.situations import Web, image
 
 REPLICAS = 4
@@ -36,17 +35,6 @@ def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
 @pytest.fixture
 def web(new: Callable[..., Web]) -> Web:
     return new().make(REPLICAS)
-
-
-def test_a_whole_release_in_one_call_and_nothing_to_do_in_the_next(web: Web) -> None:
-    before = web.spec
-    outcome, told = released(web, asked(web, pods=(1, 3)))
-    assert (outcome.changed, told.outcome.value, told.reached) == (True, "released", 2)
-    web.assert_clean(before, "v2")
-    assert [moment.what for moment in told.timeline] == ["start", "bake", "start", "bake", "look", "promote"]
-    with web.unchanged():
-        outcome, told = released(web, asked(web, pods=(1, 3)))
-    assert (outcome.changed, told.outcome.value) == (False, "already released")
 
 
 def test_a_canary_that_cannot_become_ready_is_undone(web: Web) -> None:
@@ -77,16 +65,3 @@ def test_room_is_asked_for_before_anything_changes(web: Web) -> None:
         failure, told = failed(web, request)
     assert (failure.code, failure.changed, told.outcome.value) == ("no_room", False, "refused")
     assert "Insufficient cpu" in failure.message
-
-
-def test_a_first_version_is_created_where_there_is_no_deployment(new: Callable[..., Web]) -> None:
-    web = new()
-    manifest = web.manifest(2)
-    request = asked(web)
-    request = replace(request, start=replace(request.start, template=NewTemplate(definition=manifest)))
-    failure, told = failed(web, request)
-    assert (failure.code, told.outcome.value) == ("not_found", "refused")
-    creates = replace(request, policies=replace(request.policies, when_missing=WhenMissing.CREATE))
-    outcome, told = released(web, creates)
-    assert (outcome.changed, told.outcome.value, web.split()) == (True, "created", {"v1": 2})
-    assert released(web, creates)[1].outcome.value == "already released"

@@ -141,6 +141,8 @@ NUMBERS = {
     "check_warmup": 0,
     "confidence": 0.9,
     "guard": 1,
+    "keep": 0,
+    "lease_seconds": 60,
     "wait_timeout": 120,
     "wait_for_nodes": 0,
     "max_hourly_cost": 1.5,

@@ -25,7 +25,7 @@ from tests.integration.shipped_role import releaser
 
 GUARDED: dict[str, Any] = {"guard": 60, "check_interval": 1}
 # Long enough for a guard to see both versions.
-SLOWLY = annotated(ready_after="1500")
+SLOWLY = annotated(ready_after="2500")
 THE_PROMOTION = {"include_role": {**THE_ROLE, "tasks_from": "promote"}}
 
 

@@ -43,6 +43,9 @@ from tests.cluster.gateway.program import definitions
 from tests.cluster.gateway.server import DEFINITIONS
 from tests.integration.releases import CONTAINER, Release, image, silent
 
+# What a gateway is said to take; there is none here, so nothing but the time of the test depends on it.
+STATED_SECONDS = 3
+
 
 class Routed:
     """A Deployment, its Service, and two rules of an HTTPRoute that send to it; one of them also to another."""
@@ -102,7 +105,7 @@ class Routed:
         return [{ref["name"]: ref["weight"] for ref in rule.get("backendRefs", ())} for rule in rules]
 
     def start(self, pods: int, **traffic: Any) -> Outcome:
-        asked = TrafficRequest(proof="none", **traffic)
+        asked = TrafficRequest(proof="none", seconds=STATED_SECONDS, **traffic)
         template = NewTemplate(images={CONTAINER: image("v2")})
         return start(self.api, StartRequest(self.release.call, template, Size(pods), surge=pods, traffic=asked), silent)
 

@@ -9,10 +9,8 @@ Witnesses of what tests/sim/test_waiting.py takes for granted.
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -133,60 +131,6 @@ def test_a_quota_that_refuses_the_replica_set_is_told_in_its_words(lab: Lab | Fo
         )
         assert re.search(NEXT, failure.message)
         assert web.undo().changed and web.split() == {"v1": 2}
-
-
-@contextmanager
-def meanwhile(web: Web, does: Callable[[Web], Any]) -> Iterator[Web]:
-    """`does` runs once the canary's ReplicaSet is there, while the verb waits."""
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            until(lambda: len(web.split()) == 2 and web.get()["status"].get("updatedReplicas"), "the canary begins")
-            does(web)
-        except BaseException as error:  # noqa: BLE001  # told to the test below, whatever it is
-            failed.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield patient(web)
-    finally:
-        thread.join()
-    assert not failed, failed
-
-
-INTERFERENCES: dict[str, tuple[Callable[[Web], Any], str]] = {
-    "another image": (
-        lambda web: web.set_image("v3"),
-        r"somebody replaced the pod template of the canary \(somebody replaced the pod template\)\.",
-    ),
-    "deleted": (lambda web: web.kubectl("delete", f"deployment/{web.name}", "--wait=true"), "there is no Deployment"),
-}
-
-
-@pytest.mark.parametrize("what", INTERFERENCES)
-def test_somebody_who_interferes_ends_the_wait(what: str, new: Callable[..., Web]) -> None:
-    web = new().make(3)
-    does, message = INTERFERENCES[what]
-    with meanwhile(web, does) as waiting:
-        failure = fails_at_once(
-            lambda: waiting.start(annotations=NEVER_READY), "not_found" if what == "deleted" else "stuck"
-        )
-    assert re.search(message, failure.message), failure.message
-
-
-def test_scaling_while_a_start_waits_is_told_with_the_true_counts(new: Callable[..., Web]) -> None:
-    web = new().make(4)
-    with meanwhile(web, lambda web: web.scale(8)) as waiting:
-        outcome = waiting.start(annotations={"lab.coalmine/ready-after": "6000"})
-    counts = web.split()
-    assert (
-        f"somebody scaled the Deployment from 4 to 8 replicas since the start, which spread over both versions: "
-        f"{counts['v1']} stable and {counts['v2']} canary pods now"
-    ) in outcome.warnings
-    again = web.start(annotations={"lab.coalmine/ready-after": "6000"})
-    assert not again.changed and any("from 4 to 8 replicas" in warning for warning in again.warnings)
 
 
 # On a real node: real containers, real log lines.

@@ -22,8 +22,10 @@ from tests.sim import test_foreign_edits as foreign
 from tests.sim import test_identity as identity
 from tests.sim import test_pins as pins
 from tests.sim import test_refusals as refusals
+from tests.sim import test_release as releasing
 from tests.sim import test_repair as repair
 from tests.sim import test_rights as rights
+from tests.sim import test_waiting as waiting
 from tests.situations import Web
 
 
@@ -78,6 +80,11 @@ def foretold(case: str) -> Witness:
 
 
 WITNESSES = {
+    # Whole releases.
+    "a release goes through, and once more there is nothing to do": edited(
+        releasing.test_a_whole_release_in_one_call_and_nothing_to_do_in_the_next
+    ),
+    "a manifest makes a Deployment": Witness(releasing.test_a_first_version_is_created_where_there_is_no_deployment),
     # The Deployment and its ReplicaSets.
     "rollout undo brings the annotations of a ReplicaSet back with its template": healed("kubectl rollout undo"),
     "ReplicaSets keep what their Deployment was annotated with last":
@@ -105,6 +112,12 @@ WITNESSES = {
     "annotations have a size that may not be passed": Witness(repair.test_an_undo_does_not_fail_for_what_it_wants_to_note),
     "a template that came back while its pods move goes on from where they are":
         Witness(repair.test_kubectl_rollout_undo_while_the_pods_move_is_healed, {"step": "promote"}),
+    "somebody's template ends a wait":
+        Witness(waiting.test_somebody_who_interferes_ends_the_wait, {"what": "another image"}),
+    "a Deployment that is deleted ends a wait":
+        Witness(waiting.test_somebody_who_interferes_ends_the_wait, {"what": "deleted"}),
+    "scaling while pods start is spread over both versions":
+        Witness(waiting.test_scaling_while_a_start_waits_is_told_with_the_true_counts),
     # Pods.
     "a pod that is not Ready says why": refused("stable pods that do not get Ready"),
     "a pod that loses its readiness is counted at once": refused("an undo under way"),

@@ -21,11 +21,18 @@ BY_PATH = {
     "tests/integration/test_role": 240,
     "tests/integration/test_frontdoor.py": 400,
     "tests/integration/test_verify_secrets.py": 240,
+    "tests/integration/test_playbooks_of_verbs.py": 240,
+    "tests/integration/test_fleet.py": 240,
+    "tests/integration/test_live_view.py": 240,
+    "tests/integration/test_watch.py": 240,
     # They wait for enough of what others send or measure.
     "tests/integration/test_verify": 180,
     "tests/integration/test_headroom": 180,
+    "tests/integration/test_traffic.py": 180,
+    "tests/integration/test_gateway.py": 240,
     # Random releases until the controller has come to rest.
     "tests/integration/test_model_against_controller.py": 180,
+    "tests/integration/test_simulation_against_cluster.py": 180,
     "tests/integration/test_exactness.py": 240,
     "tests/integration/test_judged_releases.py": 400,
     # A whole cluster starts and ends.
