@@ -18,6 +18,8 @@ from .result import FAILURES, Ending, Release
 # The shape that is documented in docs/fleet.schema.json.
 SCHEMA = 1
 UNTOUCHED = "untouched"
+# Reasons in a message, which is one line.
+MOST_TOLD = 3
 # What comes first in the table: what somebody has to do something about.
 _ORDER = (*(one.value for one in Ending if one in FAILURES), Ending.HELD.value)
 
@@ -89,9 +91,11 @@ class Fleet:
 
     @property
     def message(self) -> str:
-        """failed: 2 released, 1 undone, 7 untouched of 10 releases. shop/web failed: ..."""
+        """failed: 2 released, 1 undone, 7 untouched of 10 releases. shop/web failed: ... The first few reasons; the table has all."""
         counted = ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items())
-        return " ".join([f"{self.ending.value}: {counted}, of {len(self.rows)} releases.", *self.why])
+        further = [f"And {more} more: fleet.table has all."] if (more := len(self.why) - MOST_TOLD) > 0 else []
+        told = [f"{self.ending.value}: {counted}, of {len(self.rows)} releases.", *self.why[:MOST_TOLD], *further]
+        return " ".join(told)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.fleet import VERB
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION, ArgumentError
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.fleet import MEMBER, VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Size
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.orders import FleetRequest
+from tests.toolchain.venvs import ROOT
 
 IMAGES = {"app": "web:2"}
 
@@ -105,3 +108,10 @@ def test_what_makes_no_sense_is_refused_with_its_place(releases: list[Any], give
 def test_a_fleet_of_none_is_refused() -> None:
     with pytest.raises(ArgumentError, match="releases is empty"):
         asked()
+
+
+def test_the_playbook_takes_every_option_of_a_release_from_the_inventory() -> None:
+    _look, play = yaml.safe_load(Path(ROOT, "playbooks", "fleet.yml").read_text("utf-8"))
+    given = play["vars"]
+    assert set(given["canary_fleet_connection"]) == set(CONNECTION)
+    assert set(given["canary_fleet_options"]) == set(MEMBER) - set(CONNECTION)

@@ -63,6 +63,11 @@ def test_the_message_counts_and_gives_the_reason() -> None:
     )
 
 
+def test_of_many_reasons_a_message_gives_the_first() -> None:
+    many = replace(FLEET, why=tuple(f"w{number} undone." for number in range(100)))
+    assert many.message.endswith("of 4 releases. w0 undone. w1 undone. w2 undone. And 97 more: fleet.table has all.")
+
+
 @pytest.mark.parametrize(("check", "outcome"), [(True, "planned"), (False, "untouched")])
 def test_a_plan_is_an_outcome_in_check_mode_only(check: bool, outcome: str) -> None:
     assert ROWS[2].outcome(check) == outcome
