@@ -155,6 +155,13 @@ options:
         description: How many seconds one write may take to be in force.
         type: int
         default: 30
+      overload:
+        description:
+          - What becomes of a weight that gives a canary pod more requests than each pod gets without a canary. V(refuse) says how many pods
+            would do; V(warn) is for those who know that a pod bears more.
+        type: str
+        choices: [refuse, warn]
+        default: refuse
       probe:
         description:
           - Where users come in. Without it, the first address of each Gateway of the routes, the port of its first HTTP listener that

@@ -35,6 +35,7 @@ TRAFFIC: Mapping[str, Any] = {
         "sticky": {"type": "str", "choices": ["none", COOKIE]},
         "proof": {"type": "str", "choices": ["require", "prefer", "none"], "default": "prefer"},
         "timeout": {"type": "int", "default": 30},
+        "overload": {"type": "str", "choices": ["refuse", "warn"], "default": "refuse"},
         "probe": {
             "type": "dict",
             "options": {
@@ -70,6 +71,7 @@ def new_traffic(given: Parameters | None) -> TrafficRequest | None:
         routes=routes,
         seconds=given["timeout"],
         proof=given["proof"],
+        overload=given["overload"],
     )
     if asked.sticky and asked.proof == "none":
         raise ArgumentError(

@@ -39,7 +39,7 @@ from .moving.completion import finish_leftover
 from .moving.pins import serve
 from .moving.stepping import await_hold
 from .moving.template import candidate, not_applied
-from .routing.course import Routing, check_load, check_same, choose, of_record
+from .routing.course import Routing, agree_to_load, check_same, choose, of_record
 
 
 def start(api: Api, request: StartRequest, report: Report) -> Outcome:
@@ -271,7 +271,7 @@ def _routed(
     routing = of_record(account, begun.record, report)
     if routing is None:
         raise AssertionError("a release that begins with traffic has it in its record")
-    _check_exposure(begun, situation, request)
+    _check_exposure(account, begun, situation, request)
     routing.prepare(routing.look())
     if request.traffic is not None and request.traffic.sticky:
         routing.check_sticky()
@@ -280,7 +280,7 @@ def _routed(
     return asker, routing
 
 
-def _check_exposure(begun: Start, situation: Situation, request: StartRequest) -> None:
+def _check_exposure(account: Account, begun: Start, situation: Situation, request: StartRequest) -> None:
     """Raises Refusal for what no pod is to bear, and for a call that would not be there to finish it."""
     if not request.call.wait.enabled:
         raise Refusal(Code.NEEDS_STEPS, "routes change in several steps, and wait is false", "Set wait to true")
@@ -294,7 +294,7 @@ def _check_exposure(begun: Start, situation: Situation, request: StartRequest) -
         )
     if request.traffic is not None and request.traffic.weight is not None:
         replicas = situation.deployment.replicas
-        check_load(request.traffic.weight, replicas, begun.goal.canary(replicas))
+        agree_to_load(account, request.traffic, request.traffic.weight, replicas, begun.goal.canary(replicas))
 
 
 def _isolated(account: Account, routing: Routing, begun: Start, situation: Situation) -> tuple[Start, Picture]:

@@ -211,7 +211,7 @@ class TrafficRequest:
     `sticky`: whether users keep the version that they have seen; None leaves it as it is. `kind`: by what (traffic/routers.py).
     `routes`: names of HTTPRoutes (none: every one that sends to the Service), `service`: the user's own (empty: the only one that selects
     these pods). `seconds`, `proof`, `url`, `address`, `verify`: as they are kept
-    (rollout/record.py).
+    (rollout/record.py). `overload`: what becomes of a weight that gives a canary pod more than an ordinary pod gets.
     """
 
     weight: Fraction | None = None
@@ -226,6 +226,7 @@ class TrafficRequest:
     url: str = ""
     address: str = ""
     verify: bool = True
+    overload: str = "refuse"
 
     def over(self, present: Exposure) -> Exposure:
         header = None if self.without_header else self.header or present.header

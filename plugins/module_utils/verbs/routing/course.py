@@ -292,7 +292,7 @@ class Routing:
         found = self.look(canary_hash)
         self.prepare(found)
         exposure = asked.over(_exposure(found))
-        check_load(exposure.weight, situation.deployment.replicas, pods)
+        agree_to_load(self.account, asked, exposure.weight, situation.deployment.replicas, pods)
         before = {one.route.name: one for one in found}
         service = self.ensure_service(canary_hash)
         here = self._versions(canary_hash)
@@ -492,6 +492,16 @@ def _exposure(found: Sequence[Now]) -> Exposure:
 def _canary_of(route: Route) -> str:
     kept: Kept | None = kept_of(route)
     return kept.versions.canary if kept else ""
+
+
+def agree_to_load(account: Account, asked: TrafficRequest, weight: Fraction, replicas: int, pods: int) -> None:
+    """As check_load, and a warning where somebody said that it may be so."""
+    try:
+        check_load(weight, replicas, pods)
+    except Refusal as refusal:
+        if asked.overload != "warn":
+            raise
+        account.warn(f"{refusal.what}, and that was asked for")
 
 
 def check_load(weight: Fraction, replicas: int, pods: int) -> None:
