@@ -17,6 +17,8 @@ description:
   - Each release promotes the version that it judged, or none, as M(coalmine.canary.canary_release) does.
   - Room is asked for once a wave and cluster, for all its releases at the same time.
   - A run that was broken off is taken up by the next one. Releases that are out already change nothing.
+  - Where the keyword C(timeout) of the task ends it, nothing more begins and the wave that is under way is taken back; what is being
+    started or promoted comes to its end before that. As a module (C(async), C(become), another interpreter) it leaves its canaries held.
 author:
   - coalmine.canary contributors (@coalmine)
 extends_documentation_fragment:
@@ -26,8 +28,9 @@ extends_documentation_fragment:
 options:
   releases:
     description:
-      - The releases, each with options of M(coalmine.canary.canary_release), all but C(through), C(previous), C(reject), C(run) and
-        C(display).
+      - The releases, each with options of M(coalmine.canary.canary_release), all but those of a call in a chain (C(through),
+        C(previous), C(reject), C(rescued), C(verify_tasks), also in C(steps)), of a canary that is held already (C(held), C(expect)),
+        and of the whole fleet (C(run), C(display)).
         C(name) is needed, and one of C(images), C(pod_template_patch) and C(definition).
       - A release has its own cluster by C(kubeconfig), C(host) or C(context). One that gives C(kubeconfig) or C(host) takes nothing of the
         connection from O(defaults) or from this task, so that credentials go to no other server than that which they were given

@@ -138,6 +138,10 @@ def _member(given: Mapping[str, Any], number: int, clusters: list[Connection], c
     alone = {"display": "quiet", "verify_tasks": "", "held": False, "expect": None, **calls}
     try:
         request = RELEASE.arguments.to_request({**given, **alone}, check, actor)
+        if any(step.verify_tasks for step in request.steps):
+            raise ArgumentError(
+                "verify_tasks of a step are tasks of the caller, and a fleet goes on without him: leave them out"
+            )
         where = connection(given)
     except ArgumentError as error:
         raise ArgumentError(f"releases[{number}]: {error}") from error

@@ -89,6 +89,7 @@ def test_groups_are_waves() -> None:
         ([web(), web()], {}, r"releases\[0\] and releases\[1\] are the same Deployment"),
         ([web(pods=0)], {}, r"releases\[0\] has the option pods, which is none"),
         ([web(steps=[{"pods": 0}])], {}, r"releases\[0\]: pods is 0"),
+        ([web(steps=[{"pods": 1, "verify_tasks": "v.yml"}])], {}, r"releases\[0\]: verify_tasks of a step"),
         ([web(), web("b", through="plan")], {}, r"releases\[1\].*has an option that is none|through"),
         ([{"name": "web"}], {}, r"releases\[0\]: one of the following is required"),
         ([web("We b")], {}, r"releases\[0\]: name"),
