@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.cluster.build import CONTROL_PLANE, NODE, ensure_built
-from tests.cluster.gateway.program import ensure_traefik
+from tests.cluster.gateway.program import definitions, ensure_traefik
 from tests.cluster.images import ensure_programs
 from tests.cluster.paths import REPOSITORY
 from tests.cluster.realnodes.machine import RealNodesImpossible, expected, require_runtime
@@ -46,6 +46,7 @@ def everything_is_built() -> None:
     ensure_built(CONTROL_PLANE + NODE)
     ensure_programs()
     ensure_traefik()
+    list(definitions())
 
 
 @pytest.mark.parametrize(

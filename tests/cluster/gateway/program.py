@@ -55,10 +55,16 @@ def _module(place: Path) -> Path:
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(MODULE, place, ignore=shutil.ignore_patterns("*.py", "__pycache__", "dns"))
     source = downloaded(LEGO)
-    # What the module cache holds may be read only, and the copy would be so too.
-    shutil.copytree(source, place / "lego", copy_function=shutil.copyfile, ignore=_left_out(source))
+    _copy(source, place / "lego", _left_out(source))
     shutil.copytree(MODULE / "dns", place / "lego/providers/dns")
     return place
+
+
+def _copy(source: Path, target: Path, ignore: Any = None) -> None:
+    """What the module cache holds is read only; the copy is not."""
+    shutil.copytree(source, target, copy_function=shutil.copyfile, ignore=ignore)
+    for directory in (target, *filter(Path.is_dir, target.rglob("*"))):
+        directory.chmod(0o755)
 
 
 def _left_out(source: Path) -> Any:
@@ -86,6 +92,18 @@ def downloaded(module: str) -> Path:
 
 def definitions() -> Iterator[dict[str, Any]]:
     """Gateway API's own of the standard channel, as everybody installs them."""
-    for path in sorted((downloaded(GATEWAY_API) / "config/crd/standard").glob("*.yaml")):
+    for path in sorted(_definitions().glob("*.yaml")):
         if _NO_DEFINITIONS not in path.name:
             yield yaml.safe_load(path.read_text())
+
+
+def _definitions() -> Path:
+    """Their directory in the cache, where a cluster without a network finds them, too."""
+    target = cache_root() / f"gateway-api-{pinned_in(MODULE / 'go.mod')[GATEWAY_API]}"
+    if not target.exists():
+        with exclusive(cache_root() / "locks" / target.name):
+            if not target.exists():
+                partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+                _copy(downloaded(GATEWAY_API) / "config/crd/standard", partial)
+                partial.rename(target)
+    return target
