@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What passed once passes again while nothing has changed of what it looks at: such a stage of `make test` is not run again.
 
-Only for stages that look at files and at nothing else: no clock, no network, no chance. They look at the whole tree but for the
-code of the tests, at the environment that runs them, and at nothing that `make` alone could change. A stage that is asked for by its
-name is always run, and so is each of them in continuous integration (CI=true).
+Only for stages to which no clock, no network and no chance matters: they look at the tree but for the code of the tests, with the tools
+of one environment. A stage that is asked for by its name is always run, and so is each of them in continuous integration (CI=true),
+and wherever another Python has been installed meanwhile.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from tests.cluster.paths import cache_root
+from tests.toolchain.sanity import PYTHONS
 from tests.toolchain.treecopy import files_of_the_tree
-from tests.toolchain.venvs import ENVIRONMENTS, KEPT_SECONDS, ROOT
+from tests.toolchain.venvs import ENVIRONMENTS, KEPT_SECONDS, ROOT, find_python
 
 
 def looked_at(path: str) -> bool:
@@ -27,13 +29,19 @@ def looked_at(path: str) -> bool:
 
 
 def digest(commands: Sequence[Sequence[str]], root: Path = ROOT, paths: Iterable[str] | None = None) -> str:
-    """Of the commands, their environment, and each file with its name."""
-    whole = hashlib.sha256(repr([commands, ENVIRONMENTS["main"].path.resolve().name]).encode())
+    """Of the commands, their environment, the Pythons of this machine, and each file with its name."""
+    whole = hashlib.sha256(repr([commands, ENVIRONMENTS["main"].path.resolve().name, pythons()]).encode())
     for path in sorted(filter(looked_at, files_of_the_tree() if paths is None else paths)):
         file = root / path
         content = str(file.readlink()).encode() if file.is_symlink() else file.read_bytes()
         whole.update(f"{path}\0{file.lstat().st_mode}\0{len(content)}\0".encode() + content)
     return whole.hexdigest()
+
+
+@cache
+def pythons() -> tuple[str | None, ...]:
+    """To look for them starts each of them."""
+    return tuple(map(find_python, PYTHONS))
 
 
 def passed_before(name: str, now: str) -> bool:
