@@ -47,7 +47,7 @@ class Stage:
     """One row. `budget`: seconds on two cores with everything cached. `group`: beside what it runs; alone, if empty. `patient`: it
     has the lowest priority there. `files_only`: what it finds depends on the files of the tree alone.
 
-    `again`: what runs those tests that failed, which are its last arguments, on a machine that does nothing else; `outcomes`:
+    `again`: what runs those tests that failed, which are its last arguments, when at most what is patient is still running; `outcomes`:
     where the commands write down how each test ended (tests/toolchain/outcomes.py).
     """
 
