@@ -83,8 +83,9 @@ def test_the_old_pods_stay_as_long_as_they_are_to_be_kept() -> None:
 
 
 def _stable(one: World) -> str:
+    """The hash in the name of the Service of the stable version, which was made first."""
     service = next((name for name in one.store.of("services") if name != NAME), "")
-    return service.rpartition("-")[2]
+    return service.removeprefix(f"{NAME}-").partition("-")[0]
 
 
 def test_a_whole_release_looks_at_green_and_switches_and_keeps_blue() -> None:
