@@ -30,8 +30,9 @@ from tests.integration.releases import CONTAINER, Release, annotated, image, sil
 from .users import Users
 
 Json = dict[str, Any]
-# Pods finish what they were sent, for longer than the proxy needs to hear that they are going.
-DRAIN_MS = 5000
+# Pods finish what they were sent, for longer than the proxy needs to hear that they are going: on a machine with far too much to do,
+# its controllers tell that many seconds late. No verb waits for it.
+DRAIN_MS = 20_000
 SERVED_SECONDS = 30
 
 
