@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - coalmine.canary.target
   - coalmine.canary.display
   - coalmine.canary.lease
+  - coalmine.canary.ownership
   - coalmine.canary.identity
   - coalmine.canary.wait
   - coalmine.canary.wait.nodes

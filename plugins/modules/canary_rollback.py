@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - coalmine.canary.target
   - coalmine.canary.display
   - coalmine.canary.lease
+  - coalmine.canary.ownership
   - coalmine.canary.wait
   - coalmine.canary.wait.nodes
   - coalmine.canary.wait.terminated

@@ -1,37 +1,51 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody else may do to a release at any moment, whatever it finds."""
+"""What somebody else may do to a release at any moment, whatever it finds, and whoever holds the Deployment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import NewTemplate, Size, StartRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    LeaseAsked,
+    NewTemplate,
+    Size,
+    StartRequest,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.integration.releases import CONTAINER, Release, image, silent
 
 SOMEBODY = "somebody"
 
 
+def taking(release: Release) -> Release:
+    """The same, from whichever run has it."""
+    taker = replace(release)
+    taker.call = replace(release.call, lease=LeaseAsked(takeover=True))
+    return taker
+
+
 def swap(release: Release) -> None:
     """Takes back what is held, and holds v3."""
-    release.undo("somebody else's")
-    asked = StartRequest(release.call, NewTemplate(images={CONTAINER: image("v3")}), Size(1), run=SOMEBODY)
+    undo(release)
+    call = taking(release).call
+    asked = StartRequest(call, NewTemplate(images={CONTAINER: image("v3")}), Size(1), run=SOMEBODY)
     start(release.api, asked, silent)
 
 
 def undo(release: Release) -> None:
-    release.undo("somebody else's")
+    taking(release).undo("somebody else's")
 
 
 def promote(release: Release) -> None:
-    release.promote()
+    taking(release).promote()
 
 
 def pause(release: Release) -> None:
-    release.pause()
+    taking(release).pause()
 
 
 def scale(release: Release) -> None:

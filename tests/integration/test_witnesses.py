@@ -20,6 +20,7 @@ from tests.integration.situations import webs
 from tests.sim import test_check_mode as check_mode
 from tests.sim import test_foreign_edits as foreign
 from tests.sim import test_identity as identity
+from tests.sim import test_ownership as ownership
 from tests.sim import test_pins as pins
 from tests.sim import test_refusals as refusals
 from tests.sim import test_release as releasing
@@ -73,6 +74,10 @@ def scaled(test: Callable[..., None], **arguments: Any) -> Witness:
 def forbidden(resource: str, verb: str) -> Witness:
     missing = next(right for right in refusals.RIGHTS if right[1:] == (resource, verb))
     return Witness(refusals.test_a_missing_right_is_named_by_verb_and_resource, {"missing": missing})
+
+
+def given_back(ending: str, owner: str = "server-side") -> Witness:
+    return Witness(ownership.test_the_next_apply_needs_no_force_and_moves_no_pod, {"ending": ending, "owner": owner})
 
 
 def foretold(case: str) -> Witness:
@@ -150,6 +155,12 @@ WITNESSES = {
         foreign.test_a_tool_that_manages_the_deployment_is_told_before_the_start, {"tool": "Argo CD, by its writes"}
     ),
     "who scales or sets an image once is none": Witness(foreign.test_hands_that_do_not_come_back_are_no_owners),
+    # Who manages a field, when a patch takes an entry out of the list of managers.
+    **{f"fields are given back: {ending}": given_back(ending) for ending in ownership.ENDINGS},
+    **{f"fields are given back to {owner}": given_back("promoted", owner) for owner in ownership.OWNERS if owner != "server-side"},
+    "what is held has a manager": Witness(
+        ownership.test_while_a_canary_is_held_an_apply_without_force_is_refused
+    ),
     # A test in a patch that no longer holds.
     "a change of a label lets no test fail": edited(
         foreign.test_marks_of_others_survive_each_patch_of_a_release, name="a label", patch=1

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..cluster.connection import CONTENT, Connection, is_content, with_environment
 from ..display.lines import Display
-from ..verbs.call.orders import Call, LeaseAsked, Meant, Target, Wait
+from ..verbs.call.orders import Call, LeaseAsked, Meant, Ownership, Target, Wait
 from ..verbs.call.outcome import Outcome, Report
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -72,6 +72,13 @@ IDENTITY: Options = {**EXPECT, **RUN}
 LEASE: Options = {
     "takeover": {"type": "bool", "default": False},
     "lease_seconds": {"type": "int"},
+}
+OWNERSHIP: Options = {
+    "field_ownership": {
+        "type": "str",
+        "choices": [each.value for each in Ownership],
+        "default": Ownership.GIVE_BACK.value,
+    }
 }
 # apimachinery, pkg/util/validation: DNS1123Subdomain, what a Deployment may be called; DNS1123Label, a namespace and a container.
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -169,7 +176,8 @@ def call(parameters: Parameters, check: bool, actor: str) -> Call:
     )
     target = Target(parameters["name"], parameters["namespace"], *_cluster(parameters))
     lease = LeaseAsked(parameters.get("lease_seconds"), parameters.get("takeover", False))
-    return Call(target, wait, check=check, actor=actor, meant=meant(parameters), lease=lease)
+    ownership = Ownership(parameters.get("field_ownership") or Ownership.GIVE_BACK.value)
+    return Call(target, wait, check, actor, meant(parameters), lease, ownership)
 
 
 # What says which cluster it is, and as whom, for a command that comes back to it. What else is given with them may be secret.

@@ -40,6 +40,7 @@ from .arguments import (
     LABEL,
     LEASE,
     NAME,
+    OWNERSHIP,
     RUN,
     TARGET,
     WAIT_FOR_NODES,
@@ -302,6 +303,7 @@ VERB = Verb(
         options={
             **TARGET,
             **LEASE,
+            **OWNERSHIP,
             **{name: option for name, option in CANDIDATE.items() if name not in ("pods", "weight")},
             **_CHECKS,
             **EXPECT,

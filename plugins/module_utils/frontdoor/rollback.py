@@ -15,6 +15,7 @@ from .arguments import (
     DISPLAY,
     EXPECT,
     LEASE,
+    OWNERSHIP,
     TARGET,
     WAIT,
     WAIT_FOR_NODES,
@@ -42,6 +43,7 @@ VERB = Verb(
         options={
             **TARGET,
             **LEASE,
+            **OWNERSHIP,
             **WAIT,
             **DISPLAY,
             **WAIT_FOR_NODES,

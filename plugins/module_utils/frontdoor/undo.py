@@ -17,6 +17,7 @@ from .arguments import (
     DISPLAY,
     IDENTITY,
     LEASE,
+    OWNERSHIP,
     TARGET,
     WAIT,
     WAIT_TERMINATED,
@@ -68,6 +69,7 @@ VERB = Verb(
         options={
             **TARGET,
             **LEASE,
+            **OWNERSHIP,
             **WAIT,
             **DISPLAY,
             **WAIT_TERMINATED,

@@ -336,6 +336,27 @@ def let_go(deployment: Deployment, record: Record) -> Plan:
     return plan(deployment, fields, "remove what is left of a release, and keep the pod template")
 
 
+def disown(deployment: Deployment, manager: str) -> Plan | None:
+    """Gives the fields that `manager` has written back to whoever applies them: they are nobody's, so that an apply without force takes
+    them. None where it has none. No field changes, so that no generation comes of it.
+
+    An entry is taken out of managedFields where it stands, with all others as they are (apimachinery, managedfields/fieldmanager.go:
+    a patch may change the list, and is not entered for what it changes there).
+    """
+    entries = deployment.managed_fields
+    ours = [n for n, entry in enumerate(entries) if entry["manager"] == manager and not entry["subresource"]]
+    if not ours:
+        return None
+    tests: list[Operation] = [
+        {"op": "test", "path": "/metadata/uid", "value": deployment.uid},
+        {"op": "test", "path": "/metadata/generation", "value": deployment.generation},
+        *({"op": "test", "path": f"/metadata/managedFields/{n}/manager", "value": manager} for n in ours),
+    ]
+    # From behind, as each removal moves those after it.
+    gone: list[Operation] = [{"op": "remove", "path": f"/metadata/managedFields/{n}"} for n in reversed(ours)]
+    return Plan((*tests, *gone), {}, {}, "give fields back to their owners", generation=deployment.generation)
+
+
 def rollback(deployment: Deployment, to: ReplicaSet, last: LastRelease | None = None) -> Plan:
     """The template of another ReplicaSet: what `kubectl rollout undo` is used for. Nothing else changes, unless there is
     something to tell about the version that goes."""

@@ -26,7 +26,7 @@ from .call.orders import RollbackRequest
 from .call.outcome import Outcome, Report
 from .call.site import Site
 from .call.writing import rehearse, write
-from .moving.completion import finish_leftover, tell_why
+from .moving.completion import disown, finish_leftover, tell_why
 from .moving.rolling import await_rollout
 
 OUTCOME, EVENT = "rolled back", "CanaryRolledBack"
@@ -58,6 +58,8 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         situation = account.looked(written.situation)
         if call.check:
             return account.outcome(f"would return to {goal.name}" if written.plan else f"already at {goal.name}")
+        if written.plan is not None:
+            disown(account, written.picture)
         settled = situation.deployment.rolled_out and len(situation.picture.active) < 2
         if settled or not call.wait.enabled:
             done = f"already at {goal.name}" if settled else f"returning to {goal.name}"

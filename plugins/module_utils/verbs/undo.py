@@ -29,7 +29,7 @@ from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
 from .call.writing import Written, rehearse, write
-from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
+from .moving.completion import disown, finish, finish_leftover, is_over, rehearse_finish
 from .moving.pins import give_back_orphans
 from .moving.rolling import patience_with
 from .routing.course import Lost, found_again, of_lost, of_record
@@ -75,6 +75,8 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         return account.outcome("would bring the stable version back")
     situation = account.looked(_as_stored(account, written))
     if situation.phase is Phase.NONE:
+        if written.plan:
+            disown(account, written.picture)
         give_back_orphans(account, written.picture, check=False)
         done = "what was left of a release was removed" if written.plan else "somebody else has taken the canary back"
         return account.outcome(done, situation)

@@ -24,7 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
     Record,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import Hold
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Strategy
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Deployment, Strategy
 
 from .objects import OWN, deployment, held, ordinary, record, replica_set, situation, template
 
@@ -304,3 +304,37 @@ def test_a_reason_takes_no_more_than_there_is(taken: int, reason: str, begins: s
     replaced = found.deployment.annotations[RECORD] if note == "undo" else ""
     others = sum(len(k) + len(v) for k, v in found.deployment.annotations.items()) - len(gone) - len(replaced)
     assert not kept or others + len(text) <= FULL + len(RECORD)
+
+
+def managed(*managers: str) -> Deployment:
+    entries = tuple(
+        {"manager": manager, "operation": "Update", "subresource": subresource, "fieldsV1": {"f:spec": {}}}
+        for manager, _slash, subresource in (one.partition("/") for one in managers)
+    )
+    return replace(ordinary("v1"), managed_fields=entries)
+
+
+@pytest.mark.parametrize(
+    ("managers", "gone"),
+    [
+        ((), ()),
+        (("kubectl", "kube-controller-manager/status"), ()),
+        # What we write to a subresource, such as scale, is none of a release.
+        (("canary/scale",), ()),
+        (("canary",), (0,)),
+        (("kubectl", "canary", "canary/status", "helm"), (1,)),
+        # One for each version of the API.
+        (("canary", "kubectl", "canary"), (2, 0)),
+    ],
+)
+def test_only_our_own_entries_are_taken_out_of_the_managers(managers: tuple[str, ...], gone: tuple[int, ...]) -> None:
+    plan = patches.disown(managed(*managers), "canary")
+    if not gone:
+        assert plan is None
+        return
+    assert plan is not None and (plan.before, plan.after) == ({}, {})
+    removed = [one["path"] for one in plan.operations if one["op"] == "remove"]
+    assert removed == [f"/metadata/managedFields/{n}" for n in gone]
+    tests = {one["path"]: one["value"] for one in plan.operations if one["op"] == "test"}
+    assert {"/metadata/uid", "/metadata/generation"} <= tests.keys()
+    assert all(tests[f"/metadata/managedFields/{n}/manager"] == "canary" for n in gone)

@@ -41,6 +41,7 @@ __all__ = [
     "LeaseAsked",
     "Meant",
     "NewTemplate",
+    "Ownership",
     "PauseRequest",
     "PromoteBy",
     "PromoteRequest",
@@ -109,6 +110,13 @@ class LeaseAsked:
     takeover: bool = False
 
 
+class Ownership(Enum):
+    """What becomes of the fields that a release has written, once it has ended: for server-side apply they have a manager."""
+
+    GIVE_BACK = "give_back"
+    KEEP = "keep"
+
+
 @dataclass(frozen=True)
 class Call:
     """What every verb is told besides its own question.
@@ -124,6 +132,7 @@ class Call:
     actor: str = ""
     meant: Meant = field(default_factory=Meant)
     lease: LeaseAsked = field(default_factory=LeaseAsked)
+    ownership: Ownership = Ownership.GIVE_BACK
     holding: Holding | None = None
 
     def about(self, first: Situation) -> Meant:

@@ -1,0 +1,137 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""After a release its fields are their owner's again: his next apply needs no force, and moves no pod."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Ownership, PromoteRequest, Wait
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from tests.situations import Json, Web, image
+
+STRATEGY = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 2, "maxUnavailable": 0}}
+
+
+def promoted(web: Web) -> None:
+    web.start("v2")
+    web.promote()
+
+
+def undone(web: Web) -> None:
+    web.start("v2")
+    web.undo("too many errors")
+
+
+def undone_while_promoted(web: Web) -> None:
+    web.start("v2")
+    replace(web, wait=Wait(enabled=False)).promote()
+    web.undo()
+
+
+def left_and_cleaned_up(web: Web) -> None:
+    """A promotion that nobody waited for is cleaned up by whichever verb comes next."""
+    web.start("v2")
+    replace(web, wait=Wait(enabled=False)).promote()
+    web.until(lambda: web.split() == {"v2": 4} and len(web.pods()) == 4, "its pods have moved")
+    web.until(lambda: web.promote().canary["phase"] == "none", "it is cleaned up")
+
+
+def repaired(web: Web) -> None:
+    """What marks the release was taken away by hand."""
+    web.start("v2")
+    web.kubectl("annotate", "deployment", web.name, "coalmine.canary/record-")
+    web.undo()
+
+
+def rolled_back(web: Web) -> None:
+    promoted(web)
+    web.rollback(image("v1"))
+
+
+# How it ends, and which version is there then.
+ENDINGS: dict[str, tuple[Callable[[Web], None], str]] = {
+    "promoted": (promoted, "v2"),
+    "undone": (undone, "v1"),
+    "undone while it was promoted": (undone_while_promoted, "v1"),
+    "left, and cleaned up by the next verb": (left_and_cleaned_up, "v2"),
+    "repaired": (repaired, "v1"),
+    "rolled back": (rolled_back, "v1"),
+}
+
+
+def manifest(web: Web, version: str) -> Json:
+    found = web.manifest(4, strategy=STRATEGY)
+    found["spec"]["template"]["spec"]["containers"][0]["image"] = image(version)
+    return found
+
+
+def server_side(web: Web, version: str, *options: str) -> None:
+    web.kubectl("apply", "--server-side", *options, "-f", "-", input=json.dumps(manifest(web, version)))
+
+
+def client_side(web: Web, version: str, *_options: str) -> None:
+    web.kubectl("apply", "-f", "-", input=json.dumps(manifest(web, version)))
+
+
+def helm(web: Web, version: str, *_options: str) -> None:
+    """Of three versions, that of the last release, the live one and the new one, Helm makes a strategic merge patch."""
+    web.patch({"spec": manifest(web, version)["spec"]})
+
+
+def set_image(web: Web, version: str, *_options: str) -> None:
+    web.set_image(version)
+
+
+OWNERS = {"server-side": server_side, "client-side": client_side, "helm": helm, "set image": set_image}
+
+
+def managers(web: Web) -> set[str]:
+    return {entry["manager"] for entry in web.get()["metadata"]["managedFields"] if not entry.get("subresource")}
+
+
+def names(web: Web) -> set[str]:
+    return {pod["metadata"]["name"] for pod in web.pods() if "deletionTimestamp" not in pod["metadata"]}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("owner", OWNERS)
+def test_the_next_apply_needs_no_force_and_moves_no_pod(ending: str, owner: str, new: Callable[..., Web]) -> None:
+    ends, version = ENDINGS[ending]
+    web = new().make(4, strategy=STRATEGY)
+    OWNERS[owner](web, "v1", "--force-conflicts")
+    web.settle()
+    ends(web)
+    assert FIELD_MANAGER not in managers(web)
+    spec, pods = web.spec, names(web)
+    OWNERS[owner](web, version)
+    assert (web.spec, names(web)) == (spec, pods)
+    OWNERS[owner](web, "v3")
+    web.settle()
+    assert web.split() == {"v3": 4}
+
+
+def test_who_wants_to_keep_them_keeps_them(new: Callable[..., Web]) -> None:
+    web = new().make(4, strategy=STRATEGY)
+    server_side(web, "v1", "--force-conflicts")
+    web.settle()
+    web.start("v2")
+    promote(web.api, PromoteRequest(replace(web.call, ownership=Ownership.KEEP)), web.report)
+    assert FIELD_MANAGER in managers(web)
+
+
+def test_while_a_canary_is_held_an_apply_without_force_is_refused(new: Callable[..., Web]) -> None:
+    """What keeps it held has a manager as long as it is held."""
+    web = new().make(4, strategy=STRATEGY)
+    server_side(web, "v1", "--force-conflicts")
+    web.settle()
+    undone(web)
+    web.start("v2")
+    with web.unchanged(), pytest.raises(Exception, match="conflict"):
+        server_side(web, "v1")
