@@ -5,18 +5,25 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Unreachable
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Exchange, Request
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Through
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.holding import CALL_SECONDS
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import SECONDS_OF_NAMED
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import SECONDS_OF_NAMED, held_as
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from tests.release_calls import asked, failed, released
 from tests.sim.calls import Called
-from tests.sim.faults import Fault, Planned
+from tests.sim.faults import Fault, Faults, Planned
 from tests.sim.history import Ask, End, History, Script
+from tests.sim.network import Network
 from tests.sim.pods import Nature
+from tests.sim.stage import Stage
 from tests.sim.world import Played, World
 from tests.situations import Web
 
@@ -182,6 +189,48 @@ def test_a_lease_that_another_run_has_left_is_taken_whatever_becomes_of_a_reques
     ben = Script("ben", AT + 5.0, asks=(START, UNDO), faults=(Planned(number, kind),))
     played = play(left, ben)
     assert of(played, "ben")[-1].told().startswith("changed: undone"), of(played, "ben")
+
+
+class Away(Network):
+    """What is asked about Leases gets no answer for a while."""
+
+    away = False
+
+    def _send(self, request: Request) -> Exchange:
+        if self.away and "/leases" in request.path:
+            raise Unreachable(request.asked, "Connection refused")
+        return super()._send(request)
+
+
+def test_a_lease_that_cannot_be_renewed_ends_no_wait_and_lets_no_write_through(
+    stage: Stage, new: Callable[..., Web]
+) -> None:
+    web = new().make(3)
+    network = Away(stage.test, stage.server, "ana", Faults(), random.Random(0), web.api.processes)
+    uid = network.get(web.path)["metadata"]["uid"]
+    held = held_as(network, web.call, "ours", named=False)
+    held.ensure(uid)
+    stage.test.sleep(CALL_SECONDS - 20.0)
+    network.away = True
+    held.keep(uid)
+    for _attempt in range(2):
+        with pytest.raises(Unreachable):
+            held.ensure(uid)
+        stage.test.sleep(1.0)
+    network.away = False
+    held.ensure(uid)
+    held.let_go(comes_back=False)
+    assert not stage.store.of("leases") and not held.warnings
+
+
+def test_a_lease_that_makes_no_sense_is_told_and_kills_no_release(new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    server = web.world.server  # type: ignore[attr-defined]
+    _, told = released(web, replace(asked(web), through=Through.parse("step 1"), run="ours"))
+    (lease,) = server.store.of("leases").values()
+    server.store.put("leases", {**lease, "spec": {**lease["spec"], "holderIdentity": 7}}, "somebody")
+    failure, _told = failed(web, replace(asked(web), previous=told))
+    assert "makes no sense" in failure.message and "holderIdentity" in failure.message
 
 
 def test_without_a_date_there_is_no_lease_and_it_is_said(new: Callable[..., Web]) -> None:

@@ -17,6 +17,7 @@ from ...cluster.clock import moment_of, stamp, to_the_microsecond
 from ...cluster.errors import AdmissionDenied, ApiError, Conflict, Forbidden, NotFound
 from ...foreign import printable
 from ...rollout import lease as leases
+from ...rollout.fields import Malformed
 from ...rollout.lease import Claim, Lease, Owner, Standing
 from ...rollout.refusal import Code, Refusal
 from .guarded import guarded
@@ -56,7 +57,7 @@ class Holding:
         self._by, self._seconds, self._outlives = by, seconds, outlives
         self._takeover, self._check = takeover, check
         self._lease: Lease | None = None
-        self._renew_at = float("-inf")
+        self._renew_at = self._again_at = float("-inf")
         # Why there is none: a right is missing, or the server does not say what time it is.
         self._without = ""
 
@@ -75,25 +76,25 @@ class Holding:
     def keep(self, uid: str) -> None:
         """While a call goes on, as long as it has the Lease. Raises Refusal where somebody took it.
 
-        A server that does not answer is asked again at the next look, and at the latest before the next write.
+        A server that does not answer is asked again soon, and in any case before the next write.
         """
-        if self._lease is None or self._clock.monotonic() < self._renew_at:
+        if self._lease is None or self._clock.monotonic() < max(self._renew_at, self._again_at):
             return
         try:
             self.ensure(uid)
         except ApiError:
-            self._renew_at = self._clock.monotonic() + AGAIN_SECONDS
+            self._again_at = self._clock.monotonic() + AGAIN_SECONDS
 
     def rejoin(self, uid: str = "") -> None:
         """At the start of a call that goes on with what an earlier one of the same run has begun: a Lease that is still that run's is
         renewed, and none is taken. Two requests. `uid`: of the Deployment, where it is known already."""
         try:
             found = self.found()
-        except ApiError:
-            return  # what it writes asks again
-        if found is not None and self._standing(found, uid or found.owner) is Standing.MINE:
-            self._lease = found
-            self.keep(uid or found.owner)
+            if found is not None and self._standing(found, uid or found.owner) is Standing.MINE:
+                self._lease = found
+                self.keep(uid or found.owner)
+        except (ApiError, Malformed, Refusal):
+            self._lease = None  # what it writes asks again, and tells
 
     def foresee(self, uid: str) -> None:
         """Check mode: warns once where a write would be refused. A request."""
@@ -136,7 +137,7 @@ class Holding:
         for _attempt in range(2):
             try:
                 self._leave(lease, self._seconds if comes_back else 0)
-            except (NotFound, Conflict):
+            except (NotFound, Conflict, Malformed):
                 return
             except ApiError:
                 continue
