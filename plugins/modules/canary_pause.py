@@ -10,9 +10,9 @@ module: canary_pause
 short_description: Freeze a canary or a rollout as it is
 version_added: 1.0.0
 description:
-  - Pauses the Deployment and changes nothing else.
+  - Pauses the Deployment and changes nothing else, unless O(drain) is V(true).
   - A canary that is held is V(frozen) then; no other verb goes on with it until it is resumed, promoted or undone.
-  - Where the release has traffic, its routes stay as they are. A canary without pods, which waits for its routes, is refused.
+  - Where the release has traffic, its routes stay as they are without O(drain). A canary without pods, which waits for its routes, is refused.
   - An ordinary rollout or a promotion that is under way is paused as well; a warning says what Kubernetes still does to
     paused Deployments.
   - An undo that is under way is refused, because the canary would get more pods.
@@ -26,6 +26,13 @@ extends_documentation_fragment:
   - coalmine.canary.identity
   - coalmine.canary.wait
   - coalmine.canary.attributes
+options:
+  drain:
+    description:
+      - Sends nobody to the canary either, although its pods stay for you to look at. What it got is kept, and
+        M(coalmine.canary.canary_resume) gives it back. It needs a canary that was started with C(traffic).
+    type: bool
+    default: false
 seealso:
   - module: coalmine.canary.canary_resume
   - module: coalmine.canary.canary_undo
@@ -36,6 +43,12 @@ EXAMPLES = r"""
   coalmine.canary.canary_pause:
     name: web
     namespace: shop
+
+- name: Send nobody to the canary any more, and keep its pods for a look
+  coalmine.canary.canary_pause:
+    name: web
+    namespace: shop
+    drain: true
 """
 
 RETURN = r"""

@@ -201,7 +201,7 @@ VERBS: dict[str, Callable[[Api, Called, Call, Report], Any]] = {
         api, PromoteRequest(call, _by(called), called.ask.keep), report
     ),
     "undo": _undo,
-    "pause": lambda api, called, call, report: pause(api, PauseRequest(call), report),
+    "pause": lambda api, called, call, report: pause(api, PauseRequest(call, called.ask.drain), report),
     "resume": lambda api, called, call, report: resume(api, ResumeRequest(call), report),
     "rollback": _rollback,
     "release": _release,

@@ -22,7 +22,7 @@ SWIFT, HASTELESS = Pace(), Pace(0.05, 1.0)
 class Ask:
     """One call of a verb. `think`: seconds before it. `share`: per cent of requests, None for a release without routes; `shares`: of each
     step of a whole release. `kind`: of what splits them. `by`: as canary_promote takes it, `keep` seconds. `sticky`: users keep
-    their version.
+    their version. `drain`: of a pause.
     What another verb needs is left as it is."""
 
     verb: str
@@ -45,6 +45,7 @@ class Ask:
     kind: str = "gateway_api"
     keep: float = 0.0
     sticky: bool = False
+    drain: bool = False
     released_ok: bool = False
     takeover: bool = False
 

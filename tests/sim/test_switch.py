@@ -16,7 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, Foreign, History, Script
-from tests.sim.objects import LABELS, NAME
+from tests.sim.objects import LABELS, NAME, image
 from tests.sim.store import Change
 from tests.sim.test_traffic import DRAINING, assert_as_before, played, told
 from tests.sim.world import World
@@ -72,20 +72,16 @@ def test_the_old_pods_stay_as_long_as_they_are_to_be_kept() -> None:
     gone: list[float] = []
 
     def hear(change: Change) -> None:
-        if change.kind == "replicasets" and change.object["metadata"]["name"].endswith(_stable(one)):
-            gone.extend([change.at] if change.object["spec"]["replicas"] < 4 else [])
+        if change.kind == "replicasets" and change.after is not None:
+            containers = change.after["spec"]["template"]["spec"]["containers"]
+            if containers[0]["image"] == image("v1") and change.after["spec"]["replicas"] < 4:
+                gone.append(change.at)
 
     one.store.listen(hear)
     found = played(one)
     promoted = found.calls[1]
     assert min(gone) - promoted.begun > 20.0
     assert_clean(one)
-
-
-def _stable(one: World) -> str:
-    """The hash in the name of the Service of the stable version, which was made first."""
-    service = next((name for name in one.store.of("services") if name != NAME), "")
-    return service.removeprefix(f"{NAME}-").partition("-")[0]
 
 
 def test_a_whole_release_looks_at_green_and_switches_and_keeps_blue() -> None:

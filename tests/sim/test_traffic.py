@@ -82,6 +82,43 @@ def test_a_release_by_weights_gives_everybody_what_was_said_and_leaves_nothing(b
     assert_as_before(one)
 
 
+DRAIN, RESUME = Ask("pause", think=5.0, drain=True), Ask("resume", think=5.0)
+
+
+@pytest.mark.parametrize("start", [START, replace(START, share="20", sticky=True)], ids=["each request", "sticky"])
+def test_a_drained_canary_gets_nobody_until_it_is_resumed_and_then_what_it_got(start: Ask) -> None:
+    one = world(start, DRAIN, DRAIN, replace(RESUME, check=True), RESUME, RESUME, Ask("undo", think=5.0))
+    found = played(one)
+    assert [line.partition(":")[0] for line in told(found)] == [
+        "changed",
+        "changed",
+        "ok",
+        "changed",
+        "changed",
+        "ok",
+        "changed",
+    ]
+    _start, drained, again, _check, resumed, _ok, undone = found.calls[:7]
+    share = Fraction(start.share or "0") / 100
+    assert largest(one, drained.ended or 0.0, resumed.begun) == 0 and again.ended
+    assert largest(one, resumed.begun, undone.begun) == share
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_a_death_at_any_request_of_a_drain_and_a_resume_leaves_what_can_be_ended(number: int) -> None:
+    end = End.PROMOTE if number % 2 else End.UNDO
+    asks = (START, DRAIN, RESUME)
+    one = world(*asks, seed=number, faults=(Planned(30 + number, Fault.KILLED_AFTER),), again=number % 3 == 0, end=end)
+    played(one)
+    assert_as_before(one)
+
+
+def test_there_is_nothing_to_drain_where_services_alone_decide() -> None:
+    found = played(world(replace(START, share=None), DRAIN))
+    assert told(found)[1].startswith("failed (no_route)")
+
+
 STICKY = replace(START, share="20", sticky=True)
 
 

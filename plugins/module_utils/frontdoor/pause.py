@@ -14,11 +14,14 @@ from .arguments import DISPLAY, IDENTITY, LEASE, TARGET, WAIT, ArgumentSpec, Par
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> PauseRequest:
-    return PauseRequest(call=call(parameters, check, actor))
+    return PauseRequest(call=call(parameters, check, actor), drain=parameters["drain"])
 
 
 VERB = Verb(
     name="canary_pause",
-    arguments=ArgumentSpec(options={**TARGET, **WAIT, **DISPLAY, **IDENTITY, **LEASE}, build=_request),
+    arguments=ArgumentSpec(
+        options={**TARGET, **WAIT, **DISPLAY, **IDENTITY, **LEASE, "drain": {"type": "bool", "default": False}},
+        build=_request,
+    ),
     perform=pause,
 )

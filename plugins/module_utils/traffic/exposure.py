@@ -98,12 +98,13 @@ class Versions:
 class Wanted:
     """`stage` is own, isolated or split. `warm`: Services that a rule without users is to reach. `mark`: the number of this
     write, which the proxy tells once it has it; None leaves no rule of that kind. A header goes with own, too: the owner's backends, and
-    the canary for those who ask for it."""
+    the canary for those who ask for it. `drained`: what they got before everybody was sent to the stable version for a while."""
 
     stage: Stage
     exposure: Exposure = NOBODY
     warm: tuple[str, ...] = ()
     mark: int | None = None
+    drained: Exposure | None = None
 
     @property
     def nothing(self) -> bool:
@@ -125,7 +126,7 @@ class Kept:
 
     def encode(self) -> str:
         """One line of JSON with sorted keys."""
-        wanted, header, sticky = self.wanted, self.wanted.exposure.header, self.wanted.exposure.sticky
+        wanted = self.wanted
         members = {
             "version": 1,
             "owner": self.owner,
@@ -134,12 +135,11 @@ class Kept:
             "canary": self.versions.canary,
             "token": self.token,
             "stage": wanted.stage.value,
-            "weight": str(wanted.exposure.weight),
-            "header": None if header is None else {"name": header.name, "value": header.value},
+            **_to_json(wanted.exposure),
             "warm": list(wanted.warm),
             "mark": wanted.mark,
             "rules": dict(self.rules),
-            **({"sticky": {"step": sticky.step, "drawn": str(sticky.drawn)}} if sticky else {}),
+            **({"drained": _to_json(wanted.drained)} if wanted.drained else {}),
         }
         return json.dumps(members, sort_keys=True, separators=(",", ":"))
 
@@ -165,15 +165,29 @@ class Kept:
         right = right and all(isinstance(ref, dict) for refs in rules.values() for ref in refs)
         if not right:
             raise ValueError("another shape")
-        header = None if data["header"] is None else Header(str(data["header"]["name"]), str(data["header"]["value"]))
-        stage, weight, sticky = Stage(data["stage"]), Fraction(data["weight"]), data.get("sticky")
-        kept = None if sticky is None else Sticky(int(sticky["step"]), Fraction(sticky["drawn"]))
-        if (
-            stage not in (Stage.OWN, Stage.ISOLATED, Stage.SPLIT)
-            or not 0 <= weight <= 1
-            or (kept and not 0 <= kept.drawn <= 1)
-        ):
+        stage, drained = Stage(data["stage"]), data.get("drained")
+        if stage not in (Stage.OWN, Stage.ISOLATED, Stage.SPLIT):
             raise ValueError("another stage")
-        wanted = Wanted(stage, Exposure(weight, header, kept), tuple(warm), mark)
+        before = None if drained is None else _exposure(drained)
+        wanted = Wanted(stage, _exposure(data), tuple(warm), mark, before)
         versions = Versions(texts["own"], texts["stable"], texts["canary"])
         return cls(texts["owner"], versions, texts["token"], wanted, rules)
+
+
+def _to_json(exposure: Exposure) -> Json:
+    header, sticky = exposure.header, exposure.sticky
+    return {
+        "weight": str(exposure.weight),
+        "header": None if header is None else {"name": header.name, "value": header.value},
+        **({"sticky": {"step": sticky.step, "drawn": str(sticky.drawn)}} if sticky else {}),
+    }
+
+
+def _exposure(data: Json) -> Exposure:
+    """Raises what Kept.decode takes for another shape."""
+    weight, sticky = Fraction(data["weight"]), data.get("sticky")
+    header = None if data["header"] is None else Header(str(data["header"]["name"]), str(data["header"]["value"]))
+    kept = None if sticky is None else Sticky(int(sticky["step"]), Fraction(sticky["drawn"]))
+    if not 0 <= weight <= 1 or (kept and not 0 <= kept.drawn <= 1):
+        raise ValueError("another share")
+    return Exposure(weight, header, kept)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""canary_pause: freezes what is there: `paused`, and nothing else.
+"""canary_pause: freezes what is there: `paused`, and nothing else unless the canary is to be drained.
 
 This module is private to the collection.
 """
@@ -16,7 +16,10 @@ from ..rollout.patches import Plan
 from ..rollout.pause import decide
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, Stuck
+from ..rollout.record import Intent
+from ..rollout.refusal import Code, Refusal
 from ..rollout.views import Picture
+from ..traffic.exposure import NOBODY
 from ..wording import count_of
 from .call.ending import Account, accounted
 from .call.orders import Call, PauseRequest
@@ -26,6 +29,7 @@ from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
 from .call.writing import rehearse, write
 from .moving.completion import finish_leftover
+from .routing.course import Routing, of_record
 
 NOTHING_TO_FREEZE = "no canary and no rollout is under way: there is nothing to freeze"
 STILL_MOVES = (
@@ -36,11 +40,11 @@ STILL_MOVES = (
 
 def pause(api: Api, request: PauseRequest, report: Report) -> Outcome:
     """A held canary is frozen; an ordinary rollout, a promotion stops where it is; an undo is not paused."""
-    return set_paused(api, request.call, True, report)
+    return set_paused(api, request.call, True, report, drain=request.drain)
 
 
-def set_paused(api: Api, call: Call, paused: bool, report: Report) -> Outcome:
-    """Makes `spec.paused` what is asked for, and nothing else; canary_resume takes back what canary_pause did."""
+def set_paused(api: Api, call: Call, paused: bool, report: Report, *, drain: bool = False) -> Outcome:
+    """Makes `spec.paused` what is asked for; canary_resume takes back what canary_pause did. `drain`: and sends nobody to the canary."""
     site = Site(api, call.target, call)
     with accounted(site, call.meant.run, check=call.check) as account:
         picture = site.look()
@@ -54,19 +58,47 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report) -> Outcome:
         if paused and before.phase is Phase.NONE and account.changed:
             # Cleaning up an earlier release has just changed fields that the controller has yet to see: no rollout.
             return account.outcome(f"{NOTHING_TO_FREEZE}; an earlier release was cleaned up")
+        routing = _routing(account, before, drain, report)
+        if drain and routing is not None:
+            _drained(account, routing, call)
         if not paused or not _idle(before):
             act = rehearse if call.check else write
             written = act(site, picture, lambda situation: _decide(situation, paused, meant))
             account.wrote(written.plan)
             if call.check:
+                if not paused and routing is not None and (gets := routing.drained()):
+                    routing.rehearse(gets, before.canary.hash if before.canary else "")
                 return account.outcome(_message(before, paused, account.changed))
             picture = written.picture
             if call.wait.enabled and written.plan is not None:
                 picture = _await_observed(account, picture, paused, call, report)
         situation = account.looked(diagnose(replace(picture, pods=site.pods(picture.deployment))))
+        if not paused and routing is not None:
+            routing.refill(situation)
         if paused and account.changed and before.phase not in HOLDING:
             account.warn(STILL_MOVES)
         return account.outcome(_message(situation, paused, account.changed), situation)
+
+
+def _routing(account: Account, situation: Situation, drain: bool, report: Report) -> Routing | None:
+    """The routes of a canary that is held, frozen or not. Raises Refusal where there are none to drain."""
+    record = situation.record
+    held = record is not None and record.intent is Intent.HOLD and not record.isolating
+    routing = of_record(account, record, report) if record is not None and held else None
+    if drain and routing is None:
+        raise Refusal(
+            Code.NO_ROUTE,
+            f'no canary of Deployment "{situation.deployment.name}" is held whose requests are shared out, so that there is nothing to drain',
+            "Leave out drain",
+        )
+    return routing
+
+
+def _drained(account: Account, routing: Routing, call: Call) -> None:
+    if not call.check:
+        routing.drain()
+    elif account.situation is not None and account.situation.canary is not None:
+        routing.rehearse(NOBODY, account.situation.canary.hash)
 
 
 def _idle(situation: Situation) -> bool:

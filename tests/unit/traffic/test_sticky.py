@@ -169,8 +169,13 @@ def test_a_backend_that_sets_cookies_already_is_refused(how: str) -> None:
 
 def test_what_is_kept_is_read_again() -> None:
     wanted = Wanted(Stage.SPLIT, Exposure(Fraction(1, 2), None, Sticky(3, Fraction(3, 8))), mark=4)
-    kept = Kept("uid", VERSIONS, "token", wanted, {"0": [ref("web")]})
-    assert Kept.decode(kept.encode()) == kept
+    for one in (
+        wanted,
+        Wanted(Stage.SPLIT, drained=wanted.exposure),
+        Wanted(Stage.SPLIT, drained=Exposure(header=HEADER)),
+    ):
+        kept = Kept("uid", VERSIONS, "token", one, {"0": [ref("web")]})
+        assert Kept.decode(kept.encode()) == kept
     assert "sticky" not in Kept("uid", VERSIONS, "token", Wanted(Stage.ISOLATED), {}).encode()
 
 

@@ -277,7 +277,10 @@ class StartRequest:
 
 @dataclass(frozen=True)
 class PauseRequest:
+    """`drain`: nobody is sent to the canary either, until it is resumed."""
+
     call: Call
+    drain: bool = False
 
 
 @dataclass(frozen=True)

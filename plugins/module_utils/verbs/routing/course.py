@@ -412,6 +412,41 @@ class Routing:
         promotes = situation.record is not None and situation.record.intent is Intent.PROMOTE
         return not promotes and stable is not None and stable.ready >= situation.deployment.replicas
 
+    def drain(self) -> None:
+        """Everybody is sent to the stable version until `refill`. Raises Refusal."""
+
+        def drained(stage: Stage, wanted: Wanted) -> Wanted | None:
+            gets = stage is Stage.SPLIT and not wanted.exposure.nobody
+            return Wanted(Stage.SPLIT, drained=wanted.exposure) if gets else None
+
+        self._all(drained)
+
+    def refill(self, situation: Situation) -> None:
+        """The canary gets again what it got before `drain`; nothing where that was not. Raises Refusal."""
+        found = [one.wanted.drained for one in self.look() if one.wanted.drained]
+        if not found:
+            return
+        ready = situation.canary.ready if situation.canary else 0
+        check_load(max(one.weight for one in found), situation.deployment.replicas, ready)
+
+        def as_before(stage: Stage, wanted: Wanted) -> Wanted | None:
+            return Wanted(Stage.SPLIT, wanted.drained) if stage is Stage.SPLIT and wanted.drained else None
+
+        self._all(as_before)
+
+    def _all(self, wish: Wish) -> None:
+        found = self.look()
+        self.prepare(found)
+        try:
+            self._await(self._write(found, wish))
+        except NotProgrammed as error:
+            raise unproven(error, "What was written stays. Look at the gateway, then run this again") from error
+        self.tell(self.look())
+
+    def drained(self) -> Exposure | None:
+        """What was taken from the canary for a while."""
+        return next((one.wanted.drained for one in self.look() if one.wanted.drained), None)
+
     def leave(self) -> None:
         """Nothing of ours is left: first on the routes, then the Services. Raises Refusal, and nothing is deleted then."""
         services = self._network.of(self._owner())
