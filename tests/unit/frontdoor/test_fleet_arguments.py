@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,21 @@ def test_a_release_has_what_it_says_and_of_the_rest_what_counts_for_all() -> Non
     assert [first.call.target.namespace, second.call.target.namespace] == ["shop", "own"]
     assert [first.steps[0].size, second.steps[0].size] == [Size(pods=2), Size(pods=None, weight=20)]
     assert (request.waves, request.together, request.tolerated) == (((0,), (1,)), True, 0)
+
+
+def test_requests_are_shared_out_for_each_release_as_it_says() -> None:
+    request = asked(
+        web("a"),
+        web("b", traffic={"kind": "service_selector"}, steps=[{}], keep=60),
+        defaults={
+            "traffic": {"kind": "gateway_api"},
+            "steps": [{"traffic": {"weight": 5}}, {"traffic": {"weight": 25}}],
+        },
+    )
+    first, second = (member.request for member in request.members)
+    assert [step.traffic.weight for step in first.holds if step.traffic] == [Fraction(1, 20), Fraction(1, 4)]
+    assert [step.traffic.weight for step in second.holds if step.traffic] == [0, 1]
+    assert [step.bake for step in second.holds] == [0.0, 60.0]
 
 
 def test_releases_of_one_cluster_share_a_connection() -> None:
