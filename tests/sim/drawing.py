@@ -8,11 +8,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any, TypeVar
+
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import SERVICE_SELECTOR
 
 from .controllers import Pace
 from .faults import Fault, Planned, PlannedStream, StreamFault
 from .foreign import WRITES
+from .gateway import Lags
 from .governing import RIGHTS, Governed, Hook
 from .history import Ask, Befalls, End, Foreign, History, Incident, Script
 from .pods import Nature
@@ -28,12 +32,17 @@ _AFTER_REST = 8.0
 
 def draw(seed: int) -> History:
     chance = random.Random(seed)
-    kind = chance.choices(list(KINDS), [weight for weight, _draw in KINDS.values()])[0]
-    return KINDS[kind][1](seed, chance)
+    return KINDS[_kind(seed, chance)][1](seed, chance)
 
 
 def kind_of(seed: int) -> str:
-    return random.Random(seed).choices(list(KINDS), [weight for weight, _draw in KINDS.values()])[0]
+    return _kind(seed, random.Random(seed))
+
+
+def _kind(seed: int, chance: random.Random) -> str:
+    """Every fifth has routes, so that the others are what they were before there were any."""
+    drawn = chance.choices(list(KINDS), [weight for weight, _draw in KINDS.values()])[0]
+    return "routed" if seed % 5 == 4 else drawn
 
 
 # What there is.
@@ -254,6 +263,47 @@ def _governed(seed: int, chance: random.Random) -> History:
     return replace(history, governed=chance.choice(hooks), scripts=scripts)
 
 
+def _routed(seed: int, chance: random.Random) -> History:
+    """Requests are split by a route or switched by a Service, and the proxy hears late."""
+    drawn = chance.choice((_calm, _faulty, _faulty, _deadly, _scaled))
+    history = drawn(seed, chance)
+    # Of two runs at once each rewrites what the other has proven.
+    history = history if drawn is _deadly else replace(history, scripts=history.scripts[:1])
+    lags = Lags(chance.choice((0.1, 2.0, 5.0)), chance.choice((0.1, 2.0, 5.0)), forgets=chance.random() < 0.5)
+    kind = chance.choices(("gateway_api", SERVICE_SELECTOR), (3, 1))[0]
+    if kind == SERVICE_SELECTOR:
+        # Of its proxies nobody can ask how late they are (verbs/routing/switching.py): as late as was measured, and more.
+        lags = Lags(lags.routes, chance.choice((0.1, 1.0)))
+    scripts = tuple(replace(one, asks=_shared(chance, history, one.asks, kind)) for one in history.scripts)
+    return replace(history, gateway=lags, scripts=scripts)
+
+
+def _shared(chance: random.Random, history: History, asks: Sequence[Ask], kind: str) -> tuple[Ask, ...]:
+    """Each start with a larger share, and as many pods as bear it; or all of it as one release."""
+    n, by = history.replicas, chance.choice(("", "pods", "weights"))
+    shares = sorted(chance.sample(("0", "5", "10", "20", "25", "50"), 3), key=int)
+    if kind == SERVICE_SELECTOR:
+        shares = ["0", "100", chance.choice(("0", "100"))]
+    if chance.random() < 0.3:
+        whole = tuple(shares[:1] if kind == SERVICE_SELECTOR else shares[: chance.randint(1, 3)])
+        return (replace(asks[0], verb="release", shares=whole, by=by, kind=kind, check=False),)
+    found, still = list[Ask](), iter(shares)
+    for ask in asks:
+        share = next(still, shares[-1]) if ask.verb == "start" else ask.share
+        pods = n if kind == SERVICE_SELECTOR else max(ask.pods or 1, ceil(int(share or 0) * n / 100))
+        more: dict[str, Any] = {"by": by} if ask.verb == "promote" else {}
+        if ask.verb == "start":
+            more = {
+                "share": share,
+                "pods": pods,
+                "weight": None,
+                "surge": max(pods, ask.surge),
+                "max_unavailable": None,
+            }
+        found.append(replace(ask, kind=kind, **more))
+    return tuple(found)
+
+
 def _foreign(seed: int, chance: random.Random) -> History:
     """Others write as well."""
     history = chance.choice((_calm, _faulty, _deadly, _scaled))(seed, chance)
@@ -284,4 +334,5 @@ KINDS: dict[str, tuple[int, _Draw]] = {
     "scaled": (10, _scaled),
     "foreign": (15, _foreign),
     "governed": (10, _governed),
+    "routed": (0, _routed),
 }

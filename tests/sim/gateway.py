@@ -26,6 +26,7 @@ from .store import Change, Store
 from .timeline import Timeline
 
 GATEWAY, HOST, ADDRESS = "gw", "shop.example", "10.0.0.1"
+PROXY = "gateway"
 RULES: list[Json] = [
     {
         "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
@@ -107,20 +108,23 @@ def _selects(selector: Mapping[str, str], pod: Json) -> bool:
 
 @dataclass
 class Proxy:
-    """`failing`: told of each moment at which requests of users fail. `seen`: the share of users' requests that pods of another
-    version than v1 get, whenever it changes."""
+    """`failing`: told of each moment at which requests of users fail. `sees`: told what part of the users' requests each pod
+    gets, of each rule whenever it may have changed. `seen`: the part that pods of another version than v1 get."""
 
     timeline: Timeline
     store: Store
     lags: Lags
     chance: random.Random
     failing: Callable[[str], None]
+    sees: Callable[[Mapping[str, Fraction]], None]
     seen: list[tuple[float, Fraction]] = field(default_factory=list)
     _routes: dict[str, Json] = field(default_factory=dict)
     _endpoints: dict[str, list[str]] = field(default_factory=dict)
     _versions: dict[str, str] = field(default_factory=dict)
     _heard: dict[str, float] = field(default_factory=dict)
     _asking: set[str] = field(default_factory=set)
+    # The first pods are Ready, and users come.
+    _have_begun: bool = False
 
     def __post_init__(self) -> None:
         self.store.listen(self._hear)
@@ -164,9 +168,11 @@ class Proxy:
             for name in ("Accepted", "ResolvedRefs")
         ]
         if live is not None and live.get("status") != {"parents": [{"conditions": said}]}:
-            self.store.put("httproutes", {**live, "status": {"parents": [{"conditions": said}]}}, "gateway")
+            self.store.put("httproutes", {**live, "status": {"parents": [{"conditions": said}]}}, PROXY)
 
     def _takes_endpoints(self, change: Change) -> None:
+        if change.after is None and self.store.get(change.kind, change.name) is not None:
+            return  # made again meanwhile: whoever goes by what is there never sees it gone
         self._endpoints[change.name] = (
             [] if change.after is None else [one["addresses"][0] for one in change.after["endpoints"]]
         )
@@ -177,23 +183,25 @@ class Proxy:
             for rule in route["spec"]["rules"]:
                 if _is_for_probes(rule):
                     continue
-                share = self._share(route, rule)
+                shares = self._shares(route, rule)
                 if not any(match.get("headers") for match in rule.get("matches") or ()):
-                    self.seen.append((self.timeline.now, share))
+                    self.sees(shares)
+                    newer = (share for pod, share in shares.items() if not self._versions[pod].endswith(":v1"))
+                    self.seen.append((self.timeline.now, sum(newer, Fraction(0))))
 
-    def _share(self, route: Json, rule: Json) -> Fraction:
+    def _shares(self, route: Json, rule: Json) -> dict[str, Fraction]:
         refs = [ref for ref in rule["backendRefs"] if ref["weight"]]
-        whole, new = sum(ref["weight"] for ref in refs), Fraction(0)
+        whole, shares = sum(ref["weight"] for ref in refs), dict[str, Fraction]()
         for ref in refs:
             pods = self._endpoints_of(ref["name"])
-            if not pods and self.timeline.now > 5.0:
+            self._have_begun = self._have_begun or bool(pods)
+            if not pods and self._have_begun:
                 self.failing(
                     f"a rule of HTTPRoute {route['metadata']['name']} sends to Service {ref['name']}, which has no endpoint"
                 )
-            if pods:
-                newer = sum(not self._versions[pod].endswith(":v1") for pod in pods)
-                new += Fraction(ref["weight"], whole) * Fraction(newer, len(pods))
-        return new
+            for pod in pods:
+                shares[pod] = shares.get(pod, Fraction(0)) + Fraction(ref["weight"], whole * len(pods))
+        return shares
 
     def knock(self, asked: Knock) -> Knocked:
         if self.lags.hidden:

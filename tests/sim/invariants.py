@@ -31,15 +31,17 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal im
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import pods_for_weight
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import REVISION
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load import pods_for
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import SERVICE_SELECTOR
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded import ATTEMPTS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
 from .calls import Called
 from .faults import Fault
 from .foreign import FOREIGN, SOMEBODY
+from .gateway import PROXY, RULES
 from .governing import Hook
 from .history import Ask, History
-from .objects import AUTOSCALER_NAME, NAME, Json, TemplateKeys
+from .objects import AUTOSCALER_NAME, LABELS, NAME, Json, TemplateKeys
 from .pictures import Pictures
 from .pods import Pod, ReplicaSetController
 from .store import Change, Store
@@ -50,6 +52,8 @@ REFUSALS = frozenset(code.value for code in Code)
 _UNKNOWN = frozenset({Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LATE, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER})
 # As tests/integration/test_requests_of_verbs.py counts them, and the looks of three waits, the most that a verb has.
 MOST_REQUESTS, REQUESTS_A_SECOND = 10 + 24, 2.0
+# What a verb reads of routes, Services and endpoints around its writes.
+MOST_OF_ROUTES = 32
 MAY_BE = "may have been carried out"
 # What verbs write.
 _WRITTEN = frozenset({"deployments", "horizontalpodautoscalers", "httproutes", "services"})
@@ -81,6 +85,8 @@ class Release:
     # Who began it, or took it over.
     actor: str
     was_ready: bool = False
+    # The largest part of the requests that was asked for, None once pods decide.
+    share: Fraction | None = Fraction(0)
     # Until its routes send nobody to the canary.
     paused_by_start: bool = False
     going: str = "hold"
@@ -107,6 +113,8 @@ class Witness:
     taken_from: set[str] = field(default_factory=set)
     # A person has put it right by hand, as the last refusal told him to.
     repaired: bool = False
+    # Somebody with an editor has written a route or a Service.
+    rerouted: bool = False
     # The size that headroom found room for last.
     fitting: tuple[int | None, int | None, int] | None = None
     _keys_of: dict[str, str] = field(default_factory=dict)
@@ -141,6 +149,9 @@ class Witness:
         self.repaired = self.repaired or (
             change.by == SOMEBODY and change.kind == "deployments" and bool(change.before)
         )
+        self.rerouted = self.rerouted or (
+            call is None and bool(change.before) and change.kind in ("httproutes", "services") and change.by != PROXY
+        )
         if not self.history.quiet or self.repaired:
             return
         if change.kind == "deployments" and change.before is not None and change.after is not None:
@@ -148,6 +159,7 @@ class Witness:
             if change.before["metadata"]["generation"] != change.after["metadata"]["generation"]:
                 self._told_truthfully()
         if self.release is not None:
+            self._allow(self.release, call)
             self._count(self.release)
 
     def _leases(self, change: Change, call: Called) -> None:
@@ -162,6 +174,24 @@ class Witness:
         over = EPOCH + self.store.timeline.now > renewed + had.seconds or self.has_ended(had.process)
         if had.run and has.run and had.run != has.run and not over:
             self._violated("a run that is at work is left alone", f"{call.user} took its Lease from run {had.run}")
+
+    def _allow(self, release: Release, call: Called | None) -> None:
+        """Whoever writes for a start has the canary get as much as he asks for, and whoever promotes it all."""
+        if call is not None and call.ask.verb in ("start", "promote", "release"):
+            asked = _share(call.ask)
+            release.share = None if asked is None or release.share is None else max(release.share, asked)
+
+    def sees(self, shares: Mapping[str, Fraction]) -> None:
+        """What part of the users' requests each pod gets. One that is being taken away was sent nobody while it was a canary's."""
+        release = self.release
+        if release is None or release.share is None or release.going == "promote":
+            return
+        pods = (self.pods.pods.get(name) for name in shares)
+        canary = (pod.name for pod in pods if pod is not None and pod.active and self._key(pod) == release.canary)
+        found, most = sum(map(shares.__getitem__, canary), Fraction(0)), release.share
+        if found > most and self._is_routed_by_us:
+            told = f"{float(found):.0%} of the requests, and {float(most):.0%} were asked for"
+            self._violated("nobody gets the canary beyond its share", told)
 
     def _follow(self, before: Json, after: Json, call: Called | None) -> None:
         held, holds = _holds(before), _holds(after)
@@ -190,6 +220,7 @@ class Witness:
             release.floor -= scaled_down
         if held and not holds:
             release.going = "undo" if new == release.stable else "promote"
+            release.share = Fraction(0) if release.going == "undo" else None
             if release.going == "promote":
                 self._promotes(release, new, after, call)
         elif release.going == "promote" and new == release.stable:
@@ -320,8 +351,13 @@ class Witness:
         if not self.alone or self.history.scripts[0].faults or self.history.scripts[0].streams or call.ended is None:
             return
         # Each share is planned, and held by a start of its own; so are all requests.
-        verbs = 1 + len(call.ask.shares) + bool(call.ask.shares and call.ask.by == "weights")
-        most = MOST_REQUESTS * verbs + len(call.writes) + REQUESTS_A_SECOND * (call.ended - call.begun)
+        verbs = (
+            1
+            + len(call.ask.shares)
+            + bool(call.ask.shares and (call.ask.by == "weights" or call.ask.kind == SERVICE_SELECTOR))
+        )
+        routes = MOST_OF_ROUTES if self.history.gateway else 0
+        most = (MOST_REQUESTS + routes) * verbs + len(call.writes) + REQUESTS_A_SECOND * (call.ended - call.begun)
         if call.requests > most:
             self._violated("few requests", f"{call.ask.verb}: {call.requests}, and at most {most:.0f} are allowed")
 
@@ -369,6 +405,21 @@ class Witness:
             self._violated("every state can be brought to an end", "the fields of a hold are left")
         for found in self._pinned():
             self._violated("no autoscaler is left pinned", found)
+        if self._is_routed_by_us:
+            self._routed_as_before()
+
+    @property
+    def _is_routed_by_us(self) -> bool:
+        return bool(self.history.gateway) and self.history.quiet and not (self.repaired or self.rerouted)
+
+    def _routed_as_before(self) -> None:
+        """The user's route and his Service, and nothing beside them."""
+        (route,), (service,) = self.store.of("httproutes").values(), list(self.store.of("services").values())[:1]
+        left = [name for name in self.store.of("services") if name != NAME]
+        if left or route["spec"]["rules"] != RULES or service["spec"]["selector"] != LABELS:
+            self._violated("routes are exactly back", f"{', '.join(left)} {route['spec']['rules']}")
+        if any(one["metadata"].get("annotations") for one in (route, service)):
+            self._violated("routes are exactly back", "an annotation is left")
 
     def _pinned(self) -> Iterator[str]:
         scaler = self.store.get("horizontalpodautoscalers", AUTOSCALER_NAME)
@@ -407,8 +458,14 @@ def _may_lack(ask: Ask) -> int:
 
 def _most(ask: Ask, replicas: int) -> int:
     if ask.shares:
-        return replicas if ask.by == "weights" else max(pods_for(Fraction(one) / 100, replicas) for one in ask.shares)
+        all_of_them = ask.by == "weights" or ask.kind == SERVICE_SELECTOR
+        return replicas if all_of_them else max(pods_for(Fraction(one) / 100, replicas) for one in ask.shares)
     return ask.pods if ask.pods is not None else pods_for_weight(ask.weight or 0, replicas, ask.surge)
+
+
+def _share(ask: Ask) -> Fraction | None:
+    """None where pods decide: a promotion begins with its routes."""
+    return None if ask.share is None or ask.verb != "start" else Fraction(ask.share) / 100
 
 
 def _differences(before: Json, after: Json) -> Iterator[tuple[str, tuple[object, object]]]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.sim.controllers import Pace
 from tests.sim.faults import Fault, Planned, PlannedStream, StreamFault
+from tests.sim.gateway import Lags
 from tests.sim.history import Ask, Befalls, End, Foreign, History, Incident, Script
 from tests.sim.pods import Nature
 from tests.sim.running import play
@@ -126,6 +127,50 @@ FOUND: dict[str, History] = {
         scripts=(
             Script("ana", 8.1, asks=(Ask("start", think=3.0, pods=3, max_unavailable=1), UNDO)),
             Script("ben", 13.0, asks=(Ask("start", think=0.1),), faults=(Planned(1, Fault.STALE, 2.0),)),
+        ),
+    ),
+    "users are sent to no Service whose endpoints nobody has told yet": History(
+        seed=54,
+        replica_sets=Pace(0.002, 3.0, ((9.55, 23.8),)),
+        gateway=Lags(2.0, 2.0, forgets=True),
+        scripts=(ana(Ask("start", share="20"), faults=(Planned(8, Fault.BROKEN_AFTER, 10.0, 502),)),),
+    ),
+    "a Service that a list is too old to show is deleted all the same": History(
+        seed=612,
+        natures={"v2": Nature(0.05, 0.15)},
+        gateway=Lags(0.1, 0.1),
+        scripts=(
+            ana(
+                Ask("start", pods=4, surge=4, share="0", kind="service_selector"),
+                Ask("start", pods=4, surge=4, share="100", kind="service_selector"),
+                Ask("promote"),
+                faults=(
+                    Planned(14, Fault.LATE, 0.3),
+                    Planned(21, Fault.REFUSED, 0.3),
+                    Planned(25, Fault.BROKEN_AFTER, 10.0, 503),
+                    Planned(50, Fault.LOST_AFTER),
+                    Planned(55, Fault.STALE, 10.0),
+                ),
+            ),
+        ),
+    ),
+    "of two starts at once the one with a share rewrites no route for the other": History(
+        seed=278,
+        replicas=1,
+        gateway=Lags(2.0, 0.1, forgets=True),
+        scripts=(
+            ana(Ask("start", think=0.1)),
+            Script("eve", 8.0, asks=(Ask("start", think=0.1, share="0"),)),
+        ),
+    ),
+    "a share that is not in force yet is not written once the release is over": History(
+        seed=56,
+        replicas=3,
+        natures={"v2": Nature(0.05, 1.05, ends_in=20.0)},
+        gateway=Lags(2.0, 2.0),
+        scripts=(
+            ana(Ask("start", share="0")),
+            Script("ben", 8.0, asks=(Ask("release", think=3.0, shares=("5",)),)),
         ),
     ),
 }

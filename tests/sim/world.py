@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -134,7 +135,7 @@ class World:
         if history.gateway is not None:
             self.endpoints = EndpointSliceController(*common, history.replica_sets, chances[3])
             fails = partial(self._violated_once, "no request fails")
-            self.proxy = Proxy(*common, history.gateway, chances[3], fails)
+            self.proxy = Proxy(*common, history.gateway, chances[3], fails, self._sees)
             make(self.server)
         self._make()
         self._processes: dict[str, Process] = {}
@@ -199,6 +200,9 @@ class World:
     @staticmethod
     def no_faults() -> Faults:
         return Faults()
+
+    def _sees(self, shares: Mapping[str, Fraction]) -> None:
+        self.witness.sees(shares)
 
     def _violated_once(self, rule: str, what: str) -> None:
         if not any(found.rule == rule for found in self.witness.violations):

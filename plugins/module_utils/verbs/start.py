@@ -19,6 +19,7 @@ from ..rollout.autoscaler import companion
 from ..rollout.describe import without_pods
 from ..rollout.phase import Phase, Situation, diagnose, ready_pods
 from ..rollout.progress import Done, Going, Progress
+from ..rollout.record import Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.size import ImpossibleSize, Room, share
 from ..rollout.size import patches as hold_patches
@@ -219,6 +220,7 @@ def _held(
         begun = rollout_start.decide(current, wanted, asker)
         if situation.stable is not None and begun.record.stable.uid != situation.stable.uid:
             raise _overtaken(site)
+        _check_way(site, routing, begun.record)
         _check_steps(begun, current, call)
         return begun
 
@@ -278,6 +280,19 @@ def _routed(
     if request.call.check and record is None:
         routing.ensure_service(begun.record.stable.hash, dry_run=True)
     return asker, routing
+
+
+def _check_way(site: Site, routing: Routing | None, record: Record) -> None:
+    """Raises Refusal where somebody began this release meanwhile, and another way for its requests."""
+    ways = [
+        (one.kind, one.service, one.routes) if one else None for one in (routing and routing.traffic, record.traffic)
+    ]
+    if ways[0] != ways[1]:
+        raise Refusal(
+            Code.BUSY,
+            f'somebody started a canary of Deployment "{site.target.name}" meanwhile, and sends its requests another way',
+            "Look at it with canary_info, then run this again, or take it back with canary_undo",
+        )
 
 
 def _check_exposure(account: Account, begun: Start, situation: Situation, request: StartRequest) -> None:

@@ -238,14 +238,16 @@ class Routing:
     def _delete(self, service: Json) -> None:
         name = str(service["metadata"]["name"])
 
+        by_us = [True]  # which holds where the answer is lost, too
+
         def send(_found: Json | None, there: Json) -> Json | None:
-            self._network.delete(there)
+            by_us[0] = self._network.delete(there)
             return None
 
         present: Json | None = service
         mine = self.account.site.mine
         guarded(present, lambda found: found, send, lambda: self._network.service(name), _busy(name), permitted=mine)
-        self.account.changed = True
+        self.account.changed = self.account.changed or by_us[0]
 
     def _await_endpoints(self, service: str, pods: int) -> None:
         """A proxy is told of so many pods: a share for fewer would be more than a pod is to get."""
@@ -270,7 +272,8 @@ class Routing:
         ready = (Stage.ISOLATED, Stage.SPLIT)
         if all(one.stage in ready for one in found) and not again:
             return
-        self.ensure_service(self._stable_hash)
+        service = self.ensure_service(self._stable_hash)
+        stable = self.account.situation.stable if self.account.situation else None
 
         def warm(stage: Stage, _wanted: Wanted) -> Wanted | None:
             return None if stage in ready else Wanted(Stage.OWN, warm=(self._stable,))
@@ -279,6 +282,9 @@ class Routing:
             return wanted if stage is Stage.SPLIT else Wanted(Stage.ISOLATED)
 
         try:
+            if self._prover.how == "stated":
+                # Nothing proves it, and a Service of which no proxy can know an endpoint would be believed after some seconds.
+                self._await_endpoints(service, stable.ready if stable else 0)
             if self._prover.marks:
                 self._await(self._write(found, warm))
             self._await(self._write(self.look(canary_hash), isolated))
@@ -297,13 +303,14 @@ class Routing:
         service = self.ensure_service(canary_hash)
         here = self._versions(canary_hash)
 
-        def warm(stage: Stage, wanted: Wanted) -> Wanted | None:
-            del wanted
+        def warm(stage: Stage, _wanted: Wanted) -> Wanted | None:
+            self._check_live(stage)
             return (
                 None if stage is Stage.SPLIT else Wanted(Stage.ISOLATED, Exposure(sticky=exposure.sticky), (service,))
             )
 
-        def split(_stage: Stage, _wanted: Wanted) -> Wanted:
+        def split(stage: Stage, _wanted: Wanted) -> Wanted:
+            self._check_live(stage)
             return Wanted(Stage.SPLIT, exposure)
 
         try:
@@ -325,11 +332,20 @@ class Routing:
             )
         self.tell([Now(one.route, *self._state(one.route, canary_hash)) for one in written])
 
+    def _check_live(self, stage: Stage) -> None:
+        """Raises Refusal where the owner has his backends back: somebody promoted this release, or took it back."""
+        if stage is Stage.OWN:
+            raise Refusal(
+                Code.BUSY,
+                f'somebody ended the release of Deployment "{self.account.site.target.name}" while its routes were written',
+                "Look what became of it with canary_info",
+            )
+
     def _back_to(self, before: dict[str, Now], canary_hash: str) -> None:
-        """What was there before this call, which was proven."""
+        """What was there before this call, which was proven. A release that somebody has ended meanwhile gets nothing back."""
         for now in self.look(canary_hash):
             was = before.get(now.route.name)
-            if was is not None:
+            if was is not None and now.stage is not Stage.OWN:
                 back = was.wanted if was.stage is Stage.SPLIT else Wanted(Stage.ISOLATED)
                 self._write([now], partial(_whatever, back), canary_hash, marked=False)
 
@@ -464,9 +480,12 @@ class Routing:
                     "The Services of both versions were left, because they may still be sent requests. Run this again",
                 ) from error
         self._put(self.look(canary), Wanted(Stage.OWN), canary, marked=False)
-        self._check_unused(services)
-        for service in services:
-            self._delete(service)
+        while services:
+            self._check_unused(services)
+            for service in services:
+                self._delete(service)
+            # A list that was older than one of them did not show it.
+            services = self._network.of(self._owner())
         self.account.extra.pop("exposure", None)
 
     def _check_unused(self, services: Sequence[Json]) -> None:

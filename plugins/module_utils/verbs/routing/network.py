@@ -66,13 +66,14 @@ class Network:
         found = items(self._api.list(self._services, {"labelSelector": label_query(owner)}), "Service")
         return [one for one in found if is_ours(one, owner)]
 
-    def delete(self, service: Mapping[str, Any]) -> None:
-        """Nothing where it is gone already."""
+    def delete(self, service: Mapping[str, Any]) -> bool:
+        """False where it is gone already."""
         meta = Fields(service, "Service").within("metadata")
         try:
             self._api.delete(f"{self._services}/{meta.name('name')}", meta.text("uid"))
         except NotFound:
-            return
+            return False
+        return True
 
     def ready(self, service: str) -> frozenset[str]:
         """Addresses of the endpoints that take requests, as a proxy is told."""

@@ -21,6 +21,8 @@ from .proving import PAUSE_SECONDS, NotProgrammed, Written
 
 # What a proxy may lag behind: 0.2 s was the most that was measured through a gateway. Pods that get no requests any more go only then.
 SETTLE_SECONDS = 2.0
+# Each look is two requests, and a controller that stands still is asked for as long as a write may take.
+LONGEST_PAUSE = 1.0
 
 
 class Switched:
@@ -38,6 +40,7 @@ class Switched:
     def await_in_force(self, written: Sequence[Written]) -> None:
         """Raises NotProgrammed when the time for it is over."""
         deadline = self._clock.monotonic() + self._traffic.seconds
+        pause = PAUSE_SECONDS
         for one in written:
             service = selected(one.kept.wanted, one.kept.versions) if one.kept else ""
             while service and not self._sends_to(one.route.name, service):
@@ -45,7 +48,8 @@ class Switched:
                     raise NotProgrammed(
                         f'Service "{one.route.name}" does not have the endpoints of Service "{service}" after {self._traffic.seconds} s'
                     )
-                self._clock.sleep(PAUSE_SECONDS)
+                self._clock.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
         if written:
             self._clock.sleep(SETTLE_SECONDS)
 
