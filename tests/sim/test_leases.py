@@ -107,6 +107,17 @@ def test_a_run_that_is_taken_over_is_told_by_whom_and_so_is_who_takes() -> None:
     assert isinstance(started.result, VerbFailure), started.told()
 
 
+def test_a_run_that_was_taken_over_while_it_was_away_is_told_by_whom() -> None:
+    swift = {"v2": Nature(1.0, 1.0)}
+    ana = Script("ana", AT, names="run", asks=(START, Ask("promote", think=200.0)))
+    ben = Script("ben", AT + 100.0, asks=(replace(UNDO, takeover=True, reason="too slow"),))
+    played = World(History(natures=swift, scripts=(ana, ben), end=End.UNDO)).play()
+    assert not played.violations
+    result = of(played, "ana")[-1].result
+    assert isinstance(result, VerbFailure) and result.code == "other_release"
+    assert "the last one was undone by ben at 2026-01-01T00:01:4" in result.message, result.message
+
+
 def test_a_run_that_waits_finds_out_in_time_that_it_was_taken_over() -> None:
     pinned = Ask("start", pods=1, timeout=600.0)
     endless = {"v2": Nature(never_ready=True)}

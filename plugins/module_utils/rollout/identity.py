@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .phase import Phase, Situation
+from .record import last_outcome
 from .refusal import Code, Refusal
 from .template import digest
 
@@ -112,8 +113,11 @@ def _there(situation: Situation) -> str:
 
 
 def _nothing_live(situation: Situation) -> str:
-    stable = situation.stable
-    return "no release is live" + (f" (its version is {stable.hash})" if stable else "")
+    """With who ended the last one: a run that was taken over while it was away is told by whom."""
+    stable, ended = situation.stable, last_outcome(situation.deployment)
+    told = (f"its version is {stable.hash}" if stable else "", f"the last one was {ended}" if ended else "")
+    said = "; ".join(filter(None, told))
+    return "no release is live" + (f" ({said})" if said else "")
 
 
 def _name(situation: Situation) -> str:
