@@ -5,7 +5,7 @@
 
 python -m tests.sim --seed 4711                  one, with a trace; if it fails, the shortest that still does
 python -m tests.sim --releases 100000            many, on all cores; goes on where it was interrupted
-python -m tests.sim --releases 2000 --fresh      other seeds each time
+python -m tests.sim --releases 2000 --fresh      other seeds with each change of the verbs or of the simulation
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from .drawing import draw, kind_of
 from .report import written
-from .running import batches, cores, play, shortest, together
+from .running import batches, cores, made_of, play, shortest, together
 from .telling import report
 
 SHOWN = 3
@@ -32,9 +32,9 @@ def one(seed: int, *, whole: bool) -> int:
     return 1 if played.violations else 0
 
 
-def many(releases: int, first: int, *, kept: bool, told_in: str) -> int:
+def many(releases: int, first: int, *, told_in: str) -> int:
     began, found = time.monotonic(), []
-    for batch in batches(releases, first, cores(), kept=kept):
+    for batch in batches(releases, first, cores()):
         found.append(batch)
         for seed, violations in batch.failed.items():
             print(f"seed {seed} ({kind_of(int(seed))}): {'; '.join(violations)}", flush=True)
@@ -58,13 +58,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--whole", action="store_true", help="show it as it is, not the shortest that still fails")
     parser.add_argument("--releases", type=int, default=2000, help="how many releases to begin")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--fresh", action="store_true", help="seeds that nobody has played, and nothing is kept")
+    parser.add_argument(
+        "--fresh", action="store_true", help="seeds that belong to these verbs and this simulation alone"
+    )
     parser.add_argument("--report", default="", help="write what was found to this file")
     asked = parser.parse_args(arguments)
     if asked.seed is not None:
         return one(asked.seed, whole=asked.whole)
-    first = int(time.time()) * 1000 if asked.fresh else asked.first
-    return many(asked.releases, first, kept=not asked.fresh, told_in=asked.report)
+    first = int(made_of(), 16) if asked.fresh else asked.first
+    return many(asked.releases, first, told_in=asked.report)
 
 
 if __name__ == "__main__":

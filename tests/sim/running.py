@@ -76,10 +76,10 @@ def made_of() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
 
-def batches(releases: int, first: int, cores: int, *, kept: bool) -> Iterator[Batch]:
+def batches(releases: int, first: int, cores: int) -> Iterator[Batch]:
     """Until so many releases have begun."""
     store = KEPT / f"{made_of()}.jsonl"
-    known = {batch.first: batch for batch in _read(store)} if kept else {}
+    known = {batch.first: batch for batch in _read(store)}
     begun = 0
     with ProcessPoolExecutor(cores) as pool:
         while begun < releases:
@@ -89,7 +89,7 @@ def batches(releases: int, first: int, cores: int, *, kept: bool) -> Iterator[Ba
             played = pool.map(play_batch, missing)
             for number in wanted:
                 batch = known.get(number) or next(played)
-                if kept and number not in known:
+                if number not in known:
                     _write(store, batch)
                 begun += batch.releases
                 yield batch
