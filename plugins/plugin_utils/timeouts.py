@@ -17,6 +17,8 @@ from typing import TypeVar
 # ansible/_internal/_errors/_task_timeout.py; before ansible-core 2.19 in ansible/executor/task_executor.py.
 _NAME = "TaskTimeoutError"
 _Result = TypeVar("_Result")
+# A signal that the kernel gives to another thread is acted upon when the main one wakes, and a wait without end never does.
+WAKES_SECONDS = 0.5
 
 
 def is_timeout(error: BaseException) -> bool:
@@ -38,10 +40,14 @@ class TimedOut:
         """What `work` returns or raises, from a thread of its own, so that the alarm finds this one waiting and not in the middle of
         something. Any other interruption ends it at once: the thread is nobody's to wait for."""
         ended: Future[_Result] = Future()
+        is_done = threading.Event()
+        ended.add_done_callback(lambda _ended: is_done.set())
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(_worked, work, ended), daemon=True).start()
         while True:
             try:
+                while not is_done.wait(WAKES_SECONDS):
+                    pass
                 return ended.result()
             except BaseException as error:
                 if not is_timeout(error):

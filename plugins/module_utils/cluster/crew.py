@@ -16,6 +16,8 @@ from .api import Api
 from .clock import SYSTEM, Clock
 
 Work = Callable[[], None]
+# A signal that the kernel gives to another thread is acted upon when the main one wakes, and a wait without end never does.
+WAKES_SECONDS = 0.5
 
 
 class Crew(Protocol):
@@ -73,11 +75,19 @@ class Threads:
                 under_way += 1
             if not under_way:
                 break
-            error = ended.get()
+            error = _next(ended)
             under_way -= 1
             errors += [error] if error is not None else []
         if errors:
             raise errors[0]
+
+
+def _next(ended: queue.Queue[BaseException | None]) -> BaseException | None:
+    while True:
+        try:
+            return ended.get(timeout=WAKES_SECONDS)
+        except queue.Empty:
+            continue
 
 
 def _worked(work: Work, ended: queue.Queue[BaseException | None]) -> None:
