@@ -8,6 +8,7 @@ What was played is kept in .cache/sim, by what verbs and simulation are made of,
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -45,6 +46,8 @@ def play(history: History, *, traced: bool = False) -> Played:
 
 
 def play_batch(first: int) -> Batch:
+    # What is there before the first history stays for ever: the collector need not look at it.
+    gc.freeze()
     batch, kinds = Batch(first), Counter[str]()
     for seed in range(first, first + A_BATCH):
         played = play(draw(seed))

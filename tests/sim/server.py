@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import cache
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
@@ -68,7 +69,7 @@ class Server:
 
     def answer(self, request: Request, user: str, stale_by: float = 0.0) -> Answer:
         """`stale_by`: seconds that a list lags behind."""
-        date = {"Date": formatdate(EPOCH + int(self._timeline.now), usegmt=True)} if self.says_the_time else {}
+        date = {"Date": _date(int(self._timeline.now))} if self.says_the_time else {}
         try:
             return Answer(200, self._handled(request, user, stale_by), date)
         except Refused as refused:
@@ -219,6 +220,11 @@ class Server:
         if dry_run or after == before:
             return after
         return self.store.put(kind, after, user)
+
+
+@cache
+def _date(second: int) -> str:
+    return formatdate(EPOCH + second, usegmt=True)
 
 
 _KINDS = {
