@@ -56,6 +56,7 @@ def test_an_alarm_that_another_thread_has_caught_is_heard_of() -> None:
     timed_out = TimedOut()
 
     def works() -> bool:
+        time.sleep(0.2)  # until whoever waits does so
         signal.pthread_kill(threading.get_ident(), signal.SIGALRM)
         until = time.monotonic() + MUCH_LATER_SECONDS
         while not timed_out.is_over and time.monotonic() < until:
