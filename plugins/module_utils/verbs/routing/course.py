@@ -29,6 +29,7 @@ from ...traffic.exposure import NOBODY, Exposure, Json, Kept, Stage, Unroutable,
 from ...traffic.httproute import Route, RoutePlan, kept_of, names, spells_out
 from ...traffic.load import largest_weight, per_cent, pods_for
 from ...traffic.routers import ROUTERS, SERVICE_SELECTOR
+from ...traffic.selector import selected
 from ...traffic.services import (
     Owner,
     check,
@@ -47,7 +48,7 @@ from ..call.orders import TrafficRequest
 from ..call.outcome import Report
 from .network import Network
 from .proving import PAUSE_SECONDS, NotProgrammed, Prover, Written, unproven
-from .switching import Switched
+from .switching import SETTLE_SECONDS, Switched
 
 _FIELD = {router.kind: router.field for router in ROUTERS.values()}
 _WRITTEN = {"HTTPRoute": "the backends", "Service": "the selector"}
@@ -463,6 +464,22 @@ class Routing:
         """What was taken from the canary for a while."""
         return next((one.wanted.drained for one in self.look() if one.wanted.drained), None)
 
+    def _await_one_version(self, found: Sequence[Now]) -> None:
+        """Who was on one version alone is not to be given to pods of the other that are ending: the owner's Service has let go of them, and
+        a proxy has had time to hear of it. Later than that nothing waits."""
+        versions = {service for one in found if (service := _only_version(one))}
+        if not versions or self.traffic.kind == SERVICE_SELECTOR:
+            return
+        clock = self.account.site.clock
+        deadline = clock.monotonic() + self.traffic.seconds
+        for service in versions:
+            while (
+                self._network.ready(self.traffic.service) != self._network.ready(service)
+                and clock.monotonic() < deadline
+            ):
+                clock.sleep(10 * PAUSE_SECONDS)
+        clock.sleep(SETTLE_SECONDS)
+
     def leave(self) -> None:
         """Nothing of ours is left: first on the routes, then the Services. Raises Refusal, and nothing is deleted then."""
         services = self._network.of(self._owner())
@@ -472,6 +489,7 @@ class Routing:
         touched = [one for one in found if one.stage is not Stage.OWN or one.route.annotation is not None]
         if touched:
             self.prepare(touched, insists=False)
+            self._await_one_version(touched)
             try:
                 self._give_back(touched, canary, partial(_whatever, Wanted(Stage.OWN)))
             except NotProgrammed as error:
@@ -517,6 +535,17 @@ class Routing:
             self.account.changed = True
             self.account.before.update({f"{now.route.name}: {rule}": refs for rule, refs in planned.before.items()})
             self.account.after.update({f"{now.route.name}: {rule}": refs for rule, refs in planned.after.items()})
+
+
+def _only_version(now: Now) -> str:
+    """The Service of the one version that everybody gets; empty where it is not one."""
+    kept = kept_of(now.route)
+    if kept is None or now.stage not in (Stage.ISOLATED, Stage.SPLIT):
+        return ""
+    try:
+        return selected(kept.wanted, kept.versions)
+    except Unroutable:
+        return ""
 
 
 def _whatever(wanted: Wanted, _stage: Stage, _was: Wanted) -> Wanted:
