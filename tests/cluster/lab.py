@@ -240,6 +240,9 @@ def _start(site: Construction, wanted: Wanted, runtime: Runtime | None, programs
                 add_metrics(lab, say)
             if wanted.gateway:
                 add_gateway(lab, say)
+            # Last of all: who is killed before leaves nothing.
+            if wanted.kept:
+                place.kept.touch()
             return lab
         except BaseException:
             site.abandon()
@@ -258,8 +261,6 @@ def _build(site: Construction, wanted: Wanted, runtime: Runtime | None, programs
     port = _add_fakes(site, api, wanted, programs)
     nodes_in_all = wanted.real_nodes + wanted.fake_nodes
     site.wait_until(lambda: _usable(api, nodes_in_all), f"{nodes_in_all} nodes to be Ready and the controllers to work")
-    if wanted.kept:
-        place.kept.touch()
     place.describe(
         server=api.server, binaries=str(site.binaries), programs=programs and str(programs),
         fake_nodes=wanted.fake_nodes, real_nodes=wanted.real_nodes, port=port,

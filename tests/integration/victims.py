@@ -65,7 +65,8 @@ def _doom(api: Api, end: End) -> None:
     def send_and_end(request: Request) -> Exchange:
         nonlocal written
         exchange = send(request)
-        written += request.method != "GET" and "dryRun" not in request.target
+        # Of the release: the Lease says only that a verb is at work.
+        written += request.method != "GET" and "dryRun" not in request.target and "/leases" not in request.path
         if (written if end.writes else api.requests) >= end.after_request:
             os.kill(os.getpid(), end.by)
         return exchange
