@@ -144,7 +144,7 @@ CASES: dict[str, Case] = {
         {},
         """
 - name: Freeze it, as a person would
-  coalmine.canary.canary_pause: {name: "{{ canary_name }}", namespace: "{{ canary_namespace }}"}
+  coalmine.canary.canary_pause: {name: "{{ canary_name }}", namespace: "{{ canary_namespace }}", takeover: true}
 """
         + FAIL,
         runs=V2,
@@ -161,6 +161,7 @@ CASES: dict[str, Case] = {
     namespace: "{{ canary_namespace }}"
     images: "{{ canary_images }}"
     pods: 3
+    takeover: true
   when: canary_release.step == 1
 """,
     ),

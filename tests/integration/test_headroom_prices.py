@@ -55,7 +55,8 @@ def test_a_real_prometheus_prices_what_karpenter_offers_and_what_opencost_counts
     spot, burst, gpu = kind("n1", "m6i.xlarge"), kind("t1", "t3.large"), kind("g1", "g5.xlarge")
     unpriced = [kind("n2", "m6i.xlarge", "z2"), kind("u", "u-24tb1.metal"), kind("c", "c5.large"), kind("x", "x.y")]
     with serving(expose) as exporter, running(tmp_path) as prometheus:
-        prometheus.targets.write_text(json.dumps([{"targets": [urlsplit(exporter).netloc], "labels": {"job": "all"}}]))
+        scraped = [{"targets": [urlsplit(exporter).netloc], "labels": {"job": "all"}}]
+        (prometheus.targets / "all.json").write_text(json.dumps(scraped))
         wait_for_series(prometheus.url, "node_ram_hourly_cost", 1)
         metrics = PriceMetrics(Web(prometheus.url))
         found = metric_prices(metrics, price_book(None), [spot, burst, gpu, *unpriced])

@@ -175,7 +175,7 @@ def call(parameters: Parameters, check: bool, actor: str) -> Call:
         for_nodes=float(parameters.get("wait_for_nodes", 0)),
     )
     target = Target(parameters["name"], parameters["namespace"], *_cluster(parameters))
-    lease = LeaseAsked(parameters.get("lease_seconds"), parameters.get("takeover", False))
+    lease = LeaseAsked(seconds=parameters.get("lease_seconds"), takeover=parameters.get("takeover", False))
     ownership = Ownership(parameters.get("field_ownership") or Ownership.GIVE_BACK.value)
     return Call(target, wait, check, actor, meant(parameters), lease, ownership)
 

@@ -99,7 +99,7 @@ class Wait:
 SECONDS_OF_NAMED = 300
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LeaseAsked:
     """`seconds`: how long a run keeps the Deployment to itself between two calls; None: SECONDS_OF_NAMED where the caller has named it, and
     not at all where nobody can come back under its name. `of_process`: it is over with the process that asks, whatever its name.
