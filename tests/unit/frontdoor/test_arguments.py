@@ -28,10 +28,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     AutoscalerPolicy,
     Call,
     InfoRequest,
-    LeaseAsked,
     Meant,
     NewTemplate,
-    Ownership,
     PauseRequest,
     PromoteRequest,
     Restore,
@@ -57,21 +55,6 @@ def validated(verb: Verb, arguments: dict[str, Any]) -> dict[str, Any]:
     if result.error_messages:
         raise ArgumentError(result.errors.msg)
     return result.validated_parameters
-
-
-@pytest.mark.parametrize("verb", [start, pause, resume, promote, undo, rollback], ids=lambda one: str(one.VERB.name))
-def test_each_verb_that_writes_is_told_of_the_lease_what_was_asked(verb: Any) -> None:
-    required = {start: IMAGE, rollback: {"to": "web-7c6d"}}.get(verb, {})
-    told = asked(verb.VERB, {"name": "web", **required, "takeover": True, "lease_seconds": 40})
-    assert told.call.lease == LeaseAsked(seconds=40, takeover=True)
-    assert asked(verb.VERB, {"name": "web", **required}).call.lease == LeaseAsked()
-
-
-@pytest.mark.parametrize("verb", [promote, undo, rollback], ids=lambda one: str(one.VERB.name))
-def test_each_verb_that_ends_a_release_is_told_what_becomes_of_fields(verb: Any) -> None:
-    required = {rollback: {"to": "web-7c6d"}}.get(verb, {})
-    told = asked(verb.VERB, {"name": "web", **required, "field_ownership": "keep"})
-    assert told.call.ownership is Ownership.KEEP
 
 
 def asked(verb: Verb, arguments: dict[str, Any], *, check: bool = False) -> Any:
