@@ -24,7 +24,7 @@ options:
     description:
       - For how many seconds after this task its run keeps the Deployment to itself, until its next task. Give as much as lies between
         two tasks; V(0) gives it up at the end of this task. It is given up in any case where the release has ended, and where a person is
-        to decide.
+        to decide. At most a day, V(86400).
       - If it is not given, that is 300 where the task names its run (C(run)), so that a later task can come back as the same run, and 0
         where it does not.
     type: int

@@ -131,6 +131,28 @@ def test_a_run_that_waits_finds_out_in_time_that_it_was_taken_over() -> None:
     assert call.ended < AT + 20.0 + CALL_SECONDS
 
 
+def test_a_run_whose_lease_is_gone_again_is_told_that_it_was_taken_over() -> None:
+    """Whoever took it over has given it back before the run that lost it looks."""
+    endless = {"v2": Nature(never_ready=True)}
+    world = World(
+        History(natures=endless, scripts=(replace(ANA, asks=(Ask("start", pods=1, timeout=600.0),)),), end=End.UNDO)
+    )
+
+    def gone() -> None:
+        for lease in list(world.store.of("leases")):
+            world.store.remove("leases", lease, "somebody")
+
+    world.timeline.at(AT + 20.0, gone)
+    played = world.play()
+    assert not played.violations
+    (call,) = of(played, "ana")
+    assert isinstance(call.result, VerbFailure) and call.ended is not None
+    assert (
+        call.result.code == "locked" and "was taken over by another run, which has ended since" in call.result.message
+    )
+    assert call.ended < AT + 20.0 + CALL_SECONDS
+
+
 def test_a_run_that_has_a_name_keeps_the_deployment_between_its_tasks_and_gives_it_back_at_the_end() -> None:
     swift = {"v2": Nature(1.0, 1.0), "v3": Nature(1.0, 1.0)}
     ana = Script("ana", AT, names="run", asks=(START, Ask("promote", think=200.0)))

@@ -18,7 +18,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.proving import Prover
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import RULES, Lags
-from tests.sim.history import Ask, End, Foreign, History, Script
+from tests.sim.history import Ask, Befalls, End, Foreign, History, Incident, Script
 from tests.sim.objects import NAME, NAMESPACE, Json
 from tests.sim.pods import Nature
 from tests.sim.store import Change
@@ -79,6 +79,16 @@ def test_a_release_by_weights_gives_everybody_what_was_said_and_leaves_nothing(b
     first, second, third, _last = found.calls[:4]
     assert largest(one, 0.0, first.ended or 0.0) == Fraction(1, 20)
     assert largest(one, second.begun, third.ended or 0.0) == Fraction(1, 2)
+    assert_as_before(one)
+
+
+def test_an_undo_gives_the_canary_nobody_more_where_a_stable_pod_is_not_ready() -> None:
+    asks = (Script("ana", 8.0, asks=(START,)), Script("eve", 30.0, asks=(Ask("undo"),)))
+    crash = Incident(29.0, Befalls.CRASH, "v1", seconds=20.0)
+    one = World(History(natures=DRAINING, scripts=asks, end=End.UNDO, gateway=SWIFT, incidents=(crash,)))
+    found = played(one)
+    _start, undone = found.calls[:2]
+    assert largest(one, undone.begun, undone.ended or 0.0) <= Fraction(1, 20)
     assert_as_before(one)
 
 

@@ -65,7 +65,8 @@ def has_ended(name: str) -> bool:
     found = _NAME.fullmatch(name)
     if found is None or found[1] != _machine():
         return False
-    return _started(int(found[2])) != found[3]
+    started = _started(int(found[2]))
+    return started != found[3] and (bool(started) or not _is_hidden(int(found[2])))
 
 
 def _machine() -> str:
@@ -80,10 +81,21 @@ def _machine() -> str:
 
 
 def _started(number: int) -> str:
-    """Clock ticks from the machine's start to that of the process (proc_pid_stat(5), field 22); empty where it is gone."""
+    """Clock ticks from the machine's start to that of the process (proc_pid_stat(5), field 22); empty where it is gone, or hidden."""
     try:
         with open(f"/proc/{number}/stat", encoding="utf-8", errors="replace") as file:
             state, *fields = file.read().rpartition(")")[2].split()
     except (OSError, ValueError):
         return ""
     return "" if state in ("Z", "X") else fields[18]
+
+
+def _is_hidden(number: int) -> bool:
+    """Another user's, of whom /proc tells nothing where it is mounted so (hidepid in proc(5))."""
+    try:
+        os.kill(number, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False

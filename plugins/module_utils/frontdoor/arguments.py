@@ -69,6 +69,7 @@ EXPECT: Options = {"expect": {"type": "str"}}
 RUN: Options = {"run": {"type": "str"}}
 IDENTITY: Options = {**EXPECT, **RUN}
 # One run at a time writes to a Deployment.
+LONGEST_LEASE = 86_400
 LEASE: Options = {
     "takeover": {"type": "bool", "default": False},
     "lease_seconds": {"type": "int"},
@@ -168,6 +169,10 @@ def call(parameters: Parameters, check: bool, actor: str) -> Call:
     """What every verb with a target is told. Raises ArgumentError."""
     at_least(1, parameters, "wait_timeout")
     at_least(0, parameters, "wait_for_nodes", "lease_seconds")
+    if (parameters.get("lease_seconds") or 0) > LONGEST_LEASE:
+        raise ArgumentError(
+            f"lease_seconds is {parameters['lease_seconds']}: it must be {LONGEST_LEASE} (a day) or less, because nobody else may write meanwhile"
+        )
     wait = Wait(
         enabled=parameters["wait"],
         timeout=float(parameters["wait_timeout"]),

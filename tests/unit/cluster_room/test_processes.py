@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster import processes
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.processes import has_ended, this_process
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are told apart by /proc")
@@ -31,6 +33,18 @@ def test_one_that_has_ended_is_known_also_where_its_number_is_taken_again() -> N
         child.kill()
         child.wait()
     assert has_ended(name)
+
+
+def test_of_a_process_that_its_machine_hides_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for another user where /proc is mounted with hidepid: there is no file of it, and a signal is not permitted."""
+
+    def not_permitted(number: int, signal: int) -> None:
+        raise PermissionError
+
+    name = this_process()
+    monkeypatch.setattr(processes, "_started", lambda number: "")
+    monkeypatch.setattr(os, "kill", not_permitted)
+    assert not has_ended(name)
 
 
 @pytest.mark.parametrize("name", ["", "x", "0123456789ab.1.1", "../../etc.1.1", "\ud800", "²." * 3, "." * 100_000])

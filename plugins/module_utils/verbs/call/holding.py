@@ -193,7 +193,11 @@ class Holding:
         owner = owner or Owner(self._deployment, found.owner if found else "")
         if found is None:
             return Lease.parse(self._api.create(self._leases, leases.manifest(owner, claim)))
-        return Lease.parse(self._api.patch(self._path, leases.patch(found, owner, claim), PatchKind.JSON))
+        try:
+            return Lease.parse(self._api.patch(self._path, leases.patch(found, owner, claim), PatchKind.JSON))
+        except NotFound as gone:
+            # Whoever took it over has given it back since, which is one more way to be no longer as it was.
+            raise Conflict(gone.asked, gone.message) from gone
 
     def _claim(self, seconds: int) -> Claim:
         now = to_the_microsecond(self._api.server_time() or 0.0)
@@ -253,9 +257,12 @@ class _Timeless(Exception):
 
 
 def until(claim: Claim) -> str:
-    """RFC 3339, UTC, whole seconds; empty where the claim does not say until when it holds."""
+    """RFC 3339, UTC, whole seconds; empty where the claim does not say until when it holds, or names no moment that there is."""
     renewed = moment_of(claim.renewed)
-    return "" if renewed is None or claim.seconds is None else stamp(renewed + claim.seconds)
+    try:
+        return "" if renewed is None or claim.seconds is None else stamp(renewed + claim.seconds)
+    except (ValueError, OverflowError):
+        return ""
 
 
 def in_words(claim: Claim) -> str:

@@ -424,10 +424,10 @@ class Routing:
         self.account.warn(f"the undo goes on, although the routes may still send requests to the canary: {error}")
 
     def _stable_serves(self, situation: Situation) -> bool:
-        """Its pods are all there: a promotion takes them away, and then only both versions together carry the load."""
+        """Some of its pods are there, and nobody takes them away. A promotion does, and then only both versions together carry the load."""
         stable = situation.stable
         promotes = situation.record is not None and situation.record.intent is Intent.PROMOTE
-        return not promotes and stable is not None and stable.ready >= situation.deployment.replicas
+        return not promotes and stable is not None and stable.ready > 0
 
     def drain(self) -> None:
         """Everybody is sent to the stable version until `refill`. Raises Refusal."""
