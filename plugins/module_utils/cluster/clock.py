@@ -60,9 +60,11 @@ def moment_of(text: str) -> float | None:
         return None
 
 
-def moment_of_date(text: str) -> float | None:
-    """An HTTP Date (RFC 9110, section 5.6.7) -> `wall`; None for what is none."""
+def moment_of_date(header: str | None) -> float | None:
+    """A Date header (RFC 9110, section 6.6.1) -> `wall`; None for what is none. What names no zone, as the format of asctime, is in
+    UTC (section 5.6.7)."""
     try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError):
+        moment = parsedate_to_datetime(str(header))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    except (OverflowError, TypeError, ValueError):
         return None

@@ -16,12 +16,11 @@ from typing import Iterator, Mapping, Sequence
 
 from ..cluster.api import Api
 from ..cluster.asked import asked as asked_of
-from ..cluster.clock import SYSTEM, Clock, stamp
+from ..cluster.clock import SYSTEM, Clock, moment_of_date, stamp
 from ..cluster.errors import ApiError, from_answer, status_of
 from .logs import LONGEST_SETTLING, QUIET_SECONDS, LogsAsked
 from .matching import Matcher
 from .source import Answers, Counted, Misasked, NoAnswer, ProbedPod, Sides, Tally, Version
-from .web import date_of
 
 # Of one pod in one look, and of all; a pod is always read a little.
 LARGEST_LOG = 4 << 20
@@ -215,7 +214,7 @@ class PodLogs:
         found = list(self._parsed(answer.data))
         if answer.data.strip() and not found:
             raise NoAnswer(f"the log of pod {pod.name} comes without time stamps: is it a kubelet that answers?")
-        return _Lines(found, more, date_of(answer.headers.get("Date")))
+        return _Lines(found, more, moment_of_date(answer.headers.get("Date")))
 
     def _parsed(self, data: bytes) -> Iterator[tuple[int, str]]:
         """Only a line feed ends a line: a pod may write anything else, time stamps too."""

@@ -16,10 +16,10 @@ from typing import Any, Mapping
 
 from ..cluster.api import Api
 from ..cluster.asked import asked
+from ..cluster.clock import moment_of_date
 from ..cluster.errors import ApiError, NotFound, from_answer, status_of
 from .choices import Resource
 from .source import Answers, NoAnswer, Sides, Value, Version
-from .web import date_of
 
 # For the head of the answer, and again for its body; and how long it may be.
 _SECONDS = 10.0
@@ -82,7 +82,7 @@ class Resources:
             raise NoAnswer(f"metrics.k8s.io answers with more than {_LARGEST >> 20} MiB: are there so many pods?")
         try:
             found = json.loads(answer.data).get("items") or ()
-            now = date_of(answer.headers.get("Date"))
+            now = moment_of_date(answer.headers.get("Date"))
             used = {item["metadata"]["name"]: self._of_pod(item) for item in found if _is_of_now(item, now)}
         except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
             raise NoAnswer("metrics.k8s.io answers with what metrics-server would not write") from None

@@ -17,11 +17,10 @@ import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timezone
-from email.utils import parsedate_to_datetime
 from typing import Any, Mapping
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from ..cluster.clock import moment_of_date
 from ..cluster.secrets import named_file
 from ..foreign import printable
 from .source import Misasked, NoAnswer
@@ -135,17 +134,9 @@ def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: in
     bytes_in = len(body) + sum(len(name) + len(text) + 4 for name, text in response.getheaders())
     bytes_out = len(target) + len(form or b"") + 16 + sum(len(name) + len(text) + 4 for name, text in headers.items())
     kind = response.headers.get_content_type()
-    return WebAnswer(response.status, body, truncated, bytes_in, bytes_out, kind, date_of(response.headers.get("Date")))
-
-
-def date_of(header: str | None) -> float | None:
-    """Of a Date header (RFC 9110 section 6.6.1), in seconds since the epoch. What names no zone, as the format of asctime, is
-    in UTC (section 5.6.7)."""
-    try:
-        moment = parsedate_to_datetime(str(header))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-    except (OverflowError, TypeError, ValueError):
-        return None
+    return WebAnswer(
+        response.status, body, truncated, bytes_in, bytes_out, kind, moment_of_date(response.headers.get("Date"))
+    )
 
 
 class _Alarm:

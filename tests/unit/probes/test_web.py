@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -20,31 +19,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import Misasked, NoAnswer
-from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import LONGEST_QUERY, Web, ask_json, date_of
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import LONGEST_QUERY, Web, ask_json
 from tests.cluster.certificates import Authority
 from tests.unit.probes.serving import send, serving
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        "Sun, 06 Nov 1994 08:49:37 GMT",
-        "Sunday, 06-Nov-94 08:49:37 GMT",
-        "Sun Nov  6 08:49:37 1994",
-        "Sun, 06 Nov 1994 08:49:37 -0000",
-    ],
-)
-def test_a_servers_clock_is_read_whatever_time_zone_this_machine_is_in(
-    header: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The three formats of RFC 9110 section 5.6.7, and one that mail has."""
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    try:
-        assert date_of(header) == 784111777
-    finally:
-        monkeypatch.undo()
-        time.tzset()
 
 
 class Fine(BaseHTTPRequestHandler):
