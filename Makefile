@@ -17,7 +17,7 @@ ifeq ($(shell id -u)-$(shell uname -s),0-Linux)
 export CANARY_EXPECT_REAL_NODES := 1
 endif
 
-STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit sim-slice integration molecule matrix
+STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit coverage sim-slice integration molecule matrix
 
 .PHONY: help venv demo test $(STAGES) sim sim-truth exactness headroom-truth judgement-truth judgement-e2e traffic-truth slow bench cluster cluster-down quick blocks format release-notes pins clean
 .DEFAULT_GOAL := help
@@ -27,6 +27,7 @@ help:
 	@echo "make test             everything that has to hold, with a table of times at the end"
 	@echo "make quick            lint, types, imports, and the tests that can break by what differs from BASE=$(BASE)"
 	@echo "make STAGE            one stage of it: $(STAGES)"
+	@echo "make coverage         make unit, and what it covers: so it runs in continuous integration"
 	@echo "make cluster          a real Kubernetes with NODES=$(NODES) fake nodes (REAL=1: real ones); prints its KUBECONFIG"
 	@echo "                      REAL=1 METRICS=1: with metrics-server, which takes 4 to 8 minutes the first time"
 	@echo "make cluster-down     ends it"

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How much of each room the tests without a cluster must cover: statements and branches together, in percent.
 
+    make coverage                       # measures, and asks the next one
     python -m tests.toolchain.floors    # after pytest --cov; names the rooms that are below their floor, and their files
 
 A floor may rise, and does not fall: what lowers it is new code without a test.

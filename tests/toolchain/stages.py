@@ -47,6 +47,8 @@ class Stage:
     """One row. `budget`: seconds on two cores with everything cached. `group`: beside what it runs; alone, if empty. `patient`: it
     has the lowest priority there. `files_only`: what it finds depends on the files of the tree alone.
 
+    `in_ci`: `make test` runs it in continuous integration only, or only elsewhere; in both, if None.
+
     `again`: what runs those tests that failed, which are its last arguments, when at most what is patient is still running; `outcomes`:
     where the commands write down how each test ended (tests/toolchain/outcomes.py).
     """
@@ -57,6 +59,7 @@ class Stage:
     group: str = ""
     patient: bool = False
     files_only: bool = False
+    in_ci: bool | None = None
     again: Command | None = None
     outcomes: Path | None = None
 
@@ -89,8 +92,10 @@ TYPED = (
 SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity=warning"
 
 # A file is one worker's: what its tests start together is started once. Three on two cores, because many tests wait.
+TWO_WORKERS = ("-n", "2")
 THREE_WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 READ, WAITS, ONE_CORE = "what the tree says", "waits for clusters", "long, on one core"
+WITHOUT_A_CLUSTER = ("tests/unit", "tests/sim", "tests/toolchain")
 SHORT_ONES = ("-m", "not slow", "tests/integration", "tests/faults")
 OUTPUT = ROOT / "tests" / "output"
 OUTCOMES = OUTPUT / "integration.json"
@@ -123,13 +128,16 @@ STAGES = (
         ),
         READ,
     ),
+    Stage("unit", 110, (("pytest", *TWO_WORKERS, *WITHOUT_A_CLUSTER),), in_ci=False),
+    # The same tests. To measure what they cover takes as long again.
     Stage(
-        "unit",
-        120,
+        "coverage",
+        240,
         (
-            ("pytest", "-n", "2", "--cov", "--cov-report=", "tests/unit", "tests/sim", "tests/toolchain"),
+            ("pytest", *TWO_WORKERS, "--cov", "--cov-report=", *WITHOUT_A_CLUSTER),
             ("python", "-m", "tests.toolchain.floors"),
         ),
+        in_ci=True,
     ),
     Stage(
         "integration",
@@ -227,6 +235,10 @@ def run_command(command: Command, seen_live: bool) -> tuple[bool, float, str]:
     return process.returncode == 0, used.ru_utime + used.ru_stime, output
 
 
+def part_of_make_test(stage: Stage) -> bool:
+    return stage.in_ci in (None, os.environ.get("CI") == "true")
+
+
 def must_be_stable() -> bool:
     return os.environ.get("UNSTABLE_FAILS") == "true"
 
@@ -288,7 +300,7 @@ def main(arguments: Sequence[str]) -> int:
     unknown = set(names) - {stage.name for stage in STAGES}
     if unknown:
         parser.error(f"no such stage: {', '.join(sorted(unknown))}")
-    wanted = [stage for stage in STAGES if not names or stage.name in names]
+    wanted = [stage for stage in STAGES if (stage.name in names if names else part_of_make_test(stage))]
     # What is asked for by its name is run, whatever it found before.
     how = run if names else run_if_changed
     started, results = time.monotonic(), []

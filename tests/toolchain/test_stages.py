@@ -202,6 +202,19 @@ def test_a_run_that_wrote_nothing_down_is_not_run_again(
     assert "twice\n" not in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(("ci", "runs"), [("true", ["coverage"]), ("", ["unit"])])
+def test_what_tests_cover_is_measured_in_continuous_integration(
+    ci: str, runs: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    either = [stage for stage in STAGES if stage.in_ci is not None]
+    monkeypatch.setattr(stages, "STAGES", tuple(replace(stage, commands=(python(""),)) for stage in either))
+    assert main([]) == 0
+    assert re.findall(r"^=== (\w+):", capsys.readouterr().out, re.MULTILINE) == runs
+    tests = [{argument for argument in stage.commands[0] if "--cov" not in argument} for stage in either]
+    assert tests[0] == tests[1], "the same tests"
+
+
 def test_every_stage_has_a_target_of_its_name_in_the_makefile() -> None:
     (targets,) = re.findall(r"^STAGES := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(targets.split()) == {stage.name for stage in STAGES}
