@@ -21,6 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.judg
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import WAVE_FAILED
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.release import REJECTED
+from tests.unit.frontdoor.every_verb import VERBS
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
 MODULES = sorted((PLUGINS / "modules").glob("canary_*.py"))
@@ -37,6 +38,10 @@ def constant(module: Path, name: str) -> object:
 def test_every_module_has_an_action_plugin_and_the_reverse() -> None:
     actions = {path.stem for path in (PLUGINS / "action").glob("*.py") if path.stem != "__init__"}
     assert {module.stem for module in MODULES} == actions
+
+
+def test_every_module_has_a_verb_of_the_front_door_and_the_reverse() -> None:
+    assert {module.stem for module in MODULES} == VERBS.keys()
 
 
 def test_every_phase_is_explained() -> None:

@@ -11,21 +11,6 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import (
-    bake,
-    fleet,
-    headroom,
-    info,
-    pause,
-    promote,
-    release,
-    resume,
-    rollback,
-    start,
-    undo,
-    verify,
-    watch,
-)
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import (
     DISPLAY,
     Verb,
@@ -33,11 +18,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.argument
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
+from tests.unit.frontdoor.every_verb import VERBS
 
-VERBS: dict[str, Verb] = {
-    each.VERB.name: each.VERB
-    for each in (bake, fleet, headroom, info, pause, promote, release, resume, rollback, start, undo, verify, watch)
-}
 # What the doors themselves read: how to show, and why a call comes after a failure (plugins/action/canary_release.py).
 OF_THE_DOOR = (*DISPLAY, "rescued")
 IMAGES = {"images": {"app": "app:2"}}

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import info
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import Verb
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.shapes import misshapen
-from tests.unit.frontdoor.test_secrecy import VERBS, Path, options, replaced, right, told_by_module, told_in_process
+from tests.unit.frontdoor.every_verb import VERBS
+from tests.unit.frontdoor.test_secrecy import Path, options, replaced, right, told_by_module, told_in_process
 from tests.unit.probes.serving import send, serving
 
 CODES = {"invalid", "api_error", "not_found", "no_deployment"}

@@ -30,33 +30,17 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Invalid
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import (
-    bake,
-    fleet,
-    headroom,
-    info,
-    pause,
-    promote,
-    release,
-    resume,
-    rollback,
-    start,
-    undo,
-    verify,
-)
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import fleet, headroom, release, start, verify
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import Verb
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import VerbModule, run_module
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
+from tests.unit.frontdoor.every_verb import VERBS
 from tests.unit.probes.serving import send, serving
 
 WORD = "pl4nted"
 TRACES = (WORD, *(base64.b64encode(b"\0" * before + WORD.encode())[4:8].decode() for before in range(3)))
-VERBS = {
-    each.VERB.name: each.VERB
-    for each in (bake, fleet, headroom, info, pause, promote, release, resume, rollback, start, undo, verify)
-}
 Path = tuple[str | int, ...]
 Case = tuple[str, dict[str, Any]]
 
