@@ -39,7 +39,7 @@ help:
 	@echo "make judgement-e2e    20 good and 20 bad releases on a real node under a steady load -> docs/judgement-releases.md"
 	@echo "make traffic-truth    shares, failed requests, races, deaths and lags on a real proxy (20 minutes) -> docs/traffic-truth.md"
 	@echo "make slow             tests too long for make test: real traffic, deaths at random moments, random sequences,"
-	@echo "                      and the properties of the unit tests with other examples than in make test"
+	@echo "                      the properties of the unit tests with other examples than in make test, and all scenarios of molecule"
 	@echo "make bench            what releases cost beside kubectl and kubernetes.core -> docs/benchmarks.md; what headroom costs in 5,000"
 	@echo "                      nodes with 150,000 pods, and the time from Ready to a verb's return"
 	@echo "make venv             the Python environment in .venv, and this tree as a collection in .collections"
@@ -94,6 +94,7 @@ traffic-truth: venv
 slow: venv
 	@$(PYTHON) -m pytest --hypothesis-profile random tests/unit
 	@$(PYTHON) -m pytest -m slow tests/integration
+	@PATH=$(CURDIR)/.venv/bin:$$PATH ANSIBLE_CONFIG=$(CURDIR)/ansible.cfg molecule test --all
 
 bench: venv
 	@$(BOOTSTRAP) -m tests.toolchain.venvs make bench

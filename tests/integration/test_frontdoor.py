@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -168,40 +168,36 @@ def told(result: dict[str, Any], name: str) -> dict[str, Any]:
     return plain
 
 
-# Tasks of a life that are tried as modules, too.
-AS_MODULES = (0, 2, 5)
+# Tasks of a life that are tried as modules, too: to make one takes seconds, and most of them show the same.
+FEW, ALL = (0, 2, 5), tuple(range(9))
 
 
 # In each of the other environments (`make matrix`); what both doors say in this one, the tests below show of single tasks.
 @pytest.mark.slow
-@pytest.mark.slice
-def test_a_whole_life_is_told_alike_by_both_doors(lab: Cluster, stage: Stage) -> None:
+@pytest.mark.parametrize("as_modules", [pytest.param(FEW, marks=pytest.mark.slice), ALL], ids=["few", "all"])
+def test_a_whole_life_is_told_alike_by_both_doors(as_modules: Collection[int], lab: Cluster, stage: Stage) -> None:
     apply(lab, stage.namespace, deployment("here"), deployment("there"))
 
-    def life(name: str, door: Task) -> list[Task]:
+    def life(name: str, modules: Collection[int]) -> list[Task]:
         target = {"name": name, "namespace": stage.namespace}
         new = {**target, "images": {"app": "registry.example/app:2"}}
-        return [
-            {**step, **door}
-            for step in (
-                task("info", **target),
-                {**task("start", **new), "check_mode": True, "diff": True},
-                {**task("start", **new), "diff": True},
-                task("pause", **target),
-                task("start", **new),
-                task("undo", **target, reason="a test"),
-                task("start", **new, weight=40),
-                {**task("promote", **target), "diff": True},
-                task("rollback", **target, to="registry.example/app:1"),
-            )
-        ]
+        steps = (
+            task("info", **target),
+            {**task("start", **new), "check_mode": True, "diff": True},
+            {**task("start", **new), "diff": True},
+            task("pause", **target),
+            task("start", **new),
+            task("undo", **target, reason="a test"),
+            task("start", **new, weight=40),
+            {**task("promote", **target), "diff": True},
+            task("rollback", **target, to="registry.example/app:1"),
+        )
+        return [{**step, **(AS_MODULE if number in modules else {})} for number, step in enumerate(steps)]
 
-    played = stage.play(*life("here", {}), *life("there", AS_MODULE), options=("-vv",))
-    half = len(played.results) // 2
-    here, there = played.results[:half], played.results[half:]
-    assert (
-        played.output.count("runs as a module") == played.output.count("runs as a module: environment is set") == half
-    )
+    played = stage.play(*life("here", ()), *life("there", as_modules), options=("-vv",))
+    here, there = played.results[: len(ALL)], played.results[len(ALL) :]
+    doors = [played.output.count(f"runs as a module{why}") for why in ("", ": environment is set")]
+    assert doors == [len(as_modules)] * 2
     for number, (one, other) in enumerate(zip(here, there, strict=True)):
         assert told(one, "here") == told(other, "there"), f"task {number}"
     phases = [result["canary"]["phase"] for result in here if result.get("canary")]

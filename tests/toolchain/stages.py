@@ -8,10 +8,10 @@
 
 Every stage runs, also after one has failed; but one that looks at nothing but files is not run again while these are the same
 (unchanged.py). The groups run one after another. Stages of the same group, which need one core each and no quiet machine, run side
-by side, and their output is shown when they end; a group of one is seen live. So is one that has only patient stages beside it:
-these take what it leaves of the cores, and their output is shown after its own.
+by side, and their output is shown when they end; a group of one is seen live. So is one that has only stages beside it that step back
+(`nice`): these take what it leaves of the cores, and their output is shown after its own.
 
-What is measured in seconds on a real cluster can miss them when three workers share two cores. So what failed in
+What is measured in seconds on a real cluster can miss them when several workers share two cores. So what failed in
 `integration` is written down and told, with its reasons and the load of the machine, and then run alone, three times: a test
 that is wrong now and then by itself hardly passes three times, one that only the others disturbed does. What passes then is
 unstable: the table at the end names it, and with UNSTABLE_FAILS=true the stage has failed, unless tests/unstable.txt allows it
@@ -39,17 +39,18 @@ SIDE_BY_SIDE = 2
 TIMES_ALONE = 3
 
 Command = tuple[str, ...]
-LOWEST_PRIORITY: Command = ("nice", "-n", "19")
+# Of what waits for a cluster of its own, and of what takes nothing but the cores.
+A_LITTLE, LOWEST_PRIORITY = 2, 19
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One row. `budget`: seconds on two cores with everything cached. `group`: beside what it runs; alone, if empty. `patient`: it
-    has the lowest priority there. `files_only`: what it finds depends on the files of the tree alone.
+    """One row. `budget`: seconds on two cores with everything cached. `group`: beside what it runs; alone, if empty. `nice`: how
+    far it steps back there. `files_only`: what it finds depends on the files of the tree alone.
 
     `in_ci`: `make test` runs it in continuous integration only, or only elsewhere; in both, if None.
 
-    `again`: what runs those tests that failed, which are its last arguments, when at most what is patient is still running; `outcomes`:
+    `again`: what runs those tests that failed, which are its last arguments, when at most what steps back is still running; `outcomes`:
     where the commands write down how each test ended (tests/toolchain/outcomes.py).
     """
 
@@ -57,7 +58,7 @@ class Stage:
     budget: float
     commands: tuple[Command, ...]
     group: str = ""
-    patient: bool = False
+    nice: int = 0
     files_only: bool = False
     in_ci: bool | None = None
     again: Command | None = None
@@ -91,10 +92,12 @@ TYPED = (
 )
 SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity=warning"
 
-# A file is one worker's: what its tests start together is started once. Three on two cores, because many tests wait.
+# A file is one worker's: what its tests start together is started once. Four on two cores, because many tests wait.
 TWO_WORKERS = ("-n", "2")
-THREE_WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
-READ, WAITS, ONE_CORE = "what the tree says", "waits for clusters", "long, on one core"
+FOUR_WORKERS = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+READ, WAITS = "what the tree says", "waits for clusters"
+# One release that goes through, twice; the others are for `make slow`.
+SCENARIOS = ("-s", "default", "-s", "steps")
 WITHOUT_A_CLUSTER = ("tests/unit", "tests/sim", "tests/toolchain")
 SHORT_ONES = ("-m", "not slow", "tests/integration", "tests/faults")
 OUTPUT = ROOT / "tests" / "output"
@@ -142,24 +145,31 @@ STAGES = (
     Stage(
         "integration",
         420,
-        (("pytest", *THREE_WORKERS, *WRITTEN_DOWN, *SHORT_ONES),),
+        (("pytest", *FOUR_WORKERS, *WRITTEN_DOWN, *SHORT_ONES),),
         WAITS,
         outcomes=OUTCOMES,
         again=("pytest", "--exitfirst"),
     ),
+    # Each starts a cluster and waits for it, so the cores have time for something else.
+    Stage("molecule", 120, (("molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
+    Stage("matrix", 180, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
     # Others with each change of what they are about, and only then: docs/decisions/0010-new-histories-for-each-change.md.
-    Stage("sim-slice", 90, (("python", "-m", "tests.sim", "--releases", "2000", "--fresh"),), WAITS, patient=True),
+    Stage(
+        "sim-slice",
+        90,
+        (("python", "-m", "tests.sim", "--releases", "2000", "--fresh"),),
+        WAITS,
+        nice=LOWEST_PRIORITY,
+    ),
     # All else runs on the Python of .venv: what is left to show is that every file can be imported by another.
     Stage(
         "sanity-import",
         40,
         (("python", "-m", "tests.toolchain.sanity", "--newest", "--test", "import"),),
         WAITS,
-        patient=True,
+        nice=LOWEST_PRIORITY,
         files_only=True,
     ),
-    Stage("molecule", 150, (("molecule", "test", "--all"),), ONE_CORE),
-    Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), ONE_CORE),
 )
 
 
@@ -183,7 +193,7 @@ def run(stage: Stage, seen_live: bool) -> Result:
     busy: list[float] = []
 
     def passes(command: Command) -> bool:
-        passed, seconds, output = run_command((*LOWEST_PRIORITY, *command) if stage.patient else command, seen_live)
+        passed, seconds, output = run_command(("nice", "-n", str(stage.nice), *command), seen_live)
         busy.append(seconds)
         heard.append(output)
         return passed
@@ -253,8 +263,8 @@ def groups_of(stages: Iterable[Stage]) -> Iterator[list[Stage]]:
 
 
 def run_group(stages: Sequence[Stage], how: Callable[[Stage, bool], Result] = run) -> Iterator[Result]:
-    """Of one stage that is not patient the output is seen live, and that of the others after it."""
-    live = [stage for stage in stages if not stage.patient]
+    """Of the one stage that does not step back the output is seen live, and that of the others after it."""
+    live = [stage for stage in stages if not stage.nice]
     live = live if len(live) == 1 else []
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for stage in live:

@@ -82,11 +82,11 @@ def test_what_looks_at_files_only_is_run_again_when_one_has_changed_or_when_it_i
     assert [seen(), seen()] == [(1, 1), (0, 1)]
 
 
-def test_patient_stages_are_shown_after_the_one_that_is_seen_live(
+def test_stages_that_step_back_are_shown_after_the_one_that_is_seen_live(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     live = Stage("live", 60, (("sh", "-c", "sleep 0.3; echo live $(nice)"),), "waits")
-    patient = Stage("patient", 60, (("sh", "-c", "echo patient $(nice)"),), "waits", patient=True)
+    patient = Stage("patient", 60, (("sh", "-c", "echo patient $(nice)"),), "waits", nice=19)
     monkeypatch.setattr(stages, "STAGES", (live, patient))
     assert main([]) == 0
     shown = [line.split() for line in capfd.readouterr().out.splitlines()]
