@@ -26,7 +26,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Versions,
     Wanted,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import Route, plan, state
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Header,
     NewTemplate,

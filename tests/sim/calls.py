@@ -22,6 +22,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     AutoscalerPolicy,
     BakeRequest,
     Call,
+    Header,
     InfoRequest,
     LeaseAsked,
     NewTemplate,
@@ -133,11 +134,17 @@ def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     template = NewTemplate(images={CONTAINER: image(ask.version)})
     size, policy = Size(ask.pods, ask.weight), AutoscalerPolicy(ask.autoscaler)
     room = (ask.surge, ask.max_unavailable)
-    traffic = None if ask.share is None else TrafficRequest(Fraction(ask.share) / 100, kind=ask.kind, sticky=ask.sticky)
+    traffic = None if ask.share is None else _traffic(ask)
     request = StartRequest(
         call, template, size, *room, policy, called.run, traffic=traffic, released_ok=ask.released_ok
     )
     return start(api, request, report)
+
+
+def _traffic(ask: Ask) -> TrafficRequest:
+    weight = Fraction(ask.share) / 100 if ask.share else None
+    header = Header(ask.header, "always") if ask.header else None
+    return TrafficRequest(weight, header, sticky=ask.sticky, kind=ask.kind, overload=ask.overload)
 
 
 def _undo(api: Api, called: Called, call: Call, report: Report) -> Outcome:

@@ -20,9 +20,10 @@ SWIFT, HASTELESS = Pace(), Pace(0.05, 1.0)
 
 @dataclass(frozen=True)
 class Ask:
-    """One call of a verb. `think`: seconds before it. `share`: per cent of requests, None for a release without routes; `shares`: of each
-    step of a whole release. `kind`: of what splits them. `by`: as canary_promote takes it, `keep` seconds. `sticky`: users keep
-    their version. `drain`: of a pause.
+    """One call of a verb. `think`: seconds before it. `share`: per cent of requests, None for a release without routes, and empty where
+    it is not said; `shares`: of each step of a whole release. `kind`: of what splits them. `header`: the name of one with which requests
+    get the canary. `by`: as canary_promote takes it, `keep` seconds. `sticky`: users keep their version; None where it is not said. `drain`:
+    of a pause. `overload`: of a start.
     What another verb needs is left as it is."""
 
     verb: str
@@ -44,7 +45,9 @@ class Ask:
     by: str = ""
     kind: str = "gateway_api"
     keep: float = 0.0
-    sticky: bool = False
+    header: str = ""
+    sticky: bool | None = False
+    overload: str = "refuse"
     drain: bool = False
     released_ok: bool = False
     takeover: bool = False

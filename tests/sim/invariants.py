@@ -414,7 +414,7 @@ class Witness:
 
     def _routed_as_before(self) -> None:
         """The user's route and his Service, and nothing beside them."""
-        (route,), (service,) = self.store.of("httproutes").values(), list(self.store.of("services").values())[:1]
+        route, service = (self.store.of(kind)[NAME] for kind in ("httproutes", "services"))
         left = [name for name in self.store.of("services") if name != NAME]
         if left or route["spec"]["rules"] != RULES or service["spec"]["selector"] != LABELS:
             self._violated("routes are exactly back", f"{', '.join(left)} {route['spec']['rules']}")
@@ -465,7 +465,7 @@ def _most(ask: Ask, replicas: int) -> int:
 
 def _share(ask: Ask) -> Fraction | None:
     """None where pods decide: a promotion begins with its routes."""
-    return None if ask.share is None or ask.verb != "start" else Fraction(ask.share) / 100
+    return None if not ask.share or ask.verb != "start" else Fraction(ask.share) / 100
 
 
 def _differences(before: Json, after: Json) -> Iterator[tuple[str, tuple[object, object]]]:

@@ -17,7 +17,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.proving import Prover
 from tests.sim.faults import Fault, Planned
-from tests.sim.gateway import RULES, Lags
+from tests.sim.gateway import GATEWAY, HOST, RULES, Lags
 from tests.sim.history import Ask, Befalls, End, Foreign, History, Incident, Script
 from tests.sim.objects import NAME, NAMESPACE, Json
 from tests.sim.pods import Nature
@@ -449,6 +449,25 @@ def test_an_edit_beside_which_the_weight_cannot_be_said_is_in_the_way_of_nothing
     route = one.store.get("httproutes", NAME)
     assert route is not None and route["spec"]["rules"][0]["backendRefs"][0]["weight"] == 900_000
     assert not route["metadata"].get("annotations") and list(one.store.of("services")) == [NAME]
+
+
+@pytest.mark.parametrize(
+    "start", [replace(START, share="0", header="x-canary"), replace(START, share="20", sticky=True)]
+)
+def test_a_rule_of_somebody_else_that_a_copy_would_win_over_is_refused_before_anything_is_written(start: Ask) -> None:
+    one = world(start)
+    (rule,) = RULES
+    debug = {"matches": [{"path": {"type": "PathPrefix", "value": "/"}, "headers": [{"name": "debug", "value": "1"}]}]}
+
+    def make() -> None:
+        meta = {"namespace": NAMESPACE, "name": "other", "creationTimestamp": "9999-01-01T00:00:00Z"}
+        refs = [{**ref, "name": "legacy"} for ref in rule["backendRefs"]]
+        spec = {"parentRefs": [{"name": GATEWAY}], "hostnames": [HOST], "rules": [{**debug, "backendRefs": refs}]}
+        one.server.create("httproutes", {"metadata": meta, "spec": spec}, "somebody", "kubectl-create")
+
+    one.timeline.at(4.0, make)
+    (line,) = told(one.play())
+    assert line.startswith("failed (no_route)") and 'rule 0 of HTTPRoute "other"' in line, line
 
 
 def test_a_backend_that_says_its_own_namespace_is_refused_since_it_would_not_be_rewritten() -> None:

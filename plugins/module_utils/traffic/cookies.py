@@ -46,6 +46,39 @@ def telling(ref: Json, name: str) -> Json:
     return {**ref, "filters": filters}
 
 
+def untold(ref: Json) -> Json:
+    """The same backend without what `telling` has added, whichever release did."""
+    if not tells(ref):
+        return ref
+    filters = [one for one in map(_untold, ref["filters"]) if one is not None]
+    rest = {name: value for name, value in ref.items() if name != "filters"}
+    return {**rest, "filters": filters} if filters else rest
+
+
+def tells(ref: Mapping[str, Any]) -> bool:
+    """Its answers set a cookie of ours."""
+    return any(_untold(one) != one for one in ref.get("filters") or ())
+
+
+def _untold(one: Json) -> Json | None:
+    """None for a filter of which nothing is left."""
+    there = one.get("responseHeaderModifier")
+    if not isinstance(there, dict):
+        return one
+    left = {
+        how: [each for each in what if not _is_ours(each)] if how in ("add", "set") else what
+        for how, what in there.items()
+    }
+    if left == there:
+        return one
+    kept = {how: what for how, what in left.items() if what}
+    return {**one, "responseHeaderModifier": kept} if kept else None
+
+
+def _is_ours(header: Mapping[str, Any]) -> bool:
+    return str(header.get("name", "")).lower() == "set-cookie" and str(header.get("value", "")).startswith(f"{_NAME}-")
+
+
 def is_asked_for(rule: Mapping[str, Any]) -> bool:
     """A rule that asks for a cookie of ours."""
     headers = [one for match in rule.get("matches") or () for one in match.get("headers") or ()]

@@ -19,7 +19,11 @@ Json = dict[str, Any]
 
 
 class Unroutable(ValueError):
-    """This route cannot become what is wanted; the text says why."""
+    """This route cannot become what is wanted; the text says why, and `remedy` what to do where that is not the usual."""
+
+    def __init__(self, why: str, remedy: str = "") -> None:
+        super().__init__(why)
+        self.remedy = remedy
 
 
 class TooManyRules(Unroutable):

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Iterator, Mapping, Sequence
 
-from ..rollout.fields import Fields
-from .cookies import asks_for, canary_cookie, is_asked_for, stable_cookie, telling
-from .exposure import KEPT, Header, Json, Kept, Stage, Sticky, TooManyRules, Unroutable, Versions, Wanted
+from .cookies import asks_for, canary_cookie, is_asked_for, stable_cookie, telling, tells, untold
+from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, TooManyRules, Unroutable, Versions, Wanted
+from .precedence import check_routes, check_rules
+from .route import Parent, Route, RoutePlan, kept_of, kept_operations
 
 # What the API takes: HTTPRouteSpec.Rules, HTTPRouteRule.Matches, HTTPBackendRef.Weight.
 MOST_RULES, MOST_MATCHES, MOST_OF_A_RULE, LARGEST_WEIGHT = 16, 128, 64, 1_000_000
@@ -28,89 +29,6 @@ PROBE_PATH, PROBE_HEADER = "/.coalmine-canary/", "x-coalmine-probe"
 # RFC 2606: no such domain is ever anybody's.
 MARK_DOMAIN = "canary.invalid"
 _EVERY_PATH = {"path": {"type": "PathPrefix", "value": "/"}}
-
-
-@dataclass(frozen=True)
-class Parent:
-    """A Gateway that the route is attached to; `section` names a listener, `port` its port, where they are given."""
-
-    name: str
-    namespace: str
-    section: str = ""
-    port: int | None = None
-
-
-@dataclass(frozen=True)
-class Route:
-    """An HTTPRoute, or a Service that sends on by its selector, which is its one rule then (selector.py).
-
-    `annotation` is the text that is kept there, `managers` whoever else wrote to the rules, the latest first."""
-
-    name: str
-    namespace: str
-    uid: str
-    generation: int
-    rules: tuple[Json, ...]
-    hostnames: tuple[str, ...]
-    parents: tuple[Parent, ...]
-    annotation: str | None
-    annotated: bool
-    managers: tuple[str, ...]
-    status: Mapping[str, Any]
-    kind: str = "HTTPRoute"
-
-    @classmethod
-    def parse(cls, item: Any) -> Route:
-        """Raises Malformed."""
-        found = Fields(item, "HTTPRoute")
-        meta, spec = found.required("metadata"), found.required("spec")
-        annotations = meta.texts("annotations")
-        namespace = meta.name("namespace")
-        return cls(
-            name=meta.name("name"),
-            namespace=namespace,
-            uid=meta.text("uid"),
-            generation=meta.count("generation") or 0,
-            rules=tuple(dict(rule.raw) for rule in spec.each("rules")),
-            hostnames=tuple(spec.words("hostnames")),
-            parents=tuple(_parents(spec, namespace)),
-            annotation=annotations.get(KEPT),
-            annotated=bool(annotations),
-            managers=tuple(managers(meta, "f:rules")),
-            status=found.within("status").raw,
-        )
-
-
-def _parents(spec: Fields, namespace: str) -> Iterator[Parent]:
-    for ref in spec.each("parentRefs"):
-        if (ref.text("kind") or "Gateway") == "Gateway":
-            yield Parent(
-                ref.name("name"), ref.text("namespace") or namespace, ref.text("sectionName"), ref.count("port")
-            )
-
-
-def managers(meta: Fields, field: str) -> Iterator[str]:
-    """Whoever else wrote to this field of the spec, the latest first."""
-    found = [(entry.text("time"), entry.text("manager")) for entry in meta.each("managedFields")
-             if field in json.dumps(dict(entry.raw.get("fieldsV1") or {})) and not entry.text("subresource")]  # fmt: skip
-    for _at, name in sorted(found, reverse=True):
-        if name and name != "coalmine.canary":
-            yield name
-
-
-@dataclass(frozen=True)
-class RoutePlan:
-    """One guarded write. `before` and `after`: the backends of each rule that changes, in words."""
-
-    operations: tuple[Json, ...]
-    before: Mapping[str, str]
-    after: Mapping[str, str]
-    kept: Kept | None
-
-
-def kept_of(route: Route) -> Kept | None:
-    """Raises Unroutable."""
-    return None if route.annotation is None else Kept.decode(route.annotation)
 
 
 def names(rule: Mapping[str, Any], service: str) -> bool:
@@ -163,15 +81,22 @@ def _base(rules: Sequence[Json], kept: Kept | None) -> list[Json]:
     found = []
     for key, rule in zip(_keys(theirs), theirs, strict=True):
         changed = any(names(rule, service) for service in (versions.stable, versions.canary) if service)
-        refs = kept.rules.get(key) if changed else None
-        found.append(
-            _put_together(rule, versions) if changed and refs is None else rule if refs is None else _with(rule, refs)
-        )
+        if not changed:
+            found.append(_untold(rule))
+            continue
+        refs = kept.rules.get(key)
+        found.append(_put_together(_untold(rule), versions) if refs is None else _with(rule, refs))
     return found
 
 
 def _with(rule: Json, refs: Sequence[Json]) -> Json:
     return {**rule, "backendRefs": list(refs)}
+
+
+def _untold(rule: Json) -> Json:
+    """Whatever somebody made of the rule, no backend of it sets a cookie that nobody asks for."""
+    refs = rule.get("backendRefs") or ()
+    return _with(rule, [untold(ref) for ref in refs]) if any(map(tells, refs)) else rule
 
 
 def _put_together(rule: Json, versions: Versions) -> Json:
@@ -276,10 +201,13 @@ def _probe_match(token: str, value: str) -> Json:
     }
 
 
+def _exactly(header: Header) -> Json:
+    return {"type": "Exact", "name": header.name, "value": header.value}
+
+
 def _for_header(rule: Json, header: Header, versions: Versions) -> Json:
     ref = next(ref for ref in rule["backendRefs"] if _is(ref, versions.own))
-    asked = {"type": "Exact", "name": header.name, "value": header.value}
-    return _narrowed(rule, asked, [{**ref, "name": versions.canary, "weight": 1}])
+    return _narrowed(rule, _exactly(header), [{**ref, "name": versions.canary, "weight": 1}])
 
 
 def _narrowed(rule: Json, asked: Json, refs: Sequence[Json]) -> Json:
@@ -313,7 +241,7 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
     kept = kept_of(route)
     if kept is None:
         services = [service for service in (versions.stable, versions.canary) if service]
-        lost = any(_for_probes(rule) or any(names(rule, one) for one in services) for rule in route.rules)
+        lost = any(_left_by_us(rule, services) for rule in route.rules)
         return (Stage.LOST if lost else Stage.OWN), Wanted(Stage.OWN)
     base = _base(route.rules, kept)
     if not any(names(rule, kept.versions.own) for rule in base):
@@ -325,6 +253,12 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
     except Unroutable:
         same = False  # beside what somebody has written since, what was wanted cannot even be said
     return (kept.wanted.stage if same else Stage.CONTESTED), kept.wanted
+
+
+def _left_by_us(rule: Mapping[str, Any], services: Sequence[str]) -> bool:
+    if _for_probes(rule) or is_asked_for(rule) or any(map(tells, rule.get("backendRefs") or ())):
+        return True
+    return any(names(rule, one) for one in services)
 
 
 def _has(stored: Any, written: Any) -> bool:
@@ -354,6 +288,7 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
         kept_after = Kept(owner, versions, kept.token if kept else token, wanted, rules)
         after = [*_rewritten(base, kept_after), *_added(base, kept_after)]
         _check_room(after)
+        _check_precedence(base, kept_after)
     annotation = kept_after.encode() if kept_after else None
     if list(route.rules) == after and annotation == route.annotation:
         return None
@@ -377,6 +312,54 @@ def _check_room(rules: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
+def _copied_for(kept: Kept) -> list[Json]:
+    """The headers of which each rule has a copy of its own."""
+    wanted, exposure = kept.wanted, kept.wanted.exposure
+    asked: list[Json] = []
+    if wanted.stage is not Stage.ISOLATED and exposure.header is not None:
+        asked.append(_exactly(exposure.header))
+    if wanted.stage is Stage.SPLIT and exposure.sticky is not None and exposure.weight < 1:
+        asked.append(asks_for(canary_cookie(kept.token)))
+    return asked
+
+
+def _check_precedence(base: Sequence[Json], kept: Kept) -> None:
+    named = _named(base)
+    own = [(name, rule) for name, rule in named if names(rule, kept.versions.own)]
+    check_rules(named, own, _copied_for(kept))
+
+
+def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure) -> None:
+    """Raises Unroutable where copies of the rules of `route`, which send to the Service `own`, would take requests that `others` get, or
+    others of `routes` by a rule that is not copied. As far as the routes of one namespace tell."""
+    kept = Kept("", Versions(own, ""), "", Wanted(Stage.SPLIT, replace(exposure, weight=Fraction(0))), {})
+    mine = [(name, rule) for name, rule in _named(_base(route.rules, kept_of(route))) if names(rule, own)]
+    not_copied = {one.name: [rule for rule in _base(one.rules, kept_of(one)) if not names(rule, own)] for one in routes}
+    for other in (*routes, *others):
+        if other.uid == route.uid or not _meet(route, other):
+            continue
+        theirs = _named(not_copied.get(other.name, other.rules), f' of HTTPRoute "{other.name}"')
+        older = (other.created, other.name) < (route.created, route.name)
+        check_routes(mine, theirs, _copied_for(kept), older=older)
+
+
+def _named(rules: Sequence[Json], where: str = "") -> list[tuple[str, Json]]:
+    numbered = enumerate(rules)
+    return [(f"rule {rule.get('name') or number}{where}", rule) for number, rule in numbered if not _for_probes(rule)]
+
+
+def _meet(one: Route, other: Route) -> bool:
+    """Some request may come to both: by the same listener, for the same host, as far as the two say that."""
+    hosts = not one.hostnames or not other.hostnames or not set(one.hostnames).isdisjoint(other.hostnames)
+    return hosts and any(_same_way(mine, theirs) for mine in one.parents for theirs in other.parents)
+
+
+def _same_way(one: Parent, other: Parent) -> bool:
+    gateway = (one.name, one.namespace) == (other.name, other.namespace)
+    section = not one.section or not other.section or one.section == other.section
+    return gateway and section and (one.port is None or other.port is None or one.port == other.port)
+
+
 def _operations(route: Route, rules: Sequence[Json], annotation: str | None) -> tuple[Json, ...]:
     """Guarded by uid and generation, which any change of the spec raises, and by the annotation, which raises none."""
     return (
@@ -387,21 +370,6 @@ def _operations(route: Route, rules: Sequence[Json], annotation: str | None) -> 
     )
 
 
-def kept_operations(route: Route, annotation: str | None) -> list[Json]:
-    """The guarded change of the annotation from what it is to this."""
-    member = "/metadata/annotations/" + KEPT.replace("/", "~1")
-    if route.annotation is not None:
-        test = {"op": "test", "path": member, "value": route.annotation}
-        remove, change = {"op": "remove", "path": member}, {"op": "replace", "path": member, "value": annotation}
-        return [test, remove if annotation is None else change]
-    if annotation is None:
-        return []
-    if route.annotated:
-        return [{"op": "test", "path": member, "value": None}, {"op": "add", "path": member, "value": annotation}]
-    whole = "/metadata/annotations"
-    return [{"op": "test", "path": whole, "value": None}, {"op": "add", "path": whole, "value": {KEPT: annotation}}]
-
-
 def _told(rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The backends of each rule with their weights, by the position of the rule; rules for probes and cookies are not told."""
     told = {}
@@ -410,32 +378,3 @@ def _told(rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         label = str(rule.get("name") or number)
         told[f"rule {label}"] = ", ".join(f"{ref.get('name')} {_weight(ref)}" for ref in refs)
     return told
-
-
-def stated(route: Route) -> str:
-    """Why its own status says that this generation is not in force; empty where it says nothing against it, which is no proof."""
-    for parent in Fields(route.status, "status").each("parents"):
-        for condition in parent.each("conditions"):
-            counts = (condition.integer("observedGeneration") or 0) >= route.generation
-            if (
-                counts
-                and condition.text("type") in ("Accepted", "ResolvedRefs")
-                and condition.text("status") == "False"
-            ):
-                return f"{condition.text('type')} is False: {condition.text('reason')}: {condition.text('message')}"
-    return ""
-
-
-def observed(route: Route) -> bool:
-    """Every controller that reports has seen this generation and accepts it."""
-    parents = Fields(route.status, "status").each("parents")
-    return bool(parents) and all(_accepted(parent, route.generation) for parent in parents)
-
-
-def _accepted(parent: Fields, generation: int) -> bool:
-    said = {
-        one.text("type")
-        for one in parent.each("conditions")
-        if one.text("status") == "True" and (one.integer("observedGeneration") or 0) >= generation
-    }
-    return {"Accepted", "ResolvedRefs"} <= said

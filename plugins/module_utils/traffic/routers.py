@@ -10,7 +10,7 @@ from typing import Any, Callable, Mapping, Protocol
 
 from . import httproute, selector
 from .exposure import Stage, Versions, Wanted
-from .httproute import Route, RoutePlan
+from .route import Route, RoutePlan
 from .services import HASH_LABEL, version_in
 
 GATEWAY_API, SERVICE_SELECTOR = "gateway_api", "service_selector"

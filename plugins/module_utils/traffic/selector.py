@@ -18,7 +18,7 @@ from typing import Any, Mapping
 
 from ..rollout.fields import Fields
 from .exposure import KEPT, Json, Kept, Stage, Unroutable, Versions, Wanted
-from .httproute import Route, RoutePlan, kept_of, kept_operations, managers
+from .route import Route, RoutePlan, kept_of, kept_operations, managers
 from .services import HASH_LABEL, version_in
 
 

@@ -40,7 +40,7 @@ from .moving.completion import finish_leftover
 from .moving.pins import serve
 from .moving.stepping import await_hold
 from .moving.template import candidate, not_applied
-from .routing.course import Routing, agree_to_load, check_same, choose, of_record
+from .routing.course import Routing, agree_to_load, check_same, choose, exposure_of, of_record
 
 
 def start(api: Api, request: StartRequest, report: Report) -> Outcome:
@@ -274,9 +274,11 @@ def _routed(
     if routing is None:
         raise AssertionError("a release that begins with traffic has it in its record")
     _check_exposure(account, begun, situation, request)
-    routing.prepare(routing.look())
+    found = routing.look()
+    routing.prepare(found)
     if request.traffic is not None and request.traffic.sticky:
         routing.check_sticky()
+    routing.check_beside((request.traffic or TrafficRequest()).over(exposure_of(found)))
     if request.call.check and record is None:
         routing.ensure_service(begun.record.stable.hash, dry_run=True)
     return asker, routing

@@ -25,13 +25,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Versions,
     Wanted,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import (
-    Route,
-    kept_of,
-    plan,
-    state,
-    stated,
-)
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route, kept_of, stated
 from tests.sim.patching import json_patch
 
 Json = dict[str, Any]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -24,7 +24,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Unroutable,
     Wanted,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import Route, plan, state
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
 from tests.unit.traffic.test_httproute import BY, HEADER, VERSIONS, Json, backends, match, ref, route, written
 
 # What somebody's browser has, and how many such users there are.
@@ -154,6 +155,36 @@ def test_what_has_lost_its_annotation_is_given_back() -> None:
     assert state(Route.parse(item), VERSIONS)[0] is Stage.LOST
     back = written(item, Wanted(Stage.OWN))
     assert len(back["spec"]["rules"]) == 1 and list(backends(back)) == ["web"]
+
+
+def moved(rule: Json) -> Json:
+    return {**rule, "matches": [match("/other")]}
+
+
+def put_back(rule: Json) -> Json:
+    """The names, and not what came with them."""
+    (one, *_others) = rule["backendRefs"]
+    return {**rule, "backendRefs": [{**one, "name": "web"}]}
+
+
+@pytest.mark.parametrize("annotated", [True, False], ids=["edited", "lost"])
+@pytest.mark.parametrize("edit", [moved, put_back])
+@pytest.mark.parametrize("modifier", [None, {"add": [{"name": "x", "value": "y"}]}, {"remove": ["server"]}])
+def test_whatever_somebody_makes_of_a_rule_no_cookie_of_ours_is_left_in_it(
+    annotated: bool, edit: Callable[[Json], Json], modifier: Json | None
+) -> None:
+    filters = [{"type": "ResponseHeaderModifier", "responseHeaderModifier": modifier}] if modifier else []
+    own = ref("web", **({"filters": filters} if filters else {}))
+    item = written(route({"matches": [match()], "backendRefs": [own]}), split(Fraction(1, 2), Exposure()))
+    rules = item["spec"]["rules"]
+    rules[0] = edit(rules[0])
+    if not annotated:
+        item["metadata"].pop("annotations")
+    assert state(Route.parse(item), VERSIONS)[0] is (Stage.CONTESTED if annotated else Stage.LOST)
+    back = written(item, Wanted(Stage.OWN))
+    assert len(back["spec"]["rules"]) == 1 and list(backends(back)) == ["web"]
+    (left,) = back["spec"]["rules"][0]["backendRefs"]
+    assert left.get("filters", []) == filters
 
 
 @pytest.mark.parametrize("how", ["add", "set"])

@@ -26,8 +26,9 @@ from ...rollout.phase import Phase, Situation
 from ...rollout.record import Intent, Record, RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Json, Kept, Stage, Unroutable, Versions, Wanted
-from ...traffic.httproute import Route, RoutePlan, kept_of, names, spells_out
+from ...traffic.httproute import check_beside, names, spells_out
 from ...traffic.load import largest_weight, per_cent, pods_for
+from ...traffic.route import Route, RoutePlan, kept_of
 from ...traffic.routers import ROUTERS, SERVICE_SELECTOR
 from ...traffic.selector import selected
 from ...traffic.services import (
@@ -195,6 +196,19 @@ class Routing:
                 "Give traffic.probe an url that reaches it from where Ansible runs, and traffic.proof require, or leave out traffic.sticky",
             )
 
+    def check_beside(self, asked: Exposure) -> None:
+        """Raises Refusal where a header or a cookie would take requests from rules of others. A request, where one is asked for."""
+        if asked.header is None and asked.sticky is None:
+            return
+        every = self._network.routes()
+        ours = {ref.uid for ref in self.traffic.routes}
+        own, others = [one for one in every if one.uid in ours], [one for one in every if one.uid not in ours]
+        for route in own:
+            try:
+                check_beside(route, own, others, self.traffic.service, asked)
+            except Unroutable as error:
+                raise _unroutable(route, error) from error
+
     def prepare(self, found: Sequence[Now], *, insists: bool = True) -> None:
         if not self._prepared:
             self._prover.prepare([one.route for one in found], insists=insists)
@@ -298,7 +312,7 @@ class Routing:
         """The canary gets what is asked for. `pods`: Ready ones that it has. Raises Refusal."""
         found = self.look(canary_hash)
         self.prepare(found)
-        exposure = asked.over(_exposure(found))
+        exposure = asked.over(exposure_of(found))
         agree_to_load(self.account, asked, exposure.weight, situation.deployment.replicas, pods)
         before = {one.route.name: one for one in found}
         service = self.ensure_service(canary_hash)
@@ -517,7 +531,7 @@ class Routing:
 
     def exposure(self) -> Exposure:
         """What users get, or are to get again."""
-        return _exposure(self.look())
+        return exposure_of(self.look())
 
     def rehearse(self, exposure: Exposure | None, canary_hash: str = "") -> None:
         """Check mode: the write of each route as a dry run. Nothing is written. None: the owner's backends."""
@@ -565,7 +579,7 @@ def _marked(asked: Wanted, stage: Stage, wanted: Wanted) -> Wanted:
     return replace(asked, mark=(wanted.mark or 0) + 1)
 
 
-def _exposure(found: Sequence[Now]) -> Exposure:
+def exposure_of(found: Sequence[Now]) -> Exposure:
     """What users get, or were to get where somebody has written over it."""
     return max(
         (one.wanted.exposure for one in found), key=lambda one: (one.weight, one.header is not None), default=NOBODY
@@ -602,7 +616,7 @@ def check_load(weight: Fraction, replicas: int, pods: int) -> None:
 
 def describe(found: Sequence[Now], how: str) -> dict[str, Any]:
     """The return value `exposure`."""
-    exposure = _exposure([one for one in found if one.stage is Stage.SPLIT])
+    exposure = exposure_of([one for one in found if one.stage is Stage.SPLIT])
     header = exposure.header
     return {
         "weight": float(100 * exposure.weight),
@@ -818,11 +832,8 @@ def _busy(service: str) -> Refusal:
 
 
 def _unroutable(route: Route, error: Unroutable) -> Refusal:
-    return Refusal(
-        Code.NO_ROUTE,
-        f'{route.kind} "{route.name}" cannot be used: {error}',
-        "Name the routes that are to be used in traffic.routes",
-    )
+    remedy = error.remedy or "Name the routes that are to be used in traffic.routes"
+    return Refusal(Code.NO_ROUTE, f'{route.kind} "{route.name}" cannot be used: {error}', remedy)
 
 
 def _contested(route: Route) -> Refusal:

@@ -15,7 +15,7 @@ from ...cluster.errors import NotFound
 from ...rollout.fields import Fields, items
 from ...rollout.views import Pod
 from ...traffic.exposure import Json
-from ...traffic.httproute import Route, RoutePlan
+from ...traffic.route import Route, RoutePlan
 from ...traffic.routers import GATEWAY_API, ROUTERS
 from ...traffic.services import Owner, is_ours, label_query, ready_addresses
 

@@ -20,7 +20,8 @@ from ...rollout.record import Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.cookies import canary_cookie
 from ...traffic.exposure import Kept
-from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, Parent, Route, observed, stated
+from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH
+from ...traffic.route import Parent, Route, observed, stated
 from ..call.ending import Account
 from .network import Network
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from ...rollout.record import Traffic
-from ...traffic.httproute import Route
+from ...traffic.route import Route
 from ...traffic.selector import selected
 from ..call.ending import Account
 from .network import Network

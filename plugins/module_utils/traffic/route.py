@@ -1,0 +1,146 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What splits users, as it was read: an object of the API, what is kept on it, what its status says, and a guarded write of it.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Iterator, Mapping
+
+from ..rollout.fields import Fields
+from .exposure import KEPT, Json, Kept
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A Gateway that the route is attached to; `section` names a listener, `port` its port, where they are given."""
+
+    name: str
+    namespace: str
+    section: str = ""
+    port: int | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """An HTTPRoute, or a Service that sends on by its selector, which is its one rule then (selector.py).
+
+    `annotation` is the text that is kept there, `managers` whoever else wrote to the rules, the latest first. `created`: as the server
+    writes it, in RFC 3339."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    rules: tuple[Json, ...]
+    hostnames: tuple[str, ...]
+    parents: tuple[Parent, ...]
+    annotation: str | None
+    annotated: bool
+    managers: tuple[str, ...]
+    status: Mapping[str, Any]
+    kind: str = "HTTPRoute"
+    created: str = ""
+
+    @classmethod
+    def parse(cls, item: Any) -> Route:
+        """Raises Malformed."""
+        found = Fields(item, "HTTPRoute")
+        meta, spec = found.required("metadata"), found.required("spec")
+        annotations = meta.texts("annotations")
+        namespace = meta.name("namespace")
+        return cls(
+            name=meta.name("name"),
+            namespace=namespace,
+            uid=meta.text("uid"),
+            generation=meta.count("generation") or 0,
+            rules=tuple(dict(rule.raw) for rule in spec.each("rules")),
+            hostnames=tuple(spec.words("hostnames")),
+            parents=tuple(_parents(spec, namespace)),
+            annotation=annotations.get(KEPT),
+            annotated=bool(annotations),
+            managers=tuple(managers(meta, "f:rules")),
+            status=found.within("status").raw,
+            created=meta.text("creationTimestamp"),
+        )
+
+
+def _parents(spec: Fields, namespace: str) -> Iterator[Parent]:
+    for ref in spec.each("parentRefs"):
+        if (ref.text("kind") or "Gateway") == "Gateway":
+            yield Parent(
+                ref.name("name"), ref.text("namespace") or namespace, ref.text("sectionName"), ref.count("port")
+            )
+
+
+def managers(meta: Fields, field: str) -> Iterator[str]:
+    """Whoever else wrote to this field of the spec, the latest first."""
+    found = [(entry.text("time"), entry.text("manager")) for entry in meta.each("managedFields")
+             if field in json.dumps(dict(entry.raw.get("fieldsV1") or {})) and not entry.text("subresource")]  # fmt: skip
+    for _at, name in sorted(found, reverse=True):
+        if name and name != "coalmine.canary":
+            yield name
+
+
+@dataclass(frozen=True)
+class RoutePlan:
+    """One guarded write. `before` and `after`: the backends of each rule that changes, in words."""
+
+    operations: tuple[Json, ...]
+    before: Mapping[str, str]
+    after: Mapping[str, str]
+    kept: Kept | None
+
+
+def kept_of(route: Route) -> Kept | None:
+    """Raises Unroutable."""
+    return None if route.annotation is None else Kept.decode(route.annotation)
+
+
+def kept_operations(route: Route, annotation: str | None) -> list[Json]:
+    """The guarded change of the annotation from what it is to this."""
+    member = "/metadata/annotations/" + KEPT.replace("/", "~1")
+    if route.annotation is not None:
+        test = {"op": "test", "path": member, "value": route.annotation}
+        remove, change = {"op": "remove", "path": member}, {"op": "replace", "path": member, "value": annotation}
+        return [test, remove if annotation is None else change]
+    if annotation is None:
+        return []
+    if route.annotated:
+        return [{"op": "test", "path": member, "value": None}, {"op": "add", "path": member, "value": annotation}]
+    whole = "/metadata/annotations"
+    return [{"op": "test", "path": whole, "value": None}, {"op": "add", "path": whole, "value": {KEPT: annotation}}]
+
+
+def stated(route: Route) -> str:
+    """Why its own status says that this generation is not in force; empty where it says nothing against it, which is no proof."""
+    for parent in Fields(route.status, "status").each("parents"):
+        for condition in parent.each("conditions"):
+            counts = (condition.integer("observedGeneration") or 0) >= route.generation
+            if (
+                counts
+                and condition.text("type") in ("Accepted", "ResolvedRefs")
+                and condition.text("status") == "False"
+            ):
+                return f"{condition.text('type')} is False: {condition.text('reason')}: {condition.text('message')}"
+    return ""
+
+
+def observed(route: Route) -> bool:
+    """Every controller that reports has seen this generation and accepts it."""
+    parents = Fields(route.status, "status").each("parents")
+    return bool(parents) and all(_accepted(parent, route.generation) for parent in parents)
+
+
+def _accepted(parent: Fields, generation: int) -> bool:
+    said = {
+        one.text("type")
+        for one in parent.each("conditions")
+        if one.text("status") == "True" and (one.integer("observedGeneration") or 0) >= generation
+    }
+    return {"Accepted", "ResolvedRefs"} <= said
