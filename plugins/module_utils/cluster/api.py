@@ -13,12 +13,13 @@ import re
 import threading
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from typing import Any, Callable, Generic, Iterator, Mapping, Sequence, TypeVar
 
 from ..foreign import printable
+from ..values import dataclass
 from .aside import Aside
 from .asked import Asked, asked
 from .client import Session

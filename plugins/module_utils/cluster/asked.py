@@ -11,7 +11,8 @@ This module is private to the collection.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from ..values import dataclass
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _READING = frozenset({"get", "list", "watch", "connect"})

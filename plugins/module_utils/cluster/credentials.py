@@ -19,12 +19,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ..foreign import printable
+from ..values import dataclass
 from .errors import ConfigError
 from .secrets import named_file, secrets_in, texts_in, without
 

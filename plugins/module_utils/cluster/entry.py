@@ -11,8 +11,10 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Mapping
+
+from ..values import dataclass
 
 SECONDS = 2.0
 # Of a header, in characters.

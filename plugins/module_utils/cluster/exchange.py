@@ -14,11 +14,12 @@ import socket
 import threading
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any, Callable, Iterator, Mapping, TypeVar
 from urllib.parse import urlencode
 
+from ..values import dataclass
 from .asked import Asked
 from .client import Session
 from .errors import ApiError, ConnectionLost, ServerError, Timeout, TlsFailed, Unreachable, UntrustedServer, status_of

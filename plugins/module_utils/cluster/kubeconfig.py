@@ -16,11 +16,12 @@ import binascii
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..values import dataclass
 from .credentials import PLUGIN_VERSIONS, Credentials, Plugin, TokenFile
 from .errors import ConfigError
 from .secrets import named_file

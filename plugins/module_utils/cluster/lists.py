@@ -16,7 +16,6 @@ from __future__ import annotations
 import collections.abc
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
 from operator import attrgetter
 from types import UnionType
@@ -34,6 +33,8 @@ from typing import (
     get_type_hints,
     is_typeddict,
 )
+
+from ..values import dataclass
 
 Object = Mapping[str, Any]
 LATER = "later"

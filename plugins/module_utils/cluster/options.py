@@ -9,8 +9,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any, Mapping
+
+from ..values import dataclass
 
 _FALSE = frozenset({"0", "false", "no", "off"})
 

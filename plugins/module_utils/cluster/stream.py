@@ -9,9 +9,9 @@ This module is private to the collection.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Iterator
 
+from ..values import dataclass
 from .asked import Asked
 from .errors import ConnectionLost, from_answer
 from .exchange import Exchange

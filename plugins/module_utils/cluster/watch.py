@@ -13,9 +13,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from dataclasses import dataclass
 from typing import ContextManager, Mapping, Protocol, Sequence
 
+from ..values import dataclass
 from .errors import ApiError, Gone, ServerError, Timeout, TooManyRequests, Unreachable
 from .stream import WatchEvent, WatchStream
 

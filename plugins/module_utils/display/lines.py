@@ -8,9 +8,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
+from ..values import dataclass
 from .news import Kind, News, Rate
 from .pods import row
 

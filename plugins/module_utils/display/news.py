@@ -8,9 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Any, Callable
+
+from ..values import dataclass
 
 
 class Side(Enum):

@@ -8,9 +8,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Mapping, Sequence
 
+from ..values import dataclass
 from .lines import figures
 from .news import News
 from .pods import SYMBOLS, row

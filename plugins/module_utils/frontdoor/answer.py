@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.common.yaml import yaml_dump
@@ -23,6 +23,7 @@ from ..cluster.errors import ApiError
 from ..display.lines import MOST_KEPT, Display, Lately, line
 from ..display.news import Kind, News, news
 from ..foreign import LONGEST_TOLD, printable, told
+from ..values import dataclass
 from ..verbs.call.orders import Ask, Withdrawn, nobody, stands
 from ..verbs.call.outcome import API_ERROR, Outcome, VerbFailure
 from .actor import actor

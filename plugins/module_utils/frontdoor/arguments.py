@@ -14,11 +14,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from ..cluster.connection import CONTENT, Connection, is_content, with_environment
 from ..display.lines import Display
+from ..values import dataclass
 from ..verbs.call.orders import Call, LeaseAsked, Meant, Ownership, Target, Wait
 from ..verbs.call.outcome import Outcome, Report
 

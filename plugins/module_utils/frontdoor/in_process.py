@@ -12,7 +12,6 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
@@ -20,6 +19,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 
 from ..display.news import News
+from ..values import dataclass
 from ..verbs.call.orders import Ask, Withdrawn, nobody, stands
 from .answer import REFUSED, Door, conduct
 from .arguments import Verb

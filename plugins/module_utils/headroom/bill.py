@@ -11,9 +11,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
+from ..values import dataclass
 from ..wording import count_of
 from .finding import Answer, PeakAnswer, Question, Verdict
 from .groups import Purchase

@@ -8,10 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Iterable, Sequence
 
+from ..values import dataclass
 from ..wording import count_of
 from . import quota as quotas
 from .advice import MOST_REPLICAS, advise

@@ -9,9 +9,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Iterable, Mapping
 
+from ..values import dataclass
 from . import selectors as sel
 from .scene import Load
 from .views import Incoming, Node, Pod

@@ -8,10 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, Mapping
 
+from ..values import dataclass
 from . import quota as quotas
 from .groups import Group, Kind, Purchase
 from .peaks import Peak, Rollout

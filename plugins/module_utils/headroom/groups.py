@@ -12,10 +12,11 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 from typing import Callable, Mapping
 
+from ..values import dataclass
 from .board import Board
 from .filters import copies, fixed_objection
 from .placement import places_all

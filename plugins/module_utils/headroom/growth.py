@@ -10,9 +10,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Mapping
 
+from ..values import dataclass
 from .board import Board
 from .finding import Question
 from .placement import place_around

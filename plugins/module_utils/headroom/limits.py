@@ -12,9 +12,9 @@ This module is private to the collection.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
 
+from ..values import dataclass
 from .groups import NODEPOOL, Group, Kind
 from .quantity import THOUSAND, amounts, units
 

@@ -10,8 +10,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ..values import dataclass
 from . import quota as quotas
 from .finding import Question
 from .growth import Newcomers, joined

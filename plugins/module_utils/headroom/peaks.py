@@ -20,9 +20,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from ..values import dataclass
 from ..wording import count_of
 
 

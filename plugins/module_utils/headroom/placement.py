@@ -11,10 +11,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from enum import Enum
 from typing import Iterable, Sequence
 
+from ..values import dataclass
 from .board import Board
 
 # Looks at one node before the exhaustive search gives up, and the most copies it goes down to.

@@ -18,9 +18,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Mapping
 
+from ..values import dataclass
 from .quantity import Amounts, add, amounts, greatest, raise_to
 
 NEWEST_KNOWN_MINOR = 37

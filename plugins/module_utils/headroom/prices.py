@@ -10,11 +10,11 @@ This module is private to the collection.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal, DecimalException
 from fractions import Fraction
 from typing import Any, Iterable, Mapping
 
+from ..values import dataclass
 from .groups import Group
 from .quantity import THOUSAND
 

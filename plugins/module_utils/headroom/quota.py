@@ -15,9 +15,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Iterable, Mapping
 
+from ..values import dataclass
 from .pod_request import POD_LEVEL_COUNTS, is_pod_level_set, pod_limits, pod_requests
 from .quantity import Amounts, amounts
 from .selectors import Requirement

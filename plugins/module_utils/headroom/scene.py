@@ -10,9 +10,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
+from ..values import dataclass
 from .quantity import Amounts, add
 from .selectors import Labels
 from .views import Disk, Incoming, Node, Pod, PodKind, Port

@@ -9,8 +9,9 @@ This module is private to the collection.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
+
+from ..values import dataclass
 
 Labels = Mapping[str, str]
 _INTEGER = re.compile(r"[+-]?\d+")

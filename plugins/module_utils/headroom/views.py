@@ -9,9 +9,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Protocol, Sequence
 
+from ..values import dataclass
 from . import selectors as sel
 from .pod_request import RESIZE_PENDING, is_resize_infeasible, is_sidecar, pod_requests
 from .quantity import Amounts, amounts, scheduler_units

@@ -10,9 +10,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Mapping
 
+from ..values import dataclass
 from .selectors import Labels, NodeTerm, node_terms
 from .views import Incoming, Node
 

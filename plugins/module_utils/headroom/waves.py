@@ -16,10 +16,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import Enum
 from typing import Sequence
 
+from ..values import dataclass
 from .board import Board
 from .charges import quota_at
 from .finding import Question

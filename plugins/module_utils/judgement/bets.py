@@ -19,8 +19,8 @@ This module is private to the collection.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from ..values import dataclass
 from .samples import Count
 from .tolerance import Tolerance
 

@@ -8,8 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..values import dataclass
 from .dispersion import NO_SCATTER, Scatter, StableScatter
 from .samples import Count, Sample
 from .tolerance import JudgementError

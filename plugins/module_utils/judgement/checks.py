@@ -9,9 +9,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Union
 
+from ..values import dataclass
 from .buckets import BucketRule
 from .evidence import Promise
 from .tolerance import HIGHEST, JudgementError, Tolerance

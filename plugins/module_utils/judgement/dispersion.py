@@ -11,8 +11,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Mapping
+
+from ..values import dataclass
 
 
 @dataclass(frozen=True)

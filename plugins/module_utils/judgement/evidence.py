@@ -12,8 +12,8 @@ This module is private to the collection.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from ..values import dataclass
 from .bets import FAIL_BETS, PASS_BETS, log_gains
 from .buckets import Bucket
 from .dispersion import NO_SCATTER

@@ -9,9 +9,9 @@ This module is private to the collection.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum
 
+from ..values import dataclass
 from .bets import FAIL_BETS, PASS_BETS, gains_at
 from .buckets import BucketRule
 from .evidence import BUCKETS_THAT_MUST_SPEAK, Promise, mixture

@@ -12,10 +12,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum
 from typing import Callable, Sequence
 
+from ..values import dataclass
 from .bets import FAIL_BETS, PASS_BETS, gains_at
 from .buckets import Bucket
 from .dispersion import NO_SCATTER

@@ -9,10 +9,11 @@ This module is private to the collection.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import Any, Iterable, Mapping, Union
 
+from ..values import dataclass
 from .tolerance import JudgementError
 
 # Up to here a float counts every event.

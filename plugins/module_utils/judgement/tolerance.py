@@ -8,7 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..values import dataclass
 
 # Of a ratio, an increase and a weight: more is beyond what evidence can be counted with, and beyond what anybody can mean.
 HIGHEST = 1e6

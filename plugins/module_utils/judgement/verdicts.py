@@ -8,10 +8,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from ..values import dataclass
 from .buckets import Bucket
 from .interval import Estimate
 from .samples import Count, Reading

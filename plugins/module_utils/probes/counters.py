@@ -10,9 +10,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Mapping
 
+from ..values import dataclass
 from .source import NoAnswer, Version
 
 MOST_SERIES = 20_000

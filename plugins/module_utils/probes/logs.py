@@ -12,8 +12,8 @@ This module is private to the collection.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from ..values import dataclass
 from .matching import must_be_pattern
 from .placeholders import tells_versions_apart
 from .source import Misasked

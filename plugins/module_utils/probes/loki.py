@@ -8,9 +8,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
+from ..values import dataclass
 from .logs import QUIET_SECONDS, LogsAsked, stream_selector
 from .placeholders import filled
 from .source import Answers, Counted, NoAnswer, Sides, Tally, Version

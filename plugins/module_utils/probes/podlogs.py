@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Iterator, Mapping, Sequence
 
@@ -18,6 +18,7 @@ from ..cluster.api import Api
 from ..cluster.asked import asked as asked_of
 from ..cluster.clock import SYSTEM, Clock, moment_of_date, stamp
 from ..cluster.errors import ApiError, from_answer, status_of
+from ..values import dataclass
 from .logs import LONGEST_SETTLING, QUIET_SECONDS, LogsAsked
 from .matching import Matcher
 from .source import Answers, Counted, Misasked, NoAnswer, ProbedPod, Sides, Tally, Version

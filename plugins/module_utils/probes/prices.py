@@ -10,9 +10,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Iterable, Mapping
 
+from ..values import dataclass
 from .counters import Series
 from .prometheus import vector
 from .source import NoAnswer

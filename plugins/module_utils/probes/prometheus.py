@@ -9,10 +9,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from ..foreign import printable
+from ..values import dataclass
 from .counters import Counters, Grown, Series, pod_of
 from .placeholders import filled, filled_both, tells_versions_apart
 from .replicas import once

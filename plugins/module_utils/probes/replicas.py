@@ -11,9 +11,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Mapping
 
+from ..values import dataclass
 from .counters import Series
 from .source import NoAnswer
 

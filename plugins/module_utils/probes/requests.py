@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Mapping
 
 from ..cluster.api import Api
 from ..cluster.clock import SYSTEM, Clock
+from ..values import dataclass
 from .choices import Via
 from .matching import STUCK_SECONDS, Matcher, must_be_pattern
 from .source import Answers, Counted, Misasked, NoAnswer, ProbedPod, Sides, Tally, Version

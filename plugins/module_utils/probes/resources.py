@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Mapping
 
@@ -18,6 +17,7 @@ from ..cluster.api import Api
 from ..cluster.asked import asked
 from ..cluster.clock import moment_of_date
 from ..cluster.errors import ApiError, NotFound, from_answer, status_of
+from ..values import dataclass
 from .choices import Resource
 from .source import Answers, NoAnswer, Sides, Value, Version
 

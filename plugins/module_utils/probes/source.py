@@ -8,8 +8,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Mapping, Protocol
+
+from ..values import dataclass
 
 
 class NoAnswer(Exception):

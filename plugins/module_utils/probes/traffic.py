@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Any, Mapping
 
+from ..values import dataclass
 from .counters import Counters, Series
 from .placeholders import filled
 from .prometheus import PrometheusAsked, data_of, series_of, with_suffix

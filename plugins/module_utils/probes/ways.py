@@ -9,7 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Mapping
 from urllib.parse import parse_qsl, quote
 
@@ -17,6 +17,7 @@ from ..cluster.api import Api
 from ..cluster.errors import ApiError, ConnectionLost, PodRefused, Timeout
 from ..cluster.secrets import secrets_in, without
 from ..foreign import printable
+from ..values import dataclass
 from .choices import Via
 from .forwarded import ask_forwarded
 from .source import NoAnswer, ProbedPod

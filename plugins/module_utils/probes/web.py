@@ -16,13 +16,14 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Mapping
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from ..cluster.clock import moment_of_date
 from ..cluster.secrets import named_file
 from ..foreign import printable
+from ..values import dataclass
 from .source import Misasked, NoAnswer
 
 LARGEST_BODY = 4 << 20

@@ -9,10 +9,10 @@ stand are taken back, the promoted ones too. This module is private to the colle
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Callable, Mapping, Sequence
 
+from ..values import dataclass
 from .policies import Gate
 from .result import FAILURES, Ending, Release
 

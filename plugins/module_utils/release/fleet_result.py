@@ -9,9 +9,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Mapping, Sequence
 
+from ..values import dataclass
 from .fleet import FleetEnding
 from .result import FAILURES, Ending, Release
 

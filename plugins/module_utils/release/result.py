@@ -8,10 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Any, Mapping
 
+from ..values import dataclass
 from .rulings import Stage
 
 # The shape that is documented in docs/release.schema.json; a reader of another one refuses it.

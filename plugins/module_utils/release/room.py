@@ -8,10 +8,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Mapping
 
+from ..values import dataclass
 from .policies import Headroom, OnUnknown, Policies
 
 

@@ -10,11 +10,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Callable
 
 from ..rollout.phase import Phase
+from ..values import dataclass
 from .policies import OnFailure
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Sequence
+
+from ..values import dataclass
 
 _SHARE = re.compile(r"([0-9]{1,3})%")
 _NUMBER = re.compile(r"[0-9]{1,6}")

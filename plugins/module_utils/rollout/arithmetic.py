@@ -9,8 +9,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..values import dataclass
 from .intstr import resolve_fenceposts
 
 

@@ -11,9 +11,10 @@ written in the same patch, with whose pin it is. This module is private to the c
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from ..values import dataclass
 from .fields import MAX_INT64, is_integer
 from .record import ANNOTATIONS_BYTES, AUTOSCALER, MAX_INT32, Companion, Kind
 from .refusal import Code, Refusal
@@ -38,6 +39,9 @@ class Claim:
     process: str = ""
     at: int = 0
     release: int = 0
+
+
+NOBODYS = Claim()
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ def companion(autoscaler: Autoscaler) -> Companion:
     return Companion(Kind.AUTOSCALER, autoscaler.name, autoscaler.uid)
 
 
-def pin(autoscaler: Autoscaler, replicas: int, claim: Claim = Claim()) -> list[dict[str, Any]]:
+def pin(autoscaler: Autoscaler, replicas: int, claim: Claim = NOBODYS) -> list[dict[str, Any]]:
     """The JSON patch that pins it to `replicas`; originals of an earlier, interrupted pin are kept."""
     before = bounds(autoscaler)
     minimum, maximum = (

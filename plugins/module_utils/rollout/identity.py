@@ -10,8 +10,9 @@ names them; and what a verb has seen at its first look it holds to, whatever it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ..values import dataclass
 from .phase import Phase, Situation
 from .record import last_outcome
 from .refusal import Code, Refusal

@@ -12,8 +12,9 @@ This module is private to the collection.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Union
+
+from ..values import dataclass
 
 # IntOrString of the API: a number of pods, or a percentage of spec.replicas such as "25%".
 IntOrPercent = Union[int, str]

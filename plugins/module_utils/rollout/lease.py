@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Any, Mapping
 
+from ..values import dataclass
 from .fields import Fields
 from .record import ANNOTATIONS_BYTES
 

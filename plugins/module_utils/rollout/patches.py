@@ -22,10 +22,11 @@ This module is private to the collection.
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Callable, Iterable, Mapping
 
 from ..foreign import printable
+from ..values import dataclass
 from ..wording import count_of
 from . import record as records
 from .intstr import resolve_fenceposts

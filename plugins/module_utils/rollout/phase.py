@@ -9,9 +9,9 @@ otherwise says nothing. This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from ..values import dataclass
 from . import record as records
 from .record import Intent, Record, UnreadableRecord
 from .size import Hold

@@ -8,9 +8,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Union
 
+from ..values import dataclass
 from ..wording import count_of
 from .phase import Phase, Situation, current_pods, has_pods, holds, ready_pods
 from .record import Record

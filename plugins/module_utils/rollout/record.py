@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Iterable, Mapping
 
 from ..foreign import printable, told
+from ..values import dataclass
 from .fields import MAX_INT64, NAME, is_integer
 from .views import Deployment, ReplicaSet, Strategy
 

@@ -23,9 +23,9 @@ This module is private to the collection.
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from fractions import Fraction
 
+from ..values import dataclass
 from ..wording import count_of
 from .arithmetic import predict_hold
 

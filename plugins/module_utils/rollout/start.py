@@ -8,9 +8,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Mapping
 
+from ..values import dataclass
 from ..wording import count_of
 from . import patches
 from .patches import Plan

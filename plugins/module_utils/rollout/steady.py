@@ -8,9 +8,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Mapping
 
+from ..values import dataclass
 from ..wording import count_of
 from .phase import Situation
 from .progress import Going, Progress, Stuck, refused_pods, restarted, trouble

@@ -9,8 +9,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ..values import dataclass
 from . import patches
 from . import record as records
 from .patches import Fields, Plan

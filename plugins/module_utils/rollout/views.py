@@ -10,10 +10,10 @@ the API says; nothing here asks a server or a clock. This module is private to t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
 
 from ..foreign import printable
+from ..values import dataclass
 from .fields import Fields, Malformed, pod_template
 
 HASH_LABEL = "pod-template-hash"

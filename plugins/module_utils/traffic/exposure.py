@@ -9,10 +9,11 @@ This module is private to the collection.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from typing import Any, Mapping
+
+from ..values import dataclass
 
 KEPT = "coalmine.canary/route"
 Json = dict[str, Any]

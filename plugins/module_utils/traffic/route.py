@@ -9,10 +9,10 @@ This module is private to the collection.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
 from ..rollout.fields import Fields
+from ..values import dataclass
 from .exposure import KEPT, Json, Kept
 
 

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Protocol
 
+from ..values import dataclass
 from . import httproute, selector
 from .exposure import Stage, Versions, Wanted
 from .route import Route, RoutePlan

@@ -9,9 +9,9 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Mapping
 
+from ..values import dataclass
 from .exposure import Json, Unroutable
 
 HASH_LABEL = "pod-template-hash"

@@ -9,7 +9,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Callable, Mapping, Sequence
 
 from ..cluster.api import Api
@@ -32,6 +32,7 @@ from ..rollout.size import ImpossibleSize, Room, pods_for_weight
 from ..rollout.start import stable_to_change
 from ..rollout.template import replica_set_of
 from ..rollout.views import Picture, ReplicaSet
+from ..values import dataclass
 from .call.ending import accounted
 from .call.orders import NewTemplate, Size
 from .call.outcome import Outcome, Report, VerbFailure

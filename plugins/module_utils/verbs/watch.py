@@ -10,7 +10,7 @@ whenever a stream ends. This module is private to the collection.
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import Any, Iterator
 
@@ -25,6 +25,7 @@ from ..rollout.fields import Malformed, items
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.record import LIVE, last_outcome
 from ..rollout.views import Deployment, Picture, Pod, owned_replica_sets
+from ..values import dataclass
 from .call.orders import WatchRequest
 from .call.outcome import API_ERROR, Kind, News, Outcome, Report, VerbFailure
 

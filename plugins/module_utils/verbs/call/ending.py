@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from shlex import quote
 from typing import Any, Iterator, Mapping
 
@@ -23,6 +23,7 @@ from ...rollout.patches import Plan
 from ...rollout.phase import Phase, Situation
 from ...rollout.progress import Stuck
 from ...rollout.refusal import Refusal
+from ...values import dataclass
 from ...wording import ended
 from .explaining import explained
 from .outcome import API_ERROR, STUCK, TIMEOUT, Kind, News, Outcome, Report, VerbFailure

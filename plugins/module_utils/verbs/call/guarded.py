@@ -8,11 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Callable, Generic, TypeVar
 
 from ...cluster.errors import ApiError, Conflict, Invalid
 from ...rollout.refusal import Refusal
+from ...values import dataclass
 
 ATTEMPTS = 5
 

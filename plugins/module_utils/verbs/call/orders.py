@@ -10,7 +10,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from fractions import Fraction
 from typing import Any, Callable, Mapping
@@ -22,6 +22,7 @@ from ...rollout.phase import Phase, Situation
 from ...traffic.exposure import Exposure, Header, Sticky
 from ...traffic.load import pods_for
 from ...traffic.routers import GATEWAY_API, ROUTERS, SERVICE_SELECTOR
+from ...values import dataclass
 from .holding import Holding
 
 # Asks a person, and returns the answer; None where nobody can be asked.

@@ -8,10 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Mapping
 
 from ...display.news import Kind, News, Report
+from ...values import dataclass
 
 __all__ = ["API_ERROR", "STUCK", "TIMEOUT", "Kind", "News", "Outcome", "Report", "VerbFailure"]
 

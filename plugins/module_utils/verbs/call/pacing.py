@@ -8,7 +8,9 @@ All times are seconds on one monotonic clock. This module is private to the coll
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from ...values import dataclass
 
 # A hint may be ahead of what the other objects say by a moment: how long until the next look then, doubled each time.
 SOONEST_LOOK = 0.05

@@ -8,7 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Callable, Sequence
 
 from ...cluster.errors import ApiError, ServerError, Timeout, TooManyRequests, Unreachable, UntrustedServer
@@ -18,6 +18,7 @@ from ...display.pods import marks
 from ...rollout.phase import Situation, diagnose
 from ...rollout.progress import Done, Going, Progress, Stuck
 from ...rollout.views import Deployment, Picture, Pod, ReplicaSet
+from ...values import dataclass
 from .explaining import Unmade
 from .guarded import worth_another_look
 from .outcome import Kind, News, Report

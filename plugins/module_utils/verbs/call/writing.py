@@ -8,13 +8,14 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Callable
 
 from ...rollout.patches import Plan
 from ...rollout.phase import Situation, diagnose
 from ...rollout.refusal import Code, Refusal
 from ...rollout.views import Picture
+from ...values import dataclass
 from .guarded import ATTEMPTS, guarded
 from .site import Site
 

@@ -8,9 +8,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Mapping
 
+from ...values import dataclass
 from ..call.orders import Call, NewTemplate, Size
 
 if TYPE_CHECKING:

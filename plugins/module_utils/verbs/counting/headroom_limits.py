@@ -8,7 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import Any, Iterable, Mapping
 
@@ -26,6 +26,7 @@ from ...headroom.limits import (
 )
 from ...headroom.quantity import amounts
 from ...rollout.quantity import QuantityError
+from ...values import dataclass
 
 STATUS = "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status"
 NODE_POOLS = ("/apis/karpenter.sh/v1/nodepools", "/apis/karpenter.sh/v1beta1/nodepools")

@@ -8,7 +8,6 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Iterable, Mapping
 
@@ -17,6 +16,7 @@ from ...headroom.groups import Group
 from ...headroom.prices import METRIC_SOURCES, MetricPrice, PriceBook, by_size, price_of
 from ...probes.prices import karpenter_offers, opencost_nodes, opencost_rates
 from ...probes.source import NoAnswer
+from ...values import dataclass
 from .asked import PriceMetrics
 
 KARPENTER, OPENCOST = METRIC_SOURCES

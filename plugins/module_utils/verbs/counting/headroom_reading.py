@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence, TypeVar
 
@@ -37,6 +37,7 @@ from ...headroom.scene import Scene, SceneBuilder, relevance
 from ...headroom.views import Incoming, Node, NodeViews, PodViews, incoming_view
 from ...headroom.volumes import Storage
 from ...rollout.views import ReplicaSet
+from ...values import dataclass
 from ..call.outcome import Report
 
 Object = Mapping[str, Any]

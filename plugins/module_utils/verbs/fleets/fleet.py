@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Callable, Iterable, Mapping, Sequence
@@ -26,6 +26,7 @@ from ...release.fleet_result import Fleet, Row, waves_of
 from ...release.policies import End, Headroom, Through
 from ...release.result import Ending, Release
 from ...release.room import Go
+from ...values import dataclass
 from ...wording import count_of, ended
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..releasing.course import WAVE_FAILED

@@ -9,11 +9,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ...cluster.connection import Connection
 from ...release.fleet import WhenCrowded
 from ...release.waves import DEFAULT, Misplanned, Waves, tolerated
+from ...values import dataclass
 from ..call.orders import Withdrawn, stands
 from ..releasing.course import ReleaseRequest
 

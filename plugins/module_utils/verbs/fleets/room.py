@@ -8,7 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Mapping, Sequence
 
 from ...cluster.api import Api
@@ -16,6 +16,7 @@ from ...cluster.errors import ApiError
 from ...release.policies import WhenMissing
 from ...release.room import Go, Refuse, rule
 from ...rollout.refusal import Code
+from ...values import dataclass
 from ...wording import count_of
 from ..call.outcome import Report, VerbFailure
 from ..headroom import Rooms, room_for_all

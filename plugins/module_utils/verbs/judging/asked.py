@@ -8,11 +8,12 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Mapping
 
 from ...probes.choices import Resource, Via
+from ...values import dataclass
 from ..call.orders import Call
 
 if TYPE_CHECKING:

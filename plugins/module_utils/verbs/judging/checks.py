@@ -9,7 +9,6 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Union
 
 from ...cluster.api import Api
@@ -29,6 +28,7 @@ from ...probes.requests import HttpAsked, HttpRequests
 from ...probes.resources import Resources, ResourcesAsked
 from ...probes.source import Misasked, Source
 from ...probes.web import Web
+from ...values import dataclass
 from .asked import OnNoData, Resource, VerifyRequest, Via
 
 __all__ = [

@@ -8,7 +8,6 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Callable, Mapping
 
 from ...judgement.checks import BoundCheck, RateCheck
@@ -17,6 +16,7 @@ from ...judgement.forecast import Forecast, Reach, Traffic, forecast
 from ...judgement.samples import Sample
 from ...probes.source import NoAnswer, Sides
 from ...probes.traffic import Expected, expected_of_counters, expected_of_pods, expected_of_requests
+from ...values import dataclass
 from ..call.outcome import Report
 from .checks import CheckAsked, HttpAsked, LogsAsked, PodsAsked, PrometheusAsked, VerifyRequest
 

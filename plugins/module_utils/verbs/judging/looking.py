@@ -9,7 +9,6 @@ This module is private to the collection.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 from ...display.news import Mark
 from ...display.pods import marks
@@ -17,6 +16,7 @@ from ...judgement.samples import NoData
 from ...judgement.tolerance import JudgementError
 from ...probes.source import Answers, NoAnswer
 from ...rollout.phase import Situation, diagnose
+from ...values import dataclass
 from ..call.outcome import Report
 from ..call.site import Site
 from ..call.waiting import AWAY, pods_unknown

@@ -9,7 +9,6 @@ policies and webhooks make it. So a second run compares equal. This module is pr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
 from ...rollout.equality import same_template
@@ -17,6 +16,7 @@ from ...rollout.refusal import Code, Refusal
 from ...rollout.slips import slips
 from ...rollout.template import UnknownContainer, bare, changed_paths, with_images
 from ...rollout.views import Deployment, ReplicaSet
+from ...values import dataclass
 from ..call.orders import API_VERSION, NewTemplate, Target
 from ..call.site import Site
 

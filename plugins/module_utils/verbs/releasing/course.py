@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
@@ -33,6 +33,7 @@ from ...release.result import Ending, Moment, Release, UnreadableResult, WaitsFo
 from ...release.rulings import Stage
 from ...release.summary import summary
 from ...rollout.phase import Situation, diagnose
+from ...values import dataclass
 from ..call.ending import accounted
 from ..call.holding import Holding
 from ..call.orders import (

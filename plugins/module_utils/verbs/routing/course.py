@@ -15,7 +15,7 @@ Whoever comes after a crash reads the routes and goes on from there. This module
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Any, Callable, Mapping, Sequence
@@ -42,6 +42,7 @@ from ...traffic.services import (
     version_in,
     version_of,
 )
+from ...values import dataclass
 from ...wording import count_of
 from ..call.ending import Account
 from ..call.guarded import at_any_time, guarded

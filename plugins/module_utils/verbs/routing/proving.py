@@ -9,7 +9,6 @@ is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
@@ -22,6 +21,7 @@ from ...traffic.cookies import canary_cookie
 from ...traffic.exposure import Kept
 from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH
 from ...traffic.route import Parent, Route, observed, stated
+from ...values import dataclass
 from ..call.ending import Account
 from .network import Network
 
