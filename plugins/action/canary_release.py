@@ -5,20 +5,19 @@ from __future__ import annotations
 
 import os
 import traceback
-import uuid
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, cut_off
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, cut_off, new_run
 from ansible_collections.coalmine.canary.plugins.plugin_utils import failures, role_door, verification
 from ansible_collections.coalmine.canary.plugins.plugin_utils.action_door import VerbAction
 from ansible_collections.coalmine.canary.plugins.plugin_utils.timeouts import is_timeout, timed_out
 
 # What a release is taken back with: the rest of the options is about a version that is given up.
-OF_AN_UNDO = ("name", "namespace", "on_failure", "wait_timeout")
+OF_AN_UNDO = ("name", "namespace", "on_failure", "wait_timeout", "wait_for_nodes", "field_ownership", "display")
 # What is worth keeping of the result of a call that broke off.
 OF_A_CRASH = ("exception", "module_stderr", "module_stdout", "rc")
 
@@ -90,7 +89,7 @@ class ActionModule(VerbAction):
         begins = not previous and not asked.get("reject")
         if begins and role_door.is_of_the_role(self._task, variables):
             asked["reject"] = role_door.objection(self._task, variables)
-        return {"run": uuid.uuid4().hex, **asked} if begins and not asked.get("held") else asked
+        return {"run": new_run(), **asked} if begins and not asked.get("held") else asked
 
 
 def _taken_back(asked: dict[str, Any], why: str, check: bool) -> dict[str, Any]:

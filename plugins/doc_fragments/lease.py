@@ -25,8 +25,8 @@ options:
       - For how many seconds after this task its run keeps the Deployment to itself, until its next task. Give as much as lies between
         two tasks; V(0) gives it up at the end of this task. It is given up in any case where the release has ended, and where a person is
         to decide. At most a day, V(86400).
-      - If it is not given, that is 300 where the task names its run (C(run)), so that a later task can come back as the same run, and 0
-        where it does not.
+      - If it is not given, that is what the last task of the same run has said. Otherwise it is 300 where a later task can come back as the
+        same run, because this one names it (C(run)) or is a M(coalmine.canary.canary_release) that the caller goes on with, and 0 elsewhere.
     type: int
     version_added: 1.0.0
 """

@@ -5,18 +5,31 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Unreachable
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Exchange, Request
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.processes import Processes
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Through
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.lease import HOLDER
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.holding import CALL_SECONDS
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import SECONDS_OF_NAMED, held_as
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    SECONDS_OF_NAMED,
+    UNNAMED,
+    LeaseAsked,
+    Meant,
+    NewTemplate,
+    Size,
+    StartRequest,
+    held_as,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.release_calls import asked, failed, released
 from tests.sim.calls import Called
 from tests.sim.faults import Fault, Faults, Planned
@@ -25,7 +38,7 @@ from tests.sim.network import Network
 from tests.sim.pods import Nature
 from tests.sim.stage import Stage
 from tests.sim.world import Played, World
-from tests.situations import Web
+from tests.situations import Web, image
 
 AT = 8.0
 START, GROW, UNDO = Ask("start"), Ask("start", pods=2), Ask("undo")
@@ -241,7 +254,7 @@ def test_a_lease_that_cannot_be_renewed_ends_no_wait_and_lets_no_write_through(
     web = new().make(3)
     network = Away(stage.test, stage.server, "ana", Faults(), random.Random(0), web.api.processes)
     uid = network.get(web.path)["metadata"]["uid"]
-    held = held_as(network, web.call, "ours", named=False)
+    held = held_as(network, web.call, "ours", returns=False)
     held.ensure(uid)
     stage.test.sleep(CALL_SECONDS - 20.0)
     network.away = True
@@ -283,3 +296,112 @@ def test_a_deployment_that_was_made_again_is_nobodys(new: Callable[..., Web]) ->
     owner = {**lease["metadata"]["ownerReferences"][0], "uid": "of-the-one-before"}
     server.store.put("leases", {**lease, "metadata": {**lease["metadata"], "ownerReferences": [owner]}}, "somebody")
     assert web.undo().changed
+
+
+@dataclass(frozen=True)
+class Plays(Processes):
+    """Those of one machine: a worker of a playbook. `over`: who has ended."""
+
+    name: str
+    over: set[str]
+
+    def this_process(self) -> str:
+        return f"here.worker-of-{self.name}"
+
+    def parent(self) -> str:
+        return f"here.{self.name}"
+
+    def has_ended(self, name: str) -> bool:
+        return name in self.over
+
+
+def through(stage: Stage, name: str, over: set[str]) -> Network:
+    return Network(stage.test, stage.server, name, Faults(), random.Random(0), Plays(name, over))
+
+
+def left(stage: Stage) -> tuple[int, dict[str, str]]:
+    """For how long the Lease is kept, and what is noted in it."""
+    (lease,) = stage.store.of("leases").values()
+    return lease["spec"]["leaseDurationSeconds"], json.loads(lease["metadata"]["annotations"][HOLDER])
+
+
+@pytest.mark.parametrize(
+    ("run", "locked"), [(f"{UNNAMED}1", False), ("awx-42", True)], ids=["that nobody has named", "that has a name"]
+)
+def test_a_run_between_two_tasks_is_over_with_its_playbook_unless_it_has_a_name(
+    run: str, locked: bool, stage: Stage, new: Callable[..., Web]
+) -> None:
+    web, over = new().make(4), set[str]()
+    ana = replace(web, admin=through(stage, "ana", over))
+    released(ana, replace(asked(ana), through=Through.parse("step 1"), run=run))
+    assert left(stage)[0] == SECONDS_OF_NAMED
+    ben = replace(web, admin=through(stage, "ben", over))
+    assert "will be back by" in ben.refused(ben.undo, "locked")
+    over.add("here.worker-of-ana")
+    ben.refused(ben.undo, "locked")
+    over.add("here.ana")
+    if locked:
+        ben.refused(ben.undo, "locked")
+    else:
+        assert ben.undo().changed
+
+
+@pytest.mark.parametrize("run", [f"{UNNAMED}1", "awx-42"])
+def test_what_a_run_has_said_of_how_it_is_kept_holds_until_it_says_something_else(
+    run: str, stage: Stage, new: Callable[..., Web]
+) -> None:
+    web = new().make(4)
+    ana = replace(web, admin=through(stage, "ana", set()))
+    asks = asked(ana, pods=(1, 2))
+    long = replace(asks, call=replace(asks.call, lease=LeaseAsked(seconds=1800)))
+    _, told = released(ana, replace(long, through=Through.parse("step 1"), run=run))
+    before = left(stage)
+    assert before[0] == 1800
+    named = replace(ana, meant=Meant(run=run))
+    for looks in (lambda: named.bake(150.0), lambda: named.start("v2", 1, run=run)):
+        looks()
+        assert left(stage) == before
+    released(ana, replace(asks, previous=told, through=Through.parse("step 2")))
+    assert left(stage) == before
+    short = replace(named.call, lease=LeaseAsked(seconds=60))
+    start(ana.api, StartRequest(short, NewTemplate(images={"app": image("v2")}), Size(3), run=run), ana.report)
+    assert left(stage) == (60, {**before[1], "between": "60"})
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+@pytest.mark.parametrize("labels", [1, 2])
+def test_a_lease_that_somebody_has_labelled_is_given_back(
+    comes_back: bool, labels: int, stage: Stage, new: Callable[..., Web]
+) -> None:
+    web = new().make(4)
+    network = Labelled(stage.test, stage.server, "ana", Faults(), random.Random(0), web.api.processes)
+    held = held_as(network, web.call, "ours", returns=True)
+    held.ensure(network.get(web.path)["metadata"]["uid"])
+    network.labels = labels
+    held.let_go(comes_back=comes_back)
+    assert not network.labels
+    assert left(stage)[0] == SECONDS_OF_NAMED if comes_back else not stage.store.of("leases")
+
+
+def test_a_lease_that_was_taken_over_is_not_given_back(stage: Stage, new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    held = held_as(web.api, web.call, "ours", returns=True)
+    held.ensure(web.get()["metadata"]["uid"])
+    replace(web, takeover=True).start(run="theirs")
+    held.let_go(comes_back=False)
+    (lease,) = stage.store.of("leases").values()
+    assert lease["spec"]["holderIdentity"] == "theirs"
+
+
+class Labelled(Network):
+    """Somebody labels the Lease right before it is written, so many times."""
+
+    labels = 0
+
+    def _send(self, request: Request) -> Exchange:
+        if self.labels and "/leases" in request.path and request.method in ("PATCH", "DELETE"):
+            self.labels -= 1
+            (lease,) = self._server.store.of("leases").values()
+            labelled = {**lease["metadata"], "labels": {"seen": str(self.labels)}}
+            self._server.store.put("leases", {**lease, "metadata": labelled}, "somebody")
+        return super()._send(request)

@@ -88,14 +88,15 @@ def test_whoever_watches_reads_the_step_in_the_record(web: Web, pods: tuple[int,
         _, told = released(web, replace(request, through=Through.parse(through), previous=told))
         watch(web.api, WatchRequest(web.name, web.namespace, 1.0, check=True), heard.append)
     assert [news.step for news in heard] == [(1, 2), (2, 2)]
-    promote(web.api, PromoteRequest(replace(web.call, wait=Wait(enabled=False))), web.report)
+    someone = replace(web, wait=Wait(enabled=False), takeover=True)
+    promote(web.api, PromoteRequest(someone.call), web.report)
     watch(web.api, WatchRequest(web.name, web.namespace, 1.0, check=True), heard.append)
     assert heard[-1].step is None
 
 
 def test_what_has_grown_by_hand_is_no_step_any_more(web: Web) -> None:
     released(web, replace(asked(web, pods=(1, 3)), through=Through.parse("step 1")))
-    web.start(pods=2)
+    replace(web, takeover=True).start(pods=2)
     heard: list[Any] = []
     watch(web.api, WatchRequest(web.name, web.namespace, 1.0, check=True), heard.append)
     assert [news.step for news in heard] == [None]
@@ -135,7 +136,7 @@ def test_nothing_but_what_was_judged_is_promoted_or_taken_back(
 ) -> None:
     request = asked(web)
     _, told = released(web, replace(request, through=Through.parse("step 1")))
-    interferes(web)
+    interferes(replace(web, takeover=True))
     _, told = failed(web, replace(request, previous=told))
     assert (told.outcome.value, web.split()) == (outcome, split)
 

@@ -38,9 +38,19 @@ class Standing(Enum):
 
 
 @dataclass(frozen=True)
+class Between:
+    """How a run keeps it between two calls: for so many `seconds`, and no longer than this `process` lives (empty: from any it may come
+    back)."""
+
+    seconds: int
+    process: str = ""
+
+
+@dataclass(frozen=True)
 class Claim:
     """`run` holds it (empty: nobody), for `seconds` since `renewed`; None: it does not say how long. `by`: who that is and where, for
-    people. `process`: in which one a verb goes on now, empty between two of them. `since` and `renewed` are RFC 3339."""
+    people. `process`: the one with which it is over, where there is one. `between`: how it is kept once this call has ended; None: it does
+    not say. `since` and `renewed` are RFC 3339."""
 
     run: str
     by: str = ""
@@ -48,6 +58,7 @@ class Claim:
     since: str = ""
     renewed: str = ""
     seconds: int | None = None
+    between: Between | None = None
 
     def __str__(self) -> str:
         of = f" of {self.by}" if self.by else ""
@@ -77,6 +88,7 @@ class Lease:
             since=spec.text("acquireTime"),
             renewed=spec.text("renewTime"),
             seconds=spec.count("leaseDurationSeconds"),
+            between=_between(note),
         )
         owners = meta.each("ownerReferences")
         return cls(
@@ -97,6 +109,12 @@ def _note(text: str) -> dict[str, str]:
     except (ValueError, RecursionError):
         return {}
     return {name: said for name, said in found.items() if isinstance(said, str)} if isinstance(found, dict) else {}
+
+
+def _between(note: Mapping[str, str]) -> Between | None:
+    seconds = note.get("between", "")
+    known = seconds.isascii() and seconds.isdigit() and len(seconds) < 10
+    return Between(int(seconds), note.get("returns", "")) if known else None
 
 
 @dataclass(frozen=True)
@@ -134,6 +152,15 @@ def kept(lease: Lease | None, claim: Claim) -> Claim:
     """A claim of the run that has it already is as old as it was."""
     mine = lease is not None and lease.claim.run == claim.run and lease.claim.since
     return replace(claim, since=lease.claim.since if lease is not None and mine else claim.renewed)
+
+
+def between(lease: Lease | None, run: str, asked: int | None, usual: Between) -> Between:
+    """How this run keeps it from now on. What one of its calls has said holds until another says something else: where it comes back from
+    any process, that one of them comes from the same one is no news."""
+    said = lease.claim.between if lease is not None and lease.claim.run == run else None
+    if said is None:
+        return usual if asked is None else replace(usual, seconds=asked)
+    return Between(said.seconds if asked is None else asked, usual.process or said.process)
 
 
 def manifest(owner: Owner, claim: Claim) -> dict[str, Any]:
@@ -174,6 +201,8 @@ def _spec(claim: Claim, transitions: int) -> Mapping[str, Any]:
 
 def _annotation(claim: Claim) -> str:
     said = {"by": claim.by, "process": claim.process}
+    if claim.between is not None:
+        said |= {"between": str(claim.between.seconds), "returns": claim.between.process}
     return json.dumps({name: text for name, text in said.items() if text}, sort_keys=True, separators=(",", ":"))
 
 

@@ -57,7 +57,7 @@ def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> O
 def _with_holder(site: Site, situation: Situation, answer: Outcome) -> Outcome:
     """Which run has its Lease, where one has. A request."""
     try:
-        held = held_as(site.api, Call(site.target), "", named=False).holder(situation.deployment.uid)
+        held = held_as(site.api, Call(site.target), "", returns=False).holder(situation.deployment.uid)
     except ApiError as error:
         return replace(
             answer, warnings=(*answer.warnings, f"whether a run holds the Deployment cannot be seen: {error}")

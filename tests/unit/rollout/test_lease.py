@@ -16,10 +16,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.lease impo
     GRACE_SECONDS,
     HOLDER,
     LONGEST_NAME,
+    Between,
     Claim,
     Lease,
     Owner,
     Standing,
+    between,
     kept,
     manifest,
     name_of,
@@ -115,3 +117,39 @@ def test_a_name_for_every_deployment(length: int) -> None:
 def test_the_annotation_holds_nothing_but_who_and_where() -> None:
     (note,) = manifest(OWNER, CLAIM)["metadata"]["annotations"].values()
     assert json.loads(note) == {"by": "ana@here", "process": "m.1.2"}
+
+
+NAMED, UNNAMED = Between(300), Between(300, "m.1.2")
+
+
+@pytest.mark.parametrize(
+    ("said", "of", "asked", "usual", "expected"),
+    [
+        (None, "r1", None, NAMED, NAMED),
+        (None, "r1", 60, UNNAMED, Between(60, "m.1.2")),
+        (Between(1800), "r1", None, NAMED, Between(1800)),
+        (Between(1800), "r1", 60, NAMED, Between(60)),
+        (Between(1800, "m.1.2"), "r1", None, NAMED, Between(1800, "m.1.2")),
+        # It goes on in another job.
+        (Between(1800, "m.1.2"), "r1", None, Between(300, "m.7.8"), Between(1800, "m.7.8")),
+        (Between(0), "r1", None, NAMED, Between(0)),
+        # What another run said is its own.
+        (Between(1800, "m.1.2"), "r0", None, NAMED, NAMED),
+        (Between(1800, "m.1.2"), "r0", 60, UNNAMED, Between(60, "m.1.2")),
+    ],
+)
+def test_what_a_run_has_said_holds_until_it_says_something_else(
+    said: Between | None, of: str, asked: int | None, usual: Between, expected: Between
+) -> None:
+    lease = replace(LEASE, claim=replace(CLAIM, run=of, between=said))
+    assert between(lease, "r1", asked, usual) == expected
+    assert between(None, "r1", asked, usual) == (usual if asked is None else replace(usual, seconds=asked))
+
+
+@pytest.mark.parametrize("note", ["", "-1", "1e3", "\u0663", "9" * 400, "soon"])
+def test_what_makes_no_sense_says_nothing_of_how_it_is_kept(note: str) -> None:
+    body = manifest(OWNER, replace(CLAIM, between=Between(300, "m.1.2")))
+    assert stored(body).claim.between == Between(300, "m.1.2")
+    noted = {**json.loads(body["metadata"]["annotations"][HOLDER]), "between": note}
+    body["metadata"]["annotations"][HOLDER] = json.dumps(noted)
+    assert stored(body).claim.between is None

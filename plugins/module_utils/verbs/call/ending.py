@@ -9,7 +9,6 @@ This module is private to the collection.
 from __future__ import annotations
 
 import json
-import uuid
 from contextlib import contextmanager
 from dataclasses import field
 from shlex import quote
@@ -26,6 +25,7 @@ from ...rollout.refusal import Refusal
 from ...values import dataclass
 from ...wording import ended
 from .explaining import explained
+from .orders import new_run
 from .outcome import API_ERROR, STUCK, TIMEOUT, Kind, News, Outcome, Report, VerbFailure
 from .site import Site
 from .waiting import Waited
@@ -147,8 +147,8 @@ def accounted(site: Site, run: str = "", *, check: bool = False) -> Iterator[Acc
 
     At the end a Lease is given back, or kept for a run that has a name and a release that goes on. `run`: the caller's name for it.
     """
-    account = Account(site, run=run or uuid.uuid4().hex, check=check, earlier=len(site.api.warnings))
-    site.holds_for(account.run, named=bool(run))
+    account = Account(site, run=run or new_run(), check=check, earlier=len(site.api.warnings))
+    site.holds_for(account.run, returns=bool(run))
     try:
         yield account
     except Refusal as refusal:

@@ -14,23 +14,27 @@ from typing import Any
 
 from ...cluster.api import Api, PatchKind
 from ...cluster.clock import moment_of, stamp, to_the_microsecond
-from ...cluster.errors import AdmissionDenied, ApiError, Conflict, Forbidden, NotFound
+from ...cluster.errors import AdmissionDenied, ApiError, Conflict, Forbidden, Invalid, NotFound
 from ...foreign import printable
 from ...rollout import lease as leases
 from ...rollout.fields import Malformed
-from ...rollout.lease import Claim, Lease, Owner, Standing
+from ...rollout.lease import Between, Claim, Lease, Owner, Standing
 from ...rollout.refusal import Code, Refusal
 from .guarded import guarded
 
 # While a call goes on: for how long a Lease is asked for, and when it is renewed.
 CALL_SECONDS, RENEW_SECONDS = 120, 60.0
+# Of a run that nobody comes back as.
+NO_LONGER = Between(0)
+# How often it is tried to give one back.
+LEAVES = 3
 # After a renewal that did not go through.
 AGAIN_SECONDS = 5.0
 
 
 class Holding:
-    """`run` is who takes it, and `by` whose that is, in words. `seconds`: how long it keeps the Lease between two calls, 0 where it cannot
-    come back under its name; `outlives`: and from any process, otherwise only from this one or from what this is a worker of.
+    """`run` is who takes it, and `by` whose that is, in words. `usual`: how it keeps the Lease between two calls, 0 seconds where it cannot
+    come back under its name, unless an earlier call of it has said something else; `seconds`: for how long, as it is asked now.
     `takeover`: from whoever has it. `check`: only tells of whoever has it.
 
     `warnings`: what is to be told of it. Threads do not share one.
@@ -44,8 +48,8 @@ class Holding:
         run: str,
         *,
         by: str = "",
-        seconds: int = 0,
-        outlives: bool = False,
+        seconds: int | None = None,
+        usual: Between = NO_LONGER,
         takeover: bool = False,
         check: bool = False,
     ) -> None:
@@ -54,7 +58,7 @@ class Holding:
         self._api, self._clock = api, api.clock
         self._deployment, self._namespace = deployment, namespace
         self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
-        self._by, self._seconds, self._outlives = by, seconds, outlives
+        self._by, self._seconds, self._usual = by, seconds, usual
         self._takeover, self._check = takeover, check
         self._lease: Lease | None = None
         self._renew_at = self._again_at = float("-inf")
@@ -133,21 +137,37 @@ class Holding:
         if self._lease is None:
             return
         lease, self._lease = self._lease, None
+        between = self._between(lease) if comes_back else NO_LONGER
         self._renew_at = float("-inf")
-        for _attempt in range(2):
+        for _attempt in range(LEAVES):
             try:
-                self._leave(lease, self._seconds if comes_back else 0)
-            except (NotFound, Conflict, Malformed):
+                self._leave(lease, between)
+            except (Conflict, Invalid):
+                # Somebody may have labelled it.
+                found = self._still(lease)
+                if found is None:
+                    return
+                lease = found
+            except (NotFound, Malformed):
                 return
             except ApiError:
                 continue
-            return
+            else:
+                return
 
-    def _leave(self, lease: Lease, seconds: int) -> None:
-        """Kept for so long. What cannot be deleted is left to nobody."""
-        if seconds:
-            goes_on = "" if self._outlives else self._api.processes.parent()
-            self._write(lease, leases.kept(lease, replace(self._claim(seconds), process=goes_on)))
+    def _still(self, lease: Lease) -> Lease | None:
+        """As it is now; None where its claim is another, or nobody can see."""
+        try:
+            found = self.found()
+        except (ApiError, Malformed):
+            return None
+        return found if found is not None and found.claim == lease.claim else None
+
+    def _leave(self, lease: Lease, between: Between) -> None:
+        """Kept like that. What cannot be deleted is left to nobody."""
+        if between.seconds:
+            claim = replace(self._claim(between.seconds, between), process=between.process)
+            self._write(lease, leases.kept(lease, claim))
             return
         try:
             self._api.delete(self._path, lease.uid, lease.version)
@@ -158,10 +178,10 @@ class Holding:
 
     def _take(self, uid: str) -> None:
         owner, asked_at = Owner(self._deployment, uid), self._clock.monotonic()
-        before, asked = self._lease, self._claim(CALL_SECONDS)
+        before, now = self._lease, self._claim(CALL_SECONDS)
 
         def decide(found: Lease | None) -> Claim | None:
-            claim = leases.kept(found, asked)
+            claim = leases.kept(found, replace(now, between=self._between(found)))
             if found is not None and found.claim == claim:
                 return None  # an answer was lost
             if before is not None:
@@ -199,9 +219,12 @@ class Holding:
             # Whoever took it over has given it back since, which is one more way to be no longer as it was.
             raise Conflict(gone.asked, gone.message) from gone
 
-    def _claim(self, seconds: int) -> Claim:
-        now = to_the_microsecond(self._api.server_time() or 0.0)
-        return Claim(self.run, self._by, self._api.processes.this_process(), renewed=now, seconds=seconds)
+    def _claim(self, seconds: int, between: Between | None = None) -> Claim:
+        now, process = to_the_microsecond(self._api.server_time() or 0.0), self._api.processes.this_process()
+        return Claim(self.run, self._by, process, renewed=now, seconds=seconds, between=between)
+
+    def _between(self, found: Lease | None) -> Between:
+        return leases.between(found, self.run, self._seconds, self._usual)
 
     def _standing(self, found: Lease, uid: str) -> Standing:
         now, renewed = self._api.server_time(), moment_of(found.claim.renewed)
@@ -268,5 +291,6 @@ def until(claim: Claim) -> str:
 def in_words(claim: Claim) -> str:
     end = until(claim)
     back = f"will be back by {end}" if end else "does not say when it will be back"
-    doing = f"works on it, and renews that before {end}" if claim.process and end else back
+    is_away = not claim.process or claim.between == Between(claim.seconds or 0, claim.process)
+    doing = back if is_away or not end else f"works on it, and renews that before {end}"
     return printable(f"{claim}, which {doing}")

@@ -10,6 +10,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import field, replace
 from enum import Enum
 from fractions import Fraction
@@ -18,6 +19,7 @@ from typing import Any, Callable, Mapping
 from ...cluster.api import Api
 from ...rollout import undo
 from ...rollout.identity import Meant
+from ...rollout.lease import Between
 from ...rollout.phase import Phase, Situation
 from ...traffic.exposure import Exposure, Header, Sticky
 from ...traffic.load import pods_for
@@ -102,8 +104,8 @@ SECONDS_OF_NAMED = 300
 
 @dataclass(frozen=True, kw_only=True)
 class LeaseAsked:
-    """`seconds`: how long a run keeps the Deployment to itself between two calls; None: SECONDS_OF_NAMED where the caller has named it, and
-    not at all where nobody can come back under its name. `of_process`: it is over with the process that asks, whatever its name.
+    """`seconds`: how long a run keeps the Deployment to itself between two calls; None: as its last call said, else SECONDS_OF_NAMED where
+    the caller can come back as it, and otherwise not at all. `of_process`: it is over with the process that asks, whatever its name.
     `takeover`: from another run, too."""
 
     seconds: int | None = None
@@ -155,18 +157,29 @@ class Call:
         return ""
 
 
-def held_as(api: Api, call: Call, run: str, *, named: bool) -> Holding:
-    """The Lease of the Deployment that the call is about, for this run: not taken yet. `named`: by the caller, who may come back from
-    anywhere; whoever says how long he stays away without a name comes back from the same process."""
-    target, asked, usual = call.target, call.lease, SECONDS_OF_NAMED if named else 0
+# The name of a run that nobody has named begins so.
+UNNAMED = "unnamed-"
+
+
+def new_run() -> str:
+    """Of whoever gives none."""
+    return UNNAMED + uuid.uuid4().hex
+
+
+def held_as(api: Api, call: Call, run: str, *, returns: bool) -> Holding:
+    """The Lease of the Deployment that the call is about, for this run: not taken yet. `returns`: the caller can come back as this run.
+    Under a name of his own he may come back from anywhere, otherwise from this process, or from what it is a worker of."""
+    target, asked, processes = call.target, call.lease, api.processes
+    outlives = bool(run) and not run.startswith(UNNAMED)
+    process = processes.this_process() if asked.of_process else "" if outlives else processes.parent()
     return Holding(
         api,
         target.namespace,
         target.name,
         run,
         by=call.actor,
-        seconds=usual if asked.seconds is None else asked.seconds,
-        outlives=named and not asked.of_process,
+        seconds=asked.seconds,
+        usual=Between(SECONDS_OF_NAMED if returns else 0, process),
         takeover=asked.takeover,
         check=call.check,
     )

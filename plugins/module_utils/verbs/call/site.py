@@ -99,10 +99,10 @@ class Site:
         if self.holding is not None:
             self.holding.foresee(self._uid)
 
-    def holds_for(self, run: str, *, named: bool) -> None:
+    def holds_for(self, run: str, *, returns: bool) -> None:
         """Whose the writes are. A call that is a part of a release has the Lease of that."""
         if self.call is not None and self.holding is None:
-            self.holding = held_as(self.api, self.call, run, named=named)
+            self.holding = held_as(self.api, self.call, run, returns=returns)
 
     def rejoin(self) -> None:
         """For a verb that writes nothing and takes long: what its run holds is renewed meanwhile. Two requests, where a run is named."""

@@ -10,7 +10,6 @@ This module is private to the collection.
 from __future__ import annotations
 
 import threading
-import uuid
 from collections import defaultdict
 from dataclasses import field, replace
 from functools import partial
@@ -28,6 +27,7 @@ from ...release.result import Ending, Release
 from ...release.room import Go
 from ...values import dataclass
 from ...wording import count_of, ended
+from ..call.orders import new_run
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..releasing.course import WAVE_FAILED
 from ..releasing.release import release, withdraw
@@ -48,7 +48,7 @@ _Call = Callable[[Api, Report], "Outcome | VerbFailure"]
 def fleet(crew: Crew, request: FleetRequest, report: Report) -> Outcome:
     """Raises VerbFailure where a release failed; `fleet` in it tells how each of them ended."""
     unseen = must_be_different(crew, request.members)
-    asked = replace(request, run=request.run or uuid.uuid4().hex)
+    asked = replace(request, run=request.run or new_run())
     return _Fleet(crew, asked, report, unseen).sail()
 
 

@@ -9,7 +9,6 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from fractions import Fraction
@@ -46,6 +45,7 @@ from ..call.orders import (
     TrafficRequest,
     Withdrawn,
     held_as,
+    new_run,
     nobody,
     stands,
 )
@@ -75,6 +75,7 @@ __all__ = [
     "Through",
     "UnreadableResult",
     "WhenMissing",
+    "new_run",
     "nobody",
     "summary",
 ]
@@ -165,10 +166,10 @@ class Course:
 
     @classmethod
     def begin(cls, api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Course:
-        begun = request.previous or Release(run=request.run or uuid.uuid4().hex)
-        # Whoever names the canary of another call goes on as the run that holds it.
-        named = request.run or (request.held.run if request.held else "")
-        holding = held_as(api, request.call, named or begun.run, named=bool(named))
+        begun = request.previous or Release(run=request.run or new_run())
+        # Whoever names the canary of another call goes on as the run that holds it. He comes back with what this one returns.
+        held = request.held.run if request.held else ""
+        holding = held_as(api, request.call, request.run or held or begun.run, returns=True)
         share = begun.timeline[-1].share if begun.timeline else None
         return cls(api, request, report, begun, holding, withdrawn, share=share)
 
