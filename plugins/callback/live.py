@@ -32,6 +32,7 @@ from typing import Any, Callable
 
 from ansible.plugins.callback.default import CallbackModule as Default
 
+from ansible_collections.coalmine.canary.plugins.module_utils import threads
 from ansible_collections.coalmine.canary.plugins.module_utils.display.news import News
 from ansible_collections.coalmine.canary.plugins.module_utils.display.screen import Going, block, drawable
 from ansible_collections.coalmine.canary.plugins.plugin_utils.wire import WIRE
@@ -54,7 +55,7 @@ class Screen:
         for method in _METHODS:
             setattr(display, method, self._above(getattr(display, method)))
         atexit.register(self.close)
-        threading.Thread(target=self._run, name="live view", daemon=True).start()
+        threads.begin(self._run, name="live view")
 
     def _above(self, write: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **options: Any) -> Any:

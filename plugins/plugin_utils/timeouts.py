@@ -14,11 +14,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from ansible_collections.coalmine.canary.plugins.module_utils import threads
+
 # ansible/_internal/_errors/_task_timeout.py; before ansible-core 2.19 in ansible/executor/task_executor.py.
 _NAME = "TaskTimeoutError"
 _Result = TypeVar("_Result")
-# A signal that the kernel gives to another thread is acted upon when the main one wakes, and a wait without end never does.
-WAKES_SECONDS = 0.5
 
 
 def is_timeout(error: BaseException) -> bool:
@@ -43,11 +43,10 @@ class TimedOut:
         is_done = threading.Event()
         ended.add_done_callback(lambda _ended: is_done.set())
         context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(_worked, work, ended), daemon=True).start()
+        threads.begin(context.run, _worked, work, ended)
         while True:
             try:
-                while not is_done.wait(WAKES_SECONDS):
-                    pass
+                is_done.wait()
                 return ended.result()
             except BaseException as error:
                 if not is_timeout(error):

@@ -8,10 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, Callable, TypeVar
+
+from .. import threads
 
 _Answer = TypeVar("_Answer")
 
@@ -24,7 +25,7 @@ class Aside:
 
     def __init__(self, name: str) -> None:
         self._asked: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        threads.begin(self._work, name=name)
 
     def __enter__(self) -> Aside:
         return self

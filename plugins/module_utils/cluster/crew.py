@@ -12,12 +12,11 @@ import queue
 import threading
 from typing import Callable, Protocol, Sequence
 
+from .. import threads
 from .api import Api
 from .clock import SYSTEM, Clock
 
 Work = Callable[[], None]
-# A signal that the kernel gives to another thread is acted upon when the main one wakes, and a wait without end never does.
-WAKES_SECONDS = 0.5
 
 
 class Crew(Protocol):
@@ -71,23 +70,15 @@ class Threads:
         under_way, errors = 0, []
         while True:
             while under_way < at_once and (work := next(waiting, None)) is not None:
-                threading.Thread(target=_worked, args=(work, ended), daemon=True).start()
+                threads.begin(_worked, work, ended)
                 under_way += 1
             if not under_way:
                 break
-            error = _next(ended)
+            error = ended.get()
             under_way -= 1
             errors += [error] if error is not None else []
         if errors:
             raise errors[0]
-
-
-def _next(ended: queue.Queue[BaseException | None]) -> BaseException | None:
-    while True:
-        try:
-            return ended.get(timeout=WAKES_SECONDS)
-        except queue.Empty:
-            continue
 
 
 def _worked(work: Work, ended: queue.Queue[BaseException | None]) -> None:

@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any, Callable, Iterator, Mapping, TypeVar
 from urllib.parse import urlencode
 
+from .. import threads
 from ..values import dataclass
 from .asked import Asked
 from .client import Session
@@ -103,7 +104,7 @@ class Exchange:
 
         watchdog = threading.Timer(seconds, give_up)
         watchdog.daemon = True
-        watchdog.start()
+        threads.start(watchdog)
         got = bytearray()
         try:
             with network_errors(self._session, self._request, late):

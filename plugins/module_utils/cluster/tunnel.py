@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Iterator, Mapping
 
+from .. import threads
 from ..foreign import printable
 from .client import Session
 from .errors import (
@@ -164,7 +165,7 @@ def open_tunnel(session: Session, request: Request) -> Iterator[Tunnel]:
 
         alarm = threading.Timer(asked.seconds, give_up)
         alarm.daemon = True
-        alarm.start()
+        threads.start(alarm)
         try:
             yield Tunnel(session, asked, exchange, late)
         finally:

@@ -15,6 +15,7 @@ import threading
 import time
 from typing import ContextManager, Mapping, Protocol, Sequence
 
+from .. import threads
 from ..values import dataclass
 from .errors import ApiError, Gone, ServerError, Timeout, TooManyRequests, Unreachable
 from .stream import WatchEvent, WatchStream
@@ -68,7 +69,7 @@ class Streams:
         self._lock = threading.Lock()
         self._closed = False
         for watched in watches:
-            threading.Thread(target=self._read, args=(watched,), name=f"watch {watched.name}", daemon=True).start()
+            threads.begin(self._read, watched, name=f"watch {watched.name}")
 
     def __enter__(self) -> Streams:
         return self

@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import field
 from typing import Any, Mapping
 
+from .. import threads
 from ..cluster.api import Api
 from ..cluster.clock import SYSTEM, Clock
 from ..values import dataclass
@@ -121,9 +122,7 @@ class HttpRequests:
         self._find_a_way(sides)
         if not self._workers:
             self._next_at = self._clock.monotonic()
-            self._workers = [threading.Thread(target=self._work, daemon=True) for _worker in range(_WORKERS)]
-            for worker in self._workers:
-                worker.start()
+            self._workers = [threads.begin(self._work) for _worker in range(_WORKERS)]
 
     def _find_a_way(self, sides: Sides) -> None:
         """The first way that is not blocked is kept for the whole run."""

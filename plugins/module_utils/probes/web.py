@@ -20,6 +20,7 @@ from dataclasses import field
 from typing import Any, Mapping
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from .. import threads
 from ..cluster.clock import moment_of_date
 from ..cluster.secrets import named_file
 from ..foreign import printable
@@ -155,7 +156,7 @@ class _Alarm:
         self._timer.daemon = True
 
     def __enter__(self) -> _Alarm:
-        self._timer.start()
+        threads.start(self._timer)
         return self
 
     def __exit__(self, *exc: object) -> None:

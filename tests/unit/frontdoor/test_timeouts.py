@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextvars
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from contextlib import contextmanager
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.plugin_utils.timeouts import TimedOut
-from tests.unit.probes.serving import MUCH_LATER_SECONDS
 
 WHO = contextvars.ContextVar("WHO", default="nobody")
 
@@ -26,7 +24,7 @@ class TaskTimeoutError(BaseException):
 
 @contextmanager
 def alarm(error: type[BaseException], after: float = 0.05) -> Iterator[None]:
-    """It rings after so many seconds; 0: when somebody rings it."""
+    """It rings after so many seconds."""
 
     def ring(*_: object) -> None:
         raise error
@@ -50,21 +48,6 @@ def test_the_work_is_told_and_its_result_counts() -> None:
 
     with alarm(TaskTimeoutError):
         assert timed_out.heeded(works) == "in good order"
-
-
-def test_an_alarm_that_another_thread_has_caught_is_heard_of() -> None:
-    timed_out = TimedOut()
-
-    def works() -> bool:
-        time.sleep(0.2)  # until whoever waits does so
-        signal.pthread_kill(threading.get_ident(), signal.SIGALRM)
-        until = time.monotonic() + MUCH_LATER_SECONDS
-        while not timed_out.is_over and time.monotonic() < until:
-            time.sleep(0.01)
-        return timed_out.is_over
-
-    with alarm(TaskTimeoutError, after=0):
-        assert timed_out.heeded(works)
 
 
 def test_any_other_interruption_ends_it_at_once() -> None:
