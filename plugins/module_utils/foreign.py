@@ -38,6 +38,8 @@ def printable(text: str, longest: int = LONGEST) -> str:
     What is cut ends with a note that says so. It is cut between words where it can be, so that no half of a secret stays that
     is masked as a whole.
     """
+    if not text:
+        return text
     if len(text) <= longest and text.isascii() and text.isprintable():
         return text.strip()
     begun = text[: 8 * longest]  # enough, whatever is left out of it

@@ -67,8 +67,10 @@ class DeploymentController(Controller):
             found = by_key.get(told.template)
             if found is None:
                 self._make(deployment, told, sets)
-            else:
-                self._write(deployment, found, told, sets, is_new=told.template == spec.template)
+            elif told.template == spec.template:
+                self._write(deployment, found, told, sets, is_new=True)
+            elif told != self._size(found):
+                self._write(deployment, found, told, sets, is_new=False)
         self._report(deployment)
         self._left[name] = self.store.get("deployments", name), *sets
 

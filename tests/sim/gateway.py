@@ -123,6 +123,9 @@ class Proxy:
     _versions: dict[str, str] = field(default_factory=dict)
     _heard: dict[str, float] = field(default_factory=dict)
     _asking: set[str] = field(default_factory=set)
+    # The last request, and the rule that it was for, until routes change.
+    _asked: Knock | None = None
+    _matching: Json | None = None
     # The first pods are Ready, and users come.
     _have_begun: bool = False
 
@@ -148,6 +151,7 @@ class Proxy:
         if change.after is not None:
             known = _named(self._routes.get(change.name))
             self._routes[change.name] = change.after
+            self._asked = None
             for service in _named(change.after) - known if self.lags.forgets else ():
                 self._asking.add(service)
                 self.timeline.after(self.lags.endpoints * self.chance.random(), partial(self._is_told, service))
@@ -206,11 +210,14 @@ class Proxy:
     def knock(self, asked: Knock) -> Knocked:
         if self.lags.hidden:
             return Knocked(0, "No route to host")
-        for route in self._routes.values():
-            for rule in route["spec"]["rules"]:
-                if _matches(rule, asked, plain=self.lags.plain):
-                    return self._answer(rule)
-        return Knocked(404)
+        # Whoever waits for a route asks the same again and again.
+        if self._asked is not asked:
+            self._asked, self._matching = asked, self._rule_of(asked)
+        return self._answer(self._matching) if self._matching is not None else Knocked(404)
+
+    def _rule_of(self, asked: Knock) -> Json | None:
+        rules = (rule for route in self._routes.values() for rule in route["spec"]["rules"])
+        return next((rule for rule in rules if _matches(rule, asked, plain=self.lags.plain)), None)
 
     def _answer(self, rule: Json) -> Knocked:
         for one in rule.get("filters") or ():

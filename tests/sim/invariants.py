@@ -281,11 +281,12 @@ class Witness:
             self._violated(
                 "Ready pods as promised", f"{serving} Ready (incidents took {owed}), {release.floor} promised"
             )
-        canary = [pod for pod in active if self._key(pod) == release.canary]
+        keys = [self._key(pod) for pod in active]
+        canary = [pod for pod, key in zip(active, keys, strict=True) if key == release.canary]
         release.was_ready = release.was_ready or any(pod.ready for pod in canary)
         if release.going == "hold" and len(canary) > release.most:
             self._violated("canary pods never more than asked", f"{len(canary)} of {release.most}")
-        others = {self._key(pod) for pod in active} - {release.stable, release.canary}
+        others = {*keys} - {release.stable, release.canary}
         if others:
             self._violated("two templates at most", f"{len(others)} more than stable and canary")
         replicas, before = self.store.of("deployments")[NAME]["spec"]["replicas"], release.before["spec"]["replicas"]

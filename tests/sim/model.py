@@ -145,7 +145,9 @@ def sync(state: State) -> State:
 def _sync_min_ready(state: State) -> State:
     """getNewReplicaSet: minReadySeconds goes to the new ReplicaSet alone, also while paused."""
     new = state.new
-    return state if new is None else state.with_set(replace(new, min_ready_forever=state.spec.min_ready_forever))
+    if new is None or new.min_ready_forever == state.spec.min_ready_forever:
+        return state
+    return state.with_set(replace(new, min_ready_forever=state.spec.min_ready_forever))
 
 
 def _is_scaling_event(state: State) -> bool:

@@ -115,7 +115,7 @@ class Network(Api):
         return answer
 
     def travel(self) -> None:
-        self._actor.sleep(_SOONEST + (_LATEST - _SOONEST) * self._chance.random())
+        self._actor.wait(self._actor.timeline.now + (_SOONEST + (_LATEST - _SOONEST) * self._chance.random()))
 
     def streams(self, watches: Sequence[Watched]) -> Streams:
         self.requests += len(watches)

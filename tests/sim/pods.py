@@ -188,17 +188,18 @@ class ReplicaSetController(Controller):
         # Deletions first: they may make room for others.
         for rs in sorted(sets.values(), key=lambda rs: rs["spec"]["replicas"]):
             # What it tells is what it found, before it did anything about it (syncReplicaSet in replica_set.go).
-            found = self._counts(rs)
-            self._manage(rs)
+            mine = self.of(rs["metadata"]["uid"])
+            active = [pod for pod in mine if pod.active]
+            found = self._counts(rs, mine, active)
+            self._manage(rs, active)
             self._report(rs, found)
 
-    def _manage(self, rs: Json) -> None:
+    def _manage(self, rs: Json, active: list[Pod]) -> None:
         uid, wanted = rs["metadata"]["uid"], rs["spec"]["replicas"]
-        mine = self.of(uid)
-        active = [pod for pod in mine if pod.active]
-        # Those that are not Ready go first, then the youngest (controller.ActivePodsWithRanks).
-        for pod in sorted(active, key=lambda pod: (pod.ready, -pod.made))[: max(0, len(active) - wanted)]:
-            self.delete(pod)
+        if len(active) > wanted:
+            # Those that are not Ready go first, then the youngest (controller.ActivePodsWithRanks).
+            for pod in sorted(active, key=lambda pod: (pod.ready, -pod.made))[: len(active) - wanted]:
+                self.delete(pod)
         for _missing in range(wanted - len(active)):
             if not self._make(rs):
                 return
@@ -332,9 +333,7 @@ class ReplicaSetController(Controller):
 
     # The status.
 
-    def _counts(self, rs: Json) -> Json:
-        mine = self.of(rs["metadata"]["uid"])
-        active = [pod for pod in mine if pod.active]
+    def _counts(self, rs: Json, mine: list[Pod], active: list[Pod]) -> Json:
         ready = [pod for pod in active if pod.ready]
         return {
             "replicas": len(active),

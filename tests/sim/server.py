@@ -257,23 +257,36 @@ def _generation(kind: str, before: Json, after: Json) -> int:
 
 def selects(query: Mapping[str, str], obj: Json) -> bool:
     """By what verbs ask for: labels by equality, by sets, or by being there; fields by equality."""
-    meta = obj["metadata"]
-    labels = meta.get("labels") or {}
-    if not all(_holds(requirement.strip(), labels) for requirement in _requirements(query.get("labelSelector", ""))):
-        return False
-    wanted = map(_split, _requirements(query.get("fieldSelector", "")))
-    return all((_member(obj, path.removesuffix("!")) == value) is not path.endswith("!") for path, _is, value in wanted)
+    if wanted := query.get("labelSelector"):
+        labels = obj["metadata"].get("labels") or {}
+        if not all(holds(labels) for holds in _of_labels(wanted)):
+            return False
+    if wanted := query.get("fieldSelector"):
+        return all((_member(obj, path) == value) is same for path, same, value in _of_fields(wanted))
+    return True
 
 
-def _holds(requirement: str, labels: Mapping[str, str]) -> bool:
+@cache
+def _of_labels(text: str) -> tuple[Callable[[Mapping[str, str]], bool], ...]:
+    return tuple(_requirement(requirement.strip()) for requirement in _requirements(text))
+
+
+def _requirement(text: str) -> Callable[[Mapping[str, str]], bool]:
     """k8s.io/apimachinery/pkg/labels/selector.go."""
-    if requirement.startswith("!"):
-        return requirement[1:] not in labels
-    if found := _OF_A_SET.fullmatch(requirement):
-        key, operator, values = found[1], found[2], {value.strip() for value in found[3].split(",")}
-        return (labels.get(key) in values) is (operator == "in")
-    key, equals, value = requirement.partition("=")
-    return key in labels and (not equals or labels[key] == value)
+    if text.startswith("!"):
+        return lambda labels: text[1:] not in labels
+    if found := _OF_A_SET.fullmatch(text):
+        name, inside, values = found[1], found[2] == "in", {value.strip() for value in found[3].split(",")}
+        return lambda labels: (labels.get(name) in values) is inside
+    key, equals, value = text.partition("=")
+    return (lambda labels: labels.get(key) == value) if equals else (lambda labels: key in labels)
+
+
+@cache
+def _of_fields(text: str) -> tuple[tuple[str, bool, str], ...]:
+    """Paths, whether they are to be the same, and as what."""
+    parts = (requirement.partition("=") for requirement in _requirements(text))
+    return tuple((path.removesuffix("!"), not path.endswith("!"), value) for path, _is, value in parts)
 
 
 def _member(obj: Json, path: str) -> Any:
@@ -289,7 +302,3 @@ _OF_A_SET = re.compile(r"(\S+) (in|notin) \(([^)]*)\)")
 
 def _requirements(text: str) -> Iterable[str]:
     return filter(None, _COMMA.split(text))
-
-
-def _split(requirement: str) -> tuple[str, str, str]:
-    return requirement.partition("=")

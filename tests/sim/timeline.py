@@ -85,7 +85,10 @@ class Actor:
 
     def wait(self, until: float) -> None:
         """Until that moment, or until somebody wakes it before."""
-        self._must_not_spin()
+        now = self.timeline.now
+        self._since, self._waits = now, self._waits + 1 if self._since == now else 0
+        if self._waits > MOST_WAITS_AT_ONCE:
+            raise Spins(f"{self.name} has waited {self._waits} times at {now:.3f} s")
         if not self.timeline.passed_to(until):
             self._wait += 1
             this, self._waiting = self._wait, True
@@ -93,11 +96,6 @@ class Actor:
             self.timeline.pass_on(self)
         if self.killed:
             raise Killed
-
-    def _must_not_spin(self) -> None:
-        self._since, self._waits = self.timeline.now, self._waits + 1 if self._since == self.timeline.now else 0
-        if self._waits > MOST_WAITS_AT_ONCE:
-            raise Spins(f"{self.name} has waited {self._waits} times at {self._since:.3f} s")
 
     def wake(self) -> None:
         if self._waiting:

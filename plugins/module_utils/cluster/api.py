@@ -299,7 +299,9 @@ class Api:
     ) -> Request:
         query = {"fieldManager": field_manager, **({"dryRun": "All"} if dry_run else {})}
         headers = {"Accept": "application/json", "Content-Type": content_type}
-        asked = replace(_ask(method, path), dry_run=dry_run)
+        asked = _ask(method, path)
+        if dry_run:
+            asked = replace(asked, dry_run=True)
         return Request(asked, method, path, query, headers, as_go_writes(body), self._seconds)
 
     def _object(self, request: Request) -> dict[str, Any]:

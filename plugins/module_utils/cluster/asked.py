@@ -11,6 +11,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ..values import dataclass
 
@@ -52,6 +53,7 @@ class Asked:
         return f"{self.verb} {self.resource}{name}{namespace}"
 
 
+@lru_cache(maxsize=512)
 def asked(method: str, path: str, *, watch: bool = False) -> Asked:
     """Reads /api/v1/..., /apis/GROUP/VERSION/... and the rest ("non-resource" paths such as /version).
 

@@ -29,6 +29,9 @@ class Malformed(ValueError):
         super().__init__(f"{path} is {_TYPES.get(type(found), 'nothing')}, and not {wanted}")
 
 
+_EMPTY: Mapping[str, Any] = {}
+
+
 class Fields:
     """A JSON object: what is absent or null is empty. `place`: the kind of a whole object, or of which object
     this is which member, or which item of a member."""
@@ -37,10 +40,8 @@ class Fields:
 
     def __init__(self, value: Any, place: str | tuple[Fields, str, int | None]) -> None:
         self._place = place
-        self.raw: Mapping[str, Any] = {}
-        if isinstance(value, dict):
-            self.raw = value
-        elif value is not None:
+        self.raw: Mapping[str, Any] = _EMPTY if value is None else value
+        if not isinstance(self.raw, dict):
             raise Malformed(self.path, value, "an object")
 
     @property
@@ -78,11 +79,13 @@ class Fields:
         return found
 
     def texts(self, name: str) -> dict[str, str]:
-        found = self.within(name)
-        raw = found.raw
-        if all(map(_is_plain, raw.values())) and all(map(str.isascii, raw)):
+        raw = self.raw.get(name)
+        if raw is None:
+            return {}
+        if isinstance(raw, dict) and _are_plain(raw):
             return dict(raw)
-        return {whole(key): found.text(key) for key in raw}
+        found = self.within(name)
+        return {whole(key): found.text(key) for key in found.raw}
 
     def words(self, name: str) -> list[str]:
         """A list of texts."""
@@ -132,8 +135,12 @@ def is_integer(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str) and value.isascii()
+def _are_plain(texts: Mapping[str, Any]) -> bool:
+    """Whether they are ASCII, names and values, and nothing but texts: as nearly always."""
+    try:
+        return all(map(str.isascii, texts.values())) and all(map(str.isascii, texts))
+    except TypeError:
+        return False
 
 
 def whole(text: str) -> str:

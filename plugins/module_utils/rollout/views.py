@@ -313,6 +313,12 @@ class Pod:
             version=_comparable(meta.text("resourceVersion")),
         )
 
+    @staticmethod
+    def moment(obj: Mapping[str, Any]) -> tuple[str, int]:
+        """Its uid and its version: whether there is anything new in it."""
+        meta = Fields(obj, "Pod").required("metadata")
+        return meta.text("uid"), _comparable(meta.text("resourceVersion"))
+
     @property
     def serving(self) -> bool:
         return self.ready and not self.terminating

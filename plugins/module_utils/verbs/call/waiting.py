@@ -114,13 +114,15 @@ class Mirror:
 
     def _take(self, kind: str, event: WatchEvent) -> None:
         if kind == PODS:
-            pod = Pod.parse(event.object)
-            if 0 < pod.version <= self._listed:
+            uid, version = Pod.moment(event.object)
+            if 0 < version <= self._listed:
                 return
+            known = self._pods.get(uid)
             if event.type == "DELETED":
-                self._pods.pop(pod.uid, None)
-            else:
-                self._pods[pod.uid] = pod
+                self._pods.pop(uid, None)
+            elif known is None or not 0 < version == known.version:
+                # A stream begins with all that there is, and most of that was listed a moment ago.
+                self._pods[uid] = Pod.parse(event.object)
         elif kind == DEPLOYMENT and event.type != "DELETED":
             deployment = Deployment.parse(event.object)
             if deployment.generation >= self._picture.deployment.generation:
