@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.crew import Work
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.crew import Meanwhile, Work
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Policies
 from ansible_collections.coalmine.canary.plugins.module_utils.release.waves import DEFAULT, Waves
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
@@ -242,14 +242,18 @@ class Crew:
         is_away = self.sea.timeline.now >= self.away.get(cluster, math.inf)
         return Planned(self.requests, Fault.REFUSED) if is_away else None
 
-    def all(self, works: Sequence[Work], at_once: int) -> None:
+    def all(self, works: Sequence[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:
         waiting, under_way = list(works), list[Process]()
         begun: list[Process] = []
+        due = self.clock.monotonic() + meanwhile.every if meanwhile else 0.0
         while waiting or under_way:
             while waiting and len(under_way) < at_once:
                 under_way.append(self._begins(waiting.pop(0)))
                 begun.append(under_way[-1])
-            self.clock.wait(self.clock.timeline.now + ENOUGH)
+            self.clock.wait(due if meanwhile else self.clock.timeline.now + ENOUGH)
+            if meanwhile and self.clock.monotonic() >= due:
+                meanwhile.does()
+                due = self.clock.monotonic() + meanwhile.every
             under_way = [process for process in under_way if not process.is_over]
         for process in begun:
             if process.failed is not None:

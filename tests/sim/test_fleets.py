@@ -8,14 +8,27 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.processes import Processes
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Gate, OnInconclusive
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    Call,
+    LeaseAsked,
+    Size,
+    Target,
+    UndoRequest,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.orders import Member
-from tests.sim.faults import Fault, Planned
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import StepAsked
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
+from tests.sim.faults import Fault, Faults, Planned
 from tests.sim.fleets import Sea
+from tests.sim.network import Network
+from tests.sim.objects import NAME, NAMESPACE
 from tests.sim.pods import Nature
 from tests.sim.test_judging import CERTAIN
+from tests.sim.timeline import Process
 
 TEN = 10
 TIMED_OUT = "Timed out after 60 seconds"
@@ -303,3 +316,45 @@ def test_without_one_that_failed_the_next_call_releases_the_others() -> None:
     ended = sea.sails(replace(request, members=others, waves=((0, 1, 2),)))
     assert outcomes(ended) == ["released"] * 3 and versions(sea) == ["v2", "v2", "v1", "v2"]
     at_rest(sea)
+
+
+@pytest.mark.parametrize("seconds", [None, 30], ids=["300 seconds", "30 seconds"])
+def test_one_that_stands_is_kept_while_its_siblings_are_worked_on(seconds: int | None) -> None:
+    """Each bakes for longer than a Lease lasts, one after the other."""
+    sea = Sea(21, 3)
+    request = sea.request(waves=("100%",), at_once=1)
+    members = []
+    for member in request.members:
+        asks = member.request
+        call = replace(asks.call, lease=LeaseAsked(seconds=seconds))
+        members.append(replace(member, request=replace(asks, call=call, steps=(StepAsked(Size(1), bake=500.0),))))
+    told: list[Outcome | VerbFailure] = []
+
+    def interferes() -> None:
+        network = Network(ben, sea.clusters[0].server, "ben", Faults(), sea.chance, Elsewhere())
+        for _attempt in range(8):
+            ben.sleep(100.0)
+            try:
+                told.append(undo(network, UndoRequest(Call(Target(NAME, NAMESPACE), actor="ben")), lambda line: None))
+            except VerbFailure as failure:
+                told.append(failure)
+
+    ben = Process(sea.timeline, "ben", sea.timeline.now + 550.0, interferes, lambda: None)
+    ended = sea.sails(replace(request, members=tuple(members)))
+    assert [one.code if isinstance(one, VerbFailure) else one.message for one in told] == ["locked"] * 8
+    assert isinstance(ended, Outcome), ended
+    assert outcomes(ended) == ["released"] * 3
+    assert not any(cluster.store.of("leases") for cluster in sea.clusters)
+
+
+class Elsewhere(Processes):
+    """On another machine, which knows of no process."""
+
+    def this_process(self) -> str:
+        return "elsewhere.1"
+
+    def parent(self) -> str:
+        return ""
+
+    def has_ended(self, name: str) -> bool:
+        return False

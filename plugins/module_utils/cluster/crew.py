@@ -13,10 +13,19 @@ import threading
 from typing import Callable, Protocol, Sequence
 
 from .. import threads
+from ..values import dataclass
 from .api import Api
 from .clock import SYSTEM, Clock
 
 Work = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Meanwhile:
+    """What whoever waits for works does `every` so many seconds, as long as they go on. No work begins in the middle of it."""
+
+    does: Work
+    every: float
 
 
 class Crew(Protocol):
@@ -28,7 +37,7 @@ class Crew(Protocol):
     def api(self, cluster: int) -> Api:
         """To the cluster of that number, for the work that asks. It counts and warns for itself."""
 
-    def all(self, works: Sequence[Work], at_once: int) -> None:
+    def all(self, works: Sequence[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:
         """Returns when all are done, of which at most `at_once` go on at the same time."""
 
 
@@ -63,22 +72,39 @@ class Threads:
             self._given.append(api)
         return api
 
-    def all(self, works: Sequence[Work], at_once: int) -> None:
+    def all(self, works: Sequence[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:
         """Raises the first error of a work once all have ended. Whoever is interrupted ends at once, and the works with the process:
         its threads are nobody's to wait for."""
         waiting, ended = iter(works), queue.Queue[BaseException | None]()
-        under_way, errors = 0, []
+        under_way, errors, beside = 0, [], _Beside(meanwhile, self.clock)
         while True:
             while under_way < at_once and (work := next(waiting, None)) is not None:
                 threads.begin(_worked, work, ended)
                 under_way += 1
             if not under_way:
                 break
-            error = ended.get()
+            error = beside.until_the_next(ended)
             under_way -= 1
             errors += [error] if error is not None else []
         if errors:
             raise errors[0]
+
+
+class _Beside:
+    """What is done while works are waited for."""
+
+    def __init__(self, meanwhile: Meanwhile | None, clock: Clock) -> None:
+        self._meanwhile, self._clock = meanwhile, clock
+        self._due = clock.monotonic() + meanwhile.every if meanwhile else 0.0
+
+    def until_the_next(self, ended: queue.Queue[BaseException | None]) -> BaseException | None:
+        while self._meanwhile is not None:
+            try:
+                return ended.get(timeout=max(0.0, self._due - self._clock.monotonic()))
+            except queue.Empty:
+                self._meanwhile.does()
+                self._due = self._clock.monotonic() + self._meanwhile.every
+        return ended.get()
 
 
 def _worked(work: Work, ended: queue.Queue[BaseException | None]) -> None:

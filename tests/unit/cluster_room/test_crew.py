@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.client import Session
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.crew import Threads
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.crew import Meanwhile, Threads
 
 
 class Closed:
@@ -71,3 +71,27 @@ def test_ways_to_a_cluster_share_connections_and_count_for_themselves() -> None:
         assert "of one" not in other.warnings
         assert crew.warnings == ("told by the configuration", "of one")
     assert session.closed == 1
+
+
+def test_whoever_waits_does_something_meanwhile_and_no_work_begins_in_the_middle_of_it() -> None:
+    goes_on, rounds, begun_within = threading.Event(), 0, []
+    inside = False
+
+    def work() -> None:
+        begun_within.append(inside)
+        goes_on.wait(60)
+
+    def does() -> None:
+        nonlocal rounds, inside
+        inside = True
+        rounds += 1
+        inside = False
+        if rounds == 3:
+            goes_on.set()
+
+    Threads([]).all([work, work, work], 2, Meanwhile(does, 0.01))
+    assert rounds >= 3 and begun_within == [False] * 3
+
+
+def test_what_is_done_meanwhile_is_not_done_where_nothing_takes_that_long() -> None:
+    Threads([]).all([lambda: None] * 3, 1, Meanwhile(lambda: pytest.fail("nobody waits so long"), 600.0))

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ...cluster.api import Api
-from ...cluster.crew import Crew
+from ...cluster.crew import Crew, Meanwhile
 from ...cluster.errors import ApiError
 from ...display.news import Kind, News, news
 from ...release.fleet import MOVES, Act, Standing, Wave, decide, ending_of, is_put_off, standing
@@ -32,6 +32,7 @@ from ..call.outcome import Outcome, Report, VerbFailure
 from ..releasing.course import WAVE_FAILED
 from ..releasing.release import release, withdraw
 from .apart import must_be_different
+from .leases import Leases, of_fleet
 from .orders import FleetRequest
 from .room import ask_for_room
 
@@ -58,7 +59,8 @@ def _unsaid(told: str) -> None:
 
 @dataclass
 class _Kept:
-    """How one release went so far. Only the work that is about it writes here. `done`: what was done with it last, in words."""
+    """How one release went so far. Only the work that is about it writes here. `done`: what was done with it last, in words. `under_way`:
+    it is worked on."""
 
     release: Release | None = None
     changed: bool = False
@@ -66,6 +68,7 @@ class _Kept:
     canary: Mapping[str, Any] = field(default_factory=dict)
     withdrawn: bool = False
     done: str = ""
+    under_way: bool = False
 
     def planned(self) -> Release:
         """Of one that was planned, which alone is asked for room."""
@@ -80,6 +83,7 @@ class _Fleet:
     ) -> None:
         self._crew, self._request, self._report = crew, request, report
         self._kept = [_Kept() for _member in request.members]
+        self._leases = Leases(crew, request.members, request.run)
         self._waves = [list(wave) for wave in request.waves]
         self._begun = crew.clock.monotonic()
         self._telling = threading.Lock()
@@ -113,7 +117,8 @@ class _Fleet:
             self._doing = f"wave {number + 1} of {len(self._waves)}: {act.value}"
             self._under_way = frozenset(places)
             self._tell(f"{self._doing}, {len(places)} of {len(wave)} releases")
-            self._crew.all([partial(self._worked, act, place) for place in places], self._request.at_once)
+            works = [partial(self._worked, act, place) for place in places]
+            self._crew.all(works, self._request.at_once, Meanwhile(partial(self._keeps, wave), self._leases.every))
             if act is Act.PLAN:
                 self._finds_room(number, wave)
         self._cut_off = self._request.cut_off() if act is Act.END else ""
@@ -203,10 +208,9 @@ class _Fleet:
     def _goes(self, place: int, act: Act) -> _Call:
         member = self._request.members[place]
         through = {Act.PLAN: Through(End.PLAN), Act.HOLD: Through(End.STEP, len(member.request.steps))}
-        call = member.request.call
         asked = replace(
             member.request,
-            call=replace(call, lease=replace(call.lease, of_process=True)),
+            call=of_fleet(member.request.call),
             through=through.get(act, Through()),
             previous=self._kept[place].release,
             run=self._request.run,
@@ -223,10 +227,13 @@ class _Fleet:
     def _does(self, place: int, call: _Call) -> None:
         kept = self._kept[place]
         api = self._crew.api(self._request.members[place].cluster)
+        kept.under_way = True
         try:
             came = call(api, self._summed_up(place))
         except VerbFailure as failure:
             came = failure
+        finally:
+            kept.under_way = False
         kept.changed = kept.changed or came.changed
         kept.canary = came.canary or kept.canary
         kept.warnings = tuple(dict.fromkeys((*kept.warnings, *came.warnings)))
@@ -245,6 +252,11 @@ class _Fleet:
 
     def _withdrawn(self) -> str:
         return self._over() if self._request.together else self._request.cut_off()
+
+    def _keeps(self, wave: Iterable[int]) -> None:
+        """The Leases of those that stand, while their siblings are worked on."""
+        held = (place for place in wave if self._standing(place) is Standing.HELD)
+        self._leases.prolong(place for place in held if not self._kept[place].under_way)
 
     # What is told.
 
