@@ -16,7 +16,7 @@ options:
         refused, and tells it who took over.
       - A Lease that was not renewed in time, or whose process has died on the same machine, is taken over in any case. Times are those
         of the API server, so that the clocks of machines do not matter.
-      - Without the right to Leases (C(docs/rbac.yaml)) a warning says so, and only the guards of each write keep runs apart.
+      - Without the right to Leases (C(docs/rights.md)) a warning says so, and only the guards of each write keep runs apart.
     type: bool
     default: false
     version_added: 1.0.0

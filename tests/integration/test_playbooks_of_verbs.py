@@ -1,18 +1,27 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbooks of single verbs that users copy, as they are printed: in check mode, run, and run again."""
+"""The playbooks of single verbs that users copy, as they are printed: in check mode, run, and run again; and the one that gives rights."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Forbidden, NotFound
 from tests.cluster.lab import Lab
+from tests.integration.access import wait_for_rules
 from tests.integration.playbooks import ROOT, ansible_playbook
 from tests.integration.situations import Web, webs
+from tests.toolchain.rights import rules
 
 
 def of_readme() -> str:
@@ -80,3 +89,81 @@ def unchanged(several: Iterable[Web]) -> Iterator[None]:
         for web in several:
             held.enter_context(web.unchanged())
         yield
+
+
+# What rbac.yml gives, to whoever may not get further with it.
+BEYOND = (
+    ("", "secrets", "get"),
+    ("", "pods/exec", "create"),
+    ("apps", "deployments", "create"),
+    ("rbac.authorization.k8s.io", "rolebindings", "create"),
+)
+
+
+def reach(api: Api, namespace: str) -> set[tuple[str, str, str]]:
+    """(verb, API group, resource) of all that it may do in a namespace, and what is everybody's left out."""
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    status = api.create("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review)["status"]
+    assert not status.get("evaluationError") and not status["incomplete"], status
+    return {
+        (verb, group, resource)
+        for rule in status["resourceRules"]
+        for verb, group, resource in product(rule["verbs"], rule["apiGroups"], rule["resources"])
+        if group not in ("authorization.k8s.io", "authentication.k8s.io")
+    }
+
+
+def test_the_playbook_gives_an_operator_its_namespace_and_nothing_beyond_it(answering_lab: Lab) -> None:
+    with webs(answering_lab) as new:
+        web = new().make(4)
+        environment = {"PATH": f"{answering_lab.binaries}:{os.environ['PATH']}"}
+        arguments = ["coalmine.canary.rbac", "-e", f"canary_namespace={web.namespace}"]
+        arguments += [
+            "-e",
+            f"canary_kubeconfig={answering_lab.kubeconfig}",
+            "-e",
+            '{"canary_rbac_roles": ["operator", "traffic", "checks"]}',
+        ]
+        account = f"/api/v1/namespaces/{web.namespace}/serviceaccounts/canary"
+        planned = ansible_playbook(*arguments, "--check", environment=environment)
+        assert (planned.code, planned.changed) == (0, 1), planned.output
+        with pytest.raises(NotFound):
+            web.admin.get(account)
+        for changes in (1, 0):
+            given = ansible_playbook(*arguments, environment=environment)
+            assert (given.code, given.changed) == (0, changes), given.output
+        given_rules = [rule for rule in rules() if rule.role in ("reader", "operator", "traffic", "checks")]
+        wait_for_rules(
+            web.admin,
+            f"system:serviceaccount:{web.namespace}:canary",
+            web.namespace,
+            [
+                {
+                    "apiGroups": [given_rules[-1].group],
+                    "resources": given_rules[-1].resources,
+                    "verbs": given_rules[-1].verbs,
+                }
+            ],
+        )
+        with connect(
+            Connection(kubeconfig=str(answering_lab.service_account_kubeconfig(web.namespace, "canary")))
+        ) as operator:
+            web.api = operator
+            web.start("v2")
+            web.promote()
+            wanted = {
+                (verb, rule.group, resource)
+                for rule in given_rules
+                for verb, resource in product(rule.verbs, rule.resources)
+            }
+            assert reach(operator, web.namespace) == wanted
+            assert not {(verb, group, resource) for group, resource, verb in BEYOND} & wanted
+            for elsewhere in ("default", "kube-system"):
+                assert reach(operator, elsewhere) == set()
+            for path in ("/api/v1/nodes", "/apis/apps/v1/deployments", "/api/v1/namespaces/default/pods"):
+                with pytest.raises(Forbidden):
+                    operator.list(path)

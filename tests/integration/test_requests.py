@@ -224,7 +224,7 @@ def test_a_missing_right_is_named_as_rbac_names_it(access: Access, api: Api, nam
                 ask()
             assert (raised.value.verb, raised.value.resource, raised.value.namespace) == right
             where = f"in namespace {namespace}" if right[2] else "in the whole cluster"
-            assert f"Missing right: {right[0]} {right[1]} {where}; see docs/rbac.yaml." in str(raised.value)
+            assert f"Missing right: {right[0]} {right[1]} {where}; see docs/rights.md." in str(raised.value)
 
 
 def test_a_missing_right_to_impersonate_is_named(access: Access, api: Api, namespace: str) -> None:

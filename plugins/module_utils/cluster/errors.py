@@ -86,6 +86,11 @@ class ApiError(Exception):
         """Only a fresh read can tell."""
         return self.outcome_unknown and self.asked.writes
 
+    @property
+    def why(self) -> str:
+        """The message, for a sentence that says already what was tried; with the right that is missing, where that is the cause."""
+        return self.message
+
     def _advice(self) -> str:
         return self.remedy
 
@@ -110,9 +115,18 @@ class Forbidden(ApiError):
         self.resource = _with_group(found["resource"], found["group"]) if found else asked.resource
         self.namespace = found["namespace"] if found else asked.namespace
 
-    def _advice(self) -> str:
+    @property
+    def right(self) -> str:
+        """'list nodes in the whole cluster'."""
         where = f"in namespace {self.namespace}" if self.namespace else "in the whole cluster"
-        return f"Missing right: {self.verb} {self.resource} {where}; see docs/rbac.yaml."
+        return f"{self.verb} {self.resource} {where}"
+
+    @property
+    def why(self) -> str:
+        return f"{self.message}. {self._advice()}".removesuffix(".")
+
+    def _advice(self) -> str:
+        return f"Missing right: {self.right}; see docs/rights.md."
 
 
 def _with_group(resource: str, group: str) -> str:

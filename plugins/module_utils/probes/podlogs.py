@@ -210,7 +210,7 @@ class PodLogs:
             if answer.status >= 300:
                 raise from_answer(asked_of("GET", path), answer.status, status_of(answer.data))
         except ApiError as error:
-            raise NoAnswer(f"the log of pod {pod.name} cannot be read: {error.message}") from None
+            raise NoAnswer(f"the log of pod {pod.name} cannot be read: {error.why}") from None
         more = "tailLines" not in query and len(answer.data) >= largest
         found = list(self._parsed(answer.data))
         if answer.data.strip() and not found:

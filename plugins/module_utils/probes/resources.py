@@ -77,7 +77,7 @@ class Resources:
                 "this cluster has no metrics.k8s.io: install metrics-server, or leave resources out"
             ) from None
         except ApiError as error:
-            raise NoAnswer(f"metrics.k8s.io cannot be read: {error.message}") from None
+            raise NoAnswer(f"metrics.k8s.io cannot be read: {error.why}") from None
         if answer.truncated:
             raise NoAnswer(f"metrics.k8s.io answers with more than {_LARGEST >> 20} MiB: are there so many pods?")
         try:

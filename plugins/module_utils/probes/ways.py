@@ -14,7 +14,8 @@ from typing import Mapping
 from urllib.parse import parse_qsl, quote
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError, ConnectionLost, PodRefused, Timeout
+from ..cluster.asked import asked
+from ..cluster.errors import ApiError, ConnectionLost, PodRefused, Timeout, from_answer
 from ..cluster.secrets import secrets_in, without
 from ..foreign import printable
 from ..values import dataclass
@@ -78,11 +79,12 @@ def _through_proxy(api: Api, aim: Aim, pod: ProbedPod) -> WebAnswer | None:
     except Timeout:
         return None
     except ApiError as error:
-        raise Blocked(f"the API server did not pass a request on: {error.message}") from None
+        raise Blocked(f"the API server did not pass a request on: {error.why}") from None
     said = status_message(answer.data, aim.headers)
     if said and answer.status in _OF_THE_SERVER:
+        why = from_answer(asked("GET", target), answer.status, {"message": said}).why
         raise Blocked(
-            f"the API server did not pass a request on ({answer.status}): {said}; try via: port_forward or via: pod"
+            f"the API server did not pass a request on ({answer.status}): {why}; try via: port_forward or via: pod"
         )
     bytes_in = len(answer.data) + sum(len(name) + len(text) + 4 for name, text in answer.headers.items())
     bytes_out = len(target) + 16 + sum(len(name) + len(text) + 4 for name, text in aim.headers.items())
@@ -101,7 +103,7 @@ def _by_port_forward(api: Api, aim: Aim, pod: ProbedPod) -> WebAnswer | None:
     except ConnectionLost as error:
         if opened:
             return None
-        raise Blocked(f"no port could be forwarded: {error.message}") from None
+        raise Blocked(f"no port could be forwarded: {error.why}") from None
     except ApiError as error:
         raise Blocked(f"no port could be forwarded: {error}") from None
 

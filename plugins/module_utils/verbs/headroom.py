@@ -40,7 +40,7 @@ from .call.site import Site
 from .counting.asked import HeadroomRequest, PriceMetrics
 from .counting.headroom_limits import Limits, read_limits
 from .counting.headroom_prices import Found, metric_prices
-from .counting.headroom_reading import Cluster, ClusterReader, Reader, Subject, server_minor
+from .counting.headroom_reading import Cluster, ClusterReader, Reader, Subject, not_readable, server_minor
 from .moving.template import candidate, wished
 
 __all__ = ["HeadroomRequest", "headroom"]
@@ -187,8 +187,8 @@ def _picture(site: Site, request: HeadroomRequest) -> tuple[Picture, tuple[str, 
         return picture, ()
     try:
         return replace(picture, autoscalers=site.autoscalers()), ()
-    except Forbidden:
-        return picture, ("horizontalpodautoscalers_not_readable",)
+    except Forbidden as error:
+        return picture, (not_readable("horizontalpodautoscalers", error),)
 
 
 class _Market:

@@ -203,7 +203,7 @@ class _Watch:
         except NotFound:
             return "the Deployment was deleted"
         except ApiError as error:
-            return f"its release has ended, and how cannot be read: {error.message}"
+            return f"its release has ended, and how cannot be read: {error.why}"
         return last_outcome(deployment) or "its release has ended, and nothing says how"
 
     def _age(self, moment: str) -> float | None:

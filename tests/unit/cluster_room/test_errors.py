@@ -130,11 +130,11 @@ def test_forbidden_names_the_right_that_the_server_names() -> None:
     found = answered(403, message)
     assert isinstance(found, Forbidden)
     assert (found.verb, found.resource, found.namespace) == ("get", "pods/log", "other")
-    assert str(found).endswith("Missing right: get pods/log in namespace other; see docs/rbac.yaml.")
+    assert str(found).endswith("Missing right: get pods/log in namespace other; see docs/rights.md.")
 
 
 def test_forbidden_without_a_reason_names_what_was_asked() -> None:
-    assert str(answered(403)).endswith("Missing right: patch deployments.apps in namespace shop; see docs/rbac.yaml.")
+    assert str(answered(403)).endswith("Missing right: patch deployments.apps in namespace shop; see docs/rights.md.")
 
 
 @pytest.mark.parametrize("quoted", ["{" + "}" * 10**6, "map[" + "]}" * 500_000, '"{' + "\\" * 10**6, "[" * 10**6])

@@ -139,7 +139,7 @@ def test_who_may_not_list_events_is_told_so_once() -> None:
         told = explained(site, situation(deployment(), V1, V2, pods=pods))
     assert told.startswith("Pod a is Pending (SchedulingGated: Scheduling is blocked). Pod b is Pending")
     assert "Events would tell more: cannot list events in namespace" in told
-    assert told.endswith("Missing right: list events in namespace shop; see docs/rbac.yaml. ")
+    assert told.endswith("Missing right: list events in namespace shop; see docs/rights.md. ")
     assert server.asked == 1
 
 

@@ -177,7 +177,7 @@ def _last_lines(site: Site, stuck: Stuck) -> str:
         try:
             text = site.log(stuck.pod, stuck.container, previous=previous, lines=LOG_LINES, max_bytes=LOG_BYTES).strip()
         except ApiError as error:
-            refused = error.message
+            refused = error.why
             continue
         if text:
             return f"Its last log lines: {' | '.join(printable(line, LOG_LINE) for line in text.splitlines())}. "

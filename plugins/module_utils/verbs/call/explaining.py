@@ -31,7 +31,7 @@ def explained(site: Site, situation: Situation) -> str:
             pods = site.pods(situation.deployment)
             situation = replace(situation, picture=replace(situation.picture, pods=pods))
     except ApiError as error:
-        return f"Its pods cannot be read ({error.message}). "
+        return f"Its pods cannot be read ({error.why}). "
     current = replica_set_of(situation.deployment.template, situation.picture.replica_sets)
     told = [(in_its_words(pod), pod.uid) for pod in unready(situation)]
     if not told:

@@ -27,6 +27,7 @@ from ...headroom.limits import (
 from ...headroom.quantity import amounts
 from ...rollout.quantity import QuantityError
 from ...values import dataclass
+from .headroom_reading import not_readable
 
 STATUS = "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status"
 NODE_POOLS = ("/apis/karpenter.sh/v1/nodepools", "/apis/karpenter.sh/v1beta1/nodepools")
@@ -60,8 +61,8 @@ def _read_autoscaler(api: Api, groups: tuple[Group, ...], found: Limits) -> None
     try:
         status = (api.get(STATUS).get("data") or {}).get("status")
         state = autoscaler_state(_content(str(status or "")))
-    except Forbidden:
-        found.unknown.append("cluster_autoscaler_status_not_readable")
+    except Forbidden as error:
+        found.unknown.append(not_readable("cluster_autoscaler_status", error))
     except NotFound:
         if not any(map(is_karpenters, groups)):
             found.assumptions.append("no_autoscaler_found: somebody has to add the nodes")
@@ -90,8 +91,8 @@ def _age(state: AutoscalerState, now: float) -> list[str]:
 def _read_node_pools(api: Api, groups: list[Group], found: Limits) -> None:
     try:
         pools = _node_pools(api)
-    except Forbidden:
-        found.unknown.append("nodepools_not_readable")
+    except Forbidden as error:
+        found.unknown.append(not_readable("nodepools", error))
         return
     for group in groups:
         pool = pools.get(group.template.labels[NODEPOOL])

@@ -141,7 +141,7 @@ class Reader:
         except ApiError as error:
             if error.status not in (400, 403):
                 raise
-            self.assumptions.append(f"dry_run_of_a_pod_not_possible: {error.message}")
+            self.assumptions.append(f"dry_run_of_a_pod_not_possible: {error.why}")
         self._limit_ranges = tuple(self._tried("limitranges", lambda: self._all(f"{self._core}/limitranges")) or ())
         pod, refusals = admitted_locally(asked, self._limit_ranges, minor)
         self._refusals.extend(refusals if not self._refusals else ())
@@ -307,17 +307,22 @@ def server_minor(api: Api) -> tuple[int, tuple[str, ...]]:
     """The minor version of the server, and what of it is unknown."""
     try:
         digits = re.match(r"\d+", str(api.get("/version").get("minor") or ""))
-    except Forbidden:
-        digits = None
+    except Forbidden as error:
+        return NEWEST_KNOWN_MINOR, (not_readable("server_version", error),)
     return (int(digits[0]), ()) if digits else (NEWEST_KNOWN_MINOR, ("server_version_not_readable",))
+
+
+def not_readable(what: str, error: Forbidden) -> str:
+    """As an entry of what is unknown."""
+    return f"{what}_not_readable: needs the right to {error.right}"
 
 
 def _tried(unknown: list[str], resource: str, ask: Callable[[], _Found]) -> _Found | None:
     """What was asked for; None where the right or the API is missing, which is noted as unknown."""
     try:
         return ask()
-    except Forbidden:
-        unknown.append(f"{resource.partition('.')[0]}_not_readable")
+    except Forbidden as error:
+        unknown.append(not_readable(resource.partition(".")[0], error))
     except NotFound:
         pass
     return None

@@ -148,7 +148,7 @@ class Prover:
         try:
             why = stated(self._network.route(route.name))
         except ApiError as error:
-            why = error.message
+            why = error.why
         return printable(
             f'HTTPRoute "{route.name}" is not in force after {self._traffic.seconds} s: {said}'
             + (f"; {why}" if why else "")
