@@ -134,10 +134,8 @@ WITNESSES = {
     "a right that is missing is told, of a watch": forbidden("pods", "watch"),
     "a right that is missing is told, of a list": forbidden("horizontalpodautoscalers", "list"),
     "these rights are enough": Witness(refusals.test_the_rights_of_the_table_suffice),
-    "the Role that is shipped is enough": Witness(rights.test_the_shipped_rights_suffice_for_everything),
-    "who may not read a log is told so": Witness(
-        rights.test_it_does_not_work_without_the_right, {"right": ("", "pods/log", "get")}
-    ),
+    "the Role that is shipped is enough": Witness(rights.test_the_shipped_role_suffices_for_a_release),
+    "who may not read a log is told so": Witness(rights.test_who_may_not_read_logs_is_told_so),
     "a dry run goes as far as the write itself": foretold("start in steps"),
     "a dry run of a rollback finds the ReplicaSet": foretold("rollback"),
     "admission changes what a dry run answers": Witness(

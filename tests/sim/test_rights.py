@@ -5,15 +5,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    AutoscalerPolicy,
+    InfoRequest,
+    NewTemplate,
+    Size,
+    StartRequest,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from tests.integration.releases import Release
 from tests.sim.history import Ask, End, History, Script
 from tests.sim.rights import CLUSTER, DEEDS, HERE, Deed, Right, Routed
 from tests.sim.world import World
+from tests.situations import Right as Granted
+from tests.situations import Web, image, silent
 from tests.toolchain.rights import Rule, rules
 
 # Shown on a real node (tests/integration/test_port_forward.py): no tunnel is simulated.
@@ -79,6 +92,41 @@ def test_no_right_is_for_nothing() -> None:
     }
     idle = [(right, use) for right, use in declared() if (right, use) not in asked and right.resource not in ELSEWHERE]
     assert idle == []
+
+
+# Of what ships, in a whole release: of a real cluster, too (tests/integration/test_witnesses.py).
+
+
+def shipped() -> list[Granted]:
+    of_operators = [rule for rule in rules() if rule.role in ("reader", "operator")]
+    return [one for rule in of_operators for one in product((rule.group,), rule.resources, rule.verbs)]
+
+
+def everything(web: Web, granted: Sequence[Granted]) -> str:
+    """Lists, a patched template beside a pinned autoscaler, an undo, a crash and its log. Returns what was said of rights on the way."""
+    web.make(2).autoscaler(2, 4)
+    release = Release(web.world.account(web, granted), web.namespace, web.name)
+    info(release.api, InfoRequest(namespace=release.namespace))
+    patch = {"metadata": {"annotations": {"asked": "by-patch"}}}
+    wanted = StartRequest(release.call, NewTemplate(patch=patch), Size(1), autoscaler=AutoscalerPolicy.PIN)
+    start(release.api, wanted, silent)
+    undone = release.undo()
+    crashing = replace(wanted, template=NewTemplate(images={"app": image("crash")}))
+    with pytest.raises(VerbFailure) as crashed:
+        start(release.api, crashing, silent)
+    release.undo()
+    return " ".join([*undone.warnings, crashed.value.message])
+
+
+def test_the_shipped_role_suffices_for_a_release(new: Callable[..., Web]) -> None:
+    told = everything(new(), shipped())
+    assert "restarted" in told
+    assert "Missing right" not in told
+
+
+def test_who_may_not_read_logs_is_told_so(new: Callable[..., Web]) -> None:
+    told = everything(new(), [right for right in shipped() if right[1] != "pods/log"])
+    assert "Its log cannot be read" in told and "Missing right: get pods/log in namespace" in told
 
 
 GROW = Ask("start", pods=2)
