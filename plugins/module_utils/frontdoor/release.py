@@ -32,6 +32,7 @@ from ..verbs.releasing.course import (
     Through,
     UnreadableResult,
     WhenMissing,
+    new_run,
     summary,
 )
 from .arguments import (
@@ -63,6 +64,8 @@ from .verify import VERB as VERIFY
 
 if TYPE_CHECKING:
     from ..verbs.judging.checks import CheckAsked
+
+__all__ = ["VERB", "cut_off", "new_run"]
 
 _CHECKS: Options = {"checks": {"type": "list", "elements": "dict", "default": []}}
 # What a step may say of the traffic; the rest is of the whole release.
