@@ -1,19 +1,26 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who manages which field of a Deployment (metadata.managedFields), by whole members of its spec."""
+"""Who manages which field of an object (metadata.managedFields), by whole members of its spec."""
 
 from __future__ import annotations
 
 from .objects import Json, moment
 
-_MEMBERS = ("replicas", "template", "strategy", "minReadySeconds", "progressDeadlineSeconds", "paused")
+_MEMBERS = {
+    "deployments": ("replicas", "template", "strategy", "minReadySeconds", "progressDeadlineSeconds", "paused"),
+    "horizontalpodautoscalers": ("minReplicas", "maxReplicas", "behavior"),
+    "httproutes": ("rules",),
+    "services": ("selector",),
+}
 
 
-def written(before: Json | None, after: Json, manager: str, operation: str, now: float) -> Json:
+def written(kind: str, before: Json | None, after: Json, manager: str, operation: str, now: float) -> Json:
     """`after` with its new managers: whoever changes a member, or applies it, has it; an update takes it from the others."""
+    if kind not in _MEMBERS:
+        return after
     old = {} if before is None else before["spec"]
-    changed = {member for member in _MEMBERS if after["spec"].get(member) != old.get(member)}
+    changed = {member for member in _MEMBERS[kind] if after["spec"].get(member) != old.get(member)}
     if not changed and operation == "Update":
         return after
     entries = {

@@ -211,8 +211,7 @@ class Server:
         after = defaulted(kind, after)
         if wrong := faults(kind, after):
             raise refusals.invalid(asked, after["metadata"]["name"], wrong)
-        if kind == "deployments":
-            after = managed.written(before, after, manager, operation, self._timeline.now)
+        after = managed.written(kind, before, after, manager, operation, self._timeline.now)
         if before is not None:
             # The status belongs to its controller alone.
             after = {**after, "status": before.get("status", {})}

@@ -14,6 +14,10 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Ownership, PromoteRequest, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from tests.sim.faults import Fault, Planned
+from tests.sim.gateway import Lags
+from tests.sim.history import Ask, End, History, Script
+from tests.sim.world import World
 from tests.situations import Json, Web, image
 
 STRATEGY = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 2, "maxUnavailable": 0}}
@@ -135,3 +139,53 @@ def test_while_a_canary_is_held_an_apply_without_force_is_refused(new: Callable[
     web.start("v2")
     with web.unchanged(), pytest.raises(Exception, match="conflict"):
         server_side(web, "v1")
+
+
+def ours(world: World, kind: str) -> list[str]:
+    """Names of the objects of this kind of which a field is managed by this collection."""
+    return [
+        name
+        for name, item in world.store.of(kind).items()
+        if any(entry["manager"] == FIELD_MANAGER for entry in item["metadata"].get("managedFields", ()))
+    ]
+
+
+PINNED = (Ask("start", autoscaler="pin"),)
+# A release that writes to objects beside the Deployment, and which those are.
+WRITES: dict[str, tuple[History, str]] = {
+    "an autoscaler": (History(bounds=(2, 9), scripts=(Script("ana", 8.0, asks=PINNED),)), "horizontalpodautoscalers"),
+    "routes": (
+        History(gateway=Lags(), scripts=(Script("ana", 8.0, asks=(Ask("start", share="5"),)),)),
+        "httproutes",
+    ),
+    "a Service": (
+        History(
+            gateway=Lags(),
+            scripts=(Script("ana", 8.0, asks=(Ask("start", pods=4, surge=4, share="100", kind="service_selector"),)),),
+        ),
+        "services",
+    ),
+}
+
+
+@pytest.mark.parametrize("end", End)
+@pytest.mark.parametrize("what", WRITES)
+def test_what_is_written_beside_the_deployment_is_its_owners_again(what: str, end: End) -> None:
+    history, kind = WRITES[what]
+    world, held = World(replace(history, end=end)), list[str]()
+    world.store.listen(lambda change: held.extend(ours(world, kind)))
+    played = world.play()
+    assert not played.violations, played.violations
+    assert held and ours(world, kind) == []
+
+
+@pytest.mark.parametrize("number", range(1, 30))
+@pytest.mark.parametrize("what", WRITES)
+def test_also_where_whoever_gave_it_back_died_of_it(what: str, number: int) -> None:
+    history, kind = WRITES[what]
+    (ana,) = history.scripts
+    undoes = Script("ben", 40.0, asks=(Ask("undo", takeover=True),), faults=(Planned(number, Fault.KILLED_AFTER),))
+    world = World(replace(history, scripts=(ana, undoes)))
+    played = world.play()
+    assert not played.violations, played.violations
+    assert ours(world, kind) == []

@@ -28,6 +28,7 @@ from typing import Any, Callable, Iterable, Mapping
 from ..foreign import printable
 from ..values import dataclass
 from ..wording import count_of
+from . import ownership
 from . import record as records
 from .intstr import resolve_fenceposts
 from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Phase, Situation
@@ -339,22 +340,14 @@ def let_go(deployment: Deployment, record: Record) -> Plan:
 
 def disown(deployment: Deployment, manager: str) -> Plan | None:
     """Gives the fields that `manager` has written back to whoever applies them: they are nobody's, so that an apply without force takes
-    them. None where it has none. No field changes, so that no generation comes of it.
-
-    An entry is taken out of managedFields where it stands, with all others as they are (apimachinery, managedfields/fieldmanager.go:
-    a patch may change the list, and is not entered for what it changes there).
-    """
-    entries = deployment.managed_fields
-    ours = [n for n, entry in enumerate(entries) if entry["manager"] == manager and not entry["subresource"]]
-    if not ours:
+    them. None where it has none."""
+    gone = ownership.given_up(deployment.managed_fields, manager)
+    if not gone:
         return None
     tests: list[Operation] = [
         {"op": "test", "path": "/metadata/uid", "value": deployment.uid},
         {"op": "test", "path": "/metadata/generation", "value": deployment.generation},
-        *({"op": "test", "path": f"/metadata/managedFields/{n}/manager", "value": manager} for n in ours),
     ]
-    # From behind, as each removal moves those after it.
-    gone: list[Operation] = [{"op": "remove", "path": f"/metadata/managedFields/{n}"} for n in reversed(ours)]
     return Plan((*tests, *gone), {}, {}, "give fields back to their owners", generation=deployment.generation)
 
 

@@ -26,7 +26,8 @@ from .call.orders import RollbackRequest
 from .call.outcome import Outcome, Report
 from .call.site import Site
 from .call.writing import rehearse, write
-from .moving.completion import disown, finish_leftover, tell_why
+from .moving.completion import finish_leftover, tell_why
+from .moving.ownership import disown
 from .moving.rolling import await_rollout
 
 OUTCOME, EVENT = "rolled back", "CanaryRolledBack"

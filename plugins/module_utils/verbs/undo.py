@@ -29,7 +29,8 @@ from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
 from .call.writing import Written, rehearse, write
-from .moving.completion import disown, finish, finish_leftover, is_over, rehearse_finish
+from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
+from .moving.ownership import disown
 from .moving.pins import give_back_orphans
 from .moving.rolling import patience_with
 from .routing.course import Lost, found_again, of_lost, of_record

@@ -164,8 +164,11 @@ class Site:
         found = items(self.api.list(self._autoscaling), "HorizontalPodAutoscaler")
         return tuple(Autoscaler.parse(item) for item in found if scales(item, self.target.name))
 
+    def autoscaler_path(self, name: str) -> str:
+        return f"{self._autoscaling}/{name}"
+
     def autoscaler(self, name: str) -> Autoscaler:
-        return Autoscaler.parse(self.api.get(f"{self._autoscaling}/{name}"))
+        return Autoscaler.parse(self.api.get(self.autoscaler_path(name)))
 
     def now(self) -> str:
         """This moment, RFC 3339, UTC, whole seconds."""
@@ -191,7 +194,7 @@ class Site:
         return Deployment.parse(self.api.create(f"{self._apps}/deployments", manifest, dry_run=dry_run))
 
     def patch_autoscaler(self, name: str, operations: Sequence[Mapping[str, Any]]) -> Autoscaler:
-        return Autoscaler.parse(self.api.patch(f"{self._autoscaling}/{name}", list(operations), PatchKind.JSON))
+        return Autoscaler.parse(self.api.patch(self.autoscaler_path(name), list(operations), PatchKind.JSON))
 
     def try_template(self, template: Mapping[str, Any]) -> Mapping[str, Any]:
         """The pod template that the Deployment would have, were it given this one; nothing is written."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Callable
 
-from ...cluster.api import FIELD_MANAGER
 from ...cluster.errors import ApiError
 from ...rollout import patches
 from ...rollout.identity import hash_of
@@ -24,10 +23,10 @@ from ...rollout.refusal import Code, Refusal
 from ...rollout.template import images
 from ...rollout.views import Deployment, Picture, ReplicaSet
 from ..call.ending import Account
-from ..call.orders import Ownership
 from ..call.outcome import quietly
 from ..call.writing import rehearse, write
 from ..routing.course import of_record
+from .ownership import disown, disown_routes
 from .pins import give_back_of
 
 UNDONE_EVENT = "CanaryUndone"
@@ -58,6 +57,7 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
     if routing is not None and not check:
         account.looked(situation)
         routing.leave()
+        disown_routes(account, record)
     if record.autoscaler and not check:
         give_back_of(account, record, record.autoscaler, situation.picture)
     last = _last(account, situation, record, actor)
@@ -80,24 +80,6 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
         what = f"canary of {', '.join(last.images.values())} was undone"
         tell_why(account, written.picture.deployment, UNDONE_EVENT, what, last)
     return account.looked(diagnose(replace(written.picture, pods=written.picture.pods or pods)))
-
-
-def disown(account: Account, picture: Picture) -> None:
-    """After the last write of a release: whoever applies its fields next needs no force. What is done is done where that fails."""
-    call = account.site.call
-    if call is None or call.ownership is Ownership.KEEP:
-        return
-
-    def decide(current: Situation) -> Plan | None:
-        # Of a release that began since the fields are ours again.
-        return patches.disown(current.deployment, FIELD_MANAGER) if current.phase is Phase.NONE else None
-
-    try:
-        write(account.site, picture, decide)
-    except (ApiError, Refusal) as error:
-        account.warn(
-            f"{FIELD_MANAGER} stays the manager of the fields that it wrote, so that an apply may need force: {error}"
-        )
 
 
 def _paused_at_the_end(deployment: Deployment) -> Refusal:

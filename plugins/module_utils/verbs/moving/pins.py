@@ -22,6 +22,7 @@ from ...rollout.refusal import Code, Refusal
 from ...rollout.views import Autoscaler, Picture
 from ..call.ending import Account
 from ..call.guarded import guarded
+from .ownership import disown_autoscaler
 
 
 def claim(account: Account, release: int = 0) -> Claim:
@@ -61,6 +62,8 @@ def give_back_of(account: Account, record: Record, name: str, picture: Picture) 
 
     try:
         _give_back(account, account.site.autoscaler(name), of_this_release)
+        # Whoever gave it back may have died since.
+        disown_autoscaler(account, name)
     except NotFound:
         account.warn(f'HorizontalPodAutoscaler "{name}", which was pinned for this release, no longer exists')
 
@@ -95,7 +98,10 @@ def give_back_orphan(account: Account, autoscaler: Autoscaler, picture: Picture)
         )
         return False
 
-    return _give_back(account, autoscaler, left)
+    given = _give_back(account, autoscaler, left)
+    if given:
+        disown_autoscaler(account, autoscaler.name)
+    return given
 
 
 def _fresh(account: Account, picture: Picture) -> Situation:

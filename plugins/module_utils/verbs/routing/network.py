@@ -37,12 +37,15 @@ class Network:
     def routes(self) -> list[Route]:
         return [self.router.parse(item) for item in items(self._api.list(self._routes), self.router.kind)]
 
+    def path_of(self, name: str) -> str:
+        return f"{self._routes}/{name}"
+
     def route(self, name: str) -> Route:
-        return self.router.parse(self._api.get(f"{self._routes}/{name}"))
+        return self.router.parse(self._api.get(self.path_of(name)))
 
     def write(self, route: Route, plan: RoutePlan, *, dry_run: bool = False) -> Route:
         body = list(plan.operations)
-        return self.router.parse(self._api.patch(f"{self._routes}/{route.name}", body, PatchKind.JSON, dry_run=dry_run))
+        return self.router.parse(self._api.patch(self.path_of(route.name), body, PatchKind.JSON, dry_run=dry_run))
 
     def gateway(self, name: str, namespace: str) -> Fields:
         return Fields(self._api.get(f"{_GATEWAY_API}/namespaces/{namespace}/gateways/{name}"), "Gateway")
