@@ -27,16 +27,16 @@ from tests.cluster.gateway.server import Gateway
 from tests.cluster.lab import Lab
 from tests.integration.releases import CONTAINER, Release, annotated, image, silent
 
+from .objects import RoutedObjects
 from .users import Users
 
-Json = dict[str, Any]
 # Pods finish what they were sent, for longer than the proxy needs to hear that they are going: on a machine with far too much to do,
 # its controllers tell that many seconds late. No verb waits for it.
 DRAIN_MS = 20_000
 SERVED_SECONDS = 30
 
 
-class Shop:
+class Shop(RoutedObjects):
     """`rules`: of the route, where one that sends all requests to `web` is not enough."""
 
     def __init__(
@@ -50,9 +50,9 @@ class Shop:
         rules: Sequence[Mapping[str, Any]] = (),
         parent: Mapping[str, str] | None = None,
     ) -> None:
-        self.lab, self.gateway, self.namespace = lab, gateway, namespace
+        super().__init__(connect(Connection(kubeconfig=str(lab.kubeconfig))), namespace)
+        self.lab, self.gateway = lab, gateway
         self.own_services = ["web"]
-        self.api = connect(Connection(kubeconfig=str(lab.kubeconfig)))
         self.release = Release(self.api, namespace)
         self.host = f"{namespace}.example"
         self.users = Users(lab.programs / "load", gateway.address, self.host)
@@ -90,17 +90,6 @@ class Shop:
         while self.users.send(20, rate=200).failed:
             assert time.monotonic() < deadline, f"http://{self.host} at {self.gateway.address} is not served"
         return self
-
-    @property
-    def services(self) -> str:
-        return f"/api/v1/namespaces/{self.namespace}/services"
-
-    @property
-    def routes(self) -> str:
-        return f"/apis/gateway.networking.k8s.io/v1/namespaces/{self.namespace}/httproutes"
-
-    def route(self) -> Json:
-        return self.api.get(f"{self.routes}/web")
 
     # Verbs, as a run asks for them.
 

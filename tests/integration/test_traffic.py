@@ -42,17 +42,19 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote impo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.cluster.gateway.program import definitions
 from tests.cluster.gateway.server import DEFINITIONS
+from tests.gateways.objects import RoutedObjects
 from tests.integration.releases import CONTAINER, Release, image, silent
 
 # What a gateway is said to take; there is none here, so nothing but the time of the test depends on it.
 STATED_SECONDS = 3
 
 
-class Routed:
+class Routed(RoutedObjects):
     """A Deployment, its Service, and two rules of an HTTPRoute that send to it; one of them also to another."""
 
     def __init__(self, release: Release) -> None:
-        self.release, self.api, self.namespace = release, release.api, release.namespace
+        super().__init__(release.api, release.namespace)
+        self.release = release
         for definition in definitions():
             with suppress(Conflict):
                 self.api.create(DEFINITIONS, definition)
@@ -89,17 +91,6 @@ class Routed:
                 time.sleep(0.2)
             else:
                 return
-
-    @property
-    def services(self) -> str:
-        return f"/api/v1/namespaces/{self.namespace}/services"
-
-    @property
-    def routes(self) -> str:
-        return f"/apis/gateway.networking.k8s.io/v1/namespaces/{self.namespace}/httproutes"
-
-    def route(self) -> dict[str, Any]:
-        return self.api.get(f"{self.routes}/web")
 
     def backends(self) -> list[dict[str, int]]:
         rules = self.route()["spec"]["rules"]

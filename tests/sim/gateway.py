@@ -39,7 +39,7 @@ RULES: list[Json] = [
 class Lags:
     """Seconds at most until the proxy knows: of a route, of an endpoint. `deaf_from`: when it hears of no route any more.
     `hidden`: nobody can ask it. `forgets`: it knows endpoints only of Services that a route names, and hears of them again later.
-    `plain`: it takes expressions and filters of backends, and does nothing about them."""
+    `plain`: it takes expressions and filters of backends, and does nothing about them. `only`: the one port at which it serves."""
 
     routes: float = 1.0
     endpoints: float = 1.0
@@ -47,6 +47,7 @@ class Lags:
     hidden: bool = False
     forgets: bool = False
     plain: bool = False
+    only: int | None = None
 
 
 def make(server: Server) -> None:
@@ -210,6 +211,8 @@ class Proxy:
     def knock(self, asked: Knock) -> Knocked:
         if self.lags.hidden:
             return Knocked(0, "No route to host")
+        if self.lags.only not in (None, asked.entry.port):
+            return Knocked(404)
         # Whoever waits for a route asks the same again and again.
         if self._asked is not asked:
             self._asked, self._matching = asked, self._rule_of(asked)

@@ -103,17 +103,26 @@ class Versions:
 class Wanted:
     """`stage` is own, isolated or split. `warm`: Services that a rule without users is to reach. `mark`: the number of this
     write, which the proxy tells once it has it; None leaves no rule of that kind. A header goes with own, too: the owner's backends, and
-    the canary for those who ask for it. `drained`: what they got before everybody was sent to the stable version for a while."""
+    the canary for those who ask for it. `cookies`: those rules show whether users would be kept by one, before any user is. `drained`:
+    what users got before they were sent to one version, or to their owner's backends, for a while."""
 
     stage: Stage
     exposure: Exposure = NOBODY
     warm: tuple[str, ...] = ()
     mark: int | None = None
     drained: Exposure | None = None
+    cookies: bool = False
 
     @property
     def nothing(self) -> bool:
-        return self.stage is Stage.OWN and self.exposure.header is None and not self.warm and self.mark is None
+        """Nothing of ours is there, and nothing is to be kept."""
+        added = self.exposure.header is not None or self.warm or self.mark is not None or self.drained is not None
+        return self.stage is Stage.OWN and not added
+
+    @property
+    def again(self) -> Exposure | None:
+        """What users get, or are to get again; None where that is nothing."""
+        return self.drained or (None if self.exposure == NOBODY else self.exposure)
 
 
 @dataclass(frozen=True)
@@ -145,6 +154,7 @@ class Kept:
             "mark": wanted.mark,
             "rules": dict(self.rules),
             **({"drained": _to_json(wanted.drained)} if wanted.drained else {}),
+            **({"cookies": True} if wanted.cookies else {}),
         }
         return json.dumps(members, sort_keys=True, separators=(",", ":"))
 
@@ -174,7 +184,7 @@ class Kept:
         if stage not in (Stage.OWN, Stage.ISOLATED, Stage.SPLIT):
             raise ValueError("another stage")
         before = None if drained is None else _exposure(drained)
-        wanted = Wanted(stage, _exposure(data), tuple(warm), mark, before)
+        wanted = Wanted(stage, _exposure(data), tuple(warm), mark, before, data.get("cookies") is True)
         versions = Versions(texts["own"], texts["stable"], texts["canary"])
         return cls(texts["owner"], versions, texts["token"], wanted, rules)
 

@@ -41,6 +41,11 @@ def _is(ref: Mapping[str, Any], service: str) -> bool:
     return core and not ref.get("namespace") and ref.get("name") == service
 
 
+def sends_to(route: Route, service: str) -> bool:
+    """Users of it can get this Service; what only a probe meets does not count."""
+    return any(names(rule, service) and not _for_probes(rule) for rule in route.rules)
+
+
 def spells_out(rule: Mapping[str, Any], service: str, route: Route) -> bool:
     """A rule that sends to this Service and says the route's own namespace, which a backend may leave out."""
     refs = rule.get("backendRefs") or ()
@@ -153,18 +158,30 @@ def _added(base: Sequence[Json], kept: Kept) -> list[Json]:
     # Where everybody gets the canary, whatever they have seen, no rule with users may name the version that goes.
     if wanted.stage is Stage.SPLIT and sticky is not None and wanted.exposure.weight < 1:
         added.extend(one for rule in own for one in _by_cookie(rule, kept, sticky))
-    for service in wanted.warm:
-        ref = next(ref for ref in own[0]["backendRefs"] if _is(ref, versions.own))
-        plain = {"group": "", "kind": "Service", "name": service, "port": ref.get("port"), "weight": 1}
-        plain = plain if sticky is None else telling(plain, canary_cookie(kept.token))
-        added.append({"matches": [_probe_match(kept.token, f"{kept.token}-{service}")], "backendRefs": [plain]})
+    shows = wanted.cookies or sticky is not None
+    for service, port in reached(kept):
+        plain = {"group": "", "kind": "Service", "name": service, "port": port, "weight": 1}
+        plain = telling(plain, canary_cookie(kept.token)) if shows else plain
+        added.append({"matches": [_probe_match(kept.token, probe_of(kept, service, port))], "backendRefs": [plain]})
     if wanted.mark is not None:
         added.append(_told_by_proxy(_probe_match(kept.token, kept.token), f"g{wanted.mark}"))
-        if sticky is not None:
+        if shows:
             asked = _probe_match(kept.token, f"{kept.token}-cookie")
             with_cookie = {**asked, "headers": [*asked["headers"], asks_for(canary_cookie(kept.token))]}
             added.append(_told_by_proxy(with_cookie, f"c{wanted.mark}"))
     return added
+
+
+def reached(kept: Kept) -> list[tuple[str, int]]:
+    """The Services that rules without users are to reach, at each port at which a rule of the owner sends to his."""
+    refs = (ref for refs in kept.rules.values() for ref in refs if _is(ref, kept.versions.own))
+    ports = sorted({int(ref.get("port") or 0) for ref in refs})
+    return [(service, port) for service in kept.wanted.warm for port in ports]
+
+
+def probe_of(kept: Kept, service: str, port: int) -> str:
+    """What a probe asks for that is to reach this Service."""
+    return f"{kept.token}-{service}-{port}"
 
 
 def _told_by_proxy(match: Json, name: str) -> Json:
@@ -302,6 +319,20 @@ def _as_if_kept(route: Route, versions: Versions, owner: str) -> Kept | None:
     if state(route, versions)[0] is not Stage.LOST:
         return None
     return Kept(owner, versions, "", Wanted(Stage.OWN), {})
+
+
+def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> None:
+    """Raises Unroutable where this exposure, or a later step of it with rules for probes, could not be written."""
+    kept = kept_of(route)
+    base = _base(route.rules, kept or _as_if_kept(route, versions, ""))
+    rules = {key: rule["backendRefs"] for key, rule in zip(_keys(base), base, strict=True) if names(rule, versions.own)}
+    # Where everybody gets the canary there are fewer rules than on the way there; from the second step on, one more for each that is sticky.
+    sticky = exposure.sticky and replace(exposure.sticky, step=max(1, exposure.sticky.step))
+    fullest = replace(exposure, weight=exposure.weight if exposure.weight < 1 else Fraction(0), sticky=sticky)
+    wanted = Wanted(Stage.SPLIT, fullest, (versions.own,) if marks else (), 1 if marks else None)
+    asked = Kept("", versions, "", wanted, rules)
+    _check_room([*_rewritten(base, asked), *_added(base, asked)])
+    _check_precedence(base, asked)
 
 
 def _check_room(rules: Sequence[Mapping[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Callable, Mapping, Protocol
 
 from ..values import dataclass
 from . import httproute, selector
-from .exposure import Stage, Versions, Wanted
+from .exposure import Exposure, Stage, Versions, Wanted
 from .route import Route, RoutePlan
 from .services import HASH_LABEL, version_in
 
@@ -25,7 +25,7 @@ class Planner(Protocol):
 @dataclass(frozen=True)
 class Router:
     """`kind`: of the objects that are rewritten, and `field` of their spec. `state` is total but for what was kept, `plan` raises
-    Unroutable; `sends_to` says whether users of an object can get this Service of one version."""
+    Unroutable, and `check` does before anything is written; `sends_to` says whether users of an object can get this Service."""
 
     kind: str
     field: str
@@ -33,10 +33,7 @@ class Router:
     state: Callable[[Route, Versions], tuple[Stage, Wanted]]
     plan: Planner
     sends_to: Callable[[Route, str], bool]
-
-
-def _by_rules(route: Route, service: str) -> bool:
-    return any(httproute.names(rule, service) for rule in route.rules)
+    check: Callable[[Route, Versions, Exposure, bool], None]
 
 
 def _by_selector(route: Route, service: str) -> bool:
@@ -44,6 +41,10 @@ def _by_selector(route: Route, service: str) -> bool:
 
 
 ROUTERS: Mapping[str, Router] = {
-    GATEWAY_API: Router("HTTPRoute", ".spec.rules", Route.parse, httproute.state, httproute.plan, _by_rules),
-    SERVICE_SELECTOR: Router("Service", ".spec.selector", selector.parse, selector.state, selector.plan, _by_selector),
+    GATEWAY_API: Router(
+        "HTTPRoute", ".spec.rules", Route.parse, httproute.state, httproute.plan, httproute.sends_to, httproute.check
+    ),
+    SERVICE_SELECTOR: Router(
+        "Service", ".spec.selector", selector.parse, selector.state, selector.plan, _by_selector, selector.check
+    ),
 }

@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import Any, Mapping
 
 from ..rollout.fields import Fields
-from .exposure import KEPT, Json, Kept, Stage, Unroutable, Versions, Wanted
+from .exposure import KEPT, Exposure, Json, Kept, Stage, Unroutable, Versions, Wanted
 from .route import Route, RoutePlan, kept_of, kept_operations, managers
 from .services import HASH_LABEL, version_in
 
@@ -57,6 +57,12 @@ def selected(wanted: Wanted, versions: Versions) -> str:
     ):
         raise Unroutable("a Service selects one version at a time: the weight is 0 or 100, and there is no header")
     return versions.canary if wanted.stage is Stage.SPLIT and exposure.weight else versions.stable
+
+
+def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> None:
+    """Raises Unroutable for a share."""
+    del route, marks
+    selected(Wanted(Stage.SPLIT, exposure), versions)
 
 
 def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:

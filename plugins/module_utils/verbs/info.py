@@ -25,7 +25,7 @@ from .call.ending import Account, accounted
 from .call.orders import Call, InfoRequest, Target, held_as
 from .call.outcome import API_ERROR, Outcome, VerbFailure, quietly
 from .call.site import Site
-from .routing.course import of_record
+from .routing.finding import of_record
 
 
 def info(api: Api, request: InfoRequest) -> Outcome:
@@ -47,10 +47,10 @@ def info(api: Api, request: InfoRequest) -> Outcome:
 def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> Outcome:
     """What its routes say, where the release has some; a request each. They are not asked whether it is in force."""
     record = situation.record
-    routing = of_record(account, record, quietly) if record is not None else None
-    if routing is None:
+    course = of_record(account, record, quietly) if record is not None else None
+    if course is None:
         return answer
-    routing.tell(routing.look(situation.canary.hash if situation.canary else ""), "unknown")
+    course.tell(course.look(situation.canary.hash if situation.canary else ""), "unknown")
     return replace(answer.returning(**account.extra), warnings=(*answer.warnings, *account.warnings))
 
 

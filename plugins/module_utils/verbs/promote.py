@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from typing import Sequence
 
 from ..cluster.api import Api
 from ..rollout import patches
@@ -21,7 +22,6 @@ from ..rollout.record import Intent, Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import digest, replica_set_of
 from ..rollout.views import Picture
-from ..traffic.exposure import Exposure
 from ..wording import count_of
 from .call.ending import Account, accounted
 from .call.orders import PromoteBy, PromoteRequest, TrafficRequest
@@ -32,7 +32,12 @@ from .moving.completion import finish, finish_leftover, rehearse_finish
 from .moving.pins import give_back_orphans
 from .moving.rolling import await_rollout
 from .moving.staying import stays
-from .routing.course import check_load, of_record
+from .routing.bearing import check_load
+from .routing.course import OURS, Now, exposure_of, owners
+from .routing.exposing import expose, foretell
+from .routing.finding import of_record
+from .routing.isolating import isolate
+from .routing.returning import hand_back
 
 STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
 
@@ -77,14 +82,15 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
     if _decide(situation, meant) is None:
         return situation.picture
     record, canary = _record(situation), situation.canary
-    routing = of_record(account, record, report)
-    if routing is None or canary is None:
+    course = of_record(account, record, report)
+    if course is None or canary is None:
         if request.by is PromoteBy.WEIGHTS or request.keep:
             why = "it was started without traffic, so that it has no weights"
             raise Refusal(Code.NO_ROUTE, _what(situation, why), "Leave out by and keep")
         return situation.picture
-    sticky = routing.exposure().sticky is not None
-    by = request.by or PromoteBy.usual(routing.traffic.kind, sticky)
+    found = course.look(canary.hash)
+    sticky = exposure_of(found).sticky is not None
+    by = request.by or PromoteBy.usual(course.traffic.kind, sticky)
     if by is PromoteBy.PODS and (request.keep or sticky):
         what = (
             "keep is for old pods that get no requests"
@@ -95,19 +101,35 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
             Code.INVALID, _what(situation, f"{what}, and by pods both versions get some"), "Set by to weights"
         )
     replicas, ready = situation.deployment.replicas, ready_pods(situation.picture, canary)
-    everybody = Exposure(Fraction(1)) if by is PromoteBy.WEIGHTS else None
-    if everybody is not None:
-        check_load(everybody.weight, replicas, ready)
+    everybody = TrafficRequest(Fraction(1), without_header=True)
+    if by is PromoteBy.WEIGHTS:
+        check_load(Fraction(1), replicas, ready)
     if request.call.check:
-        routing.rehearse(everybody, canary.hash)
-    elif everybody is not None:
-        routing.expose(TrafficRequest(everybody.weight, without_header=True), situation, canary.hash, ready)
+        if by is PromoteBy.WEIGHTS:
+            foretell(course, everybody, canary.hash)
+        else:
+            course.rehearse(found, owners, canary.hash)
+    elif by is PromoteBy.WEIGHTS:
+        _check_live(account, situation, found)
+        isolate(course, canary.hash, again=False)
+        expose(course, everybody, situation, canary.hash, ready)
     else:
-        routing.hand_back(canary.hash)
+        hand_back(course, canary.hash)
     if not request.keep or request.call.check:
         return situation.picture
     now = account.looked(diagnose(account.site.look(pods=True)))
     return stays(account, now, meant, request.keep, report).situation.picture
+
+
+def _check_live(account: Account, situation: Situation, found: Sequence[Now]) -> None:
+    """Raises Refusal where the routes are their owner's because somebody ended the release, and not because a promotion by pods stopped
+    there. A look, where they are."""
+    if all(one.stage in OURS for one in found):
+        return
+    now = diagnose(account.site.look())
+    if now.record != situation.record:
+        why = f"the release was changed or ended meanwhile, and is in phase {now.phase.value}"
+        raise Refusal(Code.BUSY, _what(situation, why), "Look what became of it with canary_info")
 
 
 def _out(account: Account, situation: Situation, message: str, promoted: str = "") -> Outcome:

@@ -26,7 +26,7 @@ from .judging.judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE, check_judges, fail
 from .judging.loads import Loads
 from .judging.looking import Ended
 from .judging.sides import sides_of
-from .routing.course import spare_users
+from .routing.sparing import spare_users
 
 
 def verify(api: Api, request: VerifyRequest, report: Report) -> Outcome:

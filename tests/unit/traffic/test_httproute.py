@@ -186,6 +186,18 @@ def test_a_header_is_a_narrower_copy_of_each_rule_with_its_filters() -> None:
     ]
 
 
+def test_each_port_at_which_a_rule_sends_to_the_service_is_reached_by_a_rule_without_users() -> None:
+    rules = (
+        {"matches": [match(f"/{port}")], "backendRefs": [{**ref("web"), "port": port}, ref("legacy")]}
+        for port in (8080, 80)
+    )
+    after = written(route(*rules), Wanted(Stage.ISOLATED, warm=(VERSIONS.canary,), mark=1))
+    probes = [rule for rule in after["spec"]["rules"] if any(one.get("headers") for one in rule["matches"])]
+    reached = [one for rule in probes for one in rule.get("backendRefs", ())]
+    assert [(one["name"], one["port"]) for one in reached] == [(VERSIONS.canary, 80), (VERSIONS.canary, 8080)]
+    assert len({str(rule["matches"]) for rule in probes}) == 3
+
+
 def test_a_rule_that_moved_is_found_and_another_edit_of_it_is_kept() -> None:
     first, second = (
         {"matches": [match(path)], "backendRefs": [ref("web", weight)]} for path, weight in (("/a", 1), ("/b", 5))

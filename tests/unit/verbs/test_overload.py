@@ -14,7 +14,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal im
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.ending import Account
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target, TrafficRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.course import agree_to_load
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.bearing import agree_to_load
 
 TOO_MUCH = "50 % of the requests for 1 canary pod is more for each than without a canary 10 pods get each"
 

@@ -25,7 +25,8 @@ from ...rollout.views import Deployment, Picture, ReplicaSet
 from ..call.ending import Account
 from ..call.outcome import quietly
 from ..call.writing import rehearse, write
-from ..routing.course import of_record
+from ..routing.finding import of_record
+from ..routing.returning import leave
 from .ownership import disown, disown_routes
 from .pins import give_back_of
 
@@ -53,10 +54,10 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
             f'somebody holds a canary of Deployment "{name}" again, so that nothing is there to clean up',
             "Look at it with canary_info",
         )
-    routing = of_record(account, record, quietly)
-    if routing is not None and not check:
+    course = of_record(account, record, quietly)
+    if course is not None and not check:
         account.looked(situation)
-        routing.leave()
+        leave(course)
         disown_routes(account, record)
     if record.autoscaler and not check:
         give_back_of(account, record, record.autoscaler, situation.picture)

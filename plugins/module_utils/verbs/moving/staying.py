@@ -18,7 +18,7 @@ from ..call.ending import Account
 from ..call.outcome import Kind, News, Report
 from ..call.pacing import Patience
 from ..call.waiting import Waited, wait
-from ..routing.course import spare_users
+from ..routing.sparing import spare_users
 
 
 def stays(account: Account, situation: Situation, meant: Meant, seconds: float, report: Report) -> Waited:

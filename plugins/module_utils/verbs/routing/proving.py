@@ -9,29 +9,31 @@ is private to the collection.
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, Sequence
+from typing import Callable, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from ...cluster.entry import Entry, Knock, Knocked
-from ...cluster.errors import ApiError
+from ...cluster.errors import ApiError, Forbidden, NotFound
 from ...foreign import printable
 from ...rollout.record import Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.cookies import canary_cookie
 from ...traffic.exposure import Kept
-from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH
+from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of, reached
+from ...traffic.listeners import ways
 from ...traffic.route import Parent, Route, observed, stated
 from ...values import dataclass
 from ..call.ending import Account
+from .lagging import LOOK_SECONDS, PAUSE_SECONDS, until
 from .network import Network
 
 # Of k replicas behind one address, one that has not heard of a write yet is missed by so many answers with (1 - 1/k)^20: 1 in a
 # million for two, 0.3 % for four. The same for endpoints, of which each replica hears by itself.
 IN_A_ROW = 20
-# Between two answers that say no. Those that say yes are asked for at once: waiting would prove nothing more.
-PAUSE_SECONDS = 0.05
+# How often a gateway is asked before it counts as one that cannot be: a connection may be lost.
+_AT_FIRST = 3
 # How long a status is ahead of the proxies: a second at most where it was measured, and a margin.
-SETTLE_SECONDS, STATUS_PAUSE_SECONDS = 5.0, 0.5
+SETTLE_SECONDS = 5.0
 # What a proxy says by itself of a backend that it cannot reach.
 _UNREACHED = frozenset({0, 500, 502, 503, 504})
 
@@ -62,17 +64,22 @@ class Prover:
         """Whether a write carries a rule for probes."""
         return self._traffic.proof != "none"
 
-    def prepare(self, routes: Sequence[Route], *, insists: bool = True) -> None:
+    def prepare(self, routes: Sequence[Route], *, insists: bool = True, goes_on: bool = False) -> None:
         """Finds where users come in, and whether that can be asked from here. Raises Refusal with `proof: require`, unless what
-        comes next must not fail for that (`insists`)."""
-        if not self.marks:
+        comes next must not fail for that (`insists`); and ApiError of a server in trouble, unless it must not wait for that (`goes_on`)."""
+        new = [route for route in routes if route.name not in self._entries]
+        if not self.marks or not new:
             return
         try:
-            self._entries = {route.name: tuple(self._of(route)) for route in routes}
-            why = self._unreachable()
+            found = {route.name: tuple(self._of(route)) for route in new}
+            why = self._unreachable(found)
         except (ApiError, NotProgrammed) as error:
-            why = str(error)
-        if not why:
+            # A server in trouble says nothing about the gateway.
+            if not goes_on and not isinstance(error, (NotFound, Forbidden, NotProgrammed)):
+                raise
+            found, why = {route.name: () for route in new}, str(error)
+        self._entries.update(found)
+        if not why or self.how == "stated":
             return
         if insists and self._traffic.proof == "require":
             raise Refusal(
@@ -85,11 +92,13 @@ class Prover:
             f"that the gateway does what its routes say is stated by their status, and not proven: {why}"
         )
 
-    def _unreachable(self) -> str:
-        for entry in {entry for entries in self._entries.values() for entry in entries}:
-            answer = self._api.knock(Knock(entry, "/"))
-            if not answer.status:
-                return f"{entry} cannot be asked ({answer.location})"
+    def _unreachable(self, found: Mapping[str, Sequence[Entry]]) -> str:
+        for entry in sorted({entry for entries in found.values() for entry in entries}, key=str):
+            answers = [Knocked(0)]
+            while not answers[-1].status and len(answers) <= _AT_FIRST:
+                answers.append(self._api.knock(Knock(entry, "/")))
+            if not answers[-1].status:
+                return f"{entry} cannot be asked ({answers[-1].location})"
         return ""
 
     def _of(self, route: Route) -> Iterator[Entry]:
@@ -99,26 +108,18 @@ class Prover:
         if not route.parents:
             raise NotProgrammed(f'HTTPRoute "{route.name}" is attached to no Gateway')
         for parent in route.parents:
-            yield self._of_gateway(route, parent)
+            yield from self._of_gateway(route, parent)
 
-    def _of_gateway(self, route: Route, parent: Parent) -> Entry:
+    def _of_gateway(self, route: Route, parent: Parent) -> Iterator[Entry]:
         gateway = self._network.gateway(parent.name, parent.namespace)
-        addresses = gateway.within("status").each("addresses")
-        listeners = [
-            listener
-            for listener in gateway.within("spec").each("listeners")
-            if listener.text("protocol") in ("HTTP", "HTTPS")
-            and parent.section in ("", listener.text("name"))
-            and parent.port in (None, listener.count("port"))
-        ]
-        if not addresses or not listeners:
+        addresses, found = gateway.within("status").each("addresses"), ways(gateway, route, parent)
+        if not addresses or not found:
             what = "no address" if not addresses else "no HTTP listener for the route"
             raise NotProgrammed(f'Gateway "{parent.name}" in namespace "{parent.namespace}" has {what}')
-        listener, address = listeners[0], addresses[0].text("value")
-        host = next(iter(route.hostnames), "") or listener.text("hostname") or address
-        tls = listener.text("protocol") == "HTTPS"
-        port = listener.count("port") or 0
-        return Entry(address, port, host.replace("*.", "canary-probe."), tls, self._traffic.verify)
+        address = addresses[0].text("value")
+        for way in found:
+            host = (way.host or address).replace("*.", "canary-probe.")
+            yield Entry(address, way.port, host, way.tls, self._traffic.verify)
 
     def await_in_force(self, written: Sequence[Written]) -> None:
         """Raises NotProgrammed when the time for it is over."""
@@ -127,21 +128,24 @@ class Prover:
             self._settle(written, deadline)
             return
         for one in written:
-            for entry in self._entries.get(one.route.name, ()):
+            for entry in self._entries[one.route.name]:
                 for knock, means_yes in _questions(one, entry):
                     self._asked_until(one.route, knock, means_yes, deadline)
 
     def _asked_until(self, route: Route, knock: Knock, means_yes: Callable[[Knocked], bool], deadline: float) -> None:
-        row = 0
-        while row < IN_A_ROW:
-            answer = self._api.knock(knock)
-            if means_yes(answer):
-                row += 1
-                continue
-            row = 0
-            if self._api.clock.monotonic() >= deadline:
-                raise NotProgrammed(self._told(route, knock.entry, answer))
-            self._api.clock.sleep(PAUSE_SECONDS)
+        """Those that say yes are asked for at once: waiting between them would prove nothing more."""
+        answer = Knocked(0)
+
+        def in_a_row() -> bool:
+            nonlocal answer
+            for _number in range(IN_A_ROW):
+                answer = self._api.knock(knock)
+                if not means_yes(answer):
+                    return False
+            return True
+
+        if not until(self._api.clock, deadline, in_a_row, PAUSE_SECONDS):
+            raise NotProgrammed(self._told(route, knock.entry, answer))
 
     def _told(self, route: Route, entry: Entry, answer: Knocked) -> str:
         said = f"{entry} answers {answer.status}" if answer.status else f"{entry} does not answer ({answer.location})"
@@ -157,15 +161,18 @@ class Prover:
     def _settle(self, written: Sequence[Written], deadline: float) -> None:
         clock = self._api.clock
         for one in written if self.marks else ():
-            route = self._network.route(one.route.name)
-            while not observed(route):
-                if clock.monotonic() >= deadline:
-                    why = stated(route) or "no controller has accepted it"
-                    raise NotProgrammed(
-                        f'HTTPRoute "{route.name}" is not in force after {self._traffic.seconds} s: {printable(why)}'
-                    )
-                clock.sleep(STATUS_PAUSE_SECONDS)
-                route = self._network.route(route.name)
+            route = one.route
+
+            def accepted(name: str = one.route.name) -> bool:
+                nonlocal route
+                route = self._network.route(name)
+                return observed(route)
+
+            if not until(clock, deadline, accepted, LOOK_SECONDS):
+                why = stated(route) or "no controller has accepted it"
+                raise NotProgrammed(
+                    f'HTTPRoute "{route.name}" is not in force after {self._traffic.seconds} s: {printable(why)}'
+                )
         if written:
             clock.sleep(SETTLE_SECONDS)
 
@@ -177,14 +184,15 @@ def _questions(written: Written, entry: Entry) -> Iterator[tuple[Knock, Callable
         return
     path, mark = PROBE_PATH + kept.token, f"//g{kept.wanted.mark}.{MARK_DOMAIN}"
     yield Knock(entry, path, {PROBE_HEADER: kept.token}), lambda answer: mark in answer.location
-    sticky, cookie = kept.wanted.exposure.sticky is not None, canary_cookie(kept.token)
-    if sticky:
+    shows = kept.wanted.cookies or kept.wanted.exposure.sticky is not None
+    cookie = canary_cookie(kept.token)
+    if shows:
         seen = f"//c{kept.wanted.mark}.{MARK_DOMAIN}"
         headers = {PROBE_HEADER: f"{kept.token}-cookie", "Cookie": f"a=1; {cookie}=1; b=2"}
         yield Knock(entry, path, headers), lambda answer: seen in answer.location
-    for service in kept.wanted.warm:
-        asked = Knock(entry, path, {PROBE_HEADER: f"{kept.token}-{service}"})
-        yield asked, lambda answer: answer.status not in _UNREACHED and (not sticky or cookie in answer.cookies)
+    for service, port in reached(kept):
+        asked = Knock(entry, path, {PROBE_HEADER: probe_of(kept, service, port)})
+        yield asked, lambda answer: answer.status not in _UNREACHED and (not shows or cookie in answer.cookies)
 
 
 def _of_url(traffic: Traffic) -> Entry:

@@ -10,14 +10,16 @@ fail, because the pods of both versions stay meanwhile. This module is private t
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Sequence
 
 from ...rollout.record import Traffic
 from ...traffic.route import Route
 from ...traffic.selector import selected
 from ..call.ending import Account
+from .lagging import PAUSE_SECONDS, until
 from .network import Network
-from .proving import PAUSE_SECONDS, NotProgrammed, Written
+from .proving import NotProgrammed, Written
 
 # What a proxy may lag behind: 0.2 s was the most that was measured through a gateway. Pods that get no requests any more go only then.
 SETTLE_SECONDS = 2.0
@@ -34,22 +36,19 @@ class Switched:
     def __init__(self, account: Account, network: Network, traffic: Traffic) -> None:
         self._clock, self._network, self._traffic = account.site.clock, network, traffic
 
-    def prepare(self, routes: Sequence[Route], *, insists: bool = True) -> None:
+    def prepare(self, routes: Sequence[Route], *, insists: bool = True, goes_on: bool = False) -> None:
         """Nothing has to be found."""
 
     def await_in_force(self, written: Sequence[Written]) -> None:
         """Raises NotProgrammed when the time for it is over."""
         deadline = self._clock.monotonic() + self._traffic.seconds
-        pause = PAUSE_SECONDS
         for one in written:
             service = selected(one.kept.wanted, one.kept.versions) if one.kept else ""
-            while service and not self._sends_to(one.route.name, service):
-                if self._clock.monotonic() >= deadline:
-                    raise NotProgrammed(
-                        f'Service "{one.route.name}" does not have the endpoints of Service "{service}" after {self._traffic.seconds} s'
-                    )
-                self._clock.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+            sends = partial(self._sends_to, one.route.name, service)
+            if service and not until(self._clock, deadline, sends, PAUSE_SECONDS, LONGEST_PAUSE):
+                raise NotProgrammed(
+                    f'Service "{one.route.name}" does not have the endpoints of Service "{service}" after {self._traffic.seconds} s'
+                )
         if written:
             self._clock.sleep(SETTLE_SECONDS)
 

@@ -1,0 +1,153 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The routes and the Service that a release is to use. This module is private to the collection."""
+
+from __future__ import annotations
+
+from typing import Mapping, Sequence
+
+from ...cluster.errors import NotFound
+from ...rollout.phase import Situation
+from ...rollout.record import RouteRef, Traffic
+from ...rollout.refusal import Code, Refusal
+from ...traffic.exposure import Unroutable
+from ...traffic.httproute import names, spells_out
+from ...traffic.route import Route
+from ...traffic.routers import SERVICE_SELECTOR
+from ...traffic.services import check
+from ..call.ending import Account
+from ..call.orders import TrafficRequest
+from .network import Network
+
+
+def choose(account: Account, wanted: TrafficRequest, situation: Situation, labels: Mapping[str, str]) -> Traffic:
+    """The routes and the Service that a release is to use. Raises Refusal. `labels`: those of the new pods.
+
+    Reads the routes of the namespace, each Service that they name, and the pods of the one that is taken.
+    """
+    network = Network(account.site.api, account.site.target.namespace, wanted.kind)
+    stable = situation.stable
+    versions = [labels, labels if stable is None else dict(stable.template.get("metadata", {}).get("labels") or {})]
+    if wanted.kind == SERVICE_SELECTOR:
+        return _to_switch(network, wanted, versions, situation)
+    routes = _named(network, wanted)
+    service = wanted.service or _only_service(network, routes, versions[1])
+    _check_service(network, service, versions, situation)
+    spelt = next((route for route in routes if any(spells_out(rule, service, route) for rule in route.rules)), None)
+    if spelt is not None:
+        raise Refusal(
+            Code.NO_ROUTE,
+            f'HTTPRoute "{spelt.name}" names Service "{service}" with its namespace, and such a backend is not rewritten, so that its '
+            "users would get the canary by its pods",
+            "Leave the namespace out there: it is the route's own",
+        )
+    taken = [route for route in routes if any(names(rule, service) for rule in route.rules)]
+    if not taken:
+        raise Refusal(
+            Code.NO_ROUTE,
+            f'no HTTPRoute{_among(wanted)} in namespace "{account.site.target.namespace}" has a rule that sends to Service "{service}"',
+            "Name routes in traffic.routes whose backendRefs name that Service, without a namespace",
+        )
+    refs = tuple(RouteRef(route.name, route.uid) for route in taken)
+    return _traffic(wanted, service, refs)
+
+
+def _traffic(wanted: TrafficRequest, service: str, refs: tuple[RouteRef, ...]) -> Traffic:
+    asked = (wanted.seconds, wanted.proof, wanted.url, wanted.address, wanted.verify, wanted.kind)
+    return Traffic(service, refs, True, *asked)
+
+
+def _to_switch(
+    network: Network, wanted: TrafficRequest, versions: Sequence[Mapping[str, str]], situation: Situation
+) -> Traffic:
+    """The Service whose selector is switched. Raises Refusal."""
+    found = network.routes()
+    fitting = [
+        route.name
+        for route in found
+        if route.rules[0] and all(versions[1].get(key) == value for key, value in route.rules[0].items())
+    ]
+    if not wanted.service and len(fitting) != 1:
+        several = (
+            f"several Services select its pods: {', '.join(fitting)}" if fitting else "no Service selects its pods"
+        )
+        raise Refusal(Code.SERVICE, several, "Give traffic.service")
+    service = wanted.service or fitting[0]
+    _check_service(network, service, versions, situation)
+    uid = next(route.uid for route in found if route.name == service)
+    return _traffic(wanted, service, (RouteRef(service, uid),))
+
+
+def check_same(asked: TrafficRequest, traffic: Traffic) -> None:
+    """Raises Refusal for other routes than those that the release has, or another Service."""
+    routes = [one.name for one in traffic.routes]
+    if asked.kind != traffic.kind:
+        what = f"this release has traffic of the kind {traffic.kind}, and {asked.kind} was asked for"
+        raise Refusal(Code.INVALID, what, "Take the canary back with canary_undo and start it anew")
+    if (asked.service and asked.service != traffic.service) or (
+        asked.routes and sorted(asked.routes) != sorted(routes)
+    ):
+        raise Refusal(
+            Code.INVALID,
+            f'this release sends through {", ".join(routes)} to Service "{traffic.service}", and other routes or another Service were asked for',
+            "Leave out traffic.service and traffic.routes, or take the canary back with canary_undo and start it anew",
+        )
+
+
+def _among(wanted: TrafficRequest) -> str:
+    return f" among {', '.join(wanted.routes)}" if wanted.routes else ""
+
+
+def _named(network: Network, wanted: TrafficRequest) -> list[Route]:
+    try:
+        if not wanted.routes:
+            return network.routes()
+        return [network.route(name) for name in wanted.routes]
+    except NotFound as error:
+        raise Refusal(
+            Code.NO_ROUTE,
+            error.message,
+            "Check the names in traffic.routes, and that the cluster has Gateway API (HTTPRoute v1)",
+        ) from error
+
+
+def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str, str]) -> str:
+    named = {ref.get("name") for route in routes for rule in route.rules for ref in rule.get("backendRefs") or ()}
+    fitting = []
+    for name in sorted(str(name) for name in named if name):
+        found = network.service(name) if any(names(rule, name) for route in routes for rule in route.rules) else None
+        selector = ((found or {}).get("spec") or {}).get("selector") or {}
+        if selector and all(labels.get(key) == value for key, value in selector.items()):
+            fitting.append(name)
+    if len(fitting) == 1:
+        return fitting[0]
+    several = (
+        f"several Services that select its pods: {', '.join(fitting)}"
+        if fitting
+        else "no Service that selects its pods"
+    )
+    raise Refusal(
+        Code.NO_ROUTE,
+        f"the HTTPRoutes name {several}",
+        "Give traffic.service, and traffic.routes where there are others",
+    )
+
+
+def _check_service(network: Network, service: str, versions: Sequence[Mapping[str, str]], situation: Situation) -> None:
+    own = network.service(service)
+    if own is None:
+        raise Refusal(
+            Code.SERVICE, f'there is no Service "{service}"', "Give traffic.service the Service that the routes name"
+        )
+    remedy = "Give traffic.service a Service of this Deployment alone"
+    try:
+        for labels in versions:
+            check(own, labels)
+    except Unroutable as error:
+        raise Refusal(Code.SERVICE, str(error), remedy) from error
+    ours = {rs.uid for rs in situation.picture.replica_sets}
+    strangers = [pod.name for pod in network.pods(own["spec"]["selector"]) if pod.owner_uid not in ours]
+    if strangers:
+        what = f'Service "{service}" also selects pods of another owner, such as {strangers[0]}, which would get no requests any more'
+        raise Refusal(Code.SERVICE, what, remedy)

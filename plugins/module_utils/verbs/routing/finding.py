@@ -1,0 +1,72 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The routes of a release, by its record; or, where that is lost, by what is kept on them. This module is private to the collection."""
+
+from __future__ import annotations
+
+from ...cluster.errors import Forbidden, NotFound
+from ...rollout.record import Record, RouteRef, Traffic
+from ...traffic.exposure import Kept, Unroutable
+from ...traffic.route import Route, kept_of
+from ...traffic.routers import ROUTERS
+from ...traffic.services import release_in, version_in
+from ...values import dataclass
+from ..call.ending import Account
+from ..call.outcome import Report
+from .course import Course, release_of
+from .network import Network
+
+
+def of_record(account: Account, record: Record, report: Report) -> Course | None:
+    """None for a release without traffic."""
+    return Course(account, record.traffic, record.stable.hash, release_of(record), report) if record.traffic else None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The traffic of a release whose record is lost, as its routes still tell it, with the hash of the version they call stable, and
+    what the names of its Services end with."""
+
+    traffic: Traffic
+    stable_hash: str
+    release: str
+
+
+def found_again(account: Account) -> Lost | None:
+    """None where nothing keeps anything of this Deployment. Reads what each kind of traffic rewrites in the namespace."""
+    return next(filter(None, (_found_again(account, kind) for kind in ROUTERS)), None)
+
+
+def _found_again(account: Account, kind: str) -> Lost | None:
+    try:
+        routes = Network(account.site.api, account.site.target.namespace, kind).routes()
+    except (NotFound, Forbidden) as error:
+        if isinstance(error, Forbidden):
+            account.warn(f"whether {ROUTERS[kind].kind}s are left as the lost release wrote them is not known: {error}")
+        return None
+    situation = account.situation
+    ours = [
+        (route, kept)
+        for route in routes
+        if (kept := _readable(route)) and situation and kept.owner == situation.deployment.uid
+    ]
+    if not ours:
+        return None
+    kept = ours[0][1]
+    refs = tuple(RouteRef(route.name, route.uid) for route, _kept in ours)
+    proof = "prefer" if any(kept.wanted.mark is not None for _route, kept in ours) else "none"
+    stable = kept.versions.stable
+    return Lost(Traffic(kept.versions.own, refs, proof=proof, kind=kind), version_in(stable), release_in(stable))
+
+
+def _readable(route: Route) -> Kept | None:
+    """None where it keeps nothing, or what nobody can read."""
+    try:
+        return kept_of(route)
+    except Unroutable:
+        return None
+
+
+def of_lost(account: Account, lost: Lost | None, report: Report) -> Course | None:
+    return Course(account, lost.traffic, lost.stable_hash, lost.release, report) if lost else None

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everybody is sent to the stable version, before the canary has a pod. This module is private to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Sequence
+
+from ...traffic.exposure import Stage, Wanted
+from .course import OURS, THEIRS, Course, Now, contested
+from .proving import NotProgrammed
+from .returning import give_back
+from .versions import await_endpoints, ensure
+
+
+def isolate(course: Course, canary_hash: str = "", *, again: bool) -> None:
+    """By all routes; one that is split stays so. `again`: proven anew where it was written before. What users got is kept, to be given
+    again.
+
+    Routes that never come to it get their owner's backends back. Raises Refusal.
+    """
+    found = course.look(canary_hash)
+    course.prepare(found)
+    _tell_contested(course, found)
+    if all(one.stage in OURS for one in found) and not again:
+        return
+    service = ensure(course, course.stable_hash)
+    situation = course.account.situation
+    stable = situation.stable if situation else None
+    try:
+        if course.prover.how == "stated":
+            # Nothing proves it, and a Service of which no proxy can know an endpoint would be believed after some seconds.
+            await_endpoints(course, service, stable.ready if stable else 0)
+        warmed = found
+        if course.prover.marks:
+            written = course.put(found, lambda now: None if now.stage in OURS else warm(now, service), canary_hash)
+            course.await_(written)
+            warmed = course.since(found, written, canary_hash)
+        course.await_(course.put(warmed, _isolated, canary_hash))
+    except NotProgrammed as error:
+        failed = course.failed(error, canary_hash)
+        _take_back(course, found, canary_hash)
+        raise failed from error
+
+
+def warm(now: Now, service: str) -> Wanted:
+    """A rule without users reaches this Service; what users get stays. Where somebody else wrote, that is what they get."""
+    if now.stage in THEIRS:
+        return Wanted(Stage.OWN, warm=(service,), drained=now.wanted.again)
+    return replace(now.wanted, warm=(service,), cookies=False)
+
+
+def _isolated(now: Now) -> Wanted:
+    return now.wanted if now.stage is Stage.SPLIT else Wanted(Stage.ISOLATED, drained=now.wanted.again)
+
+
+def _take_back(course: Course, before: Sequence[Now], canary_hash: str) -> None:
+    """Those that had their owner's backends have them again. Where users may be on the stable version already, the owner's Service has to be
+    reached first; if it never is, they stay there."""
+    had = {one.route.name for one in before if one.stage is not Stage.SPLIT}
+    now = [one for one in course.look(canary_hash) if one.route.name in had]
+    course.put([one for one in now if one.stage not in OURS], _own, canary_hash, marked=False)
+    try:
+        give_back(course, [one for one in now if one.stage in OURS], canary_hash, _own)
+    except NotProgrammed as error:
+        course.account.warn(f"the routes were left as they are, with everybody on the stable version: {error}")
+        return
+    course.put(
+        course.look(canary_hash), lambda one: _own(one) if one.route.name in had else None, canary_hash, marked=False
+    )
+
+
+def _own(now: Now) -> Wanted:
+    return Wanted(Stage.OWN, drained=now.wanted.again)
+
+
+def _tell_contested(course: Course, found: Sequence[Now]) -> None:
+    for one in found:
+        if one.stage in THEIRS:
+            lost = " What the canary got is lost with what was kept there" if one.stage is Stage.LOST else ""
+            course.account.warn(f"{contested(one.route).what}: it is written once more.{lost}".rstrip("."))

@@ -1,0 +1,106 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The routes are their owner's again, in force, and at the end nothing of ours is left. This module is private to the collection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Sequence
+
+from ...traffic.exposure import Exposure, Stage, Unroutable, Wanted
+from ...traffic.route import kept_of
+from ...traffic.routers import SERVICE_SELECTOR
+from ...traffic.selector import selected
+from ...traffic.services import version_of
+from .course import OURS, Course, Now, Wish, owners
+from .lagging import LOOK_SECONDS, until
+from .network import Network
+from .proving import NotProgrammed, unproven
+from .switching import SETTLE_SECONDS
+from .versions import delete_all
+
+
+def hand_back(course: Course, canary_hash: str) -> None:
+    """The owner's backends are in force. Raises Refusal; what it has written then is no harm, and stays."""
+    found = course.look(canary_hash)
+    course.prepare(found)
+    try:
+        give_back(course, found, canary_hash, _but_for_testers)
+    except NotProgrammed as error:
+        raise unproven(error, "Nothing else was changed. Look at the gateway, then run this again") from error
+
+
+def _but_for_testers(now: Now) -> Wanted:
+    """The owner's backends; who asks for the canary by a header has it until every pod is new, and never falls back. Whoever ends this another
+    way after all finds what users got."""
+    return Wanted(Stage.OWN, Exposure(header=now.wanted.exposure.header), drained=now.wanted.again)
+
+
+def give_back(course: Course, found: Sequence[Now], canary_hash: str, own: Wish) -> None:
+    """The owner's backends, as `own` says, are in force. No user was sent to the owner's Service meanwhile, and a proxy may have forgotten its
+    endpoints: it is reached by a rule without users first. Raises NotProgrammed."""
+    service = course.traffic.service
+
+    def warm(now: Now) -> Wanted | None:
+        # Where somebody else wrote, that is in force, and what was wanted is not.
+        return replace(now.wanted, warm=(service,), cookies=False) if now.stage in OURS else None
+
+    warmed = found
+    if course.prover.marks:
+        written = course.write(found, warm)
+        course.await_(written)
+        warmed = course.since(found, written, canary_hash)
+    course.await_(course.put(warmed, own, canary_hash))
+
+
+def leave(course: Course) -> None:
+    """Nothing of ours is left: first on the routes, then the Services. Raises Refusal, and nothing is deleted then."""
+    services = course.network.of(course.owner)
+    canary = next((of for of in map(version_of, services) if of != course.stable_hash), "")
+    found = course.look(canary)
+    # One that keeps something was written, and nobody knows whether that was waited for.
+    touched = [one for one in found if one.stage is not Stage.OWN or one.route.annotation is not None]
+    if touched:
+        course.prepare(touched, insists=False)
+        _await_one_version(course, touched)
+        try:
+            give_back(course, touched, canary, owners)
+        except NotProgrammed as error:
+            raise unproven(
+                error,
+                "The Services of both versions were left, because they may still be sent requests. Run this again",
+            ) from error
+        found = course.look(canary)
+    course.put(found, owners, canary, marked=False)
+    delete_all(course, services)
+    course.account.extra.pop("exposure", None)
+
+
+def _await_one_version(course: Course, found: Sequence[Now]) -> None:
+    """Who was on one version alone is not to be given to pods of the other that are ending: the owner's Service has let go of them, and
+    a proxy has had time to hear of it. Later than that nothing waits."""
+    versions = {service for one in found if (service := _only_version(one))}
+    if not versions or course.traffic.kind == SERVICE_SELECTOR:
+        return
+    clock, network, own = course.account.site.clock, course.network, course.traffic.service
+    deadline = clock.monotonic() + course.traffic.seconds
+    for service in versions:
+        until(clock, deadline, partial(_same_endpoints, network, own, service), LOOK_SECONDS)
+    clock.sleep(SETTLE_SECONDS)
+
+
+def _same_endpoints(network: Network, one: str, other: str) -> bool:
+    return network.ready(one) == network.ready(other)
+
+
+def _only_version(now: Now) -> str:
+    """The Service of the one version that everybody gets; empty where it is not one."""
+    kept = kept_of(now.route)
+    if kept is None or now.stage not in OURS:
+        return ""
+    try:
+        return selected(kept.wanted, kept.versions)
+    except Unroutable:
+        return ""

@@ -1,0 +1,105 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One Service a version: made for a release, waited for, and deleted at its end. This module is private to the collection."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from ...rollout.refusal import Code, Refusal
+from ...traffic.exposure import Json
+from ...traffic.services import is_ours, narrowed, serves_as
+from ...wording import count_of
+from ..call.guarded import at_any_time, guarded
+from .course import Course, contested
+from .lagging import LOOK_SECONDS, until
+from .proving import NotProgrammed
+
+
+def ensure(course: Course, of_hash: str, *, dry_run: bool = False) -> str:
+    """The Service of this version is there; its name. Raises Refusal."""
+    account, network = course.account, course.network
+    own = network.service(course.traffic.service)
+    if own is None:
+        raise Refusal(
+            Code.SERVICE,
+            f'there is no Service "{course.traffic.service}"',
+            "Apply its manifest again, then run this again",
+        )
+    owner = course.owner
+    wanted = narrowed(own, of_hash, owner, course.release)
+    name = str(wanted["metadata"]["name"])
+
+    def decide(found: Json | None) -> Json | None:
+        if found is None:
+            return wanted
+        if is_ours(found, owner) and serves_as(found, wanted):
+            return None
+        raise Refusal(
+            Code.SERVICE,
+            f'Service "{name}" is there already, and is not the one that this release needs',
+            "Look whose it is; if nobody needs it, delete it, then run this again",
+        )
+
+    def send(_found: Json | None, manifest: Json) -> Json | None:
+        network.create(manifest, dry_run=dry_run)
+        return manifest
+
+    permitted = at_any_time if dry_run else account.site.mine
+    there = network.service(name)
+    sent = guarded(there, decide, send, lambda: network.service(name), _busy(name), permitted=permitted)
+    account.changed = account.changed or sent.change is not None
+    return name
+
+
+def await_endpoints(course: Course, service: str, pods: int) -> None:
+    """A proxy is told of so many pods: a share for fewer would be more than a pod is to get. Raises NotProgrammed."""
+    clock, seconds = course.account.site.clock, course.traffic.seconds
+    ready = 0
+
+    def are_there() -> bool:
+        nonlocal ready
+        ready = len(course.network.ready(service))
+        return ready >= pods
+
+    if not until(clock, clock.monotonic() + seconds, are_there, LOOK_SECONDS):
+        raise NotProgrammed(f'Service "{service}" has {count_of(ready, "Ready endpoint")} of {pods} after {seconds} s')
+
+
+def delete_all(course: Course, services: Sequence[Json]) -> None:
+    """Raises Refusal where a route still names one of them, and nothing is deleted then."""
+    while services:
+        _check_unused(course, services)
+        for service in services:
+            _delete(course, service)
+        # A list that was older than one of them did not show it.
+        services = course.network.of(course.owner)
+
+
+def _check_unused(course: Course, services: Sequence[Json]) -> None:
+    ours = [str(service["metadata"]["name"]) for service in services]
+    for one in course.look():
+        if any(course.router.sends_to(one.route, name) for name in ours):
+            raise contested(one.route)
+
+
+def _delete(course: Course, service: Json) -> None:
+    account, network = course.account, course.network
+    name = str(service["metadata"]["name"])
+    by_us = True  # which holds where the answer is lost, too
+
+    def send(_found: Json | None, there: Json) -> Json | None:
+        nonlocal by_us
+        by_us = network.delete(there)
+        return None
+
+    present: Json | None = service
+    mine = account.site.mine
+    guarded(present, lambda found: found, send, lambda: network.service(name), _busy(name), permitted=mine)
+    account.changed = account.changed or by_us
+
+
+def _busy(service: str) -> Refusal:
+    what = f'Service "{service}" kept changing while it was to be made or deleted'
+    return Refusal(Code.BUSY, what, "Find out who writes to it, then run this again")
