@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.abc import MetaPathFinder
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from types import ModuleType
@@ -29,10 +30,16 @@ class _OwnCode(MetaPathFinder):
         if not fullname.startswith(_OURS):
             return None
         for directory in path or ():
-            found = FileFinder(directory, (SourceFileLoader, SOURCE_SUFFIXES)).find_spec(fullname)
+            found = _finder(directory).find_spec(fullname)
             if found is not None and found.loader is not None:
                 return found
         return None
+
+
+@cache
+def _finder(directory: str) -> FileFinder:
+    """It keeps what it has found in the directory, until that changes."""
+    return FileFinder(directory, (SourceFileLoader, SOURCE_SUFFIXES))
 
 
 def keep_compiled() -> None:

@@ -23,13 +23,13 @@ FIRST = {"pods": 1}
 IMAGES = {"app": "lab.local/app:v2"}
 ROLE = 40
 MOST: dict[str, tuple[list[dict[str, Any]], int, int]] = {
-    "one step": ([FIRST], 10, 49),
-    "two steps": ([FIRST, {"pods": 2}], 14, 69),
+    "one step": ([FIRST], 10, 41),
+    "two steps": ([FIRST, {"pods": 2}], 14, 55),
 }
 
 
 PLAY, AFTERWARDS, RECAP = "\nPLAY [", "TASK [ansible.builtin.debug]", "PLAY RECAP"
-AGAIN_LINES, AGAIN_REQUESTS = 6, 5
+AGAIN_LINES, AGAIN_REQUESTS = 6, 3
 # Told of a wait that lasts longer than a second, as on a busy machine.
 WAITING = re.compile(r"\d+ of \d+ (canary|new|stable) pods are Ready")
 TIMES = ("first", "again")

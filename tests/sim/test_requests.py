@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Exchange, Request
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched
+from tests.release_calls import asked, released
 from tests.sim.network import Network
 from tests.situations import Web, image
 
@@ -109,6 +110,38 @@ def test_an_undo_with_a_reason_costs_one_request_more_the_event_that_tells_it(we
     undone = cost(lambda: web.undo(reason="too many errors"))
     assert f"POST /api/v1/namespaces/{web.namespace}/events" in undone
     assert len(undone) <= MOST_AT_THE_END + 1, "\n".join(undone)
+
+
+STEPS = [(1,), (1, 2), (1, 2, 4)]
+
+
+@pytest.mark.parametrize("pods", STEPS, ids=len)
+def test_a_release_is_planned_from_one_look_however_many_steps_it_has(
+    web: Web, bill: Bill, pods: tuple[int, ...]
+) -> None:
+    web.checking = True
+    bill.sent.clear()
+    released(web, asked(web, pods=pods))
+    read = [path.rpartition("/")[2] for method, path, _how in bill.sent if method == "GET"]
+    assert [read.count(what) for what in (web.name, "replicasets", "horizontalpodautoscalers")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("pods", STEPS, ids=len)
+def test_between_the_pods_of_its_last_step_and_its_promotion_a_release_looks_once(
+    web: Web, bill: Bill, pods: tuple[int, ...]
+) -> None:
+    bill.sent.clear()
+    released(web, asked(web, pods=pods))
+    waits = [number for number, (_method, path, how) in enumerate(bill.sent) if how and path.endswith("/pods")]
+    last, promotion = waits[len(pods) - 1 :]
+    looks = [path for method, path, how in bill.sent[last:promotion] if (method, path, how) == ("GET", web.path, "")]
+    # And once for what the streams told, which ends the wait.
+    assert len(looks) == 2, "\n".join(map(str, bill.sent))
+
+
+def test_a_release_that_is_out_costs_three_requests(web: Web, cost: Cost) -> None:
+    released(web, asked(web))
+    assert len(again := cost(lambda: released(web, asked(web)))) == 3, "\n".join(again)
 
 
 def test_a_rollback_with_a_reason_tells_it_once_on_the_deployment_and_by_an_event(web: Web) -> None:

@@ -36,8 +36,8 @@ from .secrets import in_header, named_file
 OLDEST_CLIENT = (24, 2)
 INSTALL = "install kubernetes >= {}.{} into the Python that runs this".format(*OLDEST_CLIENT)
 
-# Idle connections that are kept for the next request: as many as a fleet has at once.
-KEPT_OPEN = 128
+# Idle connections that are kept for the next request: as many as a large fleet has at once.
+KEPT_OPEN = 512
 # A watch may say nothing for minutes, and a gateway that forgot the connection tells neither side: so the kernel asks after a
 # silence of so many seconds, and every so many seconds, and gives up after so many questions. A system that knows one of them by
 # another name goes by its own.

@@ -15,7 +15,6 @@ from typing import Any
 
 from ..verbs.call.orders import API_VERSION
 from .arguments import ArgumentError
-from .kubectl_yaml import NotYaml, documents, text_of
 from .shapes import TOO_DEEP, too_deep
 
 # Options that are whole objects of the API.
@@ -120,6 +119,8 @@ def _objects(document: Any) -> Iterator[Any]:
 
 
 def _read(path: str) -> str:
+    from .kubectl_yaml import NotYaml, text_of
+
     try:
         return text_of(Path(path).expanduser().read_bytes())
     except NotYaml as error:
@@ -132,6 +133,9 @@ def _read(path: str) -> str:
 
 
 def _parsed(text: str) -> list[Any]:
+    # Loaded by the few tasks that bring text.
+    from .kubectl_yaml import NotYaml, documents
+
     try:
         return documents(text)
     except NotYaml as error:

@@ -8,8 +8,10 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..cluster.api import Api
-from ..rollout.phase import diagnose
+from ..rollout.phase import Situation, diagnose
 from .call.ending import accounted
 from .call.orders import BakeRequest
 from .call.outcome import Outcome, Report
@@ -17,12 +19,12 @@ from .call.site import Site
 from .moving.staying import stays
 
 
-def bake(api: Api, request: BakeRequest, report: Report) -> Outcome:
+def bake(api: Api, request: BakeRequest, report: Report, seen: Situation | None = None) -> Outcome:
     """Raises VerbFailure as soon as a canary pod restarts, is gone or not Ready, or somebody interferes. Changes nothing but routes
-    that would send users to a canary that nobody answers for any more."""
+    that would send users to a canary that nobody answers for any more. `seen` takes the place of the first look."""
     site = Site(api, request.call.target, request.call)
     with accounted(site, request.call.meant.run, check=request.call.check) as account:
-        situation = account.looked(diagnose(site.look(pods=True)))
+        situation = account.looked(diagnose(site.goes_on_from(seen.picture) if seen else site.look(pods=True)))
         if request.seconds:
             site.rejoin()
         if nothing := request.call.nothing_held(situation):
@@ -31,7 +33,7 @@ def bake(api: Api, request: BakeRequest, report: Report) -> Outcome:
         # Nothing to compare with at the first look, but what it shows counts as well.
         seconds = 0.0 if request.call.check else request.seconds
         waited = stays(account, situation, request.call.meant, seconds, report)
-        seen = waited.progress.why
+        how = waited.progress.why
         if request.call.check:
-            return account.outcome(f"would watch the canary for {request.seconds:g} s; now: {seen}", waited.situation)
-        return account.outcome(f"{seen}, for {request.seconds:g} s", waited.situation)
+            return account.outcome(f"would watch the canary for {request.seconds:g} s; now: {how}", waited.situation)
+        return replace(account.outcome(f"{how}, for {request.seconds:g} s", waited.situation), seen=waited.situation)

@@ -25,7 +25,6 @@ from .call.ending import Account, accounted
 from .call.orders import Call, InfoRequest, Target, held_as
 from .call.outcome import API_ERROR, Outcome, VerbFailure, quietly
 from .call.site import Site
-from .routing.finding import of_record
 
 
 def info(api: Api, request: InfoRequest) -> Outcome:
@@ -47,7 +46,12 @@ def info(api: Api, request: InfoRequest) -> Outcome:
 def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> Outcome:
     """What its routes say, where the release has some; a request each. They are not asked whether it is in force."""
     record = situation.record
-    course = of_record(account, record, quietly) if record is not None else None
+    if record is None or record.traffic is None:
+        return answer
+    # All about routes is a fifth of this collection.
+    from .routing.finding import of_record
+
+    course = of_record(account, record, quietly)
     if course is None:
         return answer
     course.tell(course.look(situation.canary.hash if situation.canary else ""), "unknown")

@@ -49,11 +49,12 @@ from .routing.isolating import isolate
 from .routing.versions import ensure
 
 
-def start(api: Api, request: StartRequest, report: Report) -> Outcome:
+def start(api: Api, request: StartRequest, report: Report, seen: Picture | None = None) -> Outcome:
+    """`seen`, with its autoscalers, takes the place of the first look."""
     site = Site(api, request.call.target, request.call)
     with accounted(site, request.run or request.call.meant.run, check=request.call.check) as account:
         room = _room(request)
-        picture = _looked(account, request)
+        picture = _looked(account, request, seen)
         situation = account.looked(diagnose(picture))
         request.call.meant.check(situation)
         if situation.phase is not Phase.NONE:
@@ -85,10 +86,10 @@ def _room(request: StartRequest) -> Room:
         raise Refusal(Code.IMPOSSIBLE_SIZE, str(error), "Nothing was changed") from error
 
 
-def _looked(account: Account, request: StartRequest) -> Picture:
+def _looked(account: Account, request: StartRequest, seen: Picture | None) -> Picture:
     """The picture to start from, without what an earlier release has left."""
-    asks_autoscalers = request.autoscaler is not AutoscalerPolicy.IGNORE
-    picture = account.site.look(autoscalers=asks_autoscalers)
+    asks_autoscalers = request.asks_autoscalers
+    picture = account.site.goes_on_from(seen) if seen else account.site.look(autoscalers=asks_autoscalers)
     situation = diagnose(picture)
     if situation.phase is Phase.NONE and len(picture.active) > 1:
         # Its ReplicaSets were read after it: what looks like an ordinary rollout may be a release that has just begun.
@@ -448,7 +449,8 @@ def _waited(account: Account, begun: Start, situation: Situation, call: Call, re
     else:
         return account.outcome(f"holding {_split(begun, situation.deployment.replicas)}", situation)
     _warn_of_scaling(account, begun, situation)
-    return account.outcome(f"{done} {_split(begun, situation.deployment.replicas)}", situation)
+    outcome = account.outcome(f"{done} {_split(begun, situation.deployment.replicas)}", situation)
+    return replace(outcome, seen=situation)
 
 
 def _warn_of_scaling(account: Account, begun: Start, situation: Situation) -> None:

@@ -288,6 +288,10 @@ class StartRequest:
     step: tuple[int, int] | None = None
     released_ok: bool = False
 
+    @property
+    def asks_autoscalers(self) -> bool:
+        return self.autoscaler is not AutoscalerPolicy.IGNORE
+
 
 @dataclass(frozen=True)
 class PauseRequest:

@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from typing import Any, Mapping
 
 from ...display.news import Kind, News, Report
+from ...rollout.phase import Situation
 from ...values import dataclass
 
 __all__ = ["API_ERROR", "STUCK", "TIMEOUT", "Kind", "News", "Outcome", "Report", "VerbFailure"]
@@ -29,7 +30,8 @@ STUCK, TIMEOUT, API_ERROR = "stuck", "timeout", "api_error"
 class Outcome:
     """`canary` is the documented return value; `before` and `after` hold only the fields that the verb owns (for diff mode).
 
-    `extra`: what only some verbs return, by its documented name, as plain values.
+    `extra`: what only some verbs return, by its documented name, as plain values. `seen`: what the verb has read last, with its pods,
+    where it has done nothing since; whoever goes on at once need not read it again.
     """
 
     changed: bool
@@ -39,6 +41,7 @@ class Outcome:
     after: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    seen: Situation | None = None
 
     def returning(self, **extra: Any) -> Outcome:
         """The same with further return values."""

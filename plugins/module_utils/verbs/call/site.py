@@ -77,6 +77,11 @@ class Site:
             autoscalers=self.autoscalers() if autoscalers else None,
         )
 
+    def goes_on_from(self, picture: Picture) -> Picture:
+        """What another verb of this process has just read. No request."""
+        self._uid = picture.deployment.uid
+        return picture
+
     def deployment(self) -> Deployment:
         """Raises Refusal that lists similar names when there is no such Deployment."""
         try:

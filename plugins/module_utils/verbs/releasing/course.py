@@ -163,6 +163,8 @@ class Course:
     canary: Mapping[str, Any] = field(default_factory=dict)
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
+    # What the verb before has read last, where it has done nothing since.
+    seen_last: Situation | None = None
 
     @classmethod
     def begin(cls, api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Course:
@@ -213,6 +215,7 @@ class Course:
     def did(self, what: str, outcome: Outcome, *, say: bool = True) -> Outcome:
         """Takes in what a verb has done, and tells it where that is more than a look."""
         self.takes(outcome)
+        self.seen_last = outcome.seen
         told = outcome.extra.get("exposure")
         if told or what in _ENDS:
             self.share = told["weight"] if told else None

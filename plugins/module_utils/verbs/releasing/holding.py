@@ -30,5 +30,5 @@ def hold(course: Course, step: StepAsked) -> None:
         hash=held.canary["canary"]["hash"],
         stable=held.canary["stable"]["hash"],
     )
-    baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard)
+    baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard, course.seen_last)
     course.did("bake", baked, say=step.bake > 0)

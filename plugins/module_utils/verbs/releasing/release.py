@@ -70,8 +70,7 @@ def _through(course: Course) -> None:
         return
     if request.previous is None:
         if request.through.end is not End.ROOM:
-            _finish_earlier(course)
-            _plan(course)
+            _plan(course, _finish_earlier(course))
         if course.release.outcome is Ending.ALREADY_RELEASED:
             return
         _ask_for_room(course)
@@ -148,8 +147,11 @@ def _created(course: Course) -> bool:
     return True
 
 
-def _finish_earlier(course: Course) -> None:
-    """An earlier run that broke off while it promoted or undid has decided already; a check says what would be finished."""
+def _finish_earlier(course: Course) -> Picture | None:
+    """An earlier run that broke off while it promoted or undid has decided already; a check says what would be finished.
+
+    Returns what was found where nothing was to be finished.
+    """
     with accounted(course.site):
         first = diagnose(course.site.look())
     if first.phase is Phase.PROMOTING:
@@ -164,15 +166,17 @@ def _finish_earlier(course: Course) -> None:
                 changed=False,
             )
     course.changed = False if course.request.call.check else course.changed
+    return None if first.phase in (Phase.PROMOTING, Phase.UNDOING) else first.picture
 
 
-def _plan(course: Course) -> None:
-    """Every step as a dry run, before the first one changes anything."""
+def _plan(course: Course, found: Picture | None) -> None:
+    """Every step as a dry run, before the first one changes anything; all from one look, which may be that which was `found`."""
+    seen = _to_plan_from(course, found)
     planned: list[int] = []
     behind: list[int] = []
     for number, step in enumerate(course.request.holds):
         try:
-            outcome = start(course.api, start_of(course, step, Meant(), check=True), _unsaid)
+            outcome = start(course.api, start_of(course, step, Meant(), check=True), _unsaid, seen)
         except VerbFailure as failure:
             if failure.code == Code.SAME_TEMPLATE.value:
                 course.ends(Ending.ALREADY_RELEASED, "All pods run this version.")
@@ -193,6 +197,13 @@ def _plan(course: Course) -> None:
             code=Code.SMALLER.value,
         )
     course.release = replace(course.release, behind=tuple(behind))
+
+
+def _to_plan_from(course: Course, found: Picture | None) -> Picture:
+    with accounted(course.site) as account:
+        picture = found or account.site.look()
+        asks = course.request.start.asks_autoscalers
+        return replace(picture, autoscalers=account.site.autoscalers()) if asks else picture
 
 
 def _pods_of(planned: Outcome) -> int:
