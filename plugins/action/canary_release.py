@@ -13,7 +13,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, cut_off, new_run
 from ansible_collections.coalmine.canary.plugins.plugin_utils import failures, role_door, verification
-from ansible_collections.coalmine.canary.plugins.plugin_utils.action_door import VerbAction
+from ansible_collections.coalmine.canary.plugins.plugin_utils.action_door import VerbAction, host_in, tell
 from ansible_collections.coalmine.canary.plugins.plugin_utils.timeouts import is_timeout, timed_out
 
 # What a release is taken back with: the rest of the options is about a version that is given up.
@@ -27,14 +27,23 @@ class ActionModule(VerbAction):
 
     verb = VERB
 
+    def _given(self, variables: dict[str, Any]) -> dict[str, Any]:
+        given = super()._given(variables)
+        if not role_door.is_of_the_role(self._task, variables) or "name" in given:
+            return given
+        return {**given, **role_door.given_by(self._templar.template(role_door.options(variables)))}
+
     def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         mark = failures.mark(variables)
         asked = self._asked(arguments, variables)
         result = self._ended(asked, variables)
         if "release" in result:
             result = {**result, "release": {**result["release"], "noticed": mark}}
-        of_the_role = role_door.is_of_the_role(self._task, variables) and arguments.get("through") != "room"
-        return role_door.handed_on(result, arguments) if of_the_role else result
+        if not role_door.is_of_the_role(self._task, variables) or arguments.get("through") == "room":
+            return result
+        for line in () if self._task.no_log else role_door.told(result, arguments):
+            tell(host_in(variables), line)
+        return role_door.handed_on(result, arguments)
 
     def _ended(self, asked: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """What the call returns; where it returned nothing, what became of what it had begun, which is known by its run."""

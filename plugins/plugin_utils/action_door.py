@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from ansible import constants as C
@@ -58,13 +59,18 @@ class VerbAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
-        arguments = self._read_here(dict(self._task.args))
+        arguments = self._read_here(self._given(variables))
         return {**result, **self._performed(arguments, variables)}
+
+    def _given(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """The arguments, templated."""
+        del variables
+        return dict(self._task.args)
 
     def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         obstacle = self._obstacle(variables)
         if obstacle is None:
-            return self._in_process(arguments, str(variables.get("inventory_hostname", "localhost")))
+            return self._in_process(arguments, host_in(variables))
         Display().vv(f"{self.verb.name} runs as a module: {obstacle}")
         wrap_async = self._task.async_val and not self._connection.has_native_async
         done: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=variables, wrap_async=wrap_async)
@@ -163,17 +169,11 @@ class VerbAction(ActionBase):
 
     def _in_process(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
         display = Display()
-        whose = "" if host in C.LOCALHOST else f"{host}: "
-
-        def tell(line: str) -> None:
-            # As warnings do, lines go to stderr: stdout may be read by a program (the json callback's, for example).
-            display.display(f"{whose}{line}", stderr=True)
-
         around = Surroundings(
             action=self._task.action,
             check=self._task.check_mode,
             diff=self._task.diff,
-            tell=None if self._task.no_log else tell,
+            tell=None if self._task.no_log else partial(tell, host),
             show=None if self._task.no_log else WIRE.shower(host),
             warn=display.warning,
             deprecated=display.deprecated,
@@ -181,6 +181,17 @@ class VerbAction(ActionBase):
             cut_off=self._cut_off,
         )
         return run_in_process(self.verb, transform_to_native_types(arguments, redact=False), around)
+
+
+def host_in(variables: Mapping[str, Any]) -> str:
+    return str(variables.get("inventory_hostname", "localhost"))
+
+
+def tell(host: str, line: str) -> None:
+    """Shows a line of a task, at once. As warnings do, it goes to stderr: stdout may be read by a program (the json callback's, for
+    example)."""
+    whose = "" if host in C.LOCALHOST else f"{host}: "
+    Display().display(f"{whose}{line}", stderr=True)
 
 
 def _asked_at_the_terminal(question: str) -> str | None:

@@ -35,6 +35,23 @@ OTHERS = frozenset(
     )
 )
 KNOWN = frozenset(f"{PUBLIC}{name}" for name in {*VERB.arguments.options, *OTHERS})
+# What a call of the role is asked beside the stage that it goes through: every option that is a variable, too.
+OF_THE_CALL = frozenset(("expect", "held", "previous", "reject", "rescued", "run", "through", "when_missing"))
+OPTIONS = tuple(name for name in VERB.arguments.options if name not in OF_THE_CALL)
+# Of these a variable that is empty says nothing: an empty dictionary is no template.
+SAY_NOTHING_EMPTY = frozenset(
+    (
+        "definition",
+        "images",
+        "node_group_label",
+        "pod_template_patch",
+        "price_metrics",
+        "prices",
+        "promote_by",
+        "strategy",
+        "traffic",
+    )
+)
 # Of a name without its prefix: image and images are 0.91, expected and expect 0.86.
 ALIKE = 0.8
 
@@ -43,6 +60,23 @@ def is_of_the_role(task: Task, variables: Mapping[str, Any]) -> bool:
     """Not a task of somebody's that the role includes."""
     here = os.path.join(str(variables.get("role_path", "")), "tasks", "")
     return variables.get("ansible_role_name") == ROLE and str(task.get_path()).startswith(here)
+
+
+def options(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of the role by the names of the options that they are, as they were written."""
+    return {name: variables[PUBLIC + name] for name in OPTIONS if PUBLIC + name in variables}
+
+
+def given_by(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What they give, once they are templated."""
+    return {name: value for name, value in options.items() if value or name not in SAY_NOTHING_EMPTY}
+
+
+def told(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
+    """What is shown of a release at its end: nothing as long as the play has something to do about it."""
+    release = result.get("release") or {}
+    goes_on = release.get("waits_for") == "caller" or (result.get("failed") and not arguments.get("rescued"))
+    return [] if goes_on else list(result.get("summary") or [str(result.get("msg", ""))])
 
 
 def handed_on(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -107,6 +107,52 @@ def test_every_variable_of_the_role_is_known() -> None:
     assert set(DEFAULTS) <= role_door.KNOWN
 
 
+def test_every_variable_of_a_release_is_an_option_that_the_role_reads() -> None:
+    specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    assert {f"canary_{name}" for name in role_door.OPTIONS} == set(specs["main"]["options"])
+    assert not role_door.SAY_NOTHING_EMPTY - set(role_door.OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("variables", "given"),
+    [
+        ({"canary_name": "web", "canary_images": {"app": "x"}}, {"name": "web", "images": {"app": "x"}}),
+        ({"canary_surge": 0, "canary_bake": 0, "canary_checks": []}, {"surge": 0, "bake": 0, "checks": []}),
+        ({"canary_images": {}, "canary_definition": None, "canary_strategy": ""}, {}),
+        (
+            {"canary_run": "r", "canary_expect": "e", "canary_through": "plan", "canary_release": {}, "canary_mine": 1},
+            {},
+        ),
+        ({"name": "another", "images": {"app": "y"}}, {}),
+    ],
+    ids=["given", "nothing that says something", "nothing", "of no release", "of no role"],
+)
+def test_the_variables_of_the_role_are_the_options_of_its_calls(
+    variables: dict[str, Any], given: dict[str, Any]
+) -> None:
+    assert role_door.given_by(role_door.options(variables)) == given
+
+
+@pytest.mark.parametrize(
+    ("result", "arguments", "told"),
+    [
+        ({"release": {"waits_for": ""}, "summary": ["web: released"]}, {}, ["web: released"]),
+        ({"release": {"waits_for": "person"}, "summary": ["web: held"]}, {}, ["web: held"]),
+        ({"release": {"waits_for": "caller"}, "summary": ["web: held"]}, {}, []),
+        ({"release": {"waits_for": ""}, "summary": ["web: undone"], "failed": True}, {}, []),
+        (
+            {"release": {"waits_for": ""}, "summary": ["web: undone"], "failed": True},
+            {"rescued": True},
+            ["web: undone"],
+        ),
+        ({"msg": "unknown option", "failed": True}, {"rescued": True}, ["unknown option"]),
+    ],
+    ids=["over", "a person's", "goes on", "to be rescued", "rescued", "without a release"],
+)
+def test_how_a_release_ended_is_told_once(result: dict[str, Any], arguments: dict[str, Any], told: list[str]) -> None:
+    assert role_door.told(result, arguments) == told
+
+
 def test_a_file_is_looked_for_at_the_playbook_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here, called = tmp_path / "playbooks", tmp_path / "called"
     for place in (here, called):
