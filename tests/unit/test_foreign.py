@@ -270,7 +270,9 @@ def test_the_role_tells_a_template_that_others_wrote_as_it_stands(tmp_path: Path
         )
     assert run.returncode == 2, run.stdout[-2000:] + run.stderr[-2000:]
     told_by = [*run.stdout.split("TASK [coalmine.canary.canary : "), run.stdout.split("CUSTOM STATS")[1]]
-    for task in ("Show the result", "Fail, because the version was not released", ": ***"):
+    # Lines of a task, such as the summary at its end.
+    assert "{{ 1 + 1 }}" in " ".join(run.stderr.partition("web in namespace shop: ")[2].split())
+    for task in ("Fail, because the version was not released", ": ***"):
         (text,) = (each for each in told_by if each.startswith(task))
         assert "{{ 1 + 1 }}" in " ".join(text.split()), task
     assert all(line.isprintable() for line in (run.stdout + run.stderr).replace("\t", " ").splitlines())
