@@ -17,7 +17,7 @@ ifeq ($(shell id -u)-$(shell uname -s),0-Linux)
 export CANARY_EXPECT_REAL_NODES := 1
 endif
 
-STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit coverage sim-slice integration molecule matrix
+STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit coverage sim-slice integration test-cluster molecule matrix
 
 .PHONY: help venv demo test $(STAGES) sim sim-truth exactness headroom-truth judgement-truth judgement-e2e traffic-truth slow bench cluster cluster-down quick rights blocks format release-notes pins clean
 .DEFAULT_GOAL := help

@@ -115,10 +115,10 @@ def gateway(answering_lab: Lab, say: Say) -> Gateway:
 
 
 def _fresh_namespace(lab: Lab | ForeignCluster) -> Iterator[str]:
-    """For one test; its removal is asked for and not waited for."""
+    """For one test; the removal of what runs there is asked for and not waited for."""
     name = lab.create_namespace()
     yield name
-    lab.delete_namespace(name)
+    lab.vacate(name)
 
 
 @pytest.fixture

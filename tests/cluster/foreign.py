@@ -41,6 +41,10 @@ class ForeignCluster:
     def delete_namespace(self, name: str) -> None:
         self.kubectl("delete", "namespace", name, "--wait=false")
 
+    def vacate(self, namespace: str) -> None:
+        """It is its owner's: nothing of ours stays."""
+        self.delete_namespace(namespace)
+
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """A kubeconfig with a token of an existing ServiceAccount; its file is the owner's only."""
         token = self.kubectl("create", "token", name, "--namespace", namespace, "--duration=1h").strip()

@@ -46,6 +46,14 @@ PORT_ATTEMPTS = 5
 # What the node lifecycle controller puts on a node that is not Ready, and takes off when it has seen that it is.
 NOT_YET = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
+# Owners before what they would make again.
+WHAT_RUNS = (
+    ("apis/autoscaling/v2", "horizontalpodautoscalers"),
+    ("apis/apps/v1", "deployments"),
+    ("apis/apps/v1", "replicasets"),
+    ("api/v1", "pods"),
+)
+
 
 class NotALab(RuntimeError):
     """The directory holds no cluster that is ready."""
@@ -134,6 +142,12 @@ class Lab:
     def delete_namespace(self, name: str) -> None:
         """Asks for the removal of a namespace, and does not wait for it."""
         self.api.request("DELETE", f"/api/v1/namespaces/{name}")
+
+    def vacate(self, namespace: str) -> None:
+        """Asks for the removal of what runs in a namespace, which itself goes with the cluster: to remove it costs the controllers a look
+        at every kind of object."""
+        for group, kind in WHAT_RUNS:
+            self.api.request("DELETE", f"/{group}/namespaces/{namespace}/{kind}")
 
     def leave(self) -> None:
         """Lets go of a cluster that others may still use; the last one's leaving removes it."""

@@ -132,4 +132,4 @@ def webs(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
             return Web(admin, namespace, name or f"web-{uuid.uuid4().hex[:6]}", world)
 
         yield new
-        lab.delete_namespace(namespace)
+        lab.vacate(namespace)

@@ -28,7 +28,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.fleet
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.orders import FleetRequest, Member
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
-from tests.integration.playbooks import PLAYBOOK, ROOT
+from tests.integration.playbooks import PLAYBOOK, ROOT, Run, ansible_playbook
 from tests.integration.releases import image
 from tests.integration.situations import Web, until, webs
 from tests.integration.test_release import asked
@@ -148,32 +148,24 @@ def inventory(webs_: list[Web], kubeconfig: str) -> dict[str, Any]:
     }
 
 
-def plays(
-    directory: Path, *options: str, book: Path = ROOT / "playbooks" / "fleet.yml"
-) -> subprocess.CompletedProcess[str]:
-    command = [str(PLAYBOOK), str(book), *options]
-    environment = os.environ | {
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_NOCOLOR": "true",
-        "ANSIBLE_SHOW_CUSTOM_STATS": "true",
-    }
-    return subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
+def plays(directory: Path, *options: str, book: Path = ROOT / "playbooks" / "fleet.yml") -> Run:
+    return ansible_playbook(book, *options, environment={"ANSIBLE_SHOW_CUSTOM_STATS": "true"}, directory=directory)
 
 
+# The next one has more: clusters beside services.
+@pytest.mark.slow
 def test_the_playbook_releases_what_the_inventory_says_and_the_limit_leaves(
     lab: Lab | ForeignCluster, three: list[Web], tmp_path: Path
 ) -> None:
     file = tmp_path / "inventory.json"
     file.write_text(json.dumps(inventory(three, str(lab.kubeconfig))), encoding="utf-8")
     played = plays(tmp_path, "-i", str(file), "--limit", "s1")
-    assert played.returncode == 0, played.stdout + played.stderr
+    assert played.code == 0, played.output
     assert [web.split() for web in three] == [{"v1": REPLICAS}, {"v2": REPLICAS}, {"v1": REPLICAS}]
     played = plays(tmp_path, "-i", str(file), "-e", json.dumps({"canary_waves": ["one"]}))
-    assert played.returncode == 0, played.stdout + played.stderr
+    assert played.code == 0, played.output
     assert [web.split() for web in three] == [{"v2": REPLICAS}] * 3
-    assert len(re.findall(r"^ *- .*(already )?released +wave 1", played.stdout, re.MULTILINE)) == 3, played.stdout
+    assert len(re.findall(r"^ *- .*(already )?released +wave 1", played.output, re.MULTILINE)) == 3, played.output
 
 
 def test_the_playbook_releases_each_service_in_its_clusters_and_the_limit_names_both(
@@ -195,14 +187,14 @@ def test_the_playbook_releases_each_service_in_its_clusters_and_the_limit_names_
     file = tmp_path / "inventory.json"
     file.write_text(json.dumps(given), encoding="utf-8")
     played = plays(tmp_path, "-i", str(file), "--limit", "s0,us")
-    assert played.returncode == 2 and "releases is empty" in played.stdout, played.stdout
+    assert played.code == 2 and "releases is empty" in played.output, played.output
     played = plays(tmp_path, "-i", str(file), "--limit", "s1,us")
-    assert played.returncode == 0, played.stdout + played.stderr
+    assert played.code == 0, played.output
     assert [web.split() for web in three] == [{"v1": REPLICAS}, {"v2": REPLICAS}, {"v1": REPLICAS}]
     played = plays(tmp_path, "-i", str(file))
-    assert played.returncode == 0, played.stdout + played.stderr
+    assert played.code == 0, played.output
     assert [web.split() for web in three] == [{"v2": REPLICAS}] * 3
-    rows = re.findall(r"^ *- .*?(already released|released) +wave (\d) +(\w+)/", played.stdout, re.MULTILINE)
+    rows = re.findall(r"^ *- .*?(already released|released) +wave (\d) +(\w+)/", played.output, re.MULTILINE)
     assert sorted(rows) == [("already released", "2", "us"), ("released", "1", "eu"), ("released", "2", "us")]
 
 
@@ -213,18 +205,18 @@ def test_the_playbook_releases_a_list_and_fails_with_its_table(
     releases = [{**one, "name": three[0].name}, {**one, "name": "nobody"}]
     given = json.dumps({"canary_releases": releases, "canary_waves": ["100%"]})
     played = plays(tmp_path, "-e", given)
-    assert played.returncode == 2, played.stdout + played.stderr
-    assert re.search(r"refused +wave 1 +\S+/nobody: there is no Deployment", played.stdout), played.stdout
-    assert "timeline" not in played.stdout, "the story of each release is not for the terminal"
-    assert "failed: 1 untouched, 1 refused, of 2 releases." in " ".join(played.stdout.split()), played.stdout
-    stats = " ".join(played.stdout.rpartition("canary_results:")[2].split())
+    assert played.code == 2, played.output
+    assert re.search(r"refused +wave 1 +\S+/nobody: there is no Deployment", played.output), played.output
+    assert "timeline" not in played.output, "the story of each release is not for the terminal"
+    assert "failed: 1 untouched, 1 refused, of 2 releases." in " ".join(played.output.split()), played.output
+    stats = " ".join(played.output.rpartition("canary_results:")[2].split())
     for name, outcome in ((three[0].name, "untouched"), ("nobody", "refused")):
         assert re.search(rf"/{name}: changed: false cluster: '' name: {name} namespace: \S+ outcome: {outcome} ", stats)
 
 
 def test_the_playbook_refuses_to_release_nothing(tmp_path: Path) -> None:
     played = plays(tmp_path)
-    assert played.returncode == 2 and "There is nothing to release" in played.stdout, played.stdout + played.stderr
+    assert played.code == 2 and "There is nothing to release" in played.output, played.output
 
 
 def test_cut_off_by_the_tasks_own_timeout_it_takes_its_canaries_back_and_tells_of_each(
@@ -249,11 +241,9 @@ def test_cut_off_by_the_tasks_own_timeout_it_takes_its_canaries_back_and_tells_o
     book = tmp_path / "fleet.json"
     book.write_text(json.dumps([play]), encoding="utf-8")
     played = plays(tmp_path, book=book)
-    assert played.returncode == 2, played.stdout + played.stderr
-    table = " ".join(played.stdout.rpartition("found.fleet.table")[2].split())
-    assert len(re.findall(r"undone wave 1 \S+: Timed out after 15 seconds, which", table)) == 3, (
-        played.stdout + played.stderr
-    )
+    assert played.code == 2, played.output
+    table = " ".join(played.output.rpartition("found.fleet.table")[2].split())
+    assert len(re.findall(r"undone wave 1 \S+: Timed out after 15 seconds, which", table)) == 3, played.output
     assert {web.phase for web in three} == {"none"}
     assert [web.split() for web in three] == [{"v1": REPLICAS}] * 3
 
@@ -287,5 +277,5 @@ def test_interrupted_it_ends_at_once_and_the_next_call_goes_on(
             raise
     assert [web.split() for web in three] == [{"v1": REPLICAS, "v2": 1}] * 3, "they stay held"
     played = plays(tmp_path, "-i", str(file), "-e", '{"canary_waves": ["100%"]}')
-    assert played.returncode == 0, played.stdout + played.stderr
+    assert played.code == 0, played.output
     assert [web.split() for web in three] == [{"v2": REPLICAS}] * 3

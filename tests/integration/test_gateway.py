@@ -44,7 +44,11 @@ def assert_none_failed(users: Tally) -> None:
     assert users.sent and not users.failed, f"{users.failed} of {users.sent} failed: {users.why}"
 
 
-@pytest.mark.parametrize("by", list(PromoteBy), ids=[by.value for by in PromoteBy])
+@pytest.mark.parametrize(
+    "by",
+    [PromoteBy.PODS, pytest.param(PromoteBy.WEIGHTS, marks=pytest.mark.slow)],
+    ids=[PromoteBy.PODS.value, PromoteBy.WEIGHTS.value],
+)
 def test_no_request_fails_from_the_start_to_the_end_and_each_gets_what_was_said(
     by: PromoteBy, new: Callable[..., Shop]
 ) -> None:
@@ -105,6 +109,8 @@ def dies(lab: Lab, verb: str, asked: Any) -> int:
     raise AssertionError(f"{verb} has not come to its end after {MOST_DEATHS} deaths")
 
 
+# tests/sim/test_traffic.py plays this race in every order.
+@pytest.mark.slow
 def test_a_proxy_that_hears_of_endpoints_late_sends_nobody_to_nowhere(
     answering_lab: Lab, answering_namespace: str, tmp_path: Path
 ) -> None:

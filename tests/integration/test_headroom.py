@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,8 +26,8 @@ from tests.cluster.api import ApiError
 from tests.cluster.fakes import Capacity
 from tests.cluster.fakes import node as fake_node
 from tests.cluster.lab import Lab, is_ready, start_lab
-from tests.integration.playbooks import FAILED, Playbooks
-from tests.integration.test_frontdoor import AS_MODULE, PLAYBOOK, Stage
+from tests.integration.playbooks import FAILED, Playbooks, ansible_playbook
+from tests.integration.test_frontdoor import AS_MODULE, Stage
 from tests.sim.test_headroom import DEMANDING as OF_SOME_PODS
 from tests.unit.probes.serving import serving
 
@@ -761,18 +760,10 @@ def released(shop: Shop, directory: Path, *names: str, options: tuple[str, ...] 
         )
     kept = "{{ [" + ", ".join(f"result_{number}" for number in range(len(names))) + "] | to_json }}"
     tasks.append({"ansible.builtin.copy": {"content": kept, "dest": str(results), "mode": "0600"}, "check_mode": False})
-    stage = Stage(directory, shop.lab.kubeconfig, shop.namespace)
     playbook = directory / "role.yml"
     playbook.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-    done = subprocess.run(
-        [PLAYBOOK, *options, playbook],
-        env=stage.environment,
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = ansible_playbook(*options, playbook, directory=directory)
+    assert done.code == 0, done.output
     return dict(zip(names, json.loads(results.read_text()), strict=True))
 
 
@@ -854,17 +845,10 @@ def test_the_role_begins_only_what_it_may_in_check_mode_as_in_a_real_run(shop: S
 def test_the_playbook_asks_alone_and_shows_what_was_counted(shop: Shop) -> None:
     shop.deploy(replicas=3)
     playbooks = Playbooks(shop.lab.kubeconfig, shop.namespace)
-    before = shop.lab.kubectl(
-        "-n", shop.namespace, "get", "deployment", "web", "-o", "jsonpath={.metadata.resourceVersion}"
-    )
-    fits = playbooks.run("headroom", images=NEW.images)
-    assert (fits.code, fits.changed) == (0, 0)
-    assert "fits on the nodes that are there" in fits.output
-    assert "<- the Deployment's own" in fits.output
+    version = ("-n", shop.namespace, "get", "deployment", "web", "-o", "jsonpath={.metadata.resourceVersion}")
+    before = shop.lab.kubectl(*version)
     refused = playbooks.run("headroom", images=NEW.images, pod_template_patch=PATCH)
-    assert refused.code == FAILED
+    assert (refused.code, refused.changed) == (FAILED, 0)
+    assert "<- the Deployment's own" in refused.output
     assert " of nodes like fake-0 would hold the rest: price unknown" in refused.output
-    after = shop.lab.kubectl(
-        "-n", shop.namespace, "get", "deployment", "web", "-o", "jsonpath={.metadata.resourceVersion}"
-    )
-    assert after == before
+    assert shop.lab.kubectl(*version) == before

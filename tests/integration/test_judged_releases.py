@@ -16,7 +16,8 @@ from tests.cluster.lab import Lab
 from tests.truth.releases.lane import Setting
 from tests.truth.releases.run import release_all, wrong
 
-pytestmark = pytest.mark.real
+# Its links, each of them, are in test_verify.py, test_verify_prometheus.py and test_verify_logs.py.
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 QUICK = Setting(
     replicas=2,

@@ -16,7 +16,7 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from tests.cluster.lab import Lab
 from tests.integration.playbooks import FAILED, PLAYBOOK, ROOT, Playbooks
 from tests.integration.plays import V1, Ended, releases, run
 from tests.integration.releases import Release
-from tests.integration.role_cases import CASES, IMAGES, is_out
+from tests.integration.role_cases import CASES, IMAGES, LONG, SHORT, Case, is_out
 from tests.integration.shipped_role import releaser
 
 PATIENCE_SECONDS = 120
@@ -52,11 +52,19 @@ class Played:
 
 @pytest.fixture(scope="module")
 def played(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """All cases in one play, none waiting for another."""
-    directory = tmp_path_factory.mktemp("role")
+    yield from play(SHORT, lab, tmp_path_factory.mktemp("role"))
+
+
+@pytest.fixture(scope="module")
+def played_too(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    yield from play({host: CASES[host] for host in LONG}, lab, tmp_path_factory.mktemp("role"))
+
+
+def play(cases: Mapping[str, Case], lab: Lab | ForeignCluster, directory: Path) -> Iterator[Played]:
+    """All of them in one play, none waiting for another."""
     (directory / "secret").write_text("hunter2", encoding="utf-8")
     hosts: dict[str, dict[str, Any]] = {}
-    for host, case in CASES.items():
+    for host, case in cases.items():
         hosts[host] = {"images": IMAGES, "headroom": "skip"} | case.given
         if case.verify:
             path = directory / f"{host}.yml"
@@ -66,14 +74,24 @@ def played(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) 
     with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
         made = releases(api, namespace, hosts)
         before = {host: release.deployment()["spec"] for host, release in made.items()}
-        for host, case in CASES.items():
+        for host, case in cases.items():
             case.before(made[host])
         yield Played(run(releaser(lab, namespace), namespace, directory, hosts, "free"), made, before)
     lab.delete_namespace(namespace)
 
 
-@pytest.mark.parametrize("host", CASES)
+@pytest.mark.parametrize("host", SHORT)
 def test_a_release(host: str, played: Played) -> None:
+    check(host, played)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("host", LONG)
+def test_one_more_release(host: str, played_too: Played) -> None:
+    check(host, played_too)
+
+
+def check(host: str, played: Played) -> None:
     case, it, release = CASES[host], played.it, played.made[host]
     assert it.outcomes.get(host) == case.outcome, it.told
     result = it.results[host]
@@ -95,8 +113,8 @@ def phase(release: Release) -> str:
 
 def test_each_result_is_handed_on_and_shown(played: Played) -> None:
     it = played.it
-    assert it.handed_on == {f"{played.made[host].namespace}/{host}": it.results[host] for host in CASES}
-    for host, case in CASES.items():
+    assert it.handed_on == {f"{played.made[host].namespace}/{host}": it.results[host] for host in SHORT}
+    for host, case in SHORT.items():
         assert f"{host} in namespace {played.made[host].namespace}: {case.outcome}" in it.output
     assert "elsewhere" not in json.dumps(it.handed_on)
 

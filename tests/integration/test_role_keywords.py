@@ -7,8 +7,9 @@ on is what the keyword says. `async`, `until` and `retries` are not inherited: A
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,20 @@ ROWS: dict[str, Row] = {
     "conditional": Row(around={"when": ["canary_result is not defined"]}),
     "fatal": Row(around={"any_errors_fatal": True}),
 }
+# What fails in its own way is played in each run of `make test`, what differs little from that by `make slow`.
+SHORT = (
+    "nothing",
+    "ignored-round",
+    "delegated",
+    "surrounded",
+    "hidden",
+    "timed",
+    "defaulted",
+    "private-round",
+    "private-include",
+    "fatal",
+)
+LONG = tuple(host for host in ROWS if host not in SHORT)
 
 
 @pytest.fixture(scope="module")
@@ -103,24 +118,46 @@ def verify(directory: Path) -> str:
     return str(path)
 
 
+Played = tuple[Ended, dict[str, Release]]
+
+
 @pytest.fixture(scope="module")
-def rows(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[tuple[Ended, dict[str, Release]]]:
-    """All rows in one play, each with its own tasks and none waiting for another."""
+def rows(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[Played]:
+    yield from play_rows(SHORT, lab, directory, verify)
+
+
+@pytest.fixture(scope="module")
+def rows_too(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[Played]:
+    yield from play_rows(LONG, lab, directory, verify)
+
+
+def play_rows(names: Sequence[str], lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[Played]:
+    """All of them in one play, each with its own tasks and none waiting for another."""
     namespace = lab.create_namespace()
-    for host, row in ROWS.items():
-        (directory / f"{host}.yml").write_text(json.dumps(row.tasks(host)))
+    for host in names:
+        (directory / f"{host}.yml").write_text(json.dumps(ROWS[host].tasks(host)))
     own: dict[str, Any] = {"include_tasks": f"{directory}/{{{{ inventory_hostname }}}}.yml"}
     play: Play = {"hosts": "all", "gather_facts": False, "tasks": [own]}
-    hosts = {host: {"verify_tasks": verify, "headroom": "skip"} | row.given for host, row in ROWS.items()}
+    hosts = {host: {"verify_tasks": verify, "headroom": "skip"} | ROWS[host].given for host in names}
     with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
         made = releases(api, namespace, hosts)
         yield run(lab.kubeconfig, namespace, directory, hosts, "free", plays=[play]), made
     lab.delete_namespace(namespace)
 
 
-@pytest.mark.parametrize("host", ROWS)
-def test_a_keyword_of_the_caller(host: str, rows: tuple[Ended, dict[str, Release]]) -> None:
-    (it, made), row = rows, ROWS[host]
+@pytest.mark.parametrize("host", SHORT)
+def test_a_keyword_of_the_caller(host: str, rows: Played) -> None:
+    check_row(host, rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("host", LONG)
+def test_one_more_keyword_of_the_caller(host: str, rows_too: Played) -> None:
+    check_row(host, rows_too)
+
+
+def check_row(host: str, played: Played) -> None:
+    (it, made), row = played, ROWS[host]
     if row.shown:
         assert it.outcomes.get(host) == row.outcome, it.told
     if row.outcome == "undone":
@@ -164,34 +201,38 @@ PLAYS: dict[str, tuple[Play, dict[str, dict[str, Any]], dict[str, str]]] = {
 }
 
 
+# The others are played by `make slow`.
+SHORT_PLAYS = ("any_errors_fatal takes all back", "run_once for several hosts")
+
+
 @pytest.fixture(scope="module")
-def plays(
-    lab: Lab | ForeignCluster, directory: Path, verify: str
-) -> Iterator[tuple[dict[str, Ended], dict[str, Release]]]:
+def plays(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[Callable[[str], Played]]:
+    """Each is played when it is asked for, once."""
     namespace = lab.create_namespace()
-    hosts = {
-        host: ONE | given | ({"verify_tasks": verify} if "verify_tasks" in given else {})
-        for _play, of_play, _outcomes in PLAYS.values()
-        for host, given in of_play.items()
-    }
-    ended: dict[str, Ended] = {}
     with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
-        made = releases(api, namespace, hosts)
-        for number, (name, (play, of_play, _outcomes)) in enumerate(PLAYS.items()):
-            here = directory / f"play-{number}"
+
+        @cache
+        def played(name: str) -> Played:
+            play, given, _outcomes = PLAYS[name]
+            hosts = {
+                host: ONE | more | ({"verify_tasks": verify} if "verify_tasks" in more else {})
+                for host, more in given.items()
+            }
+            here = directory / f"play-{list(PLAYS).index(name)}"
             here.mkdir()
-            mine = {host: hosts[host] for host in of_play}
-            ended[name] = run(
-                lab.kubeconfig, namespace, here, mine, plays=[{"hosts": "all", "gather_facts": False, **play}]
-            )
-        yield ended, made
+            made = releases(api, namespace, hosts)
+            whole = {"hosts": "all", "gather_facts": False, **play}
+            return run(lab.kubeconfig, namespace, here, hosts, plays=[whole]), made
+
+        yield played
     lab.delete_namespace(namespace)
 
 
-@pytest.mark.parametrize("name", PLAYS)
-def test_a_keyword_of_the_play(name: str, plays: tuple[dict[str, Ended], dict[str, Release]]) -> None:
-    (ended, made), (_play, hosts, outcomes) = plays, PLAYS[name]
-    it = ended[name]
+@pytest.mark.parametrize(
+    "name", [name if name in SHORT_PLAYS else pytest.param(name, marks=pytest.mark.slow) for name in PLAYS]
+)
+def test_a_keyword_of_the_play(name: str, plays: Callable[[str], Played]) -> None:
+    (it, made), (_play, hosts, outcomes) = plays(name), PLAYS[name]
     assert it.outcomes == outcomes, it.told
     for host in hosts:
         released = outcomes.get(host) == "released"
@@ -200,9 +241,8 @@ def test_a_keyword_of_the_play(name: str, plays: tuple[dict[str, Ended], dict[st
         assert host not in it.results or released or it.results[host]["why"]
 
 
-def test_each_is_told_why_where_one_takes_all_back(plays: tuple[dict[str, Ended], dict[str, Release]]) -> None:
-    ended, _made = plays
-    it = ended["any_errors_fatal takes all back"]
+def test_each_is_told_why_where_one_takes_all_back(plays: Callable[[str], Played]) -> None:
+    it, _made = plays("any_errors_fatal takes all back")
     told = {host: it.results[host]["why"] for host in ("fatal-a", "fatal-b", "fatal-c")}
     assert "ImagePullBackOff" in told["fatal-b"][0]
     for host in ("fatal-a", "fatal-c"):

@@ -9,14 +9,14 @@ What a proxy makes of it is tried in test_gateway.py, and played in tests/sim/te
 from __future__ import annotations
 
 import json
-import time
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, NotFound
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
@@ -40,10 +40,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from tests.cluster.foreign import ForeignCluster
 from tests.cluster.gateway.program import definitions
 from tests.cluster.gateway.server import DEFINITIONS
+from tests.cluster.lab import Lab
 from tests.gateways.objects import RoutedObjects
 from tests.integration.releases import CONTAINER, Release, image, silent
+from tests.situations import until
 
 # What a gateway is said to take; there is none here, so nothing but the time of the test depends on it.
 STATED_SECONDS = 3
@@ -55,10 +58,6 @@ class Routed(RoutedObjects):
     def __init__(self, release: Release) -> None:
         super().__init__(release.api, release.namespace)
         self.release = release
-        for definition in definitions():
-            with suppress(Conflict):
-                self.api.create(DEFINITIONS, definition)
-        self._await_definitions()
         ports = [{"name": "http", "port": 80, "targetPort": 8080}]
         self.api.create(
             self.services, {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}}
@@ -81,17 +80,6 @@ class Routed(RoutedObjects):
         body = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": meta, "spec": spec}
         self.before = self.api.create(self.routes, body)
 
-    def _await_definitions(self) -> None:
-        deadline = time.monotonic() + 60.0
-        while True:
-            try:
-                self.api.list(self.routes)
-            except NotFound:
-                assert time.monotonic() < deadline, "Gateway API's definitions are not served"
-                time.sleep(0.2)
-            else:
-                return
-
     def backends(self) -> list[dict[str, int]]:
         rules = self.route()["spec"]["rules"]
         return [{ref["name"]: ref["weight"] for ref in rule.get("backendRefs", ())} for rule in rules]
@@ -108,8 +96,26 @@ class Routed(RoutedObjects):
         assert [one["metadata"]["name"] for one in self.api.list(self.services)["items"]] == ["web"]
 
 
+@pytest.fixture(scope="module")
+def defined(lab: Lab | ForeignCluster) -> None:
+    """The API server knows HTTPRoutes. Each definition costs it a second, so it has no other one."""
+    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+        (routes,) = (one for one in definitions() if one["spec"]["names"]["kind"] == "HTTPRoute")
+        with suppress(Conflict):
+            api.create(DEFINITIONS, routes)
+        until(lambda: is_served(api), "HTTPRoutes are served")
+
+
+def is_served(api: Api) -> bool:
+    try:
+        api.list("/apis/gateway.networking.k8s.io/v1/httproutes")
+    except NotFound:
+        return False
+    return True
+
+
 @pytest.fixture
-def routed(release: Release) -> Routed:
+def routed(defined: None, release: Release) -> Routed:
     return Routed(release)
 
 

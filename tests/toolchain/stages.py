@@ -99,7 +99,8 @@ READ, WAITS = "what the tree says", "waits for clusters"
 # One release that goes through, twice; the others are for `make slow`.
 SCENARIOS = ("-s", "default", "-s", "steps")
 WITHOUT_A_CLUSTER = ("tests/unit", "tests/sim", "tests/toolchain")
-SHORT_ONES = ("-m", "not slow", "tests/integration", "tests/faults")
+OF_THE_TEST_CLUSTER = "tests/integration/test_cluster_*.py"
+SHORT_ONES = ("-m", "not slow", "--ignore-glob", OF_THE_TEST_CLUSTER, "tests/integration", "tests/faults")
 OUTPUT = ROOT / "tests" / "output"
 OUTCOMES = OUTPUT / "integration.json"
 WRITTEN_DOWN = ("--outcomes", str(OUTCOMES), f"--junitxml={OUTPUT / 'integration.xml'}")
@@ -169,6 +170,13 @@ STAGES = (
         WAITS,
         nice=LOWEST_PRIORITY,
         files_only=True,
+    ),
+    # How a cluster starts, behaves and ends. What is wrong with that shows in the other tests as well, and is of no user's concern.
+    Stage(
+        "test-cluster",
+        90,
+        (("sh", "-c", f"exec pytest {' '.join(FOUR_WORKERS)} -m 'not slow' {OF_THE_TEST_CLUSTER}"),),
+        in_ci=True,
     ),
 )
 

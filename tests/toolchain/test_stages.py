@@ -207,12 +207,26 @@ def test_what_tests_cover_is_measured_in_continuous_integration(
     ci: str, runs: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CI", ci)
-    either = [stage for stage in STAGES if stage.in_ci is not None]
+    either = [stage for stage in STAGES if stage.name in ("unit", "coverage")]
     monkeypatch.setattr(stages, "STAGES", tuple(replace(stage, commands=(python(""),)) for stage in either))
     assert main([]) == 0
     assert re.findall(r"^=== (\w+):", capsys.readouterr().out, re.MULTILINE) == runs
     tests = [{argument for argument in stage.commands[0] if "--cov" not in argument} for stage in either]
     assert tests[0] == tests[1], "the same tests"
+
+
+@pytest.mark.parametrize("ci", ["true", ""])
+def test_whatever_runs_beside_others_is_of_one_group(ci: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", ci)
+    groups = [members[0].group for members in stages.groups_of(filter(stages.part_of_make_test, STAGES))]
+    assert sorted(filter(None, groups)) == sorted({stage.group for stage in STAGES if stage.group})
+
+
+def test_every_integration_test_is_of_one_stage() -> None:
+    commands = {stage.name: " ".join(stage.commands[0]) for stage in STAGES}
+    assert f"--ignore-glob {stages.OF_THE_TEST_CLUSTER} " in commands["integration"]
+    assert commands["test-cluster"].endswith(f" {stages.OF_THE_TEST_CLUSTER}")
+    assert len(list(ROOT.glob(stages.OF_THE_TEST_CLUSTER))) > 1
 
 
 def test_every_stage_has_a_target_of_its_name_in_the_makefile() -> None:
