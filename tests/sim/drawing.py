@@ -265,10 +265,7 @@ def _governed(seed: int, chance: random.Random) -> History:
 
 def _routed(seed: int, chance: random.Random) -> History:
     """Requests are split by a route or switched by a Service, and the proxy hears late."""
-    drawn = chance.choice((_calm, _faulty, _faulty, _deadly, _scaled))
-    history = drawn(seed, chance)
-    # Of two runs at once each rewrites what the other has proven.
-    history = history if drawn is _deadly else replace(history, scripts=history.scripts[:1])
+    history = chance.choice((_calm, _faulty, _deadly, _crowded, _crowded, _scaled))(seed, chance)
     lags = Lags(chance.choice((0.1, 2.0, 5.0)), chance.choice((0.1, 2.0, 5.0)), forgets=chance.random() < 0.5)
     kind = chance.choices(("gateway_api", SERVICE_SELECTOR), (3, 1))[0]
     if kind == SERVICE_SELECTOR:

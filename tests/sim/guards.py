@@ -19,13 +19,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import Record
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture, ReplicaSet
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs import promote, undo
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import guarded, holding, pacing, waiting
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import guarded, holding, pacing, site, waiting
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting import headroom_reading
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import autoscaling, completion, pins, rolling
 
 from .controllers import Pace
 from .drawing import draw, kind_of
 from .faults import Fault, Planned
+from .gateway import Lags
 from .history import Ask, End, Foreign, History, Script
 from .pods import Nature
 
@@ -254,8 +255,20 @@ def _many_at_once() -> Iterable[History]:
         yield History(seed=seed, natures=slow, scripts=(ana, replace(ben, begins=9.0)))
 
 
+def _taken_over_beside_a_route() -> Iterable[History]:
+    release = Ask("release", shares=("0",), kind="service_selector")
+    for seed in count():
+        ana, ben = Script("ana", 8.0, asks=(release,)), Script("ben", 13.0, asks=(Ask("undo", takeover=True),))
+        yield History(seed=seed, gateway=Lags(0.1, 0.1), scripts=(ana, ben))
+
+
 GUARDS: dict[str, Guard] = {
-    "the Lease before a write": Guard(_replaced(holding.Holding, "ensure", lambda held, uid: None), _many_at_once),
+    "the Lease before a write": Guard(
+        _replaced(holding.Holding, "ensure", lambda held, uid, **asked: None), _many_at_once
+    ),
+    "the Lease that is seen again before a write beside a route": Guard(
+        _replaced(site.Site, "mine", lambda one: one.holding.ensure(one._uid)), _taken_over_beside_a_route
+    ),
     "whose Lease it is": Guard(
         _replaced(holding.Holding, "_may_be_taken", lambda held, found, uid: None), _many_at_once
     ),

@@ -85,6 +85,8 @@ class Release:
     # Who began it, or took it over.
     actor: str
     was_ready: bool = False
+    # Requests are split for it; otherwise only pods decide.
+    splits: bool = False
     # The largest part of the requests that was asked for, None once pods decide.
     share: Fraction | None = Fraction(0)
     # Until its routes send nobody to the canary.
@@ -204,6 +206,7 @@ class Witness:
             pinned = call.ask.autoscaler == "pin"
             self.release = Release(before, old, new, floor, most, pinned, call.actor)
             self.release.paused_by_start = bool(after["spec"].get("paused"))
+            self.release.splits = call.ask.share is not None or bool(call.ask.shares)
         release = self.release
         if release is None:
             return
@@ -220,7 +223,7 @@ class Witness:
             release.floor -= scaled_down
         if held and not holds:
             release.going = "undo" if new == release.stable else "promote"
-            release.share = Fraction(0) if release.going == "undo" else None
+            release.share = Fraction(0) if release.going == "undo" and release.splits else None
             if release.going == "promote":
                 self._promotes(release, new, after, call)
         elif release.going == "promote" and new == release.stable:

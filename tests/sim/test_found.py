@@ -173,6 +173,28 @@ FOUND: dict[str, History] = {
             Script("ben", 8.0, asks=(Ask("release", think=3.0, shares=("5",)),)),
         ),
     ),
+    "a run that was taken over from switches no Service for its canary": History(
+        gateway=Lags(0.1, 0.1),
+        scripts=(
+            ana(Ask("release", shares=("0",), kind="service_selector")),
+            Script("ben", 13.0, asks=(Ask("undo", takeover=True),)),
+        ),
+    ),
+    "a run that was taken over from while it goes by shares promotes nothing": History(
+        replicas=2,
+        natures={"v1": Nature(0.05, 0.15, ends_in=20.0), "v2": Nature(0.05, 1.05, ends_in=20.0)},
+        gateway=Lags(2.0, 0.1),
+        scripts=(
+            ana(Ask("start", share="0", kind="service_selector")),
+            Script("eve", 14.0, asks=(Ask("release", shares=("0",), kind="service_selector"),)),
+            Script("ben", 18.0, asks=(Ask("undo", takeover=True),)),
+        ),
+    ),
+    "whoever waits for a route that another run has written is the one who may take it back": History(
+        replica_sets=Pace(0.002, 0.5, ((8.37, 46.38),)),
+        gateway=Lags(0.1, 5.0, forgets=True),
+        scripts=(ana(Ask("release", shares=("5", "10"))), Script("ben", 13.0, asks=(Ask("start", takeover=True),))),
+    ),
 }
 
 

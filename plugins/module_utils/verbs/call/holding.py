@@ -29,6 +29,9 @@ CALL_SECONDS, RENEW_SECONDS = 120, 60.0
 NO_LONGER = Between(0)
 # How often it is tried to give one back.
 LEAVES = 3
+# So long after it was seen that the Lease is ours, that is believed where requests are split: no guard of a write to one object tells
+# that another run has written to others. Whoever takes over from a run at work waits as long before it goes on.
+SURE_SECONDS = 1.0
 # After a renewal that did not go through.
 AGAIN_SECONDS = 5.0
 
@@ -62,7 +65,7 @@ class Holding:
         self._by, self._seconds, self._usual = by, seconds, usual
         self._takeover, self._check = takeover, check
         self._lease: Lease | None = None
-        self._renew_at = self._again_at = float("-inf")
+        self._asked_at = self._again_at = float("-inf")
         # Why there is none: a right is missing, or the server does not say what time it is.
         self._without = ""
 
@@ -70,12 +73,14 @@ class Holding:
     def _path(self) -> str:
         return f"{self._leases}/{leases.name_of(self._deployment)}"
 
-    def ensure(self, uid: str) -> None:
-        """Before a write to the Deployment of this uid. A request, where the Lease is not ours yet or is to be renewed.
+    def ensure(self, uid: str, *, surely: bool = False) -> None:
+        """Before a write to the Deployment of this uid. A request, where the Lease is not ours yet or is to be renewed. `surely`: or
+        where that is not of this moment.
 
         Raises Refusal where another run has it, and ApiError where the server does not answer.
         """
-        if not self._without and self._clock.monotonic() >= self._renew_at:
+        believed = SURE_SECONDS if surely else RENEW_SECONDS
+        if not self._without and self._clock.monotonic() >= self._asked_at + believed:
             self._take(uid)
 
     def keep(self, uid: str) -> None:
@@ -83,7 +88,7 @@ class Holding:
 
         A server that does not answer is asked again soon, and in any case before the next write.
         """
-        if self._lease is None or self._clock.monotonic() < max(self._renew_at, self._again_at):
+        if self._lease is None or self._clock.monotonic() < max(self._asked_at + RENEW_SECONDS, self._again_at):
             return
         try:
             self.ensure(uid)
@@ -148,7 +153,7 @@ class Holding:
             return
         lease, self._lease = self._lease, None
         between = self._between(lease) if comes_back else NO_LONGER
-        self._renew_at = float("-inf")
+        self._asked_at = float("-inf")
         for _attempt in range(LEAVES):
             try:
                 self._leave(lease, between)
@@ -214,9 +219,9 @@ class Holding:
             self._go_without("the API server does not say what time it is (no Date in its answers)")
         else:
             if before is None and sent.before is not None:
-                self._tell_taken(sent.before, uid)
+                self._outwait(sent.before, uid)
             self._lease = sent.state
-            self._renew_at = asked_at + RENEW_SECONDS
+            self._asked_at = asked_at
 
     def _write(self, found: Lease | None, claim: Claim, owner: Owner | None = None) -> Lease:
         """Raises Conflict, or Invalid with `bare`, where it is no longer as it was found."""
@@ -263,9 +268,11 @@ class Holding:
             "Look with canary_info at what became of the release, and ask whoever took it",
         )
 
-    def _tell_taken(self, found: Lease, uid: str) -> None:
+    def _outwait(self, found: Lease, uid: str) -> None:
+        """What the other run has still believed that it may write is there once this is over."""
         if self._takeover and self._standing(found, uid) is Standing.THEIRS:
             self._warn(f"{self._where} {self._held(found)}: taken over, so that what it writes from now on is refused")
+            self._clock.sleep(SURE_SECONDS)
 
     def _go_without(self, why: str) -> None:
         self._lease, self._without = None, why

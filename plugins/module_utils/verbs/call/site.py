@@ -52,6 +52,8 @@ class Site:
         self.call = call
         self.holding = call.holding if call else None
         self._uid = ""
+        # Requests are split for it, so that what is written stands on more than the Deployment tells.
+        self.routed = False
         self._apps = f"/apis/apps/v1/namespaces/{target.namespace}"
         self._core = f"/api/v1/namespaces/{target.namespace}"
         self._autoscaling = f"/apis/autoscaling/v2/namespaces/{target.namespace}/horizontalpodautoscalers"
@@ -92,12 +94,13 @@ class Site:
         return found
 
     def mine(self) -> None:
-        """Before a write: no other run writes to this Deployment meanwhile. No request where that is known.
+        """Before a write: no other run writes to this Deployment meanwhile. No request where that is known; of a release with
+        routes it is known for a moment only.
 
         Raises Refusal where another run holds it, and ApiError as Holding does: not in between an own write and its answer.
         """
         if self.holding is not None:
-            self.holding.ensure(self._uid)
+            self.holding.ensure(self._uid, surely=self.routed)
 
     def rehearses(self) -> None:
         """In its place where a write is only tried: tells of another run that holds it."""

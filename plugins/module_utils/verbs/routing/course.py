@@ -71,6 +71,7 @@ class Course:
             if traffic.kind == SERVICE_SELECTOR
             else Prover(account, self.network, traffic)
         )
+        account.site.routed = True
 
     def is_of(self, record: Record) -> None:
         """The release as it was written, which may have been decided anew."""
@@ -239,7 +240,10 @@ class Course:
         )
 
     def await_(self, written: Sequence[Written]) -> None:
-        """Raises NotProgrammed."""
+        """What is proven is relied on afterwards, also where another run has written it: from now on none may take it back. Raises
+        NotProgrammed."""
+        if written:
+            self.account.site.mine()
         self.prover.await_in_force(written)
 
     def failed(self, error: NotProgrammed, canary_hash: str) -> Refusal:
