@@ -19,7 +19,7 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit coverage sim-slice integration test-cluster molecule matrix
 
-.PHONY: help venv demo test $(STAGES) sim sim-truth exactness headroom-truth judgement-truth judgement-e2e traffic-truth slow bench cluster cluster-down quick rights blocks format release-notes pins clean
+.PHONY: help venv demo test $(STAGES) sim sim-truth exactness headroom-truth judgement-truth judgement-e2e traffic-truth slow bench cluster cluster-down quick rights writers blocks format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -44,6 +44,7 @@ help:
 	@echo "                      nodes with 150,000 pods, and the time from Ready to a verb's return"
 	@echo "make venv             the Python environment in .venv, and this tree as a collection in .collections"
 	@echo "make rights           playbooks/vars/rights.yml -> docs/rights.md, docs/rbac.yaml, docs/rbac-headroom.yaml"
+	@echo "make writers          docs/source/writers.yml -> docs/writers.md"
 	@echo "make blocks           docs/source/blocks.yml -> the documentation of the modules that repeat it"
 	@echo "make format           the formatter, and what the linter can mend by itself"
 	@echo "make release-notes    changelogs/fragments -> CHANGELOG.md, CHANGELOG.rst"
@@ -107,6 +108,9 @@ quick: venv
 
 rights: venv
 	@$(PYTHON) -m tests.toolchain.rights
+
+writers: venv
+	@$(PYTHON) -m tests.toolchain.writers
 
 blocks: venv
 	@$(PYTHON) -m tests.toolchain.blocks

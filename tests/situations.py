@@ -56,6 +56,10 @@ LOOK_AGAIN_SECONDS = 0.05
 Json = dict[str, Any]
 
 
+# Whoever it was, in a message: named where the server's times tell that it wrote after us.
+WHOEVER = r'(?:somebody|"somebody"|kubectl [\w -]+)'
+
+
 def silent(line: str) -> None:
     del line
 

@@ -97,7 +97,7 @@ CASES: dict[str, Case] = {
         promotes, "released", ("All pods run the version",), "v2",
         {"checks": [{"pods": {}}], "guard": 2, "check_interval": 1}, (("new version alone", "pass"),),
     ),
-    "replaced": Case(holds_what_is_replaced, "refused", ("somebody replaced the pod template", "changed nothing"), "v3"),
+    "replaced": Case(holds_what_is_replaced, "refused", ("replaced the pod template", "changed nothing"), "v3"),
     "nobodys": Case(
         runs("missing"), "failed", ("ImagePullBackOff", "No canary was held, so there was nothing to take back"), "missing"
     ),

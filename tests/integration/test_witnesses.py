@@ -27,6 +27,7 @@ from tests.sim import test_release as releasing
 from tests.sim import test_repair as repair
 from tests.sim import test_rights as rights
 from tests.sim import test_waiting as waiting
+from tests.sim import test_writers as writers
 from tests.situations import Web
 
 
@@ -84,6 +85,11 @@ def foretold(case: str) -> Witness:
     return Witness(check_mode.test_check_mode_tells_what_the_call_does, {"case": case})
 
 
+def written(phase: str, writer: str) -> Witness:
+    arguments = {"phase": phase, "writer": writer, "later": 2.0}
+    return Witness(writers.test_what_becomes_of_a_release_when_somebody_else_writes, arguments)
+
+
 WITNESSES = {
     # Whole releases.
     "a release goes through, and once more there is nothing to do": edited(
@@ -123,6 +129,10 @@ WITNESSES = {
         Witness(waiting.test_somebody_who_interferes_ends_the_wait, {"what": "deleted"}),
     "scaling while pods start is spread over both versions":
         Witness(waiting.test_scaling_while_a_start_waits_is_told_with_the_true_counts),
+    # Others.
+    "whoever takes the template from us is in managedFields with the time": written("held", "kubectl set image"),
+    "an apply by force is, too": written("held", "kubectl apply --server-side --force-conflicts"),
+    "an apply without force is refused while fields are ours": written("between steps", "kubectl apply --server-side"),
     # Pods.
     "a pod that is not Ready says why": refused("stable pods that do not get Ready"),
     "a pod that loses its readiness is counted at once": refused("an undo under way"),

@@ -16,7 +16,10 @@ _MEMBERS = {
 
 
 def written(kind: str, before: Json | None, after: Json, manager: str, operation: str, now: float) -> Json:
-    """`after` with its new managers: whoever changes a member, or applies it, has it; an update takes it from the others."""
+    """`after` with its new managers: whoever changes a member, or applies it, has it; an update takes it from the others.
+
+    The time of an entry is that of the last write that changed which fields it has (apimachinery, managedfieldsupdater.go).
+    """
     if kind not in _MEMBERS:
         return after
     old = {} if before is None else before["spec"]
@@ -27,15 +30,21 @@ def written(kind: str, before: Json | None, after: Json, manager: str, operation
         (entry["manager"], entry["operation"]): set(entry["fieldsV1"]["f:spec"])
         for entry in after["metadata"].get("managedFields") or ()
     }
+    times = {
+        (entry["manager"], entry["operation"]): entry["time"] for entry in after["metadata"].get("managedFields") or ()
+    }
     mine = {f"f:{member}" for member in changed}
     entries = {key: members if key == (manager, operation) else members - mine for key, members in entries.items()}
+    had = set(entries.get((manager, operation), ()))
     entries.setdefault((manager, operation), set()).update(mine)
+    if entries[manager, operation] != had:
+        times[manager, operation] = moment(now)
     shown = [
         {
             "manager": name,
             "operation": kind,
             "apiVersion": "apps/v1",
-            "time": moment(now),
+            "time": times[name, kind],
             "fieldsType": "FieldsV1",
             "fieldsV1": {"f:spec": {member: {} for member in sorted(members)}},
         }

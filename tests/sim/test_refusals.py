@@ -23,7 +23,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     Wait,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
-from tests.situations import Right, Web
+from tests.situations import WHOEVER, Right, Web
 
 NEVER_READY = {"lab.coalmine/never-ready": "true"}
 SOON = Wait(timeout=1.0)
@@ -189,7 +189,7 @@ START = {
     ),
     "somebody else's template": Case(
         promoted_by_halves, of("start"), "foreign",
-        r"was changed by somebody else while a canary was held \(somebody replaced the pod template\)\. "
+        r"was changed by somebody else while a canary was held \(" + WHOEVER + r" replaced the pod template(?: at \S+)?\)\. "
         r"Bring the stable version back with canary_undo, then start again\.",
     ),
     "a promotion under way": Case(
@@ -226,7 +226,7 @@ START = {
 OTHERS = {
     "promote: somebody else's template": Case(
         promoted_by_halves, of("promote"), "foreign",
-        r'"NAME" cannot be promoted: somebody replaced the pod template, so its pods would not be the ones that were '
+        r'"NAME" cannot be promoted: ' + WHOEVER + r' replaced the pod template(?: at \S+)?, so its pods would not be the ones that were '
         r"looked at\. Bring the stable version back with canary_undo, then start again\.",
     ),
     "promote: no canary pod is Ready": Case(

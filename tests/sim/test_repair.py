@@ -74,17 +74,17 @@ CASES = {
         lambda web: web.apply(replicas=6), "damaged", why="put back to the stable one", fields={}
     ),
     "kubectl apply of an old manifest that names fields of the hold": Case(
-        lambda web: web.apply(**OWN_FIELDS), "damaged", why="somebody put minReadySeconds back"
+        lambda web: web.apply(**OWN_FIELDS), "damaged", why="ended the hold by putting minReadySeconds back"
     ),
     "kubectl rollout restart": Case(rollout("restart"), "foreign", why="replaced the pod template"),
     "kubectl set image": Case(lambda web: web.set_image("v3"), "foreign", why="replaced the pod template"),
     "kubectl set image of the stable version": Case(lambda web: web.set_image("v1"), "damaged", why="put back"),
     "minReadySeconds put back": Case(
-        lambda web: web.patch({"spec": {"minReadySeconds": 0}}), "damaged", why="somebody put minReadySeconds back"
+        lambda web: web.patch({"spec": {"minReadySeconds": 0}}), "damaged", why="ended the hold by putting minReadySeconds back"
     ),
     "the strategy of the hold changed": Case(
         lambda web: web.patch({"spec": {"strategy": {"rollingUpdate": {"maxSurge": "50%"}}}}), "damaged",
-        why="somebody changed the strategy of the hold",
+        why="changed the strategy of the hold",
     ),
     "the record deleted": Case(lambda web: web.patch(NO_RECORD, PatchKind.MERGE), "held"),
     "the label deleted": Case(lambda web: web.kubectl("label", f"deployment/{web.name}", f"{LIVE}-"), "held"),

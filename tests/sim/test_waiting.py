@@ -19,7 +19,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from tests.sim.objects import Json
 from tests.sim.refusals import Refused
 from tests.sim.stage import Stage
-from tests.situations import Web
+from tests.situations import WHOEVER, Web
 
 # Of the virtual ten minutes that a wait was given. Who interferes is noticed by a stream.
 # Far below the timeout of the wait, and far above what a busy machine takes where a real cluster is the witness.
@@ -80,7 +80,7 @@ def meanwhile(web: Web, does: Callable[[Web], Any]) -> Iterator[Web]:
 INTERFERENCES: dict[str, tuple[Callable[[Web], Any], str]] = {
     "another image": (
         lambda web: web.kubectl("set", "image", f"deployment/{web.name}", "app=lab.local/app:v3"),
-        r"somebody replaced the pod template of the canary \(somebody replaced the pod template\)\.",
+        r"somebody replaced the pod template of the canary \(" + WHOEVER + r" replaced the pod template(?: at \S+)?\)\.",
     ),
     "the old image": (
         lambda web: web.patch(
@@ -103,11 +103,11 @@ INTERFERENCES: dict[str, tuple[Callable[[Web], Any], str]] = {
     ),
     "minReadySeconds": (
         lambda web: web.patch({"spec": {"minReadySeconds": 0}}),
-        r"somebody changed the fields of the hold \(somebody put minReadySeconds back",
+        r"somebody changed the fields of the hold \(" + WHOEVER + r" ended the hold by putting minReadySeconds back",
     ),
     "the strategy": (
         lambda web: web.patch({"spec": {"strategy": {"rollingUpdate": {"maxSurge": "50%"}}}}),
-        r"somebody changed the fields of the hold \(somebody changed the strategy of the hold\)",
+        r"somebody changed the fields of the hold \(" + WHOEVER + r" changed the strategy of the hold(?: at \S+)?\)",
     ),
     "an undo": (lambda web: replace(web, wait=Wait(enabled=False), takeover=True).undo(), r"somebody (undid the canary|ended the release)"),
     "deleted": (
@@ -183,7 +183,7 @@ def test_a_promotion_that_fails_says_why_and_how_to_go_on(new: Callable[..., Web
     with web.world.meanwhile(web, replaces):
         failure = fails_at_once(web, patient(web).promote)
     assert re.search(
-        r"somebody replaced the pod template meanwhile\. It was left as it is: canary_info shows it, canary_undo brings the stable "
+        r"somebody replaced the pod template meanwhile(?: \([^)]*\))?\. It was left as it is: canary_info shows it, canary_undo brings the stable "
         r"version back\.$",
         failure.message,
     ), failure.message

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is written of rights is what their source says (tests/sim/test_rights.py shows that the source is right)."""
+"""What is written of rights and of other writers is what their sources say (tests/sim shows that these are right)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.toolchain import writers
 from tests.toolchain.rights import MANIFESTS, manifest, rules, written
 
 
 @pytest.mark.parametrize(("path", "text"), written().items(), ids=lambda one: one.name if isinstance(one, Path) else "")
 def test_it_is_as_make_rights_writes_it(path: Path, text: str) -> None:
     assert path.read_text(encoding="utf-8") == text, "run make rights"
+
+
+def test_the_page_of_writers_is_as_make_writers_writes_it() -> None:
+    assert writers.PAGE.read_text(encoding="utf-8") == writers.page(), "run make writers"
 
 
 def test_every_rule_of_a_role_is_in_its_manifest() -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who else writes to this Deployment: tools that may put their own manifest back while a canary is held.
+"""Who else writes to this Deployment: tools that may put their own manifest back while a canary is held, and whoever did.
 
 This module is private to the collection.
 """
@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ..foreign import printable
 from .views import Deployment
 
+# As whom we write ourselves.
+_WE = "coalmine.canary"
 # metadata.managedFields[].manager of well-known appliers, and what to do about each while a canary is held.
 _MANAGERS = {
     "argocd-controller": "Argo CD",
@@ -34,6 +37,23 @@ _MARKS = {
 # A tool that reconciles by itself will end the canary; one that is run by hand only may.
 _RECONCILES = frozenset({"Argo CD", "Flux"})
 
+# Other names that writers have there: what they call themselves, or the first word of their user agent.
+_HANDS = {
+    "argocd-server": "Argo CD",
+    "OpenAPI-Generator": "kubernetes.core or another client in Python",
+    "k9s": "a person with k9s",
+    "OpenLens": "a person with Lens",
+    "Lens": "a person with Lens",
+    "freelens": "a person with Freelens",
+    "headlamp": "a person with Headlamp",
+    "dashboard": "a person with Kubernetes Dashboard",
+    "rancher": "a person with Rancher",
+    "Mozilla": "a person with a browser",
+    "curl": "a person with curl",
+    "HashiCorp": "Terraform",
+    "helmfile": "Helm",
+    "kube-controller-manager": "a controller of Kubernetes",
+}
 _OURS = ("f:template", "f:strategy", "f:minReadySeconds", "f:progressDeadlineSeconds", "f:paused")
 
 
@@ -52,6 +72,32 @@ def foreign_owners(deployment: Deployment) -> tuple[str, ...]:
     if deployment.labels.get("app.kubernetes.io/managed-by") == "Helm":
         tools.setdefault("Helm", ())
     return tuple(_warning(deployment, tool, fields) for tool, fields in sorted(tools.items()))
+
+
+def last_writer(deployment: Deployment, since: str) -> tuple[str, str]:
+    """Who else has written fields of ours last, and when (RFC 3339), since we did, or since that moment where managedFields has no entry
+    of ours left; two empty texts where nobody is named.
+
+    A write that takes a field from us makes the time of its writer's entry new (apimachinery, managedfields/internal/
+    managedfieldsupdater.go). Times are whole seconds: of those within the second of ours nobody knows whether they came before.
+    """
+    entries = [entry for entry in deployment.managed_fields if not entry.get("subresource")]
+    ours = [str(entry.get("time")) for entry in entries if entry.get("manager") == _WE and _owned(entry)]
+    begun = max(ours, default=since)
+    found = [
+        (str(entry.get("time")), str(entry.get("manager")))
+        for entry in entries
+        if entry.get("manager") not in (_WE, "", None) and _owned(entry) and begun and str(entry.get("time")) > begun
+    ]
+    at, manager = max(found, default=("", ""))
+    return (_in_words(manager), at) if manager else ("", "")
+
+
+def _in_words(manager: str) -> str:
+    if manager.startswith("kubectl-") and manager not in _MANAGERS:
+        return manager.replace("-", " ", 1)
+    named = _MANAGERS.get(manager) or _HANDS.get(manager)
+    return named or f'"{printable(manager, 100)}"'
 
 
 def _tool(entry: Mapping[str, Any]) -> str | None:

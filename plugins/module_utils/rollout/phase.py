@@ -9,10 +9,12 @@ otherwise says nothing. This module is private to the collection.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 
 from ..values import dataclass
 from . import record as records
+from .owners import last_writer
 from .record import Intent, Record, UnreadableRecord
 from .size import Hold
 from .template import digest, replica_set_of
@@ -45,6 +47,7 @@ class Phase(Enum):
     DAMAGED = "damaged"
 
 
+_SOMEBODY = "somebody "
 _OF_ANOTHER = "its record is of another Deployment, from which it was copied or restored"
 HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
 
@@ -77,6 +80,22 @@ def holds(deployment: Deployment) -> bool:
 
 def diagnose(picture: Picture) -> Situation:
     """Where the release of this Deployment stands. Total: every state of the objects has an answer."""
+    found = _diagnosed(picture)
+    return found if not found.why else replace(found, why=_with_writer(found))
+
+
+def _with_writer(situation: Situation) -> str:
+    """What is wrong, with whoever wrote it, where the Deployment names somebody."""
+    record = situation.record
+    who, at = last_writer(situation.deployment, record.started_at if record else "")
+    if not who:
+        return situation.why
+    if situation.why.startswith(_SOMEBODY):
+        return f"{who} {situation.why.removeprefix(_SOMEBODY)} at {at}"
+    return f"{situation.why}; {who} wrote to it at {at}"
+
+
+def _diagnosed(picture: Picture) -> Situation:
     deployment = picture.deployment
     marked = records.LIVE in deployment.labels
     try:
@@ -123,7 +142,7 @@ def _moving(picture: Picture, own: Record | None, unreadable: str) -> Situation:
     elif own.intent is Intent.UNDO and current == own.stable.digest:
         phase, why = Phase.UNDOING, ""
     elif own.intent is Intent.HOLD and current in (own.canary, own.stable.digest):
-        phase, why = Phase.DAMAGED, "somebody put minReadySeconds back, which ended the hold"
+        phase, why = Phase.DAMAGED, "somebody ended the hold by putting minReadySeconds back"
     else:
         phase, why = Phase.FOREIGN, "somebody replaced the pod template"
     if deployment.paused and phase in (Phase.PROMOTING, Phase.UNDOING):

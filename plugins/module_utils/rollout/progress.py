@@ -232,7 +232,7 @@ def _stopped(situation: Situation, template_digest: str) -> Stuck | None:
     """What others did, under which pods of this template do not become what they were to be."""
     deployment = situation.deployment
     if digest(deployment.template) != template_digest:
-        return Stuck("somebody replaced the pod template meanwhile")
+        return Stuck(because("somebody replaced the pod template meanwhile", situation.why))
     if deployment.paused:
         return Stuck("somebody paused the Deployment")
     if holds(deployment):

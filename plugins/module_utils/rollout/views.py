@@ -407,9 +407,9 @@ def controller_uid(obj: Mapping[str, Any], kind: str) -> str:
 
 
 def _managed(entry: Fields) -> Mapping[str, Any]:
-    """An entry of managedFields: what tells tools apart, and which fields of spec it owns."""
+    """An entry of managedFields: what tells tools apart, when it was written, and which fields of spec it owns."""
     spec = entry.within("fieldsV1").within("f:spec").raw
-    said = {member: entry.text(member) for member in ("manager", "operation", "subresource")}
+    said = {member: entry.text(member) for member in ("manager", "operation", "subresource", "time")}
     return {**said, "fieldsV1": {"f:spec": spec}}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.owners import foreign_owners
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.owners import foreign_owners, last_writer
 
 from .objects import ordinary
 
@@ -83,3 +83,44 @@ def test_one_tool_is_told_once_with_all_its_fields() -> None:
     managed = (entry("argocd-controller"), paused)
     found = foreign_owners(replace(ordinary(labels={"argocd.argoproj.io/instance": "x"}), managed_fields=managed))
     assert len(found) == 1 and "(template, strategy, paused)" in found[0]
+
+
+# Who wrote, as managedFields says it.
+
+OURS = entry("coalmine.canary", time="2026-01-01T00:00:05Z")
+WRITERS = {
+    "kubectl set image": (entry("kubectl-set"), "kubectl set"),
+    "kubectl edit": (entry("kubectl-edit"), "kubectl edit"),
+    "kubectl rollout undo": (entry("kubectl-rollout"), "kubectl rollout"),
+    "kubectl apply": (entry("kubectl-client-side-apply"), "kubectl apply"),
+    "server-side apply": (entry("kubectl", "Apply"), "kubectl apply --server-side"),
+    "Helm": (entry("helm"), "Helm"),
+    "Flux, a kustomization": (entry("kustomize-controller", "Apply"), "Flux"),
+    "Flux, a Helm release": (entry("helm-controller"), "Flux"),
+    "Argo CD": (entry("argocd-controller", "Apply"), "Argo CD"),
+    "Terraform": (entry("Terraform", "Apply"), "Terraform"),
+    "a person": (entry("k9s"), "a person with k9s"),
+    "a client that nobody knows": (entry("release-bot"), '"release-bot"'),
+}
+
+
+@pytest.mark.parametrize(("managed", "who"), [*WRITERS.values()], ids=[*WRITERS])
+def test_who_took_a_field_from_us_is_named_with_the_time(managed: dict[str, Any], who: str) -> None:
+    first = entry("kubectl-create", time="2026-01-01T00:00:01Z")
+    entries = (first, OURS, {**managed, "time": "2026-01-01T00:00:09Z"})
+    for told in (entries, entries[::-1], (first, entries[2])):
+        assert last_writer(replace(ordinary(), managed_fields=told), OURS["time"]) == (who, "2026-01-01T00:00:09Z")
+
+
+NOBODY = {
+    "nobody after us": (entry("kubectl-set", time="2026-01-01T00:00:04Z"), OURS),
+    "within the same second": (entry("kubectl-set", time=OURS["time"]), OURS),
+    "a status": (entry("kube-controller-manager", subresource="status", time="2026-01-01T00:00:09Z"), OURS),
+    "other fields": ({**entry("kubectl-label", time="2026-01-01T00:00:09Z"), "fieldsV1": {"f:metadata": {}}}, OURS),
+    "no times at all": (entry("kubectl-set"),),
+}
+
+
+@pytest.mark.parametrize("entries", NOBODY.values(), ids=[*NOBODY])
+def test_who_cannot_be_known_is_not_named(entries: tuple[dict[str, Any], ...]) -> None:
+    assert last_writer(replace(ordinary(), managed_fields=entries), "") == ("", "")

@@ -72,7 +72,7 @@ CASES: dict[str, tuple[Situation, Phase, str]] = {
     ),
     "minReadySeconds put back": (
         situation(ordinary("v2", record=record(), **MARKED), V1, V2), Phase.DAMAGED,
-        "somebody put minReadySeconds back, which ended the hold",
+        "somebody ended the hold by putting minReadySeconds back",
     ),
     "a strategy of percentages": (
         held(strategy={"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}}), Phase.DAMAGED,
