@@ -111,6 +111,15 @@ def test_a_canary_with_room_fits_and_the_answer_says_what_it_read(shop: Shop) ->
     assert (read["nodes"], read["pods"], read["requests"] <= 9, found["unknown"]) == (2, 2, True, [])
 
 
+def test_each_release_beside_it_costs_three_requests_and_their_namespace_is_read_once(shop: Shop) -> None:
+    shop.deploy().without()
+    alone = shop.ask()["read"]["requests"]
+    for count in (1, 3):
+        shop.web.api = shop.stage.api("releaser")
+        beside = HeadroomRequest(shop.web.call, NewTemplate(images={"app": image("v3")}))
+        assert shop.ask(others=(beside,) * count)["read"]["requests"] == alone + 3 * count
+
+
 VERDICTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a pod larger than any node": ("cannot_fit", {"cpu": "9"}),
     "a version that outgrows the nodes": ("needs_nodes", {"cpu": "1700m"}),

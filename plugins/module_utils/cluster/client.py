@@ -94,6 +94,9 @@ class Session:
         self._certificate = credentials.certificate()
         self._pool = pool_with(self._certificate)
         self._changing = threading.Lock()
+        self._path = urlsplit(self.base).path
+        # A pool, and what it has for the server.
+        self._straight: tuple[Any, Any] | None = None
 
     def __repr__(self) -> str:
         return f"Session({self.server})"
@@ -112,6 +115,15 @@ class Session:
             if certificate != self._certificate:
                 self._pool, self._certificate = self._pool_with(certificate), certificate
             return self._pool
+
+    def request(self, method: str, target: str, **how: Any) -> Any:
+        """One request for `target`, as the pool's urlopen takes it. Which connections go to the server is worked out once."""
+        pool = self.pool
+        if pool.proxy is not None:
+            return pool.request(method, self.base + target, **how)
+        if self._straight is None or self._straight[0] is not pool:
+            self._straight = pool, pool.connection_from_url(self.base)
+        return self._straight[1].urlopen(method, self._path + target, **how)
 
     def headers(self) -> Any:
         """A fresh multi-valued mapping; credentials that expire are renewed here. Raises ConfigError."""

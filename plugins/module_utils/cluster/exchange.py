@@ -242,9 +242,9 @@ def _sent(session: Session, request: Request) -> Exchange:
         headers.discard("Accept-Encoding")
     timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, request.seconds), read=request.seconds)
     with network_errors(session, request):
-        response = session.pool.request(
+        response = session.request(
             request.method,
-            session.base + request.target,
+            request.target,
             headers=headers,
             body=request.body,
             timeout=timeout,

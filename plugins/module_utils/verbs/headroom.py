@@ -40,7 +40,7 @@ from .call.site import Site
 from .counting.asked import HeadroomRequest, PriceMetrics
 from .counting.headroom_limits import Limits, read_limits
 from .counting.headroom_prices import Found, metric_prices
-from .counting.headroom_reading import Cluster, ClusterReader, Reader, Subject, not_readable, server_minor
+from .counting.headroom_reading import Cluster, ClusterReader, Lists, Reader, Subject, not_readable, server_minor
 from .moving.template import candidate, wished
 
 __all__ = ["HeadroomRequest", "headroom"]
@@ -51,7 +51,8 @@ DEFAULT_SHARE = "25%"
 def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
     """About eight requests, and one more for each 500 nodes and each 500 pods. Raises VerbFailure, ApiError.
 
-    Where new nodes are needed a few more ask for the limits of autoscalers, and the metrics for prices. Others cost five each.
+    Where new nodes are needed a few more ask for the limits of autoscalers, and the metrics for prices. Others cost three each, four with a
+    patch, and one for each further namespace.
     """
     answers = room_for_all(api, (*request.others, request), report)
     told = [_rooms_of(one) for one in answers][-1]
@@ -83,7 +84,8 @@ def room_for_all(
     which `counts` holds counted as placed. One that cannot be asked about has its failure as its answer."""
     begun = api.clock.monotonic()
     minor, unknown = server_minor(api)
-    asked = [_begun(api, request, minor) for request in requests]
+    lists = Lists(api)
+    asked = [_begun(api, request, minor, lists) for request in requests]
     readers = [one.reader for one in asked if isinstance(one, _Asked)]
     if not readers:
         return [one for one in asked if isinstance(one, VerbFailure)]
@@ -138,7 +140,7 @@ class _Asked:
         )
 
 
-def _begun(api: Api, request: HeadroomRequest, minor: int) -> _Asked | VerbFailure:
+def _begun(api: Api, request: HeadroomRequest, minor: int, lists: Lists) -> _Asked | VerbFailure:
     site = Site(api, request.call.target)
     try:
         with accounted(site):
@@ -156,7 +158,7 @@ def _begun(api: Api, request: HeadroomRequest, minor: int) -> _Asked | VerbFailu
                 progress_deadline_seconds=_ordinary_deadline(situation),
             )
             rollouts = tuple(_rollout(situation, request, size) for size in request.steps or (request.size,))
-            return _Asked(request, site, situation, Reader(api, subject, minor), prices, rollouts, unknown)
+            return _Asked(request, site, situation, Reader(api, subject, minor, lists), prices, rollouts, unknown)
     except VerbFailure as failure:
         return failure
 

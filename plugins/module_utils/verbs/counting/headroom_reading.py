@@ -63,11 +63,24 @@ class Subject:
     progress_deadline_seconds: int | None
 
 
+class Lists:
+    """Small lists, such as the quotas of a namespace, which all releases that are asked about have in common: each is read once."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._read: dict[str, list[Object]] = {}
+
+    def all(self, path: str) -> list[Object]:
+        if path not in self._read:
+            self._read[path] = list(_each(self._api, path))
+        return self._read[path]
+
+
 class Reader:
     """What concerns one Deployment alone. `unknown` says what could not be read, `incoming` is its new pod as the scheduler sees it."""
 
-    def __init__(self, api: Api, subject: Subject, minor: int) -> None:
-        self._api = api
+    def __init__(self, api: Api, subject: Subject, minor: int, lists: Lists) -> None:
+        self._api, self._lists = api, lists
         self.subject = subject
         self._core = f"/api/v1/namespaces/{subject.namespace}"
         self._limit_ranges: tuple[Object, ...] = ()
@@ -142,7 +155,9 @@ class Reader:
             if error.status not in (400, 403):
                 raise
             self.assumptions.append(f"dry_run_of_a_pod_not_possible: {error.why}")
-        self._limit_ranges = tuple(self._tried("limitranges", lambda: self._all(f"{self._core}/limitranges")) or ())
+        self._limit_ranges = tuple(
+            self._tried("limitranges", lambda: self._lists.all(f"{self._core}/limitranges")) or ()
+        )
         pod, refusals = admitted_locally(asked, self._limit_ranges, minor)
         self._refusals.extend(refusals if not self._refusals else ())
         return self._completed(pod), PodSource.TEMPLATE
@@ -179,7 +194,7 @@ class Reader:
         return pod
 
     def _quotas(self) -> tuple[Quota, ...]:
-        found = self._tried("resourcequotas", lambda: self._all(f"{self._core}/resourcequotas"))
+        found = self._tried("resourcequotas", lambda: self._lists.all(f"{self._core}/resourcequotas"))
         return tuple(map(quota_view, found or ()))
 
     def _storage(self, incoming: Incoming) -> Storage:
@@ -206,7 +221,7 @@ class Reader:
         if not absent:
             return
         classes = self._tried(
-            "deviceclasses.resource.k8s.io", lambda: self._all("/apis/resource.k8s.io/v1/deviceclasses")
+            "deviceclasses.resource.k8s.io", lambda: self._lists.all("/apis/resource.k8s.io/v1/deviceclasses")
         )
         named = {(one.get("spec") or {}).get("extendedResourceName") for one in classes or ()}
         self.unknown.extend(
@@ -226,9 +241,6 @@ class Reader:
             except NotFound:
                 continue
         return found
-
-    def _all(self, path: str) -> list[Object]:
-        return list(_each(self._api, path))
 
 
 @dataclass(frozen=True)
