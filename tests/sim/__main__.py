@@ -17,10 +17,12 @@ from collections.abc import Sequence
 
 from .drawing import draw, kind_of
 from .report import written
-from .running import batches, cores, made_of, play, shortest, together
+from .running import Batch, batches, cores, made_of, play, shortest, together
 from .telling import report
 
 SHOWN = 3
+# Seconds.
+TOLD_EVERY = 10.0
 
 
 def one(seed: int, *, whole: bool) -> int:
@@ -32,19 +34,39 @@ def one(seed: int, *, whole: bool) -> int:
     return 1 if played.violations else 0
 
 
+class Progress:
+    """Told now and then: how far it is, and how long it will take."""
+
+    def __init__(self, releases: int, cores: int) -> None:
+        self._releases, self._cores, self._told = releases, cores, time.monotonic()
+
+    def tell(self, found: Sequence[Batch]) -> None:
+        if time.monotonic() < self._told + TOLD_EVERY:
+            return
+        self._told = time.monotonic()
+        total = together(found)
+        left = total.took / self._cores * max(0, self._releases - total.releases) / max(1, total.releases)
+        print(
+            f"{total.releases} of {self._releases} releases, {left / 60:.0f} minutes left, {len(total.failed)} failed",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
 def many(releases: int, first: int, *, told_in: str) -> int:
-    began, found = time.monotonic(), []
+    found, progress = list[Batch](), Progress(releases, cores())
     for batch in batches(releases, first, cores()):
         found.append(batch)
+        progress.tell(found)
         for seed, violations in batch.failed.items():
             print(f"seed {seed} ({kind_of(int(seed))}): {'; '.join(violations)}", flush=True)
     total = together(found)
     for seed in list(total.failed)[:SHOWN]:
         print("", f"python -m tests.sim --seed {seed}", *report(shortest(play(draw(int(seed))))), sep="\n")
-    seconds = time.monotonic() - began
+    seconds = total.took / cores()
     print(
         f"{total.releases} releases in {sum(total.kinds.values())} histories from seed {first} on, {total.calls} calls, "
-        f"{total.requests} requests, {total.seconds / 3600:.0f} virtual hours, in {seconds:.0f} s: "
+        f"{total.requests} requests, {total.seconds / 3600:.0f} virtual hours, in {seconds:.0f} s on {cores()} cores: "
         f"{len(total.failed)} failed"
     )
     if told_in:
@@ -66,7 +88,11 @@ def main(arguments: Sequence[str]) -> int:
     if asked.seed is not None:
         return one(asked.seed, whole=asked.whole)
     first = int(made_of(), 16) if asked.fresh else asked.first
-    return many(asked.releases, first, told_in=asked.report)
+    try:
+        return many(asked.releases, first, told_in=asked.report)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

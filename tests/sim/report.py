@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .drawing import KINDS
-from .running import ROOT, Batch
+from .running import ROOT, Batch, cores
 
 _INTRODUCTION = ROOT / "tests" / "sim" / "introduction.md"
 
@@ -23,7 +23,7 @@ def written(where: str, total: Batch, seconds: float) -> None:
         "",
         f"{total.releases} releases in {sum(total.kinds.values())} histories: {total.calls} calls of verbs, "
         f"{total.requests} requests,",
-        f"{total.seconds / 3600:.0f} virtual hours, played in {seconds / 60:.0f} minutes. Histories that broke a rule: "
+        f"{total.seconds / 3600:.0f} virtual hours, played in {seconds / 60:.0f} minutes on {cores()} cores. Histories that broke a rule: "
         f"{len(total.failed)}.",
         "",
         "| kind | what goes wrong in it | histories |",

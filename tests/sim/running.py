@@ -12,6 +12,8 @@ import gc
 import hashlib
 import json
 import os
+import signal
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -30,13 +32,15 @@ A_BATCH = 200
 
 @dataclass
 class Batch:
-    """Seeds from `first` on, `A_BATCH` of them. `failed`: seed and the rules that it broke."""
+    """Seeds from `first` on, `A_BATCH` of them. `failed`: seed and the rules that it broke. `seconds` are virtual ones, `took` those that
+    it kept a core busy."""
 
     first: int
     releases: int = 0
     requests: int = 0
     calls: int = 0
     seconds: float = 0.0
+    took: float = 0.0
     kinds: dict[str, int] = field(default_factory=dict)
     failed: dict[str, list[str]] = field(default_factory=dict)
 
@@ -48,7 +52,7 @@ def play(history: History, *, traced: bool = False) -> Played:
 def play_batch(first: int) -> Batch:
     # What is there before the first history stays for ever: the collector need not look at it.
     gc.freeze()
-    batch, kinds = Batch(first), Counter[str]()
+    batch, kinds, began = Batch(first), Counter[str](), time.monotonic()
     for seed in range(first, first + A_BATCH):
         played = play(draw(seed))
         kinds[kind_of(seed)] += 1
@@ -58,7 +62,7 @@ def play_batch(first: int) -> Batch:
         batch.seconds += played.seconds
         if played.violations:
             batch.failed[str(seed)] = [str(violation) for violation in played.violations]
-    batch.kinds = dict(kinds)
+    batch.kinds, batch.took = dict(kinds), time.monotonic() - began
     return batch
 
 
@@ -80,24 +84,26 @@ def made_of() -> str:
 
 
 def batches(releases: int, first: int, cores: int) -> Iterator[Batch]:
-    """Until so many releases have begun."""
+    """Until so many releases have begun. What was played before it was interrupted is not played again."""
     store = KEPT / f"{made_of()}.jsonl"
     known = {batch.first: batch for batch in _read(store)}
     begun = 0
-    with ProcessPoolExecutor(cores) as pool:
-        while begun < releases:
-            wanted = [first + A_BATCH * number for number in range(4 * cores)]
-            first = wanted[-1] + A_BATCH
-            missing = [number for number in wanted if number not in known]
-            played = pool.map(play_batch, missing)
-            for number in wanted:
-                batch = known.get(number) or next(played)
-                if number not in known:
-                    _write(store, batch)
-                begun += batch.releases
-                yield batch
-                if begun >= releases:
-                    return
+    # Ctrl-C is for all of them: none begins another batch.
+    pool = ProcessPoolExecutor(cores, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL))
+    while begun < releases:
+        wanted = [first + A_BATCH * number for number in range(4 * cores)]
+        first = wanted[-1] + A_BATCH
+        missing = [number for number in wanted if number not in known]
+        played = pool.map(play_batch, missing)
+        for number in wanted:
+            batch = known.get(number) or next(played)
+            if number not in known:
+                _write(store, batch)
+            begun += batch.releases
+            yield batch
+            if begun >= releases:
+                pool.shutdown(wait=False, cancel_futures=True)
+                return
 
 
 def _read(store: Path) -> list[Batch]:
@@ -122,7 +128,7 @@ def together(found: Sequence[Batch]) -> Batch:
     for batch in found:
         kinds.update(batch.kinds)
         result.failed.update(batch.failed)
-        for name in ("releases", "requests", "calls", "seconds"):
+        for name in ("releases", "requests", "calls", "seconds", "took"):
             setattr(result, name, getattr(result, name) + getattr(batch, name))
     result.kinds = dict(kinds)
     return result
