@@ -218,7 +218,7 @@ options:
   surge:
     description:
       - How many pods beyond the Deployment's replicas may exist while the canary is held.
-      - It is V(1) if this is not given, or with O(traffic) as many as there are canary pods.
+      - It is V(1) if this is not given, or with O(traffic) or O(autoscaler=hold) as many as there are canary pods.
     type: int
   max_unavailable:
     description:
@@ -229,7 +229,7 @@ options:
     description:
       - What to do about a HorizontalPodAutoscaler, as O(coalmine.canary.canary_start#module:autoscaler).
     type: str
-    choices: [refuse, pin, ignore]
+    choices: [refuse, pin, hold, ignore]
     default: refuse
   headroom:
     description:
@@ -541,7 +541,7 @@ canary:
     started_at: {type: str, returned: always, description: When the canary was started (UTC).}
     started_by: {type: str, returned: always, description: Who started the canary.}
     run: {type: str, returned: always, description: The run that began the release or took it over.}
-    autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
+    autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned or held meanwhile.}
     traffic:
       description: Through what the canary gets requests, or V(null) where Services alone decide.
       returned: always

@@ -126,7 +126,7 @@ canary:
     started_at: {type: str, returned: always, description: When the canary was started (UTC).}
     started_by: {type: str, returned: always, description: Who started the canary.}
     run: {type: str, returned: always, description: The run that began the release or took it over.}
-    autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
+    autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned or held meanwhile.}
     traffic:
       description: Through what the canary gets requests, or V(null) where Services alone decide.
       returned: always

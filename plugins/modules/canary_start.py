@@ -61,7 +61,7 @@ options:
   surge:
     description:
       - How many pods beyond the Deployment's replicas may exist. With V(0) canary pods take the place of stable ones.
-      - It is V(1) if this is not given, or with O(traffic) as many as there are canary pods.
+      - It is V(1) if this is not given, or with O(traffic) or O(autoscaler=hold) as many as there are canary pods.
     type: int
   max_unavailable:
     description:
@@ -77,9 +77,12 @@ options:
       - V(pin) sets its minimum and maximum to the present number of replicas until the release is over. The pin belongs to
         the run that sets it. Another run gives it back only where no release is live and that run is known to have ended,
         or after 15 minutes.
+      - V(hold) lets it scale up, and not down, until the release is over, and is given back like a pin. The canary pods come beside the
+        stable ones (O(surge)) and have to be fewer, so that the stable version gets most of what is added. Bakes and checks take
+        a scale-up for no fault. See C(docs/autoscalers.md).
       - V(ignore) leaves it alone.
     type: str
-    choices: [refuse, pin, ignore]
+    choices: [refuse, pin, hold, ignore]
     default: refuse
   released:
     description:
@@ -348,7 +351,7 @@ canary:
     started_at: {type: str, returned: always, description: When the canary was started (UTC).}
     started_by: {type: str, returned: always, description: Who started the canary.}
     run: {type: str, returned: always, description: The run that began the release or took it over.}
-    autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned meanwhile.}
+    autoscaler: {type: str, returned: always, description: The HorizontalPodAutoscaler that is pinned or held meanwhile.}
     traffic:
       description: Through what the canary gets requests, or V(null) where Services alone decide.
       returned: always

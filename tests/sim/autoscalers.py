@@ -64,7 +64,7 @@ class AutoscalerController(Controller):
             spec = scaler["spec"]
             # Scaled to zero by hand, it is disabled.
             if deployment is not None and deployment["spec"]["replicas"]:
-                wanted = min(max(self._load(deployment["spec"]["replicas"]), spec["minReplicas"]), spec["maxReplicas"])
+                wanted = self._wanted(deployment["spec"]["replicas"], spec)
                 if wanted != deployment["spec"]["replicas"]:
                     # What was decided is written a moment later, whatever bounds there are by then.
                     self._deciding = True
@@ -91,6 +91,14 @@ class AutoscalerController(Controller):
         observed = {"observedGeneration": scaler["metadata"]["generation"]}
         if live is not None and live.get("status") != observed:
             self.store.put("horizontalpodautoscalers", {**live, "status": observed}, self.name)
+
+    def _wanted(self, present: int, spec: Json) -> int:
+        """Bounds hold whatever the behavior is (pkg/controller/podautoscaler/horizontal.go, normalizeDesiredReplicasWithBehaviors)."""
+        load = self._load(present)
+        down = (spec.get("behavior") or {}).get("scaleDown") or {}
+        if down.get("selectPolicy") == "Disabled":
+            load = max(load, present)
+        return int(min(max(load, spec["minReplicas"]), spec["maxReplicas"]))
 
     def _load(self, present: int) -> int:
         position = bisect_right(self.load, self.timeline.now, key=lambda step: step[0])

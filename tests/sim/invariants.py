@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import moment_of
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
@@ -287,12 +288,14 @@ class Witness:
         keys = [self._key(pod) for pod in active]
         canary = [pod for pod, key in zip(active, keys, strict=True) if key == release.canary]
         release.was_ready = release.was_ready or any(pod.ready for pod in canary)
-        if release.going == "hold" and len(canary) > release.most:
-            self._violated("canary pods never more than asked", f"{len(canary)} of {release.most}")
+        replicas, before = self.store.of("deployments")[NAME]["spec"]["replicas"], release.before["spec"]["replicas"]
+        # Scaled up, both versions get of it in proportion.
+        most = max(release.most, ceil(Fraction(release.most * (replicas + release.most), before + release.most)))
+        if release.going == "hold" and len(canary) > most:
+            self._violated("canary pods never more than asked", f"{len(canary)} of {most}")
         others = {*keys} - {release.stable, release.canary}
         if others:
             self._violated("two templates at most", f"{len(others)} more than stable and canary")
-        replicas, before = self.store.of("deployments")[NAME]["spec"]["replicas"], release.before["spec"]["replicas"]
         if release.pinned and release.going == "hold" and replicas != before:
             self._violated("a pinned Deployment is not scaled", f"from {before} to {replicas} replicas")
 

@@ -33,6 +33,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import
 from tests.release_calls import asked, failed, released
 from tests.sim.calls import Called
 from tests.sim.faults import Fault, Faults, Planned
+from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, History, Script
 from tests.sim.network import Network
 from tests.sim.pods import Nature
@@ -405,3 +406,46 @@ class Labelled(Network):
             labelled = {**lease["metadata"], "labels": {"seen": str(self.labels)}}
             self._server.store.put("leases", {**lease, "metadata": labelled}, "somebody")
         return super()._send(request)
+
+
+VERBS = ("start", "start", "start", "promote", "undo", "pause", "resume", "release")
+RUNS = 150
+
+
+def runs_at_once(seed: int) -> History:
+    """Of one Deployment, with routes or without: other versions, other verbs, one of them dies, or takes over, and their clocks differ."""
+    chance = random.Random(seed)
+    routed = chance.random() < 0.5
+    scripts = []
+    for name in ("ana", "ben", "eve", "vic")[: chance.choice((2, 2, 3, 4))]:
+        version, takes = chance.choice(("v2", "v2", "v3")), chance.random() < 0.15
+        asks = []
+        for _ask in range(chance.randint(1, 3)):
+            verb, pods = chance.choice(VERBS), chance.randint(1, 3)
+            asks.append(Ask(verb, chance.choice((0.0, 1.0, 5.0)), version, pods, takeover=takes))
+        if routed:
+            asks = [replace(ask, shares=("5", "25")) if ask.verb == "release" else ask for ask in asks]
+            asks = [replace(ask, share="25", surge=3) if ask.verb == "start" else ask for ask in asks]
+        dies = Planned(chance.randrange(30), chance.choice((Fault.KILLED_BEFORE, Fault.KILLED_AFTER)))
+        scripts.append(
+            Script(
+                name,
+                AT + chance.choice((0.0, 0.0, 0.1, chance.uniform(0.0, 20.0))),
+                asks=tuple(asks),
+                machine=chance.choice(("here", "there")),
+                names=chance.choice(("", "run", "both")),
+                faults=(dies,) if chance.random() < 0.25 else (),
+                skew=chance.choice((0.0, -4000.0, 4000.0)),
+            )
+        )
+    pace = chance.choice((0.1, 1.0, 10.0))
+    natures = {version: Nature(pace, pace + 1.0) for version in ("v2", "v3")}
+    end = chance.choice((End.PROMOTE, End.UNDO))
+    return History(seed, natures=natures, scripts=tuple(scripts), end=end, gateway=Lags() if routed else None)
+
+
+@pytest.mark.parametrize("first", range(0, RUNS, 10))
+def test_of_runs_at_once_one_writes_at_a_time_and_nothing_is_promoted_that_it_did_not_judge(first: int) -> None:
+    for seed in range(first, first + 10):
+        played = World(runs_at_once(seed)).play()
+        assert not played.violations, (seed, played.violations)

@@ -86,8 +86,8 @@ def test_bounds_that_somebody_changed_meanwhile_are_left_and_told(web: Web) -> N
     outcome = web.undo()
     assert web.bounds() == (3, 12) and not marked(web)
     assert (
-        f'somebody changed HorizontalPodAutoscaler "{web.name}-hpa" while it was pinned: its minReplicas 3 and maxReplicas '
-        "12 were left as they are"
+        f'somebody changed HorizontalPodAutoscaler "{web.name}-hpa" while it was pinned: what was changed was left as it is '
+        "(minReplicas 3, maxReplicas 12)"
     ) in outcome.warnings
 
 
@@ -146,7 +146,8 @@ CANNOT_BE_PINNED: dict[str, tuple[Callable[[Web], Any], str]] = {
     "owned": (
         owned,
         r'"NAME-hpa", which belongs to ScaledObject/queue, scales Deployment "NAME"\. Its owner would put its own values '
-        r"back: pause it there \(for KEDA: autoscaling\.keda\.sh/paused\), then use autoscaler=ignore\.",
+        r"back: keep it from scaling there \(for KEDA: autoscaling\.keda\.sh/paused-scale-in, or paused, on the ScaledObject\), then use "
+        r"autoscaler=ignore\.",
     ),
 }  # fmt: skip
 

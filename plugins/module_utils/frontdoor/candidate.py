@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from ..verbs.call.orders import SERVICE_SELECTOR, NewTemplate, Size, TrafficRequest
+from ..verbs.call.orders import SERVICE_SELECTOR, AutoscalerPolicy, NewTemplate, Size, TrafficRequest
 from .arguments import LABEL, ArgumentError, Options, Parameters, at_least
 from .manifest import plain, read_definition
 
@@ -63,9 +63,11 @@ def check_strategy(parameters: Parameters) -> None:
 
 
 def new_surge(parameters: Parameters, traffic: object | None) -> int | None:
-    """One pod if nothing was said. Where requests are split, as many as canary pods: the stable ones carry all the others."""
+    """One pod if nothing was said. As many as canary pods where requests are split, because the stable pods carry all the others, and where
+    the Deployment may be scaled up meanwhile."""
     surge: int | None = parameters["surge"]
-    return 1 if surge is None and traffic is None else surge
+    scales_up = parameters.get("autoscaler") == AutoscalerPolicy.HOLD.value
+    return 1 if surge is None and traffic is None and not scales_up else surge
 
 
 def new_template(parameters: Parameters) -> NewTemplate:

@@ -46,7 +46,7 @@ VERB = Verb(
             **WAIT_FOR_NODES,
             **IDENTITY,
             **CANDIDATE,
-            "autoscaler": {"type": "str", "choices": ["refuse", "pin", "ignore"], "default": "refuse"},
+            "autoscaler": {"type": "str", "choices": ["refuse", "pin", "hold", "ignore"], "default": "refuse"},
             "traffic": TRAFFIC,
             **STRATEGY,
             "released": {"type": "str", "choices": ["fail", "ok"], "default": "fail"},

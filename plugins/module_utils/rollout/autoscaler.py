@@ -1,18 +1,22 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HorizontalPodAutoscalers during a hold: refuse them, or pin one to the current size and give it back.
+"""HorizontalPodAutoscalers during a hold: refuse them, or keep one from scaling and give it back.
 
-A change of `replicas` spreads over both versions in proportion and can leave no stable pod, so the number must stand
-still. Pinned means minReplicas = maxReplicas = replicas; what was there before is kept in an annotation of the autoscaler,
-written in the same patch, with whose pin it is. This module is private to the collection.
+A change of `replicas` spreads over both versions in proportion and can leave no stable pod, so the number must stand still, or only grow
+beside more stable pods than canary pods: of what is added the larger version gets most (pkg/controller/deployment/sync.go, scale).
+
+Pinned means minReplicas = maxReplicas = replicas. Held means that it may scale up and not down: minReplicas = replicas, and
+behavior.scaleDown.selectPolicy is Disabled. It counts the pods beyond replicas, too, and would scale up for them alone: a tolerance of its
+own keeps it from that (KEP-4951). What was there before is kept in an annotation of the autoscaler, written in the same patch, with whose
+pin it is. This module is private to the collection.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, Mapping
 
 from ..values import dataclass
 from .fields import MAX_INT64, is_integer
@@ -46,15 +50,20 @@ NOBODYS = Claim()
 
 @dataclass(frozen=True)
 class Bounds:
-    """minReplicas (None: unset, which means 1) and maxReplicas, as the user wrote them, and whose pin replaced them."""
+    """minReplicas (None: unset, which means 1) and maxReplicas, as the user wrote them, and whose pin replaced them. `scales_up`: it is
+    held, and `behavior` is the user's, too (None: unset)."""
 
     minimum: int | None
     maximum: int
     pinned: int
     claim: Claim = Claim()
+    scales_up: bool = False
+    behavior: Mapping[str, Any] | None = None
 
     def encode(self) -> str:
-        value = {"minReplicas": self.minimum, "maxReplicas": self.maximum, "pinned": self.pinned}
+        value: dict[str, Any] = {"minReplicas": self.minimum, "maxReplicas": self.maximum, "pinned": self.pinned}
+        if self.scales_up:
+            value["behavior"] = self.behavior
         claim = {name: said for name, said in vars(self.claim).items() if said}
         return json.dumps({**value, **claim}, sort_keys=True, separators=(",", ":"))
 
@@ -87,7 +96,11 @@ def _read(text: str) -> Bounds:
     at, release = (
         said if is_integer(said := data.get(name)) and 0 <= said <= MAX_INT64 else 0 for name in ("at", "release")
     )
-    return Bounds(least, most, _count(data["pinned"], 1), Claim(run, process, at, release))
+    behavior = data.get("behavior")
+    if behavior is not None and not isinstance(behavior, dict):
+        raise TypeError("behavior is no object")
+    claim, pinned = Claim(run, process, at, release), _count(data["pinned"], 1)
+    return Bounds(least, most, pinned, claim, "behavior" in data, behavior)
 
 
 def _count(value: Any, least: int) -> int:
@@ -105,8 +118,10 @@ def free(note: Bounds, run: str, now: float, process_has_ended: bool) -> bool:
     return claim.release > 0 or claim.run == run or nameless or process_has_ended or stale
 
 
-def to_pin(autoscalers: tuple[Autoscaler, ...], deployment: Deployment) -> Autoscaler | None:
-    """The one autoscaler to pin, or None when there is none. Raises Refusal for what cannot be pinned."""
+def to_pin(
+    autoscalers: tuple[Autoscaler, ...], deployment: Deployment, *, scales_up: bool = False
+) -> Autoscaler | None:
+    """The one autoscaler to pin, or to hold, or None when there is none. Raises Refusal for what cannot be pinned or held."""
     if not autoscalers:
         return None
     names = ", ".join(a.name for a in autoscalers)
@@ -117,8 +132,8 @@ def to_pin(autoscalers: tuple[Autoscaler, ...], deployment: Deployment) -> Autos
         raise _refused(
             f'HorizontalPodAutoscaler "{names}", which belongs to {only.owner}, scales',
             deployment,
-            "Its owner would put its own values back: pause it there (for KEDA: autoscaling.keda.sh/paused), "
-            "then use autoscaler=ignore",
+            "Its owner would put its own values back: keep it from scaling there (for KEDA: autoscaling.keda.sh/paused-scale-in, or "
+            "paused, on the ScaledObject), then use autoscaler=ignore",
         )
     original = bounds(only)
     minimum = original.minimum if original else only.min_replicas
@@ -128,7 +143,50 @@ def to_pin(autoscalers: tuple[Autoscaler, ...], deployment: Deployment) -> Autos
             deployment,
             "Set minReplicas to 1 or more for the time of the release: after a scale to zero every pod would be a canary",
         )
+    if scales_up:
+        _can_be_held(only, deployment)
     return only
+
+
+def _can_be_held(autoscaler: Autoscaler, deployment: Deployment) -> None:
+    """Raises Refusal."""
+    whole = [metric for metric in autoscaler.metrics if metric in WHOLE]
+    if whole and len(whole) < len(autoscaler.metrics):
+        raise _refused(
+            f'HorizontalPodAutoscaler "{autoscaler.name}", which has metrics of the target type Value beside others, scales',
+            deployment,
+            "No tolerance is right for both while there are pods beyond replicas. Use autoscaler=pin",
+        )
+    if deployment.replicas > autoscaler.max_replicas:
+        raise _refused(
+            f'HorizontalPodAutoscaler "{autoscaler.name}", whose maxReplicas {autoscaler.max_replicas} are fewer than '
+            f"{deployment.replicas} replicas, is about to scale down",
+            deployment,
+            "Wait until it has, or raise maxReplicas",
+        )
+
+
+def must_be_smaller(canary: int, stable: int, unavailable: int, deployment: Deployment) -> None:
+    """Raises Refusal for a hold beside which an autoscaler may not scale up: of what is added the larger version gets most, and the stable
+    pods that were given up for canary pods do not come back."""
+    if unavailable or canary >= stable:
+        raise Refusal(
+            Code.AUTOSCALER,
+            f'{canary} canary beside {stable} stable pods of Deployment "{deployment.name}" would not stay so when it is scaled up',
+            "With autoscaler=hold the canary pods come beside the stable ones (surge) and are fewer. Ask for fewer, or use autoscaler=pin",
+        )
+
+
+def has_kept(autoscaler: Autoscaler, deployment: Deployment) -> None:
+    """As the server has stored it. Raises Refusal where it knows no tolerance (before Kubernetes 1.35), and metrics need one."""
+    external = any(kind in ("External", "Object") for kind, _target in autoscaler.metrics)
+    if external and "tolerance" not in _scale_down(autoscaler.behavior):
+        raise _refused(
+            f'HorizontalPodAutoscaler "{autoscaler.name}", which has external metrics and counts the canary pods by them, scales',
+            deployment,
+            "This server knows no tolerance of an autoscaler (Kubernetes 1.35), which would keep it from scaling up for canary pods alone. "
+            "Use autoscaler=pin",
+        )
 
 
 def refuse(autoscalers: tuple[Autoscaler, ...], deployment: Deployment) -> None:
@@ -139,8 +197,8 @@ def refuse(autoscalers: tuple[Autoscaler, ...], deployment: Deployment) -> None:
             f"HorizontalPodAutoscaler {names} scales",
             deployment,
             "A change of replicas would break the split between stable and canary pods. Choose autoscaler=pin (keeps the "
-            "number of replicas until the release has ended, then gives the autoscaler back) or autoscaler=ignore "
-            "(at your own risk)",
+            "number of replicas until the release has ended, then gives the autoscaler back), autoscaler=hold (lets it scale up, "
+            "not down) or autoscaler=ignore (at your own risk)",
         )
 
 
@@ -148,26 +206,57 @@ def _refused(what: str, deployment: Deployment, remedy: str) -> Refusal:
     return Refusal(Code.AUTOSCALER, f'{what} Deployment "{deployment.name}"', remedy)
 
 
-def companion(autoscaler: Autoscaler) -> Companion:
-    """How the record of a release names the autoscaler that was pinned for it."""
-    return Companion(Kind.AUTOSCALER, autoscaler.name, autoscaler.uid)
+def companion(autoscaler: Autoscaler, *, scales_up: bool = False) -> Companion:
+    """How the record of a release names the autoscaler that was pinned, or held, for it."""
+    return Companion(Kind.HELD_AUTOSCALER if scales_up else Kind.AUTOSCALER, autoscaler.name, autoscaler.uid)
 
 
-def pin(autoscaler: Autoscaler, replicas: int, claim: Claim = NOBODYS) -> list[dict[str, Any]]:
-    """The JSON patch that pins it to `replicas`; originals of an earlier, interrupted pin are kept."""
+def pin(
+    autoscaler: Autoscaler, replicas: int, claim: Claim = NOBODYS, *, scales_up: bool = False
+) -> list[dict[str, Any]]:
+    """The JSON patch that pins or holds it at `replicas`; originals of an earlier, interrupted pin are kept."""
     before = bounds(autoscaler)
     minimum, maximum = (
         (before.minimum, before.maximum) if before else (autoscaler.min_replicas, autoscaler.max_replicas)
     )
+    behavior = before.behavior if before and before.scales_up else autoscaler.behavior
+    note = Bounds(minimum, maximum, replicas, claim, scales_up, behavior if scales_up else None)
     return [
         *_guard(autoscaler),
         {"op": "add", "path": "/spec/minReplicas", "value": replicas},
-        {"op": "add", "path": "/spec/maxReplicas", "value": replicas},
-        _annotated(autoscaler, Bounds(minimum, maximum, replicas, claim)),
+        {"op": "add", "path": "/spec/maxReplicas", "value": maximum if scales_up else replicas},
+        *_behaves(autoscaler, _held(behavior, autoscaler.metrics) if scales_up else behavior),
+        _annotated(autoscaler, note),
     ]
 
 
-def serve(autoscaler: Autoscaler, replicas: int, claim: Claim) -> list[dict[str, Any]]:
+# Metrics of which the whole is compared, and not what comes to one pod.
+WHOLE = (("External", "Value"), ("Object", "Value"))
+# By a Value the controller takes all pods for its own: a tolerance of the whole keeps it from scaling up below the target. Of what is
+# divided by pods none is needed (pkg/controller/podautoscaler/replica_calculator.go).
+NO_TOLERANCE, FULL_TOLERANCE = "0", "1"
+
+
+def _held(behavior: Mapping[str, Any] | None, metrics: tuple[tuple[str, str], ...]) -> Mapping[str, Any]:
+    tolerance = FULL_TOLERANCE if any(metric in WHOLE for metric in metrics) else NO_TOLERANCE
+    down = {**_scale_down(behavior), "selectPolicy": "Disabled", "tolerance": tolerance}
+    return {**(behavior or {}), "scaleDown": down}
+
+
+def _scale_down(behavior: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    found = (behavior or {}).get("scaleDown")
+    return found if isinstance(found, dict) else {}
+
+
+def _behaves(autoscaler: Autoscaler, behavior: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    if behavior == autoscaler.behavior:
+        return []
+    if behavior is None:
+        return [{"op": "remove", "path": "/spec/behavior"}]
+    return [{"op": "add", "path": "/spec/behavior", "value": behavior}]
+
+
+def serve(autoscaler: Autoscaler, replicas: int, claim: Claim, *, scales_up: bool = False) -> list[dict[str, Any]]:
     """The JSON patch after which a pin is that of a release that has begun; empty where it is already.
 
     It changes the autoscaler in any case, so that a patch which gives it back, and was decided before, is refused. One that
@@ -175,7 +264,7 @@ def serve(autoscaler: Autoscaler, replicas: int, claim: Claim) -> list[dict[str,
     """
     note = bounds(autoscaler)
     if note is None:
-        return pin(autoscaler, replicas, claim)
+        return pin(autoscaler, replicas, claim, scales_up=scales_up)
     if note.claim.release == claim.release:
         return []
     return [*_guard(autoscaler), _annotated(autoscaler, replace(note, claim=claim))]
@@ -188,33 +277,44 @@ def _annotated(autoscaler: Autoscaler, note: Bounds) -> dict[str, Any]:
     return {"op": "add", "path": _MEMBER, "value": value}
 
 
-def pinned_to(autoscaler: Autoscaler, replicas: int, run: str = "") -> bool:
+def pinned_to(autoscaler: Autoscaler, replicas: int, run: str = "", *, scales_up: bool = False) -> bool:
     """By that run; empty: by any."""
-    if autoscaler.min_replicas != replicas or autoscaler.max_replicas != replicas:
-        return False
     note = bounds(autoscaler)
-    return note is not None and (not run or note.claim.run == run)
+    if note is None or note.scales_up != scales_up or note.pinned != replicas or not still_pinned(autoscaler):
+        return False
+    return not run or note.claim.run == run
 
 
 def still_pinned(autoscaler: Autoscaler) -> bool:
-    """Its bounds are those that the pin wrote: nobody changed them meanwhile. Raises Refusal where they cannot be read."""
+    """It is as the pin wrote it: nobody changed that meanwhile. Raises Refusal where that cannot be read."""
     before = bounds(autoscaler)
-    return before is not None and autoscaler.min_replicas == autoscaler.max_replicas == before.pinned
+    if before is None or autoscaler.min_replicas != before.pinned:
+        return False
+    if before.scales_up:
+        return autoscaler.max_replicas == before.maximum and _is_held(autoscaler)
+    return autoscaler.max_replicas == before.pinned
+
+
+def _is_held(autoscaler: Autoscaler) -> bool:
+    return bool(_scale_down(autoscaler.behavior).get("selectPolicy") == "Disabled")
 
 
 def give_back(autoscaler: Autoscaler) -> list[dict[str, Any]]:
     """The JSON patch that puts back what was there before the pin; empty for an autoscaler that is not pinned.
 
-    Bounds that somebody changed meanwhile are left as they are: only the annotation goes.
+    Bounds that somebody changed meanwhile are left as they are: only the annotation goes. Of one that was held each field is its own,
+    because a manifest that has no behavior puts only minReplicas back.
     """
     before = bounds(autoscaler)
     if before is None:
         return []
     operations = [*_guard(autoscaler), {"op": "remove", "path": _MEMBER}]
-    if still_pinned(autoscaler):
-        minimum = 1 if before.minimum is None else before.minimum
-        operations.append({"op": "add", "path": "/spec/minReplicas", "value": minimum})
-        operations.append({"op": "add", "path": "/spec/maxReplicas", "value": before.maximum})
+    least = {"op": "add", "path": "/spec/minReplicas", "value": 1 if before.minimum is None else before.minimum}
+    if before.scales_up:
+        operations += [least] if autoscaler.min_replicas == before.pinned else []
+        operations += _behaves(autoscaler, before.behavior) if _is_held(autoscaler) else []
+    elif still_pinned(autoscaler):
+        operations += [least, {"op": "add", "path": "/spec/maxReplicas", "value": before.maximum}]
     return operations
 
 

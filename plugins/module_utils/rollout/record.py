@@ -100,6 +100,8 @@ class Kind(Enum):
     """What else of the cluster a release changes, and has to put back at its end."""
 
     AUTOSCALER = "HorizontalPodAutoscaler"
+    # One that was not pinned, and keeps only from scaling down.
+    HELD_AUTOSCALER = "HorizontalPodAutoscaler that may scale up"
 
 
 @dataclass(frozen=True)
@@ -172,8 +174,12 @@ class Record:
 
     @property
     def autoscaler(self) -> str | None:
-        """The name of the HorizontalPodAutoscaler that was pinned."""
-        return next((one.name for one in self.companions if one.kind is Kind.AUTOSCALER), None)
+        """The name of the HorizontalPodAutoscaler that was pinned, or held."""
+        return next((one.name for one in self.companions if one.kind in Kind), None)
+
+    @property
+    def may_scale_up(self) -> bool:
+        return any(one.kind is Kind.HELD_AUTOSCALER for one in self.companions)
 
     @property
     def isolating(self) -> bool:

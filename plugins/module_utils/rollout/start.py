@@ -14,6 +14,7 @@ from typing import Any, Mapping
 from ..values import dataclass
 from ..wording import count_of
 from . import patches
+from .autoscaler import must_be_smaller
 from .patches import Plan
 from .phase import HOLDING, Phase, Situation
 from .record import Companion, Intent, Originals, Record, StableIdentity, Traffic
@@ -84,10 +85,19 @@ def unsettled(picture: Picture) -> str:
 def decide(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     """Raises Refusal."""
     if situation.phase is Phase.NONE:
-        return _begin(situation, wanted, asker)
+        return _scalable(_begin(situation, wanted, asker), situation)
     if situation.phase in HOLDING:
-        return _go_on(situation, wanted, asker)
+        return _scalable(_go_on(situation, wanted, asker), situation)
     raise _not_now(situation)
+
+
+def _scalable(start: Start, situation: Situation) -> Start:
+    """Where it may be scaled up meanwhile, the hold is one that stands that. Raises Refusal."""
+    if start.record.may_scale_up and start.record != situation.record:
+        replicas = situation.deployment.replicas
+        stable, canary = start.goal.stable(replicas), start.goal.canary(replicas)
+        must_be_smaller(canary, stable, start.goal.unavailable, situation.deployment)
+    return start
 
 
 def stable_to_change(situation: Situation) -> ReplicaSet:

@@ -20,15 +20,18 @@ from .words import WORDS, because
 
 @dataclass(frozen=True)
 class FirstLook:
-    """What must not change: the Deployment's replicas, and for each canary pod (by uid) since when it is Ready."""
+    """What must not change: the Deployment's replicas, and for each canary pod (by uid) since when it is Ready. `may_scale_up`: they may
+    become more, and then so may the pods."""
 
     replicas: int
     pods: Mapping[str, Pod]
+    may_scale_up: bool = False
 
     @classmethod
     def of(cls, situation: Situation) -> FirstLook:
         deployment = situation.deployment
-        return cls(deployment.replicas, {pod.uid: pod for pod in _canary_pods(situation)})
+        may_scale_up = situation.record is not None and situation.record.may_scale_up
+        return cls(deployment.replicas, {pod.uid: pod for pod in _canary_pods(situation)}, may_scale_up)
 
 
 def _canary_pods(situation: Situation) -> tuple[Pod, ...]:
@@ -46,7 +49,8 @@ def _disturbed(situation: Situation, first: FirstLook) -> Stuck | None:
     what = WORDS[situation.phase].ends_bake
     if what:
         return Stuck(because(what, situation.why))
-    if deployment.replicas != first.replicas:
+    grew = first.may_scale_up and deployment.replicas > first.replicas
+    if deployment.replicas != first.replicas and not grew:
         return Stuck(
             f"somebody scaled the Deployment from {first.replicas} to {count_of(deployment.replicas, 'replica')}, "
             "so the split is no longer what was asked for"
@@ -56,12 +60,14 @@ def _disturbed(situation: Situation, first: FirstLook) -> Stuck | None:
 
 def _unhealthy(situation: Situation, first: FirstLook) -> Stuck | None:
     now = {pod.uid: pod for pod in _canary_pods(situation)}
+    # One that came when the Deployment was scaled up takes its time.
+    settled = [pod for uid, pod in now.items() if uid in first.pods or not first.may_scale_up]
     return (
         restarted(tuple(now.values()))
         or trouble(tuple(now.values()), room_comes=False)
         or refused_pods(situation.canary)
         or next((lost for uid, pod in first.pods.items() if (lost := _lost(pod, now.get(uid)))), None)
-        or next((Stuck(f"canary pod {pod.name} is not Ready", pod.name) for pod in now.values() if not pod.ready), None)
+        or next((Stuck(f"canary pod {pod.name} is not Ready", pod.name) for pod in settled if not pod.ready), None)
         or (None if now else Stuck("there is no canary pod"))
     )
 

@@ -341,7 +341,8 @@ def _running_containers(spec: Fields) -> tuple[str, ...]:
 @dataclass(frozen=True)
 class Autoscaler:
     """A HorizontalPodAutoscaler. `min_replicas` is None when unset (the server's default is 1);
-    `generation` is None where the server does not count it (before 1.37)."""
+    `generation` is None where the server does not count it (before 1.37). `behavior` as it stands, None where it is unset. `metrics`: of
+    each its type, and the type of its target."""
 
     name: str
     uid: str
@@ -352,6 +353,8 @@ class Autoscaler:
     max_replicas: int
     annotations: Mapping[str, str]
     owner: str
+    behavior: Mapping[str, Any] | None = None
+    metrics: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Autoscaler:
@@ -368,7 +371,14 @@ class Autoscaler:
             max_replicas=spec.count("maxReplicas") or 0,
             annotations=meta.texts("annotations"),
             owner=f"{owner.text('kind')}/{owner.text('name')}" if owner else "",
+            behavior=spec.within("behavior").raw or None,
+            metrics=tuple(_metric(metric) for metric in spec.each("metrics")),
         )
+
+
+def _metric(metric: Fields) -> tuple[str, str]:
+    kind = metric.text("type")
+    return kind, metric.within(kind[:1].lower() + kind[1:]).within("target").text("type")
 
 
 @dataclass(frozen=True)

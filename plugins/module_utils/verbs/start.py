@@ -112,7 +112,9 @@ def _begun(account: Account, situation: Situation, request: StartRequest, room: 
     if to_pin is None or call.check:
         return _held(account, _settled(account, picture, call, report), request, room, report, to_pin)
     with autoscaling.given_back_unless_held(account, to_pin, picture):
-        deployment = autoscaling.pin(account, to_pin, picture.deployment, call.wait.timeout, report)
+        scales_up = request.autoscaler is AutoscalerPolicy.HOLD
+        timeout = call.wait.timeout
+        deployment = autoscaling.pin(account, to_pin, picture.deployment, timeout, report, scales_up=scales_up)
         picture = _settled(account, replace(picture, deployment=deployment), call, report)
         return _held(account, picture, request, room, report, to_pin)
 
@@ -202,7 +204,7 @@ def _asker(account: Account, request: StartRequest, pinned: Autoscaler | None) -
     return Asker(
         name=request.call.actor,
         now=account.site.now(),
-        companions=(companion(pinned),) if pinned else (),
+        companions=(companion(pinned, scales_up=request.autoscaler is AutoscalerPolicy.HOLD),) if pinned else (),
         run=account.run,
         takes_over=bool(request.run),
         step=request.step,
@@ -246,7 +248,7 @@ def _held(
         return _foretold(account, situation, begun, wanted)
     account.looked(written.situation)
     begun, picture = _as_stored(account, begun, written.picture)
-    if begun.record.autoscaler is not None and request.autoscaler is AutoscalerPolicy.PIN:
+    if begun.record.autoscaler is not None and request.autoscaler in autoscaling.KEPT:
         serve(account, begun.record.autoscaler, begun.record, picture.deployment.replicas)
     if course is not None:
         begun, picture = _isolated(account, course, begun, account.looked(diagnose(picture)))

@@ -158,7 +158,11 @@ def test_check_mode_is_part_of_the_request() -> None:
         (start, {**IMAGE, "weight": 100}, "canary_promote is what gives a new version all pods"),
         (start, {**IMAGE, "surge": -1}, "surge is -1: it must be 0 or more"),
         (start, {**IMAGE, "max_unavailable": -1}, "max_unavailable is -1: it must be 0 or more"),
-        (start, {**IMAGE, "autoscaler": "hold"}, "value of autoscaler must be one of: refuse, pin, ignore, got: hold"),
+        (
+            start,
+            {**IMAGE, "autoscaler": "keep"},
+            "value of autoscaler must be one of: refuse, pin, hold, ignore, got: keep",
+        ),
         (start, {**IMAGE, "wait_timeout": 0}, "wait_timeout is 0: it must be 1 or more"),
         (undo, {"lease_seconds": 86_401}, "lease_seconds is 86401: it must be 86400"),
         (pause, {"lease_seconds": -1}, "lease_seconds is -1: it must be 0 or more"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.autoscaler
     bounds,
     free,
     give_back,
+    has_kept,
+    must_be_smaller,
     pin,
     pinned_to,
     refuse,
@@ -191,3 +194,131 @@ def test_refusing_names_it_and_the_other_choices() -> None:
     refuse((), ordinary())
     with pytest.raises(Refusal, match=r'"hpa" scales Deployment "web".*autoscaler=pin.*autoscaler=ignore'):
         refuse((autoscaler(),), ordinary())
+
+
+# One that is held may scale up.
+
+BEHAVIOR = {"scaleUp": {"selectPolicy": "Min"}, "scaleDown": {"stabilizationWindowSeconds": 60}}
+VALUE, AVERAGE = "Value", "AverageValue"
+
+
+def external(target: str, kind: str = "External") -> dict[str, Any]:
+    return {"type": kind, kind.lower(): {"metric": {"name": "queue"}, "target": {"type": target}}}
+
+
+def after(autoscaler_: Autoscaler, operations: list[dict[str, Any]]) -> Autoscaler:
+    """As a server has it then."""
+    found, written = autoscaler_, writes(operations)
+    notes = written.get("/metadata/annotations") or dict(autoscaler_.annotations)
+    if MEMBER in written:
+        notes = {AUTOSCALER: written[MEMBER]} if written[MEMBER] else {}
+    return replace(
+        found,
+        annotations=notes,
+        min_replicas=written.get("/spec/minReplicas", found.min_replicas),
+        max_replicas=written.get("/spec/maxReplicas", found.max_replicas),
+        behavior=written.get("/spec/behavior", found.behavior),
+    )
+
+
+@pytest.mark.parametrize(
+    ("metrics", "tolerance"),
+    [
+        ([], "0"),
+        ([{"type": "Resource", "resource": {"target": {"type": "Utilization"}}}], "0"),
+        ([external(AVERAGE)], "0"),
+        ([external(VALUE)], "1"),
+        ([external(VALUE, "Object"), external(VALUE)], "1"),
+    ],
+)
+@pytest.mark.parametrize("behavior", [None, BEHAVIOR])
+def test_a_held_one_keeps_its_maximum_and_scales_down_no_more_and_is_given_back_as_it_was(
+    behavior: dict[str, Any] | None, metrics: list[dict[str, Any]], tolerance: str
+) -> None:
+    before = autoscaler(behavior=behavior, metrics=metrics)
+    held = after(before, pin(before, 4, Claim(MINE), scales_up=True))
+    down = {**(behavior or {}).get("scaleDown", {}), "selectPolicy": "Disabled", "tolerance": tolerance}
+    assert (held.min_replicas, held.max_replicas) == (4, 9)
+    assert held.behavior == {**(behavior or {}), "scaleDown": down}
+    assert still_pinned(held) and pinned_to(held, 4, MINE, scales_up=True)
+    assert not pinned_to(held, 4, MINE) and not pinned_to(held, 5, MINE, scales_up=True)
+    given = after(held, give_back(held))
+    assert replace(given, annotations=before.annotations) == before and not given.annotations
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["held and then pinned", "pinned and then held"])
+def test_what_was_there_before_is_known_whichever_came_first(first: bool) -> None:
+    before = autoscaler(behavior=BEHAVIOR)
+    one = after(before, pin(before, 4, Claim("dead"), scales_up=first))
+    two = after(one, pin(one, 6, Claim(MINE), scales_up=not first))
+    assert (two.min_replicas, two.max_replicas) == ((6, 6) if first else (6, 9))
+    given = after(two, give_back(two))
+    assert (given.min_replicas, given.max_replicas, given.behavior) == (2, 9, BEHAVIOR)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "left"),
+    [
+        ({"min_replicas": 3}, (3, 9, BEHAVIOR)),
+        ({"max_replicas": 20}, (2, 20, BEHAVIOR)),
+        ({"behavior": None}, (2, 9, None)),
+        ({"behavior": {"scaleDown": {"selectPolicy": "Max"}}}, (2, 9, {"scaleDown": {"selectPolicy": "Max"}})),
+    ],
+)
+def test_of_a_held_one_what_somebody_changed_is_left_and_the_rest_given_back(
+    theirs: dict[str, Any], left: tuple[int, int, Any]
+) -> None:
+    before = autoscaler(behavior=BEHAVIOR)
+    changed = replace(after(before, pin(before, 4, scales_up=True)), **theirs)
+    assert not still_pinned(changed)
+    given = after(changed, give_back(changed))
+    assert (given.min_replicas, given.max_replicas, given.behavior) == left
+
+
+def test_one_whose_behavior_was_unset_is_given_back_without_any() -> None:
+    held = after(autoscaler(), pin(autoscaler(), 4, scales_up=True))
+    assert {"op": "remove", "path": "/spec/behavior"} in give_back(held)
+
+
+NOT_HELD: dict[str, tuple[Autoscaler, str]] = {
+    "owned": (autoscaler(owner="ScaledObject"), "paused-scale-in"),
+    "minReplicas 0": (autoscaler(minReplicas=0), "with minReplicas 0"),
+    "Value beside others": (autoscaler(metrics=[external(VALUE), external(AVERAGE)]), "the target type Value beside"),
+    "more replicas than its maximum": (autoscaler(maxReplicas=3), "maxReplicas 3 are fewer than 4 replicas"),
+}
+
+
+@pytest.mark.parametrize(("found", "what"), [*NOT_HELD.values()], ids=[*NOT_HELD])
+def test_what_cannot_be_held_is_refused(found: Autoscaler, what: str) -> None:
+    with pytest.raises(Refusal) as raised:
+        to_pin((found,), ordinary(), scales_up=True)
+    assert raised.value.code is Code.AUTOSCALER and what in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "unavailable", "stays"),
+    [(1, 4, 0, True), (3, 4, 0, True), (4, 4, 0, False), (1, 1, 0, False), (2, 3, 1, False)],
+)
+def test_a_canary_beside_which_pods_may_be_added_is_smaller_and_takes_no_stable_pod(
+    canary: int, stable: int, unavailable: int, stays: bool
+) -> None:
+    if stays:
+        must_be_smaller(canary, stable, unavailable, ordinary())
+        return
+    with pytest.raises(Refusal, match=f"{canary} canary beside {stable} stable pods .* would not stay so"):
+        must_be_smaller(canary, stable, unavailable, ordinary())
+
+
+@pytest.mark.parametrize("tolerance", [{}, {"tolerance": "0"}])
+@pytest.mark.parametrize("kind", ["External", "Object", "Resource"])
+def test_a_server_that_knows_no_tolerance_is_told_from_where_metrics_need_one(
+    kind: str, tolerance: dict[str, str]
+) -> None:
+    stored = autoscaler(
+        metrics=[external(AVERAGE, kind)], behavior={"scaleDown": {"selectPolicy": "Disabled", **tolerance}}
+    )
+    if tolerance or kind == "Resource":
+        has_kept(stored, ordinary())
+        return
+    with pytest.raises(Refusal, match="knows no tolerance"):
+        has_kept(stored, ordinary())

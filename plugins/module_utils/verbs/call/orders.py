@@ -190,6 +190,7 @@ class AutoscalerPolicy(Enum):
 
     REFUSE = "refuse"
     PIN = "pin"
+    HOLD = "hold"
     IGNORE = "ignore"
 
 

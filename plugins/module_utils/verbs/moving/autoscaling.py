@@ -26,6 +26,8 @@ from .pins import claim, give_back_orphan
 # One default sync period of the autoscaler's controller and a margin, for servers whose autoscalers have no generation.
 UNOBSERVED_SECONDS = 20.0
 OBSERVE_PAUSE_SECONDS = 0.2
+# What changes an autoscaler for the time of a release.
+KEPT = (AutoscalerPolicy.PIN, AutoscalerPolicy.HOLD)
 
 
 def check(picture: Picture, policy: AutoscalerPolicy) -> Autoscaler | None:
@@ -33,27 +35,37 @@ def check(picture: Picture, policy: AutoscalerPolicy) -> Autoscaler | None:
     found = picture.autoscalers or ()
     if policy is AutoscalerPolicy.REFUSE:
         autoscalers.refuse(found, picture.deployment)
-    if policy is AutoscalerPolicy.PIN:
-        return autoscalers.to_pin(found, picture.deployment)
+    if policy in KEPT:
+        return autoscalers.to_pin(found, picture.deployment, scales_up=policy is AutoscalerPolicy.HOLD)
     return None
 
 
 def release_orphans(account: Account, picture: Picture, policy: AutoscalerPolicy) -> None:
     """Gives back what an interrupted run left pinned, unless it is to be pinned again."""
     for found in picture.autoscalers or ():
-        if policy is not AutoscalerPolicy.PIN and autoscalers.bounds(found) is not None:
+        if policy not in KEPT and autoscalers.bounds(found) is not None:
             give_back_orphan(account, found, picture)
 
 
-def pin(account: Account, autoscaler: Autoscaler, deployment: Deployment, timeout: float, report: Report) -> Deployment:
-    """Pins the autoscaler to the Deployment's replicas and returns the Deployment as it stands then.
+def pin(
+    account: Account,
+    autoscaler: Autoscaler,
+    deployment: Deployment,
+    timeout: float,
+    report: Report,
+    *,
+    scales_up: bool = False,
+) -> Deployment:
+    """Pins or holds the autoscaler at the Deployment's replicas and returns the Deployment as it stands then.
 
     A scale that was under way may still land after the patch, so replicas count only once the autoscaler's controller
     has seen it. Raises Refusal when replicas do not come to rest.
     """
     deadline = account.site.clock.monotonic() + timeout
     for _attempt in range(ATTEMPTS):
-        autoscaler = _pinned(account, autoscaler, deployment.replicas, report)
+        autoscaler = _pinned(account, autoscaler, deployment.replicas, report, scales_up)
+        if scales_up:
+            autoscalers.has_kept(autoscaler, deployment)
         _await_observed(account, autoscaler, deadline)
         after = account.site.deployment()
         if after.replicas == deployment.replicas:
@@ -62,15 +74,16 @@ def pin(account: Account, autoscaler: Autoscaler, deployment: Deployment, timeou
     raise _restless(autoscaler, deployment)
 
 
-def _pinned(account: Account, autoscaler: Autoscaler, replicas: int, report: Report) -> Autoscaler:
+def _pinned(account: Account, autoscaler: Autoscaler, replicas: int, report: Report, scales_up: bool) -> Autoscaler:
     site, name = account.site, autoscaler.name
 
     def decide(found: Autoscaler) -> list[dict[str, Any]] | None:
-        mine = autoscalers.pinned_to(found, replicas, account.run)
-        return None if mine else autoscalers.pin(found, replicas, claim(account))
+        mine = autoscalers.pinned_to(found, replicas, account.run, scales_up=scales_up)
+        return None if mine else autoscalers.pin(found, replicas, claim(account), scales_up=scales_up)
 
     def send(_found: Autoscaler, operations: list[dict[str, Any]]) -> Autoscaler:
-        report(f'pinning HorizontalPodAutoscaler "{name}" to {count_of(replicas, "replica")}')
+        how = "keeping it from scaling down below" if scales_up else "pinning it to"
+        report(f'HorizontalPodAutoscaler "{name}": {how} {count_of(replicas, "replica")}')
         return site.patch_autoscaler(name, operations)
 
     busy = Refusal(

@@ -32,12 +32,13 @@ def claim(account: Account, release: int = 0) -> Claim:
 
 def serve(account: Account, name: str, record: Record, replicas: int) -> None:
     """After the first patch of a release: its pin is there, and is that of this release."""
+    scales_up = record.may_scale_up
     site, claimed = account.site, claim(account, record.generation)
     try:
         found = site.autoscaler(name)
         sent = guarded(
             found,
-            lambda current: autoscalers.serve(current, replicas, claimed) or None,
+            lambda current: autoscalers.serve(current, replicas, claimed, scales_up=scales_up) or None,
             lambda _current, operations: site.patch_autoscaler(name, operations),
             lambda: site.autoscaler(name),
             _busy(name, "pinned"),
@@ -130,8 +131,8 @@ def _give_back(account: Account, autoscaler: Autoscaler, allowed: Callable[[Auto
     account.changed = True
     if not autoscalers.still_pinned(given.before):
         account.warn(
-            f'somebody changed HorizontalPodAutoscaler "{name}" while it was pinned: its minReplicas '
-            f"{given.state.min_replicas} and maxReplicas {given.state.max_replicas} were left as they are"
+            f'somebody changed HorizontalPodAutoscaler "{name}" while it was pinned: what was changed was left as it is (minReplicas '
+            f"{given.state.min_replicas}, maxReplicas {given.state.max_replicas})"
         )
     return True
 

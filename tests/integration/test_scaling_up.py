@@ -1,0 +1,157 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`autoscaler: hold` on a real autoscaler's controller, which scales by an external metric.
+
+The metric is an object of a custom resource in the group external.metrics.k8s.io: to the controller that is an adapter's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import SYSTEM, stamp
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import NotFound
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
+from tests.integration.situations import webs
+from tests.situations import Web
+
+GROUP, VERSION, METRIC = "external.metrics.k8s.io", "v1beta1", "queues"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+# What one pod works off, and what the queue is at first: the target of four pods exactly.
+TARGET, AT_FIRST = 10, 40
+BEHAVIOR = {"scaleDown": {"stabilizationWindowSeconds": 0}}
+
+
+@pytest.fixture(scope="module")
+def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
+    with webs(lab) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def metered(new: Callable[..., Web]) -> Iterator[Callable[..., Web]]:
+    admin = new().admin
+    definition = {
+        "metadata": {
+            "name": f"{METRIC}.{GROUP}",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
+        },
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {"plural": METRIC, "kind": "ExternalMetricValue", "listKind": "ExternalMetricValueList"},
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                }
+            ],
+        },
+    }
+    admin.create(DEFINITIONS, definition)
+    yield new
+    admin.delete(f"{DEFINITIONS}/{METRIC}.{GROUP}", admin.get(f"{DEFINITIONS}/{METRIC}.{GROUP}")["metadata"]["uid"])
+
+
+def values(web: Web) -> str:
+    return f"/apis/{GROUP}/{VERSION}/namespaces/{web.namespace}/{METRIC}"
+
+
+def queue(web: Web, length: int) -> None:
+    body = {"metricName": METRIC, "metricLabels": {}, "timestamp": stamp(SYSTEM.wall()), "value": str(length)}
+    web.admin.patch(f"{values(web)}/{web.name}", body, PatchKind.MERGE)
+
+
+def scaled(web: Web, target: dict[str, Any], minimum: int = 2) -> Web:
+    """With an autoscaler that has seen the queue."""
+    web.until(lambda: _created(web), "its kind is served")
+    queue(web, AT_FIRST)
+    selector = {"matchLabels": {"of": web.name}}
+    metric = {"type": "External", "external": {"metric": {"name": METRIC, "selector": selector}, "target": target}}
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": web.name}
+    spec = {
+        "scaleTargetRef": reference,
+        "minReplicas": minimum,
+        "maxReplicas": 20,
+        "metrics": [metric],
+        "behavior": BEHAVIOR,
+    }
+    web.admin.create(web.autoscalers, {"metadata": {"name": f"{web.name}-hpa"}, "spec": spec})
+    web.until(lambda: is_active(web), "the autoscaler reads the metric")
+    return web
+
+
+def _created(web: Web) -> Any:
+    body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "ExternalMetricValue"}
+    try:
+        return web.admin.create(values(web), {**body, "metadata": {"name": web.name, "labels": {"of": web.name}}})
+    except NotFound:
+        return None
+
+
+def hpa(web: Web) -> dict[str, Any]:
+    return web.admin.get(f"{web.autoscalers}/{web.name}-hpa")
+
+
+def is_active(web: Web) -> bool:
+    conditions = hpa(web).get("status", {}).get("conditions") or ()
+    return any(one["type"] == "ScalingActive" and one["status"] == "True" for one in conditions)
+
+
+def shown(web: Web) -> Any:
+    """What the controller has decided by last."""
+    return hpa(web)["status"].get("currentMetrics")
+
+
+def decided(web: Web, length: int) -> int:
+    """Replicas once it has seen that queue."""
+    before = shown(web)
+    queue(web, length)
+    web.until(lambda: shown(web) != before, "it has seen the queue")
+    return int(web.spec["replicas"])
+
+
+def held_beside(web: Web, replicas: int) -> None:
+    web.until(lambda: sum(web.split().values()) == replicas + 1 and web.phase == "held", "all pods are there")
+    split = web.split()
+    assert split["v1"] > split["v2"] <= 2, split
+
+
+def test_while_a_canary_is_held_it_scales_up_and_not_down_and_is_given_back(metered: Callable[..., Web]) -> None:
+    web = scaled(metered().make(4), {"type": "AverageValue", "averageValue": str(TARGET)})
+    before = hpa(web)["spec"]
+    web.start("v2", autoscaler=AutoscalerPolicy.HOLD)
+    assert web.split() == {"v1": 4, "v2": 1}
+    assert decided(web, AT_FIRST - 1) == 4, "a pod more than it counts with is there, and none is added for that"
+    queue(web, 2 * AT_FIRST)
+    web.until(lambda: web.spec["replicas"] == 8, "it is scaled up")
+    held_beside(web, 8)
+    assert decided(web, TARGET) == 8
+    web.bake(1.0)
+    web.promote()
+    assert set(web.split()) == {"v2"}
+    assert AUTOSCALER not in (hpa(web)["metadata"].get("annotations") or {})
+    assert hpa(web)["spec"] == before
+    web.until(lambda: web.spec["replicas"] == 2, "it scales down again")
+
+
+def test_below_the_target_nothing_is_added_for_the_canary_pods(metered: Callable[..., Web]) -> None:
+    """Of a value that does not fall however many pods there are, it would add one for each of them, again and again."""
+    web = scaled(metered().make(4), {"type": "Value", "value": str(AT_FIRST)}, minimum=4)
+    before = hpa(web)["spec"]
+    web.start("v2", autoscaler=AutoscalerPolicy.HOLD)
+    assert hpa(web)["spec"]["behavior"]["scaleDown"]["tolerance"] == "1"
+    for length in (36, 35, 34, 36):
+        assert decided(web, length) == 4
+    web.undo()
+    assert hpa(web)["spec"] == before and web.split() == {"v1": 4}
