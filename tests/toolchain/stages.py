@@ -153,7 +153,7 @@ STAGES = (
     ),
     # Each starts a cluster and waits for it, so the cores have time for something else.
     Stage("molecule", 120, (("molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
-    Stage("matrix", 180, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
+    Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
     # Others with each change of what they are about, and only then: docs/decisions/0010-new-histories-for-each-change.md.
     Stage(
         "sim-slice",
