@@ -78,11 +78,18 @@ def test_what_the_canary_got_is_kept_where_a_promotion_by_pods_stopped() -> None
         stopped: list[Json] = []
         one.timeline.at(59.0, partial(_note, one, stopped))
         found = played(one)
-        if stopped[0].get("stage") == "own" and stopped[0].get("drained"):
+        if stopped[0].get("stage") == "own" and stopped[0].get("drained") and not _promotes(found):
             (later,) = [call for call in found.calls if call.actor == "eve"]
             assert later.told().endswith("which get 50 % of the requests (proven)"), later.told()
             return
     raise AssertionError("no death left the owner's backends")
+
+
+def _promotes(found: Played) -> bool:
+    """The first process has begun to move pods, too."""
+    return any(
+        change.kind == "deployments" for call in found.calls if call.actor == "ana" for change in call.writes[-1:]
+    )
 
 
 def _note(one: World, into: list[Json]) -> None:
@@ -115,13 +122,57 @@ def test_what_it_got_is_not_forgotten_where_the_call_that_writes_it_once_more_di
     )
 
 
-def test_a_route_that_lost_what_was_kept_says_that_its_share_is_lost() -> None:
-    one = world(SHARE, replace(AGAIN, think=30.0))
+@pytest.mark.parametrize(
+    "then", [replace(AGAIN, think=30.0), Ask("undo", think=30.0), Ask("promote", think=30.0)], ids=lambda ask: ask.verb
+)
+@pytest.mark.parametrize(
+    "start", [SHARE, TESTED, STICKY, replace(SHARE, share="0")], ids=["share", "header", "sticky", "none"]
+)
+def test_a_route_that_lost_what_was_kept_is_healed_by_what_its_backends_tell(start: Ask, then: Ask) -> None:
+    """They tell the share, and a proxy has forgotten the endpoints of the owner's Service."""
+    one = world(start, then, lags=FORGETFUL, end=End.PROMOTE if then.verb == "promote" else End.UNDO)
     one.timeline.at(30.0, lambda: rewrite(one, annotated=False))
     found = played(one)
-    again = found.calls[1].result
-    assert isinstance(again, Outcome) and any("What the canary got is lost" in text for text in again.warnings)
-    assert exposure(found, 1)["weight"] == 0
+    if then.verb == "start":
+        again = found.calls[1].result
+        assert isinstance(again, Outcome) and any("but for a header and for sticky" in text for text in again.warnings)
+        assert exposure(found, 1) == {**exposure(found, 0), "header": None, "sticky": False}
+
+
+def test_a_route_that_is_put_back_after_stable_was_reached_and_before_users_are_sent_there_is_refused() -> None:
+    """The proxy forgets then what it had reached. Whoever writes later than that, writes over a route that sends users to stable."""
+    refused = 0
+    for seed in range(60):
+        one = world(SHARE, lags=Lags(routes=3.0, endpoints=1.0, forgets=True), seed=seed)
+        stages: list[str] = []
+        one.timeline.at(9.0 + seed / 15, partial(_put_back_and_note, one, stages))
+        found = one.play()
+        if stages == ["own"]:
+            refused += "failed (contested" in told(found)[0]
+            assert not found.violations, (seed, [str(violation) for violation in found.violations])
+    assert refused
+
+
+def _put_back_and_note(one: World, stages: list[str]) -> None:
+    found: list[Json] = []
+    _note(one, found)
+    stages.append(found[0].get("stage", ""))
+    put_back(one)
+
+
+def test_a_share_that_somebody_changed_by_hand_is_written_once_more_and_fails_no_request() -> None:
+    one = world(TESTED, replace(AGAIN, think=30.0), lags=FORGETFUL)
+
+    def change() -> None:
+        route = one.store.of("httproutes")[NAME]
+        (first, *others) = route["spec"]["rules"]
+        stable, canary = first["backendRefs"]
+        rewrite(one, [{**first, "backendRefs": [{**stable, "weight": 1}, {**canary, "weight": 1}]}, *others])
+
+    one.timeline.at(30.0, change)
+    found = played(one)
+    assert found.calls[1].writes and exposure(found, 1) == exposure(found, 0)
+    assert_as_before(one)
 
 
 @pytest.mark.parametrize("way", ["start", "resume"])

@@ -16,6 +16,7 @@ import hashlib
 import json
 from dataclasses import replace
 from fractions import Fraction
+from math import gcd
 from typing import Any, Iterator, Mapping, Sequence
 
 from .cookies import asks_for, canary_cookie, is_asked_for, stable_cookie, telling, tells, untold
@@ -105,7 +106,8 @@ def _untold(rule: Json) -> Json:
 
 
 def _put_together(rule: Json, versions: Versions) -> Json:
-    """Of a rule whose backends nobody kept: what the versions have, its owner's Service has."""
+    """Of a rule whose backends nobody kept: what the versions have, its owner's Service has. In the smallest numbers, because a share has
+    multiplied them."""
     weight = sum(_weight(ref) for ref in rule["backendRefs"] if _is(ref, versions.stable) or _is(ref, versions.canary))
     refs: list[Json] = []
     for ref in rule["backendRefs"]:
@@ -114,7 +116,8 @@ def _put_together(rule: Json, versions: Versions) -> Json:
                 refs.append({**ref, "name": versions.own, "weight": weight})
         else:
             refs.append(ref)
-    return _with(rule, refs)
+    least = gcd(*map(_weight, refs)) or 1
+    return _with(rule, [{**ref, "weight": _weight(ref) // least} for ref in refs])
 
 
 def _weight(ref: Mapping[str, Any]) -> int:
@@ -254,12 +257,13 @@ def _rewritten(base: Sequence[Json], kept: Kept) -> list[Json]:
 
 
 def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
-    """Where the route stands, and what was last wanted of it. Total but for an annotation that cannot be read (Unroutable)."""
+    """Where the route stands, and what was last wanted of it; where that is lost, as far as its backends tell. Total but for an annotation
+    that cannot be read (Unroutable)."""
     kept = kept_of(route)
     if kept is None:
         services = [service for service in (versions.stable, versions.canary) if service]
         lost = any(_left_by_us(rule, services) for rule in route.rules)
-        return (Stage.LOST if lost else Stage.OWN), Wanted(Stage.OWN)
+        return (Stage.LOST, _told_by_backends(route.rules, versions)) if lost else (Stage.OWN, Wanted(Stage.OWN))
     base = _base(route.rules, kept)
     if not any(names(rule, kept.versions.own) for rule in base):
         return Stage.CONTESTED, kept.wanted
@@ -270,6 +274,20 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
     except Unroutable:
         same = False  # beside what somebody has written since, what was wanted cannot even be said
     return (kept.wanted.stage if same else Stage.CONTESTED), kept.wanted
+
+
+def _told_by_backends(rules: Sequence[Mapping[str, Any]], versions: Versions) -> Wanted:
+    """Whether users are split, and by which share; the rules for a header and for cookies tell too little."""
+    for rule in rules:
+        stable, canary = (
+            sum(_weight(ref) for ref in rule.get("backendRefs") or () if service and _is(ref, service))
+            for service in (versions.stable, versions.canary)
+        )
+        if names(rule, versions.stable) and not is_asked_for(rule):
+            split = names(rule, versions.canary) and stable + canary
+            weight = Fraction(canary, stable + canary) if split else Fraction(0)
+            return Wanted(Stage.SPLIT, Exposure(weight)) if split else Wanted(Stage.ISOLATED)
+    return Wanted(Stage.OWN)
 
 
 def _left_by_us(rule: Mapping[str, Any], services: Sequence[str]) -> bool:

@@ -227,7 +227,25 @@ def test_without_its_annotation_the_owners_service_gets_what_the_versions_had() 
     del after["metadata"]["annotations"]
     assert state(Route.parse(after), VERSIONS)[0] is Stage.LOST
     back = written(after, Wanted(Stage.OWN))
-    assert back["spec"]["rules"] == [{"backendRefs": [ref("web", 4), ref("legacy", 4)]}]
+    assert back["spec"]["rules"] == [{"backendRefs": [ref("web"), ref("legacy")]}]
+
+
+@settings(max_examples=100, deadline=None)
+@given(_ROUTES, _WEIGHTS)
+def test_without_its_annotation_the_backends_tell_the_share_and_it_can_be_written_once_more(
+    item: Json, weight: Fraction
+) -> None:
+    wanted = Wanted(Stage.SPLIT, Exposure(weight))
+    lost = written(item, wanted)
+    lost["metadata"].pop("annotations")
+    assert state(Route.parse(lost), VERSIONS) == (Stage.LOST, wanted)
+    healed = written(lost, wanted)
+    assert state(Route.parse(healed), VERSIONS) == (Stage.SPLIT, wanted)
+    for number, _rule in enumerate(item["spec"]["rules"]):
+        before, after = backends(lost, number), backends(healed, number)
+        assert {name: Fraction(one, sum(before.values()) or 1) for name, one in before.items()} == {
+            name: Fraction(one, sum(after.values()) or 1) for name, one in after.items()
+        }
 
 
 def test_the_patch_holds_only_for_the_route_that_was_read() -> None:

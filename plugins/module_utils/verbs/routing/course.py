@@ -46,11 +46,12 @@ THEIRS = (Stage.CONTESTED, Stage.LOST)
 
 @dataclass(frozen=True)
 class Now:
-    """A route as it stands, and what was last wanted of it."""
+    """A route as it stands, and what was last wanted of it. `canary`: the Service of that version, empty where nobody tells it."""
 
     route: Route
     stage: Stage
     wanted: Wanted
+    canary: str = ""
 
 
 # None: the route is left alone.
@@ -108,8 +109,10 @@ class Course:
         return self._as_it_stands(route, canary_hash)
 
     def _as_it_stands(self, route: Route, canary_hash: str) -> Now:
+        versions = self._versions(canary_hash)
         try:
-            return Now(route, *self.router.state(route, self._versions(canary_hash)))
+            kept = kept_of(route)
+            return Now(route, *self.router.state(route, versions), (kept.versions if kept else versions).canary)
         except Unroutable as error:
             raise unroutable(route, error) from error
 

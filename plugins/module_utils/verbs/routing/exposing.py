@@ -11,7 +11,6 @@ from typing import Sequence
 from ...rollout.phase import Situation
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Exposure, Stage, Wanted
-from ...traffic.route import kept_of
 from ...traffic.routers import SERVICE_SELECTOR
 from ..call.orders import TrafficRequest
 from .bearing import agree_to_load
@@ -60,7 +59,7 @@ def _warm(course: Course, service: str, exposure: Exposure) -> Wish:
 
     def wish(now: Now) -> Wanted | None:
         _check_live(course, now)
-        if now.stage is not Stage.SPLIT or _canary_of(now) != service:
+        if now.stage is not Stage.SPLIT or now.canary != service:
             return Wanted(Stage.ISOLATED, warm=(service,), cookies=keeps, drained=now.wanted.again)
         if not keeps or now.wanted.exposure.sticky is not None:
             return None
@@ -96,11 +95,6 @@ def _back_to(course: Course, before: Sequence[Now], canary_hash: str) -> None:
     for now in course.look(canary_hash):
         there = was.get(now.route.name)
         if there is not None and now.stage is not Stage.OWN:
-            split = there.stage is Stage.SPLIT and _canary_of(there) == _canary_of(now)
+            split = there.stage is Stage.SPLIT and there.canary == now.canary
             back = there.wanted if split else Wanted(Stage.ISOLATED, drained=there.wanted.again)
             course.write([now], always(back), canary_hash, marked=False)
-
-
-def _canary_of(now: Now) -> str:
-    kept = kept_of(now.route)
-    return kept.versions.canary if kept else ""

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import Sequence
 
 from ...traffic.exposure import Stage, Wanted
 from .course import OURS, THEIRS, Course, Now, contested
 from .proving import NotProgrammed
-from .returning import give_back
+from .returning import give_back, stays, warm
 from .versions import await_endpoints, ensure
 
 
@@ -35,25 +35,24 @@ def isolate(course: Course, canary_hash: str = "", *, again: bool) -> None:
             await_endpoints(course, service, stable.ready if stable else 0)
         warmed = found
         if course.prover.marks:
-            written = course.put(found, lambda now: None if now.stage in OURS else warm(now, service), canary_hash)
+            written = course.put(
+                found, lambda now: None if now.stage in OURS else warm(course, now, service), canary_hash
+            )
             course.await_(written)
             warmed = course.since(found, written, canary_hash)
-        course.await_(course.put(warmed, _isolated, canary_hash))
+        course.await_(course.put(warmed, partial(_isolated, course), canary_hash))
     except NotProgrammed as error:
         failed = course.failed(error, canary_hash)
         _take_back(course, found, canary_hash)
         raise failed from error
 
 
-def warm(now: Now, service: str) -> Wanted:
-    """A rule without users reaches this Service; what users get stays. Where somebody else wrote, that is what they get."""
-    if now.stage in THEIRS:
-        return Wanted(Stage.OWN, warm=(service,), drained=now.wanted.again)
-    return replace(now.wanted, warm=(service,), cookies=False)
-
-
-def _isolated(now: Now) -> Wanted:
-    return now.wanted if now.stage is Stage.SPLIT else Wanted(Stage.ISOLATED, drained=now.wanted.again)
+def _isolated(course: Course, now: Now) -> Wanted:
+    """Raises Refusal where somebody has written since the stable version was reached: that was with the rules before his."""
+    if course.prover.marks and now.stage in THEIRS:
+        raise contested(now.route)
+    there = stays(course, now)
+    return there if there.stage is Stage.SPLIT else Wanted(Stage.ISOLATED, drained=there.again)
 
 
 def _take_back(course: Course, before: Sequence[Now], canary_hash: str) -> None:
@@ -79,5 +78,6 @@ def _own(now: Now) -> Wanted:
 def _tell_contested(course: Course, found: Sequence[Now]) -> None:
     for one in found:
         if one.stage in THEIRS:
-            lost = " What the canary got is lost with what was kept there" if one.stage is Stage.LOST else ""
-            course.account.warn(f"{contested(one.route).what}: it is written once more.{lost}".rstrip("."))
+            but = ", but for a header and for sticky, which are lost with what was kept there"
+            lost = but if one.stage is Stage.LOST else ""
+            course.account.warn(f"{contested(one.route).what}: it is written once more{lost}")

@@ -14,7 +14,7 @@ from ...traffic.route import kept_of
 from ...traffic.routers import SERVICE_SELECTOR
 from ...traffic.selector import selected
 from ...traffic.services import version_of
-from .course import OURS, Course, Now, Wish, owners
+from .course import OURS, THEIRS, Course, Now, Wish, owners
 from .lagging import LOOK_SECONDS, until
 from .network import Network
 from .proving import NotProgrammed, unproven
@@ -43,16 +43,31 @@ def give_back(course: Course, found: Sequence[Now], canary_hash: str, own: Wish)
     endpoints: it is reached by a rule without users first. Raises NotProgrammed."""
     service = course.traffic.service
 
-    def warm(now: Now) -> Wanted | None:
-        # Where somebody else wrote, that is in force, and what was wanted is not.
-        return replace(now.wanted, warm=(service,), cookies=False) if now.stage in OURS else None
+    def reach(now: Now) -> Wanted | None:
+        return None if course.router.sends_to(now.route, service) else warm(course, now, service)
 
     warmed = found
     if course.prover.marks:
-        written = course.write(found, warm)
+        written = course.put(found, reach, canary_hash)
         course.await_(written)
         warmed = course.since(found, written, canary_hash)
     course.await_(course.put(warmed, own, canary_hash))
+
+
+def warm(course: Course, now: Now, service: str) -> Wanted:
+    """A rule without users reaches this Service, and users get what they got."""
+    return replace(stays(course, now), warm=(service,), cookies=False)
+
+
+def stays(course: Course, now: Now) -> Wanted:
+    """What users get and go on with. Of a route that somebody else wrote that is what was wanted as far as they are sent to it already, and
+    else the backends that he wrote."""
+    if now.stage not in THEIRS or now.wanted.stage is Stage.OWN:
+        return now.wanted
+    stable, canary = (bool(one) and course.router.sends_to(now.route, one) for one in (course.stable, now.canary))
+    if now.wanted.stage is Stage.SPLIT and stable and canary:
+        return now.wanted
+    return Wanted(Stage.ISOLATED if stable else Stage.OWN, drained=now.wanted.again)
 
 
 def leave(course: Course) -> None:

@@ -16,10 +16,10 @@ from ...rollout.refusal import Refusal
 from ...traffic.exposure import Stage, Wanted
 from ..call.ending import Account
 from ..call.outcome import Report
-from .course import Course, Now, Wish, always
+from .course import THEIRS, Course, Now, Wish, always
 from .finding import of_record
-from .isolating import warm
 from .proving import NotProgrammed, Written
+from .returning import warm
 
 # What stands in the way of an undo for good, and must keep it from nothing else. A server in trouble ends the call instead: the
 # next one finds it better, and until then the pods that the routes send to stay.
@@ -57,7 +57,7 @@ def _once_reached(course: Course, found: Sequence[Now], service: str, to: Wish, 
     warmed, written = list[Written](), list[Written]()
     for now in found:
         with _going_on(course):
-            warmed += course.put([now], lambda one: warm(one, service), canary)
+            warmed += course.put([now], lambda one: warm(course, one, service), canary)
     with _going_on(course):
         course.await_(warmed)
     for now in found:
@@ -81,6 +81,13 @@ def _stable_serves(situation: Situation) -> bool:
     return not promotes and stable is not None and stable.ready > 0
 
 
+def _gets_users(course: Course, now: Now) -> bool:
+    """The canary, by the share that was written, or by one that somebody else made of it."""
+    if now.stage in THEIRS:
+        return bool(now.canary) and course.router.sends_to(now.route, now.canary)
+    return now.stage is Stage.SPLIT and not now.wanted.exposure.nobody
+
+
 def spare_users(account: Account, situation: Situation, report: Report) -> None:
     """Whoever was sent to the canary is sent to the stable version where no pod of it could answer, or where the controller takes
     them away for another version; whatever a call is for that finds it so. Not waited for: nothing waits on it. Nothing for a release
@@ -95,7 +102,7 @@ def spare_users(account: Account, situation: Situation, report: Report) -> None:
     for ref in course.traffic.routes:
         try:
             now = course.now(ref)
-            if now is not None and now.stage is Stage.SPLIT and not now.wanted.exposure.nobody:
+            if now is not None and _gets_users(course, now):
                 course.put([now], lambda one: Wanted(Stage.ISOLATED, drained=one.wanted.again), "")
                 account.warn(
                     f'{course.router.kind} "{ref.name}" sent users to a canary without Ready pods, and sends them to stable now'
