@@ -50,6 +50,7 @@ PLAYS: Mapping[str, list[dict[str, Any]]] = {
     "verbs": [task("start", images=IMAGES), task("promote")],
     "lane": [INFO] * MANY,
     "module": [{**INFO, "environment": {"BENCH": "module"}}] * MANY,
+    "ping": [{"ansible.builtin.ping": {}}] * MANY,
     "k8s_info": [{"kubernetes.core.k8s_info": {**WEB, "kind": "Deployment", "api_version": "apps/v1"}}] * MANY,
 }
 
@@ -138,6 +139,7 @@ def measured(lab: Lab, directory: Path, times: int) -> tuple[list[Row], dict[str
         "role in two steps": (True, lambda: bench.role(1, 2)),
         "lane": (False, lambda: bench.play(PLAYS["lane"])),
         "module": (False, lambda: bench.play(PLAYS["module"])),
+        "ping": (False, lambda: bench.play(PLAYS["ping"])),
         "other bare": (False, lambda: bench.play(PLAYS["bare"], OTHER_PLAYBOOK)),
         "k8s_info": (False, lambda: bench.play(PLAYS["k8s_info"], OTHER_PLAYBOOK)),
     }
@@ -165,10 +167,11 @@ def _rows(cost: Mapping[str, Cost]) -> Iterator[Row]:
         "one release by `canary_start` and `canary_promote`", cost["verbs"].beyond(bare), "2 times kubectl's wall"
     )
     yield Row("`kubectl set image`, `rollout pause`, `resume`, `status`: no exact canary", cost["kubectl"])
-    lane, module = (cost[name].beyond(bare).split(MANY) for name in ("lane", "module"))
+    lane, module, ping = (cost[name].beyond(bare).split(MANY) for name in ("lane", "module", "ping"))
     other = cost["k8s_info"].beyond(cost["other bare"]).split(MANY)
     yield Row(f"one `canary_info` of {MANY} in a play, in-process", lane, "0.06 s wall")
     yield Row("the same as a module", module, "0.35 s wall")
+    yield Row("one `ansible.builtin.ping`, a module that does nothing", ping)
     yield Row("one `kubernetes.core.k8s_info`, beyond its own `ansible-playbook`", other)
 
 
