@@ -238,7 +238,7 @@ def _stormy(seed: int, chance: random.Random) -> History:
 
 
 def _scaled(seed: int, chance: random.Random) -> History:
-    """An autoscaler is there: pinned, or a start refuses."""
+    """An autoscaler is there: pinned, held, or a start refuses."""
     history = _base(seed, chance)
     bounds = (chance.randint(1, history.replicas), history.replicas + chance.randint(0, 4))
     load = tuple((chance.uniform(0.0, 60.0), chance.randint(1, 9)) for _step in range(chance.randint(0, 4)))
@@ -250,7 +250,19 @@ def _scaled(seed: int, chance: random.Random) -> History:
         scripts = [replace(script, faults=faults)]
     if chance.random() < 0.3:
         scripts.append(_script(chance, history, "ben", autoscaler=chance.choice(("pin", "refuse"))))
+    if seed % 3 == 0:
+        scripts = [_may_scale_up(script, history.replicas) for script in scripts]
     return replace(history, bounds=bounds, load=tuple(sorted(load)), scripts=tuple(scripts), **_paces(chance))
+
+
+def _may_scale_up(script: Script, replicas: int) -> Script:
+    """What was to pin it holds it, with sizes that stand a scale-up."""
+    beside: dict[str, Any] = {"autoscaler": "hold", "weight": None, "surge": replicas, "max_unavailable": None}
+    asks = (
+        replace(ask, **beside, pods=max(1, min(ask.pods or 1, replicas - 1))) if ask.autoscaler == "pin" else ask
+        for ask in script.asks
+    )
+    return replace(script, asks=tuple(asks))
 
 
 def _governed(seed: int, chance: random.Random) -> History:
