@@ -31,11 +31,16 @@ AGAIN = Ask("start", share="", sticky=None, think=2.0)
 FORGETFUL = Lags(routes=0.2, endpoints=3.0, forgets=True)
 
 
-def broken_off(*asks: Ask, at: int, then: Ask, lags: Lags = FORGETFUL, end: End = End.UNDO) -> World:
+def broken_off(
+    *asks: Ask, at: int, then: Ask, lags: Lags = FORGETFUL, end: End = End.UNDO, seed: int | None = None
+) -> World:
     """One process dies after its request of this number, and another does something else."""
     dies = Script("ana", 8.0, asks=asks, faults=(Planned(at, Fault.KILLED_AFTER),))
     scripts = (dies, Script("eve", 60.0, asks=(then,)))
-    return World(History(seed=at, natures=DRAINING, scripts=scripts, end=end, gateway=lags), traced=True)
+    return World(
+        History(seed=at if seed is None else seed, natures=DRAINING, scripts=scripts, end=end, gateway=lags),
+        traced=True,
+    )
 
 
 def exposure(found: Played, number: int) -> Json:
@@ -74,7 +79,9 @@ def test_a_promotion_by_pods_that_stops_before_a_pod_moves_is_gone_on_with_any_o
 
 def test_what_the_canary_got_is_kept_where_a_promotion_by_pods_stopped() -> None:
     for at in range(34, 80):
-        one = broken_off(ALL, Ask("promote", by="pods", think=1.0), at=at, then=replace(AGAIN, pods=4, surge=4))
+        one = broken_off(
+            ALL, Ask("promote", by="pods", think=1.0), at=at, then=replace(AGAIN, pods=4, surge=4), seed=41
+        )
         stopped: list[Json] = []
         one.timeline.at(59.0, partial(_note, one, stopped))
         found = played(one)

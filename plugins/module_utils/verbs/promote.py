@@ -106,7 +106,7 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
         check_load(Fraction(1), replicas, ready)
     if request.call.check:
         if by is PromoteBy.WEIGHTS:
-            foretell(course, everybody, canary.hash)
+            foretell(course, found, everybody, canary.hash)
         else:
             course.rehearse(found, owners, canary.hash)
     elif by is PromoteBy.WEIGHTS:
@@ -114,7 +114,7 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
         isolate(course, canary.hash, again=False)
         expose(course, everybody, situation, canary.hash, ready)
     else:
-        hand_back(course, canary.hash)
+        hand_back(course, found, canary.hash)
     if not request.keep or request.call.check:
         return situation.picture
     now = account.looked(diagnose(account.site.look(pods=True)))

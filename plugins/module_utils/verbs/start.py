@@ -242,9 +242,9 @@ def _held(
     _tell_split(account, situation, begun, request)
     if call.check:
         if course is not None:
-            asked, canary = request.traffic or TrafficRequest(), situation.canary
             # A canary without a ReplicaSet has no Service yet, and is shown under a name that says so.
-            foretell(course, asked, canary.hash if canary else "canary")
+            canary = situation.canary.hash if situation.canary else "canary"
+            foretell(course, course.look(canary), request.traffic or TrafficRequest(), canary)
         return _foretold(account, situation, begun, wanted)
     account.looked(written.situation)
     begun, picture = _as_stored(account, begun, written.picture)

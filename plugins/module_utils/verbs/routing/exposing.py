@@ -47,9 +47,8 @@ def expose(course: Course, asked: TrafficRequest, situation: Situation, canary_h
     course.tell(course.since(found, split, canary_hash))
 
 
-def foretell(course: Course, asked: TrafficRequest, canary_hash: str) -> None:
+def foretell(course: Course, found: Sequence[Now], asked: TrafficRequest, canary_hash: str) -> None:
     """As `expose` in check mode."""
-    found = course.look(canary_hash)
     course.rehearse(found, always(Wanted(Stage.SPLIT, asked.over(exposure_of(found)))), canary_hash)
 
 
