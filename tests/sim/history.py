@@ -75,6 +75,7 @@ class Befalls(Enum):
     CRASH = "crashes"
     EVICTION = "is evicted"
     DELETION = "is deleted by somebody"
+    APART = "is set apart by somebody"
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,8 @@ class Witness:
     held: dict[str, str] = field(default_factory=dict)
     # Who wrote the Lease last, as long as there is one.
     leased_by: str = ""
+    # And to which run: what its earlier call has written in this second is as good as its own.
+    leased_to: str = ""
     taken_from: set[str] = field(default_factory=set)
     # A person has put it right by hand, as the last refusal told him to.
     repaired: bool = False
@@ -138,7 +140,8 @@ class Witness:
             self._leases(change, call)
         if call is not None and change.kind in _WRITTEN:
             # Who is taken from finds out when it renews; until then what each write is guarded by holds.
-            if call.user not in {self.leased_by, *self.taken_from} and not _goes_without(call):
+            has_it = call.user in {self.leased_by, *self.taken_from} or (call.run and call.run == self.leased_to)
+            if not has_it and not _goes_without(call):
                 self._violated(
                     "one run at a time", f"{call.user} ({call.ask.verb}) wrote to {change.name} without the Lease"
                 )
@@ -169,6 +172,7 @@ class Witness:
         if call.ask.takeover and self.leased_by != call.user:
             self.taken_from.add(self.leased_by)
         self.leased_by = call.user if change.after is not None else ""
+        self.leased_to = Lease.parse(change.after).claim.run if change.after is not None else ""
         if change.before is None or call.ask.takeover:
             return
         had, has = (Lease.parse(side).claim if side else Claim("") for side in (change.before, change.after))

@@ -28,6 +28,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.stream imp
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import WATCH_SECONDS, Streams, Watched
 
 from .faults import Fault, Faults, Planned, StreamFault
+from .objects import Json, changed
 from .refusals import Refused, broken, busy
 from .server import Answer, Server, selects
 from .store import Change
@@ -196,15 +197,18 @@ class SimulatedStreams:
                 self._actor.wake()
                 return
             for obj in self._store.of(kind).values():
-                self._tell(watched, "ADDED", obj)
+                if selects(watched.query, obj):
+                    self._tell(watched, "ADDED", obj)
 
     def _hear(self, change: Change) -> None:
         watched = self._watches.get(change.kind)
         if watched is not None and self._kind_of_fault is not StreamFault.SILENT:
-            self._actor.timeline.after(self._lag, lambda: self._tell(watched, change.type, change.object))
+            told = _told(change, watched.query)
+            if told is not None:
+                self._actor.timeline.after(self._lag, lambda: self._tell(watched, *told))
 
     def _tell(self, watched: Watched, type_: str, obj: Mapping[str, Any]) -> None:
-        if self._closed or not selects(watched.query, dict(obj)):
+        if self._closed:
             return
         times = 2 if self._kind_of_fault is StreamFault.TWICE else 1
         self._events.extend([(watched.name, WatchEvent(type_, dict(obj)))] * times)
@@ -228,6 +232,15 @@ class SimulatedStreams:
     def close(self) -> None:
         self._closed = True
         self._stop_listening()
+
+
+def _told(change: Change, query: Mapping[str, str]) -> tuple[str, Json] | None:
+    """Type and object as a stream of what this query selects tells it: what leaves it is deleted as far as that goes, and an object
+    that is gone is as it was before, with the version of its end (apiserver, storage/cacher/cache_watcher.go)."""
+    was, now = (side if side is not None and selects(query, side) else None for side in (change.before, change.after))
+    if now is not None:
+        return ("ADDED" if was is None else "MODIFIED"), now
+    return None if was is None else ("DELETED", changed(was, metadata={"resourceVersion": str(change.revision)}))
 
 
 def _kind(watched: Watched) -> str:

@@ -43,6 +43,8 @@ class Nature:
     ends_in: float = 1.0
 
 
+# The label of a pod that somebody has set apart.
+APART = "example.org/apart"
 # Annotations of the fake pods of the test cluster (docs/contributing/test-cluster.md).
 BEHAVIOUR = "lab.coalmine/"
 
@@ -69,7 +71,7 @@ def _seconds(notes: Mapping[str, str], key: str, otherwise: float = 0.0) -> floa
 
 @dataclass
 class Pod:
-    """`owed`: an incident took its place, or that of the pod before it, among the Ready ones; it has not come back yet."""
+    """`owed`: an incident took its place, or that of the pod before it, among the Ready ones; it has not come back yet. `apart`: no ReplicaSet's any more."""
 
     name: str
     owner_uid: str
@@ -87,15 +89,21 @@ class Pod:
     failed: bool = False
     deleted: float | None = None
     owed: bool = False
+    apart: bool = False
     uid: str = ""
 
     @property
     def active(self) -> bool:
-        return self.deleted is None and not self.failed
+        return self.deleted is None and not self.failed and not self.apart
 
     @property
     def serving(self) -> bool:
         return self.ready and self.active
+
+    @property
+    def _last_end(self) -> Json:
+        """As in the test cluster (tests/cluster/stages/pod-behaviour.yaml)."""
+        return {"reason": "Error", "exitCode": 3 if self.waiting == "CrashLoopBackOff" else 1}
 
     def to_json(self) -> Json:
         homeless = self.nature.homeless
@@ -105,6 +113,7 @@ class Pod:
                 "image": container["image"],
                 "restartCount": self.restarts,
                 "state": {"waiting": {"reason": self.waiting}} if self.waiting else {"running": {}},
+                **({"lastState": {"terminated": self._last_end}} if self.restarts else {}),
             }
             for container in self.template["spec"]["containers"]
         ]
@@ -167,6 +176,8 @@ class ReplicaSetController(Controller):
         # As many were taken whose places went with the controller's own steps before any pod was Ready in them: pods of the other
         # version have to come in their stead.
         self.adrift = 0
+        # Pods that are no ReplicaSet's any more.
+        self.apart = 0
         self._trouble: dict[str, _Trouble] = {}
         self._made = 0
         store.listen(self._notice)
@@ -208,11 +219,12 @@ class ReplicaSetController(Controller):
 
     def _make(self, rs: Json) -> bool:
         meta = rs["metadata"]
-        if self.quota is not None and len(self.pods) >= self.quota:
+        there = len(self.pods) + self.apart
+        if self.quota is not None and there >= self.quota:
             trouble = self._trouble.setdefault(meta["uid"], _Trouble())
             trouble.message = (
                 f'pods "{meta["name"]}-" is forbidden: exceeded quota: small, requested: pods=1, '
-                f"used: pods={len(self.pods)}, limited: pods={self.quota}"
+                f"used: pods={there}, limited: pods={self.quota}"
             )
             self.timeline.after(trouble.pause, self.wake)
             trouble.pause = min(2 * trouble.pause, _LATEST_RETRY)
@@ -299,7 +311,7 @@ class ReplicaSetController(Controller):
     def _count_quota(self) -> None:
         """The ResourceQuota's controller. Admission, which makes no pod beyond it, counts by itself (`_make`)."""
         if self.quota is not None:
-            counted = quota(self.quota, len(self.pods))
+            counted = quota(self.quota, len(self.pods) + self.apart)
             known = self.store.get("resourcequotas", counted["metadata"]["name"]) or counted
             self.store.put("resourcequotas", {**counted, "metadata": known["metadata"]}, "resourcequota-controller")
 
@@ -325,6 +337,16 @@ class ReplicaSetController(Controller):
         if pod.active:
             self._owes(pod)
             self.delete(pod)
+
+    def is_set_apart(self, pod: Pod) -> None:
+        """By somebody who takes its labels off to look into it: its ReplicaSet lets it go and makes another (releasePod in
+        pkg/controller/controller_ref_manager.go)."""
+        if pod.active:
+            self._owes(pod)
+            del self.pods[pod.name]
+            pod.apart, self.apart, shown = True, self.apart + 1, pod.to_json()
+            meta = {**shown["metadata"], "labels": {APART: pod.name}, "ownerReferences": []}
+            self.store.put("pods", {**shown, "metadata": meta}, self.name)
 
     def _owes(self, pod: Pod) -> None:
         """The pod after it will have to take its place."""

@@ -44,7 +44,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Change:
-    """`before` is None for what was made, `after` for what is gone. `by`: who wrote it."""
+    """`before` is None for what was made, `after` for what is gone. `by`: who wrote it. `revision`: which change it is."""
 
     at: float
     kind: str
@@ -52,6 +52,7 @@ class Change:
     before: Json | None
     after: Json | None
     by: str
+    revision: int = 0
 
     @property
     def type(self) -> str:
@@ -101,14 +102,14 @@ class Store:
             meta["creationTimestamp"] = moment(self.timeline.now)
         kept = {**obj, "metadata": meta}
         self._objects[kind][name] = kept
-        self._tell(Change(self.timeline.now, kind, name, before, kept, by))
+        self._tell(Change(self.timeline.now, kind, name, before, kept, by, self.revision))
         return kept
 
     def remove(self, kind: str, name: str, by: str) -> None:
         before = self._objects[kind].pop(name, None)
         if before is not None:
             self.revision += 1
-            self._tell(Change(self.timeline.now, kind, name, before, None, by))
+            self._tell(Change(self.timeline.now, kind, name, before, None, by, self.revision))
 
     def _tell(self, change: Change) -> None:
         self.log.append(change)

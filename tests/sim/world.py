@@ -282,6 +282,8 @@ class World:
             self.replica_sets.crashes(pod, incident.seconds)
         elif incident.what is Befalls.EVICTION:
             self.replica_sets.is_evicted(pod)
+        elif incident.what is Befalls.APART:
+            self.replica_sets.is_set_apart(pod)
         else:
             self.replica_sets.is_deleted(pod)
 
