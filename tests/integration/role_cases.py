@@ -36,6 +36,14 @@ def is_out(release: Release) -> None:
     release.promote()
 
 
+def serves(release: Release) -> None:
+    """Behind a Service."""
+    spec = {"selector": {"app": release.name}, "ports": [{"port": 80, "targetPort": 8080}]}
+    release.api.create(
+        f"/api/v1/namespaces/{release.namespace}/services", {"metadata": {"name": release.name}, "spec": spec}
+    )
+
+
 def promotes(release: Release) -> None:
     release.start()
     assert begin(release, "promote") == "promoting"
@@ -86,6 +94,24 @@ CASES: dict[str, Case] = {
       - canary_release.canary.pods | map(attribute='ip') | select | length == canary_release.step
       - canary_release.canary.hash != canary_release.stable.hash
 """,
+        runs=V2,
+    ),
+    "switched": Case(
+        "released",
+        ("All pods run the version",),
+        {"traffic": {"kind": "service_selector"}, "steps": [{"bake": 1}], "keep": 1},
+        """
+- name: Look at what users get
+  coalmine.canary.canary_info: {name: "{{ canary_name }}", namespace: "{{ canary_namespace }}"}
+  register: seen
+- name: Nobody gets it yet
+  ansible.builtin.assert:
+    that:
+      - canary_release.canary.pods | length == 4
+      - seen.canary.traffic.kind == 'service_selector'
+      - seen.exposure.weight == 0
+""",
+        before=serves,
         runs=V2,
     ),
     "out-already": Case("already released", ("All pods run this version",), before=is_out, runs=V2),

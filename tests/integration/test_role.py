@@ -134,6 +134,14 @@ def events(release: Release) -> list[tuple[str, str]]:
     return [(event["reason"], event["message"]) for event in found if event["reason"].startswith("Canary")]
 
 
+def test_a_service_is_switched_to_the_new_pods_and_given_back(played: Played) -> None:
+    release = played.made["switched"]
+    service = release.api.get(f"/api/v1/namespaces/{release.namespace}/services/{release.name}")
+    assert service["spec"]["selector"] == {"app": "switched"}
+    assert not service["metadata"].get("annotations")
+    assert release.last["outcome"] == "promoted"
+
+
 def test_what_no_log_hides_stays_hidden(played: Played) -> None:
     host = "fails-hidden"
     # ansible-core itself prints what the failed task said, right under the task's heading; nothing that is ours does.
