@@ -26,6 +26,7 @@ from tests.cluster.processes import Recorded, wait_gone
 from tests.cluster.traces import Traces, take
 
 TIMEOUT_SECONDS = 60
+REMAINS_SECONDS = 30
 LEVELS = {"fake": [], "gateway": ["--answering", "--gateway", "traefik"], "real": ["--real"]}
 
 
@@ -116,8 +117,9 @@ ENDS = {
 
 
 def remains(directory: Path, before: Traces) -> dict[str, list[str]]:
-    """What is left; a process may take a moment to vanish after the file that told of it."""
-    deadline = time.monotonic() + 5
+    """What is left; a process may take a moment to vanish after the file that told of it, and the kernel removes a network namespace
+    with its links when it has nothing else to do."""
+    deadline = time.monotonic() + REMAINS_SECONDS
     while (left := take(directory).beyond(before)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left
