@@ -51,10 +51,10 @@ def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> O
     # All about routes is a fifth of this collection.
     from .routing.finding import of_record
 
-    course = of_record(account, record, quietly)
-    if course is None:
+    routes = of_record(account, record, quietly)
+    if routes is None:
         return answer
-    course.tell(course.look(situation.canary.hash if situation.canary else ""), "unknown")
+    routes.tell(routes.look(situation.canary.hash if situation.canary else ""), "unknown")
     return replace(answer.returning(**account.extra), warnings=(*answer.warnings, *account.warnings))
 
 

@@ -28,10 +28,10 @@ from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
 from .call.writing import rehearse, write
 from .moving.completion import finish_leftover
-from .routing.course import Course
 from .routing.draining import drain as drain_routes
 from .routing.draining import refill
 from .routing.finding import of_record
+from .routing.routes import Routes
 
 NOTHING_TO_FREEZE = "no canary and no rollout is under way: there is nothing to freeze"
 STILL_MOVES = (
@@ -60,40 +60,40 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report, *, drain: boo
         if paused and before.phase is Phase.NONE and account.changed:
             # Cleaning up an earlier release has just changed fields that the controller has yet to see: no rollout.
             return account.outcome(f"{NOTHING_TO_FREEZE}; an earlier release was cleaned up")
-        course = _course(account, before, drain, report)
-        if drain and course is not None:
-            drain_routes(course, before.canary.hash if before.canary else "", check=call.check)
+        routes = _routes_of(account, before, drain, report)
+        if drain and routes is not None:
+            drain_routes(routes, before.canary.hash if before.canary else "", check=call.check)
         if not paused or not _idle(before):
             act = rehearse if call.check else write
             written = act(site, picture, lambda situation: _decide(situation, paused, meant))
             account.wrote(written.plan)
             if call.check:
-                if not paused and course is not None:
-                    refill(course, before, check=True)
+                if not paused and routes is not None:
+                    refill(routes, before, check=True)
                 return account.outcome(_message(before, paused, account.changed))
             picture = written.picture
             if call.wait.enabled and written.plan is not None:
                 picture = _await_observed(account, picture, paused, call, report)
         situation = account.looked(diagnose(replace(picture, pods=site.pods(picture.deployment))))
-        if not paused and course is not None:
-            refill(course, situation, check=False)
+        if not paused and routes is not None:
+            refill(routes, situation, check=False)
         if paused and account.changed and before.phase not in HOLDING:
             account.warn(STILL_MOVES)
         return account.outcome(_message(situation, paused, account.changed), situation)
 
 
-def _course(account: Account, situation: Situation, drain: bool, report: Report) -> Course | None:
+def _routes_of(account: Account, situation: Situation, drain: bool, report: Report) -> Routes | None:
     """The routes of a canary that is held, frozen or not. Raises Refusal where there are none to drain."""
     record = situation.record
     held = record is not None and record.intent is Intent.HOLD and not record.isolating
-    course = of_record(account, record, report) if record is not None and held else None
-    if drain and course is None:
+    routes = of_record(account, record, report) if record is not None and held else None
+    if drain and routes is None:
         raise Refusal(
             Code.NO_ROUTE,
             f'no canary of Deployment "{situation.deployment.name}" is held whose requests are shared out, so that there is nothing to drain',
             "Leave out drain",
         )
-    return course
+    return routes
 
 
 def _idle(situation: Situation) -> bool:

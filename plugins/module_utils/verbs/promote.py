@@ -33,11 +33,11 @@ from .moving.pins import give_back_orphans
 from .moving.rolling import await_rollout
 from .moving.staying import stays
 from .routing.bearing import check_load
-from .routing.course import OURS, Now, exposure_of, owners
 from .routing.exposing import expose, foretell
 from .routing.finding import of_record
 from .routing.isolating import isolate
 from .routing.returning import hand_back
+from .routing.routes import OURS, Now, exposure_of, owners
 
 STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
 
@@ -82,15 +82,15 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
     if _decide(situation, meant) is None:
         return situation.picture
     record, canary = _record(situation), situation.canary
-    course = of_record(account, record, report)
-    if course is None or canary is None:
+    routes = of_record(account, record, report)
+    if routes is None or canary is None:
         if request.by is PromoteBy.WEIGHTS or request.keep:
             why = "it was started without traffic, so that it has no weights"
             raise Refusal(Code.NO_ROUTE, _what(situation, why), "Leave out by and keep")
         return situation.picture
-    found = course.look(canary.hash)
+    found = routes.look(canary.hash)
     sticky = exposure_of(found).sticky is not None
-    by = request.by or PromoteBy.usual(course.traffic.kind, sticky)
+    by = request.by or PromoteBy.usual(routes.traffic.kind, sticky)
     if by is PromoteBy.PODS and (request.keep or sticky):
         what = (
             "keep is for old pods that get no requests"
@@ -106,15 +106,15 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
         check_load(Fraction(1), replicas, ready)
     if request.call.check:
         if by is PromoteBy.WEIGHTS:
-            foretell(course, found, everybody, canary.hash)
+            foretell(routes, found, everybody, canary.hash)
         else:
-            course.rehearse(found, owners, canary.hash)
+            routes.rehearse(found, owners, canary.hash)
     elif by is PromoteBy.WEIGHTS:
         _check_live(account, situation, found)
-        isolate(course, canary.hash, again=False)
-        expose(course, everybody, situation, canary.hash, ready)
+        isolate(routes, canary.hash, again=False)
+        expose(routes, everybody, situation, canary.hash, ready)
     else:
-        hand_back(course, found, canary.hash)
+        hand_back(routes, found, canary.hash)
     if not request.keep or request.call.check:
         return situation.picture
     now = account.looked(diagnose(account.site.look(pods=True)))

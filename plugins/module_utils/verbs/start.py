@@ -42,10 +42,10 @@ from .moving.stepping import await_hold
 from .moving.template import candidate, not_applied
 from .routing.bearing import agree_to_load
 from .routing.choosing import check_same, choose
-from .routing.course import Course, exposure_of
 from .routing.exposing import expose, foretell
 from .routing.finding import of_record
 from .routing.isolating import isolate
+from .routing.routes import Routes, exposure_of
 from .routing.versions import ensure
 
 
@@ -222,14 +222,14 @@ def _held(
     """Writes what makes it a hold of this size, if anything, and waits for it."""
     call, site, situation = request.call, account.site, diagnose(picture)
     wanted, asker = _wanted(account, situation, request, room), _asker(account, request, pinned)
-    asker, course = _routed(account, situation, wanted, asker, request, report)
+    asker, routes = _routed(account, situation, wanted, asker, request, report)
 
     def decide(current: Situation) -> Start:
         call.meant.check(current)
         begun = rollout_start.decide(current, wanted, asker)
         if situation.stable is not None and begun.record.stable.uid != situation.stable.uid:
             raise _overtaken(site)
-        _check_way(site, course, begun.record)
+        _check_way(site, routes, begun.record)
         _check_steps(begun, current, call)
         return begun
 
@@ -241,24 +241,24 @@ def _held(
     _tell_taken_over(account, before, begun)
     _tell_split(account, situation, begun, request)
     if call.check:
-        if course is not None:
+        if routes is not None:
             # A canary without a ReplicaSet has no Service yet, and is shown under a name that says so.
             canary = situation.canary.hash if situation.canary else "canary"
-            foretell(course, course.look(canary), request.traffic or TrafficRequest(), canary)
+            foretell(routes, routes.look(canary), request.traffic or TrafficRequest(), canary)
         return _foretold(account, situation, begun, wanted)
     account.looked(written.situation)
     begun, picture = _as_stored(account, begun, written.picture)
     if begun.record.autoscaler is not None and request.autoscaler in autoscaling.KEPT:
         serve(account, begun.record.autoscaler, begun.record, picture.deployment.replicas)
-    if course is not None:
-        begun, picture = _isolated(account, course, begun, account.looked(diagnose(picture)))
+    if routes is not None:
+        begun, picture = _isolated(account, routes, begun, account.looked(diagnose(picture)))
     outcome = _waited(account, begun, account.looked(diagnose(picture)), call, report)
-    return _exposed(account, course, outcome, request) if course is not None else outcome
+    return _exposed(account, routes, outcome, request) if routes is not None else outcome
 
 
 def _routed(
     account: Account, situation: Situation, wanted: Wanted, asker: Asker, request: StartRequest, report: Report
-) -> tuple[Asker, Course | None]:
+) -> tuple[Asker, Routes | None]:
     """The routes of this release: those that it has, or those that it begins with. Nothing is written."""
     record, asked = situation.record, request.traffic
     if record is None and asked is None:
@@ -279,25 +279,25 @@ def _routed(
         labels = dict((wanted.template.get("metadata") or {}).get("labels") or {})
         asker = replace(asker, traffic=choose(account, asked, situation, labels))
         begun = rollout_start.decide(situation, wanted, asker)
-    course = of_record(account, begun.record, report)
-    if course is None:
+    routes = of_record(account, begun.record, report)
+    if routes is None:
         raise AssertionError("a release that begins with traffic has it in its record")
     _check_exposure(account, begun, situation, request)
-    found = course.look()
-    course.prepare(found)
+    found = routes.look()
+    routes.prepare(found)
     if request.traffic is not None and request.traffic.sticky:
-        course.check_sticky()
+        routes.check_sticky()
     exposure = (request.traffic or TrafficRequest()).over(exposure_of(found))
-    course.check_room(found, exposure)
-    course.check_beside(exposure)
+    routes.check_room(found, exposure)
+    routes.check_beside(exposure)
     if request.call.check and record is None:
-        ensure(course, begun.record.stable.hash, dry_run=True)
-    return asker, course
+        ensure(routes, begun.record.stable.hash, dry_run=True)
+    return asker, routes
 
 
-def _check_way(site: Site, course: Course | None, record: Record) -> None:
+def _check_way(site: Site, routes: Routes | None, record: Record) -> None:
     """Raises Refusal where somebody began this release meanwhile, and another way for its requests."""
-    ways = [(one.kind, one.service, one.routes) if one else None for one in (course and course.traffic, record.traffic)]
+    ways = [(one.kind, one.service, one.routes) if one else None for one in (routes and routes.traffic, record.traffic)]
     if ways[0] != ways[1]:
         raise Refusal(
             Code.BUSY,
@@ -323,11 +323,11 @@ def _check_exposure(account: Account, begun: Start, situation: Situation, reques
         agree_to_load(account, request.traffic, request.traffic.weight, replicas, begun.goal.canary(replicas))
 
 
-def _isolated(account: Account, course: Course, begun: Start, situation: Situation) -> tuple[Start, Picture]:
+def _isolated(account: Account, routes: Routes, begun: Start, situation: Situation) -> tuple[Start, Picture]:
     """Routes that send nobody to the canary, and then its pods."""
     canary, traffic = situation.canary, begun.record.traffic
-    course.is_of(begun.record)
-    isolate(course, canary.hash if canary else "", again=begun.record.isolating)
+    routes.is_of(begun.record)
+    isolate(routes, canary.hash if canary else "", again=begun.record.isolating)
     if traffic is None or not traffic.isolating:
         return begun, situation.picture
     record = replace(begun.record, traffic=replace(traffic, isolating=False))
@@ -344,13 +344,13 @@ def _isolated(account: Account, course: Course, begun: Start, situation: Situati
     return replace(begun, record=record), written.picture
 
 
-def _exposed(account: Account, course: Course, outcome: Outcome, request: StartRequest) -> Outcome:
+def _exposed(account: Account, routes: Routes, outcome: Outcome, request: StartRequest) -> Outcome:
     """The pods are Ready: requests may come."""
     situation = account.situation
     if situation is None or situation.canary is None:
         return outcome
     ready = ready_pods(situation.picture, situation.canary)
-    expose(course, request.traffic or TrafficRequest(), situation, situation.canary.hash, ready)
+    expose(routes, request.traffic or TrafficRequest(), situation, situation.canary.hash, ready)
     said = account.extra["exposure"]
     header = f" and those with the header {said['header']['name']}" if said["header"] else ""
     how = f"which get {said['weight']:g} % of the requests{header} ({said['programmed']})"

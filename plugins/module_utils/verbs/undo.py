@@ -33,8 +33,8 @@ from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
 from .moving.ownership import disown
 from .moving.pins import give_back_orphans
 from .moving.rolling import patience_with
-from .routing.course import owners
 from .routing.finding import Lost, found_again, of_lost, of_record
+from .routing.routes import owners
 from .routing.sparing import cut_off
 
 # Whatever does not count within this time does not move pods either, and must not keep an undo from being asked for.
@@ -107,11 +107,11 @@ def _halted(account: Account, picture: Picture, meant: Meant, asked: Undoing) ->
 
 def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: bool, report: Report) -> None:
     """The routes send nobody to the canary before its pods go."""
-    course = of_record(account, situation.record, report) if situation.record else of_lost(account, lost, report)
-    if course is not None and check:
-        course.rehearse(course.look(), owners)
-    elif course is not None:
-        cut_off(course, account.looked(situation))
+    routes = of_record(account, situation.record, report) if situation.record else of_lost(account, lost, report)
+    if routes is not None and check:
+        routes.rehearse(routes.look(), owners)
+    elif routes is not None:
+        cut_off(routes, account.looked(situation))
 
 
 def _counted(account: Account, picture: Picture, report: Report) -> Picture:

@@ -23,8 +23,8 @@ from ...traffic.exposure import NOBODY, Exposure, Stage, Unroutable, Versions
 from ...traffic.load import relative_load
 from ...traffic.routers import GATEWAY_API
 from ...traffic.services import service_name
-from ..routing.course import release_of
 from ..routing.network import Network
+from ..routing.routes import release_of
 
 # Of a look: the factor, or why nobody knows it.
 Worth = Union[Fraction, str]

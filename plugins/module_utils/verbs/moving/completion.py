@@ -54,10 +54,10 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
             f'somebody holds a canary of Deployment "{name}" again, so that nothing is there to clean up',
             "Look at it with canary_info",
         )
-    course = of_record(account, record, quietly)
-    if course is not None and not check:
+    routes = of_record(account, record, quietly)
+    if routes is not None and not check:
         account.looked(situation)
-        leave(course)
+        leave(routes)
         disown_routes(account, record)
     if record.autoscaler and not check:
         give_back_of(account, record, record.autoscaler, situation.picture)

@@ -9,26 +9,26 @@ from ...rollout.phase import HOLDING, Situation, ready_pods
 from ...traffic.exposure import Stage, Wanted
 from ...traffic.load import largest_weight
 from ..call.orders import TrafficRequest
-from .course import OURS, Course, Now, exposure_of
 from .exposing import expose
 from .isolating import isolate
 from .proving import NotProgrammed, unproven
+from .routes import OURS, Now, Routes, exposure_of
 
 
-def drain(course: Course, canary_hash: str, *, check: bool) -> None:
+def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
     """Everybody is sent to the stable version until `refill`. Raises Refusal."""
     if check:
-        found = course.look(canary_hash)
-        course.rehearse(found, lambda now: _drained(now) if now.stage in OURS else Wanted(Stage.ISOLATED), canary_hash)
+        found = routes.look(canary_hash)
+        routes.rehearse(found, lambda now: _drained(now) if now.stage in OURS else Wanted(Stage.ISOLATED), canary_hash)
         return
-    isolate(course, canary_hash, again=False)
-    found = course.look()
+    isolate(routes, canary_hash, again=False)
+    found = routes.look()
     try:
-        written = course.write(found, _drained)
-        course.await_(written)
+        written = routes.write(found, _drained)
+        routes.await_(written)
     except NotProgrammed as error:
         raise unproven(error, "What was written stays. Look at the gateway, then run this again") from error
-    course.tell(course.since(found, written))
+    routes.tell(routes.since(found, written))
 
 
 def _drained(now: Now) -> Wanted | None:
@@ -36,20 +36,20 @@ def _drained(now: Now) -> Wanted | None:
     return Wanted(Stage.SPLIT, drained=now.wanted.exposure) if gets else None
 
 
-def refill(course: Course, situation: Situation, *, check: bool) -> None:
+def refill(routes: Routes, situation: Situation, *, check: bool) -> None:
     """The canary gets again what it got; nothing where nobody was taken from it, or where it does not stand. Raises Refusal."""
     record, canary = situation.record, situation.canary
-    taken = [one for one in course.look() if one.stage in OURS and one.wanted.drained]
+    taken = [one for one in routes.look() if one.stage in OURS and one.wanted.drained]
     if not taken or canary is None or record is None:
         return
     if check:
-        course.rehearse(course.look(canary.hash), _as_before, canary.hash)
+        routes.rehearse(routes.look(canary.hash), _as_before, canary.hash)
     elif situation.phase in HOLDING:
         replicas = situation.deployment.replicas
         # What all pods that were asked for are not to bear, somebody has agreed to.
         agreed = exposure_of(taken).weight > largest_weight(replicas, record.pods)
         asked = TrafficRequest(overload="warn" if agreed else "refuse")
-        expose(course, asked, situation, canary.hash, ready_pods(situation.picture, canary))
+        expose(routes, asked, situation, canary.hash, ready_pods(situation.picture, canary))
 
 
 def _as_before(now: Now) -> Wanted | None:

@@ -14,50 +14,50 @@ from ...traffic.exposure import Exposure, Stage, Wanted
 from ...traffic.routers import SERVICE_SELECTOR
 from ..call.orders import TrafficRequest
 from .bearing import agree_to_load
-from .course import THEIRS, Course, Now, Wish, always, contested, exposure_of
 from .proving import NotProgrammed
+from .routes import THEIRS, Now, Routes, Wish, always, contested, exposure_of
 from .versions import await_endpoints, ensure
 
 
-def expose(course: Course, asked: TrafficRequest, situation: Situation, canary_hash: str, pods: int) -> None:
+def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_hash: str, pods: int) -> None:
     """The canary gets what is asked for, and otherwise what it got. `pods`: Ready ones that it has. Raises Refusal."""
-    found = course.look(canary_hash)
-    course.prepare(found)
+    found = routes.look(canary_hash)
+    routes.prepare(found)
     exposure = asked.over(exposure_of(found))
-    agree_to_load(course.account, asked, exposure.weight, situation.deployment.replicas, pods)
-    service = ensure(course, canary_hash)
+    agree_to_load(routes.account, asked, exposure.weight, situation.deployment.replicas, pods)
+    service = ensure(routes, canary_hash)
     try:
-        await_endpoints(course, service, pods)
+        await_endpoints(routes, service, pods)
         warmed = found
-        if course.prover.marks:
-            written = course.write(found, _warm(course, service, exposure), canary_hash)
-            course.await_(written)
-            warmed = course.since(found, written, canary_hash)
-        split = course.write(warmed, _split(course, exposure), canary_hash)
-        course.await_(split)
+        if routes.prover.marks:
+            written = routes.write(found, _warm(routes, service, exposure), canary_hash)
+            routes.await_(written)
+            warmed = routes.since(found, written, canary_hash)
+        split = routes.write(warmed, _split(routes, exposure), canary_hash)
+        routes.await_(split)
     except NotProgrammed as error:
-        failed = course.failed(error, canary_hash)
-        _back_to(course, found, canary_hash)
+        failed = routes.failed(error, canary_hash)
+        _back_to(routes, found, canary_hash)
         raise failed from error
-    if course.traffic.kind == SERVICE_SELECTOR and exposure.weight:
-        course.account.warn(
-            f'Service "{course.traffic.service}" selects this version alone now: a rollout by somebody else would empty it. Promote or '
+    if routes.traffic.kind == SERVICE_SELECTOR and exposure.weight:
+        routes.account.warn(
+            f'Service "{routes.traffic.service}" selects this version alone now: a rollout by somebody else would empty it. Promote or '
             "undo before that"
         )
-    course.tell(course.since(found, split, canary_hash))
+    routes.tell(routes.since(found, split, canary_hash))
 
 
-def foretell(course: Course, found: Sequence[Now], asked: TrafficRequest, canary_hash: str) -> None:
+def foretell(routes: Routes, found: Sequence[Now], asked: TrafficRequest, canary_hash: str) -> None:
     """As `expose` in check mode."""
-    course.rehearse(found, always(Wanted(Stage.SPLIT, asked.over(exposure_of(found)))), canary_hash)
+    routes.rehearse(found, always(Wanted(Stage.SPLIT, asked.over(exposure_of(found)))), canary_hash)
 
 
-def _warm(course: Course, service: str, exposure: Exposure) -> Wish:
+def _warm(routes: Routes, service: str, exposure: Exposure) -> Wish:
     """Only where some of it is new to the gateway: the Service, or that users are kept by a cookie."""
     keeps = exposure.sticky is not None
 
     def wish(now: Now) -> Wanted | None:
-        _check_live(course, now)
+        _check_live(routes, now)
         if now.stage is not Stage.SPLIT or now.canary != service:
             return Wanted(Stage.ISOLATED, warm=(service,), cookies=keeps, drained=now.wanted.again)
         if not keeps or now.wanted.exposure.sticky is not None:
@@ -67,15 +67,15 @@ def _warm(course: Course, service: str, exposure: Exposure) -> Wish:
     return wish
 
 
-def _split(course: Course, exposure: Exposure) -> Wish:
+def _split(routes: Routes, exposure: Exposure) -> Wish:
     def wish(now: Now) -> Wanted:
-        _check_live(course, now)
+        _check_live(routes, now)
         return Wanted(Stage.SPLIT, exposure)
 
     return wish
 
 
-def _check_live(course: Course, now: Now) -> None:
+def _check_live(routes: Routes, now: Now) -> None:
     """Raises Refusal where the owner has his backends back, because somebody promoted this release or took it back; and where somebody
     has written others since the route was isolated: what would be in force then, nobody has proven."""
     if now.stage in THEIRS:
@@ -83,17 +83,17 @@ def _check_live(course: Course, now: Now) -> None:
     if now.stage is Stage.OWN:
         raise Refusal(
             Code.BUSY,
-            f'somebody ended the release of Deployment "{course.account.site.target.name}" while its routes were written',
+            f'somebody ended the release of Deployment "{routes.account.site.target.name}" while its routes were written',
             "Look what became of it with canary_info",
         )
 
 
-def _back_to(course: Course, before: Sequence[Now], canary_hash: str) -> None:
+def _back_to(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:
     """What was there before this call, which was proven. A release that somebody has ended meanwhile gets nothing back."""
     was = {one.route.name: one for one in before}
-    for now in course.look(canary_hash):
+    for now in routes.look(canary_hash):
         there = was.get(now.route.name)
         if there is not None and now.stage is not Stage.OWN:
             split = there.stage is Stage.SPLIT and there.canary == now.canary
             back = there.wanted if split else Wanted(Stage.ISOLATED, drained=there.wanted.again)
-            course.write([now], always(back), canary_hash, marked=False)
+            routes.write([now], always(back), canary_hash, marked=False)

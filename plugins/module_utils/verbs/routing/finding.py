@@ -14,13 +14,13 @@ from ...traffic.services import release_in, version_in
 from ...values import dataclass
 from ..call.ending import Account
 from ..call.outcome import Report
-from .course import Course, release_of
 from .network import Network
+from .routes import Routes, release_of
 
 
-def of_record(account: Account, record: Record, report: Report) -> Course | None:
+def of_record(account: Account, record: Record, report: Report) -> Routes | None:
     """None for a release without traffic."""
-    return Course(account, record.traffic, record.stable.hash, release_of(record), report) if record.traffic else None
+    return Routes(account, record.traffic, record.stable.hash, release_of(record), report) if record.traffic else None
 
 
 @dataclass(frozen=True)
@@ -68,5 +68,5 @@ def _readable(route: Route) -> Kept | None:
         return None
 
 
-def of_lost(account: Account, lost: Lost | None, report: Report) -> Course | None:
-    return Course(account, lost.traffic, lost.stable_hash, lost.release, report) if lost else None
+def of_lost(account: Account, lost: Lost | None, report: Report) -> Routes | None:
+    return Routes(account, lost.traffic, lost.stable_hash, lost.release, report) if lost else None

@@ -9,65 +9,65 @@ from functools import partial
 from typing import Sequence
 
 from ...traffic.exposure import Stage, Wanted
-from .course import OURS, THEIRS, Course, Now, contested
 from .proving import NotProgrammed
 from .returning import give_back, stays, warm
+from .routes import OURS, THEIRS, Now, Routes, contested
 from .versions import await_endpoints, ensure
 
 
-def isolate(course: Course, canary_hash: str = "", *, again: bool) -> None:
+def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> None:
     """By all routes; one that is split stays so. `again`: proven anew where it was written before. What users got is kept, to be given
     again.
 
     Routes that never come to it get their owner's backends back. Raises Refusal.
     """
-    found = course.look(canary_hash)
-    course.prepare(found)
-    _tell_contested(course, found)
+    found = routes.look(canary_hash)
+    routes.prepare(found)
+    _tell_contested(routes, found)
     if all(one.stage in OURS for one in found) and not again:
         return
-    service = ensure(course, course.stable_hash)
-    situation = course.account.situation
+    service = ensure(routes, routes.stable_hash)
+    situation = routes.account.situation
     stable = situation.stable if situation else None
     try:
-        if course.prover.how == "stated":
+        if routes.prover.how == "stated":
             # Nothing proves it, and a Service of which no proxy can know an endpoint would be believed after some seconds.
-            await_endpoints(course, service, stable.ready if stable else 0)
+            await_endpoints(routes, service, stable.ready if stable else 0)
         warmed = found
-        if course.prover.marks:
-            written = course.put(
-                found, lambda now: None if now.stage in OURS else warm(course, now, service), canary_hash
+        if routes.prover.marks:
+            written = routes.put(
+                found, lambda now: None if now.stage in OURS else warm(routes, now, service), canary_hash
             )
-            course.await_(written)
-            warmed = course.since(found, written, canary_hash)
-        course.await_(course.put(warmed, partial(_isolated, course), canary_hash))
+            routes.await_(written)
+            warmed = routes.since(found, written, canary_hash)
+        routes.await_(routes.put(warmed, partial(_isolated, routes), canary_hash))
     except NotProgrammed as error:
-        failed = course.failed(error, canary_hash)
-        _take_back(course, found, canary_hash)
+        failed = routes.failed(error, canary_hash)
+        _take_back(routes, found, canary_hash)
         raise failed from error
 
 
-def _isolated(course: Course, now: Now) -> Wanted:
+def _isolated(routes: Routes, now: Now) -> Wanted:
     """Raises Refusal where somebody has written since the stable version was reached: that was with the rules before his."""
-    if course.prover.marks and now.stage in THEIRS:
+    if routes.prover.marks and now.stage in THEIRS:
         raise contested(now.route)
-    there = stays(course, now)
+    there = stays(routes, now)
     return there if there.stage is Stage.SPLIT else Wanted(Stage.ISOLATED, drained=there.again)
 
 
-def _take_back(course: Course, before: Sequence[Now], canary_hash: str) -> None:
+def _take_back(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:
     """Those that had their owner's backends have them again. Where users may be on the stable version already, the owner's Service has to be
     reached first; if it never is, they stay there."""
     had = {one.route.name for one in before if one.stage is not Stage.SPLIT}
-    now = [one for one in course.look(canary_hash) if one.route.name in had]
-    course.put([one for one in now if one.stage not in OURS], _own, canary_hash, marked=False)
+    now = [one for one in routes.look(canary_hash) if one.route.name in had]
+    routes.put([one for one in now if one.stage not in OURS], _own, canary_hash, marked=False)
     try:
-        give_back(course, [one for one in now if one.stage in OURS], canary_hash, _own)
+        give_back(routes, [one for one in now if one.stage in OURS], canary_hash, _own)
     except NotProgrammed as error:
-        course.account.warn(f"the routes were left as they are, with everybody on the stable version: {error}")
+        routes.account.warn(f"the routes were left as they are, with everybody on the stable version: {error}")
         return
-    course.put(
-        course.look(canary_hash), lambda one: _own(one) if one.route.name in had else None, canary_hash, marked=False
+    routes.put(
+        routes.look(canary_hash), lambda one: _own(one) if one.route.name in had else None, canary_hash, marked=False
     )
 
 
@@ -75,9 +75,9 @@ def _own(now: Now) -> Wanted:
     return Wanted(Stage.OWN, drained=now.wanted.again)
 
 
-def _tell_contested(course: Course, found: Sequence[Now]) -> None:
+def _tell_contested(routes: Routes, found: Sequence[Now]) -> None:
     for one in found:
         if one.stage in THEIRS:
             but = ", but for a header and for sticky, which are lost with what was kept there"
             lost = but if one.stage is Stage.LOST else ""
-            course.account.warn(f"{contested(one.route).what}: it is written once more{lost}")
+            routes.account.warn(f"{contested(one.route).what}: it is written once more{lost}")

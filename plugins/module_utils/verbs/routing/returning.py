@@ -14,19 +14,19 @@ from ...traffic.route import kept_of
 from ...traffic.routers import SERVICE_SELECTOR
 from ...traffic.selector import selected
 from ...traffic.services import version_of
-from .course import OURS, THEIRS, Course, Now, Wish, owners
 from .lagging import LOOK_SECONDS, until
 from .network import Network
 from .proving import NotProgrammed, unproven
+from .routes import OURS, THEIRS, Now, Routes, Wish, owners
 from .switching import SETTLE_SECONDS
 from .versions import delete_all
 
 
-def hand_back(course: Course, found: Sequence[Now], canary_hash: str) -> None:
+def hand_back(routes: Routes, found: Sequence[Now], canary_hash: str) -> None:
     """The owner's backends are in force. Raises Refusal; what it has written then is no harm, and stays."""
-    course.prepare(found)
+    routes.prepare(found)
     try:
-        give_back(course, found, canary_hash, _but_for_testers)
+        give_back(routes, found, canary_hash, _but_for_testers)
     except NotProgrammed as error:
         raise unproven(error, "Nothing else was changed. Look at the gateway, then run this again") from error
 
@@ -37,69 +37,69 @@ def _but_for_testers(now: Now) -> Wanted:
     return Wanted(Stage.OWN, Exposure(header=now.wanted.exposure.header), drained=now.wanted.again)
 
 
-def give_back(course: Course, found: Sequence[Now], canary_hash: str, own: Wish) -> None:
+def give_back(routes: Routes, found: Sequence[Now], canary_hash: str, own: Wish) -> None:
     """The owner's backends, as `own` says, are in force. No user was sent to the owner's Service meanwhile, and a proxy may have forgotten its
     endpoints: it is reached by a rule without users first. Raises NotProgrammed."""
-    service = course.traffic.service
+    service = routes.traffic.service
 
     def reach(now: Now) -> Wanted | None:
-        return None if course.router.sends_to(now.route, service) else warm(course, now, service)
+        return None if routes.router.sends_to(now.route, service) else warm(routes, now, service)
 
     warmed = found
-    if course.prover.marks:
-        written = course.put(found, reach, canary_hash)
-        course.await_(written)
-        warmed = course.since(found, written, canary_hash)
-    course.await_(course.put(warmed, own, canary_hash))
+    if routes.prover.marks:
+        written = routes.put(found, reach, canary_hash)
+        routes.await_(written)
+        warmed = routes.since(found, written, canary_hash)
+    routes.await_(routes.put(warmed, own, canary_hash))
 
 
-def warm(course: Course, now: Now, service: str) -> Wanted:
+def warm(routes: Routes, now: Now, service: str) -> Wanted:
     """A rule without users reaches this Service, and users get what they got."""
-    return replace(stays(course, now), warm=(service,), cookies=False)
+    return replace(stays(routes, now), warm=(service,), cookies=False)
 
 
-def stays(course: Course, now: Now) -> Wanted:
+def stays(routes: Routes, now: Now) -> Wanted:
     """What users get and go on with. Of a route that somebody else wrote that is what was wanted as far as they are sent to it already, and
     else the backends that he wrote."""
     if now.stage not in THEIRS or now.wanted.stage is Stage.OWN:
         return now.wanted
-    stable, canary = (bool(one) and course.router.sends_to(now.route, one) for one in (course.stable, now.canary))
+    stable, canary = (bool(one) and routes.router.sends_to(now.route, one) for one in (routes.stable, now.canary))
     if now.wanted.stage is Stage.SPLIT and stable and canary:
         return now.wanted
     return Wanted(Stage.ISOLATED if stable else Stage.OWN, drained=now.wanted.again)
 
 
-def leave(course: Course) -> None:
+def leave(routes: Routes) -> None:
     """Nothing of ours is left: first on the routes, then the Services. Raises Refusal, and nothing is deleted then."""
-    services = course.network.of(course.owner)
-    canary = next((of for of in map(version_of, services) if of != course.stable_hash), "")
-    found = course.look(canary)
+    services = routes.network.of(routes.owner)
+    canary = next((of for of in map(version_of, services) if of != routes.stable_hash), "")
+    found = routes.look(canary)
     # One that keeps something was written, and nobody knows whether that was waited for.
     touched = [one for one in found if one.stage is not Stage.OWN or one.route.annotation is not None]
     if touched:
-        course.prepare(touched, insists=False)
-        _await_one_version(course, touched)
+        routes.prepare(touched, insists=False)
+        _await_one_version(routes, touched)
         try:
-            give_back(course, touched, canary, owners)
+            give_back(routes, touched, canary, owners)
         except NotProgrammed as error:
             raise unproven(
                 error,
                 "The Services of both versions were left, because they may still be sent requests. Run this again",
             ) from error
-        found = course.look(canary)
-    course.put(found, owners, canary, marked=False)
-    delete_all(course, services)
-    course.account.extra.pop("exposure", None)
+        found = routes.look(canary)
+    routes.put(found, owners, canary, marked=False)
+    delete_all(routes, services)
+    routes.account.extra.pop("exposure", None)
 
 
-def _await_one_version(course: Course, found: Sequence[Now]) -> None:
+def _await_one_version(routes: Routes, found: Sequence[Now]) -> None:
     """Who was on one version alone is not to be given to pods of the other that are ending: the owner's Service has let go of them, and
     a proxy has had time to hear of it. Later than that nothing waits."""
     versions = {service for one in found if (service := _only_version(one))}
-    if not versions or course.traffic.kind == SERVICE_SELECTOR:
+    if not versions or routes.traffic.kind == SERVICE_SELECTOR:
         return
-    clock, network, own = course.account.site.clock, course.network, course.traffic.service
-    deadline = clock.monotonic() + course.traffic.seconds
+    clock, network, own = routes.account.site.clock, routes.network, routes.traffic.service
+    deadline = clock.monotonic() + routes.traffic.seconds
     for service in versions:
         until(clock, deadline, partial(_same_endpoints, network, own, service), LOOK_SECONDS)
     clock.sleep(SETTLE_SECONDS)

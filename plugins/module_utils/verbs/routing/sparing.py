@@ -16,62 +16,62 @@ from ...rollout.refusal import Refusal
 from ...traffic.exposure import Stage, Wanted
 from ..call.ending import Account
 from ..call.outcome import Report
-from .course import THEIRS, Course, Now, Wish, always
 from .finding import of_record
 from .proving import NotProgrammed, Written
 from .returning import warm
+from .routes import THEIRS, Now, Routes, Wish, always
 
 # What stands in the way of an undo for good, and must keep it from nothing else. A server in trouble ends the call instead: the
 # next one finds it better, and until then the pods that the routes send to stay.
 _IN_THE_WAY = (NotProgrammed, Refusal, Forbidden, Malformed)
 
 
-def cut_off(course: Course, situation: Situation) -> None:
+def cut_off(routes: Routes, situation: Situation) -> None:
     """Each route is written, whatever becomes of the others and whether or not a gateway can be asked, and waited for as long as a write may
     take: a bad canary is worse than a route that lags behind. Where users are not sent to what is to serve them now, the gateway has as long
     to reach it first."""
     canary = situation.canary.hash if situation.canary else ""
     serves = _stable_serves(situation)
-    service = course.stable if serves else course.traffic.service
+    service = routes.stable if serves else routes.traffic.service
     to = always(Wanted(Stage.ISOLATED if serves else Stage.OWN))
     found, unknown, written = list[Now](), list[Now](), list[Written]()
-    for ref in course.traffic.routes:
-        with _going_on(course):
-            now = course.now(ref, canary)
+    for ref in routes.traffic.routes:
+        with _going_on(routes):
+            now = routes.now(ref, canary)
             if now is None or (now.stage is Stage.OWN and now.wanted.exposure.nobody):
                 continue
             found.append(now)
-            if course.prover.marks and not course.router.sends_to(now.route, service):
+            if routes.prover.marks and not routes.router.sends_to(now.route, service):
                 unknown.append(now)
             else:
-                written += course.put([now], to, canary)
-    with _going_on(course):
-        course.prepare(found, insists=False, goes_on=True)
-    written += _once_reached(course, unknown, service, to, canary)
-    with _going_on(course):
-        course.await_(written)
+                written += routes.put([now], to, canary)
+    with _going_on(routes):
+        routes.prepare(found, insists=False, goes_on=True)
+    written += _once_reached(routes, unknown, service, to, canary)
+    with _going_on(routes):
+        routes.await_(written)
 
 
-def _once_reached(course: Course, found: Sequence[Now], service: str, to: Wish, canary: str) -> list[Written]:
+def _once_reached(routes: Routes, found: Sequence[Now], service: str, to: Wish, canary: str) -> list[Written]:
     """As `to` says, once a rule without users has reached the Service, or there was time enough for it."""
     warmed, written = list[Written](), list[Written]()
     for now in found:
-        with _going_on(course):
-            warmed += course.put([now], lambda one: warm(course, one, service), canary)
-    with _going_on(course):
-        course.await_(warmed)
+        with _going_on(routes):
+            warmed += routes.put([now], lambda one: warm(routes, one, service), canary)
+    with _going_on(routes):
+        routes.await_(warmed)
     for now in found:
-        with _going_on(course):
-            written += course.put(course.since([now], warmed, canary), to, canary)
+        with _going_on(routes):
+            written += routes.put(routes.since([now], warmed, canary), to, canary)
     return written
 
 
 @contextmanager
-def _going_on(course: Course) -> Iterator[None]:
+def _going_on(routes: Routes) -> Iterator[None]:
     try:
         yield
     except _IN_THE_WAY as error:
-        course.account.warn(f"the undo goes on, although the routes may still send requests to the canary: {error}")
+        routes.account.warn(f"the undo goes on, although the routes may still send requests to the canary: {error}")
 
 
 def _stable_serves(situation: Situation) -> bool:
@@ -81,10 +81,10 @@ def _stable_serves(situation: Situation) -> bool:
     return not promotes and stable is not None and stable.ready > 0
 
 
-def _gets_users(course: Course, now: Now) -> bool:
+def _gets_users(routes: Routes, now: Now) -> bool:
     """The canary, by the share that was written, or by one that somebody else made of it."""
     if now.stage in THEIRS:
-        return bool(now.canary) and course.router.sends_to(now.route, now.canary)
+        return bool(now.canary) and routes.router.sends_to(now.route, now.canary)
     return now.stage is Stage.SPLIT and not now.wanted.exposure.nobody
 
 
@@ -92,22 +92,22 @@ def spare_users(account: Account, situation: Situation, report: Report) -> None:
     """Whoever was sent to the canary is sent to the stable version where no pod of it could answer, or where the controller takes
     them away for another version; whatever a call is for that finds it so. Not waited for: nothing waits on it. Nothing for a release
     without traffic."""
-    course = of_record(account, situation.record, report) if situation.record else None
-    if course is None:
+    routes = of_record(account, situation.record, report) if situation.record else None
+    if routes is None:
         return
     account.looked(situation)
     canary = situation.canary
     if situation.phase is not Phase.FOREIGN and canary is not None and ready_pods(situation.picture, canary):
         return
-    for ref in course.traffic.routes:
+    for ref in routes.traffic.routes:
         try:
-            now = course.now(ref)
-            if now is not None and _gets_users(course, now):
-                course.put([now], lambda one: Wanted(Stage.ISOLATED, drained=one.wanted.again), "")
+            now = routes.now(ref)
+            if now is not None and _gets_users(routes, now):
+                routes.put([now], lambda one: Wanted(Stage.ISOLATED, drained=one.wanted.again), "")
                 account.warn(
-                    f'{course.router.kind} "{ref.name}" sent users to a canary without Ready pods, and sends them to stable now'
+                    f'{routes.router.kind} "{ref.name}" sent users to a canary without Ready pods, and sends them to stable now'
                 )
         except (*_IN_THE_WAY, ApiError) as error:
             account.warn(
-                f'{course.router.kind} "{ref.name}" may still send users to a canary without Ready pods: {error}'
+                f'{routes.router.kind} "{ref.name}" may still send users to a canary without Ready pods: {error}'
             )

@@ -12,23 +12,23 @@ from ...traffic.exposure import Json
 from ...traffic.services import is_ours, narrowed, serves_as
 from ...wording import count_of
 from ..call.guarded import at_any_time, guarded
-from .course import Course, contested
 from .lagging import LOOK_SECONDS, until
 from .proving import NotProgrammed
+from .routes import Routes, contested
 
 
-def ensure(course: Course, of_hash: str, *, dry_run: bool = False) -> str:
+def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
     """The Service of this version is there; its name. Raises Refusal."""
-    account, network = course.account, course.network
-    own = network.service(course.traffic.service)
+    account, network = routes.account, routes.network
+    own = network.service(routes.traffic.service)
     if own is None:
         raise Refusal(
             Code.SERVICE,
-            f'there is no Service "{course.traffic.service}"',
+            f'there is no Service "{routes.traffic.service}"',
             "Apply its manifest again, then run this again",
         )
-    owner = course.owner
-    wanted = narrowed(own, of_hash, owner, course.release)
+    owner = routes.owner
+    wanted = narrowed(own, of_hash, owner, routes.release)
     name = str(wanted["metadata"]["name"])
 
     def decide(found: Json | None) -> Json | None:
@@ -53,39 +53,39 @@ def ensure(course: Course, of_hash: str, *, dry_run: bool = False) -> str:
     return name
 
 
-def await_endpoints(course: Course, service: str, pods: int) -> None:
+def await_endpoints(routes: Routes, service: str, pods: int) -> None:
     """A proxy is told of so many pods: a share for fewer would be more than a pod is to get. Raises NotProgrammed."""
-    clock, seconds = course.account.site.clock, course.traffic.seconds
+    clock, seconds = routes.account.site.clock, routes.traffic.seconds
     ready = 0
 
     def are_there() -> bool:
         nonlocal ready
-        ready = len(course.network.ready(service))
+        ready = len(routes.network.ready(service))
         return ready >= pods
 
     if not until(clock, clock.monotonic() + seconds, are_there, LOOK_SECONDS):
         raise NotProgrammed(f'Service "{service}" has {count_of(ready, "Ready endpoint")} of {pods} after {seconds} s')
 
 
-def delete_all(course: Course, services: Sequence[Json]) -> None:
+def delete_all(routes: Routes, services: Sequence[Json]) -> None:
     """Raises Refusal where a route still names one of them, and nothing is deleted then."""
     while services:
-        _check_unused(course, services)
+        _check_unused(routes, services)
         for service in services:
-            _delete(course, service)
+            _delete(routes, service)
         # A list that was older than one of them did not show it.
-        services = course.network.of(course.owner)
+        services = routes.network.of(routes.owner)
 
 
-def _check_unused(course: Course, services: Sequence[Json]) -> None:
+def _check_unused(routes: Routes, services: Sequence[Json]) -> None:
     ours = [str(service["metadata"]["name"]) for service in services]
-    for one in course.look():
-        if any(course.router.sends_to(one.route, name) for name in ours):
+    for one in routes.look():
+        if any(routes.router.sends_to(one.route, name) for name in ours):
             raise contested(one.route)
 
 
-def _delete(course: Course, service: Json) -> None:
-    account, network = course.account, course.network
+def _delete(routes: Routes, service: Json) -> None:
+    account, network = routes.account, routes.network
     name = str(service["metadata"]["name"])
     by_us = True  # which holds where the answer is lost, too
 

@@ -58,8 +58,8 @@ class Now:
 Wish = Callable[[Now], "Wanted | None"]
 
 
-class Course:
-    """The traffic of one release, for one call."""
+class Routes:
+    """Those of one release, for one call."""
 
     def __init__(self, account: Account, traffic: Traffic, stable_hash: str, release: str, report: Report) -> None:
         deployment = account.site.target
