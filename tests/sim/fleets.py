@@ -245,12 +245,14 @@ class Crew:
     def all(self, works: Sequence[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:
         waiting, under_way = list(works), list[Process]()
         begun: list[Process] = []
+        # A work may have works of its own.
+        me: Process = _HERE.actor
         due = self.clock.monotonic() + meanwhile.every if meanwhile else 0.0
         while waiting or under_way:
             while waiting and len(under_way) < at_once:
-                under_way.append(self._begins(waiting.pop(0)))
+                under_way.append(self._begins(waiting.pop(0), me))
                 begun.append(under_way[-1])
-            self.clock.wait(due if meanwhile else self.clock.timeline.now + ENOUGH)
+            me.wait(due if meanwhile else self.clock.timeline.now + ENOUGH)
             if meanwhile and self.clock.monotonic() >= due:
                 meanwhile.does()
                 due = self.clock.monotonic() + meanwhile.every
@@ -259,13 +261,13 @@ class Crew:
             if process.failed is not None:
                 raise process.failed
 
-    def _begins(self, work: Work) -> Process:
+    def _begins(self, work: Work, whose: Process) -> Process:
         def lives() -> None:
             _HERE.actor = process
             work()
 
         timeline = self.sea.timeline
-        process = Process(timeline, f"work {len(self.works)}", timeline.now, lives, self.clock.wake)
+        process = Process(timeline, f"work {len(self.works)}", timeline.now, lives, whose.wake)
         self.works.append(process)
         return process
 

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.processes import Processes
-from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Gate, OnInconclusive
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
+    Gate,
+    Headroom,
+    OnInconclusive,
+    Policies,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Call,
@@ -59,6 +64,20 @@ def test_wave_after_wave_all_are_released_and_the_next_call_changes_nothing() ->
     again = sea.sails(sea.request())
     assert isinstance(again, Outcome) and not again.changed
     assert again.extra["fleet"]["outcome"] == "already released"
+
+
+def test_each_release_is_told_of_the_room_that_it_has() -> None:
+    sea = Sea(3, 3)
+    request = sea.request(waves=("100%",))
+    only_told = Policies(headroom=Headroom.REPORT)
+    members = (replace(one, request=replace(one.request, policies=only_told)) for one in request.members)
+    ended = sea.sails(replace(request, members=tuple(members)))
+    assert outcomes(ended) == ["released"] * 3
+    assert ended is not None
+    rooms = [row["release"]["rooms"] for row in ended.extra["fleet"]["releases"]]
+    assert [len(of_one) for of_one in rooms] == [2] * 3, "one for each step"
+    # Its own Deployment and what it stands in, and what is read of the cluster for all.
+    assert [of_one[0]["read"]["requests"] for of_one in rooms] == [7] * 3
 
 
 def test_one_that_fails_undoes_its_wave_and_none_of_that_is_ever_promoted() -> None:

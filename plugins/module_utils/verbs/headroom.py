@@ -10,6 +10,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, Callable, Mapping, Sequence
 
 from ..cluster.api import Api
@@ -75,17 +76,25 @@ def _rooms_of(one: Rooms | VerbFailure) -> Rooms:
 
 
 Counts = Callable[[int, Rooms], bool]
+# Each asks by a way to the cluster that it is given; what they find, in their order.
+Asks = Callable[[Sequence[Callable[[Api], Any]]], list[Any]]
 
 
 def room_for_all(
-    api: Api, requests: Sequence[HeadroomRequest], report: Report, counts: Counts = lambda number, rooms: True
+    api: Api,
+    requests: Sequence[HeadroomRequest],
+    report: Report,
+    counts: Counts = lambda number, rooms: True,
+    each: Asks | None = None,
 ) -> list[Rooms | VerbFailure]:
     """What is answered to each of these releases at the same time, from one reading of the cluster. Each has those before it for
-    which `counts` holds counted as placed. One that cannot be asked about has its failure as its answer."""
+    which `counts` holds counted as placed. One that cannot be asked about has its failure as its answer. `each` lets what is about
+    one release alone be read side by side."""
     begun = api.clock.monotonic()
     minor, unknown = server_minor(api)
-    lists = Lists(api)
-    asked = [_begun(api, request, minor, lists) for request in requests]
+    lists = Lists()
+    works = [partial(_begun, request=request, minor=minor, lists=lists) for request in requests]
+    asked: list[_Asked | VerbFailure] = each(works) if each else [work(api) for work in works]
     readers = [one.reader for one in asked if isinstance(one, _Asked)]
     if not readers:
         return [one for one in asked if isinstance(one, VerbFailure)]
@@ -98,7 +107,7 @@ def room_for_all(
             answers.append(one)
             continue
         question = one.question(cluster)
-        told = _rooms(one, beside.asked(question), cluster, market, begun)
+        told = _rooms(one, beside.asked(question), {api, one.site.api}, cluster, market, begun)
         answers.append(told)
         if number < len(asked) - 1 and counts(number, told):
             beside = beside.counting(replace(question, rollout=one.largest), one.name)
@@ -163,14 +172,15 @@ def _begun(api: Api, request: HeadroomRequest, minor: int, lists: Lists) -> _Ask
         return failure
 
 
-def _rooms(one: _Asked, question: Question, cluster: Cluster, market: _Market, begun: float) -> Rooms:
-    api, ground, metrics = one.site.api, Ground(question), one.request.price_metrics
+def _rooms(one: _Asked, question: Question, ways: set[Api], cluster: Cluster, market: _Market, begun: float) -> Rooms:
+    """`ways`: by which all this was read."""
+    ground, metrics = Ground(question), one.request.price_metrics
     answered = [_answered(ground, replace(question, rollout=rollout), market, metrics) for rollout in one.rollouts]
     read = {
         **cluster.read,
-        "requests": api.requests,
-        "bytes": api.received,
-        "seconds": round(api.clock.monotonic() - begun, 3),
+        "requests": sum(api.requests for api in ways),
+        "bytes": sum(api.received for api in ways),
+        "seconds": round(one.site.clock.monotonic() - begun, 3),
     }
     told = tuple(_told(*each, read, one.situation) for each in answered)
     return Rooms(told, told[worst([found for _question, found in answered])])

@@ -64,15 +64,15 @@ class Subject:
 
 
 class Lists:
-    """Small lists, such as the quotas of a namespace, which all releases that are asked about have in common: each is read once."""
+    """Small lists, such as the quotas of a namespace, which all releases that are asked about have in common: each is read once, by
+    whoever needs it first."""
 
-    def __init__(self, api: Api) -> None:
-        self._api = api
+    def __init__(self) -> None:
         self._read: dict[str, list[Object]] = {}
 
-    def all(self, path: str) -> list[Object]:
+    def all(self, api: Api, path: str) -> list[Object]:
         if path not in self._read:
-            self._read[path] = list(_each(self._api, path))
+            self._read[path] = list(_each(api, path))
         return self._read[path]
 
 
@@ -156,7 +156,7 @@ class Reader:
                 raise
             self.assumptions.append(f"dry_run_of_a_pod_not_possible: {error.why}")
         self._limit_ranges = tuple(
-            self._tried("limitranges", lambda: self._lists.all(f"{self._core}/limitranges")) or ()
+            self._tried("limitranges", lambda: self._lists.all(self._api, f"{self._core}/limitranges")) or ()
         )
         pod, refusals = admitted_locally(asked, self._limit_ranges, minor)
         self._refusals.extend(refusals if not self._refusals else ())
@@ -194,7 +194,7 @@ class Reader:
         return pod
 
     def _quotas(self) -> tuple[Quota, ...]:
-        found = self._tried("resourcequotas", lambda: self._lists.all(f"{self._core}/resourcequotas"))
+        found = self._tried("resourcequotas", lambda: self._lists.all(self._api, f"{self._core}/resourcequotas"))
         return tuple(map(quota_view, found or ()))
 
     def _storage(self, incoming: Incoming) -> Storage:
@@ -221,7 +221,8 @@ class Reader:
         if not absent:
             return
         classes = self._tried(
-            "deviceclasses.resource.k8s.io", lambda: self._lists.all("/apis/resource.k8s.io/v1/deviceclasses")
+            "deviceclasses.resource.k8s.io",
+            lambda: self._lists.all(self._api, "/apis/resource.k8s.io/v1/deviceclasses"),
         )
         named = {(one.get("spec") or {}).get("extendedResourceName") for one in classes or ()}
         self.unknown.extend(

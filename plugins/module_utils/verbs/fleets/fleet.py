@@ -143,7 +143,7 @@ class _Fleet:
 
     def _asks(self, cluster: int, places: Sequence[int]) -> None:
         requests = [self._request.members[place].request for place in places]
-        rooms = ask_for_room(self._crew.api(cluster), requests, _unsaid)
+        rooms = ask_for_room(self._crew.api(cluster), requests, _unsaid, partial(self._side_by_side, cluster))
         for place, room in zip(places, rooms, strict=True):
             kept = self._kept[place]
             planned = kept.planned()
@@ -156,6 +156,15 @@ class _Fleet:
                 kept.release = replace(planned, rooms=room.rooms, why=room.ruled.why, outcome=Ending.REFUSED)
                 self._failed.append(place)
                 self._tell(": ".join((Ending.REFUSED.value, *room.ruled.why[:1])), self._request.members[place].label)
+
+    def _side_by_side(self, cluster: int, works: Sequence[Callable[[Api], Any]]) -> list[Any]:
+        found: dict[int, Any] = {}
+
+        def done(number: int, work: Callable[[Api], Any]) -> None:
+            found[number] = work(self._crew.api(cluster))
+
+        self._crew.all([partial(done, *one) for one in enumerate(works)], self._request.at_once)
+        return [found[number] for number in range(len(works))]
 
     def _rests(self, number: int) -> bool:
         """Between two waves; False where the call ends there."""

@@ -19,7 +19,7 @@ from ...rollout.refusal import Code
 from ...values import dataclass
 from ...wording import count_of
 from ..call.outcome import Report, VerbFailure
-from ..headroom import Rooms, room_for_all
+from ..headroom import Asks, Rooms, room_for_all
 from ..releasing.course import ReleaseRequest
 
 
@@ -32,7 +32,7 @@ class Room:
     beside: int = 0
 
 
-def ask_for_room(api: Api, releases: Sequence[ReleaseRequest], report: Report) -> list[Room]:
+def ask_for_room(api: Api, releases: Sequence[ReleaseRequest], report: Report, each: Asks | None = None) -> list[Room]:
     """For each release with those before it that go counted as placed, at their peak."""
     asked = [replace(one.room, steps=tuple(step.size for step in one.holds)) for one in releases]
     counted: list[int] = []
@@ -43,7 +43,7 @@ def ask_for_room(api: Api, releases: Sequence[ReleaseRequest], report: Report) -
         return goes
 
     try:
-        answers = room_for_all(api, asked, report, counts)
+        answers = room_for_all(api, asked, report, counts, each)
     except ApiError as error:
         return [Room(Refuse((f"{error}",))) for _one in releases]
     return [
