@@ -15,6 +15,7 @@ from dataclasses import field
 from typing import Mapping
 
 from ..values import dataclass
+from .addresses import ClosedAddress, must_be_open
 
 SECONDS = 2.0
 # Of a header, in characters.
@@ -23,13 +24,15 @@ LONGEST = 300
 
 @dataclass(frozen=True)
 class Entry:
-    """`address` is where to connect, `host` whose requests these are (the Host header, and the name in the certificate)."""
+    """`address` is where to connect, `host` whose requests these are (the Host header, and the name in the certificate).
+    `named`: by the task, and not by the status of a Gateway."""
 
     address: str
     port: int
     host: str
     tls: bool = False
     validate_certs: bool = True
+    named: bool = False
 
     def __str__(self) -> str:
         return f"{'https' if self.tls else 'http'}://{self.host} at {self.address}:{self.port}"
@@ -72,8 +75,14 @@ def knock(asked: Knock) -> Knocked:
 
 
 def _connected(entry: Entry) -> http.client.HTTPConnection:
+    must_be_open(entry.address, named=entry.named)
     connection = http.client.HTTPConnection(entry.address, entry.port, timeout=SECONDS)
     connection.connect()
+    try:
+        must_be_open(entry.address, str(connection.sock.getpeername()[0]), named=entry.named)
+    except ClosedAddress:
+        connection.close()
+        raise
     if entry.tls:
         context = ssl.create_default_context()
         if not entry.validate_certs:
@@ -88,6 +97,8 @@ def _host(entry: Entry) -> str:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, ClosedAddress):
+        return str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message})"
     if isinstance(error, (TimeoutError, socket.timeout)):

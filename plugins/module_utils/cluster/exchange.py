@@ -8,7 +8,6 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import gzip
 import json
 import socket
 import threading
@@ -28,9 +27,9 @@ from .secrets import confided_in, without
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
-_PIECE = 65536
-# What a server may make us reserve before a byte of it has been seen.
-_LARGEST_GUESS = 64 << 20
+_PIECE, _LARGE_PIECE = 65536, 1 << 20
+# Of one answer, packed or not: a page of 500 objects of the size that etcd takes is smaller.
+LARGEST_ANSWER = 1 << 30
 # RFC 1952: deflate; and nothing told about a file, as Go writes it.
 _GZIP = b"\x1f\x8b\x08"
 _PLAIN_GZIP = _GZIP + b"\x00"
@@ -56,6 +55,10 @@ class Request:
     @property
     def target(self) -> str:
         return self.path + (f"?{urlencode(self.query)}" if self.query else "")
+
+
+class TooLarge(Exception):
+    """An answer that nobody can mean."""
 
 
 class Exchange:
@@ -87,11 +90,25 @@ class Exchange:
     def body(self) -> Body:
         """The whole body as it came over the wire."""
         with network_errors(self._session, self._request):
-            data = bytes(self._response.read(decode_content=False))
-        self._complete = True
+            data = self._bounded()
         self.received = len(data)
+        if len(data) > LARGEST_ANSWER:
+            raise _unreadable(self._session, self._request, TooLarge())
+        self._complete = True
         is_packed = self.headers.get("Content-Encoding", "").lower() == "gzip"
         return Body(data, is_packed, partial(_unreadable, self._session, self._request))
+
+    def _bounded(self) -> bytes:
+        """Of a body that is too large, a little more than may be."""
+        announced = self.headers.get("Content-Length", "")
+        if announced.isascii() and announced.isdigit() and int(announced) <= LARGEST_ANSWER:
+            return bytes(self._response.read(decode_content=False))
+        got = bytearray()
+        for piece in self._response.stream(_LARGE_PIECE, decode_content=False):
+            got += piece
+            if len(got) > LARGEST_ANSWER:
+                break
+        return bytes(got)
 
     def start(self, max_bytes: int, seconds: float) -> tuple[bytes, bool]:
         """The first `max_bytes` of the body, and whether there was more. Raises Timeout when reading takes longer than
@@ -173,22 +190,36 @@ class Body:
     def _unpacking(self) -> Iterator[None]:
         try:
             yield
-        except (zlib.error, EOFError, gzip.BadGzipFile) as error:
+        except (zlib.error, EOFError, TooLarge) as error:
             raise self.broken(error) from error
 
 
 def _unzipped(body: bytes) -> bytes:
-    """In one go, into memory of the right size: the last four bytes of gzip tell it. Twice as fast as piece by piece.
+    """In one go: the last four bytes of gzip tell the size. Never more than LARGEST_ANSWER, whatever it would become.
 
     The checksum before them is not compared: TLS has done as much, and it would take another third of the time.
     """
     if not body.startswith(_PLAIN_GZIP) or body.find(_GZIP, _GZIP_HEAD) >= 0:
         # Something is told about a file, or there may be several parts.
-        return gzip.decompress(body)
+        return _part_by_part(body)
     told = int.from_bytes(body[-4:], "little")
-    packed = memoryview(body)[_GZIP_HEAD:-_GZIP_TAIL]
-    whole = zlib.decompress(packed, -zlib.MAX_WBITS, min(max(told, 1), _LARGEST_GUESS))
-    return whole if len(whole) == told else gzip.decompress(body)
+    packed, unpacker = memoryview(body)[_GZIP_HEAD:-_GZIP_TAIL], zlib.decompressobj(-zlib.MAX_WBITS)
+    whole = unpacker.decompress(packed, min(told, LARGEST_ANSWER) + 1)
+    return whole if len(whole) == told and unpacker.eof else _part_by_part(body)
+
+
+def _part_by_part(body: bytes) -> bytes:
+    got = bytearray()
+    while body:
+        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        got += unpacker.decompress(body, LARGEST_ANSWER - len(got) + 1)
+        if len(got) > LARGEST_ANSWER:
+            raise TooLarge
+        if not unpacker.eof:
+            raise EOFError
+        # What fills up the last block of a tape (RFC 1952, appendix).
+        body = unpacker.unused_data.lstrip(b"\0")
+    return bytes(got)
 
 
 def _parsed(body: bytes | None) -> Any:
@@ -294,6 +325,8 @@ def _ours(session: Session, request: Request, error: Exception) -> ApiError:
 
 
 def _unreadable(session: Session, request: Request, error: Exception) -> ServerError:
+    if isinstance(error, TooLarge):
+        return ServerError(request.asked, f"{session.server} answers with more than {LARGEST_ANSWER >> 20} MiB")
     return ServerError(request.asked, f"the answer of {session.server} cannot be read ({type(error).__name__})")
 
 

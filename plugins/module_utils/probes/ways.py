@@ -55,7 +55,7 @@ def ask_pod(api: Api, via: Via, aim: Aim, pod: ProbedPod) -> WebAnswer | None:
         return _through_proxy(api, aim, pod)
     if via is Via.PORT_FORWARD:
         return _by_port_forward(api, aim, pod)
-    web = aim.web or Web(f"{aim.scheme}://{_host(pod.ip)}:{aim.port}")
+    web = aim.web or Web(f"{aim.scheme}://{_host(pod.ip)}:{aim.port}", named=False)
     try:
         sent = replace(web, headers={**web.headers, **aim.headers}, timeout=aim.timeout)
         return ask(sent, encoded(aim.path), largest=LARGEST_BODY)

@@ -21,6 +21,7 @@ from typing import Any, Mapping
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from .. import threads
+from ..cluster.addresses import ClosedAddress, must_be_open
 from ..cluster.clock import moment_of_date
 from ..cluster.secrets import named_file
 from ..foreign import printable
@@ -48,7 +49,8 @@ _IN_A_HEADER = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 @dataclass(frozen=True)
 class Web:
     """How to reach an HTTP server. `ca_cert`: a PEM file to trust instead of the system's. `timeout`: seconds for a whole
-    request. `token` is sent as a bearer token. Certificates are verified unless `validate_certs` is off.
+    request. `token` is sent as a bearer token. Certificates are verified unless `validate_certs` is off. `named`: by the task, and not by what
+    a pod says of itself.
     """
 
     url: str
@@ -59,6 +61,7 @@ class Web:
     ca_cert: str = ""
     validate_certs: bool = True
     timeout: float = 10.0
+    named: bool = True
 
     def __post_init__(self) -> None:
         if not _IN_A_URL.fullmatch(self.url):
@@ -124,7 +127,10 @@ def ask(web: Web, path: str, query: Mapping[str, str] | None = None, largest: in
     connection = _connection(web)
     with _Alarm(connection, web.timeout) as alarm:
         try:
+            host = web.parts.hostname or ""
+            must_be_open(host, named=web.named)
             connection.connect()
+            must_be_open(host, str(connection.sock.getpeername()[0]), named=web.named)
             alarm.socket = connection.sock
             connection.request("POST" if form else "GET", target or "/", body=form, headers=headers)
             response = connection.getresponse()
@@ -284,6 +290,8 @@ def bounded_body(response: http.client.HTTPResponse, largest: int) -> tuple[byte
 def _failure(error: Exception, late: bool, timeout: float) -> str:
     if late or isinstance(error, TimeoutError):
         return f"did not answer within {timeout:g} seconds"
+    if isinstance(error, ClosedAddress):
+        return f"is not asked: {error}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"shows a certificate that is not trusted ({error.verify_message}): give ca_cert"
     if isinstance(error, socket.gaierror):

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster import exchange
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import as_go_writes
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Body
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import LARGEST_ANSWER, Body
 
 
 def as_go_packs(data: bytes) -> bytes:
@@ -77,3 +78,25 @@ def test_strings_are_written_as_the_server_writes_them(text: str, written: str) 
     """Go's encoding/json: a JSON patch tests them byte by byte."""
     assert as_go_writes(text) == written.encode()
     assert json.loads(as_go_writes({text: [text]})) == {text: [text]}
+
+
+def bomb(size: int, told: int) -> bytes:
+    """So many zeros, which say of themselves how many they are."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    zeros = bytes(1 << 20)
+    packed = b"".join(packer.compress(zeros) for _mebibyte in range(size >> 20)) + packer.flush()
+    return packed[:-4] + told.to_bytes(4, "little")
+
+
+@pytest.mark.parametrize("told", [0, 100, LARGEST_ANSWER + (1 << 20), 2**32 - 1], ids=str)
+def test_what_unpacks_to_more_than_anybody_means_is_refused(told: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "LARGEST_ANSWER", 8 << 20)
+    body = Body(bomb(9 << 20, told), True, lambda error: KeyError(type(error).__name__))
+    with pytest.raises(KeyError):
+        body.whole()
+
+
+def test_what_lies_of_its_size_is_still_unpacked_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "LARGEST_ANSWER", 8 << 20)
+    with pytest.raises(zlib.error):
+        Body(bomb(4 << 20, 5), True).whole()

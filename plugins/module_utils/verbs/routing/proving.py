@@ -199,7 +199,7 @@ def _of_url(traffic: Traffic) -> Entry:
     parts = urlsplit(traffic.url)
     tls = parts.scheme == "https"
     host = parts.hostname or ""
-    return Entry(traffic.address or host, parts.port or (443 if tls else 80), host, tls, traffic.verify)
+    return Entry(traffic.address or host, parts.port or (443 if tls else 80), host, tls, traffic.verify, named=True)
 
 
 def unproven(error: NotProgrammed, remedy: str) -> Refusal:
