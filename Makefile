@@ -19,7 +19,7 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit coverage sim-slice integration test-cluster molecule matrix
 
-.PHONY: help venv demo test $(STAGES) sim sim-truth exactness headroom-truth judgement-truth judgement-e2e traffic-truth slow bench cluster cluster-down quick rights writers blocks format release-notes pins clean
+.PHONY: help venv demo test $(STAGES) sim sim-truth fuzz exactness headroom-truth judgement-truth judgement-e2e traffic-truth slow bench cluster cluster-down quick rights writers blocks format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make cluster          a real Kubernetes with NODES=$(NODES) fake nodes (REAL=1: real ones); prints its KUBECONFIG"
 	@echo "                      REAL=1 METRICS=1: with metrics-server, which takes 4 to 8 minutes the first time"
 	@echo "make cluster-down     ends it"
+	@echo "make fuzz             10,000 calls of verbs at a server with wrong types, missing members and endless texts in its answers"
 	@echo "make exactness        every size of every Deployment up to 12 replicas, as an onlooker counts (CELLS=slice: a dozen)"
 	@echo "make sim              100,000 releases in a simulated cluster, with every fault (goes on where it was) -> docs/simulation.md"
 	@echo "make sim-truth        200 random histories in the simulation and on a real cluster, which have to end in the same words"
@@ -75,6 +76,9 @@ sim: venv
 
 sim-truth: venv
 	@nice $(PYTHON) -m tests.sim.truth
+
+fuzz: venv
+	@nice $(PYTHON) -m tests.sim.hostile --calls 10000
 
 exactness: venv
 	@$(PYTHON) -m tests.exactness --cells $(CELLS)

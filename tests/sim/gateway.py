@@ -195,7 +195,7 @@ class Proxy:
                     self.seen.append((self.timeline.now, sum(newer, Fraction(0))))
 
     def _shares(self, route: Json, rule: Json) -> dict[str, Fraction]:
-        refs = [ref for ref in rule["backendRefs"] if ref["weight"]]
+        refs = [ref for ref in rule.get("backendRefs") or () if ref["weight"]]
         whole, shares = sum(ref["weight"] for ref in refs), dict[str, Fraction]()
         for ref in refs:
             pods = self._endpoints_of(ref["name"])
@@ -226,8 +226,12 @@ class Proxy:
         for one in rule.get("filters") or ():
             if one["type"] == "RequestRedirect":
                 return Knocked(302, f"http://{one['requestRedirect']['hostname']}/")
-        alive = any(self._endpoints_of(ref["name"]) for ref in rule["backendRefs"] if ref["weight"])
-        return Knocked(200, cookies="" if self.lags.plain else _cookies(rule["backendRefs"])) if alive else Knocked(503)
+        alive = any(self._endpoints_of(ref["name"]) for ref in rule.get("backendRefs") or () if ref["weight"])
+        return (
+            Knocked(200, cookies="" if self.lags.plain else _cookies(rule.get("backendRefs") or []))
+            if alive
+            else Knocked(503)
+        )
 
 
 def _named(route: Json | None) -> set[str]:

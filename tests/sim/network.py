@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -65,6 +65,10 @@ class _Arrived(Exchange):
         """As Exchange asks a response for it. Whoever reads a page takes the method of that class."""
         del decode_content
         return self._body
+
+    def stream(self, amount: int, decode_content: bool = False) -> Iterator[bytes]:
+        del amount, decode_content
+        yield self._body
 
     def __exit__(self, *exc: object) -> None: ...
 

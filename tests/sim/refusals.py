@@ -74,7 +74,7 @@ def patch_failed() -> Refused:
 
 
 def invalid(asked: Asked, name: str, faults: Sequence[Fault]) -> Refused:
-    kind = _KINDS[asked.resource]
+    kind = _KINDS.get(asked.resource, asked.resource)
     told = [f"{fault.field}: {fault.message}" for fault in faults]
     causes = [{"reason": "FieldValueInvalid", "field": f.field, "message": f.message} for f in faults]
     text = told[0] if len(told) == 1 else f"[{', '.join(told)}]"

@@ -37,10 +37,35 @@ def defaulted(kind: str, obj: Json) -> Json:
     if kind == "horizontalpodautoscalers":
         spec = obj["spec"]
         return {**obj, "spec": {**spec, "minReplicas": 1 if spec.get("minReplicas") is None else spec["minReplicas"]}}
+    if kind == "httproutes":
+        rules = [_rule(rule) if isinstance(rule, dict) else rule for rule in obj["spec"]["rules"]]
+        return {**obj, "spec": {**obj["spec"], "rules": rules}}
     if kind == "pods":
         containers = [_requesting(container) for container in obj["spec"]["containers"]]
         return {**obj, "spec": {**obj["spec"], "containers": containers}}
     return obj
+
+
+def _rule(rule: Json) -> Json:
+    """The defaults of Gateway API (apis/v1/httproute_types.go)."""
+    return {
+        **rule,
+        **{
+            name: [fill(item) if isinstance(item, dict) else item for item in rule[name]]
+            for name, fill in (("backendRefs", lambda ref: {"weight": 1, **ref}), ("matches", _match))
+            if isinstance(rule.get(name), list)
+        },
+    }
+
+
+def _match(match: Json) -> Json:
+    path, headers = match.get("path") or {}, match.get("headers")
+    if isinstance(path, dict):
+        match = {**match, "path": {"type": "PathPrefix", "value": "/", **path}}
+    if isinstance(headers, list):
+        typed = [{"type": "Exact", **one} if isinstance(one, dict) else one for one in headers]
+        match = {**match, "headers": typed}
+    return match
 
 
 def _requesting(container: Json) -> Json:
@@ -88,7 +113,49 @@ def faults(kind: str, obj: Json) -> list[Fault]:
             *_of_deployment(obj["spec"]),
             *_of_annotations("spec.template", template),
         ]
+    if kind in _SHAPES:
+        return list(_of_shape("spec", obj["spec"], _SHAPES[kind])) or list(_of_weights(kind, obj["spec"]))
     return list(_of_autoscaler(obj["spec"])) if kind == "horizontalpodautoscalers" else []
+
+
+# What the definition of Gateway API, and the types of Kubernetes, let through of what verbs write: a list has items of one shape, "*" is any
+# member, and "!" behind a name says that it has to be there. Members that are not named are anybody's.
+_SHAPES: dict[str, Any] = {
+    "httproutes": {
+        "rules": [
+            {
+                "matches": [{"path": {"type": str, "value": str}, "headers": [{"name!": str, "value!": str}]}],
+                "filters": [{"type!": str}],
+                "backendRefs": [{"name!": str, "port": int, "weight": int}],
+            }
+        ]
+    },
+    "services": {"selector": {"*": str}},
+}
+
+
+def _of_weights(kind: str, spec: Json) -> Iterator[Fault]:
+    """Gateway API, apis/v1/shared_types.go: BackendRef.weight."""
+    for rule in spec["rules"] if kind == "httproutes" else ():
+        for ref in rule.get("backendRefs") or ():
+            if not 0 <= ref["weight"] <= 1_000_000:
+                yield _invalid("spec.rules.backendRefs.weight", ref["weight"], "must be between 0 and 1000000")
+
+
+def _of_shape(path: str, value: Any, shape: Any) -> Iterator[Fault]:
+    kind: type[Any] = shape if isinstance(shape, type) else type(shape)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        yield _invalid(path, value, f"must be of type {kind.__name__}")
+    elif isinstance(shape, list):
+        for number, item in enumerate(value):
+            yield from _of_shape(f"{path}[{number}]", item, shape[0])
+    elif isinstance(shape, dict):
+        for name in (one[:-1] for one in shape if one.endswith("!")):
+            if name not in value:
+                yield Fault(f"{path}.{name}", "Required value")
+        for name, member in value.items():
+            if wanted := shape.get(name, shape.get(f"{name}!", shape.get("*"))):
+                yield from _of_shape(f"{path}.{name}", member, wanted)
 
 
 # TotalAnnotationSizeLimitB in k8s.io/apimachinery/pkg/api/validation/objectmeta.go.

@@ -235,9 +235,13 @@ class World:
         faults = Faults({one.number: one for one in script.faults}, {one.number: one for one in script.streams})
         self._processes[f"{script.machine}.{script.name}"] = process
         here = self.machine(script.name, script.machine)
-        network = Network(process, self.server, script.name, faults, self._chance, here, self._knock())
+        network = self.network(process, self.server, script.name, faults, self._chance, here, self._knock())
         self._living.append(process)
         self._networks.append(network)
+
+    def network(self, *given: Any) -> Network:
+        """The way of a script to the server."""
+        return Network(*given)
 
     def _knock(self) -> Callable[[Knock], Knocked] | None:
         return self.proxy.knock if self.proxy else None

@@ -163,6 +163,30 @@ def items(answer: Mapping[str, Any], kind: str) -> list[Any]:
     return found or []
 
 
+# A type; a list of items of one shape; or an object with members of these shapes ("*": any other), of which one in a tuple has to be there.
+Shape = Any
+
+
+def must_be(value: Any, shape: Shape, place: str) -> None:
+    """For objects that are passed on as they are: what is read of them is what the API says. What is absent or null is empty.
+
+    Raises Malformed.
+    """
+    wanted: type[Any] = shape if isinstance(shape, type) else type(shape)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        raise Malformed(place, value, _TYPES[wanted])
+    if isinstance(shape, list):
+        for number, item in enumerate(value):
+            must_be(item, shape[0], f"{place}[{number}]")
+    elif isinstance(shape, dict):
+        any_other = shape.get("*")
+        for name in value if any_other else shape:
+            inner = shape.get(name, any_other)
+            needed, inner = isinstance(inner, tuple), inner[0] if isinstance(inner, tuple) else inner
+            if value.get(name) is not None or needed:
+                must_be(value.get(name), inner, f"{place}.{name}")
+
+
 def pod_template(fields: Fields) -> Mapping[str, Any]:
     """A pod template whose parts that a release looks into are what they should be; the rest may be anything."""
     plain = _check_depth(fields)

@@ -81,7 +81,7 @@ def _parents(spec: Fields, namespace: str) -> Iterator[Parent]:
 def managers(meta: Fields, field: str) -> Iterator[str]:
     """Whoever else wrote to this field of the spec, the latest first."""
     found = [(entry.text("time"), entry.text("manager")) for entry in meta.each("managedFields")
-             if field in json.dumps(dict(entry.raw.get("fieldsV1") or {})) and not entry.text("subresource")]  # fmt: skip
+             if field in json.dumps(dict(entry.within("fieldsV1").raw)) and not entry.text("subresource")]  # fmt: skip
     for _at, name in sorted(found, reverse=True):
         if name and name != "coalmine.canary":
             yield name

@@ -9,12 +9,15 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ..cluster.api import Api
 from ..cluster.errors import Forbidden
+from ..cluster.yamltext import OF_VALUES
+from ..foreign import printable
 from ..headroom.admission import admitted_locally, pod_to_ask_for
 from ..headroom.bill import purchases_of
 from ..headroom.check import Ground, conclude, survey, worst
@@ -36,7 +39,7 @@ from ..rollout.views import Picture, ReplicaSet
 from ..values import dataclass
 from .call.ending import accounted
 from .call.orders import NewTemplate, Size
-from .call.outcome import Outcome, Report, VerbFailure
+from .call.outcome import API_ERROR, Outcome, Report, VerbFailure
 from .call.site import Site
 from .counting.asked import HeadroomRequest, PriceMetrics
 from .counting.headroom_limits import Limits, read_limits
@@ -90,6 +93,27 @@ def room_for_all(
     """What is answered to each of these releases at the same time, from one reading of the cluster. Each has those before it for
     which `counts` holds counted as placed. One that cannot be asked about has its failure as its answer. `each` lets what is about
     one release alone be read side by side."""
+    with _making_sense():
+        return _room_for_all(api, requests, report, counts, each)
+
+
+@contextmanager
+def _making_sense() -> Iterator[None]:
+    """Thousands of objects are counted as they come: to check each member of each before would cost as much as the counting. What of one
+    is not as the API says it is ends that."""
+    try:
+        yield
+    except OF_VALUES as error:
+        what = f"{type(error).__name__}: {printable(str(error), 200)}"
+        raise VerbFailure(
+            f"an object that was read to count room makes no sense ({what}). Look at the nodes, pods and quotas of the cluster",
+            code=API_ERROR,
+        ) from error
+
+
+def _room_for_all(
+    api: Api, requests: Sequence[HeadroomRequest], report: Report, counts: Counts, each: Asks | None
+) -> list[Rooms | VerbFailure]:
     begun = api.clock.monotonic()
     minor, unknown = server_minor(api)
     lists = Lists()

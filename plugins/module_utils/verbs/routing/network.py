@@ -12,12 +12,13 @@ from typing import Any, Mapping
 
 from ...cluster.api import Api, PatchKind
 from ...cluster.errors import NotFound
-from ...rollout.fields import Fields, items
+from ...rollout.fields import Fields, items, must_be
 from ...rollout.views import Pod
 from ...traffic.exposure import Json
 from ...traffic.route import Route, RoutePlan
 from ...traffic.routers import GATEWAY_API, ROUTERS
 from ...traffic.services import Owner, is_ours, label_query, ready_addresses
+from ...traffic.shapes import ENDPOINT_SLICE, HTTP_ROUTE, SERVICE
 
 _GATEWAY_API = "/apis/gateway.networking.k8s.io/v1"
 
@@ -35,17 +36,21 @@ class Network:
         self._slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
 
     def routes(self) -> list[Route]:
-        return [self.router.parse(item) for item in items(self._api.list(self._routes), self.router.kind)]
+        return [self._parsed(item) for item in items(self._api.list(self._routes), self.router.kind)]
+
+    def _parsed(self, found: Any) -> Route:
+        must_be(found, HTTP_ROUTE if self.router.kind == "HTTPRoute" else SERVICE, self.router.kind)
+        return self.router.parse(found)
 
     def path_of(self, name: str) -> str:
         return f"{self._routes}/{name}"
 
     def route(self, name: str) -> Route:
-        return self.router.parse(self._api.get(self.path_of(name)))
+        return self._parsed(self._api.get(self.path_of(name)))
 
     def write(self, route: Route, plan: RoutePlan, *, dry_run: bool = False) -> Route:
         body = list(plan.operations)
-        return self.router.parse(self._api.patch(self.path_of(route.name), body, PatchKind.JSON, dry_run=dry_run))
+        return self._parsed(self._api.patch(self.path_of(route.name), body, PatchKind.JSON, dry_run=dry_run))
 
     def gateway(self, name: str, namespace: str) -> Fields:
         return Fields(self._api.get(f"{_GATEWAY_API}/namespaces/{namespace}/gateways/{name}"), "Gateway")
@@ -56,9 +61,11 @@ class Network:
 
     def service(self, name: str) -> Json | None:
         try:
-            return self._api.get(f"{self._services}/{name}")
+            found = self._api.get(f"{self._services}/{name}")
         except NotFound:
             return None
+        must_be(found, SERVICE, "Service")
+        return found
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> None:
         """Raises Conflict where there is one of this name."""
@@ -67,6 +74,7 @@ class Network:
     def of(self, owner: Owner) -> list[Json]:
         """The Services that were made for this Deployment."""
         found = items(self._api.list(self._services, {"labelSelector": label_query(owner)}), "Service")
+        must_be(found, [SERVICE], "ServiceList.items")
         return [one for one in found if is_ours(one, owner)]
 
     def delete(self, service: Mapping[str, Any]) -> bool:
@@ -81,4 +89,6 @@ class Network:
     def ready(self, service: str) -> frozenset[str]:
         """Addresses of the endpoints that take requests, as a proxy is told."""
         query = {"labelSelector": f"kubernetes.io/service-name={service}"}
-        return ready_addresses(items(self._api.list(self._slices, query), "EndpointSlice"))
+        found = items(self._api.list(self._slices, query), "EndpointSlice")
+        must_be(found, [ENDPOINT_SLICE], "EndpointSliceList.items")
+        return ready_addresses(found)

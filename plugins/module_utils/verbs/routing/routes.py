@@ -185,7 +185,10 @@ class Routes:
         token = secrets.token_hex(16)
 
         def decide(route: Route) -> RoutePlan | None:
-            stands = self._as_it_stands(route, canary_hash)
+            try:
+                stands = self._as_it_stands(route, canary_hash)
+            except Unroutable as error:
+                raise unroutable(route, error) from error
             asked = wish(stands)
             if asked is None:
                 return None

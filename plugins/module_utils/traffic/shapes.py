@@ -1,0 +1,47 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read of the objects that route requests (rollout/fields.py, must_be); what is only passed on may be anything.
+
+Sources: Gateway API, apis/v1/httproute_types.go; Kubernetes, core/v1 and discovery/v1 types.go. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from ..rollout.fields import Shape
+
+_TEXTS: Shape = {"*": str}
+_HEADERS: Shape = [{"name": (str,), "value": str}]
+_MODIFIER: Shape = {"add": _HEADERS, "set": _HEADERS, "remove": [str]}
+_FILTERS: Shape = [{"type": (str,), "requestHeaderModifier": _MODIFIER, "responseHeaderModifier": _MODIFIER}]
+_METADATA: Shape = {
+    "name": (str,),
+    "namespace": (str,),
+    "uid": str,
+    "labels": _TEXTS,
+    "annotations": _TEXTS,
+    "ownerReferences": [{"uid": str}],
+    "managedFields": [{"manager": str, "time": str, "subresource": str, "fieldsV1": dict}],
+}
+_RULE: Shape = {
+    "name": str,
+    "matches": [{"path": {"type": str, "value": str}, "headers": [{"type": str, "name": (str,), "value": (str,)}], "queryParams": [dict],
+                 "method": str}],
+    "filters": _FILTERS,
+    "backendRefs": [{"name": (str,), "group": str, "kind": str, "namespace": str, "port": int, "weight": int, "filters": _FILTERS}],
+}  # fmt: skip
+
+HTTP_ROUTE: Shape = {"metadata": (_METADATA,), "spec": ({"rules": [_RULE]},)}
+SERVICE: Shape = {
+    "metadata": (_METADATA,),
+    "spec": (
+        {
+            "type": str,
+            "clusterIP": str,
+            "selector": _TEXTS,
+            "ports": [{"name": str, "port": int}],
+            "publishNotReadyAddresses": bool,
+        },
+    ),
+}
+ENDPOINT_SLICE: Shape = {"endpoints": [{"addresses": [str], "conditions": {"ready": bool}}]}
