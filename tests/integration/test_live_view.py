@@ -18,6 +18,7 @@ from pathlib import Path
 from termios import TIOCSWINSZ
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.cluster.foreign import ForeignCluster
@@ -162,6 +163,8 @@ def test_two_releases_are_drawn_and_leave_the_default_output(
     assert all(len(row) < COLUMNS for block in blocks for row in block), "what wraps is not erased"
 
 
+# What it is told by, tests/unit/display shows.
+@pytest.mark.slow
 def test_a_program_at_a_terminal_gets_lines(lab: Lab | ForeignCluster, namespace: str, tmp_path: Path) -> None:
     for name in ("eu", "us"):
         make(lab, namespace, name)

@@ -196,11 +196,16 @@ WITNESSES = {
 }  # fmt: skip
 
 
-# They send the server the same requests as the other ends do, in another order.
+# Another row shows as much of the server, or test_model_against_controller.py of the controller.
 MORE = [
-    f"fields are given back: {ending}"
-    for ending in ownership.ENDINGS
-    if ending not in ("promoted", "undone", "rolled back")
+    *(
+        f"fields are given back: {ending}"
+        for ending in ownership.ENDINGS
+        if ending not in ("promoted", "undone", "rolled back")
+    ),
+    "a restart is another template",
+    "a paused Deployment keeps its ReplicaSets as they are",
+    "scaling while pods start is spread over both versions",
 ]
 
 
