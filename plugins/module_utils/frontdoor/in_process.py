@@ -85,8 +85,10 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
     answer = conduct(verb, parameters, door)
     for warning in answer.warnings:
         around.warn(secrets.cut_from(warning))
-    failed = {"failed": True} if answer.failed else {}
-    return remove_values(secrets.cut_from({**answer.result, **failed}), marked)
+    result = {**answer.result, **({"failed": True} if answer.failed else {})}
+    # Secrets are cut out once of all that this returns, which is large for a fleet. Where marks are made they are cut out before: of a
+    # secret with a marked value in it nothing may be left.
+    return remove_values(secrets.cut_from(result), marked) if marked else result
 
 
 def _masked(tell: Callable[[str], None], secrets: Secrets) -> Callable[[str], None]:
