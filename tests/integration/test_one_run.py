@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.release import release
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.integration.playbooks import PLAYBOOK, ROOT
 from tests.integration.situations import webs
 from tests.release_calls import asked
 from tests.situations import Web, image
@@ -144,3 +148,52 @@ def test_the_lease_is_as_it_is_said_and_goes_with_the_deployment(new: Callable[.
     assert taken.changed and "taken over" in " ".join(taken.warnings)
     leases = web.admin.list(path.rpartition("/")[0])["items"]
     assert not [one for one in leases if one["metadata"]["name"].endswith(web.name)]
+
+
+PLAY = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+  tasks:
+    - ansible.builtin.include_role: {name: coalmine.canary.canary}
+      vars:
+        canary_name: NAME
+        canary_namespace: NAMESPACE
+        canary_images: {app: IMAGE}
+        canary_headroom: skip
+        canary_verify_tasks: VERIFY
+"""
+
+
+@pytest.mark.timeout(240)
+def test_a_role_that_dies_between_two_tasks_locks_nobody_out_of_its_machine(
+    lab: Lab | ForeignCluster, new: Callable[..., Web], tmp_path: Path
+) -> None:
+    """While your own tasks verify the canary it is held for that run, and over with its ansible-playbook."""
+    web = new().make(2)
+    play, verify = tmp_path / "play.yml", tmp_path / "verify.yml"
+    given = {"NAMESPACE": web.namespace, "NAME": web.name, "IMAGE": image("v2"), "VERIFY": str(verify)}
+    text = PLAY
+    for word, value in given.items():
+        text = text.replace(word, value)
+    play.write_text(text)
+    verify.write_text(f"- ansible.builtin.wait_for: {{path: {tmp_path / 'done'}, timeout: 120}}\n")
+    command = [str(PLAYBOOK), str(play), "-i", "localhost,"]
+    environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "K8S_AUTH_KUBECONFIG": str(lab.kubeconfig)}
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{web.namespace}/leases/coalmine-canary-{web.name}"
+
+    def is_between() -> bool:
+        return web.phase == "held" and web.admin.get(path)["spec"]["leaseDurationSeconds"] == 300
+
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True) as playing:
+        try:
+            web.until(is_between, "its tasks verify the canary")
+            assert "will be back by" in web.refused(web.undo, "locked")
+        finally:
+            playing.kill()
+            (tmp_path / "done").touch()  # its worker goes on without it
+    verify.write_text("- ansible.builtin.debug: {msg: good}\n")
+    played = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert web.split() == {"v2": 2}

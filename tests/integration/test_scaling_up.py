@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import SYSTEM, stamp
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import NotFound
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER
@@ -142,6 +142,7 @@ def test_while_a_canary_is_held_it_scales_up_and_not_down_and_is_given_back(mete
     assert set(web.split()) == {"v2"}
     assert AUTOSCALER not in (hpa(web)["metadata"].get("annotations") or {})
     assert hpa(web)["spec"] == before
+    assert FIELD_MANAGER not in {entry["manager"] for entry in hpa(web)["metadata"]["managedFields"]}
     web.until(lambda: web.spec["replicas"] == 2, "it scales down again")
 
 

@@ -5,19 +5,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from tests.release_calls import asked, failed, released
 from tests.sim.faults import Fault, Planned
 from tests.sim.history import Ask, End, Foreign, History, Script
 from tests.sim.objects import AUTOSCALER_NAME, NAME, image
 from tests.sim.pods import Nature
+from tests.sim.stage import Stage
 from tests.sim.store import Change
 from tests.sim.world import Played, World
+from tests.situations import Web
 
 AT = 8.0
 BOUNDS = (2, 60)
@@ -195,3 +200,31 @@ def test_what_its_owner_applies_meanwhile_stays_and_the_rest_is_given_back(owner
     assert (spec["minReplicas"], spec["behavior"]) == (
         (3, BEHAVIOR) if owner == "minReplicas" else (2, theirs["behavior"])
     )
+
+
+def test_a_whole_release_goes_on_from_step_to_step_while_it_is_scaled_up(new: Callable[..., Web], stage: Stage) -> None:
+    web = new().make(4)
+    web.autoscaler(2, 20)
+    before = web.admin.get(f"{web.autoscalers}/{web.name}-hpa")["spec"]
+    asks = asked(web, pods=(1, 3))
+    request = replace(asks, start=replace(asks.start, autoscaler=AutoscalerPolicy.HOLD, surge=None))
+    request = replace(request, steps=tuple(replace(step, bake=60.0) for step in request.steps))
+    stage.autoscalers.load = ((0.0, 4), (stage.timeline.now + 30.0, 7), (stage.timeline.now + 80.0, 10))
+    outcome, told = released(web, request)
+    assert (told.outcome.value, web.split()) == ("released", {"v2": 10}), outcome.message
+    spec = web.admin.get(f"{web.autoscalers}/{web.name}-hpa")["spec"]
+    assert spec == {**before, "minReplicas": 2}
+
+
+@pytest.mark.parametrize("pods", [(1, 4), (4,)], ids=["a later step", "the first step"])
+def test_a_step_that_would_not_stand_a_scale_up_takes_the_release_back(
+    pods: tuple[int, ...], new: Callable[..., Web]
+) -> None:
+    web = new().make(4)
+    web.autoscaler(2, 20)
+    asks = asked(web, pods=pods)
+    request = replace(asks, start=replace(asks.start, autoscaler=AutoscalerPolicy.HOLD, surge=None))
+    failure, told = failed(web, request)
+    assert failure.code == "autoscaler" and "would not stay so when it is scaled up" in failure.message
+    assert web.split() == {"v1": 4} and web.bounds() == (2, 20)
+    assert told.outcome.value in ("refused", "undone")

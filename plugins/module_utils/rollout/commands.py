@@ -67,10 +67,11 @@ def _undo(situation: Situation, record: Record, stable: str) -> list[str]:
 def _afterwards(situation: Situation, record: Record) -> list[str]:
     lines = [f"{_kubectl(situation)} rollout status deployment {quote(situation.deployment.name)}"]
     if record.autoscaler:
+        what = "minReplicas and behavior" if record.may_scale_up else "minReplicas and maxReplicas"
         lines.append(
             f"{_kubectl(situation)} get hpa {quote(record.autoscaler)} "
             f"-o jsonpath='{{.metadata.annotations.coalmine\\.canary/autoscaler}}'  "
-            "# prints the minReplicas and maxReplicas to put back with kubectl edit hpa"
+            f"# prints the {what} to put back with kubectl edit hpa"
         )
     return lines
 

@@ -83,3 +83,23 @@ def test_it_is_stuck_at_the_first_thing_that_is_not_as_it_was(now: Situation, wh
 def test_a_first_look_without_pods_has_nothing_to_watch() -> None:
     empty = situation()
     assert steady(empty, FirstLook.of(empty)) == Stuck("there is no canary pod")
+
+
+MAY_SCALE_UP = replace(FIRST, may_scale_up=True)
+
+
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        (situation(pod(), replicas=5), ""),
+        # A pod that came with that takes its time.
+        (situation(pod(), pod("web-b-2", ready=False), replicas=5), ""),
+        (situation(pod(), pod("web-b-2", ready=False, restarts=1), replicas=5), "restarted 1 time"),
+        (situation(pod(ready=False, since=LATER), replicas=5), "canary pod web-b-1 is not Ready any more"),
+        (situation(pod("web-b-2"), replicas=5), "canary pod web-b-1 is gone"),
+        (situation(pod(), replicas=2), "somebody scaled the Deployment from 3 to 2 replicas"),
+    ],
+)
+def test_a_deployment_that_may_be_scaled_up_is_held_to_the_rest(now: Situation, why: str) -> None:
+    found = steady(now, MAY_SCALE_UP)
+    assert isinstance(found, Stuck if why else Going) and why in found.why
