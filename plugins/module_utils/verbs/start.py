@@ -45,7 +45,7 @@ from .routing.choosing import check_same, choose
 from .routing.exposing import expose, foretell
 from .routing.finding import of_record
 from .routing.isolating import isolate
-from .routing.routes import Routes, exposure_of
+from .routing.routes import Now, Routes, exposure_of
 from .routing.versions import ensure
 
 
@@ -222,7 +222,7 @@ def _held(
     """Writes what makes it a hold of this size, if anything, and waits for it."""
     call, site, situation = request.call, account.site, diagnose(picture)
     wanted, asker = _wanted(account, situation, request, room), _asker(account, request, pinned)
-    asker, routes = _routed(account, situation, wanted, asker, request, report)
+    asker, routes, found = _routed(account, situation, wanted, asker, request, report)
 
     def decide(current: Situation) -> Start:
         call.meant.check(current)
@@ -242,9 +242,7 @@ def _held(
     _tell_split(account, situation, begun, request)
     if call.check:
         if routes is not None:
-            # A canary without a ReplicaSet has no Service yet, and is shown under a name that says so.
-            canary = situation.canary.hash if situation.canary else "canary"
-            foretell(routes, routes.look(canary), request.traffic or TrafficRequest(), canary)
+            foretell(routes, found, request.traffic or TrafficRequest(), _canary_hash(situation))
         return _foretold(account, situation, begun, wanted)
     account.looked(written.situation)
     begun, picture = _as_stored(account, begun, written.picture)
@@ -258,14 +256,14 @@ def _held(
 
 def _routed(
     account: Account, situation: Situation, wanted: Wanted, asker: Asker, request: StartRequest, report: Report
-) -> tuple[Asker, Routes | None]:
-    """The routes of this release: those that it has, or those that it begins with. Nothing is written."""
+) -> tuple[Asker, Routes | None, list[Now]]:
+    """The routes of this release, those that it has or those that it begins with; and as they stand. Nothing is written."""
     record, asked = situation.record, request.traffic
     if record is None and asked is None:
-        return asker, None
+        return asker, None, []
     if record is not None and record.traffic is None:
         if asked is None:
-            return asker, None
+            return asker, None, []
         raise Refusal(
             Code.NO_ROUTE,
             f'the canary of Deployment "{account.site.target.name}" was started without traffic',
@@ -283,7 +281,7 @@ def _routed(
     if routes is None:
         raise AssertionError("a release that begins with traffic has it in its record")
     _check_exposure(account, begun, situation, request)
-    found = routes.look()
+    found = routes.look(_canary_hash(situation))
     routes.prepare(found)
     if request.traffic is not None and request.traffic.sticky:
         routes.check_sticky()
@@ -292,7 +290,12 @@ def _routed(
     routes.check_beside(exposure)
     if request.call.check and record is None:
         ensure(routes, begun.record.stable.hash, dry_run=True)
-    return asker, routes
+    return asker, routes, found
+
+
+def _canary_hash(situation: Situation) -> str:
+    """A canary without a ReplicaSet has no Service yet, and is shown under a name that says so."""
+    return situation.canary.hash if situation.canary else "canary"
 
 
 def _check_way(site: Site, routes: Routes | None, record: Record) -> None:

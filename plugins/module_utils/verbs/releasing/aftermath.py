@@ -33,6 +33,8 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     code, cause = (error.code, error.cause) if isinstance(error, VerbFailure) else (API_ERROR, "")
     _take_in(course, error)
     ruled = rulings.ruling(_what_failed(course, cause_of(code)))
+    if isinstance(error, ApiError) and error.may_have_written:
+        course.changed = course.changed or course.release.stage is Stage.HELD
     act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back}.get(ruled.act)
     # What to do about it is of no use to anybody once it is taken back.
     said = error.found if act and isinstance(error, VerbFailure) else str(error)
@@ -62,6 +64,8 @@ def told_again(course: Course) -> VerbFailure:
 def _take_in(course: Course, error: VerbFailure | ApiError) -> None:
     """What the verb that failed had done by then."""
     if isinstance(error, ApiError):
+        if error.may_have_written and course.release.stage is Stage.ASKED and not course.request.call.check:
+            course.reaches(Stage.UNKNOWN)  # whether it began a canary, the next look tells
         return
     course.warn(error.warnings)
     course.changed = course.changed or error.changed

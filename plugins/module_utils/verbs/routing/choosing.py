@@ -11,7 +11,7 @@ from ...cluster.errors import NotFound
 from ...rollout.phase import Situation
 from ...rollout.record import RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
-from ...traffic.exposure import Unroutable
+from ...traffic.exposure import Json, Unroutable
 from ...traffic.httproute import names, spells_out
 from ...traffic.route import Route
 from ...traffic.routers import SERVICE_SELECTOR
@@ -32,8 +32,9 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
     if wanted.kind == SERVICE_SELECTOR:
         return _to_switch(network, wanted, versions, situation)
     routes = _named(network, wanted)
-    service = wanted.service or _only_service(network, routes, versions[1])
-    _check_service(network, service, versions, situation)
+    own = _service(network, wanted.service) if wanted.service else _only_service(network, routes, versions[1])
+    _check_service(network, own, versions, situation)
+    service = str(own["metadata"]["name"])
     spelt = next((route for route in routes if any(spells_out(rule, service, route) for rule in route.rules)), None)
     if spelt is not None:
         raise Refusal(
@@ -74,7 +75,7 @@ def _to_switch(
         )
         raise Refusal(Code.SERVICE, several, "Give traffic.service")
     service = wanted.service or fitting[0]
-    _check_service(network, service, versions, situation)
+    _check_service(network, _service(network, service), versions, situation)
     uid = next(route.uid for route in found if route.name == service)
     return _traffic(wanted, service, (RouteRef(service, uid),))
 
@@ -112,18 +113,18 @@ def _named(network: Network, wanted: TrafficRequest) -> list[Route]:
         ) from error
 
 
-def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str, str]) -> str:
+def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str, str]) -> Json:
     named = {ref.get("name") for route in routes for rule in route.rules for ref in rule.get("backendRefs") or ()}
-    fitting = []
+    fitting: list[Json] = []
     for name in sorted(str(name) for name in named if name):
         found = network.service(name) if any(names(rule, name) for route in routes for rule in route.rules) else None
         selector = ((found or {}).get("spec") or {}).get("selector") or {}
-        if selector and all(labels.get(key) == value for key, value in selector.items()):
-            fitting.append(name)
+        if found and selector and all(labels.get(key) == value for key, value in selector.items()):
+            fitting.append(found)
     if len(fitting) == 1:
         return fitting[0]
     several = (
-        f"several Services that select its pods: {', '.join(fitting)}"
+        f"several Services that select its pods: {', '.join(one['metadata']['name'] for one in fitting)}"
         if fitting
         else "no Service that selects its pods"
     )
@@ -134,12 +135,16 @@ def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str
     )
 
 
-def _check_service(network: Network, service: str, versions: Sequence[Mapping[str, str]], situation: Situation) -> None:
-    own = network.service(service)
-    if own is None:
-        raise Refusal(
-            Code.SERVICE, f'there is no Service "{service}"', "Give traffic.service the Service that the routes name"
-        )
+def _service(network: Network, name: str) -> Json:
+    found = network.service(name)
+    if found is None:
+        what = f'there is no Service "{name}"'
+        raise Refusal(Code.SERVICE, what, "Give traffic.service the Service that the routes name")
+    return found
+
+
+def _check_service(network: Network, own: Json, versions: Sequence[Mapping[str, str]], situation: Situation) -> None:
+    """It selects pods of this Deployment alone, and of both versions."""
     remedy = "Give traffic.service a Service of this Deployment alone"
     try:
         for labels in versions:
@@ -149,5 +154,5 @@ def _check_service(network: Network, service: str, versions: Sequence[Mapping[st
     ours = {rs.uid for rs in situation.picture.replica_sets}
     strangers = [pod.name for pod in network.pods(own["spec"]["selector"]) if pod.owner_uid not in ours]
     if strangers:
-        what = f'Service "{service}" also selects pods of another owner, such as {strangers[0]}, which would get no requests any more'
+        what = f'Service "{own["metadata"]["name"]}" also selects pods of another owner, such as {strangers[0]}, which would get no requests any more'
         raise Refusal(Code.SERVICE, what, remedy)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ...cluster.entry import Entry, Knock, Knocked
 from ...cluster.errors import ApiError, Forbidden, NotFound
 from ...foreign import printable
+from ...rollout.fields import Malformed
 from ...rollout.record import Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.cookies import canary_cookie
@@ -73,9 +74,9 @@ class Prover:
         try:
             found = {route.name: tuple(self._of(route)) for route in new}
             why = self._unreachable(found)
-        except (ApiError, NotProgrammed) as error:
+        except (ApiError, NotProgrammed, Malformed) as error:
             # A server in trouble says nothing about the gateway.
-            if not goes_on and not isinstance(error, (NotFound, Forbidden, NotProgrammed)):
+            if not goes_on and not isinstance(error, (NotFound, Forbidden, NotProgrammed, Malformed)):
                 raise
             found, why = {route.name: () for route in new}, str(error)
         self._entries.update(found)

@@ -37,8 +37,8 @@ def _but_for_testers(now: Now) -> Wanted:
     return Wanted(Stage.OWN, Exposure(header=now.wanted.exposure.header), drained=now.wanted.again)
 
 
-def give_back(routes: Routes, found: Sequence[Now], canary_hash: str, own: Wish) -> None:
-    """The owner's backends, as `own` says, are in force. No user was sent to the owner's Service meanwhile, and a proxy may have forgotten its
+def give_back(routes: Routes, found: Sequence[Now], canary_hash: str, own: Wish) -> list[Now]:
+    """The owner's backends, as `own` says, are in force; the routes then. No user was sent to the owner's Service meanwhile, and a proxy may have forgotten its
     endpoints: it is reached by a rule without users first. Raises NotProgrammed."""
     service = routes.traffic.service
 
@@ -50,7 +50,9 @@ def give_back(routes: Routes, found: Sequence[Now], canary_hash: str, own: Wish)
         written = routes.put(found, reach, canary_hash)
         routes.await_(written)
         warmed = routes.since(found, written, canary_hash)
-    routes.await_(routes.put(warmed, own, canary_hash))
+    given = routes.put(warmed, own, canary_hash)
+    routes.await_(given)
+    return routes.since(warmed, given, canary_hash)
 
 
 def warm(routes: Routes, now: Now, service: str) -> Wanted:
@@ -80,14 +82,13 @@ def leave(routes: Routes) -> None:
         routes.prepare(touched, insists=False)
         _await_one_version(routes, touched)
         try:
-            give_back(routes, touched, canary, owners)
+            touched = give_back(routes, touched, canary, owners)
         except NotProgrammed as error:
             raise unproven(
                 error,
                 "The Services of both versions were left, because they may still be sent requests. Run this again",
             ) from error
-        found = routes.look(canary)
-    routes.put(found, owners, canary, marked=False)
+    routes.put(touched, owners, canary, marked=False)
     delete_all(routes, services)
     routes.account.extra.pop("exposure", None)
 

@@ -99,11 +99,12 @@ def spare_users(account: Account, situation: Situation, report: Report) -> None:
     canary = situation.canary
     if situation.phase is not Phase.FOREIGN and canary is not None and ready_pods(situation.picture, canary):
         return
+    of_hash = canary.hash if canary else ""
     for ref in routes.traffic.routes:
         try:
-            now = routes.now(ref)
+            now = routes.now(ref, of_hash)
             if now is not None and _gets_users(routes, now):
-                routes.put([now], lambda one: Wanted(Stage.ISOLATED, drained=one.wanted.again), "")
+                routes.put([now], lambda one: Wanted(Stage.ISOLATED, drained=one.wanted.again), of_hash)
                 account.warn(
                     f'{routes.router.kind} "{ref.name}" sent users to a canary without Ready pods, and sends them to stable now'
                 )
