@@ -103,11 +103,17 @@ CASES = {
     "whole releases": Case((released("v2"),), (AFTER,)),
     "whole releases of two versions": Case((released("v2"), released("v3")), (AFTER, {"v3": 4}), most=2),
 }
-# So often in `make slow`, beside once in `make test`: 200 times in all.
+# So often in `make slow`, beside once: 200 times in all.
 ROUNDS = range(29)
 
 
-@pytest.mark.parametrize("case", CASES)
+# The others are for `make slow`.
+QUICK = ("one version", "two versions", "promote against undo", "whole releases")
+
+
+@pytest.mark.parametrize(
+    "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
+)
 def test_of_twenty_runs_at_once_one_wins(case: str, new: Callable[..., Web]) -> None:
     plays(case, new)
 
@@ -166,6 +172,7 @@ PLAY = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_role_that_dies_between_two_tasks_locks_nobody_out_of_its_machine(
     lab: Lab | ForeignCluster, new: Callable[..., Web], tmp_path: Path

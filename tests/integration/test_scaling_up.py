@@ -146,6 +146,7 @@ def test_while_a_canary_is_held_it_scales_up_and_not_down_and_is_given_back(mete
     web.until(lambda: web.spec["replicas"] == 2, "it scales down again")
 
 
+@pytest.mark.slow
 def test_below_the_target_nothing_is_added_for_the_canary_pods(metered: Callable[..., Web]) -> None:
     """Of a value that does not fall however many pods there are, it would add one for each of them, again and again."""
     web = scaled(metered().make(4), {"type": "Value", "value": str(AT_FIRST)}, minimum=4)
