@@ -124,6 +124,8 @@ class Prover:
 
     def await_in_force(self, written: Sequence[Written]) -> None:
         """Raises NotProgrammed when the time for it is over."""
+        # What was written is what counts, also where it was listed under another name.
+        self.prepare([one.route for one in written], insists=False, goes_on=True)
         deadline = self._api.clock.monotonic() + self._traffic.seconds
         if self.how == "stated":
             self._settle(written, deadline)

@@ -22,7 +22,7 @@ from typing import Any, Callable, Sequence
 from ...cluster.errors import NotFound
 from ...rollout.record import Record, RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
-from ...traffic.exposure import NOBODY, Exposure, Stage, Unroutable, Versions, Wanted
+from ...traffic.exposure import NOBODY, Exposure, Kept, Stage, Unroutable, Versions, Wanted
 from ...traffic.httproute import check_beside
 from ...traffic.route import Route, RoutePlan, kept_of
 from ...traffic.routers import ROUTERS, SERVICE_SELECTOR
@@ -208,12 +208,12 @@ class Routes:
         )
         if sent.change is not None:
             self._tell_change(name, sent.change)
-        return Written(sent.state, kept_of(sent.state))
+        return Written(sent.state, _kept(sent.state))
 
     def _planned(
         self, now: Now, asked: Wanted, canary_hash: str, owner: str, token: str, marked: bool
     ) -> RoutePlan | None:
-        kept = kept_of(now.route)
+        kept = _kept(now.route)
         stays = kept.versions if kept and not canary_hash else self._versions(canary_hash)
         asked = _marked(asked, now) if marked else replace(asked, warm=(), cookies=False, mark=None)
         try:
@@ -302,6 +302,14 @@ def describe(found: Sequence[Now], how: str) -> dict[str, Any]:
 def release_of(record: Record) -> str:
     """What the names of its Services end with: every release of a Deployment begins at a later generation."""
     return str(record.generation)
+
+
+def _kept(route: Route) -> Kept | None:
+    """Raises Refusal."""
+    try:
+        return kept_of(route)
+    except Unroutable as error:
+        raise unroutable(route, error) from error
 
 
 def unroutable(route: Route, error: Unroutable) -> Refusal:
