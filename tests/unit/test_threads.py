@@ -36,6 +36,7 @@ WAYS = {
     "Python's own": ("threading.Thread(target=idle.wait, daemon=True).start()", False),
 }
 WAITS = """
+import signal
 from contextlib import contextmanager
 from threading import Event
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched
@@ -47,6 +48,8 @@ class Silent:
         Event().wait()
         yield iter(())
 
+# Where tests run in the background, children are born deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 Streams(Silent(), [Watched("pods", "/", {})]).batch(600.0)
 """
 
