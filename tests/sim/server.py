@@ -137,7 +137,8 @@ class Server:
         found = [obj for name, obj in sorted(objects.items()) if name > after and selects(query, obj)]
         limit = int(query.get("limit", "0")) or len(found)
         token = f"{then}:{found[limit - 1]['metadata']['name']}" if len(found) > limit else ""
-        meta = {"resourceVersion": str(self.store.revision), "continue": token}
+        revision = self.store.revision_at(then) if stale_by else self.store.revision
+        meta = {"resourceVersion": str(revision), "continue": token}
         self.shown.setdefault(user, set()).update(obj["metadata"]["uid"] for obj in found)
         return {"kind": "List", "metadata": meta, "items": found[:limit]}
 

@@ -116,6 +116,11 @@ class Store:
         for listener in list(self._listeners.values()):
             listener(change)
 
+    def revision_at(self, then: float) -> int:
+        """The last one at a moment in the past."""
+        before = bisect_right(self.log, then, key=lambda change: change.at)
+        return self.log[before - 1].revision if before else 0
+
     def as_of(self, kind: str, then: float) -> dict[str, Json]:
         """The objects of a kind as they were at a moment in the past."""
         objects = dict(self._objects[kind])

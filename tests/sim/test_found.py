@@ -195,6 +195,33 @@ FOUND: dict[str, History] = {
         gateway=Lags(0.1, 5.0, forgets=True),
         scripts=(ana(Ask("release", shares=("5", "10"))), Script("ben", 13.0, asks=(Ask("start", takeover=True),))),
     ),
+    "pods of an earlier release of the same version, in a list that is older than the start, count for no step": History(
+        seed=61123,
+        max_surge=0,
+        max_unavailable=1,
+        history_limit=2,
+        natures={"v1": Nature(3.0, 3.1, ends_in=0.05), "v2": Nature(0.5, 0.6)},
+        deployments=Pace(0.002, 3.0, ((11.326375617161268, 19.96635544155164),)),
+        replica_sets=Pace(0.002, 3.0, ((11.326375617161268, 13.966355441551643),)),
+        scripts=(
+            ana(
+                Ask("start", think=3.0, pods=4, surge=2, max_unavailable=1),
+                Ask("verify", seconds=0.0),
+                Ask("rollback"),
+                Ask("undo", think=0.1, timeout=20.0),
+                Ask("start", pods=3),
+                names="hash",
+                faults=(
+                    Planned(21, Fault.LOST_BEFORE, 2.0, 502),
+                    Planned(34, Fault.LOST_AFTER, 10.0, 504),
+                    Planned(35, Fault.BROKEN_BEFORE, 0.3, 504),
+                    Planned(42, Fault.LOST_AFTER, 2.0, 504),
+                    Planned(51, Fault.STALE, 10.0),
+                ),
+                streams=(PlannedStream(3, StreamFault.CUT, 0.2),),
+            ),
+        ),
+    ),
 }
 
 

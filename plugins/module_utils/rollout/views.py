@@ -120,6 +120,8 @@ class Deployment:
     controller: str
     status: DeploymentStatus
     deleting: bool = False
+    # Of its resourceVersion, 0 where that cannot be compared.
+    version: int = 0
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Deployment:
@@ -146,6 +148,7 @@ class Deployment:
             controller=f'{owner.text("kind")} "{owner.text("name")}"' if owner else "",
             status=DeploymentStatus.parse(fields.within("status")),
             deleting=meta.text("deletionTimestamp") != "",
+            version=_comparable(meta.text("resourceVersion")),
         )
 
     @property
@@ -331,6 +334,11 @@ class Pod:
 def _comparable(resource_version: str) -> int:
     """A number that grows with every change in the cluster: promised since 1.35 (KEP-5504), and always so before. 0 where it is none."""
     return int(resource_version) if _VERSION.fullmatch(resource_version) else 0
+
+
+def version_of(obj: Mapping[str, Any], kind: str) -> int:
+    """Of an object or a list (JSON), as it can be compared with others; 0 where it cannot."""
+    return _comparable(Fields(obj, kind).within("metadata").text("resourceVersion"))
 
 
 def _running_containers(spec: Fields) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from ...rollout.views import (
     owned_replica_sets,
     scales,
     selector_query,
+    version_of,
 )
 from .orders import Call, Target, held_as
 
@@ -160,13 +161,19 @@ class Site:
         return None
 
     def replica_sets(self, deployment: Deployment) -> tuple[ReplicaSet, ...]:
-        query = {"labelSelector": selector_query(deployment.selector)}
-        found = self.api.list(f"{self._apps}/replicasets", query)
-        return owned_replica_sets(items(found, "ReplicaSet"), deployment.uid)
+        return owned_replica_sets(self._listed(f"{self._apps}/replicasets", deployment, "ReplicaSet"), deployment.uid)
 
     def pods(self, deployment: Deployment) -> tuple[Pod, ...]:
+        return tuple(Pod.parse(item) for item in self._listed(f"{self._core}/pods", deployment, "Pod"))
+
+    def _listed(self, path: str, deployment: Deployment, kind: str) -> list[Any]:
+        """What its selector selects. A list that is older than the Deployment, such as one of a member of etcd that lags, tells of what
+        is gone as if it were there: it is asked for once more."""
         query = {"labelSelector": selector_query(deployment.selector)}
-        return tuple(Pod.parse(item) for item in items(self.api.list(f"{self._core}/pods", query), "Pod"))
+        found = self.api.list(path, query)
+        if 0 < version_of(found, f"{kind}List") < deployment.version:
+            found = self.api.list(path, query)
+        return items(found, kind)
 
     def autoscalers(self) -> tuple[Autoscaler, ...]:
         found = items(self.api.list(self._autoscaling), "HorizontalPodAutoscaler")
