@@ -19,7 +19,7 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit coverage sim-slice integration test-cluster molecule matrix
 
-.PHONY: help venv demo test $(STAGES) sim sim-truth fuzz exactness headroom-truth judgement-truth judgement-e2e traffic-truth slow bench cluster cluster-down quick rights writers blocks format release-notes pins clean
+.PHONY: help venv demo test $(STAGES) sim sim-truth fuzz exactness headroom-truth judgement-truth judgement-e2e traffic-truth kubernetes-matrix slow bench cluster cluster-down quick rights writers blocks format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo "make judgement-truth  simulates what judgement promises (hours; goes on where it was) -> docs/judgement-truth.md"
 	@echo "make judgement-e2e    20 good and 20 bad releases on a real node under a steady load -> docs/judgement-releases.md"
 	@echo "make traffic-truth    shares, failed requests, races, deaths and lags on a real proxy (20 minutes) -> docs/traffic-truth.md"
+	@echo "make kubernetes-matrix the integration tests and random clusters on older Kubernetes (an hour) -> docs/kubernetes-versions.md"
 	@echo "make slow             tests too long for make test: real traffic, deaths at random moments, random sequences,"
 	@echo "                      the properties of the unit tests with other examples than in make test, and all scenarios of molecule"
 	@echo "make bench            what releases cost beside kubectl and kubernetes.core -> docs/benchmarks.md; what headroom costs in 5,000"
@@ -96,6 +97,9 @@ judgement-e2e: venv
 
 traffic-truth: venv
 	@$(PYTHON) -m tests.truth.traffic --report docs/traffic-truth.md
+
+kubernetes-matrix: venv
+	@nice $(PYTHON) -m tests.truth.kubernetes --report docs/kubernetes-versions.md
 
 slow: venv
 	@$(PYTHON) -m pytest --hypothesis-profile random tests/unit

@@ -11,7 +11,7 @@ from subprocess import TimeoutExpired
 import pytest
 from hypothesis import settings
 
-from tests.cluster.build import Say, tell
+from tests.cluster.build import VARIABLE, Say, minor_version, tell
 from tests.cluster.contents import contents
 from tests.cluster.fakes import Capacity
 from tests.cluster.foreign import ForeignCluster
@@ -54,6 +54,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.no_cover)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What an older Kubernetes does not have is not looked for there."""
+    for mark in item.iter_markers("since"):
+        minor, reason = mark.args
+        if minor_version() < tuple(map(int, minor.split("."))):
+            pytest.skip(f"Kubernetes {minor}: {reason}")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """What the namespace of a test holds when it fails is shown with it."""
@@ -86,6 +94,8 @@ def lab(testrun: str, say: Say) -> Iterator[Lab | ForeignCluster]:
 @pytest.fixture(scope="session")
 def real_lab(testrun: str, say: Say) -> Iterator[Lab]:
     """One real node that knows the images of tests/cluster/images.py. Skipped, with the reason, where none can run."""
+    if os.environ.get(VARIABLE):
+        pytest.skip("real nodes are there for the newest Kubernetes alone")
     try:
         shared = join_or_start(f"pytest-real-{testrun}", say=say, real_nodes=1)
     except RealNodesImpossible as reason:

@@ -2,7 +2,8 @@
 """Builds Kubernetes, etcd and kwok from the modules that go.mod pins, once for each set of versions.
 
 About eight minutes on two cores with nothing cached. Each binary is renamed into place when it is whole, so an
-interrupted build goes on where it stopped.
+interrupted build goes on where it stopped. An environment that sets CANARY_TEST_KUBERNETES=1.33 gets the control plane
+of that minor version, from the go.mod of its own in kubernetes/; etcd and kwok are the same for all.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from .paths import SOURCES, cache_root
 from .toolchain import find_go
 
 PROGRESS_SECONDS = 15
+VARIABLE = "CANARY_TEST_KUBERNETES"
+OTHERS = SOURCES / "kubernetes"
 KUBERNETES, ETCD, KWOK = "k8s.io/kubernetes", "go.etcd.io/etcd/server/v3", "sigs.k8s.io/kwok"
 
 
 class BuildFailed(RuntimeError):
-    """The Go compiler refused."""
+    """The Go compiler refused, or there is nothing that could be built."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Component:
 
     name: str
     package: str
+
+    @property
+    def module(self) -> Path:
+        """The directory of the go.mod that pins it."""
+        return kubernetes_module() if self.package.startswith(KUBERNETES) else SOURCES
 
 
 CONTROL_PLANE = (
@@ -57,10 +65,32 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def other_kubernetes() -> list[str]:
+    """The minor versions beside the one that everything is tested on, oldest first."""
+    return sorted((path.parent.name for path in OTHERS.glob("*/go.mod")), key=lambda minor: int(minor.split(".")[1]))
+
+
+def kubernetes_module() -> Path:
+    """The directory of the go.mod with the Kubernetes that the environment names, or with the newest."""
+    minor = os.environ.get(VARIABLE)
+    if not minor:
+        return SOURCES
+    if minor not in other_kubernetes():
+        raise BuildFailed(f"{VARIABLE}={minor}: there is {', '.join(other_kubernetes())} beside the newest (unset it)")
+    return OTHERS / minor
+
+
+def minor_version() -> tuple[int, int]:
+    """(1, 37) of the Kubernetes that is chosen."""
+    major, minor, _patch = versions()[KUBERNETES].removeprefix("v").split(".")
+    return int(major), int(minor)
+
+
 def versions() -> dict[str, str]:
     """Module -> version, as go.mod pins them, for the three modules that are built."""
-    pinned = pinned_in(SOURCES / "go.mod")
-    return {module: pinned[module] for module in (KUBERNETES, ETCD, KWOK)}
+    shared = pinned_in(SOURCES / "go.mod")
+    kubernetes = pinned_in(kubernetes_module() / "go.mod")
+    return {KUBERNETES: kubernetes[KUBERNETES], ETCD: shared[ETCD], KWOK: shared[KWOK]}
 
 
 def pinned_in(go_mod: Path) -> dict[str, str]:
@@ -77,6 +107,8 @@ def binaries() -> Path:
 
 def ensure_built(components: tuple[Component, ...] = CONTROL_PLANE, say: Say = tell) -> Path:
     """Builds what is missing of `components` and returns the directory that holds them. Safe in several processes at once."""
+    if NODE[0] in components and kubernetes_module() != SOURCES:
+        raise BuildFailed(f"real nodes are there for the newest Kubernetes alone: unset {VARIABLE}")
     target = binaries()
     if not _missing(target, components):
         return target
@@ -132,17 +164,17 @@ def _build(component: Component, target: Path, say: Say) -> None:
         target / component.name,
         _version_flags() if component.package.startswith(KUBERNETES) else "-s -w",
         waiting=lambda seconds: say(f"      {component.name}: {seconds:.0f} s"),
+        module=component.module,
     )
 
 
 def _version_flags() -> str:
     """Kubernetes learns its own version from the linker; built from a module it would call itself v0.0.0-master."""
-    version = versions()[KUBERNETES]
-    major, minor, _patch = version.removeprefix("v").split(".")
+    major, minor = minor_version()
     stamp = {
-        "gitVersion": version,
-        "gitMajor": major,
-        "gitMinor": minor,
+        "gitVersion": versions()[KUBERNETES],
+        "gitMajor": str(major),
+        "gitMinor": str(minor),
         "gitCommit": "module",
         "gitTreeState": "clean",
     }

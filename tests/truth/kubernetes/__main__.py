@@ -1,0 +1,139 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make kubernetes-matrix`: the integration tests on every Kubernetes of tests/cluster/kubernetes/, and on the newest.
+
+    python -m tests.truth.kubernetes --only 1.31 1.33 --report docs/kubernetes-versions.md
+
+Each control plane is built from its own modules, once (13 minutes of a CPU). Then the integration tests run on it, and random
+clusters are predicted and tried in that version's own scheduler. Exits with 1 when something failed anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+from tests.cluster.build import KUBERNETES, OTHERS, VARIABLE, minor_version, other_kubernetes, pinned_in, versions
+from tests.toolchain.stages import OUTPUT, FOUR_WORKERS, environment
+from tests.toolchain.venvs import ROOT
+
+# What is about the test cluster itself, about real nodes, or about this tree, says nothing of another Kubernetes.
+NOT_ABOUT_KUBERNETES = ("test_cluster_*.py", "test_demo.py", "test_real_traffic.py", "test_metrics.py")
+FIRST_SEED = 200_000
+
+REPORT = """\
+# Every Kubernetes that people run
+
+Written by `make kubernetes-matrix` (`python -m tests.truth.kubernetes`). Each row is a control plane of that version, built from
+its Go modules: API server, controller manager and scheduler, with fake nodes. On it run the integration tests: all verbs, the sizes
+of canaries as an onlooker counts them, the model of the Deployment controller against the real one, repair, autoscalers, rights,
+judgement, the role; and random clusters, of which is predicted whether the pods find room, and then tried in that scheduler.
+
+| Kubernetes | tests passed | failed | not for this version | clusters predicted | exactly | depends, and said so | said to fit and did not | wrong otherwise |
+|---|---|---|---|---|---|---|---|---|
+{rows}
+
+{details}
+"""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one version did. `failed`: names of tests. `skipped`: reasons, with how many tests each left out."""
+
+    version: str
+    passed: int
+    failed: Sequence[str]
+    skipped: Mapping[str, int]
+    headroom: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_right(self) -> bool:
+        wrong = self.headroom.get("false_fits", 0) + self.headroom.get("wrong", 0)
+        return self.passed > 0 and not self.failed and not wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    newest = ".".join(map(str, minor_version()))
+    known = [*other_kubernetes(), newest]
+    parser.add_argument("--only", nargs="+", choices=known, default=known, metavar="1.N", help="(default: %(default)s)")
+    parser.add_argument("--clusters", type=int, default=500, help="to predict and try in each (default %(default)s)")
+    parser.add_argument("--report", type=Path, help="also write the figures there")
+    options = parser.parse_args()
+    tried = []
+    for minor in options.only:
+        tried.append(try_version(minor, "" if minor == newest else minor, options.clusters))
+        print(_row(tried[-1]), flush=True)
+    text = REPORT.format(rows="\n".join(map(_row, tried)), details="\n".join(_details(tried)))
+    print(text)
+    if options.report:
+        options.report.write_text(text, encoding="utf-8")
+    return 0 if all(one.is_right for one in tried) else 1
+
+
+def try_version(minor: str, chosen: str, clusters: int) -> Tried:
+    """`chosen`: what names it to the test cluster; nothing for the newest."""
+    surroundings = {**environment(), VARIABLE: chosen}
+    results = OUTPUT / f"kubernetes-{minor}.xml"
+    results.unlink(missing_ok=True)
+    ignored = [f"--ignore-glob=*/{pattern}" for pattern in NOT_ABOUT_KUBERNETES]
+    command = ["pytest", *FOUR_WORKERS, "-m", "not slow", f"--junitxml={results}", *ignored, "tests/integration"]
+    subprocess.run(command, cwd=ROOT, env=surroundings, check=False)
+    figures = ROOT / "build" / f"headroom-{minor}.jsonl"
+    predicted = ["python", "-m", "tests.truth.headroom", "--first", str(FIRST_SEED), "--count", str(clusters)]
+    written = ["--record", str(figures), "--report", str(figures.with_suffix(".md"))]
+    subprocess.run([*predicted, *written], cwd=ROOT, env=surroundings, check=False)
+    pinned = pinned_in(OTHERS / chosen / "go.mod")[KUBERNETES] if chosen else versions()[KUBERNETES]
+    return read(pinned, ElementTree.parse(results).getroot(), _agreements(figures))
+
+
+def read(version: str, suites: ElementTree.Element, agreements: Sequence[str]) -> Tried:
+    """`suites`: what pytest wrote, in the form of JUnit. `agreements`: one for each cluster."""
+    passed, failed, skipped = 0, [], dict[str, int]()
+    for case in suites.iter("testcase"):
+        left_out = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed.append(f"{case.get('classname', '').rpartition('.')[2]}: {case.get('name')}")
+        elif left_out is not None:
+            reason = (left_out.get("message") or "").strip()
+            skipped[reason] = skipped.get(reason, 0) + 1
+        else:
+            passed += 1
+    counted = {kind: agreements.count(kind) for kind in sorted(set(agreements))}
+    return Tried(version.removeprefix("v"), passed, failed, skipped, counted)
+
+
+def _agreements(record: Path) -> list[str]:
+    return [str(json.loads(line)["agreement"]) for line in record.read_text().splitlines()] if record.exists() else []
+
+
+def _row(one: Tried) -> str:
+    count = one.headroom.get
+    wrong = count("wrong", 0) + count("preemption", 0)
+    cells = (
+        one.version, one.passed, len(one.failed), sum(one.skipped.values()), sum(one.headroom.values()),
+        count("exact", 0), count("depends", 0) + count("unknown", 0), count("false_fits", 0), wrong,
+    )  # fmt: skip
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _details(tried: Sequence[Tried]) -> list[str]:
+    lines = []
+    for one in tried:
+        lines += [f"* {one.version}, {count} left out: {reason}" for reason, count in sorted(one.skipped.items())]
+        lines += [f"* **{one.version} failed: {name}**" for name in one.failed]
+    return lines
+
+
+if __name__ == "__main__":
+    os.environ.pop(VARIABLE, None)
+    sys.exit(main())
