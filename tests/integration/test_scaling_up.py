@@ -27,6 +27,7 @@ GROUP, VERSION, METRIC = "external.metrics.k8s.io", "v1beta1", "queues"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 # What one pod works off, and what the queue is at first: the target of four pods exactly.
 TARGET, AT_FIRST = 10, 40
+TOLERANCE = pytest.mark.since("1.35", "autoscalers have no tolerance, and hold is refused")
 BEHAVIOR = {"scaleDown": {"stabilizationWindowSeconds": 0}}
 
 
@@ -127,6 +128,7 @@ def held_beside(web: Web, replicas: int) -> None:
     assert split["v1"] > split["v2"] <= 2, split
 
 
+@TOLERANCE
 def test_while_a_canary_is_held_it_scales_up_and_not_down_and_is_given_back(metered: Callable[..., Web]) -> None:
     web = scaled(metered().make(4), {"type": "AverageValue", "averageValue": str(TARGET)})
     before = hpa(web)["spec"]
@@ -147,6 +149,7 @@ def test_while_a_canary_is_held_it_scales_up_and_not_down_and_is_given_back(mete
 
 
 @pytest.mark.slow
+@TOLERANCE
 def test_below_the_target_nothing_is_added_for_the_canary_pods(metered: Callable[..., Web]) -> None:
     """Of a value that does not fall however many pods there are, it would add one for each of them, again and again."""
     web = scaled(metered().make(4), {"type": "Value", "value": str(AT_FIRST)}, minimum=4)

@@ -196,6 +196,19 @@ WITNESSES = {
 }  # fmt: skip
 
 
+# What is assumed there came with that version. Until 1.36 an admission policy could not be asked to change objects, without a webhook.
+POLICIES = ("1.36", "MutatingAdmissionPolicy is not served")
+SINCE = {
+    "names are cut to what fits before a hash": (
+        "1.37",
+        "a ReplicaSet has the whole name of its Deployment and a hash, or is refused",
+    ),
+    "admission changes what a dry run answers": POLICIES,
+    "admission changes what a patch stores": POLICIES,
+    "admission makes another ReplicaSet of an old template": POLICIES,
+    "minReplicas may be 0 with another metric": ("1.37", "HPAScaleToZero is off"),
+}
+
 # Another row shows as much of the server, or test_model_against_controller.py of the controller.
 MORE = [
     *(
@@ -209,9 +222,12 @@ MORE = [
 ]
 
 
-@pytest.mark.parametrize(
-    "assumed", [pytest.param(one, marks=pytest.mark.slow) if one in MORE else one for one in WITNESSES]
-)
+def marked(assumed: str) -> Any:
+    marks = [pytest.mark.slow] if assumed in MORE else []
+    return pytest.param(assumed, marks=[*marks, *([pytest.mark.since(*SINCE[assumed])] if assumed in SINCE else [])])
+
+
+@pytest.mark.parametrize("assumed", [marked(each) for each in WITNESSES])
 def test_a_real_cluster_does_so(assumed: str, new: Callable[..., Web]) -> None:
     witness = WITNESSES[assumed]
     if witness.around is None:

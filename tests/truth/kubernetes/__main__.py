@@ -22,7 +22,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.cluster.build import KUBERNETES, OTHERS, VARIABLE, minor_version, other_kubernetes, pinned_in, versions
-from tests.toolchain.stages import OUTPUT, FOUR_WORKERS, environment
+from tests.toolchain.stages import FOUR_WORKERS, OUTPUT, environment
 from tests.toolchain.venvs import ROOT
 
 # What is about the test cluster itself, about real nodes, or about this tree, says nothing of another Kubernetes.
