@@ -27,11 +27,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views imp
     is_over,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.volumes import Storage, volume_rules
+from tests.cluster.build import minor_version
 
 from .clusters import NAMESPACES, Cluster, Object
 from .oracle import Happened, Reading
 
-MINOR = 37
+MINOR = minor_version()[1]
 
 
 @dataclass(frozen=True)

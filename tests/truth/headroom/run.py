@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.build import KUBERNETES, versions
+
 from .clusters import make_cluster
 from .oracle import Happened, Server, build, clear, prepare, read, take_back, tidy, try_it
 from .predict import Agreement, compare, naive_answers, predict
@@ -156,7 +158,8 @@ def report(results: list[dict[str, Any]]) -> str:
     lines = [
         "# Headroom against the real scheduler: figures of a run",
         "",
-        "Made by `make headroom-truth` (random clusters: predicted, then tried in kube-scheduler 1.37.2); see [headroom](headroom.md).",
+        "Made by `make headroom-truth` (random clusters: predicted, then tried in kube-scheduler "
+        f"{versions()[KUBERNETES].removeprefix('v')}); see [headroom](headroom.md).",
         "It aims at 10,000 clusters, can be stopped at any time and goes on where it was; these are all that have been tried.",
         "",
         *_table(("", ""), rows),

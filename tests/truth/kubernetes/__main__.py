@@ -42,6 +42,14 @@ judgement, the role; and random clusters, of which is predicted whether the pods
 {rows}
 
 {details}
+
+## What older versions do not have
+
+* Before 1.37 an autoscaler has no generation, and nobody can ask whether its controller has seen what was written. So a verb that pins
+  one waits for a sync period (20 seconds) before it goes on.
+* Before 1.37 a Deployment whose name leaves no room for a hash gets no ReplicaSet at all, so there is nothing to release.
+* Before 1.35 `autoscaler: hold` is refused where canary pods would count in an external metric: autoscalers have no tolerance there. `pin`
+  works.
 """
 
 
