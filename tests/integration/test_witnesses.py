@@ -28,6 +28,7 @@ from tests.sim import test_repair as repair
 from tests.sim import test_rights as rights
 from tests.sim import test_waiting as waiting
 from tests.sim import test_writers as writers
+from tests.sim.writers import running
 from tests.situations import Web
 
 
@@ -86,7 +87,11 @@ def foretold(case: str) -> Witness:
 
 
 def written(phase: str, writer: str) -> Witness:
-    arguments = {"phase": phase, "writer": writer, "later": 2.0}
+    def until_it_runs_so(web: Web) -> None:
+        wanted = writers.expected(phase, writer).runs
+        web.until(lambda: running(web) == wanted, f"{wanted} after {writer}")
+
+    arguments = {"phase": phase, "writer": writer, "later": until_it_runs_so}
     return Witness(writers.test_what_becomes_of_a_release_when_somebody_else_writes, arguments)
 
 

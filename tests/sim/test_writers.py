@@ -22,9 +22,13 @@ def expected(phase: str, writer: str) -> Told:
     return Told(refused=cell.get("refused", False), **texts)
 
 
+def ten_seconds(web: Web) -> None:
+    web.admin.clock.sleep(10.0)
+
+
 @pytest.mark.parametrize(("phase", "writer"), [*product(PHASES, WRITERS)])
 def test_what_becomes_of_a_release_when_somebody_else_writes(
-    phase: str, writer: str, new: Callable[..., Web], later: float = 10.0
+    phase: str, writer: str, new: Callable[..., Web], later: Callable[[Web], object] = ten_seconds
 ) -> None:
     def patient() -> Web:
         web = new()

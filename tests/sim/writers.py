@@ -123,12 +123,12 @@ class Told:
     back: str
 
 
-def told(new: Callable[[], Web], phase: str, writer: str, later: float) -> Told:
-    """What becomes of the release of a new Deployment. `later`: seconds after which that is looked at."""
+def told(new: Callable[[], Web], phase: str, writer: str, later: Callable[[Web], object]) -> Told:
+    """What becomes of the release of a new Deployment. `later` waits for the moment at which that is looked at."""
     web = new()
     refused = _written(web, phase, writer, later)
     seen, by = _seen(web)
-    runs = _runs(web)
+    runs = running(web)
     step = _code(lambda: PHASES[phase].next(web))
     if not step:
         web = new()
@@ -137,7 +137,7 @@ def told(new: Callable[[], Web], phase: str, writer: str, later: float) -> Told:
     return Told(refused, runs, seen, by, step, _version(web))
 
 
-def _written(web: Web, phase: str, writer: str, later: float) -> bool:
+def _written(web: Web, phase: str, writer: str, later: Callable[[Web], object]) -> bool:
     web.make(REPLICAS)
     PHASES[phase].reached(web)
     # Times of writes are whole seconds.
@@ -147,7 +147,7 @@ def _written(web: Web, phase: str, writer: str, later: float) -> bool:
         WRITERS[writer](web)
     except (Refused, KubectlFailed):
         refused = True
-    web.admin.clock.sleep(later)
+    later(web)
     return refused
 
 
@@ -168,7 +168,8 @@ def _seen(web: Web) -> tuple[str, str]:
     return str(found["phase"]), named[1] if named else ""
 
 
-def _runs(web: Web) -> str:
+def running(web: Web) -> str:
+    """As Told.runs."""
     return " + ".join(sorted(web.split())) if _is_there(web) else ""
 
 
