@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -28,14 +29,18 @@ def ten_seconds(web: Web) -> None:
 
 @pytest.mark.parametrize(("phase", "writer"), [*product(PHASES, WRITERS)])
 def test_what_becomes_of_a_release_when_somebody_else_writes(
-    phase: str, writer: str, new: Callable[..., Web], later: Callable[[Web], object] = ten_seconds
+    phase: str, writer: str, new: Callable[..., Web], later: Callable[[Web], object] = ten_seconds, races: bool = False
 ) -> None:
     def patient() -> Web:
         web = new()
         web.wait = Wait(timeout=2000.0)
         return web
 
-    assert told(patient, phase, writer, later) == expected(phase, writer)
+    found, wanted = told(patient, phase, writer, later), expected(phase, writer)
+    if races and (left := cells()[phase][writer].get("left")):
+        assert found.runs in (wanted.runs, f"{wanted.runs} + {left}")
+        found = replace(found, runs=wanted.runs)
+    assert found == wanted
 
 
 def test_the_page_has_every_phase_and_every_writer() -> None:

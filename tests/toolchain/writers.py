@@ -32,7 +32,7 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _row(writer: str, cell: Mapping[str, Any]) -> str:
-    runs = cell.get("runs") or "nothing"
+    runs = (cell.get("runs") or "nothing") + (f", and at times still {cell['left']}" if cell.get("left") else "")
     seen = f"`{cell['seen']}`" + (f", by {cell['by']}" if cell.get("by") else "")
     step = f"is refused: `{cell['next']}`" if cell.get("next") else "goes on"
     took = " (the server refuses it: a conflict)" if cell.get("refused") else ""
