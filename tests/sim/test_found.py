@@ -195,6 +195,16 @@ FOUND: dict[str, History] = {
         gateway=Lags(0.1, 5.0, forgets=True),
         scripts=(ana(Ask("release", shares=("5", "10"))), Script("ben", 13.0, asks=(Ask("start", takeover=True),))),
     ),
+    "a start whose release is over makes no Service for it": History(
+        seed=71134,
+        replicas=1,
+        natures={"v2": Nature(0.05, 0.15, ends_in=20.0)},
+        gateway=Lags(2.0, 1.0),
+        scripts=(
+            Script("ben", 8.1, asks=(Ask("start", share="0"), Ask("promote"))),
+            Script("eve", 8.1, asks=(Ask("start", think=3.0),), faults=(Planned(7, Fault.SLOW, 10.0, 502),)),
+        ),
+    ),
     "pods of an earlier release of the same version, in a list that is older than the start, count for no step": History(
         seed=61123,
         max_surge=0,

@@ -117,13 +117,13 @@ class Session:
             return self._pool
 
     def request(self, method: str, target: str, **how: Any) -> Any:
-        """One request for `target`, as the pool's urlopen takes it. Which connections go to the server is worked out once."""
+        """One request for `target`, as the pool takes it. Which connections go to the server is worked out once."""
         pool = self.pool
         if pool.proxy is not None:
             return pool.request(method, self.base + target, **how)
         if self._straight is None or self._straight[0] is not pool:
             self._straight = pool, pool.connection_from_url(self.base)
-        return self._straight[1].urlopen(method, self._path + target, **how)
+        return self._straight[1].request(method, self._path + target, **how)
 
     def headers(self) -> Any:
         """A fresh multi-valued mapping; credentials that expire are renewed here. Raises ConfigError."""

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from ..values import dataclass
+from ..wording import count_of
 from .fields import MAX_INT64, is_integer
 from .record import ANNOTATIONS_BYTES, AUTOSCALER, MAX_INT32, Companion, Kind
 from .refusal import Code, Refusal
@@ -160,7 +161,7 @@ def _can_be_held(autoscaler: Autoscaler, deployment: Deployment) -> None:
     if deployment.replicas > autoscaler.max_replicas:
         raise _refused(
             f'HorizontalPodAutoscaler "{autoscaler.name}", whose maxReplicas {autoscaler.max_replicas} are fewer than '
-            f"{deployment.replicas} replicas, is about to scale down",
+            f"{count_of(deployment.replicas, 'replica')}, is about to scale down",
             deployment,
             "Wait until it has, or raise maxReplicas",
         )
@@ -172,7 +173,7 @@ def must_be_smaller(canary: int, stable: int, unavailable: int, deployment: Depl
     if unavailable or canary >= stable:
         raise Refusal(
             Code.AUTOSCALER,
-            f'{canary} canary beside {stable} stable pods of Deployment "{deployment.name}" would not stay so when it is scaled up',
+            f'{canary} canary beside {count_of(stable, "stable pod")} of Deployment "{deployment.name}" would not stay so when it is scaled up',
             "With autoscaler=hold the canary pods come beside the stable ones (surge) and are fewer. Ask for fewer, or use autoscaler=pin",
         )
 

@@ -73,6 +73,11 @@ class Holding:
     def _path(self) -> str:
         return f"{self._leases}/{leases.name_of(self._deployment)}"
 
+    @property
+    def is_held(self) -> bool:
+        """By this call, as far as it knows."""
+        return self._lease is not None
+
     def ensure(self, uid: str, *, surely: bool = False) -> None:
         """Before a write to the Deployment of this uid. A request, where the Lease is not ours yet or is to be renewed. `surely`: or
         where that is not of this moment.

@@ -103,6 +103,11 @@ class Site:
         if self.holding is not None:
             self.holding.ensure(self._uid, surely=self.routed)
 
+    @property
+    def is_held(self) -> bool:
+        """No other run has written since this call took the Lease. False as long as nothing is known of that; True where nobody asks."""
+        return self.holding is None or self.holding.is_held
+
     def rehearses(self) -> None:
         """In its place where a write is only tried: tells of another run that holds it."""
         if self.holding is not None:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Sequence
 
 from ...rollout.phase import Situation
-from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Exposure, Stage, Wanted
 from ...traffic.routers import SERVICE_SELECTOR
 from ..call.orders import TrafficRequest
@@ -81,11 +80,7 @@ def _check_live(routes: Routes, now: Now) -> None:
     if now.stage in THEIRS:
         raise contested(now.route)
     if now.stage is Stage.OWN:
-        raise Refusal(
-            Code.BUSY,
-            f'somebody ended the release of Deployment "{routes.account.site.target.name}" while its routes were written',
-            "Look what became of it with canary_info",
-        )
+        raise routes.ended()
 
 
 def _back_to(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:

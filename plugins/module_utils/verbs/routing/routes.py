@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Any, Callable, Sequence
 
 from ...cluster.errors import NotFound
-from ...rollout.record import Record, RouteRef, Traffic
+from ...rollout.record import Record, RouteRef, Traffic, last_ended
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Kept, Stage, Unroutable, Versions, Wanted
 from ...traffic.httproute import check_beside
@@ -92,6 +92,23 @@ class Routes:
         if situation is None:
             raise AssertionError("a release is looked at before its routes")
         return Owner(situation.deployment.name, situation.deployment.uid)
+
+    def mine(self) -> None:
+        """Before a write, as Site.mine. Where the Lease is taken only for that, another run may have ended the release since it was looked
+        at, and what is made for it would stay: a request more. Raises Refusal."""
+        site, situation = self.account.site, self.account.situation
+        was_held = site.is_held
+        site.mine()
+        known = situation is not None and situation.record is not None
+        if known and not was_held and last_ended(site.deployment()) >= int(self.release):
+            raise self.ended()
+
+    def ended(self) -> Refusal:
+        return Refusal(
+            Code.BUSY,
+            f'somebody ended the release of Deployment "{self.account.site.target.name}" while its routes were written',
+            "Look what became of it with canary_info",
+        )
 
     # What there is.
 
@@ -204,7 +221,7 @@ class Routes:
             send,
             lambda: self.network.route(name),
             self._busy(name),
-            permitted=self.account.site.mine,
+            permitted=self.mine,
         )
         if sent.change is not None:
             self._tell_change(name, sent.change)
@@ -249,7 +266,7 @@ class Routes:
         """What is proven is relied on afterwards, also where another run has written it: from now on none may take it back. Raises
         NotProgrammed."""
         if written:
-            self.account.site.mine()
+            self.mine()
         self.prover.await_in_force(written)
 
     def failed(self, error: NotProgrammed, canary_hash: str) -> Refusal:

@@ -46,7 +46,7 @@ def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
         network.create(manifest, dry_run=dry_run)
         return manifest
 
-    permitted = at_any_time if dry_run else account.site.mine
+    permitted = at_any_time if dry_run else routes.mine
     there = network.service(name)
     sent = guarded(there, decide, send, lambda: network.service(name), _busy(name), permitted=permitted)
     account.changed = account.changed or sent.change is not None
@@ -95,8 +95,7 @@ def _delete(routes: Routes, service: Json) -> None:
         return None
 
     present: Json | None = service
-    mine = account.site.mine
-    guarded(present, lambda found: found, send, lambda: network.service(name), _busy(name), permitted=mine)
+    guarded(present, lambda found: found, send, lambda: network.service(name), _busy(name), permitted=routes.mine)
     account.changed = account.changed or by_us
 
 
