@@ -91,6 +91,15 @@ def test_bounds_that_somebody_changed_meanwhile_are_left_and_told(web: Web) -> N
     ) in outcome.warnings
 
 
+def test_a_maximum_that_alone_is_applied_again_stays_and_the_minimum_is_given_back(web: Web) -> None:
+    """As a manifest without minReplicas is, for which its owner's pipeline has seen a difference."""
+    web.start(autoscaler=PIN)
+    write_bounds(web, 4, 9)
+    outcome = web.undo()
+    assert web.bounds() == (2, 9) and not marked(web)
+    assert any("left as it is (maxReplicas 9)" in warning for warning in outcome.warnings)
+
+
 def test_an_autoscaler_that_was_deleted_meanwhile_is_told(web: Web) -> None:
     web.start(autoscaler=PIN)
     web.kubectl("delete", "hpa", f"{web.name}-hpa")
@@ -215,6 +224,15 @@ def test_a_start_goes_on_with_the_originals_of_an_interrupted_pin(web: Web) -> N
     assert web.bounds() == (4, 4)
     web.undo()
     assert web.bounds() == (2, 9)
+
+
+def test_a_start_takes_for_the_owners_what_was_applied_over_an_interrupted_pin(web: Web) -> None:
+    leave_pinned(web)
+    write_bounds(web, 3, 50)
+    web.start(autoscaler=PIN)
+    assert web.bounds() == (4, 4)
+    web.undo()
+    assert web.bounds() == (3, 50)
 
 
 def test_a_refused_start_gives_back_what_an_interrupted_one_pinned(web: Web) -> None:

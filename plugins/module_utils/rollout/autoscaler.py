@@ -136,9 +136,7 @@ def to_pin(
             "Its owner would put its own values back: keep it from scaling there (for KEDA: autoscaling.keda.sh/paused-scale-in, or "
             "paused, on the ScaledObject), then use autoscaler=ignore",
         )
-    original = bounds(only)
-    minimum = original.minimum if original else only.min_replicas
-    if minimum == 0:
+    if _owners(only)[0] == 0:
         raise _refused(
             f'HorizontalPodAutoscaler "{names}" with minReplicas 0 scales',
             deployment,
@@ -215,18 +213,14 @@ def companion(autoscaler: Autoscaler, *, scales_up: bool = False) -> Companion:
 def pin(
     autoscaler: Autoscaler, replicas: int, claim: Claim = NOBODYS, *, scales_up: bool = False
 ) -> list[dict[str, Any]]:
-    """The JSON patch that pins or holds it at `replicas`; originals of an earlier, interrupted pin are kept."""
-    before = bounds(autoscaler)
-    minimum, maximum = (
-        (before.minimum, before.maximum) if before else (autoscaler.min_replicas, autoscaler.max_replicas)
-    )
-    behavior = before.behavior if before and before.scales_up else autoscaler.behavior
+    """The JSON patch that pins or holds it at `replicas`; of an earlier, interrupted pin the originals are kept that nobody replaced."""
+    minimum, maximum, behavior = _owners(autoscaler)
     note = Bounds(minimum, maximum, replicas, claim, scales_up, behavior if scales_up else None)
     return [
         *_guard(autoscaler),
         {"op": "add", "path": "/spec/minReplicas", "value": replicas},
         {"op": "add", "path": "/spec/maxReplicas", "value": maximum if scales_up else replicas},
-        *_behaves(autoscaler, _held(behavior, autoscaler.metrics) if scales_up else behavior),
+        *_behaves(autoscaler, _with_hold(behavior, autoscaler.metrics) if scales_up else behavior),
         _annotated(autoscaler, note),
     ]
 
@@ -238,14 +232,18 @@ WHOLE = (("External", "Value"), ("Object", "Value"))
 NO_TOLERANCE, FULL_TOLERANCE = "0", "1"
 
 
-def _held(behavior: Mapping[str, Any] | None, metrics: tuple[tuple[str, str], ...]) -> Mapping[str, Any]:
+def _with_hold(behavior: Mapping[str, Any] | None, metrics: tuple[tuple[str, str], ...]) -> Mapping[str, Any]:
     tolerance = FULL_TOLERANCE if any(metric in WHOLE for metric in metrics) else NO_TOLERANCE
     down = {**_scale_down(behavior), "selectPolicy": "Disabled", "tolerance": tolerance}
     return {**(behavior or {}), "scaleDown": down}
 
 
 def _scale_down(behavior: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    found = (behavior or {}).get("scaleDown")
+    return _rules(behavior, "scaleDown")
+
+
+def _rules(behavior: Mapping[str, Any] | None, side: str) -> Mapping[str, Any]:
+    found = (behavior or {}).get(side)
     return found if isinstance(found, dict) else {}
 
 
@@ -288,35 +286,84 @@ def pinned_to(autoscaler: Autoscaler, replicas: int, run: str = "", *, scales_up
 
 def still_pinned(autoscaler: Autoscaler) -> bool:
     """It is as the pin wrote it: nobody changed that meanwhile. Raises Refusal where that cannot be read."""
+    return bounds(autoscaler) is not None and not changed(autoscaler)
+
+
+def changed(autoscaler: Autoscaler) -> tuple[str, ...]:
+    """The fields of a pinned autoscaler that are not as the pin wrote them: somebody else did meanwhile."""
     before = bounds(autoscaler)
-    if before is None or autoscaler.min_replicas != before.pinned:
-        return False
-    if before.scales_up:
-        return autoscaler.max_replicas == before.maximum and _is_held(autoscaler)
-    return autoscaler.max_replicas == before.pinned
+    if before is None:
+        return ()
+    found = {
+        "minReplicas": autoscaler.min_replicas != before.pinned,
+        "maxReplicas": autoscaler.max_replicas != (before.maximum if before.scales_up else before.pinned),
+        "behavior": before.scales_up and not _is_held(autoscaler, before),
+    }
+    return tuple(name for name, differs in found.items() if differs)
 
 
-def _is_held(autoscaler: Autoscaler) -> bool:
-    return bool(_scale_down(autoscaler.behavior).get("selectPolicy") == "Disabled")
+# What a hold writes into behavior.scaleDown, and no more than that is given back.
+_HELD: Mapping[str, tuple[str, ...]] = {"selectPolicy": ("Disabled",), "tolerance": (NO_TOLERANCE, FULL_TOLERANCE)}
+# What the server adds to a behavior that is written (pkg/apis/autoscaling/v2/defaults.go, GenerateHPAScaleUpRules and ...DownRules).
+_DOUBLES = {"type": "Percent", "value": 100, "periodSeconds": 15}
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "scaleUp": {
+        "stabilizationWindowSeconds": 0,
+        "selectPolicy": "Max",
+        "policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}, _DOUBLES],
+    },
+    "scaleDown": {"selectPolicy": "Max", "policies": [_DOUBLES]},
+}
+
+
+def _stored(behavior: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return {side: {**rules, **_rules(behavior, side)} for side, rules in _DEFAULTS.items()}
+
+
+def _is_held(autoscaler: Autoscaler, before: Bounds) -> bool:
+    disabled = _scale_down(autoscaler.behavior).get("selectPolicy") in _HELD["selectPolicy"]
+    return disabled and _stored(_behavior(autoscaler, before)) == _stored(before.behavior)
+
+
+def _behavior(autoscaler: Autoscaler, before: Bounds) -> Mapping[str, Any] | None:
+    """The present one, but for what a hold has written into it; just as it was before where that makes no difference."""
+    found, was = _scale_down(autoscaler.behavior), _scale_down(before.behavior)
+    if not before.scales_up or not found:
+        return autoscaler.behavior
+    ours = {name for name, written in _HELD.items() if found.get(name) in written}
+    down = {name: value for name, value in found.items() if name not in ours}
+    down |= {name: was[name] for name in ours if name in was}
+    rest = {**(autoscaler.behavior or {}), "scaleDown": down}
+    return before.behavior if _stored(rest) == _stored(before.behavior) else rest
+
+
+def _owners(autoscaler: Autoscaler) -> tuple[int | None, int, Mapping[str, Any] | None]:
+    """minReplicas, maxReplicas and behavior without the pin: each is what was there before where it still is as the pin wrote it, and
+    otherwise what somebody has written since."""
+    before = bounds(autoscaler)
+    if before is None:
+        return autoscaler.min_replicas, autoscaler.max_replicas, autoscaler.behavior
+    theirs = changed(autoscaler)
+    most = autoscaler.max_replicas if "maxReplicas" in theirs else before.maximum
+    least = autoscaler.min_replicas if "minReplicas" in theirs else before.minimum
+    return None if least is None else min(least, most), most, _behavior(autoscaler, before)
 
 
 def give_back(autoscaler: Autoscaler) -> list[dict[str, Any]]:
     """The JSON patch that puts back what was there before the pin; empty for an autoscaler that is not pinned.
 
-    Bounds that somebody changed meanwhile are left as they are: only the annotation goes. Of one that was held each field is its own,
-    because a manifest that has no behavior puts only minReplicas back.
+    Each field is its own, because a manifest that lacks one is applied again without it: what somebody changed meanwhile is left as
+    it is, and the rest is put back.
     """
-    before = bounds(autoscaler)
-    if before is None:
+    if bounds(autoscaler) is None:
         return []
+    least, most, behavior = _owners(autoscaler)
     operations = [*_guard(autoscaler), {"op": "remove", "path": _MEMBER}]
-    least = {"op": "add", "path": "/spec/minReplicas", "value": 1 if before.minimum is None else before.minimum}
-    if before.scales_up:
-        operations += [least] if autoscaler.min_replicas == before.pinned else []
-        operations += _behaves(autoscaler, before.behavior) if _is_held(autoscaler) else []
-    elif still_pinned(autoscaler):
-        operations += [least, {"op": "add", "path": "/spec/maxReplicas", "value": before.maximum}]
-    return operations
+    if least != autoscaler.min_replicas:
+        operations.append({"op": "add", "path": "/spec/minReplicas", "value": 1 if least is None else least})
+    if most != autoscaler.max_replicas:
+        operations.append({"op": "add", "path": "/spec/maxReplicas", "value": most})
+    return [*operations, *_behaves(autoscaler, behavior)]
 
 
 def _guard(autoscaler: Autoscaler) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.autoscaler
     Bounds,
     Claim,
     bounds,
+    changed,
     free,
     give_back,
     has_kept,
@@ -75,11 +76,35 @@ def test_what_was_there_before_is_given_back(minimum: int | None, after: int) ->
     assert writes(operations) == {MEMBER: None, "/spec/minReplicas": after, "/spec/maxReplicas": 9}
 
 
-@pytest.mark.parametrize("changed", [{"minReplicas": 3}, {"maxReplicas": 12}, {"minReplicas": 5, "maxReplicas": 5}])
-def test_bounds_that_somebody_changed_are_left(changed: dict[str, int]) -> None:
-    theirs = pinned(**changed)
-    assert not still_pinned(theirs)
-    assert writes(give_back(theirs)) == {MEMBER: None}
+@pytest.mark.parametrize(
+    ("before", "theirs", "given"),
+    [
+        (2, {"minReplicas": 3}, {"maxReplicas": 9}),
+        (2, {"maxReplicas": 12}, {"minReplicas": 2}),
+        (6, {"maxReplicas": 5}, {"minReplicas": 5}),
+        (2, {"minReplicas": 5, "maxReplicas": 5}, {}),
+    ],
+)
+def test_a_bound_that_somebody_changed_is_left_and_the_other_given_back(
+    before: int, theirs: dict[str, int], given: dict[str, int]
+) -> None:
+    found = pinned(minimum=before, **theirs)
+    assert not still_pinned(found) and changed(found) == tuple(theirs)
+    assert writes(give_back(found)) == {MEMBER: None, **{f"/spec/{name}": value for name, value in given.items()}}
+
+
+@pytest.mark.parametrize("scales_up", [False, True], ids=["pinned again", "held then"])
+@pytest.mark.parametrize(
+    ("theirs", "original"),
+    [({}, (2, 9)), ({"minReplicas": 5, "maxReplicas": 50}, (5, 50)), ({"maxReplicas": 50}, (2, 50))],
+)
+def test_what_its_owner_has_written_over_an_interrupted_pin_is_the_original_of_the_next(
+    theirs: dict[str, int], original: tuple[int, int], scales_up: bool
+) -> None:
+    found = pinned(**theirs)
+    again = after(found, pin(found, 4, Claim(MINE), scales_up=scales_up))
+    given = after(again, give_back(again))
+    assert (given.min_replicas, given.max_replicas) == original
 
 
 def test_what_is_not_pinned_is_not_given_back() -> None:
@@ -269,10 +294,57 @@ def test_of_a_held_one_what_somebody_changed_is_left_and_the_rest_given_back(
     theirs: dict[str, Any], left: tuple[int, int, Any]
 ) -> None:
     before = autoscaler(behavior=BEHAVIOR)
-    changed = replace(after(before, pin(before, 4, scales_up=True)), **theirs)
-    assert not still_pinned(changed)
-    given = after(changed, give_back(changed))
+    found = replace(after(before, pin(before, 4, scales_up=True)), **theirs)
+    assert not still_pinned(found)
+    given = after(found, give_back(found))
     assert (given.min_replicas, given.max_replicas, given.behavior) == left
+
+
+DOUBLES = {"type": "Percent", "value": 100, "periodSeconds": 15}
+DEFAULTS: dict[str, Any] = {
+    # As a real server has stored a behavior of which nothing is said.
+    "scaleUp": {
+        "stabilizationWindowSeconds": 0,
+        "selectPolicy": "Max",
+        "policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}, DOUBLES],
+    },
+    "scaleDown": {"selectPolicy": "Max", "policies": [DOUBLES]},
+}
+SLOWER = {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}
+EDITED: dict[str, tuple[str, dict[str, Any]]] = {
+    "scaleUp.policies": ("scaleUp", SLOWER),
+    "scaleDown.policies": ("scaleDown", SLOWER),
+    "scaleDown.stabilizationWindowSeconds": ("scaleDown", {"stabilizationWindowSeconds": 600}),
+}
+
+
+@pytest.mark.parametrize("behavior", [None, BEHAVIOR, {"scaleDown": {"selectPolicy": "Min", "tolerance": "0.05"}}])
+@pytest.mark.parametrize(("side", "theirs"), [*EDITED.values()], ids=[*EDITED])
+def test_a_behavior_that_somebody_edits_while_it_is_held_stays_but_for_what_the_hold_wrote(
+    side: str, theirs: dict[str, Any], behavior: dict[str, Any] | None
+) -> None:
+    def edited(value: Any) -> Any:
+        return {**(value or {}), side: {**(value or {}).get(side, {}), **theirs}}
+
+    before = autoscaler(behavior=behavior)
+    held = after(before, pin(before, 4, scales_up=True))
+    found = replace(held, behavior=edited(held.behavior))
+    assert changed(found) == ("behavior",)
+    given = after(found, give_back(found))
+    assert given.behavior == {"scaleDown": {}, **edited(behavior)} and given.min_replicas == 2
+
+
+@pytest.mark.parametrize("drops", [False, True], ids=["1.35", "a server that knows no tolerance"])
+@pytest.mark.parametrize("behavior", [None, BEHAVIOR])
+def test_what_a_server_adds_to_a_behavior_is_nobodys_edit(behavior: dict[str, Any] | None, drops: bool) -> None:
+    before = autoscaler(behavior=behavior)
+    held = after(before, pin(before, 4, scales_up=True))
+    stored = {side: {**rules, **(held.behavior or {}).get(side, {})} for side, rules in DEFAULTS.items()}
+    if drops:
+        del stored["scaleDown"]["tolerance"]
+    found = replace(held, behavior=stored)
+    assert still_pinned(found)
+    assert after(found, give_back(found)).behavior == behavior
 
 
 def test_one_whose_behavior_was_unset_is_given_back_without_any() -> None:

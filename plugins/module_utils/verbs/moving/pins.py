@@ -129,10 +129,15 @@ def _give_back(account: Account, autoscaler: Autoscaler, allowed: Callable[[Auto
     if given.change is None:
         return False
     account.changed = True
-    if not autoscalers.still_pinned(given.before):
+    stands = {
+        "minReplicas": f"minReplicas {given.state.min_replicas}",
+        "maxReplicas": f"maxReplicas {given.state.max_replicas}",
+        "behavior": "behavior",
+    }
+    if theirs := autoscalers.changed(given.before):
         account.warn(
-            f'somebody changed HorizontalPodAutoscaler "{name}" while it was pinned: what was changed was left as it is (minReplicas '
-            f"{given.state.min_replicas}, maxReplicas {given.state.max_replicas})"
+            f'somebody changed HorizontalPodAutoscaler "{name}" while it was pinned: what was changed was left as it is '
+            f"({', '.join(stands[field] for field in theirs)})"
         )
     return True
 
