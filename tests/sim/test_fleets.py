@@ -24,7 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     UndoRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.orders import Member
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.orders import FleetRequest, Member
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import StepAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 from tests.sim.faults import Fault, Faults, Planned
@@ -53,6 +53,12 @@ def outcomes(ended: Outcome | VerbFailure | None) -> list[str]:
     return [row["outcome"] for row in ended.extra["fleet"]["releases"]]
 
 
+def with_room(request: FleetRequest) -> FleetRequest:
+    asks = Policies(headroom=Headroom.REPORT)
+    members = (replace(one, request=replace(one.request, policies=asks)) for one in request.members)
+    return replace(request, members=tuple(members))
+
+
 def test_wave_after_wave_all_are_released_and_the_next_call_changes_nothing() -> None:
     sea = Sea(1, TEN)
     ended = sea.sails(sea.request())
@@ -68,16 +74,38 @@ def test_wave_after_wave_all_are_released_and_the_next_call_changes_nothing() ->
 
 def test_each_release_is_told_of_the_room_that_it_has() -> None:
     sea = Sea(3, 3)
-    request = sea.request(waves=("100%",))
-    only_told = Policies(headroom=Headroom.REPORT)
-    members = (replace(one, request=replace(one.request, policies=only_told)) for one in request.members)
-    ended = sea.sails(replace(request, members=tuple(members)))
+    ended = sea.sails(with_room(sea.request(waves=("100%",))))
     assert outcomes(ended) == ["released"] * 3
     assert ended is not None
     rooms = [row["release"]["rooms"] for row in ended.extra["fleet"]["releases"]]
     assert [len(of_one) for of_one in rooms] == [2] * 3, "one for each step"
     # Its own Deployment and what it stands in, and what is read of the cluster for all.
     assert [of_one[0]["read"]["requests"] for of_one in rooms] == [7] * 3
+
+
+def test_nodes_that_make_no_sense_refuse_the_releases_of_their_cluster_and_what_is_out_is_told() -> None:
+    sea = Sea(20, 2)
+    node = {"kind": "Node", "metadata": {"name": "odd"}, "status": {"allocatable": {"cpu": "much"}}}
+    sea.clusters[1].store.put("nodes", node, "somebody")
+    ended = sea.sails(with_room(sea.request(waves=("1", "100%"))))
+    assert isinstance(ended, VerbFailure) and ended.changed
+    assert outcomes(ended) == ["released", "refused"]
+    assert "makes no sense" in ended.extra["fleet"]["releases"][1]["release"]["why"][-1]
+
+
+def test_whatever_ends_a_fleet_it_tells_what_is_out() -> None:
+    sea = Sea(21, 2)
+    until = sea.timeline.now + 300.0
+
+    def looks() -> str:
+        if sea.timeline.now >= until:
+            raise VerbFailure("nobody knows whether to go on", code="api_error")
+        return ""
+
+    ended = sea.sails(sea.request(waves=("1", "100%"), pause=600.0, cut_off=looks))
+    assert isinstance(ended, VerbFailure) and ended.changed
+    assert outcomes(ended) == ["released", "untouched"]
+    assert ended.extra["fleet"]["why"] == ["nobody knows whether to go on."]
 
 
 def test_one_that_fails_undoes_its_wave_and_none_of_that_is_ever_promoted() -> None:

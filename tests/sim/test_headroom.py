@@ -14,13 +14,19 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError, Unauthorized
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import NewTemplate, Size
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest, headroom
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import (
+    HeadroomRequest,
+    Rooms,
+    headroom,
+    room_for_all,
+)
 from tests.cluster.fakes import Capacity
 from tests.cluster.fakes import node as fake_node
 from tests.sim.objects import Json
-from tests.sim.refusals import denied
+from tests.sim.refusals import Refused, denied
 from tests.sim.stage import Stage
 from tests.situations import Web, image, silent
 
@@ -419,3 +425,36 @@ def test_the_limits_of_a_node_pool_say_how_many_nodes_may_come(shop: Shop) -> No
     assert any(text.startswith("limits_of_nodepool_not_understood") for text in limited(cpu="many")["unknown"])
     shop.without(("list", "nodepools.karpenter.sh"))
     assert codes(limited(cpu="15")) == {"nodepools_not_readable"}
+
+
+# Releases at the same time.
+
+
+@dataclass
+class InTrouble:
+    """A server that answers so to the dry run of a pod of v3."""
+
+    status: int
+
+    def __call__(self, kind: str, before: Json | None, after: Json) -> Json:
+        if kind == "pods" and before is None and after["spec"]["containers"][0]["image"] == image("v3"):
+            raise Refused(self.status, "InternalError", "etcdserver: request timed out")
+        return after
+
+
+@pytest.mark.parametrize("status", [409, 429, 500, 504])
+def test_the_trouble_of_one_release_is_its_own_answer(status: int, shop: Shop) -> None:
+    shop.deploy().stage.server.admission.append(InTrouble(status))
+    requests = [
+        HeadroomRequest(shop.web.call, NewTemplate(images={"app": image(version)})) for version in ("v3", "v2", "v3")
+    ]
+    answers = room_for_all(shop.web.api, requests, silent)
+    assert [isinstance(answer, ApiError) for answer in answers] == [True, False, True], answers
+    assert isinstance(answers[1], Rooms) and answers[1].decisive["verdict"] == "fits"
+
+
+def test_credentials_that_do_not_count_are_the_trouble_of_all(shop: Shop) -> None:
+    shop.deploy().stage.server.admission.append(InTrouble(401))
+    request = HeadroomRequest(shop.web.call, NewTemplate(images={"app": image("v3")}))
+    with pytest.raises(Unauthorized):
+        room_for_all(shop.web.api, [request], silent)

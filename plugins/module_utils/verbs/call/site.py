@@ -18,6 +18,7 @@ from ...cluster.watch import Streams, Watched
 from ...foreign import printable
 from ...rollout.fields import Fields, items, pod_template
 from ...rollout.patches import Plan
+from ...rollout.record import last_ended
 from ...rollout.refusal import Code, Refusal
 from ...rollout.views import (
     Autoscaler,
@@ -55,6 +56,8 @@ class Site:
         self._uid = ""
         # Requests are split for it, so that what is written stands on more than the Deployment tells.
         self.routed = False
+        # Since the Lease was taken nobody has looked yet which release ended last; the generation of that, 0 where nobody had to.
+        self._to_look, self._ended = False, 0
         self._apps = f"/apis/apps/v1/namespaces/{target.namespace}"
         self._core = f"/api/v1/namespaces/{target.namespace}"
         self._autoscaling = f"/apis/autoscaling/v2/namespaces/{target.namespace}/horizontalpodautoscalers"
@@ -103,10 +106,30 @@ class Site:
         if self.holding is not None:
             self.holding.ensure(self._uid, surely=self.routed)
 
-    @property
-    def is_held(self) -> bool:
-        """No other run has written since this call took the Lease. False as long as nothing is known of that; True where nobody asks."""
-        return self.holding is None or self.holding.is_held
+    def mine_for(self, release: int) -> None:
+        """Before a write to what stands beside the Deployment, made for the release of this generation. Where the Lease is taken only for that,
+        another run may have ended the release since it was looked at, and what is written for it would stay: a request more.
+
+        Raises Refusal as `mine`, and from then on for every write for a release that is over.
+        """
+        self._to_look = self._to_look or (self.holding is not None and not self.holding.is_held)
+        self.mine()
+        if self._to_look:
+            self._ended = last_ended(self.deployment())
+            self._to_look = False
+        if self.is_over(release):
+            raise self.ended()
+
+    def is_over(self, release: int) -> bool:
+        """As far as a write for it has found out. No request."""
+        return self._ended >= release > 0
+
+    def ended(self) -> Refusal:
+        return Refusal(
+            Code.BUSY,
+            f'somebody ended the release of Deployment "{self.target.name}" while this call went on with it',
+            "Look what became of it with canary_info",
+        )
 
     def rehearses(self) -> None:
         """In its place where a write is only tried: tells of another run that holds it."""

@@ -42,7 +42,7 @@ def serve(account: Account, name: str, record: Record, replicas: int) -> None:
             lambda _current, operations: site.patch_autoscaler(name, operations),
             lambda: site.autoscaler(name),
             _busy(name, "pinned"),
-            permitted=site.mine,
+            permitted=lambda: site.mine_for(record.generation),
         )
     except NotFound:
         account.warn(f'HorizontalPodAutoscaler "{name}", which was pinned for this release, no longer exists')

@@ -80,7 +80,7 @@ def _check_live(routes: Routes, now: Now) -> None:
     if now.stage in THEIRS:
         raise contested(now.route)
     if now.stage is Stage.OWN:
-        raise routes.ended()
+        raise routes.account.site.ended()
 
 
 def _back_to(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:

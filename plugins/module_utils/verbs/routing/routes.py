@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Any, Callable, Sequence
 
 from ...cluster.errors import NotFound
-from ...rollout.record import Record, RouteRef, Traffic, last_ended
+from ...rollout.record import Record, RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Kept, Stage, Unroutable, Versions, Wanted
 from ...traffic.httproute import check_beside
@@ -94,21 +94,17 @@ class Routes:
         return Owner(situation.deployment.name, situation.deployment.uid)
 
     def mine(self) -> None:
-        """Before a write, as Site.mine. Where the Lease is taken only for that, another run may have ended the release since it was looked
-        at, and what is made for it would stay: a request more. Raises Refusal."""
+        """Before a write, as Site.mine_for where the release is live as far as this call knows. Raises Refusal."""
         site, situation = self.account.site, self.account.situation
-        was_held = site.is_held
-        site.mine()
-        known = situation is not None and situation.record is not None
-        if known and not was_held and last_ended(site.deployment()) >= int(self.release):
-            raise self.ended()
+        if situation is not None and situation.record is not None:
+            site.mine_for(int(self.release))
+        else:
+            site.mine()
 
-    def ended(self) -> Refusal:
-        return Refusal(
-            Code.BUSY,
-            f'somebody ended the release of Deployment "{self.account.site.target.name}" while its routes were written',
-            "Look what became of it with canary_info",
-        )
+    @property
+    def is_over(self) -> bool:
+        """Another run ended the release, as a write has found: no later one is to go on."""
+        return self.account.site.is_over(int(self.release))
 
     # What there is.
 

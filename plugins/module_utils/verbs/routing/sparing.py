@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import Iterator, Sequence
 
 from ...cluster.errors import ApiError, Forbidden
@@ -19,7 +20,7 @@ from ..call.outcome import Report
 from .finding import of_record
 from .proving import NotProgrammed, Written
 from .returning import warm
-from .routes import THEIRS, Now, Routes, Wish, always
+from .routes import THEIRS, Now, Routes, Wish
 
 # What stands in the way of an undo for good, and must keep it from nothing else. A server in trouble ends the call instead: the
 # next one finds it better, and until then the pods that the routes send to stay.
@@ -33,7 +34,7 @@ def cut_off(routes: Routes, situation: Situation) -> None:
     canary = situation.canary.hash if situation.canary else ""
     serves = _stable_serves(situation)
     service = routes.stable if serves else routes.traffic.service
-    to = always(Wanted(Stage.ISOLATED if serves else Stage.OWN))
+    to = partial(_sent_to, Wanted(Stage.ISOLATED if serves else Stage.OWN))
     found, unknown, written = list[Now](), list[Now](), list[Written]()
     for ref in routes.traffic.routes:
         with _going_on(routes):
@@ -50,6 +51,11 @@ def cut_off(routes: Routes, situation: Situation) -> None:
     written += _once_reached(routes, unknown, service, to, canary)
     with _going_on(routes):
         routes.await_(written)
+
+
+def _sent_to(wanted: Wanted, now: Now) -> Wanted | None:
+    """A route that keeps nothing has been given back since it was looked at: the Service that users would be sent to may be gone."""
+    return None if now.stage is Stage.OWN and now.route.annotation is None else wanted
 
 
 def _once_reached(routes: Routes, found: Sequence[Now], service: str, to: Wish, canary: str) -> list[Written]:
@@ -71,6 +77,8 @@ def _going_on(routes: Routes) -> Iterator[None]:
     try:
         yield
     except _IN_THE_WAY as error:
+        if routes.is_over:
+            raise
         routes.account.warn(f"the undo goes on, although the routes may still send requests to the canary: {error}")
 
 
