@@ -459,7 +459,10 @@ release:
       returned: always
       type: dict
     waits_for:
-      description: Who acts before a release that is held goes on. C(caller), by the next call; C(person), who resumes, promotes or undoes it.
+      description:
+        - Who acts before a release that is held goes on. C(caller), by the next call; C(person), who resumes, promotes or undoes it.
+        - C(caller) with the outcome C(failed) says that the call was refused, or reached no server, before it ruled on anything. What an
+          earlier call began stays, and the next call takes it back with O(previous) and O(reject).
       returned: always
       type: str
     to_verify:

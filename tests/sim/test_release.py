@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import cut_off
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, cut_off
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
     Gate,
     Headroom,
@@ -189,6 +189,20 @@ def test_a_release_that_is_over_is_told_again(web: Web) -> None:
     with web.unchanged():
         failure, told = failed(web, replace(request, previous=undone, reject="and more"))
     assert (failure.code, failure.message, told) == ("ended", "it errs. The stable version is back.", undone)
+
+
+def test_what_a_call_left_that_was_refused_is_taken_back_once_it_is_rejected(web: Web) -> None:
+    before = web.spec
+    request = asked(web)
+    _, begun = released(web, replace(request, through=Through.parse("step 1")))
+    told = VERB.refused("bake must be an integer", {"previous": begun.to_json()})
+    refused = Release.from_json(told["release"])
+    with web.unchanged():
+        failure, _ = failed(web, replace(request, previous=refused))
+    assert failure.code == "ended"
+    _, told_last = failed(web, replace(request, previous=refused, reject="bake must be an integer"))
+    assert (told_last.outcome, told_last.why[0]) == (Ending.UNDONE, "bake must be an integer.")
+    web.assert_clean(before, "v1")
 
 
 CUT_OFF = Release.from_json(cut_off({"run": "cut-off"}))

@@ -17,6 +17,7 @@ from ..verbs.counting.asked import HeadroomRequest
 from ..verbs.judging.asked import VerifyRequest
 from ..verbs.releasing import release
 from ..verbs.releasing.course import (
+    FAILURES,
     End,
     Ending,
     Gate,
@@ -31,6 +32,7 @@ from ..verbs.releasing.course import (
     StepAsked,
     Through,
     UnreadableResult,
+    WaitsFor,
     WhenMissing,
     new_run,
     summary,
@@ -284,17 +286,21 @@ _UNKNOWN = "What it had begun by then is in the cluster: run this again to go on
 
 def _refused(why: str, parameters: Parameters) -> dict[str, Any]:
     """What a call returns that made no sense, or reached no server: a release, too, so that a caller finds one in any case. What an
-    earlier call had begun stays in the cluster."""
+    earlier call had begun stays in the cluster under its run, and nothing was ruled on, so a later call may still reject it."""
     try:
-        taken_up = _previous(parameters)
+        taken_up = _previous(parameters) or Release(run="")
     except ArgumentError:
-        taken_up = None
+        taken_up = Release(run="")
     said = f"{why.rstrip('.')}."
-    left = taken_up and (
-        _UNKNOWN if taken_up.stage is Stage.UNKNOWN else "It was left as it is." if taken_up.hash else ""
+    began = taken_up.hash or taken_up.stage is not Stage.ASKED
+    left = _UNKNOWN if taken_up.stage is Stage.UNKNOWN else "It was left as it is." if began else ""
+    open_yet = taken_up.unruled or taken_up.outcome not in FAILURES
+    told = replace(
+        taken_up,
+        outcome=Ending.FAILED if left else Ending.REFUSED,
+        why=(said, left or "This run changed nothing."),
+        waits_for=WaitsFor.CALLER if left and open_yet and not parameters.get("rescued") else WaitsFor.NOBODY,
     )
-    ending = Ending.FAILED if left else Ending.REFUSED
-    told = Release(run="", outcome=ending, why=(said, left or "This run changed nothing."))
     given = [(parameters.get("name"), NAME), (parameters.get("namespace", "default"), LABEL)]
     name, namespace = (text if isinstance(text, str) and shape.fullmatch(text) else "?" for text, shape in given)
     return {"release": told.to_json(), "summary": summary(name, namespace, told, {})}

@@ -37,7 +37,8 @@ class Ending(Enum):
 class WaitsFor(Enum):
     """Who is to act before a release that is held goes on.
 
-    caller: the call that `through` or a step's own verification has ended; the next one goes on. person: somebody who resumes,
+    caller: the call that `through` or a step's own verification has ended; the next one goes on. With a failure: that call was refused,
+    or reached no server, before it ruled on anything, and the next one may reject what stays. person: somebody who resumes,
     promotes or undoes the canary.
     """
 
@@ -99,6 +100,11 @@ class Release:
     waits_for: WaitsFor = WaitsFor.NOBODY
     to_verify: Mapping[str, Any] = field(default_factory=dict)
     noticed: str = ""
+
+    @property
+    def unruled(self) -> bool:
+        """The last call failed before it could rule on anything: whoever takes this up may still reject it."""
+        return self.outcome is Ending.FAILED and self.waits_for is WaitsFor.CALLER
 
     def happened(self, moment: Moment) -> Release:
         return replace(self, timeline=(*self.timeline, moment))

@@ -14,6 +14,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Through
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, WaitsFor
+from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Header, NewTemplate, Size
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
 
@@ -140,3 +142,27 @@ def test_what_makes_no_sense_is_refused(given: dict[str, Any], said: str) -> Non
 @pytest.mark.parametrize("given", [{"rescued": True}, {"reject": "no"}, {"held": True}], ids=str)
 def test_what_is_taken_back_or_held_already_needs_no_version(given: dict[str, Any]) -> None:
     assert asked(images=None, **given).start.template == NewTemplate()
+
+
+HELD = Release("mine", Stage.HELD, Ending.HELD, hash="c1", stable="s1", reached=1, waits_for=WaitsFor.CALLER)
+LEFT = "It was left as it is."
+
+
+@pytest.mark.parametrize(
+    ("previous", "rescued", "outcome", "why", "unruled"),
+    [
+        (HELD, False, Ending.FAILED, LEFT, True),
+        (HELD, True, Ending.FAILED, LEFT, False),
+        (Release("mine", Stage.HELD), False, Ending.FAILED, LEFT, True),
+        (Release("mine"), False, Ending.REFUSED, "This run changed nothing.", False),
+        (Release("mine", Stage.HELD, Ending.FAILED, hash="c1"), False, Ending.FAILED, LEFT, False),
+    ],
+    ids=["held", "rescued", "held before its hash is known", "asked", "ruled on"],
+)
+def test_a_call_that_is_refused_hands_on_what_an_earlier_one_began(
+    previous: Release, rescued: bool, outcome: Ending, why: str, unruled: bool
+) -> None:
+    told = VERB.refused("No such option", {"name": "web", "previous": previous.to_json(), "rescued": rescued})
+    release = Release.from_json(told["release"])
+    assert (release.run, release.stage, release.hash) == (previous.run, previous.stage, previous.hash)
+    assert (release.outcome, release.why, release.unruled) == (outcome, ("No such option.", why), unruled)

@@ -28,7 +28,7 @@ from ...release.policies import (
     Through,
     WhenMissing,
 )
-from ...release.result import Ending, Moment, Release, UnreadableResult, WaitsFor
+from ...release.result import FAILURES, Ending, Moment, Release, UnreadableResult, WaitsFor
 from ...release.rulings import Stage
 from ...release.summary import summary
 from ...rollout.phase import Situation, diagnose
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from ..judging.checks import CheckAsked
 
 __all__ = [
+    "FAILURES",
     "Ask",
     "Course",
     "End",
@@ -74,6 +75,7 @@ __all__ = [
     "StepAsked",
     "Through",
     "UnreadableResult",
+    "WaitsFor",
     "WhenMissing",
     "new_run",
     "nobody",

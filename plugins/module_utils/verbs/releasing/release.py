@@ -44,7 +44,8 @@ REJECTED = "rejected"
 def release(api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Outcome:
     """Raises VerbFailure where the version was not released; what was taken back then is told in `release`."""
     course = Course.begin(api, request, report, withdrawn)
-    if request.previous is not None and request.previous.outcome in FAILURES:
+    before = request.previous
+    if before is not None and before.outcome in FAILURES and not (before.unruled and request.reject):
         raise told_again(course)
     with course.held():
         try:
