@@ -13,9 +13,16 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, LIVE, RECORD
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy, Restore
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    AutoscalerPolicy,
+    NewTemplate,
+    Restore,
+    Size,
+    StartRequest,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
-from tests.situations import Web
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from tests.situations import Web, image, silent
 
 PIN, IGNORE = AutoscalerPolicy.PIN, AutoscalerPolicy.IGNORE
 
@@ -238,6 +245,36 @@ def test_a_start_takes_for_the_owners_what_was_applied_over_an_interrupted_pin(w
 def test_a_refused_start_gives_back_what_an_interrupted_one_pinned(web: Web) -> None:
     leave_pinned(web)
     web.refused(web.start, "autoscaler", changed=True)
+    assert web.bounds() == (2, 9) and not marked(web)
+
+
+REFUSED_STARTS: dict[str, Callable[[Web], Any]] = {
+    **REFUSED,
+    "autoscaler": lambda web: web.start(autoscaler=AutoscalerPolicy.HOLD, surge=0, max_unavailable=1),
+}
+
+
+@pytest.mark.parametrize("code", REFUSED_STARTS)
+def test_a_start_that_is_refused_before_it_pins_gives_back_what_an_interrupted_one_pinned(code: str, web: Web) -> None:
+    leave_pinned(web)
+    web.refused(lambda: REFUSED_STARTS[code](web), code, changed=True)
+    assert web.bounds() == (2, 9) and not marked(web)
+
+
+def test_in_check_mode_a_start_that_is_refused_gives_nothing_back(web: Web) -> None:
+    leave_pinned(web)
+    web.refused(lambda: web.start("v1", autoscaler=PIN, check=True), "same_template")
+    assert web.bounds() == (4, 4) and marked(web)
+
+
+@pytest.mark.parametrize("policy", [PIN, AutoscalerPolicy.HOLD])
+def test_what_is_released_already_leaves_no_autoscaler_that_an_interrupted_run_pinned(
+    policy: AutoscalerPolicy, web: Web
+) -> None:
+    leave_pinned(web)
+    template = NewTemplate(images={"app": image("v1")})
+    outcome = start(web.api, StartRequest(web.call, template, Size(1), autoscaler=policy, released_ok=True), silent)
+    assert outcome.message.startswith("already released") and outcome.changed
     assert web.bounds() == (2, 9) and not marked(web)
 
 

@@ -108,7 +108,8 @@ def _begun(account: Account, situation: Situation, request: StartRequest, room: 
     if not picture.replica_sets:
         # A Deployment that was just made: the controller has yet to see it.
         picture = _settled(account, picture, call, report)
-    to_pin = _agreed(account, diagnose(picture), request, room)
+    with autoscaling.orphans_released_if_refused(account, picture, check=call.check):
+        to_pin = _agreed(account, diagnose(picture), request, room)
     if to_pin is None or call.check:
         return _held(account, _settled(account, picture, call, report), request, room, report, to_pin)
     with autoscaling.given_back_unless_held(account, to_pin, picture):

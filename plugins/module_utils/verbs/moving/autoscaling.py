@@ -47,6 +47,18 @@ def release_orphans(account: Account, picture: Picture, policy: AutoscalerPolicy
             give_back_orphan(account, found, picture)
 
 
+@contextmanager
+def orphans_released_if_refused(account: Account, picture: Picture, *, check: bool) -> Iterator[None]:
+    """A start that is refused pins nothing again: what an interrupted run left pinned is given back after all."""
+    try:
+        yield
+    except (Refusal, ApiError):
+        for found in picture.autoscalers or ():
+            if not check and autoscalers.bounds(found) is not None:
+                _let_go(account, found.name, picture)
+        raise
+
+
 def pin(
     account: Account,
     autoscaler: Autoscaler,
