@@ -22,6 +22,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from tests.sim.faults import Fault, Planned
+from tests.sim.history import Ask, History, Script
+from tests.sim.world import World
 from tests.situations import Web, image, silent
 
 PIN, IGNORE = AutoscalerPolicy.PIN, AutoscalerPolicy.IGNORE
@@ -287,3 +290,16 @@ def test_an_undo_without_a_record_still_gives_the_autoscaler_back(web: Web) -> N
         web.admin.patch(path, {"metadata": {"annotations": {RECORD: None}}}, PatchKind.MERGE)
     web.undo(restore=Restore(0, 600, "25%", "25%"))
     assert web.bounds() == (2, 9) and not marked(web)
+
+
+@pytest.mark.parametrize("autoscaler", ["pin", "hold"])
+def test_a_start_that_took_its_time_pins_nothing_for_a_release_that_has_ended(autoscaler: str) -> None:
+    """It looked while the canary was held, and nothing is to be written to the Deployment."""
+    again = Ask("start", surge=1, autoscaler=autoscaler)
+    slow = Script("eve", 30.0, asks=(again,), faults=(Planned(2, Fault.SLOW, 30.0),))
+    scripts = (Script("ana", 8.0, asks=(again,)), slow, Script("ben", 30.5, asks=(Ask("undo"),)))
+    played = World(History(bounds=(2, 9), scripts=scripts)).play()
+    assert not played.violations, played.violations
+    told = {call.actor: call.told() for call in played.calls}
+    assert told["eve"].startswith("failed (busy): somebody ended the release"), told
+    assert told["last"] == "ok: no canary is held: nothing to undo", told
