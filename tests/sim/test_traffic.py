@@ -480,3 +480,16 @@ def test_a_backend_that_says_its_own_namespace_is_refused_since_it_would_not_be_
     one.timeline.at(4.0, lambda: rewrite(one, [rule, spelt]))
     (line,) = told(one.play())
     assert line.startswith("failed (no_route)") and "Leave the namespace out there" in line, line
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_an_undo_whose_release_was_ended_by_another_writes_no_route_any_more(number: int) -> None:
+    """It has found a route that somebody wrote over, which takes more than one write; the Services are gone since."""
+    slow = Script("eve", 30.0, asks=(Ask("undo"),), faults=(Planned(number, Fault.SLOW, 60.0),))
+    scripts = (Script("ana", 8.0, asks=(START,)), slow, Script("ben", 30.5, asks=(Ask("undo"),)))
+    one = World(History(gateway=Lags(0.1, 0.1), scripts=scripts), traced=True)
+    one.timeline.at(29.0, lambda: put_back(one))
+    found = played(one)
+    (eve,) = (call for call in found.calls if call.actor == "eve")
+    assert eve.told().startswith("failed (busy): somebody ended the release"), eve.told()
+    assert_as_before(one)
