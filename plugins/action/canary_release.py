@@ -7,7 +7,7 @@ import os
 import traceback
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION
@@ -27,6 +27,22 @@ class ActionModule(VerbAction):
 
     verb = VERB
 
+    def _done(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """A later call that fails before its verb begins hands on what the earlier one began, so that this can be taken back."""
+        try:
+            return super()._done(variables)
+        except AnsibleConnectionFailure:
+            raise  # the host leaves the play
+        except BaseException as error:
+            previous = self._task.args.get("previous")
+            if not previous or not (isinstance(error, Exception) or is_timeout(error)):
+                raise
+            # It is written to the cluster, so it quotes nobody.
+            why = f"An argument of this call could not be read here: {type(error).__name__}"
+            refused = VERB.refused(why, self._task.args)
+            told = {"failed": True, "changed": False, "failure": "invalid", "msg": str(error) or why, "cause": why}
+            return self._returned({**told, **refused}, self._task.args, variables, failures.mark(variables))
+
     def _given(self, variables: dict[str, Any]) -> dict[str, Any]:
         given = super()._given(variables)
         if not role_door.is_of_the_role(self._task, variables) or "name" in given:
@@ -35,8 +51,13 @@ class ActionModule(VerbAction):
 
     def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         mark = failures.mark(variables)
-        asked = self._asked(arguments, variables)
-        result = self._ended(asked, variables)
+        result = self._ended(self._asked(arguments, variables), variables)
+        return self._returned(result, arguments, variables, mark)
+
+    def _returned(
+        self, result: dict[str, Any], arguments: dict[str, Any], variables: dict[str, Any], mark: str
+    ) -> dict[str, Any]:
+        """With what the side of the playbook makes of it."""
         if "release" in result:
             result = {**result, "release": {**result["release"], "noticed": mark}}
         if not role_door.is_of_the_role(self._task, variables) or arguments.get("through") == "room":

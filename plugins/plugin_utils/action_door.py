@@ -59,8 +59,10 @@ class VerbAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
-        arguments = self._read_here(self._given(variables))
-        return {**result, **self._performed(arguments, variables)}
+        return {**result, **self._done(variables)}
+
+    def _done(self, variables: dict[str, Any]) -> dict[str, Any]:
+        return self._performed(self._read_here(self._given(variables)), variables)
 
     def _given(self, variables: dict[str, Any]) -> dict[str, Any]:
         """The arguments, templated."""
