@@ -437,6 +437,10 @@ release:
     stable: {type: str, returned: always, description: That of the version before.}
     reached: {type: int, returned: always, description: How many steps were held and have stood bake and judgement.}
     behind: {type: list, elements: int, returned: always, description: "Steps, from 0, that the canary had outgrown before this run."}
+    outgrown:
+      description: The C(hash) and the C(run) of that canary. Where it is gone before the first step, or another is there, no step is left out.
+      returned: always
+      type: dict
     verdicts:
       description: Each judgement with C(of) what it was, C(verdict) and C(reason).
       returned: always

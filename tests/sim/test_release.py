@@ -102,6 +102,37 @@ def test_what_has_grown_by_hand_is_no_step_any_more(web: Web) -> None:
     assert [news.step for news in heard] == [None]
 
 
+def planned_behind_a_canary(web: Web) -> tuple[ReleaseRequest, Release]:
+    """One of three steps is behind the canary that is there."""
+    web.start(pods=2)
+    request = replace(asked(web, pods=(1, 2, 3)), call=replace(web, takeover=True).call)
+    _, told = released(web, replace(request, through=Through.parse("plan")))
+    assert told.behind == (0,)
+    return request, told
+
+
+def test_steps_that_were_behind_a_canary_are_left_out_as_long_as_it_is_there(web: Web) -> None:
+    request, told = planned_behind_a_canary(web)
+    _, told = released(web, replace(request, through=Through.parse("step 2"), previous=told))
+    assert (told.reached, web.split()) == (2, {"v1": 3, "v2": 2})
+    assert [moment.what for moment in told.timeline] == ["start", "bake"]
+
+
+def begun_again(web: Web) -> None:
+    web.undo()
+    web.start(pods=1)
+
+
+@pytest.mark.parametrize("interferes", [Web.undo, begun_again], ids=["gone", "another"])
+def test_without_the_canary_that_was_planned_with_no_step_is_left_out(
+    interferes: Callable[[Web], Any], web: Web
+) -> None:
+    request, told = planned_behind_a_canary(web)
+    interferes(web)
+    _, told = released(web, replace(request, through=Through.parse("step 1"), previous=told))
+    assert (told.outcome.value, told.behind, told.reached, web.split()) == ("held", (), 1, {"v1": 4, "v2": 1})
+
+
 def test_what_the_caller_rejects_is_undone(web: Web) -> None:
     before = web.spec
     request = asked(web)

@@ -81,8 +81,9 @@ class Release:
 
     `reached`: how many steps were held and have stood bake and judgement. `evidence`: the last judgement by the release's own
     checks, as canary_verify gives it, for the next one to go on from. `behind`: steps, counted from 0, that the canary had
-    outgrown before this run. `to_verify`: the `step` of `steps` (from 1) that the caller verifies now by a file of `tasks`; empty where
-    none is. `noticed`: a mark of the last failure on the caller's side, by which his own door knows a later one.
+    outgrown before this run; `outgrown`: the `hash` and `run` of that canary, empty where none was (an earlier version does not say).
+    `to_verify`: the `step` of `steps` (from 1) that the caller verifies now by a file of `tasks`; empty where none is. `noticed`: a mark of
+    the last failure on the caller's side, by which his own door knows a later one.
     """
 
     run: str
@@ -93,6 +94,7 @@ class Release:
     stable: str = ""
     reached: int = 0
     behind: tuple[int, ...] = ()
+    outgrown: Mapping[str, str] = field(default_factory=dict)
     verdicts: tuple[Judged, ...] = ()
     rooms: tuple[Mapping[str, Any], ...] = ()
     timeline: tuple[Moment, ...] = ()
@@ -127,6 +129,7 @@ class Release:
             "stable": self.stable,
             "reached": self.reached,
             "behind": list(self.behind),
+            "outgrown": dict(self.outgrown),
             "verdicts": [vars(judged) for judged in self.verdicts],
             "rooms": [dict(room) for room in self.rooms],
             "timeline": [{**vars(moment), "counts": dict(moment.counts)} for moment in self.timeline],
@@ -151,6 +154,7 @@ class Release:
                 stable=_text(given["stable"]),
                 reached=_count(given["reached"]),
                 behind=tuple(map(_count, _list(given["behind"]))),
+                outgrown={k: _text(v) for k, v in _mapping(given.get("outgrown", {})).items()},
                 verdicts=tuple(Judged(**{k: _text(v) for k, v in one.items()}) for one in _list(given["verdicts"])),
                 rooms=tuple(_mapping(room) for room in _list(given["rooms"])),
                 timeline=tuple(_moment(one) for one in _list(given["timeline"])),

@@ -15,6 +15,7 @@ WHOLE = Release(
     stable="5d5f8c9b7",
     reached=1,
     behind=(0,),
+    outgrown={"hash": "7c6d9f54b", "run": "awx-41"},
     verdicts=(Judged("step 1", "pass", "as good as stable"),),
     rooms=({"verdict": "fits"},),
     timeline=(Moment("2026-11-28T08:00:00Z", "start", "holding 1 canary", {"stable": 4, "canary": 1}),),

@@ -22,7 +22,8 @@ def start_of(course: Course, step: StepAsked, meant: Meant, *, check: bool) -> S
 
 
 def hold(course: Course, step: StepAsked) -> None:
-    meant = course.ours if course.release.stage is Stage.HELD else Meant()
+    # Where steps are behind a canary, it is that one which grows, and no other is begun at this size.
+    meant = course.ours if course.release.stage is Stage.HELD else Meant(course.release.outgrown.get("hash", ""))
     held = course.did("start", start(course.api, start_of(course, step, meant, check=False), course.report))
     course.release = replace(
         course.release,

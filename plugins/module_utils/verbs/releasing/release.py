@@ -18,7 +18,8 @@ from ...release.policies import End, Gate, Headroom, OnInconclusive, WhenMissing
 from ...release.result import FAILURES, Ending, Judged, WaitsFor
 from ...release.room import Refuse, rule
 from ...release.rulings import Stage
-from ...rollout.phase import Phase, diagnose
+from ...rollout.identity import hash_of
+from ...rollout.phase import Phase, Situation, diagnose
 from ...rollout.refusal import Code
 from ...rollout.template import digest
 from ...rollout.views import Picture
@@ -84,6 +85,7 @@ def _through(course: Course) -> None:
     if before.waits_for is WaitsFor.PERSON and course.seen().phase is Phase.FROZEN:
         return  # nobody has decided yet
     course.release = replace(course.release, why=(), waits_for=WaitsFor.NOBODY)
+    _look_what_is_behind(course)
     for number, step in enumerate(request.steps):
         course.step = (number + 1, len(request.steps))
         if number >= course.release.reached and not _stand(course, number, step):
@@ -197,7 +199,24 @@ def _plan(course: Course, found: Picture | None) -> None:
             "Put the steps in order, the smallest first",
             code=Code.SMALLER.value,
         )
-    course.release = replace(course.release, behind=tuple(behind))
+    course.release = replace(course.release, behind=tuple(behind), outgrown=_named(diagnose(seen)) if behind else {})
+
+
+def _named(situation: Situation) -> dict[str, str]:
+    """The canary that is there."""
+    return {"hash": hash_of(situation), "run": situation.record.run if situation.record else ""}
+
+
+def _look_what_is_behind(course: Course) -> None:
+    """Before the first pod: the steps that were behind a canary are behind that one only. Without it they begin at the first."""
+    release = course.release
+    if not release.behind or release.stage is not Stage.ASKED:
+        return
+    with accounted(course.site) as account:
+        situation = account.looked(diagnose(course.site.look()))
+    named = Meant(release.outgrown.get("hash", ""), release.outgrown.get("run", ""))
+    if situation.record is None or named.differs(situation):
+        course.release = replace(release, behind=(), outgrown={})
 
 
 def _to_plan_from(course: Course, found: Picture | None) -> Picture:
