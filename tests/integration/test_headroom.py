@@ -122,9 +122,7 @@ class Shop:
         """A kubeconfig of the service account that docs/ ships, with its rights but for these verbs on these resources."""
         documents: list[Object] = []
         for manifest in ("rbac.yaml", "rbac-headroom.yaml"):
-            text = (
-                (DOCS / manifest).read_text(encoding="utf-8").replace("namespace: shop", f"namespace: {self.namespace}")
-            )
+            text = (DOCS / manifest).read_text(encoding="utf-8").replace("shop", self.namespace)
             documents += yaml.safe_load_all(text)
         for document in documents:
             document["rules"] = [

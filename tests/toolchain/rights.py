@@ -85,6 +85,17 @@ def rules() -> tuple[Rule, ...]:
 def manifest(name: str) -> str:
     """A file for kubectl: the same template as the playbook's, for the service account canary of the namespace shop."""
     roles, introduction = MANIFESTS[name]
+    return (ROOT / "docs" / "source" / introduction).read_text(encoding="utf-8") + applied(roles)
+
+
+def applied(
+    roles: Sequence[str],
+    namespace: str = "shop",
+    kind: str = "ServiceAccount",
+    name: str = "canary",
+    account_namespace: str = "shop",
+) -> str:
+    """What the playbook gives to kubectl."""
     # As ansible.builtin.template has it.
     places = Environment(
         loader=FileSystemLoader([PLAYBOOKS / "templates", ROOT / "docs" / "source"]),
@@ -93,15 +104,14 @@ def manifest(name: str) -> str:
         undefined=StrictUndefined,
     )
     places.filters["split"] = str.split
-    text = places.get_template(TEMPLATE).render(
+    return places.get_template(TEMPLATE).render(
         canary_rights=yaml.safe_load(SOURCE.read_text(encoding="utf-8"))["canary_rights"],
-        canary_namespace="shop",
+        canary_namespace=namespace,
         canary_rbac_roles=roles,
-        canary_rbac_kind="ServiceAccount",
-        canary_rbac_name="canary",
-        canary_rbac_account_namespace="shop",
+        canary_rbac_kind=kind,
+        canary_rbac_name=name,
+        canary_rbac_account_namespace=account_namespace,
     )
-    return (ROOT / "docs" / "source" / introduction).read_text(encoding="utf-8") + text
 
 
 # The tables of the page.
