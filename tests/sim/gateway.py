@@ -37,13 +37,15 @@ RULES: list[Json] = [
 
 @dataclass(frozen=True)
 class Lags:
-    """Seconds at most until the proxy knows: of a route, of an endpoint. `deaf_from`: when it hears of no route any more.
+    """Seconds at most until the proxy knows: of a route, of an endpoint. `deaf_from`: when it hears of no route any more, and
+    `deaf_to`: or of this one alone.
     `hidden`: nobody can ask it. `forgets`: it knows endpoints only of Services that a route names, and hears of them again later.
     `plain`: it takes expressions and filters of backends, and does nothing about them. `only`: the one port at which it serves."""
 
     routes: float = 1.0
     endpoints: float = 1.0
     deaf_from: float = float("inf")
+    deaf_to: str = ""
     hidden: bool = False
     forgets: bool = False
     plain: bool = False
@@ -136,7 +138,8 @@ class Proxy:
     def _hear(self, change: Change) -> None:
         if change.kind == "pods" and change.after is not None:
             self._versions[change.name] = change.after["spec"]["containers"][0]["image"]
-        if change.kind == "httproutes" and self.timeline.now < self.lags.deaf_from:
+        deaf = self.timeline.now >= self.lags.deaf_from and self.lags.deaf_to in ("", change.name)
+        if change.kind == "httproutes" and not deaf:
             self._later(change, self.lags.routes, partial(self._takes_route, change))
         if change.kind == "endpointslices":
             self._later(change, self.lags.endpoints, partial(self._takes_endpoints, change))

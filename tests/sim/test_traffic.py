@@ -331,9 +331,11 @@ def test_without_a_proof_users_are_sent_to_nowhere(monkeypatch: pytest.MonkeyPat
     assert any(violation.rule == "no request fails" for found in played_ones for violation in found.violations)
 
 
-def rewrite(one: World, rules: list[Json] | None = None, *, annotated: bool = True, by: str = "editor") -> None:
+def rewrite(
+    one: World, rules: list[Json] | None = None, *, annotated: bool = True, by: str = "editor", name: str = NAME
+) -> None:
     """As somebody with an editor does."""
-    route = one.store.get("httproutes", NAME)
+    route = one.store.get("httproutes", name)
     assert route is not None
     meta = {**route["metadata"], "generation": route["metadata"]["generation"] + 1}
     if not annotated:
@@ -493,3 +495,27 @@ def test_an_undo_whose_release_was_ended_by_another_writes_no_route_any_more(num
     (eve,) = (call for call in found.calls if call.actor == "eve")
     assert eve.told().startswith("failed (busy): somebody ended the release"), eve.told()
     assert_as_before(one)
+
+
+def test_a_route_that_keeps_users_of_a_held_canary_on_stable_does_so_where_another_one_fails() -> None:
+    """The first start has not seen its pods Ready; then somebody puts the other route back, of which the gateway hears no more."""
+    asks = (replace(START, timeout=5.0), replace(START, think=60.0))
+    slow = {"v1": Nature(0.05, 0.1), "v2": Nature(20.0, 20.0)}
+    lags = Lags(0.1, 0.1, hidden=True, deaf_from=45.0, deaf_to="other")
+    one = World(History(natures=slow, scripts=(Script("ana", 8.0, asks=asks),), gateway=lags))
+    route = one.store.get("httproutes", NAME)
+    assert route is not None
+    other = {**route, "metadata": {"namespace": NAMESPACE, "name": "other"}}
+    one.server.create("httproutes", other, "somebody", "kubectl-create")
+    one.timeline.at(44.0, lambda: rewrite(one, RULES, by="argocd", name="other"))
+    given = set[str]()
+
+    def hear(change: Change) -> None:
+        ours = change.kind == "httproutes" and change.by.startswith("ana")
+        if ours and change.after is not None and change.after["spec"]["rules"][0]["backendRefs"][0]["name"] == NAME:
+            given.add(change.name)
+
+    one.timeline.at(44.0, lambda: one.store.listen(hear))
+    found = one.play()
+    assert told(found)[1].startswith("failed (not_programmed, changed)"), told(found)
+    assert given == {"other"}

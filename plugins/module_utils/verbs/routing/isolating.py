@@ -56,9 +56,12 @@ def _isolated(routes: Routes, now: Now) -> Wanted:
 
 
 def _take_back(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:
-    """Those that had their owner's backends have them again. Where users may be on the stable version already, the owner's Service has to be
-    reached first; if it never is, they stay there."""
-    had = {one.route.name for one in before if one.stage is not Stage.SPLIT}
+    """Those that had their owner's backends have them again; so do those of a start that died before its canary had a pod. Where users may
+    be on the stable version already, the owner's Service has to be reached first; if it never is, they stay there."""
+    situation = routes.account.situation
+    begins = situation is not None and situation.record is not None and situation.record.isolating
+    ours = (Stage.SPLIT,) if begins else OURS
+    had = {one.route.name for one in before if one.stage not in ours}
     now = [one for one in routes.look(canary_hash) if one.route.name in had]
     routes.put([one for one in now if one.stage not in OURS], _own, canary_hash, marked=False)
     try:
