@@ -121,9 +121,11 @@ class Session:
         pool = self.pool
         if pool.proxy is not None:
             return pool.request(method, self.base + target, **how)
-        if self._straight is None or self._straight[0] is not pool:
-            self._straight = pool, pool.connection_from_url(self.base)
-        return self._straight[1].request(method, self._path + target, **how)
+        straight = self._straight
+        if straight is None or straight[0] is not pool:
+            # Another thread may put those of another certificate there at any moment.
+            self._straight = straight = pool, pool.connection_from_url(self.base)
+        return straight[1].request(method, self._path + target, **how)
 
     def headers(self) -> Any:
         """A fresh multi-valued mapping; credentials that expire are renewed here. Raises ConfigError."""

@@ -9,6 +9,7 @@ import json
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -18,13 +19,17 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster import connection as connection_module
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.client import Session
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.credentials import (
     FILE_SECONDS,
+    Certificate,
+    Credentials,
     Plugin,
     TokenFile,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ConfigError, Unauthorized
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.kubeconfig import Server as Address
 from tests.cluster.certificates import Authority
 from tests.unit.cluster_room.test_kubeconfig import V1, kubeconfig
 from tests.unit.probes.serving import send, serving
@@ -54,6 +59,41 @@ class Server:
             send(request, b"{}")
         else:
             send(request, json.dumps({"kind": "Status", "code": 401, "message": "Unauthorized"}).encode(), 401)
+
+
+class Rotating(Credentials):
+    found = Certificate("one", "key")
+
+    def certificate(self) -> Certificate:
+        return self.found
+
+
+@dataclass
+class Pool:
+    """Notes by which certificate each request goes."""
+
+    given: Certificate | None
+    used: list[str]
+    proxy: None = None
+
+    def connection_from_url(self, url: str) -> Pool:
+        return self
+
+    def request(self, method: str, target: str) -> None:
+        assert self.given is not None
+        self.used.append(self.given.certificate)
+
+
+class Interrupted(Session):
+    """`meanwhile`: what another thread does as soon as this one has found its way to the server."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "_straight" and self.meanwhile is not None:
+            does, self.meanwhile = self.meanwhile, None
+            does()
 
 
 @contextmanager
@@ -228,6 +268,19 @@ class TestPlugin:
             assert api._session.renew()
             assert api._session.pool is not first
             assert not api._session.renew()
+
+    def test_a_request_goes_by_the_certificate_that_it_found_whatever_another_thread_finds(self) -> None:
+        used: list[str] = []
+        rotating = Rotating()
+        session = Interrupted(Address("https://127.0.0.1:1"), rotating, {}, lambda found: Pool(found, used))
+
+        def meanwhile() -> None:
+            rotating.found = Certificate("two", "key")
+            session.request("GET", "/version")
+
+        session.meanwhile = meanwhile
+        session.request("GET", "/version")
+        assert used == ["two", "one"]
 
     @pytest.mark.parametrize(
         ("status", "more", "says"),
