@@ -17,7 +17,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange i
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.processes import Processes
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Through
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.lease import HOLDER
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.holding import CALL_SECONDS
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.holding import CALL_SECONDS, SURE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     SECONDS_OF_NAMED,
     UNNAMED,
@@ -110,6 +110,29 @@ def test_the_same_run_begun_again_goes_on_at_once() -> None:
     played = world.play()
     assert not played.violations, played.violations
     assert [call.told().partition(":")[0] for call in of(played, "ana")[1:]] == ["changed", "changed"]
+
+
+@pytest.mark.parametrize(
+    ("comes_back", "over", "waits"),
+    [(False, False, SURE_SECONDS), (False, True, 0.0), (True, False, 0.0)],
+    ids=["which may be at work", "which has ended", "which is away between two calls"],
+)
+@pytest.mark.parametrize("again", ["ensure", "rejoin"])
+def test_the_same_run_in_another_process_waits_until_the_first_is_sure_of_nothing(
+    stage: Stage, new: Callable[..., Web], again: str, comes_back: bool, over: bool, waits: float
+) -> None:
+    web, ended = new().make(3), set[str]()
+    networks = [through(stage, name, ended) for name in ("one", "two")]
+    first, second = (held_as(network, web.call, "awx-42", returns=True) for network in networks)
+    uid, _ = (network.get(web.path)["metadata"]["uid"] for network in networks)
+    first.ensure(uid)
+    if comes_back:
+        first.let_go(comes_back=True)
+    if over:
+        ended.add("here.worker-of-one")
+    begins = stage.test.monotonic()
+    getattr(second, again)(uid)
+    assert second.is_held and waits <= stage.test.monotonic() - begins < waits + SURE_SECONDS / 2
 
 
 def test_a_run_that_is_taken_over_is_told_by_whom_and_so_is_who_takes() -> None:

@@ -30,7 +30,8 @@ NO_LONGER = Between(0)
 # How often it is tried to give one back.
 LEAVES = 3
 # So long after it was seen that the Lease is ours, that is believed where requests are split: no guard of a write to one object tells
-# that another run has written to others. Whoever takes over from a run at work waits as long before it goes on.
+# that another run has written to others. Whoever takes over from a run at work waits as long before it goes on, and so does the same run where
+# it is begun again elsewhere.
 SURE_SECONDS = 1.0
 # After a renewal that did not go through.
 AGAIN_SECONDS = 5.0
@@ -108,6 +109,7 @@ class Holding:
             if found is not None and self._standing(found, uid or found.owner) is Standing.MINE:
                 self._lease = found
                 self.keep(uid or found.owner)
+                self._outwait(found, uid or found.owner)
         except (ApiError, Malformed, Refusal):
             self._lease = None  # what it writes asks again, and tells
 
@@ -274,10 +276,19 @@ class Holding:
         )
 
     def _outwait(self, found: Lease, uid: str) -> None:
-        """What the other run has still believed that it may write is there once this is over."""
-        if self._takeover and self._standing(found, uid) is Standing.THEIRS:
+        """What another run, or this one in another process, has still believed that it may write is there once this is over."""
+        standing = self._standing(found, uid)
+        if self._takeover and standing is Standing.THEIRS:
             self._warn(f"{self._where} {self._held(found)}: taken over, so that what it writes from now on is refused")
             self._clock.sleep(SURE_SECONDS)
+        elif standing is Standing.MINE and self._may_work(found.claim):
+            self._clock.sleep(SURE_SECONDS)
+
+    def _may_work(self, claim: Claim) -> bool:
+        """Another process that took it and has not given it back. Of one without a name nobody knows whether it is another."""
+        processes = self._api.processes
+        is_another = not claim.process or claim.process != processes.this_process()
+        return is_another and not _is_between(claim) and not processes.has_ended(claim.process)
 
     def _go_without(self, why: str) -> None:
         self._lease, self._without = None, why
@@ -310,9 +321,14 @@ def until(claim: Claim) -> str:
         return ""
 
 
+def _is_between(claim: Claim) -> bool:
+    """Two calls: it is kept, and nobody works on it."""
+    return claim.between == Between(claim.seconds or 0, claim.process)
+
+
 def in_words(claim: Claim) -> str:
     end = until(claim)
     back = f"will be back by {end}" if end else "does not say when it will be back"
-    is_away = not claim.process or claim.between == Between(claim.seconds or 0, claim.process)
+    is_away = not claim.process or _is_between(claim)
     doing = back if is_away or not end else f"works on it, and renews that before {end}"
     return printable(f"{claim}, which {doing}")
