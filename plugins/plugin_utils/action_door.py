@@ -29,7 +29,7 @@ from ansible.utils.display import Display
 from ansible.utils.vars import transform_to_native_types
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import is_content, preload
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError, Verb
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION, ArgumentError, Verb
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest import (
     SEVERAL,
@@ -38,10 +38,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest
     path_in,
     quotable,
 )
+from ansible_collections.coalmine.canary.plugins.plugin_utils import role_door
 from ansible_collections.coalmine.canary.plugins.plugin_utils.wire import WIRE
 
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
 CLIENT_IS_HERE = preload()
+OF_A_CONNECTION = frozenset(name for option, said in CONNECTION.items() for name in (option, *said.get("aliases", ())))
 
 
 class VerbAction(ActionBase):
@@ -65,9 +67,20 @@ class VerbAction(ActionBase):
         return self._performed(self._read_here(self._given(variables)), variables)
 
     def _given(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """The arguments, templated."""
-        del variables
-        return dict(self._task.args)
+        """The arguments, templated; in the role with the cluster that its caller names for it."""
+        given = dict(self._task.args)
+        if not role_door.is_of_the_role(self._task, variables):
+            return given
+        defaults = self._templar.template(role_door.own_defaults(self._task))
+        given.update({name: value for name, value in defaults.items() if name in OF_A_CONNECTION})
+        template = self._templar.template
+        named = {name: value for name, value in template(role_door.cluster_named(variables)).items() if value}
+        for name, value in named.items():
+            if given.get(name, value) != value:
+                raise AnsibleActionFail(
+                    f"module_defaults and {role_door.PUBLIC}{name} name different clusters, each by its {name}: leave one of them out"
+                )
+        return {**given, **named}
 
     def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         obstacle = self._obstacle(variables)

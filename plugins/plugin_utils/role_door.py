@@ -34,6 +34,8 @@ OTHERS = frozenset(
         "rolled_back",
     )
 )
+# Which cluster it is: options of the connection that are variables, too.
+CLUSTER = ("context", "kubeconfig")
 KNOWN = frozenset(f"{PUBLIC}{name}" for name in {*VERB.arguments.options, *OTHERS})
 # What a call of the role is asked beside the stage that it goes through: every option that is a variable, too.
 OF_THE_CALL = frozenset(("expect", "held", "previous", "reject", "rescued", "run", "through", "when_missing"))
@@ -65,6 +67,18 @@ def is_of_the_role(task: Task, variables: Mapping[str, Any]) -> bool:
 def options(variables: Mapping[str, Any]) -> dict[str, Any]:
     """The variables of the role by the names of the options that they are, as they were written."""
     return {name: variables[PUBLIC + name] for name in OPTIONS if PUBLIC + name in variables}
+
+
+def own_defaults(task: Task) -> Any:
+    """What the caller's module_defaults say for the action of this task alone, as it was written. The tasks of the role set none in their
+    place, for a name or a timeout there would be taken for what a task of the role says; a connection is to hold all the same."""
+    given = (defaults.get(task.resolved_action) for defaults in reversed(task.module_defaults or ()))
+    return next(filter(None, given), {})
+
+
+def cluster_named(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The cluster by the variables of the role and the playbooks, as they were written."""
+    return {name: variables[PUBLIC + name] for name in CLUSTER if PUBLIC + name in variables}
 
 
 def given_by(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,7 +109,8 @@ def test_every_variable_of_the_role_is_known() -> None:
 
 def test_every_variable_of_a_release_is_an_option_that_the_role_reads() -> None:
     specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
-    assert {f"canary_{name}" for name in role_door.OPTIONS} == set(specs["main"]["options"])
+    read = {f"canary_{name}" for name in (*role_door.OPTIONS, *role_door.CLUSTER)}
+    assert read == set(specs["main"]["options"])
     assert not role_door.SAY_NOTHING_EMPTY - set(role_door.OPTIONS)
 
 

@@ -1,0 +1,91 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role asks the cluster that its caller names, and no other, on each way of naming it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+COLLECTIONS = Path(__file__).resolve().parents[3] / ".collections"
+ENTRIES = ("main", "promote", "headroom", "undo", "rollback", "status")
+RELEASING = ("main", "promote", "headroom")
+VARIABLES = {"canary_name": "web", "canary_namespace": "shop", "canary_images": {"app": "web:2"}}
+GROUP, OWN = "group/coalmine.canary.canary", "coalmine.canary.canary_release"
+CURRENT, NAMED = "127.0.0.1:1", "127.0.0.1:2"  # nobody listens there: which one was asked, the error says
+
+
+def kubeconfig(path: Path) -> Path:
+    ways = {"current": CURRENT, "named": NAMED}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "current",
+        "users": [],
+        "clusters": [{"name": name, "cluster": {"server": f"http://{server}"}} for name, server in ways.items()],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": ""}} for name in ways],
+    }
+    path.write_text(json.dumps(config))
+    return path
+
+
+def entered(entry: str, defaults: dict[str, Any], **variables: Any) -> dict[str, Any]:
+    """One call of the role, which fails; what its first task said is kept as a fact."""
+    role = {"name": "coalmine.canary.canary", "tasks_from": entry}
+    keep = {
+        "said": "{{ said | default([]) + [_canary_told.msg | default(ansible_failed_result.msg)] }}",
+        "_canary_told": {},
+    }
+    return {
+        "module_defaults": defaults,
+        "block": [{"ansible.builtin.include_role": role, "vars": {**VARIABLES, **variables}}],
+        "rescue": [{"ansible.builtin.set_fact": keep}],
+    }
+
+
+def played(home: Path, tasks: list[dict[str, Any]]) -> list[str]:
+    play, told = home / "play.yml", home / "told.json"
+    tasks = [*tasks, {"ansible.builtin.copy": {"content": "{{ said }}", "dest": str(told)}}]
+    play.write_text(
+        yaml.safe_dump([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}])
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE", "K8S", "KUBE"))}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", play],
+        env={
+            **environment,
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "HOME": str(home),
+            "KUBECONFIG": str(kubeconfig(home / "config")),
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said: list[str] = json.loads(told.read_text())
+    return said
+
+
+def test_every_entry_point_asks_the_cluster_that_is_named(tmp_path: Path) -> None:
+    by_variable = [entered(entry, {}, canary_context="named") for entry in ENTRIES]
+    own = {OWN: {"context": "named", "kubeconfig": "{{ omit }}", "name": "another", "namespace": "another"}}
+    by_own_defaults = [entered(entry, own) for entry in RELEASING]
+    over_the_group = entered("headroom", {GROUP: {"context": "current"}, **own})
+    said = played(tmp_path, [*by_variable, *by_own_defaults, over_the_group])
+    assert len(said) == len(ENTRIES) + len(RELEASING) + 1
+    assert [text for text in said if NAMED not in text or CURRENT in text] == []
+
+
+def test_two_that_are_named_are_refused(tmp_path: Path) -> None:
+    (said,) = played(tmp_path, [entered("undo", {GROUP: {"context": "current"}}, canary_context="named")])
+    assert said == (
+        "module_defaults and canary_context name different clusters, each by its context: leave one of them out"
+    )
