@@ -12,10 +12,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar
 
 from ..cluster.api import Api
-from ..cluster.errors import Forbidden
+from ..cluster.errors import ApiError, ConfigError, Forbidden, Unauthorized, Unreachable
 from ..cluster.yamltext import OF_VALUES
 from ..foreign import printable
 from ..headroom.admission import admitted_locally, pod_to_ask_for
@@ -50,6 +50,9 @@ from .moving.template import candidate, wished
 __all__ = ["HeadroomRequest", "headroom"]
 
 DEFAULT_SHARE = "25%"
+# What keeps anybody from asking about any release of this cluster.
+_OF_THE_CLUSTER = (ConfigError, Unauthorized, Unreachable)
+_Found = TypeVar("_Found")
 
 
 def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
@@ -72,8 +75,8 @@ class Rooms:
     decisive: Mapping[str, Any]
 
 
-def _rooms_of(one: Rooms | VerbFailure) -> Rooms:
-    if isinstance(one, VerbFailure):
+def _rooms_of(one: Rooms | VerbFailure | ApiError) -> Rooms:
+    if isinstance(one, (VerbFailure, ApiError)):
         raise one
     return one
 
@@ -89,10 +92,10 @@ def room_for_all(
     report: Report,
     counts: Counts = lambda number, rooms: True,
     each: Asks | None = None,
-) -> list[Rooms | VerbFailure]:
+) -> list[Rooms | VerbFailure | ApiError]:
     """What is answered to each of these releases at the same time, from one reading of the cluster. Each has those before it for
     which `counts` holds counted as placed. One that cannot be asked about has its failure as its answer. `each` lets what is about
-    one release alone be read side by side."""
+    one release alone be read side by side. Raises VerbFailure, ApiError for what is the matter with the reading of all."""
     with _making_sense():
         return _room_for_all(api, requests, report, counts, each)
 
@@ -111,26 +114,40 @@ def _making_sense() -> Iterator[None]:
         ) from error
 
 
+def _alone(ask: Callable[[], _Found]) -> _Found | VerbFailure | ApiError:
+    """What is found about one release, or what stands in its way alone. Raises ApiError for what stands in that of all."""
+    try:
+        with _making_sense():
+            return ask()
+    except _OF_THE_CLUSTER:
+        raise
+    except (VerbFailure, ApiError) as error:
+        return error
+
+
 def _room_for_all(
     api: Api, requests: Sequence[HeadroomRequest], report: Report, counts: Counts, each: Asks | None
-) -> list[Rooms | VerbFailure]:
+) -> list[Rooms | VerbFailure | ApiError]:
     begun = api.clock.monotonic()
     minor, unknown = server_minor(api)
     lists = Lists()
     works = [partial(_begun, request=request, minor=minor, lists=lists) for request in requests]
-    asked: list[_Asked | VerbFailure] = each(works) if each else [work(api) for work in works]
+    asked: list[_Asked | VerbFailure | ApiError] = each(works) if each else [work(api) for work in works]
     readers = [one.reader for one in asked if isinstance(one, _Asked)]
     if not readers:
-        return [one for one in asked if isinstance(one, VerbFailure)]
+        return [one for one in asked if not isinstance(one, _Asked)]
     cluster = ClusterReader(api, readers, minor, report).cluster()
     cluster = replace(cluster, unknown=(*unknown, *cluster.unknown))
     market, beside = _Market(api), Beside()
-    answers: list[Rooms | VerbFailure] = []
+    answers: list[Rooms | VerbFailure | ApiError] = []
     for number, one in enumerate(asked):
-        if isinstance(one, VerbFailure):
+        if not isinstance(one, _Asked):
             answers.append(one)
             continue
-        question = one.question(cluster)
+        question = _alone(partial(one.question, cluster))
+        if not isinstance(question, Question):
+            answers.append(question)
+            continue
         told = _rooms(one, beside.asked(question), {api, one.site.api}, cluster, market, begun)
         answers.append(told)
         if number < len(asked) - 1 and counts(number, told):
@@ -173,27 +190,28 @@ class _Asked:
         )
 
 
-def _begun(api: Api, request: HeadroomRequest, minor: int, lists: Lists) -> _Asked | VerbFailure:
+def _begun(api: Api, request: HeadroomRequest, minor: int, lists: Lists) -> _Asked | VerbFailure | ApiError:
+    return _alone(partial(_looked_at, api, request, minor, lists))
+
+
+def _looked_at(api: Api, request: HeadroomRequest, minor: int, lists: Lists) -> _Asked:
     site = Site(api, request.call.target)
-    try:
-        with accounted(site):
-            prices = _prices(request.prices)
-            picture, unknown = _picture(site, request)
-            situation = diagnose(picture)
-            stable = _stable(situation)
-            subject = Subject(
-                name=picture.deployment.name,
-                namespace=picture.deployment.namespace,
-                template=_template(site, stable, request.template),
-                stable=stable,
-                owners=frozenset(one.uid for one in picture.replica_sets),
-                min_ready_seconds=_ordinary_min_ready(stable),
-                progress_deadline_seconds=_ordinary_deadline(situation),
-            )
-            rollouts = tuple(_rollout(situation, request, size) for size in request.steps or (request.size,))
-            return _Asked(request, site, situation, Reader(api, subject, minor, lists), prices, rollouts, unknown)
-    except VerbFailure as failure:
-        return failure
+    with accounted(site):
+        prices = _prices(request.prices)
+        picture, unknown = _picture(site, request)
+        situation = diagnose(picture)
+        stable = _stable(situation)
+        subject = Subject(
+            name=picture.deployment.name,
+            namespace=picture.deployment.namespace,
+            template=_template(site, stable, request.template),
+            stable=stable,
+            owners=frozenset(one.uid for one in picture.replica_sets),
+            min_ready_seconds=_ordinary_min_ready(stable),
+            progress_deadline_seconds=_ordinary_deadline(situation),
+        )
+        rollouts = tuple(_rollout(situation, request, size) for size in request.steps or (request.size,))
+        return _Asked(request, site, situation, Reader(api, subject, minor, lists), prices, rollouts, unknown)
 
 
 def _rooms(one: _Asked, question: Question, ways: set[Api], cluster: Cluster, market: _Market, begun: float) -> Rooms:

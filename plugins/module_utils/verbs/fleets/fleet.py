@@ -100,6 +100,14 @@ class _Fleet:
     # Wave after wave.
 
     def sail(self) -> Outcome:
+        """What stands in the way of all ends it as a call that is cut off does: with its result."""
+        try:
+            self._goes_wave_after_wave()
+        except VerbFailure as failure:
+            self._cut_off = failure.message
+        return self._ended()
+
+    def _goes_wave_after_wave(self) -> None:
         number = 0
         while number < len(self._waves):
             wave = self._waves[number]
@@ -108,7 +116,6 @@ class _Fleet:
             number += 1
             if number < len(self._waves) and self._released_of(wave) and not self._rests(number):
                 break
-        return self._ended()
 
     def _comes_to_an_end(self, number: int, wave: list[int]) -> bool:
         """False where no further wave begins."""

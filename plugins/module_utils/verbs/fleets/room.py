@@ -44,7 +44,7 @@ def ask_for_room(api: Api, releases: Sequence[ReleaseRequest], report: Report, e
 
     try:
         answers = room_for_all(api, asked, report, counts, each)
-    except ApiError as error:
+    except (VerbFailure, ApiError) as error:
         return [Room(Refuse((f"{error}",))) for _one in releases]
     return [
         _room(answer, one, sum(before < number for before in counted))
@@ -52,7 +52,9 @@ def ask_for_room(api: Api, releases: Sequence[ReleaseRequest], report: Report, e
     ]
 
 
-def _room(answer: Rooms | VerbFailure, release: ReleaseRequest, beside: int) -> Room:
+def _room(answer: Rooms | VerbFailure | ApiError, release: ReleaseRequest, beside: int) -> Room:
+    if isinstance(answer, ApiError):
+        return Room(Refuse((f"{answer}",)))
     if isinstance(answer, VerbFailure):
         to_be_created = release.policies.when_missing is WhenMissing.CREATE and answer.code == Code.NOT_FOUND.value
         return Room(Go() if to_be_created else Refuse((answer.message,)))
