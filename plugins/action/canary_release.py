@@ -118,7 +118,7 @@ class ActionModule(VerbAction):
             return {**arguments, "reject": str(unusable)}
         begins = not previous and not asked.get("reject")
         if begins and role_door.is_of_the_role(self._task, variables):
-            asked["reject"] = role_door.objection(self._task, variables)
+            asked["reject"] = role_door.objection(self._task, variables, self._templar.template)
         return {"run": new_run(), **asked} if begins and not asked.get("held") else asked
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
@@ -39,6 +39,8 @@ CLUSTER = ("context", "kubeconfig")
 KNOWN = frozenset(f"{PUBLIC}{name}" for name in {*VERB.arguments.options, *OTHERS})
 # What a call of the role is asked beside the stage that it goes through: every option that is a variable, too.
 OF_THE_CALL = frozenset(("expect", "held", "previous", "reject", "rescued", "run", "through", "when_missing"))
+# Of these the entry points of the role that read it as a variable; no entry point reads the others.
+READ_IN = {"expect": ("promote", "undo", "rollback"), "run": ("promote", "undo")}
 OPTIONS = tuple(name for name in VERB.arguments.options if name not in OF_THE_CALL)
 # Of these a variable that is empty says nothing: an empty dictionary is no template.
 SAY_NOTHING_EMPTY = frozenset(
@@ -109,8 +111,8 @@ def handed_on(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[s
     return {**result, "result": kept, "ansible_stats": stats}
 
 
-def objection(task: Task, variables: Mapping[str, Any]) -> str:
-    """Why the role does not begin; empty: nothing speaks against it."""
+def objection(task: Task, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> str:
+    """Why the role does not begin; empty: nothing speaks against it. `template` makes values of variables as they were written."""
     hosts = list(variables.get("ansible_play_hosts", ()))
     if ROLE in (variables.get("ansible_parent_role_names") or ()):
         return f"A file that verifies a canary cannot do this: {NESTED}. The canary that is being verified stays held"
@@ -125,7 +127,26 @@ def objection(task: Task, variables: Mapping[str, Any]) -> str:
             f"Variables of the role's own are set from outside: {', '.join(private)}. Leave them out: names with an underscore in "
             "front are not for you to set"
         )
-    return "; ".join(misspelt(variables, task._role.get_default_vars() if task._role else {}))
+    entry = os.path.splitext(os.path.basename(str(task.get_path())))[0]
+    wrong = misspelt(variables, task._role.get_default_vars() if task._role else {})
+    return "; ".join((*wrong, *passed_over(entry, template(of_a_call(variables)))))
+
+
+def of_a_call(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a single call that somebody has made variables, as they were written."""
+    return {name: variables[PUBLIC + name] for name in sorted(OF_THE_CALL) if PUBLIC + name in variables}
+
+
+def passed_over(entry: str, given: Mapping[str, Any]) -> Iterable[str]:
+    """An option that `entry` would pass over without a word. What is empty says nothing."""
+    for name in (name for name, value in given.items() if value and entry not in READ_IN.get(name, ())):
+        if name in READ_IN:
+            yield f"{PUBLIC}{name} is for the entry points {', '.join(READ_IN[name])}: leave it out here"
+        else:
+            yield (
+                f"{PUBLIC}{name} is no variable of the role: leave it out, or give {name} to a task of "
+                "coalmine.canary.canary_release"
+            )
 
 
 def misspelt(variables: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterable[str]:

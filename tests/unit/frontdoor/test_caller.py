@@ -101,6 +101,33 @@ def test_a_name_that_is_close_to_one_of_the_role_that_is_not_set(given: dict[str
     assert said == ([f"{next(iter(given))} is no variable of the role: did you mean {meant}?"] if meant else [])
 
 
+@pytest.mark.parametrize(
+    ("entry", "refused"),
+    [
+        ("main", role_door.OF_THE_CALL),
+        ("headroom", role_door.OF_THE_CALL),
+        ("promote", role_door.OF_THE_CALL - {"expect", "run"}),
+    ],
+)
+def test_an_option_that_an_entry_point_does_not_read_is_refused_by_name(entry: str, refused: frozenset[str]) -> None:
+    variables = {f"canary_{name}": "x" for name in (*role_door.OF_THE_CALL, "images", "mine")}
+    said = list(role_door.passed_over(entry, role_door.of_a_call(variables)))
+    assert [text.split()[0] for text in said] == [f"canary_{name}" for name in sorted(refused)]
+    assert all("leave it out" in text for text in said)
+    assert not list(role_door.passed_over(entry, dict.fromkeys(refused, "")))
+
+
+def test_what_says_which_entry_points_read_an_option_is_true() -> None:
+    specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    read = {
+        name: {entry for entry in specs if f"canary_{name}" in specs[entry]["options"]}
+        for name in role_door.OF_THE_CALL
+    }
+    assert {name: entries for name, entries in read.items() if entries} == {
+        name: set(entries) for name, entries in role_door.READ_IN.items()
+    }
+
+
 def test_every_variable_of_the_role_is_known() -> None:
     specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
     assert {name for entry in specs.values() for name in entry.get("options", {})} <= role_door.KNOWN

@@ -89,3 +89,12 @@ def test_two_that_are_named_are_refused(tmp_path: Path) -> None:
     assert said == (
         "module_defaults and canary_context name different clusters, each by its context: leave one of them out"
     )
+
+
+def test_a_role_that_would_pass_over_what_it_is_told_does_not_begin(tmp_path: Path) -> None:
+    empty = {"canary_run": "{{ '' }}", "canary_held": False}
+    (said,) = played(tmp_path, [entered("headroom", {}, canary_through="plan", **empty)])
+    assert said == (
+        "canary_through is no variable of the role: leave it out, or give through to a task of coalmine.canary.canary_release. "
+        "This run changed nothing."
+    )
