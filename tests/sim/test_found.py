@@ -195,6 +195,36 @@ FOUND: dict[str, History] = {
         gateway=Lags(0.1, 5.0, forgets=True),
         scripts=(ana(Ask("release", shares=("5", "10"))), Script("ben", 13.0, asks=(Ask("start", takeover=True),))),
     ),
+    "whoever takes over from a promotion writes no route on what was there before it": History(
+        seed=258631271419389,
+        replicas=1,
+        natures={"v2": Nature(0.05, 0.15, ends_in=20.0)},
+        gateway=Lags(0.1, 5.0),
+        scripts=(
+            Script("ana", 8.1, asks=(Ask("undo", think=3.0), Ask("undo", think=3.0, takeover=True))),
+            Script("ben", 8.0, asks=(Ask("release", shares=("0", "5", "20"), by="weights"),)),
+        ),
+    ),
+    "what a stream tells of a pod as it was before it was told last counts for no step": History(
+        seed=258631271419808,
+        scripts=(
+            ana(
+                START,
+                Ask("start", pods=3),
+                faults=(
+                    Planned(1, Fault.LOST_AFTER, 2.0, 503),
+                    Planned(2, Fault.LOST_AFTER, 10.0, 502),
+                    Planned(4, Fault.BROKEN_BEFORE, 0.3, 500),
+                    Planned(6, Fault.BUSY, 10.0, 504),
+                    Planned(11, Fault.REFUSED, 2.0, 500),
+                    Planned(13, Fault.SLOW, 10.0, 503),
+                    Planned(14, Fault.BROKEN_AFTER, 10.0, 502),
+                ),
+                streams=(PlannedStream(0, StreamFault.BEHIND, 10.0),),
+            ),
+        ),
+        incidents=(Incident(18.4, Befalls.EVICTION, "v2", 3),),
+    ),
     "a start whose release is over makes no Service for it": History(
         seed=71134,
         replicas=1,

@@ -18,7 +18,7 @@ from ...cluster.watch import Streams, Watched
 from ...foreign import printable
 from ...rollout.fields import Fields, items, pod_template
 from ...rollout.patches import Plan
-from ...rollout.record import last_ended
+from ...rollout.record import RECORD, last_ended
 from ...rollout.refusal import Code, Refusal
 from ...rollout.views import (
     Autoscaler,
@@ -54,6 +54,9 @@ class Site:
         self.call = call
         self.holding = call.holding if call else None
         self._uid = ""
+        # As it was read last; and whether that was another when the Lease was taken.
+        self._record: str | None = None
+        self._went_on = False
         # Requests are split for it, so that what is written stands on more than the Deployment tells.
         self.routed = False
         # Since the Lease was taken nobody has looked yet which release ended last; the generation of that, 0 where nobody had to.
@@ -85,7 +88,7 @@ class Site:
 
     def goes_on_from(self, picture: Picture) -> Picture:
         """What another verb of this process has just read. No request."""
-        self._uid = picture.deployment.uid
+        self._uid, self._record = picture.deployment.uid, picture.deployment.annotations.get(RECORD)
         return picture
 
     def deployment(self) -> Deployment:
@@ -94,7 +97,7 @@ class Site:
             found = Deployment.parse(self.api.get(self.deployment_path))
         except NotFound:
             raise self._no_such_deployment() from None
-        self._uid = found.uid
+        self._uid, self._record = found.uid, found.annotations.get(RECORD)
         return found
 
     def mine(self) -> None:
@@ -108,27 +111,37 @@ class Site:
 
     def mine_for(self, release: int) -> None:
         """Before a write to what stands beside the Deployment, made for the release of this generation. Where the Lease is taken only for that,
-        another run may have ended the release since it was looked at, and what is written for it would stay: a request more.
+        another run may have gone on with the release since it was looked at, or ended it, and what is written for it would stay: a request more.
 
         Raises Refusal as `mine`, and from then on for every write for a release that is over.
         """
         self._to_look = self._to_look or (self.holding is not None and not self.holding.is_held)
         self.mine()
         if self._to_look:
+            known = self._record
             self._ended = last_ended(self.deployment())
             self._to_look = False
+            # Without a Lease the writes of this call change the record as well.
+            self._went_on = self.holding is not None and self.holding.is_held and self._record != known
         if self.is_over(release):
-            raise self.ended()
+            raise self.ended() if self._ended >= release else self._gone_on()
 
     def is_over(self, release: int) -> bool:
-        """As far as a write for it has found out. No request."""
-        return self._ended >= release > 0
+        """What is known of it, as far as a write for it has found out. No request."""
+        return (self._went_on or self._ended >= release) and release > 0
 
     def ended(self) -> Refusal:
         return Refusal(
             Code.BUSY,
             f'somebody ended the release of Deployment "{self.target.name}" while this call went on with it',
             "Look what became of it with canary_info",
+        )
+
+    def _gone_on(self) -> Refusal:
+        return Refusal(
+            Code.BUSY,
+            f'somebody went on with the release of Deployment "{self.target.name}" while this call was about to',
+            "Look what became of it with canary_info, and run this again if it is still what you want",
         )
 
     def rehearses(self) -> None:

@@ -66,7 +66,8 @@ class Mirror:
         self.stale = False
         self._seen: Situation | None = None
         self.heard = False
-        # Up to which version the pods were listed: what a stream that lags tells later of before that is over, however it is told.
+        # Up to which version the pods were listed: what a stream that lags tells later of before that is over, however it is told. So is what
+        # it tells of a pod as that was before it was told last.
         self._listed = 0
 
     def _open(self) -> Streams:
@@ -118,6 +119,8 @@ class Mirror:
             if 0 < version <= self._listed:
                 return
             known = self._pods.get(uid)
+            if known is not None and 0 < version < known.version:
+                return
             if event.type == "DELETED":
                 self._pods.pop(uid, None)
             elif known is None or not 0 < version == known.version:
