@@ -458,3 +458,10 @@ def test_credentials_that_do_not_count_are_the_trouble_of_all(shop: Shop) -> Non
     request = HeadroomRequest(shop.web.call, NewTemplate(images={"app": image("v3")}))
     with pytest.raises(Unauthorized):
         room_for_all(shop.web.api, [request], silent)
+
+
+def test_a_quota_that_makes_no_sense_is_the_answer_to_those_that_it_counts(shop: Shop) -> None:
+    shop.deploy().put("resourcequotas", "odd", **quota("pods", "2", "many"))
+    request = HeadroomRequest(shop.web.call, NewTemplate(images={"app": image("v2")}))
+    answers = room_for_all(shop.web.api, [request, request], silent)
+    assert [isinstance(answer, VerbFailure) and "makes no sense" in answer.message for answer in answers] == [True] * 2
