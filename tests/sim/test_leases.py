@@ -293,6 +293,20 @@ def test_a_lease_that_cannot_be_renewed_ends_no_wait_and_lets_no_write_through(
     assert not stage.store.of("leases") and not held.warnings
 
 
+def test_a_lease_is_asked_for_again_by_a_machine_that_was_suspended(stage: Stage, new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    network = through(stage, "ana", set())
+    uid = network.get(web.path)["metadata"]["uid"]
+    held = held_as(network, web.call, "ours", returns=False)
+    held.ensure(uid)
+    stage.test.suspended = 10 * CALL_SECONDS
+    stage.test.sleep(stage.test.suspended)
+    (before,) = stage.store.of("leases").values()
+    held.ensure(uid)
+    (after,) = stage.store.of("leases").values()
+    assert before["spec"]["renewTime"] < after["spec"]["renewTime"]
+
+
 def test_a_lease_that_makes_no_sense_is_told_and_kills_no_release(new: Callable[..., Web]) -> None:
     web = new().make(4)
     server = web.world.server  # type: ignore[attr-defined]

@@ -77,6 +77,8 @@ class Actor:
         self.killed = False
         # Seconds by which its wall clock is ahead of everybody else's.
         self.skew = 0.0
+        # Seconds for which its machine was suspended so far.
+        self.suspended = 0.0
         self.baton = threading.Lock()
         self.baton.acquire()
         self._wait = 0
@@ -110,6 +112,9 @@ class Actor:
     # The clock.
 
     def monotonic(self) -> float:
+        return self.timeline.now - self.suspended
+
+    def boottime(self) -> float:
         return self.timeline.now
 
     def wall(self) -> float:

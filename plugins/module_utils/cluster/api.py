@@ -147,7 +147,7 @@ class Api:
         A second early at most, and never late: Date has whole seconds, and the way of the answer is not counted.
         """
         said = moment_of_date(self._date)
-        return None if said is None else said + self.clock.monotonic() - self._dated
+        return None if said is None else said + self.clock.boottime() - self._dated
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         return self._object(self._reading(path, query))
@@ -349,7 +349,7 @@ class Api:
                 with self._send(request) as exchange:
                     if exchange.status < 300:
                         # An error may be of a proxy before the server, which has a clock of its own, or none.
-                        self._date, self._dated = exchange.headers.get("Date", ""), self.clock.monotonic()
+                        self._date, self._dated = exchange.headers.get("Date", ""), self.clock.boottime()
                         taken = take(exchange)
                         with self._lock:
                             self.received += exchange.received

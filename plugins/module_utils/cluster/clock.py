@@ -15,10 +15,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds. Waits and durations go by `monotonic`, which nobody sets; records and queries by `wall`."""
+    """Seconds. Waits and durations go by `monotonic`, which nobody sets; what others have counted on meanwhile by `boottime`; records
+    and queries by `wall`."""
 
     def monotonic(self) -> float:
-        """Since some moment in the past."""
+        """Since some moment in the past. It may stand while the machine is suspended."""
+
+    def boottime(self) -> float:
+        """The same, and it goes on while the machine is suspended."""
 
     def wall(self) -> float:
         """Since 1970-01-01T00:00:00Z."""
@@ -31,6 +35,10 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def boottime(self) -> float:
+        # Linux has one of its own for that (clock_gettime(2)); the monotonic one of macOS is it already.
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
     def wall(self) -> float:
         return time.time()

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import moment_of_date
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import SYSTEM, moment_of_date
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,17 @@ def test_a_servers_clock_is_read_whatever_time_zone_this_machine_is_in(
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_the_time_of_a_suspended_machine_goes_on() -> None:
+    """As proc_uptime(5) counts it."""
+    before = SYSTEM.boottime()
+    up = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    assert before - 0.02 <= up <= SYSTEM.boottime()
+
+
+def test_where_there_is_no_such_clock_the_monotonic_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME", raising=False)
+    before, now = time.clock_gettime(time.CLOCK_MONOTONIC), SYSTEM.boottime()
+    assert before <= now <= time.clock_gettime(time.CLOCK_MONOTONIC)

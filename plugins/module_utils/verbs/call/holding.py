@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Lease of a Deployment, as one call has it: taken before its first write, renewed while it goes on, given back at its end.
 
-A call that writes nothing takes none. How long it is still ours goes by our own monotonic clock, from the moment that it was asked
-for; whether another's is over, by the server's (client-go, tools/leaderelection). This module is private to the collection.
+A call that writes nothing takes none. How long it is still ours goes by our own monotonic clock, also of a machine that was suspended,
+from the moment that it was asked for; whether another's is over, by the server's (client-go, tools/leaderelection).
+
+This module is private to the collection.
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ class Holding:
         Raises Refusal where another run has it, and ApiError where the server does not answer.
         """
         believed = SURE_SECONDS if surely else RENEW_SECONDS
-        if not self._without and self._clock.monotonic() >= self._asked_at + believed:
+        if not self._without and self._clock.boottime() >= self._asked_at + believed:
             self._take(uid)
 
     def keep(self, uid: str) -> None:
@@ -94,12 +96,12 @@ class Holding:
 
         A server that does not answer is asked again soon, and in any case before the next write.
         """
-        if self._lease is None or self._clock.monotonic() < max(self._asked_at + RENEW_SECONDS, self._again_at):
+        if self._lease is None or self._clock.boottime() < max(self._asked_at + RENEW_SECONDS, self._again_at):
             return
         try:
             self.ensure(uid)
         except ApiError:
-            self._again_at = self._clock.monotonic() + AGAIN_SECONDS
+            self._again_at = self._clock.boottime() + AGAIN_SECONDS
 
     def rejoin(self, uid: str = "") -> None:
         """At the start of a call that goes on with what an earlier one of the same run has begun: a Lease that is still that run's is
@@ -199,7 +201,7 @@ class Holding:
     # Taking and renewing.
 
     def _take(self, uid: str) -> None:
-        owner, asked_at = Owner(self._deployment, uid), self._clock.monotonic()
+        owner, asked_at = Owner(self._deployment, uid), self._clock.boottime()
         before, now = self._lease, self._claim(CALL_SECONDS)
 
         def decide(found: Lease | None) -> Claim | None:
