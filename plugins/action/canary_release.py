@@ -11,13 +11,16 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, cut_off, new_run
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import (
+    OF_AN_UNDO,
+    VERB,
+    cut_off,
+    new_run,
+)
 from ansible_collections.coalmine.canary.plugins.plugin_utils import failures, role_door, verification
 from ansible_collections.coalmine.canary.plugins.plugin_utils.action_door import VerbAction, host_in, tell
 from ansible_collections.coalmine.canary.plugins.plugin_utils.timeouts import is_timeout, timed_out
 
-# What a release is taken back with: the rest of the options is about a version that is given up.
-OF_AN_UNDO = ("name", "namespace", "on_failure", "wait_timeout", "wait_for_nodes", "field_ownership", "display")
 # What is worth keeping of the result of a call that broke off.
 OF_A_CRASH = ("exception", "module_stderr", "module_stdout", "rc")
 

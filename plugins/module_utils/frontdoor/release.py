@@ -270,6 +270,10 @@ def _previous(parameters: Parameters) -> Release | None:
         ) from error
 
 
+# What a release is taken back with: the rest of the options is about a version that is given up.
+OF_AN_UNDO = ("name", "namespace", "on_failure", "wait_timeout", "wait_for_nodes", "field_ownership", "display")
+
+
 def cut_off(asked: Mapping[str, Any], check: bool = False) -> Any:
     """The result of a call that could return none: nobody knows how far it came, unless it was not to change anything."""
     previous = asked.get("previous")

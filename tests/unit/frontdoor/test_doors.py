@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible.module_utils import _internal
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
@@ -82,6 +83,8 @@ def verb_that(perform: Perform) -> Verb:
 
 def through_module(verb: Verb, arguments: dict[str, Any], **mode: bool) -> Any:
     """In a process of its own, as Ansible does it: warnings pile up for the life of a process."""
+    # A test file that imports the controller's side of ansible-core makes modules warn as the controller does, in all that follow.
+    assert not _internal.is_controller
     fork = multiprocessing.get_context("fork")
     here, there = fork.Pipe()
     process = fork.Process(target=lambda: there.send(printed_by_module(verb, arguments, mode)))

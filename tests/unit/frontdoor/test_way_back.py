@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.coalmine.canary.plugins.action.canary_release import OF_AN_UNDO
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import release, rollback, undo
 
 ROLE = Path(__file__).parents[3] / "roles" / "canary"
@@ -61,7 +60,7 @@ def test_the_role_has_a_rescue_wherever_it_releases() -> None:
 
 
 def test_a_call_that_was_cut_off_is_taken_back_as_it_was_asked_to_be() -> None:
-    assert set(OF_AN_UNDO) == OF_THE_WAY_BACK
+    assert set(release.OF_AN_UNDO) == OF_THE_WAY_BACK
 
 
 @pytest.mark.parametrize(("verb", "options"), [("canary_undo", UNDO), ("canary_rollback", ROLLBACK)])
