@@ -34,7 +34,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import f
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import Verb
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import VerbModule, run_module
-from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, UnreadableResult
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
 from tests.unit.frontdoor.every_verb import VERBS
 from tests.unit.probes.serving import send, serving
@@ -194,7 +194,10 @@ def cases(verb: Verb, server: str) -> Iterator[Case]:
                     yield f"{where}.{path}: {value!r}", {**given, where: [changed] if where == "releases" else changed}
     if "previous" in given:
         for name, value in product(PREVIOUS, (WORD, {WORD: WORD}, [WORD], [{WORD: WORD}])):
-            yield f"previous.{name}: {value!r}", {**given, "previous": {**PREVIOUS, name: value}}
+            previous = {**PREVIOUS, name: value}
+            # What can be taken up is handed on as it is.
+            if not can_be_taken_up(previous):
+                yield f"previous.{name}: {value!r}", {**given, "previous": previous}
         yield "a stage that is none", {**given, "through": f"step {WORD}"}
         for path, option in options(NESTED, given):
             yield f"{path}: wrong", replaced(given, path, wrong(option)[1])
@@ -204,6 +207,14 @@ def cases(verb: Verb, server: str) -> Iterator[Case]:
     for path, option in known.values():
         for value in wrong(option):
             yield f"{path}: {value!r}", replaced(given, path, value)
+
+
+def can_be_taken_up(previous: dict[str, Any]) -> bool:
+    try:
+        Release.from_json(previous)
+    except UnreadableResult:
+        return False
+    return True
 
 
 def repeat(request: BaseHTTPRequestHandler) -> None:
