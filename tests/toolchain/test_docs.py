@@ -34,6 +34,12 @@ def test_relative_links_lead_to_files(page: Path) -> None:
     assert [link for link in links if not (folder / link).exists()] == []
 
 
+def test_the_page_of_the_simulation_begins_as_it_is_written_there() -> None:
+    """Else the next run of the simulation takes away what somebody wrote into the page."""
+    page, introduction = (ROOT / "docs" / "simulation.md"), (ROOT / "tests" / "sim" / "introduction.md")
+    assert page.read_text(encoding="utf-8").startswith(introduction.read_text(encoding="utf-8"))
+
+
 def names() -> Iterator[str]:
     """What stands in the last column of the glossary."""
     for line in WORDS.read_text(encoding="utf-8").splitlines():
