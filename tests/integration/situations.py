@@ -23,6 +23,8 @@ from tests.faults.proxy import Fault, FaultProxy, Passage, fault_proxy, pass_on
 from tests.integration.access import read_access, service_account_token
 from tests.situations import MARK, MIRROR, Policy, Right, Web, until
 
+# The first Kubernetes that has them by default, for the mark `since`. Before, a policy that changes objects took a webhook.
+SINCE_POLICIES = ("1.36", "MutatingAdmissionPolicy is not served")
 PATCHES = r"^PATCH /apis/apps/v1/namespaces/[^/]+/deployments/(?!.*dryRun)"
 CHANGES = {
     Policy.MARKS: f'metadata: Object.spec.template.metadata{{annotations: {{"policy": "{MARK}"}}}}',

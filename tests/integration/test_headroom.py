@@ -28,6 +28,7 @@ from tests.cluster.fakes import Capacity
 from tests.cluster.fakes import node as fake_node
 from tests.cluster.lab import Lab, is_ready, start_lab
 from tests.integration.playbooks import FAILED, Playbooks, ansible_playbook
+from tests.integration.situations import SINCE_POLICIES
 from tests.integration.test_frontdoor import AS_MODULE, Stage
 from tests.sim.test_headroom import DEMANDING as OF_SOME_PODS
 from tests.unit.probes.serving import serving
@@ -219,7 +220,7 @@ def shop(small: Lab) -> Iterator[Shop]:
 
 
 SERVER = ".".join(map(str, minor_version()))
-POLICIES = pytest.mark.since("1.36", "MutatingAdmissionPolicy is not served")
+POLICIES = pytest.mark.since(*SINCE_POLICIES)
 
 
 def asking(cpu: str) -> NewTemplate:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
-from tests.integration.situations import webs
+from tests.integration.situations import SINCE_POLICIES, webs
 from tests.sim import test_check_mode as check_mode
 from tests.sim import test_foreign_edits as foreign
 from tests.sim import test_identity as identity
@@ -207,16 +207,15 @@ WITNESSES = {
 }  # fmt: skip
 
 
-# What is assumed there came with that version. Until 1.36 an admission policy could not be asked to change objects, without a webhook.
-POLICIES = ("1.36", "MutatingAdmissionPolicy is not served")
+# What is assumed there came with that version.
 SINCE = {
     "names are cut to what fits before a hash": (
         "1.37",
         "a ReplicaSet has the whole name of its Deployment and a hash, or is refused",
     ),
-    "admission changes what a dry run answers": POLICIES,
-    "admission changes what a patch stores": POLICIES,
-    "admission makes another ReplicaSet of an old template": POLICIES,
+    "admission changes what a dry run answers": SINCE_POLICIES,
+    "admission changes what a patch stores": SINCE_POLICIES,
+    "admission makes another ReplicaSet of an old template": SINCE_POLICIES,
     "minReplicas may be 0 with another metric": ("1.37", "HPAScaleToZero is off"),
 }
 

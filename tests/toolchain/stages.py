@@ -88,6 +88,7 @@ TYPED = (
         for package in ("bench", "cluster", "demo", "exactness", "faults", "molecule", "sim", "toolchain")
     ),
     "tests.truth.headroom",
+    "tests.truth.kubernetes",
     "tests.truth.releases",
 )
 SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity=warning"

@@ -74,7 +74,7 @@ def run(
     kubeconfig: Path, first: int, count: int, record: Path | None, stop_at: float | None = None
 ) -> list[dict[str, Any]]:
     """Checks `count` seeds from `first`; seeds that `record` already has are not repeated."""
-    done = {line["seed"]: line for line in _lines(record)}
+    done = {line["seed"]: line for line in recorded(record)}
     server = Server(kubeconfig)
     prepare(server)
     clear(server)
@@ -95,7 +95,8 @@ def run(
     return results
 
 
-def _lines(record: Path | None) -> list[dict[str, Any]]:
+def recorded(record: Path | None) -> list[dict[str, Any]]:
+    """What a record has, a line for each seed; nothing where there is none."""
     if record is None or not record.exists():
         return []
     return [json.loads(text) for text in record.read_text().splitlines()]
@@ -202,7 +203,7 @@ def main() -> None:
     results = (
         run(given.kubeconfig, given.first, given.count, given.record, stop_at)
         if given.kubeconfig
-        else _lines(given.record)
+        else recorded(given.record)
     )
     print(json.dumps(summary(results), indent=1))
     if given.report:

@@ -12,18 +12,19 @@ clusters are predicted and tried in that version's own scheduler. Exits with 1 w
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from tests.cluster.build import KUBERNETES, OTHERS, VARIABLE, minor_version, other_kubernetes, pinned_in, versions
 from tests.toolchain.stages import FOUR_WORKERS, OUTPUT, environment
 from tests.toolchain.venvs import ROOT
+from tests.truth.headroom.run import recorded, summary
 
 # What is about the test cluster itself, about real nodes, or about this tree, says nothing of another Kubernetes.
 NOT_ABOUT_KUBERNETES = ("test_cluster_*.py", "test_demo.py", "test_real_traffic.py", "test_metrics.py")
@@ -61,11 +62,11 @@ class Tried:
     passed: int
     failed: Sequence[str]
     skipped: Mapping[str, int]
-    headroom: Mapping[str, int] = field(default_factory=dict)
+    headroom: Mapping[str, Any]
 
     @property
     def is_right(self) -> bool:
-        wrong = self.headroom.get("false_fits", 0) + self.headroom.get("wrong", 0)
+        wrong = self.headroom["false_fits"] + self.headroom["wrong"]
         return self.passed > 0 and not self.failed and not wrong
 
 
@@ -101,11 +102,11 @@ def try_version(minor: str, chosen: str, clusters: int) -> Tried:
     written = ["--record", str(figures), "--report", str(figures.with_suffix(".md"))]
     subprocess.run([*predicted, *written], cwd=ROOT, env=surroundings, check=False)
     pinned = pinned_in(OTHERS / chosen / "go.mod")[KUBERNETES] if chosen else versions()[KUBERNETES]
-    return read(pinned, ElementTree.parse(results).getroot(), _agreements(figures))
+    return read(pinned, ElementTree.parse(results).getroot(), summary(recorded(figures)))
 
 
-def read(version: str, suites: ElementTree.Element, agreements: Sequence[str]) -> Tried:
-    """`suites`: what pytest wrote, in the form of JUnit. `agreements`: one for each cluster."""
+def read(version: str, suites: ElementTree.Element, headroom: Mapping[str, Any]) -> Tried:
+    """`suites`: what pytest wrote, in the form of JUnit. `headroom`: the figures of its clusters."""
     passed, failed, skipped = 0, [], dict[str, int]()
     for case in suites.iter("testcase"):
         left_out = case.find("skipped")
@@ -116,20 +117,14 @@ def read(version: str, suites: ElementTree.Element, agreements: Sequence[str]) -
             skipped[reason] = skipped.get(reason, 0) + 1
         else:
             passed += 1
-    counted = {kind: agreements.count(kind) for kind in sorted(set(agreements))}
-    return Tried(version.removeprefix("v"), passed, failed, skipped, counted)
-
-
-def _agreements(record: Path) -> list[str]:
-    return [str(json.loads(line)["agreement"]) for line in record.read_text().splitlines()] if record.exists() else []
+    return Tried(version.removeprefix("v"), passed, failed, skipped, headroom)
 
 
 def _row(one: Tried) -> str:
-    count = one.headroom.get
-    wrong = count("wrong", 0) + count("preemption", 0)
+    count = one.headroom
     cells = (
-        one.version, one.passed, len(one.failed), sum(one.skipped.values()), sum(one.headroom.values()),
-        count("exact", 0), count("depends", 0) + count("unknown", 0), count("false_fits", 0), wrong,
+        one.version, one.passed, len(one.failed), sum(one.skipped.values()), count["clusters"], count["exact"],
+        count["depends"] + count["unknown"], count["false_fits"], count["wrong"] + count["preemption"],
     )  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 
