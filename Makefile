@@ -23,7 +23,7 @@ STAGES := lint types imports docs changelog sanity sanity-import ansible-lint pa
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo             a good release promoted, and a crashing and an erring one undone, one through a gateway, on a real Kubernetes"
+	@echo "make demo             a good release promoted, a crashing and an erring one undone, one through a gateway, one blue/green, on a real Kubernetes"
 	@echo "make test             everything that has to hold, with a table of times at the end"
 	@echo "make quick            lint, types, imports, and the tests that can break by what differs from BASE=$(BASE)"
 	@echo "make STAGE            one stage of it: $(STAGES)"

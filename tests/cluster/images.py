@@ -35,6 +35,7 @@ IMAGES: Mapping[str, Image] = {
     "lab.local/app:v1": Image("app", {"VERSION": "v1"}),
     "lab.local/app:v2": Image("app", {"VERSION": "v2"}),
     "lab.local/app:v3": Image("app", {"VERSION": "v3"}),
+    "lab.local/app:v4": Image("app", {"VERSION": "v4"}),
     "lab.local/app:bad": Image("app", {"VERSION": "bad", "ERROR_RATE": "0.5"}),
     "lab.local/app:crash": Image("app", {"VERSION": "crash", "CRASH": "1"}),
 }

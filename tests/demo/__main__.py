@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The main job, shown: a real Kubernetes, an application under load, a good release promoted, and two bad ones undone: one
-that crashes, and one that errs now and then, which only its error rate gives away. At last one by shares of requests, through a
-real gateway.
+that crashes, and one that errs now and then, which only its error rate gives away. Then one by shares of requests, through a real gateway, and one that
+switches everybody to a second set of pods, and back.
 
     python -m tests.demo [--fake]
 
@@ -23,14 +23,14 @@ from tests.cluster.construction import StartFailed
 from tests.cluster.lab import Lab, start_lab
 from tests.cluster.realnodes.machine import RealNodesImpossible, expected
 
-from . import gateway
+from . import gateway, switch
 from .judgement import ERROR_RATE, checks, erring
 from .picture import SERVING, marks
 from .release import Ended, Stage, release, watch_until
 from .traffic import Answers, Traffic
 from .workload import NAME, NAMESPACE, REPLICAS, image, manifests
 
-STABLE, GOOD, CRASHING, ERRING, NEXT = "v1", "v2", "crash", "bad", "v3"
+STABLE, GOOD, CRASHING, ERRING, NEXT, GREEN = "v1", "v2", "crash", "bad", "v3", "v4"
 READY_SECONDS = 120
 ANSWERS_IN_A_ROW = 30
 VERIFY = "tests/demo/verify.yml"
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 def _play(lab: Lab, fake: bool) -> int:
     _headline(f"{NAME}: {REPLICAS} pods of {STABLE} on {'fake nodes' if fake else 'a real node'}")
     lab.kubectl("apply", "-f", "-", input=manifests(STABLE))
-    stage = Stage(lab, None, (STABLE, GOOD, CRASHING, ERRING, NEXT), time.monotonic())
+    stage = Stage(lab, None, (STABLE, GOOD, CRASHING, ERRING, NEXT, GREEN), time.monotonic())
     watch_until(stage, _all_ready, READY_SECONDS)
     traffic = None if fake else _traffic(lab)
     stage = Stage(lab, traffic, stage.versions, stage.started)
@@ -77,6 +77,7 @@ def _play(lab: Lab, fake: bool) -> int:
     facts = _facts(lab, Endings(good, crashing, errs), answers)
     if not fake:
         facts += _through_a_gateway(lab, stage)
+        facts += _by_a_switch(lab, stage)
     return _verdict(facts)
 
 
@@ -86,11 +87,20 @@ def _through_a_gateway(lab: Lab, stage: Stage) -> list[tuple[str, bool]]:
     traffic = gateway.users(lab, gateway.open_gateway(lab))
     ended = release(replace(stage, traffic=traffic), NEXT, gateway.options())
     whole = traffic.stop()
-    promoted = (
-        f"the release through the gateway was promoted, and {NAME} runs {_runs(lab)}",
-        _runs(lab) == image(NEXT),
-    )
-    return [(promoted[0], promoted[1] and ended.code == 0), *gateway.facts(NEXT, traffic.seconds, whole)]
+    return [_promoted(lab, "through the gateway", NEXT, ended), *gateway.facts(NEXT, traffic.seconds, whole)]
+
+
+def _by_a_switch(lab: Lab, stage: Stage) -> list[tuple[str, bool]]:
+    _headline(f"Blue/green: {GREEN}. The Service sends everybody to it, back to {NEXT}, and to {GREEN} for good")
+    traffic = _traffic(lab)
+    ended = release(replace(stage, traffic=traffic), GREEN, switch.options(), switch.PLAYBOOK)
+    whole = traffic.stop()
+    return [_promoted(lab, "blue and green", GREEN, ended), *switch.facts(NEXT, GREEN, traffic.seconds, whole)]
+
+
+def _promoted(lab: Lab, how: str, version: str, ended: Ended) -> tuple[str, bool]:
+    running = _runs(lab)
+    return f"the release {how} was promoted, and {NAME} runs {running}", running == image(version) and ended.code == 0
 
 
 @dataclass(frozen=True)

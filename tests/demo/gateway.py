@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The last act: a gateway before the application, and a release by shares of requests, which are counted at the gateway."""
+"""A gateway before the application, and a release by shares of requests, which are counted at the gateway."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from tests.cluster.gateway.server import Gateway, add_gateway
 from tests.cluster.lab import Lab
 
-from .traffic import Answers, Traffic
+from .traffic import Answers, Traffic, none_failed
 from .workload import NAME, NAMESPACE
 
 HOST = "demo.example"
@@ -65,6 +65,4 @@ def facts(version: str, seconds: Sequence[Answers], whole: Answers) -> list[tupl
         found.append(
             (f"at {share} % it gave {version} {mean:.2f} % of the requests, for {len(there)} s", len(there) >= 2)
         )
-    failed = whole.sent - whole.right
-    reasons = "".join(f"\n       {count} x {reason}" for reason, count in whole.errors.items())
-    return [*found, (f"{failed} of {whole.sent} requests through it failed{reasons}", whole.sent > 0 and not failed)]
+    return [*found, none_failed(whole, "through the gateway")]

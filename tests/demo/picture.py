@@ -19,7 +19,7 @@ from .workload import CONTAINER
 # How a pod looks, as in the lines of a release: its mark, and the colour of its version.
 SERVING, STARTING, FAILING, ENDING = (SYMBOLS[state] for state in State)
 PALETTE = ("34", "32", "35", "36", "33")
-WIDTH = 18
+WIDTH = 20
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def _state(pod: Mapping[str, Any]) -> str:
 
 
 class Picture:
-    """Draws on a terminal, or plainly where there is none. A moment that looks like the one before is not drawn."""
+    """Draws on a terminal, or plainly where there is none. A moment with the same pods as the one before,
+    and answers of the same versions, is not drawn."""
 
     def __init__(self, versions: Sequence[str]) -> None:
         self._versions = versions
@@ -64,7 +65,8 @@ class Picture:
 
     def draw(self, seconds: float, pods: list[Mark], answers: Answers | None) -> str | None:
         """The line for this moment, or None when nothing changed."""
-        if (key := repr(pods)) == self._drawn:
+        answering = sorted(answers.versions) if answers else []
+        if (key := repr((pods, answering))) == self._drawn:
             return None
         self._drawn = key
         row = "".join(self._paint(mark.version, mark.state) for mark in pods) + " " * max(0, WIDTH - len(pods))

@@ -47,7 +47,7 @@ class Stage:
         return items
 
 
-def command(version: str, options: Mapping[str, Any]) -> list[str]:
+def command(version: str, options: Mapping[str, Any], playbook: Path = PLAYBOOK) -> list[str]:
     """What a user would type."""
     variables = {
         "canary_name": NAME,
@@ -55,7 +55,7 @@ def command(version: str, options: Mapping[str, Any]) -> list[str]:
         "canary_images": {CONTAINER: image(version)},
         **options,
     }
-    return [str(Path(sys.executable).parent / "ansible-playbook"), str(PLAYBOOK), "-e", json.dumps(variables)]
+    return [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook), "-e", json.dumps(variables)]
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,15 @@ class Ended:
     evidence: str
 
 
-def release(stage: Stage, version: str, options: Mapping[str, Any]) -> Ended:
+def release(stage: Stage, version: str, options: Mapping[str, Any], playbook: Path = PLAYBOOK) -> Ended:
     """Runs it and draws."""
     picture = Picture(stage.versions)
-    print(f"\n$ {' '.join(['ansible-playbook', 'playbooks/canary.yml', *command(version, options)[2:]])}")
+    typed = command(version, options, playbook)
+    print(f"\n$ {' '.join(['ansible-playbook', str(playbook.relative_to(ROOT)), *typed[2:]])}")
     print(f"\n{picture.legend()}\n")
     environment = {**os.environ, "KUBECONFIG": str(stage.lab.kubeconfig), "ANSIBLE_FORCE_COLOR": "0"}
     process = subprocess.Popen(
-        command(version, options),
+        typed,
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,

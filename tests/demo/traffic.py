@@ -37,6 +37,13 @@ class Answers:
         return 100 * self.versions.get(version, 0) / answered if answered else 0.0
 
 
+def none_failed(whole: Answers, when: str) -> tuple[str, bool]:
+    """A fact: every request was answered with 200."""
+    failed = whole.sent - whole.right
+    reasons = "".join(f"\n       {count} x {reason}" for reason, count in whole.errors.items())
+    return f"{failed} of {whole.sent} requests {when} failed{reasons}", whole.sent > 0 and not failed
+
+
 class Traffic:
     """One load generator. `seconds` are those that have passed, `latest` the last of them; `stop` ends it and returns the whole.
     `requests`: it ends by itself after so many (0: never)."""
