@@ -128,7 +128,7 @@ def _finished_at_once(patcher: Patcher) -> None:
 
 
 def _promotions_are_not_stopped(patcher: Patcher) -> None:
-    patcher.setattr(undo, "_halted", lambda account, picture, *others: picture)
+    patcher.setattr(undo, "_halt", lambda *arguments: None)
 
 
 def _failing_promotions() -> Iterable[History]:

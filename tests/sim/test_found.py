@@ -262,6 +262,16 @@ FOUND: dict[str, History] = {
             ),
         ),
     ),
+    "a promotion that was faster than an undo is stopped before that is sent again": History(
+        seed=21,
+        replicas=8,
+        natures={"v1": Nature(0.05, 4.05, ends_in=20.0), "v2": Nature(3.0, 3.1, ends_in=20.0)},
+        scripts=(
+            ana(Ask("start", pods=2), names="run"),
+            Script("ben", 14.0, machine="there", asks=(Ask("promote", takeover=True),)),
+            Script("eve", 14.09, machine="there", asks=(Ask("undo", takeover=True),)),
+        ),
+    ),
 }
 
 

@@ -23,12 +23,13 @@ from ..rollout.undo import Undoing, damaged, decide, restore_over
 from ..rollout.views import Picture
 from ..rollout.words import WORDS
 from .call.ending import Account, accounted
+from .call.guarded import ATTEMPTS
 from .call.orders import UndoRequest
 from .call.outcome import Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
-from .call.writing import Written, rehearse, write
+from .call.writing import Written, busy, rehearse, write
 from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
 from .moving.ownership import disown
 from .moving.pins import give_back_orphans
@@ -68,10 +69,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     asked = Undoing(call.actor, site.now(), request.reason, request.restore, lost.traffic if lost else None)
     if _decide(situation, asked, meant) is not None:
         _cut_off(account, situation, lost, call.check, report)
-    if not call.check and situation.phase is not Phase.UNDOING:
-        picture = _counted(account, _halted(account, picture, meant, asked), report)
-    act = rehearse if call.check else write
-    written = act(site, picture, lambda current: _decide(current, asked, meant))
+    written = _rehearsed(site, picture, meant, asked) if call.check else _sent(account, picture, meant, asked, report)
     account.wrote(written.plan)
     if call.check:
         rehearse_finish(account, written.situation, call.actor)
@@ -88,21 +86,42 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     return _finished(account, situation, request, report)
 
 
-def _halted(account: Account, picture: Picture, meant: Meant, asked: Undoing) -> Picture:
-    """The picture in which no promotion moves pods any more. Where an undo is refused, it goes on.
+def _rehearsed(site: Site, picture: Picture, meant: Meant, asked: Undoing) -> Written:
+    return rehearse(site, picture, lambda current: _decide(current, asked, meant))
+
+
+def _sent(account: Account, picture: Picture, meant: Meant, asked: Undoing, report: Report) -> Written:
+    """Whatever is found instead, where somebody was faster, is made ready for the undo as what was there at first."""
+
+    def ready(found: Picture) -> Picture:
+        return _ready(account, found, meant, asked, report)
+
+    site = account.site
+    return write(site, ready(picture), lambda current: _decide(current, asked, meant), lambda: ready(site.look()))
+
+
+def _ready(account: Account, picture: Picture, meant: Meant, asked: Undoing, report: Report) -> Picture:
+    """The picture in which no promotion moves pods any more and the last step is counted. An undo that is under way goes on."""
+    for _attempt in range(ATTEMPTS):
+        if diagnose(picture).phase is Phase.UNDOING:
+            return picture
+        halted = write(account.site, picture, lambda current: _halt(current, meant, asked))
+        account.wrote(halted.plan)
+        picture = _counted(account, halted.picture, report)
+        if _halt(diagnose(picture), meant, asked) is None:
+            return picture
+    raise busy(account.site)
+
+
+def _halt(situation: Situation, meant: Meant, asked: Undoing) -> Plan | None:
+    """What stops a promotion. Where its undo is refused, it goes on.
 
     Of a paused Deployment the controller cleans up ReplicaSets that it would keep otherwise: where no history is kept, the
     promotion is not stopped, because that could take the stable version away.
     """
-
-    def decide(current: Situation) -> Plan | None:
-        possible = _decide(current, asked, meant)
-        stops = current.phase is Phase.PROMOTING and current.deployment.revision_history_limit != 0
-        return patches.halt(current) if possible and stops else None
-
-    written = write(account.site, picture, decide)
-    account.wrote(written.plan)
-    return written.picture
+    possible = _decide(situation, asked, meant)
+    stops = situation.phase is Phase.PROMOTING and situation.deployment.revision_history_limit != 0
+    return patches.halt(situation) if possible and stops else None
 
 
 def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: bool, report: Report) -> None:

@@ -101,6 +101,23 @@ def test_a_refusal_after_a_lost_answer_says_that_something_may_have_been_written
     assert refused.value.may_have_written is doubt
 
 
+@pytest.mark.parametrize(
+    ("meets", "doubt"),
+    [([LOST[0]], True), ([OVERTAKEN[0]], False), ([LOST[0], OVERTAKEN[0]], True)],
+)
+def test_so_does_one_that_comes_of_looking_again(meets: list[ApiError], doubt: bool) -> None:
+    number = Number([(error, False) for error in meets])
+
+    def read() -> int:
+        if number.sent < len(meets):
+            return number.value
+        raise Refusal(Code.BEING_DELETED, "it is being deleted", "Find out who does")
+
+    with pytest.raises(Refusal, match="being deleted") as refused:
+        guarded(1, lambda now: WANTED - now, number.send, read, BUSY)
+    assert refused.value.may_have_written is doubt
+
+
 def test_nothing_to_do_sends_nothing() -> None:
     number = Number([], value=WANTED)
     assert (number.write(), number.sent) == (Sent(None, 10, 10, 10), 0)

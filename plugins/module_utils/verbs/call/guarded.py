@@ -79,13 +79,16 @@ def guarded(
                 raise
             if error.may_have_written:
                 unanswered, lost = (change, state), error
-            state = _read_again(read, error)
+            state = _read_again(read, error, doubtful=unanswered[0] is not None)
     raise busy
 
 
-def _read_again(read: Callable[[], State], after: ApiError) -> State:
+def _read_again(read: Callable[[], State], after: ApiError, *, doubtful: bool) -> State:
+    """`doubtful`: a change that got no answer, this one or one before it, may have been made."""
     try:
         return read()
+    except Refusal as refusal:
+        raise refusal.in_doubt() if doubtful else refusal from after
     except ApiError as error:
         # That something may have been written weighs more than that it cannot be read.
         raise after if after.may_have_written else error from error

@@ -58,21 +58,29 @@ def rehearse(
     return _sent(site, picture, decide, look, dry_run=True)
 
 
-def _sent(site: Site, picture: Picture, decide: Decide, look: Look | None, *, dry_run: bool) -> Written:
-    def send(before: Picture, plan: Plan) -> Picture:
-        return replace(before, deployment=site.apply(plan, dry_run=dry_run))
-
-    busy = Refusal(
+def busy(site: Site) -> Refusal:
+    return Refusal(
         Code.BUSY,
         f'Deployment "{site.target.name}" was changed by somebody else {ATTEMPTS} times while this was decided',
         "Find out who keeps writing to it (kubectl get deployment --show-managed-fields), then run this again",
     )
+
+
+def _sent(site: Site, picture: Picture, decide: Decide, look: Look | None, *, dry_run: bool) -> Written:
+    def send(before: Picture, plan: Plan) -> Picture:
+        return replace(before, deployment=site.apply(plan, dry_run=dry_run))
 
     def ruled_out(plan: Plan, found: Picture) -> bool:
         return plan.is_ruled_out_by(found.deployment)
 
     permitted = site.rehearses if dry_run else site.mine
     sent = guarded(
-        picture, lambda read: decide(diagnose(read)), send, look or site.look, busy, ruled_out, permitted=permitted
+        picture,
+        lambda read: decide(diagnose(read)),
+        send,
+        look or site.look,
+        busy(site),
+        ruled_out,
+        permitted=permitted,
     )
     return Written(sent.change, sent.state, sent.decided)
