@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any, Mapping
 from urllib.parse import urlsplit
 
-from ..verbs.call.orders import ROUTERS, SERVICE_SELECTOR, Header, TrafficRequest
+from ..verbs.call.orders import ROUTERS, Can, Header, Proof, TrafficRequest
 from .arguments import LABEL, NAME, ArgumentError, Parameters, at_least
 
 # What Gateway API takes: HTTPHeaderName (RFC 9110 section 5.6.2) and the value of an HTTPHeaderMatch.
@@ -78,24 +78,26 @@ def new_traffic(given: Parameters | None) -> TrafficRequest | None:
             "traffic.sticky is cookie and traffic.proof is none: not every gateway keeps users by a cookie, so it has to show it. Give "
             "another proof"
         )
-    if asked.kind == SERVICE_SELECTOR:
-        _check_switch(asked, probe)
+    _check_can(asked, probe)
     return _with_probe(asked, probe) if probe else asked
 
 
-def _check_switch(asked: TrafficRequest, probe: Parameters | None) -> None:
-    """A Service selects one version at a time."""
-    if asked.weight not in (None, Fraction(0), Fraction(1)):
+def _check_can(asked: TrafficRequest, probe: Parameters | None) -> None:
+    """Raises ArgumentError for what users cannot be split by in this way."""
+    router, kind = ROUTERS[asked.kind], asked.kind
+    if router.switches and asked.weight not in (None, Fraction(0), Fraction(1)):
         raise ArgumentError(
-            "traffic.weight is neither 0 nor 100, and a Service selects one version at a time. For a share give gateway_api"
+            f"traffic.weight is neither 0 nor 100, and {kind} gives everybody one version at a time. For a share give gateway_api"
         )
-    given = [
-        name
-        for name, it in (("header", asked.header), ("sticky", asked.sticky), ("routes", asked.routes), ("probe", probe))
-        if it
-    ]
-    if given:
-        raise ArgumentError(f"traffic.{given[0]} is of HTTPRoutes, and service_selector has none: leave it out")
+    possible = {
+        "header": (asked.header, Can.HEADER in router.can),
+        "sticky": (asked.sticky, Can.STICKY in router.can),
+        "routes": (asked.routes, not router.switches),
+        "probe": (probe, router.proof is Proof.ASKED),
+    }
+    cannot = [name for name, (given, can) in possible.items() if given and not can]
+    if cannot:
+        raise ArgumentError(f"traffic.{cannot[0]} is nothing that {kind} has: leave it out, or give gateway_api")
 
 
 def _weight(given: float | None) -> Fraction | None:

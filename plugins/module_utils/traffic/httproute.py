@@ -32,6 +32,12 @@ MARK_DOMAIN = "canary.invalid"
 _EVERY_PATH = {"path": {"type": "PathPrefix", "value": "/"}}
 
 
+def named(route: Route) -> frozenset[str]:
+    """The Services of the route's own namespace that its rules send to."""
+    refs = (ref for rule in route.rules for ref in rule.get("backendRefs") or ())
+    return frozenset(str(ref.get("name")) for ref in refs if ref.get("name") and _is(ref, str(ref.get("name"))))
+
+
 def names(rule: Mapping[str, Any], service: str) -> bool:
     """A rule that sends to this Service of the route's own namespace."""
     return any(_is(ref, service) for ref in rule.get("backendRefs") or ())
@@ -47,9 +53,9 @@ def sends_to(route: Route, service: str) -> bool:
     return any(names(rule, service) and not _for_probes(rule) for rule in route.rules)
 
 
-def spells_out(rule: Mapping[str, Any], service: str, route: Route) -> bool:
-    """A rule that sends to this Service and says the route's own namespace, which a backend may leave out."""
-    refs = rule.get("backendRefs") or ()
+def spells_out(route: Route, service: str) -> bool:
+    """A rule of it sends to this Service and says the route's own namespace, which a backend may leave out."""
+    refs = (ref for rule in route.rules for ref in rule.get("backendRefs") or ())
     return any(ref.get("name") == service and ref.get("namespace") == route.namespace for ref in refs)
 
 
@@ -376,6 +382,11 @@ def _check_precedence(base: Sequence[Json], kept: Kept) -> None:
     named = _named(base)
     own = [(name, rule) for name, rule in named if names(rule, kept.versions.own)]
     check_rules(named, own, _copied_for(kept))
+
+
+def looks_beside(exposure: Exposure) -> bool:
+    """Whether rules are copied for this, so that those of others count."""
+    return exposure.header is not None or exposure.sticky is not None
 
 
 def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure) -> None:

@@ -5,15 +5,33 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Protocol
+from enum import Enum
+from typing import Any, Callable, Mapping, Protocol, Sequence
 
+from ..rollout.fields import Shape
 from ..values import dataclass
 from . import httproute, selector
 from .exposure import Exposure, Stage, Versions, Wanted
 from .route import Route, RoutePlan
-from .services import HASH_LABEL, version_in
+from .shapes import HTTP_ROUTE, SERVICE
 
 GATEWAY_API, SERVICE_SELECTOR = "gateway_api", "service_selector"
+
+
+class Can(Enum):
+    """What users can be split by. share: any part of the requests; without it, all or none. header: requests that have it. sticky: users
+    keep the version that they have seen."""
+
+    SHARE = "share"
+    HEADER = "header"
+    STICKY = "sticky"
+
+
+class Proof(Enum):
+    """How a write is seen to be in force. asked: the proxy answers by itself with its number. endpoints: those of the Service itself."""
+
+    ASKED = "asked"
+    ENDPOINTS = "endpoints"
 
 
 class Planner(Protocol):
@@ -22,29 +40,87 @@ class Planner(Protocol):
     ) -> RoutePlan | None: ...
 
 
+class Beside(Protocol):
+    def __call__(
+        self, route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure
+    ) -> None: ...
+
+
 @dataclass(frozen=True)
 class Router:
-    """`kind`: of the objects that are rewritten, and `field` of their spec. `state` is total but for what was kept, `plan` raises
-    Unroutable, and `check` does before anything is written; `sends_to` says whether users of an object can get this Service."""
+    """`kind`: of the objects that are rewritten, `collection` their path in a namespace, `shape` what is read of them; `field` of their
+    spec is what is rewritten, and `written` says it in words. `can`: what users can be split by.
+
+    `named`: the Services of its own namespace that an object sends to; `spells_out`: it names one in a way that is not rewritten. `state` is
+    total but for what was kept, and `plan` raises Unroutable. Before anything is written so does `check`, and `check_beside` for what others
+    have there, where `looks_beside` says that this counts. `sends_to`: users of an object can get this Service.
+    """
 
     kind: str
+    collection: str
+    shape: Shape
     field: str
+    written: str
+    can: frozenset[Can]
+    proof: Proof
     parse: Callable[[Any], Route]
+    named: Callable[[Route], frozenset[str]]
+    spells_out: Callable[[Route, str], bool]
     state: Callable[[Route, Versions], tuple[Stage, Wanted]]
     plan: Planner
     sends_to: Callable[[Route, str], bool]
     check: Callable[[Route, Versions, Exposure, bool], None]
+    looks_beside: Callable[[Exposure], bool]
+    check_beside: Beside
+
+    @property
+    def switches(self) -> bool:
+        """Everybody is on one version at a time."""
+        return Can.SHARE not in self.can
 
 
-def _by_selector(route: Route, service: str) -> bool:
-    return bool(route.rules[0].get(HASH_LABEL) == version_in(service))
+def _nothing_beside(
+    route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure
+) -> None:
+    """Nobody else's object takes part."""
+    del route, routes, others, own, exposure
 
 
 ROUTERS: Mapping[str, Router] = {
     GATEWAY_API: Router(
-        "HTTPRoute", ".spec.rules", Route.parse, httproute.state, httproute.plan, httproute.sends_to, httproute.check
+        kind="HTTPRoute",
+        collection="/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes",
+        shape=HTTP_ROUTE,
+        field=".spec.rules",
+        written="the backends",
+        can=frozenset(Can),
+        proof=Proof.ASKED,
+        parse=Route.parse,
+        named=httproute.named,
+        spells_out=httproute.spells_out,
+        state=httproute.state,
+        plan=httproute.plan,
+        sends_to=httproute.sends_to,
+        check=httproute.check,
+        looks_beside=httproute.looks_beside,
+        check_beside=httproute.check_beside,
     ),
     SERVICE_SELECTOR: Router(
-        "Service", ".spec.selector", selector.parse, selector.state, selector.plan, _by_selector, selector.check
+        kind="Service",
+        collection="/api/v1/namespaces/{}/services",
+        shape=SERVICE,
+        field=".spec.selector",
+        written="the selector",
+        can=frozenset(),
+        proof=Proof.ENDPOINTS,
+        parse=selector.parse,
+        named=selector.named,
+        spells_out=lambda _route, _service: False,
+        state=selector.state,
+        plan=selector.plan,
+        sends_to=selector.sends_to,
+        check=selector.check,
+        looks_beside=lambda _exposure: False,
+        check_beside=_nothing_beside,
     ),
 }

@@ -43,6 +43,15 @@ def parse(item: Any) -> Route:
     )
 
 
+def named(route: Route) -> frozenset[str]:
+    """It sends to no Service but itself."""
+    return frozenset((route.name,))
+
+
+def sends_to(route: Route, service: str) -> bool:
+    return bool(route.rules[0].get(HASH_LABEL) == version_in(service))
+
+
 def _owners(route: Route) -> Json:
     return {key: value for key, value in route.rules[0].items() if key != HASH_LABEL}
 

@@ -23,7 +23,7 @@ from ...rollout.lease import Between
 from ...rollout.phase import Phase, Situation
 from ...traffic.exposure import Exposure, Header, Sticky
 from ...traffic.load import pods_for
-from ...traffic.routers import GATEWAY_API, ROUTERS, SERVICE_SELECTOR
+from ...traffic.routers import GATEWAY_API, ROUTERS, SERVICE_SELECTOR, Can, Proof
 from ...values import dataclass
 from .holding import Holding
 
@@ -39,6 +39,7 @@ __all__ = [
     "AutoscalerPolicy",
     "BakeRequest",
     "Call",
+    "Can",
     "Header",
     "InfoRequest",
     "LeaseAsked",
@@ -48,6 +49,7 @@ __all__ = [
     "PauseRequest",
     "PromoteBy",
     "PromoteRequest",
+    "Proof",
     "Restore",
     "ResumeRequest",
     "RollbackRequest",
@@ -269,7 +271,7 @@ class PromoteBy(Enum):
     def usual(cls, kind: str, sticky: bool) -> PromoteBy:
         """Where nobody says. A Service that selects one version at a time is never to select both; and users who keep their version
         are not to be given to pods of both."""
-        return cls.WEIGHTS if kind == SERVICE_SELECTOR or sticky else cls.PODS
+        return cls.WEIGHTS if ROUTERS[kind].switches or sticky else cls.PODS
 
 
 @dataclass(frozen=True)

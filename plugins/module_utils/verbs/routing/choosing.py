@@ -12,9 +12,7 @@ from ...rollout.phase import Situation
 from ...rollout.record import RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Json, Unroutable
-from ...traffic.httproute import names, spells_out
 from ...traffic.route import Route
-from ...traffic.routers import SERVICE_SELECTOR
 from ...traffic.services import check
 from ..call.ending import Account
 from ..call.orders import TrafficRequest
@@ -27,28 +25,29 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
     Reads the routes of the namespace, each Service that they name, and the pods of the one that is taken.
     """
     network = Network(account.site.api, account.site.target.namespace, wanted.kind)
+    kind, named = network.router.kind, network.router.named
     stable = situation.stable
     versions = [labels, labels if stable is None else dict(stable.template.get("metadata", {}).get("labels") or {})]
-    if wanted.kind == SERVICE_SELECTOR:
+    if network.router.switches:
         return _to_switch(network, wanted, versions, situation)
     routes = _named(network, wanted)
     own = _service(network, wanted.service) if wanted.service else _only_service(network, routes, versions[1])
     _check_service(network, own, versions, situation)
     service = str(own["metadata"]["name"])
-    spelt = next((route for route in routes if any(spells_out(rule, service, route) for rule in route.rules)), None)
+    spelt = next((route for route in routes if network.router.spells_out(route, service)), None)
     if spelt is not None:
         raise Refusal(
             Code.NO_ROUTE,
-            f'HTTPRoute "{spelt.name}" names Service "{service}" with its namespace, and such a backend is not rewritten, so that its '
+            f'{kind} "{spelt.name}" names Service "{service}" with its namespace, and such a backend is not rewritten, so that its '
             "users would get the canary by its pods",
             "Leave the namespace out there: it is the route's own",
         )
-    taken = [route for route in routes if any(names(rule, service) for rule in route.rules)]
+    taken = [route for route in routes if service in named(route)]
     if not taken:
         raise Refusal(
             Code.NO_ROUTE,
-            f'no HTTPRoute{_among(wanted)} in namespace "{account.site.target.namespace}" has a rule that sends to Service "{service}"',
-            "Name routes in traffic.routes whose backendRefs name that Service, without a namespace",
+            f'no {kind}{_among(wanted)} in namespace "{account.site.target.namespace}" has a rule that sends to Service "{service}"',
+            "Name routes in traffic.routes whose backends name that Service, without a namespace",
         )
     refs = tuple(RouteRef(route.name, route.uid) for route in taken)
     return _traffic(wanted, service, refs)
@@ -109,15 +108,15 @@ def _named(network: Network, wanted: TrafficRequest) -> list[Route]:
         raise Refusal(
             Code.NO_ROUTE,
             error.message,
-            "Check the names in traffic.routes, and that the cluster has Gateway API (HTTPRoute v1)",
+            f"Check the names in traffic.routes, and that the cluster has them ({network.router.collection.format('...')})",
         ) from error
 
 
 def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str, str]) -> Json:
-    named = {ref.get("name") for route in routes for rule in route.rules for ref in rule.get("backendRefs") or ()}
+    named = frozenset[str]().union(*map(network.router.named, routes))
     fitting: list[Json] = []
-    for name in sorted(str(name) for name in named if name):
-        found = network.service(name) if any(names(rule, name) for route in routes for rule in route.rules) else None
+    for name in sorted(named):
+        found = network.service(name)
         selector = ((found or {}).get("spec") or {}).get("selector") or {}
         if found and selector and all(labels.get(key) == value for key, value in selector.items()):
             fitting.append(found)
@@ -130,7 +129,7 @@ def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str
     )
     raise Refusal(
         Code.NO_ROUTE,
-        f"the HTTPRoutes name {several}",
+        f"the {network.router.kind} objects name {several}",
         "Give traffic.service, and traffic.routes where there are others",
     )
 

@@ -10,7 +10,6 @@ from typing import Sequence
 
 from ...rollout.phase import Situation
 from ...traffic.exposure import Exposure, Stage, Wanted
-from ...traffic.routers import SERVICE_SELECTOR
 from ..call.orders import TrafficRequest
 from .bearing import agree_to_load
 from .proving import NotProgrammed
@@ -38,7 +37,7 @@ def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_h
         failed = routes.failed(error, canary_hash)
         _back_to(routes, found, canary_hash)
         raise failed from error
-    if routes.traffic.kind == SERVICE_SELECTOR and exposure.weight:
+    if routes.router.switches and exposure.weight:
         routes.account.warn(
             f'Service "{routes.traffic.service}" selects this version alone now: a rollout by somebody else would empty it. Promote or '
             "undo before that"

@@ -43,7 +43,7 @@ def _found_again(account: Account, kind: str) -> Lost | None:
         routes = Network(account.site.api, account.site.target.namespace, kind).routes()
     except (NotFound, Forbidden) as error:
         if isinstance(error, Forbidden):
-            account.warn(f"whether {ROUTERS[kind].kind}s are left as the lost release wrote them is not known: {error}")
+            account.warn(f"whether a {ROUTERS[kind].kind} is left as the lost release wrote it is not known: {error}")
         return None
     situation = account.situation
     ours = [

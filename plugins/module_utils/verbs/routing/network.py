@@ -18,7 +18,7 @@ from ...traffic.exposure import Json
 from ...traffic.route import Route, RoutePlan
 from ...traffic.routers import GATEWAY_API, ROUTERS
 from ...traffic.services import Owner, is_ours, label_query, ready_addresses
-from ...traffic.shapes import ENDPOINT_SLICE, HTTP_ROUTE, SERVICE
+from ...traffic.shapes import ENDPOINT_SLICE, SERVICE
 
 _GATEWAY_API = "/apis/gateway.networking.k8s.io/v1"
 
@@ -31,15 +31,14 @@ class Network:
         self.router = ROUTERS[kind]
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._services = f"/api/v1/namespaces/{namespace}/services"
-        httproutes = f"{_GATEWAY_API}/namespaces/{namespace}/httproutes"
-        self._routes = httproutes if self.router.kind == "HTTPRoute" else self._services
+        self._routes = self.router.collection.format(namespace)
         self._slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
 
     def routes(self) -> list[Route]:
         return [self._parsed(item) for item in items(self._api.list(self._routes), self.router.kind)]
 
     def _parsed(self, found: Any) -> Route:
-        must_be(found, HTTP_ROUTE if self.router.kind == "HTTPRoute" else SERVICE, self.router.kind)
+        must_be(found, self.router.shape, self.router.kind)
         return self.router.parse(found)
 
     def path_of(self, name: str) -> str:

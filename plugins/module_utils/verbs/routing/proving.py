@@ -107,7 +107,7 @@ class Prover:
             yield _of_url(self._traffic)
             return
         if not route.parents:
-            raise NotProgrammed(f'HTTPRoute "{route.name}" is attached to no Gateway')
+            raise NotProgrammed(f'{route.kind} "{route.name}" is attached to no Gateway')
         for parent in route.parents:
             yield from self._of_gateway(route, parent)
 
@@ -157,7 +157,7 @@ class Prover:
         except ApiError as error:
             why = error.why
         return printable(
-            f'HTTPRoute "{route.name}" is not in force after {self._traffic.seconds} s: {said}'
+            f'{route.kind} "{route.name}" is not in force after {self._traffic.seconds} s: {said}'
             + (f"; {why}" if why else "")
         )
 
@@ -174,7 +174,7 @@ class Prover:
             if not until(clock, deadline, accepted, LOOK_SECONDS):
                 why = stated(route) or "no controller has accepted it"
                 raise NotProgrammed(
-                    f'HTTPRoute "{route.name}" is not in force after {self._traffic.seconds} s: {printable(why)}'
+                    f'{route.kind} "{route.name}" is not in force after {self._traffic.seconds} s: {printable(why)}'
                 )
         if written:
             clock.sleep(SETTLE_SECONDS)

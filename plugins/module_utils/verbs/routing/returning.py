@@ -11,7 +11,6 @@ from typing import Sequence
 
 from ...traffic.exposure import Exposure, Stage, Unroutable, Wanted
 from ...traffic.route import kept_of
-from ...traffic.routers import SERVICE_SELECTOR
 from ...traffic.selector import selected
 from ...traffic.services import version_of
 from .lagging import LOOK_SECONDS, until
@@ -97,7 +96,7 @@ def _await_one_version(routes: Routes, found: Sequence[Now]) -> None:
     """Who was on one version alone is not to be given to pods of the other that are ending: the owner's Service has let go of them, and
     a proxy has had time to hear of it. Later than that nothing waits."""
     versions = {service for one in found if (service := _only_version(one))}
-    if not versions or routes.traffic.kind == SERVICE_SELECTOR:
+    if not versions or routes.router.switches:
         return
     clock, network, own = routes.account.site.clock, routes.network, routes.traffic.service
     deadline = clock.monotonic() + routes.traffic.seconds
@@ -116,6 +115,6 @@ def _only_version(now: Now) -> str:
     if kept is None or now.stage not in OURS:
         return ""
     try:
-        return selected(kept.wanted, kept.versions)
+        return selected(now.wanted, kept.versions)
     except Unroutable:
         return ""

@@ -23,9 +23,8 @@ from ...cluster.errors import NotFound
 from ...rollout.record import Record, RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Kept, Stage, Unroutable, Versions, Wanted
-from ...traffic.httproute import check_beside
 from ...traffic.route import Route, RoutePlan, kept_of
-from ...traffic.routers import ROUTERS, SERVICE_SELECTOR
+from ...traffic.routers import ROUTERS, Proof
 from ...traffic.services import Owner, service_name
 from ...values import dataclass
 from ..call.ending import Account
@@ -35,8 +34,7 @@ from .network import Network
 from .proving import NotProgrammed, Prover, Written, unproven
 from .switching import Switched
 
-_FIELD = {router.kind: router.field for router in ROUTERS.values()}
-_WRITTEN = {"HTTPRoute": "the backends", "Service": "the selector"}
+_OF_KIND = {router.kind: router for router in ROUTERS.values()}
 _TAKEN_BACK = "What was written was taken back. Look at the gateway and its routes, then run this again, or take the release back with canary_undo"
 # Both send everybody to the Service of one version or of both, and nobody to the owner's.
 OURS = (Stage.ISOLATED, Stage.SPLIT)
@@ -69,7 +67,7 @@ class Routes:
         self.release, self.stable_hash = release, stable_hash
         self.prover: Prover | Switched = (
             Switched(account, self.network, traffic)
-            if traffic.kind == SERVICE_SELECTOR
+            if self.router.proof is Proof.ENDPOINTS
             else Prover(account, self.network, traffic)
         )
         account.site.routed = True
@@ -155,14 +153,14 @@ class Routes:
 
     def check_beside(self, asked: Exposure) -> None:
         """Raises Refusal where a header or a cookie would take requests from rules of others. A request, where one is asked for."""
-        if asked.header is None and asked.sticky is None:
+        if not self.router.looks_beside(asked):
             return
         every = self.network.routes()
         ours = {ref.uid for ref in self.traffic.routes}
         own, others = [one for one in every if one.uid in ours], [one for one in every if one.uid not in ours]
         for route in own:
             try:
-                check_beside(route, own, others, self.traffic.service, asked)
+                self.router.check_beside(route, own, others, self.traffic.service, asked)
             except Unroutable as error:
                 raise unroutable(route, error) from error
 
@@ -331,11 +329,12 @@ def unroutable(route: Route, error: Unroutable) -> Refusal:
 
 
 def contested(route: Route) -> Refusal:
+    router = _OF_KIND[route.kind]
     who = f", the last of whom is {route.managers[0]}" if route.managers else ""
     return Refusal(
         Code.CONTESTED,
-        f'somebody else writes {_WRITTEN[route.kind]} of {route.kind} "{route.name}"{who}',
-        f"Let whoever it is leave {_FIELD[route.kind]} of it alone while a release is live (docs/traffic.md says how), then run this again",
+        f'somebody else writes {router.written} of {route.kind} "{route.name}"{who}',
+        f"Let whoever it is leave {router.field} of it alone while a release is live (docs/traffic.md says how), then run this again",
     )
 
 
