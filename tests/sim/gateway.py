@@ -111,14 +111,14 @@ def _selects(selector: Mapping[str, str], pod: Json) -> bool:
 
 @dataclass
 class Proxy:
-    """`failing`: told of each moment at which requests of users fail. `sees`: told what part of the users' requests each pod
+    """`failing`: told at which Service requests of users fail, whenever they do, and why. `sees`: told what part of the users' requests each pod
     gets, of each rule whenever it may have changed. `seen`: the part that pods of another version than v1 get."""
 
     timeline: Timeline
     store: Store
     lags: Lags
     chance: random.Random
-    failing: Callable[[str], None]
+    failing: Callable[[str, str], None]
     sees: Callable[[Mapping[str, Fraction]], None]
     seen: list[tuple[float, Fraction]] = field(default_factory=list)
     _routes: dict[str, Json] = field(default_factory=dict)
@@ -204,9 +204,8 @@ class Proxy:
             pods = self._endpoints_of(ref["name"])
             self._have_begun = self._have_begun or bool(pods)
             if not pods and self._have_begun:
-                self.failing(
-                    f"a rule of HTTPRoute {route['metadata']['name']} sends to Service {ref['name']}, which has no endpoint"
-                )
+                told = f"a rule of HTTPRoute {route['metadata']['name']} sends to Service {ref['name']}, which has no endpoint"
+                self.failing(ref["name"], told)
             for pod in pods:
                 shares[pod] = shares.get(pod, Fraction(0)) + Fraction(ref["weight"], whole * len(pods))
         return shares

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import resolve_fenceposts
+
 from .controllers import Pace
 from .faults import Planned, PlannedStream
 from .gateway import Lags
@@ -136,3 +138,9 @@ class History:
     def quiet(self) -> bool:
         """Nobody but verbs writes: everything that they promise must hold."""
         return not self.foreign
+
+    @property
+    def may_lack_all(self) -> bool:
+        """A rollout by the Deployment's own strategy may leave no pod for a moment, where replicas are as few as they can be."""
+        fewest = min(self.replicas, self.bounds[0]) if self.bounds else self.replicas
+        return resolve_fenceposts(self.max_surge, self.max_unavailable, fewest).unavailable >= fewest

@@ -272,6 +272,25 @@ FOUND: dict[str, History] = {
             Script("eve", 14.09, machine="there", asks=(Ask("undo", takeover=True),)),
         ),
     ),
+    "a Service that was switched and switched back is not switched by a write that comes too late": History(
+        seed=28379,
+        gateway=Lags(5.0, 0.1),
+        scripts=(
+            Script(
+                "ana",
+                8.1,
+                asks=(Ask("start", share="0", kind="service_selector"), Ask("promote", by="pods")),
+                faults=(Planned(13, Fault.LATE, 10.0, 500),),
+            ),
+        ),
+    ),
+    "a rollout by a strategy that lets every pod be away for a moment promises users none": History(
+        seed=18156577405519,
+        replicas=1,
+        max_unavailable=1,
+        gateway=Lags(0.1, 0.1),
+        scripts=(ana(Ask("start", pods=1), Ask("promote"), Ask("rollback")),),
+    ),
 }
 
 

@@ -31,7 +31,7 @@ class Route:
     """An HTTPRoute, or a Service that sends on by its selector, which is its one rule then (selector.py).
 
     `annotation` is the text that is kept there, `managers` whoever else wrote to the rules, the latest first. `created`: as the server
-    writes it, in RFC 3339."""
+    writes it, in RFC 3339. `version`: its resourceVersion, which every write changes, also one of a status."""
 
     name: str
     namespace: str
@@ -46,6 +46,7 @@ class Route:
     status: Mapping[str, Any]
     kind: str = "HTTPRoute"
     created: str = ""
+    version: str = ""
 
     @classmethod
     def parse(cls, item: Any) -> Route:
@@ -67,6 +68,7 @@ class Route:
             managers=tuple(managers(meta, "f:rules")),
             status=found.within("status").raw,
             created=meta.text("creationTimestamp"),
+            version=meta.text("resourceVersion"),
         )
 
 

@@ -31,7 +31,7 @@ def parse(item: Any) -> Route:
         name=meta.name("name"),
         namespace=meta.name("namespace"),
         uid=meta.text("uid"),
-        generation=0,  # a Service has none: its selector itself is what a write is guarded by
+        generation=0,  # a Service has none
         rules=(dict(found.required("spec").texts("selector")),),
         hostnames=(),
         parents=(),
@@ -40,6 +40,7 @@ def parse(item: Any) -> Route:
         managers=tuple(managers(meta, "f:selector")),
         status={},
         kind="Service",
+        version=meta.text("resourceVersion"),
     )
 
 
@@ -85,7 +86,10 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
 
 
 def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str) -> RoutePlan | None:
-    """As of an HTTPRoute. A Service has no rule for probes: `warm` and `mark` are left out."""
+    """As of an HTTPRoute. A Service has no rule for probes: `warm` and `mark` are left out.
+
+    Guarded by its version: a selector that was switched and switched back is what it was, and a write that comes too late must not
+    find it so."""
     kept, wanted = kept_of(route), replace(wanted, warm=(), mark=None)
     if kept is not None and kept.owner != owner:
         raise Unroutable("a release of another Deployment has changed this Service, and has not ended yet")
@@ -97,7 +101,7 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
         return None
     operations: tuple[Json, ...] = (
         {"op": "test", "path": "/metadata/uid", "value": route.uid},
-        {"op": "test", "path": "/spec/selector", "value": route.rules[0]},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": route.version},
         {"op": "replace", "path": "/spec/selector", "value": after},
         *kept_operations(route, annotation),
     )

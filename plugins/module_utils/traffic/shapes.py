@@ -18,6 +18,7 @@ _METADATA: Shape = {
     "name": (str,),
     "namespace": (str,),
     "uid": str,
+    "resourceVersion": str,
     "labels": _TEXTS,
     "annotations": _TEXTS,
     "ownerReferences": [{"uid": str}],

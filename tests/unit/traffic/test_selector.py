@@ -26,7 +26,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.selector import parse, plan, selected, state
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import HASH_LABEL
-from tests.sim.patching import json_patch
+from tests.sim.patching import PatchFailed, json_patch
 
 Json = dict[str, Any]
 VERSIONS = Versions("web", "web-7db95c9fc5-12", "web-58d4cfb7fd-12")
@@ -45,17 +45,19 @@ _WANTED = st.builds(
 
 
 def service(selector: Json, annotations: Json | None = None) -> Json:
-    meta: Json = {"name": "web", "namespace": "shop", "uid": "uid-of-service"}
+    meta: Json = {"name": "web", "namespace": "shop", "uid": "uid-of-service", "resourceVersion": "1"}
     if annotations:
         meta["annotations"] = annotations
     return {"metadata": meta, "spec": {"selector": selector, "ports": [{"port": 80}]}}
 
 
 def written(item: Json, wanted: Wanted) -> Json:
+    """As a server does it: each write has a version of its own."""
     made = plan(parse(item), VERSIONS, wanted, **BY)
     if made is None:
         return item
     after: Json = json_patch(copy.deepcopy(item), made.operations)
+    after["metadata"]["resourceVersion"] = str(int(item["metadata"]["resourceVersion"]) + 1)
     if not after["metadata"].get("annotations"):
         after["metadata"].pop("annotations", None)
     return after
@@ -84,7 +86,19 @@ def test_whatever_was_written_the_owners_service_comes_back_as_it_was(item: Json
     after = item
     for wanted in every:
         after = written(after, wanted)
-    assert written(after, Wanted(Stage.OWN)) == item
+    back = written(after, Wanted(Stage.OWN))
+    back["metadata"]["resourceVersion"] = item["metadata"]["resourceVersion"]
+    assert back == item
+
+
+def test_a_write_that_comes_after_another_was_put_back_is_refused() -> None:
+    """Its answer was lost, and it is carried out when everything is as it was before it."""
+    item = service({"app": "web"})
+    late = plan(parse(item), VERSIONS, Wanted(Stage.ISOLATED), **BY)
+    back = written(written(item, Wanted(Stage.ISOLATED)), Wanted(Stage.OWN))
+    assert late is not None and back["spec"] == item["spec"]
+    with pytest.raises(PatchFailed):
+        json_patch(back, late.operations)
 
 
 @settings(max_examples=200, deadline=None)
