@@ -231,6 +231,14 @@ options:
     type: str
     choices: [refuse, pin, hold, ignore]
     default: refuse
+  owner_check:
+    description:
+      - What to do where a tool such as Argo CD, Flux or Helm manages the Deployment, as
+        O(coalmine.canary.canary_start#module:owner_check).
+    type: str
+    choices: [warn, fail, ignore]
+    default: warn
+    version_added: 1.0.0
   headroom:
     description:
       - Whether the pods of every step, and of the promotion, have to fit before anything is changed.

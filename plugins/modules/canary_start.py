@@ -84,6 +84,20 @@ options:
     type: str
     choices: [refuse, pin, hold, ignore]
     default: refuse
+  owner_check:
+    description:
+      - What to do where a tool manages the Deployment that would put its own manifest back and so end the canary. Argo CD, Flux, Helm,
+        Config Sync, Rancher Fleet, kapp, Terraform, Pulumi, a controller that owns the Deployment, and whoever applies it on the server's
+        side are known by its labels, its annotations, its owner reference and by C(metadata.managedFields).
+      - V(warn) tells which tool it is, and whether it comes back by itself.
+      - V(fail) starts nothing there. It fails with C(failure=owned), also in check mode, before anything is written, and says by what the tool
+        is known. C(kubectl apply) is a command that nobody can suspend, so it is only warned of. A template that is released already is no failure
+        of this kind, and nor is a canary that is held already.
+      - V(ignore) says nothing.
+    type: str
+    choices: [warn, fail, ignore]
+    default: warn
+    version_added: 1.0.0
   released:
     description:
       - What to do where the Deployment runs this pod template already, so that there is nothing to hold.

@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..verbs.call.orders import AutoscalerPolicy, Call, NewTemplate, PromoteBy, StartRequest, TrafficRequest
+from ..verbs.call.orders import (
+    AutoscalerPolicy,
+    Call,
+    NewTemplate,
+    OwnerCheck,
+    PromoteBy,
+    StartRequest,
+    TrafficRequest,
+)
 from ..verbs.counting.asked import HeadroomRequest
 from ..verbs.judging.asked import VerifyRequest
 from ..verbs.releasing import release
@@ -187,6 +195,7 @@ def _start(parameters: Parameters, base: Call) -> StartRequest:
         surge=new_surge(parameters, parameters["traffic"]),
         max_unavailable=parameters["max_unavailable"],
         autoscaler=AutoscalerPolicy(parameters["autoscaler"]),
+        owner_check=OwnerCheck(parameters["owner_check"]),
     )
 
 
@@ -336,7 +345,7 @@ VERB = Verb(
             "promote_by": PROMOTE.arguments.options["by"],
             "keep": PROMOTE.arguments.options["keep"],
             "bake": {"type": "int", "default": 0},
-            "autoscaler": START.arguments.options["autoscaler"],
+            **{name: START.arguments.options[name] for name in ("autoscaler", "owner_check")},
             **{ours: VERIFY.arguments.options[theirs] for ours, theirs in _AS_IN_VERIFY.items()},
             "on_inconclusive": _choice(OnInconclusive, OnInconclusive.HOLD),
             "verify_tasks": {"type": "str", "default": ""},

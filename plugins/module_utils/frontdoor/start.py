@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..verbs.call.orders import AutoscalerPolicy, Meant, StartRequest
+from ..verbs.call.orders import AutoscalerPolicy, Meant, OwnerCheck, StartRequest
 from ..verbs.start import start
 from .arguments import DISPLAY, IDENTITY, LEASE, TARGET, WAIT, WAIT_FOR_NODES, ArgumentSpec, Parameters, Verb, call
 from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, STRATEGY, check_strategy, new_size, new_surge, new_template
@@ -29,6 +29,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> StartRequest:
         surge=new_surge(parameters, traffic),
         max_unavailable=parameters["max_unavailable"],
         autoscaler=AutoscalerPolicy(parameters["autoscaler"]),
+        owner_check=OwnerCheck(parameters["owner_check"]),
         run=asked.meant.run,
         traffic=traffic,
         released_ok=parameters["released"] == "ok",
@@ -47,6 +48,7 @@ VERB = Verb(
             **IDENTITY,
             **CANDIDATE,
             "autoscaler": {"type": "str", "choices": ["refuse", "pin", "hold", "ignore"], "default": "refuse"},
+            "owner_check": {"type": "str", "choices": ["warn", "fail", "ignore"], "default": "warn"},
             "traffic": TRAFFIC,
             **STRATEGY,
             "released": {"type": "str", "choices": ["fail", "ok"], "default": "fail"},

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from ..foreign import printable
+from ..values import dataclass
+from .refusal import Code, Refusal
 from .views import Deployment
 
 # As whom we write ourselves.
@@ -27,15 +29,27 @@ _MANAGERS = {
     "kubectl-client-side-apply": "kubectl apply",
     "kubectl": "kubectl apply --server-side",
 }
+# Labels and annotations by which a tool knows what is its own.
 _MARKS = {
     "argocd.argoproj.io/instance": "Argo CD",
     "argocd.argoproj.io/tracking-id": "Argo CD",
     "kustomize.toolkit.fluxcd.io/name": "Flux",
     "helm.toolkit.fluxcd.io/name": "Flux",
     "meta.helm.sh/release-name": "Helm",
+    "configsync.gke.io/resource-id": "Config Sync",
+    "objectset.rio.cattle.io/id": "Rancher Fleet",
+    "kapp.k14s.io/app": "kapp",
 }
 # A tool that reconciles by itself will end the canary; one that is run by hand only may.
-_RECONCILES = frozenset({"Argo CD", "Flux"})
+_RECONCILES = frozenset({"Argo CD", "Flux", "Config Sync", "Rancher Fleet"})
+# A command has nobody who could suspend it: it is told of, and never a reason to refuse.
+_COMMANDS = frozenset({"kubectl apply", "kubectl apply --server-side"})
+# What keeps Flux' kustomize-controller from an object (fluxcd.io/flux/components/kustomize/kustomizations, "Controlling the apply behavior").
+_LEFT_BY_FLUX = {
+    "kustomize.toolkit.fluxcd.io/reconcile": ("disabled",),
+    "kustomize.toolkit.fluxcd.io/ssa": ("Ignore", "IfNotPresent"),
+}
+_OF_KUSTOMIZE = ("kustomize-controller", "kustomize.toolkit.fluxcd.io/name")
 
 # Other names that writers have there: what they call themselves, or the first word of their user agent.
 _HANDS = {
@@ -57,21 +71,79 @@ _HANDS = {
 _OURS = ("f:template", "f:strategy", "f:minReadySeconds", "f:progressDeadlineSeconds", "f:paused")
 
 
-def foreign_owners(deployment: Deployment) -> tuple[str, ...]:
-    """Warnings, one an owner: which tool manages fields that a hold changes, and what that means."""
-    tools: dict[str, tuple[str, ...]] = {}
+@dataclass(frozen=True)
+class Owner:
+    """A tool that manages a Deployment. `fields`: which of those that a hold changes. `seen`: by what it is known, in words.
+    `returns`: it puts its manifest back by itself."""
+
+    tool: str
+    fields: tuple[str, ...]
+    seen: tuple[str, ...]
+    returns: bool
+
+    @property
+    def refuses(self) -> bool:
+        """With owner_check=fail."""
+        return self.tool not in _COMMANDS
+
+    def warning(self, deployment: Deployment) -> str:
+        what = f" ({', '.join(self.fields)})" if self.fields else ""
+        does = "will put its manifest back" if self.returns else "ends the canary if it is run"
+        return (
+            f'{self.tool} manages Deployment "{deployment.name}"{what} and {does} during the release: '
+            "let it ignore these fields, or suspend it until the release has ended"
+        )
+
+
+def owners(deployment: Deployment) -> tuple[Owner, ...]:
+    """Every tool that manages fields which a hold changes, by name."""
+    signs = _signs(deployment)
+    return tuple(
+        Owner(
+            tool,
+            fields=tuple(dict.fromkeys(field for _seen, fields in found for field in fields)),
+            seen=tuple(dict.fromkeys(seen for seen, _fields in found)),
+            returns=tool in _RECONCILES or tool == deployment.controller,
+        )
+        for tool, found in sorted(signs.items())
+    )
+
+
+def refuse(deployment: Deployment, found: tuple[Owner, ...]) -> None:
+    """With owner_check=fail. Raises Refusal where one of these is a tool that somebody can suspend."""
+    named = [f"{owner.tool} (seen by {', '.join(owner.seen)})" for owner in found if owner.refuses]
+    if named:
+        raise Refusal(
+            Code.OWNED,
+            f'Deployment "{deployment.name}" in namespace "{deployment.namespace}" is managed by {" and ".join(named)}, and owner_check is fail',
+            "Let that tool ignore the pod template and the strategy, or suspend it until the release has ended; then say so with "
+            "owner_check=warn or ignore",
+        )
+
+
+def _signs(deployment: Deployment) -> dict[str, list[tuple[str, tuple[str, ...]]]]:
+    """Of each tool by what it is known, and which fields that shows it to manage."""
+    signs: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    left = _is_left_by_flux(deployment)
     if deployment.controller:
-        tools[deployment.controller] = ()
+        signs[deployment.controller] = [("its owner reference", ())]
     for entry in deployment.managed_fields:
         tool = _tool(entry)
-        if tool:
-            tools[tool] = (*tools.get(tool, ()), *(f for f in _owned(entry) if f not in tools.get(tool, ())))
-    for key, tool in _MARKS.items():
-        if key in deployment.labels or key in deployment.annotations:
-            tools.setdefault(tool, ())
+        if tool and not (left and entry.get("manager") in _OF_KUSTOMIZE):
+            seen = f'the field manager "{printable(str(entry.get("manager")), 100)}"'
+            signs.setdefault(tool, []).append((seen, _owned(entry)))
+    for where, marks in (("label", deployment.labels), ("annotation", deployment.annotations)):
+        for key, tool in _MARKS.items():
+            if key in marks and not (left and key in _OF_KUSTOMIZE):
+                signs.setdefault(tool, []).append((f"the {where} {key}", ()))
     if deployment.labels.get("app.kubernetes.io/managed-by") == "Helm":
-        tools.setdefault("Helm", ())
-    return tuple(_warning(deployment, tool, fields) for tool, fields in sorted(tools.items()))
+        signs.setdefault("Helm", []).append(("the label app.kubernetes.io/managed-by", ()))
+    return signs
+
+
+def _is_left_by_flux(deployment: Deployment) -> bool:
+    marks = {**deployment.labels, **deployment.annotations}
+    return any(marks.get(key) in values for key, values in _LEFT_BY_FLUX.items())
 
 
 def last_writer(deployment: Deployment, since: str) -> tuple[str, str]:
@@ -113,13 +185,3 @@ def _tool(entry: Mapping[str, Any]) -> str | None:
 def _owned(entry: Mapping[str, Any]) -> tuple[str, ...]:
     spec = (entry.get("fieldsV1") or {}).get("f:spec") or {}
     return tuple(field[2:] for field in _OURS if field in spec)
-
-
-def _warning(deployment: Deployment, tool: str, fields: tuple[str, ...]) -> str:
-    what = f" ({', '.join(fields)})" if fields else ""
-    by_itself = tool in _RECONCILES or tool == deployment.controller
-    does = "will put its manifest back" if by_itself else "ends the canary if it is run"
-    return (
-        f'{tool} manages Deployment "{deployment.name}"{what} and {does} during the release: '
-        "let it ignore these fields, or suspend it until the release has ended"
-    )

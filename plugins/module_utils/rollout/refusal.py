@@ -25,6 +25,7 @@ class Code(Enum):
     IMPOSSIBLE_SIZE = "impossible_size"
     NEEDS_STEPS = "needs_steps"
     AUTOSCALER = "autoscaler"
+    OWNED = "owned"
     ANOTHER_TEMPLATE = "another_template"
     SMALLER = "smaller"
     FROZEN = "frozen"

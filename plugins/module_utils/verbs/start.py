@@ -29,7 +29,7 @@ from ..rollout.views import Autoscaler, Deployment, Picture
 from ..wording import count_of
 from .call.ending import Account, accounted
 from .call.explaining import explained
-from .call.orders import AutoscalerPolicy, Call, StartRequest, TrafficRequest
+from .call.orders import AutoscalerPolicy, Call, OwnerCheck, StartRequest, TrafficRequest
 from .call.outcome import Kind, News, Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
@@ -102,12 +102,15 @@ def _looked(account: Account, request: StartRequest, seen: Picture | None) -> Pi
 def _begun(account: Account, situation: Situation, request: StartRequest, room: Room, report: Report) -> Outcome:
     """Where no release is live: everything that has to be so before the first patch."""
     picture, call = situation.picture, request.call
-    _tell_beforehand(account, situation.deployment, report)
-    if not call.check:
-        autoscaling.release_orphans(account, picture, request.autoscaler)
+    found = owners.owners(situation.deployment) if request.owner_check is not OwnerCheck.IGNORE else ()
+    _tell_beforehand(account, situation.deployment, found, report)
     if not picture.replica_sets:
         # A Deployment that was just made: the controller has yet to see it.
         picture = _settled(account, picture, call, report)
+    if request.owner_check is OwnerCheck.FAIL and found:
+        _check_owners(account, diagnose(picture), found, request, room)
+    if not call.check:
+        autoscaling.release_orphans(account, picture, request.autoscaler)
     with autoscaling.orphans_released_if_refused(account, picture, check=call.check):
         to_pin = _agreed(account, diagnose(picture), request, room)
     if to_pin is None or call.check:
@@ -120,9 +123,9 @@ def _begun(account: Account, situation: Situation, request: StartRequest, room: 
         return _held(account, picture, request, room, report, to_pin)
 
 
-def _tell_beforehand(account: Account, deployment: Deployment, report: Report) -> None:
+def _tell_beforehand(account: Account, deployment: Deployment, found: tuple[owners.Owner, ...], report: Report) -> None:
     """What a person may want to stop this for, told before anything is written."""
-    told = list(owners.foreign_owners(deployment))
+    told = [owner.warning(deployment) for owner in found]
     if ending := deployment.status.terminating:
         told.append(
             f"{count_of(ending, 'pod')} of an earlier rollout still terminating: room is taken until that has ended"
@@ -130,6 +133,14 @@ def _tell_beforehand(account: Account, deployment: Deployment, report: Report) -
     for warning in told:
         report(News(warning, Kind.WARNING))
     account.warn(*told)
+
+
+def _check_owners(
+    account: Account, situation: Situation, found: tuple[owners.Owner, ...], request: StartRequest, room: Room
+) -> None:
+    """What is released already, or makes no sense, is told as that: it needs nobody's leave."""
+    rollout_start.decide(situation, _wanted(account, situation, request, room), _asker(account, request, None))
+    owners.refuse(situation.deployment, found)
 
 
 def _agreed(account: Account, situation: Situation, request: StartRequest, room: Room) -> Autoscaler | None:

@@ -25,7 +25,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.fields imp
     items,
     pod_template,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.owners import foreign_owners
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.owners import owners
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, diagnose
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.progress import towards_rollout, towards_stable
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
@@ -138,7 +138,7 @@ def everything(cluster: dict[str, Any]) -> Phase:
     situation = diagnose(Picture(deployment, owned, pods, found))
     told = [
         describe(situation),
-        foreign_owners(deployment),
+        owners(deployment),
         selector_query(deployment.selector),
         unsettled(situation.picture),
     ]

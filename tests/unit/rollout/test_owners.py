@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.owners import foreign_owners, last_writer
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.owners import last_writer, owners, refuse
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Refusal
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Deployment
 
 from .objects import ordinary
 
 SPEC: dict[str, Any] = {"fieldsV1": {"f:spec": {"f:template": {}, "f:strategy": {}, "f:replicas": {}}}}
+
+
+def foreign_owners(deployment: Deployment) -> tuple[str, ...]:
+    return tuple(owner.warning(deployment) for owner in owners(deployment))
 
 
 def entry(manager: str, operation: str = "Update", **more: Any) -> dict[str, Any]:
@@ -62,6 +68,9 @@ def test_who_reconciles_and_who_has_to_be_run_is_told_apart() -> None:
         ({"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}, "Flux"),
         ({"annotations": {"meta.helm.sh/release-name": "shop"}}, "Helm"),
         ({"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "Helm"),
+        ({"annotations": {"configsync.gke.io/resource-id": "apps_deployment_shop_web"}}, "Config Sync"),
+        ({"annotations": {"objectset.rio.cattle.io/id": "default-shop"}}, "Rancher Fleet"),
+        ({"labels": {"kapp.k14s.io/app": "1732"}}, "kapp"),
     ],
 )
 def test_a_mark_is_enough(marks: dict[str, Any], tool: str) -> None:
@@ -83,6 +92,58 @@ def test_one_tool_is_told_once_with_all_its_fields() -> None:
     managed = (entry("argocd-controller"), paused)
     found = foreign_owners(replace(ordinary(labels={"argocd.argoproj.io/instance": "x"}), managed_fields=managed))
     assert len(found) == 1 and "(template, strategy, paused)" in found[0]
+
+
+REFUSED = {
+    "Argo CD": (entry("argocd-controller"), 'managed by Argo CD (seen by the field manager "argocd-controller")'),
+    "Helm": (entry("helm"), 'managed by Helm (seen by the field manager "helm")'),
+    "somebody's own applier": (entry("release-bot", "Apply"), 'managed by "release-bot" (seen by the field manager'),
+    "a command": (entry("kubectl-client-side-apply"), ""),
+    "a command on the server's side": (entry("kubectl", "Apply"), ""),
+    "nobody": (entry("coalmine.canary"), ""),
+}
+
+
+@pytest.mark.parametrize(("managed", "why"), [*REFUSED.values()], ids=[*REFUSED])
+def test_a_tool_that_somebody_can_suspend_is_refused_and_a_command_is_not(managed: dict[str, Any], why: str) -> None:
+    deployment = replace(ordinary(), managed_fields=(managed,))
+    if not why:
+        refuse(deployment, owners(deployment))
+        return
+    with pytest.raises(Refusal, match="owner_check=warn or ignore") as refused:
+        refuse(deployment, owners(deployment))
+    assert refused.value.code.value == "owned" and why in refused.value.what
+
+
+def test_a_refusal_names_every_sign_of_every_tool() -> None:
+    marks = {"labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": {"meta.helm.sh/release-name": "shop"}}
+    deployment = replace(ordinary(**marks), managed_fields=(entry("helm-controller"),))
+    with pytest.raises(Refusal) as refused:
+        refuse(deployment, owners(deployment))
+    assert (
+        'Flux (seen by the field manager "helm-controller") and Helm (seen by the annotation meta.helm.sh/release-name, '
+        "the label app.kubernetes.io/managed-by)"
+    ) in refused.value.what
+
+
+LEFT = {
+    "kustomize.toolkit.fluxcd.io/reconcile": {"disabled": True, "enabled": False},
+    "kustomize.toolkit.fluxcd.io/ssa": {"Ignore": True, "IfNotPresent": True, "Merge": False, "Override": False},
+}
+
+
+@pytest.mark.parametrize(("mark", "value"), [(mark, value) for mark, values in LEFT.items() for value in values])
+def test_what_flux_is_told_to_leave_is_not_its_own(mark: str, value: str) -> None:
+    labels = {"kustomize.toolkit.fluxcd.io/name": "shop"}
+    deployment = ordinary(labels=labels, annotations={mark: value})
+    deployment = replace(deployment, managed_fields=(entry("kustomize-controller", "Apply"),))
+    assert [owner.tool for owner in owners(deployment)] == ([] if LEFT[mark][value] else ["Flux"])
+
+
+def test_what_the_kustomize_controller_leaves_may_still_be_a_helm_release_of_flux() -> None:
+    marks = {"kustomize.toolkit.fluxcd.io/reconcile": "disabled"}
+    deployment = replace(ordinary(annotations=marks), managed_fields=(entry("helm-controller"),))
+    assert [owner.tool for owner in owners(deployment)] == ["Flux"]
 
 
 # Who wrote, as managedFields says it.

@@ -45,6 +45,7 @@ __all__ = [
     "LeaseAsked",
     "Meant",
     "NewTemplate",
+    "OwnerCheck",
     "Ownership",
     "PauseRequest",
     "PromoteBy",
@@ -196,6 +197,14 @@ class AutoscalerPolicy(Enum):
     IGNORE = "ignore"
 
 
+class OwnerCheck(Enum):
+    """What canary_start does about a tool that manages the Deployment and may put its own manifest back."""
+
+    WARN = "warn"
+    FAIL = "fail"
+    IGNORE = "ignore"
+
+
 # Of what Kubernetes calls a Deployment; other APIs have kinds of that name, too.
 API_VERSION = "apps/v1"
 
@@ -290,6 +299,7 @@ class StartRequest:
     traffic: TrafficRequest | None = None
     step: tuple[int, int] | None = None
     released_ok: bool = False
+    owner_check: OwnerCheck = OwnerCheck.WARN
 
     @property
     def asks_autoscalers(self) -> bool:

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`owner_check`: a tool that manages the Deployment is told of, refused, or passed over, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    NewTemplate,
+    OwnerCheck,
+    Size,
+    StartRequest,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from tests.release_calls import asked, failed, released
+from tests.situations import Web, image, silent
+
+ARGO = {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}
+
+
+@pytest.fixture
+def web(new: Callable[..., Web]) -> Web:
+    web = new().make(4)
+    web.patch({"metadata": {"annotations": ARGO}})
+    return web
+
+
+def begin(
+    web: Web, check: OwnerCheck, version: str = "v2", *, only_check: bool = False, released_ok: bool = False
+) -> Outcome:
+    call, template = replace(web.call, check=only_check), NewTemplate(images={"app": image(version)})
+    request = StartRequest(call, template, Size(1), owner_check=check, released_ok=released_ok)
+    return start(web.api, request, silent)
+
+
+@pytest.mark.parametrize("only_check", [False, True])
+def test_fail_starts_nothing_and_writes_nothing(web: Web, only_check: bool) -> None:
+    with web.unchanged():
+        said = web.refused(lambda: begin(web, OwnerCheck.FAIL, only_check=only_check), "owned")
+    assert "Argo CD (seen by the annotation argocd.argoproj.io/tracking-id)" in said
+    assert "suspend it until the release has ended" in said
+
+
+@pytest.mark.parametrize(
+    ("check", "told"), [(OwnerCheck.WARN, True), (OwnerCheck.IGNORE, False)], ids=["warn", "ignore"]
+)
+def test_warn_tells_it_and_ignore_does_not(web: Web, check: OwnerCheck, told: bool) -> None:
+    warnings = begin(web, check).warnings
+    assert any("Argo CD manages" in warning for warning in warnings) is told
+    web.undo()
+
+
+def test_what_is_released_already_needs_nobodys_leave(web: Web) -> None:
+    assert begin(web, OwnerCheck.FAIL, "v1", released_ok=True).message.startswith("already released")
+
+
+def test_a_canary_that_is_held_already_grows(web: Web) -> None:
+    begin(web, OwnerCheck.WARN)
+    assert not begin(web, OwnerCheck.FAIL).changed
+
+
+@pytest.mark.parametrize("only_check", [False, True])
+def test_a_whole_release_is_refused_before_its_first_write(web: Web, only_check: bool) -> None:
+    request = asked(replace(web, checking=only_check))
+    request = replace(request, start=replace(request.start, owner_check=OwnerCheck.FAIL))
+    with web.unchanged():
+        failure, release = failed(web, request)
+    assert failure.code == "owned" and not failure.changed
+    assert release.outcome.value == Ending.REFUSED.value
+
+
+def test_a_whole_release_that_is_out_already_is_no_failure(web: Web) -> None:
+    request = asked(web, "v1")
+    request = replace(request, start=replace(request.start, owner_check=OwnerCheck.FAIL))
+    _outcome, release = released(web, request)
+    assert release.outcome.value == Ending.ALREADY_RELEASED.value
