@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import multiprocessing
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +27,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
     Report,
     VerbFailure,
 )
+from tests.unit.frontdoor.apart import apart
 
 ACTION = "coalmine.canary.canary_promote"
 SECRET = "s3cret-t0ken"
@@ -81,30 +81,23 @@ def verb_that(perform: Perform) -> Verb:
     return Verb("canary_promote", promote.VERB.arguments, perform)
 
 
-def through_module(verb: Verb, arguments: dict[str, Any], **mode: bool) -> Any:
+def through_module(perform: Perform, arguments: dict[str, Any], **mode: bool) -> Any:
     """In a process of its own, as Ansible does it: warnings pile up for the life of a process."""
     # A test file that imports the controller's side of ansible-core makes modules warn as the controller does, in all that follow.
     assert not _internal.is_controller
-    fork = multiprocessing.get_context("fork")
-    here, there = fork.Pipe()
-    process = fork.Process(target=lambda: there.send(printed_by_module(verb, arguments, mode)))
-    process.start()
-    # So that a process that ends without an answer ends the wait for it.
-    there.close()
-    result = json.loads(here.recv())
-    process.join()
+    result = json.loads(apart(printed_by_module, perform, arguments, mode))
     result["warnings"] = [
         each if isinstance(each, str) else each["event"]["msg"] for each in result.get("warnings", [])
     ]
     return result
 
 
-def printed_by_module(verb: Verb, arguments: dict[str, Any], mode: dict[str, bool]) -> str:
+def printed_by_module(perform: Perform, arguments: dict[str, Any], mode: dict[str, bool]) -> str:
     internal = {f"_ansible_{name}": value for name, value in mode.items()}
     args = {**arguments, **internal, "_ansible_module_name": ACTION}
     output = io.StringIO()
     with patch_module_args(args), contextlib.redirect_stdout(output), pytest.raises(SystemExit):
-        run_module(verb)
+        run_module(verb_that(perform))
     return output.getvalue()
 
 
@@ -151,26 +144,26 @@ def through_process(verb: Verb, arguments: dict[str, Any], **mode: bool) -> tupl
 def test_both_doors_answer_the_same(perform: Perform, arguments: dict[str, Any], mode: dict[str, bool]) -> None:
     given = {**ARGUMENTS, **arguments}
     here, spoken = through_process(verb_that(perform), given, **mode)
-    there = through_module(verb_that(perform), given, **mode)
+    there = through_module(perform, given, **mode)
     assert here == there
     if given["kubeconfig"] == KUBECONFIG:
         assert SECRET not in json.dumps([here, spoken.lines, spoken.warnings])
 
 
 def test_a_result_carries_what_is_documented() -> None:
-    result = through_module(verb_that(done), ARGUMENTS)
+    result = through_module(done, ARGUMENTS)
     assert result["msg"] == "promoted web, not ********"
     assert (result["changed"], result["canary"], result["requests"]) == (True, {"phase": "promoting", "replicas": 3}, 0)
     assert "diff" not in result
 
 
 def test_a_diff_is_small_yaml_and_only_there_when_asked_for() -> None:
-    result = through_module(verb_that(done), ARGUMENTS, diff=True)
+    result = through_module(done, ARGUMENTS, diff=True)
     assert result["diff"] == {"before": "spec:\n  paused: true\n", "after": "spec:\n  paused: false\n"}
 
 
 def test_a_failure_says_what_was_changed_and_what_happened_last() -> None:
-    result = through_module(verb_that(failed), ARGUMENTS)
+    result = through_module(failed, ARGUMENTS)
     assert (result["failed"], result["failure"], result["changed"]) == (True, "stuck", True)
     assert result["canary"] == {"phase": "held"}
     assert result["progress"] == [f"web: {second} s: 1 of 3 pods is ready" for second in range(10, 20)]
@@ -182,12 +175,12 @@ def test_lines_of_progress_are_shown_while_the_verb_runs_in_process() -> None:
 
 
 def test_what_only_some_verbs_return_is_returned_by_its_name_whether_they_fail_or_not() -> None:
-    assert through_module(verb_that(done), ARGUMENTS)["hash"] == "7c6d9f54b"
-    assert through_module(verb_that(failed), ARGUMENTS)["verify"] == {"verdict": "fail", "reason": "********"}
+    assert through_module(done, ARGUMENTS)["hash"] == "7c6d9f54b"
+    assert through_module(failed, ARGUMENTS)["verify"] == {"verdict": "fail", "reason": "********"}
 
 
 def test_what_is_about_no_one_deployment_has_no_canary() -> None:
-    result = through_module(verb_that(found), ARGUMENTS)
+    result = through_module(found, ARGUMENTS)
     assert (result["msg"], result["canaries"]) == ("1 canary is live", [{"name": "web"}])
     assert "canary" not in result
 
@@ -214,7 +207,7 @@ def test_the_system_log_is_told_the_target_and_nothing_else(monkeypatch: pytest.
     monkeypatch.setattr(
         "ansible.module_utils.basic.AnsibleModule.log", lambda self, msg, log_args=None: logged.append(msg)
     )
-    printed_by_module(verb_that(done), ARGUMENTS, {})
+    printed_by_module(done, ARGUMENTS, {})
     assert logged == ["Invoked for Deployment default/web"]
 
 
@@ -236,7 +229,7 @@ def test_a_warning_is_shown_when_it_matters_and_not_again_at_the_end() -> None:
     assert (spoken.lines, result["warnings"]) == (["web: warning: Helm manages it"], ["it is old"])
     result, spoken = through_process(verb_that(warns), {**ARGUMENTS, "display": "quiet"})
     assert (spoken.lines, result["warnings"]) == ([], ["Helm manages it", "it is old"])
-    assert through_module(verb_that(warns), ARGUMENTS)["warnings"][-2:] == ["Helm manages it", "it is old"]
+    assert through_module(warns, ARGUMENTS)["warnings"][-2:] == ["Helm manages it", "it is old"]
 
 
 def test_what_is_drawn_holds_no_secret_and_is_no_line() -> None:

@@ -13,7 +13,6 @@ import copy
 import io
 import json
 import logging
-import multiprocessing
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -22,8 +21,6 @@ from itertools import product
 from typing import Any
 from unittest import mock
 
-import kubernetes.client
-import kubernetes.config
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
@@ -36,6 +33,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_proce
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import VerbModule, run_module
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, UnreadableResult
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
+from tests.unit.frontdoor.apart import apart
 from tests.unit.frontdoor.every_verb import VERBS
 from tests.unit.probes.serving import send, serving
 
@@ -258,42 +256,32 @@ DOORS: dict[str, Callable[[Verb, dict[str, Any]], list[str]]] = {
 }
 
 
-# What the connection imports when it is first opened is heavy: here once, rather than in each process that is forked below.
-HEAVY = (kubernetes.client.ApiClient, kubernetes.config.new_client_from_config)
-
-
-def through(verb: Verb, door: str, server: str) -> list[str]:
-    """Of the cases, what shows a secret, or ends otherwise than with an answer."""
-    faults = []
+def through(name: str, door: str, server: str) -> list[str]:
+    """Of the cases of a verb, what shows a secret, or ends otherwise than with an answer."""
+    verb, faults = VERBS[name], []
     records: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.DEBUG)
-    for name, given in cases(verb, server):
+    for case, given in cases(verb, server):
         records.clear()
         try:
             with contextlib.redirect_stderr(io.StringIO()) as errors:
                 told = [*DOORS[door](verb, given), errors.getvalue(), *records]
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is a fault
-            faults.append(f"{name}: {''.join(traceback.format_exception(error))[-1500:]}")
+            faults.append(f"{case}: {''.join(traceback.format_exception(error))[-1500:]}")
         else:
-            faults += [f"{name}: {shown}" for shown in found(told)]
+            faults += [f"{case}: {shown}" for shown in found(told)]
     return faults
 
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("name", VERBS)
 def test_nothing_secret_is_shown_whatever_is_given_and_whatever_the_server_repeats(name: str, door: str) -> None:
-    fork = multiprocessing.get_context("fork")
-    here, there = fork.Pipe()
     with serving(repeat) as server:
         # In a process of its own: modules leave warnings behind, and this sets up logging.
-        process = fork.Process(target=lambda: there.send(through(VERBS[name], door, server)))
-        process.start()
-        there.close()
-        faults = here.recv()
-        process.join()
+        faults = apart(through, name, door, server)
     assert not faults, f"{len(faults)}:\n" + "\n".join(faults[:10])
 
 

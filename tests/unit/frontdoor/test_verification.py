@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.plugin_utils import verification
+from tests.unit.frontdoor.apart import apart
 
 NO_LIST = "cannot verify a canary: it holds no list of tasks, so nothing would be verified"
 ENDS = "cannot verify a canary: a meta task in it ends the host, the role or the play"
@@ -39,8 +38,8 @@ FILES: dict[str, tuple[str, str]] = {
 }
 
 
-def loaded(there: Connection) -> None:
-    """Tells what is said of each file."""
+def loaded() -> dict[str, str]:
+    """What is said of each file."""
     from ansible.parsing.dataloader import DataLoader
     from ansible.playbook.play import Play
     from ansible.plugins.loader import init_plugin_loader
@@ -61,19 +60,13 @@ def loaded(there: Connection) -> None:
                 said[name] = ""
             except verification.Unusable as unusable:
                 said[name] = str(unusable)
-    there.send(said)
+    return said
 
 
 @pytest.fixture(scope="module")
 def said() -> dict[str, str]:
     """In a process of its own: whoever imports the controller's side of ansible-core makes modules warn as the controller does."""
-    fork = multiprocessing.get_context("fork")
-    here, there = fork.Pipe()
-    process = fork.Process(target=loaded, args=(there,))
-    process.start()
-    there.close()
-    told: dict[str, str] = here.recv()
-    process.join()
+    told: dict[str, str] = apart(loaded)
     return told
 
 
