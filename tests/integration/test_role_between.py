@@ -7,6 +7,7 @@ begun, and says `released` only where that version runs."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def played(
                 "BETWEEN": str(directory / "between.json"),
                 "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
                 "ANSIBLE_CALLBACKS_ENABLED": "between",
-                "PYTHONPATH": str(ROOT),
+                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / ".collections")]),
             },
         )
         assert seen.exists(), it.output
