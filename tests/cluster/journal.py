@@ -32,7 +32,7 @@ class Journal:
     path: Path
 
     def link(self, name: str) -> None:
-        """A link that is about to be made; its addresses and routes go with it."""
+        """A link that is about to be made; its addresses and routes go with it, and the other end of a cable."""
         self._note("ip", ["link", "delete", name])
 
     def route(self, route: Sequence[str]) -> None:

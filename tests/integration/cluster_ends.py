@@ -58,7 +58,11 @@ def down(name: str) -> None:
 
 
 def end_by_down(name: str, level: str, moment: str) -> None:
+    """Somebody still holds the network namespaces of the nodes, as a process does that is slow to die."""
     start(name, level, moment)
+    for record in Layout(lab_directory(name)).records():
+        if record.stem.endswith("-init") and (node := Recorded.read(record)):
+            os.open(f"/proc/{node.pid}/ns/net", os.O_RDONLY)  # until this process ends
     down(name)
 
 
@@ -117,8 +121,7 @@ ENDS = {
 
 
 def remains(directory: Path, before: Traces) -> dict[str, list[str]]:
-    """What is left; a process may take a moment to vanish after the file that told of it, and the kernel removes a network namespace
-    with its links when it has nothing else to do."""
+    """What is left; a process may take a moment to vanish after the file that told of it."""
     deadline = time.monotonic() + REMAINS_SECONDS
     while (left := take(directory).beyond(before)) and time.monotonic() < deadline:
         time.sleep(0.05)

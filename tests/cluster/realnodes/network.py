@@ -43,9 +43,13 @@ def create_bridge(journal: Journal, bridge: str) -> None:
     _ip("link", "set", bridge, "up")
 
 
-def connect(bridge: str, pid: int, address: Address) -> None:
-    """Gives the network namespace of process `pid` its eth0. The kernel removes the cable with the namespace."""
+def connect(journal: Journal, bridge: str, pid: int, address: Address) -> None:
+    """Gives the network namespace of process `pid` its eth0.
+
+    The kernel removes the cable with that namespace: when it comes to it, and nothing holds the namespace any more.
+    """
     cable = f"{bridge}-{address.number}"
+    journal.link(cable)
     _ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
     _ip("link", "set", cable, "master", bridge, "up")
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real nodes: kubelet, kube-proxy, containerd and runc, each node a process tree in namespaces of its own.
 
-The tree hangs on one process: when that is killed, the kernel ends the daemons and containers and drops mounts and cable.
+The tree hangs on one process: when that is killed, the kernel ends the daemons and containers and drops their mounts.
 The addresses are fixed, so there is one such cluster on a machine at a time; others wait for its end.
 """
 
@@ -81,7 +81,7 @@ def boot(site: Construction, preparation: Preparation, lock: int) -> list[NodeFi
         _create_cgroup(files.cgroup)
         files.write(preparation.runtime, site.layout.pki / "ca.crt", dict(preparation.reserved))
         _start(site, preparation, files, lock)
-        connect(bridge, _namespaces_of(site, files), files.address)
+        connect(journal, bridge, _namespaces_of(site, files), files.address)
     route_to_nodes(bridge, [files.address for files in nodes])
     return nodes
 
