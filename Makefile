@@ -31,7 +31,8 @@ help:
 	@echo "make cluster          a real Kubernetes with NODES=$(NODES) fake nodes (REAL=1: real ones); prints its KUBECONFIG"
 	@echo "                      REAL=1 METRICS=1: with metrics-server, which takes 4 to 8 minutes the first time"
 	@echo "make cluster-down     ends it"
-	@echo "make fuzz             10,000 calls of verbs at a server with wrong types, missing members and endless texts in its answers"
+	@echo "make fuzz             10,000 calls of verbs at a server with wrong types, missing members and endless texts in its answers, and"
+	@echo "                      10,000 calls of modules through both doors with anything for any of their options"
 	@echo "make exactness        every size of every Deployment up to 12 replicas, as an onlooker counts (CELLS=slice: a dozen)"
 	@echo "make sim              100,000 releases in a simulated cluster, with every fault (goes on where it was) -> docs/simulation.md"
 	@echo "make sim-truth        200 random histories in the simulation and on a real cluster, which have to end in the same words"
@@ -80,6 +81,7 @@ sim-truth: venv
 
 fuzz: venv
 	@nice $(PYTHON) -m tests.sim.hostile --calls 10000
+	@nice $(PYTHON) -m pytest -q -n 2 --hypothesis-profile fuzz tests/unit/frontdoor/test_fuzz_in_a_cluster.py
 
 exactness: venv
 	@$(PYTHON) -m tests.exactness --cells $(CELLS)

@@ -35,6 +35,8 @@ pytest_plugins = ["tests.toolchain.outcomes"]
 # The same examples in every run of `make test`; others in every run of `make slow`, which prints how to repeat a failure.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("random", deadline=None, print_blob=True, max_examples=1000)
+# 13 verbs through two doors: 10,000 calls.
+settings.register_profile("fuzz", deadline=None, print_blob=True, max_examples=400)
 settings.load_profile("repeatable")
 
 

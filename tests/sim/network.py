@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from math import inf, nextafter
 from typing import Any, cast
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
@@ -226,7 +227,9 @@ class SimulatedStreams:
 
     def batch(self, timeout: float) -> list[tuple[str, WatchEvent]]:
         if not (self._events or self._ending or self._error):
-            self._actor.wait(self._actor.timeline.now + max(timeout, 0.0))
+            # Whatever is waited for, time passes, be it by the least that a number can tell.
+            now = self._actor.timeline.now
+            self._actor.wait(max(now + timeout, nextafter(now, inf)) if timeout > 0 else now)
         if self._error:
             raise self._error
         events, self._events = self._events, []

@@ -52,7 +52,7 @@ def run_in_process(verb: Verb, arguments: Mapping[str, Any], around: Surrounding
     secrets = Secrets(secrets_of(arguments))
     with secrets.cut_from_errors():
         result = _run(verb, arguments, around, secrets)
-    return secrets.cut_from(result)
+    return secrets.cut_from_result(result)
 
 
 def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets: Secrets) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
     result = {**answer.result, **({"failed": True} if answer.failed else {})}
     # Secrets are cut out once of all that this returns, which is large for a fleet. Where marks are made they are cut out before: of a
     # secret with a marked value in it nothing may be left.
-    return remove_values(secrets.cut_from(result), marked) if marked else result
+    return remove_values(secrets.cut_from_result(result), marked) if marked else result
 
 
 def _masked(tell: Callable[[str], None], secrets: Secrets) -> Callable[[str], None]:

@@ -66,7 +66,7 @@ class VerbModule(AnsibleModule):
         super().fail_json(why, **{**REFUSED, **besides, "invocation": invocation, **details})
 
     def _return_formatted(self, kwargs: dict[str, Any]) -> None:
-        super()._return_formatted(self.secrets.cut_from(kwargs))
+        super()._return_formatted(self.secrets.cut_from_result(kwargs))
 
 
 def run_module(verb: Verb) -> None:

@@ -158,3 +158,11 @@ def test_what_is_nested_without_end_is_refused_before_it_is_read() -> None:
         deep = {"token": [deep]}
     assert secrets_of({"kubeconfig": deep}) == frozenset()
     assert "more than a hundred levels deep" in str(misshapen(CONNECTION, {"kubeconfig": deep}))
+
+
+@pytest.mark.parametrize("secret", ["a", "e", "failed", "failure", "timeout", "1"])
+def test_no_password_takes_away_by_what_a_task_is_known_to_have_failed(secret: str) -> None:
+    result = {"failed": True, "changed": False, "failure": "timeout", "msg": f"no: {secret}"}
+    shown = Secrets({secret}).cut_from_result(result)
+    assert {**shown, "msg": ""} == {**result, "msg": ""}
+    assert secret not in shown["msg"].replace("no: ", "")
