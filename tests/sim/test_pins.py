@@ -281,6 +281,44 @@ def test_what_is_released_already_leaves_no_autoscaler_that_an_interrupted_run_p
     assert web.bounds() == (2, 9) and not marked(web)
 
 
+@pytest.mark.parametrize("ending", ["promote", "undo"])
+def test_what_a_crash_left_pinned_stays_so_for_a_start_that_ignores_it_and_its_end_gives_it_back(
+    ending: str, web: Web
+) -> None:
+    leave_pinned(web)
+    started = web.start(autoscaler=IGNORE)
+    assert web.bounds() == (4, 4) and started.canary["autoscaler"] == f"{web.name}-hpa"
+    assert any("still pinned by an earlier run" in warning for warning in started.warnings)
+    getattr(web, ending)()
+    assert web.bounds() == (2, 9) and not marked(web)
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_a_start_that_ignores_it_and_is_refused_gives_back_what_a_crash_left_pinned(code: str, web: Web) -> None:
+    leave_pinned(web)
+    call = {"same_template": lambda: web.start("v1", autoscaler=IGNORE)}
+    web.refused(call.get(code, lambda: web.start(pods=9, autoscaler=IGNORE)), code, changed=True)
+    assert web.bounds() == (2, 9) and not marked(web)
+
+
+def test_in_check_mode_a_start_that_ignores_it_leaves_it_pinned(web: Web) -> None:
+    leave_pinned(web)
+    web.start(autoscaler=IGNORE, check=True)
+    assert web.bounds() == (4, 4) and marked(web)
+
+
+def test_a_note_that_cannot_be_read_is_told_to_who_ignores_it_and_is_in_nobodys_way(web: Web) -> None:
+    web.kubectl("annotate", "hpa", f"{web.name}-hpa", f"{AUTOSCALER}=nonsense")
+    started = web.start(autoscaler=IGNORE)
+    assert any("cannot be read" in warning for warning in started.warnings)
+    assert web.undo().changed
+
+
+def test_what_is_not_pinned_a_start_that_ignores_it_neither_tells_nor_names(web: Web) -> None:
+    started = web.start(autoscaler=IGNORE)
+    assert started.canary["autoscaler"] is None and not any("pinned" in warning for warning in started.warnings)
+
+
 def test_an_undo_without_a_record_still_gives_the_autoscaler_back(web: Web) -> None:
     web.start(autoscaler=PIN)
     body = {"metadata": {"annotations": {RECORD: None}, "labels": {LIVE: None}}}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Any, Iterator
 
-from ...cluster.errors import ApiError
+from ...cluster.errors import ApiError, Forbidden
 from ...rollout import autoscaler as autoscalers
 from ...rollout.phase import Phase
 from ...rollout.refusal import Code, Refusal
@@ -31,8 +31,10 @@ KEPT = (AutoscalerPolicy.PIN, AutoscalerPolicy.HOLD)
 
 
 def check(picture: Picture, policy: AutoscalerPolicy) -> Autoscaler | None:
-    """The autoscaler to pin, or None. Raises Refusal for what the policy does not allow."""
+    """The autoscaler to pin, or that is pinned already, or None. Raises Refusal for what the policy does not allow."""
     found = picture.autoscalers or ()
+    if policy is AutoscalerPolicy.IGNORE:
+        return next(iter(found), None)
     if policy is AutoscalerPolicy.REFUSE:
         autoscalers.refuse(found, picture.deployment)
     if policy in KEPT:
@@ -41,10 +43,31 @@ def check(picture: Picture, policy: AutoscalerPolicy) -> Autoscaler | None:
 
 
 def release_orphans(account: Account, picture: Picture, policy: AutoscalerPolicy) -> None:
-    """Gives back what an interrupted run left pinned, unless it is to be pinned again."""
+    """Where autoscalers are refused: gives back what an interrupted run left pinned. Any other start goes on with it."""
     for found in picture.autoscalers or ():
-        if policy not in KEPT and autoscalers.bounds(found) is not None:
+        if policy is AutoscalerPolicy.REFUSE and autoscalers.bounds(found) is not None:
             give_back_orphan(account, found, picture)
+
+
+def left_pinned(account: Account) -> tuple[Autoscaler, ...]:
+    """What an earlier run has left pinned, for a start that ignores autoscalers: the pin stays as it is, the release names it, and
+    its end gives it back. Who may not list them has pinned none."""
+    try:
+        found = account.site.autoscalers()
+    except Forbidden:
+        return ()
+    left = []
+    for one in found:
+        try:
+            left += [one] if autoscalers.bounds(one) is not None else []
+        except Refusal as refusal:
+            account.warn(str(refusal))
+    for one in left:
+        account.warn(
+            f'HorizontalPodAutoscaler "{one.name}" is still pinned by an earlier run. autoscaler=ignore leaves it so, and the end of this '
+            "release gives it back"
+        )
+    return tuple(left)
 
 
 @contextmanager
