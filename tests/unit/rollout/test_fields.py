@@ -138,7 +138,7 @@ def everything(cluster: dict[str, Any]) -> Phase:
     situation = diagnose(Picture(deployment, owned, pods, found))
     told = [
         describe(situation),
-        owners(deployment),
+        [owner.warning(deployment) for owner in owners(deployment)],
         selector_query(deployment.selector),
         unsettled(situation.picture),
     ]
