@@ -148,6 +148,22 @@ def test_while_a_canary_is_held_it_scales_up_and_not_down_and_is_given_back(mete
     web.until(lambda: web.spec["replicas"] == 2, "it scales down again")
 
 
+@TOLERANCE
+def test_a_canary_that_was_asked_for_as_a_share_grows_with_the_deployment(metered: Callable[..., Web]) -> None:
+    web = scaled(metered().make(4), {"type": "AverageValue", "averageValue": str(TARGET)})
+    web.start("v2", pods=None, weight=20, surge=4, autoscaler=AutoscalerPolicy.HOLD)
+    assert web.split() == {"v1": 4, "v2": 1} and web.spec["strategy"]["rollingUpdate"]["maxSurge"] == "25%"
+    for length, replicas, canary in ((3 * AT_FIRST, 12, 3), (3 * AT_FIRST + 2 * TARGET, 14, 4)):
+        queue(web, length)
+        web.until(lambda replicas=replicas: web.spec["replicas"] == replicas, "it is scaled up")  # type: ignore[misc]
+        wanted = {"v1": replicas, "v2": canary}
+        web.until(lambda wanted=wanted: web.split() == wanted and web.phase == "held", f"{wanted}")  # type: ignore[misc]
+    web.bake(1.0)
+    web.undo()
+    assert web.split() == {"v1": 14}
+    assert web.spec["strategy"]["rollingUpdate"] == {"maxSurge": "25%", "maxUnavailable": "25%"}
+
+
 @pytest.mark.slow
 @TOLERANCE
 def test_below_the_target_nothing_is_added_for_the_canary_pods(metered: Callable[..., Web]) -> None:

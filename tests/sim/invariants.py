@@ -292,9 +292,13 @@ class Witness:
         keys = [self._key(pod) for pod in active]
         canary = [pod for pod, key in zip(active, keys, strict=True) if key == release.canary]
         release.was_ready = release.was_ready or any(pod.ready for pod in canary)
-        replicas, before = self.store.of("deployments")[NAME]["spec"]["replicas"], release.before["spec"]["replicas"]
+        spec, before = self.store.of("deployments")[NAME]["spec"], release.before["spec"]["replicas"]
+        replicas = spec["replicas"]
         # Scaled up, both versions get of it in proportion.
         most = max(release.most, ceil(Fraction(release.most * (replicas + release.most), before + release.most)))
+        if isinstance((spec["strategy"].get("rollingUpdate") or {}).get("maxSurge"), str) and before:
+            # A share of replicas stays one, and the controller's own rounding may give the canary a pod of the stable version's.
+            most = max(most, ceil(Fraction(release.most * replicas, before)) + 1)
         if release.going == "hold" and len(canary) > most:
             self._violated("canary pods never more than asked", f"{len(canary)} of {most}")
         others = {*keys} - {release.stable, release.canary}

@@ -184,7 +184,7 @@ def away(first: int, most: int, timeout: float) -> Played:
 
 
 def test_a_server_that_is_away_for_a_while_ends_no_wait() -> None:
-    played = away(first=5, most=12, timeout=60.0)
+    played = away(first=6, most=12, timeout=60.0)
     vic, eve = (call for call in played.calls if call.actor in ("vic", "eve"))
     assert not played.violations and vic.told().startswith("changed: holding 2 canary"), vic.told()
     assert any("the API server does not answer, still waiting" in line for line in played.trace)
@@ -192,7 +192,7 @@ def test_a_server_that_is_away_for_a_while_ends_no_wait() -> None:
 
 
 def test_a_server_that_never_comes_back_is_told_with_what_was_done() -> None:
-    played = away(first=5, most=1000, timeout=10.0)
+    played = away(first=6, most=1000, timeout=10.0)
     vic, eve = (call for call in played.calls if call.actor in ("vic", "eve"))
     assert not played.violations and _is_to_be_gone_on_with(vic.result), vic.told()
     assert eve.told().startswith("changed: holding 2 canary"), eve.told()

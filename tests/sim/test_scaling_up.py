@@ -132,6 +132,64 @@ def test_however_far_it_is_scaled_up_the_canary_keeps_its_share_but_for_a_pod_an
     one.assert_given_back()
 
 
+@pytest.mark.parametrize("growth", [1, 3, 5, 8, 12, 20])
+@pytest.mark.parametrize(
+    ("replicas", "weight"), [(2, 25), (3, 20), (4, 10), (4, 30), (7, 15), (10, 5), (10, 20), (10, 40), (25, 10)]
+)
+def test_a_canary_that_was_asked_for_as_a_share_grows_with_the_deployment(
+    replicas: int, weight: int, growth: int
+) -> None:
+    """At once, and then one after the other: it is never less than that share, and at most a pod more for each time it was rounded."""
+    load = (
+        (0.0, replicas),
+        (40.0, replicas + growth),
+        *((60.0 + 16.0 * n, replicas + growth + n) for n in range(1, 5)),
+    )
+    ask = replace(START, pods=None, weight=weight, surge=99)
+    one = world(ask, replace(BAKE, seconds=150.0), load=load, replicas=replicas)
+    at_first: list[int] = []
+    strategy: list[Any] = []
+    one.timeline.at(38.0, lambda: at_first.append(one.splits[-1][2]))
+    one.timeline.at(38.0, lambda: strategy.append(one.store.of("deployments")[NAME]["spec"]["strategy"]))
+    played = one.played()
+    assert all(line.startswith(("changed: holding", "ok: ")) for line in told(played)), told(played)
+    percent = int(strategy[0]["rollingUpdate"]["maxSurge"].removesuffix("%"))
+    assert strategy[0]["rollingUpdate"]["maxUnavailable"] == 0
+    before = 0
+    for now, stable, canary in one.splits:
+        # The controller makes stable pods of the surge at first, and exchanges these for canary pods.
+        assert stable >= before and stable > canary, one.splits
+        before = max(before, min(stable, now))
+    now, stable, canary = one.splits[-1]
+    wanted = -(-percent * now // 100)
+    assert now == replicas + growth + 4 and stable + canary == now + wanted
+    assert wanted <= canary <= wanted + 1, one.splits
+    assert at_first == [-(-percent * replicas // 100)]
+    one.assert_given_back()
+
+
+@pytest.mark.parametrize("last", [PROMOTE, UNDO], ids=["promote", "undo"])
+@pytest.mark.parametrize("moment", [AT + n / 2 for n in range(0, 80, 3)])
+def test_a_share_goes_through_its_steps_in_whichever_moment_it_wants_more(moment: float, last: Ask) -> None:
+    first = replace(START, pods=None, weight=20, surge=99)
+    end = End.PROMOTE if last is PROMOTE else End.UNDO
+    asks = (first, replace(first, weight=40), replace(BAKE, seconds=10.0), last)
+    played = (one := world(*asks, load=((0.0, 4), (moment, 11)), end=end)).played()
+    assert all(line.startswith(("changed", "ok: ")) for line in told(played)), told(played)
+    one.assert_given_back()
+
+
+@pytest.mark.parametrize("number", range(0, 30, 3))
+@pytest.mark.parametrize("kind", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER])
+def test_of_a_share_whoever_dies_leaves_what_the_next_one_ends(kind: Fault, number: int) -> None:
+    first = replace(START, pods=None, weight=20, surge=99)
+    asks = (first, replace(first, weight=40), UNDO if number % 2 else PROMOTE)
+    dies = Script("ana", AT, asks=asks, faults=(Planned(number, kind),))
+    one = world(load=((0.0, 4), (20.0, 9)), scripts=(dies,), end=End.UNDO)
+    one.played()
+    one.assert_given_back()
+
+
 @pytest.mark.parametrize("moment", [AT + n / 4 for n in range(0, 160, 3)])
 @pytest.mark.parametrize("last", [PROMOTE, UNDO], ids=["promote", "undo"])
 def test_in_whichever_moment_it_wants_more_the_release_goes_through(moment: float, last: Ask) -> None:

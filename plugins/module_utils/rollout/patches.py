@@ -205,7 +205,7 @@ def hold(deployment: Deployment, template: Mapping[str, Any], step: Hold, record
 
 
 def _held(step: Hold) -> Strategy:
-    return Strategy("RollingUpdate", max_surge=step.surge, max_unavailable=step.unavailable)
+    return Strategy("RollingUpdate", max_surge=step.max_surge, max_unavailable=step.unavailable)
 
 
 def grow(deployment: Deployment, step: Hold, record: Record) -> Plan:
@@ -300,10 +300,14 @@ def coming_back(hold: Hold | None, record: Record) -> Strategy:
 
 
 def _coming_back(strategy: Strategy, record: Record) -> bool:
-    """It is one that `coming_back` gives, for whatever size the canary had reached."""
+    """It is one that `coming_back` gives, for whatever size the canary had reached, which grows with a Deployment that is scaled up."""
     largest = coming_back(None, record)
     surge = strategy.max_surge
-    fits = isinstance(surge, int) and isinstance(largest.max_surge, int) and surge <= largest.max_surge
+    fits = (
+        isinstance(surge, int)
+        and isinstance(largest.max_surge, int)
+        and (surge <= largest.max_surge or record.may_scale_up)
+    )
     return record.intent is Intent.UNDO and fits and strategy.max_unavailable == largest.max_unavailable
 
 

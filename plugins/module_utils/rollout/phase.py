@@ -160,7 +160,7 @@ def _holding(picture: Picture, own: Record | None, unreadable: str) -> Situation
     if record is None:
         return without_record(picture, _why_not(own, picture))
     stable = _stable(picture, record)
-    hold = _hold(deployment)
+    hold = _hold(deployment, grows=record.may_scale_up)
     current = digest(deployment.template)
     if current == record.stable.digest:
         if _names_the_canary_as_stable(picture):
@@ -190,7 +190,8 @@ def _why_not(own: Record | None, picture: Picture) -> str:
 def _hold_phase(picture: Picture, record: Record, hold: Hold, canary: ReplicaSet | None) -> Phase:
     if picture.deployment.paused:
         return Phase.STARTING if record.isolating else Phase.FROZEN
-    if hold.pods < record.pods:
+    # A percentage is written together with the size that it is for, and means another number once the Deployment was scaled.
+    if hold.pods < record.pods and not hold.percent:
         return Phase.STEPPING
     # Pods rather than the ReplicaSet's status where they were read: its counts come a moment later.
     asked = canary.replicas if canary else 0
@@ -269,11 +270,12 @@ def _names_a_stranger(picture: Picture, record: Record) -> bool:
     return bool(others) and (stable is None or all(rs.uid != stable.uid for rs in others))
 
 
-def _hold(deployment: Deployment) -> Hold | None:
+def _hold(deployment: Deployment, *, grows: bool = False) -> Hold | None:
+    """`grows`: the release is one whose surge may be a percentage."""
     surge, unavailable = deployment.strategy.max_surge, deployment.strategy.max_unavailable
-    if deployment.strategy.type == "RollingUpdate" and isinstance(surge, int) and isinstance(unavailable, int):
-        return Hold(surge, unavailable)
-    return None
+    if deployment.strategy.type != "RollingUpdate" or surge is None or not isinstance(unavailable, int):
+        return None
+    return Hold.of(surge, unavailable, deployment.replicas) if grows or isinstance(surge, int) else None
 
 
 def without_record(picture: Picture, why: str) -> Situation:

@@ -192,6 +192,7 @@ def towards_hold(situation: Situation, goal: Hold, started: Record, begun_at: in
     if stuck:
         return stuck
     replicas = situation.deployment.replicas
+    goal = goal.at(replicas)
     wanted = goal.canary(replicas)
     if situation.hold is not None and situation.hold.canary(replicas) > wanted:
         larger = situation.hold.canary(replicas)

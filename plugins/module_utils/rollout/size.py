@@ -17,17 +17,24 @@ beyond what must stay. Lowering s or u does nothing: a hold only grows.
     N = 10, 3 canary pods, surge 3:   (3,0)                                 pods 10+3
     N = 4, 2 canary pods, surge 0, max_unavailable 1:  (0,1) -> (0,2)       pods 3+1, 2+2; never below 3 Ready
 
+Where a Deployment may be scaled up meanwhile and the size was asked for as a share, maxSurge is a percentage, so that the canary grows with
+it (`percent_for`): with maxUnavailable 0 the stable version gets what is added to replicas, and the canary what is added to the surge.
+
+    N = 10, 3 canary pods, "30%":   pods 10+3, after a scale-up to 20   pods 20+6
+
 This module is private to the collection.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import replace
 from fractions import Fraction
 
 from ..values import dataclass
 from ..wording import count_of
 from .arithmetic import predict_hold
+from .intstr import IntOrPercent, scaled
 
 
 class ImpossibleSize(ValueError):
@@ -36,20 +43,40 @@ class ImpossibleSize(ValueError):
 
 @dataclass(frozen=True)
 class Hold:
-    """The strategy of a hold: `surge` pods beyond replicas, `unavailable` stable pods given up for canary pods."""
+    """The strategy of a hold: `surge` pods beyond replicas, `unavailable` stable pods given up for canary pods.
+
+    `percent`: of replicas, which is what `surge` is written as then (0: as a number); `surge` is what it means for the replicas that it
+    was read, or made, for.
+    """
 
     surge: int
     unavailable: int
+    percent: int = 0
+
+    @classmethod
+    def of(cls, surge: IntOrPercent, unavailable: int, replicas: int) -> Hold:
+        """As it stands in a strategy. Raises ValueError for text that is no percentage."""
+        percent = 0 if isinstance(surge, int) else int(surge.removesuffix("%"))
+        return cls(scaled(surge, replicas, round_up=True), unavailable, percent)
 
     @property
     def pods(self) -> int:
         return self.surge + self.unavailable
 
+    @property
+    def max_surge(self) -> IntOrPercent:
+        """As it is written."""
+        return f"{self.percent}%" if self.percent else self.surge
+
+    def at(self, replicas: int) -> Hold:
+        """The same for so many replicas."""
+        return replace(self, surge=scaled(self.max_surge, replicas, round_up=True))
+
     def stable(self, replicas: int) -> int:
-        return predict_hold(replicas, self.surge, self.unavailable).stable
+        return predict_hold(replicas, self.at(replicas).surge, self.unavailable).stable
 
     def canary(self, replicas: int) -> int:
-        return predict_hold(replicas, self.surge, self.unavailable).canary
+        return predict_hold(replicas, self.at(replicas).surge, self.unavailable).canary
 
 
 @dataclass(frozen=True)
@@ -94,6 +121,17 @@ def pods_for_weight(weight: int, replicas: int, surge: int) -> int:
     wanted = Fraction(weight, 100)
     over = bisect_left(range(1, largest), wanted, key=of_all) + 1
     return min((max(1, over - 1), over), key=lambda pods: abs(of_all(pods) - wanted))
+
+
+def percent_for(pods: int, replicas: int) -> int:
+    """The smallest percentage of these replicas that comes to so many pods, rounded up as maxSurge is; 0 where they are less than one
+    per cent, which no percentage is. Of more than 100 replicas it may come to some pods more.
+
+        3 of 10: 30       1 of 3: 33       1 of 200: 0       101 of 1000: 11
+    """
+    percent = 100 * pods // replicas
+    falls_short = percent > 0 and scaled(f"{percent}%", replicas, round_up=True) < pods
+    return percent + 1 if falls_short else percent
 
 
 def share(canary: int, replicas: int, surge: int) -> float:
@@ -142,7 +180,7 @@ def target(pods: int, surge: int, current: Hold | None = None) -> Hold:
 
 def first(goal: Hold, room: Room) -> Hold:
     """The hold of the first patch: all the surge, and as many stable pods as may be missing at once."""
-    return Hold(goal.surge, min(goal.unavailable, room.max_unavailable))
+    return replace(goal, unavailable=min(goal.unavailable, room.max_unavailable))
 
 
 def following(current: Hold, goal: Hold, ready: int, replicas: int, room: Room) -> Hold | None:

@@ -15,11 +15,12 @@ from ..values import dataclass
 from ..wording import count_of
 from . import patches
 from .autoscaler import must_be_smaller
+from .intstr import scaled
 from .patches import Plan
 from .phase import HOLDING, Phase, Situation
 from .record import Companion, Intent, Originals, Record, StableIdentity, Traffic
 from .refusal import Code, Refusal
-from .size import Hold, ImpossibleSize, Room, check_size, first, following, pods_for_weight, target
+from .size import Hold, ImpossibleSize, Room, check_size, first, following, percent_for, pods_for_weight, target
 from .template import digest, same_version
 from .views import Deployment, Picture, ReplicaSet
 from .words import WORDS, because
@@ -27,12 +28,14 @@ from .words import WORDS, because
 
 @dataclass(frozen=True)
 class Wanted:
-    """The canary asked for: its template, as the server would store it, and its size (`pods` or `weight` per cent)."""
+    """The canary asked for: its template, as the server would store it, and its size (`pods` or `weight` per cent). `grows`: it is a share
+    of a Deployment that may be scaled up meanwhile, and is to stay one."""
 
     template: Mapping[str, Any]
     pods: int | None
     weight: int | None
     room: Room
+    grows: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ def _begin(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
             "Give another image or another template; to restart the pods use kubectl rollout restart",
         )
     pods = _size(wanted, deployment)
-    goal = target(pods, wanted.room.surge)
+    goal = _goal(wanted, pods, deployment.replicas, None)
     record = Record(
         uid=deployment.uid,
         intent=Intent.HOLD,
@@ -190,11 +193,27 @@ def _begin(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     return Start(patches.hold(deployment, wanted.template, step, record), goal, wanted.room, record)
 
 
+def _goal(wanted: Wanted, pods: int, replicas: int, hold: Hold | None) -> Hold:
+    goal = target(pods, wanted.room.surge, hold)
+    return goal if goal.unavailable else replace(goal, percent=_percent(wanted, pods, replicas))
+
+
+def _percent(wanted: Wanted, pods: int, replicas: int) -> int:
+    return percent_for(pods, replicas) if wanted.grows and replicas else 0
+
+
+def _pods(wanted: Wanted, replicas: int) -> int:
+    """Raises ImpossibleSize."""
+    pods = wanted.pods
+    if pods is None:
+        pods = pods_for_weight(wanted.weight or 0, replicas, wanted.room.surge)
+    percent = _percent(wanted, pods, replicas)
+    return scaled(f"{percent}%", replicas, round_up=True) if percent else pods
+
+
 def _size(wanted: Wanted, deployment: Deployment) -> int:
     try:
-        pods = wanted.pods
-        if pods is None:
-            pods = pods_for_weight(wanted.weight or 0, deployment.replicas, wanted.room.surge)
+        pods = _pods(wanted, deployment.replicas)
         check_size(pods, deployment.replicas, wanted.room.surge)
     except ImpossibleSize as error:
         raise Refusal(Code.IMPOSSIBLE_SIZE, str(error), "Nothing was changed") from error
@@ -228,21 +247,22 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     # What nobody calls a step is none any more once it has grown.
     record = replace(record, step=asker.step or (record.step if pods == record.pods else None))
     if pods == record.pods:
-        goal = target(max(pods, hold.pods), record.surge, hold)
+        goal = hold if hold.percent else target(max(pods, hold.pods), record.surge, hold)
         same = record == situation.record
         plan = None if same else patches.corrected(deployment, record, "take the canary over, or name its step")
         return Start(plan, goal, Room(record.surge, record.max_unavailable), record)
     # Somebody may have let it grow beyond that meanwhile, and a hold only grows.
-    goal = target(max(pods, hold.pods), wanted.room.surge, hold)
+    goal = _goal(wanted, max(pods, hold.pods), deployment.replicas, hold)
     grown = record.with_size(pods, wanted.room.surge, wanted.room.max_unavailable)
-    # Only the wish is written here; the pods move by steps, each when the one before is Ready.
-    return Start(patches.grow(deployment, hold, grown), goal, wanted.room, grown)
+    # Only the wish is written here; the pods move by steps, each when the one before is Ready. A percentage costs no stable pod.
+    at_once = goal.percent or hold.percent
+    return Start(patches.grow(deployment, goal if at_once else hold, grown), goal, wanted.room, grown)
 
 
 def _same_weight(wanted: Wanted, record: Record, deployment: Deployment) -> bool:
     """The weight still means the pods that it meant at the start, even if the Deployment was scaled meanwhile."""
     try:
-        return pods_for_weight(wanted.weight or 0, record.replicas, wanted.room.surge) == record.pods
+        return _pods(wanted, record.replicas) == record.pods
     except ImpossibleSize:  # in the room that is asked for now no pod could have been held
         return False
 
@@ -253,9 +273,11 @@ def step(situation: Situation, start: Start, ready: int) -> Plan | None:
     A step writes the record again: where somebody has asked for another size, or taken the canary over, that record stands, and
     the steps are for whoever wrote it.
     """
-    if situation.hold is None or situation.hold == start.goal or situation.record != start.record:
+    replicas = situation.deployment.replicas
+    goal = start.goal.at(replicas)
+    if situation.hold is None or situation.hold == goal or situation.record != start.record:
         return None
-    following_hold = following(situation.hold, start.goal, ready, situation.deployment.replicas, start.room)
+    following_hold = following(situation.hold, goal, ready, replicas, start.room)
     return None if following_hold is None else patches.grow(situation.deployment, following_hold, start.record)
 
 

@@ -204,7 +204,8 @@ def _wanted(account: Account, situation: Situation, request: StartRequest, room:
         pods = max(pods, record.pods)  # a smaller share needs fewer, and a hold only grows
     if request.surge is None:
         room = replace(room, surge=situation.deployment.replicas)
-    return Wanted(asked.template, pods, size.weight, room)
+    grows = request.autoscaler is AutoscalerPolicy.HOLD and request.size.pods is None
+    return Wanted(asked.template, pods, size.weight, room, grows)
 
 
 def _changed_by_admission(where: str = "") -> str:
@@ -414,7 +415,7 @@ def _tell_split(account: Account, before: Situation, begun: Start, request: Star
         "canary": before.canary.replicas if before.canary else 0,
     }
     account.after["pods"] = {"stable": goal.stable(replicas), "canary": goal.canary(replicas)}
-    asked, held = request.size.weight, share(goal.canary(replicas), replicas, goal.surge)
+    asked, held = request.size.weight, share(goal.canary(replicas), replicas, goal.at(replicas).surge)
     # More than twice what was asked for is another risk than the one that somebody wanted to take.
     if asked is not None and held > 2 * asked:
         account.warn(
@@ -433,7 +434,8 @@ def _foretold(account: Account, situation: Situation, begun: Start, wanted: Want
         return account.outcome(f"nothing to write: {split}")
     # The steps that follow end at the goal.
     account.wrote(patches.grow(deployment, begun.goal, begun.record))
-    count = len(hold_patches(begun.record.pods, deployment.replicas, begun.room, situation.hold))
+    pods = max(begun.record.pods, situation.hold.pods if situation.hold else 0)
+    count = len(hold_patches(pods, deployment.replicas, begun.room, situation.hold))
     outcome = account.outcome(f"would hold {split}, in {count} {'patch' if count == 1 else 'patches'}")
     if situation.canary is None:
         outcome = _with_canary(outcome, without_pods(wanted.template, None))
@@ -458,7 +460,8 @@ def _as_stored(account: Account, begun: Start, picture: Picture) -> tuple[Start,
 
 
 def _waited(account: Account, begun: Start, situation: Situation, call: Call, report: Report) -> Outcome:
-    if begun.plan is None and situation.phase is Phase.HELD and situation.hold == begun.goal:
+    begun_at = situation.deployment.replicas
+    if begun.plan is None and situation.phase is Phase.HELD and situation.hold == begun.goal.at(begun_at):
         done, situation = (
             "already holding",
             diagnose(replace(situation.picture, pods=account.site.pods(situation.deployment))),
@@ -484,4 +487,4 @@ def _warn_of_scaling(account: Account, begun: Start, situation: Situation) -> No
 
 def _split(begun: Start, replicas: int) -> str:
     canary, stable = begun.goal.canary(replicas), begun.goal.stable(replicas)
-    return f"{canary} canary beside {count_of(stable, 'stable pod')} ({share(canary, replicas, begun.goal.surge):.1f} % of all pods)"
+    return f"{canary} canary beside {count_of(stable, 'stable pod')} ({share(canary, replicas, begun.goal.at(replicas).surge):.1f} % of all pods)"

@@ -22,6 +22,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size impor
     first,
     following,
     patches,
+    percent_for,
     pods_for_weight,
     share,
     target,
@@ -186,3 +187,34 @@ def test_on_the_way_to_a_hold_the_controller_never_goes_below_what_was_allowed(r
             state = reached.state
         assert state.counts().get("canary") == pods
         assert sum(state.counts().values()) == replicas + min(room.surge, pods)
+
+
+# A share of a Deployment that may be scaled up meanwhile.
+
+
+@pytest.mark.parametrize(
+    ("pods", "replicas", "percent"), [(3, 10, 30), (1, 3, 33), (1, 1, 100), (1, 200, 0), (101, 1000, 11), (2, 200, 1)]
+)
+def test_a_percentage_comes_to_the_pods_that_it_was_made_for(pods: int, replicas: int, percent: int) -> None:
+    assert percent_for(pods, replicas) == percent
+
+
+@given(st.integers(1, 100).flatmap(lambda replicas: st.tuples(st.integers(1, replicas), st.just(replicas))))
+def test_of_at_most_a_hundred_replicas_it_comes_to_just_as_many(size: tuple[int, int]) -> None:
+    pods, replicas = size
+    assert Hold(0, 0, percent_for(pods, replicas)).at(replicas).pods == pods
+
+
+@given(st.integers(1, 99), st.integers(1, 2000), st.integers(0, 2000))
+def test_a_share_is_never_less_than_it_was_asked_for_and_less_than_a_pod_more(
+    percent: int, replicas: int, more: int
+) -> None:
+    hold = Hold.of(f"{percent}%", 0, replicas)
+    grown = hold.at(replicas + more)
+    assert hold.pods <= grown.pods and hold.max_surge == grown.max_surge == f"{percent}%"
+    assert 0 <= Fraction(grown.pods) - Fraction(percent * (replicas + more), 100) < 1
+
+
+def test_a_number_of_pods_means_the_same_for_all_replicas() -> None:
+    hold = Hold.of(3, 1, 10)
+    assert hold == Hold(3, 1) and hold.at(40) == hold and hold.max_surge == 3

@@ -67,7 +67,12 @@ def _stepped(
     the controller has seen the patch before. Surplus stable pods that it has not taken yet must not count.
     """
     hold, replicas = situation.hold, situation.deployment.replicas
-    if hold is None or hold == begun.goal or situation.phase not in HOLDING or _mine(begun).differs(situation):
+    if (
+        hold is None
+        or hold == begun.goal.at(replicas)
+        or situation.phase not in HOLDING
+        or _mine(begun).differs(situation)
+    ):
         return None
     counts = Counts.of(situation.picture.pods or (), begun.record.stable.uid)
     if counts.canary < hold.canary(replicas):
@@ -93,4 +98,5 @@ def _mine(begun: Start) -> Meant:
 
 def _all_ready(situation: Situation, begun: Start) -> bool:
     counts = Counts.of(situation.picture.pods or (), begun.record.stable.uid)
-    return situation.hold == begun.goal and counts.canary >= begun.goal.canary(situation.deployment.replicas)
+    goal = begun.goal.at(situation.deployment.replicas)
+    return situation.hold == goal and counts.canary >= goal.canary(situation.deployment.replicas)
