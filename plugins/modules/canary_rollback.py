@@ -132,7 +132,10 @@ canary:
       returned: always
       type: dict
       contains:
-        kind: {type: str, returned: always, description: "V(gateway_api), HTTPRoutes; V(service_selector), the Service itself."}
+        kind:
+          type: str
+          returned: always
+          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(service_selector), the Service itself.
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:

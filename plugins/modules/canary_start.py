@@ -111,8 +111,8 @@ options:
     version_added: 1.0.0
   traffic:
     description:
-      - Gives the canary a share of the B(requests), whatever its share of the pods, by rewriting HTTPRoutes in place. Only the backends of
-        their rules change, and what stood there is kept in an annotation of the route and put back at the end of the release.
+      - Gives the canary a share of the B(requests), whatever its share of the pods, by rewriting HTTPRoutes or Ingresses in place. Only the
+        backends of their rules change, and what stood there is kept in an annotation of the route and put back at the end of the release.
       - No pod of the canary exists before the routes send nobody to it. Every write is proven at the gateway before the next one relies on it.
       - The canary pods come beside all stable pods, so O(surge) has to be at least their number if it is given, and O(wait) has to be V(true).
       - Of a canary that is held already, what is not given stays as it is. The routes, the Service, O(traffic.proof), O(traffic.timeout) and
@@ -124,10 +124,13 @@ options:
       kind:
         description:
           - V(gateway_api), HTTPRoutes of Gateway API (C(gateway.networking.k8s.io/v1)) in the namespace of the Deployment.
+          - V(ingress_nginx), Ingresses that ingress-nginx serves, or a proxy that goes by its annotations. Each gets a canary Ingress beside it,
+            and sends to one version meanwhile. Nothing tells when such a write is in force, so that it is B(stated) after ten seconds and never
+            proven.
           - V(service_selector), the Service itself, whose selector names one version at a time, so that O(traffic.weight) is V(0) or V(100).
             It needs nothing in the cluster. For the whole release everybody who uses the Service is on one version.
         type: str
-        choices: [gateway_api, service_selector]
+        choices: [gateway_api, service_selector, ingress_nginx]
         required: true
       service:
         description:
@@ -135,7 +138,7 @@ options:
           - Without it, the only Service for which both is so; with V(service_selector) the only one that selects these pods.
         type: str
       routes:
-        description: Names of the HTTPRoutes. Without it, every one of the namespace that has a rule that sends to the Service.
+        description: Names of the HTTPRoutes or Ingresses. Without it, every one of the namespace that has a rule that sends to the Service.
         type: list
         elements: str
       weight:
@@ -159,13 +162,14 @@ options:
             implementation. It has to show both, on rules for probes, before any user meets them; otherwise the task fails, and so it does
             where the gateway cannot be asked.
           - M(coalmine.canary.canary_promote) goes by V(weights) then.
+          - With V(ingress_nginx) give the Ingress the annotation C(nginx.ingress.kubernetes.io/affinity=cookie) instead.
         type: str
         choices: [none, cookie]
       proof:
         description:
           - Whether the gateway itself is asked, from where the task runs, until it does what was written.
           - V(prefer) goes by the status of the routes and a few seconds where it cannot be asked, and warns. V(require) refuses then, before
-            anything is written. V(none) never asks, and adds no rule for probes to the routes.
+            anything is written, and so it does with V(ingress_nginx), which nobody can ask. V(none) never asks, and adds no rule for probes to the routes.
         type: str
         choices: [require, prefer, none]
         default: prefer
@@ -372,7 +376,10 @@ canary:
       returned: always
       type: dict
       contains:
-        kind: {type: str, returned: always, description: "V(gateway_api), HTTPRoutes; V(service_selector), the Service itself."}
+        kind:
+          type: str
+          returned: always
+          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(service_selector), the Service itself.
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:

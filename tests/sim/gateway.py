@@ -52,8 +52,8 @@ class Lags:
     only: int | None = None
 
 
-def make(server: Server) -> None:
-    """What the user has: a Service, a Gateway, a route."""
+def make(server: Server, *, routed: bool = True) -> None:
+    """What the user has: a Service, and where it is `routed`, a Gateway and a route."""
     meta = {"namespace": NAMESPACE}
     ports = [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]
     service = {
@@ -69,7 +69,8 @@ def make(server: Server) -> None:
         "metadata": {**meta, "name": NAME},
         "spec": {"parentRefs": [{"name": GATEWAY}], "hostnames": [HOST], "rules": RULES},
     }
-    for kind, obj in (("services", service), ("gateways", gateway), ("httproutes", route)):
+    routes = (("gateways", gateway), ("httproutes", route)) if routed else ()
+    for kind, obj in (("services", service), *routes):
         server.create(kind, obj, "somebody", "kubectl-create")
 
 
@@ -120,8 +121,11 @@ class Proxy:
     chance: random.Random
     failing: Callable[[str, str], None]
     sees: Callable[[Mapping[str, Fraction]], None]
+    # What the Ingresses that it knows are as one route (nginx.py).
+    reads: Callable[[str, Mapping[str, Json]], Json]
     seen: list[tuple[float, Fraction]] = field(default_factory=list)
     _routes: dict[str, Json] = field(default_factory=dict)
+    _ingresses: dict[str, Json] = field(default_factory=dict)
     _endpoints: dict[str, list[str]] = field(default_factory=dict)
     _versions: dict[str, str] = field(default_factory=dict)
     _heard: dict[str, float] = field(default_factory=dict)
@@ -141,12 +145,14 @@ class Proxy:
         deaf = self.timeline.now >= self.lags.deaf_from and self.lags.deaf_to in ("", change.name)
         if change.kind == "httproutes" and not deaf:
             self._later(change, self.lags.routes, partial(self._takes_route, change))
+        if change.kind == "ingresses" and not deaf:
+            self._later(change, self.lags.routes, partial(self._takes_ingress, change))
         if change.kind == "endpointslices":
             self._later(change, self.lags.endpoints, partial(self._takes_endpoints, change))
 
     def _later(self, change: Change, most: float, happens: Callable[[], None]) -> None:
-        """Each object in its own order; one object may overtake another."""
-        key = f"{change.kind}/{change.name}"
+        """Each object in its own order; one object may overtake another. Ingresses come by one watch, all in their order."""
+        key = change.kind if change.kind == "ingresses" else f"{change.kind}/{change.name}"
         moment = max(self.timeline.now + most * self.chance.random(), self._heard.get(key, 0.0))
         self._heard[key] = moment
         self.timeline.at(moment, happens)
@@ -160,6 +166,13 @@ class Proxy:
                 self._asking.add(service)
                 self.timeline.after(self.lags.endpoints * self.chance.random(), partial(self._is_told, service))
             self._report(change.after)
+        self._look()
+
+    def _takes_ingress(self, change: Change) -> None:
+        self._ingresses.pop(change.name, None)
+        if change.after is not None:
+            self._ingresses[change.name] = change.after
+        self._routes[NAME] = self.reads(NAME, self._ingresses)
         self._look()
 
     def _is_told(self, service: str) -> None:
@@ -204,7 +217,9 @@ class Proxy:
             pods = self._endpoints_of(ref["name"])
             self._have_begun = self._have_begun or bool(pods)
             if not pods and self._have_begun:
-                told = f"a rule of HTTPRoute {route['metadata']['name']} sends to Service {ref['name']}, which has no endpoint"
+                told = (
+                    f"a rule of route {route['metadata']['name']} sends to Service {ref['name']}, which has no endpoint"
+                )
                 self.failing(ref["name"], told)
             for pod in pods:
                 shares[pod] = shares.get(pod, Fraction(0)) + Fraction(ref["weight"], whole * len(pods))

@@ -36,6 +36,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers im
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded import ATTEMPTS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
+from . import nginx
 from .calls import Called
 from .faults import Fault
 from .foreign import FOREIGN, SOMEBODY
@@ -57,7 +58,7 @@ MOST_REQUESTS, REQUESTS_A_SECOND = 10 + 24, 2.0
 MOST_OF_ROUTES = 32
 MAY_BE = "may have been carried out"
 # What verbs write.
-_WRITTEN = frozenset({"deployments", "horizontalpodautoscalers", "httproutes", "services"})
+_WRITTEN = frozenset({"deployments", "horizontalpodautoscalers", "httproutes", "services", "ingresses"})
 _OURS = (RECORD, LAST, LIVE, REVISION)
 _HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
 
@@ -156,7 +157,10 @@ class Witness:
             change.by == SOMEBODY and change.kind == "deployments" and bool(change.before)
         )
         self.rerouted = self.rerouted or (
-            call is None and bool(change.before) and change.kind in ("httproutes", "services") and change.by != PROXY
+            call is None
+            and bool(change.before)
+            and change.kind in ("httproutes", "services", "ingresses")
+            and change.by != PROXY
         )
         if not self.history.quiet or self.repaired:
             return
@@ -429,17 +433,20 @@ class Witness:
 
     def _routed_as_before(self) -> None:
         """The user's route and his Service, and nothing beside them."""
-        route, service = (self.store.of(kind)[NAME] for kind in ("httproutes", "services"))
+        route, service = (
+            self.store.get("httproutes", NAME) or self.store.of("ingresses")[NAME],
+            self.store.of("services")[NAME],
+        )
         # Nobody hears of what a request makes long after its call has ended; it goes with the Deployment.
         late = {
             change.name
             for change in self.store.log
-            if change.kind == "services"
+            if change.kind in ("services", "ingresses")
             and change.by in self.calls
             and change.at > (self.calls[change.by].ended or change.at)
         }
-        left = [name for name in self.store.of("services") if name != NAME and name not in late]
-        if left or route["spec"]["rules"] != RULES or service["spec"]["selector"] != LABELS:
+        left = [name for kind in ("services", "ingresses") for name in self.store.of(kind) if name not in {NAME, *late}]
+        if left or route["spec"]["rules"] not in (RULES, nginx.PATHS) or service["spec"]["selector"] != LABELS:
             self._violated("routes are exactly back", f"{', '.join(left)} {route['spec']['rules']}")
         if any(one["metadata"].get("annotations") for one in (route, service)):
             self._violated("routes are exactly back", "an annotation is left")

@@ -11,6 +11,7 @@ _MEMBERS = {
     "deployments": ("replicas", "template", "strategy", "minReadySeconds", "progressDeadlineSeconds", "paused"),
     "horizontalpodautoscalers": ("minReplicas", "maxReplicas", "behavior"),
     "httproutes": ("rules",),
+    "ingresses": ("rules",),
     "services": ("selector",),
 }
 

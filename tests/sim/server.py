@@ -41,6 +41,7 @@ _COUNTED = {
     "horizontalpodautoscalers": ("spec",),
     # Of a custom resource only the spec: apiextensions-apiserver, customresource/strategy.go.
     "httproutes": ("spec",),
+    "ingresses": ("spec",),
 }
 
 
@@ -105,7 +106,9 @@ class Server:
         dry_run = "dryRun" in request.query
         manager = request.query.get("fieldManager", user)
         if request.method == "POST":
-            return self.create(kind, body, user, manager, asked, dry_run=dry_run)
+            made = self.create(kind, body, user, manager, asked, dry_run=dry_run)
+            self.shown.setdefault(user, set()).add(made["metadata"].get("uid", ""))
+            return made
         patch = _PATCHES[request.headers["Content-Type"]]
         return self.patch(kind, asked, body, patch, user, manager, dry_run=dry_run)
 
@@ -239,6 +242,7 @@ _KINDS = {
     "services": "Service",
     "gateways": "Gateway",
     "httproutes": "HTTPRoute",
+    "ingresses": "Ingress",
 }
 
 

@@ -25,6 +25,7 @@ KINDS = (
     "endpointslices",
     "gateways",
     "httproutes",
+    "ingresses",
     # Asked for where there is no Deployment of that name.
     "statefulsets",
     "daemonsets",

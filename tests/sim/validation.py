@@ -131,6 +131,9 @@ _SHAPES: dict[str, Any] = {
         ]
     },
     "services": {"selector": {"*": str}},
+    "ingresses": {
+        "rules": [{"http": {"paths": [{"path": str, "pathType!": str, "backend!": {"service": {"name!": str}}}]}}]
+    },
 }
 
 

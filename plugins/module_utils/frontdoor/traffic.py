@@ -94,6 +94,7 @@ def _check_can(asked: TrafficRequest, probe: Parameters | None) -> None:
         "sticky": (asked.sticky, Can.STICKY in router.can),
         "routes": (asked.routes, not router.switches),
         "probe": (probe, router.proof is Proof.ASKED),
+        "proof: require": (asked.proof == "require", router.proof is not Proof.STATED),
     }
     cannot = [name for name, (given, can) in possible.items() if given and not can]
     if cannot:

@@ -9,6 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 import json
+from dataclasses import field
 from typing import Any, Iterator, Mapping
 
 from ..rollout.fields import Fields
@@ -28,10 +29,11 @@ class Parent:
 
 @dataclass(frozen=True)
 class Route:
-    """An HTTPRoute, or a Service that sends on by its selector, which is its one rule then (selector.py).
+    """An HTTPRoute, an Ingress, or a Service that sends on by its selector, which is its one rule then (selector.py).
 
     `annotation` is the text that is kept there, `managers` whoever else wrote to the rules, the latest first. `created`: as the server
-    writes it, in RFC 3339. `version`: its resourceVersion, which every write changes, also one of a status."""
+    writes it, in RFC 3339. `version`: its resourceVersion, which every write changes, also one of a status. `companion`: an object of
+    ours that belongs to it, and `more` what else of it counts for that (ingress.py)."""
 
     name: str
     namespace: str
@@ -47,6 +49,8 @@ class Route:
     kind: str = "HTTPRoute"
     created: str = ""
     version: str = ""
+    companion: Json | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, item: Any) -> Route:
@@ -90,13 +94,25 @@ def managers(meta: Fields, field: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
+class CompanionPlan:
+    """What is to become of the companion: this manifest, or None, that it goes. `first`: before the route itself is
+    written. `made`: as it is made, where there is none."""
+
+    manifest: Json | None
+    first: bool
+    made: Json | None
+
+
+@dataclass(frozen=True)
 class RoutePlan:
-    """One guarded write. `before` and `after`: the backends of each rule that changes, in words."""
+    """One guarded write of the route, where there are operations, and one of its companion, where that changes. `before` and `after`: the
+    backends of each rule that changes, in words."""
 
     operations: tuple[Json, ...]
     before: Mapping[str, str]
     after: Mapping[str, str]
     kept: Kept | None
+    companion: CompanionPlan | None = None
 
 
 def kept_of(route: Route) -> Kept | None:

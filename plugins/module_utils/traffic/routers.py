@@ -10,12 +10,12 @@ from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from ..rollout.fields import Shape
 from ..values import dataclass
-from . import httproute, selector
+from . import httproute, ingress, selector
 from .exposure import Exposure, Stage, Versions, Wanted
 from .route import Route, RoutePlan
-from .shapes import HTTP_ROUTE, SERVICE
+from .shapes import HTTP_ROUTE, INGRESS, SERVICE
 
-GATEWAY_API, SERVICE_SELECTOR = "gateway_api", "service_selector"
+GATEWAY_API, SERVICE_SELECTOR, INGRESS_NGINX = "gateway_api", "service_selector", "ingress_nginx"
 
 
 class Can(Enum):
@@ -28,10 +28,12 @@ class Can(Enum):
 
 
 class Proof(Enum):
-    """How a write is seen to be in force. asked: the proxy answers by itself with its number. endpoints: those of the Service itself."""
+    """How a write is seen to be in force. asked: the proxy answers by itself with its number. endpoints: those of the Service itself.
+    stated: nothing tells it, and some seconds have to do."""
 
     ASKED = "asked"
     ENDPOINTS = "endpoints"
+    STATED = "stated"
 
 
 class Planner(Protocol):
@@ -54,6 +56,9 @@ class Router:
     `named`: the Services of its own namespace that an object sends to; `spells_out`: it names one in a way that is not rewritten. `state` is
     total but for what was kept, and `plan` raises Unroutable. Before anything is written so does `check`, and `check_beside` for what others
     have there, where `looks_beside` says that this counts. `sends_to`: users of an object can get this Service.
+
+    `settles`: seconds after which a write that nothing proves counts as in force. `companion_name`: of the object of ours that belongs to
+    one of these, where there is such, and `is_companion` whether one is that.
     """
 
     kind: str
@@ -72,6 +77,10 @@ class Router:
     check: Callable[[Route, Versions, Exposure, bool], None]
     looks_beside: Callable[[Exposure], bool]
     check_beside: Beside
+    # How long a status is ahead of the proxies: a second at most where it was measured, and a margin.
+    settles: float = 5.0
+    companion_name: Callable[[str], str] | None = None
+    is_companion: Callable[[Mapping[str, Any]], bool] = lambda _item: False
 
     @property
     def switches(self) -> bool:
@@ -122,5 +131,27 @@ ROUTERS: Mapping[str, Router] = {
         check=selector.check,
         looks_beside=lambda _exposure: False,
         check_beside=_nothing_beside,
+    ),
+    INGRESS_NGINX: Router(
+        kind="Ingress",
+        collection="/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
+        shape=INGRESS,
+        field=".spec.rules",
+        written="the backends",
+        can=frozenset({Can.SHARE, Can.HEADER}),
+        proof=Proof.STATED,
+        parse=ingress.parse,
+        named=ingress.named,
+        spells_out=lambda _route, _service: False,
+        state=ingress.state,
+        plan=ingress.plan,
+        sends_to=ingress.sends_to,
+        check=ingress.check,
+        looks_beside=lambda _exposure: True,
+        check_beside=ingress.check_beside,
+        # The controller writes its configuration every 3.3 s at most (--sync-rate-limit 0.3), and a reload comes before the shares.
+        settles=10.0,
+        companion_name=ingress.companion_name,
+        is_companion=ingress.is_companion,
     ),
 }

@@ -33,6 +33,16 @@ _RULE: Shape = {
 }  # fmt: skip
 
 HTTP_ROUTE: Shape = {"metadata": (_METADATA,), "spec": ({"rules": [_RULE]},)}
+INGRESS: Shape = {
+    "metadata": (_METADATA,),
+    "spec": (
+        {
+            "ingressClassName": str,
+            "defaultBackend": {"service": {"name": (str,)}},
+            "rules": [{"host": str, "http": {"paths": [{"path": str, "pathType": str, "backend": {"service": {"name": (str,)}}}]}}],
+        },
+    ),
+}  # fmt: skip
 SERVICE: Shape = {
     "metadata": (_METADATA,),
     "spec": (

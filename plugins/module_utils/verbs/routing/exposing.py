@@ -27,6 +27,8 @@ def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_h
     try:
         await_endpoints(routes, service, pods)
         warmed = found
+        if any(one.stage is not Stage.SPLIT or one.canary != service for one in found):
+            routes.prover.await_known()
         if routes.prover.marks:
             written = routes.write(found, _warm(routes, service, exposure), canary_hash)
             routes.await_(written)

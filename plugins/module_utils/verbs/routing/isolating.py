@@ -33,6 +33,7 @@ def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> None:
         if routes.prover.how == "stated":
             # Nothing proves it, and a Service of which no proxy can know an endpoint would be believed after some seconds.
             await_endpoints(routes, service, stable.ready if stable else 0)
+            routes.prover.await_known()
         warmed = found
         if routes.prover.marks:
             written = routes.put(

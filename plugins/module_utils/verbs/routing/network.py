@@ -8,6 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Mapping
 
 from ...cluster.api import Api, PatchKind
@@ -15,7 +16,7 @@ from ...cluster.errors import NotFound
 from ...rollout.fields import Fields, items, must_be
 from ...rollout.views import Pod
 from ...traffic.exposure import Json
-from ...traffic.route import Route, RoutePlan
+from ...traffic.route import CompanionPlan, Route, RoutePlan
 from ...traffic.routers import GATEWAY_API, ROUTERS
 from ...traffic.services import Owner, is_ours, label_query, ready_addresses
 from ...traffic.shapes import ENDPOINT_SLICE, SERVICE
@@ -35,21 +36,78 @@ class Network:
         self._slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
 
     def routes(self) -> list[Route]:
-        return [self._parsed(item) for item in items(self._api.list(self._routes), self.router.kind)]
+        found = list(items(self._api.list(self._routes), self.router.kind))
+        must_be(found, [self.router.shape], f"{self.router.kind}List.items")
+        by_name = {item["metadata"]["name"]: item for item in found} if self.router.companion_name else {}
+        return [
+            self._parsed(item, by_name.get(self._companion_of(item["metadata"]["name"])))
+            for item in found
+            if not self.router.is_companion(item)
+        ]
 
-    def _parsed(self, found: Any) -> Route:
+    def _parsed(self, found: Any, companion: Json | None = None) -> Route:
         must_be(found, self.router.shape, self.router.kind)
-        return self.router.parse(found)
+        return replace(self.router.parse(found), companion=companion)
+
+    def _companion_of(self, name: str) -> str:
+        return self.router.companion_name(name) if self.router.companion_name else ""
 
     def path_of(self, name: str) -> str:
         return f"{self._routes}/{name}"
 
     def route(self, name: str) -> Route:
-        return self._parsed(self._api.get(self.path_of(name)))
+        """A request, and one more for its companion where it may have one."""
+        found = self._api.get(self.path_of(name))
+        return self._parsed(found, self._companion(name) if self.router.companion_name else None)
+
+    def _companion(self, name: str) -> Json | None:
+        try:
+            found: Json = self._api.get(self.path_of(self._companion_of(name)))
+        except NotFound:
+            return None
+        must_be(found, self.router.shape, self.router.kind)
+        return found
 
     def write(self, route: Route, plan: RoutePlan, *, dry_run: bool = False) -> Route:
-        body = list(plan.operations)
-        return self._parsed(self._api.patch(self.path_of(route.name), body, PatchKind.JSON, dry_run=dry_run))
+        """A request for each of the two that changes."""
+        body, beside = list(plan.operations), plan.companion
+        if beside and beside.first:
+            route = replace(route, companion=self._with(route, beside, dry_run=dry_run))
+        if body:
+            found = self._api.patch(self.path_of(route.name), body, PatchKind.JSON, dry_run=dry_run)
+            route = self._parsed(found, route.companion)
+        if beside and not beside.first:
+            route = replace(route, companion=self._with(route, beside, dry_run=dry_run))
+        return route
+
+    def _with(self, route: Route, beside: CompanionPlan, *, dry_run: bool) -> Json | None:
+        """The companion as it is then. Guarded by what was read of it."""
+        path, there, manifest = self.path_of(self._companion_of(route.name)), route.companion, beside.manifest
+        if there is None and beside.made is not None:
+            there = self._api.create(self._routes, beside.made, dry_run=dry_run)
+            must_be(there, self.router.shape, self.router.kind)
+            if dry_run or beside.made == manifest:
+                return there
+        meta = Fields(there, self.router.kind).within("metadata")
+        if manifest is None:
+            if not dry_run:
+                self._gone(path, meta.text("uid"))
+            return None
+        body = [
+            {"op": "test", "path": f"/metadata/{name}", "value": meta.text(name)} for name in ("uid", "resourceVersion")
+        ]
+        body.append({"op": "replace", "path": "/metadata/annotations", "value": manifest["metadata"]["annotations"]})
+        body.append({"op": "replace", "path": "/spec", "value": manifest["spec"]})
+        found: Json = self._api.patch(path, body, PatchKind.JSON, dry_run=dry_run)
+        return found
+
+    def _gone(self, path: str, uid: str) -> bool:
+        """False where it is gone already."""
+        try:
+            self._api.delete(path, uid)
+        except NotFound:
+            return False
+        return True
 
     def gateway(self, name: str, namespace: str) -> Fields:
         return Fields(self._api.get(f"{_GATEWAY_API}/namespaces/{namespace}/gateways/{name}"), "Gateway")
@@ -79,11 +137,7 @@ class Network:
     def delete(self, service: Mapping[str, Any]) -> bool:
         """False where it is gone already."""
         meta = Fields(service, "Service").within("metadata")
-        try:
-            self._api.delete(f"{self._services}/{meta.name('name')}", meta.text("uid"))
-        except NotFound:
-            return False
-        return True
+        return self._gone(f"{self._services}/{meta.name('name')}", meta.text("uid"))
 
     def ready(self, service: str) -> frozenset[str]:
         """Addresses of the endpoints that take requests, as a proxy is told."""

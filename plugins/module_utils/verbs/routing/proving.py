@@ -23,6 +23,7 @@ from ...traffic.exposure import Kept
 from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of, reached
 from ...traffic.listeners import ways
 from ...traffic.route import Parent, Route, observed, stated
+from ...traffic.routers import Proof
 from ...values import dataclass
 from ..call.ending import Account
 from .lagging import LOOK_SECONDS, PAUSE_SECONDS, until
@@ -33,8 +34,6 @@ from .network import Network
 IN_A_ROW = 20
 # How often a gateway is asked before it counts as one that cannot be: a connection may be lost.
 _AT_FIRST = 3
-# How long a status is ahead of the proxies: a second at most where it was measured, and a margin.
-SETTLE_SECONDS = 5.0
 # What a proxy says by itself of a backend that it cannot reach.
 _UNREACHED = frozenset({0, 500, 502, 503, 504})
 
@@ -58,12 +57,12 @@ class Prover:
         self._account, self._network, self._traffic = account, network, traffic
         self._api = account.site.api
         self._entries: dict[str, tuple[Entry, ...]] = {}
-        self.how = "proven" if traffic.proof != "none" else "stated"
+        self.how = "proven" if self.marks else "stated"
 
     @property
     def marks(self) -> bool:
         """Whether a write carries a rule for probes."""
-        return self._traffic.proof != "none"
+        return self._traffic.proof != "none" and self._network.router.proof is Proof.ASKED
 
     def prepare(self, routes: Sequence[Route], *, insists: bool = True, goes_on: bool = False) -> None:
         """Finds where users come in, and whether that can be asked from here. Raises Refusal with `proof: require`, unless what
@@ -177,7 +176,12 @@ class Prover:
                     f'{route.kind} "{route.name}" is not in force after {self._traffic.seconds} s: {printable(why)}'
                 )
         if written:
-            clock.sleep(SETTLE_SECONDS)
+            clock.sleep(self._network.router.settles)
+
+    def await_known(self) -> None:
+        """A proxy that nobody can ask has had time to hear of endpoints before it hears of a route to them."""
+        if self._network.router.proof is Proof.STATED:
+            self._api.clock.sleep(self._network.router.settles)
 
 
 def _questions(written: Written, entry: Entry) -> Iterator[tuple[Knock, Callable[[Knocked], bool]]]:

@@ -39,6 +39,9 @@ class Switched:
     def prepare(self, routes: Sequence[Route], *, insists: bool = True, goes_on: bool = False) -> None:
         """Nothing has to be found."""
 
+    def await_known(self) -> None:
+        """It is seen by the endpoints themselves."""
+
     def await_in_force(self, written: Sequence[Written]) -> None:
         """Raises NotProgrammed when the time for it is over."""
         deadline = self._clock.monotonic() + self._traffic.seconds

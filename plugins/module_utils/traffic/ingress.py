@@ -1,0 +1,387 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An Ingress as ingress-nginx serves it, and beside it a canary Ingress of ours that has the canary's share.
+
+    Ingress web: web  ->  web-<stable>                      everybody is on the stable version
+    Ingress web-coalmine-canary: canary-weight 5            5 % get web-<canary>
+    Ingress web: web  ->  web-<canary>                      all of them; a canary Ingress has nothing to draw any more
+
+The canary Ingress alone would add its share to the one that web's own endpoints give, so that the user's Ingress sends to one version
+meanwhile: of its paths only the name of the Service changes. What users get is read off both objects. Only the last that was kept from
+them (`drained`), and whose release it is, stands in the annotation.
+
+So each of two writes leaves what the verbs know: to a version first the user's Ingress is written, back to its owner's Service last. And
+the canary Ingress is made for nobody before it gets its share, because nothing guards a request that makes an object: one that comes too
+late leaves what gives nobody anything.
+Source: internal/ingress/annotations/canary and controller.go, mergeAlternativeBackends, k8s.io/ingress-nginx. This module is private to the
+collection.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, Iterator, Mapping, Sequence
+
+from ..rollout.fields import Fields
+from .exposure import KEPT, NOBODY, Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
+from .route import CompanionPlan, Route, RoutePlan, kept_of, kept_operations, managers
+from .services import MANAGED_BY, MANAGER
+
+_P = "nginx.ingress.kubernetes.io/"
+_CANARY, _WEIGHT, _TOTAL = f"{_P}canary", f"{_P}canary-weight", f"{_P}canary-weight-total"
+_HEADER, _VALUE = f"{_P}canary-by-header", f"{_P}canary-by-header-value"
+_CLASS = "kubernetes.io/ingress.class"
+# A canary Ingress has these of its own, and everything else from the one that it is a canary of.
+_TAKEN_OVER = (f"{_P}affinity", f"{_P}session-cookie-", f"{_P}load-balance", f"{_P}upstream-hash-by")
+_SUFFIX, _LONGEST_NAME = "-coalmine-canary", 253
+# What the controller takes as a header: parser.BasicCharsRegex. It leaves out the whole Ingress otherwise.
+_PLAIN = re.compile(r"[A-Za-z0-9\-._~/:]+")
+_PER_CENT = 100
+
+
+def companion_name(name: str) -> str:
+    """The canary Ingress of this one."""
+    return f"{name[: _LONGEST_NAME - len(_SUFFIX)].rstrip('-.')}{_SUFFIX}"
+
+
+def is_companion(item: Mapping[str, Any]) -> bool:
+    labels = Fields(item, "Ingress").within("metadata").texts("labels")
+    return labels.get(MANAGED_BY) == MANAGER
+
+
+def parse(item: Any) -> Route:
+    """Raises Malformed."""
+    found = Fields(item, "Ingress")
+    meta, spec = found.required("metadata"), found.required("spec")
+    annotations = meta.texts("annotations")
+    return Route(
+        name=meta.name("name"),
+        namespace=meta.name("namespace"),
+        uid=meta.text("uid"),
+        generation=meta.count("generation") or 0,
+        rules=tuple(dict(rule.raw) for rule in spec.each("rules")),
+        hostnames=(),
+        parents=(),
+        annotation=annotations.get(KEPT),
+        annotated=bool(annotations),
+        managers=tuple(managers(meta, "f:rules")),
+        status={},
+        kind="Ingress",
+        version=meta.text("resourceVersion"),
+        more={
+            "annotations": {key: text for key, text in annotations.items() if key == _CLASS or key.startswith(_P)},
+            "class": spec.text("ingressClassName"),
+            "default": spec.within("defaultBackend").within("service").text("name"),
+        },
+    )
+
+
+def _paths(rules: Sequence[Json]) -> Iterator[tuple[str, Json]]:
+    """Each path with its host."""
+    for rule in rules:
+        for path in (rule.get("http") or {}).get("paths") or ():
+            yield str(rule.get("host") or ""), path
+
+
+def _service(path: Mapping[str, Any]) -> str:
+    return str(((path.get("backend") or {}).get("service") or {}).get("name") or "")
+
+
+def named(route: Route) -> frozenset[str]:
+    """None where it is somebody's canary Ingress itself."""
+    if _is_canary(route):
+        return frozenset()
+    return frozenset(filter(None, (_service(path) for _host, path in _paths(route.rules))))
+
+
+def _is_canary(route: Route) -> bool:
+    return bool(route.more["annotations"].get(_CANARY) == "true")
+
+
+def sends_to(route: Route, service: str) -> bool:
+    """Users can get it, by this Ingress or by its canary's."""
+    return any(_service(path) == service for _host, path in (*_paths(route.rules), *_paths(_rules(route.companion))))
+
+
+def _rules(companion: Json | None) -> list[Json]:
+    return list(((companion or {}).get("spec") or {}).get("rules") or ())
+
+
+def _renamed(rules: Sequence[Json], names: Mapping[str, str]) -> list[Json]:
+    """The same paths, to other Services at the same ports."""
+
+    def renamed(path: Json) -> Json:
+        backend, name = path.get("backend") or {}, _service(path)
+        if name not in names:
+            return path
+        return {**path, "backend": {**backend, "service": {**backend["service"], "name": names[name]}}}
+
+    def each(rule: Json) -> Json:
+        http = rule.get("http")
+        return {**rule, "http": {**http, "paths": [*map(renamed, http.get("paths") or ())]}} if http else rule
+
+    return [each(rule) for rule in rules]
+
+
+def _base(route: Route, *known: Versions) -> list[Json]:
+    """The owner's rules."""
+    return _renamed(route.rules, {name: one.own for one in known for name in (one.stable, one.canary) if name})
+
+
+def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
+    """As of an HTTPRoute (httproute.py)."""
+    kept = kept_of(route)
+    if kept is None:
+        told = _told_by_both(route, versions)
+        return (Stage.OWN if told is None else Stage.LOST), told or Wanted(Stage.OWN)
+    shown = _shown(route, kept)
+    if shown is not None:
+        return shown.stage, shown
+    given = _given(route, kept.versions)
+    return Stage.CONTESTED, kept.wanted if given is None else replace(kept.wanted, exposure=given)
+
+
+def _sends(route: Route, versions: Versions) -> frozenset[str]:
+    """To which of the three Services."""
+    ours = {versions.own, versions.stable, versions.canary} - {""}
+    return frozenset(_service(path) for _host, path in _paths(route.rules)) & ours
+
+
+def _shown(route: Route, kept: Kept) -> Wanted | None:
+    """What both objects say, as far as it is something that is ever written; None for anything else."""
+    wanted, versions = kept.wanted, kept.versions
+    sends, given = _sends(route, versions), _given(route, versions)
+    everybody = wanted.stage is Stage.SPLIT and wanted.exposure.weight == 1
+    if route.companion is not None and given is None:
+        return None
+    if sends == {versions.own}:
+        if wanted.stage is not Stage.OWN or (given is not None and given.weight):
+            return None
+        return replace(wanted, exposure=given or NOBODY)
+    if sends == {versions.canary}:
+        return wanted if everybody else None
+    if sends != {versions.stable} or wanted.stage is Stage.OWN or everybody:
+        return None
+    return wanted if given is None else Wanted(Stage.SPLIT, given, drained=wanted.drained)
+
+
+def _told_by_both(route: Route, versions: Versions) -> Wanted | None:
+    """What users get of a route that has lost its annotation; None where it is its owner's."""
+    sends, given = _sends(route, versions), _given(route, versions)
+    if versions.canary in sends:
+        return Wanted(Stage.SPLIT, Exposure(Fraction(1)))
+    if given is not None and versions.stable in sends:
+        return Wanted(Stage.SPLIT, given)
+    if versions.stable in sends:
+        return Wanted(Stage.ISOLATED)
+    return None if route.companion is None or given == NOBODY else Wanted(Stage.OWN)
+
+
+def _given(route: Route, versions: Versions) -> Exposure | None:
+    """What the canary Ingress gives; None where there is none, or somebody made something else of it."""
+    found = route.companion
+    if found is None:
+        return None
+    annotations = (found.get("metadata") or {}).get("annotations") or {}
+    try:
+        weight = Fraction(int(annotations[_WEIGHT]), int(annotations.get(_TOTAL, "100")))
+    except (KeyError, ValueError, ZeroDivisionError):
+        return None
+    header = Header(annotations[_HEADER], annotations.get(_VALUE, "")) if _HEADER in annotations else None
+    exposure = Exposure(weight, header)
+    return exposure if 0 <= weight < 1 and _is_as(found, _companion(route, versions, exposure)) else None
+
+
+def _is_as(found: Json, manifest: Json) -> bool:
+    """Whose it is, the paths, the Service, and all that makes it a canary."""
+
+    def drawn(item: Json) -> Json:
+        annotations = (item.get("metadata") or {}).get("annotations") or {}
+        return {key: text for key, text in annotations.items() if key.startswith(_CANARY)}
+
+    return _is_ours(found, manifest) and drawn(found) == drawn(manifest) and _rules(found) == _rules(manifest)
+
+
+def _is_ours(found: Json, manifest: Json) -> bool:
+    (owner,) = manifest["metadata"]["ownerReferences"]
+    owners = (found.get("metadata") or {}).get("ownerReferences") or ()
+    return is_companion(found) and any(one.get("uid") == owner["uid"] for one in owners)
+
+
+def _companion(route: Route, versions: Versions, exposure: Exposure) -> Json:
+    """The manifest of the canary Ingress. It goes with the Ingress that it is a canary of."""
+    whole = (exposure.weight * _PER_CENT).denominator == 1
+    weight = exposure.weight * _PER_CENT if whole else Fraction(exposure.weight.numerator)
+    annotations = {
+        key: text for key, text in route.more["annotations"].items() if key == _CLASS or key.startswith(_TAKEN_OVER)
+    }
+    annotations.update({_CANARY: "true", _WEIGHT: str(weight)})
+    if not whole:
+        annotations[_TOTAL] = str(exposure.weight.denominator)
+    if exposure.header is not None:
+        annotations.update({_HEADER: exposure.header.name, _VALUE: exposure.header.value})
+    reference = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": route.name, "uid": route.uid}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {
+            "name": companion_name(route.name),
+            "namespace": route.namespace,
+            "labels": {MANAGED_BY: MANAGER},
+            "annotations": annotations,
+            "ownerReferences": [{**reference, "controller": False, "blockOwnerDeletion": False}],
+        },
+        "spec": {
+            **({"ingressClassName": route.more["class"]} if route.more["class"] else {}),
+            "rules": list(_only(_base(route, versions), versions)),
+        },
+    }
+
+
+def _only(rules: Sequence[Json], versions: Versions) -> Iterator[Json]:
+    """The paths that send to the owner's Service, to the canary's."""
+    for rule in rules:
+        paths = [path for path in (rule.get("http") or {}).get("paths") or () if _service(path) == versions.own]
+        if paths:
+            yield from _renamed([{**rule, "http": {**rule["http"], "paths": paths}}], {versions.own: versions.canary})
+
+
+def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str) -> RoutePlan | None:
+    """As of an HTTPRoute. Nothing proves a write, so that `warm` and `mark` are left out."""
+    kept = kept_of(route)
+    if kept is not None and kept.owner != owner:
+        raise Unroutable("a release of another Deployment has changed this Ingress, and has not ended yet")
+    wanted = _possible(wanted)
+    base = _base(route, versions, *([kept.versions] if kept else ()))
+    if not wanted.nothing:
+        _check_paths(route, base, versions)
+    after = _renamed(base, {versions.own: _receiver(wanted, versions)})
+    drawn = _drawn(wanted)
+    there = None if wanted.nothing else Kept(owner, versions, kept.token if kept else token, _kept(wanted), {})
+    # Back to its owner's Service it goes last; and nothing of ours is beside what nothing is kept on yet.
+    first = wanted.stage is Stage.OWN and (kept is not None or route.companion is not None)
+    operations = _operations(route, after, there.encode() if there else None)
+    companion = _changed(replace(route, rules=tuple(base)), versions, drawn, first)
+    if not operations and companion is None:
+        return None
+    told = _in_words(after, versions.canary if drawn else "", drawn)
+    given = _given(route, kept.versions if kept else versions)
+    before = _in_words(route.rules, versions.canary if given else "", given)
+    return RoutePlan(operations, before, told, there, companion)
+
+
+def _possible(wanted: Wanted) -> Wanted:
+    """Raises Unroutable."""
+    exposure = wanted.exposure
+    if wanted.stage is Stage.ISOLATED:
+        exposure = NOBODY
+    if exposure.sticky is not None:
+        raise Unroutable(
+            "ingress-nginx keeps users by a cookie of its own",
+            f"Leave out traffic.sticky, and give the Ingress the annotation {_P}affinity: cookie",
+        )
+    if exposure.header is not None and not (
+        _PLAIN.fullmatch(exposure.header.name) and _PLAIN.fullmatch(exposure.header.value)
+    ):
+        raise Unroutable(
+            "ingress-nginx takes letters, digits and -._~/: in a header that is matched",
+            "Give traffic.header another name and value",
+        )
+    if wanted.stage is Stage.OWN:
+        exposure = Exposure(header=exposure.header)
+    return Wanted(wanted.stage, exposure, drained=wanted.drained)
+
+
+def _receiver(wanted: Wanted, versions: Versions) -> str:
+    """The Service of whoever is not drawn."""
+    if wanted.stage is Stage.OWN:
+        return versions.own
+    return versions.canary if wanted.exposure.weight == 1 else versions.stable
+
+
+def _drawn(wanted: Wanted) -> Exposure | None:
+    """What the canary Ingress is to give; None where there is to be none."""
+    exposure = wanted.exposure
+    return None if exposure.nobody or exposure.weight == 1 else exposure
+
+
+def _kept(wanted: Wanted) -> Wanted:
+    """Without what the canary Ingress says, so that another share is one write."""
+    return wanted if _drawn(wanted) is None else replace(wanted, exposure=NOBODY)
+
+
+def _check_paths(route: Route, base: Sequence[Json], versions: Versions) -> None:
+    """Raises Unroutable."""
+    if route.more["default"] == versions.own:
+        raise Unroutable(
+            f"its defaultBackend sends to Service {versions.own}, too, and users of it would get the canary by its pods",
+            "Give it rules with a path instead",
+        )
+    if route.more["annotations"].get(f"{_P}ssl-passthrough") == "true":
+        raise Unroutable("with ssl-passthrough nobody but the pods sees a request, so that none can be split")
+    if not any(_service(path) == versions.own for _host, path in _paths(base)):
+        raise Unroutable(f"no path of it sends to Service {versions.own}")
+
+
+def _changed(route: Route, versions: Versions, drawn: Exposure | None, first: bool) -> CompanionPlan | None:
+    """None where the canary Ingress is as it is to be. Raises Unroutable for one that is somebody else's."""
+    manifest = _companion(route, versions, drawn or NOBODY)
+    found = route.companion
+    if found is not None and not _is_ours(found, manifest):
+        raise Unroutable(
+            f'Ingress "{companion_name(route.name)}" is there already, and is not of this release',
+            "Look whose it is; if nobody needs it, delete it, then run this again",
+        )
+    if drawn is None:
+        return None if found is None else CompanionPlan(None, first, None)
+    if found is not None and _is_as(found, manifest):
+        return None
+    return CompanionPlan(manifest, first, _companion(route, versions, NOBODY))
+
+
+def _operations(route: Route, rules: Sequence[Json], annotation: str | None) -> tuple[Json, ...]:
+    """Nothing where it is so. Guarded by the version, as in selector.py."""
+    same = list(route.rules) == rules
+    if same and annotation == route.annotation:
+        return ()
+    change = () if same else ({"op": "replace", "path": "/spec/rules", "value": rules},)
+    return (
+        {"op": "test", "path": "/metadata/uid", "value": route.uid},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": route.version},
+        *change,
+        *kept_operations(route, annotation),
+    )
+
+
+def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> None:
+    """Raises Unroutable where this exposure could not be written."""
+    del marks
+    kept = kept_of(route)
+    wanted = _possible(Wanted(Stage.SPLIT, exposure))
+    base = _base(route, versions, *([kept.versions] if kept else ()))
+    _check_paths(route, base, versions)
+    _changed(replace(route, rules=tuple(base)), versions, _drawn(wanted), False)
+
+
+def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure) -> None:
+    """Raises Unroutable where somebody has a canary Ingress there already: the controller takes one for each path."""
+    del routes, exposure
+    mine = {(host, path.get("path")) for host, path in _paths(route.rules) if _service(path) == own}
+    for other in filter(_is_canary, others):
+        if any((host, path.get("path")) in mine for host, path in _paths(other.rules)):
+            raise Unroutable(
+                f'Ingress "{other.name}" is a canary of one of its paths already, and ingress-nginx takes one for each path',
+                "Delete it, then run this again",
+            )
+
+
+def _in_words(rules: Sequence[Json], canary: str, drawn: Exposure | None) -> dict[str, str]:
+    """The Service of each path, and what the canary Ingress gives."""
+    told = {f"path {host or '*'}{path.get('path') or ''}": _service(path) for host, path in _paths(rules)}
+    if drawn is not None:
+        header = f", and requests with the header {drawn.header.name}" if drawn.header else ""
+        told["canary Ingress"] = f"{canary} {float(100 * drawn.weight):g} %{header}"
+    return told

@@ -1,0 +1,153 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases through an Ingress and its canary Ingress, before an ingress-nginx that nobody can ask and that hears late: no request of a user
+fails, nobody gets the canary who was not to get it, and both Ingresses come back as they were."""
+
+from __future__ import annotations
+
+import copy
+import random
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from tests.sim.faults import Fault, Planned
+from tests.sim.gateway import Lags
+from tests.sim.history import Ask, End, History, Script
+from tests.sim.nginx import INGRESS_NGINX, PATHS
+from tests.sim.objects import NAME
+from tests.sim.test_traffic import DRAINING, largest, played, told
+from tests.sim.world import World
+
+# As late as its own limit of one configuration in 3.3 s makes it, and a reload.
+SLOW = Lags(5.0, 2.0)
+START = Ask("start", share="5", kind=INGRESS_NGINX)
+GROW = replace(START, pods=3, surge=3, share="50", think=1.0)
+FULL = replace(GROW, pods=4, surge=4)
+DRAIN, RESUME = Ask("pause", think=5.0, drain=True), Ask("resume", think=5.0)
+
+
+def world(
+    *asks: Ask,
+    lags: Lags = SLOW,
+    end: End = End.UNDO,
+    seed: int = 0,
+    faults: tuple[Planned, ...] = (),
+    again: bool = False,
+) -> World:
+    scripts = [Script("ana", 8.0, asks=asks, faults=faults)]
+    if again:
+        scripts.append(Script("again", 60.0, asks=asks))
+    return World(History(seed=seed, natures=DRAINING, scripts=tuple(scripts), end=end, gateway=lags), traced=True)
+
+
+def assert_as_before(one: World) -> None:
+    """The user's Ingress, and nothing of ours."""
+    (name,), (item,) = one.store.of("ingresses"), one.store.of("ingresses").values()
+    assert name == NAME and item["spec"]["rules"] == PATHS and not item["metadata"].get("annotations")
+    assert list(one.store.of("services")) == [NAME]
+
+
+@pytest.mark.parametrize("by", ["pods", "weights"])
+def test_a_release_gives_everybody_what_was_said_and_leaves_nothing(by: str) -> None:
+    one = world(START, GROW, FULL, Ask("promote", by=by), end=End.PROMOTE)
+    found = played(one)
+    assert told(found)[:2] == [
+        "changed: holding 1 canary beside 4 stable pods (20.0 % of all pods), which get 5 % of the requests (stated)",
+        "changed: holding 3 canary beside 4 stable pods (42.9 % of all pods), which get 50 % of the requests (stated)",
+    ]
+    first, second, third, _last = found.calls[:4]
+    assert largest(one, 0.0, first.ended or 0.0) == Fraction(1, 20)
+    assert largest(one, second.begun, third.ended or 0.0) == Fraction(1, 2)
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("by", ["pods", "weights"])
+def test_a_whole_release_goes_by_its_shares(by: str) -> None:
+    one = world(Ask("release", shares=("5", "30", "50"), by=by, kind=INGRESS_NGINX), end=End.PROMOTE)
+    outcome = played(one).calls[0].result
+    assert isinstance(outcome, Outcome) and outcome.extra["release"]["outcome"] == "released"
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("header", ["", "x-canary"])
+def test_a_drained_canary_gets_nobody_until_it_is_resumed_and_then_what_it_got(header: str) -> None:
+    one = world(
+        replace(START, header=header), DRAIN, DRAIN, replace(RESUME, check=True), RESUME, Ask("undo", think=5.0)
+    )
+    found = played(one)
+    assert [line.partition(":")[0] for line in told(found)] == [
+        "changed",
+        "changed",
+        "ok",
+        "changed",
+        "changed",
+        "changed",
+    ]
+    _start, drained, _again, _check, resumed, undone = found.calls[:6]
+    assert largest(one, drained.ended or 0.0, resumed.begun) == 0
+    assert largest(one, resumed.begun, undone.begun) == Fraction(1, 20)
+    assert_as_before(one)
+
+
+def test_requests_with_the_header_get_the_canary_until_every_pod_is_new() -> None:
+    one = world(replace(START, share="0", header="x-canary"), Ask("promote", think=1.0), end=End.PROMOTE)
+    played(one)
+    assert_as_before(one)
+
+
+def test_check_mode_writes_nothing_and_tells_both() -> None:
+    one = world(replace(START, check=True), START, replace(GROW, check=True), Ask("promote", check=True))
+    found = played(one)
+    before, grown, after = (found.calls[number].result for number in (0, 2, 3))
+    assert isinstance(before, Outcome) and isinstance(grown, Outcome) and isinstance(after, Outcome)
+    assert before.after["web: canary Ingress"].endswith(" 5 %")
+    assert grown.before["web: canary Ingress"].endswith(" 5 %") and grown.after["web: canary Ingress"].endswith(" 50 %")
+    assert after.after["web: path shop.example/"] == "web"
+
+
+@pytest.mark.parametrize("number", range(0, 72, 2))
+def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(number: int) -> None:
+    kind = Fault.KILLED_BEFORE if number % 4 == 2 else Fault.KILLED_AFTER
+    by = ("pods", "weights")[number // 2 % 2]
+    last = Ask("promote", think=1.0, by=by) if number % 8 < 6 else Ask("undo", think=1.0)
+    end = End.PROMOTE if last.verb == "promote" else End.UNDO
+    one = world(START, FULL, last, seed=number, faults=(Planned(number, kind),), again=number % 6 == 0, end=end)
+    played(one)
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_requests_that_fail_are_tried_again_and_nothing_is_left(seed: int) -> None:
+    chance = random.Random(seed)
+    kinds = [fault for fault in Fault if fault not in (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)]
+    faults = tuple(
+        Planned(n, chance.choice(kinds), chance.choice((0.3, 2.0))) for n in range(90) if chance.random() < 0.1
+    )
+    end = chance.choice((End.PROMOTE, End.UNDO))
+    lags = Lags(chance.choice((0.1, 5.0)), chance.choice((0.1, 2.0)))
+    one = world(START, FULL, Ask(end.value, think=1.0), seed=seed, faults=faults, end=end, lags=lags)
+    played(one)
+    assert_as_before(one)
+
+
+def test_an_ingress_that_somebody_put_back_gets_its_share_once_more() -> None:
+    one = world(START, replace(START, think=60.0))
+
+    def put_back() -> None:
+        item = one.store.get("ingresses", NAME)
+        assert item is not None
+        meta = {**item["metadata"], "generation": item["metadata"]["generation"] + 1}
+        one.store.put(
+            "ingresses", {**item, "metadata": meta, "spec": {**item["spec"], "rules": copy.deepcopy(PATHS)}}, "argocd"
+        )
+
+    one.timeline.at(80.0, put_back)
+    again = played(one).calls[1].result
+    assert isinstance(again, Outcome) and again.changed
+    assert any('the backends of Ingress "web"' in text for text in again.warnings)
+    assert again.extra["exposure"]["weight"] == 5.0
+    assert_as_before(one)

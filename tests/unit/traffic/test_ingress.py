@@ -1,0 +1,346 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The laws of an Ingress and its canary Ingress, over random Ingresses; also where only the first of two writes was made."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
+    KEPT,
+    NOBODY,
+    Exposure,
+    Header,
+    Stage,
+    Sticky,
+    Unroutable,
+    Versions,
+    Wanted,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.ingress import (
+    check,
+    check_beside,
+    companion_name,
+    named,
+    parse,
+    plan,
+    sends_to,
+    state,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
+from tests.sim.patching import json_patch
+
+Json = dict[str, Any]
+# An Ingress, and its canary Ingress where there is one.
+Both = tuple[Json, "Json | None"]
+VERSIONS = Versions("web", "web-7db95c9fc5-12", "web-58d4cfb7fd-12")
+BY = {"owner": "uid-of-web", "token": "9f2c"}
+HEADER = Header("x-canary", "always")
+P = "nginx.ingress.kubernetes.io/"
+
+
+def path(service: str, at: str = "/", port: Json | None = None) -> Json:
+    backend = {"service": {"name": service, "port": port or {"number": 80}}}
+    return {"path": at, "pathType": "Prefix", "backend": backend}
+
+
+def ingress(*paths: Json, annotations: Json | None = None, **spec: Any) -> Json:
+    meta: Json = {"name": "web", "namespace": "shop", "uid": "uid-of-ingress", "resourceVersion": "7"}
+    if annotations:
+        meta["annotations"] = annotations
+    rules = [{"host": "shop.example", "http": {"paths": list(paths)}}]
+    return {"metadata": meta, "spec": {"ingressClassName": "nginx", "rules": rules, **spec}}
+
+
+def read(both: Both) -> Route:
+    item, companion = both
+    return replace(parse(item), companion=companion)
+
+
+def writes(both: Both, wanted: Wanted) -> list[Both]:
+    """As the server would have the two after each write."""
+    made = plan(read(both), VERSIONS, wanted, **BY)
+    found = [both]
+    if made is None:
+        return found
+    item, companion = both
+    steps = ["item"] if made.operations else []
+    if made.companion is not None:
+        steps.insert(0 if made.companion.first else len(steps), "companion")
+    for step in steps:
+        if step == "companion":
+            assert made.companion is not None
+            manifest = made.companion.manifest
+            if companion is None:
+                companion = made.companion.made
+                found.append((item, companion))
+            companion = manifest
+        else:
+            item = json_patch(copy.deepcopy(item), made.operations)
+            if not item["metadata"].get("annotations"):
+                item["metadata"].pop("annotations", None)
+        found.append((item, companion))
+    return found
+
+
+def written(both: Both, wanted: Wanted) -> Both:
+    return writes(both, wanted)[-1]
+
+
+def users(both: Both, at: str = "/") -> dict[str, Fraction]:
+    """Which Services those get who have no header, as ingress-nginx says."""
+    item, companion = both
+    (rule,) = item["spec"]["rules"]
+    main = next(one["backend"]["service"]["name"] for one in rule["http"]["paths"] if one["path"] == at)
+    drawn = [one for rule in (companion or {"spec": {"rules": []}})["spec"]["rules"] for one in rule["http"]["paths"]]
+    canary = next((one["backend"]["service"]["name"] for one in drawn if one["path"] == at), main)
+    if companion is None or canary == main:
+        return {main: Fraction(1)}
+    annotations = companion["metadata"]["annotations"]
+    share = Fraction(int(annotations[f"{P}canary-weight"]), int(annotations.get(f"{P}canary-weight-total", "100")))
+    return {name: part for name, part in ((main, 1 - share), (canary, share)) if part}
+
+
+_PORTS = st.sampled_from([{"number": 80}, {"name": "http"}])
+
+
+@st.composite
+def _ingresses(draw: st.DrawFn) -> Json:
+    places = draw(st.lists(st.sampled_from(["/a", "/b", "/c", "/d"]), max_size=3, unique=True))
+    paths = [path(draw(st.sampled_from(["web", "legacy", "web-old"])), at, draw(_PORTS)) for at in places]
+    paths.insert(draw(st.integers(0, len(paths))), path("web", "/", draw(_PORTS)))
+    affinity = {f"{P}affinity": "cookie", f"{P}session-cookie-name": "route", f"{P}rewrite-target": "/x"}
+    return ingress(*paths, annotations=draw(st.sampled_from([None, {"team": "a"}, affinity])))
+
+
+_WEIGHTS = st.fractions(0, 1, max_denominator=1000)
+_EXPOSURES = st.builds(Exposure, _WEIGHTS, st.sampled_from([None, HEADER]))
+_DRAINED = st.sampled_from([None, Exposure(Fraction(1, 4), HEADER)])
+_WANTED = st.one_of(
+    st.builds(Wanted, st.just(Stage.SPLIT), _EXPOSURES, drained=_DRAINED),
+    st.builds(Wanted, st.just(Stage.ISOLATED), drained=_DRAINED),
+    st.builds(
+        Wanted,
+        st.just(Stage.OWN),
+        st.builds(Exposure, st.just(Fraction(0)), st.sampled_from([None, HEADER])),
+        drained=_DRAINED,
+    ),
+)
+_MANY = st.lists(_WANTED, min_size=1, max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_ingresses(), _MANY)
+def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: list[Wanted]) -> None:
+    both: Both = (item, None)
+    for wanted in every:
+        both = written(both, wanted)
+        assert state(read(both), VERSIONS) == (wanted.stage, wanted)
+        assert plan(read(both), VERSIONS, wanted, **BY) is None
+        share = wanted.exposure.weight if wanted.stage is Stage.SPLIT else Fraction(0)
+        main = VERSIONS.own if wanted.stage is Stage.OWN else VERSIONS.stable
+        assert users(both) == {name: part for name, part in ((main, 1 - share), (VERSIONS.canary, share)) if part}
+        assert sends_to(read(both), VERSIONS.stable) is (main == VERSIONS.stable and share < 1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_ingresses(), _MANY, st.randoms(use_true_random=False))
+def test_whatever_was_written_or_half_of_it_the_owners_ingress_comes_back_as_it_was(
+    item: Json, every: list[Wanted], chance: Any
+) -> None:
+    both: Both = (item, None)
+    for wanted in every:
+        both = chance.choice(writes(both, wanted))
+    assert written(both, Wanted(Stage.OWN)) == (item, None)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_ingresses(), _MANY)
+def test_between_two_writes_users_get_what_they_got_or_less_of_the_canary_or_what_they_are_to_get(
+    item: Json, every: list[Wanted]
+) -> None:
+    both: Both = (item, None)
+    for wanted in every:
+        steps = writes(both, wanted)
+        ends = [users(one).get(VERSIONS.canary, Fraction(0)) for one in (steps[0], steps[-1])]
+        for between in steps[1:-1]:
+            assert users(between).get(VERSIONS.canary, Fraction(0)) <= max(ends)
+            stage, _wanted = state(read(between), VERSIONS)
+            assert stage in (Stage.OWN, Stage.ISOLATED, Stage.SPLIT), (both, wanted)
+            assert written(between, wanted) == steps[-1]
+        both = steps[-1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(_ingresses(), _WANTED)
+def test_paths_of_others_stay_and_of_its_own_only_the_service_changes(item: Json, wanted: Wanted) -> None:
+    after, _companion = written((item, None), wanted)
+    for was, now in zip(
+        item["spec"]["rules"][0]["http"]["paths"], after["spec"]["rules"][0]["http"]["paths"], strict=True
+    ):
+        if was["backend"]["service"]["name"] != "web":
+            assert now == was
+        now["backend"]["service"]["name"] = was["backend"]["service"]["name"]
+        assert now == was
+
+
+@settings(max_examples=100, deadline=None)
+@given(_ingresses(), _WANTED, st.booleans(), st.booleans(), st.booleans())
+def test_every_state_has_an_answer_whatever_somebody_took_away(
+    item: Json, wanted: Wanted, puts_back: bool, loses: bool, deletes: bool
+) -> None:
+    after, companion = written((item, None), wanted)
+    if puts_back:
+        after["spec"] = copy.deepcopy(item["spec"])
+    if loses:
+        after["metadata"].get("annotations", {}).pop(KEPT, None)
+    both: Both = (after, None if deletes else companion)
+    assert isinstance(state(read(both), VERSIONS)[0], Stage)
+    assert written(both, Wanted(Stage.OWN))[0]["spec"] == item["spec"]
+    assert written(both, Wanted(Stage.OWN))[1] is None
+
+
+def test_the_canary_ingress_has_its_share_its_header_its_class_and_what_keeps_users() -> None:
+    annotations = {
+        f"{P}affinity": "cookie",
+        f"{P}session-cookie-name": "route",
+        f"{P}rewrite-target": "/$1",
+        "team": "a",
+    }
+    item = ingress(path("web"), path("legacy", "/old"), annotations=annotations)
+    _item, found = written((item, None), Wanted(Stage.SPLIT, Exposure(Fraction(1, 20), HEADER)))
+    assert found is not None and found["metadata"]["name"] == "web-coalmine-canary"
+    assert found["metadata"]["annotations"] == {
+        f"{P}affinity": "cookie",
+        f"{P}session-cookie-name": "route",
+        f"{P}canary": "true",
+        f"{P}canary-weight": "5",
+        f"{P}canary-by-header": "x-canary",
+        f"{P}canary-by-header-value": "always",
+    }
+    assert found["spec"] == {
+        "ingressClassName": "nginx",
+        "rules": [{"host": "shop.example", "http": {"paths": [path(VERSIONS.canary)]}}],
+    }
+    assert [one["uid"] for one in found["metadata"]["ownerReferences"]] == ["uid-of-ingress"]
+
+
+def test_a_share_far_below_one_per_cent_is_exact() -> None:
+    _item, found = written((ingress(path("web")), None), Wanted(Stage.SPLIT, Exposure(Fraction("0.00125"))))
+    assert found is not None
+    assert found["metadata"]["annotations"][f"{P}canary-weight"] == "1"
+    assert found["metadata"]["annotations"][f"{P}canary-weight-total"] == "800"
+
+
+def test_another_share_is_one_write() -> None:
+    both = written((ingress(path("web")), None), Wanted(Stage.SPLIT, Exposure(Fraction(1, 20))))
+    made = plan(read(both), VERSIONS, Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))), **BY)
+    assert made is not None and not made.operations and made.companion is not None
+    assert (made.before["canary Ingress"], made.after["canary Ingress"]) == (
+        f"{VERSIONS.canary} 5 %",
+        f"{VERSIONS.canary} 25 %",
+    )
+
+
+def test_backends_that_somebody_put_back_are_contested_and_the_share_is_not_forgotten() -> None:
+    item = ingress(path("web"))
+    wanted = Wanted(Stage.SPLIT, Exposure(Fraction(1, 4)))
+    after, companion = written((item, None), wanted)
+    after["spec"] = copy.deepcopy(item["spec"])
+    assert state(read((after, companion)), VERSIONS) == (Stage.CONTESTED, wanted)
+    assert users(written((after, companion), wanted)) == {
+        VERSIONS.stable: Fraction(3, 4),
+        VERSIONS.canary: Fraction(1, 4),
+    }
+
+
+@pytest.mark.parametrize(
+    "edit", [{f"{P}canary-weight": "30", f"{P}canary-by-cookie": "me"}, {f"{P}canary-weight": "x"}]
+)
+def test_a_canary_ingress_that_somebody_edited_is_contested(edit: Json) -> None:
+    item, companion = written((ingress(path("web")), None), Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))))
+    assert companion is not None
+    companion["metadata"]["annotations"].update(edit)
+    assert state(read((item, companion)), VERSIONS)[0] is Stage.CONTESTED
+    wanted = Wanted(Stage.SPLIT, Exposure(Fraction(1, 4)))
+    assert state(read(written((item, companion), wanted)), VERSIONS) == (Stage.SPLIT, wanted)
+
+
+def test_without_its_annotation_both_tell_what_users_get() -> None:
+    wanted = Wanted(Stage.SPLIT, Exposure(Fraction(1, 4), HEADER))
+    item, companion = written((ingress(path("web")), None), wanted)
+    del item["metadata"]["annotations"]
+    assert state(read((item, companion)), VERSIONS) == (Stage.LOST, wanted)
+    assert written((item, companion), Wanted(Stage.OWN)) == (ingress(path("web")), None)
+
+
+def test_the_patch_holds_only_for_the_ingress_that_was_read() -> None:
+    item = ingress(path("web"))
+    made = plan(read((item, None)), VERSIONS, Wanted(Stage.ISOLATED), **BY)
+    assert made is not None
+    tests = {one["path"]: one["value"] for one in made.operations if one["op"] == "test"}
+    assert tests == {
+        "/metadata/uid": "uid-of-ingress",
+        "/metadata/resourceVersion": "7",
+        "/metadata/annotations": None,
+    }
+
+
+_STICKY = Exposure(Fraction(1, 4), sticky=Sticky(0, Fraction(1, 4)))
+
+
+@pytest.mark.parametrize(
+    ("item", "exposure", "said"),
+    [
+        (ingress(path("api")), NOBODY, "no path of it sends to Service web"),
+        (
+            ingress(path("web"), defaultBackend=path("web")["backend"]),
+            NOBODY,
+            "its defaultBackend sends to Service web",
+        ),
+        (ingress(path("web"), annotations={f"{P}ssl-passthrough": "true"}), NOBODY, "ssl-passthrough"),
+        (ingress(path("web")), Exposure(header=Header("x-canary", "a;b")), "letters, digits"),
+        (ingress(path("web")), _STICKY, "by a cookie of its own"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_written(item: Json, exposure: Exposure, said: str) -> None:
+    with pytest.raises(Unroutable, match=said):
+        check(read((item, None)), VERSIONS, exposure, False)
+    with pytest.raises(Unroutable, match=said):
+        plan(read((item, None)), VERSIONS, Wanted(Stage.SPLIT, exposure), **BY)
+
+
+def test_an_ingress_of_that_name_that_is_somebody_elses_is_left_alone() -> None:
+    theirs = {"metadata": {"name": companion_name("web"), "uid": "u"}, "spec": {"rules": []}}
+    for wanted in (Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))), Wanted(Stage.OWN)):
+        with pytest.raises(Unroutable, match="is there already"):
+            plan(read((ingress(path("web")), theirs)), VERSIONS, wanted, **BY)
+
+
+def test_a_canary_of_somebody_else_on_the_same_path_is_refused_and_is_no_route() -> None:
+    route = read((ingress(path("web"), path("api", "/api")), None))
+    theirs = ingress(path("other"), annotations={f"{P}canary": "true"})
+    theirs["metadata"].update({"name": "by-hand", "uid": "another"})
+    assert not named(parse(theirs)) and named(route) == {"web", "api"}
+    with pytest.raises(Unroutable, match='Ingress "by-hand" is a canary of one of its paths already'):
+        check_beside(route, [route], [parse(theirs)], "web", NOBODY)
+    theirs["spec"]["rules"][0]["http"]["paths"] = [path("other", "/api")]
+    check_beside(route, [route], [parse(theirs)], "web", NOBODY)
+
+
+def test_an_ingress_of_another_release_is_left_alone() -> None:
+    both = written((ingress(path("web")), None), Wanted(Stage.ISOLATED))
+    with pytest.raises(Unroutable, match="release of another Deployment"):
+        plan(read(both), VERSIONS, Wanted(Stage.OWN), owner="another", token="x")
+
+
+def test_the_longest_name_has_a_canary() -> None:
+    assert len(companion_name("a" * 253)) == 253 and companion_name("web.shop") == "web.shop-coalmine-canary"
