@@ -27,7 +27,8 @@ from .world import Played, World
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".cache" / "sim"
-A_BATCH = 200
+# What is under way when enough have begun is played for nothing: a batch for each core.
+A_BATCH = 50
 
 
 @dataclass

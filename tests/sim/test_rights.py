@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import product
 
 import pytest
@@ -23,7 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.integration.releases import Release
 from tests.sim.history import Ask, End, History, Script
-from tests.sim.rights import CLUSTER, DEEDS, HERE, Deed, Right, Routed
+from tests.sim.rights import CLUSTER, DEEDS, HERE, Deed, Done, Right, Routed
 from tests.sim.world import World
 from tests.situations import Right as Granted
 from tests.situations import Web, image, silent
@@ -60,13 +61,18 @@ def of(deed: Deed | Routed) -> dict[Right, str]:
     return found
 
 
+@cache
+def whole(deed: Deed | Routed) -> Done:
+    """Done with all that it may need."""
+    return deed.done(of(deed).keys() - deed.lacks)
+
+
 DONE = pytest.mark.parametrize("deed", DEEDS, ids=name)
 
 
 @DONE
 def test_it_works_with_exactly_these_rights(deed: Deed | Routed) -> None:
-    granted = of(deed)
-    done = deed.done(granted.keys() - deed.lacks)
+    granted, done = of(deed), whole(deed)
     assert done.asked <= granted.keys(), "a right that playbooks/vars/rights.yml does not say it needs"
     assert done.worked, done.told
     missing = {right for right in granted if right.told in done.told}
@@ -76,8 +82,7 @@ def test_it_works_with_exactly_these_rights(deed: Deed | Routed) -> None:
 @DONE
 def test_with_each_right_less_the_right_is_named(deed: Deed | Routed) -> None:
     granted = of(deed)
-    whole = deed.done(granted.keys() - deed.lacks)
-    for right in sorted(whole.asked - deed.lacks):
+    for right in sorted(whole(deed).asked - deed.lacks):
         done = deed.done(granted.keys() - deed.lacks - {right})
         assert done.worked is bool(granted[right]), f"{right}: {done.told}"
         quiet = right in QUIET or (right == LISTS_AUTOSCALERS and granted[right])
@@ -90,9 +95,7 @@ def declared() -> Iterator[tuple[Right, str]]:
 
 
 def test_no_right_is_for_nothing() -> None:
-    asked = {
-        (right, use) for deed in DEEDS for right in deed.done(of(deed).keys() - deed.lacks).asked for use in uses(deed)
-    }
+    asked = {(right, use) for deed in DEEDS for right in whole(deed).asked for use in uses(deed)}
     idle = [(right, use) for right, use in declared() if (right, use) not in asked and right.resource not in ELSEWHERE]
     assert idle == []
 

@@ -93,8 +93,9 @@ TYPED = (
 )
 SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity=warning"
 
+# The longest files are first, all beside each other: who is done with his half takes of the other's.
+TWO_WORKERS = ("-n", "2", "--dist", "worksteal")
 # A file is one worker's: what its tests start together is started once. Four on two cores, because many tests wait.
-TWO_WORKERS = ("-n", "2")
 FOUR_WORKERS = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 READ, WAITS = "what the tree says", "waits for clusters"
 # One release that goes through, twice; the others are for `make slow`.

@@ -9,9 +9,11 @@ import json
 import os
 import subprocess
 import sys
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 COLLECTIONS = Path(__file__).resolve().parents[3] / ".collections"
@@ -74,27 +76,37 @@ def played(home: Path, tasks: list[dict[str, Any]]) -> list[str]:
     return said
 
 
-def test_every_entry_point_asks_the_cluster_that_is_named(tmp_path: Path) -> None:
-    by_variable = [entered(entry, {}, canary_context="named") for entry in ENTRIES]
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """All calls in one run, each kind by its name."""
     own = {OWN: {"context": "named", "kubeconfig": "{{ omit }}", "name": "another", "namespace": "another"}}
-    by_own_defaults = [entered(entry, own) for entry in RELEASING]
-    over_the_group = entered("headroom", {GROUP: {"context": "current"}, **own})
-    said = played(tmp_path, [*by_variable, *by_own_defaults, over_the_group])
-    assert len(said) == len(ENTRIES) + len(RELEASING) + 1
-    assert [text for text in said if NAMED not in text or CURRENT in text] == []
+    group = {GROUP: {"context": "current"}}
+    calls = {
+        "by variable": [entered(entry, {}, canary_context="named") for entry in ENTRIES],
+        "by its own defaults": [entered(entry, own) for entry in RELEASING],
+        "over the group": [entered("headroom", {**group, **own})],
+        "two": [entered("undo", group, canary_context="named")],
+        "passed over": [entered("headroom", {}, canary_through="plan", canary_run="{{ '' }}", canary_held=False)],
+    }
+    told = played(tmp_path_factory.mktemp("role"), list(chain.from_iterable(calls.values())))
+    assert len(told) == sum(map(len, calls.values()))
+    left = iter(told)
+    return {name: list(islice(left, len(tasks))) for name, tasks in calls.items()}
 
 
-def test_two_that_are_named_are_refused(tmp_path: Path) -> None:
-    (said,) = played(tmp_path, [entered("undo", {GROUP: {"context": "current"}}, canary_context="named")])
-    assert said == (
+@pytest.mark.parametrize("named", ["by variable", "by its own defaults", "over the group"])
+def test_every_entry_point_asks_the_cluster_that_is_named(named: str, said: dict[str, list[str]]) -> None:
+    assert [text for text in said[named] if NAMED not in text or CURRENT in text] == []
+
+
+def test_two_that_are_named_are_refused(said: dict[str, list[str]]) -> None:
+    assert said["two"] == [
         "module_defaults and canary_context name different clusters, each by its context: leave one of them out"
-    )
+    ]
 
 
-def test_a_role_that_would_pass_over_what_it_is_told_does_not_begin(tmp_path: Path) -> None:
-    empty = {"canary_run": "{{ '' }}", "canary_held": False}
-    (said,) = played(tmp_path, [entered("headroom", {}, canary_through="plan", **empty)])
-    assert said == (
+def test_a_role_that_would_pass_over_what_it_is_told_does_not_begin(said: dict[str, list[str]]) -> None:
+    assert said["passed over"] == [
         "canary_through is no variable of the role: leave it out, or give through to a task of coalmine.canary.canary_release. "
         "This run changed nothing."
-    )
+    ]

@@ -184,10 +184,11 @@ def cases(verb: Verb, server: str) -> Iterator[Case]:
     yield "a URL with a user", {**given, "host": server.replace("//", f"//ann:{WORD}@"), "proxy": f"ann:{WORD}@proxy:1"}
     if verb.name == "canary_fleet":
         one = given["releases"][0]
-        # Both are read by the same code: of the defaults one wrong value for each option is enough.
-        for where, number in (("releases", None), ("defaults", 1)):
+        # What reads a member reads the arguments of canary_release, to which every wrong value is given: one of each kind is enough here,
+        # and of the defaults, which the same code reads, one.
+        for where, kinds in (("releases", 3), ("defaults", 1)):
             for path, option in options(fleet.MEMBER, one):
-                for value in wrong(option)[:number]:
+                for value in list({type(value): value for value in wrong(option)}.values())[:kinds]:
                     changed = replaced(one, path, value)
                     yield f"{where}.{path}: {value!r}", {**given, where: [changed] if where == "releases" else changed}
     if "previous" in given:
