@@ -38,11 +38,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest
     path_in,
     quotable,
 )
-from ansible_collections.coalmine.canary.plugins.plugin_utils import role_door
+from ansible_collections.coalmine.canary.plugins.plugin_utils import forked, role_door
 from ansible_collections.coalmine.canary.plugins.plugin_utils.wire import WIRE
 
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
 CLIENT_IS_HERE = preload()
+forked.watch()
 OF_A_CONNECTION = frozenset(name for option, said in CONNECTION.items() for name in (option, *said.get("aliases", ())))
 
 
@@ -108,6 +109,8 @@ class VerbAction(ActionBase):
         interpreter = self._interpreter(variables)
         if interpreter and not interpreter.startswith("auto") and interpreter not in _own_interpreters(variables):
             return f"the interpreter is {interpreter}"
+        if not forked.is_whole():
+            return "another thread of ansible-playbook was in the middle of something when it forked this process"
         return None
 
     def _interpreter(self, variables: dict[str, Any]) -> str:

@@ -1,0 +1,97 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether this worker of ansible-playbook is a whole copy of it.
+
+A worker is forked. A lock that another thread of ansible-playbook held at that moment is shut in the worker for ever, and with OpenSSL's the
+whole worker stands still: it waits for it with Python's own lock in its hands. A callback plugin that tells a server of what happens, from
+threads of its own, is enough for that. A module is a program of its own, which has no such locks.
+
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import ssl
+import threading
+import time
+from contextlib import suppress
+from functools import cache
+
+# Threads that ansible-playbook always has (ansible/plugins/strategy/__init__.py), and the one of callback/live.py: what they hold is looked
+# after, by ansible-core round each fork and by ours.
+_LOOKED_AFTER = ("(results_thread_main)", "live view")
+_TASKS = "/proc/self/task"
+# A copy that is whole needs some milliseconds, and more on a machine that is busy.
+SECONDS = 10.0
+_PAUSE = 0.005
+
+
+class _Beside:
+    """Of the process that forks: whether it had threads that nobody looks after."""
+
+    there = False
+
+    def look(self) -> None:
+        threads = threading.enumerate()
+        ours = [one for one in threads if one is threading.current_thread() or one.name.endswith(_LOOKED_AFTER)]
+        self.there = _count(len(threads)) > len(ours)
+
+
+def _count(known: int) -> int:
+    """Also those that Python does not know, or no longer, because they are about to end. `known`: where nobody can tell."""
+    try:
+        return len(os.listdir(_TASKS))
+    except OSError:
+        return known
+
+
+_BESIDE = _Beside()
+
+
+def watch() -> None:
+    """From now on, at each fork of this process."""
+    os.register_at_fork(before=_BESIDE.look)
+
+
+@cache
+def is_whole() -> bool:
+    """Of this process; asked in a process that has one thread."""
+    return not _BESIDE.there or ends_well(SECONDS)
+
+
+def ends_well(seconds: float) -> bool:
+    """A copy of this process can do what a verb does: begin a thread that speaks TLS. What is shut here is shut there as well."""
+    copy = os.fork()
+    if not copy:
+        _try()
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(copy, os.WNOHANG)
+        if ended:
+            return status == 0
+        time.sleep(_PAUSE)
+    os.kill(copy, signal.SIGKILL)
+    os.waitpid(copy, 0)
+    return False
+
+
+def _try() -> None:
+    """Ends the process, whatever happens: nothing of what stands above may go on in it."""
+    try:
+        thread = threading.Thread(target=_greet)
+        thread.start()
+        thread.join()
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _greet() -> None:
+    """The beginning of a TLS connection, to nobody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    connection = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+    with suppress(ssl.SSLWantReadError):
+        connection.do_handshake()
