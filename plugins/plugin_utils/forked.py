@@ -20,6 +20,8 @@ import time
 from contextlib import suppress
 from functools import cache
 
+from ansible_collections.coalmine.canary.plugins.module_utils import threads
+
 # Threads that ansible-playbook always has (ansible/plugins/strategy/__init__.py), and the one of callback/live.py: what they hold is looked
 # after, by ansible-core round each fork and by ours.
 _LOOKED_AFTER = ("(results_thread_main)", "live view")
@@ -35,9 +37,9 @@ class _Beside:
     there = False
 
     def look(self) -> None:
-        threads = threading.enumerate()
-        ours = [one for one in threads if one is threading.current_thread() or one.name.endswith(_LOOKED_AFTER)]
-        self.there = _count(len(threads)) > len(ours)
+        known = threading.enumerate()
+        ours = [one for one in known if one is threading.current_thread() or one.name.endswith(_LOOKED_AFTER)]
+        self.there = _count(len(known)) > len(ours)
 
 
 def _count(known: int) -> int:
@@ -81,9 +83,7 @@ def ends_well(seconds: float) -> bool:
 def _try() -> None:
     """Ends the process, whatever happens: nothing of what stands above may go on in it."""
     try:
-        thread = threading.Thread(target=_greet)
-        thread.start()
-        thread.join()
+        threads.begin(_greet).join()
         os._exit(0)
     finally:
         os._exit(1)

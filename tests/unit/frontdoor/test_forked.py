@@ -9,6 +9,7 @@ import ctypes
 import faulthandler
 import os
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -49,7 +50,9 @@ def test_a_copy_tells_whether_a_process_can_go_on(
 
 def asked_in_a_fork(names: tuple[str, ...]) -> bool:
     """Whether a worker would be tried: forked from a process that has such threads."""
-    faulthandler.cancel_dump_traceback_later()  # it is a thread, too
+    faulthandler.cancel_dump_traceback_later()  # it is a thread, too, and may take a moment to end
+    while forked._count(1) > 1:
+        time.sleep(0.01)
     over = threading.Event()
     for name in names:
         threading.Thread(target=over.wait, name=name, daemon=True).start()
