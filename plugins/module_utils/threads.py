@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import Any, Callable
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator
 
 # What asks a process to end, or tells it that its time is over. Processes that such a thread starts are not asked either.
 OF_THE_MAIN_THREAD = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM})
@@ -29,8 +30,17 @@ def begin(work: Callable[..., Any], *given: Any, name: str | None = None) -> thr
 
 def start(thread: threading.Thread) -> None:
     """A thread has the signals blocked that its maker has, so there is no moment in which one could come to it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_MAIN_THREAD)
-    try:
+    with undisturbed():
         thread.start()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """What would interrupt this thread comes before it or after it."""
+    # A signal that came just before is acted upon in the call that blocks it, and may raise there.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_MAIN_THREAD)
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -38,7 +38,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest
     path_in,
     quotable,
 )
-from ansible_collections.coalmine.canary.plugins.plugin_utils import forked, role_door
+from ansible_collections.coalmine.canary.plugins.plugin_utils import forked, role_door, telling
 from ansible_collections.coalmine.canary.plugins.plugin_utils.wire import WIRE
 
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
@@ -187,14 +187,15 @@ class VerbAction(ActionBase):
 
     def _in_process(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
         display = Display()
+        telling.let_end()
         around = Surroundings(
             action=self._task.action,
             check=self._task.check_mode,
             diff=self._task.diff,
             tell=None if self._task.no_log else partial(tell, host),
             show=None if self._task.no_log else WIRE.shower(host),
-            warn=display.warning,
-            deprecated=display.deprecated,
+            warn=telling.as_a_whole()(display.warning),
+            deprecated=telling.as_a_whole()(display.deprecated),
             ask=_asked_at_the_terminal,
             cut_off=self._cut_off,
         )
@@ -209,7 +210,8 @@ def tell(host: str, line: str) -> None:
     """Shows a line of a task, at once. As warnings do, it goes to stderr: stdout may be read by a program (the json callback's, for
     example)."""
     whose = "" if host in C.LOCALHOST else f"{host}: "
-    Display().display(f"{whose}{line}", stderr=True)
+    with telling.as_a_whole():
+        Display().display(f"{whose}{line}", stderr=True)
 
 
 def _asked_at_the_terminal(question: str) -> str | None:
