@@ -46,6 +46,9 @@ class ActionModule(VerbAction):
             told = {"failed": True, "changed": False, "failure": "invalid", "msg": str(error) or why, "cause": why}
             return self._returned({**told, **refused}, self._task.args, variables, failures.mark(variables))
 
+    def _refuses_unread(self, variables: dict[str, Any]) -> None:
+        """That is a reason to reject, as others are: a release that is refused hands on its result."""
+
     def _given(self, variables: dict[str, Any]) -> dict[str, Any]:
         given = super()._given(variables)
         if not role_door.is_of_the_role(self._task, variables) or "name" in given:

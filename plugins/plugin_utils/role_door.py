@@ -39,8 +39,14 @@ CLUSTER = ("context", "kubeconfig")
 KNOWN = frozenset(f"{PUBLIC}{name}" for name in {*VERB.arguments.options, *OTHERS})
 # What a call of the role is asked beside the stage that it goes through: every option that is a variable, too.
 OF_THE_CALL = frozenset(("expect", "held", "previous", "reject", "rescued", "run", "through", "when_missing"))
-# Of these the entry points of the role that read it as a variable; no entry point reads the others.
-READ_IN = {"expect": ("promote", "undo", "rollback"), "run": ("promote", "undo")}
+# The entry points of the role that read it as a variable, of what is not read by all that it would concern.
+READ_IN = {
+    "expect": ("promote", "undo", "rollback"),
+    "reason": ("undo", "rollback"),
+    "run": ("promote", "undo"),
+    "to": ("rollback",),
+}
+OF_SOME = OF_THE_CALL | frozenset(READ_IN)
 OPTIONS = tuple(name for name in VERB.arguments.options if name not in OF_THE_CALL)
 # Of these a variable that is empty says nothing: an empty dictionary is no template.
 SAY_NOTHING_EMPTY = frozenset(
@@ -91,13 +97,19 @@ def given_by(options: Mapping[str, Any]) -> dict[str, Any]:
 def told(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
     """What is shown of a release at its end: nothing as long as the play has something to do about it."""
     release = result.get("release") or {}
-    goes_on = release.get("waits_for") == "caller" or (result.get("failed") and not arguments.get("rescued"))
+    goes_on = release.get("waits_for") == "caller" or _is_to_be_rescued(result, arguments)
     return [] if goes_on else list(result.get("summary") or [str(result.get("msg", ""))])
+
+
+def _is_to_be_rescued(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+    return bool(result.get("failed") and not arguments.get("rescued"))
 
 
 def handed_on(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What the role keeps of a call as canary_result, and hands on to the job that follows: the value `result`, and that as a
-    statistic of the play, which takes the place of an earlier one."""
+    statistic of the play, which takes the place of an earlier one. Of a call that failed, which Ansible prints whole, the rescue does."""
+    if _is_to_be_rescued(result, arguments):
+        return dict(result)
     release = result.get("release") or {}
     kept = {
         "name": arguments.get("name"),
@@ -127,21 +139,28 @@ def objection(task: Task, variables: Mapping[str, Any], template: Callable[[Any]
             f"Variables of the role's own are set from outside: {', '.join(private)}. Leave them out: names with an underscore in "
             "front are not for you to set"
         )
+    return unread(task, variables, template)
+
+
+def unread(task: Task, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> str:
+    """Which variables the entry point of the task would not read although somebody has set them for it; empty: none."""
     entry = os.path.splitext(os.path.basename(str(task.get_path())))[0]
     wrong = misspelt(variables, task._role.get_default_vars() if task._role else {})
     return "; ".join((*wrong, *passed_over(entry, template(of_a_call(variables)))))
 
 
 def of_a_call(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a single call that somebody has made variables, as they were written."""
-    return {name: variables[PUBLIC + name] for name in sorted(OF_THE_CALL) if PUBLIC + name in variables}
+    """What only some calls read and somebody has made variables, as they were written."""
+    return {name: variables[PUBLIC + name] for name in sorted(OF_SOME) if PUBLIC + name in variables}
 
 
 def passed_over(entry: str, given: Mapping[str, Any]) -> Iterable[str]:
     """An option that `entry` would pass over without a word. What is empty says nothing."""
     for name in (name for name, value in given.items() if value and entry not in READ_IN.get(name, ())):
         if name in READ_IN:
-            yield f"{PUBLIC}{name} is for the entry points {', '.join(READ_IN[name])}: leave it out here"
+            entries = READ_IN[name]
+            points = f"the entry point{'s' if entries[1:] else ''} {' and '.join(entries)}"
+            yield f"{PUBLIC}{name} is for {points} of the role: leave it out here"
         else:
             yield (
                 f"{PUBLIC}{name} is no variable of the role: leave it out, or give {name} to a task of "

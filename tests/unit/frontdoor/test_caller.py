@@ -104,13 +104,16 @@ def test_a_name_that_is_close_to_one_of_the_role_that_is_not_set(given: dict[str
 @pytest.mark.parametrize(
     ("entry", "refused"),
     [
-        ("main", role_door.OF_THE_CALL),
-        ("headroom", role_door.OF_THE_CALL),
-        ("promote", role_door.OF_THE_CALL - {"expect", "run"}),
+        ("main", role_door.OF_SOME),
+        ("headroom", role_door.OF_SOME),
+        ("promote", role_door.OF_SOME - {"expect", "run"}),
+        ("undo", role_door.OF_SOME - {"expect", "reason", "run"}),
+        ("rollback", role_door.OF_SOME - {"expect", "reason", "to"}),
+        ("status", role_door.OF_SOME),
     ],
 )
 def test_an_option_that_an_entry_point_does_not_read_is_refused_by_name(entry: str, refused: frozenset[str]) -> None:
-    variables = {f"canary_{name}": "x" for name in (*role_door.OF_THE_CALL, "images", "mine")}
+    variables = {f"canary_{name}": "x" for name in (*role_door.OF_SOME, "images", "mine")}
     said = list(role_door.passed_over(entry, role_door.of_a_call(variables)))
     assert [text.split()[0] for text in said] == [f"canary_{name}" for name in sorted(refused)]
     assert all("leave it out" in text for text in said)
@@ -120,8 +123,7 @@ def test_an_option_that_an_entry_point_does_not_read_is_refused_by_name(entry: s
 def test_what_says_which_entry_points_read_an_option_is_true() -> None:
     specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
     read = {
-        name: {entry for entry in specs if f"canary_{name}" in specs[entry]["options"]}
-        for name in role_door.OF_THE_CALL
+        name: {entry for entry in specs if f"canary_{name}" in specs[entry]["options"]} for name in role_door.OF_SOME
     }
     assert {name: entries for name, entries in read.items() if entries} == {
         name: set(entries) for name, entries in role_door.READ_IN.items()
@@ -179,6 +181,20 @@ def test_the_variables_of_the_role_are_the_options_of_its_calls(
 )
 def test_how_a_release_ended_is_told_once(result: dict[str, Any], arguments: dict[str, Any], told: list[str]) -> None:
     assert role_door.told(result, arguments) == told
+
+
+def test_a_result_that_is_rescued_is_printed_once_and_handed_on_by_the_rescue() -> None:
+    failed_call = {
+        "failed": True,
+        "msg": "no",
+        "canary": {"name": "web"},
+        "release": {"outcome": "undone", "why": ["no"]},
+    }
+    assert role_door.handed_on(failed_call, {"name": "web"}) == failed_call
+    for result, arguments in ((failed_call, {"rescued": True}), ({**failed_call, "failed": False}, {})):
+        handed = role_door.handed_on(result, {"name": "web", **arguments})
+        assert handed["result"]["outcome"] == "undone"
+        assert handed["ansible_stats"]["data"] == {"canary_result": handed["result"]}
 
 
 def test_a_file_is_looked_for_at_the_playbook_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
