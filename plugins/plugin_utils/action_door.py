@@ -94,6 +94,8 @@ class VerbAction(ActionBase):
     def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         obstacle = self._obstacle(variables)
         if obstacle is None:
+            # Here, in the main thread, whichever one the verb runs in.
+            telling.let_end()
             return self._in_process(arguments, host_in(variables))
         Display().vv(f"{self.verb.name} runs as a module: {obstacle}")
         wrap_async = self._task.async_val and not self._connection.has_native_async
@@ -195,7 +197,6 @@ class VerbAction(ActionBase):
 
     def _in_process(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
         display = Display()
-        telling.let_end()
         around = Surroundings(
             action=self._task.action,
             check=self._task.check_mode,
