@@ -145,14 +145,14 @@ def _releases_are_not_told_apart(patcher: Patcher) -> None:
 
 def _two_starts_at_once() -> Iterable[History]:
     for seed in count():
-        late = (Planned(4, Fault.LATE, 2.0),)
+        late = (Planned(5, Fault.LATE, 2.0),)
         # Whoever takes over is kept away by these guards alone, here and below.
         ana, ben = (Script(name, 13.0, asks=(Ask("start", takeover=True),)) for name in ("ana", "ben"))
         yield History(seed=seed, replicas=2, scripts=(replace(ana, faults=late), ben))
 
 
 def _made_again_while_a_patch_is_on_its_way() -> Iterable[History]:
-    slow = (Planned(4, Fault.SLOW, 2.0),)
+    slow = (Planned(5, Fault.SLOW, 2.0),)
     for seed in count():
         ana = Script("ana", 8.0, asks=(Ask("start"),), faults=slow)
         yield History(seed=seed, scripts=(ana,), foreign=(Foreign(8.05 + seed % 20 / 100, "delete and create"),))
@@ -169,7 +169,7 @@ class _NeverFrozen:
 
 def _finished_while_undone() -> Iterable[History]:
     begins = Script("ana", 8.0, asks=(Ask("start"),))
-    for number in chain((110,), range(2000)):
+    for number in chain((1225,), range(2000)):
         promote = Script("ben", 12.0, asks=(Ask("promote"),))
         eve = Script("eve", 12.0 + number % 400 / 100, asks=(Ask("undo", takeover=True),))
         yield History(seed=number, replicas=2, scripts=(begins, promote, eve))

@@ -43,7 +43,7 @@ FOUND: dict[str, History] = {
     ),
     "a start that arrives long after its caller has given up is undone all the same": History(
         replicas=1,
-        scripts=(ana(START, faults=(Planned(3, Fault.LATE, 10.0), Planned(4, Fault.BROKEN_AFTER))),),
+        scripts=(ana(START, faults=(Planned(4, Fault.LATE, 10.0), Planned(5, Fault.BROKEN_AFTER))),),
     ),
     "fields of a hold that somebody puts during an undo end it in words": History(
         replicas=2,
@@ -57,10 +57,10 @@ FOUND: dict[str, History] = {
         foreign=(Foreign(12.0, "another strategy", 10),),
     ),
     "a dry run whose answer is lost is sent again": History(
-        scripts=(ana(START, faults=(Planned(2, Fault.LOST_BEFORE),)),)
+        scripts=(ana(START, faults=(Planned(3, Fault.LOST_BEFORE),)),)
     ),
     "a step whose answer is lost is taken once": History(
-        scripts=(ana(Ask("start", pods=3), faults=(Planned(9, Fault.LATE, 2.0), Planned(11, Fault.LOST_AFTER))),)
+        scripts=(ana(Ask("start", pods=3), faults=(Planned(10, Fault.LATE, 2.0), Planned(12, Fault.LOST_AFTER))),)
     ),
     "a stable pod that is lost while quota is short comes back with the undo": History(
         quota=4, scripts=(ana(START),), incidents=(Incident(13.3, Befalls.DELETION, "v1", 2),)
@@ -80,13 +80,13 @@ FOUND: dict[str, History] = {
     "of two starts at one moment only one has begun the release, whatever became of the answer of the other": History(
         replicas=2,
         scripts=(
-            Script("ana", 13.0, asks=(START,), faults=(Planned(3, Fault.LATE, 2.0),)),
+            Script("ana", 13.0, asks=(START,), faults=(Planned(4, Fault.LATE, 2.0),)),
             Script("ben", 13.0, asks=(START,)),
         ),
     ),
     "a start that was carried out although its answer was lost says so when it is refused at last": History(
         scripts=(
-            ana(START, faults=(Planned(3, Fault.BROKEN_AFTER), Planned(4, Fault.SLOW, 3.0))),
+            ana(START, faults=(Planned(4, Fault.BROKEN_AFTER), Planned(5, Fault.SLOW, 3.0))),
             Script("ben", 8.02, asks=(Ask("start", pods=3),)),
         ),
     ),
@@ -133,7 +133,7 @@ FOUND: dict[str, History] = {
         seed=54,
         replica_sets=Pace(0.002, 3.0, ((9.55, 23.8),)),
         gateway=Lags(2.0, 2.0, forgets=True),
-        scripts=(ana(Ask("start", share="20"), faults=(Planned(8, Fault.BROKEN_AFTER, 10.0, 502),)),),
+        scripts=(ana(Ask("start", share="20"), faults=(Planned(9, Fault.BROKEN_AFTER, 10.0, 502),)),),
     ),
     "a Service that a list is too old to show is deleted all the same": History(
         seed=612,
@@ -145,11 +145,11 @@ FOUND: dict[str, History] = {
                 Ask("start", pods=4, surge=4, share="100", kind="service_selector"),
                 Ask("promote"),
                 faults=(
-                    Planned(14, Fault.LATE, 0.3),
-                    Planned(21, Fault.REFUSED, 0.3),
-                    Planned(25, Fault.BROKEN_AFTER, 10.0, 503),
-                    Planned(50, Fault.LOST_AFTER),
-                    Planned(55, Fault.STALE, 10.0),
+                    Planned(15, Fault.LATE, 0.3),
+                    Planned(22, Fault.REFUSED, 0.3),
+                    Planned(26, Fault.BROKEN_AFTER, 10.0, 503),
+                    Planned(51, Fault.LOST_AFTER),
+                    Planned(56, Fault.STALE, 10.0),
                 ),
             ),
         ),
@@ -213,12 +213,12 @@ FOUND: dict[str, History] = {
                 Ask("start", pods=3),
                 faults=(
                     Planned(1, Fault.LOST_AFTER, 2.0, 503),
-                    Planned(2, Fault.LOST_AFTER, 10.0, 502),
-                    Planned(4, Fault.BROKEN_BEFORE, 0.3, 500),
-                    Planned(6, Fault.BUSY, 10.0, 504),
-                    Planned(11, Fault.REFUSED, 2.0, 500),
-                    Planned(13, Fault.SLOW, 10.0, 503),
-                    Planned(14, Fault.BROKEN_AFTER, 10.0, 502),
+                    Planned(3, Fault.LOST_AFTER, 10.0, 502),
+                    Planned(5, Fault.BROKEN_BEFORE, 0.3, 500),
+                    Planned(7, Fault.BUSY, 10.0, 504),
+                    Planned(12, Fault.REFUSED, 2.0, 500),
+                    Planned(14, Fault.SLOW, 10.0, 503),
+                    Planned(15, Fault.BROKEN_AFTER, 10.0, 502),
                 ),
                 streams=(PlannedStream(0, StreamFault.BEHIND, 10.0),),
             ),
@@ -252,11 +252,11 @@ FOUND: dict[str, History] = {
                 Ask("start", pods=3),
                 names="hash",
                 faults=(
-                    Planned(21, Fault.LOST_BEFORE, 2.0, 502),
-                    Planned(34, Fault.LOST_AFTER, 10.0, 504),
-                    Planned(35, Fault.BROKEN_BEFORE, 0.3, 504),
-                    Planned(42, Fault.LOST_AFTER, 2.0, 504),
-                    Planned(51, Fault.STALE, 10.0),
+                    Planned(22, Fault.LOST_BEFORE, 2.0, 502),
+                    Planned(35, Fault.LOST_AFTER, 10.0, 504),
+                    Planned(36, Fault.BROKEN_BEFORE, 0.3, 504),
+                    Planned(43, Fault.LOST_AFTER, 2.0, 504),
+                    Planned(53, Fault.STALE, 10.0),
                 ),
                 streams=(PlannedStream(3, StreamFault.CUT, 0.2),),
             ),
@@ -280,7 +280,7 @@ FOUND: dict[str, History] = {
                 "ana",
                 8.1,
                 asks=(Ask("start", share="0", kind="service_selector"), Ask("promote", by="pods")),
-                faults=(Planned(13, Fault.LATE, 10.0, 500),),
+                faults=(Planned(14, Fault.LATE, 10.0, 500),),
             ),
         ),
     ),
