@@ -131,7 +131,7 @@ START = {
     "a number where only text is taken": Case(
         four, of("start", patch={"spec": {"containers": [{"name": "app", "env": [{"name": "PORT", "value": 8080}]}]}}), "invalid",
         r"pod_template_patch cannot be used: spec\.containers\[app\]\.env\[PORT\]\.value is a number, and Kubernetes takes only "
-        r"text there: put it in quotes\. Nothing was changed\.",
+        r"text there: put it in quotes\.",
     ),
     "an unknown container": Case(
         four, of("start", template=NewTemplate(images={"wep": "x:1"})), "unknown_container",

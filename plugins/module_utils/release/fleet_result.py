@@ -21,8 +21,19 @@ SCHEMA = 1
 UNTOUCHED = "untouched"
 # Reasons in a message, which is one line.
 MOST_TOLD = 3
+_WITH_ITS_WAVE = "the wave failed"
 # What comes first in the table: what somebody has to do something about.
 _ORDER = (*(one.value for one in Ending if one in FAILURES), Ending.HELD.value)
+
+
+def with_its_wave(failed: str) -> str:
+    """Why a release is taken back because of another one. `failed`: which one failed, and why."""
+    return f"{_WITH_ITS_WAVE}: {failed}"
+
+
+def in_a_line(why: str) -> str:
+    """The same reason among lines for the others of its wave: the one that failed tells its own, once."""
+    return _WITH_ITS_WAVE if why.startswith(with_its_wave("")) else why
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Row:
 
     def line(self, check: bool) -> str:
         where = "/".join(filter(None, (self.cluster, self.namespace, self.name)))
-        outcome, why = self.outcome(check), self.release.why[0] if self.release and self.release.why else ""
+        outcome, why = self.outcome(check), in_a_line(self.release.why[0]) if self.release and self.release.why else ""
         if outcome == UNTOUCHED:
             # What would have been done to it is no reason; what it has is of somebody before.
             held = self.pods.get("canary", 0)

@@ -73,6 +73,8 @@ def rule(answer: Mapping[str, Any], policies: Policies) -> Go | Refuse:
             f"max_hourly_cost allows {most:g} an hour." if most is not None else "": too_dear,
             "A price is not known, and max_hourly_cost is set.": price_unknown,
             "on_unknown is fail.": unknown,
+            "Make room on nodes that these pods accept, or ask for fewer or smaller pods.": verdict == "cannot_fit",
+            "Raise the quota, or ask for fewer or smaller pods.": verdict == "quota_exceeded",
             "headroom: allow_new_nodes would let an autoscaler add them.": verdict == "needs_nodes"
             and policies.headroom is Headroom.REQUIRE_EXISTING_NODES,
         }

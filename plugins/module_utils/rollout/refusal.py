@@ -48,13 +48,13 @@ class Code(Enum):
 
 
 class Refusal(Exception):
-    """`what` is wrong and `remedy` is what to do about it; together they are the message.
+    """`what` is wrong and `remedy` is what to do about it, where that is not said with it; together they are the message.
 
     `may_have_written`: a write before it got no answer, and nobody knows whether it was carried out.
     """
 
-    def __init__(self, code: Code, what: str, remedy: str, *, may_have_written: bool = False) -> None:
-        super().__init__(f"{ended(what)} {ended(remedy)}")
+    def __init__(self, code: Code, what: str, remedy: str = "", *, may_have_written: bool = False) -> None:
+        super().__init__(" ".join(map(ended, filter(None, (what, remedy)))))
         self.code = code
         self.what = what
         self.remedy = remedy

@@ -216,7 +216,7 @@ def _size(wanted: Wanted, deployment: Deployment) -> int:
         pods = _pods(wanted, deployment.replicas)
         check_size(pods, deployment.replicas, wanted.room.surge)
     except ImpossibleSize as error:
-        raise Refusal(Code.IMPOSSIBLE_SIZE, str(error), "Nothing was changed") from error
+        raise Refusal(Code.IMPOSSIBLE_SIZE, str(error)) from error
     return pods
 
 

@@ -330,7 +330,7 @@ def _rollout(situation: Situation, request: HeadroomRequest, size: Size) -> Roll
         if size.weight is not None and replicas:
             pods = pods_for_weight(size.weight, replicas, room.surge)
     except ImpossibleSize as error:
-        raise Refusal(Code.IMPOSSIBLE_SIZE, str(error), "Nothing was changed") from error
+        raise Refusal(Code.IMPOSSIBLE_SIZE, str(error)) from error
     recorded = situation.record.originals.strategy if situation.record is not None else situation.deployment.strategy
     own = resolve_fenceposts(
         DEFAULT_SHARE if recorded.max_surge is None else recorded.max_surge,

@@ -83,7 +83,7 @@ def _room(request: StartRequest) -> Room:
     try:
         return Room.of(1 if request.surge is None else request.surge, request.max_unavailable)
     except ImpossibleSize as error:
-        raise Refusal(Code.IMPOSSIBLE_SIZE, str(error), "Nothing was changed") from error
+        raise Refusal(Code.IMPOSSIBLE_SIZE, str(error)) from error
 
 
 def _looked(account: Account, request: StartRequest, seen: Picture | None) -> Picture:

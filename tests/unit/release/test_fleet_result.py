@@ -18,6 +18,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.fleet_resu
     Fleet,
     Row,
     waves_of,
+    with_its_wave,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
 from tests.toolchain.venvs import ROOT
@@ -55,6 +56,14 @@ def test_what_needs_somebody_comes_first_and_the_rest_in_its_order() -> None:
         ["untouched", "wave", "2", "shop/web"],
         ["untouched", "wave", "2", "shop/wiki"],
     ]
+
+
+def test_a_reason_that_is_of_another_one_is_not_repeated_in_a_line() -> None:
+    row = replace(
+        ROWS[1], release=replace(WHOLE, outcome=Ending.UNDONE, why=(with_its_wave("shop/a undone: it crashed."),))
+    )
+    assert row.line(False) == "undone           wave 1   eu/shop/search: the wave failed"
+    assert row.to_json(False)["why"] == ["the wave failed: shop/a undone: it crashed."]
 
 
 def test_the_message_counts_and_gives_the_reason() -> None:

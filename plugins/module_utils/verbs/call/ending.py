@@ -152,10 +152,10 @@ def accounted(site: Site, run: str = "", *, check: bool = False) -> Iterator[Acc
     try:
         yield account
     except Refusal as refusal:
-        advice = ended(refusal.remedy)
+        advice = ended(refusal.remedy) if refusal.remedy else ""
         if refusal.may_have_written:
             account.changed = True
-            advice += " A write of this call got no answer before that, and may have been carried out."
+            advice = f"{advice} A write of this call got no answer before that, and may have been carried out.".lstrip()
         raise account.failure(ended(refusal.what), refusal.code.value, advice=advice, cause=refusal.what) from refusal
     except Malformed as error:
         what = f'the API server\'s answer about Deployment "{site.target.name}" makes no sense: {error}'

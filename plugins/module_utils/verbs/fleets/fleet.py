@@ -21,7 +21,7 @@ from ...cluster.crew import Crew, Meanwhile
 from ...cluster.errors import ApiError
 from ...display.news import Kind, News, news
 from ...release.fleet import MOVES, Act, Standing, Wave, decide, ending_of, is_put_off, standing
-from ...release.fleet_result import Fleet, Row, waves_of
+from ...release.fleet_result import Fleet, Row, in_a_line, waves_of, with_its_wave
 from ...release.policies import End, Headroom, Through
 from ...release.result import Ending, Release
 from ...release.room import Go
@@ -219,7 +219,9 @@ class _Fleet:
         self._kept[place].done = self._doing
         kept = self._kept[place].release
         if kept is not None and (act is not Act.PLAN or self._standing(place) is not Standing.PLANNED):
-            self._tell(": ".join((kept.outcome.value, *kept.why[:1])), self._request.members[place].label)
+            self._tell(
+                ": ".join((kept.outcome.value, *map(in_a_line, kept.why[:1]))), self._request.members[place].label
+            )
 
     def _goes(self, place: int, act: Act) -> _Call:
         member = self._request.members[place]
@@ -264,7 +266,7 @@ class _Fleet:
         cut_off = self._request.cut_off()
         if cut_off or len(self._failed) <= self._request.tolerated:
             return cut_off
-        return f"the wave failed: {self._told_of(self._failed[0])}"
+        return with_its_wave(self._told_of(self._failed[0]))
 
     def _withdrawn(self) -> str:
         return self._over() if self._request.together else self._request.cut_off()

@@ -63,7 +63,7 @@ def wished(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str, A
 
 def _check_slips(option: str, given: Mapping[str, Any]) -> None:
     if found := slips(given):
-        raise Refusal(Code.INVALID, f"{option} cannot be used: {'; '.join(found[:_SLIPS_TOLD])}", "Nothing was changed")
+        raise Refusal(Code.INVALID, f"{option} cannot be used: {'; '.join(found[:_SLIPS_TOLD])}")
 
 
 # Parts of a manifest that are read here, before an API server has looked at it.
