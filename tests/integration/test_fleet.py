@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -267,8 +266,7 @@ def test_interrupted_it_ends_at_once_and_the_next_call_goes_on(
         [*command, *baking], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
     ) as running:
         until(lambda: {web.phase for web in three} == {"held"}, "all are held")
-        # Not while lines are shown: a worker that is interrupted in one leaves ansible-core waiting for its lock.
-        time.sleep(3)
+        # While lines are shown.
         os.killpg(running.pid, signal.SIGINT)
         try:
             running.communicate(timeout=60)

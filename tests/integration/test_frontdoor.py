@@ -11,7 +11,6 @@ import re
 import shlex
 import signal
 import subprocess
-import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -30,7 +29,6 @@ from tests.integration.playbooks import LONGEST_SECONDS, PLAYBOOK, ROOT, ansible
 
 # What makes a task take the module's door, and changes nothing else.
 AS_MODULE = {"environment": {"DOOR": "module"}}
-SILENT_SECONDS = 2.0
 # As somebody has it who has set nothing: the interpreter is looked for, for one.
 UNSET = {
     "ANSIBLE_CONFIG": "/nowhere/ansible.cfg",
@@ -437,8 +435,7 @@ def test_an_interrupted_wait_has_shown_the_way_back(lab: Cluster, stage: Stage) 
 
 
 def interrupt(play: subprocess.Popen[str]) -> None:
-    """Ctrl-C, a while after the last line: a worker that ends while it shows one leaves ansible-core waiting for its lock."""
-    time.sleep(SILENT_SECONDS)
+    """Ctrl-C, also where a worker is about to show a line."""
     os.killpg(play.pid, signal.SIGINT)
     try:
         play.wait(timeout=LONGEST_SECONDS)
