@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.__main__ import main
 from tests.cluster.fakes import LOG_LINE, Capacity
 from tests.cluster.kubectl import KubectlFailed, kubectl
@@ -38,14 +39,20 @@ def container(pod: dict[str, Any]) -> dict[str, Any]:
     return dict((pod["status"].get("containerStatuses") or [{}])[0])
 
 
-def when(lab: Lab, namespace: str, holds: Any) -> dict[str, Any]:
-    """The only pod of the namespace, as soon as it is what the test waits for."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
-        for pod in pods(lab, namespace):
-            if holds(pod):
-                return pod
-        time.sleep(0.02)
+def when(lab: Lab, namespace: str, holds: Any, since: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The only pod of the namespace, as it was when it was first what the test waits for: since it was `since`, or was made.
+
+    All that it has been is told, and nothing is missed between two looks, however long a busy machine takes for one.
+    """
+    before = since or lab.api.request("GET", f"/api/v1/namespaces/{namespace}")
+    path, begins = f"/api/v1/namespaces/{namespace}/pods", {"resourceVersion": before["metadata"]["resourceVersion"]}
+    with (
+        connect(Connection(kubeconfig=str(lab.kubeconfig))) as api,
+        api.watch(path, begins, seconds=TIMEOUT_SECONDS) as events,
+    ):
+        for event in events:
+            if event.type != "DELETED" and holds(event.object):
+                return event.object
     raise AssertionError(f"no such pod within {TIMEOUT_SECONDS} s: {pods(lab, namespace)}")
 
 
@@ -110,8 +117,8 @@ def test_fake_containers_have_a_log(lab: Lab, namespace: str) -> None:
 
 def test_unready_after_takes_readiness_away_for_good(lab: Lab, namespace: str) -> None:
     apply(lab, namespace, {"lab.coalmine/unready-after": "500"})
-    when(lab, namespace, is_ready)
-    pod = when(lab, namespace, lambda pod: not is_ready(pod))
+    ready = when(lab, namespace, is_ready)
+    pod = when(lab, namespace, lambda pod: not is_ready(pod), since=ready)
     assert "running" in container(pod)["state"]
 
 

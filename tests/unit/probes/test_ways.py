@@ -162,7 +162,10 @@ def test_requests_go_on_as_they_began_and_their_bytes_are_counted_and_priced(pro
     with server(proxy, pod(FINE)) as api:
         source = HttpRequests(api, asked(Via.AUTO, price_per_gb=1.0))
         source.begin(SIDES)
-        time.sleep(0.5)
+        begun = time.monotonic()
+        while source.costs()["requests"] < 12:
+            assert time.monotonic() - begun < MUCH_LATER_SECONDS
+            time.sleep(0.01)
         counted = source.look(SIDES, 0.5)[""]
         source.close()
     assert isinstance(counted, Counted)
