@@ -45,8 +45,8 @@ A_LITTLE, LOWEST_PRIORITY = 2, 19
 
 @dataclass(frozen=True)
 class Stage:
-    """One row. `budget`: seconds on two cores with everything cached. `group`: beside what it runs; alone, if empty. `nice`: how
-    far it steps back there. `files_only`: what it finds depends on the files of the tree alone.
+    """One row. `budget`: seconds on two cores with everything cached, beside the others of its `group`, which is empty where it runs
+    alone. `nice`: how far it steps back there. `files_only`: what it finds depends on the files of the tree alone.
 
     `in_ci`: `make test` runs it in continuous integration only, or only elsewhere; in both, if None.
 
@@ -159,7 +159,7 @@ STAGES = (
     # Others with each change of what they are about, and only then: docs/decisions/0010-new-histories-for-each-change.md.
     Stage(
         "sim-slice",
-        90,
+        180,
         (("python", "-m", "tests.sim", "--releases", "2000", "--fresh"),),
         WAITS,
         nice=LOWEST_PRIORITY,
@@ -167,7 +167,7 @@ STAGES = (
     # All else runs on the Python of .venv: what is left to show is that every file can be imported by another.
     Stage(
         "sanity-import",
-        40,
+        75,
         (("python", "-m", "tests.toolchain.sanity", "--newest", "--test", "import"),),
         WAITS,
         nice=LOWEST_PRIORITY,
