@@ -107,9 +107,10 @@ def _is_to_be_rescued(result: Mapping[str, Any], arguments: Mapping[str, Any]) -
 
 def handed_on(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What the role keeps of a call as canary_result, and hands on to the job that follows: the value `result`, and that as a
-    statistic of the play, which takes the place of an earlier one. Of a call that failed, which Ansible prints whole, the rescue does."""
+    statistic of the play, which takes the place of an earlier one. Of a call that failed, which Ansible prints whole, with a row for each
+    pod, the rescue does, after another look."""
     if _is_to_be_rescued(result, arguments):
-        return dict(result)
+        return {name: value for name, value in result.items() if name != "canary"}
     release = result.get("release") or {}
     kept = {
         "name": arguments.get("name"),

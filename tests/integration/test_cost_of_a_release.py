@@ -21,10 +21,10 @@ from tests.situations import Web
 # the Lease, taken and given back, and one gives fields back to their owners.
 FIRST = {"pods": 1}
 IMAGES = {"app": "lab.local/app:v2"}
-ROLE = 40
+ROLE, REFUSED = 36, 95
 MOST: dict[str, tuple[list[dict[str, Any]], int, int]] = {
-    "one step": ([FIRST], 10, 41),
-    "two steps": ([FIRST, {"pods": 2}], 14, 55),
+    "one step": ([FIRST], 10, 39),
+    "two steps": ([FIRST, {"pods": 2}], 12, 52),
 }
 
 
@@ -43,8 +43,8 @@ def module(web: Web, kubeconfig: Path, steps: list[dict[str, Any]]) -> list[dict
     ]
 
 
-def role(web: Web) -> list[dict[str, Any]]:
-    given = {"canary_name": web.name, "canary_namespace": web.namespace, "canary_images": IMAGES}
+def role(web: Web, images: dict[str, str]) -> list[dict[str, Any]]:
+    given = {"canary_name": web.name, "canary_namespace": web.namespace, "canary_images": images}
     given |= {"canary_steps": [FIRST, {"pods": 2}]}
     return [{"ansible.builtin.include_role": {"name": "coalmine.canary.canary"}, "vars": given}]
 
@@ -54,7 +54,9 @@ def printed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[st
     """What one run of ansible-playbook prints of each case, the first time and the second, each a play."""
     with webs(lab) as new:
         tasks = {case: module(new().make(4), lab.kubeconfig, steps) for case, (steps, *_most) in MOST.items()}
-        tasks["role"] = role(new().make(4))
+        tasks["role"] = role(new().make(4), IMAGES)
+        rescued = {"ansible.builtin.debug": {"msg": "{{ canary_result.outcome }}"}}
+        tasks["refused"] = [{"block": role(new().make(4), {"apps": "lab.local/app:v2"}), "rescue": [rescued]}]
         cases = [(case, time) for case in tasks for time in TIMES]
         plays = [{"hosts": "localhost", "gather_facts": False, "tasks": tasks[case]} for case, _time in cases]
         path = tmp_path_factory.mktemp("cost") / "play.yml"
@@ -89,3 +91,10 @@ def test_a_release_by_the_role_prints_no_more_than_it_does(printed: dict[tuple[s
     lines = [len(printed["role", time]) for time in TIMES]
     print("role", lines)
     assert lines[0] <= ROLE and lines[1] <= ROLE, lines
+
+
+def test_a_release_that_the_role_refuses_prints_no_more_than_it_does(printed: dict[tuple[str, str], list[str]]) -> None:
+    lines = printed["refused", "first"]
+    print("refused", len(lines))
+    assert len(lines) <= REFUSED, "\n".join(lines)
+    assert sum("- name: web" in line or "replica_set:" in line for line in lines) == 0, "a row for each pod"

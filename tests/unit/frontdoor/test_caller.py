@@ -190,7 +190,8 @@ def test_a_result_that_is_rescued_is_printed_once_and_handed_on_by_the_rescue() 
         "canary": {"name": "web"},
         "release": {"outcome": "undone", "why": ["no"]},
     }
-    assert role_door.handed_on(failed_call, {"name": "web"}) == failed_call
+    shown = role_door.handed_on(failed_call, {"name": "web"})
+    assert shown == {name: value for name, value in failed_call.items() if name != "canary"}
     for result, arguments in ((failed_call, {"rescued": True}), ({**failed_call, "failed": False}, {})):
         handed = role_door.handed_on(result, {"name": "web", **arguments})
         assert handed["result"]["outcome"] == "undone"
