@@ -16,6 +16,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from http.server import BaseHTTPRequestHandler
 from itertools import product
 from typing import Any
@@ -200,12 +201,23 @@ def cases(verb: Verb, server: str) -> Iterator[Case]:
         yield "a stage that is none", {**given, "through": f"step {WORD}"}
         for path, option in options(NESTED, given):
             yield f"{path}: wrong", replaced(given, path, wrong(option)[1])
-    # Of the elements of a list one is enough: they have the same options.
-    everything = options(verb.arguments.argument_spec, given)
-    known = {tuple(step for step in path if isinstance(step, str)): (path, option) for path, option in everything}
-    for path, option in known.values():
-        for value in wrong(option):
+    for names, (path, option) in places(verb, server).items():
+        values = wrong(option)
+        for value in values if first_with(names, repr(option)) == verb.name else values[-1:]:
             yield f"{path}: {value!r}", replaced(given, path, value)
+
+
+def places(verb: Verb, server: str) -> dict[tuple[str, ...], tuple[Path, Mapping[str, Any]]]:
+    """Every option by its names. Of the elements of a list one is enough: they have the same options."""
+    everything = options(verb.arguments.argument_spec, right(verb, server))
+    return {tuple(step for step in path if isinstance(step, str)): (path, option) for path, option in everything}
+
+
+@cache
+def first_with(names: tuple[str, ...], option: str) -> str:
+    """The verb that is given every wrong value of this option. To the others that have just the same it is one that is enough."""
+    every = ((verb, places(verb, "").get(names)) for verb in VERBS.values())
+    return next(verb.name for verb, place in every if place and repr(place[1]) == option)
 
 
 def can_be_taken_up(previous: dict[str, Any]) -> bool:
