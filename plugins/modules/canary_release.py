@@ -143,23 +143,23 @@ options:
     default: 0
   traffic:
     description:
-      - Gives the canary a share of the B(requests) through HTTPRoutes or Ingresses, or switches a Service, as
+      - Gives the canary a share of the B(requests) through HTTPRoutes, VirtualServices or Ingresses, or switches a Service, as
         O(coalmine.canary.canary_start#module:traffic). How large it is at a step says O(steps[].traffic).
       - Before anything is changed, every step is planned with its rules, and room is asked for the pods that its share needs.
     type: dict
     suboptions:
       kind:
         description: >-
-          V(gateway_api), HTTPRoutes of Gateway API. V(ingress_nginx), Ingresses of ingress-nginx. V(service_selector), the Service itself, for
-          V(0) or V(100) per cent.
+          V(gateway_api), HTTPRoutes of Gateway API. V(ingress_nginx), Ingresses of ingress-nginx. V(istio), VirtualServices of Istio.
+          V(service_selector), the Service itself, for V(0) or V(100) per cent.
         type: str
-        choices: [gateway_api, service_selector, ingress_nginx]
+        choices: [gateway_api, service_selector, ingress_nginx, istio]
         required: true
       service:
         description: The Service that the routes send to. Without it, the only one that selects the pods of this Deployment.
         type: str
       routes:
-        description: Names of the HTTPRoutes or Ingresses. Without it, every one of the namespace that sends to the Service.
+        description: Names of the HTTPRoutes, VirtualServices or Ingresses. Without it, every one of the namespace that sends to the Service.
         type: list
         elements: str
       weight:
@@ -567,7 +567,7 @@ canary:
         kind:
           type: str
           returned: always
-          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(service_selector), the Service itself.
+          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(istio), VirtualServices. V(service_selector), the Service itself.
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:

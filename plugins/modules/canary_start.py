@@ -111,8 +111,9 @@ options:
     version_added: 1.0.0
   traffic:
     description:
-      - Gives the canary a share of the B(requests), whatever its share of the pods, by rewriting HTTPRoutes or Ingresses in place. Only the
-        backends of their rules change, and what stood there is kept in an annotation of the route and put back at the end of the release.
+      - Gives the canary a share of the B(requests), whatever its share of the pods, by rewriting HTTPRoutes, VirtualServices or Ingresses
+        in place. Only the backends of their rules change, and what stood there is kept in an annotation of the route and put back at the
+        end of the release.
       - No pod of the canary exists before the routes send nobody to it. Every write is proven at the gateway before the next one relies on it.
       - The canary pods come beside all stable pods, so O(surge) has to be at least their number if it is given, and O(wait) has to be V(true).
       - Of a canary that is held already, what is not given stays as it is. The routes, the Service, O(traffic.proof), O(traffic.timeout) and
@@ -127,10 +128,12 @@ options:
           - V(ingress_nginx), Ingresses that ingress-nginx serves, or a proxy that goes by its annotations. Each gets a canary Ingress beside it,
             and sends to one version meanwhile. Nothing tells when such a write is in force, so that it is B(stated) after ten seconds and never
             proven.
+          - V(istio), VirtualServices of Istio (C(networking.istio.io/v1)). Nothing there tells where users come in, so that a write is proven
+            only where O(traffic.probe) says it, and otherwise B(stated) after ten seconds.
           - V(service_selector), the Service itself, whose selector names one version at a time, so that O(traffic.weight) is V(0) or V(100).
             It needs nothing in the cluster. For the whole release everybody who uses the Service is on one version.
         type: str
-        choices: [gateway_api, service_selector, ingress_nginx]
+        choices: [gateway_api, service_selector, ingress_nginx, istio]
         required: true
       service:
         description:
@@ -138,7 +141,7 @@ options:
           - Without it, the only Service for which both is so; with V(service_selector) the only one that selects these pods.
         type: str
       routes:
-        description: Names of the HTTPRoutes or Ingresses. Without it, every one of the namespace that has a rule that sends to the Service.
+        description: Names of the HTTPRoutes, VirtualServices or Ingresses. Without it, every one of the namespace that has a rule that sends to the Service.
         type: list
         elements: str
       weight:
@@ -379,7 +382,7 @@ canary:
         kind:
           type: str
           returned: always
-          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(service_selector), the Service itself.
+          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(istio), VirtualServices. V(service_selector), the Service itself.
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:

@@ -57,7 +57,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 
 from .faults import Fault
+from .gateway import ADDRESS, HOST
 from .history import Ask
+from .istio import ISTIO
 from .objects import CONTAINER, NAME, NAMESPACE, image
 from .store import Change
 
@@ -144,7 +146,12 @@ def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
 def _traffic(ask: Ask) -> TrafficRequest:
     weight = Fraction(ask.share) / 100 if ask.share else None
     header = Header(ask.header, "always") if ask.header else None
-    return TrafficRequest(weight, header, sticky=ask.sticky, kind=ask.kind, overload=ask.overload)
+    return TrafficRequest(weight, header, sticky=ask.sticky, kind=ask.kind, overload=ask.overload, **_entry(ask))
+
+
+def _entry(ask: Ask) -> dict[str, Any]:
+    """Where users come in, which nothing tells of a VirtualService."""
+    return {"url": f"http://{HOST}", "address": ADDRESS} if ask.kind == ISTIO else {}
 
 
 def _undo(api: Api, called: Called, call: Call, report: Report) -> Outcome:
@@ -180,7 +187,7 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     by_shares = tuple(
         StepAsked(
             Size.bearing(Fraction(1) if blue_green else one),
-            traffic=TrafficRequest(one, without_header=True, kind=called.ask.kind),
+            traffic=TrafficRequest(one, without_header=True, kind=called.ask.kind, **_entry(called.ask)),
         )
         for one in shares
     )

@@ -121,8 +121,9 @@ class Proxy:
     chance: random.Random
     failing: Callable[[str, str], None]
     sees: Callable[[Mapping[str, Fraction]], None]
-    # What the Ingresses that it knows are as one route (nginx.py).
+    # What the Ingresses that it knows are as one route (nginx.py), and what a VirtualService is (istio.py).
     reads: Callable[[str, Mapping[str, Json]], Json]
+    translates: Callable[[Json], Json]
     seen: list[tuple[float, Fraction]] = field(default_factory=list)
     _routes: dict[str, Json] = field(default_factory=dict)
     _ingresses: dict[str, Json] = field(default_factory=dict)
@@ -143,7 +144,7 @@ class Proxy:
         if change.kind == "pods" and change.after is not None:
             self._versions[change.name] = change.after["spec"]["containers"][0]["image"]
         deaf = self.timeline.now >= self.lags.deaf_from and self.lags.deaf_to in ("", change.name)
-        if change.kind == "httproutes" and not deaf:
+        if change.kind in ("httproutes", "virtualservices") and not deaf:
             self._later(change, self.lags.routes, partial(self._takes_route, change))
         if change.kind == "ingresses" and not deaf:
             self._later(change, self.lags.routes, partial(self._takes_ingress, change))
@@ -160,12 +161,14 @@ class Proxy:
     def _takes_route(self, change: Change) -> None:
         if change.after is not None:
             known = _named(self._routes.get(change.name))
-            self._routes[change.name] = change.after
+            after = self.translates(change.after) if change.kind == "virtualservices" else change.after
+            self._routes[change.name] = after
             self._asked = None
-            for service in _named(change.after) - known if self.lags.forgets else ():
+            for service in _named(after) - known if self.lags.forgets else ():
                 self._asking.add(service)
                 self.timeline.after(self.lags.endpoints * self.chance.random(), partial(self._is_told, service))
-            self._report(change.after)
+            if change.kind == "httproutes":
+                self._report(change.after)
         self._look()
 
     def _takes_ingress(self, change: Change) -> None:

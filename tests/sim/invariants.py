@@ -36,7 +36,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers im
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded import ATTEMPTS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
-from . import nginx
+from . import istio, nginx
 from .calls import Called
 from .faults import Fault
 from .foreign import FOREIGN, SOMEBODY
@@ -58,8 +58,12 @@ MOST_REQUESTS, REQUESTS_A_SECOND = 10 + 24, 2.0
 MOST_OF_ROUTES = 32
 MAY_BE = "may have been carried out"
 # What verbs write.
-_WRITTEN = frozenset({"deployments", "horizontalpodautoscalers", "httproutes", "services", "ingresses"})
+_WRITTEN = frozenset(
+    {"deployments", "horizontalpodautoscalers", "httproutes", "services", "ingresses", "virtualservices"}
+)
 _OURS = (RECORD, LAST, LIVE, REVISION)
+# What splits users; each history has one of them.
+_ROUTES = ("httproutes", "ingresses", "virtualservices")
 _HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
 
 
@@ -159,7 +163,7 @@ class Witness:
         self.rerouted = self.rerouted or (
             call is None
             and bool(change.before)
-            and change.kind in ("httproutes", "services", "ingresses")
+            and change.kind in ("httproutes", "services", "ingresses", "virtualservices")
             and change.by != PROXY
         )
         if not self.history.quiet or self.repaired:
@@ -433,10 +437,8 @@ class Witness:
 
     def _routed_as_before(self) -> None:
         """The user's route and his Service, and nothing beside them."""
-        route, service = (
-            self.store.get("httproutes", NAME) or self.store.of("ingresses")[NAME],
-            self.store.of("services")[NAME],
-        )
+        (route,) = (one for kind in _ROUTES if (one := self.store.get(kind, NAME)))
+        service, rules = self.store.of("services")[NAME], route["spec"].get("rules") or route["spec"]["http"]
         # Nobody hears of what a request makes long after its call has ended; it goes with the Deployment.
         late = {
             change.name
@@ -446,8 +448,8 @@ class Witness:
             and change.at > (self.calls[change.by].ended or change.at)
         }
         left = [name for kind in ("services", "ingresses") for name in self.store.of(kind) if name not in {NAME, *late}]
-        if left or route["spec"]["rules"] not in (RULES, nginx.PATHS) or service["spec"]["selector"] != LABELS:
-            self._violated("routes are exactly back", f"{', '.join(left)} {route['spec']['rules']}")
+        if left or rules not in (RULES, nginx.PATHS, istio.HTTP) or service["spec"]["selector"] != LABELS:
+            self._violated("routes are exactly back", f"{', '.join(left)} {rules}")
         if any(one["metadata"].get("annotations") for one in (route, service)):
             self._violated("routes are exactly back", "an annotation is left")
 

@@ -42,6 +42,7 @@ _COUNTED = {
     # Of a custom resource only the spec: apiextensions-apiserver, customresource/strategy.go.
     "httproutes": ("spec",),
     "ingresses": ("spec",),
+    "virtualservices": ("spec",),
 }
 
 
@@ -243,6 +244,7 @@ _KINDS = {
     "gateways": "Gateway",
     "httproutes": "HTTPRoute",
     "ingresses": "Ingress",
+    "virtualservices": "VirtualService",
 }
 
 

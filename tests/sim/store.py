@@ -26,6 +26,7 @@ KINDS = (
     "gateways",
     "httproutes",
     "ingresses",
+    "virtualservices",
     # Asked for where there is no Deployment of that name.
     "statefulsets",
     "daemonsets",

@@ -131,6 +131,7 @@ _SHAPES: dict[str, Any] = {
         ]
     },
     "services": {"selector": {"*": str}},
+    "virtualservices": {"http": [{"route": [{"destination!": {"host!": str}, "weight": int}]}]},
     "ingresses": {
         "rules": [{"http": {"paths": [{"path": str, "pathType!": str, "backend!": {"service": {"name!": str}}}]}}]
     },

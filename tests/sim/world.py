@@ -20,7 +20,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
-from . import calls, nginx
+from . import calls, istio, nginx
 from .autoscalers import AutoscalerController
 from .calls import ANY, Called
 from .deployments import DeploymentController
@@ -134,11 +134,14 @@ class World:
         self.proxy: Proxy | None = None
         if history.gateway is not None:
             self.endpoints = EndpointSliceController(*common, history.replica_sets, chances[3])
-            self.proxy = Proxy(*common, history.gateway, chances[3], self._fails, self._sees, nginx.as_route)
-            by_ingress = any(ask.kind == nginx.INGRESS_NGINX for script in history.scripts for ask in script.asks)
-            make(self.server, routed=not by_ingress)
-            if by_ingress:
-                nginx.make(self.server)
+            self.proxy = Proxy(
+                *common, history.gateway, chances[3], self._fails, self._sees, nginx.as_route, istio.as_route
+            )
+            kinds = {ask.kind for script in history.scripts for ask in script.asks}
+            others = {nginx.INGRESS_NGINX: nginx.make, istio.ISTIO: istio.make}
+            make(self.server, routed=not kinds & others.keys())
+            for kind in sorted(kinds & others.keys()):
+                others[kind](self.server)
         self._make()
         self._processes: dict[str, Process] = {}
         self.witness = Witness(

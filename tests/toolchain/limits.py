@@ -30,6 +30,7 @@ BY_PATH = {
     "tests/integration/test_headroom": 180,
     "tests/integration/test_traffic.py": 180,
     "tests/integration/test_ingress.py": 180,
+    "tests/integration/test_istio.py": 180,
     "tests/integration/test_gateway.py": 240,
     # Random releases until the controller has come to rest.
     "tests/integration/test_model_against_controller.py": 180,
@@ -100,6 +101,10 @@ UNMEASURED = (
     "tests/unit/rollout/test_template.py::test_a_bare_template_is_bare_already",
     "tests/unit/test_foreign.py::test_nothing_that_a_server_says_is_told_as_it_stands",
     "tests/unit/test_foreign.py::test_the_role_tells_a_template_that_others_wrote_as_it_stands",
+    "tests/sim/test_ingress.py::test_a_death_at_any_request",
+    "tests/sim/test_ingress.py::test_requests_that_fail_are_tried_again",
+    "tests/sim/test_istio.py::test_a_death_at_any_request",
+    "tests/sim/test_istio.py::test_a_proxy_that_hears_in_any_order",
     "tests/unit/traffic/test_httproute.py::test_every_other_backend_keeps_its_share",
     "tests/unit/traffic/test_httproute.py::test_what_was_wanted_is_so",
     "tests/unit/traffic/test_httproute.py::test_whatever_was_written_the_owners_route_comes_back",

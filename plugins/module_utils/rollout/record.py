@@ -36,7 +36,7 @@ CHANGE_CAUSE = "kubernetes.io/change-cause"
 
 # Kinds of traffic: what is rewritten, as traffic/routers.py has it. A record that names none has the first.
 GATEWAY_API = "gateway_api"
-KINDS = (GATEWAY_API, "service_selector", "ingress_nginx")
+KINDS = (GATEWAY_API, "service_selector", "ingress_nginx", "istio")
 
 # The highest version that is read here, and the members that came after version 1, each with the version that brought it.
 VERSION = 4
@@ -115,7 +115,7 @@ class Companion:
 
 @dataclass(frozen=True)
 class RouteRef:
-    """What is rewritten in the Deployment's namespace: an HTTPRoute, an Ingress, or the Service itself whose selector is switched."""
+    """What is rewritten in the Deployment's namespace: an HTTPRoute, a VirtualService, an Ingress, or the Service itself whose selector is switched."""
 
     name: str
     uid: str

@@ -22,7 +22,7 @@ from typing import Any, Iterator, Mapping, Sequence
 from .cookies import asks_for, canary_cookie, is_asked_for, stable_cookie, telling, tells, untold
 from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, TooManyRules, Unroutable, Versions, Wanted
 from .precedence import check_routes, check_rules
-from .route import Parent, Route, RoutePlan, kept_of, kept_operations
+from .route import Parent, Route, RoutePlan, holds, kept_of, kept_operations
 
 # What the API takes: HTTPRouteSpec.Rules, HTTPRouteRule.Matches, HTTPBackendRef.Weight.
 MOST_RULES, MOST_MATCHES, MOST_OF_A_RULE, LARGEST_WEIGHT = 16, 128, 64, 1_000_000
@@ -181,6 +181,12 @@ def _added(base: Sequence[Json], kept: Kept) -> list[Json]:
     return added
 
 
+def reached_by(kept: Kept, route: Route) -> list[tuple[str, int]]:
+    """As `reached`; whichever route keeps it."""
+    del route
+    return reached(kept)
+
+
 def reached(kept: Kept) -> list[tuple[str, int]]:
     """The Services that rules without users are to reach, at each port at which a rule of the owner sends to his."""
     refs = (ref for refs in kept.rules.values() for ref in refs if _is(ref, kept.versions.own))
@@ -276,7 +282,7 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
     theirs = [rule for rule in route.rules if not _ours(rule, kept.versions)]
     ours = [rule for rule in route.rules if _ours(rule, kept.versions)]
     try:
-        same = _has(theirs, _rewritten(base, kept)) and _has(ours, _added(base, kept))
+        same = holds(theirs, _rewritten(base, kept)) and holds(ours, _added(base, kept))
     except Unroutable:
         same = False  # beside what somebody has written since, what was wanted cannot even be said
     return (kept.wanted.stage if same else Stage.CONTESTED), kept.wanted
@@ -300,15 +306,6 @@ def _left_by_us(rule: Mapping[str, Any], services: Sequence[str]) -> bool:
     if _for_probes(rule) or is_asked_for(rule) or any(map(tells, rule.get("backendRefs") or ())):
         return True
     return any(names(rule, one) for one in services)
-
-
-def _has(stored: Any, written: Any) -> bool:
-    """What was written stands there; a server may have filled in more."""
-    if isinstance(written, dict):
-        return isinstance(stored, dict) and all(_has(stored.get(key), value) for key, value in written.items())
-    if isinstance(written, list):
-        return isinstance(stored, list) and len(stored) == len(written) and all(map(_has, stored, written))
-    return bool(stored == written)
 
 
 def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str) -> RoutePlan | None:

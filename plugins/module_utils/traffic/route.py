@@ -29,7 +29,7 @@ class Parent:
 
 @dataclass(frozen=True)
 class Route:
-    """An HTTPRoute, an Ingress, or a Service that sends on by its selector, which is its one rule then (selector.py).
+    """An HTTPRoute, a VirtualService, an Ingress, or a Service that sends on by its selector, which is its one rule then (selector.py).
 
     `annotation` is the text that is kept there, `managers` whoever else wrote to the rules, the latest first. `created`: as the server
     writes it, in RFC 3339. `version`: its resourceVersion, which every write changes, also one of a status. `companion`: an object of
@@ -133,6 +133,15 @@ def kept_operations(route: Route, annotation: str | None) -> list[Json]:
         return [{"op": "test", "path": member, "value": None}, {"op": "add", "path": member, "value": annotation}]
     whole = "/metadata/annotations"
     return [{"op": "test", "path": whole, "value": None}, {"op": "add", "path": whole, "value": {KEPT: annotation}}]
+
+
+def holds(stored: Any, written: Any) -> bool:
+    """What was written stands there; a server may have filled in more."""
+    if isinstance(written, dict):
+        return isinstance(stored, dict) and all(holds(stored.get(key), value) for key, value in written.items())
+    if isinstance(written, list):
+        return isinstance(stored, list) and len(stored) == len(written) and all(map(holds, stored, written))
+    return bool(stored == written)
 
 
 def stated(route: Route) -> str:

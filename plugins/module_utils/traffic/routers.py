@@ -10,12 +10,12 @@ from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from ..rollout.fields import Shape
 from ..values import dataclass
-from . import httproute, ingress, selector
-from .exposure import Exposure, Stage, Versions, Wanted
+from . import httproute, ingress, selector, virtualservice
+from .exposure import Exposure, Kept, Stage, Versions, Wanted
 from .route import Route, RoutePlan
-from .shapes import HTTP_ROUTE, INGRESS, SERVICE
+from .shapes import HTTP_ROUTE, INGRESS, SERVICE, VIRTUAL_SERVICE
 
-GATEWAY_API, SERVICE_SELECTOR, INGRESS_NGINX = "gateway_api", "service_selector", "ingress_nginx"
+GATEWAY_API, SERVICE_SELECTOR, INGRESS_NGINX, ISTIO = "gateway_api", "service_selector", "ingress_nginx", "istio"
 
 
 class Can(Enum):
@@ -57,6 +57,7 @@ class Router:
     total but for what was kept, and `plan` raises Unroutable. Before anything is written so does `check`, and `check_beside` for what others
     have there, where `looks_beside` says that this counts. `sends_to`: users of an object can get this Service.
 
+    `reached`: the Services that rules without users are to reach, each at a port. `has_status`: an object tells whether a controller takes it.
     `settles`: seconds after which a write that nothing proves counts as in force. `companion_name`: of the object of ours that belongs to
     one of these, where there is such, and `is_companion` whether one is that.
     """
@@ -77,6 +78,8 @@ class Router:
     check: Callable[[Route, Versions, Exposure, bool], None]
     looks_beside: Callable[[Exposure], bool]
     check_beside: Beside
+    reached: Callable[[Kept, Route], list[tuple[str, int]]] = lambda _kept, _route: []
+    has_status: bool = True
     # How long a status is ahead of the proxies: a second at most where it was measured, and a margin.
     settles: float = 5.0
     companion_name: Callable[[str], str] | None = None
@@ -113,6 +116,7 @@ ROUTERS: Mapping[str, Router] = {
         check=httproute.check,
         looks_beside=httproute.looks_beside,
         check_beside=httproute.check_beside,
+        reached=httproute.reached_by,
     ),
     SERVICE_SELECTOR: Router(
         kind="Service",
@@ -153,5 +157,27 @@ ROUTERS: Mapping[str, Router] = {
         settles=10.0,
         companion_name=ingress.companion_name,
         is_companion=ingress.is_companion,
+    ),
+    ISTIO: Router(
+        kind="VirtualService",
+        collection="/apis/networking.istio.io/v1/namespaces/{}/virtualservices",
+        shape=VIRTUAL_SERVICE,
+        field=".spec.http",
+        written="the destinations",
+        can=frozenset({Can.SHARE, Can.HEADER}),
+        proof=Proof.ASKED,
+        parse=virtualservice.parse,
+        named=virtualservice.named,
+        spells_out=lambda _route, _service: False,
+        state=virtualservice.state,
+        plan=virtualservice.plan,
+        sends_to=virtualservice.sends_to,
+        check=virtualservice.check,
+        looks_beside=lambda _exposure: False,
+        check_beside=_nothing_beside,
+        reached=virtualservice.reached,
+        has_status=False,
+        # istiod collects changes for so long at most (PILOT_DEBOUNCE_MAX).
+        settles=10.0,
     ),
 }

@@ -33,6 +33,24 @@ _RULE: Shape = {
 }  # fmt: skip
 
 HTTP_ROUTE: Shape = {"metadata": (_METADATA,), "spec": ({"rules": [_RULE]},)}
+_SENDS: Shape = [{"route": [{"destination": {"host": (str,), "subset": str, "port": {"number": int}}, "weight": int}]}]
+VIRTUAL_SERVICE: Shape = {
+    "metadata": (_METADATA,),
+    "spec": (
+        {
+            "hosts": [str],
+            "http": [
+                {
+                    "name": str,
+                    "match": [{"uri": _TEXTS, "headers": {"*": _TEXTS}, "withoutHeaders": {"*": _TEXTS}}],
+                    **_SENDS[0],
+                }
+            ],
+            "tls": _SENDS,
+            "tcp": _SENDS,
+        },
+    ),
+}
 INGRESS: Shape = {
     "metadata": (_METADATA,),
     "spec": (

@@ -75,9 +75,9 @@ def _left_out(source: Path) -> Any:
     return ignored
 
 
-def downloaded(module: str) -> Path:
+def downloaded(module: str, go_mod: Path = MODULE / "go.mod") -> Path:
     """The directory of a module in the version that is pinned."""
-    wanted = f"{module}@{pinned_in(MODULE / 'go.mod')[module]}"
+    wanted = f"{module}@{pinned_in(go_mod)[module]}"
     environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GO111MODULE": "on"}
     told = subprocess.run(
         [find_go(), "mod", "download", "-json", wanted],

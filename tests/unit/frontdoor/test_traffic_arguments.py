@@ -63,6 +63,7 @@ def test_of_an_url_only_where_users_come_in_is_kept() -> None:
         ({"header": {"name": "x", "value": "a\n"}}, "traffic.header"),
         ({"header": {"name": "x"}}, "traffic.header"),
         ({"sticky": "cookie", "proof": "none"}, "traffic.sticky is cookie and traffic.proof is none"),
+        ({"kind": "istio", "sticky": "cookie"}, "traffic.sticky is nothing that istio has"),
         ({"kind": "ingress_nginx", "sticky": "cookie"}, "traffic.sticky is nothing that ingress_nginx has"),
         ({"kind": "ingress_nginx", "proof": "require"}, "traffic.proof: require is nothing that ingress_nginx has"),
         ({"kind": "service_selector", "sticky": "cookie"}, "traffic.sticky is nothing that service_selector has"),
@@ -80,7 +81,7 @@ def test_of_an_url_only_where_users_come_in_is_kept() -> None:
         ({"probe": {"url": "https://user:pass@a"}}, "traffic.probe.url"),
         ({"probe": {"url": "https://a:99999"}}, "traffic.probe.url"),
         ({"probe": {"url": "https://a", "address": "a/b"}}, "traffic.probe.address"),
-        ({"kind": "istio"}, "kind"),
+        ({"kind": "alb"}, "kind"),
     ],
 )
 def test_what_makes_no_sense_is_refused(given: dict[str, Any], said: str) -> None:

@@ -20,7 +20,7 @@ from ...rollout.record import Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.cookies import canary_cookie
 from ...traffic.exposure import Kept
-from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of, reached
+from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from ...traffic.listeners import ways
 from ...traffic.route import Parent, Route, observed, stated
 from ...traffic.routers import Proof
@@ -106,7 +106,9 @@ class Prover:
             yield _of_url(self._traffic)
             return
         if not route.parents:
-            raise NotProgrammed(f'{route.kind} "{route.name}" is attached to no Gateway')
+            raise NotProgrammed(
+                f'{route.kind} "{route.name}" tells no Gateway of Gateway API, and traffic.probe no url'
+            )
         for parent in route.parents:
             yield from self._of_gateway(route, parent)
 
@@ -131,7 +133,7 @@ class Prover:
             return
         for one in written:
             for entry in self._entries[one.route.name]:
-                for knock, means_yes in _questions(one, entry):
+                for knock, means_yes in _questions(one, entry, self._network.router.reached):
                     self._asked_until(one.route, knock, means_yes, deadline)
 
     def _asked_until(self, route: Route, knock: Knock, means_yes: Callable[[Knocked], bool], deadline: float) -> None:
@@ -162,7 +164,7 @@ class Prover:
 
     def _settle(self, written: Sequence[Written], deadline: float) -> None:
         clock = self._api.clock
-        for one in written if self.marks else ():
+        for one in written if self.marks and self._network.router.has_status else ():
             route = one.route
 
             def accepted(name: str = one.route.name) -> bool:
@@ -184,7 +186,9 @@ class Prover:
             self._api.clock.sleep(self._network.router.settles)
 
 
-def _questions(written: Written, entry: Entry) -> Iterator[tuple[Knock, Callable[[Knocked], bool]]]:
+def _questions(
+    written: Written, entry: Entry, reached: Callable[[Kept, Route], list[tuple[str, int]]]
+) -> Iterator[tuple[Knock, Callable[[Knocked], bool]]]:
     """The mark first: once it is seen, the rules of the same write are there too."""
     kept = written.kept
     if kept is None or kept.wanted.mark is None:
@@ -197,7 +201,7 @@ def _questions(written: Written, entry: Entry) -> Iterator[tuple[Knock, Callable
         seen = f"//c{kept.wanted.mark}.{MARK_DOMAIN}"
         headers = {PROBE_HEADER: f"{kept.token}-cookie", "Cookie": f"a=1; {cookie}=1; b=2"}
         yield Knock(entry, path, headers), lambda answer: seen in answer.location
-    for service, port in reached(kept):
+    for service, port in reached(kept, written.route):
         asked = Knock(entry, path, {PROBE_HEADER: probe_of(kept, service, port)})
         yield asked, lambda answer: answer.status not in _UNREACHED and (not shows or cookie in answer.cookies)
 

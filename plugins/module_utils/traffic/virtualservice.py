@@ -1,0 +1,345 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A VirtualService of Istio, rewritten in place: of its owner's http rules only the destinations change.
+
+    [web W, legacy V]  at the share w  ->  [web-<stable> W*(1-w), web-<canary> W*w, legacy V]      all times the least that makes them whole
+
+Of the rules that match a request Istio takes the first. So those for probes come before all, and the copy of a rule for a header right
+before that rule, where it takes nothing that another rule gets. A destination may name its Service in any of the ways that Kubernetes
+has, and keeps its way.
+Source: HTTPRoute, HTTPRouteDestination and Destination, networking/v1alpha3/virtual_service.proto, istio.io/api. This module is private to the
+collection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from fractions import Fraction
+from math import gcd, lcm
+from typing import Any, Iterator, Mapping, Sequence
+
+from ..rollout.fields import Fields
+from .exposure import KEPT, Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
+from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
+from .route import Route, RoutePlan, holds, kept_of, kept_operations, managers
+
+# A weight is an int32; a rule that has one destination needs none.
+_LARGEST_WEIGHT, _ALONE = 2**31 - 1, 100
+
+
+def parse(item: Any) -> Route:
+    """Raises Malformed."""
+    found = Fields(item, "VirtualService")
+    meta, spec = found.required("metadata"), found.required("spec")
+    annotations = meta.texts("annotations")
+    others = (ref for kind in ("tls", "tcp") for rule in spec.each(kind) for ref in rule.each("route"))
+    return Route(
+        name=meta.name("name"),
+        namespace=meta.name("namespace"),
+        uid=meta.text("uid"),
+        generation=meta.count("generation") or 0,
+        rules=tuple(dict(rule.raw) for rule in spec.each("http")),
+        hostnames=tuple(spec.words("hosts")),
+        parents=(),
+        annotation=annotations.get(KEPT),
+        annotated=bool(annotations),
+        managers=tuple(managers(meta, "f:http")),
+        status={},
+        kind="VirtualService",
+        version=meta.text("resourceVersion"),
+        more={"not http": tuple(ref.within("destination").text("host") for ref in others)},
+    )
+
+
+def _service(host: str, namespace: str) -> str:
+    """The Service of this namespace that a host is; empty for any other host. Kubernetes, DNS for Services and Pods."""
+    name, *rest = host.split(".")
+    here = not rest or (rest[0] == namespace and (len(rest) == 1 or rest[1] == "svc"))
+    return name if here else ""
+
+
+def _host(ref: Mapping[str, Any]) -> str:
+    return str((ref.get("destination") or {}).get("host") or "")
+
+
+def _refs(rule: Mapping[str, Any]) -> list[Json]:
+    return list(rule.get("route") or ())
+
+
+def _services(rule: Mapping[str, Any], namespace: str) -> list[str]:
+    return [_service(_host(ref), namespace) for ref in _refs(rule)]
+
+
+def _names(rule: Mapping[str, Any], service: str, namespace: str) -> bool:
+    return bool(service) and service in _services(rule, namespace)
+
+
+def named(route: Route) -> frozenset[str]:
+    """As of an HTTPRoute (httproute.py)."""
+    return frozenset(name for rule in route.rules for name in _services(rule, route.namespace) if name)
+
+
+def sends_to(route: Route, service: str) -> bool:
+    return any(_names(rule, service, route.namespace) and not _for_probes(rule) for rule in route.rules)
+
+
+def _for_probes(rule: Mapping[str, Any]) -> bool:
+    matches = rule.get("match") or ()
+    return any(str((match.get("uri") or {}).get("exact", "")).startswith(PROBE_PATH) for match in matches)
+
+
+def _ours(rule: Mapping[str, Any], versions: Versions, namespace: str) -> bool:
+    """Added, and not its owner's: for probes or for a header. Where users are split the stable Service is always named."""
+    services = _services(rule, namespace)
+    only_canary = bool(versions.canary) and bool(services) and set(services) == {versions.canary}
+    return _for_probes(rule) or only_canary
+
+
+def _keys(rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    """As of an HTTPRoute: the name of a rule, else what it matches."""
+    keys: list[str] = []
+    for rule in rules:
+        matches = json.dumps(rule.get("match") or [], sort_keys=True)
+        key = str(rule.get("name") or hashlib.sha256(matches.encode()).hexdigest()[:12])
+        keys.append(key if key not in keys else f"{key}#{len(keys)}")
+    return keys
+
+
+def _to(ref: Json, service: str, weight: int) -> Json:
+    """The same destination, of another Service, named in the same way."""
+    _name, dot, rest = _host(ref).partition(".")
+    return {**ref, "destination": {**ref["destination"], "host": f"{service}{dot}{rest}"}, "weight": weight}
+
+
+def _weight(ref: Mapping[str, Any], refs: Sequence[Json]) -> int:
+    """One alone gets all; of several, one without a weight nothing."""
+    weight = int(ref.get("weight") or 0)
+    return weight or _ALONE if len(refs) == 1 else weight
+
+
+def _base(route: Route, kept: Kept | None) -> list[Json]:
+    """The owner's rules, with the owner's destinations. Where somebody put other ones, those are the owner's now."""
+    if kept is None:
+        return list(route.rules)
+    versions = kept.versions
+    theirs = [rule for rule in route.rules if not _ours(rule, versions, route.namespace)]
+    found = []
+    for key, rule in zip(_keys(theirs), theirs, strict=True):
+        changed = any(_names(rule, service, route.namespace) for service in (versions.stable, versions.canary))
+        refs = kept.rules.get(key)
+        back = list(refs) if refs else _put_together(_refs(rule), versions, route.namespace) if changed else []
+        found.append({**rule, "route": back} if changed else rule)
+    return found
+
+
+def _put_together(refs: list[Json], versions: Versions, namespace: str) -> list[Json]:
+    """Of a rule whose destinations nobody kept: what the versions have, its owner's Service has."""
+    ours = [ref for ref in refs if _service(_host(ref), namespace) in (versions.stable, versions.canary)]
+    whole = sum(_weight(ref, refs) for ref in ours)
+    found = [
+        _to(ref, versions.own, whole) if ref is ours[0] else ref for ref in refs if ref is ours[0] or ref not in ours
+    ]
+    least = gcd(*(_weight(ref, found) for ref in found)) or 1
+    if len(found) == 1:
+        return [{name: value for name, value in found[0].items() if name != "weight"}]
+    return [{**ref, "weight": _weight(ref, found) // least} for ref in found]
+
+
+def _shared(refs: Sequence[Json], wanted: Wanted, versions: Versions, namespace: str) -> list[Json]:
+    """Raises Unroutable."""
+    weight = wanted.exposure.weight if wanted.stage is Stage.SPLIT else Fraction(0)
+    own = [ref for ref in refs if _service(_host(ref), namespace) == versions.own]
+    times = lcm(*((_weight(ref, refs) * weight).denominator for ref in own))
+    found: list[Json] = []
+    for ref in refs:
+        whole = _weight(ref, refs) * times
+        if ref not in own:
+            found.append({**ref, "weight": whole})
+            continue
+        part = int(whole * weight)
+        found.append(_to(ref, versions.stable, whole - part))
+        if wanted.stage is Stage.SPLIT:
+            found.append(_to(ref, versions.canary, part))
+    if max(int(ref["weight"]) for ref in found) > _LARGEST_WEIGHT:
+        raise Unroutable(f"weight {float(100 * weight):g} would need a larger number than a destination takes")
+    return found
+
+
+def _rewritten(base: Sequence[Json], kept: Kept, namespace: str) -> list[Json]:
+    """All rules, in their order. Raises Unroutable."""
+    wanted, versions = kept.wanted, kept.versions
+    found = list(_probes(kept, namespace))
+    for rule in base:
+        if not _names(rule, versions.own, namespace):
+            found.append(rule)
+            continue
+        header = wanted.exposure.header
+        if header is not None and wanted.stage is not Stage.ISOLATED:
+            found.append(_for_header(rule, header, versions, namespace))
+        own = wanted.stage is Stage.OWN
+        found.append(rule if own else {**rule, "route": _shared(_refs(rule), wanted, versions, namespace)})
+    return found
+
+
+def _probes(kept: Kept, namespace: str) -> Iterator[Json]:
+    """Rules that only a probe meets."""
+    token, refs = kept.token, [ref for refs in kept.rules.values() for ref in refs]
+    mine = [ref for ref in refs if _service(_host(ref), namespace) == kept.versions.own]
+    # Of several ways to name it always the same one, in whatever order they are kept.
+    own = min(mine, key=_host, default=None)
+    for service, port in _reached(kept, namespace):
+        plain = _to(own, service, 0)["destination"] if own else {"host": service}
+        destination = {name: value for name, value in plain.items() if name != "port"}
+        if port:
+            destination["port"] = {"number": port}
+        yield {"match": [_probe_match(token, probe_of(kept, service, port))], "route": [{"destination": destination}]}
+    if kept.wanted.mark is not None:
+        redirect = {"authority": f"g{kept.wanted.mark}.{MARK_DOMAIN}", "redirectCode": 302}
+        yield {"match": [_probe_match(token, token)], "redirect": redirect}
+
+
+def _probe_match(token: str, value: str) -> Json:
+    return {"uri": {"exact": PROBE_PATH + token}, "headers": {PROBE_HEADER: {"exact": value}}}
+
+
+def reached(kept: Kept, route: Route) -> list[tuple[str, int]]:
+    """As of an HTTPRoute; a destination that names no port has 0."""
+    return _reached(kept, route.namespace)
+
+
+def _reached(kept: Kept, namespace: str) -> list[tuple[str, int]]:
+    refs = (ref for refs in kept.rules.values() for ref in refs)
+    own = (ref["destination"] for ref in refs if _service(_host(ref), namespace) == kept.versions.own)
+    ports = sorted({int((destination.get("port") or {}).get("number") or 0) for destination in own})
+    return [(service, port) for service in kept.wanted.warm for port in ports]
+
+
+def _for_header(rule: Json, header: Header, versions: Versions, namespace: str) -> Json:
+    """Raises Unroutable."""
+    name = header.name.lower()
+    matches = []
+    for match in rule.get("match") or [{}]:
+        there = {**(match.get("headers") or {}), **(match.get("withoutHeaders") or {})}
+        if any(one.lower() == name for one in there):
+            raise Unroutable(
+                f"a rule matches the header {name} already, and one header cannot be asked for twice",
+                "Give traffic.header another name",
+            )
+        matches.append({**match, "headers": {**(match.get("headers") or {}), name: {"exact": header.value}}})
+    ref = next(ref for ref in _refs(rule) if _service(_host(ref), namespace) == versions.own)
+    alone = {key: value for key, value in _to(ref, versions.canary, 0).items() if key != "weight"}
+    return {**{key: value for key, value in rule.items() if key != "name"}, "match": matches, "route": [alone]}
+
+
+def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
+    """As of an HTTPRoute."""
+    kept = kept_of(route)
+    if kept is None:
+        return _left(route, versions)
+    base = _base(route, kept)
+    if not any(_names(rule, kept.versions.own, route.namespace) for rule in base):
+        return Stage.CONTESTED, kept.wanted
+    try:
+        same = holds(list(route.rules), _rewritten(base, kept, route.namespace))
+    except Unroutable:
+        same = False  # beside what somebody has written since, what was wanted cannot even be said
+    return (kept.wanted.stage if same else Stage.CONTESTED), kept.wanted
+
+
+def _left(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
+    """Of one that keeps nothing: whether something of ours is there, and what its destinations tell then."""
+    users = [rule for rule in route.rules if not _ours(rule, versions, route.namespace)]
+    for rule in users:
+        refs, services = _refs(rule), _services(rule, route.namespace)
+        if versions.stable in services:
+            weights: dict[str, int] = {versions.stable: 0, versions.canary: 0}
+            for ref, service in zip(refs, services, strict=True):
+                if service in weights:
+                    weights[service] += _weight(ref, refs)
+            split = sum(weights.values()) if versions.canary in services else 0
+            share = Fraction(weights[versions.canary], split) if split else Fraction(0)
+            return Stage.LOST, Wanted(Stage.SPLIT, Exposure(share)) if split else Wanted(Stage.ISOLATED)
+    return (Stage.OWN if len(users) == len(route.rules) else Stage.LOST), Wanted(Stage.OWN)
+
+
+def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str) -> RoutePlan | None:
+    """As of an HTTPRoute."""
+    kept = kept_of(route)
+    if kept is not None and kept.owner != owner:
+        raise Unroutable("a release of another Deployment has changed this VirtualService, and has not ended yet")
+    base = _base(route, kept or _as_if_kept(route, versions, owner))
+    rules = _own(route, base, versions)
+    if wanted.nothing:
+        kept_after, after = None, base
+    else:
+        _check(route, base, versions, wanted.exposure)
+        kept_after = Kept(owner, versions, kept.token if kept else token, wanted, rules)
+        after = _rewritten(base, kept_after, route.namespace)
+    annotation = kept_after.encode() if kept_after else None
+    if list(route.rules) == after and annotation == route.annotation:
+        return None
+    if kept is not None and kept.versions == versions and state(route, versions) == (wanted.stage, wanted):
+        return None
+    operations: tuple[Json, ...] = (
+        {"op": "test", "path": "/metadata/uid", "value": route.uid},
+        {"op": "test", "path": "/metadata/generation", "value": route.generation},
+        {"op": "replace", "path": "/spec/http", "value": after},
+        *kept_operations(route, annotation),
+    )
+    return RoutePlan(operations, _told(route.rules), _told(after), kept_after)
+
+
+def _as_if_kept(route: Route, versions: Versions, owner: str) -> Kept | None:
+    """Of one that has lost its annotation while a Service of ours is named."""
+    lost = state(route, versions)[0] is Stage.LOST
+    return Kept(owner, versions, "", Wanted(Stage.OWN), {}) if lost else None
+
+
+def _own(route: Route, base: Sequence[Json], versions: Versions) -> dict[str, list[Json]]:
+    """The owner's destinations, by the key of their rule."""
+    keyed = zip(_keys(base), base, strict=True)
+    return {key: _refs(rule) for key, rule in keyed if _names(rule, versions.own, route.namespace)}
+
+
+def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exposure) -> None:
+    """Raises Unroutable for what is not rewritten here."""
+    if exposure.sticky is not None:
+        raise Unroutable(
+            "users are not kept by a cookie through a VirtualService", "Leave out traffic.sticky, or use gateway_api"
+        )
+    if any(_service(host, route.namespace) == versions.own for host in route.more["not http"]):
+        raise Unroutable(
+            f"a tls or tcp route of it sends to Service {versions.own}, too, and those have no requests that could be split",
+            "Give them a Service of their own",
+        )
+    if not _own(route, base, versions):
+        raise Unroutable(f"no http rule of it sends to Service {versions.own}")
+    refs = [ref for refs in _own(route, base, versions).values() for ref in refs]
+    mine = [ref["destination"] for ref in refs if _service(_host(ref), route.namespace) == versions.own]
+    subset = next((one["subset"] for one in mine if one.get("subset")), "")
+    if subset:
+        raise Unroutable(
+            f"a rule of it names the subset {subset} of Service {versions.own}, and the Services of the two versions "
+            "have no subsets",
+            "Leave the subset out: each version gets a Service of its own",
+        )
+
+
+def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> None:
+    """Raises Unroutable where this exposure could not be written."""
+    kept = kept_of(route)
+    base = _base(route, kept or _as_if_kept(route, versions, ""))
+    _check(route, base, versions, exposure)
+    wanted = Wanted(Stage.SPLIT, exposure, mark=1 if marks else None)
+    _rewritten(base, Kept("", versions, "", wanted, _own(route, base, versions)), route.namespace)
+
+
+def _told(rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The destinations of each rule with their weights; rules for probes are not told."""
+    told = {}
+    for number, rule in enumerate(rule for rule in rules if not _for_probes(rule)):
+        refs = _refs(rule)
+        told[f"rule {rule.get('name') or number}"] = ", ".join(f"{_host(ref)} {_weight(ref, refs)}" for ref in refs)
+    return told

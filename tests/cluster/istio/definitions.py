@@ -1,0 +1,42 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The definition of VirtualServices, from Istio's own module that the go.mod beside this file pins."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..build import pinned_in
+from ..gateway.program import downloaded
+from ..locks import exclusive
+from ..paths import cache_root
+
+GO_MOD, MODULE = Path(__file__).parent / "go.mod", "istio.io/api"
+
+
+def virtual_services() -> dict[str, Any]:
+    """As everybody installs it."""
+    (found,) = (
+        one
+        for one in yaml.load_all(_definitions().read_text(), Loader=yaml.CSafeLoader)
+        if one and one["spec"]["names"]["kind"] == "VirtualService"
+    )
+    return dict(found)
+
+
+def _definitions() -> Path:
+    """In the cache, where a cluster without a network finds them, too."""
+    target = cache_root() / f"istio-api-{pinned_in(GO_MOD)[MODULE]}.yaml"
+    if not target.exists():
+        with exclusive(cache_root() / "locks" / target.name):
+            if not target.exists():
+                partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+                shutil.copyfile(downloaded(MODULE, GO_MOD) / "kubernetes/customresourcedefinitions.gen.yaml", partial)
+                partial.rename(target)
+    return target

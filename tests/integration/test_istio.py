@@ -1,0 +1,153 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VirtualServices on a real API server, with the definition of Istio itself: what is stored, guarded, and put back.
+
+What a proxy makes of it is played in tests/sim/test_istio.py.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, NotFound
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import Exposure, Stage, Versions, Wanted
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.virtualservice import parse, plan, state
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    Header,
+    NewTemplate,
+    PromoteBy,
+    PromoteRequest,
+    Size,
+    StartRequest,
+    TrafficRequest,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.gateway.server import DEFINITIONS
+from tests.cluster.istio.definitions import virtual_services
+from tests.cluster.lab import Lab
+from tests.integration.releases import CONTAINER, Release, image, silent
+from tests.situations import until
+
+Json = dict[str, Any]
+
+
+class Meshed:
+    """A Deployment, its Service, and a VirtualService with a rule of it, one of both, and one of another."""
+
+    def __init__(self, release: Release) -> None:
+        self.release, self.api = release, release.api
+        namespace = release.namespace
+        self.services = f"/api/v1/namespaces/{namespace}/services"
+        self.routes = f"/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices"
+        ports = [{"name": "http", "port": 80, "targetPort": 8080}]
+        self.api.create(
+            self.services, {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}}
+        )
+        own = {"destination": {"host": f"web.{namespace}.svc.cluster.local", "port": {"number": 80}}}
+        legacy = {"destination": {"host": "legacy", "port": {"number": 80}}}
+        http = [
+            {
+                "name": "api",
+                "match": [{"uri": {"prefix": "/api"}}],
+                "timeout": "5s",
+                "retries": {"attempts": 2},
+                "route": [{**own, "weight": 60}, {**legacy, "weight": 40}],
+            },
+            {"match": [{"uri": {"prefix": "/old"}}], "route": [legacy]},
+            {"route": [{"destination": {"host": "web"}}]},
+        ]
+        meta = {"name": "web", "annotations": {"team": "a & <b>"}}
+        spec = {"hosts": ["shop.example"], "gateways": ["edge"], "http": http}
+        body = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": meta, "spec": spec}
+        self.before = self.api.create(self.routes, body)
+
+    def route(self) -> Json:
+        found: Json = self.api.get(f"{self.routes}/web")
+        return found
+
+    def destinations(self) -> list[dict[str, int]]:
+        return [
+            {ref["destination"]["host"].split(".")[0]: ref.get("weight", 0) for ref in rule["route"]}
+            for rule in self.route()["spec"]["http"]
+        ]
+
+    def start(self, pods: int, **traffic: Any) -> Outcome:
+        asked = TrafficRequest(kind="istio", proof="none", **traffic)
+        template = NewTemplate(images={CONTAINER: image("v2")})
+        return start(self.api, StartRequest(self.release.call, template, Size(pods), surge=pods, traffic=asked), silent)
+
+    def assert_as_before(self) -> None:
+        now = self.route()
+        assert now["spec"] == self.before["spec"]
+        assert now["metadata"]["annotations"] == self.before["metadata"]["annotations"]
+        assert [one["metadata"]["name"] for one in self.api.list(self.services)["items"]] == ["web"]
+
+
+@pytest.fixture(scope="module")
+def defined(lab: Lab | ForeignCluster) -> None:
+    """The API server knows VirtualServices."""
+    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+        with suppress(Conflict):
+            api.create(DEFINITIONS, virtual_services())
+        until(lambda: _is_served(api), "VirtualServices are served")
+
+
+def _is_served(api: Api) -> bool:
+    try:
+        api.list("/apis/networking.istio.io/v1/virtualservices")
+    except NotFound:
+        return False
+    return True
+
+
+@pytest.fixture
+def meshed(defined: None, release: Release) -> Meshed:
+    return Meshed(release)
+
+
+def test_a_release_by_weights_from_its_start_to_its_end_and_whoever_writes_meanwhile(meshed: Meshed) -> None:
+    started = meshed.start(1, weight=Fraction(5, 100), header=Header("X-Canary", "always"))
+    assert started.extra["exposure"]["weight"] == 5.0 and started.extra["exposure"]["programmed"] == "stated"
+    first, copy, *_rest, last = meshed.destinations()
+    (canary,) = first
+    (stable,) = last.keys() - {canary}
+    assert canary.startswith(f"web-{started.canary['canary']['hash']}-") and copy.keys() == {stable, canary, "legacy"}
+    assert copy == {stable: 57, canary: 3, "legacy": 40} and last == {stable: 95, canary: 5}
+    assert not meshed.start(1, weight=Fraction(5, 100), header=Header("X-Canary", "always")).changed
+    put_back = [{"op": "replace", "path": "/spec/http", "value": meshed.before["spec"]["http"]}]
+    meshed.api.patch(f"{meshed.routes}/web", put_back, PatchKind.JSON, field_manager="argocd-controller")
+    again = meshed.start(4, weight=Fraction(1, 4), without_header=True)
+    assert any("argocd-controller" in warning for warning in again.warnings)
+    assert meshed.destinations()[-1] == {stable: 75, canary: 25}
+    promoted = promote(meshed.api, PromoteRequest(meshed.release.call, PromoteBy.WEIGHTS), silent)
+    containers = meshed.release.deployment()["spec"]["template"]["spec"]["containers"]
+    assert promoted.changed and containers[0]["image"] == image("v2")
+    meshed.assert_as_before()
+
+
+def test_rules_for_probes_are_taken_as_they_are_and_taken_away_again(meshed: Meshed) -> None:
+    versions, release = Versions("web", "web-7db95c9fc5-1", "web-58d4cfb7fd-1"), {"owner": "uid", "token": "0123"}
+    split = Exposure(Fraction(1, 3), Header("X-Canary", "always"))
+    for wanted in (
+        Wanted(Stage.OWN, warm=(versions.stable,), mark=1),
+        Wanted(Stage.ISOLATED, warm=(versions.canary,), mark=2),
+        Wanted(Stage.SPLIT, split, mark=3),
+        Wanted(Stage.OWN, Exposure(header=split.header), mark=4),
+        Wanted(Stage.OWN),
+    ):
+        planned = plan(parse(meshed.route()), versions, wanted, **release)
+        assert planned is not None
+        meshed.api.patch(f"{meshed.routes}/web", list(planned.operations), PatchKind.JSON)
+        route = parse(meshed.route())
+        assert state(route, versions) == (wanted.stage, wanted) and plan(route, versions, wanted, **release) is None
+    meshed.assert_as_before()

@@ -1,0 +1,52 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Istio makes of a VirtualService: the rules that its proxies go by, the first that matches, in the form in which gateway.py has them.
+
+Source: pilot/pkg/networking/core/route/route.go, istio.io/istio.
+"""
+
+from __future__ import annotations
+
+from .gateway import HOST
+from .objects import NAME, NAMESPACE, Json
+from .server import Server
+
+ISTIO = "istio"
+HTTP: list[Json] = [
+    {"route": [{"destination": {"host": f"{NAME}.{NAMESPACE}.svc.cluster.local", "port": {"number": 80}}}]}
+]
+
+
+def make(server: Server) -> None:
+    """What the user has beside his Service."""
+    spec = {"hosts": [HOST], "gateways": ["edge"], "http": HTTP}
+    item = {"metadata": {"namespace": NAMESPACE, "name": NAME}, "spec": spec}
+    server.create("virtualservices", item, "somebody", "kubectl-create")
+
+
+def as_route(item: Json) -> Json:
+    rules = [_rule(rule) for rule in item["spec"]["http"]]
+    return {"metadata": item["metadata"], "spec": {"rules": rules}}
+
+
+def _rule(rule: Json) -> Json:
+    found: Json = {"matches": [_match(match) for match in rule.get("match") or [{}]]}
+    if "redirect" in rule:
+        found["filters"] = [{"type": "RequestRedirect", "requestRedirect": {"hostname": rule["redirect"]["authority"]}}]
+    refs = rule.get("route") or []
+    weights = [1] if len(refs) == 1 else [ref.get("weight", 0) for ref in refs]
+    found["backendRefs"] = [
+        {"name": ref["destination"]["host"].split(".")[0], "weight": weight}
+        for ref, weight in zip(refs, weights, strict=True)
+    ]
+    return found
+
+
+def _match(match: Json) -> Json:
+    uri = match.get("uri") or {"prefix": "/"}
+    kind, value = ("Exact", uri["exact"]) if "exact" in uri else ("PathPrefix", uri["prefix"])
+    headers = [
+        {"type": "Exact", "name": name, "value": one["exact"]} for name, one in (match.get("headers") or {}).items()
+    ]
+    return {"path": {"type": kind, "value": value}, **({"headers": headers} if headers else {})}
