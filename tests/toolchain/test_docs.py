@@ -40,6 +40,19 @@ def test_the_page_of_the_simulation_begins_as_it_is_written_there() -> None:
     assert page.read_text(encoding="utf-8").startswith(introduction.read_text(encoding="utf-8"))
 
 
+TESTS = ROOT / "tests"
+
+
+def test_every_integration_test_says_what_it_alone_shows() -> None:
+    """In a row of tests/README.md, the test cluster's own aside; and what a row names is there."""
+    page = (TESTS / "README.md").read_text(encoding="utf-8")
+    rows = "\n".join(line for line in page.splitlines() if line.startswith("| "))
+    files = {path.name for folder in ("integration", "faults") for path in (TESTS / folder).glob("test_*.py")}
+    assert {name for name in files if not name.startswith("test_cluster_") and f"`{name}`" not in rows} == set()
+    played = {path.name for path in (TESTS / "sim").glob("*.py")}
+    assert {name for name in re.findall(r"`(\w+\.py)`", rows) if name not in files | played} == set()
+
+
 def names() -> Iterator[str]:
     """What stands in the last column of the glossary."""
     for line in WORDS.read_text(encoding="utf-8").splitlines():
