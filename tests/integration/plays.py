@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
 from tests.integration.playbooks import ansible_playbook
 from tests.integration.releases import CONTAINER, Release, image
+from tests.integration.shipped_role import releaser
 
 REPLICAS = 4
 V1, V2, V3 = image("v1"), image("v2"), image("v3")
@@ -105,3 +110,40 @@ def releases(api: Api, namespace: str, hosts: Mapping[str, Any], **fields: Any) 
     for release in made.values():
         release.promote()
     return made
+
+
+@dataclass(frozen=True)
+class Played:
+    """`before`: the spec that each Deployment had at v1, before anything was done with it."""
+
+    it: Ended
+    made: dict[str, Release]
+    before: dict[str, Any]
+
+    def why(self, host: str) -> list[str]:
+        return list(self.it.results[host]["why"])
+
+
+@contextmanager
+def side_by_side(
+    lab: Lab | ForeignCluster,
+    directory: Path,
+    hosts: Mapping[str, dict[str, Any]],
+    begin: Callable[[str, Release], object] = lambda host, release: None,
+    *options: str,
+    strategy: str = "free",
+    plays: list[Play] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Played]:
+    """All hosts in one run, as the account that the collection ships, in a namespace that is gone afterwards. None waits for another,
+    unless another strategy says so. `begin`: what was done with each before the run."""
+    namespace = lab.create_namespace()
+    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+        made = releases(api, namespace, hosts)
+        before = {host: release.deployment()["spec"] for host, release in made.items()}
+        for host, release in made.items():
+            begin(host, release)
+        account = releaser(lab, namespace)
+        it = run(account, namespace, directory, hosts, strategy, *options, plays=plays, environment=environment)
+        yield Played(it, made, before)
+    lab.delete_namespace(namespace)

@@ -17,7 +17,6 @@ import termios
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,24 +29,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import 
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.playbooks import FAILED, PLAYBOOK, ROOT, Playbooks
-from tests.integration.plays import V1, Ended, releases, run
+from tests.integration.plays import V1, Played, releases, run, side_by_side
 from tests.integration.releases import Release
 from tests.integration.role_cases import CASES, IMAGES, LONG, SHORT, Case, is_out
-from tests.integration.shipped_role import releaser
 
 PATIENCE_SECONDS = 120
-
-
-@dataclass(frozen=True)
-class Played:
-    """`before`: the spec that each Deployment had when its release began."""
-
-    it: Ended
-    made: dict[str, Release]
-    before: dict[str, Any]
-
-    def why(self, host: str) -> list[str]:
-        return list(self.it.results[host]["why"])
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +56,8 @@ def play(cases: Mapping[str, Case], lab: Lab | ForeignCluster, directory: Path) 
             path = directory / f"{host}.yml"
             path.write_text(case.verify.replace("SECRET", str(directory / "secret")), encoding="utf-8")
             hosts[host]["verify_tasks"] = str(path)
-    namespace = lab.create_namespace()
-    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
-        made = releases(api, namespace, hosts)
-        before = {host: release.deployment()["spec"] for host, release in made.items()}
-        for host, case in cases.items():
-            case.before(made[host])
-        yield Played(run(releaser(lab, namespace), namespace, directory, hosts, "free"), made, before)
-    lab.delete_namespace(namespace)
+    with side_by_side(lab, directory, hosts, lambda host, release: cases[host].before(release)) as played:
+        yield played
 
 
 @pytest.mark.parametrize("host", SHORT)

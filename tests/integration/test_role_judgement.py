@@ -16,9 +16,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.playbooks import FAILED
-from tests.integration.plays import V1, V2, Ended, releases, run
+from tests.integration.plays import V1, V2, Ended, releases, run, side_by_side
 from tests.integration.releases import CONTAINER, Release, begin
-from tests.integration.shipped_role import releaser
 
 pytestmark = pytest.mark.slow  # test_role.py has the short of it
 
@@ -87,13 +86,14 @@ class TestVerdicts:
             },
             "resumed": {"checks": [own(5), {"pods": {}}], "guard": 3, "check_interval": 1},
         }
-        namespace = lab.create_namespace()
-        with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
-            made = releases(api, namespace, hosts)
-            made["resumed"].start("v2")
-            begin(made["resumed"], "promote")
-            yield run(releaser(lab, namespace), namespace, directory, hosts), made
-        lab.delete_namespace(namespace)
+
+        def broken_off(host: str, release: Release) -> None:
+            if host == "resumed":
+                release.start("v2")
+                begin(release, "promote")
+
+        with side_by_side(lab, directory, hosts, broken_off, strategy="linear") as played:
+            yield played.it, played.made
 
     def test_all_of_them_ended(self, ended: tuple[Ended, Any]) -> None:
         it, _made = ended

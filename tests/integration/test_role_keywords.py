@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,14 +16,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
-from tests.integration.plays import THE_ROLE, V1, V2, Ended, Play, releases, run
-from tests.integration.releases import CONTAINER, Release, image
+from tests.integration.plays import THE_ROLE, V1, V2, Play, Played, side_by_side
+from tests.integration.releases import CONTAINER, image
 
 MISSING = {"images": {CONTAINER: image("missing")}}
-SHORT = 15  # seconds that a task may take
+SECONDS = 15  # that a task may take
 GONE = "the play went on"
 
 
@@ -61,7 +61,7 @@ ROWS: dict[str, Row] = {
     "surrounded": Row(around={"environment": {"SOME": "thing"}}),
     "hidden": Row(around={"no_log": True}, shown=False),
     "differing": Row(around={"diff": True}),
-    "timed": Row(around={"timeout": SHORT}, given={"bake": 3600, "verify_tasks": ""}),
+    "timed": Row(around={"timeout": SECONDS}, given={"bake": 3600, "verify_tasks": ""}),
     "tagged": Row(around={"tags": ["release"]}, apply={"tags": ["release"]}),
     "checked": Row(around={"check_mode": True}, outcome="planned", goes_on=True),
     "defaulted": Row(
@@ -118,9 +118,6 @@ def verify(directory: Path) -> str:
     return str(path)
 
 
-Played = tuple[Ended, dict[str, Release]]
-
-
 @pytest.fixture(scope="module")
 def rows(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[Played]:
     yield from play_rows(SHORT, lab, directory, verify)
@@ -132,17 +129,14 @@ def rows_too(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterato
 
 
 def play_rows(names: Sequence[str], lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[Played]:
-    """All of them in one play, each with its own tasks and none waiting for another."""
-    namespace = lab.create_namespace()
+    """All of them in one play, each with its own tasks."""
     for host in names:
         (directory / f"{host}.yml").write_text(json.dumps(ROWS[host].tasks(host)))
     own: dict[str, Any] = {"include_tasks": f"{directory}/{{{{ inventory_hostname }}}}.yml"}
     play: Play = {"hosts": "all", "gather_facts": False, "tasks": [own]}
     hosts = {host: {"verify_tasks": verify, "headroom": "skip"} | ROWS[host].given for host in names}
-    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
-        made = releases(api, namespace, hosts)
-        yield run(lab.kubeconfig, namespace, directory, hosts, "free", plays=[play]), made
-    lab.delete_namespace(namespace)
+    with side_by_side(lab, directory, hosts, plays=[play]) as played:
+        yield played
 
 
 @pytest.mark.parametrize("host", SHORT)
@@ -157,7 +151,7 @@ def test_one_more_keyword_of_the_caller(host: str, rows_too: Played) -> None:
 
 
 def check_row(host: str, played: Played) -> None:
-    (it, made), row = played, ROWS[host]
+    it, made, row = played.it, played.made, ROWS[host]
     if row.shown:
         assert it.outcomes.get(host) == row.outcome, it.told
     if row.outcome == "undone":
@@ -208,8 +202,7 @@ SHORT_PLAYS = ("any_errors_fatal takes all back", "run_once for several hosts")
 @pytest.fixture(scope="module")
 def plays(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[Callable[[str], Played]]:
     """Each is played when it is asked for, once."""
-    namespace = lab.create_namespace()
-    with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+    with ExitStack() as held:
 
         @cache
         def played(name: str) -> Played:
@@ -220,19 +213,18 @@ def plays(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[C
             }
             here = directory / f"play-{list(PLAYS).index(name)}"
             here.mkdir()
-            made = releases(api, namespace, hosts)
-            whole = {"hosts": "all", "gather_facts": False, **play}
-            return run(lab.kubeconfig, namespace, here, hosts, plays=[whole]), made
+            whole = [{"hosts": "all", "gather_facts": False, **play}]
+            return held.enter_context(side_by_side(lab, here, hosts, strategy="linear", plays=whole))
 
         yield played
-    lab.delete_namespace(namespace)
 
 
 @pytest.mark.parametrize(
     "name", [name if name in SHORT_PLAYS else pytest.param(name, marks=pytest.mark.slow) for name in PLAYS]
 )
 def test_a_keyword_of_the_play(name: str, plays: Callable[[str], Played]) -> None:
-    (it, made), (_play, hosts, outcomes) = plays(name), PLAYS[name]
+    played, (_play, hosts, outcomes) = plays(name), PLAYS[name]
+    it, made = played.it, played.made
     assert it.outcomes == outcomes, it.told
     for host in hosts:
         released = outcomes.get(host) == "released"
@@ -242,12 +234,12 @@ def test_a_keyword_of_the_play(name: str, plays: Callable[[str], Played]) -> Non
 
 
 def test_each_is_told_why_where_one_takes_all_back(plays: Callable[[str], Played]) -> None:
-    it, _made = plays("any_errors_fatal takes all back")
-    told = {host: it.results[host]["why"] for host in ("fatal-a", "fatal-b", "fatal-c")}
+    played = plays("any_errors_fatal takes all back")
+    told = {host: played.why(host) for host in ("fatal-a", "fatal-b", "fatal-c")}
     assert "ImagePullBackOff" in told["fatal-b"][0]
     for host in ("fatal-a", "fatal-c"):
         assert told[host] == [
             "A task failed on another host of this play, and any_errors_fatal ends this release with it.",
             "The stable version is back.",
         ]
-    assert it.recap("fatal-b", "failed") > 0
+    assert played.it.recap("fatal-b", "failed") > 0

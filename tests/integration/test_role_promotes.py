@@ -14,14 +14,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.playbooks import FAILED, Playbooks
-from tests.integration.plays import THE_ROLE, Ended, releases, run
+from tests.integration.plays import THE_ROLE, Played, side_by_side
 from tests.integration.prometheus import running
 from tests.integration.releases import CONTAINER, Release, annotated, begin, image
-from tests.integration.shipped_role import releaser
 
 GUARDED: dict[str, Any] = {"guard": 60, "check_interval": 1}
 # Long enough for a guard to see both versions.
@@ -105,21 +103,16 @@ CASES: dict[str, Case] = {
 
 
 @pytest.fixture(scope="module")
-def played(
-    lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Ended, dict[str, Release]]]:
-    """All cases in one play, none waiting for another."""
+def played(lab: Lab | ForeignCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """All cases in one play."""
     directory = tmp_path_factory.mktemp("promotes")
-    play = {"hosts": "all", "gather_facts": False, "tasks": [THE_PROMOTION]}
-    namespace = lab.create_namespace()
-    with running(directory) as prometheus, connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+    plays = [{"hosts": "all", "gather_facts": False, "tasks": [THE_PROMOTION]}]
+    with running(directory) as prometheus:
         hosts = {host: asked(case, prometheus.url) for host, case in CASES.items()}
-        made = releases(api, namespace, hosts)
-        for host, case in CASES.items():
-            case.before(made[host])
-        kubeconfig = releaser(lab, namespace)
-        yield run(kubeconfig, namespace, directory, hosts, "free", "-vvvv", plays=[play]), made
-    lab.delete_namespace(namespace)
+        with side_by_side(
+            lab, directory, hosts, lambda host, release: CASES[host].before(release), "-vvvv", plays=plays
+        ) as played:
+            yield played
 
 
 def asked(case: Case, url: str) -> dict[str, Any]:
@@ -132,8 +125,8 @@ def asked(case: Case, url: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("host", CASES)
-def test_a_canary_that_was_left_held(host: str, played: tuple[Ended, dict[str, Release]]) -> None:
-    (it, made), case = played, CASES[host]
+def test_a_canary_that_was_left_held(host: str, played: Played) -> None:
+    it, made, case = played.it, played.made, CASES[host]
     assert it.outcomes.get(host) == case.outcome, it.told
     why = it.results[host]["why"]
     told = [re.search(text, line) for text, line in zip(case.says, why, strict=False)]
@@ -147,9 +140,8 @@ def test_a_canary_that_was_left_held(host: str, played: tuple[Ended, dict[str, R
         assert re.search(BAD, made[host].last["reason"]) and made[host].last["outcome"] == "undone"
 
 
-def test_what_was_given_in_confidence_is_not_shown(played: tuple[Ended, dict[str, Release]]) -> None:
-    it, _made = played
-    assert "hunter2" not in it.output
+def test_what_was_given_in_confidence_is_not_shown(played: Played) -> None:
+    assert "hunter2" not in played.it.output
 
 
 def test_the_playbook_promotes(playbooks: Playbooks, release: Release) -> None:
