@@ -30,7 +30,11 @@ from ansible.utils.vars import transform_to_native_types
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import is_content, preload
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION, ArgumentError, Verb
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import (
+    Surroundings,
+    only_connects,
+    run_in_process,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest import (
     SEVERAL,
     check_read_elsewhere,
@@ -92,8 +96,8 @@ class VerbAction(ActionBase):
         return {**given, **named}
 
     def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        obstacle = self._obstacle(variables)
-        if obstacle is None:
+        obstacle = self._obstacle(variables) or self._cut_short(arguments)
+        if not obstacle:
             # Here, in the main thread, whichever one the verb runs in.
             telling.let_end()
             return self._in_process(arguments, host_in(variables))
@@ -101,6 +105,14 @@ class VerbAction(ActionBase):
         wrap_async = self._task.async_val and not self._connection.has_native_async
         done: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=variables, wrap_async=wrap_async)
         return done
+
+    def _cut_short(self, arguments: dict[str, Any]) -> str:
+        """Whether this process would stand still for ever; empty when it will not."""
+        quiet = Surroundings(self._task.action, True, False, None, lambda *_: None, lambda *_, **__: None)
+        given = transform_to_native_types(arguments, redact=False)
+        if forked.is_whole(partial(run_in_process, only_connects(self.verb), given, quiet)):
+            return ""
+        return "another thread of ansible-playbook was in the middle of something when it forked this process"
 
     def _obstacle(self, variables: dict[str, Any]) -> str | None:
         """Why the verb cannot run in this process; None when it can."""
@@ -119,8 +131,6 @@ class VerbAction(ActionBase):
         interpreter = self._interpreter(variables)
         if interpreter and not interpreter.startswith("auto") and interpreter not in _own_interpreters(variables):
             return f"the interpreter is {interpreter}"
-        if not forked.is_whole():
-            return "another thread of ansible-playbook was in the middle of something when it forked this process"
         return None
 
     def _interpreter(self, variables: dict[str, Any]) -> str:

@@ -14,20 +14,17 @@ from __future__ import annotations
 
 import os
 import signal
-import ssl
 import threading
 import time
-from contextlib import suppress
-from functools import cache
-
-from ansible_collections.coalmine.canary.plugins.module_utils import threads
+from collections.abc import Callable
+from typing import NoReturn
 
 # Threads that ansible-playbook always has (ansible/plugins/strategy/__init__.py), and the one of callback/live.py: what they hold is looked
 # after, by ansible-core round each fork and by ours.
 _LOOKED_AFTER = ("(results_thread_main)", "live view")
 _TASKS = "/proc/self/task"
-# A copy that is whole needs some milliseconds, and more on a machine that is busy.
-SECONDS = 10.0
+# A copy that is whole needs a fraction of one, and more on a machine or for a server that is busy.
+SECONDS = 15.0
 _PAUSE = 0.005
 
 
@@ -58,40 +55,30 @@ def watch() -> None:
     os.register_at_fork(before=_BESIDE.look)
 
 
-@cache
-def is_whole() -> bool:
-    """Of this process; asked in a process that has one thread."""
-    return not _BESIDE.there or ends_well(SECONDS)
+def is_whole(does: Callable[[], object]) -> bool:
+    """Of this process, by what a verb begins with; asked in a process that has one thread. `does` is done in a copy, if anywhere."""
+    _BESIDE.there = _BESIDE.there and not ends(does, SECONDS)
+    return not _BESIDE.there
 
 
-def ends_well(seconds: float) -> bool:
-    """A copy of this process can do what a verb does: begin a thread that speaks TLS. What is shut here is shut there as well."""
+def ends(does: Callable[[], object], seconds: float) -> bool:
+    """In a copy of this process it ends, well or badly. What is shut here is shut there as well."""
     copy = os.fork()
     if not copy:
-        _try()
+        _do(does)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        ended, status = os.waitpid(copy, os.WNOHANG)
-        if ended:
-            return status == 0
+        if os.waitpid(copy, os.WNOHANG)[0]:
+            return True
         time.sleep(_PAUSE)
     os.kill(copy, signal.SIGKILL)
     os.waitpid(copy, 0)
     return False
 
 
-def _try() -> None:
+def _do(does: Callable[[], object]) -> NoReturn:
     """Ends the process, whatever happens: nothing of what stands above may go on in it."""
     try:
-        threads.begin(_greet).join()
-        os._exit(0)
+        does()
     finally:
-        os._exit(1)
-
-
-def _greet() -> None:
-    """The beginning of a TLS connection, to nobody."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    connection = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
-    with suppress(ssl.SSLWantReadError):
-        connection.do_handshake()
+        os._exit(0)

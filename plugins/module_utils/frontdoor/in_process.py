@@ -12,15 +12,19 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 
+from ..cluster.api import Api
+from ..cluster.crew import Threads
 from ..display.news import News
 from ..values import dataclass
 from ..verbs.call.orders import Ask, Withdrawn, nobody, stands
+from ..verbs.call.outcome import Outcome, Report
 from .answer import REFUSED, Door, conduct
 from .arguments import Verb
 from .manifest import plain
@@ -45,6 +49,22 @@ class Surroundings:
     show: Callable[[dict[str, Any]], None] | None = None
     ask: Ask = nobody
     cut_off: Withdrawn = stands
+
+
+def only_connects(verb: Verb) -> Verb:
+    """Of a verb its arguments, its connections, and one request, from a thread as streams have: what may stand still in a process that was
+    forked (plugin_utils/forked.py)."""
+    return replace(verb, perform=_asks_once)
+
+
+def _asks_once(api: Api | Threads, _request: object, _report: Report) -> Outcome:
+    crew = api if isinstance(api, Threads) else Threads([api])
+
+    def ask() -> None:
+        crew.api(0).get("/version")
+
+    crew.all([ask], 1)
+    return Outcome(changed=False, message="connected")
 
 
 def run_in_process(verb: Verb, arguments: Mapping[str, Any], around: Surroundings) -> dict[str, Any]:
