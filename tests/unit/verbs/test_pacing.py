@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.pacing import (
+    LONGEST_SILENCE,
     Deadline,
     Looks,
     Patience,
@@ -48,6 +49,16 @@ def test_whoever_is_told_something_looks_later_and_no_sooner_than_before() -> No
     silent = Looks.begin(0.0).looked(2.0, PLAIN).looked(4.0, PLAIN)
     heard = silent.heard(5.0, PLAIN)
     assert (heard.at, heard.looked(13.0, PLAIN).at) == (13, 21)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "after"), [(1, 2.0), (50, 2.0), (100, 4.0), (300, 12.0), (10_000, LONGEST_SILENCE)]
+)
+def test_those_that_wait_at_the_same_time_share_the_looks_of_a_second(waiting: int, after: float) -> None:
+    looks = Looks.begin(10.0, waiting)
+    assert looks.at == 10.0 + after
+    assert looks.heard(11.0, PLAIN).at == 11.0 + after
+    assert looks.looked(looks.at, PLAIN).silence == min(2 * after, LONGEST_SILENCE)
 
 
 def test_a_rollout_of_which_something_is_told_now_and_then_costs_few_looks() -> None:

@@ -129,7 +129,8 @@ class Call:
 
     `check` decides and asks the server for a dry run of the same patch, and changes nothing.
     `actor` is who is named in records (never a secret). `meant` is the release that this is about; any, where it names none.
-    `holding`: the Lease of a release that this call is a part of; None: a verb has one of its own.
+    `holding`: the Lease of a release that this call is a part of; None: a verb has one of its own. `together`: how many such calls this
+    process has going at once.
     """
 
     target: Target
@@ -140,6 +141,7 @@ class Call:
     lease: LeaseAsked = field(default_factory=LeaseAsked)
     ownership: Ownership = Ownership.GIVE_BACK
     holding: Holding | None = None
+    together: int = 1
 
     def about(self, first: Situation) -> Meant:
         """The release that is meant. In a check where nothing is live no run can be there: the start before was only planned."""

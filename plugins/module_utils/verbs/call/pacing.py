@@ -17,6 +17,9 @@ SOONEST_LOOK = 0.05
 # Streams do not tell everything (a quota that refuses pods makes no event): how long they may be silent, doubled with each such
 # look of a wait. What they tell in between makes no look come sooner, or a slow rollout would cost one for each of its pods.
 SILENCE, LONGEST_SILENCE = 2.0, 16.0
+# Those that wait for one cluster at the same time share so many of these looks a second, as far as the longest silence allows: it needs its
+# time for what they wait for.
+LOOKS_A_SECOND = 25
 # A person who waits wants a line a second at most, and a sign of life where nothing changes.
 REPORT_SECONDS, REPEAT_REPORT_SECONDS = 1.0, 15.0
 
@@ -43,8 +46,10 @@ class Looks:
     silence: float = SILENCE
 
     @classmethod
-    def begin(cls, now: float) -> Looks:
-        return cls(now + SILENCE)
+    def begin(cls, now: float, waiting: int = 1) -> Looks:
+        """`waiting`: how many wait at the same time, this one counted."""
+        silence = min(max(SILENCE, waiting / LOOKS_A_SECOND), LONGEST_SILENCE)
+        return cls(now + silence, silence=silence)
 
     def looked(self, now: float, hinted: bool) -> Looks:
         if hinted:

@@ -56,6 +56,7 @@ class Mirror:
     def __init__(self, site: Site, picture: Picture, kinds: Sequence[str]) -> None:
         self._site = site
         self.clock = site.clock
+        self.waiting = site.call.together if site.call else 1
         self._kinds = tuple(kinds)
         self.unmade = Unmade(site)
         self._pods: dict[str, Pod] = {pod.uid: pod for pod in picture.pods or ()}
@@ -187,7 +188,7 @@ class _Wait:
         self._report = report
         self._uid = mirror.picture.deployment.uid
         now = self._now()
-        self._looks, self._steps, self._told, self._began = Looks.begin(now), Steps(), Told(now), now
+        self._looks, self._steps, self._told, self._began = Looks.begin(now, mirror.waiting), Steps(), Told(now), now
         self._deadline = Deadline.begin(now, patience)
         self._homeless_since: float | None = None
 

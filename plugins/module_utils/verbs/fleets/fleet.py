@@ -228,7 +228,7 @@ class _Fleet:
         through = {Act.PLAN: Through(End.PLAN), Act.HOLD: Through(End.STEP, len(member.request.steps))}
         asked = replace(
             member.request,
-            call=of_fleet(member.request.call),
+            call=of_fleet(member.request.call, self._together),
             through=through.get(act, Through()),
             previous=self._kept[place].release,
             run=self._request.run,
@@ -238,8 +238,13 @@ class _Fleet:
             asked = replace(asked, policies=replace(asked.policies, headroom=Headroom.SKIP))
         return lambda api, report: release(api, asked, report, self._withdrawn)
 
+    @property
+    def _together(self) -> int:
+        return min(len(self._under_way), self._request.at_once)
+
     def _withdraws(self, place: int) -> _Call:
-        asked, why = replace(self._request.members[place].request, previous=self._kept[place].release), self._over()
+        given, why = self._request.members[place].request, self._over()
+        asked = replace(given, call=replace(given.call, together=self._together), previous=self._kept[place].release)
         return lambda api, report: withdraw(api, asked, report, why)
 
     def _does(self, place: int, call: _Call) -> None:

@@ -19,9 +19,9 @@ from ..call.orders import Call, held_as
 from .orders import Member
 
 
-def of_fleet(call: Call) -> Call:
-    """A release in a fleet is over with the process of the fleet, whatever its run is called."""
-    return replace(call, lease=replace(call.lease, of_process=True))
+def of_fleet(call: Call, together: int = 1) -> Call:
+    """A release in a fleet is over with the process of the fleet, whatever its run is called. `together`: how many are worked on at once."""
+    return replace(call, lease=replace(call.lease, of_process=True), together=together)
 
 
 class Leases:
