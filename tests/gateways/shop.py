@@ -27,7 +27,7 @@ from tests.cluster.gateway.server import Gateway
 from tests.cluster.lab import Lab
 from tests.integration.releases import CONTAINER, Release, annotated, image, silent
 
-from .objects import RoutedObjects
+from .objects import Json, RoutedObjects
 from .users import Users
 
 # Pods finish what they were sent, for longer than the proxy needs to hear that they are going: on a machine with far too much to do,
@@ -59,13 +59,17 @@ class Shop(RoutedObjects):
         patience = annotated(end_after=str(drain_ms))["metadata"]["annotations"] if drain_ms else {}
         self.release.make(replicas, annotations=patience)
         self.serve("web", {"app": self.release.name})
+        self.before = self.api.create(self.routes, self.manifest(rules, parent or gateway.parent))
+
+    def manifest(self, rules: Sequence[Mapping[str, Any]], parent: Mapping[str, str]) -> Json:
+        """Of what sends users to `web`."""
         spec = {
-            "parentRefs": [parent or gateway.parent],
+            "parentRefs": [parent],
             "hostnames": [self.host],
             "rules": list(rules) or [{"backendRefs": [{"name": "web", "port": 80}]}],
         }
         kind = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute"}
-        self.before = self.api.create(self.routes, {**kind, "metadata": {"name": "web"}, "spec": spec})
+        return {**kind, "metadata": {"name": "web"}, "spec": spec}
 
     def serve(self, name: str, selector: Mapping[str, str]) -> None:
         """A Service of this name."""
@@ -121,3 +125,26 @@ class Shop(RoutedObjects):
         assert now["spec"] == self.before["spec"]
         assert not now["metadata"].get("annotations")
         assert [one["metadata"]["name"] for one in self.api.list(self.services)["items"]] == self.own_services
+
+
+class IngressShop(Shop):
+    """Behind an Ingress, of which the proxy takes the annotations as ingress-nginx does."""
+
+    @property
+    def routes(self) -> str:
+        return f"/apis/networking.k8s.io/v1/namespaces/{self.namespace}/ingresses"
+
+    def manifest(self, rules: Sequence[Mapping[str, Any]], parent: Mapping[str, str]) -> Json:
+        """Of the class that has the name of the gateway."""
+        del rules
+        backend = {"service": {"name": "web", "port": {"number": 80}}}
+        paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+        spec = {"ingressClassName": parent["name"], "rules": [{"host": self.host, "http": {"paths": paths}}]}
+        return {"metadata": {"name": "web"}, "spec": spec}
+
+    def start_request(self, version: str = "v2", pods: int = 1, **traffic: Any) -> StartRequest:
+        return super().start_request(version, pods, kind="ingress_nginx", proof="prefer", **traffic)
+
+    def assert_own(self) -> None:
+        super().assert_own()
+        assert [one["metadata"]["name"] for one in self.api.list(self.routes)["items"]] == ["web"]

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Header, PromoteBy
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import network
 from tests.cluster.gateway.server import DEFAULT, SWIFT, Gateway, add_gateway
 from tests.cluster.lab import Lab
 from tests.gateways.gates import ending, hearing_late
-from tests.gateways.shop import Shop
+from tests.gateways.shop import IngressShop, Shop
 from tests.gateways.users import Tally
 from tests.integration.victims import End, ended, run
 from tests.situations import until
@@ -69,6 +72,45 @@ def test_no_request_fails_from_the_start_to_the_end_and_each_gets_what_was_said(
     # But for the moment at the very end in which their rule is gone and the proxy has yet to hear that the old pods are ending.
     assert testers.of("v1") <= testers.sent // 20, testers.versions
     assert abs(few.of("v2") - 50) <= 15 and abs(more.of("v2") - 250) <= 40
+    shop.assert_own()
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        None,
+        pytest.param(PromoteBy.PODS, marks=pytest.mark.slow),
+        pytest.param(PromoteBy.WEIGHTS, marks=pytest.mark.slow),
+    ],
+    ids=["undo", "pods", "weights"],
+)
+def test_through_an_ingress_no_request_fails_and_each_gets_what_was_said(
+    by: PromoteBy | None,
+    answering_lab: Lab,
+    gateway: Gateway,
+    answering_namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before Traefik, which goes by the annotations of ingress-nginx, and takes a configuration every 0.1 s."""
+    quick = replace(ROUTERS["ingress_nginx"], settles=2.0)
+    monkeypatch.setattr(network, "ROUTERS", {**ROUTERS, "ingress_nginx": quick})
+    shop = IngressShop(answering_lab, gateway, answering_namespace).opened()
+    with shop.users.coming() as users:
+        started = shop.start(weight=Fraction(5, 100), header=TESTER)
+        assert started.extra["exposure"]["programmed"] == "stated"
+        few, testers = shop.users.send(2000), shop.users.send(200, header="x-canary: always")
+        shop.start(pods=4, weight=Fraction(1, 3))
+        more = shop.users.send(3000)
+        if by is None:
+            shop.undo()
+        else:
+            shop.promote(by)
+        last = "v1" if by is None else "v2"
+        until(lambda: shop.users.send(100).of(last) == 100, f"everybody gets {last}")
+    for tally in (users, few, testers, more):
+        assert_none_failed(tally)
+    assert testers.of("v2") == testers.sent
+    assert abs(few.of("v2") - 100) <= 30 and abs(more.of("v2") - 1000) <= 60
     shop.assert_own()
 
 

@@ -62,6 +62,26 @@ SCENES: Mapping[str, History] = {
             )),
         ),
     ),
+    "an Ingress": History(
+        gateway=Lags(),
+        scripts=(
+            Script("ana", 8.0, asks=(
+                Ask("start", share="5", kind="ingress_nginx"), Ask("start", pods=3, surge=3, share="50", kind="ingress_nginx"),
+                Ask("pause", drain=True), Ask("resume"), Ask("info"), Ask("promote", by="weights"),
+                Ask("start", version="v3", share="10", header="x-canary", kind="ingress_nginx"), Ask("undo"),
+            )),
+        ),
+    ),
+    "a VirtualService": History(
+        gateway=Lags(),
+        scripts=(
+            Script("ana", 8.0, asks=(
+                Ask("start", share="5", kind="istio"), Ask("start", pods=3, surge=3, share="50", kind="istio"),
+                Ask("pause", drain=True), Ask("resume"), Ask("info"), Ask("promote", by="weights"),
+                Ask("start", version="v3", share="10", header="x-canary", kind="istio"), Ask("undo"),
+            )),
+        ),
+    ),
     "a Service that is switched": History(
         gateway=Lags(),
         scripts=(

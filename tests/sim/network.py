@@ -60,7 +60,7 @@ class _Arrived(Exchange):
 
     @property
     def _body(self) -> bytes:
-        return (self.content if isinstance(self.content, str) else json.dumps(self.content)).encode()
+        return (self.content if isinstance(self.content, str) else json.dumps(self.content)).encode(errors="replace")
 
     def read(self, decode_content: bool = False) -> bytes:
         """As Exchange asks a response for it. Whoever reads a page takes the method of that class."""

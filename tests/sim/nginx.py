@@ -55,7 +55,7 @@ def _rules(service: str, canary: tuple[Json, str] | None) -> Iterator[Json]:
         return
     item, other = canary
     annotations = item["metadata"]["annotations"]
-    weight, whole = int(annotations[f"{_P}-weight"]), int(annotations.get(f"{_P}-weight-total", "100"))
+    weight, whole = int(annotations[f"{_P}-weight"]), max(100, int(annotations.get(f"{_P}-weight-total", "100")))
     yield {
         "matches": [match],
         "backendRefs": [{"name": service, "weight": whole - weight}, {"name": other, "weight": weight}],

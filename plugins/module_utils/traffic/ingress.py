@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
+from math import ceil
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
@@ -185,22 +186,25 @@ def _given(route: Route, versions: Versions) -> Exposure | None:
     found = route.companion
     if found is None:
         return None
-    annotations = (found.get("metadata") or {}).get("annotations") or {}
+    annotations = _annotations(found)
     try:
-        weight = Fraction(int(annotations[_WEIGHT]), int(annotations.get(_TOTAL, "100")))
-    except (KeyError, ValueError, ZeroDivisionError):
+        weight = Fraction(int(annotations[_WEIGHT]), max(_PER_CENT, int(annotations.get(_TOTAL, "100"))))
+    except (KeyError, ValueError):
         return None
     header = Header(annotations[_HEADER], annotations.get(_VALUE, "")) if _HEADER in annotations else None
     exposure = Exposure(weight, header)
     return exposure if 0 <= weight < 1 and _is_as(found, _companion(route, versions, exposure)) else None
 
 
+def _annotations(item: Mapping[str, Any]) -> Mapping[str, str]:
+    return Fields(item, "Ingress").within("metadata").texts("annotations")
+
+
 def _is_as(found: Json, manifest: Json) -> bool:
     """Whose it is, the paths, the Service, and all that makes it a canary."""
 
     def drawn(item: Json) -> Json:
-        annotations = (item.get("metadata") or {}).get("annotations") or {}
-        return {key: text for key, text in annotations.items() if key.startswith(_CANARY)}
+        return {key: text for key, text in _annotations(item).items() if key.startswith(_CANARY)}
 
     return _is_ours(found, manifest) and drawn(found) == drawn(manifest) and _rules(found) == _rules(manifest)
 
@@ -211,16 +215,21 @@ def _is_ours(found: Json, manifest: Json) -> bool:
     return is_companion(found) and any(one.get("uid") == owner["uid"] for one in owners)
 
 
+def _numbers(share: Fraction) -> tuple[int, int]:
+    """A share as a weight, and of which total. One below 100 counts as 100: balancer.lua, route_to_alternative_balancer."""
+    total = _PER_CENT if _PER_CENT % share.denominator == 0 else share.denominator * ceil(_PER_CENT / share.denominator)
+    return int(share * total), total
+
+
 def _companion(route: Route, versions: Versions, exposure: Exposure) -> Json:
     """The manifest of the canary Ingress. It goes with the Ingress that it is a canary of."""
-    whole = (exposure.weight * _PER_CENT).denominator == 1
-    weight = exposure.weight * _PER_CENT if whole else Fraction(exposure.weight.numerator)
+    weight, total = _numbers(exposure.weight)
     annotations = {
         key: text for key, text in route.more["annotations"].items() if key == _CLASS or key.startswith(_TAKEN_OVER)
     }
     annotations.update({_CANARY: "true", _WEIGHT: str(weight)})
-    if not whole:
-        annotations[_TOTAL] = str(exposure.weight.denominator)
+    if total != _PER_CENT:
+        annotations[_TOTAL] = str(total)
     if exposure.header is not None:
         annotations.update({_HEADER: exposure.header.name, _VALUE: exposure.header.value})
     reference = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": route.name, "uid": route.uid}

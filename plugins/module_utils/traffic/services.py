@@ -78,8 +78,11 @@ def check(own: Mapping[str, Any], labels: Mapping[str, str]) -> None:
 
 
 def narrowed(own: Mapping[str, Any], of_hash: str, owner: Owner, release: str) -> Json:
-    """The manifest of the Service of one version. No label of the user's: what selects Services by them would count pods twice."""
+    """The manifest of the Service of one version. No label of the user's: what selects Services by them would count pods twice. Raises
+    Unroutable where the selector has gone since it was checked."""
     meta, spec = own["metadata"], own["spec"]
+    if not spec.get("selector"):
+        raise Unroutable(f"Service {meta['name']} selects no pods any more")
     annotations = {key: text for key, text in (meta.get("annotations") or {}).items() if not _of_somebody(key)}
     ports = [{key: port[key] for key in _PORT if port.get(key) is not None} for port in spec.get("ports") or ()]
     reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": owner.name, "uid": owner.uid}

@@ -25,11 +25,14 @@ _WITH_STATUS = (
 
 
 def rights() -> list[tuple[str, dict[str, Any]]]:
-    """Collection and manifest of each; the rules are those of Traefik's own documentation (kubernetes-gateway-rbac.yml)."""
+    """Collection and manifest of each; the rules are those of Traefik's own documentation (kubernetes-gateway-rbac.yml and
+    kubernetes-ingress-nginx-rbac.yml)."""
     rules = [
         {"apiGroups": [""], "resources": ["namespaces", "services", "secrets", "configmaps"], "verbs": _READ},
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": _READ},
         {"apiGroups": [GROUP], "resources": ["*"], "verbs": _READ},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses", "ingressclasses"], "verbs": _READ},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["update"]},
         {"apiGroups": [GROUP], "resources": [f"{kind}/status" for kind in _WITH_STATUS], "verbs": ["update"]},
     ]
     subjects = [
@@ -44,6 +47,16 @@ def rights() -> list[tuple[str, dict[str, Any]]]:
         (f"/apis/{_RBAC}/v1/clusterroles", {"metadata": {"name": USER}, "rules": rules}),
         (f"/apis/{_RBAC}/v1/clusterrolebindings", binding),
     ]
+
+
+def ingress_class(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """Of Ingresses that a Traefik serves as ingress-nginx would."""
+    spec = {"controller": ingress_controller(name)}
+    return [("/apis/networking.k8s.io/v1/ingressclasses", {"metadata": {"name": name}, "spec": spec})]
+
+
+def ingress_controller(name: str) -> str:
+    return f"lab.coalmine/{name}"
 
 
 def gateway(name: str, port: int) -> list[tuple[str, dict[str, Any]]]:

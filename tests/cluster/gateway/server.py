@@ -23,7 +23,7 @@ from ..layout import Layout
 from ..locks import exclusive
 from ..ports import free_ports
 from ..processes import end_all
-from .manifests import GATEWAY_API, NAMESPACE, SERVED_BY, USER, gateway, rights
+from .manifests import GATEWAY_API, NAMESPACE, SERVED_BY, USER, gateway, ingress_class, ingress_controller, rights
 from .program import definitions, ensure_traefik
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _started(lab: Lab, name: str, program: Path, throttles: Sequence[str], kubec
             for process, throttle in zip(found.processes, throttles, strict=True):
                 command = _command(program, found, throttle)
                 site.run(process, command, {"KUBECONFIG": str(kubeconfig)})
-            create(lab, gateway(name, port))
+            create(lab, [*gateway(name, port), *ingress_class(name)])
             site.wait_until(lambda: _serves(lab, name), f"Gateway {name} to be served", timeout=READY_SECONDS)
             return found
         except PortTaken as error:
@@ -145,6 +145,10 @@ def _command(program: Path, served: Gateway, throttle: str) -> list[str | Path]:
         f"--entrypoints.web.address={served.address}", f"--entrypoints.web.reuseport={shared}",
         "--providers.kubernetesgateway=true", f"--providers.kubernetesgateway.statusaddress.ip={LOOPBACK}",
         f"--providers.kubernetesgateway.labelselector={SERVED_BY}={served.name}",
+        # Traefik goes by the annotations of ingress-nginx, too, for the Ingresses of its class.
+        "--providers.kubernetesingressnginx=true",
+        f"--providers.kubernetesingressnginx.controllerclass={ingress_controller(served.name)}",
+        f"--providers.kubernetesingressnginx.ingressclass={served.name}",
         f"--providers.providersthrottleduration={throttle}",
     ]  # fmt: skip
 

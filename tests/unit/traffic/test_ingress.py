@@ -105,7 +105,8 @@ def users(both: Both, at: str = "/") -> dict[str, Fraction]:
     if companion is None or canary == main:
         return {main: Fraction(1)}
     annotations = companion["metadata"]["annotations"]
-    share = Fraction(int(annotations[f"{P}canary-weight"]), int(annotations.get(f"{P}canary-weight-total", "100")))
+    total = max(100, int(annotations.get(f"{P}canary-weight-total", "100")))
+    share = Fraction(int(annotations[f"{P}canary-weight"]), total)
     return {name: part for name, part in ((main, 1 - share), (canary, share)) if part}
 
 
@@ -238,6 +239,13 @@ def test_a_share_far_below_one_per_cent_is_exact() -> None:
     assert found is not None
     assert found["metadata"]["annotations"][f"{P}canary-weight"] == "1"
     assert found["metadata"]["annotations"][f"{P}canary-weight-total"] == "800"
+
+
+def test_a_total_is_never_below_a_hundred_which_the_controller_would_take_for_a_hundred() -> None:
+    _item, found = written((ingress(path("web")), None), Wanted(Stage.SPLIT, Exposure(Fraction(1, 3))))
+    assert found is not None
+    assert found["metadata"]["annotations"][f"{P}canary-weight"] == "34"
+    assert found["metadata"]["annotations"][f"{P}canary-weight-total"] == "102"
 
 
 def test_another_share_is_one_write() -> None:

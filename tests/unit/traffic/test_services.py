@@ -94,6 +94,11 @@ def test_a_service_that_cannot_be_narrowed_is_told(spec: dict[str, Any], said: s
         check(own(**spec), {"app": "web"})
 
 
+def test_one_whose_selector_has_gone_since_is_not_narrowed() -> None:
+    with pytest.raises(Unroutable, match="selects no pods any more"):
+        narrowed(own(selector=None), "7db95c9fc5", Owner("web", "uid"), "12")
+
+
 def test_a_name_is_a_label_however_long_its_service_is_called() -> None:
     assert service_name("a" * 63, "7db95c9fc5", "12") == "a" * 49 + "-7db95c9fc5-12"
     assert service_name("a" * 48 + "-b", "7db95c9fc5", "12") == "a" * 48 + "-7db95c9fc5-12"

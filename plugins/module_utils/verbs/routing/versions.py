@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from ...rollout.refusal import Code, Refusal
-from ...traffic.exposure import Json
+from ...traffic.exposure import Json, Unroutable
 from ...traffic.services import is_ours, narrowed, serves_as
 from ...wording import count_of
 from ..call.guarded import at_any_time, guarded
@@ -28,7 +28,10 @@ def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
             "Apply its manifest again, then run this again",
         )
     owner = routes.owner
-    wanted = narrowed(own, of_hash, owner, routes.release)
+    try:
+        wanted = narrowed(own, of_hash, owner, routes.release)
+    except Unroutable as error:
+        raise Refusal(Code.SERVICE, str(error), "Give it its selector again, then run this again") from error
     name = str(wanted["metadata"]["name"])
 
     def decide(found: Json | None) -> Json | None:
