@@ -81,6 +81,8 @@ options:
       - V(hold) lets it scale up, and not down, until the release is over, and is given back like a pin. The canary pods come beside the
         stable ones (O(surge)) and have to be fewer, so that the stable version gets most of what is added. Bakes and checks take
         a scale-up for no fault. See C(docs/autoscalers.md).
+      - Of an autoscaler that KEDA makes of a ScaledObject both set KEDA's own switches there, C(autoscaling.keda.sh/paused-scale-in) and with
+        V(pin) C(autoscaling.keda.sh/paused-scale-out), and put them back as they were. That takes KEDA 2.18 or later.
       - V(ignore) leaves it alone.
     type: str
     choices: [refuse, pin, hold, ignore]

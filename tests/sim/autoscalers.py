@@ -98,6 +98,8 @@ class AutoscalerController(Controller):
         down = (spec.get("behavior") or {}).get("scaleDown") or {}
         if down.get("selectPolicy") == "Disabled":
             load = max(load, present)
+        if ((spec.get("behavior") or {}).get("scaleUp") or {}).get("selectPolicy") == "Disabled":
+            load = min(load, present)
         return int(min(max(load, spec["minReplicas"]), spec["maxReplicas"]))
 
     def _load(self, present: int) -> int:

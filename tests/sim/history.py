@@ -110,8 +110,8 @@ class End(Enum):
 
 @dataclass(frozen=True)
 class History:
-    """`bounds`: of an autoscaler, None for none; `load`: what it would like to see, from which moment on. `quota`: how many pods
-    there may be, None for any number. `gateway`: how late its proxy is, None for none."""
+    """`bounds`: of an autoscaler, None for none; `keda`: it is made of a ScaledObject; `load`: what it would like to see, from which
+    moment on. `quota`: how many pods there may be, None for any number. `gateway`: how late its proxy is, None for none."""
 
     seed: int = 0
     replicas: int = 4
@@ -121,6 +121,7 @@ class History:
     history_limit: int = 10
     change_cause: bool = False
     bounds: tuple[int, int] | None = None
+    keda: bool = False
     load: tuple[tuple[float, int], ...] = ()
     quota: int | None = None
     governed: Governed | None = None

@@ -59,7 +59,15 @@ MOST_OF_ROUTES = 32
 MAY_BE = "may have been carried out"
 # What verbs write.
 _WRITTEN = frozenset(
-    {"deployments", "horizontalpodautoscalers", "httproutes", "services", "ingresses", "virtualservices"}
+    {
+        "deployments",
+        "horizontalpodautoscalers",
+        "scaledobjects",
+        "httproutes",
+        "services",
+        "ingresses",
+        "virtualservices",
+    }
 )
 _OURS = (RECORD, LAST, LIVE, REVISION)
 # What splits users; each history has one of them.
@@ -460,6 +468,9 @@ class Witness:
         if AUTOSCALER in (scaler["metadata"].get("annotations") or {}):
             yield "its annotation is still there"
         bounds = (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"])
+        scaled = self.store.get("scaledobjects", "queue")
+        if scaled is not None and scaled["metadata"].get("annotations"):
+            yield f"its ScaledObject has {scaled['metadata']['annotations']}"
         if self.history.quiet and bounds != self.history.bounds:
             yield f"its bounds were {self.history.bounds} and are {bounds}"
 

@@ -43,6 +43,7 @@ from tests.release_calls import asked as asked_for
 from tests.sim import refusals
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, History, Script
+from tests.sim.keda import scaled_object
 from tests.sim.objects import NAMESPACE
 from tests.sim.server import Server
 from tests.sim.stage import Stage
@@ -186,6 +187,19 @@ def _pinned(web: Web) -> None:
     _pins(web)
 
 
+def _scaled_by_keda(web: Web) -> None:
+    stage = web.world
+    assert isinstance(stage, Stage)
+    made = scaled_object("queue", 2, 6, web.name, autoscaler=f"{web.name}-hpa")
+    web.admin.create(f"/apis/keda.sh/v1alpha1/namespaces/{web.namespace}/scaledobjects", made)
+    web.until(lambda: stage.store.get("horizontalpodautoscalers", f"{web.name}-hpa"), "KEDA has made its autoscaler")
+
+
+def _pinned_by_keda(web: Web) -> None:
+    _scaled_by_keda(web)
+    _pins(web)
+
+
 def _promoted(web: Web) -> None:
     _held(web)
     web.promote()
@@ -310,6 +324,7 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Deed("canary_start", "", _start, after()),
     Deed("canary_start", "autoscaler: refuse", lambda web: _start(web, autoscaler=AutoscalerPolicy.REFUSE), after()),
     Deed("canary_start", "autoscaler: pin", _pins, after(_scaled)),
+    Deed("canary_start", "autoscaler: pin, with KEDA", _pins, after(_scaled_by_keda)),
     Deed("canary_start", "pod_template_patch", lambda web: _start(web, PATCH), after()),
     Deed("canary_start", "of a run with a name", _two_steps, after()),
     Deed("canary_start", "of a container that fails", _crashes, after(), ends="stuck"),
@@ -323,6 +338,7 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Deed("canary_resume", "", lambda web: web.resume(), after(_frozen)),
     Deed("canary_promote", "", lambda web: web.promote(), after(_held)),
     Deed("canary_promote", "autoscaler: pin", lambda web: web.promote(), after(_pinned)),
+    Deed("canary_promote", "with KEDA", lambda web: web.promote(), after(_pinned_by_keda)),
     Routed("canary_promote", "traffic: gateway_api", (Ask("promote"),), (SHARED,)),
     Routed("canary_promote", "traffic: ingress_nginx", (Ask("promote"),), (NGINX,)),
     Routed("canary_promote", "traffic: istio", (Ask("promote"),), (MESH,)),
@@ -330,6 +346,7 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Deed("canary_undo", "", lambda web: web.undo(), after(_held)),
     Deed("canary_undo", "with a reason", lambda web: web.undo("too slow"), after(_held)),
     Deed("canary_undo", "autoscaler: pin", lambda web: web.undo(), after(_pinned)),
+    Deed("canary_undo", "with KEDA", lambda web: web.undo(), after(_pinned_by_keda)),
     Routed("canary_undo", "traffic: gateway_api", (Ask("undo"),), (SHARED,)),
     Routed("canary_undo", "traffic: ingress_nginx", (Ask("undo"),), (NGINX,)),
     Routed("canary_undo", "traffic: istio", (Ask("undo"),), (MESH,)),

@@ -41,6 +41,7 @@ _COUNTED = {
     "horizontalpodautoscalers": ("spec",),
     # Of a custom resource only the spec: apiextensions-apiserver, customresource/strategy.go.
     "httproutes": ("spec",),
+    "scaledobjects": ("spec",),
     "ingresses": ("spec",),
     "virtualservices": ("spec",),
 }
@@ -237,6 +238,7 @@ _KINDS = {
     "daemonsets": "DaemonSet",
     "pods": "Pod",
     "horizontalpodautoscalers": "HorizontalPodAutoscaler",
+    "scaledobjects": "ScaledObject",
     "events": "Event",
     "leases": "Lease",
     "resourcequotas": "ResourceQuota",

@@ -24,6 +24,7 @@ from .autoscalers import AutoscalerController
 from .controllers import Pace
 from .deployments import DeploymentController
 from .faults import Faults
+from .keda import KedaOperator
 from .kubectl import kubectl
 from .network import Network
 from .objects import NAMESPACE, Json, TemplateKeys
@@ -73,6 +74,7 @@ class Stage:
         self.deployments = DeploymentController(TemplateKeys(), *common)
         self.pods = ReplicaSetController(*common, natures or {}, quota)
         self.autoscalers = AutoscalerController(*common, ())
+        self.keda = KedaOperator(self.timeline, self.store, Pace(), random.Random(seed))
         self.test = Actor(self.timeline, "test")
         self._numbers = count(1)
 

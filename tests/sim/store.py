@@ -18,6 +18,7 @@ KINDS = (
     "replicasets",
     "pods",
     "horizontalpodautoscalers",
+    "scaledobjects",
     "events",
     "leases",
     "resourcequotas",

@@ -151,7 +151,7 @@ def several(web: Web) -> None:
 
 
 def owned(web: Web) -> None:
-    owner = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "queue", "uid": "1", "controller": True}
+    owner = {"apiVersion": "example.org/v1", "kind": "Scaler", "name": "queue", "uid": "1", "controller": True}
     web.autoscaler(2, 9, ownerReferences=[owner])
 
 
@@ -164,9 +164,8 @@ CANNOT_BE_PINNED: dict[str, tuple[Callable[[Web], Any], str]] = {
     ),
     "owned": (
         owned,
-        r'"NAME-hpa", which belongs to ScaledObject/queue, scales Deployment "NAME"\. Its owner would put its own values '
-        r"back: keep it from scaling there \(for KEDA: autoscaling\.keda\.sh/paused-scale-in, or paused, on the ScaledObject\), then use "
-        r"autoscaler=ignore\.",
+        r'"NAME-hpa", which belongs to Scaler/queue, scales Deployment "NAME"\. Its owner would put its own values '
+        r"back: keep it from scaling there, then use autoscaler=ignore\.",
     ),
 }  # fmt: skip
 

@@ -29,6 +29,7 @@ from .foreign import SOMEBODY, Somebody
 from .gateway import EndpointSliceController, Proxy, make
 from .history import Ask, Befalls, Foreign, History, Incident, Script
 from .invariants import Violation, Witness
+from .keda import KedaOperator, scaled_object
 from .network import Network
 from .objects import AUTOSCALER_NAME, NAME, Json, TemplateKeys, autoscaler, deployment, node, version_of
 from .pictures import Pictures
@@ -129,6 +130,8 @@ class World:
             *common, history.replica_sets, chances[1], history.natures, history.quota
         )
         self.autoscalers = AutoscalerController(*common, history.autoscalers, chances[2], history.load)
+        # An operator that has no ScaledObject does nothing.
+        self.keda = KedaOperator(*common, history.autoscalers, random.Random(history.seed * 7 + 4))
         self._chance = chances[3]
         self.server.governed = history.governed
         self.proxy: Proxy | None = None
@@ -166,7 +169,10 @@ class World:
         self.server.create("deployments", manifest, SOMEBODY, "kubectl-create")
         for number in range(NODES):
             self.store.put("nodes", node(f"node-{number}"), SOMEBODY)
-        if history.bounds:
+        if history.bounds and history.keda:
+            manifest = scaled_object("queue", *history.bounds, NAME, autoscaler=AUTOSCALER_NAME)
+            self.server.create("scaledobjects", manifest, SOMEBODY, "kubectl-create")
+        elif history.bounds:
             self.server.create("horizontalpodautoscalers", autoscaler(*history.bounds), SOMEBODY, "kubectl-create")
 
     # Playing.

@@ -21,7 +21,7 @@ from typing import Any, Mapping
 from ..values import dataclass
 from ..wording import count_of
 from .fields import MAX_INT64, is_integer
-from .record import ANNOTATIONS_BYTES, AUTOSCALER, MAX_INT32, Companion, Kind
+from .record import ANNOTATIONS_BYTES, AUTOSCALER, MAX_INT32, SCALED_OBJECT, Companion, Kind
 from .refusal import Code, Refusal
 from .views import Autoscaler, Deployment
 
@@ -69,6 +69,14 @@ class Bounds:
         return json.dumps({**value, **claim}, sort_keys=True, separators=(",", ":"))
 
 
+def is_pinned(autoscaler: Autoscaler) -> bool:
+    """By a release, itself or by the ScaledObject of which it is made, whose annotations KEDA copies to it. Raises Refusal where that
+    cannot be read."""
+    if autoscaler.scaled_object:
+        return SCALED_OBJECT in autoscaler.annotations
+    return bounds(autoscaler) is not None
+
+
 def bounds(autoscaler: Autoscaler) -> Bounds | None:
     """What a pinned autoscaler looked like before; None for one that is not pinned. Raises Refusal where they cannot be read."""
     text = autoscaler.annotations.get(AUTOSCALER)
@@ -93,15 +101,19 @@ def _read(text: str) -> Bounds:
     minimum = data["minReplicas"]
     least = None if minimum is None else _count(minimum, 0)
     most = _count(data["maxReplicas"], max(1, least or 0))
+    behavior = data.get("behavior")
+    if behavior is not None and not isinstance(behavior, dict):
+        raise TypeError("behavior is no object")
+    return Bounds(least, most, _count(data["pinned"], 1), claim_of(data), "behavior" in data, behavior)
+
+
+def claim_of(data: Mapping[str, Any]) -> Claim:
+    """As a note has it: what is not there, or is none, is as if nobody had said it."""
     run, process = (said if isinstance(said := data.get(name), str) else "" for name in ("run", "process"))
     at, release = (
         said if is_integer(said := data.get(name)) and 0 <= said <= MAX_INT64 else 0 for name in ("at", "release")
     )
-    behavior = data.get("behavior")
-    if behavior is not None and not isinstance(behavior, dict):
-        raise TypeError("behavior is no object")
-    claim, pinned = Claim(run, process, at, release), _count(data["pinned"], 1)
-    return Bounds(least, most, pinned, claim, "behavior" in data, behavior)
+    return Claim(run, process, at, release)
 
 
 def _count(value: Any, least: int) -> int:
@@ -110,10 +122,9 @@ def _count(value: Any, least: int) -> int:
     return value
 
 
-def free(note: Bounds, run: str, now: float, process_has_ended: bool) -> bool:
+def free(claim: Claim, run: str, now: float, process_has_ended: bool) -> bool:
     """Whether a pin may be given back where no release is live: it is of this run, or was one of a release, which then has
     ended; or nobody will come back for it."""
-    claim = note.claim
     nameless = not claim.run and not claim.process
     stale = abs(now - claim.at) > STALE_SECONDS
     return claim.release > 0 or claim.run == run or nameless or process_has_ended or stale
@@ -129,12 +140,14 @@ def to_pin(
     if len(autoscalers) > 1:
         raise _refused(f"{len(autoscalers)} HorizontalPodAutoscalers ({names}) scale", deployment, "Keep one of them")
     only = autoscalers[0]
+    if only.scaled_object:
+        _can_be_paused(only, deployment, scales_up=scales_up)
+        return only
     if only.owner:
         raise _refused(
             f'HorizontalPodAutoscaler "{names}", which belongs to {only.owner}, scales',
             deployment,
-            "Its owner would put its own values back: keep it from scaling there (for KEDA: autoscaling.keda.sh/paused-scale-in, or "
-            "paused, on the ScaledObject), then use autoscaler=ignore",
+            "Its owner would put its own values back: keep it from scaling there, then use autoscaler=ignore",
         )
     if _owners(only)[0] == 0:
         raise _refused(
@@ -145,6 +158,18 @@ def to_pin(
     if scales_up:
         _can_be_held(only, deployment)
     return only
+
+
+def _can_be_paused(autoscaler: Autoscaler, deployment: Deployment, *, scales_up: bool) -> None:
+    """KEDA's own switches set no tolerance. Raises Refusal."""
+    if scales_up and any(metric in WHOLE for metric in autoscaler.metrics):
+        raise _refused(
+            f'HorizontalPodAutoscaler "{autoscaler.name}", which KEDA makes of {autoscaler.owner} and which has metrics of the target type '
+            "Value, scales",
+            deployment,
+            "It would scale up for canary pods alone, and KEDA has no switch against that. Use autoscaler=pin, or a trigger of metricType "
+            "AverageValue",
+        )
 
 
 def _can_be_held(autoscaler: Autoscaler, deployment: Deployment) -> None:
@@ -206,7 +231,9 @@ def _refused(what: str, deployment: Deployment, remedy: str) -> Refusal:
 
 
 def companion(autoscaler: Autoscaler, *, scales_up: bool = False) -> Companion:
-    """How the record of a release names the autoscaler that was pinned, or held, for it."""
+    """How the record of a release names what was pinned, or held, for it: the autoscaler, or the ScaledObject of which it is made."""
+    if autoscaler.scaled_object:
+        return Companion(Kind.HELD_SCALED_OBJECT if scales_up else Kind.SCALED_OBJECT, autoscaler.scaled_object)
     return Companion(Kind.HELD_AUTOSCALER if scales_up else Kind.AUTOSCALER, autoscaler.name, autoscaler.uid)
 
 

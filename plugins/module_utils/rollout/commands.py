@@ -66,7 +66,13 @@ def _undo(situation: Situation, record: Record, stable: str) -> list[str]:
 
 def _afterwards(situation: Situation, record: Record) -> list[str]:
     lines = [f"{_kubectl(situation)} rollout status deployment {quote(situation.deployment.name)}"]
-    if record.autoscaler:
+    if record.pinned and record.pinned.kind.is_of_keda:
+        path = f"{_kubectl(situation)} get scaledobject {quote(record.pinned.name)}"
+        lines.append(
+            f"{path} -o jsonpath='{{.metadata.annotations.coalmine\\.canary/scaled-object}}'  "
+            "# prints the switches to put back with kubectl annotate scaledobject, each a name and its value, null for none"
+        )
+    elif record.autoscaler:
         what = "minReplicas and behavior" if record.may_scale_up else "minReplicas and maxReplicas"
         lines.append(
             f"{_kubectl(situation)} get hpa {quote(record.autoscaler)} "

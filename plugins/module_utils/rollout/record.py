@@ -30,6 +30,7 @@ from .views import Deployment, ReplicaSet, Strategy
 RECORD = "coalmine.canary/record"
 LAST = "coalmine.canary/last"
 AUTOSCALER = "coalmine.canary/autoscaler"
+SCALED_OBJECT = "coalmine.canary/scaled-object"
 LIVE = "coalmine.canary/live"
 LIVE_VALUE = "true"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
@@ -102,6 +103,13 @@ class Kind(Enum):
     AUTOSCALER = "HorizontalPodAutoscaler"
     # One that was not pinned, and keeps only from scaling down.
     HELD_AUTOSCALER = "HorizontalPodAutoscaler that may scale up"
+    # KEDA's, of which an autoscaler is made.
+    SCALED_OBJECT = "ScaledObject"
+    HELD_SCALED_OBJECT = "ScaledObject that may scale up"
+
+    @property
+    def is_of_keda(self) -> bool:
+        return self in (Kind.SCALED_OBJECT, Kind.HELD_SCALED_OBJECT)
 
 
 @dataclass(frozen=True)
@@ -173,13 +181,21 @@ class Record:
     step: tuple[int, int] | None = None
 
     @property
+    def pinned(self) -> Companion | None:
+        """What was pinned, or held: an autoscaler, or the ScaledObject of one."""
+        return next((one for one in self.companions if one.kind in Kind), None)
+
+    @property
     def autoscaler(self) -> str | None:
-        """The name of the HorizontalPodAutoscaler that was pinned, or held."""
-        return next((one.name for one in self.companions if one.kind in Kind), None)
+        """That, by its name."""
+        pinned = self.pinned
+        if pinned is None:
+            return None
+        return f"ScaledObject/{pinned.name}" if pinned.kind.is_of_keda else pinned.name
 
     @property
     def may_scale_up(self) -> bool:
-        return any(one.kind is Kind.HELD_AUTOSCALER for one in self.companions)
+        return any(one.kind in (Kind.HELD_AUTOSCALER, Kind.HELD_SCALED_OBJECT) for one in self.companions)
 
     @property
     def isolating(self) -> bool:

@@ -364,6 +364,12 @@ class Autoscaler:
     behavior: Mapping[str, Any] | None = None
     metrics: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def scaled_object(self) -> str:
+        """The name of KEDA's ScaledObject of which it is made; empty where it is none of KEDA's."""
+        kind, _slash, name = self.owner.partition("/")
+        return name if kind == "ScaledObject" else ""
+
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Autoscaler:
         fields = Fields(obj, "HorizontalPodAutoscaler")
@@ -378,10 +384,25 @@ class Autoscaler:
             min_replicas=spec.count("minReplicas"),
             max_replicas=spec.count("maxReplicas") or 0,
             annotations=meta.texts("annotations"),
-            owner=f"{owner.text('kind')}/{owner.text('name')}" if owner else "",
+            owner=f"{owner.text('kind')}/{owner.name('name')}" if owner else "",
             behavior=spec.within("behavior").raw or None,
             metrics=tuple(_metric(metric) for metric in spec.each("metrics")),
         )
+
+
+@dataclass(frozen=True)
+class ScaledObject:
+    """KEDA's, of which it makes an autoscaler."""
+
+    name: str
+    uid: str
+    resource_version: str
+    annotations: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, obj: Mapping[str, Any]) -> ScaledObject:
+        meta = Fields(obj, "ScaledObject").required("metadata")
+        return cls(meta.name("name"), meta.text("uid"), meta.text("resourceVersion"), meta.texts("annotations"))
 
 
 def _metric(metric: Fields) -> tuple[str, str]:

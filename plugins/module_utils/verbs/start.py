@@ -261,8 +261,8 @@ def _held(
         return _foretold(account, situation, begun, wanted)
     account.looked(written.situation)
     begun, picture = _as_stored(account, begun, written.picture)
-    if begun.record.autoscaler is not None and request.autoscaler in autoscaling.KEPT:
-        serve(account, begun.record.autoscaler, begun.record, picture.deployment.replicas)
+    if begun.record.pinned is not None and request.autoscaler in autoscaling.KEPT:
+        serve(account, begun.record.pinned, begun.record, picture.deployment.replicas)
     if routes is not None:
         begun, picture = _isolated(account, routes, begun, account.looked(diagnose(picture)))
     outcome = _waited(account, begun, account.looked(diagnose(picture)), call, report)

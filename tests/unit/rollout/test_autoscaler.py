@@ -114,7 +114,7 @@ def test_what_is_not_pinned_is_not_given_back() -> None:
 
 REFUSED: dict[str, tuple[tuple[Autoscaler, ...], str]] = {
     "several": ((autoscaler(), autoscaler()), "2 HorizontalPodAutoscalers (hpa, hpa) scale"),
-    "owned": ((autoscaler(owner="ScaledObject"),), "which belongs to ScaledObject/it"),
+    "owned": ((autoscaler(owner="Scaler"),), "which belongs to Scaler/it"),
     "minReplicas 0": ((autoscaler(minReplicas=0),), "with minReplicas 0"),
     "minReplicas 0 before an interrupted pin": ((pinned(minimum=0),), "with minReplicas 0"),
 }
@@ -172,7 +172,7 @@ CLAIMS: dict[str, tuple[Claim, bool, bool]] = {
 def test_a_pin_of_another_run_that_may_live_is_left(claim: Claim, ended: bool, given_back: bool) -> None:
     note = Bounds(2, 9, 4, claim)
     assert bounds(autoscaler({AUTOSCALER: note.encode()})) == note
-    assert free(note, MINE, NOW, ended) is given_back
+    assert free(note.claim, MINE, NOW, ended) is given_back
 
 
 @pytest.mark.parametrize("at", [10**400, -1, 2**63, True, "yesterday"])
@@ -181,7 +181,7 @@ def test_a_time_that_is_none_is_that_of_no_claim(at: object) -> None:
         autoscaler({AUTOSCALER: json.dumps({"minReplicas": 2, "maxReplicas": 9, "pinned": 4, "run": "r", "at": at})})
     )
     assert note is not None and note.claim == Claim("r")
-    assert free(note, MINE, NOW, False)
+    assert free(note.claim, MINE, NOW, False)
 
 
 def test_a_release_that_has_begun_makes_its_pin_its_own_and_so_changes_the_autoscaler() -> None:
@@ -353,7 +353,7 @@ def test_one_whose_behavior_was_unset_is_given_back_without_any() -> None:
 
 
 NOT_HELD: dict[str, tuple[Autoscaler, str]] = {
-    "owned": (autoscaler(owner="ScaledObject"), "paused-scale-in"),
+    "owned": (autoscaler(owner="Scaler"), "keep it from scaling there"),
     "minReplicas 0": (autoscaler(minReplicas=0), "with minReplicas 0"),
     "Value beside others": (autoscaler(metrics=[external(VALUE), external(AVERAGE)]), "the target type Value beside"),
     "more replicas than its maximum": (autoscaler(maxReplicas=3), "maxReplicas 3 are fewer than 4 replicas"),

@@ -27,6 +27,7 @@ from ...rollout.views import (
     Picture,
     Pod,
     ReplicaSet,
+    ScaledObject,
     owned_replica_sets,
     scales,
     selector_query,
@@ -63,6 +64,7 @@ class Site:
         self._to_look, self._ended = False, 0
         self._apps = f"/apis/apps/v1/namespaces/{target.namespace}"
         self._core = f"/api/v1/namespaces/{target.namespace}"
+        self._keda = f"/apis/keda.sh/v1alpha1/namespaces/{target.namespace}/scaledobjects"
         self._autoscaling = f"/apis/autoscaling/v2/namespaces/{target.namespace}/horizontalpodautoscalers"
 
     def look(self, *, pods: bool = False, autoscalers: bool = False, only_to_tell: bool = False) -> Picture:
@@ -226,6 +228,12 @@ class Site:
     def autoscaler(self, name: str) -> Autoscaler:
         return Autoscaler.parse(self.api.get(self.autoscaler_path(name)))
 
+    def scaled_object_path(self, name: str) -> str:
+        return f"{self._keda}/{name}"
+
+    def scaled_object(self, name: str) -> ScaledObject:
+        return ScaledObject.parse(self.api.get(self.scaled_object_path(name)))
+
     def now(self) -> str:
         """This moment, RFC 3339, UTC, whole seconds."""
         return stamp(self.clock.wall())
@@ -251,6 +259,9 @@ class Site:
 
     def patch_autoscaler(self, name: str, operations: Sequence[Mapping[str, Any]]) -> Autoscaler:
         return Autoscaler.parse(self.api.patch(self.autoscaler_path(name), list(operations), PatchKind.JSON))
+
+    def patch_scaled_object(self, name: str, operations: Sequence[Mapping[str, Any]]) -> ScaledObject:
+        return ScaledObject.parse(self.api.patch(self.scaled_object_path(name), list(operations), PatchKind.JSON))
 
     def try_template(self, template: Mapping[str, Any]) -> Mapping[str, Any]:
         """The pod template that the Deployment would have, were it given this one; nothing is written."""

@@ -13,19 +13,22 @@ from typing import Any, Iterator
 
 from ...cluster.errors import ApiError, Forbidden
 from ...rollout import autoscaler as autoscalers
+from ...rollout import scaledobject
 from ...rollout.phase import Phase
 from ...rollout.refusal import Code, Refusal
-from ...rollout.views import Autoscaler, Deployment, Picture
+from ...rollout.views import Autoscaler, Deployment, Picture, ScaledObject
 from ...wording import count_of
 from ..call.ending import Account
 from ..call.guarded import ATTEMPTS, guarded
 from ..call.orders import AutoscalerPolicy
 from ..call.outcome import Report
-from .pins import claim, give_back_orphan
+from .pins import claim, give_back_orphan, on_scaled_object
 
 # One default sync period of the autoscaler's controller and a margin, for servers whose autoscalers have no generation.
 UNOBSERVED_SECONDS = 20.0
 OBSERVE_PAUSE_SECONDS = 0.2
+# KEDA's operator hears of a change at once; this is for one that is about to be elected, or is at work.
+KEDA_SECONDS = 30.0
 # What changes an autoscaler for the time of a release.
 KEPT = (AutoscalerPolicy.PIN, AutoscalerPolicy.HOLD)
 
@@ -45,7 +48,7 @@ def check(picture: Picture, policy: AutoscalerPolicy) -> Autoscaler | None:
 def release_orphans(account: Account, picture: Picture, policy: AutoscalerPolicy) -> None:
     """Where autoscalers are refused: gives back what an interrupted run left pinned. Any other start goes on with it."""
     for found in picture.autoscalers or ():
-        if policy is AutoscalerPolicy.REFUSE and autoscalers.bounds(found) is not None:
+        if policy is AutoscalerPolicy.REFUSE and autoscalers.is_pinned(found):
             give_back_orphan(account, found, picture)
 
 
@@ -59,7 +62,7 @@ def left_pinned(account: Account) -> tuple[Autoscaler, ...]:
     left = []
     for one in found:
         try:
-            left += [one] if autoscalers.bounds(one) is not None else []
+            left += [one] if autoscalers.is_pinned(one) else []
         except Refusal as refusal:
             account.warn(str(refusal))
     for one in left:
@@ -77,7 +80,7 @@ def orphans_released_if_refused(account: Account, picture: Picture, *, check: bo
         yield
     except (Refusal, ApiError):
         for found in picture.autoscalers or ():
-            if not check and autoscalers.bounds(found) is not None:
+            if not check and autoscalers.is_pinned(found):
                 _let_go(account, found.name, picture)
         raise
 
@@ -98,9 +101,12 @@ def pin(
     """
     deadline = account.site.clock.monotonic() + timeout
     for _attempt in range(ATTEMPTS):
-        autoscaler = _pinned(account, autoscaler, deployment.replicas, report, scales_up)
-        if scales_up:
-            autoscalers.has_kept(autoscaler, deployment)
+        if autoscaler.scaled_object:
+            autoscaler = _paused(account, autoscaler, report, deadline, scales_up=scales_up)
+        else:
+            autoscaler = _pinned(account, autoscaler, deployment.replicas, report, scales_up)
+            if scales_up:
+                autoscalers.has_kept(autoscaler, deployment)
         _await_observed(account, autoscaler, deadline)
         after = account.site.deployment()
         if after.replicas == deployment.replicas:
@@ -127,6 +133,40 @@ def _pinned(account: Account, autoscaler: Autoscaler, replicas: int, report: Rep
     sent = guarded(autoscaler, decide, send, lambda: site.autoscaler(name), busy, permitted=site.mine)
     account.changed = account.changed or sent.change is not None
     return sent.state
+
+
+def _paused(
+    account: Account, autoscaler: Autoscaler, report: Report, deadline: float, *, scales_up: bool
+) -> Autoscaler:
+    """The ScaledObject is paused, and KEDA has taken that over to its autoscaler. Raises Refusal where it does not."""
+    site, clock = account.site, account.site.clock
+    seat = on_scaled_object(site, autoscaler.scaled_object)
+
+    def send(found: ScaledObject, operations: list[dict[str, Any]]) -> ScaledObject:
+        how = "keeping it from scaling in" if scales_up else "keeping it from scaling in and out"
+        report(f"{seat.what}: {how}")
+        return seat.send(found, operations)
+
+    def decide(found: ScaledObject) -> list[dict[str, Any]] | None:
+        return scaledobject.pause(found, claim(account), scales_up=scales_up) or None
+
+    busy = Refusal(Code.BUSY, f"{seat.what} kept changing while it was to be paused", "Run this again")
+    sent = guarded(seat.read(), decide, send, seat.read, busy, permitted=site.mine)
+    account.changed = account.changed or sent.change is not None
+    give_up = min(deadline, clock.monotonic() + KEDA_SECONDS)
+    while True:
+        found = site.autoscaler(autoscaler.name)
+        if scaledobject.takes(found, scales_up=scales_up):
+            return found
+        if clock.monotonic() > give_up:
+            raise Refusal(
+                Code.AUTOSCALER,
+                f'{seat.what} was paused, and KEDA has not taken that over to HorizontalPodAutoscaler "{autoscaler.name}" in '
+                f"{KEDA_SECONDS:g} seconds",
+                "KEDA 2.18 or later is needed, and its operator has to run. Keep it from scaling in another way, such as "
+                "autoscaling.keda.sh/paused on the ScaledObject, and then use autoscaler=ignore",
+            )
+        clock.sleep(OBSERVE_PAUSE_SECONDS)
 
 
 def _restless(autoscaler: Autoscaler, deployment: Deployment) -> Refusal:

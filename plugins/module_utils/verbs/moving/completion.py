@@ -59,8 +59,8 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
         account.looked(situation)
         leave(routes)
         disown_routes(account, record)
-    if record.autoscaler and not check:
-        give_back_of(account, record, record.autoscaler, situation.picture)
+    if record.pinned and not check:
+        give_back_of(account, record, record.pinned, situation.picture)
     last = _last(account, situation, record, actor)
 
     def decide(current: Situation) -> Plan | None:

@@ -41,8 +41,9 @@ def disown(account: Account, picture: Picture) -> None:
         _tell(account, f'Deployment "{account.site.target.name}"', error)
 
 
-def disown_autoscaler(account: Account, name: str) -> None:
-    _disown(account, account.site.autoscaler_path(name), f'HorizontalPodAutoscaler "{name}"')
+def disown_pinned(account: Account, path: str, what: str) -> None:
+    """Of an autoscaler, or of the ScaledObject of one."""
+    _disown(account, path, what)
 
 
 def disown_routes(account: Account, record: Record) -> None:

@@ -11,18 +11,84 @@ the start sees that its pin is gone and pins again. This module is private to th
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable
+from typing import Any, Callable, Generic, TypeVar
 
 from ...cluster.errors import Forbidden, NotFound
 from ...rollout import autoscaler as autoscalers
+from ...rollout import scaledobject
 from ...rollout.autoscaler import Claim
 from ...rollout.phase import Phase, Situation, diagnose
-from ...rollout.record import Record, same_release
+from ...rollout.record import Companion, Record, same_release
 from ...rollout.refusal import Code, Refusal
-from ...rollout.views import Autoscaler, Picture
+from ...rollout.views import Autoscaler, Picture, ScaledObject
+from ...values import dataclass
 from ..call.ending import Account
 from ..call.guarded import guarded
-from .ownership import disown_autoscaler
+from ..call.site import Site
+from .ownership import disown_pinned
+
+Written = TypeVar("Written", Autoscaler, ScaledObject)
+Operations = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Seat(Generic[Written]):
+    """What a pin is written on: an autoscaler, or the ScaledObject of which KEDA makes one.
+
+    `claim`: whose pin it has, None for none. `serve` and `give_back` are as in rollout/autoscaler.py. `theirs`: what stands there that
+    somebody has changed under the pin, from what it was found with and what it is now.
+    """
+
+    what: str
+    path: str
+    read: Callable[[], Written]
+    send: Callable[[Written, Operations], Written]
+    claim: Callable[[Written], Claim | None]
+    serve: Callable[[Written, int, Claim, bool], Operations]
+    give_back: Callable[[Written], Operations]
+    theirs: Callable[[Written, Written], list[str]]
+
+
+def on_autoscaler(site: Site, name: str) -> Seat[Autoscaler]:
+    def theirs(before: Autoscaler, now: Autoscaler) -> list[str]:
+        stands = {
+            "minReplicas": f"minReplicas {now.min_replicas}",
+            "maxReplicas": f"maxReplicas {now.max_replicas}",
+            "behavior": "behavior",
+        }
+        return [stands[field] for field in autoscalers.changed(before)]
+
+    def claim_on(found: Autoscaler) -> Claim | None:
+        note = autoscalers.bounds(found)
+        return note.claim if note else None
+
+    return Seat(
+        what=f'HorizontalPodAutoscaler "{name}"',
+        path=site.autoscaler_path(name),
+        read=lambda: site.autoscaler(name),
+        send=lambda _found, operations: site.patch_autoscaler(name, operations),
+        claim=claim_on,
+        serve=lambda found, replicas, claim, up: autoscalers.serve(found, replicas, claim, scales_up=up),
+        give_back=autoscalers.give_back,
+        theirs=theirs,
+    )
+
+
+def on_scaled_object(site: Site, name: str) -> Seat[ScaledObject]:
+    def claim_on(found: ScaledObject) -> Claim | None:
+        note = scaledobject.note(found)
+        return note.claim if note else None
+
+    return Seat(
+        what=f'ScaledObject "{name}"',
+        path=site.scaled_object_path(name),
+        read=lambda: site.scaled_object(name),
+        send=lambda _found, operations: site.patch_scaled_object(name, operations),
+        claim=claim_on,
+        serve=lambda found, _replicas, claim, up: scaledobject.serve(found, claim, scales_up=up),
+        give_back=scaledobject.give_back,
+        theirs=lambda before, _now: list(scaledobject.changed(before)),
+    )
 
 
 def claim(account: Account, release: int = 0) -> Claim:
@@ -30,43 +96,53 @@ def claim(account: Account, release: int = 0) -> Claim:
     return Claim(account.run, api.processes.this_process(), int(api.clock.wall()), release)
 
 
-def serve(account: Account, name: str, record: Record, replicas: int) -> None:
+def serve(account: Account, pinned: Companion, record: Record, replicas: int) -> None:
     """After the first patch of a release: its pin is there, and is that of this release."""
+    if pinned.kind.is_of_keda:
+        _serve(account, on_scaled_object(account.site, pinned.name), record, replicas)
+    else:
+        _serve(account, on_autoscaler(account.site, pinned.name), record, replicas)
+
+
+def _serve(account: Account, seat: Seat[Written], record: Record, replicas: int) -> None:
     scales_up = record.may_scale_up
     site, claimed = account.site, claim(account, record.generation)
     try:
-        found = site.autoscaler(name)
         sent = guarded(
-            found,
-            lambda current: autoscalers.serve(current, replicas, claimed, scales_up=scales_up) or None,
-            lambda _current, operations: site.patch_autoscaler(name, operations),
-            lambda: site.autoscaler(name),
-            _busy(name, "pinned"),
+            seat.read(),
+            lambda current: seat.serve(current, replicas, claimed, scales_up) or None,
+            seat.send,
+            seat.read,
+            _busy(seat.what, "pinned"),
             permitted=lambda: site.mine_for(record.generation),
         )
     except NotFound:
-        account.warn(f'HorizontalPodAutoscaler "{name}", which was pinned for this release, no longer exists')
+        account.warn(f"{seat.what}, which was pinned for this release, no longer exists")
         return
     account.changed = account.changed or sent.change is not None
-    if sent.change is not None and autoscalers.bounds(sent.before) is None:
-        account.warn(
-            f'somebody gave HorizontalPodAutoscaler "{name}" back while the release began: it was pinned again'
-        )
+    if sent.change is not None and seat.claim(sent.before) is None:
+        account.warn(f"somebody gave {seat.what} back while the release began: it was pinned again")
 
 
-def give_back_of(account: Account, record: Record, name: str, picture: Picture) -> None:
+def give_back_of(account: Account, record: Record, pinned: Companion, picture: Picture) -> None:
     """At the end of a release, as long as that is live: the next one may pin the same autoscaler."""
+    if pinned.kind.is_of_keda:
+        _give_back_of(account, record, on_scaled_object(account.site, pinned.name), picture)
+    else:
+        _give_back_of(account, record, on_autoscaler(account.site, pinned.name), picture)
 
-    def of_this_release(_found: Autoscaler) -> bool:
+
+def _give_back_of(account: Account, record: Record, seat: Seat[Written], picture: Picture) -> None:
+    def of_this_release(_found: Written) -> bool:
         now = _fresh(account, picture)
         return now.record is not None and same_release(now.record, record)
 
     try:
-        _give_back(account, account.site.autoscaler(name), of_this_release)
+        _give_back(account, seat, seat.read(), of_this_release)
         # Whoever gave it back may have died since.
-        disown_autoscaler(account, name)
+        disown_pinned(account, seat.path, seat.what)
     except NotFound:
-        account.warn(f'HorizontalPodAutoscaler "{name}", which was pinned for this release, no longer exists')
+        account.warn(f"{seat.what}, which was pinned for this release, no longer exists")
 
 
 def give_back_orphans(account: Account, picture: Picture, *, check: bool) -> None:
@@ -79,29 +155,38 @@ def give_back_orphans(account: Account, picture: Picture, *, check: bool) -> Non
     except Forbidden:
         return
     for autoscaler in found:
-        if autoscalers.bounds(autoscaler) is not None and not check:
+        if autoscalers.is_pinned(autoscaler) and not check:
             give_back_orphan(account, autoscaler, picture)
 
 
 def give_back_orphan(account: Account, autoscaler: Autoscaler, picture: Picture) -> bool:
     """Whether it was given back: not where a release is live after all, or another run is about to begin one."""
-
-    def left(found: Autoscaler) -> bool:
-        note = autoscalers.bounds(found)
-        if note is None or _fresh(account, picture).phase is not Phase.NONE:
+    if autoscaler.scaled_object:
+        seat = on_scaled_object(account.site, autoscaler.scaled_object)
+        try:
+            return _give_back_left(account, seat, seat.read(), picture)
+        except NotFound:
             return False
-        ended = account.site.api.processes.has_ended(note.claim.process)
-        if autoscalers.free(note, account.run, account.site.clock.wall(), ended):
+    return _give_back_left(account, on_autoscaler(account.site, autoscaler.name), autoscaler, picture)
+
+
+def _give_back_left(account: Account, seat: Seat[Written], found: Written, picture: Picture) -> bool:
+    def left(found: Written) -> bool:
+        claimed = seat.claim(found)
+        if claimed is None or _fresh(account, picture).phase is not Phase.NONE:
+            return False
+        ended = account.site.api.processes.has_ended(claimed.process)
+        if autoscalers.free(claimed, account.run, account.site.clock.wall(), ended):
             return True
         account.warn(
-            f'HorizontalPodAutoscaler "{found.name}" is pinned by another run, which is about to begin a release, and was left '
+            f"{seat.what} is pinned by another run, which is about to begin a release, and was left "
             f"to it. Should that run have died, this verb gives it back {autoscalers.STALE_SECONDS // 60} minutes after the pin"
         )
         return False
 
-    given = _give_back(account, autoscaler, left)
+    given = _give_back(account, seat, found, left)
     if given:
-        disown_autoscaler(account, autoscaler.name)
+        disown_pinned(account, seat.path, seat.what)
     return given
 
 
@@ -110,38 +195,24 @@ def _fresh(account: Account, picture: Picture) -> Situation:
     return diagnose(replace(picture, deployment=account.site.deployment()))
 
 
-def _give_back(account: Account, autoscaler: Autoscaler, allowed: Callable[[Autoscaler], bool]) -> bool:
-    """Puts back the bounds of a pinned autoscaler; nothing for one that is not pinned, or no longer to be given back."""
-    name, site = autoscaler.name, account.site
+def _give_back(account: Account, seat: Seat[Written], found: Written, allowed: Callable[[Written], bool]) -> bool:
+    """Puts back what a pin has replaced; nothing for what is not pinned, or no longer to be given back."""
 
-    def decide(found: Autoscaler) -> list[dict[str, Any]] | None:
-        operations = autoscalers.give_back(found)
+    def decide(found: Written) -> Operations | None:
+        operations = seat.give_back(found)
         return operations if operations and allowed(found) else None
 
-    given = guarded(
-        autoscaler,
-        decide,
-        lambda _found, operations: site.patch_autoscaler(name, operations),
-        lambda: site.autoscaler(name),
-        _busy(name, "given back"),
-        permitted=site.mine,
-    )
+    busy = _busy(seat.what, "given back")
+    given = guarded(found, decide, seat.send, seat.read, busy, permitted=account.site.mine)
     if given.change is None:
         return False
     account.changed = True
-    stands = {
-        "minReplicas": f"minReplicas {given.state.min_replicas}",
-        "maxReplicas": f"maxReplicas {given.state.max_replicas}",
-        "behavior": "behavior",
-    }
-    if theirs := autoscalers.changed(given.before):
+    if theirs := seat.theirs(given.before, given.state):
         account.warn(
-            f'somebody changed HorizontalPodAutoscaler "{name}" while it was pinned: what was changed was left as it is '
-            f"({', '.join(stands[field] for field in theirs)})"
+            f"somebody changed {seat.what} while it was pinned: what was changed was left as it is ({', '.join(theirs)})"
         )
     return True
 
 
-def _busy(name: str, done: str) -> Refusal:
-    what = f'HorizontalPodAutoscaler "{name}" kept changing while it was to be {done}'
-    return Refusal(Code.BUSY, what, "Run this again")
+def _busy(what: str, done: str) -> Refusal:
+    return Refusal(Code.BUSY, f"{what} kept changing while it was to be {done}", "Run this again")

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""KEDA's ScaledObject during a hold: the switches by which its owner keeps it from scaling, and their give-back.
+
+KEDA makes the HorizontalPodAutoscaler of a ScaledObject, puts every change of that back at once (controllers/keda/hpa.go,
+updateHPAIfNeeded), and scales to zero past it. Its own switches (KEDA 2.18 or later) set selectPolicy to Disabled there, and keep it from
+zero: one annotation for scaling in, one for scaling out. What they were before is kept in an annotation beside them, written in the
+same patch, with whose pin it is. KEDA copies annotations to its autoscaler, which so tells of a pin. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, Mapping
+
+from ..values import dataclass
+from .autoscaler import Claim, claim_of
+from .record import ANNOTATIONS_BYTES, SCALED_OBJECT
+from .refusal import Code, Refusal
+from .views import Autoscaler, ScaledObject
+
+SCALE_IN, SCALE_OUT = "autoscaling.keda.sh/paused-scale-in", "autoscaling.keda.sh/paused-scale-out"
+# Which side of the autoscaler's behavior each of them disables.
+SIDES: Mapping[str, str] = {SCALE_IN: "scaleDown", SCALE_OUT: "scaleUp"}
+ON = "true"
+
+
+@dataclass(frozen=True)
+class Note:
+    """`before`: the value of each switch that was set, None where it was not there; and whose pin it is."""
+
+    before: Mapping[str, str | None]
+    claim: Claim
+
+    def encode(self) -> str:
+        claim = {name: said for name, said in vars(self.claim).items() if said}
+        return json.dumps({"switches": dict(self.before), **claim}, sort_keys=True, separators=(",", ":"))
+
+
+def note(found: ScaledObject) -> Note | None:
+    """None for one that is not paused by a release. Raises Refusal where that cannot be read."""
+    text = found.annotations.get(SCALED_OBJECT)
+    if text is None:
+        return None
+    try:
+        if len(text) > ANNOTATIONS_BYTES:
+            raise ValueError(f"{len(text)} characters")
+        data = json.loads(text)
+        before = dict(data["switches"])
+        if not before.keys() <= SIDES.keys() or not all(isinstance(value, str | None) for value in before.values()):
+            raise ValueError("switches are none of KEDA's")
+        return Note(before, claim_of(data))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Refusal(
+            Code.AUTOSCALER,
+            f'the annotation {SCALED_OBJECT} of ScaledObject "{found.name}" cannot be read ({type(error).__name__})',
+            f"Remove it, and {SCALE_IN} and {SCALE_OUT} if they are not yours, with kubectl annotate",
+        ) from None
+
+
+def pause(found: ScaledObject, claim: Claim, *, scales_up: bool) -> list[dict[str, Any]]:
+    """The JSON patch that keeps it from scaling in, and out unless it may scale up; empty where that run has done so already."""
+    asked = (SCALE_IN,) if scales_up else (SCALE_IN, SCALE_OUT)
+    before = note(found)
+    if before is not None and before.claim.run == claim.run and before.before.keys() == {*asked} and is_paused(found):
+        return []
+    values: dict[str, str | None] = dict(_owners(found))
+    kept = Note({switch: values.get(switch) for switch in asked}, claim)
+    wanted: dict[str, str | None] = {**values, **dict.fromkeys(asked, ON), SCALED_OBJECT: kept.encode()}
+    return _written(found, wanted)
+
+
+def is_paused(found: ScaledObject) -> bool:
+    """As the pin wrote it. Raises Refusal where that cannot be read."""
+    return note(found) is not None and not changed(found)
+
+
+def changed(found: ScaledObject) -> tuple[str, ...]:
+    """The switches that are not as the pin wrote them."""
+    before = note(found)
+    return tuple(switch for switch in before.before if found.annotations.get(switch) != ON) if before else ()
+
+
+def serve(found: ScaledObject, claim: Claim, *, scales_up: bool) -> list[dict[str, Any]]:
+    """The JSON patch after which the pin is that of a release that has begun; empty where it is already. One that was given back
+    meanwhile is written again."""
+    before = note(found)
+    if before is None:
+        return pause(found, claim, scales_up=scales_up)
+    if before.claim.release == claim.release:
+        return []
+    return _written(found, {SCALED_OBJECT: replace(before, claim=claim).encode()})
+
+
+def give_back(found: ScaledObject) -> list[dict[str, Any]]:
+    """The JSON patch that puts each switch back that is still as the pin wrote it; empty for one that is not paused by a release."""
+    return _written(found, {**_owners(found), SCALED_OBJECT: None}) if note(found) is not None else []
+
+
+def takes(autoscaler: Autoscaler, *, scales_up: bool) -> bool:
+    """Whether KEDA has taken the switches over to its autoscaler."""
+    asked = (SCALE_IN,) if scales_up else (SCALE_IN, SCALE_OUT)
+    behavior = autoscaler.behavior or {}
+    return all((behavior.get(SIDES[switch]) or {}).get("selectPolicy") == "Disabled" for switch in asked)
+
+
+def _owners(found: ScaledObject) -> dict[str, str | None]:
+    """The switches without the pin."""
+    before, theirs = note(found), changed(found)
+    if before is None:
+        return {switch: found.annotations.get(switch) for switch in SIDES}
+    return {
+        switch: before.before[switch] if switch in before.before and switch not in theirs else value
+        for switch, value in ((switch, found.annotations.get(switch)) for switch in SIDES)
+    }
+
+
+def _written(found: ScaledObject, wanted: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """None: it is taken away."""
+    operations: list[dict[str, Any]] = [
+        {"op": "test", "path": "/metadata/uid", "value": found.uid},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": found.resource_version},
+    ]
+    if not found.annotations:
+        there = {key: value for key, value in wanted.items() if value is not None}
+        return [*operations, {"op": "add", "path": "/metadata/annotations", "value": there}]
+    for key, value in wanted.items():
+        path = "/metadata/annotations/" + key.replace("/", "~1")
+        if value is not None and found.annotations.get(key) != value:
+            operations.append({"op": "add", "path": path, "value": value})
+        elif value is None and key in found.annotations:
+            operations.append({"op": "remove", "path": path})
+    return operations

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""KEDA's operator: of each ScaledObject it makes an autoscaler, and puts that back whenever somebody else changes it.
+
+controllers/keda/hpa.go of KEDA 2.18: newHPAForScaledObject, updateHPAIfNeeded. Its own scaling to zero is in pkg/scaling/executor.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from .controllers import Controller, Pace
+from .objects import NAMESPACE, Json, changed
+from .store import Change, Store
+from .timeline import Timeline
+
+SWITCHES = {"scaleDown": "autoscaling.keda.sh/paused-scale-in", "scaleUp": "autoscaling.keda.sh/paused-scale-out"}
+
+
+def scaled_object(
+    name: str,
+    minimum: int,
+    maximum: int,
+    target: str,
+    *,
+    autoscaler: str,
+    annotations: Mapping[str, str] | None = None,
+) -> Json:
+    """`autoscaler`: what its autoscaler is to be called."""
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": name, "namespace": NAMESPACE, "annotations": dict(annotations or {})},
+        "spec": {
+            "scaleTargetRef": {"name": target},
+            "minReplicaCount": minimum,
+            "maxReplicaCount": maximum,
+            "advanced": {"horizontalPodAutoscalerConfig": {"name": autoscaler}},
+        },
+    }
+
+
+class KedaOperator(Controller):
+    """`idle_at`: from which moment on no trigger is active, so that it scales to zero. `knows_switches`: KEDA does from 2.18 on."""
+
+    name = "keda-operator"
+
+    def __init__(self, timeline: Timeline, store: Store, pace: Pace, chance: random.Random) -> None:
+        super().__init__(timeline, store, pace, chance)
+        self.idle_at: float | None = None
+        self.knows_switches = True
+
+    def concerns(self, change: Change) -> bool:
+        return change.kind in ("scaledobjects", "horizontalpodautoscalers") and change.by != self.name
+
+    def work(self) -> None:
+        for found in list(self.store.of("scaledobjects").values()):
+            self._makes_autoscaler(found)
+            if self.idle_at is not None and self.timeline.now >= self.idle_at:
+                self._scales_to_zero(found)
+
+    def _on(self, found: Json, switch: str) -> bool:
+        return self.knows_switches and (found["metadata"].get("annotations") or {}).get(switch) == "true"
+
+    def _makes_autoscaler(self, found: Json) -> None:
+        name = found["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["name"]
+        before = self.store.get("horizontalpodautoscalers", name)
+        wanted = self._autoscaler(name, found)
+        if before is None:
+            self.store.put("horizontalpodautoscalers", wanted, self.name)
+            return
+        same = before["spec"] == wanted["spec"]
+        annotations = before["metadata"].get("annotations") or {}
+        if same and wanted["metadata"]["annotations"].items() <= annotations.items():
+            return
+        kept = {**before["metadata"], "annotations": wanted["metadata"]["annotations"]}
+        kept["generation"] = before["metadata"]["generation"] + (not same)
+        self.store.put("horizontalpodautoscalers", {**before, "spec": wanted["spec"], "metadata": kept}, self.name)
+
+    def _autoscaler(self, name: str, found: Json) -> Json:
+        meta, spec = found["metadata"], found["spec"]
+        sides = {side: {"selectPolicy": "Disabled"} for side, switch in SWITCHES.items() if self._on(found, switch)}
+        owner = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": meta["name"], "uid": meta["uid"]}
+        made: dict[str, Any] = {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": spec["scaleTargetRef"]["name"]},
+            "minReplicas": max(1, spec["minReplicaCount"]),
+            "maxReplicas": spec["maxReplicaCount"],
+            **({"behavior": sides} if sides else {}),
+        }
+        return {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {
+                "name": name,
+                "namespace": meta["namespace"],
+                "generation": 1,
+                "annotations": dict(meta.get("annotations") or {}),
+                "ownerReferences": [{**owner, "controller": True}],
+            },
+            "spec": made,
+            "status": {},
+        }
+
+    def _scales_to_zero(self, found: Json) -> None:
+        live = self.store.get("deployments", found["spec"]["scaleTargetRef"]["name"])
+        if live is None or not live["spec"]["replicas"] or found["spec"]["minReplicaCount"]:
+            return
+        if not self._on(found, SWITCHES["scaleDown"]):
+            generation = live["metadata"]["generation"] + 1
+            scaled = changed(live, spec={"replicas": 0}, metadata={"generation": generation})
+            self.store.put("deployments", scaled, self.name)

@@ -1,0 +1,226 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An autoscaler that KEDA makes of a ScaledObject, and puts back whenever somebody else writes to it: paused by its own switches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import SCALED_OBJECT
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy
+from tests.sim.faults import Fault, Planned
+from tests.sim.history import Ask, End, History, Script
+from tests.sim.keda import SWITCHES, scaled_object
+from tests.sim.objects import AUTOSCALER_NAME, NAME
+from tests.sim.stage import Stage
+from tests.sim.world import World
+from tests.situations import Web
+
+IN, OUT = SWITCHES["scaleDown"], SWITCHES["scaleUp"]
+HOLD, PIN, IGNORE = AutoscalerPolicy.HOLD, AutoscalerPolicy.PIN, AutoscalerPolicy.IGNORE
+
+
+def stage_of(web: Web) -> Stage:
+    assert isinstance(web.world, Stage)
+    return web.world
+
+
+def path(web: Web) -> str:
+    return f"/apis/keda.sh/v1alpha1/namespaces/{web.namespace}/scaledobjects/queue"
+
+
+def marks(web: Web) -> dict[str, str]:
+    return dict(web.admin.get(path(web))["metadata"].get("annotations") or {})
+
+
+def scaled(web: Web, minimum: int = 2, given: Mapping[str, str] | None = None) -> Web:
+    made = scaled_object("queue", minimum, 9, web.name, autoscaler=f"{web.name}-hpa", annotations=given)
+    web.admin.create(path(web).rpartition("/")[0], made)
+    web.until(lambda: stage_of(web).store.get("horizontalpodautoscalers", f"{web.name}-hpa"), "KEDA has made it")
+    return web
+
+
+@pytest.fixture
+def web(new: Callable[..., Web]) -> Web:
+    return scaled(new().make(4))
+
+
+def behavior(web: Web) -> dict[str, Any]:
+    return dict(web.admin.get(f"{web.autoscalers}/{web.name}-hpa")["spec"].get("behavior") or {})
+
+
+@pytest.mark.parametrize("ending", ["promote", "undo"])
+@pytest.mark.parametrize(("policy", "switches"), [(HOLD, {IN}), (PIN, {IN, OUT})], ids=["hold", "pin"])
+def test_its_own_switches_are_set_and_given_back(
+    policy: AutoscalerPolicy, switches: set[str], ending: str, web: Web
+) -> None:
+    started = web.start(autoscaler=policy)
+    assert started.canary["autoscaler"] == "ScaledObject/queue"
+    assert {switch for switch in SWITCHES.values() if marks(web).get(switch) == "true"} == switches
+    assert {side for side, rules in behavior(web).items() if rules["selectPolicy"] == "Disabled"} == {
+        side for side, switch in SWITCHES.items() if switch in switches
+    }
+    assert web.bounds() == (2, 9), "its autoscaler is KEDA's"
+    getattr(web, ending)()
+    assert marks(web) == {}
+    web.until(lambda: not behavior(web), "KEDA has taken them away again")
+    managers = {entry["manager"] for entry in web.admin.get(path(web))["metadata"].get("managedFields") or ()}
+    assert FIELD_MANAGER not in managers
+
+
+def test_what_its_owner_had_switched_stays_so(new: Callable[..., Web]) -> None:
+    web = scaled(new().make(4), given={IN: "false", OUT: "true"})
+    web.start(autoscaler=PIN)
+    assert marks(web)[IN] == marks(web)[OUT] == "true"
+    web.undo()
+    assert marks(web) == {IN: "false", OUT: "true"}
+
+
+def test_a_switch_that_somebody_changed_meanwhile_is_left_and_told(web: Web) -> None:
+    web.start(autoscaler=HOLD)
+    web.admin.patch(path(web), {"metadata": {"annotations": {IN: "false"}}}, PatchKind.MERGE)
+    outcome = web.undo()
+    assert marks(web) == {IN: "false"}
+    assert any('somebody changed ScaledObject "queue" while it was pinned' in told for told in outcome.warnings)
+
+
+def test_a_pin_of_its_autoscaler_would_be_put_back_at_once(web: Web) -> None:
+    body = {"spec": {"minReplicas": 4, "maxReplicas": 4}}
+    web.admin.patch(f"{web.autoscalers}/{web.name}-hpa", body, PatchKind.MERGE)
+    web.until(lambda: web.bounds() == (2, 9), "KEDA has put it back")
+
+
+def test_it_does_not_scale_to_zero_past_its_autoscaler(new: Callable[..., Web]) -> None:
+    web = scaled(new().make(4), minimum=0)
+    web.start(autoscaler=HOLD)
+    keda = stage_of(web).keda
+    keda.idle_at = 0.0
+    keda.wake()
+    web.bake(60.0)
+    assert web.split() == {"v1": 4, "v2": 1}
+    web.undo()
+    web.until(lambda: web.spec["replicas"] == 0, "then it does")
+
+
+@pytest.mark.parametrize("policy", [HOLD, PIN])
+def test_one_that_does_not_know_the_switches_is_refused_and_they_are_taken_away(
+    policy: AutoscalerPolicy, web: Web
+) -> None:
+    stage_of(web).keda.knows_switches = False
+    said = web.refused(lambda: web.start(autoscaler=policy), "autoscaler")
+    assert "KEDA 2.18 or later is needed, and its operator has to run" in said
+    assert marks(web) == {}
+
+
+def test_metrics_for_which_a_tolerance_is_needed_are_refused(web: Web) -> None:
+    metric = {"type": "External", "external": {"metric": {"name": "q"}, "target": {"type": "Value", "value": "9"}}}
+    stage = stage_of(web)
+    scaler = stage.store.get("horizontalpodautoscalers", f"{web.name}-hpa")
+    assert scaler is not None
+    stage.store.put(
+        "horizontalpodautoscalers", {**scaler, "spec": {**scaler["spec"], "metrics": [metric]}}, "keda-operator"
+    )
+    said = web.refused(lambda: web.start(autoscaler=HOLD), "autoscaler")
+    assert "KEDA has no switch against that" in said and marks(web) == {}
+
+
+def test_check_mode_switches_nothing(web: Web) -> None:
+    assert web.start(autoscaler=HOLD, check=True).changed
+    assert marks(web) == {}
+
+
+def leave_paused(web: Web) -> None:
+    note = '{"switches":{"' + IN + '":null}}'
+    web.admin.patch(path(web), {"metadata": {"annotations": {IN: "true", SCALED_OBJECT: note}}}, PatchKind.MERGE)
+    web.until(lambda: bool(behavior(web)), "KEDA has taken it over")
+
+
+@pytest.mark.parametrize("verb", ["undo", "promote"])
+def test_what_a_crash_left_paused_is_given_back_by_a_later_run(verb: str, web: Web) -> None:
+    leave_paused(web)
+    assert getattr(web, verb)().changed and marks(web) == {}
+    assert not getattr(web, verb)().changed
+
+
+def test_a_refused_start_gives_back_what_a_crash_left_paused(web: Web) -> None:
+    leave_paused(web)
+    web.refused(web.start, "autoscaler", changed=True)
+    assert marks(web) == {}
+
+
+@pytest.mark.parametrize("policy", [HOLD, PIN, IGNORE])
+def test_a_start_that_goes_on_with_what_a_crash_left_paused_gives_it_back(policy: AutoscalerPolicy, web: Web) -> None:
+    leave_paused(web)
+    web.start(autoscaler=policy)
+    web.undo()
+    assert marks(web) == {}
+
+
+@pytest.mark.parametrize("text", ["nonsense", "{}", '{"switches":{"a":1}}', "[" * 100000])
+def test_a_note_that_cannot_be_read_is_refused_with_what_to_do(text: str, web: Web) -> None:
+    web.admin.patch(path(web), {"metadata": {"annotations": {SCALED_OBJECT: text}}}, PatchKind.MERGE)
+    said = web.refused(lambda: web.start(autoscaler=HOLD), "autoscaler")
+    assert "cannot be read" in said and "kubectl annotate" in said
+
+
+# In every moment of a release, and whoever dies.
+
+
+def world(
+    *asks: Ask, faults: tuple[Planned, ...] = (), load: tuple[tuple[float, int], ...] = (), end: End = End.UNDO
+) -> World:
+    script = Script("ana", 8.0, asks=asks, faults=faults)
+    return World(History(bounds=(2, 60), keda=True, load=load, scripts=(script,), end=end))
+
+
+def assert_given_back(one: World) -> None:
+    found = one.store.get("scaledobjects", "queue")
+    assert found is not None and not found["metadata"].get("annotations"), found
+    scaler = one.store.get("horizontalpodautoscalers", AUTOSCALER_NAME)
+    assert scaler is not None and (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (2, 60)
+
+
+@pytest.mark.parametrize("autoscaler", ["hold", "pin"])
+@pytest.mark.parametrize("end", End)
+@pytest.mark.parametrize("moment", [8.0 + n / 2 for n in range(0, 40, 5)])
+def test_in_whichever_moment_it_wants_to_scale_the_release_goes_through(
+    moment: float, end: End, autoscaler: str
+) -> None:
+    asks = (Ask("start", autoscaler=autoscaler), Ask("bake", seconds=30.0))
+    one = world(*asks, load=((0.0, 4), (moment, 9), (moment + 20.0, 2)), end=end)
+    played = one.play()
+    assert not played.violations, played.violations
+    told = [call.told() for call in played.calls if call.actor == "ana"]
+    assert all(line.startswith(("changed: holding", "ok: ")) for line in told), told
+    assert_given_back(one)
+
+
+@pytest.mark.parametrize("number", range(26))
+@pytest.mark.parametrize("kind", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER])
+def test_whoever_dies_leaves_a_scaled_object_that_the_next_one_gives_back(kind: Fault, number: int) -> None:
+    start = Ask("start", autoscaler="hold" if number % 3 else "pin")
+    one = world(
+        start, Ask("undo" if number % 2 else "promote"), faults=(Planned(number, kind),), load=((0.0, 4), (20.0, 7))
+    )
+    played = one.play()
+    assert not played.violations, played.violations
+    assert_given_back(one)
+    assert one.store.get("deployments", NAME) is not None
+
+
+def test_a_name_that_is_none_is_no_path(web: Web) -> None:
+    stage = stage_of(web)
+    scaler = stage.store.get("horizontalpodautoscalers", f"{web.name}-hpa")
+    assert scaler is not None
+    owners = [{**scaler["metadata"]["ownerReferences"][0], "name": "../pods"}]
+    odd = {**scaler, "metadata": {**scaler["metadata"], "ownerReferences": owners}}
+    stage.store.remove("scaledobjects", "queue", "somebody")
+    stage.store.put("horizontalpodautoscalers", odd, "somebody")
+    with pytest.raises(Exception, match="a name that an object can have"):
+        replace(web).start(autoscaler=HOLD)
