@@ -176,7 +176,7 @@ def _by(parameters: Parameters) -> PromoteBy | None:
         raise ArgumentError(
             "promote_by is weights, and without traffic a release has none. Give traffic, or leave promote_by out"
         )
-    if parameters["keep"] and (by or _usual(traffic or {})) is PromoteBy.PODS:
+    if parameters["keep"] and (by or _usual(traffic)) is PromoteBy.PODS:
         raise ArgumentError(
             "keep is for old pods that get no requests, and by pods they get some to their end. Set promote_by to weights, or leave "
             "keep out"
@@ -184,8 +184,8 @@ def _by(parameters: Parameters) -> PromoteBy | None:
     return by
 
 
-def _usual(traffic: Parameters) -> PromoteBy:
-    return PromoteBy.usual(traffic.get("kind", ""), traffic.get("sticky") == COOKIE)
+def _usual(traffic: Parameters | None) -> PromoteBy:
+    return PromoteBy.usual(traffic["kind"], traffic.get("sticky") == COOKIE) if traffic else PromoteBy.PODS
 
 
 def _start(parameters: Parameters, base: Call) -> StartRequest:
