@@ -187,6 +187,10 @@ def _pinned(web: Web) -> None:
     _pins(web)
 
 
+def _sized(web: Web) -> Outcome:
+    return _start(web, NewTemplate(patch={"metadata": {"annotations": {"vpaUpdates": "container 0: cpu request"}}}))
+
+
 def _scaled_by_keda(web: Web) -> None:
     stage = web.world
     assert isinstance(stage, Stage)
@@ -325,6 +329,7 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Deed("canary_start", "autoscaler: refuse", lambda web: _start(web, autoscaler=AutoscalerPolicy.REFUSE), after()),
     Deed("canary_start", "autoscaler: pin", _pins, after(_scaled)),
     Deed("canary_start", "autoscaler: pin, with KEDA", _pins, after(_scaled_by_keda)),
+    Deed("canary_start", "beside a VerticalPodAutoscaler, pod_template_patch", _sized, after()),
     Deed("canary_start", "pod_template_patch", lambda web: _start(web, PATCH), after()),
     Deed("canary_start", "of a run with a name", _two_steps, after()),
     Deed("canary_start", "of a container that fails", _crashes, after(), ends="stuck"),

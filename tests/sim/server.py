@@ -239,6 +239,7 @@ _KINDS = {
     "pods": "Pod",
     "horizontalpodautoscalers": "HorizontalPodAutoscaler",
     "scaledobjects": "ScaledObject",
+    "verticalpodautoscalers": "VerticalPodAutoscaler",
     "events": "Event",
     "leases": "Lease",
     "resourcequotas": "ResourceQuota",

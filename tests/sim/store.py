@@ -19,6 +19,7 @@ KINDS = (
     "pods",
     "horizontalpodautoscalers",
     "scaledobjects",
+    "verticalpodautoscalers",
     "events",
     "leases",
     "resourcequotas",

@@ -255,13 +255,18 @@ class ContainerState:
         )
 
 
+# What the admission of a VerticalPodAutoscaler writes on each of its pods (vertical-pod-autoscaler, pkg/utils/annotations).
+_RESIZED = ("vpaObservedContainers", "vpaUpdates")
+
+
 @dataclass(frozen=True)
 class Pod:
     """`ready` is the pod's Ready condition: what Services and disruption budgets go by. `ready_since` is when that last
     became what it is (RFC 3339, whole seconds; empty where the pod has no such condition yet). `running_containers` are names,
     with sidecars (init containers that are always restarted) and without what ends before they run; `default_container` is
     the one that its annotation names for whoever does not say which one is meant. `reason` and `message` are why
-    it failed, `lacks` the conditions that it does not meet. `version` is its resourceVersion, by which moments can be compared."""
+    it failed, `lacks` the conditions that it does not meet. `version` is its resourceVersion, by which moments can be compared. `resized`: a
+    VerticalPodAutoscaler says that it is one of its own."""
 
     name: str
     uid: str
@@ -283,6 +288,7 @@ class Pod:
     message: str = ""
     lacks: tuple[Condition, ...] = ()
     version: int = 0
+    resized: bool = False
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Pod:
@@ -292,7 +298,7 @@ class Pod:
         scheduled, ready = conditions.get("PodScheduled"), conditions.get("Ready")
         refused = scheduled is not None and scheduled.status == "False" and scheduled.reason == UNSCHEDULABLE
         states = (*status.each("initContainerStatuses"), *status.each("containerStatuses"))
-        owner = _controller(meta)
+        owner, annotations = _controller(meta), meta.texts("annotations")
         return cls(
             name=meta.name("name"),
             uid=meta.text("uid"),
@@ -308,12 +314,13 @@ class Pod:
             containers=tuple(ContainerState.parse(s) for s in states),
             ready_since=ready.since if ready is not None else "",
             running_containers=_running_containers(spec),
-            default_container=meta.texts("annotations").get(DEFAULT_CONTAINER, ""),
+            default_container=annotations.get(DEFAULT_CONTAINER, ""),
             created=meta.text("creationTimestamp"),
             reason=printable(status.text("reason")),
             message=printable(status.text("message")),
             lacks=tuple(c for c in conditions.values() if c.status == "False"),
             version=_comparable(meta.text("resourceVersion")),
+            resized=any(mark in annotations for mark in _RESIZED),
         )
 
     @staticmethod
@@ -452,14 +459,14 @@ def _managed(entry: Fields) -> Mapping[str, Any]:
     return {**said, "fieldsV1": {"f:spec": spec}}
 
 
-def scales(autoscaler: Mapping[str, Any], deployment: str) -> bool:
-    """Whether this HorizontalPodAutoscaler (JSON) targets that Deployment, as its controller finds it.
+def scales(autoscaler: Mapping[str, Any], deployment: str, reference: str = "scaleTargetRef") -> bool:
+    """Whether this autoscaler (JSON) targets that Deployment by the `reference` in its spec, as a HorizontalPodAutoscaler's controller finds it.
 
     That takes the group and leaves the version aside, and its RESTMapper knows each kind in lower case too
     (pkg/controller/podautoscaler/horizontal.go, reconcileAutoscaler; client-go restmapper/discovery.go). Read a little more
     widely here, other cases and no group at all: what might rescale a canary is told.
     """
-    target = Fields(autoscaler, "HorizontalPodAutoscaler").within("spec").within("scaleTargetRef")
+    target = Fields(autoscaler, "autoscaler").within("spec").within(reference)
     group, _slash, _version = target.text("apiVersion").rpartition("/")
     ours = group in ("", "apps", "extensions") and target.text("kind").lower() == "deployment"
     return ours and target.text("name") == deployment

@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any, Mapping
 
 from ..cluster.api import Api
-from ..rollout import owners, patches
+from ..cluster.errors import Forbidden, NotFound
+from ..rollout import owners, patches, vertical
 from ..rollout import start as rollout_start
 from ..rollout.autoscaler import companion
 from ..rollout.describe import without_pods
@@ -471,6 +472,7 @@ def _waited(account: Account, begun: Start, situation: Situation, call: Call, re
     else:
         return account.outcome(f"holding {_split(begun, situation.deployment.replicas)}", situation)
     _warn_of_scaling(account, begun, situation)
+    _warn_of_evictions(account, situation)
     outcome = account.outcome(f"{done} {_split(begun, situation.deployment.replicas)}", situation)
     return replace(outcome, seen=situation)
 
@@ -483,6 +485,20 @@ def _warn_of_scaling(account: Account, begun: Start, situation: Situation) -> No
             f"somebody scaled the Deployment from {before} to {count_of(replicas, 'replica')} since the start, which spread over both "
             f"versions: {stable.replicas if stable else 0} stable and {count_of(canary.replicas if canary else 0, 'canary pod')} now"
         )
+
+
+def _warn_of_evictions(account: Account, situation: Situation) -> None:
+    """A request, where a pod says that a VerticalPodAutoscaler sizes it."""
+    if not any(pod.resized for pod in situation.picture.pods or ()):
+        return
+    try:
+        found = account.site.vertical_autoscalers()
+    except NotFound:
+        return  # of one that is no longer installed
+    except Forbidden as error:
+        account.warn(f"a VerticalPodAutoscaler sizes these pods, and whether it evicts them is not known: {error}")
+        return
+    account.warn(*vertical.warnings(found, situation.deployment.name))
 
 
 def _split(begun: Start, replicas: int) -> str:

@@ -20,6 +20,7 @@ from ...rollout.fields import Fields, items, pod_template
 from ...rollout.patches import Plan
 from ...rollout.record import RECORD, last_ended
 from ...rollout.refusal import Code, Refusal
+from ...rollout.vertical import VerticalAutoscaler
 from ...rollout.views import (
     Autoscaler,
     Deployment,
@@ -64,6 +65,7 @@ class Site:
         self._to_look, self._ended = False, 0
         self._apps = f"/apis/apps/v1/namespaces/{target.namespace}"
         self._core = f"/api/v1/namespaces/{target.namespace}"
+        self._vertical = f"/apis/autoscaling.k8s.io/v1/namespaces/{target.namespace}/verticalpodautoscalers"
         self._keda = f"/apis/keda.sh/v1alpha1/namespaces/{target.namespace}/scaledobjects"
         self._autoscaling = f"/apis/autoscaling/v2/namespaces/{target.namespace}/horizontalpodautoscalers"
 
@@ -227,6 +229,10 @@ class Site:
 
     def autoscaler(self, name: str) -> Autoscaler:
         return Autoscaler.parse(self.api.get(self.autoscaler_path(name)))
+
+    def vertical_autoscalers(self) -> tuple[VerticalAutoscaler, ...]:
+        found = items(self.api.list(self._vertical), "VerticalPodAutoscaler")
+        return tuple(VerticalAutoscaler.parse(one) for one in found if scales(one, self.target.name, "targetRef"))
 
     def scaled_object_path(self, name: str) -> str:
         return f"{self._keda}/{name}"
