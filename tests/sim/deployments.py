@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Deployment controller: its model (model.py), between ReplicaSets as objects.
 
-The model decides sizes. What it leaves out is here: revisions, annotations that are copied, clean-up, and the status.
+The model decides sizes. What it leaves out is here: names, revisions, annotations that are copied, clean-up, and the status.
 """
 
 from __future__ import annotations
@@ -17,7 +17,18 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views impo
 
 from . import model
 from .controllers import Controller, Pace
-from .objects import Json, Looked, TemplateKeys, annotated, changed, hash_of, hashed, owned, owner
+from .objects import (
+    Json,
+    Looked,
+    TemplateKeys,
+    annotated,
+    changed,
+    hash_of,
+    hashed,
+    is_being_deleted,
+    owned,
+    owner,
+)
 from .store import Change, Store
 from .timeline import Timeline
 
@@ -37,11 +48,22 @@ _NOT_COPIED = frozenset(
 
 
 class DeploymentController(Controller):
+    """`colliding`: the hashes of all templates are the same until the first collision, so that there is one at the second version."""
+
     name = "deployment-controller"
 
-    def __init__(self, keys: TemplateKeys, timeline: Timeline, store: Store, pace: Pace, chance: random.Random) -> None:
+    def __init__(
+        self,
+        keys: TemplateKeys,
+        timeline: Timeline,
+        store: Store,
+        pace: Pace,
+        chance: random.Random,
+        *,
+        colliding: bool = False,
+    ) -> None:
         super().__init__(timeline, store, pace, chance)
-        self.keys = keys
+        self.keys, self.colliding = keys, colliding
         self._spec, self._size = Looked(self._spec_of).at, Looked(self._size_of).at
         # What the last pass over each Deployment has left, and the ReplicaSets that it found.
         self._left: dict[str, tuple[Json | None, ...]] = {}
@@ -57,22 +79,33 @@ class DeploymentController(Controller):
                 self._report(deployment)  # nothing of ours rolls one out
 
     def _sync(self, deployment: Json) -> None:
+        if is_being_deleted(deployment):
+            self._report(deployment)
+            return
+        self._adopt(deployment)
         name, sets = deployment["metadata"]["name"], self.sets(deployment)
         if _are_these(self._left.get(name, ()), (deployment, *sets)):
             return  # nothing but its own report has come since
         spec = self._spec(deployment["spec"])
         after = model.sync(model.State(spec, tuple(map(self._size, sets))))
         by_key = {self.keys.of(rs["spec"]["template"]): rs for rs in sets}
-        for told in after.sets:
+        for told in sorted(after.sets, key=lambda told: told.template in by_key):
             found = by_key.get(told.template)
             if found is None:
-                self._make(deployment, told, sets)
+                if not self._make(deployment, told, sets):
+                    return
             elif told.template == spec.template:
                 self._write(deployment, found, told, sets, is_new=True)
             elif told != self._size(found):
                 self._write(deployment, found, told, sets, is_new=False)
         self._report(deployment)
         self._left[name] = self.store.get("deployments", name), *sets
+
+    def _adopt(self, deployment: Json) -> None:
+        """ClaimObject in controller_ref_manager.go: what is nobody's and has its labels."""
+        for rs in list(self.store.of("replicasets").values()):
+            if not rs["metadata"].get("ownerReferences") and not is_being_deleted(rs) and _selects(deployment, rs):
+                self.store.put("replicasets", changed(rs, metadata={"ownerReferences": [owner(deployment)]}), self.name)
 
     def sets(self, deployment: Json) -> list[Json]:
         """Oldest first, as FindNewReplicaSet takes them: by the second of their creation, then by name."""
@@ -103,12 +136,18 @@ class DeploymentController(Controller):
             max_replicas=int(notes[MOST]),
         )
 
-    def _make(self, deployment: Json, told: model.ReplicaSet, sets: Sequence[Json]) -> None:
-        name, of_hash = deployment["metadata"]["name"], hash_of(told.template)
+    def _make(self, deployment: Json, told: model.ReplicaSet, sets: Sequence[Json]) -> bool:
+        """False where another ReplicaSet has its name: the hash is to be another one, and it is tried again (getNewReplicaSet)."""
+        of_hash = self._hash(told.template, _collisions(deployment))
+        name = f"{deployment['metadata']['name'][:LONGEST_PREFIX]}-{of_hash}"
+        if self.store.get("replicasets", name) is not None:
+            bumped = {"collisionCount": _collisions(deployment) + 1}
+            self.store.put("deployments", changed(deployment, status=bumped), self.name)
+            return False
         made = {
             "kind": "ReplicaSet",
             "metadata": {
-                "name": f"{name[:LONGEST_PREFIX]}-{of_hash}",
+                "name": name,
                 "namespace": deployment["metadata"]["namespace"],
                 "generation": 1,
                 "labels": {**deployment["spec"]["template"]["metadata"]["labels"], HASH_LABEL: of_hash},
@@ -127,6 +166,10 @@ class DeploymentController(Controller):
             "status": {"replicas": 0, "readyReplicas": 0, "availableReplicas": 0, "observedGeneration": 0},
         }
         self.store.put("replicasets", made, self.name)
+        return True
+
+    def _hash(self, key: str, collisions: int) -> str:
+        return hash_of("" if self.colliding and not collisions else key, collisions)
 
     def _notes(self, present: Json, deployment: Json, told: model.ReplicaSet, revision: str) -> Json:
         """What a new ReplicaSet's annotations become; those that the Deployment has no more stay."""
@@ -166,6 +209,8 @@ class DeploymentController(Controller):
             "terminatingReplicas": total("terminatingReplicas", sets),
         }
         status = {"observedGeneration": deployment["metadata"]["generation"], **counts}
+        if collisions := _collisions(deployment):
+            status["collisionCount"] = collisions
         after = {**deployment, "status": status}
         if new is not None:
             after = annotated(after, **{REVISION: new["metadata"]["annotations"][REVISION]})
@@ -186,6 +231,15 @@ class DeploymentController(Controller):
 
 def _are_these(some: Sequence[object], others: Sequence[object]) -> bool:
     return len(some) == len(others) and all(map(is_, some, others))
+
+
+def _collisions(deployment: Json) -> int:
+    return int(deployment["status"].get("collisionCount", 0))
+
+
+def _selects(deployment: Json, rs: Json) -> bool:
+    wanted = deployment["spec"]["selector"].get("matchLabels") or {}
+    return bool(wanted) and wanted.items() <= (rs["metadata"].get("labels") or {}).items()
 
 
 def _observed(rs: Json) -> bool:

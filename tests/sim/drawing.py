@@ -18,7 +18,7 @@ from .faults import Fault, Planned, PlannedStream, StreamFault
 from .foreign import WRITES
 from .gateway import Lags
 from .governing import RIGHTS, Governed, Hook
-from .history import Ask, Befalls, End, Foreign, History, Incident, Script
+from .history import MADE_AGAIN, Ask, Befalls, End, Foreign, History, Incident, Script
 from .pods import Nature
 
 _Drawn = TypeVar("_Drawn")
@@ -28,11 +28,14 @@ STRATEGIES = (("25%", "25%"), (1, 0), ("50%", 0), (2, 1), (0, 1), ("100%", "0%")
 # Roughly as many requests as a release has.
 _REQUESTS = 70
 _AFTER_REST = 8.0
+# One history in so many has templates of the same hash.
+COLLIDING = 17
 
 
 def draw(seed: int) -> History:
     chance = random.Random(seed)
-    return KINDS[_kind(seed, chance)][1](seed, chance)
+    history = KINDS[_kind(seed, chance)][1](seed, chance)
+    return replace(history, colliding=seed % COLLIDING == 1)
 
 
 def kind_of(seed: int) -> str:
@@ -319,6 +322,19 @@ def _foreign(seed: int, chance: random.Random) -> History:
     return replace(history, foreign=_writes(chance, history))
 
 
+def _replaced(seed: int, chance: random.Random) -> History:
+    """The Deployment is deleted and made again, right before any request or while nobody asks."""
+    history = chance.choice((_calm, _faulty, _deadly, _crowded, _scaled))(seed, chance)
+    return replace(history, foreign=tuple(_again(chance) for _time in range(chance.choice((1, 1, 2)))))
+
+
+def _again(chance: random.Random) -> Foreign:
+    how, gap = chance.choice(tuple(sorted(MADE_AGAIN))), chance.choice((0, 1, 4))
+    if chance.random() < 0.3:
+        return Foreign(chance.uniform(_AFTER_REST, 40.0), how, gap, "v1")
+    return Foreign(_AFTER_REST, how, gap, "v1", chance.randrange(_REQUESTS))
+
+
 def _writes(chance: random.Random, history: History) -> tuple[Foreign, ...]:
     return tuple(
         Foreign(
@@ -343,5 +359,6 @@ KINDS: dict[str, tuple[int, _Draw]] = {
     "scaled": (10, _scaled),
     "foreign": (15, _foreign),
     "governed": (10, _governed),
+    "replaced": (10, _replaced),
     "routed": (0, _routed),
 }

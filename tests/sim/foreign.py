@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -16,15 +17,26 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import bare
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import REVISION
 
+from .garbage import DEPENDENTS
 from .history import Foreign
-from .objects import AUTOSCALER_NAME, CONTAINER, NAMESPACE, Json, image, owned, template
+from .objects import AUTOSCALER_NAME, CONTAINER, NAMESPACE, Json, changed, image, marked_deleted, owned, template
 from .patching import json_patch, merge_patch, strategic_merge
+from .pods import APART
 from .refusals import Refused
 from .server import Server
 
 # As whom others write.
 SOMEBODY, GITOPS = FOREIGN = ("somebody", "gitops")
+BESIDE = "delete without its pods, which stay in the way, and create"
 AUTOSCALER = Asked("patch", "horizontalpodautoscalers.autoscaling", AUTOSCALER_NAME, NAMESPACE)
+
+
+class Cascade(Enum):
+    """What becomes of what belongs to a Deployment that is deleted."""
+
+    BACKGROUND = "it goes a moment later"
+    FOREGROUND = "it goes first"
+    ORPHAN = "it stays, and whoever comes next with its labels takes it"
 
 
 class Somebody:
@@ -58,6 +70,38 @@ class Somebody:
 
     def annotate(self, **annotations: str | None) -> None:
         self.merge({"metadata": {"annotations": annotations}})
+
+    def delete(self, cascade: Cascade) -> None:
+        """kubectl delete --cascade."""
+        store, live = self.server.store, self.live()
+        if cascade is not Cascade.BACKGROUND:
+            store.put("deployments", marked_deleted(live, store.timeline.now), SOMEBODY)
+        if cascade is Cascade.FOREGROUND:
+            return
+        if cascade is Cascade.ORPHAN:
+            for kind in DEPENDENTS:
+                for obj in list(owned(store.of(kind), live)):
+                    store.put(kind, changed(obj, metadata={"ownerReferences": None}), "garbage-collector")
+        store.remove("deployments", self.name, SOMEBODY)
+
+    def create(self, manifest: Json, seconds: float) -> None:
+        """After so long, and once the one before it is gone."""
+        timeline = self.server.store.timeline
+
+        def create() -> None:
+            if self.server.store.get("deployments", self.name) is None:
+                self.server.create("deployments", manifest, SOMEBODY, "kubectl-create")
+            else:
+                timeline.after(1.0, create)
+
+        timeline.after(seconds, create)
+
+    def set_apart(self) -> None:
+        """ReplicaSets that are nobody's are so by their labels, too: the next one takes none, and they keep their pods and their names."""
+        store = self.server.store
+        for rs in list(store.of("replicasets").values()):
+            if "ownerReferences" not in rs["metadata"]:
+                store.put("replicasets", changed(rs, metadata={"labels": {APART: "true"}}), SOMEBODY)
 
     def manifest_of(self, version: str) -> Json:
         spec = {**self.manifest["spec"], "template": template(version or "v1")}
@@ -137,19 +181,31 @@ def _loops(by: Somebody, what: Foreign) -> None:
         by.server.store.timeline.after(7.0 * round_, partial(by.writes, then))
 
 
-def _made_again(by: Somebody, what: Foreign) -> None:
-    """Deleted, with all that belongs to it, and made again from the manifest."""
+def _made_again(cascade: Cascade) -> Callable[[Somebody, Foreign], None]:
+    def delete_and_create(by: Somebody, what: Foreign) -> None:
+        by.live()
+        by.delete(cascade)
+        by.create(by.manifest_of(what.version), what.number / 2)
+
+    return delete_and_create
+
+
+def _made_again_beside(by: Somebody, what: Foreign) -> None:
+    """What was there before stays, and in the way of the next one: its first ReplicaSet would have the same name."""
     by.live()
-    store = by.server.store
-    for rs in list(owned(store.of("replicasets"), by.live())):
-        store.remove("replicasets", rs["metadata"]["name"], "garbage-collector")
-    for lease in list(owned(store.of("leases"), by.live())):
-        store.remove("leases", lease["metadata"]["name"], "garbage-collector")
-    store.remove("deployments", by.name, "somebody")
-    store.timeline.after(
-        0.5,
-        lambda: by.server.create("deployments", by.manifest_of(what.version), SOMEBODY, "kubectl-create"),
-    )
+    by.delete(Cascade.ORPHAN)
+    by.set_apart()
+    by.create(by.manifest_of(what.version), what.number / 2)
+
+
+def _made_again_from_a_copy(by: Somebody, what: Foreign) -> None:
+    """As backups do it: with its annotations, in the midst of whatever went on."""
+    live = by.live()
+    kept = {
+        key: live["metadata"][key] for key in ("name", "namespace", "labels", "annotations") if key in live["metadata"]
+    }
+    by.delete(Cascade.BACKGROUND)
+    by.create({**by.manifest, "metadata": kept, "spec": live["spec"]}, what.number / 2)
 
 
 def _record_garbled(by: Somebody, what: Foreign) -> None:
@@ -176,7 +232,11 @@ WRITES: dict[str, Callable[[Somebody, Foreign], None]] = {
     "server-side apply": _server_apply(force=False),
     "server-side apply by force": _server_apply(force=True),
     "a GitOps loop": _loops,
-    "delete and create": _made_again,
+    "delete and create": _made_again(Cascade.BACKGROUND),
+    "delete in the foreground and create": _made_again(Cascade.FOREGROUND),
+    "delete without its pods and create": _made_again(Cascade.ORPHAN),
+    "delete and create from a copy": _made_again_from_a_copy,
+    BESIDE: _made_again_beside,
     "minReadySeconds put back": lambda by, what: by.spec(minReadySeconds=0),
     "minReadySeconds of a hold": lambda by, what: by.spec(
         minReadySeconds=NEVER_AVAILABLE_SECONDS, progressDeadlineSeconds=NEVER_AVAILABLE_SECONDS + 1

@@ -93,12 +93,20 @@ class Incident:
 
 @dataclass(frozen=True)
 class Foreign:
-    """Somebody else's write (foreign.py says which there are). `number` and `version` where it needs one."""
+    """Somebody else's write (foreign.py says which there are). `number` and `version` where it needs one. `request`: not at a moment, but
+    right before this request of the first process, from 0, arrives."""
 
     at: float
     what: str
     number: int = 0
     version: str = ""
+    request: int | None = None
+
+
+# The Deployment is another one from then on, and what is written to that is written by verbs alone.
+MADE_AGAIN = frozenset(
+    {"delete and create", "delete in the foreground and create", "delete without its pods and create"}
+)
 
 
 class End(Enum):
@@ -111,7 +119,8 @@ class End(Enum):
 @dataclass(frozen=True)
 class History:
     """`bounds`: of an autoscaler, None for none; `keda`: it is made of a ScaledObject; `load`: what it would like to see, from which
-    moment on. `quota`: how many pods there may be, None for any number. `gateway`: how late its proxy is, None for none."""
+    moment on. `quota`: how many pods there may be, None for any number. `gateway`: how late its proxy is, None for none. `colliding`: the
+    hashes of pod templates are the same, so that the controller has to count a collision."""
 
     seed: int = 0
     replicas: int = 4
@@ -134,11 +143,12 @@ class History:
     foreign: tuple[Foreign, ...] = ()
     end: End = End.UNDO
     gateway: Lags | None = None
+    colliding: bool = False
 
     @property
     def quiet(self) -> bool:
-        """Nobody but verbs writes: everything that they promise must hold."""
-        return not self.foreign
+        """Nobody but verbs writes to a Deployment as long as there is one: everything that they promise must hold."""
+        return all(one.what in MADE_AGAIN for one in self.foreign)
 
     @property
     def may_lack_all(self) -> bool:

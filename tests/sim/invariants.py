@@ -43,7 +43,7 @@ from .foreign import FOREIGN, SOMEBODY
 from .gateway import PROXY, RULES
 from .governing import Hook
 from .history import Ask, History
-from .objects import AUTOSCALER_NAME, LABELS, NAME, Json, TemplateKeys
+from .objects import AUTOSCALER_NAME, LABELS, NAME, Json, TemplateKeys, is_being_deleted, owned
 from .pictures import Pictures
 from .pods import Pod, ReplicaSetController
 from .store import Change, Store
@@ -129,6 +129,8 @@ class Witness:
     # And to which run: what its earlier call has written in this second is as good as its own.
     leased_to: str = ""
     taken_from: set[str] = field(default_factory=set)
+    # Whose Deployment has gone, and with it the Lease: what else they write is guarded by whose it is.
+    outlived: set[str] = field(default_factory=set)
     # A person has put it right by hand, as the last refusal told him to.
     repaired: bool = False
     # Somebody with an editor has written a route or a Service.
@@ -153,7 +155,8 @@ class Witness:
             self._leases(change, call)
         if call is not None and change.kind in _WRITTEN:
             # Who is taken from finds out when it renews; until then what each write is guarded by holds.
-            has_it = call.user in {self.leased_by, *self.taken_from} or (call.run and call.run == self.leased_to)
+            excused = self.taken_from if change.kind == "deployments" else self.taken_from | self.outlived
+            has_it = call.user in {self.leased_by, *excused} or (call.run and call.run == self.leased_to)
             if not has_it and not _goes_without(call):
                 self._violated(
                     "one run at a time", f"{call.user} ({call.ask.verb}) wrote to {change.name} without the Lease"
@@ -165,15 +168,7 @@ class Witness:
                 )
             if call.ask.check:
                 self._violated("check mode writes nothing", f"{call.ask.verb} wrote to {change.name}")
-        self.repaired = self.repaired or (
-            change.by == SOMEBODY and change.kind == "deployments" and bool(change.before)
-        )
-        self.rerouted = self.rerouted or (
-            call is None
-            and bool(change.before)
-            and change.kind in ("httproutes", "services", "ingresses", "virtualservices")
-            and change.by != PROXY
-        )
+        self._others(change, call)
         if not self.history.quiet or self.repaired:
             return
         if change.kind == "deployments" and change.before is not None and change.after is not None:
@@ -183,6 +178,21 @@ class Witness:
         if self.release is not None:
             self._allow(self.release, call)
             self._count(self.release)
+
+    def _others(self, change: Change, call: Called | None) -> None:
+        rewritten = change.before is not None and change.after is not None
+        self.repaired = self.repaired or (change.by == SOMEBODY and change.kind == "deployments" and rewritten)
+        self.rerouted = self.rerouted or (
+            call is None
+            and bool(change.before)
+            and change.kind in ("httproutes", "services", "ingresses", "virtualservices")
+            and change.by != PROXY
+        )
+        if change.kind == "deployments" and (change.after is None or is_being_deleted(change.after)):
+            # Whatever was promised of it is over; of the next one nothing is promised yet.
+            self.release = None
+            self.outlived.add(self.leased_by)
+            self.leased_by, self.leased_to = ("", "") if change.after is None else (self.leased_by, self.leased_to)
 
     def _leases(self, change: Change, call: Called) -> None:
         if call.ask.takeover and self.leased_by != call.user:
@@ -294,8 +304,9 @@ class Witness:
         return found
 
     def _count(self, release: Release) -> None:
-        pods = list(self.pods.pods.values())
-        active = [pod for pod in pods if pod.active]
+        deployment = self.store.of("deployments")[NAME]
+        mine = {rs["metadata"]["uid"] for rs in owned(self.store.of("replicasets"), deployment)}
+        active = [pod for pod in self.pods.pods.values() if pod.active and pod.owner_uid in mine]
         serving = sum(pod.ready for pod in active)
         owed = sum(pod.owed for pod in active) + sum(self.pods.owed.values())
         # What is adrift is given back once as many are Ready as were promised, whichever they are.
@@ -308,7 +319,7 @@ class Witness:
         keys = [self._key(pod) for pod in active]
         canary = [pod for pod, key in zip(active, keys, strict=True) if key == release.canary]
         release.was_ready = release.was_ready or any(pod.ready for pod in canary)
-        spec, before = self.store.of("deployments")[NAME]["spec"], release.before["spec"]["replicas"]
+        spec, before = deployment["spec"], release.before["spec"]["replicas"]
         replicas = spec["replicas"]
         # Scaled up, both versions get of it in proportion.
         most = max(release.most, ceil(Fraction(release.most * (replicas + release.most), before + release.most)))
@@ -406,7 +417,7 @@ class Witness:
     @property
     def alone(self) -> bool:
         """One process, and nobody else."""
-        return self.history.quiet and len(self.history.scripts) == 1
+        return not self.history.foreign and len(self.history.scripts) == 1
 
     def _may_be_his(self, call: Called) -> bool:
         """A write of his got no answer, and he says so, or somebody else has written just the same meanwhile. Who has begun a

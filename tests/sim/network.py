@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count
 from math import inf, nextafter
 from typing import Any, cast
 
@@ -100,12 +101,17 @@ class Network(Api):
         self.hit: list[Fault | None] = []
         # Until then a request that nobody waits for any more may still be carried out.
         self.carried_out = 0.0
+        # What happens right before a request of this number arrives, from 0.
+        self.meanwhile: dict[int, Callable[[], None]] = {}
+        self._sent = count()
         self._actor, self._server, self._faults, self._chance = actor, server, faults, chance
 
     def _send(self, request: Request) -> Exchange:
         self.requests += 1
-        fault = self._faults.of_request()
+        fault, happens = self._faults.of_request(), self.meanwhile.get(next(self._sent))
         self.travel()
+        if happens:
+            happens()
         answer = self._faulty(request, fault) if fault else self._server.answer(request, self.user)
         self.travel()
         return _Arrived(request, answer)

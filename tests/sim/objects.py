@@ -124,10 +124,28 @@ def owner(obj: Mapping[str, Any]) -> Json:
     return {"apiVersion": "apps/v1", "kind": obj["kind"], "name": meta["name"], "uid": meta["uid"], "controller": True}
 
 
+_NOBODY: list[Json] = [{"kind": "", "uid": ""}]
+
+
+def owner_of(obj: Mapping[str, Any]) -> Json:
+    """The first reference to one; nobody's where it is an orphan."""
+    found: Json = (obj["metadata"].get("ownerReferences") or _NOBODY)[0]
+    return found
+
+
 def owned(objects: Mapping[str, Json], by: Mapping[str, Any]) -> Iterator[Json]:
     """Those whose controller it is."""
     uid = by["metadata"]["uid"]
-    return (obj for obj in objects.values() if obj["metadata"]["ownerReferences"][0]["uid"] == uid)
+    return (obj for obj in objects.values() if owner_of(obj)["uid"] == uid)
+
+
+def marked_deleted(obj: Mapping[str, Any], now: float) -> Json:
+    """As the server leaves it where something has to go first (markAsDeleting, registry/generic/registry/store.go)."""
+    return changed(obj, metadata={"deletionTimestamp": moment(now), "generation": obj["metadata"]["generation"] + 1})
+
+
+def is_being_deleted(obj: Mapping[str, Any]) -> bool:
+    return "deletionTimestamp" in obj["metadata"]
 
 
 class Looked(Generic[_Seen]):

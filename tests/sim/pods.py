@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
 
 from .controllers import Controller, Pace
-from .objects import Json, moment, owner, quota, version_of
+from .objects import Json, is_being_deleted, moment, owner, quota, version_of
 from .store import Change, Store
 from .timeline import Timeline
 
@@ -202,7 +202,11 @@ class ReplicaSetController(Controller):
             mine = self.of(rs["metadata"]["uid"])
             active = [pod for pod in mine if pod.active]
             found = self._counts(rs, mine, active)
-            self._manage(rs, active)
+            if is_being_deleted(rs):
+                for pod in active:
+                    self.delete(pod)
+            else:
+                self._manage(rs, active)
             self._report(rs, found)
 
     def _manage(self, rs: Json, active: list[Pod]) -> None:

@@ -51,6 +51,7 @@ def _shorter(history: History) -> Iterator[History]:
         "replica_sets",
         "autoscalers",
         "change_cause",
+        "colliding",
         "min_ready",
     ):
         yield from _plainer(history, name, getattr(plain, name))

@@ -14,7 +14,7 @@ from tests.sim.history import Ask, Befalls, End, Foreign, History, Incident, Scr
 from tests.sim.pods import Nature
 from tests.sim.running import play
 from tests.sim.telling import report
-from tests.sim.world import Played
+from tests.sim.world import Played, World
 
 START, UNDO = Ask("start"), Ask("undo")
 LAGGING = Pace(0.002, 0.5)
@@ -291,6 +291,14 @@ FOUND: dict[str, History] = {
         gateway=Lags(0.1, 0.1),
         scripts=(ana(Ask("start", pods=1), Ask("promote"), Ask("rollback")),),
     ),
+    "whoever knows only a Deployment that is gone takes no Lease of the one that was made after it": History(
+        natures={"v2": Nature(3.0, 4.0)},
+        scripts=(
+            ana(START, faults=(Planned(2, Fault.SLOW, 10.0),)),
+            Script("ben", 17.0, asks=(START,)),
+        ),
+        foreign=(Foreign(13.5, "delete and create", 0, "v1"),),
+    ),
 }
 
 
@@ -315,6 +323,18 @@ def test_a_promotion_that_is_taken_back_while_it_moves_keeps_what_was_promised(s
     for seed in range(80):
         failing, start = {"v2": Nature(restarts=True)}, Ask("start", surge=surge)
         assert_holds(play(History(seed=seed, natures=failing, scripts=(ana(start),), end=End.PROMOTE)))
+
+
+def test_a_start_that_was_overtaken_by_a_scaling_waits_for_its_pods() -> None:
+    """Between its look and its patch; otherwise it would begin while pods are missing."""
+    for number in range(30):
+        larger = Foreign(8.0 + number / 1000, "kubectl scale", 8)
+        world = World(History(seed=number, scripts=(ana(START),), foreign=(larger,)))
+        played = world.play()
+        (began,) = [change for change in played.calls[0].writes if change.kind == "deployments"][:1]
+        assert began.before is not None
+        spec, status = began.before["spec"], began.before["status"]
+        assert spec["replicas"] == status["readyReplicas"] or number > 25, f"{number}: {spec['replicas']}, {status}"
 
 
 def test_a_promotion_that_ends_while_somebody_takes_it_back_leaves_nothing_paused() -> None:

@@ -17,7 +17,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange i
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.processes import Processes
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Through
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.lease import HOLDER
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.holding import CALL_SECONDS, SURE_SECONDS
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.holding import (
+    CALL_SECONDS,
+    SURE_SECONDS,
+    Holding,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     SECONDS_OF_NAMED,
     UNNAMED,
@@ -34,11 +38,12 @@ from tests.release_calls import asked, failed, released
 from tests.sim.calls import Called
 from tests.sim.faults import Fault, Faults, Planned
 from tests.sim.gateway import Lags
-from tests.sim.history import Ask, End, History, Script
+from tests.sim.history import Ask, End, Foreign, History, Script
 from tests.sim.network import Network
+from tests.sim.objects import NAME, NAMESPACE
 from tests.sim.pods import Nature
 from tests.sim.stage import Stage
-from tests.sim.world import Played, World
+from tests.sim.world import REST, Played, World
 from tests.situations import Web, image
 
 AT = 8.0
@@ -351,6 +356,25 @@ class Plays(Processes):
 
     def has_ended(self, name: str) -> bool:
         return name in self.over
+
+
+def test_a_lease_of_a_deployment_that_is_gone_is_none_of_the_next_one_whoever_had_it() -> None:
+    world = World(History())
+    api = Network(world.director, world.server, "ana", world.no_faults(), random.Random(0), world.machine("ana"))
+    holding = Holding(api, NAMESPACE, NAME, "run-1")
+    world.director.sleep(REST)
+    api.get("/version")  # whoever writes has looked before, and knows what time it is
+    uids = []
+    for _time in range(2):
+        uid = world.store.of("deployments")[NAME]["metadata"]["uid"]
+        holding.ensure(uid)
+        (lease,) = world.store.of("leases").values()
+        assert lease["metadata"]["ownerReferences"][0]["uid"] == uid
+        uids.append(uid)
+        world.somebody.writes(Foreign(0.0, "delete and create", 0, "v1"))
+        world.director.sleep(REST)
+        assert not world.store.of("leases")
+    assert len(set(uids)) == 2
 
 
 def through(stage: Stage, name: str, over: set[str]) -> Network:

@@ -16,11 +16,14 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import NotFound
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.fields import items
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import (
     NEVER_AVAILABLE_SECONDS,
     Phase,
@@ -36,7 +39,7 @@ from tests.cluster.lab import start_lab
 from . import calls
 from .calls import Called
 from .drawing import STRATEGIES, release
-from .foreign import WRITES, Somebody
+from .foreign import BESIDE, WRITES, Cascade, Somebody
 from .history import Ask, Foreign, History
 from .network import Network
 from .objects import NAME, Json, deployment, version_of
@@ -64,11 +67,13 @@ Step = Ask | Foreign
 
 @dataclass(frozen=True)
 class Told:
-    """What a step came to: how the call ended, and what stands there once everything rests. Names and hashes are left out."""
+    """What a step came to: how the call ended, and what stands there once everything rests. Names and hashes are left out. `collisions` of
+    these are counted where their number is no matter of moments."""
 
     step: str
     ended: str
     phase: str
+    collisions: int
     pods: Mapping[str, int]
     spec: Json
 
@@ -104,7 +109,9 @@ def played(
         if found.phase is Phase.DAMAGED and found.deployment.min_ready_seconds == NEVER_AVAILABLE_SECONDS:
             # Under the stable template whether the canary goes is a race of the real controller: decisions/0001, rule 7.
             pods = {}
-        yield Told(step.what if isinstance(step, Foreign) else step.verb, ended, found.phase.value, pods, _spec(found))
+        what = step.what if isinstance(step, Foreign) else step.verb
+        collisions = int(others.live()["status"].get("collisionCount", 0)) if what == BESIDE else 0
+        yield Told(what, ended, found.phase.value, collisions, pods, _spec(found))
 
 
 def _spec(found: Situation) -> Json:
@@ -150,13 +157,32 @@ class Others(Somebody):
 
     def __init__(self, api: Api, namespace: str, manifest: Json) -> None:
         self.api, self.manifest = api, manifest
-        self.path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{NAME}"
+        self.deployments = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+        self.path = f"{self.deployments}/{NAME}"
 
     def writes(self, foreign: Foreign) -> None:
         WRITES[foreign.what](self, foreign)
 
     def live(self) -> Json:
         return self.api.get(self.path)
+
+    def delete(self, cascade: Cascade) -> None:
+        answer = self.api.raw("DELETE", self.path, query={"propagationPolicy": cascade.name.capitalize()})
+        assert answer.status == 200, answer
+        deadline = time.monotonic() + REST_SECONDS
+        with suppress(NotFound):
+            while self.live():
+                assert time.monotonic() < deadline, "it is still being deleted"
+                time.sleep(LOOK_AGAIN_SECONDS)
+
+    def create(self, manifest: Json, seconds: float) -> None:
+        del seconds
+        self.api.create(self.deployments, manifest)
+
+    def set_apart(self) -> None:
+        sets = self.deployments.replace("deployments", "replicasets")
+        for rs in items(self.api.list(sets), "ReplicaSet"):
+            self.api.patch(f"{sets}/{rs['metadata']['name']}", {"metadata": {"labels": {"app": None}}}, PatchKind.MERGE)
 
     def strategic(self, patch: Mapping[str, Any], manager: str = "kubectl-edit") -> None:
         self.api.patch(self.path, patch, PatchKind.STRATEGIC, field_manager=manager)

@@ -23,15 +23,27 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from . import calls, istio, nginx
 from .autoscalers import AutoscalerController
 from .calls import ANY, Called
+from .controllers import Pace
 from .deployments import DeploymentController
 from .faults import Faults
 from .foreign import SOMEBODY, Somebody
+from .garbage import GarbageCollector
 from .gateway import EndpointSliceController, Proxy, make
 from .history import Ask, Befalls, Foreign, History, Incident, Script
 from .invariants import Violation, Witness
 from .keda import KedaOperator, scaled_object
 from .network import Network
-from .objects import AUTOSCALER_NAME, NAME, Json, TemplateKeys, autoscaler, deployment, node, version_of
+from .objects import (
+    AUTOSCALER_NAME,
+    NAME,
+    Json,
+    TemplateKeys,
+    autoscaler,
+    deployment,
+    is_being_deleted,
+    node,
+    version_of,
+)
 from .pictures import Pictures
 from .pods import ReplicaSetController
 from .server import Server
@@ -40,6 +52,8 @@ from .timeline import Actor, Process, Timeline
 
 # After this everything has come to rest.
 REST = 5.0
+# From the end of a Deployment to that of what belonged to it.
+COLLECTS = Pace(0.01, 1.0)
 # Whoever has not come to an end by then never will.
 HORIZON = 7200.0
 MOST_TRIES = 8
@@ -125,7 +139,10 @@ class World:
         chances = [random.Random(history.seed * 7 + purpose) for purpose in range(4)]
         keys = TemplateKeys()
         common = (self.timeline, self.store)
-        self.deployments = DeploymentController(keys, *common, history.deployments, chances[0])
+        self.deployments = DeploymentController(
+            keys, *common, history.deployments, chances[0], colliding=history.colliding
+        )
+        self.garbage = GarbageCollector(*common, COLLECTS, random.Random(history.seed * 7 + len(chances)))
         self.replica_sets = ReplicaSetController(
             *common, history.replica_sets, chances[1], history.natures, history.quota
         )
@@ -184,7 +201,10 @@ class World:
         for incident in history.incidents:
             self.timeline.at(incident.at, partial(self._befall, incident))
         for foreign in history.foreign:
-            self.timeline.at(foreign.at, partial(self._write, foreign))
+            if foreign.request is None:
+                self.timeline.at(foreign.at, partial(self._write, foreign))
+            elif self._networks:
+                self._networks[0].meanwhile[foreign.request] = partial(self._write, foreign)
         if self._living:
             self.director.wait(HORIZON)
         for process in list(self._living):
@@ -194,6 +214,8 @@ class World:
         moments += [history.governed.ends] if history.governed else []
         moments += [network.carried_out for network in self._networks]
         self.director.wait(max([self.timeline.now, *moments]) + REST)
+        while self._is_made_again():
+            self.director.sleep(REST)
         self.witness.over(brought_to_end=self._bring_to_an_end())
         return Played(
             history,
@@ -204,6 +226,11 @@ class World:
             self.timeline.now,
             self.trace,
         )
+
+    def _is_made_again(self) -> bool:
+        """Just now; it is there in a moment."""
+        found = self.store.get("deployments", NAME)
+        return found is None or is_being_deleted(found)
 
     def machine(self, name: str, where: str = "here") -> _Machine:
         return _Machine(f"{where}.{name}", self._processes)

@@ -249,8 +249,13 @@ def _held(
         _check_steps(begun, current, call)
         return begun
 
+    def settled_again() -> Picture:
+        """Somebody was faster, and may have scaled it, or rolled out."""
+        found = site.look()
+        return _settled(account, found, call, report) if diagnose(found).phase is Phase.NONE else found
+
     act = partial(rehearse, foretold=account.changed) if call.check else write
-    written = act(site, picture, lambda current: decide(current).plan)
+    written = act(site, picture, lambda current: decide(current).plan, settled_again)
     account.wrote(written.plan)
     before = diagnose(written.decided)
     begun = decide(before)

@@ -20,7 +20,7 @@ from ...cluster.clock import moment_of, stamp, to_the_microsecond
 from ...cluster.errors import AdmissionDenied, ApiError, Conflict, Forbidden, Invalid, NotFound
 from ...foreign import printable
 from ...rollout import lease as leases
-from ...rollout.fields import Malformed
+from ...rollout.fields import Fields, Malformed
 from ...rollout.lease import Between, Claim, Lease, Owner, Standing
 from ...rollout.refusal import Code, Refusal
 from .guarded import guarded
@@ -64,6 +64,7 @@ class Holding:
         self.warnings: list[str] = []
         self._api, self._clock = api, api.clock
         self._deployment, self._namespace = deployment, namespace
+        self._deployment_path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}"
         self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._by, self._seconds, self._usual = by, seconds, usual
         self._takeover, self._check = takeover, check
@@ -87,6 +88,9 @@ class Holding:
 
         Raises Refusal where another run has it, and ApiError where the server does not answer.
         """
+        if self._lease is not None and self._lease.owner != uid:
+            # It was of another Deployment of that name, and is gone with that.
+            self._lease, self._asked_at = None, float("-inf")
         believed = SURE_SECONDS if surely else RENEW_SECONDS
         if not self._without and self._clock.boottime() >= self._asked_at + believed:
             self._take(uid)
@@ -206,7 +210,7 @@ class Holding:
 
         def decide(found: Lease | None) -> Claim | None:
             claim = leases.kept(found, replace(now, between=self._between(found)))
-            if found is not None and found.claim == claim:
+            if found is not None and (found.owner, found.claim) == (uid, claim):
                 return None  # an answer was lost
             if before is not None:
                 self._still_ours(before, found)
@@ -257,6 +261,8 @@ class Holding:
         return leases.standing(found, uid, self.run, age, ended=ended)
 
     def _may_be_taken(self, found: Lease, uid: str) -> None:
+        if found.claim.run and found.owner not in ("", uid):
+            self._check_is_there(uid)
         if self._takeover or self._standing(found, uid) is not Standing.THEIRS:
             return
         raise Refusal(
@@ -264,6 +270,19 @@ class Holding:
             f"{self._where} {self._held(found)}",
             "Leave it to that run, or wait for it. takeover takes the Deployment from it, which is refused whatever it tries after that",
         )
+
+    def _check_is_there(self, uid: str) -> None:
+        """Of a Lease of another Deployment of this name either that or ours is gone. A request."""
+        try:
+            found = Fields(self._api.get(self._deployment_path), "Deployment").within("metadata").text("uid")
+        except NotFound:
+            found = ""
+        if found != uid:
+            raise Refusal(
+                Code.BUSY,
+                f"{self._where} was deleted{' and made again' if found else ''} while this was decided",
+                "Look at it with canary_info, and run this again if it is still what you want",
+            )
 
     def _still_ours(self, before: Lease, found: Lease | None) -> None:
         if found is not None and found.claim == before.claim:
