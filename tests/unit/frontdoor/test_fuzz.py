@@ -95,10 +95,12 @@ def server() -> Iterator[str]:
 
 
 def answers(verb: Verb, arguments: dict[str, Any]) -> tuple[Any, Any]:
-    """Of both doors, without what only one of them has."""
+    """Of both doors, without what only one of them has. Half a character of UTF-16 comes through no door but ours: ansible-core sends
+    modules none (ansible/module_utils/_internal/_json/_profiles)."""
+    whole = r"\ud800" not in json.dumps(arguments)
     with open(os.devnull, "w", encoding="utf-8") as silent, contextlib.redirect_stderr(silent):
         here = json.loads(told_in_process(verb, arguments)[-1])
-        there = json.loads(told_by_module(verb, arguments)[0])
+        there = json.loads(told_by_module(verb, arguments)[0]) if whole else here
     return tuple(
         {key: value for key, value in each.items() if key not in ("warnings", "diff")} for each in (here, there)
     )  # type: ignore[return-value]
@@ -118,6 +120,11 @@ def test_both_doors_answer_alike_and_with_a_code(name: str, server: str) -> None
         assert here["failure"] and here["msg"].strip()
 
     check()
+
+
+def test_half_a_character_is_answered_with_a_code(server: str) -> None:
+    here, _there = answers(VERBS["canary_promote"], {"name": "\ud800", "host": server})
+    assert (here["failed"], here["failure"]) == (True, "invalid")
 
 
 def cases(verb: Verb, server: str) -> Iterator[tuple[Path, Any, dict[str, Any]]]:
