@@ -16,7 +16,8 @@ from tests.cluster.lab import Lab
 from tests.integration.beside import under_way
 from tests.sim.truth import differences
 
-SEEDS = range(12)
+# In the last one a name is taken, and the controller counts a collision.
+SEEDS = (*range(11), 113)
 AT_ONCE = 6
 
 

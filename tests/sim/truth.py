@@ -57,6 +57,11 @@ OTHERS = (
     "record lost",
     "label lost",
     "other annotation",
+    "delete and create",
+    "delete in the foreground and create",
+    "delete without its pods and create",
+    "delete and create from a copy",
+    BESIDE,
 )
 # Others may hold canaries in the real cluster, too; it has other nodes; and how much is judged is a matter of moments.
 NOT_THE_SAME = frozenset({"info of all", "headroom", "verify", "guard"})

@@ -9,6 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from typing import Any, Mapping, Sequence
 
 from ...cluster.api import FIELD_MANAGER, Api, PatchKind
@@ -34,6 +35,7 @@ from ...rollout.views import (
     selector_query,
     version_of,
 )
+from ...values import dataclass
 from .orders import Call, Target, held_as
 
 PODS, DEPLOYMENT = "pods", "deployment"
@@ -41,6 +43,16 @@ PODS, DEPLOYMENT = "pods", "deployment"
 EVENT_MESSAGE, EVENT_PREFIX = 1024, 58
 # Kubernetes keeps them for an hour, and counts those that are alike in one.
 EVENTS = 100
+
+
+@dataclass(frozen=True)
+class _Fate:
+    """What became of the release of this call by the time that the Lease was taken. `ended`: the generation of the one that ended last, 0
+    where nobody had to look; `went_on`: somebody has changed its record. Not `is_known`: the Lease was taken since."""
+
+    ended: int = 0
+    went_on: bool = False
+    is_known: bool = True
 
 
 class Site:
@@ -56,13 +68,11 @@ class Site:
         self.call = call
         self.holding = call.holding if call else None
         self._uid = ""
-        # As it was read last; and whether that was another when the Lease was taken.
+        # As it was read last.
         self._record: str | None = None
-        self._went_on = False
+        self._fate = _Fate()
         # Requests are split for it, so that what is written stands on more than the Deployment tells.
         self.routed = False
-        # Since the Lease was taken nobody has looked yet which release ended last; the generation of that, 0 where nobody had to.
-        self._to_look, self._ended = False, 0
         self._apps = f"/apis/apps/v1/namespaces/{target.namespace}"
         self._core = f"/api/v1/namespaces/{target.namespace}"
         self._vertical = f"/apis/autoscaling.k8s.io/v1/namespaces/{target.namespace}/verticalpodautoscalers"
@@ -119,20 +129,20 @@ class Site:
 
         Raises Refusal as `mine`, and from then on for every write for a release that is over.
         """
-        self._to_look = self._to_look or (self.holding is not None and not self.holding.is_held)
+        if self.holding is not None and not self.holding.is_held:
+            self._fate = replace(self._fate, is_known=False)
         self.mine()
-        if self._to_look:
-            known = self._record
-            self._ended = last_ended(self.deployment())
-            self._to_look = False
+        if not self._fate.is_known:
+            known, ended = self._record, last_ended(self.deployment())
             # Without a Lease the writes of this call change the record as well.
-            self._went_on = self.holding is not None and self.holding.is_held and self._record != known
+            alone = self.holding is not None and self.holding.is_held
+            self._fate = _Fate(ended, went_on=alone and self._record != known)
         if self.is_over(release):
-            raise self.ended() if self._ended >= release else self._gone_on()
+            raise self.ended() if self._fate.ended >= release else self._gone_on()
 
     def is_over(self, release: int) -> bool:
         """What is known of it, as far as a write for it has found out. No request."""
-        return (self._went_on or self._ended >= release) and release > 0
+        return (self._fate.went_on or self._fate.ended >= release) and release > 0
 
     def ended(self) -> Refusal:
         return Refusal(

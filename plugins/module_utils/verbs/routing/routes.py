@@ -101,7 +101,7 @@ class Routes:
 
     @property
     def is_over(self) -> bool:
-        """Another run ended the release, as a write has found: no later one is to go on."""
+        """Another run ended the release or went on with it, as a write has found: no later one is to go on."""
         return self.account.site.is_over(int(self.release))
 
     # What there is.
