@@ -159,7 +159,8 @@ canary:
         kind:
           type: str
           returned: always
-          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(istio), VirtualServices. V(service_selector), the Service itself.
+          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(istio), VirtualServices. V(gateway_api_grpc), GRPCRoutes.
+            V(service_selector), the Service itself.
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:

@@ -151,15 +151,15 @@ options:
       kind:
         description: >-
           V(gateway_api), HTTPRoutes of Gateway API. V(ingress_nginx), Ingresses of ingress-nginx. V(istio), VirtualServices of Istio.
-          V(service_selector), the Service itself, for V(0) or V(100) per cent.
+          V(gateway_api_grpc), GRPCRoutes. V(service_selector), the Service itself, for V(0) or V(100) per cent.
         type: str
-        choices: [gateway_api, service_selector, ingress_nginx, istio]
+        choices: [gateway_api, service_selector, ingress_nginx, istio, gateway_api_grpc]
         required: true
       service:
         description: The Service that the routes send to. Without it, the only one that selects the pods of this Deployment.
         type: str
       routes:
-        description: Names of the HTTPRoutes, VirtualServices or Ingresses. Without it, every one of the namespace that sends to the Service.
+        description: Names of the HTTPRoutes, GRPCRoutes, VirtualServices or Ingresses. Without it, every one of the namespace that sends to the Service.
         type: list
         elements: str
       weight:
@@ -567,7 +567,8 @@ canary:
         kind:
           type: str
           returned: always
-          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(istio), VirtualServices. V(service_selector), the Service itself.
+          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(istio), VirtualServices. V(gateway_api_grpc), GRPCRoutes.
+            V(service_selector), the Service itself.
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:

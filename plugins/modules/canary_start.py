@@ -132,10 +132,12 @@ options:
             proven.
           - V(istio), VirtualServices of Istio (C(networking.istio.io/v1)). Nothing there tells where users come in, so that a write is proven
             only where O(traffic.probe) says it, and otherwise B(stated) after ten seconds.
+          - V(gateway_api_grpc), GRPCRoutes of Gateway API. They have no redirect, by which a gateway would answer a probe itself, so that a write is
+            B(stated) by the status of the route and five seconds more, and never proven.
           - V(service_selector), the Service itself, whose selector names one version at a time, so that O(traffic.weight) is V(0) or V(100).
             It needs nothing in the cluster. For the whole release everybody who uses the Service is on one version.
         type: str
-        choices: [gateway_api, service_selector, ingress_nginx, istio]
+        choices: [gateway_api, service_selector, ingress_nginx, istio, gateway_api_grpc]
         required: true
       service:
         description:
@@ -143,7 +145,9 @@ options:
           - Without it, the only Service for which both is so; with V(service_selector) the only one that selects these pods.
         type: str
       routes:
-        description: Names of the HTTPRoutes, VirtualServices or Ingresses. Without it, every one of the namespace that has a rule that sends to the Service.
+        description: >-
+          Names of the HTTPRoutes, GRPCRoutes, VirtualServices or Ingresses. Without it, every one of the namespace that has a rule that sends to
+          the Service.
         type: list
         elements: str
       weight:
@@ -173,8 +177,9 @@ options:
       proof:
         description:
           - Whether the gateway itself is asked, from where the task runs, until it does what was written.
-          - V(prefer) goes by the status of the routes and a few seconds where it cannot be asked, and warns. V(require) refuses then, before
-            anything is written, and so it does with V(ingress_nginx), which nobody can ask. V(none) never asks, and adds no rule for probes to the routes.
+          - V(prefer) goes by the status of the routes and a few seconds where it cannot be asked, and warns. V(require) refuses then,
+            before anything is written, and so it does with V(ingress_nginx) and V(gateway_api_grpc), which nobody can ask. V(none) never
+            asks, and adds no rule for probes to the routes.
         type: str
         choices: [require, prefer, none]
         default: prefer
@@ -384,7 +389,8 @@ canary:
         kind:
           type: str
           returned: always
-          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(istio), VirtualServices. V(service_selector), the Service itself.
+          description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(istio), VirtualServices. V(gateway_api_grpc), GRPCRoutes.
+            V(service_selector), the Service itself.
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:

@@ -106,9 +106,9 @@ def defined(lab: Lab | ForeignCluster) -> None:
         until(lambda: is_served(api), "HTTPRoutes are served")
 
 
-def is_served(api: Api) -> bool:
+def is_served(api: Api, kind: str = "httproutes") -> bool:
     try:
-        api.list("/apis/gateway.networking.k8s.io/v1/httproutes")
+        api.list(f"/apis/gateway.networking.k8s.io/v1/{kind}")
     except NotFound:
         return False
     return True
@@ -164,6 +164,31 @@ def test_rules_for_cookies_are_taken_as_they_are_and_taken_away_again(routed: Ro
         routed.api.patch(f"{routed.routes}/web", list(planned.operations), PatchKind.JSON)
         route = Route.parse(routed.route())
         assert state(route, versions) == (wanted.stage, wanted) and plan(route, versions, wanted, **release) is None
+    routed.assert_as_before()
+
+
+def test_a_grpc_route_is_rewritten_as_it_stands_and_given_back(routed: Routed) -> None:
+    """With the status that a controller would write: nobody reads it here, so that the time of it is over."""
+    (definition,) = (one for one in definitions() if one["spec"]["names"]["kind"] == "GRPCRoute")
+    with suppress(Conflict):
+        routed.api.create(DEFINITIONS, definition)
+    routes = routed.routes.replace("httproutes", "grpcroutes")
+    until(lambda: is_served(routed.api, "grpcroutes"), "GRPCRoutes are served")
+    rules: list[dict[str, Any]] = [
+        {"matches": [{"method": {"service": "shop.Web"}}], "backendRefs": [{"name": "web", "port": 80}]},
+        {"backendRefs": [{"name": "web", "port": 80, "weight": 3}, {"name": "legacy", "port": 80}]},
+    ]
+    spec = {"parentRefs": [{"name": "gw"}], "hostnames": ["shop.example"], "rules": rules}
+    kind = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GRPCRoute"}
+    before = routed.api.create(routes, {**kind, "metadata": {"name": "web"}, "spec": spec})
+    routed.start(1, weight=Fraction(5, 100), header=Header("x-canary", "always"), kind="gateway_api_grpc")
+    first, second, *copies = routed.api.get(f"{routes}/web")["spec"]["rules"]
+    shares = [[ref["weight"] for ref in rule["backendRefs"]] for rule in (first, second)]
+    assert shares == [[19, 1], [57, 3, 20]] and len(copies) == 2
+    assert copies[0]["matches"][0]["method"]["service"] == "shop.Web"
+    routed.release.undo()
+    after = routed.api.get(f"{routes}/web")
+    assert after["spec"] == before["spec"] and not after["metadata"].get("annotations")
     routed.assert_as_before()
 
 

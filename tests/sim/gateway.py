@@ -121,9 +121,9 @@ class Proxy:
     chance: random.Random
     failing: Callable[[str, str], None]
     sees: Callable[[Mapping[str, Fraction]], None]
-    # What the Ingresses that it knows are as one route (nginx.py), and what a VirtualService is (istio.py).
+    # What the Ingresses that it knows are as one route (nginx.py), and what one object of another kind is (istio.py, grpc.py).
     reads: Callable[[str, Mapping[str, Json]], Json]
-    translates: Callable[[Json], Json]
+    translates: Mapping[str, Callable[[Json], Json]]
     seen: list[tuple[float, Fraction]] = field(default_factory=list)
     _routes: dict[str, Json] = field(default_factory=dict)
     _ingresses: dict[str, Json] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class Proxy:
         if change.kind == "pods" and change.after is not None:
             self._versions[change.name] = change.after["spec"]["containers"][0]["image"]
         deaf = self.timeline.now >= self.lags.deaf_from and self.lags.deaf_to in ("", change.name)
-        if change.kind in ("httproutes", "virtualservices") and not deaf:
+        if change.kind in ("httproutes", *self.translates) and not deaf:
             self._later(change, self.lags.routes, partial(self._takes_route, change))
         if change.kind == "ingresses" and not deaf:
             self._later(change, self.lags.routes, partial(self._takes_ingress, change))
@@ -161,14 +161,14 @@ class Proxy:
     def _takes_route(self, change: Change) -> None:
         if change.after is not None:
             known = _named(self._routes.get(change.name))
-            after = self.translates(change.after) if change.kind == "virtualservices" else change.after
+            after = self.translates.get(change.kind, _as_it_is)(change.after)
             self._routes[change.name] = after
             self._asked = None
             for service in _named(after) - known if self.lags.forgets else ():
                 self._asking.add(service)
                 self.timeline.after(self.lags.endpoints * self.chance.random(), partial(self._is_told, service))
-            if change.kind == "httproutes":
-                self._report(change.after)
+            if change.kind != "virtualservices":
+                self._report(change.kind, change.after)
         self._look()
 
     def _takes_ingress(self, change: Change) -> None:
@@ -185,14 +185,14 @@ class Proxy:
     def _endpoints_of(self, service: str) -> list[str]:
         return [] if service in self._asking else self._endpoints.get(service, [])
 
-    def _report(self, route: Json) -> None:
-        live = self.store.get("httproutes", route["metadata"]["name"])
+    def _report(self, kind: str, route: Json) -> None:
+        live = self.store.get(kind, route["metadata"]["name"])
         said = [
             {"type": name, "status": "True", "observedGeneration": route["metadata"]["generation"]}
             for name in ("Accepted", "ResolvedRefs")
         ]
         if live is not None and live.get("status") != {"parents": [{"conditions": said}]}:
-            self.store.put("httproutes", {**live, "status": {"parents": [{"conditions": said}]}}, PROXY)
+            self.store.put(kind, {**live, "status": {"parents": [{"conditions": said}]}}, PROXY)
 
     def _takes_endpoints(self, change: Change) -> None:
         if change.after is None and self.store.get(change.kind, change.name) is not None:
@@ -252,6 +252,10 @@ class Proxy:
             if alive
             else Knocked(503)
         )
+
+
+def _as_it_is(route: Json) -> Json:
+    return route
 
 
 def _named(route: Json | None) -> set[str]:

@@ -36,7 +36,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers im
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded import ATTEMPTS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
-from . import istio, nginx
+from . import grpc, istio, nginx
 from .calls import Called
 from .faults import Fault
 from .foreign import FOREIGN, SOMEBODY
@@ -67,11 +67,12 @@ _WRITTEN = frozenset(
         "services",
         "ingresses",
         "virtualservices",
+        "grpcroutes",
     }
 )
 _OURS = (RECORD, LAST, LIVE, REVISION)
 # What splits users; each history has one of them.
-_ROUTES = ("httproutes", "ingresses", "virtualservices")
+_ROUTES = ("httproutes", "ingresses", "virtualservices", "grpcroutes")
 _HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
 
 
@@ -185,7 +186,7 @@ class Witness:
         self.rerouted = self.rerouted or (
             call is None
             and bool(change.before)
-            and change.kind in ("httproutes", "services", "ingresses", "virtualservices")
+            and change.kind in ("httproutes", "services", "ingresses", "virtualservices", "grpcroutes")
             and change.by != PROXY
         )
         if change.kind == "deployments" and (change.after is None or is_being_deleted(change.after)):
@@ -467,7 +468,11 @@ class Witness:
             and change.at > (self.calls[change.by].ended or change.at)
         }
         left = [name for kind in ("services", "ingresses") for name in self.store.of(kind) if name not in {NAME, *late}]
-        if left or rules not in (RULES, nginx.PATHS, istio.HTTP) or service["spec"]["selector"] != LABELS:
+        if (
+            left
+            or rules not in (RULES, nginx.PATHS, istio.HTTP, grpc.GRPC_RULES)
+            or service["spec"]["selector"] != LABELS
+        ):
             self._violated("routes are exactly back", f"{', '.join(left)} {rules}")
         if any(one["metadata"].get("annotations") for one in (route, service)):
             self._violated("routes are exactly back", "an annotation is left")

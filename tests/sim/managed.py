@@ -12,6 +12,7 @@ _MEMBERS = {
     "horizontalpodautoscalers": ("minReplicas", "maxReplicas", "behavior"),
     "httproutes": ("rules",),
     "ingresses": ("rules",),
+    "grpcroutes": ("rules",),
     "virtualservices": ("http",),
     "services": ("selector",),
 }

@@ -43,6 +43,7 @@ _COUNTED = {
     "httproutes": ("spec",),
     "scaledobjects": ("spec",),
     "ingresses": ("spec",),
+    "grpcroutes": ("spec",),
     "virtualservices": ("spec",),
 }
 
@@ -247,6 +248,7 @@ _KINDS = {
     "gateways": "Gateway",
     "httproutes": "HTTPRoute",
     "ingresses": "Ingress",
+    "grpcroutes": "GRPCRoute",
     "virtualservices": "VirtualService",
 }
 

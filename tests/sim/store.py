@@ -28,6 +28,7 @@ KINDS = (
     "gateways",
     "httproutes",
     "ingresses",
+    "grpcroutes",
     "virtualservices",
     # Asked for where there is no Deployment of that name.
     "statefulsets",

@@ -40,6 +40,12 @@ def defaulted(kind: str, obj: Json) -> Json:
     if kind == "httproutes":
         rules = [_rule(rule) if isinstance(rule, dict) else rule for rule in obj["spec"]["rules"]]
         return {**obj, "spec": {**obj["spec"], "rules": rules}}
+    if kind == "grpcroutes":
+        weighed = [
+            {**rule, "backendRefs": [{"weight": 1, **ref} for ref in rule.get("backendRefs") or ()]}
+            for rule in obj["spec"]["rules"]
+        ]
+        return {**obj, "spec": {**obj["spec"], "rules": weighed}}
     if kind == "pods":
         containers = [_requesting(container) for container in obj["spec"]["containers"]]
         return {**obj, "spec": {**obj["spec"], "containers": containers}}
@@ -131,6 +137,14 @@ _SHAPES: dict[str, Any] = {
         ]
     },
     "services": {"selector": {"*": str}},
+    "grpcroutes": {
+        "rules": [
+            {
+                "matches": [{"method": {"*": str}, "headers": [{"name!": str}]}],
+                "backendRefs": [{"name!": str, "weight": int}],
+            }
+        ]
+    },
     "virtualservices": {"http": [{"route": [{"destination!": {"host!": str}, "weight": int}]}]},
     "ingresses": {
         "rules": [{"http": {"paths": [{"path": str, "pathType!": str, "backend!": {"service": {"name!": str}}}]}}]

@@ -20,7 +20,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
-from . import calls, istio, nginx
+from . import calls, grpc, istio, nginx
 from .autoscalers import AutoscalerController
 from .calls import ANY, Called
 from .controllers import Pace
@@ -155,10 +155,16 @@ class World:
         if history.gateway is not None:
             self.endpoints = EndpointSliceController(*common, history.replica_sets, chances[3])
             self.proxy = Proxy(
-                *common, history.gateway, chances[3], self._fails, self._sees, nginx.as_route, istio.as_route
+                *common,
+                history.gateway,
+                chances[3],
+                self._fails,
+                self._sees,
+                nginx.as_route,
+                {"virtualservices": istio.as_route, "grpcroutes": grpc.as_route},
             )
             kinds = {ask.kind for script in history.scripts for ask in script.asks}
-            others = {nginx.INGRESS_NGINX: nginx.make, istio.ISTIO: istio.make}
+            others = {nginx.INGRESS_NGINX: nginx.make, istio.ISTIO: istio.make, grpc.GATEWAY_API_GRPC: grpc.make}
             make(self.server, routed=not kinds & others.keys())
             for kind in sorted(kinds & others.keys()):
                 others[kind](self.server)

@@ -57,6 +57,7 @@ UNMEASURED = (
     "tests/sim/test_found.py::",
     "tests/sim/test_leases.py::test_a_lease_that_another_run_has_left_is_taken_whatever_becomes_of_a_request",
     "tests/sim/test_leases.py::test_of_runs_at_once_one_writes_at_a_time",
+    "tests/sim/test_grpc.py::test_a_death_at_any_request",
     "tests/sim/test_ingress.py::test_a_death_at_any_request",
     "tests/sim/test_ingress.py::test_requests_that_fail_are_tried_again",
     "tests/sim/test_istio.py::test_a_death_at_any_request",

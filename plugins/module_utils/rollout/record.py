@@ -37,7 +37,7 @@ CHANGE_CAUSE = "kubernetes.io/change-cause"
 
 # Kinds of traffic: what is rewritten, as traffic/routers.py has it. A record that names none has the first.
 GATEWAY_API = "gateway_api"
-KINDS = (GATEWAY_API, "service_selector", "ingress_nginx", "istio")
+KINDS = (GATEWAY_API, "service_selector", "ingress_nginx", "istio", "gateway_api_grpc")
 
 # The highest version that is read here, and the members that came after version 1, each with the version that brought it.
 VERSION = 4
@@ -123,7 +123,7 @@ class Companion:
 
 @dataclass(frozen=True)
 class RouteRef:
-    """What is rewritten in the Deployment's namespace: an HTTPRoute, a VirtualService, an Ingress, or the Service itself whose selector is switched."""
+    """What is rewritten in the Deployment's namespace (traffic/routers.py), or the Service itself whose selector is switched."""
 
     name: str
     uid: str

@@ -1,13 +1,14 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An HTTPRoute of Gateway API, rewritten in place: of its owner's rules only the backends change.
+"""An HTTPRoute of Gateway API, or a GRPCRoute, rewritten in place: of its owner's rules only the backends change.
 
     [web W, legacy V]  at the weight m/M  ->  [web-<stable> W*(M-m), web-<canary> W*m, legacy V*M]
 
 Whoever is in a rule besides `web` keeps exactly its share. What stood there is kept in an annotation of the route, in the same
 patch, so that it comes back as it was. The server fills in defaults, so what is written here has them already.
-Source: sigs.k8s.io/gateway-api/apis/v1/httproute_types.go. This module is private to the collection.
+A GRPCRoute has no redirect, by which a proxy would answer a probe itself: what needs one is not asked of it.
+Source: sigs.k8s.io/gateway-api/apis/v1/httproute_types.go and grpcroute_types.go. This module is private to the collection.
 """
 
 from __future__ import annotations
@@ -245,7 +246,8 @@ def _for_header(rule: Json, header: Header, versions: Versions) -> Json:
 def _narrowed(rule: Json, asked: Json, refs: Sequence[Json]) -> Json:
     """The same rule once more for requests with this header, so that the proxy prefers it, and with these backends."""
     narrowed = []
-    for match in rule.get("matches") or [_EVERY_PATH]:
+    # Where it has none the server fills in what a route of this kind matches then.
+    for match in rule.get("matches") or [{}]:
         present = match.get("headers") or []
         if any(str(one.get("name", "")).lower() == asked["name"].lower() for one in present):
             raise Unroutable(
@@ -335,6 +337,14 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
     return RoutePlan(_operations(route, after, annotation), _told(route.rules), _told(after), kept_after)
 
 
+def plan_unproven(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str) -> RoutePlan | None:
+    """The same, of a route in which nothing can be asked for. Raises Unroutable."""
+    if wanted.exposure.sticky is not None:
+        raise Unroutable("whether users are kept by a cookie cannot be seen there", "Leave out traffic.sticky")
+    plain = replace(wanted, warm=(), mark=None, cookies=False)
+    return plan(route, versions, plain, owner=owner, token=token)
+
+
 def _as_if_kept(route: Route, versions: Versions, owner: str) -> Kept | None:
     """Of a route that has lost its annotation while a Service of ours is named."""
     if state(route, versions)[0] is not Stage.LOST:
@@ -360,7 +370,7 @@ def _check_room(rules: Sequence[Mapping[str, Any]]) -> None:
     matches = [len(rule.get("matches") or [_EVERY_PATH]) for rule in rules]
     if len(rules) > MOST_RULES or sum(matches) > MOST_MATCHES or max(matches) > MOST_OF_A_RULE:
         raise TooManyRules(
-            f"it would have {len(rules)} rules with {sum(matches)} matches, and an HTTPRoute takes {MOST_RULES} and {MOST_MATCHES}"
+            f"it would have {len(rules)} rules with {sum(matches)} matches, and such a route takes {MOST_RULES} and {MOST_MATCHES}"
         )
 
 
@@ -395,7 +405,7 @@ def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route],
     for other in (*routes, *others):
         if other.uid == route.uid or not _meet(route, other):
             continue
-        theirs = _named(not_copied.get(other.name, other.rules), f' of HTTPRoute "{other.name}"')
+        theirs = _named(not_copied.get(other.name, other.rules), f' of {other.kind} "{other.name}"')
         older = (other.created, other.name) < (route.created, route.name)
         check_routes(mine, theirs, _copied_for(kept), older=older)
 

@@ -29,7 +29,7 @@ class Parent:
 
 @dataclass(frozen=True)
 class Route:
-    """An HTTPRoute, a VirtualService, an Ingress, or a Service that sends on by its selector, which is its one rule then (selector.py).
+    """An HTTPRoute, a GRPCRoute, a VirtualService, an Ingress, or a Service that sends on by its selector, which is its one rule then (selector.py).
 
     `annotation` is the text that is kept there, `managers` whoever else wrote to the rules, the latest first. `created`: as the server
     writes it, in RFC 3339. `version`: its resourceVersion, which every write changes, also one of a status. `companion`: an object of

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from typing import Any, Callable, Mapping, Protocol, Sequence
 
@@ -13,9 +14,10 @@ from ..values import dataclass
 from . import httproute, ingress, selector, virtualservice
 from .exposure import Exposure, Kept, Stage, Versions, Wanted
 from .route import Route, RoutePlan
-from .shapes import HTTP_ROUTE, INGRESS, SERVICE, VIRTUAL_SERVICE
+from .shapes import GRPC_ROUTE, HTTP_ROUTE, INGRESS, SERVICE, VIRTUAL_SERVICE
 
 GATEWAY_API, SERVICE_SELECTOR, INGRESS_NGINX, ISTIO = "gateway_api", "service_selector", "ingress_nginx", "istio"
+GATEWAY_API_GRPC = "gateway_api_grpc"
 
 
 class Can(Enum):
@@ -91,6 +93,11 @@ class Router:
         return Can.SHARE not in self.can
 
 
+def _grpc(item: Any) -> Route:
+    """Raises Malformed."""
+    return replace(Route.parse(item), kind="GRPCRoute")
+
+
 def _nothing_beside(
     route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure
 ) -> None:
@@ -155,6 +162,7 @@ ROUTERS: Mapping[str, Router] = {
         check_beside=ingress.check_beside,
         # The controller writes its configuration every 3.3 s at most (--sync-rate-limit 0.3), and a reload comes before the shares.
         settles=10.0,
+        has_status=False,
         companion_name=ingress.companion_name,
         is_companion=ingress.is_companion,
     ),
@@ -179,5 +187,23 @@ ROUTERS: Mapping[str, Router] = {
         has_status=False,
         # istiod collects changes for so long at most (PILOT_DEBOUNCE_MAX).
         settles=10.0,
+    ),
+    GATEWAY_API_GRPC: Router(
+        kind="GRPCRoute",
+        collection="/apis/gateway.networking.k8s.io/v1/namespaces/{}/grpcroutes",
+        shape=GRPC_ROUTE,
+        field=".spec.rules",
+        written="the backends",
+        can=frozenset({Can.SHARE, Can.HEADER}),
+        proof=Proof.STATED,
+        parse=_grpc,
+        named=httproute.named,
+        spells_out=httproute.spells_out,
+        state=httproute.state,
+        plan=httproute.plan_unproven,
+        sends_to=httproute.sends_to,
+        check=httproute.check,
+        looks_beside=httproute.looks_beside,
+        check_beside=httproute.check_beside,
     ),
 }

@@ -32,6 +32,16 @@ _RULE: Shape = {
     "backendRefs": [{"name": (str,), "group": str, "kind": str, "namespace": str, "port": int, "weight": int, "filters": _FILTERS}],
 }  # fmt: skip
 
+_GRPC_RULE: Shape = {
+    **_RULE,
+    "matches": [
+        {
+            "method": {"type": str, "service": str, "method": str},
+            "headers": [{"type": str, "name": (str,), "value": (str,)}],
+        }
+    ],
+}
+
 HTTP_ROUTE: Shape = {"metadata": (_METADATA,), "spec": ({"rules": [_RULE]},)}
 _SENDS: Shape = [{"route": [{"destination": {"host": (str,), "subset": str, "port": {"number": int}}, "weight": int}]}]
 VIRTUAL_SERVICE: Shape = {
@@ -61,6 +71,7 @@ INGRESS: Shape = {
         },
     ),
 }  # fmt: skip
+GRPC_ROUTE: Shape = {"metadata": (_METADATA,), "spec": ({"rules": [_GRPC_RULE]},)}
 SERVICE: Shape = {
     "metadata": (_METADATA,),
     "spec": (

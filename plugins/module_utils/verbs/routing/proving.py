@@ -164,7 +164,7 @@ class Prover:
 
     def _settle(self, written: Sequence[Written], deadline: float) -> None:
         clock = self._api.clock
-        for one in written if self.marks and self._network.router.has_status else ():
+        for one in written if self._traffic.proof != "none" and self._network.router.has_status else ():
             route = one.route
 
             def accepted(name: str = one.route.name) -> bool:

@@ -1,0 +1,70 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases through a GRPCRoute, which tells by its status what it does and by nothing else: nobody gets the canary who was not to get it, and
+the route comes back as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from tests.sim.faults import Fault, Planned
+from tests.sim.gateway import Lags
+from tests.sim.grpc import GATEWAY_API_GRPC, GRPC_RULES
+from tests.sim.history import Ask, End, History, Script
+from tests.sim.objects import NAME
+from tests.sim.test_traffic import DRAINING, largest, played, told
+from tests.sim.world import World
+
+START = Ask("start", share="5", kind=GATEWAY_API_GRPC)
+FULL = replace(START, pods=4, surge=4, share="50", think=1.0)
+
+
+def world(*asks: Ask, lags: Lags | None = None, end: End = End.UNDO, faults: tuple[Planned, ...] = ()) -> World:
+    script = Script("ana", 8.0, asks=asks, faults=faults)
+    return World(History(natures=DRAINING, scripts=(script,), end=end, gateway=lags or Lags()), traced=True)
+
+
+def assert_as_before(one: World) -> None:
+    route = one.store.get("grpcroutes", NAME)
+    assert route is not None and route["spec"]["rules"] == GRPC_RULES and not route["metadata"].get("annotations")
+    assert list(one.store.of("services")) == [NAME]
+
+
+@pytest.mark.parametrize("by", ["pods", "weights"])
+def test_a_release_gives_everybody_what_was_said_and_leaves_nothing(by: str) -> None:
+    one = world(replace(START, header="x-canary"), FULL, Ask("promote", by=by), end=End.PROMOTE)
+    found = played(one)
+    assert [line.partition(", which get ")[2] for line in told(found)[:2]] == [
+        "5 % of the requests and those with the header x-canary (stated)",
+        "50 % of the requests and those with the header x-canary (stated)",
+    ]
+    assert largest(one, 0.0, found.calls[0].ended or 0.0) == Fraction(1, 20)
+    assert_as_before(one)
+
+
+def test_a_whole_release_goes_by_its_shares() -> None:
+    one = world(Ask("release", shares=("5", "50"), by="weights", kind=GATEWAY_API_GRPC), end=End.PROMOTE)
+    outcome = played(one).calls[0].result
+    assert isinstance(outcome, Outcome) and outcome.extra["release"]["outcome"] == "released"
+    assert_as_before(one)
+
+
+def test_a_gateway_that_takes_no_route_is_refused_before_any_user_notices() -> None:
+    one = world(START, lags=Lags(deaf_from=6.0))
+    found = one.play()
+    assert not found.violations and 'GRPCRoute "web" is not in force' in told(found)[0]
+    assert largest(one, 0.0, 1e9) == 0
+
+
+@pytest.mark.parametrize("number", range(0, 40, 4))
+def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(number: int) -> None:
+    end = End.PROMOTE if number % 8 else End.UNDO
+    faults = (Planned(number, Fault.KILLED_AFTER),)
+    one = world(START, replace(START, share="20", think=1.0), Ask(end.value, think=1.0), faults=faults, end=end)
+    played(one)
+    assert_as_before(one)

@@ -1,0 +1,72 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is drawn for HTTPRoutes (drawing.py), played through each other kind of route; and releases whose record is lost."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
+from tests.sim.drawing import KINDS
+from tests.sim.gateway import Lags
+from tests.sim.grpc import GATEWAY_API_GRPC
+from tests.sim.history import Ask, End, History, Script
+from tests.sim.istio import ISTIO
+from tests.sim.nginx import INGRESS_NGINX
+from tests.sim.objects import NAME
+from tests.sim.running import play
+from tests.sim.telling import report
+from tests.sim.test_traffic import DRAINING
+from tests.sim.world import World
+
+EVERY = (INGRESS_NGINX, ISTIO, GATEWAY_API_GRPC)
+
+
+def through(kind: str, seed: int) -> History | None:
+    """None where a Service is switched. Of a proxy that nobody can ask, none forgets endpoints that it knew."""
+    drawn = KINDS["routed"][1](seed, random.Random(seed))
+    if drawn.gateway is None or any(ask.kind == "service_selector" for script in drawn.scripts for ask in script.asks):
+        return None
+    asks = {
+        script.name: tuple(replace(ask, kind=kind, sticky=False) for ask in script.asks) for script in drawn.scripts
+    }
+    scripts = tuple(replace(script, asks=asks[script.name]) for script in drawn.scripts)
+    lags = replace(drawn.gateway, forgets=drawn.gateway.forgets and kind == ISTIO)
+    return replace(drawn, gateway=lags, scripts=scripts)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_whatever_is_drawn_no_request_fails_and_all_is_as_before_in_the_end(kind: str) -> None:
+    histories = filter(None, (through(kind, seed) for seed in range(24)))
+    for history in histories:
+        found = play(history)
+        assert not found.violations, "\n".join(["", *report(found)])
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_routes_of_a_release_whose_record_is_lost_are_found_again_and_given_back(kind: str) -> None:
+    start = Ask("start", share="20", kind=kind, header="x-canary")
+    scripts = (Script("ana", 8.0, asks=(start, Ask("info", think=60.0))),)
+    one = World(History(natures=DRAINING, scripts=scripts, end=End.UNDO, gateway=Lags()))
+
+    def lose() -> None:
+        deployment = one.store.get("deployments", NAME)
+        assert deployment is not None
+        meta = deployment["metadata"]
+        changed = {**meta, "annotations": {**meta["annotations"], RECORD: "{}"}, "generation": meta["generation"] + 1}
+        one.store.put("deployments", {**deployment, "metadata": changed}, "editor")
+
+    one.timeline.at(70.0, lose)
+    found = one.play()
+    # Its other rules are those of a record.
+    assert not [violation for violation in found.violations if violation.rule == "no request fails"]
+    assert ("undo", True) in [
+        (call.ask.verb, call.restores is not None) for call in found.calls if call.actor == "last"
+    ]
+    (route,) = (item for name in ("ingresses", "virtualservices", "grpcroutes") for item in one.store.of(name).values())
+    assert not route["metadata"].get("annotations") and "web-" not in str(route["spec"])
+    assert list(one.store.of("services")) == [NAME]
