@@ -30,6 +30,7 @@ KINDS = (
     "ingresses",
     "grpcroutes",
     "virtualservices",
+    "destinationrules",
     # Asked for where there is no Deployment of that name.
     "statefulsets",
     "daemonsets",

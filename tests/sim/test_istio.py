@@ -17,7 +17,7 @@ from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, History, Script
 from tests.sim.istio import HTTP, ISTIO
-from tests.sim.objects import NAME
+from tests.sim.objects import NAME, NAMESPACE, Json
 from tests.sim.test_traffic import DRAINING, largest, played, told
 from tests.sim.world import World
 
@@ -77,6 +77,28 @@ def test_a_drained_canary_gets_nobody_until_it_is_resumed_and_then_what_it_got()
     assert largest(one, drained.ended or 0.0, resumed.begun) == 0
     assert largest(one, resumed.begun, undone.begun) == Fraction(1, 20)
     assert_as_before(one)
+
+
+@pytest.mark.parametrize(
+    ("host", "policy", "warns"),
+    [
+        ("web", {"tls": {"mode": "ISTIO_MUTUAL"}}, True),
+        (f"web.{NAMESPACE}.svc.cluster.local", {"outlierDetection": {}}, True),
+        ("web", None, False),
+        (f"*.{NAMESPACE}.svc.cluster.local", {"tls": {"mode": "ISTIO_MUTUAL"}}, False),
+        ("api", {"tls": {"mode": "ISTIO_MUTUAL"}}, False),
+    ],
+)
+def test_what_says_how_the_service_is_reached_and_not_how_its_copies_are_is_told(
+    host: str, policy: Json | None, warns: bool
+) -> None:
+    one = world(START)
+    spec = {"host": host, "subsets": [], **({"trafficPolicy": policy} if policy else {})}
+    rule = {"metadata": {"namespace": NAMESPACE, "name": "safe"}, "spec": spec}
+    one.server.create("destinationrules", rule, "somebody", "kubectl-create")
+    outcome = played(one).calls[0].result
+    assert isinstance(outcome, Outcome)
+    assert any('DestinationRule "safe" says how Service "web" is reached' in text for text in outcome.warnings) is warns
 
 
 def test_a_gateway_that_nobody_can_ask_is_given_the_time_that_it_takes_and_that_is_said() -> None:

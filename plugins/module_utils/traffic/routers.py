@@ -14,7 +14,7 @@ from ..values import dataclass
 from . import httproute, ingress, selector, virtualservice
 from .exposure import Exposure, Kept, Stage, Versions, Wanted
 from .route import Route, RoutePlan
-from .shapes import GRPC_ROUTE, HTTP_ROUTE, INGRESS, SERVICE, VIRTUAL_SERVICE
+from .shapes import DESTINATION_RULE, GRPC_ROUTE, HTTP_ROUTE, INGRESS, SERVICE, VIRTUAL_SERVICE
 
 GATEWAY_API, SERVICE_SELECTOR, INGRESS_NGINX, ISTIO = "gateway_api", "service_selector", "ingress_nginx", "istio"
 GATEWAY_API_GRPC = "gateway_api_grpc"
@@ -51,6 +51,16 @@ class Beside(Protocol):
 
 
 @dataclass(frozen=True)
+class Policy:
+    """Objects that say how a Service is reached, and name it: `governs` whether one does this one. They do not hold for a copy of it."""
+
+    kind: str
+    collection: str
+    shape: Shape
+    governs: Callable[[Mapping[str, Any], str], bool]
+
+
+@dataclass(frozen=True)
 class Router:
     """`kind`: of the objects that are rewritten, `collection` their path in a namespace, `shape` what is read of them; `field` of their
     spec is what is rewritten, and `written` says it in words. `can`: what users can be split by.
@@ -60,6 +70,7 @@ class Router:
     have there, where `looks_beside` says that this counts. `sends_to`: users of an object can get this Service.
 
     `reached`: the Services that rules without users are to reach, each at a port. `has_status`: an object tells whether a controller takes it.
+    `policy`: what else names the Service.
     `settles`: seconds after which a write that nothing proves counts as in force. `companion_name`: of the object of ours that belongs to
     one of these, where there is such, and `is_companion` whether one is that.
     """
@@ -82,6 +93,7 @@ class Router:
     check_beside: Beside
     reached: Callable[[Kept, Route], list[tuple[str, int]]] = lambda _kept, _route: []
     has_status: bool = True
+    policy: Policy | None = None
     # How long a status is ahead of the proxies: a second at most where it was measured, and a margin.
     settles: float = 5.0
     companion_name: Callable[[str], str] | None = None
@@ -185,6 +197,12 @@ ROUTERS: Mapping[str, Router] = {
         check_beside=_nothing_beside,
         reached=virtualservice.reached,
         has_status=False,
+        policy=Policy(
+            "DestinationRule",
+            "/apis/networking.istio.io/v1/namespaces/{}/destinationrules",
+            DESTINATION_RULE,
+            virtualservice.governs,
+        ),
         # istiod collects changes for so long at most (PILOT_DEBOUNCE_MAX).
         settles=10.0,
     ),

@@ -61,6 +61,7 @@ VIRTUAL_SERVICE: Shape = {
         },
     ),
 }
+DESTINATION_RULE: Shape = {"metadata": (_METADATA,), "spec": ({"host": str, "trafficPolicy": dict},)}
 INGRESS: Shape = {
     "metadata": (_METADATA,),
     "spec": (

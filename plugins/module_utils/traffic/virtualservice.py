@@ -60,6 +60,13 @@ def _service(host: str, namespace: str) -> str:
     return name if here else ""
 
 
+def governs(item: Mapping[str, Any], service: str) -> bool:
+    """A DestinationRule that says how this very Service is reached. Subsets alone say nothing of that."""
+    found = Fields(item, "DestinationRule")
+    spec, namespace = found.within("spec"), found.within("metadata").text("namespace")
+    return bool(spec.within("trafficPolicy").raw) and _service(spec.text("host"), namespace) == service
+
+
 def _host(ref: Mapping[str, Any]) -> str:
     return str((ref.get("destination") or {}).get("host") or "")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence
 
-from ...cluster.errors import NotFound
+from ...cluster.errors import Forbidden, NotFound
 from ...rollout.phase import Situation
 from ...rollout.record import RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
@@ -49,8 +49,26 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
             f'no {kind}{_among(wanted)} in namespace "{account.site.target.namespace}" has a rule that sends to Service "{service}"',
             "Name routes in traffic.routes whose backends name that Service, without a namespace",
         )
+    _tell_policies(account, network, service)
     refs = tuple(RouteRef(route.name, route.uid) for route in taken)
     return _traffic(wanted, service, refs)
+
+
+def _tell_policies(account: Account, network: Network, service: str) -> None:
+    """What says how the user's Service is reached does not hold for the Services of the two versions."""
+    kind = network.router.policy.kind if network.router.policy else ""
+    try:
+        found = network.policies(service)
+    except NotFound:
+        return
+    except Forbidden as error:
+        account.warn(f'whether a {kind} says how Service "{service}" is reached is not known: {error}')
+        return
+    for name in found:
+        account.warn(
+            f'{kind} "{name}" says how Service "{service}" is reached, and holds for neither Service of the two versions: give it a host that '
+            f"names them, too, such as *.{account.site.target.namespace}.svc.cluster.local"
+        )
 
 
 def _traffic(wanted: TrafficRequest, service: str, refs: tuple[RouteRef, ...]) -> Traffic:

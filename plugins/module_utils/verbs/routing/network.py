@@ -28,7 +28,7 @@ class Network:
     """`kind`: of the traffic (traffic/routers.py), which says what objects are its routes."""
 
     def __init__(self, api: Api, namespace: str, kind: str = GATEWAY_API) -> None:
-        self._api = api
+        self._api, self._namespace = api, namespace
         self.router = ROUTERS[kind]
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._services = f"/api/v1/namespaces/{namespace}/services"
@@ -44,6 +44,15 @@ class Network:
             for item in found
             if not self.router.is_companion(item)
         ]
+
+    def policies(self, service: str) -> list[str]:
+        """Names of what says how this Service is reached. No request where there is no such kind."""
+        policy = self.router.policy
+        if policy is None:
+            return []
+        found = list(items(self._api.list(policy.collection.format(self._namespace)), policy.kind))
+        must_be(found, [policy.shape], f"{policy.kind}List.items")
+        return [str(item["metadata"]["name"]) for item in found if policy.governs(item, service)]
 
     def _parsed(self, found: Any, companion: Json | None = None) -> Route:
         must_be(found, self.router.shape, self.router.kind)
