@@ -19,7 +19,7 @@ endif
 
 STAGES := lint types imports docs changelog sanity sanity-import ansible-lint package unit coverage sim-slice integration test-cluster molecule matrix
 
-.PHONY: help venv demo test $(STAGES) sim sim-truth fuzz exactness headroom-truth judgement-truth judgement-e2e traffic-truth kubernetes-matrix slow bench cluster cluster-down quick rights writers blocks format release-notes pins clean
+.PHONY: help venv demo test $(STAGES) sim sim-truth fuzz faults exactness headroom-truth judgement-truth judgement-e2e traffic-truth kubernetes-matrix slow bench cluster cluster-down quick rights writers blocks format release-notes pins clean
 .DEFAULT_GOAL := help
 
 help:
@@ -33,6 +33,8 @@ help:
 	@echo "make cluster-down     ends it"
 	@echo "make fuzz             10,000 calls of verbs at a server with wrong types, missing members and endless texts in its answers, and"
 	@echo "                      10,000 calls of modules through both doors with anything for any of their options"
+	@echo "make faults           1,000 releases on a real cluster in which processes die, requests get lost and others write (goes on"
+	@echo "                      where it was)"
 	@echo "make exactness        every size of every Deployment up to 12 replicas, as an onlooker counts (CELLS=slice: a dozen)"
 	@echo "make sim              100,000 releases in a simulated cluster, with every fault (goes on where it was) -> docs/simulation.md"
 	@echo "make sim-truth        200 random histories in the simulation and on a real cluster, which have to end in the same words"
@@ -82,6 +84,9 @@ sim-truth: venv
 fuzz: venv
 	@nice $(PYTHON) -m tests.sim.hostile --calls 10000
 	@nice $(PYTHON) -m pytest -q -n 2 --hypothesis-profile fuzz tests/unit/frontdoor/test_fuzz_in_a_cluster.py
+
+faults: venv
+	@nice $(PYTHON) -m tests.faults
 
 exactness: venv
 	@$(PYTHON) -m tests.exactness --cells $(CELLS)
