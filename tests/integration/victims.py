@@ -44,9 +44,9 @@ def run(kubeconfig: str, verb: str, request: Any, end: End | None = None) -> mul
     return process
 
 
-def ended(process: multiprocessing.process.BaseProcess) -> int:
+def ended(process: multiprocessing.process.BaseProcess, seconds: float = END_SECONDS) -> int:
     """Its exit code: 0 when the verb came to its end, negative for a signal."""
-    process.join(END_SECONDS)
+    process.join(seconds)
     assert process.exitcode is not None, "the verb neither ended nor was killed"
     return process.exitcode
 

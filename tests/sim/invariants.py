@@ -56,7 +56,7 @@ _UNKNOWN = frozenset({Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LATE, Fault.BRO
 MOST_REQUESTS, REQUESTS_A_SECOND = 10 + 24, 2.0
 # What a verb reads of routes, Services and endpoints around its writes.
 MOST_OF_ROUTES = 32
-MAY_BE = "may have been carried out"
+MAY_BE = ("may have been carried out", "Whether the change was made is not known")
 # What verbs write.
 _WRITTEN = frozenset(
     {
@@ -425,7 +425,7 @@ class Witness:
         release can be told."""
         if not any(fault in _UNKNOWN for fault in call.hit):
             return False
-        if isinstance(call.result, VerbFailure) and MAY_BE in call.result.message:
+        if isinstance(call.result, VerbFailure) and any(said in call.result.message for said in MAY_BE):
             return True
         meanwhile = (
             change.before

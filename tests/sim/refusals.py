@@ -116,6 +116,8 @@ def busy(seconds: int = 1) -> Refused:
 
 def broken(status: int) -> Refused:
     told = {
+        401: ("Unauthorized", "Unauthorized"),
+        403: ("Forbidden", "the right is gone"),
         500: ("InternalError", "Internal error occurred: etcdserver: request timed out"),
         502: ("", ""),
         503: ("ServiceUnavailable", "the server is currently unable to handle the request"),

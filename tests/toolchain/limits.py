@@ -40,6 +40,8 @@ BY_PATH = {
     # A whole cluster starts and ends.
     "tests/integration/test_cluster": 180,
     "tests/integration/test_waiting.py": 120,
+    # Whole releases beside each other, each with processes that die and requests that are tried again.
+    "tests/faults/test_releases.py": 240,
     # Builds and installs the collection, or makes Python environments.
     "tests/toolchain/": 180,
 }
@@ -53,6 +55,7 @@ UNMEASURED = (
     "tests/sim/test_courses.py::test_what_it_got_is_not_forgotten_where_the_call_that_writes_it_once_more_dies",
     "tests/sim/test_fleets.py::test_cut_off_at_any_time",
     "tests/sim/test_fleets.py::test_killed_at_a_request",
+    "tests/sim/test_api_trouble.py::test_from_any_request_on",
     "tests/sim/test_fleets.py::test_killed_at_any_time",
     "tests/sim/test_found.py::",
     "tests/sim/test_leases.py::test_a_lease_that_another_run_has_left_is_taken_whatever_becomes_of_a_request",

@@ -119,7 +119,9 @@ def _asked(verb: Verb, request: Any, api: Api | Threads, teller: Teller) -> Answ
     except VerbFailure as failure:
         return _failed(failure, teller.last_lines)
     except ApiError as error:
-        return Answer(failed=True, result={"msg": str(error), "failure": API_ERROR, "progress": teller.last_lines})
+        # What may have been carried out, nobody may call unchanged.
+        told = {"msg": str(error), "failure": API_ERROR, "changed": error.may_have_written}
+        return Answer(failed=True, result={**told, "progress": teller.last_lines})
     progress = {"progress": teller.lines} if teller.lines else {}
     result = {"msg": outcome.message, "changed": outcome.changed, **progress, **_told_by(outcome)}
     return Answer(failed=False, result=result, warnings=outcome.warnings, owned=outcome)

@@ -14,7 +14,8 @@ from ansible.module_utils import _internal
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ConfigError
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import asked
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ConfigError, Timeout
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentSpec, Verb
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.in_process import Surroundings, run_in_process
@@ -71,6 +72,14 @@ def failed(api: Api, request: PromoteRequest, report: Report) -> Outcome:
 
 def refused_by_server(api: Api, request: PromoteRequest, report: Report) -> Outcome:
     raise ConfigError(f"no cluster for {SECRET}")
+
+
+def unanswered(api: Api, request: PromoteRequest, report: Report) -> Outcome:
+    raise Timeout(asked("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web"), "no answer in time")
+
+
+def unanswered_reading(api: Api, request: PromoteRequest, report: Report) -> Outcome:
+    raise Timeout(asked("GET", "/apis/apps/v1/namespaces/shop/deployments/web"), "no answer in time")
 
 
 def found(api: Api, request: PromoteRequest, report: Report) -> Outcome:
@@ -148,6 +157,12 @@ def test_both_doors_answer_the_same(perform: Perform, arguments: dict[str, Any],
     assert here == there
     if given["kubeconfig"] == KUBECONFIG:
         assert SECRET not in json.dumps([here, spoken.lines, spoken.warnings])
+
+
+@pytest.mark.parametrize(("perform", "changed"), [(unanswered, True), (unanswered_reading, False)])
+def test_what_may_have_been_carried_out_is_not_called_unchanged(perform: Perform, changed: bool) -> None:
+    result, _spoken = through_process(verb_that(perform), ARGUMENTS)
+    assert (result["failed"], result["failure"], result["changed"]) == (True, "api_error", changed)
 
 
 def test_a_result_carries_what_is_documented() -> None:

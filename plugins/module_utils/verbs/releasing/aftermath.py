@@ -34,7 +34,8 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     _take_in(course, error)
     ruled = rulings.ruling(_what_failed(course, cause_of(code)))
     if isinstance(error, ApiError) and error.may_have_written:
-        course.changed = course.changed or course.release.stage is Stage.HELD
+        # Of what nobody could look at afterwards either, nobody may say that nothing was changed.
+        course.changed = course.changed or course.release.stage in (Stage.HELD, Stage.UNKNOWN)
     act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back}.get(ruled.act)
     # What to do about it is of no use to anybody once it is taken back.
     said = error.found if act and isinstance(error, VerbFailure) else str(error)
