@@ -38,7 +38,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.chec
 from tests.sim import fleets
 from tests.sim.calls import Called
 from tests.sim.gateway import Lags
-from tests.sim.history import Ask, History
+from tests.sim.history import Ask, Foreign, History
 from tests.sim.network import Network
 from tests.sim.objects import AUTOSCALER_NAME, CONTAINER, NAME, NAMESPACE, Json, deployment, image
 from tests.sim.store import Change
@@ -226,7 +226,9 @@ class Scene:
     """A cluster with a Deployment whose release is in that state, and another one that is nobody's business."""
 
     def __init__(self, state: str) -> None:
-        self.world = World(History(replicas=4, bounds=(2, 9), gateway=Lags()))
+        # Not only its own scripts write.
+        foreign = (Foreign(HORIZON * 10, "scale"),)
+        self.world = World(History(replicas=4, bounds=(2, 9), gateway=Lags(), foreign=foreign))
         self.clock = self.world.director
         self.server, self.store = self.world.server, self.world.store
         self.chance = random.Random(1)
@@ -420,7 +422,13 @@ def makes_sense(task: Task, ended: Ended) -> None:
     if task.verb.name in READING or not answer["changed"]:
         assert not written, answer["msg"]
     for _type, kind, name in written:
-        assert OURS[kind](name), (kind, name)
+        assert OURS[kind](name) or name in named_in(task.arguments), (kind, name)
+
+
+def named_in(arguments: Mapping[str, Any]) -> set[str]:
+    """The Deployments of a fleet."""
+    releases = arguments.get("releases")
+    return {str(one.get("name")) for one in releases if isinstance(one, dict)} if isinstance(releases, list) else set()
 
 
 def outcome(task: Task) -> str:
