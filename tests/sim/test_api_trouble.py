@@ -76,13 +76,16 @@ CUT = (PlannedStream(0, StreamFault.CUT, 1.0),)
 STANDSTILL = 240.0
 
 
-@pytest.mark.parametrize("who", ["deployments", "replica_sets"])
+STILL = Pace(stops=((THEN + 0.2, THEN + STANDSTILL),))
+CONTROLLERS = {"deployments": History(deployments=STILL), "replica sets": History(replica_sets=STILL)}
+
+
+@pytest.mark.parametrize("who", CONTROLLERS)
 @pytest.mark.parametrize("name", VERBS)
 def test_controllers_that_stand_still_for_minutes_are_waited_for(name: str, who: str) -> None:
     ask, before, _phase, _stable = VERBS[name]
-    pace = Pace(stops=((THEN + 0.2, THEN + STANDSTILL),))
     vic = Script("vic", THEN, asks=(replace(ask, timeout=600.0),))
-    played = play(replace(History(scripts=(Script("ana", FIRST, asks=before), vic)), **{who: pace}))
+    played = play(replace(CONTROLLERS[who], scripts=(Script("ana", FIRST, asks=before), vic)))
     assert not played.violations
     went = next(call for call in played.calls if call.actor == "vic")
     assert isinstance(went.result, Outcome) and went.ended is not None, went.told()
@@ -92,9 +95,8 @@ def test_controllers_that_stand_still_for_minutes_are_waited_for(name: str, who:
 @pytest.mark.parametrize("name", VERBS)
 def test_who_does_not_wait_so_long_is_told_and_nothing_is_promoted_meanwhile(name: str) -> None:
     ask, before, _phase, _stable = VERBS[name]
-    pace = Pace(stops=((THEN + 0.2, THEN + STANDSTILL),))
     vic = Script("vic", THEN, asks=(replace(ask, timeout=30.0),))
-    played = play(History(scripts=(Script("ana", FIRST, asks=before), vic), deployments=pace))
+    played = play(replace(CONTROLLERS["deployments"], scripts=(Script("ana", FIRST, asks=before), vic)))
     assert not played.violations
     went = next(call for call in played.calls if call.actor == "vic")
     assert isinstance(went.result, VerbFailure) and went.result.code in ("timeout", "stuck"), went.told()

@@ -86,7 +86,9 @@ JINJA = [
     "%s%d%n",
     "{0.__class__}",
 ]
-ODD = [*ODD_NUMBERS, *ODD_TEXTS, *JINJA, *ODD_SHAPES]
+# Half a character of UTF-16 comes through one door only (test_fuzz.py).
+TEXTS = [each for each in ODD_TEXTS if each != "\ud800"]
+ODD = [*ODD_NUMBERS, *TEXTS, *JINJA, *ODD_SHAPES]
 # Shorter ones are found in the names and numbers of every answer.
 SECRET, SHORTEST_SECRET = ("api_key", "password", "token", "proxy_basic_auth", "basic_auth"), 5
 # What makes sense for an option, by its name; of others, something that fits its type.
@@ -189,7 +191,7 @@ def odd(name: str | int) -> st.SearchStrategy[Any]:
     if name in NOT_HOSTS:
         possible = [each for each in ODD if not isinstance(each, str) or "://x" not in each]
     elif name in SECRET:
-        possible = [each for each in ODD_TEXTS if len(each) >= SHORTEST_SECRET]
+        possible = [each for each in TEXTS if len(each) >= SHORTEST_SECRET]
     return st.integers(0, len(possible) - 1).map(possible.__getitem__)
 
 
