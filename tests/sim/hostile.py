@@ -82,6 +82,15 @@ SCENES: Mapping[str, History] = {
             )),
         ),
     ),
+    "a GRPCRoute": History(
+        gateway=Lags(),
+        scripts=(
+            Script("ana", 8.0, asks=(
+                Ask("start", share="5", header="x-canary", kind="gateway_api_grpc"), Ask("promote", by="pods"),
+                Ask("start", version="v3", share="10", kind="gateway_api_grpc"), Ask("undo"),
+            )),
+        ),
+    ),
     "a Service that is switched": History(
         gateway=Lags(),
         scripts=(

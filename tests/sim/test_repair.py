@@ -16,6 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import CHANGE_CAUSE, LIVE, RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import InfoRequest, Restore, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
+from tests.sim.stage import Stage
 from tests.situations import Web
 
 OWN_FIELDS: dict[str, Any] = {
@@ -382,3 +383,15 @@ def test_a_pause_is_refused_while_a_promotion_is_undone(new: Callable[..., Web])
         assert "paused it would get more pods" in web.refused(web.pause, "busy")
     web.undo()
     assert web.split() == {"v1": 6}
+
+
+def test_what_may_not_be_read_of_a_lost_release_is_told_once(stage: Stage, new: Callable[..., Web]) -> None:
+    web = new().make(2)
+    web.start()
+    forget_copies(web)
+    groups = {"gateway.networking.k8s.io": ("httproutes", "grpcroutes"), "networking.k8s.io": ("ingresses",)}
+    groups["networking.istio.io"] = ("virtualservices",)
+    kinds = [f"{kind}.{group}" for group, several in groups.items() for kind in several]
+    stage.server.forbidden["admin"] = frozenset(("list", kind) for kind in (*kinds, "services"))
+    (told,) = [text for text in web.undo(restore=RESTORE).warnings if "as the lost release wrote it" in text]
+    assert told.startswith("whether a HTTPRoute or Service or Ingress or VirtualService or GRPCRoute is left")

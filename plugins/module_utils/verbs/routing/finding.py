@@ -34,17 +34,28 @@ class Lost:
 
 
 def found_again(account: Account) -> Lost | None:
-    """None where nothing keeps anything of this Deployment. Reads what each kind of traffic rewrites in the namespace."""
-    return next(filter(None, (_found_again(account, kind) for kind in ROUTERS)), None)
+    """None where nothing keeps anything of this Deployment. Reads what each kind of traffic rewrites in the namespace, and tells what may not be
+    read."""
+    unread: dict[str, Forbidden] = {}
+    for kind, router in ROUTERS.items():
+        try:
+            lost = _found_again(account, kind)
+        except NotFound:
+            continue
+        except Forbidden as error:
+            unread[router.kind] = error
+            continue
+        if lost is not None:
+            return lost
+    if unread:
+        kinds, why = " or ".join(unread), next(iter(unread.values()))
+        account.warn(f"whether a {kinds} is left as the lost release wrote it is not known: {why}")
+    return None
 
 
 def _found_again(account: Account, kind: str) -> Lost | None:
-    try:
-        routes = Network(account.site.api, account.site.target.namespace, kind).routes()
-    except (NotFound, Forbidden) as error:
-        if isinstance(error, Forbidden):
-            account.warn(f"whether a {ROUTERS[kind].kind} is left as the lost release wrote it is not known: {error}")
-        return None
+    """Raises ApiError."""
+    routes = Network(account.site.api, account.site.target.namespace, kind).routes()
     situation = account.situation
     ours = [
         (route, kept)
