@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import scaled
 
+from . import gateway_api
 from .objects import Json
 
 _LARGEST_INT32 = 2**31 - 1
@@ -119,23 +120,16 @@ def faults(kind: str, obj: Json) -> list[Fault]:
             *_of_deployment(obj["spec"]),
             *_of_annotations("spec.template", template),
         ]
+    if kind == "httproutes":
+        return [Fault(path, f"Invalid value: {told}") for path, told in gateway_api.wrong(obj["spec"])]
     if kind in _SHAPES:
-        return list(_of_shape("spec", obj["spec"], _SHAPES[kind])) or list(_of_weights(kind, obj["spec"]))
+        return list(_of_shape("spec", obj["spec"], _SHAPES[kind]))
     return list(_of_autoscaler(obj["spec"])) if kind == "horizontalpodautoscalers" else []
 
 
-# What the definition of Gateway API, and the types of Kubernetes, let through of what verbs write: a list has items of one shape, "*" is any
+# What the definitions of Istio, and the types of Kubernetes, let through of what verbs write: a list has items of one shape, "*" is any
 # member, and "!" behind a name says that it has to be there. Members that are not named are anybody's.
 _SHAPES: dict[str, Any] = {
-    "httproutes": {
-        "rules": [
-            {
-                "matches": [{"path": {"type": str, "value": str}, "headers": [{"name!": str, "value!": str}]}],
-                "filters": [{"type!": str}],
-                "backendRefs": [{"name!": str, "port": int, "weight": int}],
-            }
-        ]
-    },
     "services": {"selector": {"*": str}},
     "grpcroutes": {
         "rules": [
@@ -150,14 +144,6 @@ _SHAPES: dict[str, Any] = {
         "rules": [{"http": {"paths": [{"path": str, "pathType!": str, "backend!": {"service": {"name!": str}}}]}}]
     },
 }
-
-
-def _of_weights(kind: str, spec: Json) -> Iterator[Fault]:
-    """Gateway API, apis/v1/shared_types.go: BackendRef.weight."""
-    for rule in spec["rules"] if kind == "httproutes" else ():
-        for ref in rule.get("backendRefs") or ():
-            if not 0 <= ref["weight"] <= 1_000_000:
-                yield _invalid("spec.rules.backendRefs.weight", ref["weight"], "must be between 0 and 1000000")
 
 
 def _of_shape(path: str, value: Any, shape: Any) -> Iterator[Fault]:
