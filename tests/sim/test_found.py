@@ -18,6 +18,7 @@ from tests.sim.world import Played, World
 
 START, UNDO = Ask("start"), Ask("undo")
 LAGGING = Pace(0.002, 0.5)
+TAKING_THEIR_TIME = {version: Nature(0.05, 1.0, ends_in=5.0) for version in ("v1", "v2")}
 
 
 def ana(*asks: Ask, **more: object) -> Script:
@@ -298,6 +299,37 @@ FOUND: dict[str, History] = {
             Script("ben", 17.0, asks=(START,)),
         ),
         foreign=(Foreign(13.5, "delete and create", 0, "v1"),),
+    ),
+    "whoever takes a release over sends users to no pods that an undo of the run before takes late": History(
+        seed=54,
+        natures=TAKING_THEIR_TIME,
+        gateway=Lags(0.1, 0.1),
+        scripts=(
+            ana(
+                Ask("start", share="5"),
+                Ask("start", pods=2, surge=2, share="50", think=1.0),
+                Ask("undo", think=1.0),
+                faults=(Planned(54, Fault.LATE, 8.0),),
+            ),
+            Script("eve", 13.9, asks=(Ask("start", share="10", pods=2, surge=2, takeover=True),)),
+        ),
+    ),
+    "whoever takes a release over switches users back to no pods that a promotion of the run before takes late": History(
+        seed=48,
+        natures=TAKING_THEIR_TIME,
+        gateway=Lags(0.1, 0.1),
+        scripts=(
+            ana(
+                Ask("start", pods=4, surge=4, share="0", kind="service_selector"),
+                Ask("promote", think=1.0),
+                faults=(Planned(48, Fault.LATE, 8.0),),
+            ),
+            Script(
+                "eve",
+                16.96,
+                asks=(Ask("start", pods=4, surge=4, share="0", kind="service_selector", takeover=True),),
+            ),
+        ),
     ),
 }
 

@@ -34,6 +34,7 @@ from .moving.rolling import await_rollout
 from .moving.staying import stays
 from .routing.bearing import check_load
 from .routing.exposing import expose, foretell
+from .routing.fencing import take_over
 from .routing.finding import of_record
 from .routing.isolating import isolate
 from .routing.returning import hand_back
@@ -109,6 +110,8 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
             foretell(routes, found, everybody, canary.hash)
         else:
             routes.rehearse(found, owners, canary.hash)
+    elif taken := take_over(routes):
+        return _routed(account, taken, meant, request, report)
     elif by is PromoteBy.WEIGHTS:
         _check_live(account, situation, found)
         isolate(routes, canary.hash, again=False)

@@ -44,6 +44,7 @@ from .moving.template import candidate, not_applied
 from .routing.bearing import agree_to_load
 from .routing.choosing import check_same, choose
 from .routing.exposing import expose, foretell
+from .routing.fencing import take_over
 from .routing.finding import of_record
 from .routing.isolating import isolate
 from .routing.routes import Now, Routes, exposure_of
@@ -239,6 +240,8 @@ def _held(
     call, site, situation = request.call, account.site, diagnose(picture)
     wanted, asker = _wanted(account, situation, request, room), _asker(account, request, pinned)
     asker, routes, found = _routed(account, situation, wanted, asker, request, report)
+    if routes is not None and situation.record is not None and not call.check and (taken := take_over(routes)):
+        return _held(account, replace(taken.picture, autoscalers=picture.autoscalers), request, room, report, pinned)
 
     def decide(current: Situation) -> Start:
         call.meant.check(current)

@@ -34,6 +34,7 @@ from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
 from .moving.ownership import disown
 from .moving.pins import give_back_orphans
 from .moving.rolling import patience_with
+from .routing.fencing import take_over
 from .routing.finding import Lost, found_again, of_lost, of_record
 from .routing.routes import owners
 from .routing.sparing import cut_off
@@ -68,7 +69,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     lost = found_again(account) if situation.record is None and request.restore is not None else None
     asked = Undoing(call.actor, site.now(), request.reason, request.restore, lost.traffic if lost else None)
     if _decide(situation, asked, meant) is not None:
-        _cut_off(account, situation, lost, call.check, report)
+        picture = _cut_off(account, situation, lost, call.check, report)
     written = _rehearsed(site, picture, meant, asked) if call.check else _sent(account, picture, meant, asked, report)
     account.wrote(written.plan)
     if call.check:
@@ -124,13 +125,16 @@ def _halt(situation: Situation, meant: Meant, asked: Undoing) -> Plan | None:
     return patches.halt(situation) if possible and stops else None
 
 
-def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: bool, report: Report) -> None:
-    """The routes send nobody to the canary before its pods go."""
+def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: bool, report: Report) -> Picture:
+    """The routes send nobody to the canary before its pods go. The picture to undo from."""
     routes = of_record(account, situation.record, report) if situation.record else of_lost(account, lost, report)
     if routes is not None and check:
         routes.rehearse(routes.look(), owners)
     elif routes is not None:
-        cut_off(routes, account.looked(situation))
+        account.looked(situation)
+        situation = (take_over(routes) if situation.record else None) or situation
+        cut_off(routes, situation)
+    return situation.picture
 
 
 def _counted(account: Account, picture: Picture, report: Report) -> Picture:

@@ -70,6 +70,8 @@ class Holding:
         self._takeover, self._check = takeover, check
         self._lease: Lease | None = None
         self._asked_at = self._again_at = float("-inf")
+        # From a run that may not know yet what became of the last that it sent.
+        self.taken_over = False
         # Why there is none: a right is missing, or the server does not say what time it is.
         self._without = ""
 
@@ -300,6 +302,7 @@ class Holding:
         """What another run, or this one in another process, has still believed that it may write is there once this is over."""
         standing = self._standing(found, uid)
         if self._takeover and standing is Standing.THEIRS:
+            self.taken_over = True
             self._warn(f"{self._where} {self._held(found)}: taken over, so that what it writes from now on is refused")
             self._clock.sleep(SURE_SECONDS)
         elif standing is Standing.MINE and self._may_work(found.claim):

@@ -138,7 +138,7 @@ class Site:
             alone = self.holding is not None and self.holding.is_held
             self._fate = _Fate(ended, went_on=alone and self._record != known)
         if self.is_over(release):
-            raise self.ended() if self._fate.ended >= release else self._gone_on()
+            raise self.ended() if self._fate.ended >= release else self.gone_on()
 
     def is_over(self, release: int) -> bool:
         """What is known of it, as far as a write for it has found out. No request."""
@@ -151,7 +151,7 @@ class Site:
             "Look what became of it with canary_info",
         )
 
-    def _gone_on(self) -> Refusal:
+    def gone_on(self) -> Refusal:
         return Refusal(
             Code.BUSY,
             f'somebody went on with the release of Deployment "{self.target.name}" while this call was about to',

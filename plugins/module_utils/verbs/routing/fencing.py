@@ -1,0 +1,43 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whoever takes a release with routes over from another run makes it his in its record, before any of its routes is written.
+
+A write whose answer never came may be carried out at any time after that, as long as the Deployment is the one that it was
+made for. A start that finds the hold as it wants it writes nothing there, and sends users to its pods: an undo of the run before,
+which comes late, would take those. Each change of the record has a generation of its own, so that whatever was sent before is
+refused. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...rollout import patches
+from ...rollout.patches import Plan
+from ...rollout.phase import Situation, diagnose
+from ..call.writing import write
+from .routes import Routes
+
+
+def take_over(routes: Routes) -> Situation | None:
+    """Takes the Lease. What there is then, where the release was made this run's; None where it needs not be. Raises Refusal where
+    the other has gone on with it."""
+    account, site = routes.account, routes.account.site
+    situation = account.situation
+    if situation is None or situation.record is None:
+        raise AssertionError("a release is looked at before its routes")
+    routes.mine()
+    if site.holding is None or not site.holding.taken_over:
+        return None
+    known, ours = situation.record, replace(situation.record, run=account.run)
+
+    def decide(now: Situation) -> Plan | None:
+        if now.record not in (known, ours):
+            raise site.gone_on()
+        return None if now.record == ours else patches.corrected(now.deployment, ours, "take the canary over")
+
+    written = write(site, situation.picture, decide)
+    site.holding.taken_over = False
+    account.wrote(written.plan)
+    return None if written.plan is None else account.looked(diagnose(site.look(pods=True)))
