@@ -62,6 +62,7 @@ from .history import Ask
 from .istio import ISTIO
 from .objects import CONTAINER, NAME, NAMESPACE, image
 from .store import Change
+from .users import HEADER_VALUE
 
 ANY = Meant()
 Ended = Outcome | VerbFailure | ApiError
@@ -145,8 +146,11 @@ def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
 
 def _traffic(ask: Ask) -> TrafficRequest:
     weight = Fraction(ask.share) / 100 if ask.share else None
-    header = Header(ask.header, "always") if ask.header else None
-    return TrafficRequest(weight, header, sticky=ask.sticky, kind=ask.kind, overload=ask.overload, **_entry(ask))
+    return TrafficRequest(weight, _header(ask), sticky=ask.sticky, kind=ask.kind, overload=ask.overload, **_entry(ask))
+
+
+def _header(ask: Ask) -> Header | None:
+    return Header(ask.header, HEADER_VALUE) if ask.header else None
 
 
 def _entry(ask: Ask) -> dict[str, Any]:
@@ -187,7 +191,14 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     by_shares = tuple(
         StepAsked(
             Size.bearing(Fraction(1) if blue_green else one),
-            traffic=TrafficRequest(one, without_header=True, kind=called.ask.kind, **_entry(called.ask)),
+            traffic=TrafficRequest(
+                one,
+                _header(called.ask),
+                without_header=not called.ask.header,
+                sticky=called.ask.sticky,
+                kind=called.ask.kind,
+                **_entry(called.ask),
+            ),
         )
         for one in shares
     )

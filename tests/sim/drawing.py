@@ -20,6 +20,7 @@ from .gateway import Lags
 from .governing import RIGHTS, Governed, Hook
 from .history import MADE_AGAIN, Ask, Befalls, End, Foreign, History, Incident, Script
 from .pods import Nature
+from .users import HEADER
 
 _Drawn = TypeVar("_Drawn")
 
@@ -281,7 +282,8 @@ def _governed(seed: int, chance: random.Random) -> History:
 def _routed(seed: int, chance: random.Random) -> History:
     """Requests are split by a route or switched by a Service, and the proxy hears late."""
     history = chance.choice((_calm, _faulty, _deadly, _crowded, _crowded, _scaled))(seed, chance)
-    lags = Lags(chance.choice((0.1, 2.0, 5.0)), chance.choice((0.1, 2.0, 5.0)), forgets=chance.random() < 0.5)
+    forgets, plain = chance.random() < 0.5, chance.random() < 0.1
+    lags = Lags(chance.choice((0.1, 2.0, 5.0)), chance.choice((0.1, 2.0, 5.0)), forgets=forgets, plain=plain)
     kind = chance.choices(("gateway_api", SERVICE_SELECTOR), (3, 1))[0]
     if kind == SERVICE_SELECTOR:
         # Of its proxies nobody can ask how late they are (verbs/routing/switching.py): as late as was measured, and more.
@@ -291,29 +293,37 @@ def _routed(seed: int, chance: random.Random) -> History:
 
 
 def _shared(chance: random.Random, history: History, asks: Sequence[Ask], kind: str) -> tuple[Ask, ...]:
-    """Each start with a larger share, and as many pods as bear it; or all of it as one release."""
-    n, by = history.replicas, chance.choice(("", "pods", "weights"))
+    """Each start with a larger share, and as many pods as bear it, but for a few; or all of it as one release."""
+    n, by, who = history.replicas, chance.choice(("", "pods", "weights")), _whoever(chance, kind)
     shares = sorted(chance.sample(("0", "5", "10", "20", "25", "50"), 3), key=int)
     if kind == SERVICE_SELECTOR:
         shares = ["0", "100", chance.choice(("0", "100"))]
     if chance.random() < 0.3:
         whole = tuple(shares[:1] if kind == SERVICE_SELECTOR else shares[: chance.randint(1, 3)])
-        return (replace(asks[0], verb="release", shares=whole, by=by, kind=kind, check=False),)
-    found, still = list[Ask](), iter(shares)
+        return (replace(asks[0], verb="release", shares=whole, by=by, kind=kind, check=False, **who),)
+    found, still, few = list[Ask](), iter(shares), chance.random() < 0.2
+    if few and chance.random() < 0.6:
+        who["overload"] = "warn"
     for ask in asks:
-        share = next(still, shares[-1]) if ask.verb == "start" else ask.share
-        pods = n if kind == SERVICE_SELECTOR else max(ask.pods or 1, ceil(int(share or 0) * n / 100))
         more: dict[str, Any] = {"by": by} if ask.verb == "promote" else {}
         if ask.verb == "start":
-            more = {
-                "share": share,
-                "pods": pods,
-                "weight": None,
-                "surge": max(pods, ask.surge),
-                "max_unavailable": None,
-            }
+            share = next(still, shares[-1])
+            bear_it = 0 if few else ceil(int(share) * n / 100)
+            pods = n if kind == SERVICE_SELECTOR else max(ask.pods or 1, bear_it)
+            room = {"pods": pods, "weight": None, "surge": max(pods, ask.surge), "max_unavailable": None}
+            more = {"share": share, **room, **who}
+        if ask.verb == "pause":
+            more = {"drain": chance.random() < 0.6}
         found.append(replace(ask, kind=kind, **more))
     return tuple(found)
+
+
+def _whoever(chance: random.Random, kind: str) -> dict[str, Any]:
+    """Who gets the canary besides a share of all: testers by a header, and users who keep it."""
+    if kind == SERVICE_SELECTOR:
+        return {}
+    who: dict[str, Any] = {"header": HEADER} if chance.random() < 0.3 else {}
+    return who | ({"sticky": True} if chance.random() < 0.3 else {})
 
 
 def _foreign(seed: int, chance: random.Random) -> History:

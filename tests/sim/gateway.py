@@ -10,7 +10,6 @@ which the proxy knows no endpoint, and nowhere else.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -24,6 +23,7 @@ from .objects import LABELS, NAME, NAMESPACE, Json
 from .server import Server
 from .store import Change, Store
 from .timeline import Timeline
+from .users import Served, Users, cookies, has
 
 GATEWAY, HOST, ADDRESS = "gw", "shop.example", "10.0.0.1"
 PROXY = "gateway"
@@ -112,19 +112,20 @@ def _selects(selector: Mapping[str, str], pod: Json) -> bool:
 
 @dataclass
 class Proxy:
-    """`failing`: told at which Service requests of users fail, whenever they do, and why. `sees`: told what part of the users' requests each pod
-    gets, of each rule whenever it may have changed. `seen`: the part that pods of another version than v1 get."""
+    """`failing`: told at which Service requests of users fail, whenever they do, and why. `sees`: told what users get, whenever it may have
+    changed. `seen`: the part of the requests of newcomers that pods of another version than v1 get."""
 
     timeline: Timeline
     store: Store
     lags: Lags
     chance: random.Random
     failing: Callable[[str, str], None]
-    sees: Callable[[Mapping[str, Fraction]], None]
+    sees: Callable[[Served], None]
     # What the Ingresses that it knows are as one route (nginx.py), and what one object of another kind is (istio.py, grpc.py).
     reads: Callable[[str, Mapping[str, Json]], Json]
     translates: Mapping[str, Callable[[Json], Json]]
     seen: list[tuple[float, Fraction]] = field(default_factory=list)
+    _users: dict[str, Users] = field(default_factory=dict)
     _routes: dict[str, Json] = field(default_factory=dict)
     _ingresses: dict[str, Json] = field(default_factory=dict)
     _endpoints: dict[str, list[str]] = field(default_factory=dict)
@@ -203,15 +204,13 @@ class Proxy:
         self._look()
 
     def _look(self) -> None:
-        for route in self._routes.values():
-            for rule in route["spec"]["rules"]:
-                if _is_for_probes(rule):
-                    continue
-                shares = self._shares(route, rule)
-                if not any(match.get("headers") for match in rule.get("matches") or ()):
-                    self.sees(shares)
-                    newer = (share for pod, share in shares.items() if not self._versions[pod].endswith(":v1"))
-                    self.seen.append((self.timeline.now, sum(newer, Fraction(0))))
+        for name, route in self._routes.items():
+            rules = [rule for rule in route["spec"]["rules"] if not _is_for_probes(rule)]
+            shares = [self._shares(route, rule) for rule in rules]
+            served = self._users.setdefault(name, Users()).ask(rules, shares, plain=self.lags.plain)
+            self.sees(served)
+            newer = (share for pod, share in served.newcomers.items() if not self._versions[pod].endswith(":v1"))
+            self.seen.append((self.timeline.now, sum(newer, Fraction(0))))
 
     def _shares(self, route: Json, rule: Json) -> dict[str, Fraction]:
         refs = [ref for ref in rule.get("backendRefs") or () if ref["weight"]]
@@ -248,7 +247,7 @@ class Proxy:
                 return Knocked(302, f"http://{one['requestRedirect']['hostname']}/")
         alive = any(self._endpoints_of(ref["name"]) for ref in rule.get("backendRefs") or () if ref["weight"])
         return (
-            Knocked(200, cookies="" if self.lags.plain else _cookies(rule.get("backendRefs") or []))
+            Knocked(200, cookies="" if self.lags.plain else cookies(rule.get("backendRefs") or []))
             if alive
             else Knocked(503)
         )
@@ -273,19 +272,6 @@ def _matches(rule: Json, asked: Knock, *, plain: bool) -> bool:
         same = asked.path == path["value"] if path["type"] == "Exact" else asked.path.startswith(path["value"])
         if path["type"] == "PathPrefix" and asked.headers:
             same = False
-        if same and all(_has(asked, one, plain=plain) for one in headers):
+        if same and all(has(asked.headers, one, plain=plain) for one in headers):
             return True
     return False
-
-
-def _has(asked: Knock, header: Json, *, plain: bool) -> bool:
-    value = asked.headers.get(header["name"], "")
-    if header["type"] == "RegularExpression":
-        return not plain and re.search(header["value"], value) is not None
-    return bool(value == header["value"])
-
-
-def _cookies(refs: list[Json]) -> str:
-    """What filters of backends set."""
-    modifiers = [one["responseHeaderModifier"] for ref in refs for one in ref.get("filters") or ()]
-    return "; ".join(added["value"] for one in modifiers for added in one["add"])

@@ -18,10 +18,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.patches im
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import Record
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture, ReplicaSet
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs import promote, undo
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic import httproute
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import Stage, Wanted
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs import promote, start, undo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import guarded, holding, pacing, site, waiting
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting import headroom_reading
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import autoscaling, completion, pins, rolling
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import exposing, returning
 
 from .controllers import Pace
 from .drawing import draw, kind_of
@@ -66,6 +69,30 @@ def _untested(path: str) -> Callable[[Patcher], None]:
 def _no_guard_at_all(patcher: Patcher) -> None:
     for path in ("/metadata/uid", "/metadata/generation"):
         _untested(path)(patcher)
+
+
+def _testers_are_forgotten(patcher: Patcher) -> None:
+    patcher.setattr(returning, "_but_for_testers", lambda now: Wanted(Stage.OWN, drained=now.wanted.again))
+
+
+def _whatever_they_bear(patcher: Patcher) -> None:
+    for module in (start, exposing):
+        patcher.setattr(module, "agree_to_load", lambda *arguments: None)
+
+
+def _undone_late() -> Iterable[History]:
+    """The undo of a run from which somebody takes the release over, and gives users to its canary."""
+    begins = (Ask("start", share="5"), Ask("start", pods=2, surge=2, share="50", think=1.0), Ask("undo", think=1.0))
+    natures = {version: Nature(0.05, 1.0, ends_in=5.0) for version in ("v1", "v2")}
+    for seed in count(54):
+        ana = Script("ana", 8.0, asks=begins, faults=(Planned(seed, Fault.LATE, 8.0),))
+        eve = Script("eve", 13.9, asks=(Ask("start", share="10", pods=2, surge=2, takeover=True),))
+        yield History(seed=seed, natures=natures, gateway=Lags(0.1, 0.1), scripts=(ana, eve))
+
+
+def _more_than_they_bear() -> Iterable[History]:
+    for seed in count():
+        yield History(seed=seed, gateway=Lags(), scripts=(Script("ana", 8.0, asks=(Ask("start", share="50"),)),))
 
 
 def _of_plan(name: str, path: str) -> Callable[[Patcher], None]:
@@ -318,6 +345,14 @@ GUARDS: dict[str, Guard] = {
         _replaced(headroom_reading.Reader, "_quotas", lambda reader: ()), _asked_for_room_beside_a_quota
     ),
     "looks that become more seldom": Guard(_replaced(pacing, "LONGEST_SILENCE", 0.1), _slow_pods),
+    "a release that is made one's own before its routes": Guard(
+        _replaced(start, "take_over", lambda routes: None), _undone_late
+    ),
+    "a cookie that keeps users": Guard(
+        _replaced(httproute, "_by_cookie", lambda rule, kept, sticky: iter(())), _drawn(("routed",), 49)
+    ),
+    "testers who keep the canary through a promotion": Guard(_testers_are_forgotten, _drawn(("routed",), 169)),
+    "a share that the pods can bear": Guard(_whatever_they_bear, _more_than_they_bear),
     "original fields in the clean-up": Guard(_of_plan("finish", "/spec/strategy"), _drawn(_ANY)),
     "a canary pod that is Ready before a promotion": Guard(
         _replaced(promote, "ready_pods", lambda picture, replica_set: 1), _drawn(_ANY, 45)

@@ -31,8 +31,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import pods_for_weight
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import REVISION
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.cookies import canary_cookie
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT, Kept
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load import pods_for
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import SERVICE_SELECTOR
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import HASH_LABEL
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded import ATTEMPTS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
@@ -45,9 +48,10 @@ from .governing import Hook
 from .history import Ask, History
 from .objects import AUTOSCALER_NAME, LABELS, NAME, Json, TemplateKeys, is_being_deleted, owned
 from .pictures import Pictures
-from .pods import Pod, ReplicaSetController
+from .pods import Nature, Pod, ReplicaSetController
 from .store import Change, Store
 from .timeline import EPOCH
+from .users import Served, Shares
 
 REFUSALS = frozenset(code.value for code in Code)
 # After these nobody knows whether the write was done, until it is looked at.
@@ -104,6 +108,11 @@ class Release:
     splits: bool = False
     # The largest part of the requests that was asked for, None once pods decide.
     share: Fraction | None = Fraction(0)
+    # Somebody has said that its pods bear more than ordinary ones.
+    bears_more: bool = False
+    # What its starts have told: that testers get it, and by which cookie users keep it (empty: none).
+    testers: bool = False
+    cookie: str = ""
     # Until its routes send nobody to the canary.
     paused_by_start: bool = False
     going: str = "hold"
@@ -179,6 +188,8 @@ class Witness:
         if self.release is not None:
             self._allow(self.release, call)
             self._count(self.release)
+            if change.kind in ("httproutes", "services") and call is not None and change.name == NAME:
+                self._bears(self.release, change)
 
     def _others(self, change: Change, call: Called | None) -> None:
         rewritten = change.before is not None and change.after is not None
@@ -214,16 +225,59 @@ class Witness:
         if call is not None and call.ask.verb in ("start", "promote", "release"):
             asked = _share(call.ask)
             release.share = None if asked is None or release.share is None else max(release.share, asked)
+            release.bears_more = release.bears_more or call.ask.overload == "warn"
 
-    def sees(self, shares: Mapping[str, Fraction]) -> None:
-        """What part of the users' requests each pod gets. One that is being taken away was sent nobody while it was a canary's."""
-        release = self.release
-        if release is None or release.share is None or release.going == "promote":
+    def _bears(self, release: Release, change: Change) -> None:
+        """No pod is to get more than each gets without a canary, as far as Ready pods tell at the moment of the write."""
+        before, after = (self._weight_of(release, side) for side in (change.before, change.after))
+        if after <= before or release.bears_more or self.history.natures.get("v2", Nature()).restarts:
             return
-        pods = (self.pods.pods.get(name) for name in shares)
-        canary = (pod.name for pod in pods if pod is not None and pod.active and self._key(pod) == release.canary)
+        ready = sum(pod.ready for pod in self._pods_of(release.canary))
+        replicas = min(side["spec"]["replicas"] for side in (release.before, self.store.of("deployments")[NAME]))
+        if after > Fraction(ready, replicas):
+            told = f"{float(after):.1%} of the requests for {ready} canary pods of {replicas} replicas"
+            self._violated("no pod gets more than an ordinary one", told)
+
+    def _weight_of(self, release: Release, side: Json | None) -> Fraction:
+        """The canary's part of what a route, or a Service, sends on."""
+        sets = (
+            rs for rs in self.store.of("replicasets").values() if self.keys.of(rs["spec"]["template"]) == release.canary
+        )
+        canary = {rs["metadata"]["labels"][HASH_LABEL] for rs in sets}
+        if side is None or side["kind"] == "Service":
+            return Fraction(side is not None and side["spec"]["selector"].get(HASH_LABEL) in canary)
+        refs, services = side["spec"]["rules"][0]["backendRefs"], self.store.of("services")
+        sent = [ref["weight"] for ref in refs if _hash_of(services.get(ref["name"])) in canary]
+        return Fraction(sum(sent), sum(ref["weight"] for ref in refs))
+
+    def _pods_of(self, key: str) -> list[Pod]:
+        return [pod for pod in self.pods.pods.values() if pod.active and self._key(pod) == key]
+
+    def sees(self, served: Served) -> None:
+        """A pod that is being taken away was sent nobody while it was a canary's."""
+        release = self.release
+        if release is None or not self._is_routed_by_us:
+            return
+        for shares in (served.newcomers, served.users):
+            self._sees_share(release, shares)
+        for who, there, shares in (
+            ("testers with the header", release.testers, served.testers),
+            ("users who have seen the canary", bool(release.cookie), served.kept.get(release.cookie, {})),
+        ):
+            lost = [name for name in shares if there and self._is_of(name, release.stable)]
+            if lost:
+                self._violated("whoever is to get the canary keeps it", f"{who} are sent to {', '.join(lost)}")
+
+    def _is_of(self, name: str, key: str) -> bool:
+        pod = self.pods.pods.get(name)
+        return pod is not None and pod.active and self._key(pod) == key
+
+    def _sees_share(self, release: Release, shares: Shares) -> None:
+        if release.share is None or release.going == "promote":
+            return
+        canary = (name for name in shares if self._is_of(name, release.canary))
         found, most = sum(map(shares.__getitem__, canary), Fraction(0)), release.share
-        if found > most and self._is_routed_by_us:
+        if found > most:
             told = f"{float(found):.0%} of the requests, and {float(most):.0%} were asked for"
             self._violated("nobody gets the canary beyond its share", told)
 
@@ -320,6 +374,9 @@ class Witness:
         keys = [self._key(pod) for pod in active]
         canary = [pod for pod, key in zip(active, keys, strict=True) if key == release.canary]
         release.was_ready = release.was_ready or any(pod.ready for pod in canary)
+        if not any(pod.ready for pod in canary):
+            # Whoever watches sends its users to stable.
+            release.testers, release.cookie = False, ""
         spec, before = deployment["spec"], release.before["spec"]["replicas"]
         replicas = spec["replicas"]
         # Scaled up, both versions get of it in proportion.
@@ -361,6 +418,8 @@ class Witness:
 
     def began(self, call: Called) -> None:
         self.calls[call.user] = call
+        if self.release is not None and _takes_users(call.ask):
+            self.release.testers, self.release.cookie = False, ""
 
     def ended(self, call: Called) -> None:
         result = call.result
@@ -375,6 +434,8 @@ class Witness:
         if not isinstance(result, (Outcome, VerbFailure)):
             return
         self._counts_room(call)
+        if isinstance(result, Outcome) and self.release is not None and not call.ask.check:
+            self._promised(self.release, call, result)
         wrote = [change for change in call.writes if change.kind == "deployments"]
         silent = not result.changed and wrote and not call.doubled
         if isinstance(result, VerbFailure) and result.code in REFUSALS and silent:
@@ -383,6 +444,18 @@ class Witness:
             self._violated("what was changed is told", f"{call.ask.verb} wrote, and says: {call.told()}")
         if result.changed and not call.writes and not call.ask.check and not self._may_be_his(call):
             self._violated("what was changed is told", f"{call.ask.verb} wrote nothing, and says: {call.told()}")
+
+    def _promised(self, release: Release, call: Called, result: Outcome) -> None:
+        """What a start has told of the routes, unless somebody takes users from the canary meanwhile."""
+        exposure = result.extra.get("exposure")
+        others = (one.ask for one in self.calls.values() if one.ended is None and one is not call)
+        if call.ask.verb not in ("start", "resume") or exposure is None or any(map(_takes_users, others)):
+            return
+        if exposure["programmed"] == "proven" and release.going == "hold":
+            route = self.store.get("httproutes", NAME)
+            kept = (route["metadata"].get("annotations") or {}).get(KEPT) if route else None
+            release.testers = exposure["header"] is not None
+            release.cookie = canary_cookie(Kept.decode(kept).token) if exposure["sticky"] and kept else ""
 
     def _may_look(self, call: Called, lost: ApiError) -> bool:
         """What is there now, instead of an answer."""
@@ -394,11 +467,7 @@ class Witness:
         if not self.alone or self.history.scripts[0].faults or self.history.scripts[0].streams or call.ended is None:
             return
         # Each share is planned, and held by a start of its own; so are all requests.
-        verbs = (
-            1
-            + len(call.ask.shares)
-            + bool(call.ask.shares and (call.ask.by == "weights" or call.ask.kind == SERVICE_SELECTOR))
-        )
+        verbs = 1 + len(call.ask.shares) + bool(call.ask.shares and _goes_by_weights(call.ask))
         routes = MOST_OF_ROUTES if self.history.gateway else 0
         most = (MOST_REQUESTS + routes) * verbs + len(call.writes) + REQUESTS_A_SECOND * (call.ended - call.begun)
         if call.requests > most:
@@ -517,14 +586,28 @@ def _may_lack(ask: Ask) -> int:
 
 def _most(ask: Ask, replicas: int) -> int:
     if ask.shares:
-        all_of_them = ask.by == "weights" or ask.kind == SERVICE_SELECTOR
-        return replicas if all_of_them else max(pods_for(Fraction(one) / 100, replicas) for one in ask.shares)
+        return replicas if _goes_by_weights(ask) else max(pods_for(Fraction(one) / 100, replicas) for one in ask.shares)
     return ask.pods if ask.pods is not None else pods_for_weight(ask.weight or 0, replicas, ask.surge)
+
+
+def _goes_by_weights(ask: Ask) -> bool:
+    """A promotion gives all requests first, where nobody says otherwise, too."""
+    return ask.by == "weights" or ask.kind == SERVICE_SELECTOR or bool(ask.sticky)
 
 
 def _share(ask: Ask) -> Fraction | None:
     """None where pods decide: a promotion begins with its routes."""
     return None if not ask.share or ask.verb != "start" else Fraction(ask.share) / 100
+
+
+def _takes_users(ask: Ask) -> bool:
+    """From the canary: those who asked for it, or have seen it. A whole release says both anew, and a start whether they keep it."""
+    ends = ask.verb in ("undo", "rollback", "release") or (ask.verb == "pause" and ask.drain)
+    return (ends or (ask.verb == "start" and not ask.sticky)) and not ask.check
+
+
+def _hash_of(service: Json | None) -> str:
+    return str(service["spec"]["selector"].get(HASH_LABEL, "")) if service else ""
 
 
 def _differences(before: Json, after: Json) -> Iterator[tuple[str, tuple[object, object]]]:

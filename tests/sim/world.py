@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -49,6 +48,7 @@ from .pods import ReplicaSetController
 from .server import Server
 from .store import Change, Store
 from .timeline import Actor, Process, Timeline
+from .users import Served
 
 # After this everything has come to rest.
 REST = 5.0
@@ -245,8 +245,8 @@ class World:
     def no_faults() -> Faults:
         return Faults()
 
-    def _sees(self, shares: Mapping[str, Fraction]) -> None:
-        self.witness.sees(shares)
+    def _sees(self, served: Served) -> None:
+        self.witness.sees(served)
 
     def _fails(self, service: str, told: str) -> None:
         """At the owner's Service only what the Deployment's own strategy promises counts."""
