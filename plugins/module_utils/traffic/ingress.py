@@ -178,7 +178,13 @@ def _told_by_both(route: Route, versions: Versions) -> Wanted | None:
         return Wanted(Stage.SPLIT, given)
     if versions.stable in sends:
         return Wanted(Stage.ISOLATED)
-    return None if route.companion is None or given == NOBODY else Wanted(Stage.OWN)
+    return None if route.companion is None or _gives_nothing(route.companion) else Wanted(Stage.OWN)
+
+
+def _gives_nothing(companion: Json) -> bool:
+    """As one is made: what came too late in another release leaves it so."""
+    annotations = _annotations(companion)
+    return is_companion(companion) and annotations.get(_WEIGHT) == "0" and _HEADER not in annotations
 
 
 def _given(route: Route, versions: Versions) -> Exposure | None:

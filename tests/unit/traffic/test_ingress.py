@@ -290,6 +290,16 @@ def test_without_its_annotation_both_tell_what_users_get() -> None:
     assert written((item, companion), Wanted(Stage.OWN)) == (ingress(path("web")), None)
 
 
+def test_a_canary_ingress_that_was_made_too_late_is_in_nobodys_way_and_goes() -> None:
+    first, made, *_rest = writes((ingress(path("web")), None), Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))))[1:]
+    late = made[1]
+    assert first[1] is None and late is not None and late["metadata"]["annotations"][f"{P}canary-weight"] == "0"
+    both, later = (ingress(path("web")), late), Versions("web", "web-58d4cfb7fd-30", "web-6f9c8d7b5-30")
+    assert state(read(both), later) == (Stage.OWN, Wanted(Stage.OWN))
+    made_of_it = plan(read(both), later, Wanted(Stage.ISOLATED), **BY)
+    assert made_of_it is not None and made_of_it.companion is not None and made_of_it.companion.manifest is None
+
+
 def test_the_patch_holds_only_for_the_ingress_that_was_read() -> None:
     item = ingress(path("web"))
     made = plan(read((item, None)), VERSIONS, Wanted(Stage.ISOLATED), **BY)
