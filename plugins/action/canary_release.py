@@ -53,7 +53,8 @@ class ActionModule(VerbAction):
         given = super()._given(variables)
         if not role_door.is_of_the_role(self._task, variables) or "name" in given:
             return given
-        return {**given, **role_door.given_by(self._templar.template(role_door.options(variables)))}
+        named = role_door.given_by(self._templar.template(role_door.options(variables)))
+        return {"through": role_door.first_stage(variables, named.get("steps")), **given, **named}
 
     def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         mark = failures.mark(variables)

@@ -94,6 +94,13 @@ def given_by(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value or name not in SAY_NOTHING_EMPTY}
 
 
+def first_stage(variables: Mapping[str, Any], steps: Any) -> str:
+    """How far the first call of a release goes. Several hosts wait for each other before any is promoted, for the case that
+    any_errors_fatal ends all."""
+    is_alone = len(variables.get("ansible_play_batch", ())) <= 1
+    return "promoted" if is_alone else f"step {len(steps) if isinstance(steps, list) else 1}"
+
+
 def told(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
     """What is shown of a release at its end: nothing as long as the play has something to do about it."""
     release = result.get("release") or {}
@@ -106,9 +113,11 @@ def _is_to_be_rescued(result: Mapping[str, Any], arguments: Mapping[str, Any]) -
 
 
 def handed_on(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What the role keeps of a call as canary_result, and hands on to the job that follows: the value `result`, and that as a
-    statistic of the play, which takes the place of an earlier one. Of a call that failed, which Ansible prints whole, with a row for each
-    pod, the rescue does, after another look."""
+    """What the role keeps of a call as canary_result and canary_room, and hands on to the job that follows: the values `result` and `rooms`,
+    the former by the name of its Deployment, too, and as a statistic of the play, which takes the place of an earlier one.
+
+    Of a call that failed, which Ansible prints whole, with a row for each pod, the rescue does, after another look.
+    """
     if _is_to_be_rescued(result, arguments):
         return {name: value for name, value in result.items() if name != "canary"}
     release = result.get("release") or {}
@@ -121,7 +130,8 @@ def handed_on(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[s
         "canary": result.get("canary"),
     }
     stats = {"data": {"canary_result": kept}, "per_host": False, "aggregate": False}
-    return {**result, "result": kept, "ansible_stats": stats}
+    results = {f"{kept['namespace']}/{kept['name']}": kept}
+    return {**result, "result": kept, "results": results, "rooms": release.get("rooms", []), "ansible_stats": stats}
 
 
 def objection(task: Task, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> str:

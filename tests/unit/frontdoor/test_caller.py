@@ -193,9 +193,23 @@ def test_a_result_that_is_rescued_is_printed_once_and_handed_on_by_the_rescue() 
     shown = role_door.handed_on(failed_call, {"name": "web"})
     assert shown == {name: value for name, value in failed_call.items() if name != "canary"}
     for result, arguments in ((failed_call, {"rescued": True}), ({**failed_call, "failed": False}, {})):
-        handed = role_door.handed_on(result, {"name": "web", **arguments})
+        handed = role_door.handed_on(result, {"name": "web", "namespace": "shop", **arguments})
         assert handed["result"]["outcome"] == "undone"
         assert handed["ansible_stats"]["data"] == {"canary_result": handed["result"]}
+        assert (handed["results"], handed["rooms"]) == ({"shop/web": handed["result"]}, [])
+
+
+@pytest.mark.parametrize(
+    ("hosts", "steps", "stage"),
+    [
+        (["one"], [{}, {}], "promoted"),
+        (["one", "two"], [{}, {}], "step 2"),
+        (["one", "two"], None, "step 1"),
+        (["one", "two"], "no list", "step 1"),
+    ],
+)
+def test_several_hosts_wait_for_each_other_before_any_is_promoted(hosts: list[str], steps: Any, stage: str) -> None:
+    assert role_door.first_stage({"ansible_play_batch": hosts}, steps) == stage
 
 
 def test_a_file_is_looked_for_at_the_playbook_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
