@@ -40,6 +40,8 @@ MSGSPEC_SECONDS, JSON_SECONDS, MOST_MIB = 5.0, 40.0, 100.0
 SLICE = Crowd(nodes=50, pods=2000)
 PARTS = ("releases", "judgement", "latency", "headroom", "fleet")
 FLEETS, FLEET_CPU, FLEET_MIB, FLEET_LINES, FLEET_WALL = (10, 100, 300), 8.0, 150.0, 600.0, 1.3
+# What one of the largest fleet may cost beside one of the smallest.
+FLEET_GROWTH = 1.3
 HOSTS, FORKS = 20, 5
 # Of 110 pods each: room for all, and for what they have more at their peak.
 FLEET_NODES = 20
@@ -128,13 +130,17 @@ def _rows(what: str, reading: Reading, seconds: float) -> Iterator[Row]:
 
 def fleets() -> Iterator[Row]:
     with start_lab(fake_nodes=FLEET_NODES, controller_manager_flags=LARGE_CLUSTER) as lab:
+        each: dict[int, float] = {}
         for count in FLEETS:
             cost, is_goal = fleet.in_one_process(lab, count), count == 100
+            each[count] = cost.cpu / count
             yield Row(f"{count} releases in one task: CPU", cost.cpu, "s", FLEET_CPU if is_goal else None, str(cost))
             if is_goal:
                 yield Row("  peak resident memory", cost.mib, "MiB", FLEET_MIB)
                 yield Row("  lines of progress", cost.lines, "", FLEET_LINES)
                 yield Row("  wall beside that of its slowest release", cost.wall / cost.slowest, "times", FLEET_WALL)
+        few, many = FLEETS[0], FLEETS[-1]
+        yield Row(f"CPU of one of {many} beside one of {few}", each[many] / each[few], "times", FLEET_GROWTH)
         what = f"{HOSTS} releases with a bake of {fleet.BAKE} s"
         for how, play in ((f"a host for each, {FORKS} forks", fleet.a_host_for_each), ("one task", fleet.one_task)):
             whole = fleet.by_ansible(lab, HOSTS, FORKS, play)
