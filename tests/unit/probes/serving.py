@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,8 +35,8 @@ def hang(request: BaseHTTPRequestHandler) -> None:
 
 
 @contextmanager
-def serving(respond: Respond) -> Iterator[str]:
-    """Its URL, while it lives."""
+def serving(respond: Respond, address: str = "127.0.0.1") -> Iterator[str]:
+    """Its URL, while it lives. `address`: of this machine, of IPv4 or IPv6."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -46,11 +47,15 @@ def serving(respond: Respond) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    server = Server((address, 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        host = f"[{address}]" if ":" in address else address
+        yield f"http://{host}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
