@@ -8,12 +8,14 @@ The metric is an object of a custom resource in the group external.metrics.k8s.i
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER, Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import SYSTEM, stamp
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import NotFound
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER
@@ -39,29 +41,27 @@ def new(lab: Lab | ForeignCluster) -> Iterator[Callable[..., Web]]:
 
 @pytest.fixture(scope="module")
 def metered(new: Callable[..., Web]) -> Iterator[Callable[..., Web]]:
-    admin = new().admin
+    with defined(new().admin, GROUP, VERSION, METRIC, "ExternalMetricValue"):
+        yield new
+
+
+@contextmanager
+def defined(admin: Api, group: str, version: str, plural: str, kind: str) -> Iterator[None]:
+    """A custom resource whose objects may hold anything."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    name = f"{plural}.{group}"
     definition = {
-        "metadata": {
-            "name": f"{METRIC}.{GROUP}",
-            "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
-        },
+        "metadata": {"name": name, "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"}},
         "spec": {
-            "group": GROUP,
+            "group": group,
             "scope": "Namespaced",
-            "names": {"plural": METRIC, "kind": "ExternalMetricValue", "listKind": "ExternalMetricValueList"},
-            "versions": [
-                {
-                    "name": VERSION,
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
-                }
-            ],
+            "names": {"plural": plural, "kind": kind, "listKind": f"{kind}List"},
+            "versions": [{"name": version, "served": True, "storage": True, "schema": schema}],
         },
     }
     admin.create(DEFINITIONS, definition)
-    yield new
-    admin.delete(f"{DEFINITIONS}/{METRIC}.{GROUP}", admin.get(f"{DEFINITIONS}/{METRIC}.{GROUP}")["metadata"]["uid"])
+    yield
+    admin.delete(f"{DEFINITIONS}/{name}", admin.get(f"{DEFINITIONS}/{name}")["metadata"]["uid"])
 
 
 def values(web: Web) -> str:
@@ -94,8 +94,13 @@ def scaled(web: Web, target: dict[str, Any], minimum: int = 2) -> Web:
 
 def _created(web: Web) -> Any:
     body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "ExternalMetricValue"}
+    return _made(web, values(web), {**body, "metadata": {"name": web.name, "labels": {"of": web.name}}})
+
+
+def _made(web: Web, path: str, body: dict[str, Any]) -> Any:
+    """None as long as its kind is not served."""
     try:
-        return web.admin.create(values(web), {**body, "metadata": {"name": web.name, "labels": {"of": web.name}}})
+        return web.admin.create(path, body)
     except NotFound:
         return None
 
@@ -162,6 +167,60 @@ def test_a_canary_that_was_asked_for_as_a_share_grows_with_the_deployment(metere
     web.undo()
     assert web.split() == {"v1": 14}
     assert web.spec["strategy"]["rollingUpdate"] == {"maxSurge": "25%", "maxUnavailable": "25%"}
+
+
+# KEDA's operator, of which only this counts: what its switches do to its autoscaler, and that nobody else's write to that stays.
+
+KEDA = "keda.sh", "v1alpha1", "scaledobjects", "ScaledObject"
+SWITCH = "autoscaling.keda.sh/paused-scale-in"
+
+
+def scaled_objects(web: Web) -> str:
+    return f"/apis/keda.sh/v1alpha1/namespaces/{web.namespace}/scaledobjects"
+
+
+@contextmanager
+def operated(web: Web) -> Iterator[None]:
+    """From a loop of its own, the autoscaler is as the ScaledObject says."""
+    over = threading.Event()
+
+    def loops() -> None:
+        while not over.wait(0.2):
+            notes = web.admin.get(f"{scaled_objects(web)}/{web.name}")["metadata"].get("annotations") or {}
+            found = hpa(web)
+            paused = notes.get(SWITCH) == "true"
+            disabled = found["spec"].get("behavior", {}).get("scaleDown", {}).get("selectPolicy") == "Disabled"
+            if paused != disabled:
+                behavior = {"scaleDown": {"selectPolicy": "Disabled"}} if paused else None
+                path = f"{web.autoscalers}/{web.name}-hpa"
+                web.admin.patch(path, {"spec": {"behavior": behavior}}, PatchKind.MERGE, field_manager="keda-operator")
+
+    thread = threading.Thread(target=loops)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_an_autoscaler_of_keda_is_held_by_its_own_switch_and_given_back(new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    with defined(web.admin, *KEDA):
+        body = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": web.name}}
+        web.until(lambda: _made(web, scaled_objects(web), body), "its kind is served")
+        made = web.admin.get(f"{scaled_objects(web)}/{web.name}")
+        owner = {**{key: body[key] for key in ("apiVersion", "kind")}, "name": web.name, "uid": made["metadata"]["uid"]}
+        web.autoscaler(2, 9, ownerReferences=[{**owner, "controller": True}])
+        with operated(web):
+            web.start("v2", autoscaler=AutoscalerPolicy.HOLD)
+            assert web.split() == {"v1": 4, "v2": 1} and web.bounds() == (2, 9)
+            assert hpa(web)["spec"]["behavior"]["scaleDown"]["selectPolicy"] == "Disabled"
+            web.undo()
+            after = web.admin.get(f"{scaled_objects(web)}/{web.name}")["metadata"]
+            assert not after.get("annotations")
+            assert FIELD_MANAGER not in {entry["manager"] for entry in after.get("managedFields") or ()}
+            web.until(lambda: "behavior" not in hpa(web)["spec"], "KEDA lets it scale down again")
 
 
 @pytest.mark.slow
