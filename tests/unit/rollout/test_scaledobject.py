@@ -52,7 +52,7 @@ def marks(item: dict[str, Any]) -> dict[str, str]:
     return dict(item["metadata"].get("annotations") or {})
 
 
-@pytest.mark.parametrize(("ins", "outs", "scales_up"), product(VALUES, VALUES, (True, False)))
+@pytest.mark.parametrize(("ins", "outs", "scales_up"), [*product(VALUES, VALUES, (True, False))])
 def test_whatever_stood_there_is_what_stands_there_afterwards(
     ins: str | None, outs: str | None, scales_up: bool
 ) -> None:
@@ -73,7 +73,7 @@ def test_one_without_any_annotation_has_none_afterwards(scales_up: bool) -> None
     assert marks(patched(during, give_back(ScaledObject.parse(during)))) == {}
 
 
-@pytest.mark.parametrize(("first", "second"), product((True, False), repeat=2))
+@pytest.mark.parametrize(("first", "second"), [*product((True, False), repeat=2)])
 def test_a_pin_that_another_run_left_is_taken_over_with_what_stood_there_before_it(first: bool, second: bool) -> None:
     given = {SCALE_IN: "false"}
     item = scaled_object(given)
@@ -112,7 +112,7 @@ def test_what_is_not_paused_is_served_by_pausing_it_and_not_given_back() -> None
     assert give_back(found) == [] and note(found) is None
 
 
-@pytest.mark.parametrize(("ins", "outs", "scales_up"), product((True, False), repeat=3))
+@pytest.mark.parametrize(("ins", "outs", "scales_up"), [*product((True, False), repeat=3)])
 def test_keda_has_taken_it_over_when_both_sides_that_were_asked_for_are_disabled(
     ins: bool, outs: bool, scales_up: bool
 ) -> None:
