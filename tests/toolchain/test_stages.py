@@ -215,6 +215,13 @@ def test_what_tests_cover_is_measured_in_continuous_integration(
     assert tests[0] == tests[1], "the same tests"
 
 
+def test_the_budgets_of_a_warm_run_are_what_it_may_take() -> None:
+    run = (stage for stage in STAGES if stage.in_ci is not True and not stage.files_only)
+    # What steps back takes what the others leave of the cores.
+    taken = [sum(stage.budget for stage in members if not stage.nice) for members in stages.groups_of(run)]
+    assert sum(taken) <= stages.WARM
+
+
 @pytest.mark.parametrize("ci", ["true", ""])
 def test_whatever_runs_beside_others_is_of_one_group(ci: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", ci)
