@@ -81,3 +81,14 @@ def test_a_whole_release_that_is_out_already_is_no_failure(web: Web) -> None:
     request = replace(request, start=replace(request.start, owner_check=OwnerCheck.FAIL))
     _outcome, release = released(web, request)
     assert release.outcome.value == Ending.ALREADY_RELEASED.value
+
+
+def test_a_rollback_tells_who_would_bring_back_what_it_has_left(web: Web) -> None:
+    begin(web, OwnerCheck.IGNORE)
+    web.promote()
+    told = [warning for warning in web.rollback(image("v1")).warnings if "Argo CD" in warning]
+    assert told == [
+        f'Argo CD manages Deployment "{web.name}" and will bring the version that was left back: change its manifest to the version '
+        "that runs now"
+    ]
+    assert not web.rollback(image("v1")).warnings

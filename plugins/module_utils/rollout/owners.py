@@ -94,6 +94,14 @@ class Owner:
             "let it ignore these fields, or suspend it until the release has ended"
         )
 
+    def against_rollback(self, deployment: Deployment) -> str:
+        does = (
+            "will bring the version that was left back"
+            if self.returns
+            else "brings the version that was left back if it is run"
+        )
+        return f'{self.tool} manages Deployment "{deployment.name}" and {does}: change its manifest to the version that runs now'
+
 
 def owners(deployment: Deployment) -> tuple[Owner, ...]:
     """Every tool that manages fields which a hold changes, by name."""

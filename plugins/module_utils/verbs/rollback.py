@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from ..cluster.api import Api
-from ..rollout import patches
+from ..rollout import owners, patches
 from ..rollout.equality import same_template
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
@@ -53,6 +53,9 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
         rehearsal = rehearse(site, picture, decide, foretold=account.changed) if call.check else None
         written = rehearsal or write(site, picture, decide)
         account.wrote(written.plan)
+        if written.plan is not None:
+            deployment = picture.deployment
+            account.warn(*(owner.against_rollback(deployment) for owner in owners.owners(deployment)))
         if left is not None and written.plan is not None and not call.check:
             what = f"{', '.join(left.images.values())} was rolled back"
             tell_why(account, picture.deployment, EVENT, what, left)
