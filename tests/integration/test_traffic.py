@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, NotFound
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, Invalid, NotFound
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
     Exposure,
@@ -44,8 +44,9 @@ from tests.cluster.foreign import ForeignCluster
 from tests.cluster.gateway.program import definitions
 from tests.cluster.gateway.server import DEFINITIONS
 from tests.cluster.lab import Lab
-from tests.gateways.objects import RoutedObjects
+from tests.gateways.objects import Json, RoutedObjects
 from tests.integration.releases import CONTAINER, Release, image, silent
+from tests.sim.odd_routes import REFUSED, TAKEN
 from tests.situations import until
 
 # What a gateway is said to take; there is none here, so nothing but the time of the test depends on it.
@@ -205,3 +206,24 @@ def test_what_cannot_be_routed_is_refused_and_nothing_is_written(routed: Routed)
         assert refused.value.code == code and not refused.value.changed
     assert routed.release.deployment()["metadata"]["resourceVersion"] == before
     routed.assert_as_before()
+
+
+def test_the_simulated_server_takes_of_a_route_what_this_one_takes(defined: None, release: Release) -> None:
+    """As tests/sim/test_gateway_api.py has it of the simulated one."""
+    routes = f"/apis/gateway.networking.k8s.io/v1/namespaces/{release.namespace}/httproutes"
+
+    def is_taken(rules: list[Json]) -> bool:
+        item = {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": {"name": "odd"},
+            "spec": {"rules": rules},
+        }
+        try:
+            release.api.create(routes, item, dry_run=True)
+        except Invalid:
+            return False
+        return True
+
+    assert [name for name, rules in TAKEN.items() if not is_taken(rules)] == []
+    assert [name for name, rules in REFUSED.items() if is_taken(rules)] == []

@@ -331,6 +331,25 @@ FOUND: dict[str, History] = {
             ),
         ),
     ),
+    "whoever takes a start over and undoes it has no Service switched by its first write, which comes late": History(
+        seed=14,
+        gateway=Lags(0.1, 0.1),
+        scripts=(
+            ana(
+                Ask("start", pods=4, surge=4, share="0", kind="service_selector"),
+                faults=(Planned(14, Fault.LATE, 8.0),),
+            ),
+            Script("eve", 8.4, asks=(Ask("undo", takeover=True),)),
+        ),
+    ),
+    "whoever takes a start over and undoes it has no route written by its first write, which comes late": History(
+        seed=15,
+        gateway=Lags(0.1, 0.1),
+        scripts=(
+            ana(Ask("start", share="5"), faults=(Planned(15, Fault.LATE, 8.0),)),
+            Script("eve", 8.43, asks=(Ask("undo", takeover=True),)),
+        ),
+    ),
 }
 
 

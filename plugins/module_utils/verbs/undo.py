@@ -132,8 +132,9 @@ def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: b
         routes.rehearse(routes.look(), owners)
     elif routes is not None:
         account.looked(situation)
-        situation = (take_over(routes) if situation.record else None) or situation
-        cut_off(routes, situation)
+        taken = take_over(routes) if situation.record else None
+        situation = taken or situation
+        cut_off(routes, situation, taken_over=taken is not None)
     return situation.picture
 
 

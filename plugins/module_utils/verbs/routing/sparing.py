@@ -21,25 +21,30 @@ from .finding import of_record
 from .proving import NotProgrammed, Written
 from .returning import warm
 from .routes import THEIRS, Now, Routes, Wish
+from .versions import ensure
 
 # What stands in the way of an undo for good, and must keep it from nothing else. A server in trouble ends the call instead: the
 # next one finds it better, and until then the pods that the routes send to stay.
 _IN_THE_WAY = (NotProgrammed, Refusal, Forbidden, Malformed)
 
 
-def cut_off(routes: Routes, situation: Situation) -> None:
+def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -> None:
     """Each route is written, whatever becomes of the others and whether or not a gateway can be asked, and waited for as long as a write may
     take: a bad canary is worse than a route that lags behind. Where users are not sent to what is to serve them now, the gateway has as long
-    to reach it first."""
+    to reach it first.
+
+    `taken_over`: from a run whose first write of a route may still come. What is its owner's is written, too, so that this is refused then.
+    """
     canary = situation.canary.hash if situation.canary else ""
     serves = _stable_serves(situation)
     service = routes.stable if serves else routes.traffic.service
-    to = partial(_sent_to, Wanted(Stage.ISOLATED if serves else Stage.OWN))
+    every = taken_over and serves and _stable_is_there(routes)
+    to = partial(_sent_to, Wanted(Stage.ISOLATED if serves else Stage.OWN), every)
     found, unknown, written = list[Now](), list[Now](), list[Written]()
     for ref in routes.traffic.routes:
         with _going_on(routes):
             now = routes.now(ref, canary)
-            if now is None or (now.stage is Stage.OWN and now.wanted.exposure.nobody):
+            if now is None or (now.stage is Stage.OWN and now.wanted.exposure.nobody and not every):
                 continue
             found.append(now)
             if routes.prover.marks and not routes.router.sends_to(now.route, service):
@@ -53,9 +58,18 @@ def cut_off(routes: Routes, situation: Situation) -> None:
         routes.await_(written)
 
 
-def _sent_to(wanted: Wanted, now: Now) -> Wanted | None:
+def _stable_is_there(routes: Routes) -> bool:
+    """Its Service."""
+    with _going_on(routes):
+        ensure(routes, routes.stable_hash)
+        return True
+    return False
+
+
+def _sent_to(wanted: Wanted, every: bool, now: Now) -> Wanted | None:
     """A route that keeps nothing has been given back since it was looked at: the Service that users would be sent to may be gone."""
-    return None if now.stage is Stage.OWN and now.route.annotation is None else wanted
+    is_back = now.stage is Stage.OWN and now.route.annotation is None
+    return None if is_back and not every else wanted
 
 
 def _once_reached(routes: Routes, found: Sequence[Now], service: str, to: Wish, canary: str) -> list[Written]:
