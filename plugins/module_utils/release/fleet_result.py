@@ -9,7 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, Mapping, Sequence
 
 from ..values import dataclass
@@ -54,6 +54,12 @@ class Row:
         if self.release is None or (planned and not check):
             return UNTOUCHED
         return self.release.outcome.value
+
+    def without_room(self) -> Row:
+        """Unless it was refused, which may be for want of room."""
+        if self.release is None or self.release.outcome is Ending.REFUSED:
+            return self
+        return replace(self, release=replace(self.release, rooms=()))
 
     def to_json(self, check: bool) -> dict[str, Any]:
         release = self.release
@@ -109,6 +115,12 @@ class Fleet:
         told = [f"{self.ending.value}: {counted}, of {len(self.rows)} releases.", *self.why[:MOST_TOLD], *further]
         return " ".join(told)
 
+    @property
+    def _told(self) -> tuple[Row, ...]:
+        """Ansible prints the whole result of a failed task, and an answer about room is some hundred lines: there only those rows have
+        theirs for which it was the reason."""
+        return self.rows if self.ending is not FleetEnding.FAILED else tuple(row.without_room() for row in self.rows)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
@@ -116,7 +128,7 @@ class Fleet:
             "outcome": self.ending.value,
             "why": list(self.why),
             "counts": self.counts,
-            "releases": [row.to_json(self.check) for row in self.rows],
+            "releases": [row.to_json(self.check) for row in self._told],
             "table": self.table,
         }
 

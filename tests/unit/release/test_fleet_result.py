@@ -66,6 +66,17 @@ def test_a_reason_that_is_of_another_one_is_not_repeated_in_a_line() -> None:
     assert row.to_json(False)["why"] == ["the wave failed: shop/a undone: it crashed."]
 
 
+def test_where_a_fleet_has_failed_the_answers_about_room_are_those_of_who_was_refused() -> None:
+    refused = replace(ROWS[0], release=replace(WHOLE, outcome=Ending.REFUSED))
+    fleet = replace(FLEET, rows=(refused, *ROWS[1:]))
+
+    def rooms(one: Fleet) -> list[bool]:
+        return [bool(row["release"] and row["release"]["rooms"]) for row in one.to_json()["releases"]]
+
+    assert rooms(fleet) == [True, False, False, False]
+    assert rooms(replace(fleet, ending=FleetEnding.RELEASED)) == [True, True, False, False]
+
+
 def test_the_message_counts_and_gives_the_reason() -> None:
     assert FLEET.message == (
         "failed: 1 released, 1 undone, 2 untouched, of 4 releases. eu/shop/search undone: it crashed."
