@@ -350,6 +350,22 @@ FOUND: dict[str, History] = {
             Script("eve", 8.43, asks=(Ask("undo", takeover=True),)),
         ),
     ),
+    "a proxy that still knows a write of before proves no later one": History(
+        seed=303804,
+        replicas=2,
+        gateway=Lags(5.0, 2.0, forgets=True, plain=True),
+        scripts=(
+            Script(
+                "ben",
+                8.0,
+                asks=(
+                    Ask("start", version="v3", share="20", sticky=True),
+                    Ask("start", version="v3", share="25", sticky=True),
+                    Ask("promote"),
+                ),
+            ),
+        ),
+    ),
 }
 
 

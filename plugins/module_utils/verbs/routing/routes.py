@@ -280,14 +280,18 @@ def owners(_now: Now) -> Wanted:
 
 
 def _marked(asked: Wanted, now: Now) -> Wanted:
-    """With a number of its own; what was written already keeps its number."""
+    """With a number of its own; what was written already keeps its number.
+
+    No write before had it, also where one in between had none: a proxy that still knows that write would prove this one. So it is at least
+    the generation that the route gets by it.
+    """
     if (
         now.stage is asked.stage
         and now.wanted.mark is not None
         and replace(now.wanted, mark=None) == replace(asked, mark=None)
     ):
         return now.wanted
-    return replace(asked, mark=(now.wanted.mark or 0) + 1)
+    return replace(asked, mark=max(now.wanted.mark or 0, now.route.generation) + 1)
 
 
 def exposure_of(found: Sequence[Now]) -> Exposure:
