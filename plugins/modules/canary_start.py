@@ -82,7 +82,7 @@ options:
         stable ones (O(surge)) and have to be fewer, so that the stable version gets most of what is added. Bakes and checks take
         a scale-up for no fault. See C(docs/autoscalers.md).
       - Of an autoscaler that KEDA makes of a ScaledObject both set KEDA's own switches there, C(autoscaling.keda.sh/paused-scale-in) and with
-        V(pin) C(autoscaling.keda.sh/paused-scale-out), and put them back as they were. That takes KEDA 2.18 or later.
+        V(pin) C(autoscaling.keda.sh/paused-scale-out), and put them back as they were. That takes KEDA 2.18.2 or later; an older one is refused.
       - V(ignore) leaves it alone.
     type: str
     choices: [refuse, pin, hold, ignore]

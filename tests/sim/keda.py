@@ -17,6 +17,9 @@ from .objects import NAMESPACE, Json, changed
 from .store import Change, Store
 from .timeline import Timeline
 
+VERSION = "app.kubernetes.io/version"
+# The first that takes away again from an autoscaler what a switch has disabled there.
+GIVES_BACK = (2, 18, 2)
 SWITCHES = {"scaleDown": "autoscaling.keda.sh/paused-scale-in", "scaleUp": "autoscaling.keda.sh/paused-scale-out"}
 
 
@@ -44,14 +47,16 @@ def scaled_object(
 
 
 class KedaOperator(Controller):
-    """`idle_at`: from which moment on no trigger is active, so that it scales to zero. `knows_switches`: KEDA does from 2.18 on."""
+    """`idle_at`: from which moment on no trigger is active, so that it scales to zero. `version`: which KEDA this is: the
+    switches are known from 2.18 on. `tells`: the text of its version, another one in a build of one's own."""
 
     name = "keda-operator"
 
     def __init__(self, timeline: Timeline, store: Store, pace: Pace, chance: random.Random) -> None:
         super().__init__(timeline, store, pace, chance)
         self.idle_at: float | None = None
-        self.knows_switches = True
+        self.version = (2, 18, 3)
+        self.tells = ""
 
     def concerns(self, change: Change) -> bool:
         return change.kind in ("scaledobjects", "horizontalpodautoscalers") and change.by != self.name
@@ -63,7 +68,7 @@ class KedaOperator(Controller):
                 self._scales_to_zero(found)
 
     def _on(self, found: Json, switch: str) -> bool:
-        return self.knows_switches and (found["metadata"].get("annotations") or {}).get(switch) == "true"
+        return self.version >= (2, 18) and (found["metadata"].get("annotations") or {}).get(switch) == "true"
 
     def _makes_autoscaler(self, found: Json) -> None:
         name = found["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["name"]
@@ -72,13 +77,20 @@ class KedaOperator(Controller):
         if before is None:
             self.store.put("horizontalpodautoscalers", wanted, self.name)
             return
-        same = before["spec"] == wanted["spec"]
+        same = self._same(before["spec"], wanted["spec"])
         annotations = before["metadata"].get("annotations") or {}
         if same and wanted["metadata"]["annotations"].items() <= annotations.items():
             return
-        kept = {**before["metadata"], "annotations": wanted["metadata"]["annotations"]}
+        kept = {**before["metadata"], **{key: wanted["metadata"][key] for key in ("annotations", "labels")}}
         kept["generation"] = before["metadata"]["generation"] + (not same)
         self.store.put("horizontalpodautoscalers", {**before, "spec": wanted["spec"], "metadata": kept}, self.name)
+
+    def _same(self, there: Json, wanted: Json) -> bool:
+        """Before 2.18.2 a behavior that is not asked for is as good as any (DeepDerivative)."""
+        if self.version >= GIVES_BACK:
+            return there == wanted
+        behavior = {**(there.get("behavior") or {}), **(wanted.get("behavior") or {})}
+        return there == {**wanted, **({"behavior": behavior} if behavior else {})}
 
     def _autoscaler(self, name: str, found: Json) -> Json:
         meta, spec = found["metadata"], found["spec"]
@@ -97,6 +109,7 @@ class KedaOperator(Controller):
                 "name": name,
                 "namespace": meta["namespace"],
                 "generation": 1,
+                "labels": {VERSION: self.tells or ".".join(map(str, self.version)), **(meta.get("labels") or {})},
                 "annotations": dict(meta.get("annotations") or {}),
                 "ownerReferences": [{**owner, "controller": True}],
             },

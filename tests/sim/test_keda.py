@@ -16,7 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy
 from tests.sim.faults import Fault, Planned
 from tests.sim.history import Ask, End, History, Script
-from tests.sim.keda import SWITCHES, scaled_object
+from tests.sim.keda import SWITCHES, VERSION, scaled_object
 from tests.sim.objects import AUTOSCALER_NAME, NAME
 from tests.sim.stage import Stage
 from tests.sim.world import World
@@ -112,10 +112,60 @@ def test_it_does_not_scale_to_zero_past_its_autoscaler(new: Callable[..., Web]) 
 def test_one_that_does_not_know_the_switches_is_refused_and_they_are_taken_away(
     policy: AutoscalerPolicy, web: Web
 ) -> None:
-    stage_of(web).keda.knows_switches = False
+    keda = stage_of(web).keda
+    keda.version, keda.tells = (2, 17, 0), "main"
+    age(web, None)
     said = web.refused(lambda: web.start(autoscaler=policy), "autoscaler")
-    assert "KEDA 2.18 or later is needed, and its operator has to run" in said
+    assert "KEDA 2.18.2 or later is needed, and its operator has to run" in said
     assert marks(web) == {}
+
+
+OLD = (2, 18, 1)
+
+
+def age(web: Web, own: str | None) -> None:
+    """KEDA writes its version on its autoscaler, unless the ScaledObject has a label of its own."""
+    if own:
+        web.admin.patch(path(web), {"metadata": {"labels": {VERSION: own}}}, PatchKind.MERGE)
+    keda = stage_of(web).keda
+    stage_of(web).store.remove("horizontalpodautoscalers", f"{web.name}-hpa", "somebody")
+    keda.wake()
+    web.until(lambda: stage_of(web).store.get("horizontalpodautoscalers", f"{web.name}-hpa"), "KEDA has made it anew")
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("policy", [HOLD, PIN])
+def test_a_keda_that_gives_nothing_back_is_refused_before_anything_is_written(
+    policy: AutoscalerPolicy, check: bool, web: Web
+) -> None:
+    stage_of(web).keda.version = OLD
+    age(web, None)
+    said = web.refused(lambda: web.start(autoscaler=policy, check=check), "autoscaler")
+    assert "is of KEDA 2.18.1" in said and "Upgrade KEDA to 2.18.2 or later" in said
+    assert marks(web) == {} and not behavior(web)
+    assert web.start(autoscaler=IGNORE).changed
+
+
+@pytest.mark.parametrize("version", ["main", "1.4.0"], ids=["no version", "a label of the application"])
+def test_a_keda_that_does_not_tell_its_age_is_told_of_where_it_gave_nothing_back(version: str, web: Web) -> None:
+    keda = stage_of(web).keda
+    keda.version = OLD
+    keda.tells = "main" if version == "main" else ""
+    age(web, version if version != "main" else None)
+    web.start(autoscaler=PIN)
+    outcome = web.undo()
+    assert marks(web) == {} and behavior(web)
+    (told,) = [warning for warning in outcome.warnings if "has not taken that over" in warning]
+    assert "behavior.scaleDown.selectPolicy and behavior.scaleUp.selectPolicy still reads Disabled" in told
+    age(web, None)
+    assert not behavior(web), "as the warning says"
+
+
+def test_an_application_that_is_younger_than_keda_is_not_taken_for_it(web: Web) -> None:
+    age(web, "1.4.0")
+    web.start(autoscaler=HOLD)
+    assert not web.undo().warnings
+    assert marks(web) == {} and not behavior(web)
 
 
 def test_metrics_for_which_a_tolerance_is_needed_are_refused(web: Web) -> None:

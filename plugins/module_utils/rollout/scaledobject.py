@@ -4,7 +4,7 @@
 """KEDA's ScaledObject during a hold: the switches by which its owner keeps it from scaling, and their give-back.
 
 KEDA makes the HorizontalPodAutoscaler of a ScaledObject, puts every change of that back at once (controllers/keda/hpa.go,
-updateHPAIfNeeded), and scales to zero past it. Its own switches (KEDA 2.18 or later) set selectPolicy to Disabled there, and keep it from
+updateHPAIfNeeded), and scales to zero past it. Its own switches (KEDA 2.18.2 or later) set selectPolicy to Disabled there, and keep it from
 zero: one annotation for scaling in, one for scaling out. What they were before is kept in an annotation beside them, written in the
 same patch, with whose pin it is. KEDA copies annotations to its autoscaler, which so tells of a pin. This module is private to the collection.
 """
@@ -12,6 +12,7 @@ same patch, with whose pin it is. KEDA copies annotations to its autoscaler, whi
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any, Mapping
 
@@ -25,6 +26,10 @@ SCALE_IN, SCALE_OUT = "autoscaling.keda.sh/paused-scale-in", "autoscaling.keda.s
 # Which side of the autoscaler's behavior each of them disables.
 SIDES: Mapping[str, str] = {SCALE_IN: "scaleDown", SCALE_OUT: "scaleUp"}
 ON = "true"
+DISABLED = "Disabled"
+# Before it KEDA does not take away again from its autoscaler what a switch has disabled there, unless something else changes (#7291).
+GIVES_BACK = (2, 18, 2)
+_VERSION = re.compile(r"v?([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(?![0-9])")
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,42 @@ def give_back(found: ScaledObject) -> list[dict[str, Any]]:
 def takes(autoscaler: Autoscaler, *, scales_up: bool) -> bool:
     """Whether KEDA has taken the switches over to its autoscaler."""
     asked = (SCALE_IN,) if scales_up else (SCALE_IN, SCALE_OUT)
-    behavior = autoscaler.behavior or {}
-    return all((behavior.get(SIDES[switch]) or {}).get("selectPolicy") == "Disabled" for switch in asked)
+    return all(_disables(autoscaler.behavior, SIDES[switch]) for switch in asked)
+
+
+def still_disabled(autoscaler: Autoscaler, found: ScaledObject) -> tuple[str, ...]:
+    """The sides of its behavior that KEDA has yet to give back: nothing on the ScaledObject disables them."""
+    return tuple(
+        side
+        for switch, side in SIDES.items()
+        if _disables(autoscaler.behavior, side)
+        and found.annotations.get(switch) != ON
+        and not _disables(found.behavior, side)
+    )
+
+
+def _disables(behavior: Mapping[str, Any] | None, side: str) -> bool:
+    rules = (behavior or {}).get(side)
+    return isinstance(rules, Mapping) and rules.get("selectPolicy") == DISABLED
+
+
+def gives_back(autoscaler: Autoscaler) -> bool:
+    """By the version that its label tells; what is no version passes."""
+    told = _VERSION.match(autoscaler.version)
+    return told is None or tuple(int(part) for part in told.groups()) >= GIVES_BACK
+
+
+def must_give_back(autoscaler: Autoscaler, found: ScaledObject) -> None:
+    """Raises Refusal where KEDA would leave its autoscaler disabled after a give-back. A label of the ScaledObject's own is not KEDA's."""
+    if gives_back(autoscaler) or found.version:
+        return
+    raise Refusal(
+        Code.AUTOSCALER,
+        f'ScaledObject "{found.name}" is of KEDA {autoscaler.version[:40]}, which leaves HorizontalPodAutoscaler "{autoscaler.name}" disabled once '
+        "its switches are given back: it would not scale again",
+        "Upgrade KEDA to 2.18.2 or later. Or keep it from scaling yourself, such as with autoscaling.keda.sh/paused on the ScaledObject, and "
+        "use autoscaler=ignore",
+    )
 
 
 def _owners(found: ScaledObject) -> dict[str, str | None]:

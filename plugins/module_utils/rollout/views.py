@@ -353,11 +353,15 @@ def _running_containers(spec: Fields) -> tuple[str, ...]:
     return tuple(one.text("name") for one in (*spec.each("containers"), *sidecars))
 
 
+# A label that KEDA gives its autoscaler, with its own version, unless the ScaledObject has one of its own.
+VERSION = "app.kubernetes.io/version"
+
+
 @dataclass(frozen=True)
 class Autoscaler:
     """A HorizontalPodAutoscaler. `min_replicas` is None when unset (the server's default is 1);
     `generation` is None where the server does not count it (before 1.37). `behavior` as it stands, None where it is unset. `metrics`: of
-    each its type, and the type of its target."""
+    each its type, and the type of its target. `version`: of KEDA, where that has made it and its ScaledObject has no such label."""
 
     name: str
     uid: str
@@ -370,6 +374,7 @@ class Autoscaler:
     owner: str
     behavior: Mapping[str, Any] | None = None
     metrics: tuple[tuple[str, str], ...] = ()
+    version: str = ""
 
     @property
     def scaled_object(self) -> str:
@@ -394,22 +399,33 @@ class Autoscaler:
             owner=f"{owner.text('kind')}/{owner.name('name')}" if owner else "",
             behavior=spec.within("behavior").raw or None,
             metrics=tuple(_metric(metric) for metric in spec.each("metrics")),
+            version=meta.texts("labels").get(VERSION, ""),
         )
 
 
 @dataclass(frozen=True)
 class ScaledObject:
-    """KEDA's, of which it makes an autoscaler."""
+    """KEDA's, of which it makes an autoscaler. `version`: a label of its own. `behavior`: what it asks of its autoscaler."""
 
     name: str
     uid: str
     resource_version: str
     annotations: Mapping[str, str]
+    version: str = ""
+    behavior: Mapping[str, Any] | None = None
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> ScaledObject:
-        meta = Fields(obj, "ScaledObject").required("metadata")
-        return cls(meta.name("name"), meta.text("uid"), meta.text("resourceVersion"), meta.texts("annotations"))
+        fields = Fields(obj, "ScaledObject")
+        meta, advanced = fields.required("metadata"), fields.within("spec").within("advanced")
+        return cls(
+            name=meta.name("name"),
+            uid=meta.text("uid"),
+            resource_version=meta.text("resourceVersion"),
+            annotations=meta.texts("annotations"),
+            version=meta.texts("labels").get(VERSION, ""),
+            behavior=advanced.within("horizontalPodAutoscalerConfig").within("behavior").raw or None,
+        )
 
 
 def _metric(metric: Fields) -> tuple[str, str]:

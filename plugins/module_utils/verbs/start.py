@@ -152,6 +152,8 @@ def _agreed(account: Account, situation: Situation, request: StartRequest, room:
     rollout_start.stable_of(situation)
     to_pin = autoscaling.check(situation.picture, request.autoscaler)
     if to_pin is not None:
+        if request.autoscaler in autoscaling.KEPT:
+            autoscaling.gives_back(account, to_pin)
         wanted = _wanted(account, situation, request, room)
         begun = rollout_start.decide(situation, wanted, _asker(account, request, to_pin))
         _check_steps(begun, situation, request.call)

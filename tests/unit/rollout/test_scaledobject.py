@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -20,14 +21,17 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.scaledobje
     SIDES,
     changed,
     give_back,
+    gives_back,
     is_paused,
     note,
     pause,
     serve,
+    still_disabled,
     takes,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Autoscaler, ScaledObject
 from tests.sim.patching import json_patch
+from tests.unit.rollout.objects import autoscaler
 
 MINE, OTHERS = Claim("mine", at=1), Claim("theirs", at=1)
 VALUES = (None, "true", "false", "")
@@ -123,3 +127,41 @@ def test_keda_has_taken_it_over_when_both_sides_that_were_asked_for_are_disabled
 
 def test_the_note_is_no_annotation_that_keda_knows() -> None:
     assert not SCALED_OBJECT.startswith("autoscaling.keda.sh/")
+
+
+VERSIONS = {
+    "2.18.1": False,
+    "2.17.0": False,
+    "v2.9.9": False,
+    "2.18.1-rc.1": False,
+    "2.18.2": True,
+    "2.18.10": True,
+    "2.19.0": True,
+    "3.0.0": True,
+    "main": True,
+    "": True,
+    "2.18": True,
+    "1" * 63: True,
+}
+
+
+@pytest.mark.parametrize(("version", "gives"), [*VERSIONS.items()])
+def test_a_version_that_gives_nothing_back_is_known_by_its_number(version: str, gives: bool) -> None:
+    assert gives_back(replace(autoscaler(owner="ScaledObject"), version=version)) is gives
+
+
+DISABLED: dict[str, tuple[dict[str, str], dict[str, Any], tuple[str, ...]]] = {
+    "left": ({}, {}, ("scaleDown",)),
+    "its owner's switch": ({SCALE_IN: "true"}, {}, ()),
+    "its owner's behavior": ({}, {"scaleDown": {"selectPolicy": "Disabled"}}, ()),
+    "a behavior of the other side": ({}, {"scaleUp": {"selectPolicy": "Disabled"}}, ("scaleDown",)),
+}
+
+
+@pytest.mark.parametrize(("marks", "own", "left"), [*DISABLED.values()], ids=[*DISABLED])
+def test_what_nothing_disables_any_longer_is_to_be_given_back(
+    marks: dict[str, str], own: dict[str, Any], left: tuple[str, ...]
+) -> None:
+    found = ScaledObject("it", "u", "7", marks, behavior=own or None)
+    disabled = autoscaler(owner="ScaledObject", behavior={"scaleDown": {"selectPolicy": "Disabled"}})
+    assert still_disabled(disabled, found) == left

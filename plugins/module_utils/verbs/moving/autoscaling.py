@@ -22,13 +22,10 @@ from ..call.ending import Account
 from ..call.guarded import ATTEMPTS, guarded
 from ..call.orders import AutoscalerPolicy
 from ..call.outcome import Report
-from .pins import claim, give_back_orphan, on_scaled_object
+from .pins import KEDA_SECONDS, OBSERVE_PAUSE_SECONDS, claim, give_back_orphan, on_scaled_object
 
 # One default sync period of the autoscaler's controller and a margin, for servers whose autoscalers have no generation.
 UNOBSERVED_SECONDS = 20.0
-OBSERVE_PAUSE_SECONDS = 0.2
-# KEDA's operator hears of a change at once; this is for one that is about to be elected, or is at work.
-KEDA_SECONDS = 30.0
 # What changes an autoscaler for the time of a release.
 KEPT = (AutoscalerPolicy.PIN, AutoscalerPolicy.HOLD)
 
@@ -43,6 +40,12 @@ def check(picture: Picture, policy: AutoscalerPolicy) -> Autoscaler | None:
     if policy in KEPT:
         return autoscalers.to_pin(found, picture.deployment, scales_up=policy is AutoscalerPolicy.HOLD)
     return None
+
+
+def gives_back(account: Account, to_pin: Autoscaler) -> None:
+    """Raises Refusal where KEDA would not give back what a pin has set. Its ScaledObject is read only where KEDA seems to be too old."""
+    if to_pin.scaled_object and not scaledobject.gives_back(to_pin):
+        scaledobject.must_give_back(to_pin, account.site.scaled_object(to_pin.scaled_object))
 
 
 def release_orphans(account: Account, picture: Picture, policy: AutoscalerPolicy) -> None:
@@ -163,7 +166,7 @@ def _paused(
                 Code.AUTOSCALER,
                 f'{seat.what} was paused, and KEDA has not taken that over to HorizontalPodAutoscaler "{autoscaler.name}" in '
                 f"{KEDA_SECONDS:g} seconds",
-                "KEDA 2.18 or later is needed, and its operator has to run. Keep it from scaling in another way, such as "
+                "KEDA 2.18.2 or later is needed, and its operator has to run. Keep it from scaling in another way, such as "
                 "autoscaling.keda.sh/paused on the ScaledObject, and then use autoscaler=ignore",
             )
         clock.sleep(OBSERVE_PAUSE_SECONDS)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable, Generic, TypeVar
 
-from ...cluster.errors import Forbidden, NotFound
+from ...cluster.errors import ApiError, Forbidden, NotFound
 from ...rollout import autoscaler as autoscalers
 from ...rollout import scaledobject
 from ...rollout.autoscaler import Claim
@@ -29,6 +29,9 @@ from .ownership import disown_pinned
 
 Written = TypeVar("Written", Autoscaler, ScaledObject)
 Operations = list[dict[str, Any]]
+OBSERVE_PAUSE_SECONDS = 0.2
+# KEDA's operator hears of a change at once; this is for one that is about to be elected, or is at work.
+KEDA_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -127,22 +130,57 @@ def _serve(account: Account, seat: Seat[Written], record: Record, replicas: int)
 def give_back_of(account: Account, record: Record, pinned: Companion, picture: Picture) -> None:
     """At the end of a release, as long as that is live: the next one may pin the same autoscaler."""
     if pinned.kind.is_of_keda:
-        _give_back_of(account, record, on_scaled_object(account.site, pinned.name), picture)
+        if _give_back_of(account, record, on_scaled_object(account.site, pinned.name), picture):
+            _see_given_back(account, pinned.name)
     else:
         _give_back_of(account, record, on_autoscaler(account.site, pinned.name), picture)
 
 
-def _give_back_of(account: Account, record: Record, seat: Seat[Written], picture: Picture) -> None:
+def _give_back_of(account: Account, record: Record, seat: Seat[Written], picture: Picture) -> bool:
     def of_this_release(_found: Written) -> bool:
         now = _fresh(account, picture)
         return now.record is not None and same_release(now.record, record)
 
     try:
-        _give_back(account, seat, seat.read(), of_this_release)
+        given = _give_back(account, seat, seat.read(), of_this_release)
         # Whoever gave it back may have died since.
         disown_pinned(account, seat.path, seat.what)
     except NotFound:
         account.warn(f"{seat.what}, which was pinned for this release, no longer exists")
+        return False
+    return given
+
+
+def _see_given_back(account: Account, name: str) -> None:
+    """KEDA makes its autoscaler as it was, a moment after its ScaledObject was given back. What was not seen of that is told."""
+    site, clock = account.site, account.site.clock
+    give_up = clock.monotonic() + KEDA_SECONDS
+    try:
+        found = site.scaled_object(name)
+        while True:
+            kept = [
+                (one, scaledobject.still_disabled(one, found))
+                for one in site.autoscalers()
+                if one.scaled_object == name
+            ]
+            kept = [(one, sides) for one, sides in kept if sides]
+            if not kept:
+                return
+            if clock.monotonic() > give_up:
+                break
+            clock.sleep(OBSERVE_PAUSE_SECONDS)
+    except ApiError as error:
+        account.warn(
+            f'ScaledObject "{name}" was given back, and whether KEDA has taken that over to its autoscaler was not seen: {error}'
+        )
+        return
+    for one, sides in kept:
+        left = " and ".join(f"behavior.{side}.selectPolicy" for side in sides)
+        account.warn(
+            f'ScaledObject "{name}" was given back, and KEDA has not taken that over to HorizontalPodAutoscaler "{one.name}" in '
+            f"{KEDA_SECONDS:g} seconds: {left} still reads {scaledobject.DISABLED}, and it does not scale that way. Check that KEDA's operator "
+            "runs. KEDA before 2.18.2 leaves it so for good: delete the HorizontalPodAutoscaler, which KEDA then makes anew, and upgrade KEDA"
+        )
 
 
 def give_back_orphans(account: Account, picture: Picture, *, check: bool) -> None:
@@ -164,9 +202,12 @@ def give_back_orphan(account: Account, autoscaler: Autoscaler, picture: Picture)
     if autoscaler.scaled_object:
         seat = on_scaled_object(account.site, autoscaler.scaled_object)
         try:
-            return _give_back_left(account, seat, seat.read(), picture)
+            given = _give_back_left(account, seat, seat.read(), picture)
         except NotFound:
             return False
+        if given:
+            _see_given_back(account, autoscaler.scaled_object)
+        return given
     return _give_back_left(account, on_autoscaler(account.site, autoscaler.name), autoscaler, picture)
 
 
