@@ -233,23 +233,26 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
             "Wait until whoever started it has ended it. If that is for you to do, promote it with canary_promote or take it back "
             "with canary_undo",
         )
-    pods = (
-        record.pods if wanted.pods is None and _same_weight(wanted, record, deployment) else _size(wanted, deployment)
-    )
-    if pods < record.pods:
+    same = wanted.pods is None and _same_weight(wanted, record, deployment)
+    kept = record.pods if same else least(record, hold)
+    pods = record.pods if same else _size(wanted, deployment)
+    if pods < kept:
         raise Refusal(
             Code.SMALLER,
-            f"{_name(situation)} holds {count_of(record.pods, 'canary pod')}, and {pods} were asked for: a hold can only grow",
+            f"{_name(situation)} holds {count_of(kept, 'canary pod')}, and {pods} were asked for: a hold can only grow",
             "Undo it with canary_undo and start a smaller one",
         )
     if asker.takes_over:
         record = replace(record, run=asker.run)
     # What nobody calls a step is none any more once it has grown.
-    record = replace(record, step=asker.step or (record.step if pods == record.pods else None))
-    if pods == record.pods:
+    record = replace(record, step=asker.step or (record.step if pods == kept else None))
+    if pods == kept:
         goal = hold if hold.percent else target(max(pods, hold.pods), record.surge, hold)
-        same = record == situation.record
-        plan = None if same else patches.corrected(deployment, record, "take the canary over, or name its step")
+        plan = (
+            None
+            if record == situation.record
+            else patches.corrected(deployment, record, "take the canary over, or name its step")
+        )
         return Start(plan, goal, Room(record.surge, record.max_unavailable), record)
     # Somebody may have let it grow beyond that meanwhile, and a hold only grows.
     goal = _goal(wanted, max(pods, hold.pods), deployment.replicas, hold)
@@ -257,6 +260,11 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     # Only the wish is written here; the pods move by steps, each when the one before is Ready. A percentage costs no stable pod.
     at_once = goal.percent or hold.percent
     return Start(patches.grow(deployment, goal if at_once else hold, grown), goal, wanted.room, grown)
+
+
+def least(record: Record, hold: Hold) -> int:
+    """The canary pods that a hold may not go below: those that were asked for, or what a share of them has come to since by a scale-down."""
+    return min(record.pods, hold.pods) if hold.percent else record.pods
 
 
 def _same_weight(wanted: Wanted, record: Record, deployment: Deployment) -> bool:

@@ -203,9 +203,9 @@ def _wanted(account: Account, situation: Situation, request: StartRequest, room:
         if template.definition is not None:
             account.warn(*not_applied(template.definition, situation.deployment))
     size = request.size.among(situation.deployment.replicas)
-    pods, record = size.pods, situation.record
-    if request.size.bears is not None and record is not None and pods is not None:
-        pods = max(pods, record.pods)  # a smaller share needs fewer, and a hold only grows
+    pods, record, hold = size.pods, situation.record, situation.hold
+    if request.size.bears is not None and record is not None and hold is not None and pods is not None:
+        pods = max(pods, rollout_start.least(record, hold))  # a smaller share needs fewer, and a hold only grows
     if request.surge is None:
         room = replace(room, surge=situation.deployment.replicas)
     grows = request.autoscaler is AutoscalerPolicy.HOLD and request.size.pods is None
@@ -445,7 +445,7 @@ def _foretold(account: Account, situation: Situation, begun: Start, wanted: Want
         return account.outcome(f"nothing to write: {split}")
     # The steps that follow end at the goal.
     account.wrote(patches.grow(deployment, begun.goal, begun.record))
-    pods = max(begun.record.pods, situation.hold.pods if situation.hold else 0)
+    pods = begun.goal.at(deployment.replicas).pods
     count = len(hold_patches(pods, deployment.replicas, begun.room, situation.hold))
     outcome = account.outcome(f"would hold {split}, in {count} {'patch' if count == 1 else 'patches'}")
     if situation.canary is None:

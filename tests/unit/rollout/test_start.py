@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Situation
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import Intent, Record
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import Companion, Intent, Kind, Record
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code, Refusal
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import Hold, Room
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.start import (
@@ -29,6 +29,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template i
 from .objects import OWN, PINNED, deployment, held, ordinary, record, replica_set, situation, template
 
 ASKER = Asker("ben", "2026-02-02T00:00:00Z", PINNED, "job-7")
+HELD = (Companion(Kind.HELD_AUTOSCALER, "hpa", "u"),)
 PLAIN = situation(ordinary(), replica_set("v1", 4, 1))
 
 
@@ -74,6 +75,45 @@ def test_a_hold_that_somebody_let_grow_beyond_the_larger_size_stays_as_large() -
     grown = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 10, "maxUnavailable": 1}}
     begun = decide(held(strategy=grown), wanted(pods=3), ASKER)
     assert begun.plan and (begun.goal, begun.record.pods) == (Hold(10, 1), 3)
+
+
+def shrunk(replicas: int) -> Situation:
+    """6 pods of 20 replicas, held as 30 %, and then somebody scaled."""
+    share = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "30%", "maxUnavailable": 0}}
+    return held(
+        replicas=replicas, strategy=share, record=replace(record(pods=6, surge=20), replicas=20, companions=HELD)
+    )
+
+
+# Which goal, and how many pods the record then says; None where nothing is to be written.
+SHARES: dict[str, tuple[int, int | None, int | None, tuple[Hold, int] | None]] = {
+    "as many pods as there were before": (10, None, 38, (Hold(6, 0, 60), 6)),
+    "a number of as many pods as there were before": (10, 6, None, (Hold(6, 0, 60), 6)),
+    "fewer than there were before, more than there are": (10, None, 28, (Hold(4, 0, 40), 4)),
+    "more than there were before": (10, 7, None, (Hold(7, 0, 70), 7)),
+    "as many as there are": (10, 3, None, None),
+    "the same weight": (10, None, 23, None),
+    "the same weight, not scaled": (20, None, 23, None),
+    "the same weight, scaled up": (40, None, 23, None),
+}
+
+
+@pytest.mark.parametrize(("replicas", "pods", "weight", "then"), [*SHARES.values()], ids=[*SHARES])
+def test_a_share_goes_on_from_the_pods_that_it_comes_to(
+    replicas: int, pods: int | None, weight: int | None, then: tuple[Hold, int] | None
+) -> None:
+    found = shrunk(replicas)
+    begun = decide(found, replace(wanted(pods=pods, weight=weight, surge=20), grows=True), ASKER)
+    if then is None:
+        assert begun.plan is None and begun.goal == found.hold and begun.record == found.record
+    else:
+        assert begun.plan is not None and (begun.goal, begun.record.pods) == then
+
+
+def test_a_share_is_not_made_smaller_than_what_it_comes_to() -> None:
+    with pytest.raises(Refusal) as raised:
+        decide(shrunk(10), replace(wanted(pods=2, surge=20), grows=True), ASKER)
+    assert raised.value.code is Code.SMALLER and "holds 3 canary pods, and 2 were asked for" in raised.value.what
 
 
 def test_a_step_is_as_large_as_the_ready_pods_allow() -> None:
