@@ -213,6 +213,9 @@ class Witness:
         self.leased_to = Lease.parse(change.after).claim.run if change.after is not None else ""
         if change.before is None or call.ask.takeover:
             return
+        there = self.store.of("deployments").get(NAME)
+        if there is None or Lease.parse(change.before).owner != there["metadata"]["uid"]:
+            return  # of one that was deleted, which nobody works on any more
         had, has = (Lease.parse(side).claim if side else Claim("") for side in (change.before, change.after))
         renewed = moment_of(had.renewed)
         assert renewed is not None and had.seconds is not None, "verbs say until when"

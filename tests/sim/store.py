@@ -125,7 +125,7 @@ class Store:
     def revision_at(self, then: float) -> int:
         """The last one at a moment in the past."""
         before = bisect_right(self.log, then, key=lambda change: change.at)
-        return self.log[before - 1].revision if before else 0
+        return self.log[before - 1].revision if before else 1  # etcd counts from there
 
     def as_of(self, kind: str, then: float) -> dict[str, Json]:
         """The objects of a kind as they were at a moment in the past."""

@@ -366,6 +366,39 @@ FOUND: dict[str, History] = {
             ),
         ),
     ),
+    "pods of a Deployment that was deleted, which nobody has taken yet, count for no step of the next one": History(
+        seed=1700001623,
+        natures={"v1": Nature(0.05, 0.15, ends_in=20.0)},
+        scripts=(Script("again", 33.56682111448016, names="hash", asks=(START, Ask("start", pods=3))),),
+        foreign=(Foreign(8.0, "delete and create", 0, "v1", 5),),
+    ),
+    "an autoscaler that a list does not show, since that is older than the Deployment, is pinned": History(
+        seed=1500005998,
+        replicas=3,
+        bounds=(1, 4),
+        load=((7.4, 6), (49.8, 8)),
+        scripts=(ana(Ask("start", autoscaler="pin"), names="run", faults=(Planned(2, Fault.STALE, 10.0, 500),)),),
+    ),
+    "the Lease of a Deployment that was deleted is no Lease of a run at work": History(
+        seed=900001855,
+        replicas=3,
+        natures={"v1": Nature(0.05, 4.05, ends_in=0.05), "v3": Nature(0.05, 0.15, ends_in=0.05)},
+        scripts=(
+            Script(
+                "ben",
+                8.1,
+                machine="there",
+                names="run",
+                asks=(
+                    Ask("start", version="v3", pods=3),
+                    UNDO,
+                    Ask("start", version="v3", pods=2),
+                    Ask("pause", think=3.0),
+                ),
+            ),
+        ),
+        foreign=(Foreign(14.148914784927104, "delete and create", 0, "v1"),),
+    ),
 }
 
 

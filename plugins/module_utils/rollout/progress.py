@@ -160,22 +160,21 @@ def refused_pods(replica_set: ReplicaSet | None) -> Stuck | None:
     return Stuck(f"pods of ReplicaSet {replica_set.name} are refused: {failed.message}") if failed else None
 
 
-@dataclass(frozen=True)
-class Counts:
-    """Ready pods of both versions while a canary is held. Canary pods are all pods that are not the stable version's."""
+def tells_of_canary(situation: Situation, wanted: int) -> bool:
+    """So many pods that may be the canary's are Ready, or one of them is in trouble.
 
-    stable: int
-    canary: int
+    Where its ReplicaSet has not been read yet, any pod of one that was not may be: a look at the ReplicaSets tells. It may as well be of a
+    Deployment of this name that was deleted, or of another one whose selector overlaps, and so it proves nothing.
+    """
+    picture, canary = situation.picture, situation.canary
+    owners = {rs.uid for rs in picture.replica_sets}
+    unknown = tuple(pod for pod in picture.pods or () if pod.owner_uid not in owners and not pod.finished)
+    pods = unknown if canary is None else picture.pods_of(canary)
+    return sum(pod.serving for pod in pods) >= wanted or bool(_pods_in_trouble(situation, pods))
 
-    @classmethod
-    def of(cls, pods: tuple[Pod, ...], stable_uid: str) -> Counts:
-        serving = [pod for pod in pods if pod.serving]
-        stable = sum(pod.owner_uid == stable_uid for pod in serving)
-        return cls(stable, len(serving) - stable)
 
-
-def _canary_pods(situation: Situation, record: Record) -> tuple[Pod, ...]:
-    return tuple(p for p in situation.picture.pods or () if p.owner_uid != record.stable.uid and not p.finished)
+def _pods_in_trouble(situation: Situation, pods: tuple[Pod, ...]) -> Stuck | None:
+    return restarted(pods) or trouble(pods, room_comes=_room_comes(situation))
 
 
 def _room_comes(situation: Situation) -> bool:
@@ -187,8 +186,8 @@ def towards_hold(situation: Situation, goal: Hold, started: Record, begun_at: in
     taken = _taken_away(situation, begun_at)
     if taken:
         return taken
-    pods = _canary_pods(situation, started)
-    stuck = restarted(pods) or trouble(pods, room_comes=_room_comes(situation)) or refused_pods(situation.canary)
+    canary_pods = situation.picture.pods_of(situation.canary)
+    stuck = _pods_in_trouble(situation, canary_pods) or refused_pods(situation.canary)
     if stuck:
         return stuck
     replicas = situation.deployment.replicas

@@ -13,7 +13,6 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.progress import (
     HOPELESS,
-    Counts,
     Done,
     Going,
     Progress,
@@ -21,6 +20,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.progress i
     in_its_words,
     refused_pods,
     restarted,
+    tells_of_canary,
     towards_hold,
     towards_rollout,
     towards_stable,
@@ -103,15 +103,43 @@ def test_pods_that_are_refused_are_told_in_the_words_of_the_refusal() -> None:
     assert refused_pods(None) is None
 
 
-def test_counts_are_of_pods_that_serve() -> None:
-    pods = (
-        pod("a", "v1"),
-        pod("b", "v1", ready=False),
-        pod("c", "v2"),
-        pod("d", "v2", terminating=True),
-        pod("e", "v3"),
-    )
-    assert Counts.of(pods, "uid-v1") == Counts(stable=1, canary=2)
+GONE = tuple(pod(name, "gone") for name in "cd")
+TELLS: dict[str, tuple[Any, int, bool]] = {
+    "as many of the canary's as were wanted": (
+        situation(deployment(), V1, V2, pods=(pod("a", "v1"), pod("b", "v2"))),
+        1,
+        True,
+    ),
+    "too few of the canary's": (
+        situation(deployment(), V1, V2, pods=(pod("a", "v1"), pod("b", "v2", ready=False))),
+        1,
+        False,
+    ),
+    "one that is being taken away": (
+        situation(deployment(), V1, V2, pods=(pod("b", "v2", terminating=True),)),
+        1,
+        False,
+    ),
+    "pods of a Deployment that was deleted": (situation(deployment(), V1, V2, pods=(pod("a", "v1"), *GONE)), 1, False),
+    "pods of nobody knows whom, before the canary's ReplicaSet was read": (
+        situation(deployment(), V1, pods=GONE),
+        2,
+        True,
+    ),
+    "too few of them": (situation(deployment(), V1, pods=GONE), 3, False),
+    "one of them in trouble": (situation(deployment(), V1, pods=(pod("c", "gone", **ended(3)),)), 3, True),
+    "the stable version's only": (situation(deployment(), V1, pods=(pod("a", "v1"), pod("b", "v1"))), 1, False),
+}
+
+
+@pytest.mark.parametrize(("seen", "wanted", "tells"), TELLS.values(), ids=TELLS)
+def test_what_tells_of_the_canary(seen: Any, wanted: int, tells: bool) -> None:
+    assert tells_of_canary(seen, wanted) is tells
+
+
+def test_no_pod_of_a_deployment_that_was_deleted_fails_a_start() -> None:
+    seen = situation(deployment(), V1, V2, pods=(pod("a", "v2"), pod("c", "gone", **ended(3))))
+    assert isinstance(towards_hold(seen, GOAL, record(), 4), Done)
 
 
 MARKED: dict[str, Any] = {"labels": {LIVE: "true"}}

@@ -33,9 +33,9 @@ from ...rollout.views import (
     owned_replica_sets,
     scales,
     selector_query,
-    version_of,
 )
 from ...values import dataclass
+from .listing import listed
 from .orders import Call, Target, held_as
 
 PODS, DEPLOYMENT = "pods", "deployment"
@@ -70,6 +70,8 @@ class Site:
         self._uid = ""
         # As it was read last.
         self._record: str | None = None
+        # Of what has been read or written of it: no list is to be older.
+        self.version = 0
         self._fate = _Fate()
         # Requests are split for it, so that what is written stands on more than the Deployment tells.
         self.routed = False
@@ -102,8 +104,12 @@ class Site:
 
     def goes_on_from(self, picture: Picture) -> Picture:
         """What another verb of this process has just read. No request."""
-        self._uid, self._record = picture.deployment.uid, picture.deployment.annotations.get(RECORD)
+        self._known(picture.deployment)
         return picture
+
+    def _known(self, deployment: Deployment) -> None:
+        self._uid, self._record = deployment.uid, deployment.annotations.get(RECORD)
+        self.version = max(self.version, deployment.version)
 
     def deployment(self) -> Deployment:
         """Raises Refusal that lists similar names when there is no such Deployment."""
@@ -111,7 +117,7 @@ class Site:
             found = Deployment.parse(self.api.get(self.deployment_path))
         except NotFound:
             raise self._no_such_deployment() from None
-        self._uid, self._record = found.uid, found.annotations.get(RECORD)
+        self._known(found)
         return found
 
     def mine(self) -> None:
@@ -222,16 +228,12 @@ class Site:
         return tuple(Pod.parse(item) for item in self._listed(f"{self._core}/pods", deployment, "Pod"))
 
     def _listed(self, path: str, deployment: Deployment, kind: str) -> list[Any]:
-        """What its selector selects. A list that is older than the Deployment, such as one of a member of etcd that lags, tells of what
-        is gone as if it were there: it is asked for once more."""
-        query = {"labelSelector": selector_query(deployment.selector)}
-        found = self.api.list(path, query)
-        if 0 < version_of(found, f"{kind}List") < deployment.version:
-            found = self.api.list(path, query)
-        return items(found, kind)
+        """What its selector selects."""
+        version = max(self.version, deployment.version)
+        return listed(self.api, path, kind, version, {"labelSelector": selector_query(deployment.selector)})
 
     def autoscalers(self) -> tuple[Autoscaler, ...]:
-        found = items(self.api.list(self._autoscaling), "HorizontalPodAutoscaler")
+        found = listed(self.api, self._autoscaling, "HorizontalPodAutoscaler", self.version)
         return tuple(Autoscaler.parse(item) for item in found if scales(item, self.target.name))
 
     def autoscaler_path(self, name: str) -> str:
@@ -241,7 +243,7 @@ class Site:
         return Autoscaler.parse(self.api.get(self.autoscaler_path(name)))
 
     def vertical_autoscalers(self) -> tuple[VerticalAutoscaler, ...]:
-        found = items(self.api.list(self._vertical), "VerticalPodAutoscaler")
+        found = listed(self.api, self._vertical, "VerticalPodAutoscaler", self.version)
         return tuple(VerticalAutoscaler.parse(one) for one in found if scales(one, self.target.name, "targetRef"))
 
     def scaled_object_path(self, name: str) -> str:
@@ -267,7 +269,9 @@ class Site:
     def apply(self, plan: Plan, *, dry_run: bool = False) -> Deployment:
         """Sends the plan. Raises Invalid with `bare`, or Conflict, when the Deployment is no longer what it was made for."""
         patched = self.api.patch(self.deployment_path, list(plan.operations), PatchKind.JSON, dry_run=dry_run)
-        return Deployment.parse(patched)
+        deployment = Deployment.parse(patched)
+        self.version = max(self.version, deployment.version)
+        return deployment
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Deployment:
         """Raises Conflict when somebody has created one of this name meanwhile."""

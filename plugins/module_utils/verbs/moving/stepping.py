@@ -14,8 +14,8 @@ from ...cluster.errors import ApiError
 from ...rollout import start as rollout_start
 from ...rollout.identity import Meant
 from ...rollout.patches import Plan
-from ...rollout.phase import HOLDING, Situation
-from ...rollout.progress import Counts, Done, Progress, Stuck, towards_hold
+from ...rollout.phase import HOLDING, Situation, ready_pods
+from ...rollout.progress import Done, Progress, Stuck, tells_of_canary, towards_hold
 from ...rollout.start import Start
 from ...rollout.views import Picture
 from ...rollout.words import WORDS
@@ -41,7 +41,7 @@ def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait,
         account.site,
         picture,
         judge=judge,
-        hint=lambda current: _all_ready(current, begun),
+        hint=lambda current: _worth_a_look(current, begun),
         patience=Patience(patience.timeout, nodes=patience.for_nodes),
         report=report,
         kinds=(PODS,),
@@ -63,8 +63,8 @@ def _stepped(
 ) -> Picture | None:
     """Writes the next step once the pods of the one before are Ready.
 
-    What the streams tell suffices here: the patch is guarded by the generation, and pods that are Ready are proof that
-    the controller has seen the patch before. Surplus stable pods that it has not taken yet must not count.
+    What the streams tell suffices here, once the canary's ReplicaSet is known: the patch is guarded by the generation, and its pods
+    that are Ready are proof that the controller has seen the patch before. Surplus stable pods that it has not taken yet must not count.
     """
     hold, replicas = situation.hold, situation.deployment.replicas
     if (
@@ -74,10 +74,12 @@ def _stepped(
         or _mine(begun).differs(situation)
     ):
         return None
-    counts = Counts.of(situation.picture.pods or (), begun.record.stable.uid)
-    if counts.canary < hold.canary(replicas):
+    if situation.canary is None or situation.stable is None:
         return None
-    plan = rollout_start.step(situation, begun, min(counts.stable, hold.stable(replicas)) + counts.canary)
+    stable, canary = (ready_pods(situation.picture, version) for version in (situation.stable, situation.canary))
+    if canary < hold.canary(replicas):
+        return None
+    plan = rollout_start.step(situation, begun, min(stable, hold.stable(replicas)) + canary)
     if plan is None:
         return None
     account.site.mine()
@@ -96,7 +98,9 @@ def _mine(begun: Start) -> Meant:
     return Meant(run=begun.record.run, template=begun.record.canary)
 
 
-def _all_ready(situation: Situation, begun: Start) -> bool:
-    counts = Counts.of(situation.picture.pods or (), begun.record.stable.uid)
-    goal = begun.goal.at(situation.deployment.replicas)
-    return situation.hold == goal and counts.canary >= goal.canary(situation.deployment.replicas)
+def _worth_a_look(situation: Situation, begun: Start) -> bool:
+    """The canary may be at its goal; or only a look tells whether the next step can be taken, since its ReplicaSet is not known yet."""
+    hold, replicas = situation.hold, situation.deployment.replicas
+    if hold is None or (situation.canary is not None and hold != begun.goal.at(replicas)):
+        return False
+    return tells_of_canary(situation, hold.canary(replicas))

@@ -24,7 +24,8 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
 
     Reads the routes of the namespace, each Service that they name, and the pods of the one that is taken.
     """
-    network = Network(account.site.api, account.site.target.namespace, wanted.kind)
+    site = account.site
+    network = Network(site.api, site.target.namespace, wanted.kind, site.version)
     kind, named = network.router.kind, network.router.named
     stable = situation.stable
     versions = [labels, labels if stable is None else dict(stable.template.get("metadata", {}).get("labels") or {})]

@@ -55,7 +55,8 @@ def found_again(account: Account) -> Lost | None:
 
 def _found_again(account: Account, kind: str) -> Lost | None:
     """Raises ApiError."""
-    routes = Network(account.site.api, account.site.target.namespace, kind).routes()
+    site = account.site
+    routes = Network(site.api, site.target.namespace, kind, site.version).routes()
     situation = account.situation
     ours = [
         (route, kept)

@@ -13,30 +13,35 @@ from typing import Any, Mapping
 
 from ...cluster.api import Api, PatchKind
 from ...cluster.errors import NotFound
-from ...rollout.fields import Fields, items, must_be
+from ...rollout.fields import Fields, must_be
 from ...rollout.views import Pod
 from ...traffic.exposure import Json
 from ...traffic.route import CompanionPlan, Route, RoutePlan
 from ...traffic.routers import GATEWAY_API, ROUTERS
 from ...traffic.services import Owner, is_ours, label_query, ready_addresses
 from ...traffic.shapes import ENDPOINT_SLICE, SERVICE
+from ..call.listing import listed
 
 _GATEWAY_API = "/apis/gateway.networking.k8s.io/v1"
 
 
 class Network:
-    """`kind`: of the traffic (traffic/routers.py), which says what objects are its routes."""
+    """`kind`: of the traffic (traffic/routers.py), which says what objects are its routes. `version`: of the Deployment as it was read; no
+    list of what belongs to it is to be older."""
 
-    def __init__(self, api: Api, namespace: str, kind: str = GATEWAY_API) -> None:
-        self._api, self._namespace = api, namespace
+    def __init__(self, api: Api, namespace: str, kind: str = GATEWAY_API, version: int = 0) -> None:
+        self._api, self._namespace, self._version = api, namespace, version
         self.router = ROUTERS[kind]
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._services = f"/api/v1/namespaces/{namespace}/services"
         self._routes = self.router.collection.format(namespace)
         self._slices = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
 
+    def _listed(self, path: str, kind: str, query: Mapping[str, str] | None = None) -> list[Any]:
+        return listed(self._api, path, kind, self._version, query)
+
     def routes(self) -> list[Route]:
-        found = list(items(self._api.list(self._routes), self.router.kind))
+        found = self._listed(self._routes, self.router.kind)
         must_be(found, [self.router.shape], f"{self.router.kind}List.items")
         by_name = {item["metadata"]["name"]: item for item in found} if self.router.companion_name else {}
         return [
@@ -50,7 +55,7 @@ class Network:
         policy = self.router.policy
         if policy is None:
             return []
-        found = list(items(self._api.list(policy.collection.format(self._namespace)), policy.kind))
+        found = self._listed(policy.collection.format(self._namespace), policy.kind)
         must_be(found, [policy.shape], f"{policy.kind}List.items")
         return [str(item["metadata"]["name"]) for item in found if policy.governs(item, service)]
 
@@ -123,7 +128,7 @@ class Network:
 
     def pods(self, selector: Mapping[str, str]) -> list[Pod]:
         query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())}
-        return [Pod.parse(item) for item in items(self._api.list(self._pods, query), "Pod")]
+        return [Pod.parse(item) for item in self._listed(self._pods, "Pod", query)]
 
     def service(self, name: str) -> Json | None:
         try:
@@ -139,7 +144,7 @@ class Network:
 
     def of(self, owner: Owner) -> list[Json]:
         """The Services that were made for this Deployment."""
-        found = items(self._api.list(self._services, {"labelSelector": label_query(owner)}), "Service")
+        found = self._listed(self._services, "Service", {"labelSelector": label_query(owner)})
         must_be(found, [SERVICE], "ServiceList.items")
         return [one for one in found if is_ours(one, owner)]
 
@@ -151,6 +156,6 @@ class Network:
     def ready(self, service: str) -> frozenset[str]:
         """Addresses of the endpoints that take requests, as a proxy is told."""
         query = {"labelSelector": f"kubernetes.io/service-name={service}"}
-        found = items(self._api.list(self._slices, query), "EndpointSlice")
+        found = self._listed(self._slices, "EndpointSlice", query)
         must_be(found, [ENDPOINT_SLICE], "EndpointSliceList.items")
         return ready_addresses(found)

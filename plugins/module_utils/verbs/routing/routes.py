@@ -62,7 +62,7 @@ class Routes:
     def __init__(self, account: Account, traffic: Traffic, stable_hash: str, release: str, report: Report) -> None:
         deployment = account.site.target
         self.account, self.traffic, self._report = account, traffic, report
-        self.network = Network(account.site.api, deployment.namespace, traffic.kind)
+        self.network = Network(account.site.api, deployment.namespace, traffic.kind, account.site.version)
         self.router = self.network.router
         self.release, self.stable_hash = release, stable_hash
         self.prover: Prover | Switched = (
