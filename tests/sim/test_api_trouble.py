@@ -18,6 +18,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from tests.sim.controllers import Pace
 from tests.sim.faults import Fault, Planned, PlannedStream, StreamFault
+from tests.sim.gateway import Lags
 from tests.sim.history import Ask, History, Script
 from tests.sim.objects import CONTAINER, image
 from tests.sim.running import play
@@ -123,3 +124,24 @@ def test_a_clock_that_jumps_changes_nothing(name: str, by: float) -> None:
         assert not played.violations
         told, meant = ([call.told() for call in each.calls if call.actor == "vic"] for each in (played, steady))
         assert told == meant
+
+
+ROUTED: dict[str, Ask] = {
+    "requests split by a route": Ask("start", share="5"),
+    "a Service that is switched": Ask("start", share="0", kind="service_selector"),
+}
+
+
+@pytest.mark.parametrize("ask", ROUTED.values(), ids=ROUTED)
+def test_no_list_that_is_older_than_the_deployment_decides(ask: Ask) -> None:
+    """From before there was anything; such a list has no route, and no Service."""
+    for number in range(MOST_REQUESTS):
+        script = Script("ana", FIRST, asks=(ask,), faults=(Planned(number, Fault.STALE, 10.0),))
+        played = play(History(seed=number, gateway=Lags(0.1, 0.1), scripts=(script,)))
+        (call, *_) = played.calls
+        assert not played.violations, f"{number}: {played.violations}"
+        assert isinstance(call.result, Outcome), f"{number}: {call.told()}"
+        if call.requests <= number:
+            assert number > 2
+            return
+    raise AssertionError(f"it made {MOST_REQUESTS} requests and never came to its end")
