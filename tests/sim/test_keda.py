@@ -12,16 +12,24 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import FIELD_MANAGER, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Forbidden
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import SCALED_OBJECT
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.ending import accounted
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving.autoscaling import (
+    given_back_unless_held,
+    pin,
+)
 from tests.sim.faults import Fault, Planned
 from tests.sim.history import Ask, End, History, Script
 from tests.sim.keda import SWITCHES, VERSION, scaled_object
 from tests.sim.objects import AUTOSCALER_NAME, NAME
 from tests.sim.stage import Stage
 from tests.sim.world import World
-from tests.situations import Web
+from tests.situations import Web, silent
 
+RESOURCE = "scaledobjects.keda.sh"
 IN, OUT = SWITCHES["scaleDown"], SWITCHES["scaleUp"]
 HOLD, PIN, IGNORE = AutoscalerPolicy.HOLD, AutoscalerPolicy.PIN, AutoscalerPolicy.IGNORE
 
@@ -217,6 +225,43 @@ def test_a_note_that_cannot_be_read_is_refused_with_what_to_do(text: str, web: W
     web.admin.patch(path(web), {"metadata": {"annotations": {SCALED_OBJECT: text}}}, PatchKind.MERGE)
     said = web.refused(lambda: web.start(autoscaler=HOLD), "autoscaler")
     assert "cannot be read" in said and "kubectl annotate" in said
+
+
+def without(web: Web, *missing: tuple[str, str]) -> None:
+    """Whoever asks lacks these rights, (verb, resource)."""
+    web.api = stage_of(web).api("releaser")
+    stage_of(web).server.forbidden[web.api.user] = frozenset(missing)
+
+
+GET, PATCH = ("get", RESOURCE), ("patch", RESOURCE)
+
+
+@pytest.mark.parametrize("left", [False, True], ids=["nobody has pinned it", "an earlier run has"])
+@pytest.mark.parametrize("missing", [GET, PATCH])
+def test_who_may_not_pin_it_is_told_of_a_pin_only_where_there_is_one(
+    missing: tuple[str, str], left: bool, web: Web
+) -> None:
+    if left:
+        leave_paused(web)
+    without(web, missing)
+    site = Site(web.api, web.call.target, web.call)
+    picture = site.look(autoscalers=True)
+    (found,) = picture.autoscalers or ()
+    with accounted(site) as account:
+        with pytest.raises(Forbidden), given_back_unless_held(account, found, picture):
+            pin(account, found, picture.deployment, 60.0, silent)
+        assert any("It is still pinned" in told for told in account.warnings) is left, account.warnings
+
+
+@pytest.mark.parametrize("missing", [GET, PATCH])
+def test_an_undo_with_nothing_to_undo_goes_on_where_it_may_not_give_a_pin_back(
+    missing: tuple[str, str], web: Web
+) -> None:
+    leave_paused(web)
+    without(web, missing)
+    outcome = web.undo()
+    assert not outcome.changed and any("was not given back" in told for told in outcome.warnings), outcome.warnings
+    assert marks(web)[IN] == "true"
 
 
 # In every moment of a release, and whoever dies.

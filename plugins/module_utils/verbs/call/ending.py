@@ -40,7 +40,7 @@ class Account:
 
     `run` names who it acts for: a run that the caller named, or one of its own. `extra`: further return values. `check`: what it has
     "changed" was only rehearsed, so that no failure may say that it was. `earlier`: how many warnings the server had given before, which
-    other calls have told.
+    other calls have told. `pinned`: it has pinned an autoscaler.
     """
 
     site: Site
@@ -53,6 +53,7 @@ class Account:
     extra: dict[str, Any] = field(default_factory=dict)
     check: bool = False
     earlier: int = 0
+    pinned: bool = False
 
     @property
     def has_written(self) -> bool:

@@ -84,7 +84,7 @@ def orphans_released_if_refused(account: Account, picture: Picture, *, check: bo
     except (Refusal, ApiError):
         for found in picture.autoscalers or ():
             if not check and autoscalers.is_pinned(found):
-                _let_go(account, found.name, picture)
+                _let_go(account, found.name, picture, there=True)
         raise
 
 
@@ -134,6 +134,7 @@ def _pinned(account: Account, autoscaler: Autoscaler, replicas: int, report: Rep
         Code.BUSY, f'HorizontalPodAutoscaler "{name}" kept changing while it was to be pinned', "Run this again"
     )
     sent = guarded(autoscaler, decide, send, lambda: site.autoscaler(name), busy, permitted=site.mine)
+    account.pinned = account.pinned or sent.change is not None
     account.changed = account.changed or sent.change is not None
     return sent.state
 
@@ -155,6 +156,7 @@ def _paused(
 
     busy = Refusal(Code.BUSY, f"{seat.what} kept changing while it was to be paused", "Run this again")
     sent = guarded(seat.read(), decide, send, seat.read, busy, permitted=site.mine)
+    account.pinned = account.pinned or sent.change is not None
     account.changed = account.changed or sent.change is not None
     give_up = min(deadline, clock.monotonic() + KEDA_SECONDS)
     while True:
@@ -188,18 +190,21 @@ def given_back_unless_held(account: Account, pinned: Autoscaler, picture: Pictur
     try:
         yield
     except (Refusal, ApiError) as error:
+        there = account.pinned or autoscalers.is_pinned(pinned)
         held = account.situation is not None and account.situation.phase is not Phase.NONE
         unknown = isinstance(error, ApiError) and error.may_have_written
-        if not held and not unknown and _let_go(account, pinned.name, picture):
+        if not held and not unknown and _let_go(account, pinned.name, picture, there=there):
             account.changed = changed
         raise
 
 
-def _let_go(account: Account, name: str, picture: Picture) -> bool:
+def _let_go(account: Account, name: str, picture: Picture, *, there: bool) -> bool:
+    """`there`: a pin of this call, or one that an earlier run has left, so that a failure is worth a word."""
     try:
         return give_back_orphan(account, account.site.autoscaler(name), picture)
     except (ApiError, Refusal) as error:
-        account.warn(f"{error} It is still pinned; canary_undo, or the next canary_start, gives it back")
+        if there:
+            account.warn(f"{error} It is still pinned; canary_undo, or the next canary_start, gives it back")
         return False
 
 

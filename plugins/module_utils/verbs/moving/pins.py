@@ -186,15 +186,23 @@ def _see_given_back(account: Account, name: str) -> None:
 def give_back_orphans(account: Account, picture: Picture, *, check: bool) -> None:
     """Gives back autoscalers that an interrupted run left pinned although no release is live.
 
-    Who may not list them has pinned none: that right is needed for `autoscaler: pin` and `refuse` alone.
+    Who may not list them has pinned none: that right is needed for `autoscaler: pin` and `refuse` alone. Who may not give one back
+    is told of it: what was asked for does not need it.
     """
     try:
         found = account.site.autoscalers()
     except Forbidden:
         return
     for autoscaler in found:
-        if autoscalers.is_pinned(autoscaler) and not check:
+        if check or not autoscalers.is_pinned(autoscaler):
+            continue
+        try:
             give_back_orphan(account, autoscaler, picture)
+        except Forbidden as error:
+            account.warn(
+                f'HorizontalPodAutoscaler "{autoscaler.name}" is pinned, perhaps by a run that died, and was not given back: {error} '
+                "canary_undo of somebody who may do that gives it back"
+            )
 
 
 def give_back_orphan(account: Account, autoscaler: Autoscaler, picture: Picture) -> bool:
