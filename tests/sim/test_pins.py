@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
     NewTemplate,
+    OwnerCheck,
     Restore,
     Size,
     StartRequest,
@@ -297,6 +299,21 @@ def test_a_start_that_ignores_it_and_is_refused_gives_back_what_a_crash_left_pin
     leave_pinned(web)
     call = {"same_template": lambda: web.start("v1", autoscaler=IGNORE)}
     web.refused(call.get(code, lambda: web.start(pods=9, autoscaler=IGNORE)), code, changed=True)
+    assert web.bounds() == (2, 9) and not marked(web)
+
+
+@pytest.mark.parametrize("policy", AutoscalerPolicy)
+def test_a_start_that_is_refused_for_a_tool_gives_back_what_a_crash_left_pinned(
+    policy: AutoscalerPolicy, web: Web
+) -> None:
+    web.patch({"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}}})
+    leave_pinned(web)
+    template = NewTemplate(images={"app": image("v2")})
+    request = StartRequest(web.call, template, Size(1), autoscaler=policy, owner_check=OwnerCheck.FAIL)
+    checked = replace(request, call=replace(web.call, check=True))
+    web.refused(lambda: start(web.api, checked, silent), "owned")
+    assert web.bounds() == (4, 4) and marked(web)
+    web.refused(lambda: start(web.api, request, silent), "owned", changed=True)
     assert web.bounds() == (2, 9) and not marked(web)
 
 

@@ -109,13 +109,13 @@ def _begun(account: Account, situation: Situation, request: StartRequest, room: 
     if not picture.replica_sets:
         # A Deployment that was just made: the controller has yet to see it.
         picture = _settled(account, picture, call, report)
-    if request.owner_check is OwnerCheck.FAIL and found:
-        _check_owners(account, diagnose(picture), found, request, room)
     if not call.check and request.autoscaler is AutoscalerPolicy.IGNORE:
         picture = replace(picture, autoscalers=autoscaling.left_pinned(account))
     if not call.check:
         autoscaling.release_orphans(account, picture, request.autoscaler)
     with autoscaling.orphans_released_if_refused(account, picture, check=call.check):
+        if request.owner_check is OwnerCheck.FAIL and found:
+            _check_owners(account, diagnose(picture), found, request, room)
         to_pin = _agreed(account, diagnose(picture), request, room)
     if request.autoscaler not in autoscaling.KEPT or to_pin is None or call.check:
         return _held(account, _settled(account, picture, call, report), request, room, report, to_pin)
