@@ -399,6 +399,15 @@ FOUND: dict[str, History] = {
         ),
         foreign=(Foreign(14.148914784927104, "delete and create", 0, "v1"),),
     ),
+    "a start whose Deployment is made again while it waits for stable pods begins nothing": History(
+        seed=2,
+        replicas=1,
+        natures={"v1": Nature(0.05, 4.5, ends_in=20.0)},
+        deployments=Pace(0.002, 3.0),
+        replica_sets=Pace(0.002, 3.0),
+        scripts=(ana(START),),
+        foreign=(Foreign(8.013, "delete and create", 3, "v1"),),
+    ),
 }
 
 

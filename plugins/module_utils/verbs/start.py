@@ -183,6 +183,12 @@ def _settled(account: Account, picture: Picture, call: Call, report: Report) -> 
     if waited.timed_out:
         reasons = explained(site, waited.situation)
         raise _unsettled(site, rollout_start.unsettled(waited.situation.picture), reasons)
+    if not isinstance(waited.progress, Done):
+        raise Refusal(
+            Code.BUSY,
+            f'Deployment "{site.target.name}" cannot begin a canary: {waited.progress.why}',
+            "Look whether that is the stable version that you mean, then run this again",
+        )
     return replace(waited.situation.picture, pods=None, autoscalers=picture.autoscalers)
 
 
