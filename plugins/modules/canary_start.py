@@ -93,9 +93,10 @@ options:
         Config Sync, Rancher Fleet, kapp, Terraform, Pulumi, a controller that owns the Deployment, and whoever applies it on the server's
         side are known by its labels, its annotations, its owner reference and by C(metadata.managedFields).
       - V(warn) tells which tool it is, and whether it comes back by itself.
-      - V(fail) starts nothing there. It fails with C(failure=owned), also in check mode, before anything is written, and says by what the tool
-        is known. C(kubectl apply) is a command that nobody can suspend, so it is only warned of. A template that is released already is no failure
-        of this kind, and nor is a canary that is held already.
+      - V(fail) starts nothing there. It fails with C(failure=owned), also in check mode, before anything of this release is written, and says by
+        what the tool is known. What an earlier release, or a run that died, has left behind is cleaned up
+        first, as by any other start. C(kubectl apply) is a command that nobody can suspend, so it is only warned of. A template that is
+        released already is no failure of this kind, and nor is a canary that is held already.
       - V(ignore) says nothing.
     type: str
     choices: [warn, fail, ignore]

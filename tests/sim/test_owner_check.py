@@ -16,8 +16,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     OwnerCheck,
     Size,
     StartRequest,
+    Wait,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.release_calls import asked, failed, released
 from tests.situations import Web, image, silent
@@ -55,6 +56,22 @@ def test_warn_tells_it_and_ignore_does_not(web: Web, check: OwnerCheck, told: bo
     warnings = begin(web, check).warnings
     assert any("Argo CD manages" in warning for warning in warnings) is told
     web.undo()
+
+
+def test_what_an_earlier_release_has_left_is_cleaned_up_all_the_same(new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    web.patch({"metadata": {"annotations": ARGO}})
+    before = web.spec
+    begin(web, OwnerCheck.IGNORE)
+    replace(web, wait=Wait(enabled=False)).promote()
+    web.until(lambda: web.split() == {"v2": 4}, "its pods have moved")
+    web.settle()
+    with web.unchanged():
+        web.refused(lambda: begin(web, OwnerCheck.FAIL, "v3", only_check=True), "owned")
+    with pytest.raises(VerbFailure) as raised:
+        begin(web, OwnerCheck.FAIL, "v3")
+    assert raised.value.code == "owned" and raised.value.changed
+    web.assert_clean(before, "v2")
 
 
 def test_what_is_released_already_needs_nobodys_leave(web: Web) -> None:
