@@ -24,6 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
+from tests.release_calls import asked, failed
 from tests.sim.faults import Fault, Planned
 from tests.sim.history import Ask, History, Script
 from tests.sim.world import World
@@ -315,6 +316,20 @@ def test_a_start_that_is_refused_for_a_tool_gives_back_what_a_crash_left_pinned(
     assert web.bounds() == (4, 4) and marked(web)
     web.refused(lambda: start(web.api, request, silent), "owned", changed=True)
     assert web.bounds() == (2, 9) and not marked(web)
+
+
+@pytest.mark.parametrize("policy", [AutoscalerPolicy.REFUSE, PIN, AutoscalerPolicy.HOLD])
+def test_a_release_that_is_refused_while_it_plans_tells_of_what_a_crash_left_pinned(
+    policy: AutoscalerPolicy, web: Web
+) -> None:
+    web.patch({"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}}})
+    leave_pinned(web)
+    request = asked(web)
+    begin = replace(request.start, autoscaler=policy, owner_check=OwnerCheck.FAIL)
+    with web.unchanged():
+        failure, _release = failed(web, replace(request, start=begin))
+    assert not failure.changed and any("perhaps by a run that died" in told for told in failure.warnings)
+    assert web.bounds() == (4, 4) and marked(web)
 
 
 def test_in_check_mode_a_start_that_ignores_it_leaves_it_pinned(web: Web) -> None:

@@ -78,12 +78,19 @@ def left_pinned(account: Account) -> tuple[Autoscaler, ...]:
 
 @contextmanager
 def orphans_released_if_refused(account: Account, picture: Picture, *, check: bool) -> Iterator[None]:
-    """A start that is refused pins nothing again: what an interrupted run left pinned is given back after all."""
+    """A start that is refused pins nothing again: what an interrupted run left pinned is given back after all. Where only that was
+    asked whether it would begin, as by a release that plans, it is told of."""
     try:
         yield
     except (Refusal, ApiError):
         for found in picture.autoscalers or ():
-            if not check and autoscalers.is_pinned(found):
+            if not autoscalers.is_pinned(found):
+                continue
+            if check:
+                account.warn(
+                    f'HorizontalPodAutoscaler "{found.name}" is pinned, perhaps by a run that died: canary_undo, or canary_start, gives it back'
+                )
+            else:
                 _let_go(account, found.name, picture, there=True)
         raise
 
