@@ -151,3 +151,17 @@ def test_an_ingress_that_somebody_put_back_gets_its_share_once_more() -> None:
     assert any('the backends of Ingress "web"' in text for text in again.warnings)
     assert again.extra["exposure"]["weight"] == 5.0
     assert_as_before(one)
+
+
+@pytest.mark.parametrize(("other", "refused"), [("alb", True), ("nginx", False)])
+def test_ingresses_of_several_classes_are_refused_before_anything_is_written(other: str, refused: bool) -> None:
+    one = world(START)
+    first = one.store.get("ingresses", NAME)
+    assert first is not None
+    spec = {**first["spec"], "ingressClassName": other, "rules": copy.deepcopy(PATHS)}
+    one.store.put("ingresses", {**first, "spec": {**first["spec"], "ingressClassName": "nginx"}}, "somebody")
+    meta = {"namespace": first["metadata"]["namespace"], "name": "inside"}
+    one.server.create("ingresses", {"metadata": meta, "spec": spec}, "somebody", "kubectl-create")
+    line = told(one.play())[0]
+    said = 'Ingress objects of several classes send to Service "web": "inside" (alb), "web" (nginx)'
+    assert (said in line) is refused and line.startswith("changed") is not refused, line

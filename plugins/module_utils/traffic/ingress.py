@@ -41,6 +41,8 @@ _SUFFIX, _LONGEST_NAME = "-coalmine-canary", 253
 # What the controller takes as a header: parser.BasicCharsRegex. It leaves out the whole Ingress otherwise.
 _PLAIN = re.compile(r"[A-Za-z0-9\-._~/:]+")
 _PER_CENT = 100
+# What the controller reads as true: parser.GetBoolAnnotation, by ParseBool of Go's strconv.
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 
 def companion_name(name: str) -> str:
@@ -92,14 +94,18 @@ def _service(path: Mapping[str, Any]) -> str:
 
 
 def named(route: Route) -> frozenset[str]:
-    """None where it is somebody's canary Ingress itself."""
+    """None where it is somebody's canary Ingress itself. That of its defaultBackend, too, for `check` to refuse it."""
     if _is_canary(route):
         return frozenset()
-    return frozenset(filter(None, (_service(path) for _host, path in _paths(route.rules))))
+    return frozenset(filter(None, (route.more["default"], *(_service(path) for _host, path in _paths(route.rules)))))
 
 
 def _is_canary(route: Route) -> bool:
-    return bool(route.more["annotations"].get(_CANARY) == "true")
+    return _says(route, "canary")
+
+
+def _says(route: Route, annotation: str) -> bool:
+    return route.more["annotations"].get(f"{_P}{annotation}") in _TRUE
 
 
 def sends_to(route: Route, service: str) -> bool:
@@ -335,7 +341,7 @@ def _check_paths(route: Route, base: Sequence[Json], versions: Versions) -> None
             f"its defaultBackend sends to Service {versions.own}, too, and users of it would get the canary by its pods",
             "Give it rules with a path instead",
         )
-    if route.more["annotations"].get(f"{_P}ssl-passthrough") == "true":
+    if _says(route, "ssl-passthrough"):
         raise Unroutable("with ssl-passthrough nobody but the pods sees a request, so that none can be split")
     if not any(_service(path) == versions.own for _host, path in _paths(base)):
         raise Unroutable(f"no path of it sends to Service {versions.own}")
@@ -382,7 +388,8 @@ def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> 
 
 
 def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure) -> None:
-    """Raises Unroutable where somebody has a canary Ingress there already: the controller takes one for each path."""
+    """Raises Unroutable where somebody has a canary Ingress there already: the controller takes one for each path. One that sends to `own`
+    gives its users the canary by its pods, whatever the path."""
     del routes, exposure
     mine = {(host, path.get("path")) for host, path in _paths(route.rules) if _service(path) == own}
     for other in filter(_is_canary, others):
@@ -391,6 +398,17 @@ def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route],
                 f'Ingress "{other.name}" is a canary of one of its paths already, and ingress-nginx takes one for each path',
                 "Delete it, then run this again",
             )
+        if any(_service(path) == own for _host, path in _paths(other.rules)):
+            raise Unroutable(
+                f'Ingress "{other.name}" is a canary that sends to Service {own} on a path of another Service, and its users would get the '
+                "canary by its pods",
+                "Delete it, or give it a Service of its own, then run this again",
+            )
+
+
+def class_of(route: Route) -> str:
+    """In words. The annotation is the older way to say it."""
+    return str(route.more["class"] or route.more["annotations"].get(_CLASS) or "none")
 
 
 def _in_words(rules: Sequence[Json], canary: str, drawn: Exposure | None) -> dict[str, str]:

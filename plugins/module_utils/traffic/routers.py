@@ -72,7 +72,7 @@ class Router:
     `reached`: the Services that rules without users are to reach, each at a port. `has_status`: an object tells whether a controller takes it.
     `policy`: what else names the Service.
     `settles`: seconds after which a write that nothing proves counts as in force. `companion_name`: of the object of ours that belongs to
-    one of these, where there is such, and `is_companion` whether one is that.
+    one of these, where there is such, and `is_companion` whether one is that. `class_of`: whose controller takes an object, where that says it.
     """
 
     kind: str
@@ -98,6 +98,7 @@ class Router:
     settles: float = 5.0
     companion_name: Callable[[str], str] | None = None
     is_companion: Callable[[Mapping[str, Any]], bool] = lambda _item: False
+    class_of: Callable[[Route], str] = lambda _route: ""
 
     @property
     def switches(self) -> bool:
@@ -177,6 +178,7 @@ ROUTERS: Mapping[str, Router] = {
         has_status=False,
         companion_name=ingress.companion_name,
         is_companion=ingress.is_companion,
+        class_of=ingress.class_of,
     ),
     ISTIO: Router(
         kind="VirtualService",

@@ -84,8 +84,10 @@ def _names(rule: Mapping[str, Any], service: str, namespace: str) -> bool:
 
 
 def named(route: Route) -> frozenset[str]:
-    """As of an HTTPRoute (httproute.py)."""
-    return frozenset(name for rule in route.rules for name in _services(rule, route.namespace) if name)
+    """As of an HTTPRoute (httproute.py). Those of its tls and tcp routes, too, for `check` to refuse it."""
+    of_http = (name for rule in route.rules for name in _services(rule, route.namespace))
+    others = (_service(host, route.namespace) for host in route.more["not http"])
+    return frozenset(filter(None, (*of_http, *others)))
 
 
 def sends_to(route: Route, service: str) -> bool:

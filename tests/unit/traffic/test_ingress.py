@@ -28,6 +28,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.ingress import (
     check,
     check_beside,
+    class_of,
     companion_name,
     named,
     parse,
@@ -352,6 +353,42 @@ def test_a_canary_of_somebody_else_on_the_same_path_is_refused_and_is_no_route()
         check_beside(route, [route], [parse(theirs)], "web", NOBODY)
     theirs["spec"]["rules"][0]["http"]["paths"] = [path("other", "/api")]
     check_beside(route, [route], [parse(theirs)], "web", NOBODY)
+
+
+@pytest.mark.parametrize("true", ["true", "True", "TRUE", "1", "t", "T"])
+def test_a_canary_of_somebody_else_that_sends_to_the_service_on_another_path_is_refused(true: str) -> None:
+    route = read((ingress(path("web")), None))
+    theirs = ingress(path("web", "/shop"), annotations={f"{P}canary": true})
+    theirs["metadata"].update({"name": "by-hand", "uid": "another"})
+    assert not named(parse(theirs))
+    with pytest.raises(
+        Unroutable, match='"by-hand" is a canary that sends to Service web on a path of another Service'
+    ):
+        check_beside(route, [route], [parse(theirs)], "web", NOBODY)
+    theirs["metadata"]["annotations"][f"{P}canary"] = "false"
+    check_beside(route, [route], [parse(theirs)], "web", NOBODY)
+
+
+def test_an_ingress_that_sends_by_its_default_alone_is_found_and_refused() -> None:
+    route = read((ingress(defaultBackend=path("web")["backend"], rules=[]), None))
+    assert named(route) == {"web"}
+    with pytest.raises(Unroutable, match="its defaultBackend sends to Service web"):
+        check(route, VERSIONS, NOBODY, False)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "name", "told"),
+    [
+        ({"kubernetes.io/ingress.class": "alb"}, None, "alb"),
+        ({"kubernetes.io/ingress.class": "alb"}, "nginx", "nginx"),
+        (None, "nginx", "nginx"),
+        (None, None, "none"),
+    ],
+)
+def test_a_class_is_said_in_either_way(annotations: Json | None, name: str | None, told: str) -> None:
+    item = ingress(path("web"), annotations=annotations)
+    item["spec"]["ingressClassName"] = name
+    assert class_of(parse(item)) == told
 
 
 def test_an_ingress_of_another_release_is_left_alone() -> None:

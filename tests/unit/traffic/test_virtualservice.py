@@ -272,6 +272,14 @@ def test_a_host_is_a_service_in_each_of_its_forms_and_only_of_its_own_namespace(
     assert named(parse(service(*(rule(ref(host)) for host in hosts)))) == {"web", "api", "old"}
 
 
+@pytest.mark.parametrize("protocol", ["tls", "tcp"])
+def test_one_that_sends_by_a_tls_or_tcp_route_alone_is_found_and_refused(protocol: str) -> None:
+    route = parse(service(**{protocol: [{"route": [ref("web.shop")]}]}))
+    assert named(route) == {"web"}
+    with pytest.raises(Unroutable, match="a tls or tcp route of it sends to Service web"):
+        check(route, VERSIONS, NOBODY, True)
+
+
 def test_one_of_another_release_is_left_alone() -> None:
     after = written(service(rule(ref("web"))), Wanted(Stage.ISOLATED, mark=1))
     with pytest.raises(Unroutable, match="release of another Deployment"):

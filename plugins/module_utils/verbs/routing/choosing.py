@@ -50,9 +50,24 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
             f'no {kind}{_among(wanted)} in namespace "{account.site.target.namespace}" has a rule that sends to Service "{service}"',
             "Name routes in traffic.routes whose backends name that Service, without a namespace",
         )
+    if not wanted.routes:
+        _check_classes(network, taken, service)
     _tell_policies(account, network, service)
     refs = tuple(RouteRef(route.name, route.uid) for route in taken)
     return _traffic(wanted, service, refs)
+
+
+def _check_classes(network: Network, taken: Sequence[Route], service: str) -> None:
+    """One kind of controller is written for. Whose a class is, only whoever names the routes knows. Raises Refusal."""
+    classes = {route.name: network.router.class_of(route) for route in taken}
+    if len(set(classes.values())) > 1:
+        told = ", ".join(f'"{name}" ({one})' for name, one in classes.items())
+        raise Refusal(
+            Code.NO_ROUTE,
+            f'{network.router.kind} objects of several classes send to Service "{service}": {told}. A controller that does not know what is '
+            "written for another one would give their users the canary in another share, or by its pods",
+            "Name those of ingress-nginx in traffic.routes, whose classes are then all taken for its own",
+        )
 
 
 def _tell_policies(account: Account, network: Network, service: str) -> None:
