@@ -408,6 +408,22 @@ FOUND: dict[str, History] = {
         scripts=(ana(START),),
         foreign=(Foreign(8.013, "delete and create", 3, "v1"),),
     ),
+    "a share of users that became smaller is not drawn twice": History(
+        seed=3100001954,
+        replicas=1,
+        gateway=Lags(0.1, 0.1),
+        scripts=(
+            ana(Ask("start", version="v3", share="20", sticky=True)),
+            Script(
+                "ben",
+                13.0,
+                asks=(
+                    Ask("start", version="v3", share="10", sticky=True),
+                    Ask("start", version="v3", share="25", sticky=True),
+                ),
+            ),
+        ),
+    ),
 }
 
 

@@ -54,24 +54,26 @@ class Header:
 @dataclass(frozen=True)
 class Sticky:
     """Users keep the version that they have seen, by a cookie that names it. `step`: how often the share has changed since; who was
-    stable at an earlier one is drawn anew, and gets the canary with the probability `drawn`."""
+    stable at an earlier one is drawn anew, and gets the canary with the probability `drawn`. `most`: the largest share of earlier steps,
+    which is what those who were there then have all together, also where it became smaller since."""
 
     step: int
     drawn: Fraction
+    most: Fraction = Fraction(0)
 
     @classmethod
     def after(cls, present: Exposure, weight: Fraction) -> Sticky:
         """Nobody goes back: of those who are stable so many come over that all users together have the new share.
 
-        20 % -> 50 %: 3 of 8 of the stable ones. A smaller share holds for those who come anew.
+        20 % -> 50 %: 3 of 8 of the stable ones. A smaller share holds for those who come anew: 20 % -> 10 % -> 50 % draws 3 of 8, too.
         """
-        before = present.weight
         if present.sticky is None:
             return cls(0, weight)
-        if weight == before:
+        if weight == present.weight:
             return present.sticky
-        drawn = (weight - before) / (1 - before) if before < weight else Fraction(0)
-        return cls(present.sticky.step + 1, drawn)
+        most = max(present.sticky.most, present.weight)
+        drawn = (weight - most) / (1 - most) if most < weight else Fraction(0)
+        return cls(present.sticky.step + 1, drawn, most)
 
 
 @dataclass(frozen=True)
@@ -194,15 +196,24 @@ def _to_json(exposure: Exposure) -> Json:
     return {
         "weight": str(exposure.weight),
         "header": None if header is None else {"name": header.name, "value": header.value},
-        **({"sticky": {"step": sticky.step, "drawn": str(sticky.drawn)}} if sticky else {}),
+        **({"sticky": _sticky_to_json(sticky)} if sticky else {}),
     }
+
+
+def _sticky_to_json(sticky: Sticky) -> Json:
+    most = {"most": str(sticky.most)} if sticky.most else {}
+    return {"step": sticky.step, "drawn": str(sticky.drawn), **most}
 
 
 def _exposure(data: Json) -> Exposure:
     """Raises what Kept.decode takes for another shape."""
     weight, sticky = Fraction(data["weight"]), data.get("sticky")
     header = None if data["header"] is None else Header(str(data["header"]["name"]), str(data["header"]["value"]))
-    kept = None if sticky is None else Sticky(int(sticky["step"]), Fraction(sticky["drawn"]))
-    if not 0 <= weight <= 1 or (kept and not 0 <= kept.drawn <= 1):
+    kept = None if sticky is None else _sticky(sticky)
+    if not 0 <= weight <= 1 or (kept and not (0 <= kept.drawn <= 1 and 0 <= kept.most <= 1)):
         raise ValueError("another share")
     return Exposure(weight, header, kept)
+
+
+def _sticky(data: Json) -> Sticky:
+    return Sticky(int(data["step"]), Fraction(data["drawn"]), Fraction(data.get("most", 0)))

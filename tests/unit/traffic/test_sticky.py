@@ -109,6 +109,20 @@ def test_a_smaller_share_holds_for_those_who_come_anew() -> None:
     assert ask(item, {NEW: Fraction(1)})[1][VERSIONS.canary] == Fraction(1, 10)
 
 
+@settings(max_examples=60, deadline=None)
+@given(_WEIGHTS.flatmap(st.permutations))
+def test_a_share_that_became_smaller_is_not_drawn_twice(weights: list[Fraction]) -> None:
+    """20 % -> 10 % -> 25 %: those who were there all the time have 20 %, and then 25 % of the canary, not 33 %."""
+    item, users, present = route({"matches": [match()], "backendRefs": [ref("web")]}), {NEW: Fraction(1)}, Exposure()
+    for number, weight in enumerate(weights, 1):
+        wanted = split(weight, present)
+        item, present = written(item, wanted), wanted.exposure
+        assert state(Route.parse(item), VERSIONS) == (Stage.SPLIT, wanted)
+        users, shares, back = ask(item, users)
+        assert shares.get(VERSIONS.canary, 0) == max(weights[:number]) and not back
+        assert ask(item, {NEW: Fraction(1)})[1].get(VERSIONS.canary, 0) == weight
+
+
 def test_everybody_is_on_the_canary_whatever_they_have_seen_and_no_rule_needs_the_stable_version() -> None:
     item = route({"matches": [match()], "backendRefs": [ref("web")]})
     half = split(Fraction(1, 2), Exposure())
