@@ -13,6 +13,7 @@ from fractions import Fraction
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from tests.sim import calls
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, History, Script
@@ -104,6 +105,35 @@ def test_what_says_how_the_service_is_reached_and_not_how_its_copies_are_is_told
 def test_a_gateway_that_nobody_can_ask_is_given_the_time_that_it_takes_and_that_is_said() -> None:
     found = played(world(START, Ask("promote"), lags=Lags(5.0, 2.0, hidden=True), end=End.PROMOTE))
     assert told(found)[0].endswith("which get 5 % of the requests (stated)")
+
+
+def test_of_sidecars_nothing_is_proven_and_the_gateway_is_asked_all_the_same() -> None:
+    one = world(START, lags=Lags(2.0, 2.0))
+    item = one.store.get("virtualservices", NAME)
+    assert item is not None
+    spec = {**item["spec"], "gateways": [*item["spec"]["gateways"], "mesh"]}
+    one.store.put("virtualservices", {**item, "spec": spec}, "somebody")
+    outcome = played(one).calls[0].result
+    assert isinstance(outcome, Outcome) and outcome.extra["exposure"]["programmed"] == "stated"
+    assert any('VirtualService "web" is for the sidecars of its mesh, too' in text for text in outcome.warnings)
+
+
+@pytest.mark.parametrize(("gateways", "refused"), [(["edge"], False), (["edge", "mesh"], True), ([], True)])
+def test_a_proof_that_is_required_is_refused_for_sidecars_before_anything_is_written(
+    gateways: list[str], refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = calls._entry
+    monkeypatch.setattr(calls, "_entry", lambda ask: {**entry(ask), "proof": "require"})
+    one = world(START)
+    item = one.store.get("virtualservices", NAME)
+    assert item is not None
+    one.store.put("virtualservices", {**item, "spec": {**item["spec"], "gateways": gateways}}, "somebody")
+    line = told(played(one))[0]
+    assert line.startswith("changed") is not refused
+    assert ("Set traffic.proof to prefer, with which that is stated" in line) is refused, line
+    assert_as_before(one)
+    if refused:
+        assert largest(one, 0.0, 1e9) == 0
 
 
 def test_a_gateway_that_hears_of_nothing_is_refused_before_any_user_notices() -> None:

@@ -71,6 +71,7 @@ class Router:
 
     `reached`: the Services that rules without users are to reach, each at a port. `has_status`: an object tells whether a controller takes it.
     `policy`: what else names the Service.
+    `unseen`: whose proxies an answer at a gateway says nothing of, in words, where there are such.
     `settles`: seconds after which a write that nothing proves counts as in force. `companion_name`: of the object of ours that belongs to
     one of these, where there is such, and `is_companion` whether one is that. `class_of`: whose controller takes an object, where that says it.
     """
@@ -98,6 +99,7 @@ class Router:
     settles: float = 5.0
     companion_name: Callable[[str], str] | None = None
     is_companion: Callable[[Mapping[str, Any]], bool] = lambda _item: False
+    unseen: Callable[[Route], str] = lambda _route: ""
     class_of: Callable[[Route], str] = lambda _route: ""
 
     @property
@@ -205,6 +207,7 @@ ROUTERS: Mapping[str, Router] = {
             DESTINATION_RULE,
             virtualservice.governs,
         ),
+        unseen=virtualservice.unseen,
         # istiod collects changes for so long at most (PILOT_DEBOUNCE_MAX).
         settles=10.0,
     ),

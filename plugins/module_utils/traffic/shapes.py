@@ -49,10 +49,13 @@ VIRTUAL_SERVICE: Shape = {
     "spec": (
         {
             "hosts": [str],
+            "gateways": [str],
             "http": [
                 {
                     "name": str,
-                    "match": [{"uri": _TEXTS, "headers": {"*": _TEXTS}, "withoutHeaders": {"*": _TEXTS}}],
+                    "match": [
+                        {"uri": _TEXTS, "headers": {"*": _TEXTS}, "withoutHeaders": {"*": _TEXTS}, "gateways": [str]}
+                    ],
                     **_SENDS[0],
                 }
             ],

@@ -27,6 +27,8 @@ from .route import Route, RoutePlan, holds, kept_of, kept_operations, managers
 
 # A weight is an int32; a rule that has one destination needs none.
 _LARGEST_WEIGHT, _ALONE = 2**31 - 1, 100
+# In place of the name of a gateway: the sidecars. It is meant, too, where no gateway is given.
+_MESH = "mesh"
 
 
 def parse(item: Any) -> Route:
@@ -49,8 +51,24 @@ def parse(item: Any) -> Route:
         status={},
         kind="VirtualService",
         version=meta.text("resourceVersion"),
-        more={"not http": tuple(ref.within("destination").text("host") for ref in others)},
+        more={
+            "not http": tuple(ref.within("destination").text("host") for ref in others),
+            "gateways": frozenset(_gateways(spec, meta.name("namespace"))),
+        },
     )
+
+
+def _gateways(spec: Fields, namespace: str) -> Iterator[str]:
+    """Each as namespace/name, and those of single matches."""
+    matches = (match for rule in spec.each("http") for match in rule.each("match"))
+    for name in (*(spec.words("gateways") or (_MESH,)), *(one for match in matches for one in match.words("gateways"))):
+        place, slash, own = name.rpartition("/")
+        yield name if name == _MESH else f"{place if slash and place != '.' else namespace}/{own}"
+
+
+def unseen(route: Route) -> str:
+    """Whose proxies an answer at a gateway says nothing of, in words; empty where there are none."""
+    return "the sidecars of its mesh" if _MESH in route.more["gateways"] else ""
 
 
 def _service(host: str, namespace: str) -> str:

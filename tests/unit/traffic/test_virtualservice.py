@@ -32,6 +32,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.virtualser
     reached,
     sends_to,
     state,
+    unseen,
 )
 from tests.sim.patching import json_patch
 
@@ -270,6 +271,24 @@ def test_what_cannot_be_is_told_before_anything_is_written(item: Json, exposure:
 def test_a_host_is_a_service_in_each_of_its_forms_and_only_of_its_own_namespace() -> None:
     hosts = ("web", "api.shop", "old.shop.svc.cluster.local", "other.elsewhere", "shop.example")
     assert named(parse(service(*(rule(ref(host)) for host in hosts)))) == {"web", "api", "old"}
+
+
+@pytest.mark.parametrize(
+    ("gateways", "of_a_match", "whose"),
+    [
+        (["gw"], None, ""),
+        (["gw", "mesh"], None, "the sidecars of its mesh"),
+        (["gw"], ["mesh"], "the sidecars of its mesh"),
+        (["edge/mesh"], ["gw"], ""),
+        ([], None, "the sidecars of its mesh"),
+        (None, None, "the sidecars of its mesh"),
+    ],
+)
+def test_a_mesh_has_sidecars_of_which_no_gateway_says_anything(
+    gateways: list[str] | None, of_a_match: list[str] | None, whose: str
+) -> None:
+    matches = [{"uri": {"prefix": "/"}, "gateways": of_a_match}]
+    assert unseen(parse(service(rule(ref("web"), match=matches), gateways=gateways))) == whose
 
 
 @pytest.mark.parametrize("protocol", ["tls", "tcp"])

@@ -51,13 +51,15 @@ class Written:
 
 
 class Prover:
-    """`how` is "proven" or "stated": by the routes' status and some seconds more."""
+    """`how` is "proven" or "stated": by the routes' status and some seconds more. What has proxies beside the gateway that nobody can ask is
+    stated, too, once the gateway has answered."""
 
     def __init__(self, account: Account, network: Network, traffic: Traffic) -> None:
         self._account, self._network, self._traffic = account, network, traffic
         self._api = account.site.api
         self._entries: dict[str, tuple[Entry, ...]] = {}
         self.how = "proven" if self.marks else "stated"
+        self._asks = self.marks
 
     @property
     def marks(self) -> bool:
@@ -79,18 +81,30 @@ class Prover:
                 raise
             found, why = {route.name: () for route in new}, str(error)
         self._entries.update(found)
+        if why:
+            self._asks = False
+        remedy = "Give traffic.probe an url that reaches it from where Ansible runs, or set traffic.proof to prefer"
+        if not why:
+            why, remedy = self._unseen(new), "Set traffic.proof to prefer, with which that is stated"
         if not why or self.how == "stated":
             return
         if insists and self._traffic.proof == "require":
             raise Refusal(
                 Code.NOT_PROGRAMMED,
                 f"it cannot be proven that the gateway does what its routes say: {why}",
-                "Give traffic.probe an url that reaches it from where Ansible runs, or set traffic.proof to prefer",
+                remedy,
             )
         self.how = "stated"
         self._account.warn(
             f"that the gateway does what its routes say is stated by their status, and not proven: {why}"
         )
+
+    def _unseen(self, routes: Sequence[Route]) -> str:
+        for route in routes:
+            whose = self._network.router.unseen(route)
+            if whose:
+                return f'{route.kind} "{route.name}" is for {whose}, too, and nobody can ask those'
+        return ""
 
     def _unreachable(self, found: Mapping[str, Sequence[Entry]]) -> str:
         for entry in sorted({entry for entries in found.values() for entry in entries}, key=str):
@@ -128,13 +142,12 @@ class Prover:
         # What was written is what counts, also where it was listed under another name.
         self.prepare([one.route for one in written], insists=False, goes_on=True)
         deadline = self._api.clock.monotonic() + self._traffic.seconds
-        if self.how == "stated":
-            self._settle(written, deadline)
-            return
-        for one in written:
+        for one in written if self._asks else ():
             for entry in self._entries[one.route.name]:
                 for knock, means_yes in _questions(one, entry, self._network.router.reached):
                     self._asked_until(one.route, knock, means_yes, deadline)
+        if self.how == "stated":
+            self._settle(written, deadline)
 
     def _asked_until(self, route: Route, knock: Knock, means_yes: Callable[[Knocked], bool], deadline: float) -> None:
         """Those that say yes are asked for at once: waiting between them would prove nothing more."""
