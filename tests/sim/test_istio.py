@@ -136,6 +136,19 @@ def test_a_proof_that_is_required_is_refused_for_sidecars_before_anything_is_wri
         assert largest(one, 0.0, 1e9) == 0
 
 
+@pytest.mark.parametrize("header", ["", "X-Canary"])
+def test_a_header_is_refused_beside_another_of_the_same_host_before_anything_is_written(header: str) -> None:
+    one = world(replace(START, header=header))
+    item = one.store.get("virtualservices", NAME)
+    assert item is not None
+    rule = {"match": [{"uri": {"prefix": "/old"}}], "route": [{"destination": {"host": "legacy"}}]}
+    beside = {"metadata": {"namespace": NAMESPACE, "name": "old"}, "spec": {**item["spec"], "http": [rule]}}
+    one.server.create("virtualservices", beside, "somebody", "kubectl-create")
+    line = told(one.play())[0]
+    assert line.startswith("changed") is not bool(header), line
+    assert ('VirtualService "old" has a host and a gateway of it, too' in line) is bool(header), line
+
+
 def test_a_gateway_that_hears_of_nothing_is_refused_before_any_user_notices() -> None:
     one = world(START, lags=Lags(deaf_from=6.0))
     found = one.play()

@@ -27,6 +27,10 @@ from .route import Route, RoutePlan, holds, kept_of, kept_operations, managers
 
 # A weight is an int32; a rule that has one destination needs none.
 _LARGEST_WEIGHT, _ALONE = 2**31 - 1, 100
+# Of a match: what picks out no request at one gateway.
+_SAYS_NOTHING = frozenset(
+    {"name", "uri", "ignoreUriCase", "gateways", "port", "sourceLabels", "sourceNamespace", "statPrefix"}
+)
 # In place of the name of a gateway: the sidecars. It is meant, too, where no gateway is given.
 _MESH = "mesh"
 
@@ -361,6 +365,54 @@ def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> 
     _check(route, base, versions, exposure)
     wanted = Wanted(Stage.SPLIT, exposure, mark=1 if marks else None)
     _rewritten(base, Kept("", versions, "", wanted, _own(route, base, versions)), route.namespace)
+
+
+def looks_beside(exposure: Exposure) -> bool:
+    """Whether rules are copied for this, so that those of others count."""
+    return exposure.header is not None
+
+
+def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure) -> None:
+    """Raises Unroutable where the copy of a rule for a header could take requests from another VirtualService of the namespace.
+
+    At a gateway Istio makes one list of the rules of all VirtualServices of a host, by their age, and moves what matches every request to
+    its end. A copy that asks for a header is not moved, and so comes before rules that its original comes after. Those of sidecars are
+    not put together.
+    Source: buildGatewayHTTPRouteConfig, pilot/pkg/networking/core/gateway.go, and SortVHostRoutes, core/route/route.go, istio.io/istio.
+    """
+    if not looks_beside(exposure):
+        return
+    copied = [rule for rule in _base(route, kept_of(route)) if _names(rule, own, route.namespace)]
+    if not any(map(_catches_all, copied)):
+        return
+    for other in (*routes, *others):
+        if other.uid != route.uid and _meet(route, other):
+            raise Unroutable(
+                f'VirtualService "{other.name}" has a host and a gateway of it, too, and a rule of "{route.name}" that matches every request '
+                "would come before the rules of the other one as soon as it asked for a header",
+                "Put the rules of both into one VirtualService, or leave out traffic.header",
+            )
+
+
+def _meet(one: Route, other: Route) -> bool:
+    """At a gateway, of a host."""
+
+    def hosts(route: Route) -> set[str]:
+        return {(_service(host, route.namespace) or host).lower() for host in route.hostnames}
+
+    shared = one.more["gateways"] & other.more["gateways"]
+    return bool(shared - {_MESH} and hosts(one) & hosts(other))
+
+
+def _catches_all(rule: Mapping[str, Any]) -> bool:
+    """One of its matches is what Istio moves to the end."""
+    return any(_catches(match) for match in rule.get("match") or [{}])
+
+
+def _catches(match: Mapping[str, Any]) -> bool:
+    uri = match.get("uri") or {"prefix": "/"}
+    every = uri.get("prefix") == "/" or uri.get("regex") in ("*", ".*")
+    return every and not any(text for name, text in match.items() if name not in _SAYS_NOTHING)
 
 
 def _told(rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import kept_of
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.virtualservice import (
     check,
+    check_beside,
     named,
     parse,
     plan,
@@ -297,6 +298,53 @@ def test_one_that_sends_by_a_tls_or_tcp_route_alone_is_found_and_refused(protoco
     assert named(route) == {"web"}
     with pytest.raises(Unroutable, match="a tls or tcp route of it sends to Service web"):
         check(route, VERSIONS, NOBODY, True)
+
+
+_OTHER = {"hosts": ["shop.example"], "gateways": ["shop/gw"]}
+_ANY, _API = rule(ref("web")), rule(ref("web"), prefix="/api")
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "refused"),
+    [
+        (_ANY, {}, True),
+        (rule(ref("web"), prefix="/"), {}, True),
+        (rule(ref("web"), match=[{"uri": {"regex": ".*"}, "port": 80}]), {}, True),
+        (rule(ref("web"), match=[{"uri": {"prefix": "/api"}}, {"gateways": ["gw"]}]), {}, True),
+        (_API, {}, False),
+        (rule(ref("web"), match=[{"uri": {"prefix": "/"}, "method": {"exact": "GET"}}]), {}, False),
+        (rule(ref("web"), match=[{"queryParams": {"a": {"exact": "b"}}}]), {}, False),
+        (rule(ref("api")), {}, False),
+        (_ANY, {"hosts": ["else.example"]}, False),
+        (_ANY, {"gateways": ["elsewhere/gw"]}, False),
+        (_ANY, {"gateways": ["./gw"]}, True),
+        (_ANY, {"gateways": None}, False),
+    ],
+)
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_copy_of_a_rule_for_everybody_is_refused_beside_another_of_the_same_host(
+    mine: Json, other: Json, refused: bool, taken: bool
+) -> None:
+    item = service(rule(ref("legacy"), prefix="/old"), **{**_OTHER, **other})
+    item["metadata"].update({"name": "old", "uid": "another"})
+    route, beside = parse(service(mine, _API)), parse(item)
+    routes, others = ([route, beside], []) if taken else ([route], [beside])
+    check_beside(route, routes, others, "web", NOBODY)
+    if not refused:
+        check_beside(route, routes, others, "web", Exposure(header=HEADER))
+        return
+    with pytest.raises(
+        Unroutable, match='VirtualService "old" has a host and a gateway of it, too, and a rule of "web"'
+    ):
+        check_beside(route, routes, others, "web", Exposure(header=HEADER))
+
+
+def test_a_rule_for_everybody_counts_as_its_owner_wrote_it() -> None:
+    item = service(rule(ref("legacy"), prefix="/old"))
+    item["metadata"].update({"name": "old", "uid": "another"})
+    split = parse(written(service(_ANY), Wanted(Stage.SPLIT, Exposure(Fraction(1, 4)), mark=2)))
+    with pytest.raises(Unroutable, match="that matches every request"):
+        check_beside(split, [split], [parse(item)], "web", Exposure(header=HEADER))
 
 
 def test_one_of_another_release_is_left_alone() -> None:
