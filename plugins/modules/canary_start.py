@@ -117,7 +117,8 @@ options:
       - Gives the canary a share of the B(requests), whatever its share of the pods, by rewriting HTTPRoutes, VirtualServices or Ingresses
         in place. Only the backends of their rules change, and what stood there is kept in an annotation of the route and put back at the
         end of the release.
-      - No pod of the canary exists before the routes send nobody to it. Every write is proven at the gateway before the next one relies on it.
+      - No pod of the canary exists before the routes send nobody to it. Where the gateway can be asked, every write is proven there before
+        the next one relies on it.
       - The canary pods come beside all stable pods, so O(surge) has to be at least their number if it is given, and O(wait) has to be V(true).
       - Of a canary that is held already, what is not given stays as it is. The routes, the Service, O(traffic.proof), O(traffic.timeout) and
         O(traffic.probe) are those that its start was given; M(coalmine.canary.canary_promote) and M(coalmine.canary.canary_undo) use them, too.
@@ -130,9 +131,9 @@ options:
           - V(gateway_api), HTTPRoutes of Gateway API (C(gateway.networking.k8s.io/v1)) in the namespace of the Deployment.
           - V(ingress_nginx), Ingresses that ingress-nginx serves, or a proxy that goes by its annotations. Each gets a canary Ingress beside it,
             and sends to one version meanwhile. Nothing tells when such a write is in force, so that it is B(stated) after ten seconds and never
-            proven.
+            proven. Whenever the Service of an Ingress changes, ingress-nginx reloads, and some requests may fail.
           - V(istio), VirtualServices of Istio (C(networking.istio.io/v1)). Nothing there tells where users come in, so that a write is proven
-            only where O(traffic.probe) says it, and otherwise B(stated) after ten seconds.
+            only where O(traffic.probe) says it, and otherwise B(stated) after ten seconds. What sidecars go by, too, is B(stated).
           - V(gateway_api_grpc), GRPCRoutes of Gateway API. They have no redirect, by which a gateway would answer a probe itself, so that a write is
             B(stated) by the status of the route and five seconds more, and never proven.
           - V(service_selector), the Service itself, whose selector names one version at a time, so that O(traffic.weight) is V(0) or V(100).
