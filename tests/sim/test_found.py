@@ -424,6 +424,25 @@ FOUND: dict[str, History] = {
             ),
         ),
     ),
+    "a step that is carried out after nobody could look any more is told": History(
+        seed=206526954193872,
+        replicas=3,
+        deployments=Pace(0.002, 0.05, ((8.7, 32.34),)),
+        scripts=(
+            ana(
+                Ask("start", pods=3, timeout=30.0, think=3.0),
+                Ask("start", pods=3, timeout=30.0, think=3.0),
+                names="both",
+                faults=(
+                    Planned(21, Fault.LATE, 0.3),
+                    Planned(34, Fault.LOST_BEFORE),
+                    Planned(37, Fault.LATE, 0.3),
+                    Planned(39, Fault.REFUSED),
+                    Planned(40, Fault.REFUSED),
+                ),
+            ),
+        ),
+    ),
 }
 
 

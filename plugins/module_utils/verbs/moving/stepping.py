@@ -48,10 +48,11 @@ def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait,
         advance=lambda current: _stepped(account, current, begun, unanswered, report),
     )
     situation = account.looked(waited.situation)
+    done = isinstance(waited.progress, Done)
     for plan in unanswered:
-        # What was carried out although its answer was lost is not written again.
-        account.wrote(plan if plan.is_overtaken_by(situation.deployment) else None)
-    if not isinstance(waited.progress, Done):
+        # What was carried out although its answer was lost is not written again; and it may still be, where nobody saw the end of it.
+        account.wrote(plan if not done or plan.is_overtaken_by(situation.deployment) else None)
+    if not done:
         if situation.phase in HOLDING:
             mine.check(situation)
         raise account.unsuccessful(waited, WORDS[situation.phase].remains)
