@@ -50,8 +50,8 @@ def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait,
     situation = account.looked(waited.situation)
     done = isinstance(waited.progress, Done)
     for plan in unanswered:
-        # What was carried out although its answer was lost is not written again; and it may still be, where nobody saw the end of it.
-        account.wrote(plan if not done or plan.is_overtaken_by(situation.deployment) else None)
+        # What was carried out although its answer was lost is not written again; and it may be, where the last look did not succeed.
+        account.wrote(plan if waited.timed_out or plan.is_overtaken_by(situation.deployment) else None)
     if not done:
         if situation.phase in HOLDING:
             mine.check(situation)
