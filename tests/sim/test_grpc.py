@@ -15,18 +15,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
 from tests.sim.grpc import GATEWAY_API_GRPC, GRPC_RULES
-from tests.sim.history import Ask, End, History, Script
+from tests.sim.history import Ask, End
 from tests.sim.objects import NAME
-from tests.sim.test_traffic import DRAINING, largest, played, told
+from tests.sim.test_traffic import largest, played, told, world
 from tests.sim.world import World
 
 START = Ask("start", share="5", kind=GATEWAY_API_GRPC)
 FULL = replace(START, pods=4, surge=4, share="50", think=1.0)
-
-
-def world(*asks: Ask, lags: Lags | None = None, end: End = End.UNDO, faults: tuple[Planned, ...] = ()) -> World:
-    script = Script("ana", 8.0, asks=asks, faults=faults)
-    return World(History(natures=DRAINING, scripts=(script,), end=end, gateway=lags or Lags()), traced=True)
 
 
 def assert_as_before(one: World) -> None:

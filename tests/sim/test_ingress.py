@@ -10,16 +10,18 @@ import copy
 import random
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
-from tests.sim.history import Ask, End, History, Script
+from tests.sim.history import Ask, End
 from tests.sim.nginx import INGRESS_NGINX, PATHS
 from tests.sim.objects import NAME
-from tests.sim.test_traffic import DRAINING, largest, played, told
+from tests.sim.test_traffic import largest, played, told
+from tests.sim.test_traffic import world as routed
 from tests.sim.world import World
 
 # As late as its own limit of one configuration in 3.3 s makes it, and a reload.
@@ -30,18 +32,7 @@ FULL = replace(GROW, pods=4, surge=4)
 DRAIN, RESUME = Ask("pause", think=5.0, drain=True), Ask("resume", think=5.0)
 
 
-def world(
-    *asks: Ask,
-    lags: Lags = SLOW,
-    end: End = End.UNDO,
-    seed: int = 0,
-    faults: tuple[Planned, ...] = (),
-    again: bool = False,
-) -> World:
-    scripts = [Script("ana", 8.0, asks=asks, faults=faults)]
-    if again:
-        scripts.append(Script("again", 60.0, asks=asks))
-    return World(History(seed=seed, natures=DRAINING, scripts=tuple(scripts), end=end, gateway=lags), traced=True)
+world = partial(routed, lags=SLOW)
 
 
 def assert_as_before(one: World) -> None:

@@ -16,31 +16,16 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from tests.sim import calls
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
-from tests.sim.history import Ask, End, History, Script
+from tests.sim.history import Ask, End
 from tests.sim.istio import HTTP, ISTIO
 from tests.sim.objects import NAME, NAMESPACE, Json
-from tests.sim.test_traffic import DRAINING, largest, played, told
+from tests.sim.test_traffic import largest, played, told, world
 from tests.sim.world import World
 
 START = Ask("start", share="5", kind=ISTIO)
 GROW = replace(START, pods=3, surge=3, share="50", think=1.0)
 FULL = replace(GROW, pods=4, surge=4)
 DRAIN, RESUME = Ask("pause", think=5.0, drain=True), Ask("resume", think=5.0)
-
-
-def world(
-    *asks: Ask,
-    lags: Lags | None = None,
-    end: End = End.UNDO,
-    seed: int = 0,
-    faults: tuple[Planned, ...] = (),
-    again: bool = False,
-) -> World:
-    scripts = [Script("ana", 8.0, asks=asks, faults=faults)]
-    if again:
-        scripts.append(Script("again", 60.0, asks=asks))
-    history = History(seed=seed, natures=DRAINING, scripts=tuple(scripts), end=end, gateway=lags or Lags())
-    return World(history, traced=True)
 
 
 def assert_as_before(one: World) -> None:

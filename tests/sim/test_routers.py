@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from tests.sim.drawing import KINDS
 from tests.sim.gateway import Lags
 from tests.sim.grpc import GATEWAY_API_GRPC
@@ -20,7 +19,7 @@ from tests.sim.nginx import INGRESS_NGINX
 from tests.sim.objects import NAME
 from tests.sim.running import play
 from tests.sim.telling import report
-from tests.sim.test_traffic import DRAINING
+from tests.sim.test_traffic import DRAINING, lose_record
 from tests.sim.world import World
 
 EVERY = (INGRESS_NGINX, ISTIO, GATEWAY_API_GRPC)
@@ -53,14 +52,7 @@ def test_routes_of_a_release_whose_record_is_lost_are_found_again_and_given_back
     scripts = (Script("ana", 8.0, asks=(start, Ask("info", think=60.0))),)
     one = World(History(natures=DRAINING, scripts=scripts, end=End.UNDO, gateway=Lags()))
 
-    def lose() -> None:
-        deployment = one.store.get("deployments", NAME)
-        assert deployment is not None
-        meta = deployment["metadata"]
-        changed = {**meta, "annotations": {**meta["annotations"], RECORD: "{}"}, "generation": meta["generation"] + 1}
-        one.store.put("deployments", {**deployment, "metadata": changed}, "editor")
-
-    one.timeline.at(70.0, lose)
+    one.timeline.at(70.0, lambda: lose_record(one))
     found = one.play()
     # Its other rules are those of a record.
     assert not [violation for violation in found.violations if violation.rule == "no request fails"]

@@ -62,6 +62,15 @@ def assert_as_before(one: World) -> None:
     assert list(one.store.of("services")) == [NAME]
 
 
+def lose_record(one: World) -> None:
+    """Somebody empties it."""
+    deployment = one.store.get("deployments", NAME)
+    assert deployment is not None
+    meta = deployment["metadata"]
+    changed = {**meta, "annotations": {**meta["annotations"], RECORD: "{}"}, "generation": meta["generation"] + 1}
+    one.store.put("deployments", {**deployment, "metadata": changed}, "editor")
+
+
 def largest(one: World, begins: float, ends: float) -> Fraction:
     assert one.proxy is not None
     return max((share for at, share in one.proxy.seen if begins <= at < ends), default=Fraction(0))
@@ -396,14 +405,7 @@ def test_a_route_that_has_lost_what_was_kept_on_it_is_given_back_all_the_same(en
 def test_routes_of_a_release_whose_record_is_lost_are_found_again_and_given_back(lags: Lags) -> None:
     one = world(GROW, Ask("info", think=40.0), lags=lags)
 
-    def lose() -> None:
-        deployment = one.store.get("deployments", NAME)
-        assert deployment is not None
-        meta = deployment["metadata"]
-        changed = {**meta, "annotations": {**meta["annotations"], RECORD: "{}"}, "generation": meta["generation"] + 1}
-        one.store.put("deployments", {**deployment, "metadata": changed}, "editor")
-
-    one.timeline.at(30.0, lose)
+    one.timeline.at(30.0, lambda: lose_record(one))
     found = one.play()
     # Its other rules are those of a record.
     assert not [violation for violation in found.violations if violation.rule == "no request fails"]
