@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import End, Through
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, LIVE, RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
@@ -24,7 +26,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
-from tests.release_calls import asked, failed
+from tests.release_calls import asked, failed, released
 from tests.sim.faults import Fault, Planned
 from tests.sim.history import Ask, History, Script
 from tests.sim.world import World
@@ -330,6 +332,22 @@ def test_a_release_that_is_refused_while_it_plans_tells_of_what_a_crash_left_pin
         failure, _release = failed(web, replace(request, start=begin))
     assert not failure.changed and any("perhaps by a run that died" in told for told in failure.warnings)
     assert web.bounds() == (4, 4) and marked(web)
+
+
+@pytest.mark.parametrize(("check", "end"), [(False, End.PROMOTED), (True, End.PROMOTED), (False, End.PLAN)])
+@pytest.mark.parametrize("policy", [PIN, AutoscalerPolicy.HOLD])
+def test_a_release_of_what_is_released_already_gives_back_what_a_crash_left_pinned_and_a_plan_tells_of_it(
+    policy: AutoscalerPolicy, check: bool, end: End, web: Web
+) -> None:
+    leave_pinned(web)
+    request = asked(web, "v1", through=Through(end))
+    begin, call = replace(request.start, autoscaler=policy), replace(request.call, check=check)
+    outcome, told = released(web, replace(request, start=begin, call=call))
+    assert told.outcome is Ending.ALREADY_RELEASED
+    only_told = check or end is End.PLAN
+    assert any("perhaps by a run that died" in told for told in outcome.warnings) is only_told
+    assert outcome.changed is not only_told
+    assert (web.bounds() == (4, 4) and marked(web)) if only_told else (web.bounds() == (2, 9) and not marked(web))
 
 
 def test_in_check_mode_a_start_that_ignores_it_leaves_it_pinned(web: Web) -> None:

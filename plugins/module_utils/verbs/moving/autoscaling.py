@@ -83,16 +83,21 @@ def orphans_released_if_refused(account: Account, picture: Picture, *, check: bo
     try:
         yield
     except (Refusal, ApiError):
-        for found in picture.autoscalers or ():
-            if not autoscalers.is_pinned(found):
-                continue
-            if check:
-                account.warn(
-                    f'HorizontalPodAutoscaler "{found.name}" is pinned, perhaps by a run that died: canary_undo, or canary_start, gives it back'
-                )
-            else:
-                _let_go(account, found.name, picture, there=True)
+        let_go_of_left(account, picture, check=check)
         raise
+
+
+def let_go_of_left(account: Account, picture: Picture, *, check: bool) -> None:
+    """Where no release begins: gives back what an interrupted run left pinned. No request where nothing is."""
+    for found in picture.autoscalers or ():
+        if not autoscalers.is_pinned(found):
+            continue
+        if check:
+            account.warn(
+                f'HorizontalPodAutoscaler "{found.name}" is pinned, perhaps by a run that died: canary_undo, or canary_start, gives it back'
+            )
+        else:
+            _let_go(account, found.name, picture, there=True)
 
 
 def pin(

@@ -28,6 +28,7 @@ from ..bake import bake
 from ..call.ending import accounted
 from ..call.orders import BakeRequest, Meant, PauseRequest, UndoRequest, Withdrawn, stands
 from ..call.outcome import Outcome, Report, VerbFailure
+from ..moving.autoscaling import let_go_of_left
 from ..moving.rolling import await_rollout
 from ..pause import pause
 from ..start import start
@@ -182,7 +183,7 @@ def _plan(course: Course, found: Picture | None) -> None:
             outcome = start(course.api, start_of(course, step, Meant(), check=True), _unsaid, seen)
         except VerbFailure as failure:
             if failure.code == Code.SAME_TEMPLATE.value:
-                course.ends(Ending.ALREADY_RELEASED, "All pods run this version.")
+                _already_released(course, seen)
                 return
             if failure.code != Code.SMALLER.value or number == len(course.request.steps) - 1:
                 raise
@@ -200,6 +201,15 @@ def _plan(course: Course, found: Picture | None) -> None:
             code=Code.SMALLER.value,
         )
     course.release = replace(course.release, behind=tuple(behind), outgrown=_named(diagnose(seen)) if behind else {})
+
+
+def _already_released(course: Course, seen: Picture) -> None:
+    """No later start would give back what a run that died has pinned."""
+    only_planned = course.request.call.check or course.request.through.before_any_pod
+    with accounted(course.site) as account:
+        let_go_of_left(account, seen, check=only_planned)
+        course.takes(account.outcome(""))
+    course.ends(Ending.ALREADY_RELEASED, "All pods run this version.")
 
 
 def _named(situation: Situation) -> dict[str, str]:
