@@ -8,14 +8,12 @@ What ingress-nginx makes of them is played in tests/sim/test_ingress.py.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Header,
     NewTemplate,
@@ -27,7 +25,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import network
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.integration.releases import CONTAINER, Release, image, silent
 
@@ -76,10 +73,7 @@ class Served:
 
 
 @pytest.fixture
-def served(release: Release, monkeypatch: pytest.MonkeyPatch) -> Served:
-    """There is no ingress-nginx, so nothing but the time of the test depends on how long one takes."""
-    quick = replace(ROUTERS["ingress_nginx"], settles=0.1)
-    monkeypatch.setattr(network, "ROUTERS", {**ROUTERS, "ingress_nginx": quick})
+def served(release: Release, no_proxy: None) -> Served:
     return Served(release)
 
 

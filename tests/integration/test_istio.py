@@ -111,7 +111,7 @@ def _is_served(api: Api) -> bool:
 
 
 @pytest.fixture
-def meshed(defined: None, release: Release) -> Meshed:
+def meshed(defined: None, release: Release, no_proxy: None) -> Meshed:
     return Meshed(release)
 
 

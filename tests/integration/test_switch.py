@@ -66,7 +66,7 @@ class Switched:
 
 
 @pytest.fixture
-def switched(release: Release) -> Iterator[Switched]:
+def switched(release: Release, no_proxy: None) -> Iterator[Switched]:
     yield Switched(release)
 
 

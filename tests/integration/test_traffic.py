@@ -49,9 +49,6 @@ from tests.integration.releases import CONTAINER, Release, image, silent
 from tests.sim.odd_routes import REFUSED, TAKEN
 from tests.situations import until
 
-# What a gateway is said to take; there is none here, so nothing but the time of the test depends on it.
-STATED_SECONDS = 3
-
 
 class Routed(RoutedObjects):
     """A Deployment, its Service, and two rules of an HTTPRoute that send to it; one of them also to another."""
@@ -86,7 +83,7 @@ class Routed(RoutedObjects):
         return [{ref["name"]: ref["weight"] for ref in rule.get("backendRefs", ())} for rule in rules]
 
     def start(self, pods: int, **traffic: Any) -> Outcome:
-        asked = TrafficRequest(proof="none", seconds=STATED_SECONDS, **traffic)
+        asked = TrafficRequest(proof="none", **traffic)
         template = NewTemplate(images={CONTAINER: image("v2")})
         return start(self.api, StartRequest(self.release.call, template, Size(pods), surge=pods, traffic=asked), silent)
 
@@ -116,7 +113,7 @@ def is_served(api: Api, kind: str = "httproutes") -> bool:
 
 
 @pytest.fixture
-def routed(defined: None, release: Release) -> Routed:
+def routed(defined: None, release: Release, no_proxy: None) -> Routed:
     return Routed(release)
 
 
