@@ -9,7 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Iterator
 
 from ...cluster.errors import ApiError, Forbidden
 from ...rollout import autoscaler as autoscalers
@@ -17,12 +17,19 @@ from ...rollout import scaledobject
 from ...rollout.phase import Phase
 from ...rollout.refusal import Code, Refusal
 from ...rollout.views import Autoscaler, Deployment, Picture, ScaledObject
-from ...wording import count_of
 from ..call.ending import Account
-from ..call.guarded import ATTEMPTS, guarded
+from ..call.guarded import ATTEMPTS
 from ..call.orders import AutoscalerPolicy
 from ..call.outcome import Report
-from .pins import KEDA_SECONDS, OBSERVE_PAUSE_SECONDS, claim, give_back_orphan, on_scaled_object
+from .pins import (
+    KEDA_SECONDS,
+    OBSERVE_PAUSE_SECONDS,
+    Seat,
+    give_back_orphan,
+    on_autoscaler,
+    on_scaled_object,
+    write_pin,
+)
 
 # One default sync period of the autoscaler's controller and a margin, for servers whose autoscalers have no generation.
 UNOBSERVED_SECONDS = 20.0
@@ -117,9 +124,12 @@ def pin(
     deadline = account.site.clock.monotonic() + timeout
     for _attempt in range(ATTEMPTS):
         if autoscaler.scaled_object:
-            autoscaler = _paused(account, autoscaler, report, deadline, scales_up=scales_up)
+            keda = on_scaled_object(account.site, autoscaler.scaled_object)
+            write_pin(account, keda, keda.read(), deployment.replicas, report, scales_up=scales_up)
+            autoscaler = _await_taken_over(account, keda, autoscaler, deadline, scales_up=scales_up)
         else:
-            autoscaler = _pinned(account, autoscaler, deployment.replicas, report, scales_up)
+            seat = on_autoscaler(account.site, autoscaler.name)
+            autoscaler = write_pin(account, seat, autoscaler, deployment.replicas, report, scales_up=scales_up)
             if scales_up:
                 autoscalers.has_kept(autoscaler, deployment)
         _await_observed(account, autoscaler, deadline)
@@ -130,46 +140,11 @@ def pin(
     raise _restless(autoscaler, deployment)
 
 
-def _pinned(account: Account, autoscaler: Autoscaler, replicas: int, report: Report, scales_up: bool) -> Autoscaler:
-    site, name = account.site, autoscaler.name
-
-    def decide(found: Autoscaler) -> list[dict[str, Any]] | None:
-        mine = autoscalers.pinned_to(found, replicas, account.run, scales_up=scales_up)
-        return None if mine else autoscalers.pin(found, replicas, claim(account), scales_up=scales_up)
-
-    def send(_found: Autoscaler, operations: list[dict[str, Any]]) -> Autoscaler:
-        how = "keeping it from scaling down below" if scales_up else "pinning it to"
-        report(f'HorizontalPodAutoscaler "{name}": {how} {count_of(replicas, "replica")}')
-        return site.patch_autoscaler(name, operations)
-
-    busy = Refusal(
-        Code.BUSY, f'HorizontalPodAutoscaler "{name}" kept changing while it was to be pinned', "Run this again"
-    )
-    sent = guarded(autoscaler, decide, send, lambda: site.autoscaler(name), busy, permitted=site.mine)
-    account.pinned = account.pinned or sent.change is not None
-    account.changed = account.changed or sent.change is not None
-    return sent.state
-
-
-def _paused(
-    account: Account, autoscaler: Autoscaler, report: Report, deadline: float, *, scales_up: bool
+def _await_taken_over(
+    account: Account, seat: Seat[ScaledObject], autoscaler: Autoscaler, deadline: float, *, scales_up: bool
 ) -> Autoscaler:
-    """The ScaledObject is paused, and KEDA has taken that over to its autoscaler. Raises Refusal where it does not."""
+    """KEDA has taken the pause of its ScaledObject over to its autoscaler. Raises Refusal where it does not."""
     site, clock = account.site, account.site.clock
-    seat = on_scaled_object(site, autoscaler.scaled_object)
-
-    def send(found: ScaledObject, operations: list[dict[str, Any]]) -> ScaledObject:
-        how = "keeping it from scaling in" if scales_up else "keeping it from scaling in and out"
-        report(f"{seat.what}: {how}")
-        return seat.send(found, operations)
-
-    def decide(found: ScaledObject) -> list[dict[str, Any]] | None:
-        return scaledobject.pause(found, claim(account), scales_up=scales_up) or None
-
-    busy = Refusal(Code.BUSY, f"{seat.what} kept changing while it was to be paused", "Run this again")
-    sent = guarded(seat.read(), decide, send, seat.read, busy, permitted=site.mine)
-    account.pinned = account.pinned or sent.change is not None
-    account.changed = account.changed or sent.change is not None
     give_up = min(deadline, clock.monotonic() + KEDA_SECONDS)
     while True:
         found = site.autoscaler(autoscaler.name)

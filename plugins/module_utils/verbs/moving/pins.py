@@ -22,8 +22,10 @@ from ...rollout.record import Companion, Record, same_release
 from ...rollout.refusal import Code, Refusal
 from ...rollout.views import Autoscaler, Picture, ScaledObject
 from ...values import dataclass
+from ...wording import count_of
 from ..call.ending import Account
-from ..call.guarded import guarded
+from ..call.guarded import Sent, guarded
+from ..call.outcome import Report
 from ..call.site import Site
 from .ownership import disown_pinned
 
@@ -38,8 +40,8 @@ KEDA_SECONDS = 30.0
 class Seat(Generic[Written]):
     """What a pin is written on: an autoscaler, or the ScaledObject of which KEDA makes one.
 
-    `claim`: whose pin it has, None for none. `serve` and `give_back` are as in rollout/autoscaler.py. `theirs`: what stands there that
-    somebody has changed under the pin, from what it was found with and what it is now.
+    `claim`: whose pin it has, None for none. `pin`, `serve` and `give_back` are as in rollout/autoscaler.py, and `pins` says the first of
+    them in words. `theirs`: what stands there that somebody has changed under the pin, from what it was found with and what it is now.
     """
 
     what: str
@@ -47,6 +49,8 @@ class Seat(Generic[Written]):
     read: Callable[[], Written]
     send: Callable[[Written, Operations], Written]
     claim: Callable[[Written], Claim | None]
+    pins: Callable[[int, bool], str]
+    pin: Callable[[Written, int, Claim, bool], Operations]
     serve: Callable[[Written, int, Claim, bool], Operations]
     give_back: Callable[[Written], Operations]
     theirs: Callable[[Written, Written], list[str]]
@@ -65,12 +69,21 @@ def on_autoscaler(site: Site, name: str) -> Seat[Autoscaler]:
         note = autoscalers.bounds(found)
         return note.claim if note else None
 
+    def pin(found: Autoscaler, replicas: int, claim: Claim, up: bool) -> Operations:
+        mine = autoscalers.pinned_to(found, replicas, claim.run, scales_up=up)
+        return [] if mine else autoscalers.pin(found, replicas, claim, scales_up=up)
+
+    def pins(replicas: int, up: bool) -> str:
+        return f"{'keeping it from scaling down below' if up else 'pinning it to'} {count_of(replicas, 'replica')}"
+
     return Seat(
         what=f'HorizontalPodAutoscaler "{name}"',
         path=site.autoscaler_path(name),
         read=lambda: site.autoscaler(name),
         send=lambda _found, operations: site.patch_autoscaler(name, operations),
         claim=claim_on,
+        pins=pins,
+        pin=pin,
         serve=lambda found, replicas, claim, up: autoscalers.serve(found, replicas, claim, scales_up=up),
         give_back=autoscalers.give_back,
         theirs=theirs,
@@ -88,6 +101,8 @@ def on_scaled_object(site: Site, name: str) -> Seat[ScaledObject]:
         read=lambda: site.scaled_object(name),
         send=lambda _found, operations: site.patch_scaled_object(name, operations),
         claim=claim_on,
+        pins=lambda _replicas, up: f"keeping it from scaling in{'' if up else ' and out'}",
+        pin=lambda found, _replicas, claim, up: scaledobject.pause(found, claim, scales_up=up),
         serve=lambda found, _replicas, claim, up: scaledobject.serve(found, claim, scales_up=up),
         give_back=scaledobject.give_back,
         theirs=lambda before, _now: list(scaledobject.changed(before)),
@@ -97,6 +112,23 @@ def on_scaled_object(site: Site, name: str) -> Seat[ScaledObject]:
 def claim(account: Account, release: int = 0) -> Claim:
     api = account.site.api
     return Claim(account.run, api.processes.this_process(), int(api.clock.wall()), release)
+
+
+def write_pin(
+    account: Account, seat: Seat[Written], found: Written, replicas: int, report: Report, *, scales_up: bool
+) -> Written:
+    """Before the first patch of a release: what was found is pinned by this run, and returned as it stands then."""
+
+    def send(found: Written, operations: Operations) -> Written:
+        report(f"{seat.what}: {seat.pins(replicas, scales_up)}")
+        return seat.send(found, operations)
+
+    def decide(found: Written) -> Operations:
+        return seat.pin(found, replicas, claim(account), scales_up)
+
+    sent = _write(account, replace(seat, send=send), found, decide, "pinned", account.site.mine)
+    account.pinned = account.pinned or sent.change is not None
+    return sent.state
 
 
 def serve(account: Account, pinned: Companion, record: Record, replicas: int) -> None:
@@ -111,18 +143,17 @@ def _serve(account: Account, seat: Seat[Written], record: Record, replicas: int)
     scales_up = record.may_scale_up
     site, claimed = account.site, claim(account, record.generation)
     try:
-        sent = guarded(
+        sent = _write(
+            account,
+            seat,
             seat.read(),
-            lambda current: seat.serve(current, replicas, claimed, scales_up) or None,
-            seat.send,
-            seat.read,
-            _busy(seat.what, "pinned"),
-            permitted=lambda: site.mine_for(record.generation),
+            lambda current: seat.serve(current, replicas, claimed, scales_up),
+            "pinned",
+            lambda: site.mine_for(record.generation),
         )
     except NotFound:
         account.warn(f"{seat.what}, which was pinned for this release, no longer exists")
         return
-    account.changed = account.changed or sent.change is not None
     if sent.change is not None and seat.claim(sent.before) is None:
         account.warn(f"somebody gave {seat.what} back while the release began: it was pinned again")
 
@@ -247,15 +278,13 @@ def _fresh(account: Account, picture: Picture) -> Situation:
 def _give_back(account: Account, seat: Seat[Written], found: Written, allowed: Callable[[Written], bool]) -> bool:
     """Puts back what a pin has replaced; nothing for what is not pinned, or no longer to be given back."""
 
-    def decide(found: Written) -> Operations | None:
+    def decide(found: Written) -> Operations:
         operations = seat.give_back(found)
-        return operations if operations and allowed(found) else None
+        return operations if operations and allowed(found) else []
 
-    busy = _busy(seat.what, "given back")
-    given = guarded(found, decide, seat.send, seat.read, busy, permitted=account.site.mine)
+    given = _write(account, seat, found, decide, "given back", account.site.mine)
     if given.change is None:
         return False
-    account.changed = True
     if theirs := seat.theirs(given.before, given.state):
         account.warn(
             f"somebody changed {seat.what} while it was pinned: what was changed was left as it is ({', '.join(theirs)})"
@@ -263,5 +292,16 @@ def _give_back(account: Account, seat: Seat[Written], found: Written, allowed: C
     return True
 
 
-def _busy(what: str, done: str) -> Refusal:
-    return Refusal(Code.BUSY, f"{what} kept changing while it was to be {done}", "Run this again")
+def _write(
+    account: Account,
+    seat: Seat[Written],
+    found: Written,
+    decide: Callable[[Written], Operations],
+    done: str,
+    permitted: Callable[[], None],
+) -> Sent[Written, Operations]:
+    """`decide`: no operations where nothing is left to do. `done`: what was to be done with it, in a word."""
+    busy = Refusal(Code.BUSY, f"{seat.what} kept changing while it was to be {done}", "Run this again")
+    sent = guarded(found, lambda now: decide(now) or None, seat.send, seat.read, busy, permitted=permitted)
+    account.changed = account.changed or sent.change is not None
+    return sent
