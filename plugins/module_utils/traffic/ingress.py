@@ -27,8 +27,8 @@ from math import ceil
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
-from .exposure import KEPT, NOBODY, Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
-from .route import CompanionPlan, Route, RoutePlan, kept_of, kept_operations, managers
+from .exposure import NOBODY, Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
+from .route import CompanionPlan, Route, RoutePlan, kept_of, kept_operations
 from .services import MANAGED_BY, MANAGER
 
 _P = "nginx.ingress.kubernetes.io/"
@@ -58,28 +58,13 @@ def is_companion(item: Mapping[str, Any]) -> bool:
 def parse(item: Any) -> Route:
     """Raises Malformed."""
     found = Fields(item, "Ingress")
-    meta, spec = found.required("metadata"), found.required("spec")
-    annotations = meta.texts("annotations")
-    return Route(
-        name=meta.name("name"),
-        namespace=meta.name("namespace"),
-        uid=meta.text("uid"),
-        generation=meta.count("generation") or 0,
-        rules=tuple(dict(rule.raw) for rule in spec.each("rules")),
-        hostnames=(),
-        parents=(),
-        annotation=annotations.get(KEPT),
-        annotated=bool(annotations),
-        managers=tuple(managers(meta, "f:rules")),
-        status={},
-        kind="Ingress",
-        version=meta.text("resourceVersion"),
-        more={
-            "annotations": {key: text for key, text in annotations.items() if key == _CLASS or key.startswith(_P)},
-            "class": spec.text("ingressClassName"),
-            "default": spec.within("defaultBackend").within("service").text("name"),
-        },
-    )
+    spec, annotations = found.required("spec"), _annotations(found.raw)
+    more = {
+        "annotations": {key: text for key, text in annotations.items() if key == _CLASS or key.startswith(_P)},
+        "class": spec.text("ingressClassName"),
+        "default": spec.within("defaultBackend").within("service").text("name"),
+    }
+    return replace(Route.read(found, (rule.raw for rule in spec.each("rules")), "f:rules"), more=more)
 
 
 def _paths(rules: Sequence[Json]) -> Iterator[tuple[str, Json]]:

@@ -9,8 +9,8 @@ This module is private to the collection.
 from __future__ import annotations
 
 import json
-from dataclasses import field
-from typing import Any, Iterator, Mapping
+from dataclasses import field, replace
+from typing import Any, Iterable, Iterator, Mapping
 
 from ..rollout.fields import Fields
 from ..values import dataclass
@@ -53,27 +53,35 @@ class Route:
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, item: Any) -> Route:
-        """Raises Malformed."""
-        found = Fields(item, "HTTPRoute")
-        meta, spec = found.required("metadata"), found.required("spec")
+    def read(cls, found: Fields, rules: Iterable[Mapping[str, Any]], managed: str) -> Route:
+        """What every kind of them has. `managed`: the field of its rules, as managedFields tell it. Raises Malformed."""
+        meta = found.required("metadata")
         annotations = meta.texts("annotations")
-        namespace = meta.name("namespace")
         return cls(
             name=meta.name("name"),
-            namespace=namespace,
+            namespace=meta.name("namespace"),
             uid=meta.text("uid"),
             generation=meta.count("generation") or 0,
-            rules=tuple(dict(rule.raw) for rule in spec.each("rules")),
-            hostnames=tuple(spec.words("hostnames")),
-            parents=tuple(_parents(spec, namespace)),
+            rules=tuple(map(dict, rules)),
+            hostnames=(),
+            parents=(),
             annotation=annotations.get(KEPT),
             annotated=bool(annotations),
-            managers=tuple(managers(meta, "f:rules")),
-            status=found.within("status").raw,
+            managers=tuple(managers(meta, managed)),
+            status={},
+            kind=found.path,
             created=meta.text("creationTimestamp"),
             version=meta.text("resourceVersion"),
         )
+
+    @classmethod
+    def parse(cls, item: Any) -> Route:
+        """Raises Malformed."""
+        found = Fields(item, "HTTPRoute")
+        spec = found.required("spec")
+        route = cls.read(found, (rule.raw for rule in spec.each("rules")), "f:rules")
+        hostnames, parents = tuple(spec.words("hostnames")), tuple(_parents(spec, route.namespace))
+        return replace(route, hostnames=hostnames, parents=parents, status=found.within("status").raw)
 
 
 def _parents(spec: Fields, namespace: str) -> Iterator[Parent]:

@@ -17,31 +17,15 @@ from fractions import Fraction
 from typing import Any, Mapping
 
 from ..rollout.fields import Fields
-from .exposure import KEPT, Exposure, Json, Kept, Stage, Unroutable, Versions, Wanted
-from .route import Route, RoutePlan, kept_of, kept_operations, managers
+from .exposure import Exposure, Json, Kept, Stage, Unroutable, Versions, Wanted
+from .route import Route, RoutePlan, kept_of, kept_operations
 from .services import HASH_LABEL, version_in
 
 
 def parse(item: Any) -> Route:
     """Raises Malformed."""
     found = Fields(item, "Service")
-    meta = found.required("metadata")
-    annotations = meta.texts("annotations")
-    return Route(
-        name=meta.name("name"),
-        namespace=meta.name("namespace"),
-        uid=meta.text("uid"),
-        generation=0,  # a Service has none
-        rules=(dict(found.required("spec").texts("selector")),),
-        hostnames=(),
-        parents=(),
-        annotation=annotations.get(KEPT),
-        annotated=bool(annotations),
-        managers=tuple(managers(meta, "f:selector")),
-        status={},
-        kind="Service",
-        version=meta.text("resourceVersion"),
-    )
+    return Route.read(found, (found.required("spec").texts("selector"),), "f:selector")
 
 
 def named(route: Route) -> frozenset[str]:

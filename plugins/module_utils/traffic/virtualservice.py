@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from fractions import Fraction
 from math import gcd, lcm
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
-from .exposure import KEPT, Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
+from .exposure import Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
 from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
-from .route import Route, RoutePlan, holds, kept_of, kept_operations, managers
+from .route import Route, RoutePlan, holds, kept_of, kept_operations
 
 # A weight is an int32; a rule that has one destination needs none.
 _LARGEST_WEIGHT, _ALONE = 2**31 - 1, 100
@@ -38,28 +39,14 @@ _MESH = "mesh"
 def parse(item: Any) -> Route:
     """Raises Malformed."""
     found = Fields(item, "VirtualService")
-    meta, spec = found.required("metadata"), found.required("spec")
-    annotations = meta.texts("annotations")
+    spec = found.required("spec")
+    route = Route.read(found, (rule.raw for rule in spec.each("http")), "f:http")
     others = (ref for kind in ("tls", "tcp") for rule in spec.each(kind) for ref in rule.each("route"))
-    return Route(
-        name=meta.name("name"),
-        namespace=meta.name("namespace"),
-        uid=meta.text("uid"),
-        generation=meta.count("generation") or 0,
-        rules=tuple(dict(rule.raw) for rule in spec.each("http")),
-        hostnames=tuple(spec.words("hosts")),
-        parents=(),
-        annotation=annotations.get(KEPT),
-        annotated=bool(annotations),
-        managers=tuple(managers(meta, "f:http")),
-        status={},
-        kind="VirtualService",
-        version=meta.text("resourceVersion"),
-        more={
-            "not http": tuple(ref.within("destination").text("host") for ref in others),
-            "gateways": frozenset(_gateways(spec, meta.name("namespace"))),
-        },
-    )
+    more = {
+        "not http": tuple(ref.within("destination").text("host") for ref in others),
+        "gateways": frozenset(_gateways(spec, route.namespace)),
+    }
+    return replace(route, hostnames=tuple(spec.words("hosts")), more=more)
 
 
 def _gateways(spec: Fields, namespace: str) -> Iterator[str]:
