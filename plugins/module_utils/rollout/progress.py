@@ -102,7 +102,7 @@ def _ending(state: ContainerState) -> str:
 def in_its_words(pod: Pod) -> str:
     """Where a pod stands that is not Ready: its phase, and what it says of the reason."""
     unmet = [c for c in pod.lacks if c.type in _BEFORE_CONTAINERS]
-    said = [_with_message(pod.reason, pod.message), *(_with_message(c.reason, c.message) for c in unmet)]
+    said = [why_taken(pod), *(_with_message(c.reason, c.message) for c in unmet)]
     said += [f"container {state.name}: {words}" for state in pod.containers if (words := _state(state))]
     # That containers are not Ready is the least that it says, and readiness gates are told nowhere else.
     said = [words for words in said if words] or [_with_message(c.reason, c.message) for c in pod.lacks]
@@ -112,6 +112,12 @@ def in_its_words(pod: Pod) -> str:
 
 
 _BEFORE_CONTAINERS = ("PodScheduled", "PodReadyToStartContainers")
+
+
+def why_taken(pod: Pod) -> str:
+    """Of a pod that is not as it should be: what its kubelet or the cluster says of the reason, if anything."""
+    by_cluster = _with_message(pod.disrupted.reason, pod.disrupted.message) if pod.disrupted else ""
+    return _with_message(pod.reason, pod.message) or by_cluster
 
 
 def _with_message(reason: str, message: str) -> str:

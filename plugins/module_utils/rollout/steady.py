@@ -13,7 +13,7 @@ from typing import Mapping
 from ..values import dataclass
 from ..wording import count_of
 from .phase import Situation
-from .progress import Going, Progress, Stuck, refused_pods, restarted, trouble
+from .progress import Going, Progress, Stuck, refused_pods, restarted, trouble, why_taken
 from .views import Pod
 from .words import WORDS, because
 
@@ -60,22 +60,23 @@ def _disturbed(situation: Situation, first: FirstLook) -> Stuck | None:
 
 def _unhealthy(situation: Situation, first: FirstLook) -> Stuck | None:
     now = {pod.uid: pod for pod in _canary_pods(situation)}
+    shown = {pod.uid: pod for pod in situation.picture.pods or ()}
     # One that came when the Deployment was scaled up takes its time.
     settled = [pod for uid, pod in now.items() if uid in first.pods or not first.may_scale_up]
     return (
         restarted(tuple(now.values()))
         or trouble(tuple(now.values()), room_comes=False)
         or refused_pods(situation.canary)
-        or next((lost for uid, pod in first.pods.items() if (lost := _lost(pod, now.get(uid)))), None)
+        or next((lost for uid, pod in first.pods.items() if (lost := _lost(pod, now.get(uid), shown.get(uid)))), None)
         or next((Stuck(f"canary pod {pod.name} is not Ready", pod.name) for pod in settled if not pod.ready), None)
         or (None if now else Stuck("there is no canary pod"))
     )
 
 
-def _lost(before: Pod, now: Pod | None) -> Stuck | None:
-    """A pod that is gone, or was not Ready for a while that no look saw."""
+def _lost(before: Pod, now: Pod | None, shown: Pod | None) -> Stuck | None:
+    """A pod that is gone, or was not Ready for a while that no look saw. `shown`: it is still told of, failed or terminating."""
     if now is None:
-        return Stuck(f"canary pod {before.name} is gone")
+        return Stuck(because(f"canary pod {before.name} is gone", why_taken(shown) if shown else ""))
     container = now.containers[0].name if now.containers else ""
     if not now.ready:
         return Stuck(f"canary pod {now.name} is not Ready any more", now.name, container)

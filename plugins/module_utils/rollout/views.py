@@ -265,8 +265,9 @@ class Pod:
     became what it is (RFC 3339, whole seconds; empty where the pod has no such condition yet). `running_containers` are names,
     with sidecars (init containers that are always restarted) and without what ends before they run; `default_container` is
     the one that its annotation names for whoever does not say which one is meant. `reason` and `message` are why
-    it failed, `lacks` the conditions that it does not meet. `version` is its resourceVersion, by which moments can be compared. `resized`: a
-    VerticalPodAutoscaler says that it is one of its own."""
+    it failed, `lacks` the conditions that it does not meet, and `disrupted` why the cluster takes it (its condition DisruptionTarget: it was
+    evicted, its node is lost, another pod was more important). `version` is its resourceVersion, by which moments can be compared.
+    `resized`: a VerticalPodAutoscaler says that it is one of its own."""
 
     name: str
     uid: str
@@ -287,6 +288,7 @@ class Pod:
     reason: str = ""
     message: str = ""
     lacks: tuple[Condition, ...] = ()
+    disrupted: Condition | None = None
     version: int = 0
     resized: bool = False
 
@@ -296,6 +298,7 @@ class Pod:
         meta, spec, status = fields.required("metadata"), fields.within("spec"), fields.within("status")
         conditions = {c.type: c for c in _conditions(status)}
         scheduled, ready = conditions.get("PodScheduled"), conditions.get("Ready")
+        disrupted = conditions.get("DisruptionTarget")
         refused = scheduled is not None and scheduled.status == "False" and scheduled.reason == UNSCHEDULABLE
         states = (*status.each("initContainerStatuses"), *status.each("containerStatuses"))
         owner, annotations = _controller(meta), meta.texts("annotations")
@@ -319,6 +322,7 @@ class Pod:
             reason=printable(status.text("reason")),
             message=printable(status.text("message")),
             lacks=tuple(c for c in conditions.values() if c.status == "False"),
+            disrupted=disrupted if disrupted is not None and disrupted.status == "True" else None,
             version=_comparable(meta.text("resourceVersion")),
             resized=any(mark in annotations for mark in _RESIZED),
         )

@@ -304,6 +304,23 @@ IN_ITS_WORDS: dict[str, tuple[Any, str]] = {
         "pod c is Running (ReadinessGatesNotReady: gate x)",
     ),
     "terminating": (pod("c", "v2", ready=False, terminating=True), "pod c is terminating (Running)"),
+    "on a node that is lost": (
+        pod(
+            "c",
+            "v2",
+            ready=False,
+            terminating=True,
+            conditions=[
+                {
+                    "type": "DisruptionTarget",
+                    "status": "True",
+                    "reason": "DeletionByTaintManager",
+                    "message": "NoExecute",
+                }
+            ],
+        ),
+        "pod c is terminating (Running) (DeletionByTaintManager: NoExecute)",
+    ),
     "nothing yet": (pod("c", "v2", ready=False, phase=""), "pod c is of no phase yet"),
 }
 

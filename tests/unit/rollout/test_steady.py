@@ -18,14 +18,22 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views impo
 READY_SINCE, LATER = "2026-01-01T10:00:00Z", "2026-01-01T10:05:00Z"
 
 
-def pod(name: str = "web-b-1", *, ready: bool = True, since: str = READY_SINCE, restarts: int = 0) -> Pod:
+def pod(
+    name: str = "web-b-1", *, ready: bool = True, since: str = READY_SINCE, restarts: int = 0, disruption: str = ""
+) -> Pod:
     condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": since}
+    disrupted = {
+        "type": "DisruptionTarget",
+        "status": str(bool(disruption)),
+        "reason": disruption,
+        "message": "said so",
+    }
     return Pod.parse(
         {
             "metadata": {"name": name, "uid": name, "ownerReferences": [{"uid": "rs-b", "controller": True}]},
             "status": {
                 "phase": "Running",
-                "conditions": [condition],
+                "conditions": [condition, disrupted],
                 "containerStatuses": [{"name": "app", "restartCount": restarts}],
             },
         }
@@ -60,6 +68,16 @@ def test_a_canary_that_stays_as_it_was_goes_on() -> None:
         (situation(pod("web-b-2")), "canary pod web-b-1 is gone"),
         (situation(replace(pod(), terminating=True)), "canary pod web-b-1 is gone"),
         (situation(replace(pod(), phase="Failed")), "canary pod web-b-1 is gone"),
+        (
+            situation(
+                replace(pod(), phase="Failed", reason="Evicted", message="The node was low on resource: memory. ")
+            ),
+            "canary pod web-b-1 is gone (Evicted: The node was low on resource: memory. )",
+        ),
+        (
+            situation(replace(pod(disruption="DeletionByTaintManager"), terminating=True)),
+            "canary pod web-b-1 is gone (DeletionByTaintManager: said so)",
+        ),
         (situation(pod(), pod("web-b-2", ready=False)), "canary pod web-b-2 is not Ready"),
         (
             situation(pod(), replicas=5),
