@@ -95,7 +95,7 @@ TROUBLE: dict[str, Callable[[Lab], None]] = {
 
 
 @contextmanager
-def after(seconds: float, happens: Callable[[], None]) -> Iterator[None]:
+def after(seconds: float, happens: Callable[[], object]) -> Iterator[None]:
     """Beside the block, which lasts longer."""
     failed: list[BaseException] = []
 

@@ -11,14 +11,18 @@ Routing tables apart, this machine stays as it is: no iptables rule, no sysctl, 
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..controlplane import SERVICE_RANGE
 from ..journal import Journal
 
 MOST_NODES = 3
 MACHINE_ADDRESS = "10.200.0.1"
+LINKS = Path("/sys/class/net")
+VANISH_TIMEOUT_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,25 @@ def connect(journal: Journal, bridge: str, pid: int, address: Address) -> None:
 
     The kernel removes the cable with that namespace: when it comes to it, and nothing holds the namespace any more.
     """
-    cable = f"{bridge}-{address.number}"
+    cable = _cable(bridge, address)
     journal.link(cable)
     _ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
     _ip("link", "set", cable, "master", bridge, "up")
+
+
+def wait_for_cable_to_go(bridge: str, address: Address) -> None:
+    """After the end of the node's namespace: until then there is no other cable of this name."""
+    deadline = time.monotonic() + VANISH_TIMEOUT_SECONDS
+    while (LINKS / _cable(bridge, address)).exists():
+        if time.monotonic() > deadline:
+            raise RuntimeError(
+                f"{_cable(bridge, address)} is still there {VANISH_TIMEOUT_SECONDS} s after its node ended"
+            )
+        time.sleep(0.02)
+
+
+def _cable(bridge: str, address: Address) -> str:
+    return f"{bridge}-{address.number}"
 
 
 def route_to_nodes(bridge: str, addresses: Iterable[Address]) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import http.client
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,16 +22,25 @@ from ..build import Say
 from ..certificates import Authority, certificate_user, cluster_entry, write_kubeconfig
 from ..construction import POLL_SECONDS, Construction, PortTaken, StartFailed
 from ..journal import CGROUPS, hierarchies
+from ..layout import Layout
 from ..locks import LockTimeout, exclusive
 from ..paths import SOURCES
 from .machine import RealNodesImpossible, Runtime, address_conflict
-from .network import MACHINE_ADDRESS, Address, connect, create_bridge, route_to_nodes, routes_inside
+from .network import (
+    MACHINE_ADDRESS,
+    VANISH_TIMEOUT_SECONDS,
+    Address,
+    connect,
+    create_bridge,
+    route_to_nodes,
+    routes_inside,
+    wait_for_cable_to_go,
+)
 from .settings import NodeFiles
 
 MACHINE_LOCK = Path("/run/coalmine-canary-real-nodes.lock")
 LOCK_TIMEOUT_SECONDS = 600
 HOW_TO_END = "`python -m tests.cluster status` lists this user's clusters, `down --name NAME` removes one"
-VANISH_TIMEOUT_SECONDS = 20
 NAMESPACE_TIMEOUT_SECONDS = 10
 READY_TIMEOUT_SECONDS = 120
 PROXY_HEALTH_PORT = 10256
@@ -73,15 +82,14 @@ def machine_to_itself(say: Say) -> Iterator[int]:
 
 def boot(site: Construction, preparation: Preparation, lock: int) -> list[NodeFiles]:
     """Makes the network and starts the nodes as far as they get without an API server."""
-    journal, bridge = site.layout.journal, f"cm{site.layout.identity}"
+    journal, bridge = site.layout.journal, _bridge(site.layout)
     create_bridge(journal, bridge)
-    nodes = [_files(site, number) for number in range(1, preparation.count + 1)]
+    nodes = [files_of(site.layout, number) for number in range(1, preparation.count + 1)]
     for files in nodes:
         journal.cgroup(files.cgroup)
         _create_cgroup(files.cgroup)
         files.write(preparation.runtime, site.layout.pki / "ca.crt", dict(preparation.reserved))
-        _start(site, preparation, files, lock)
-        connect(journal, bridge, _namespaces_of(site, files), files.address)
+        switch_on(site, preparation, files, [lock])
     route_to_nodes(bridge, [files.address for files in nodes])
     return nodes
 
@@ -96,7 +104,11 @@ def join(site: Construction, api: Api, nodes: list[NodeFiles]) -> None:
         write_kubeconfig(unfinished, cluster_entry(api.server, authority.certificate), certificate_user(pair))
         unfinished.rename(files.kubeconfig)
     for files in nodes:
-        site.wait_until(partial(_is_up, api, files), f"{files.name} to be Ready", timeout=READY_TIMEOUT_SECONDS)
+        wait_until_up(site, api, files)
+
+
+def wait_until_up(site: Construction, api: Api, files: NodeFiles) -> None:
+    site.wait_until(partial(_is_up, api, files), f"{files.name} to be Ready", timeout=READY_TIMEOUT_SECONDS)
 
 
 @contextlib.contextmanager
@@ -111,12 +123,28 @@ def explained(site: Construction) -> Iterator[None]:
         raise RealNodesImpossible("\n".join([str(error), *map(_tail, logs)])) from error
 
 
-def _files(site: Construction, number: int) -> NodeFiles:
+def files_of(layout: Layout, number: int) -> NodeFiles:
     name = f"real-{number}"
-    return NodeFiles(site.layout.directory / name, name, f"coalmine-{site.layout.identity}-{number}", Address(number))
+    return NodeFiles(layout.directory / name, name, f"coalmine-{layout.identity}-{number}", Address(number))
 
 
-def _start(site: Construction, preparation: Preparation, files: NodeFiles, lock: int) -> None:
+def switch_on(site: Construction, preparation: Preparation, files: NodeFiles, locks: Sequence[int] = ()) -> None:
+    """Starts one node and plugs its cable in. It keeps `locks` until it ends."""
+    _start(site, preparation, files, locks)
+    connect(site.layout.journal, _bridge(site.layout), _namespaces_of(site, files), files.address)
+
+
+def switch_off(layout: Layout, files: NodeFiles) -> None:
+    """As when its power is cut: everything on it ends in a moment, and it says goodbye to nobody."""
+    processes.end_all([layout.record(files.name), layout.record(f"{files.name}-init")])
+    wait_for_cable_to_go(_bridge(layout), files.address)
+
+
+def _bridge(layout: Layout) -> str:
+    return f"cm{layout.identity}"
+
+
+def _start(site: Construction, preparation: Preparation, files: NodeFiles, locks: Sequence[int]) -> None:
     """`unshare` stays outside as the parent: what kills it kills the node."""
     command = [*UNSHARE, "bash", str(SOURCES / "realnodes" / "init.sh")]
     environment = {
@@ -129,7 +157,7 @@ def _start(site: Construction, preparation: Preparation, files: NodeFiles, lock:
         "CNI": str(preparation.runtime.cni),
         "IMAGES": str(preparation.images),
     }
-    site.run(files.name, command, environment, inherited=[lock])
+    site.run(files.name, command, environment, inherited=locks)
 
 
 def _namespaces_of(site: Construction, files: NodeFiles) -> int:
