@@ -216,6 +216,10 @@ requests:
 # end of failure
 """
 
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.zipped import compile_once
+
+compile_once()
+
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.info import VERB
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
 

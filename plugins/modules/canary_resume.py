@@ -155,6 +155,10 @@ progress:
 # end of progress
 """
 
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.zipped import compile_once
+
+compile_once()
+
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.module import run_module
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.resume import VERB
 
