@@ -9,7 +9,7 @@
 Every stage runs, also after one has failed; but one that looks at nothing but files is not run again while these are the same
 (unchanged.py). The groups run one after another. Stages of the same group, which need one core each and no quiet machine, run side
 by side, and their output is shown when they end; a group of one is seen live. So is one that has only stages beside it that step back
-(`nice`): these take what it leaves of the cores, and their output is shown after its own.
+(`nice`): these take what it leaves of the cores, one after another, and their output is shown after its own.
 
 What is measured in seconds on a real cluster can miss them when several workers share two cores. So what failed in
 `integration` is written down and told, with its reasons and the load of the machine, and then run alone, three times: a test
@@ -42,8 +42,8 @@ WARM = 420
 TIMES_ALONE = 3
 
 Command = tuple[str, ...]
-# Of what waits for a cluster of its own, and of what takes nothing but the cores.
-A_LITTLE, LOWEST_PRIORITY = 2, 19
+# Of what waits for a cluster of its own, of tests that have a limit each, and of what takes nothing but the cores.
+A_LITTLE, HALF_WAY, LOWEST_PRIORITY = 2, 10, 19
 
 
 @dataclass(frozen=True)
@@ -137,20 +137,9 @@ STAGES = (
         ),
         READ,
     ),
-    Stage("unit", 150, (("pytest", *TWO_WORKERS, *WITHOUT_A_CLUSTER),), in_ci=False),
-    # The same tests. To measure what they cover takes as long again.
-    Stage(
-        "coverage",
-        240,
-        (
-            ("pytest", *TWO_WORKERS, "--cov", "--cov-report=", *WITHOUT_A_CLUSTER),
-            ("python", "-m", "tests.toolchain.floors"),
-        ),
-        in_ci=True,
-    ),
     Stage(
         "integration",
-        240,
+        380,
         (("pytest", *FOUR_WORKERS, *WRITTEN_DOWN, *SHORT_ONES),),
         WAITS,
         outcomes=OUTCOMES,
@@ -159,6 +148,20 @@ STAGES = (
     # Each starts a cluster and waits for it, so the cores have time for something else.
     Stage("molecule", 120, (("molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
     Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
+    Stage("unit", 300, (("pytest", *TWO_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
+    # The same tests. To measure what they cover takes as long again.
+    Stage(
+        "coverage",
+        500,
+        (
+            ("pytest", *TWO_WORKERS, "--cov", "--cov-report=", *WITHOUT_A_CLUSTER),
+            ("python", "-m", "tests.toolchain.floors"),
+        ),
+        WAITS,
+        nice=HALF_WAY,
+        in_ci=True,
+    ),
+    # The last of those that take two cores all the time, so that none is idle at the end.
     # Others with each change of what they are about, and only then: docs/decisions/0010-new-histories-for-each-change.md.
     Stage(
         "sim-slice",
@@ -276,8 +279,8 @@ def groups_of(stages: Iterable[Stage]) -> Iterator[list[Stage]]:
 
 
 def run_group(stages: Sequence[Stage], how: Callable[[Stage, bool], Result] = run) -> Iterator[Result]:
-    """Of the one stage that does not step back the output is seen live, and that of the others after it."""
-    live = [stage for stage in stages if not stage.nice]
+    """Of a stage that is alone, or is the only one that does not step back, the output is seen live, and that of the others after it."""
+    live = stages if len(stages) == 1 else [stage for stage in stages if not stage.nice]
     live = live if len(live) == 1 else []
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for stage in live:

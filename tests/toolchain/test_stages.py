@@ -96,6 +96,12 @@ def test_stages_that_step_back_are_shown_after_the_one_that_is_seen_live(
     assert (first, second, lower) == ("live", "patient", "19") and int(priority) < 19
 
 
+def test_a_stage_that_is_alone_is_seen_live_also_where_it_would_step_back(capfd: pytest.CaptureFixture[str]) -> None:
+    alone = Stage("alone", 60, (python("print('it speaks')"),), "waits", nice=19)
+    (result,) = stages.run_group([alone])
+    assert result.passed and result.output == "" and "it speaks" in capfd.readouterr().out
+
+
 TEST, REASON = "tests/integration/test_bake.py::test_it[a b]", "call: AssertionError: 1.6 s"
 ONCE_MORE, FAILS_AGAIN = python("print('once more')"), python("print('once more'); raise SystemExit(1)")
 ALLOWED = f"2026-11-20 {TEST} -- waits for two clocks"

@@ -9,6 +9,8 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
+from http.server import BaseHTTPRequestHandler
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,22 +18,30 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.unit.probes.serving import send, serving
+
 COLLECTIONS = Path(__file__).resolve().parents[3] / ".collections"
 ENTRIES = ("main", "promote", "headroom", "undo", "rollback", "status")
 RELEASING = ("main", "promote", "headroom")
 VARIABLES = {"canary_name": "web", "canary_namespace": "shop", "canary_images": {"app": "web:2"}}
 GROUP, OWN = "group/coalmine.canary.canary", "coalmine.canary.canary_release"
-CURRENT, NAMED = "127.0.0.1:1", "127.0.0.1:2"  # nobody listens there: which one was asked, the error says
+CURRENT, NAMED = "the current cluster", "the named cluster"  # which one was asked, it says itself
 
 
-def kubeconfig(path: Path) -> Path:
-    ways = {"current": CURRENT, "named": NAMED}
+def refusing(name: str, request: BaseHTTPRequestHandler) -> None:
+    """At once, and for good: what nobody answers is tried again for seconds."""
+    status = {"kind": "Status", "apiVersion": "v1", "code": 422, "message": f"this is {name}", "reason": "Invalid"}
+    send(request, json.dumps(status).encode(), 422)
+
+
+def kubeconfig(path: Path, current: str, named: str) -> Path:
+    ways = {"current": current, "named": named}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "current",
         "users": [],
-        "clusters": [{"name": name, "cluster": {"server": f"http://{server}"}} for name, server in ways.items()],
+        "clusters": [{"name": name, "cluster": {"server": server}} for name, server in ways.items()],
         "contexts": [{"name": name, "context": {"cluster": name, "user": ""}} for name in ways],
     }
     path.write_text(json.dumps(config))
@@ -52,7 +62,7 @@ def entered(entry: str, defaults: dict[str, Any], **variables: Any) -> dict[str,
     }
 
 
-def played(home: Path, tasks: list[dict[str, Any]]) -> list[str]:
+def played(home: Path, config: Path, tasks: list[dict[str, Any]]) -> list[str]:
     play, told = home / "play.yml", home / "told.json"
     tasks = [*tasks, {"ansible.builtin.copy": {"content": "{{ said }}", "dest": str(told)}}]
     play.write_text(
@@ -65,7 +75,7 @@ def played(home: Path, tasks: list[dict[str, Any]]) -> list[str]:
             **environment,
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "HOME": str(home),
-            "KUBECONFIG": str(kubeconfig(home / "config")),
+            "KUBECONFIG": str(config),
         },
         capture_output=True,
         text=True,
@@ -88,7 +98,9 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         "two": [entered("undo", group, canary_context="named")],
         "passed over": [entered("headroom", {}, canary_through="plan", canary_run="{{ '' }}", canary_held=False)],
     }
-    told = played(tmp_path_factory.mktemp("role"), list(chain.from_iterable(calls.values())))
+    home = tmp_path_factory.mktemp("role")
+    with serving(partial(refusing, CURRENT)) as current, serving(partial(refusing, NAMED)) as named:
+        told = played(home, kubeconfig(home / "config", current, named), list(chain.from_iterable(calls.values())))
     assert len(told) == sum(map(len, calls.values()))
     left = iter(told)
     return {name: list(islice(left, len(tasks))) for name, tasks in calls.items()}
