@@ -144,6 +144,28 @@ def test_an_ingress_that_somebody_put_back_gets_its_share_once_more() -> None:
     assert_as_before(one)
 
 
+@pytest.mark.parametrize("share", ["", "5"])
+def test_a_canary_ingress_that_somebody_deleted_is_told_and_made_again_for_whom_the_next_start_says(share: str) -> None:
+    one = world(START, Ask("info", think=60.0), replace(START, share=share, pods=2, surge=2), Ask("info"))
+    one.timeline.at(60.0, lambda: one.store.remove("ingresses", f"{NAME}-coalmine-canary", "somebody"))
+    found = played(one)
+    shown, again, after = (call.result for call in found.calls[1:4])
+    assert isinstance(shown, Outcome) and isinstance(again, Outcome) and isinstance(after, Outcome)
+    assert shown.extra["exposure"]["routes"] == [{"name": NAME, "stage": "contested"}]
+    assert any("what the canary got is not kept there" in text for text in again.warnings)
+    assert after.extra["exposure"]["routes"] == [{"name": NAME, "stage": "split"}]
+    assert after.extra["exposure"]["weight"] == (5.0 if share else 0.0)
+    assert_as_before(one)
+
+
+def test_a_promotion_tells_that_the_canary_did_not_get_its_share_any_more() -> None:
+    one = world(START, Ask("promote", think=60.0), end=End.PROMOTE)
+    one.timeline.at(60.0, lambda: one.store.remove("ingresses", f"{NAME}-coalmine-canary", "somebody"))
+    promoted = played(one).calls[1].result
+    assert isinstance(promoted, Outcome) and any("another share of the requests" in text for text in promoted.warnings)
+    assert_as_before(one)
+
+
 @pytest.mark.parametrize(("other", "refused"), [("alb", True), ("nginx", False)])
 def test_ingresses_of_several_classes_are_refused_before_anything_is_written(other: str, refused: bool) -> None:
     one = world(START)

@@ -4,16 +4,16 @@
 """An Ingress as ingress-nginx serves it, and beside it a canary Ingress of ours that has the canary's share.
 
     Ingress web: web  ->  web-<stable>                      everybody is on the stable version
-    Ingress web-coalmine-canary: canary-weight 5            5 % get web-<canary>
+    Ingress web-coalmine-canary: canary-weight 5            5 % get web-<canary>; 0 where nobody is to get it yet
     Ingress web: web  ->  web-<canary>                      all of them; a canary Ingress has nothing to draw any more
 
 The canary Ingress alone would add its share to the one that web's own endpoints give, so that the user's Ingress sends to one version
 meanwhile: of its paths only the name of the Service changes. What users get is read off both objects. Only the last that was kept from
 them (`drained`), and whose release it is, stands in the annotation.
 
-So each of two writes leaves what the verbs know: to a version first the user's Ingress is written, back to its owner's Service last. And
-the canary Ingress is made for nobody before it gets its share, because nothing guards a request that makes an object: one that comes too
-late leaves what gives nobody anything.
+So each write leaves what the verbs know: to a version first the user's Ingress is written, back to its owner's Service last. And before
+both the canary Ingress is made for nobody, because nothing guards a request that makes an object: one that comes too late leaves what
+gives nobody anything. So where there is none, though users are split, somebody has deleted it, and the share with it.
 Source: internal/ingress/annotations/canary and controller.go, mergeAlternativeBackends, k8s.io/ingress-nginx. This module is private to the
 collection.
 """
@@ -157,7 +157,11 @@ def _shown(route: Route, kept: Kept) -> Wanted | None:
         return wanted if everybody else None
     if sends != {versions.stable} or wanted.stage is Stage.OWN or everybody:
         return None
-    return wanted if given is None else Wanted(Stage.SPLIT, given, drained=wanted.drained)
+    if given is None:
+        return wanted if _drawn(wanted) is None else None
+    if wanted.stage is Stage.ISOLATED and given == NOBODY:
+        return wanted
+    return Wanted(Stage.SPLIT, given, drained=wanted.drained)
 
 
 def _told_by_both(route: Route, versions: Versions) -> Wanted | None:
@@ -267,10 +271,8 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
     after = _renamed(base, {versions.own: _receiver(wanted, versions)})
     drawn = _drawn(wanted)
     there = None if wanted.nothing else Kept(owner, versions, kept.token if kept else token, _kept(wanted), {})
-    # Back to its owner's Service it goes last; and nothing of ours is beside what nothing is kept on yet.
-    first = wanted.stage is Stage.OWN and (kept is not None or route.companion is not None)
     operations = _operations(route, after, there.encode() if there else None)
-    companion = _changed(replace(route, rules=tuple(base)), versions, drawn, first)
+    companion = _changed(replace(route, rules=tuple(base)), versions, drawn, wanted.stage is Stage.OWN)
     if not operations and companion is None:
         return None
     told = _in_words(after, versions.canary if drawn else "", drawn)
@@ -309,9 +311,10 @@ def _receiver(wanted: Wanted, versions: Versions) -> str:
 
 
 def _drawn(wanted: Wanted) -> Exposure | None:
-    """What the canary Ingress is to give; None where there is to be none."""
-    exposure = wanted.exposure
-    return None if exposure.nobody or exposure.weight == 1 else exposure
+    """What the canary Ingress is to give; None where there is to be none. One that gives nothing is there while users are split, and
+    goes while they were taken from the canary."""
+    exposure, splits = wanted.exposure, wanted.stage is Stage.SPLIT and wanted.drained is None
+    return None if exposure.weight == 1 or (exposure.nobody and not splits) else exposure
 
 
 def _kept(wanted: Wanted) -> Wanted:
@@ -332,20 +335,20 @@ def _check_paths(route: Route, base: Sequence[Json], versions: Versions) -> None
         raise Unroutable(f"no path of it sends to Service {versions.own}")
 
 
-def _changed(route: Route, versions: Versions, drawn: Exposure | None, first: bool) -> CompanionPlan | None:
-    """None where the canary Ingress is as it is to be. Raises Unroutable for one that is somebody else's."""
-    manifest = _companion(route, versions, drawn or NOBODY)
-    found = route.companion
+def _changed(route: Route, versions: Versions, drawn: Exposure | None, own: bool) -> CompanionPlan | None:
+    """None where the canary Ingress is as it is to be. `own`: the Ingress is about to be its owner's again. Raises Unroutable for one that is
+    somebody else's."""
+    manifest, found = _companion(route, versions, drawn or NOBODY), route.companion
     if found is not None and not _is_ours(found, manifest):
         raise Unroutable(
             f'Ingress "{companion_name(route.name)}" is there already, and is not of this release',
             "Look whose it is; if nobody needs it, delete it, then run this again",
         )
-    if drawn is None:
-        return None if found is None else CompanionPlan(None, first, None)
-    if found is not None and _is_as(found, manifest):
-        return None
-    return CompanionPlan(manifest, first, _companion(route, versions, NOBODY))
+    last = None if drawn is None else manifest
+    if found is None:
+        return CompanionPlan(_companion(route, versions, NOBODY), last) if last else None
+    same = _is_as(found, manifest)
+    return None if same and last else CompanionPlan(manifest if own and not same else None, last)
 
 
 def _operations(route: Route, rules: Sequence[Json], annotation: str | None) -> tuple[Json, ...]:

@@ -103,12 +103,15 @@ def managers(meta: Fields, field: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class CompanionPlan:
-    """What is to become of the companion: this manifest, or None, that it goes. `first`: before the route itself is
-    written. `made`: as it is made, where there is none."""
+    """What is to become of the companion. `first`: its manifest before the route itself is written, None where it stays as it is. `last`:
+    after that, None where it goes."""
 
-    manifest: Json | None
-    first: bool
-    made: Json | None
+    first: Json | None
+    last: Json | None
+
+    @property
+    def changes_last(self) -> bool:
+        return self.first is None or self.last != self.first
 
 
 @dataclass(frozen=True)

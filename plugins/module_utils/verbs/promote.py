@@ -38,7 +38,7 @@ from .routing.fencing import take_over
 from .routing.finding import of_record
 from .routing.isolating import isolate
 from .routing.returning import hand_back
-from .routing.routes import OURS, Now, exposure_of, owners
+from .routing.routes import OURS, THEIRS, Now, exposure_of, owners
 
 STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
 
@@ -90,6 +90,7 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
             raise Refusal(Code.NO_ROUTE, _what(situation, why), "Leave out by and keep")
         return situation.picture
     found = routes.look(canary.hash)
+    _tell_astray(account, found)
     sticky = exposure_of(found).sticky is not None
     by = request.by or PromoteBy.usual(routes.traffic.kind, sticky)
     if by is PromoteBy.PODS and (request.keep or sticky):
@@ -122,6 +123,14 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
         return situation.picture
     now = account.looked(diagnose(account.site.look(pods=True)))
     return stays(account, now, meant, request.keep, report).situation.picture
+
+
+def _tell_astray(account: Account, found: Sequence[Now]) -> None:
+    for now in (one for one in found if one.stage in THEIRS):
+        account.warn(
+            f'{now.route.kind} "{now.route.name}" did not stand as this release had written it, so that the canary may have had another share '
+            "of the requests than it was to be looked at with"
+        )
 
 
 def _check_live(account: Account, situation: Situation, found: Sequence[Now]) -> None:

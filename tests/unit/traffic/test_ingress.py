@@ -73,22 +73,17 @@ def writes(both: Both, wanted: Wanted) -> list[Both]:
     if made is None:
         return found
     item, companion = both
-    steps = ["item"] if made.operations else []
-    if made.companion is not None:
-        steps.insert(0 if made.companion.first else len(steps), "companion")
-    for step in steps:
-        if step == "companion":
-            assert made.companion is not None
-            manifest = made.companion.manifest
-            if companion is None:
-                companion = made.companion.made
-                found.append((item, companion))
-            companion = manifest
-        else:
-            item = json_patch(copy.deepcopy(item), made.operations)
-            if not item["metadata"].get("annotations"):
-                item["metadata"].pop("annotations", None)
+    beside = made.companion
+    if beside is not None and beside.first is not None:
+        companion = beside.first
         found.append((item, companion))
+    if made.operations:
+        item = json_patch(copy.deepcopy(item), made.operations)
+        if not item["metadata"].get("annotations"):
+            item["metadata"].pop("annotations", None)
+        found.append((item, companion))
+    if beside is not None and beside.changes_last:
+        found.append((item, beside.last))
     return found
 
 
@@ -283,6 +278,16 @@ def test_a_canary_ingress_that_somebody_edited_is_contested(edit: Json) -> None:
     assert state(read(written((item, companion), wanted)), VERSIONS) == (Stage.SPLIT, wanted)
 
 
+@pytest.mark.parametrize("exposure", [NOBODY, Exposure(Fraction(1, 20)), Exposure(header=HEADER)])
+def test_a_canary_ingress_that_somebody_deleted_is_contested_and_whoever_writes_once_more_makes_it_anew(
+    exposure: Exposure,
+) -> None:
+    wanted = Wanted(Stage.SPLIT, exposure)
+    item, _companion = written((ingress(path("web")), None), wanted)
+    assert state(read((item, None)), VERSIONS) == (Stage.CONTESTED, Wanted(Stage.SPLIT))
+    assert state(read(written((item, None), wanted)), VERSIONS) == (Stage.SPLIT, wanted)
+
+
 def test_without_its_annotation_both_tell_what_users_get() -> None:
     wanted = Wanted(Stage.SPLIT, Exposure(Fraction(1, 4), HEADER))
     item, companion = written((ingress(path("web")), None), wanted)
@@ -292,13 +297,12 @@ def test_without_its_annotation_both_tell_what_users_get() -> None:
 
 
 def test_a_canary_ingress_that_was_made_too_late_is_in_nobodys_way_and_goes() -> None:
-    first, made, *_rest = writes((ingress(path("web")), None), Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))))[1:]
-    late = made[1]
-    assert first[1] is None and late is not None and late["metadata"]["annotations"][f"{P}canary-weight"] == "0"
+    (_before, late), *_rest = writes((ingress(path("web")), None), Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))))[1:]
+    assert late is not None and late["metadata"]["annotations"][f"{P}canary-weight"] == "0"
     both, later = (ingress(path("web")), late), Versions("web", "web-58d4cfb7fd-30", "web-6f9c8d7b5-30")
     assert state(read(both), later) == (Stage.OWN, Wanted(Stage.OWN))
     made_of_it = plan(read(both), later, Wanted(Stage.ISOLATED), **BY)
-    assert made_of_it is not None and made_of_it.companion is not None and made_of_it.companion.manifest is None
+    assert made_of_it is not None and made_of_it.companion is not None and made_of_it.companion.last is None
 
 
 def test_the_patch_holds_only_for_the_ingress_that_was_read() -> None:

@@ -82,6 +82,13 @@ def _own(now: Now) -> Wanted:
 def _tell_contested(routes: Routes, found: Sequence[Now]) -> None:
     for one in found:
         if one.stage in THEIRS:
-            but = ", but for a header and for sticky, which are lost with what was kept there"
-            lost = but if one.stage is Stage.LOST else ""
-            routes.account.warn(f"{contested(one.route).what}: it is written once more{lost}")
+            routes.account.warn(f"{contested(one.route).what}: it is written once more{_lost(one)}")
+
+
+def _lost(now: Now) -> str:
+    """What cannot be written once more, because nobody has kept it."""
+    if now.stage is Stage.LOST:
+        return ", but for a header and for sticky, which are lost with what was kept there"
+    if now.wanted.stage is Stage.SPLIT and now.wanted.again is None:
+        return ", for whom this call says: what the canary got is not kept there"
+    return ""

@@ -16,7 +16,7 @@ from ...cluster.errors import NotFound
 from ...rollout.fields import Fields, must_be
 from ...rollout.views import Pod
 from ...traffic.exposure import Json
-from ...traffic.route import CompanionPlan, Route, RoutePlan
+from ...traffic.route import Route, RoutePlan
 from ...traffic.routers import GATEWAY_API, ROUTERS
 from ...traffic.services import Owner, is_ours, label_query, ready_addresses
 from ...traffic.shapes import ENDPOINT_SLICE, SERVICE
@@ -83,25 +83,26 @@ class Network:
         return found
 
     def write(self, route: Route, plan: RoutePlan, *, dry_run: bool = False) -> Route:
-        """A request for each of the two that changes."""
+        """A request for each of the two that changes, and one more where the companion changes twice."""
         body, beside = list(plan.operations), plan.companion
-        if beside and beside.first:
-            route = replace(route, companion=self._with(route, beside, dry_run=dry_run))
+        # What a dry run makes is not there to be changed.
+        only_made = dry_run and route.companion is None
+        if beside and beside.first is not None:
+            route = replace(route, companion=self._with(route, beside.first, dry_run=dry_run))
         if body:
             found = self._api.patch(self.path_of(route.name), body, PatchKind.JSON, dry_run=dry_run)
             route = self._parsed(found, route.companion)
-        if beside and not beside.first:
-            route = replace(route, companion=self._with(route, beside, dry_run=dry_run))
+        if beside and not only_made and beside.changes_last:
+            route = replace(route, companion=self._with(route, beside.last, dry_run=dry_run))
         return route
 
-    def _with(self, route: Route, beside: CompanionPlan, *, dry_run: bool) -> Json | None:
+    def _with(self, route: Route, manifest: Json | None, *, dry_run: bool) -> Json | None:
         """The companion as it is then. Guarded by what was read of it."""
-        path, there, manifest = self.path_of(self._companion_of(route.name)), route.companion, beside.manifest
-        if there is None and beside.made is not None:
-            there = self._api.create(self._routes, beside.made, dry_run=dry_run)
-            must_be(there, self.router.shape, self.router.kind)
-            if dry_run or beside.made == manifest:
-                return there
+        path, there = self.path_of(self._companion_of(route.name)), route.companion
+        if there is None and manifest is not None:
+            made: Json = self._api.create(self._routes, manifest, dry_run=dry_run)
+            must_be(made, self.router.shape, self.router.kind)
+            return made
         meta = Fields(there, self.router.kind).within("metadata")
         if manifest is None:
             if not dry_run:
