@@ -323,9 +323,14 @@ class ReplicaSetController(Controller):
 
     def crashes(self, pod: Pod, seconds: float) -> None:
         """Its container restarts, and is Ready again after so long."""
+        pod.restarts += pod.active
+        self.is_unready(pod, seconds)
+
+    def is_unready(self, pod: Pod, seconds: float) -> None:
+        """Its probe fails for so long."""
         if pod.active:
             pod.owed = pod.owed or pod.ready
-            pod.ready, pod.ready_since, pod.restarts = False, self.timeline.now, pod.restarts + 1
+            pod.ready, pod.ready_since = False, self.timeline.now
             self._show(pod)
             self.timeline.after(seconds, lambda: self._turns_ready(pod))
 
