@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ import pytest
 import yaml
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Wait
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from tests.cluster import processes
 from tests.cluster.certificates import Authority
 from tests.cluster.controlplane import LOOPBACK
@@ -160,3 +163,90 @@ def test_a_token_that_is_replaced_while_a_verb_waits(
             waiting.start(pods=1, annotations={"lab.coalmine/ready-after": str(int(BELIEVED * 1000))})
         assert waiting.promote().changed
     assert web.split() == {"v2": 2}
+
+
+class Door:
+    """An address of the API server, until it is closed: with it every connection ends."""
+
+    def __init__(self, server: str) -> None:
+        host, _colon, port = server.removeprefix("https://").rpartition(":")
+        self._server = (host, int(port))
+        self._listener = socket.create_server((LOOPBACK, 0))
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._lets_in, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"https://{LOOPBACK}:{self._listener.getsockname()[1]}"
+
+    def close(self) -> None:
+        for each in (self._listener, *self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _lets_in(self) -> None:
+        with suppress(OSError):
+            while True:
+                ends = self._listener.accept()[0], socket.create_connection(self._server)
+                self._open += ends
+                for one, other in (ends, ends[::-1]):
+                    threading.Thread(target=_pass_on, args=(one, other), daemon=True).start()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while piece := source.recv(65536):
+            target.sendall(piece)
+        target.shutdown(socket.SHUT_WR)
+
+
+MOVED = (
+    r"cannot be reached: .* Check host \(or the kubeconfig's server\).* was already changed by this call; run it again"
+)
+
+
+def test_a_server_at_another_address_is_found_by_the_next_verb(
+    own: Lab, new: Callable[..., Web], tmp_path: Path
+) -> None:
+    web, content, config = new().make(3), read_access(own.kubeconfig, tmp_path).content, tmp_path / "config"
+    before, here = web.spec, Connection(kubeconfig=str(config))
+    first, second = Door(own.server), Door(own.server)
+
+    def leads_to(door: Door) -> None:
+        content["clusters"][0]["cluster"]["server"] = door.address
+        config.write_text(yaml.safe_dump(content))
+
+    def moves() -> None:
+        leads_to(second)
+        first.close()
+
+    leads_to(first)
+    late = {"lab.coalmine/ready-after": "4000"}
+    with connect(here) as api:
+        waiting = replace(web, wait=Wait(timeout=15.0))
+        waiting.api = api
+        with after(1.0, moves), pytest.raises(VerbFailure, match=MOVED) as lost:
+            waiting.start(pods=1, annotations=late)
+    assert lost.value.changed
+    with connect(here) as api:
+        # Whoever could not give its Lease back is not known to have ended: this process still lives.
+        web.api, web.takeover = api, True
+        web.start(pods=1, annotations=late)
+        assert (web.phase, web.split()) == ("held", {"v1": 3, "v2": 1})
+        web.promote()
+    web.assert_clean(before, "v2")
+    second.close()
+
+
+def test_a_namespace_that_is_deleted_while_a_verb_waits(own: Lab) -> None:
+    with webs(own) as new:
+        web = new().make(3)
+        with after(1.0, lambda: own.delete_namespace(web.namespace)), pytest.raises(VerbFailure) as gone:
+            web.start(pods=1, annotations={"lab.coalmine/ready-after": "60000"})
+        found = [gone.value]
+        for verb in (web.bake, web.promote, web.undo, web.start):
+            with pytest.raises(VerbFailure) as raised:
+                verb()
+            found.append(raised.value)
+        assert {one.code for one in found} == {"not_found"}, found

@@ -153,6 +153,15 @@ REAL = {
         r"container app of pod \S+ (restarted \d+ times?, last with Error \(exit code 3\)|is in CrashLoopBackOff).*"
         r"Its last log lines: fatal: cannot start: CRASH is set\. ",
     ),
+    "killed for its memory": Broken(
+        container(
+            image="lab.local/app:v2",
+            env=[{"name": "MEMORY_MB_PER_S", "value": "100"}, {"name": "STARTUP_MS", "value": "60000"}],
+            resources={"limits": {"memory": "64Mi"}},
+            readinessProbe={"httpGet": {"path": "/healthz", "port": 8080}},
+        ),
+        r"container app of pod \S+ (restarted \d+ times?|is in CrashLoopBackOff), last with OOMKilled \(exit code 137\)",
+    ),
     "never pull": Broken(
         container(image="lab.local/app:missing", imagePullPolicy="Never"), r"is in ErrImageNeverPull: .*lab\.local/app:missing"
     ),
