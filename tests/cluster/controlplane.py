@@ -102,7 +102,7 @@ def _start_controllers(site: Construction, controller_manager_flags: Sequence[st
         site.binaries / "kube-controller-manager", f"--kubeconfig={pki / 'kube-controller-manager.conf'}",
         f"--service-account-private-key-file={pki / 'service-accounts.key'}", f"--root-ca-file={pki / 'ca.crt'}",
         "--use-service-account-credentials=false", "--leader-elect=false", "--secure-port=0",
-        "--kube-api-qps=200", "--kube-api-burst=400", "--horizontal-pod-autoscaler-sync-period=5s",
+        "--kube-api-qps=200", "--kube-api-burst=400", "--horizontal-pod-autoscaler-sync-period=1s",
         f"--node-monitor-grace-period={NODE_GRACE}", *controller_manager_flags,
     ])  # fmt: skip
     site.run("kube-scheduler", [
