@@ -190,15 +190,16 @@ class SimulatedStreams:
         self._ending: frozenset[str] = frozenset()
         self._error: ApiError | None = None
         self._closed = False
-        self._stop_listening = self._store.listen(self._hear)
+        self._stop_listening: Callable[[], None] = lambda: None
         ends = fault.seconds if fault and fault.kind is StreamFault.CUT else WATCH_SECONDS
-        actor.timeline.after(self._lag, self._begin)
+        actor.timeline.after(self._lag / 2, self._begin)
         actor.timeline.after(ends, self._end)
 
     def _begin(self) -> None:
-        """ADDED for everything that exists."""
-        if self._kind_of_fault is StreamFault.SILENT:
+        """ADDED for everything that exists, and from then on what changes, all of it in the order of etcd, and late by the lag."""
+        if self._closed or self._kind_of_fault is StreamFault.SILENT:
             return
+        self._stop_listening = self._store.listen(self._hear)
         for kind, watched in self._watches.items():
             asked = asked_of("GET", watched.path, watch=True)
             try:
@@ -209,14 +210,16 @@ class SimulatedStreams:
                 return
             for obj in self._store.of(kind).values():
                 if selects(watched.query, obj):
-                    self._tell(watched, "ADDED", obj)
+                    self._tell_later(watched, "ADDED", obj)
 
     def _hear(self, change: Change) -> None:
         watched = self._watches.get(change.kind)
-        if watched is not None and self._kind_of_fault is not StreamFault.SILENT:
-            told = _told(change, watched.query)
-            if told is not None:
-                self._actor.timeline.after(self._lag, lambda: self._tell(watched, *told))
+        told = _told(change, watched.query) if watched is not None else None
+        if watched is not None and told is not None:
+            self._tell_later(watched, *told)
+
+    def _tell_later(self, watched: Watched, type_: str, obj: Mapping[str, Any]) -> None:
+        self._actor.timeline.after(self._lag, lambda: self._tell(watched, type_, obj))
 
     def _tell(self, watched: Watched, type_: str, obj: Mapping[str, Any]) -> None:
         if self._closed:

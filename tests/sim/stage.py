@@ -78,8 +78,8 @@ class Stage:
         self.test = Actor(self.timeline, "test")
         self._numbers = count(1)
 
-    def api(self, user: str, actor: Actor | None = None) -> Intercepted:
-        return Intercepted(actor or self.test, self.server, user, Faults(), self._chance, _Alone())
+    def api(self, user: str, actor: Actor | None = None, faults: Faults | None = None) -> Intercepted:
+        return Intercepted(actor or self.test, self.server, user, faults or Faults(), self._chance, _Alone())
 
     def web(self, name: str = "") -> Web:
         """A Deployment, not made yet."""

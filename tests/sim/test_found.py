@@ -424,6 +424,19 @@ FOUND: dict[str, History] = {
             ),
         ),
     ),
+    "a canary pod that was deleted, of which a stream that lags has not told yet, counts for no step": History(
+        seed=14115,
+        natures={"v2": Nature(3.0, 7.0, ends_in=0.05)},
+        scripts=(
+            ana(
+                Ask("start", pods=3),
+                names="run",
+                faults=(Planned(9, Fault.BUSY), Planned(10, Fault.LOST_BEFORE)),
+                streams=(PlannedStream(0, StreamFault.BEHIND, 10.0),),
+            ),
+        ),
+        incidents=(Incident(14.272119117405158, Befalls.DELETION, "v2", 2),),
+    ),
     "a step that is carried out after nobody could look any more is told": History(
         seed=206526954193872,
         replicas=3,

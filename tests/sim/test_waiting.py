@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LIVE
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Wait
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import PODS, Site
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.waiting import Mirror
+from tests.sim.faults import Faults, PlannedStream, StreamFault
 from tests.sim.objects import Json
 from tests.sim.refusals import Refused
 from tests.sim.stage import Stage
@@ -280,3 +283,23 @@ def test_a_step_that_never_goes_through_is_tried_until_the_time_is_over_and_not_
     stage.server.admission.remove(admit)
     patient(web).start(pods=2)
     assert web.phase == "held"
+
+
+@pytest.mark.parametrize("lag", [0.1, 4.0, 20.0])
+@pytest.mark.parametrize("listed_after", [0.0, 2.0, 8.0])
+def test_pods_are_those_of_one_moment(lag: float, listed_after: float, stage: Stage) -> None:
+    """A stream that begins after the list does not tell what was deleted in between, and one that lags tells later of what is gone."""
+    web = stage.web().make(2)
+    late = Faults(streams={0: PlannedStream(0, StreamFault.BEHIND, lag)})
+    site = Site(stage.api("somebody", faults=late), Target(web.name, web.namespace))
+    mirror = Mirror(site, site.look(pods=True), (PODS,))
+    took, ends, was_listed = stage.timeline.now, stage.timeline.now + 60.0, False
+    stage.pods.is_deleted(next(iter(stage.pods.pods.values())))
+    while stage.timeline.now < ends:
+        mirror.listen(0.1)
+        if not was_listed and stage.timeline.now >= took + listed_after:
+            mirror.look(last=True)
+            was_listed = True
+        told = [pod.name for pod in mirror.picture.pods or () if pod.serving]
+        assert len(told) <= 2, f"{stage.timeline.now - took:.1f} s after a pod was deleted: {told}"
+    assert sorted(told) == sorted(pod.name for pod in stage.pods.pods.values())

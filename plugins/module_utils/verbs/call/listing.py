@@ -16,9 +16,19 @@ from ...rollout.views import version_of
 
 
 def listed(api: Api, path: str, kind: str, version: int, query: Mapping[str, str] | None = None) -> list[Any]:
-    """The objects (JSON), as of `version` of the cluster or later. A list that is older, such as one of a member of etcd that lags, tells of
-    what is gone as if it were there, and not of what is there: it is asked for once more."""
+    """The objects (JSON), as `listed_at` reads them."""
+    return listed_at(api, path, kind, version, query)[1]
+
+
+def listed_at(
+    api: Api, path: str, kind: str, version: int, query: Mapping[str, str] | None = None
+) -> tuple[int, list[Any]]:
+    """The objects (JSON), as of `version` of the cluster or later, and the version as of which they are (0: none that can be compared).
+
+    A list that is older, such as one of a member of etcd that lags, tells of what is gone as if it were there, and not of what is there: it
+    is asked for once more.
+    """
     found = api.list(path, query)
     if 0 < version_of(found, f"{kind}List") < version:
         found = api.list(path, query)
-    return items(found, kind)
+    return version_of(found, f"{kind}List"), items(found, kind)

@@ -35,7 +35,7 @@ from ...rollout.views import (
     selector_query,
 )
 from ...values import dataclass
-from .listing import listed
+from .listing import listed, listed_at
 from .orders import Call, Target, held_as
 
 PODS, DEPLOYMENT = "pods", "deployment"
@@ -222,15 +222,21 @@ class Site:
         return None
 
     def replica_sets(self, deployment: Deployment) -> tuple[ReplicaSet, ...]:
-        return owned_replica_sets(self._listed(f"{self._apps}/replicasets", deployment, "ReplicaSet"), deployment.uid)
+        _version, found = self._listed(f"{self._apps}/replicasets", deployment, "ReplicaSet")
+        return owned_replica_sets(found, deployment.uid)
 
     def pods(self, deployment: Deployment) -> tuple[Pod, ...]:
-        return tuple(Pod.parse(item) for item in self._listed(f"{self._core}/pods", deployment, "Pod"))
+        return self.pods_at(deployment)[1]
 
-    def _listed(self, path: str, deployment: Deployment, kind: str) -> list[Any]:
-        """What its selector selects."""
+    def pods_at(self, deployment: Deployment) -> tuple[int, tuple[Pod, ...]]:
+        """Its pods, and the version of the cluster as of which they are; 0 where that cannot be compared."""
+        version, found = self._listed(f"{self._core}/pods", deployment, "Pod")
+        return version, tuple(map(Pod.parse, found))
+
+    def _listed(self, path: str, deployment: Deployment, kind: str) -> tuple[int, list[Any]]:
+        """What its selector selects, and as of which version."""
         version = max(self.version, deployment.version)
-        return listed(self.api, path, kind, version, {"labelSelector": selector_query(deployment.selector)})
+        return listed_at(self.api, path, kind, version, {"labelSelector": selector_query(deployment.selector)})
 
     def autoscalers(self) -> tuple[Autoscaler, ...]:
         found = listed(self.api, self._autoscaling, "HorizontalPodAutoscaler", self.version)

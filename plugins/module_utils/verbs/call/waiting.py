@@ -51,7 +51,11 @@ class Waited:
 
 
 class Mirror:
-    """One Deployment and its pods as the streams tell them, replaced by what is read afresh."""
+    """One Deployment and its pods as the streams tell them, replaced by what is read afresh.
+
+    The pods are as of one moment: those of a list, or those of the stream as soon as that is further. Never some of each: a stream that begins
+    after the list tells nothing of what was deleted in between, and one that lags behind it tells of what is gone.
+    """
 
     def __init__(self, site: Site, picture: Picture, kinds: Sequence[str]) -> None:
         self._site = site
@@ -59,7 +63,12 @@ class Mirror:
         self.waiting = site.call.together if site.call else 1
         self._kinds = tuple(kinds)
         self.unmade = Unmade(site)
-        self._pods: dict[str, Pod] = {pod.uid: pod for pod in picture.pods or ()}
+        self._listed: dict[str, Pod] = {pod.uid: pod for pod in picture.pods or ()}
+        # As of which version of the cluster, as far as that is known.
+        self._listed_at = max((pod.version for pod in self._listed.values()), default=0)
+        # All that this stream has told, in the order in which it happened, and whether that is more than the list tells.
+        self._told: dict[str, Pod] = {}
+        self._is_ahead = False
         self._picture = picture
         self._streams = self._open()
         self._opened_at, self._pause = self.clock.monotonic(), SOONEST_LOOK
@@ -67,9 +76,6 @@ class Mirror:
         self.stale = False
         self._seen: Situation | None = None
         self.heard = False
-        # Up to which version the pods were listed: what a stream that lags tells later of before that is over, however it is told. So is what
-        # it tells of a pod as that was before it was told last.
-        self._listed = 0
 
     def _open(self) -> Streams:
         return self._site.streams(self._picture.deployment, self._kinds)
@@ -79,7 +85,8 @@ class Mirror:
 
     @property
     def picture(self) -> Picture:
-        return replace(self._picture, pods=tuple(self._pods.values()))
+        pods = self._told if self._is_ahead else self._listed
+        return replace(self._picture, pods=tuple(pods.values()))
 
     @property
     def situation(self) -> Situation:
@@ -109,24 +116,22 @@ class Mirror:
             self._pause = min(2 * self._pause, LONGEST_SILENCE)
         else:
             self._pause = SOONEST_LOOK
-        self._pods.clear()
-        self._listed, self._seen = 0, None
+        self._told, self._listed, self._listed_at, self._is_ahead = {}, {}, 0, False
+        self._seen = None
         self._streams, self._opened_at = self._open(), self.clock.monotonic()
         self.stale = True
 
     def _take(self, kind: str, event: WatchEvent) -> None:
         if kind == PODS:
             uid, version = Pod.moment(event.object)
-            if 0 < version <= self._listed:
-                return
-            known = self._pods.get(uid)
-            if known is not None and 0 < version < known.version:
-                return
+            self._is_ahead = self._is_ahead or not 0 < version <= self._listed_at
             if event.type == "DELETED":
-                self._pods.pop(uid, None)
-            elif known is None or not 0 < version == known.version:
-                # A stream begins with all that there is, and most of that was listed a moment ago.
-                self._pods[uid] = Pod.parse(event.object)
+                self._told.pop(uid, None)
+                return
+            # A stream begins with all that there is, and most of that was listed a moment ago.
+            known = self._listed.get(uid)
+            is_known = known is not None and 0 < version == known.version
+            self._told[uid] = known if known is not None and is_known else Pod.parse(event.object)
         elif kind == DEPLOYMENT and event.type != "DELETED":
             deployment = Deployment.parse(event.object)
             if deployment.generation >= self._picture.deployment.generation:
@@ -137,8 +142,8 @@ class Mirror:
         look: counts do not tell of a restart, which a stream that has died in silence has not told either."""
         self._picture, self._seen = self._site.look(), None
         if not self._agrees() or (last and PODS in self._kinds):
-            self._pods = {pod.uid: pod for pod in self._site.pods(self._picture.deployment)}
-            self._listed = max((pod.version for pod in self._pods.values()), default=0)
+            self._listed_at, pods = self._site.pods_at(self._picture.deployment)
+            self._listed, self._is_ahead = {pod.uid: pod for pod in pods}, False
         self.stale = False
         return self.situation
 
