@@ -173,7 +173,8 @@ options:
             implementation. It has to show both, on rules for probes, before any user meets them; otherwise the task fails, and so it does
             where the gateway cannot be asked.
           - M(coalmine.canary.canary_promote) goes by V(weights) then.
-          - With V(ingress_nginx) give the Ingress the annotation C(nginx.ingress.kubernetes.io/affinity=cookie) instead.
+          - With V(ingress_nginx) users are kept by the cookie of the controller. The Ingress needs the annotation
+            C(nginx.ingress.kubernetes.io/affinity=cookie), O(traffic.header) is refused beside it, and weights are of users who come anew.
         type: str
         choices: [none, cookie]
       proof:

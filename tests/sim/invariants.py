@@ -454,6 +454,8 @@ class Witness:
         others = (one.ask for one in self.calls.values() if one.ended is None and one is not call)
         if call.ask.verb not in ("start", "resume") or exposure is None or any(map(_takes_users, others)):
             return
+        if exposure["sticky"] and call.ask.kind == nginx.INGRESS_NGINX and release.going == "hold":
+            release.cookie = nginx.cookie_of_canary(self.store.of("ingresses").values())
         if exposure["programmed"] == "proven" and release.going == "hold":
             route = self.store.get("httproutes", NAME)
             kept = (route["metadata"].get("annotations") or {}).get(KEPT) if route else None
@@ -546,7 +548,8 @@ class Witness:
             or service["spec"]["selector"] != LABELS
         ):
             self._violated("routes are exactly back", f"{', '.join(left)} {rules}")
-        if any(one["metadata"].get("annotations") for one in (route, service)):
+        theirs: tuple[object, ...] = (None, {}, nginx.AFFINITY)
+        if any(one["metadata"].get("annotations") not in theirs for one in (route, service)):
             self._violated("routes are exactly back", "an annotation is left")
 
     def _pinned(self) -> Iterator[str]:

@@ -18,7 +18,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End
-from tests.sim.nginx import INGRESS_NGINX, PATHS
+from tests.sim.nginx import AFFINITY, INGRESS_NGINX, PATHS
 from tests.sim.objects import NAME
 from tests.sim.test_traffic import largest, played, told
 from tests.sim.test_traffic import world as routed
@@ -88,6 +88,33 @@ def test_requests_with_the_header_get_the_canary_until_every_pod_is_new() -> Non
     one = world(replace(START, share="0", header="x-canary"), Ask("promote", think=1.0), end=End.PROMOTE)
     played(one)
     assert_as_before(one)
+
+
+KEPT = replace(START, share="20", sticky=True)
+
+
+def test_users_keep_their_version_by_the_cookie_of_the_controller_until_they_are_promoted_at_once() -> None:
+    grow = replace(KEPT, share="50", pods=2, surge=2, think=1.0)
+    asks = (KEPT, grow, Ask("promote", by="pods"), replace(grow, share="75", pods=4, surge=4), Ask("promote"))
+    one = world(*asks, end=End.PROMOTE)
+    found = played(one)
+    assert [line.partition(" ")[0] for line in told(found)] == [
+        "changed:",
+        "changed:",
+        "failed",
+        "changed:",
+        "changed:",
+    ]
+    assert "its users keep the version that they have seen" in told(found)[2]
+    (route,) = one.store.of("ingresses").values()
+    assert route["spec"]["rules"] == PATHS and route["metadata"]["annotations"] == AFFINITY
+
+
+@pytest.mark.parametrize("number", range(0, 48, 4))
+def test_a_death_at_any_request_of_a_sticky_release_fails_no_request(number: int) -> None:
+    end = End.PROMOTE if number % 8 else End.UNDO
+    asks = (KEPT, replace(KEPT, share="50", pods=4, surge=4, think=1.0), Ask(end.value, think=1.0))
+    played(world(*asks, seed=number, faults=(Planned(number, Fault.KILLED_AFTER),), end=end))
 
 
 def test_check_mode_writes_nothing_and_tells_both() -> None:

@@ -164,7 +164,12 @@ class World:
                 {"virtualservices": istio.as_route, "grpcroutes": grpc.as_route},
             )
             kinds = {ask.kind for script in history.scripts for ask in script.asks}
-            others = {nginx.INGRESS_NGINX: nginx.make, istio.ISTIO: istio.make, grpc.GATEWAY_API_GRPC: grpc.make}
+            sticky = any(ask.sticky for script in history.scripts for ask in script.asks)
+            others: dict[str, Callable[[Server], None]] = {
+                nginx.INGRESS_NGINX: partial(nginx.make, sticky=sticky),
+                istio.ISTIO: istio.make,
+                grpc.GATEWAY_API_GRPC: grpc.make,
+            }
             make(self.server, routed=not kinds & others.keys())
             for kind in sorted(kinds & others.keys()):
                 others[kind](self.server)

@@ -73,7 +73,7 @@ def new_traffic(given: Parameters | None) -> TrafficRequest | None:
         proof=given["proof"],
         overload=given["overload"],
     )
-    if asked.sticky and asked.proof == "none":
+    if asked.sticky and asked.proof == "none" and ROUTERS[asked.kind].proof is Proof.ASKED:
         raise ArgumentError(
             "traffic.sticky is cookie and traffic.proof is none: not every gateway keeps users by a cookie, so it has to show it. Give "
             "another proof"

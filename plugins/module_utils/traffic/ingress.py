@@ -27,7 +27,7 @@ from math import ceil
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
-from .exposure import NOBODY, Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
+from .exposure import NOBODY, Exposure, Header, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
 from .route import CompanionPlan, Route, RoutePlan, kept_of, kept_operations
 from .services import MANAGED_BY, MANAGER
 
@@ -35,6 +35,10 @@ _P = "nginx.ingress.kubernetes.io/"
 _CANARY, _WEIGHT, _TOTAL = f"{_P}canary", f"{_P}canary-weight", f"{_P}canary-weight-total"
 _HEADER, _VALUE = f"{_P}canary-by-header", f"{_P}canary-by-header-value"
 _CLASS = "kubernetes.io/ingress.class"
+# By the cookie of the controller itself. Said of a canary Ingress it is what holds without it, so that it tells what was asked for.
+_AFFINITY, _BEHAVIOUR, _KEEPS = f"{_P}affinity", f"{_P}affinity-canary-behavior", "sticky"
+# Whom it keeps, and at which step, the controller knows.
+_KEPT = Sticky(0, Fraction(0))
 # A canary Ingress has these of its own, and everything else from the one that it is a canary of.
 _TAKEN_OVER = (f"{_P}affinity", f"{_P}session-cookie-", f"{_P}load-balance", f"{_P}upstream-hash-by")
 _SUFFIX, _LONGEST_NAME = "-coalmine-canary", 253
@@ -193,7 +197,7 @@ def _given(route: Route, versions: Versions) -> Exposure | None:
     except (KeyError, ValueError):
         return None
     header = Header(annotations[_HEADER], annotations.get(_VALUE, "")) if _HEADER in annotations else None
-    exposure = Exposure(weight, header)
+    exposure = Exposure(weight, header, _KEPT if annotations.get(_BEHAVIOUR) == _KEEPS else None)
     return exposure if 0 <= weight < 1 and _is_as(found, _companion(route, versions, exposure)) else None
 
 
@@ -205,7 +209,7 @@ def _is_as(found: Json, manifest: Json) -> bool:
     """Whose it is, the paths, the Service, and all that makes it a canary."""
 
     def drawn(item: Json) -> Json:
-        return {key: text for key, text in _annotations(item).items() if key.startswith(_CANARY)}
+        return {key: text for key, text in _annotations(item).items() if key.startswith((_CANARY, _BEHAVIOUR))}
 
     return _is_ours(found, manifest) and drawn(found) == drawn(manifest) and _rules(found) == _rules(manifest)
 
@@ -228,7 +232,11 @@ def _companion(route: Route, versions: Versions, exposure: Exposure) -> Json:
     annotations = {
         key: text for key, text in route.more["annotations"].items() if key == _CLASS or key.startswith(_TAKEN_OVER)
     }
+    if annotations.get(_BEHAVIOUR) == _KEEPS:
+        del annotations[_BEHAVIOUR]
     annotations.update({_CANARY: "true", _WEIGHT: str(weight)})
+    if exposure.sticky is not None:
+        annotations[_BEHAVIOUR] = _KEEPS
     if total != _PER_CENT:
         annotations[_TOTAL] = str(total)
     if exposure.header is not None:
@@ -268,6 +276,7 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
     base = _base(route, versions, *([kept.versions] if kept else ()))
     if not wanted.nothing:
         _check_paths(route, base, versions)
+        _check_kept(route, wanted.exposure)
     after = _renamed(base, {versions.own: _receiver(wanted, versions)})
     drawn = _drawn(wanted)
     there = None if wanted.nothing else Kept(owner, versions, kept.token if kept else token, _kept(wanted), {})
@@ -287,10 +296,7 @@ def _possible(wanted: Wanted) -> Wanted:
     if wanted.stage is Stage.ISOLATED:
         exposure = NOBODY
     if exposure.sticky is not None:
-        raise Unroutable(
-            "ingress-nginx keeps users by a cookie of its own",
-            f"Leave out traffic.sticky, and give the Ingress the annotation {_P}affinity: cookie",
-        )
+        exposure = replace(exposure, sticky=_KEPT)
     if exposure.header is not None and not (
         _PLAIN.fullmatch(exposure.header.name) and _PLAIN.fullmatch(exposure.header.value)
     ):
@@ -335,6 +341,23 @@ def _check_paths(route: Route, base: Sequence[Json], versions: Versions) -> None
         raise Unroutable(f"no path of it sends to Service {versions.own}")
 
 
+def _check_kept(route: Route, exposure: Exposure) -> None:
+    """Raises Unroutable where the controller would not keep users as they are to be kept. By canary-by-cookie it keeps nobody: it sets no
+    such cookie."""
+    if exposure.sticky is None or exposure.weight == 1:
+        return
+    if route.more["annotations"].get(_AFFINITY) != "cookie":
+        raise Unroutable(
+            f"ingress-nginx keeps users by a cookie only where {_AFFINITY} of the Ingress is cookie",
+            "Give the Ingress that annotation, or leave out traffic.sticky",
+        )
+    if exposure.header is not None:
+        raise Unroutable(
+            "ingress-nginx keeps whoever has the cookie of the stable version there, also with the header",
+            "Leave out traffic.sticky or traffic.header",
+        )
+
+
 def _changed(route: Route, versions: Versions, drawn: Exposure | None, own: bool) -> CompanionPlan | None:
     """None where the canary Ingress is as it is to be. `own`: the Ingress is about to be its owner's again. Raises Unroutable for one that is
     somebody else's."""
@@ -372,6 +395,7 @@ def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> 
     wanted = _possible(Wanted(Stage.SPLIT, exposure))
     base = _base(route, versions, *([kept.versions] if kept else ()))
     _check_paths(route, base, versions)
+    _check_kept(route, wanted.exposure)
     _changed(replace(route, rules=tuple(base)), versions, _drawn(wanted), False)
 
 

@@ -42,6 +42,10 @@ def test_users_are_kept_or_not_and_otherwise_it_stays_as_it_is() -> None:
     assert [traffic(**given).sticky for given in ({}, {"sticky": "cookie"}, {"sticky": "none"})] == [None, True, False]
 
 
+def test_what_nobody_has_to_show_needs_no_proof() -> None:
+    assert traffic(kind="ingress_nginx", sticky="cookie", proof="none").sticky
+
+
 def test_of_an_url_only_where_users_come_in_is_kept() -> None:
     asked = traffic(
         probe={"url": "https://shop.example:8443/a?token=secret", "address": "10.0.0.1", "validate_certs": False}
@@ -64,7 +68,6 @@ def test_of_an_url_only_where_users_come_in_is_kept() -> None:
         ({"header": {"name": "x"}}, "traffic.header"),
         ({"sticky": "cookie", "proof": "none"}, "traffic.sticky is cookie and traffic.proof is none"),
         ({"kind": "istio", "sticky": "cookie"}, "traffic.sticky is nothing that istio has"),
-        ({"kind": "ingress_nginx", "sticky": "cookie"}, "traffic.sticky is nothing that ingress_nginx has"),
         ({"kind": "ingress_nginx", "proof": "require"}, "traffic.proof: require is nothing that ingress_nginx has"),
         ({"kind": "service_selector", "sticky": "cookie"}, "traffic.sticky is nothing that service_selector has"),
         ({"kind": "service_selector", "weight": 5}, "traffic.weight is neither 0 nor 100"),

@@ -45,7 +45,10 @@ Both = tuple[Json, "Json | None"]
 VERSIONS = Versions("web", "web-7db95c9fc5-12", "web-58d4cfb7fd-12")
 BY = {"owner": "uid-of-web", "token": "9f2c"}
 HEADER = Header("x-canary", "always")
+# Who is kept the controller knows, so that nothing is drawn.
+_STICKY = Exposure(Fraction(1, 4), sticky=Sticky(0, Fraction(0)))
 P = "nginx.ingress.kubernetes.io/"
+AFFINITY, BEHAVIOUR = {f"{P}affinity": "cookie"}, f"{P}affinity-canary-behavior"
 
 
 def path(service: str, at: str = "/", port: Json | None = None) -> Json:
@@ -230,6 +233,31 @@ def test_the_canary_ingress_has_its_share_its_header_its_class_and_what_keeps_us
     assert [one["uid"] for one in found["metadata"]["ownerReferences"]] == ["uid-of-ingress"]
 
 
+@pytest.mark.parametrize("behaviour", [None, "sticky", "legacy"])
+def test_users_are_kept_by_the_cookie_of_the_controller_whatever_the_owner_says_of_canaries(
+    behaviour: str | None,
+) -> None:
+    item = ingress(path("web"), annotations={**AFFINITY, **({BEHAVIOUR: behaviour} if behaviour else {})})
+    both: Both = (item, None)
+    for weight in (Fraction(1, 4), Fraction(1, 2), Fraction(0), Fraction(1), Fraction(1, 2)):
+        wanted = Wanted(Stage.SPLIT, replace(_STICKY, weight=weight))
+        both = written(both, wanted)
+        assert state(read(both), VERSIONS) == (Stage.SPLIT, wanted) and plan(read(both), VERSIONS, wanted, **BY) is None
+        if both[1] is not None:
+            assert both[1]["metadata"]["annotations"][BEHAVIOUR] == "sticky"
+    plain = written(both, Wanted(Stage.SPLIT, Exposure(Fraction(1, 2))))
+    assert plain[1] is not None
+    assert plain[1]["metadata"]["annotations"].get(BEHAVIOUR) == ("legacy" if behaviour == "legacy" else None)
+    assert state(read(plain), VERSIONS)[1].exposure.sticky is None
+    assert written(plain, Wanted(Stage.OWN)) == (item, None)
+
+
+def test_a_share_that_everybody_gets_keeps_nobody_so_that_a_lost_affinity_is_in_no_promotions_way() -> None:
+    both = written((ingress(path("web"), annotations=AFFINITY), None), Wanted(Stage.SPLIT, _STICKY))
+    del both[0]["metadata"]["annotations"][f"{P}affinity"]
+    assert users(written(both, Wanted(Stage.SPLIT, replace(_STICKY, weight=Fraction(1))))) == {VERSIONS.canary: 1}
+
+
 def test_a_share_far_below_one_per_cent_is_exact() -> None:
     _item, found = written((ingress(path("web")), None), Wanted(Stage.SPLIT, Exposure(Fraction("0.00125"))))
     assert found is not None
@@ -317,9 +345,6 @@ def test_the_patch_holds_only_for_the_ingress_that_was_read() -> None:
     }
 
 
-_STICKY = Exposure(Fraction(1, 4), sticky=Sticky(0, Fraction(1, 4)))
-
-
 @pytest.mark.parametrize(
     ("item", "exposure", "said"),
     [
@@ -331,7 +356,8 @@ _STICKY = Exposure(Fraction(1, 4), sticky=Sticky(0, Fraction(1, 4)))
         ),
         (ingress(path("web"), annotations={f"{P}ssl-passthrough": "true"}), NOBODY, "ssl-passthrough"),
         (ingress(path("web")), Exposure(header=Header("x-canary", "a;b")), "letters, digits"),
-        (ingress(path("web")), _STICKY, "by a cookie of its own"),
+        (ingress(path("web")), _STICKY, "only where nginx.ingress.kubernetes.io/affinity of the Ingress is cookie"),
+        (ingress(path("web"), annotations=AFFINITY), replace(_STICKY, header=HEADER), "also with the header"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_written(item: Json, exposure: Exposure, said: str) -> None:

@@ -144,7 +144,7 @@ class Routes:
 
     def check_sticky(self) -> None:
         """Raises Refusal where nobody could see whether the gateway keeps users by a cookie, which not every one does."""
-        if self.prover.how != "proven":
+        if self.router.proof is Proof.ASKED and self.prover.how != "proven":
             raise Refusal(
                 Code.NOT_PROGRAMMED,
                 "whether the gateway keeps users by a cookie is for it to show, and it is not asked",
