@@ -158,7 +158,18 @@ def _missing(target: Path, components: tuple[Component, ...]) -> list[Component]
     return [component for component in components if not (target / component.name).exists()]
 
 
+def _built_for_another(component: Component, target: Path) -> Path | None:
+    """The same binary beside another Kubernetes: of etcd and kwok, whose versions the directory's name ends with."""
+    if component.package.startswith(KUBERNETES):
+        return None
+    others = f"kubernetes-*-etcd-{target.parent.name.partition('-etcd-')[2]}"
+    return next(cache_root().glob(f"{others}/bin/{component.name}"), None)
+
+
 def _build(component: Component, target: Path, say: Say) -> None:
+    if there := _built_for_another(component, target):
+        os.link(there, target / component.name)
+        return
     go_build(
         component.package,
         target / component.name,

@@ -6,17 +6,20 @@
     python -m tests.truth.kubernetes --only 1.31 1.33 --report docs/kubernetes-versions.md
 
 Each control plane is built from its own modules, once (13 minutes of a CPU). Then the integration tests run on it, and random
-clusters are predicted and tried in that version's own scheduler. Exits with 1 when something failed anywhere.
+clusters are predicted and tried in that version's own scheduler. What the report tells of other versions stays in it. Exits with
+1 when something failed anywhere.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -33,10 +36,10 @@ FIRST_SEED = 200_000
 REPORT = """\
 # Every Kubernetes that people run
 
-Written by `make kubernetes-matrix` (`python -m tests.truth.kubernetes`). Each row is a control plane of that version, built from
-its Go modules: API server, controller manager and scheduler, with fake nodes. On it run the integration tests: all verbs, the sizes
-of canaries as an onlooker counts them, the model of the Deployment controller against the real one, repair, autoscalers, rights,
-judgement, the role; and random clusters, of which is predicted whether the pods find room, and then tried in that scheduler.
+Written by `make kubernetes-matrix` (`python -m tests.truth.kubernetes`). Each row is a control plane of that version, as it was tried
+last, built from its Go modules: API server, controller manager and scheduler, with fake nodes. On it run the integration tests: all
+verbs, the sizes of canaries as an onlooker counts them, the model of the Deployment controller against the real one, repair,
+autoscalers, rights, judgement, the role; and random clusters, of which is predicted whether the pods find room, and then tried in that scheduler.
 
 | Kubernetes | tests passed | failed | not for this version | clusters predicted | exactly | depends, and said so | said to fit and did not | wrong otherwise |
 |---|---|---|---|---|---|---|---|---|
@@ -82,7 +85,8 @@ def main() -> int:
     for minor in options.only:
         tried.append(try_version(minor, "" if minor == newest else minor, options.clusters))
         print(_row(tried[-1]), flush=True)
-    text = REPORT.format(rows="\n".join(map(_row, tried)), details="\n".join(_details(tried)))
+    before = options.report.read_text(encoding="utf-8") if options.report and options.report.exists() else ""
+    text = report(tried, before)
     print(text)
     if options.report:
         options.report.write_text(text, encoding="utf-8")
@@ -120,6 +124,25 @@ def read(version: str, suites: ElementTree.Element, headroom: Mapping[str, Any])
     return Tried(version.removeprefix("v"), passed, failed, skipped, headroom)
 
 
+def report(tried: Sequence[Tried], before: str = "") -> str:
+    """Beside what was tried now, what the report of `before` tells of other minor versions."""
+    told = [(_minor(one.version), line) for one in tried for line in (_row(one), *_details(one))]
+    now = {minor for minor, _line in told}
+    found = [(_minor(of[1]), line) for line in before.splitlines() if (of := _TOLD_OF.match(line))]
+    told += [(minor, line) for minor, line in found if minor not in now]
+    lines = [line for _minor, line in sorted(told, key=itemgetter(0))]
+    rows, details = ([line for line in lines if line.startswith(begins)] for begins in ("|", "*"))
+    return REPORT.format(rows="\n".join(rows), details="\n".join(details))
+
+
+# A row, or what is told of one.
+_TOLD_OF = re.compile(r"(?:\| |\* \**)(\d+\.\d+\.\d+)")
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")[:2]))
+
+
 def _row(one: Tried) -> str:
     count = one.headroom
     cells = (
@@ -129,12 +152,9 @@ def _row(one: Tried) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def _details(tried: Sequence[Tried]) -> list[str]:
-    lines = []
-    for one in tried:
-        lines += [f"* {one.version}, {count} left out: {reason}" for reason, count in sorted(one.skipped.items())]
-        lines += [f"* **{one.version} failed: {name}**" for name in one.failed]
-    return lines
+def _details(one: Tried) -> list[str]:
+    left_out = [f"* {one.version}, {count} left out: {reason}" for reason, count in sorted(one.skipped.items())]
+    return left_out + [f"* **{one.version} failed: {name}**" for name in one.failed]
 
 
 if __name__ == "__main__":
