@@ -15,6 +15,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from ansible_collections.coalmine.canary.plugins.module_utils.threads import undisturbed
+
 # Less than the limit of a test (tests/toolchain/limits.py): who stands still tells where, and ends.
 SECONDS = 150
 # What is imported once, and not again in each process.
@@ -43,5 +45,7 @@ def apart(work: Callable[..., Any], *given: Any) -> Any:
 
 
 def _told(there: Connection, work: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    faulthandler.dump_traceback_later(SECONDS, exit=True)
+    # Its thread takes no signal once it runs, and on a busy machine that may be later than the work sends one.
+    with undisturbed():
+        faulthandler.dump_traceback_later(SECONDS, exit=True)
     there.send(work(*given))
