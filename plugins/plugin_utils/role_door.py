@@ -105,7 +105,8 @@ def told(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
     """What is shown of a release at its end: nothing as long as the play has something to do about it."""
     release = result.get("release") or {}
     goes_on = release.get("waits_for") == "caller" or _is_to_be_rescued(result, arguments)
-    return [] if goes_on else list(result.get("summary") or [str(result.get("msg", ""))])
+    head, *rest = result.get("summary") or [str(result.get("msg", ""))]
+    return [] if goes_on else [head, *(f"  {line}" for line in rest)]
 
 
 def _is_to_be_rescued(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
@@ -116,10 +117,10 @@ def handed_on(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[s
     """What the role keeps of a call as canary_result and canary_room, and hands on to the job that follows: the values `result` and `rooms`,
     the former by the name of its Deployment, too, and as a statistic of the play, which takes the place of an earlier one.
 
-    Of a call that failed, which Ansible prints whole, with a row for each pod, the rescue does, after another look.
+    Of a call that failed, which Ansible prints whole, with a row for each pod, the rescue does, after another look, and tells the summary.
     """
     if _is_to_be_rescued(result, arguments):
-        return {name: value for name, value in result.items() if name != "canary"}
+        return {name: value for name, value in result.items() if name not in ("canary", "summary")}
     release = result.get("release") or {}
     kept = {
         "name": arguments.get("name"),

@@ -18,13 +18,13 @@ _MORE = {
 def summary(name: str, namespace: str, release: Release, canary: Mapping[str, Any]) -> list[str]:
     """The outcome, why, and each version with its pods. `canary`: the release as the verbs return it, or nothing.
 
-    -> ["web in namespace shop: undone", "  its image is missing.", "  stable web-5d5f: 4 of 4 pods Ready, web:1.4"]
+    -> ["web in namespace shop: undone", "its image is missing.", "stable web-5d5f: 4 of 4 pods Ready, web:1.4"]
     """
     versions = {version: canary.get(version) for version in ("stable", "canary")}
     pods = [f"{version} {_version(it)}" for version, it in versions.items() if it]
     more = "" if release.waits_for is WaitsFor.CALLER else _MORE.get(release.outcome, "")
     head = f"{name} in namespace {namespace}: {release.outcome.value}"
-    return [head, *(f"  {line}" for line in (*release.why, *pods, more) if line)]
+    return [head, *(line for line in (*release.why, *pods, more) if line)]
 
 
 def _version(it: Mapping[str, Any]) -> str:

@@ -166,7 +166,7 @@ def test_the_variables_of_the_role_are_the_options_of_its_calls(
 @pytest.mark.parametrize(
     ("result", "arguments", "told"),
     [
-        ({"release": {"waits_for": ""}, "summary": ["web: released"]}, {}, ["web: released"]),
+        ({"release": {"waits_for": ""}, "summary": ["web: released", "so."]}, {}, ["web: released", "  so."]),
         ({"release": {"waits_for": "person"}, "summary": ["web: held"]}, {}, ["web: held"]),
         ({"release": {"waits_for": "caller"}, "summary": ["web: held"]}, {}, []),
         ({"release": {"waits_for": ""}, "summary": ["web: undone"], "failed": True}, {}, []),
@@ -188,10 +188,11 @@ def test_a_result_that_is_rescued_is_printed_once_and_handed_on_by_the_rescue() 
         "failed": True,
         "msg": "no",
         "canary": {"name": "web"},
+        "summary": ["web: undone", "no"],
         "release": {"outcome": "undone", "why": ["no"]},
     }
     shown = role_door.handed_on(failed_call, {"name": "web"})
-    assert shown == {name: value for name, value in failed_call.items() if name != "canary"}
+    assert shown == {name: value for name, value in failed_call.items() if name not in ("canary", "summary")}
     for result, arguments in ((failed_call, {"rescued": True}), ({**failed_call, "failed": False}, {})):
         handed = role_door.handed_on(result, {"name": "web", "namespace": "shop", **arguments})
         assert handed["result"]["outcome"] == "undone"

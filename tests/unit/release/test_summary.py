@@ -42,4 +42,4 @@ CANARY: dict[str, Any] = {"stable": STABLE, "canary": None}
 def test_it_says_how_it_ended_and_why(release: Release, canary: dict[str, Any], lines: list[str]) -> None:
     head, *rest = summary("web", "shop", release, canary)
     assert head == f"web in namespace shop: {release.outcome.value}"
-    assert [line.strip() for line in rest] == lines
+    assert rest == lines
