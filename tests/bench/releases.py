@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -53,6 +54,8 @@ PLAYS: Mapping[str, list[dict[str, Any]]] = {
     "ping": [{"ansible.builtin.ping": {}}] * MANY,
     "k8s_info": [{"kubernetes.core.k8s_info": {**WEB, "kind": "Deployment", "api_version": "apps/v1"}}] * MANY,
 }
+# What the tasks of the role read of the result of its call, as of a release that is over.
+DONE = {"release": {"waits_for": "nobody"}, "result": {"outcome": "released"}, "results": {}, "rooms": []}
 
 
 @dataclass(frozen=True)
@@ -100,19 +103,26 @@ class Bench:
     def another_version(self) -> None:
         self._image = f"lab.local/app:{next(self._versions)}"
 
-    def play(self, tasks: list[dict[str, Any]], playbook: Path = PLAYBOOK) -> Cost:
-        text = json.dumps(
-            [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}], indent=1
-        )
+    def play(self, tasks: list[dict[str, Any]], playbook: Path = PLAYBOOK, told: Any = None, **more: Any) -> Cost:
+        """`told`: what stands for the result of the role's calls. `more`: of the play."""
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks, **more}
         written = self.directory / "play.yml"
-        written.write_text(self._here(text))
-        return cost_of([playbook, written], self.environment, ROOT)
+        written.write_text(self._here(json.dumps([play], indent=1)))
+        extra = ["--extra-vars", json.dumps({"_canary_told": told})] if told else []
+        return cost_of([playbook, written, *extra], self.environment, ROOT)
 
     def role(self, *steps: int) -> Cost:
         given = {"name": "web", "namespace": "{namespace}", "images": IMAGES, "steps": [{"pods": n} for n in steps]}
         variables = self._here(json.dumps({f"canary_{name}": value for name, value in given.items()}))
         command: list[str | Path] = [PLAYBOOK, ROOT / "playbooks" / "canary.yml", "--extra-vars", variables]
         return cost_of(command, self.environment, ROOT)
+
+    def idle_role(self) -> Cost:
+        """A copy of the role with `debug` wherever it calls `canary_release`: what ansible-core itself takes for its tasks and options."""
+        shutil.copytree(ROOT / "roles" / "canary", self.directory / "roles" / "idle", dirs_exist_ok=True)
+        for tasks in (self.directory / "roles" / "idle" / "tasks").iterdir():
+            tasks.write_text(tasks.read_text().replace("coalmine.canary.canary_release", "ansible.builtin.debug"))
+        return self.play([], roles=["idle"], vars={"canary_name": "web", "canary_images": IMAGES}, told=DONE)
 
     def kubectl(self) -> Cost:
         script = self._here(KUBECTL.replace("kubectl ", "kubectl --namespace {namespace} "))
@@ -137,6 +147,7 @@ def measured(lab: Lab, directory: Path, times: int) -> tuple[list[Row], dict[str
         "role": (True, lambda: bench.role(1)),
         "role again": (False, lambda: bench.role(1)),
         "role in two steps": (True, lambda: bench.role(1, 2)),
+        "idle role": (False, bench.idle_role),
         "lane": (False, lambda: bench.play(PLAYS["lane"])),
         "module": (False, lambda: bench.play(PLAYS["module"])),
         "ping": (False, lambda: bench.play(PLAYS["ping"])),
@@ -160,6 +171,7 @@ def _rows(cost: Mapping[str, Cost]) -> Iterator[Row]:
     yield Row("one release by the role, beyond that", cost["role"].beyond(bare), "0.5 s CPU, 0.7 s wall")
     yield Row("the same in two steps", cost["role in two steps"].beyond(bare), "40 lines")
     yield Row("the role with nothing to do", cost["role again"].beyond(bare), "0.2 s CPU")
+    yield Row("the same role with `debug` in place of `canary_release`", cost["idle role"].beyond(bare))
     yield Row("one release by `canary_release`", cost["task"].beyond(bare), "")
     yield Row("the same in two steps", cost["task in two steps"].beyond(bare), "40 lines")
     yield Row("`canary_release` with nothing to do", cost["task again"].beyond(bare), "0.2 s CPU")
