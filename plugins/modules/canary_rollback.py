@@ -30,7 +30,8 @@ options:
     description:
       - The ReplicaSet to return to, by its pod-template-hash, its name, or an image that only it runs.
       - If it is not given, it is the version before the one that runs, as the annotation C(coalmine.canary/last) has it from the last
-        promotion. What runs must be the version that was promoted then, or the one before it, where nothing is changed any more.
+        promotion, also after canaries that were taken back since. What runs must be the version that was promoted then, or the one
+        before it, where nothing is changed any more.
     type: str
   expect:
     description:

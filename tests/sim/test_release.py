@@ -356,10 +356,18 @@ def test_the_way_back_is_the_version_before(web: Web) -> None:
         assert not rollback(web.api, RollbackRequest(web.call, to=""), web.report).changed
 
 
-def test_there_is_no_way_back_that_nobody_has_left_word_of(web: Web) -> None:
+def test_the_way_back_stands_when_a_later_canary_was_taken_back(web: Web) -> None:
     web.start("v2")
     web.promote()
-    web.start("v3")
+    for _twice in range(2):
+        web.start("v3")
+        web.undo()
+    returned = rollback(web.api, RollbackRequest(web.call, to=""), web.report)
+    assert returned.changed and web.split() == {"v1": 4}
+
+
+def test_there_is_no_way_back_that_nobody_has_left_word_of(web: Web) -> None:
+    web.start("v2")
     web.undo()
     with pytest.raises(VerbFailure, match="nothing tells which version") as refused:
         rollback(web.api, RollbackRequest(web.call, to=""), web.report)

@@ -68,8 +68,7 @@ def _terminating(picture: Picture) -> int | None:
     """Pods of any version that are about to end; None where neither pods were read nor the server counts them."""
     if picture.pods is None:
         return picture.deployment.status.terminating
-    owners = {replica_set.uid for replica_set in picture.replica_sets}
-    return sum(pod.terminating and pod.owner_uid in owners for pod in picture.pods)
+    return len(picture.terminating)
 
 
 def still_terminating(picture: Picture) -> str:

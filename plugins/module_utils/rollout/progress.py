@@ -184,7 +184,7 @@ def _pods_in_trouble(situation: Situation, pods: tuple[Pod, ...]) -> Stuck | Non
 
 
 def _room_comes(situation: Situation) -> bool:
-    return any(pod.terminating for pod in situation.picture.pods or ())
+    return bool(situation.picture.terminating)
 
 
 def towards_hold(situation: Situation, goal: Hold, started: Record, begun_at: int) -> Progress:
@@ -298,7 +298,7 @@ def towards_stable(situation: Situation, stable_digest: str) -> Progress:
 
 def with_terminated(progress: Progress, situation: Situation, wanted: bool) -> Progress:
     """`progress`, held back (when `wanted`) until the pods that are terminating are gone."""
-    terminating = sum(pod.terminating for pod in situation.picture.pods or ())
+    terminating = len(situation.picture.terminating)
     if wanted and isinstance(progress, Done) and terminating:
         return Going(f"{progress.why}; {count_of(terminating, 'pod', 'is', 'are')} still terminating", -terminating)
     return progress

@@ -156,7 +156,7 @@ class Record:
     a Deployment has the higher one, whatever the clocks of those who began them said (0: not known).
 
     `asked` is the digest of the template as it was asked for, `canary` as the server stored it (an admission webhook may
-    have changed it). `pods`, `surge` and `max_unavailable` are the size asked for, `replicas` the Deployment's at the start.
+    have changed it). `pods`, `surge` and `max_unavailable` are the size asked for, `replicas` the Deployment's when it was.
     `started_at` is UTC in RFC 3339, told and never compared. `companions` are the other objects that the release changed.
     `run` names the run that began the release or took it over (empty: not known), and `step` its step, of how many.
     """
@@ -204,8 +204,8 @@ class Record:
     def with_intent(self, intent: Intent, reason: str = "") -> Record:
         return replace(self, intent=intent, reason=reason)
 
-    def with_size(self, pods: int, surge: int, max_unavailable: int) -> Record:
-        return replace(self, pods=pods, surge=surge, max_unavailable=max_unavailable)
+    def with_size(self, pods: int, surge: int, max_unavailable: int, replicas: int) -> Record:
+        return replace(self, pods=pods, surge=surge, max_unavailable=max_unavailable, replicas=replicas)
 
     def encode(self) -> str:
         """One line of JSON with sorted keys: the same record is always the same text."""
@@ -581,7 +581,8 @@ class LastRelease:
     """How the last release of this Deployment ended, for people who look at it afterwards.
 
     `generation` is that of its record: a record that comes back from a ReplicaSet is seen to be over by it. `version` and `before`:
-    pod-template-hashes of what came and what went, or the other way round with a rollback; empty where nobody can go back by it.
+    pod-template-hashes of what came and what went, the other way round with a rollback, and with an undo those of the version that
+    stays; empty where nobody can go back by it.
     """
 
     outcome: str

@@ -256,7 +256,7 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
         return Start(plan, goal, Room(record.surge, record.max_unavailable), record)
     # Somebody may have let it grow beyond that meanwhile, and a hold only grows.
     goal = _goal(wanted, max(pods, hold.pods), deployment.replicas, hold)
-    grown = record.with_size(pods, wanted.room.surge, wanted.room.max_unavailable)
+    grown = record.with_size(pods, wanted.room.surge, wanted.room.max_unavailable, deployment.replicas)
     # Only the wish is written here; the pods move by steps, each when the one before is Ready. A percentage costs no stable pod.
     at_once = goal.percent or hold.percent
     return Start(patches.grow(deployment, goal if at_once else hold, grown), goal, wanted.room, grown)
@@ -268,7 +268,7 @@ def least(record: Record, hold: Hold) -> int:
 
 
 def _same_weight(wanted: Wanted, record: Record, deployment: Deployment) -> bool:
-    """The weight still means the pods that it meant at the start, even if the Deployment was scaled meanwhile."""
+    """The weight still means the pods that it meant when they were asked for, even if the Deployment was scaled meanwhile."""
     try:
         return _pods(wanted, record.replicas) == record.pods
     except ImpossibleSize:  # in the room that is asked for now no pod could have been held

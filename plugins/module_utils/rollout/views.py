@@ -23,6 +23,9 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _REVISION = re.compile(r"[0-9]{1,18}")
 _VERSION = re.compile(r"[0-9]{1,30}", re.ASCII)
 
+# Of a name that the server completes (k8s.io/apiserver, pkg/storage/names/generate.go).
+_LONGEST_GENERATED, _RANDOM = 58, 5
+
 # What a pod can say about itself: the reasons of kubelet and scheduler, as they stand in its status.
 UNSCHEDULABLE = "Unschedulable"
 
@@ -523,6 +526,19 @@ class Picture:
         if replica_set is None:
             return ()
         return tuple(p for p in self.pods or () if p.owner_uid == replica_set.uid and not p.finished)
+
+    @property
+    def terminating(self) -> tuple[Pod, ...]:
+        """Of the pods that the selector finds, those of this Deployment that are about to end. Its ReplicaSet may be gone before they
+        are, so that only its name tells whose a pod is: it begins with the ReplicaSet's, and that with the Deployment's
+        (getNewReplicaSet in pkg/controller/deployment/sync.go)."""
+        owners, name = {rs.uid for rs in self.replica_sets}, self.deployment.name
+
+        def ours(pod: Pod) -> bool:
+            made = f"{name}-{pod.hash}-"[:_LONGEST_GENERATED]
+            return pod.owner_uid in owners or (pod.hash != "" and pod.name[:-_RANDOM] == made)
+
+        return tuple(pod for pod in self.pods or () if pod.terminating and ours(pod))
 
 
 def owned_replica_sets(items: Any, deployment_uid: str) -> tuple[ReplicaSet, ...]:

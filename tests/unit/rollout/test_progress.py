@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.describe import still_terminating
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.progress import (
     HOPELESS,
@@ -254,8 +255,28 @@ def test_a_stable_pod_in_trouble_is_told_and_keeps_nobody_waiting() -> None:
     ("wanted", "progress"), [(False, Done("so")), (True, Going("so; 1 pod is still terminating", -1))]
 )
 def test_terminating_pods_hold_an_end_back_only_when_asked(wanted: bool, progress: Progress) -> None:
-    seen = situation(ordinary(), V1, pods=(pod("a", "v2", terminating=True), pod("b", "v1")))
+    seen = situation(ordinary(), V1, pods=(pod("a", "v1", terminating=True), pod("b", "v1")))
     assert with_terminated(Done("so"), seen, wanted) == progress
+
+
+LONG = "a" * 70
+# The Deployment, and a terminating pod that its selector finds, too.
+WHOSE: dict[str, tuple[str, str, str, bool]] = {
+    "of a ReplicaSet that is there": ("web", "any-name", "v1", True),
+    "of one that is gone": ("web", "web-v2-x7k2p", "v2", True),
+    "of one that is gone, by a name that was cut": (LONG, f"{LONG[:58]}x7k2p", "v2", True),
+    "of another Deployment": ("web", "shop-v2-x7k2p", "v2", False),
+    "of another Deployment whose name begins as this one's": ("web", "web-admin-v2-x7k2p", "v2", False),
+    "of a StatefulSet": ("web", "web-0", "", False),
+}
+
+
+@pytest.mark.parametrize(("name", "of", "version", "ours"), [*WHOSE.values()], ids=[*WHOSE])
+def test_only_pods_of_the_deployment_are_waited_for(name: str, of: str, version: str, ours: bool) -> None:
+    found = replace(ordinary(), name=name)
+    seen = situation(found, V1, pods=(pod(of, version, terminating=True), pod("b", "v1")))
+    assert isinstance(with_terminated(Done("so"), seen, True), Going) is ours
+    assert still_terminating(seen.picture) == ("; 1 pod is still terminating" if ours else "")
 
 
 def test_a_canary_that_somebody_let_grow_is_not_waited_for() -> None:

@@ -71,6 +71,23 @@ def test_a_larger_size_goes_on_from_what_is_held() -> None:
     assert begun.record.started_by == "ana"
 
 
+# Pods or a weight of 12 replicas, which had been 4 at the start; then a weight, and of how many replicas; the pods that are held then.
+LATER: dict[str, tuple[Wanted, int, int, int]] = {
+    "the same weight after somebody scaled": (wanted(pods=None, weight=35), 35, 8, 5),
+    "a weight that had been as many pods at the start": (wanted(pods=3), 60, 12, 8),
+}
+
+
+@pytest.mark.parametrize(("first", "weight", "replicas", "pods"), [*LATER.values()], ids=[*LATER])
+def test_a_weight_means_the_replicas_that_it_was_last_asked_for(
+    first: Wanted, weight: int, replicas: int, pods: int
+) -> None:
+    grown = decide(held(replicas=12), first, ASKER).record
+    one_surge = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": grown.pods - 1}}
+    now = held(replicas=replicas, strategy=one_surge, record=grown)
+    assert decide(now, wanted(pods=None, weight=weight), ASKER).record.pods == pods
+
+
 def test_a_hold_that_somebody_let_grow_beyond_the_larger_size_stays_as_large() -> None:
     grown = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 10, "maxUnavailable": 1}}
     begun = decide(held(strategy=grown), wanted(pods=3), ASKER)

@@ -18,7 +18,7 @@ from ...rollout.identity import hash_of
 from ...rollout.patches import Plan
 from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.progress import Done, Progress, towards_rollout, towards_stable
-from ...rollout.record import Intent, LastRelease, Record, same_release
+from ...rollout.record import Intent, LastRelease, Record, same_release, version_before
 from ...rollout.refusal import Code, Refusal
 from ...rollout.template import images
 from ...rollout.views import Deployment, Picture, ReplicaSet
@@ -101,7 +101,7 @@ def rehearse_finish(account: Account, situation: Situation, actor: str) -> None:
 
 def _last(account: Account, situation: Situation, record: Record, actor: str) -> LastRelease:
     images_of = situation.canary or situation.stable
-    promoted = hash_of(situation) if record.intent is Intent.PROMOTE and situation.phase is not Phase.FOREIGN else ""
+    version, before = _way_back(situation, record)
     return LastRelease(
         outcome=OVERTAKEN if situation.phase is Phase.FOREIGN else OUTCOMES[record.intent],
         images=images(images_of.template) if images_of else {},
@@ -109,9 +109,20 @@ def _last(account: Account, situation: Situation, record: Record, actor: str) ->
         by=actor,
         reason=record.reason,
         generation=record.generation,
-        version=promoted,
-        before=record.stable.hash if promoted else "",
+        version=version,
+        before=before,
     )
+
+
+def _way_back(situation: Situation, record: Record) -> tuple[str, str]:
+    """Of the version that the release leaves, and the one to go back to from it. What an undo brings back has the way that it had, as
+    far as that leads to a ReplicaSet which is still there."""
+    stays = record.stable.hash
+    if record.intent is Intent.PROMOTE:
+        came = hash_of(situation) if situation.phase is not Phase.FOREIGN else ""
+        return came, stays if came else ""
+    before = version_before(situation.deployment, stays)
+    return stays, before if any(before == rs.hash for rs in situation.picture.replica_sets) else ""
 
 
 def tell_why(account: Account, deployment: Deployment, event: str, what: str, last: LastRelease) -> None:
