@@ -16,15 +16,14 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ansible_collections.coalmine.canary.plugins.module_utils.collecting import uncollected
+
 
 @contextmanager
 def kept_for_good() -> Iterator[None]:
     """What is there at the end of the with statement, and whatever was there before it, is no garbage (gc.freeze)."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if collects:
-            gc.enable()
+    with uncollected():
+        try:
+            yield
+        finally:
+            gc.freeze()

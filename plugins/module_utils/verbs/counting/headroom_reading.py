@@ -8,9 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-import gc
 import re
-from contextlib import contextmanager
 from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence, TypeVar
@@ -18,6 +16,7 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence, TypeVar
 from ...cluster.api import Api
 from ...cluster.errors import AdmissionDenied, ApiError, Forbidden, Invalid, NotFound
 from ...cluster.lists import glances, kept, parser
+from ...collecting import uncollected
 from ...headroom.admission import (
     admitted_locally,
     pod_to_ask_for,
@@ -286,7 +285,8 @@ class ClusterReader:
         self._report("reading the pods of the cluster")
         moments: list[str] = []
         views = PodViews(self._minor, glances())
-        with _no_collection():
+        # Pages are many small dictionaries without cycles: looking for cycles in them doubles the time of reading.
+        with uncollected():
             for moment, page in self._api.read(_PODS, PodFields, {"fieldSelector": NOT_OVER}):
                 moments.append(moment)
                 self._fold(page, views, builder)
@@ -344,18 +344,6 @@ def _tried(unknown: list[str], resource: str, ask: Callable[[], _Found]) -> _Fou
 def _each(api: Api, path: str) -> Iterator[Object]:
     for page in api.pages(path, {}):
         yield from page.get("items") or ()
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pages are many small dictionaries without cycles: looking for cycles in them doubles the time of reading."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _limited(csi_nodes: Iterable[Object]) -> frozenset[str]:
