@@ -73,11 +73,14 @@ class VerbAction(ActionBase):
         return self._performed(self._read_here(self._given(variables)), variables)
 
     def _refuses_unread(self, variables: dict[str, Any]) -> None:
-        """In the role, variables that its entry point would pass over."""
+        """In the role and in the playbooks, variables that would be passed over."""
+        unread = ""
         if role_door.is_of_the_role(self._task, variables):
             unread = role_door.unread(self._task, variables, self._templar.template)
-            if unread:
-                raise AnsibleActionFail(f"{unread}. Nothing was asked of the cluster")
+        elif role_door.is_of_a_playbook(self._task):
+            unread = role_door.unread_by_a_playbook(variables)
+        if unread:
+            raise AnsibleActionFail(f"{unread}. Nothing was asked of the cluster")
 
     def _given(self, variables: dict[str, Any]) -> dict[str, Any]:
         """The arguments, templated; in the role with the cluster that its caller names for it."""

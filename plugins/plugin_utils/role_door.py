@@ -37,6 +37,10 @@ OTHERS = frozenset(
 # Which cluster it is: options of the connection that are variables, too.
 CLUSTER = ("context", "kubeconfig")
 KNOWN = frozenset(f"{PUBLIC}{name}" for name in {*VERB.arguments.options, *OTHERS})
+# What the collection's playbooks read that call no role.
+PLAYBOOKS = os.path.join(os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..")), "playbooks", "")
+OF_PLAYBOOKS = ("at_once", "between", "defaults", "max_failures", "together", "watch_seconds", "waves", "when_crowded")
+KNOWN_IN_PLAYBOOKS = KNOWN | {f"{PUBLIC}{name}" for name in OF_PLAYBOOKS}
 # What a call of the role is asked beside the stage that it goes through: every option that is a variable, too.
 OF_THE_CALL = frozenset(("expect", "held", "previous", "reject", "rescued", "run", "through", "when_missing"))
 # The entry points of the role that read it as a variable, of what is not read by all that it would concern.
@@ -70,6 +74,11 @@ def is_of_the_role(task: Task, variables: Mapping[str, Any]) -> bool:
     """Not a task of somebody's that the role includes."""
     here = os.path.join(str(variables.get("role_path", "")), "tasks", "")
     return variables.get("ansible_role_name") == ROLE and str(task.get_path()).startswith(here)
+
+
+def is_of_a_playbook(task: Task) -> bool:
+    """Of the collection's own, which has no role in between."""
+    return os.path.realpath(str(task.get_path())).startswith(PLAYBOOKS)
 
 
 def options(variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,6 +170,12 @@ def unread(task: Task, variables: Mapping[str, Any], template: Callable[[Any], A
     return "; ".join((*wrong, *passed_over(entry, template(of_a_call(variables)))))
 
 
+def unread_by_a_playbook(variables: Mapping[str, Any]) -> str:
+    """Which variables of its hosts are no variables of a playbook, and close to one that is; empty: none."""
+    given = (variables["hostvars"].raw_get(host) for host in variables.get("ansible_play_hosts_all", ()))
+    return "; ".join(dict.fromkeys(wrong for own in given for wrong in misspelt(own, {}, KNOWN_IN_PLAYBOOKS)))
+
+
 def of_a_call(variables: Mapping[str, Any]) -> dict[str, Any]:
     """What only some calls read and somebody has made variables, as they were written."""
     return {name: variables[PUBLIC + name] for name in sorted(OF_SOME) if PUBLIC + name in variables}
@@ -180,15 +195,15 @@ def passed_over(entry: str, given: Mapping[str, Any]) -> Iterable[str]:
             )
 
 
-def misspelt(variables: Mapping[str, Any], defaults: Mapping[str, Any]) -> Iterable[str]:
-    """A name that is close to one of the role's which itself nobody has set: canary_image, where there is no canary_images. Other names
-    with this prefix are their owners'."""
-    unset = [name for name in KNOWN if variables.get(name) == defaults.get(name)]
+def misspelt(variables: Mapping[str, Any], defaults: Mapping[str, Any], known: frozenset[str] = KNOWN) -> Iterable[str]:
+    """A name that is close to a known one which itself nobody has set: canary_image, where there is no canary_images. Other names with
+    this prefix are their owners'."""
+    unset = [name for name in known if variables.get(name) == defaults.get(name)]
     short = [name.removeprefix(PUBLIC) for name in unset]
-    for name in sorted(name for name in variables if name.startswith(PUBLIC) and name not in KNOWN):
+    for name in sorted(name for name in variables if name.startswith(PUBLIC) and name not in known):
         close = difflib.get_close_matches(name.removeprefix(PUBLIC), short, n=1, cutoff=ALIKE)
         if close:
-            yield f"{name} is no variable of the role: did you mean {PUBLIC}{close[0]}?"
+            yield f"nothing here reads {name}, which is close to {PUBLIC}{close[0]}"
 
 
 def _runs_once(task: Task) -> bool:

@@ -68,9 +68,16 @@ def played(home: Path, config: Path, tasks: list[dict[str, Any]]) -> list[str]:
     play.write_text(
         yaml.safe_dump([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}])
     )
+    done = run(home, config, str(play))
+    assert done.returncode == 0, done.stdout + done.stderr
+    said: list[str] = json.loads(told.read_text())
+    return said
+
+
+def run(home: Path, config: Path, *playbook: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE", "K8S", "KUBE"))}
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", play],
+    return subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", *playbook],
         env={
             **environment,
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
@@ -81,9 +88,6 @@ def played(home: Path, config: Path, tasks: list[dict[str, Any]]) -> list[str]:
         text=True,
         timeout=240,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    said: list[str] = json.loads(told.read_text())
-    return said
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +126,22 @@ def test_a_role_that_would_pass_over_what_it_is_told_does_not_begin(said: dict[s
         "canary_through is no variable of the role: leave it out, or give through to a task of coalmine.canary.canary_release. "
         "This run changed nothing."
     ]
+
+
+RELEASES = {"canary_releases": [{"name": "web", "images": {"app": "web:2"}}]}
+# A playbook that calls no role, what it is given, and the name that it does not read, with the one that it does.
+UNREAD: dict[str, tuple[str, dict[str, Any], str, str]] = {
+    "status": ("status", {"canary_namespaces": "shop"}, "canary_namespaces", "canary_namespace"),
+    "watch": ("watch", {"canary_name": "web", "canary_watch_second": 5}, "canary_watch_second", "canary_watch_seconds"),
+    "fleet": ("fleet", {**RELEASES, "canary_max_failure": 3}, "canary_max_failure", "canary_max_failures"),
+}
+
+
+@pytest.mark.parametrize(("playbook", "given", "name", "close"), [*UNREAD.values()], ids=[*UNREAD])
+def test_a_playbook_asks_nothing_where_it_would_pass_over_a_variable(
+    playbook: str, given: dict[str, Any], name: str, close: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, tmp_path / "none", f"coalmine.canary.{playbook}", "--extra-vars", json.dumps(given))
+    assert done.returncode != 0
+    said = f"nothing here reads {name}, which is close to {close}. Nothing was asked of the cluster"
+    assert said in done.stdout + done.stderr, done.stdout + done.stderr
