@@ -10,7 +10,8 @@ options:
   field_ownership:
     description:
       - What becomes of the fields that the release has written, of the Deployment, its autoscaler, its routes and its Service, once it has
-        ended. Kubernetes notes who manages a field (C(metadata.managedFields)), and refuses a server-side apply that changes what another one manages.
+        ended. Kubernetes notes who manages a field (C(metadata.managedFields)), and refuses a server-side apply that changes what another
+        one manages.
       - V(give_back) leaves them to whoever applies them next, without force, and moves no pod. V(keep) leaves C(coalmine.canary) as their
         manager, so that a later server-side apply has to force a change.
     type: str

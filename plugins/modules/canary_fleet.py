@@ -141,9 +141,9 @@ fleet:
     counts: {type: dict, returned: always, description: How many releases ended in which way.}
     releases:
       description:
-        - Each release, with C(name), C(namespace), C(cluster) (its context), C(wave) (from 1), C(outcome), C(why), C(changed), C(pods) (Ready ones of each
-          version) and C(release) as RV(coalmine.canary.canary_release#module:release). The outcome is that of the release, or
-          C(untouched).
+        - Each release, with C(name), C(namespace), C(cluster) (its context), C(wave) (from 1), C(outcome), C(why), C(changed), C(pods)
+          (Ready ones of each version) and C(release) as RV(coalmine.canary.canary_release#module:release). The outcome is that of the
+          release, or C(untouched).
         - Where the fleet has failed, only those that were refused have their C(rooms), because Ansible prints the whole result then.
       returned: always
       type: list

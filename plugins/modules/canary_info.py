@@ -159,7 +159,8 @@ canaries:
   type: list
   elements: dict
 holder:
-  description: The run that holds the Deployment now, so that no other run writes to it, as O(coalmine.canary.canary_start#module:takeover) says.
+  description: >-
+    The run that holds the Deployment now, so that no other run writes to it, as O(coalmine.canary.canary_start#module:takeover) says.
   returned: when O(name) is given, and a run holds it
   type: dict
   contains:

@@ -12,7 +12,8 @@ version_added: 1.0.0
 description:
   - Pauses the Deployment and changes nothing else, unless O(drain) is V(true).
   - A canary that is held is V(frozen) then; no other verb goes on with it until it is resumed, promoted or undone.
-  - Where the release has traffic, its routes stay as they are without O(drain). A canary without pods, which waits for its routes, is refused.
+  - Where the release has traffic, its routes stay as they are without O(drain). A canary without pods, which waits for its routes, is
+    refused.
   - An ordinary rollout or a promotion that is under way is paused as well; a warning says what Kubernetes still does to
     paused Deployments.
   - An undo that is under way is refused, because the canary would get more pods.

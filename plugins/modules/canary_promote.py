@@ -35,8 +35,8 @@ options:
     description:
       - What comes first where the release has traffic (M(coalmine.canary.canary_start)).
       - V(pods) gives the routes their owner's backends back, and then the Deployment rolls out. The share of requests follows the pods.
-      - V(weights) sends all requests to the canary, and then the Deployment rolls out, which takes pods away that get no requests. It needs as
-        many canary pods as the Deployment has replicas.
+      - V(weights) sends all requests to the canary, and then the Deployment rolls out, which takes pods away that get no requests. It needs
+        as many canary pods as the Deployment has replicas.
       - It is V(pods) if this is not given. With C(service_selector), which never selects both versions then, it is V(weights), and with
         C(sticky), too. V(pods) is refused with C(sticky), because some users would see the old version again.
     type: str

@@ -159,7 +159,9 @@ options:
         description: The Service that the routes send to. Without it, the only one that selects the pods of this Deployment.
         type: str
       routes:
-        description: Names of the HTTPRoutes, GRPCRoutes, VirtualServices or Ingresses. Without it, every one of the namespace that sends to the Service.
+        description: >-
+          Names of the HTTPRoutes, GRPCRoutes, VirtualServices or Ingresses. Without it, every one of the namespace that sends to the
+          Service.
         type: list
         elements: str
       weight:
@@ -441,14 +443,18 @@ release:
           is back; V(failed), it was left as it is.
       returned: always
       type: str
-    stage: {type: str, returned: always, description: "How far it came: asked, held, promoting, promoted; unknown where a call was cut off."}
+    stage:
+      description: "How far it came: asked, held, promoting, promoted; unknown where a call was cut off."
+      type: str
+      returned: always
     why: {type: list, elements: str, returned: always, description: "Sentences, the reason first."}
     hash: {type: str, returned: always, description: The pod-template-hash of the canary that was judged.}
     stable: {type: str, returned: always, description: That of the version before.}
     reached: {type: int, returned: always, description: How many steps were held and have stood bake and judgement.}
     behind: {type: list, elements: int, returned: always, description: "Steps, from 0, that the canary had outgrown before this run."}
     outgrown:
-      description: The C(hash) and the C(run) of that canary. Where it is gone before the first step, or another is there, no step is left out.
+      description: >-
+        The C(hash) and the C(run) of that canary. Where it is gone before the first step, or another is there, no step is left out.
       returned: always
       type: dict
     verdicts:

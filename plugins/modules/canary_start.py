@@ -81,8 +81,9 @@ options:
       - V(hold) lets it scale up, and not down, until the release is over, and is given back like a pin. The canary pods come beside the
         stable ones (O(surge)) and have to be fewer, so that the stable version gets most of what is added. Bakes and checks take
         a scale-up for no fault. See C(docs/autoscalers.md).
-      - Of an autoscaler that KEDA makes of a ScaledObject both set KEDA's own switches there, C(autoscaling.keda.sh/paused-scale-in) and with
-        V(pin) C(autoscaling.keda.sh/paused-scale-out), and put them back as they were. That takes KEDA 2.18.2 or later; an older one is refused.
+      - Of an autoscaler that KEDA makes of a ScaledObject both set KEDA's own switches there, C(autoscaling.keda.sh/paused-scale-in) and
+        with V(pin) C(autoscaling.keda.sh/paused-scale-out), and put them back as they were. That takes KEDA 2.18.2 or later; an older one
+        is refused.
       - V(ignore) leaves it alone.
     type: str
     choices: [refuse, pin, hold, ignore]
@@ -93,10 +94,10 @@ options:
         Config Sync, Rancher Fleet, kapp, Terraform, Pulumi, a controller that owns the Deployment, and whoever applies it on the server's
         side are known by its labels, its annotations, its owner reference and by C(metadata.managedFields).
       - V(warn) tells which tool it is, and whether it comes back by itself.
-      - V(fail) starts nothing there. It fails with C(failure=owned), also in check mode, before anything of this release is written, and says by
-        what the tool is known. What an earlier release, or a run that died, has left behind is cleaned up
-        first, as by any other start. C(kubectl apply) is a command that nobody can suspend, so it is only warned of. A template that is
-        released already is no failure of this kind, and nor is a canary that is held already.
+      - V(fail) starts nothing there. It fails with C(failure=owned), also in check mode, before anything of this release is written, and
+        says by what the tool is known. What an earlier release, or a run that died, has left behind is cleaned up first, as by any other
+        start. C(kubectl apply) is a command that nobody can suspend, so it is only warned of. A template that is released already is no
+        failure of this kind, and nor is a canary that is held already.
       - V(ignore) says nothing.
     type: str
     choices: [warn, fail, ignore]
@@ -119,9 +120,11 @@ options:
         end of the release.
       - No pod of the canary exists before the routes send nobody to it. Where the gateway can be asked, every write is proven there before
         the next one relies on it.
-      - The canary pods come beside all stable pods, so O(surge) has to be at least their number if it is given, and O(wait) has to be V(true).
-      - Of a canary that is held already, what is not given stays as it is. The routes, the Service, O(traffic.proof), O(traffic.timeout) and
-        O(traffic.probe) are those that its start was given; M(coalmine.canary.canary_promote) and M(coalmine.canary.canary_undo) use them, too.
+      - The canary pods come beside all stable pods, so O(surge) has to be at least their number if it is given, and O(wait) has to be
+        V(true).
+      - Of a canary that is held already, what is not given stays as it is. The routes, the Service, O(traffic.proof), O(traffic.timeout)
+        and O(traffic.probe) are those that its start was given; M(coalmine.canary.canary_promote) and M(coalmine.canary.canary_undo) use
+        them, too.
       - docs/traffic.md of the collection says how it works and what it cannot do.
     type: dict
     version_added: 1.0.0
@@ -129,15 +132,15 @@ options:
       kind:
         description:
           - V(gateway_api), HTTPRoutes of Gateway API (C(gateway.networking.k8s.io/v1)) in the namespace of the Deployment.
-          - V(ingress_nginx), Ingresses that ingress-nginx serves, or a proxy that goes by its annotations. Each gets a canary Ingress beside it,
-            and sends to one version meanwhile. Nothing tells when such a write is in force, so that it is B(stated) after ten seconds and never
-            proven. Whenever the Service of an Ingress changes, ingress-nginx reloads, and some requests may fail.
-          - V(istio), VirtualServices of Istio (C(networking.istio.io/v1)). Nothing there tells where users come in, so that a write is proven
-            only where O(traffic.probe) says it, and otherwise B(stated) after ten seconds. What sidecars go by, too, is B(stated).
-          - V(gateway_api_grpc), GRPCRoutes of Gateway API. They have no redirect, by which a gateway would answer a probe itself, so that a write is
-            B(stated) by the status of the route and five seconds more, and never proven.
-          - V(service_selector), the Service itself, whose selector names one version at a time, so that O(traffic.weight) is V(0) or V(100).
-            It needs nothing in the cluster. For the whole release everybody who uses the Service is on one version.
+          - V(ingress_nginx), Ingresses that ingress-nginx serves, or a proxy that goes by its annotations. Each gets a canary Ingress
+            beside it, and sends to one version meanwhile. Nothing tells when such a write is in force, so that it is B(stated) after ten
+            seconds and never proven. Whenever the Service of an Ingress changes, ingress-nginx reloads, and some requests may fail.
+          - V(istio), VirtualServices of Istio (C(networking.istio.io/v1)). Nothing there tells where users come in, so that a write is
+            proven only where O(traffic.probe) says it, and otherwise B(stated) after ten seconds. What sidecars go by, too, is B(stated).
+          - V(gateway_api_grpc), GRPCRoutes of Gateway API. They have no redirect, by which a gateway would answer a probe itself, so that a
+            write is B(stated) by the status of the route and five seconds more, and never proven.
+          - V(service_selector), the Service itself, whose selector names one version at a time, so that O(traffic.weight) is V(0) or
+            V(100). It needs nothing in the cluster. For the whole release everybody who uses the Service is on one version.
         type: str
         choices: [gateway_api, service_selector, ingress_nginx, istio, gateway_api_grpc]
         required: true
@@ -148,8 +151,8 @@ options:
         type: str
       routes:
         description: >-
-          Names of the HTTPRoutes, GRPCRoutes, VirtualServices or Ingresses. Without it, every one of the namespace that has a rule that sends to
-          the Service.
+          Names of the HTTPRoutes, GRPCRoutes, VirtualServices or Ingresses. Without it, every one of the namespace that has a rule that
+          sends to the Service.
         type: list
         elements: str
       weight:
@@ -167,8 +170,8 @@ options:
           value: {description: [Its whole value.], type: str}
       sticky:
         description:
-          - With V(cookie) users keep the version that they have seen. As the weight grows, so many of those who are on the stable version come
-            over that all together have the new share, and nobody goes back. A smaller weight holds for those who come anew.
+          - With V(cookie) users keep the version that they have seen. As the weight grows, so many of those who are on the stable version
+            come over that all together have the new share, and nobody goes back. A smaller weight holds for those who come anew.
           - The gateway has to match a header by an expression and to set a header for one backend, which Gateway API leaves to each
             implementation. It has to show both, on rules for probes, before any user meets them; otherwise the task fails, and so it does
             where the gateway cannot be asked.

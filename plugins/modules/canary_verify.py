@@ -242,8 +242,8 @@ options:
       logs:
         description:
           - Seconds in which a pod logs a line that matches, out of pod-seconds. When no pod of either version has logged a line of any
-            kind for two minutes, that is no data. With C(traffic), a second of a canary pod is worth what its requests are beside those of a
-            stable pod; with a header that is not known, and there is no data.
+            kind for two minutes, that is no data. With C(traffic), a second of a canary pod is worth what its requests are beside those of
+            a stable pod; with a header that is not known, and there is no data.
         type: dict
         suboptions:
           pattern:
