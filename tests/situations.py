@@ -19,7 +19,8 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import SYSTEM, Clock
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LAST, LIVE, RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LIVE, RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,

@@ -17,7 +17,8 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import CHANGE_CAUSE, LAST, LIVE, RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import CHANGE_CAUSE, LIVE, RECORD
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 

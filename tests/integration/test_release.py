@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
     Policies,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LAST
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import NewTemplate
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
 from tests.cluster.foreign import ForeignCluster

@@ -19,12 +19,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock impo
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.finding import Verdict as HeadroomVerdict
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import resolve_fenceposts
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.lease import Claim, Lease
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS, Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
     AUTOSCALER,
     CHANGE_CAUSE,
-    LAST,
     LIVE,
     RECORD,
 )

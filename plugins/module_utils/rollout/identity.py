@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..values import dataclass
+from .last import last_outcome
 from .phase import Phase, Situation
-from .record import last_outcome
 from .refusal import Code, Refusal
 from .template import digest
 

@@ -31,8 +31,9 @@ from ..wording import count_of
 from . import ownership
 from . import record as records
 from .intstr import resolve_fenceposts
+from .last import LAST, LastRelease
 from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Phase, Situation
-from .record import Intent, LastRelease, Originals, Record
+from .record import Intent, Originals, Record
 from .size import Hold
 from .template import bare, images
 from .views import Deployment, ReplicaSet, Strategy
@@ -326,7 +327,7 @@ def finish(situation: Situation, record: Record, last: LastRelease) -> Plan:
     annotations, warnings = noted(
         situation.deployment,
         last.reason,
-        lambda kept: {records.RECORD: None, records.LAST: replace(last, reason=kept).encode()},
+        lambda kept: {records.RECORD: None, LAST: replace(last, reason=kept).encode()},
     )
     fields = Fields(
         strategy=None if theirs else record.originals.strategy,
@@ -359,9 +360,7 @@ def rollback(deployment: Deployment, to: ReplicaSet, last: LastRelease | None = 
     """The template of another ReplicaSet: what `kubectl rollout undo` is used for. Nothing else changes, unless there is
     something to tell about the version that goes."""
     annotations, warnings = (
-        noted(deployment, last.reason, lambda kept: {records.LAST: replace(last, reason=kept).encode()})
-        if last
-        else ({}, ())
+        noted(deployment, last.reason, lambda kept: {LAST: replace(last, reason=kept).encode()}) if last else ({}, ())
     )
     fields = Fields(template=to.template, annotations=annotations)
     return plan(deployment, fields, f"return to ReplicaSet {to.name}", warnings)

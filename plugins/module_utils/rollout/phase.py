@@ -14,6 +14,7 @@ from enum import Enum
 
 from ..values import dataclass
 from . import record as records
+from .last import last_ended
 from .owners import last_writer
 from .record import Intent, Record, UnreadableRecord
 from .size import Hold
@@ -113,7 +114,7 @@ def _moves_on(own: Record, deployment: Deployment) -> bool:
     """A promotion or an undo is under way, whose label or record may be lost. What a ReplicaSet has kept of one that has ended
     is told by its generation."""
     goal = {Intent.PROMOTE: own.canary, Intent.UNDO: own.stable.digest}.get(own.intent)
-    ended = own.generation <= records.last_ended(deployment)
+    ended = own.generation <= last_ended(deployment)
     return own.uid == deployment.uid and not ended and goal == digest(deployment.template)
 
 

@@ -22,13 +22,11 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Iterable, Mapping
 
-from ..foreign import printable, told
 from ..values import dataclass
 from .fields import MAX_INT64, NAME, is_integer
 from .views import Deployment, ReplicaSet, Strategy
 
 RECORD = "coalmine.canary/record"
-LAST = "coalmine.canary/last"
 AUTOSCALER = "coalmine.canary/autoscaler"
 SCALED_OBJECT = "coalmine.canary/scaled-object"
 LIVE = "coalmine.canary/live"
@@ -239,15 +237,15 @@ class Record:
                 "replicas": self.replicas,
             },
             "startedAt": self.started_at,
-            "startedBy": _whole(self.started_by),
+            "startedBy": whole(self.started_by),
         }
         companions = [{"kind": one.kind.value, "name": one.name, "uid": one.uid} for one in self.companions]
         kind = self.traffic.kind if self.traffic else GATEWAY_API
         unset = {
             "generation": self.generation,
             "companions": companions,
-            "run": _whole(self.run),
-            "reason": _whole(self.reason),
+            "run": whole(self.run),
+            "reason": whole(self.reason),
             "traffic": _traffic_to_json(self.traffic),
             "trafficKind": kind if kind != GATEWAY_API else "",
             "step": list(self.step or ()),
@@ -467,7 +465,7 @@ def _intent(value: Any) -> Intent:
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise UnreadableRecord(f"{name} is {_shown(value)}, which is not text")
-    if value != _whole(value):
+    if value != whole(value):
         raise UnreadableRecord(f"{name} has half a character (a surrogate) in it")
     return value
 
@@ -490,7 +488,7 @@ def _count(value: Any, name: str, least: int = 0, most: int = MAX_INT32) -> int:
     return value
 
 
-def _whole(text: str) -> str:
+def whole(text: str) -> str:
     """Halves of characters, which a command line or JSON can hold and UTF-8 cannot, become question marks."""
     return text.encode("utf-8", "replace").decode()
 
@@ -544,58 +542,3 @@ def copies(deployment: Deployment, replica_sets: tuple[ReplicaSet, ...]) -> tupl
         if record is not None and record.uid == deployment.uid and record.generation <= deployment.generation:
             found.append(record)
     return tuple(found)
-
-
-def last_ended(deployment: Deployment) -> int:
-    """The generation of the release that ended last, as `LastRelease` tells it; 0 where nothing readable does."""
-    generation = _last(deployment).get("generation")
-    return generation if is_integer(generation) and generation <= deployment.generation else 0
-
-
-def last_outcome(deployment: Deployment) -> str:
-    """How the release that ended last did so, for people; empty where nothing readable tells."""
-    last = _last(deployment)
-    outcome, by, at, reason = (printable(str(last.get(name) or "")) for name in ("outcome", "by", "at", "reason"))
-    return f"{outcome} by {by} at {at}{f': {reason}' if reason else ''}" if outcome else ""
-
-
-def _last(deployment: Deployment) -> Mapping[str, Any]:
-    text = deployment.annotations.get(LAST, "")
-    try:
-        last = json.loads(text) if len(text) <= ANNOTATIONS_BYTES else None
-    except (ValueError, RecursionError):
-        return {}
-    return last if isinstance(last, dict) else {}
-
-
-def version_before(deployment: Deployment, current: str) -> str:
-    """The pod-template-hash that the last release says to go back to from the `current` one; empty where it is about another version.
-    What it says is foreign text: it only picks among the Deployment's own ReplicaSets."""
-    last = _last(deployment)
-    version, before = (str(last.get(name, "")) for name in ("version", "before"))
-    return before if current and current in (version, before) else ""
-
-
-@dataclass(frozen=True)
-class LastRelease:
-    """How the last release of this Deployment ended, for people who look at it afterwards.
-
-    `generation` is that of its record: a record that comes back from a ReplicaSet is seen to be over by it. `version` and `before`:
-    pod-template-hashes of what came and what went, the other way round with a rollback, and with an undo those of the version that
-    stays; empty where nobody can go back by it.
-    """
-
-    outcome: str
-    images: Mapping[str, str]
-    at: str
-    by: str
-    reason: str
-    generation: int = 0
-    version: str = ""
-    before: str = ""
-
-    def encode(self) -> str:
-        ended = {"outcome": self.outcome, "images": self.images, "at": self.at, "by": _whole(self.by)}
-        more = {"reason": _whole(self.reason), "generation": self.generation}
-        way_back = {"version": self.version, "before": self.before} if self.before else {}
-        return json.dumps(told({**ended, **more, **way_back}), sort_keys=True, separators=(",", ":"))

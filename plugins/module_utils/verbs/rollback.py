@@ -15,9 +15,9 @@ from typing import Any, Mapping
 from ..cluster.api import Api
 from ..rollout import owners, patches
 from ..rollout.equality import same_template
+from ..rollout.last import LastRelease, version_before
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
-from ..rollout.record import LastRelease, version_before
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import bare, changed_paths, digest, images, replica_set_of
 from ..rollout.views import Picture, ReplicaSet

@@ -22,8 +22,9 @@ from ..display.pods import marks
 from ..display.tree import headline, tree
 from ..rollout.describe import describe
 from ..rollout.fields import Malformed, items
+from ..rollout.last import last_outcome
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
-from ..rollout.record import LIVE, last_outcome
+from ..rollout.record import LIVE
 from ..rollout.views import Deployment, Picture, Pod, owned_replica_sets
 from ..values import dataclass
 from .call.orders import WatchRequest

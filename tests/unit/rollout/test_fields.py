@@ -25,15 +25,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.fields imp
     items,
     pod_template,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST, LastRelease
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.owners import owners
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, diagnose
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.progress import towards_rollout, towards_stable
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
     AUTOSCALER,
-    LAST,
     LIVE,
     RECORD,
-    LastRelease,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Refusal
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.start import unsettled

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import patches
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST, LastRelease
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.patches import Plan
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
     CHANGE_CAUSE,
-    LAST,
     LIVE,
     RECORD,
     Intent,
-    LastRelease,
     Originals,
     Record,
 )

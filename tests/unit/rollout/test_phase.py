@@ -10,17 +10,16 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST, LastRelease
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import (
     NEVER_AVAILABLE_SECONDS,
     Phase,
     Situation,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
-    LAST,
     LIVE,
     RECORD,
     Intent,
-    LastRelease,
     Record,
     StableIdentity,
 )

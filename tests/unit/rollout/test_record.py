@@ -15,15 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import record as record_room
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST, LastRelease, last_ended
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import (
-    LAST,
     MAX_INT32,
     RECORD,
     VERSION,
     Companion,
     Intent,
     Kind,
-    LastRelease,
     Originals,
     Record,
     RouteRef,
@@ -31,7 +30,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
     Traffic,
     UnreadableRecord,
     copies,
-    last_ended,
     newest,
     read,
 )

@@ -18,8 +18,9 @@ from ...cluster.errors import Forbidden, NotFound
 from ...cluster.watch import Streams, Watched
 from ...foreign import printable
 from ...rollout.fields import Fields, items, pod_template
+from ...rollout.last import last_ended
 from ...rollout.patches import Plan
-from ...rollout.record import RECORD, last_ended
+from ...rollout.record import RECORD
 from ...rollout.refusal import Code, Refusal
 from ...rollout.vertical import VerticalAutoscaler
 from ...rollout.views import (

@@ -15,10 +15,11 @@ from typing import Callable
 from ...cluster.errors import ApiError
 from ...rollout import patches
 from ...rollout.identity import hash_of
+from ...rollout.last import LastRelease, version_before
 from ...rollout.patches import Plan
 from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.progress import Done, Progress, towards_rollout, towards_stable
-from ...rollout.record import Intent, LastRelease, Record, same_release, version_before
+from ...rollout.record import Intent, Record, same_release
 from ...rollout.refusal import Code, Refusal
 from ...rollout.template import images
 from ...rollout.views import Deployment, Picture, ReplicaSet

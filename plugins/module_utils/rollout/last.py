@@ -1,0 +1,76 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the last release of a Deployment ended, kept in an annotation that stays.
+
+It is told to people, shows that a record which came back is over, and names the way back. What stands there is foreign text: anybody who
+may write to the Deployment can change it. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Mapping
+
+from ..foreign import printable, told
+from ..values import dataclass
+from .fields import is_integer
+from .record import ANNOTATIONS_BYTES, whole
+from .views import Deployment
+
+LAST = "coalmine.canary/last"
+
+
+@dataclass(frozen=True)
+class LastRelease:
+    """How the last release of this Deployment ended, for people who look at it afterwards.
+
+    `generation` is that of its record: a record that comes back from a ReplicaSet is seen to be over by it. `version` and `before`:
+    pod-template-hashes of what came and what went, the other way round with a rollback, and with an undo those of the version that
+    stays; empty where nobody can go back by it.
+    """
+
+    outcome: str
+    images: Mapping[str, str]
+    at: str
+    by: str
+    reason: str
+    generation: int = 0
+    version: str = ""
+    before: str = ""
+
+    def encode(self) -> str:
+        ended = {"outcome": self.outcome, "images": self.images, "at": self.at, "by": whole(self.by)}
+        more = {"reason": whole(self.reason), "generation": self.generation}
+        way_back = {"version": self.version, "before": self.before} if self.before else {}
+        return json.dumps(told({**ended, **more, **way_back}), sort_keys=True, separators=(",", ":"))
+
+
+def last_ended(deployment: Deployment) -> int:
+    """The generation of the release that ended last, as `LastRelease` tells it; 0 where nothing readable does."""
+    generation = _last(deployment).get("generation")
+    return generation if is_integer(generation) and generation <= deployment.generation else 0
+
+
+def last_outcome(deployment: Deployment) -> str:
+    """How the release that ended last did so, for people; empty where nothing readable tells."""
+    last = _last(deployment)
+    outcome, by, at, reason = (printable(str(last.get(name) or "")) for name in ("outcome", "by", "at", "reason"))
+    return f"{outcome} by {by} at {at}{f': {reason}' if reason else ''}" if outcome else ""
+
+
+def _last(deployment: Deployment) -> Mapping[str, Any]:
+    text = deployment.annotations.get(LAST, "")
+    try:
+        last = json.loads(text) if len(text) <= ANNOTATIONS_BYTES else None
+    except (ValueError, RecursionError):
+        return {}
+    return last if isinstance(last, dict) else {}
+
+
+def version_before(deployment: Deployment, current: str) -> str:
+    """The pod-template-hash that the last release says to go back to from the `current` one; empty where it is about another version.
+    What it says is foreign text: it only picks among the Deployment's own ReplicaSets."""
+    last = _last(deployment)
+    version, before = (str(last.get(name, "")) for name in ("version", "before"))
+    return before if current and current in (version, before) else ""
