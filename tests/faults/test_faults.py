@@ -44,7 +44,7 @@ from tests.faults.proxy import (
 )
 from tests.integration.access import Access, own_namespace, read_access, service_account_token
 
-SOON = 10.0
+SOON = 30.0
 BUSY = answer(429, Retry_After="1")
 SECRET_PAGE = "<html>internal token: s3cret</html>"
 
@@ -247,7 +247,7 @@ def test_a_list_that_cannot_go_on_is_gone(api: Api, proxy: FaultProxy, five: str
 def test_raw_sends_once_and_leaves_every_status_to_the_caller(api: Api, proxy: FaultProxy, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/pods/web:8080/proxy/health"
     proxy.go_wrong("proxy/health", answer(503, "not yet"))
-    got = api.raw("GET", path, query={"deep": "1"}, headers={"X-Canary": "1"}, timeout=2.0)
+    got = api.raw("GET", path, query={"deep": "1"}, headers={"X-Canary": "1"}, timeout=SOON)
     assert (got.status, got.data, got.truncated) == (503, b"not yet", False)
     assert (api.requests, proxy.seen[0].target) == (1, f"{path}?deep=1")
 
@@ -325,7 +325,7 @@ def test_a_stream_behind_a_proxy_that_closes_connections_ends_at_once(api: Api, 
     reader = next(thread for thread in threading.enumerate() if thread.name == "watch behind")
     assert streams.batch(0.5) == []
     streams.close()
-    reader.join(2.0)
+    reader.join(SOON)
     assert not reader.is_alive()
 
 

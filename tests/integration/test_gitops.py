@@ -46,7 +46,10 @@ class Tool:
         self.rounds += 1
 
     def loops(self) -> None:
+        round_ = self.folder / "round"
         while not self.over.wait(0.3):
+            # Before it looks, so that whoever suspends it sees a round that may have looked before.
+            round_.touch()
             try:
                 asked = self.folder / "asked"
                 if (self.automated and not (self.folder / "suspended").exists()) or asked.exists():
@@ -55,6 +58,8 @@ class Tool:
             except (KubectlFailed, OSError) as error:  # told by the test, which runs in another thread
                 self.failed.append(error)
                 return
+            finally:
+                round_.unlink()
 
 
 def manifest(web: Web, version: str, **annotations: str) -> dict[str, Any]:
@@ -88,12 +93,13 @@ def git_of(lab: Lab, folder: Path, *, automated: bool, good: bool) -> Iterator[T
         assert not tool.failed, tool.failed
 
 
-def played(name: str, lab: Lab, tool: Tool, commands: dict[str, list[str]], of: str) -> Run:
-    """The example, for this Deployment and with commands of this Git and this tool in place of its own."""
+def played(name: str, lab: Lab, tool: Tool, commands: dict[str, list[str]], of: str, *, good: bool) -> Run:
+    """The example, for this Deployment and with commands of this Git and this tool in place of its own. A bad version is waited for in
+    vain."""
     here = {
         "namespace: shop": f"namespace: {tool.web.namespace}",
         "context: production": f"kubeconfig: {lab.kubeconfig}",
-        "bake: 300": "bake: 1\n            wait_timeout: 8",
+        "bake: 300": f"bake: 1\n            wait_timeout: {120 if good else 8}",
     }
     names = re.compile("|".join(map(re.escape, here)))
     play = tool.folder / name
@@ -129,11 +135,13 @@ def test_cluster_first_what_was_promoted_is_merged_and_nothing_else(
     with git_of(answering_lab, tmp_path, automated=True, good=good) as tool:
         commands = {
             # A round that is under way comes to its end.
-            "suspend": ["sh", "-c", f"touch {tmp_path}/suspended && sleep 2"],
+            "suspend": ["sh", "-c", f"touch {tmp_path}/suspended; while [ -e {tmp_path}/round ]; do sleep 0.1; done"],
             "merge": copied(tmp_path / "branch", tmp_path / "main"),
             "resume": ["rm", "-f", f"{tmp_path}/suspended"],
         }
-        run = played("gitops_cluster_first.yml", answering_lab, tool, {**commands, "branch": ["x"]}, "branch")
+        run = played(
+            "gitops_cluster_first.yml", answering_lab, tool, {**commands, "branch": ["x"]}, "branch", good=good
+        )
         assert run.code == (0 if good else FAILED), run.output
         assert not (tmp_path / "suspended").exists(), run.output
         assert_as_git_says(tool, "v2" if good else "v1")
@@ -149,6 +157,6 @@ def test_git_first_what_was_merged_is_promoted_and_synced_or_reverted(
             "sync": ["touch", f"{tmp_path}/asked"],
             "revert": copied(tmp_path / "before", tmp_path / "main"),
         }
-        run = played("gitops_git_first.yml", answering_lab, tool, commands, "main")
+        run = played("gitops_git_first.yml", answering_lab, tool, commands, "main", good=good)
         assert run.code == (0 if good else FAILED), run.output
         assert_as_git_says(tool, "v2" if good else "v1")

@@ -29,7 +29,8 @@ from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.access import Access, own_namespace, read_access, service_account_token
 
-SOON = 10.0
+# Far below what a failure would take, which is minutes, and far above what a busy machine takes.
+SOON = 30.0
 HOUR = 3600.0
 
 
@@ -314,7 +315,7 @@ def test_what_came_meanwhile_comes_in_one_batch_in_order(api: Api, namespace: st
 
 def test_streams_that_the_server_ends_are_named_and_not_before(api: Api, namespace: str) -> None:
     watches = [Watched("maps", config_maps(namespace), {}), Watched("pods", f"/api/v1/namespaces/{namespace}/pods", {})]
-    with Streams(api, watches, seconds=1) as streams:
+    with Streams(api, watches, seconds=3) as streams:
         streams.batch(0.0)
         assert streams.ended == frozenset()
         begun = time.monotonic()

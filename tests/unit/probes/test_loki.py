@@ -31,7 +31,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.probes.source impo
     Version,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import Web
-from tests.unit.probes.serving import send, serving
+from tests.unit.probes.serving import MUCH_LATER_SECONDS, send, serving
 from tests.unit.probes.test_prometheus import OFFSETS
 
 SECRET = "s3cr3t-t0ken"
@@ -113,7 +113,7 @@ class Loki:
 def logs(loki: Loki, tenant: str = TENANT, query: str = QUERY, settled_after: float | None = 2.0) -> Iterator[LokiLogs]:
     """A source that looks back a minute."""
     with serving(loki) as url:
-        web = Web(url, {"X-Scope-OrgID": tenant}, token=SECRET, timeout=5.0)
+        web = Web(url, {"X-Scope-OrgID": tenant}, token=SECRET, timeout=MUCH_LATER_SECONDS)
         source = LokiLogs(LogsAsked(web=web, query=query, settled_after=settled_after), web)
         source.begin(SIDES)
         source._since -= 60

@@ -250,7 +250,7 @@ def pod_with_a_certificate(directory: Path) -> Iterator[Wire]:
     thread.start()
     with near:
         yield Wire(near)
-    thread.join(5)
+    thread.join(MUCH_LATER_SECONDS)
 
 
 def test_a_pod_that_encrypts_is_spoken_to_in_tls(tmp_path: Path) -> None:
