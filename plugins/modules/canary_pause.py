@@ -125,7 +125,7 @@ canary:
           type: str
           returned: always
           description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(istio), VirtualServices. V(gateway_api_grpc), GRPCRoutes.
-            V(service_selector), the Service itself.
+            V(alb), Ingresses of a load balancer of AWS. V(service_selector), the Service itself.
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:

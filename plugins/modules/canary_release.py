@@ -151,9 +151,10 @@ options:
       kind:
         description: >-
           V(gateway_api), HTTPRoutes of Gateway API. V(ingress_nginx), Ingresses of ingress-nginx. V(istio), VirtualServices of Istio.
-          V(gateway_api_grpc), GRPCRoutes. V(service_selector), the Service itself, for V(0) or V(100) per cent.
+          V(alb), Ingresses of the AWS Load Balancer Controller. V(gateway_api_grpc), GRPCRoutes. V(service_selector), the Service itself,
+          for V(0) or V(100) per cent.
         type: str
-        choices: [gateway_api, service_selector, ingress_nginx, istio, gateway_api_grpc]
+        choices: [gateway_api, service_selector, ingress_nginx, istio, alb, gateway_api_grpc]
         required: true
       service:
         description: The Service that the routes send to. Without it, the only one that selects the pods of this Deployment.
@@ -574,7 +575,7 @@ canary:
           type: str
           returned: always
           description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(istio), VirtualServices. V(gateway_api_grpc), GRPCRoutes.
-            V(service_selector), the Service itself.
+            V(alb), Ingresses of a load balancer of AWS. V(service_selector), the Service itself.
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:

@@ -137,12 +137,16 @@ options:
             seconds and never proven. Whenever the Service of an Ingress changes, ingress-nginx reloads, and some requests may fail.
           - V(istio), VirtualServices of Istio (C(networking.istio.io/v1)). Nothing there tells where users come in, so that a write is
             proven only where O(traffic.probe) says it, and otherwise B(stated) after ten seconds. What sidecars go by, too, is B(stated).
+          - V(alb), Ingresses that the AWS Load Balancer Controller serves, by their annotations C(alb.ingress.kubernetes.io/actions). The
+            load balancer sends to pods (C(target-type=ip)). Nothing there tells where users come in, so that a write is proven only where
+            O(traffic.probe) says it, and otherwise B(stated) after a minute. A target group needs some time, so give O(traffic.timeout)
+            V(180).
           - V(gateway_api_grpc), GRPCRoutes of Gateway API. They have no redirect, by which a gateway would answer a probe itself, so that a
             write is B(stated) by the status of the route and five seconds more, and never proven.
           - V(service_selector), the Service itself, whose selector names one version at a time, so that O(traffic.weight) is V(0) or
             V(100). It needs nothing in the cluster. For the whole release everybody who uses the Service is on one version.
         type: str
-        choices: [gateway_api, service_selector, ingress_nginx, istio, gateway_api_grpc]
+        choices: [gateway_api, service_selector, ingress_nginx, istio, alb, gateway_api_grpc]
         required: true
       service:
         description:
@@ -396,7 +400,7 @@ canary:
           type: str
           returned: always
           description: V(gateway_api), HTTPRoutes. V(ingress_nginx), Ingresses. V(istio), VirtualServices. V(gateway_api_grpc), GRPCRoutes.
-            V(service_selector), the Service itself.
+            V(alb), Ingresses of a load balancer of AWS. V(service_selector), the Service itself.
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:

@@ -56,6 +56,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 
+from .alb import ALB
 from .faults import Fault
 from .gateway import ADDRESS, HOST
 from .history import Ask
@@ -154,8 +155,8 @@ def _header(ask: Ask) -> Header | None:
 
 
 def _entry(ask: Ask) -> dict[str, Any]:
-    """Where users come in, which nothing tells of a VirtualService."""
-    return {"url": f"http://{HOST}", "address": ADDRESS} if ask.kind == ISTIO else {}
+    """Where users come in, which nothing tells of a VirtualService and of an Ingress."""
+    return {"url": f"http://{HOST}", "address": ADDRESS} if ask.kind in (ISTIO, ALB) else {}
 
 
 def _undo(api: Api, called: Called, call: Call, report: Report) -> Outcome:

@@ -121,7 +121,7 @@ class Proxy:
     chance: random.Random
     failing: Callable[[str, str], None]
     sees: Callable[[Served], None]
-    # What the Ingresses that it knows are as one route (nginx.py), and what one object of another kind is (istio.py, grpc.py).
+    # What the Ingresses that it knows are as one route (nginx.py), and what one object of another kind is (istio.py, grpc.py, alb.py).
     reads: Callable[[str, Mapping[str, Json]], Json]
     translates: Mapping[str, Callable[[Json], Json]]
     seen: list[tuple[float, Fraction]] = field(default_factory=list)
@@ -147,7 +147,7 @@ class Proxy:
         deaf = self.timeline.now >= self.lags.deaf_from and self.lags.deaf_to in ("", change.name)
         if change.kind in ("httproutes", *self.translates) and not deaf:
             self._later(change, self.lags.routes, partial(self._takes_route, change))
-        if change.kind == "ingresses" and not deaf:
+        elif change.kind == "ingresses" and not deaf:
             self._later(change, self.lags.routes, partial(self._takes_ingress, change))
         if change.kind == "endpointslices":
             self._later(change, self.lags.endpoints, partial(self._takes_endpoints, change))
@@ -168,7 +168,7 @@ class Proxy:
             for service in _named(after) - known if self.lags.forgets else ():
                 self._asking.add(service)
                 self.timeline.after(self.lags.endpoints * self.chance.random(), partial(self._is_told, service))
-            if change.kind != "virtualservices":
+            if change.kind in ("httproutes", "grpcroutes"):
                 self._report(change.kind, change.after)
         self._look()
 

@@ -82,6 +82,16 @@ SCENES: Mapping[str, History] = {
             )),
         ),
     ),
+    "an Ingress of a load balancer": History(
+        gateway=Lags(),
+        scripts=(
+            Script("ana", 8.0, asks=(
+                Ask("start", share="5", kind="alb"), Ask("start", pods=3, surge=3, share="50", kind="alb"),
+                Ask("pause", drain=True), Ask("resume"), Ask("info"), Ask("promote", by="weights"),
+                Ask("start", version="v3", share="10", header="x-canary", kind="alb"), Ask("undo"),
+            )),
+        ),
+    ),
     "a GRPCRoute": History(
         gateway=Lags(),
         scripts=(

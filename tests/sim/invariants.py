@@ -39,7 +39,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services i
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded import ATTEMPTS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
-from . import grpc, istio, nginx
+from . import alb, grpc, istio, nginx
 from .calls import Called
 from .faults import Fault
 from .foreign import FOREIGN, SOMEBODY
@@ -544,11 +544,11 @@ class Witness:
         left = [name for kind in ("services", "ingresses") for name in self.store.of(kind) if name not in {NAME, *late}]
         if (
             left
-            or rules not in (RULES, nginx.PATHS, istio.HTTP, grpc.GRPC_RULES)
+            or rules not in (RULES, nginx.PATHS, istio.HTTP, grpc.GRPC_RULES, alb.PATHS)
             or service["spec"]["selector"] != LABELS
         ):
             self._violated("routes are exactly back", f"{', '.join(left)} {rules}")
-        theirs: tuple[object, ...] = (None, {}, nginx.AFFINITY)
+        theirs: tuple[object, ...] = (None, {}, nginx.AFFINITY, alb.ANNOTATIONS)
         if any(one["metadata"].get("annotations") not in theirs for one in (route, service)):
             self._violated("routes are exactly back", "an annotation is left")
 

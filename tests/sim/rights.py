@@ -297,6 +297,7 @@ SHARED = Ask("start", share="5")
 NGINX = replace(SHARED, kind="ingress_nginx")
 MESH = replace(SHARED, kind="istio")
 GRPC = replace(SHARED, kind="gateway_api_grpc")
+BALANCER = replace(SHARED, kind="alb")
 ROOMY = Headroom.REQUIRE_EXISTING_NODES
 
 
@@ -339,6 +340,7 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Routed("canary_start", "traffic: ingress_nginx", (NGINX,)),
     Routed("canary_start", "traffic: istio", (MESH,)),
     Routed("canary_start", "traffic: gateway_api_grpc", (GRPC,)),
+    Routed("canary_start", "traffic: alb", (BALANCER,)),
     Routed("canary_start", "traffic: service_selector", (GREEN,)),
     Deed("canary_bake", "", lambda web: web.bake(200.0), after(_held)),
     Deed("canary_pause", "", lambda web: web.pause(), after(_held)),
@@ -350,6 +352,7 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Routed("canary_promote", "traffic: ingress_nginx", (Ask("promote"),), (NGINX,)),
     Routed("canary_promote", "traffic: istio", (Ask("promote"),), (MESH,)),
     Routed("canary_promote", "traffic: gateway_api_grpc", (Ask("promote"),), (GRPC,)),
+    Routed("canary_promote", "traffic: alb", (Ask("promote"),), (BALANCER,)),
     Routed("canary_promote", "traffic: service_selector", (Ask("promote"),), (GREEN,)),
     Deed("canary_undo", "", lambda web: web.undo(), after(_held)),
     Deed("canary_undo", "with a reason", lambda web: web.undo("too slow"), after(_held)),
@@ -359,6 +362,7 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Routed("canary_undo", "traffic: ingress_nginx", (Ask("undo"),), (NGINX,)),
     Routed("canary_undo", "traffic: istio", (Ask("undo"),), (MESH,)),
     Routed("canary_undo", "traffic: gateway_api_grpc", (Ask("undo"),), (GRPC,)),
+    Routed("canary_undo", "traffic: alb", (Ask("undo"),), (BALANCER,)),
     Routed("canary_undo", "traffic: service_selector", (Ask("undo"),), (GREEN,)),
     Deed("canary_rollback", "", lambda web: web.rollback(image("v1")), after(_promoted)),
     Deed("canary_rollback", "with a reason", lambda web: web.rollback(image("v1"), "slow"), after(_promoted)),

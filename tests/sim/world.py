@@ -19,7 +19,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
-from . import calls, grpc, istio, nginx
+from . import alb, calls, grpc, istio, nginx
 from .autoscalers import AutoscalerController
 from .calls import ANY, Called
 from .controllers import Pace
@@ -154,6 +154,8 @@ class World:
         self.proxy: Proxy | None = None
         if history.gateway is not None:
             self.endpoints = EndpointSliceController(*common, history.replica_sets, chances[3])
+            kinds = {ask.kind for script in history.scripts for ask in script.asks}
+            translates = {"virtualservices": istio.as_route, "grpcroutes": grpc.as_route}
             self.proxy = Proxy(
                 *common,
                 history.gateway,
@@ -161,14 +163,14 @@ class World:
                 self._fails,
                 self._sees,
                 nginx.as_route,
-                {"virtualservices": istio.as_route, "grpcroutes": grpc.as_route},
+                translates | ({"ingresses": alb.as_route} if alb.ALB in kinds else {}),
             )
-            kinds = {ask.kind for script in history.scripts for ask in script.asks}
             sticky = any(ask.sticky for script in history.scripts for ask in script.asks)
             others: dict[str, Callable[[Server], None]] = {
                 nginx.INGRESS_NGINX: partial(nginx.make, sticky=sticky),
                 istio.ISTIO: istio.make,
                 grpc.GATEWAY_API_GRPC: grpc.make,
+                alb.ALB: alb.make,
             }
             make(self.server, routed=not kinds & others.keys())
             for kind in sorted(kinds & others.keys()):

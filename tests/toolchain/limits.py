@@ -33,6 +33,7 @@ BY_PATH = {
     "tests/integration/test_traffic.py": 180,
     "tests/integration/test_ingress.py": 180,
     "tests/integration/test_istio.py": 180,
+    "tests/integration/test_alb.py": 240,
     "tests/integration/test_gateway.py": 240,
     # Random releases until the controller has come to rest.
     "tests/integration/test_model_against_controller.py": 180,
@@ -57,6 +58,8 @@ UNMEASURED = (
     "tests/sim/test_courses.py::test_what_it_got_is_not_forgotten_where_the_call_that_writes_it_once_more_dies",
     "tests/sim/test_fleets.py::test_cut_off_at_any_time",
     "tests/sim/test_fleets.py::test_killed_at_a_request",
+    "tests/sim/test_alb.py::test_a_death_at_any_request",
+    "tests/sim/test_alb.py::test_a_load_balancer_that_hears_in_any_order",
     "tests/sim/test_api_trouble.py::test_from_any_request_on",
     "tests/sim/test_fleets.py::test_killed_at_any_time",
     "tests/sim/test_found.py::",

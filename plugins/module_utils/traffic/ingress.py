@@ -71,7 +71,7 @@ def parse(item: Any) -> Route:
     return replace(Route.read(found, (rule.raw for rule in spec.each("rules")), "f:rules"), more=more)
 
 
-def _paths(rules: Sequence[Json]) -> Iterator[tuple[str, Json]]:
+def paths(rules: Sequence[Json]) -> Iterator[tuple[str, Json]]:
     """Each path with its host."""
     for rule in rules:
         for path in (rule.get("http") or {}).get("paths") or ():
@@ -86,7 +86,7 @@ def named(route: Route) -> frozenset[str]:
     """None where it is somebody's canary Ingress itself. That of its defaultBackend, too, for `check` to refuse it."""
     if _is_canary(route):
         return frozenset()
-    return frozenset(filter(None, (route.more["default"], *(_service(path) for _host, path in _paths(route.rules)))))
+    return frozenset(filter(None, (route.more["default"], *(_service(path) for _host, path in paths(route.rules)))))
 
 
 def _is_canary(route: Route) -> bool:
@@ -99,7 +99,7 @@ def _says(route: Route, annotation: str) -> bool:
 
 def sends_to(route: Route, service: str) -> bool:
     """Users can get it, by this Ingress or by its canary's."""
-    return any(_service(path) == service for _host, path in (*_paths(route.rules), *_paths(_rules(route.companion))))
+    return any(_service(path) == service for _host, path in (*paths(route.rules), *paths(_rules(route.companion))))
 
 
 def _rules(companion: Json | None) -> list[Json]:
@@ -143,7 +143,7 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
 def _sends(route: Route, versions: Versions) -> frozenset[str]:
     """To which of the three Services."""
     ours = {versions.own, versions.stable, versions.canary} - {""}
-    return frozenset(_service(path) for _host, path in _paths(route.rules)) & ours
+    return frozenset(_service(path) for _host, path in paths(route.rules)) & ours
 
 
 def _shown(route: Route, kept: Kept) -> Wanted | None:
@@ -337,7 +337,7 @@ def _check_paths(route: Route, base: Sequence[Json], versions: Versions) -> None
         )
     if _says(route, "ssl-passthrough"):
         raise Unroutable("with ssl-passthrough nobody but the pods sees a request, so that none can be split")
-    if not any(_service(path) == versions.own for _host, path in _paths(base)):
+    if not any(_service(path) == versions.own for _host, path in paths(base)):
         raise Unroutable(f"no path of it sends to Service {versions.own}")
 
 
@@ -403,14 +403,14 @@ def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route],
     """Raises Unroutable where somebody has a canary Ingress there already: the controller takes one for each path. One that sends to `own`
     gives its users the canary by its pods, whatever the path."""
     del routes, exposure
-    mine = {(host, path.get("path")) for host, path in _paths(route.rules) if _service(path) == own}
+    mine = {(host, path.get("path")) for host, path in paths(route.rules) if _service(path) == own}
     for other in filter(_is_canary, others):
-        if any((host, path.get("path")) in mine for host, path in _paths(other.rules)):
+        if any((host, path.get("path")) in mine for host, path in paths(other.rules)):
             raise Unroutable(
                 f'Ingress "{other.name}" is a canary of one of its paths already, and ingress-nginx takes one for each path',
                 "Delete it, then run this again",
             )
-        if any(_service(path) == own for _host, path in _paths(other.rules)):
+        if any(_service(path) == own for _host, path in paths(other.rules)):
             raise Unroutable(
                 f'Ingress "{other.name}" is a canary that sends to Service {own} on a path of another Service, and its users would get the '
                 "canary by its pods",
@@ -425,7 +425,7 @@ def class_of(route: Route) -> str:
 
 def _in_words(rules: Sequence[Json], canary: str, drawn: Exposure | None) -> dict[str, str]:
     """The Service of each path, and what the canary Ingress gives."""
-    told = {f"path {host or '*'}{path.get('path') or ''}": _service(path) for host, path in _paths(rules)}
+    told = {f"path {host or '*'}{path.get('path') or ''}": _service(path) for host, path in paths(rules)}
     if drawn is not None:
         header = f", and requests with the header {drawn.header.name}" if drawn.header else ""
         told["canary Ingress"] = f"{canary} {float(100 * drawn.weight):g} %{header}"

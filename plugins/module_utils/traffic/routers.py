@@ -11,13 +11,13 @@ from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from ..rollout.fields import Shape
 from ..values import dataclass
-from . import httproute, ingress, selector, virtualservice
+from . import alb, httproute, ingress, selector, virtualservice
 from .exposure import Exposure, Kept, Stage, Versions, Wanted
 from .route import Route, RoutePlan
 from .shapes import DESTINATION_RULE, GRPC_ROUTE, HTTP_ROUTE, INGRESS, SERVICE, VIRTUAL_SERVICE
 
 GATEWAY_API, SERVICE_SELECTOR, INGRESS_NGINX, ISTIO = "gateway_api", "service_selector", "ingress_nginx", "istio"
-GATEWAY_API_GRPC = "gateway_api_grpc"
+GATEWAY_API_GRPC, ALB = "gateway_api_grpc", "alb"
 
 
 class Can(Enum):
@@ -74,6 +74,8 @@ class Router:
     `unseen`: whose proxies an answer at a gateway says nothing of, in words, where there are such.
     `settles`: seconds after which a write that nothing proves counts as in force. `companion_name`: of the object of ours that belongs to
     one of these, where there is such, and `is_companion` whether one is that. `class_of`: whose controller takes an object, where that says it.
+    `check_service` raises Unroutable for a Service of which there can be no copies. `is_keeper`: what is kept on an object was kept by this kind,
+    where two kinds rewrite the same objects.
     """
 
     kind: str
@@ -101,6 +103,8 @@ class Router:
     is_companion: Callable[[Mapping[str, Any]], bool] = lambda _item: False
     unseen: Callable[[Route], str] = lambda _route: ""
     class_of: Callable[[Route], str] = lambda _route: ""
+    check_service: Callable[[Mapping[str, Any], Sequence[Route]], None] = lambda _service, _routes: None
+    is_keeper: Callable[[Kept], bool] = lambda _kept: True
 
     @property
     def switches(self) -> bool:
@@ -182,6 +186,7 @@ ROUTERS: Mapping[str, Router] = {
         companion_name=ingress.companion_name,
         is_companion=ingress.is_companion,
         class_of=ingress.class_of,
+        is_keeper=lambda kept: not kept.rules,
     ),
     ISTIO: Router(
         kind="VirtualService",
@@ -211,6 +216,31 @@ ROUTERS: Mapping[str, Router] = {
         unseen=virtualservice.unseen,
         # istiod collects changes for so long at most (PILOT_DEBOUNCE_MAX).
         settles=10.0,
+    ),
+    ALB: Router(
+        kind="Ingress",
+        collection="/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
+        shape=INGRESS,
+        field=".spec.rules",
+        written="the backends",
+        can=frozenset({Can.SHARE, Can.HEADER}),
+        proof=Proof.ASKED,
+        parse=alb.parse,
+        named=alb.named,
+        spells_out=lambda _route, _service: False,
+        state=alb.state,
+        plan=alb.plan,
+        sends_to=alb.sends_to,
+        check=alb.check,
+        looks_beside=lambda _exposure: False,
+        check_beside=_nothing_beside,
+        reached=alb.reached,
+        has_status=False,
+        # A target group is made, and two checks of its health come 15 s apart (healthcheck-interval-seconds, healthy-threshold-count).
+        settles=60.0,
+        class_of=alb.class_of,
+        check_service=alb.check_service,
+        is_keeper=lambda kept: bool(kept.rules),
     ),
     GATEWAY_API_GRPC: Router(
         kind="GRPCRoute",

@@ -65,16 +65,17 @@ VIRTUAL_SERVICE: Shape = {
     ),
 }
 DESTINATION_RULE: Shape = {"metadata": (_METADATA,), "spec": ({"host": str, "trafficPolicy": dict},)}
+_BACKEND: Shape = {"service": {"name": (str,), "port": {"name": str, "number": int}}}
 INGRESS: Shape = {
     "metadata": (_METADATA,),
     "spec": (
         {
             "ingressClassName": str,
-            "defaultBackend": {"service": {"name": (str,)}},
-            "rules": [{"host": str, "http": {"paths": [{"path": str, "pathType": str, "backend": {"service": {"name": (str,)}}}]}}],
+            "defaultBackend": _BACKEND,
+            "rules": [{"host": str, "http": {"paths": [{"path": str, "pathType": str, "backend": _BACKEND}]}}],
         },
     ),
-}  # fmt: skip
+}
 GRPC_ROUTE: Shape = {"metadata": (_METADATA,), "spec": ({"rules": [_GRPC_RULE]},)}
 SERVICE: Shape = {
     "metadata": (_METADATA,),

@@ -52,6 +52,10 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
         )
     if not wanted.routes:
         _check_classes(network, taken, service)
+    try:
+        network.router.check_service(own, taken)
+    except Unroutable as error:
+        raise Refusal(Code.SERVICE, str(error), "Use gateway_api, or another Service") from error
     _tell_policies(account, network, service)
     refs = tuple(RouteRef(route.name, route.uid) for route in taken)
     return _traffic(wanted, service, refs)
@@ -66,7 +70,7 @@ def _check_classes(network: Network, taken: Sequence[Route], service: str) -> No
             Code.NO_ROUTE,
             f'{network.router.kind} objects of several classes send to Service "{service}": {told}. A controller that does not know what is '
             "written for another one would give their users the canary in another share, or by its pods",
-            "Name those of ingress-nginx in traffic.routes, whose classes are then all taken for its own",
+            "Name those of one controller in traffic.routes, whose classes are then all taken for its own",
         )
 
 

@@ -56,12 +56,13 @@ def found_again(account: Account) -> Lost | None:
 def _found_again(account: Account, kind: str) -> Lost | None:
     """Raises ApiError."""
     site = account.site
-    routes = Network(site.api, site.target.namespace, kind, site.version).routes()
+    network = Network(site.api, site.target.namespace, kind, site.version)
     situation = account.situation
     ours = [
         (route, kept)
-        for route in routes
+        for route in network.routes()
         if (kept := _readable(route)) and situation and kept.owner == situation.deployment.uid
+        if network.router.is_keeper(kept)
     ]
     if not ours:
         return None

@@ -1,0 +1,555 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An Ingress as the AWS Load Balancer Controller serves it, rewritten in place: of its owner's paths only what they forward to changes.
+
+    path /, Service web, port 80        ->  path /, web, port use-annotation
+                                            actions.web: web-<stable> W*(1-w), web-<canary> W*w, others as they were
+
+A path whose port is use-annotation does what the annotation actions.<name> says, and whoever has written that so keeps his name. A path
+that names the Service itself keeps it as that name, so that its annotation conditions.<name> goes on to hold.
+
+A load balancer takes the first rule that matches: those of one Ingress in the order of its rules, and of each the exact paths, the
+prefixes by their length, and then the rest. So what only a probe meets has rules before all, and the copy of a path for a header stands right
+before that path, where it takes nothing that another one gets. Rules without users reach the owner's Service and those of the versions for
+as long as anything of ours is there: the target groups stay, and with them the readiness gates of pods that were made for them.
+Source: enhanced_backend_builder.go, model_build_listener_rules.go and config_types.go in pkg/ingress, sigs.k8s.io/aws-load-balancer-controller.
+This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from math import gcd, lcm
+from typing import Any, Iterator, Mapping, Sequence
+
+from ..rollout.fields import Fields
+from ..values import dataclass
+from .exposure import Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
+from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
+from .ingress import paths
+from .route import Route, RoutePlan, holds, kept_of, kept_operations
+
+_P = "alb.ingress.kubernetes.io/"
+_ACTIONS, _CONDITIONS, _TARGET_TYPE = f"{_P}actions.", f"{_P}conditions.", f"{_P}target-type"
+_CLASS = "kubernetes.io/ingress.class"
+_BY_ANNOTATION = "use-annotation"
+# The names of actions that are ours.
+_OURS = "coalmine-canary-"
+# What an Application Load Balancer takes: Quotas for your Application Load Balancers, and the API's TargetGroupTuple and HttpHeaderConditionConfig.
+_MOST_GROUPS, _MOST_VALUES, _LARGEST_WEIGHT, _LONGEST_HEADER, _LONGEST_VALUE = 5, 5, 999, 40, 128
+# The part after the slash of a key of an annotation has 63 characters at most.
+_LONGEST_NAME = 63 - len("actions.")
+# As the controller reads them: Go takes the members of JSON in whatever case they are written.
+_MEMBERS = {
+    name.lower(): name
+    for name in ("type", "forwardConfig", "targetGroups", "serviceName", "servicePort", "weight", "targetGroupARN",
+                 "targetGroupStickinessConfig", "enabled", "durationSeconds")
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Face:
+    """The rules of an Ingress, and its annotations for actions and conditions."""
+
+    rules: list[Json]
+    annotations: dict[str, str]
+
+
+def parse(item: Any) -> Route:
+    """Raises Malformed."""
+    found = Fields(item, "Ingress")
+    spec = found.required("spec")
+    route = Route.read(found, (rule.raw for rule in spec.each("rules")), "f:rules")
+    annotations = found.required("metadata").texts("annotations")
+    said = {key: text for key, text in annotations.items() if key == _CLASS or key.startswith(_P)}
+    default = {"backend": dict(spec.within("defaultBackend").raw)}
+    return replace(route, more={"annotations": said, "class": spec.text("ingressClassName"), "default": default})
+
+
+def _face(route: Route) -> _Face:
+    said = route.more["annotations"].items()
+    return _Face(list(route.rules), {key: text for key, text in said if key.startswith((_ACTIONS, _CONDITIONS))})
+
+
+def _backend(path: Mapping[str, Any]) -> tuple[str, Any]:
+    """The name, and the port: a number, a name, or None."""
+    service = (path.get("backend") or {}).get("service") or {}
+    port = service.get("port") or {}
+    return str(service.get("name") or ""), port.get("name") or port.get("number")
+
+
+def _forwards(path: Mapping[str, Any], annotations: Mapping[str, str]) -> Json | None:
+    """What a path forwards to, as forwardConfig says it; None for one that does something else, or that cannot be read."""
+    name, port = _backend(path)
+    if port == _BY_ANNOTATION:
+        return _read(annotations.get(f"{_ACTIONS}{name}"))
+    return {"targetGroups": [{"serviceName": name, "servicePort": port, "weight": 1}]} if name else None
+
+
+def _read(text: str | None) -> Json | None:
+    """The forwardConfig of such an annotation."""
+    try:
+        action = _canonical(json.loads(text or ""))
+        config: Json = action["forwardConfig"] if action["type"] == "forward" else {}
+        groups = [_group(group) for group in config["targetGroups"]]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return {**config, "targetGroups": groups}
+
+
+def _group(group: Any) -> Json:
+    """Raises what `_read` takes for another shape."""
+    weight, port = int(group.get("weight", 1)), group.get("servicePort", 0)
+    if not 0 <= weight <= _LARGEST_WEIGHT or not isinstance(port, (str, int)):
+        raise ValueError("no target group")
+    return {**group, "weight": weight}
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_MEMBERS.get(key.lower(), key): _canonical(one) for key, one in value.items()}
+    return [_canonical(one) for one in value] if isinstance(value, list) else value
+
+
+def _written(config: Mapping[str, Any]) -> str:
+    return json.dumps({"type": "forward", "forwardConfig": config}, separators=(",", ":"))
+
+
+def _services(config: Mapping[str, Any] | None) -> list[str]:
+    return [str(group.get("serviceName") or "") for group in (config or {}).get("targetGroups") or ()]
+
+
+def _is_ours(path: Mapping[str, Any]) -> bool:
+    """Added, and not its owner's: for probes or for a header."""
+    return _backend(path)[0].startswith(_OURS)
+
+
+def named(route: Route) -> frozenset[str]:
+    """The Services that its paths send to. That of its defaultBackend, too, for `check` to refuse it."""
+    face = _face(route)
+    every = [*(path for _host, path in paths(face.rules)), route.more["default"]]
+    return frozenset(filter(None, (one for path in every for one in _services(_forwards(path, face.annotations)))))
+
+
+def sends_to(route: Route, service: str) -> bool:
+    """Users can get it; what only a probe meets does not count."""
+    face = _face(route)
+    users = (path for _host, path in paths(face.rules) if not _for_probes(path))
+    return any(service in _services(_forwards(path, face.annotations)) for path in users)
+
+
+def _for_probes(path: Mapping[str, Any]) -> bool:
+    return str(path.get("path") or "").startswith(PROBE_PATH)
+
+
+def _key(host: str, path: Mapping[str, Any]) -> str:
+    return f"{host} {path.get('pathType')} {path.get('path') or ''}"
+
+
+def _base(face: _Face, kept: Kept | None) -> _Face:
+    """The owner's own. Where somebody put other backends or actions, those are the owner's now."""
+    if kept is None:
+        return face
+    versions = kept.versions
+    ours = {key for key, text in face.annotations.items() if _names(_read(text), versions)}
+    annotations = {key: text for key, text in face.annotations.items() if key not in ours and not _is_of_ours(key)}
+    for key in ours:
+        if key in kept.rules:
+            annotations[key] = kept.rules[key][0]["text"]
+    rules = []
+    for rule in face.rules:
+        there = (rule.get("http") or {}).get("paths") or []
+        theirs = [
+            _given_back(str(rule.get("host") or ""), one, face, kept, annotations) for one in there if not _is_ours(one)
+        ]
+        if theirs:
+            rules.append({**rule, "http": {**rule["http"], "paths": theirs}})
+        elif not there:
+            rules.append(rule)
+    return _Face(rules, annotations)
+
+
+def _is_of_ours(key: str) -> bool:
+    return key.startswith((f"{_ACTIONS}{_OURS}", f"{_CONDITIONS}{_OURS}"))
+
+
+def _names(config: Mapping[str, Any] | None, versions: Versions) -> bool:
+    return bool({versions.stable, versions.canary} - {""} & set(_services(config)))
+
+
+def _given_back(host: str, path: Json, face: _Face, kept: Kept, annotations: dict[str, str]) -> Json:
+    """The path with its owner's backend. What nobody kept of an action is put together, and written to `annotations`."""
+    name, port = _backend(path)
+    config = _forwards(path, face.annotations)
+    if port != _BY_ANNOTATION or config is None or not _names(config, kept.versions):
+        return path
+    if _key(host, path) in kept.rules:
+        return {**path, "backend": kept.rules[_key(host, path)][0]}
+    if f"{_ACTIONS}{name}" in annotations:
+        return path
+    back = _put_together(config, kept.versions)
+    if name == kept.versions.own and _services(back) == [name]:
+        port = back["targetGroups"][0]["servicePort"]
+        service = {"name": name, "port": {"number" if isinstance(port, int) else "name": port}}
+        return {**path, "backend": {"service": service}}
+    annotations[f"{_ACTIONS}{name}"] = _written(back)
+    return path
+
+
+def _put_together(config: Json, versions: Versions) -> Json:
+    """What the versions have, their owner's Service has."""
+    groups: list[Json] = []
+    mine = [group for group in config["targetGroups"] if group.get("serviceName") in (versions.stable, versions.canary)]
+    for group in config["targetGroups"]:
+        if group is mine[0]:
+            groups.append({**group, "serviceName": versions.own, "weight": sum(one["weight"] for one in mine)})
+        elif group not in mine:
+            groups.append(group)
+    return {**config, "targetGroups": _least(groups)}
+
+
+def _least(groups: Sequence[Json]) -> list[Json]:
+    """In the smallest numbers."""
+    least = gcd(*(int(group["weight"]) for group in groups)) or 1
+    return [{**group, "weight": int(group["weight"]) // least} for group in groups]
+
+
+def _originals(base: _Face, versions: Versions) -> dict[str, list[Json]]:
+    """What is rewritten, as it was: backends by their path, and texts by their annotation."""
+    kept: dict[str, list[Json]] = {}
+    for host, path in _own(base, versions):
+        name, port = _backend(path)
+        if port == _BY_ANNOTATION:
+            kept[f"{_ACTIONS}{name}"] = [{"text": base.annotations[f"{_ACTIONS}{name}"]}]
+        else:
+            kept[_key(host, path)] = [path["backend"]]
+    return kept
+
+
+def _own(base: _Face, versions: Versions) -> list[tuple[str, Json]]:
+    """The paths that send to the owner's Service, each with its host."""
+    every = paths(base.rules)
+    return [(host, path) for host, path in every if versions.own in _services(_forwards(path, base.annotations))]
+
+
+def _rewritten(base: _Face, kept: Kept) -> _Face:
+    """Raises Unroutable."""
+    wanted, versions, annotations = kept.wanted, kept.versions, dict(base.annotations)
+    header = wanted.exposure.header if wanted.stage is not Stage.ISOLATED else None
+    own = _own(base, versions)
+    numbers = {name: number for number, name in enumerate(sorted({_backend(path)[0] for _host, path in own}))}
+
+    def each(path: Json) -> Iterator[Json]:
+        config, name = _forwards(path, base.annotations), _backend(path)[0]
+        if versions.own not in _services(config):
+            yield path
+            return
+        assert config is not None
+        if header is not None:
+            copy = f"{_OURS}header-{numbers[name]}"
+            annotations.update(
+                _for_header(copy, config, header, versions, base.annotations.get(f"{_CONDITIONS}{name}"))
+            )
+            yield {**path, "backend": _by_annotation(copy)}
+        if wanted.stage is Stage.OWN:
+            yield path
+            return
+        annotations[f"{_ACTIONS}{name}"] = _written(_shared(config, wanted, versions))
+        yield {**path, "backend": _by_annotation(name)}
+
+    rules = [_with(rule, [one for path in _paths_of(rule) for one in each(path)]) for rule in base.rules]
+    probes = list(_probes(kept))
+    for name, action, value in probes:
+        annotations[f"{_ACTIONS}{name}"] = json.dumps(action, separators=(",", ":"))
+        annotations[f"{_CONDITIONS}{name}"] = _asked(PROBE_HEADER, value)
+    at = {"path": f"{PROBE_PATH}{kept.token}", "pathType": "Exact"}
+    met = [{**at, "backend": _by_annotation(name)} for name, _action, _value in probes]
+    hosts = dict.fromkeys(host for host, _path in own)
+    first = [{**({"host": host} if host else {}), "http": {"paths": met}} for host in hosts]
+    return _Face([*first, *rules], annotations)
+
+
+def _paths_of(rule: Mapping[str, Any]) -> list[Json]:
+    return list((rule.get("http") or {}).get("paths") or ())
+
+
+def _with(rule: Json, there: list[Json]) -> Json:
+    return {**rule, "http": {**rule["http"], "paths": there}} if there else rule
+
+
+def _by_annotation(name: str) -> Json:
+    return {"service": {"name": name, "port": {"name": _BY_ANNOTATION}}}
+
+
+def _asked(header: str, value: str, *beside: Json) -> str:
+    """The conditions of an action."""
+    one = {"field": "http-header", "httpHeaderConfig": {"httpHeaderName": header, "values": [value]}}
+    return json.dumps([*beside, one], separators=(",", ":"))
+
+
+def _shared(config: Json, wanted: Wanted, versions: Versions) -> Json:
+    """Raises Unroutable."""
+    weight = wanted.exposure.weight if wanted.stage is Stage.SPLIT else Fraction(0)
+    own = [group for group in config["targetGroups"] if group.get("serviceName") == versions.own]
+    times = lcm(*((group["weight"] * weight).denominator for group in own))
+    groups: list[Json] = []
+    for group in config["targetGroups"]:
+        whole = group["weight"] * times
+        part = int(whole * weight)
+        if group not in own:
+            groups.append({**group, "weight": whole})
+            continue
+        groups.append({**group, "serviceName": versions.stable, "weight": whole - part})
+        if wanted.stage is Stage.SPLIT:
+            groups.append({**group, "serviceName": versions.canary, "weight": part})
+    groups = _least(groups)
+    if max(group["weight"] for group in groups) > _LARGEST_WEIGHT:
+        raise Unroutable(
+            f"weight {float(100 * weight):g} would need a larger number than {_LARGEST_WEIGHT}, which a target group takes",
+            "Give a traffic.weight of fewer decimals",
+        )
+    if len(groups) > _MOST_GROUPS:
+        raise Unroutable(
+            f"one of its actions would have {len(groups)} target groups, and a load balancer takes {_MOST_GROUPS}"
+        )
+    # Where everybody gets the canary nobody is to be kept by a cookie at pods that go.
+    rest = {key: value for key, value in config.items() if weight < 1 or key != "targetGroupStickinessConfig"}
+    return {**rest, "targetGroups": groups}
+
+
+def _for_header(
+    name: str, config: Json, header: Header, versions: Versions, conditions: str | None
+) -> Iterator[tuple[str, str]]:
+    """The annotations of the copy of a path. Raises Unroutable."""
+    own = next(group for group in config["targetGroups"] if group.get("serviceName") == versions.own)
+    only = {**own, "serviceName": versions.canary, "weight": 1}
+    yield f"{_ACTIONS}{name}", _written({"targetGroups": [only]})
+    yield f"{_CONDITIONS}{name}", _asked(header.name, header.value, *_conditions(conditions))
+
+
+def _conditions(text: str | None) -> list[Json]:
+    """Raises Unroutable."""
+    try:
+        found = json.loads(text) if text else []
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise Unroutable("an annotation for conditions of it is no list that could be added to", "Correct it")
+    return found
+
+
+def _probes(kept: Kept) -> Iterator[tuple[str, Json, str]]:
+    """The name, the action, and the value of the header of each rule that only a probe meets."""
+    versions, token = kept.versions, kept.token
+    if kept.wanted.mark is not None:
+        redirect = {"host": f"g{kept.wanted.mark}.{MARK_DOMAIN}", "path": "/", "query": "", "statusCode": "HTTP_302"}
+        yield f"{_OURS}mark", {"type": "redirect", "redirectConfig": redirect}, token
+    for version, service in (("own", versions.own), ("stable", versions.stable), ("canary", versions.canary)):
+        for number, port in enumerate(_ports(kept)) if service else ():
+            group = {"serviceName": service, "servicePort": port, "weight": 1}
+            action = {"type": "forward", "forwardConfig": {"targetGroups": [group]}}
+            yield f"{_OURS}{version}-{number}", action, probe_of(kept, service, number)
+
+
+def _ports(kept: Kept) -> list[Any]:
+    """Those of the owner's Service that are sent to. A probe asks for one by its number in this list."""
+    ones = (one for (one,) in kept.rules.values())
+    configs = (_read(one["text"]) if "text" in one else _forwards({"backend": one}, {}) for one in ones)
+    groups = (group for config in configs for group in (config or {"targetGroups": ()})["targetGroups"])
+    found = {group.get("servicePort") for group in groups if group.get("serviceName") == kept.versions.own}
+    return sorted(found, key=str)
+
+
+def reached(kept: Kept, route: Route) -> list[tuple[str, int]]:
+    """As of an HTTPRoute; a port is told by its number among those that are sent to."""
+    del route
+    return [(service, number) for service in kept.wanted.warm for number in range(len(_ports(kept)))]
+
+
+def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
+    """As of an HTTPRoute."""
+    kept, face = kept_of(route), _face(route)
+    if kept is None:
+        return _left(face, versions)
+    base = _base(face, kept)
+    if not _own(base, kept.versions):
+        return Stage.CONTESTED, kept.wanted
+    try:
+        after = _rewritten(base, kept)
+        same = holds(face.rules, after.rules) and face.annotations == after.annotations
+    except Unroutable:
+        same = False  # beside what somebody has written since, what was wanted cannot even be said
+    return (kept.wanted.stage if same else Stage.CONTESTED), kept.wanted
+
+
+def _left(face: _Face, versions: Versions) -> tuple[Stage, Wanted]:
+    """Of one that keeps nothing: whether something of ours is there, and what its actions tell then."""
+    every = list(paths(face.rules))
+    users = [_forwards(path, face.annotations) for _host, path in every if not _is_ours(path)]
+    for config in users:
+        if config is not None and versions.stable in _services(config):
+            weights = {versions.stable: 0, versions.canary: 0}
+            for group in config["targetGroups"]:
+                if group.get("serviceName") in weights:
+                    weights[group["serviceName"]] += group["weight"]
+            split = sum(weights.values()) if versions.canary in _services(config) else 0
+            share = Fraction(weights[versions.canary], split) if split else Fraction(0)
+            return Stage.LOST, Wanted(Stage.SPLIT, Exposure(share)) if split else Wanted(Stage.ISOLATED)
+    clean = len(users) == len(every) and not any(map(_is_of_ours, face.annotations))
+    return (Stage.OWN if clean else Stage.LOST), Wanted(Stage.OWN)
+
+
+def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str) -> RoutePlan | None:
+    """As of an HTTPRoute."""
+    kept, face = kept_of(route), _face(route)
+    if kept is not None and kept.owner != owner:
+        raise Unroutable("a release of another Deployment has changed this Ingress, and has not ended yet")
+    base = _base(face, kept or _as_if_kept(route, versions, owner))
+    if wanted.nothing:
+        kept_after, after = None, base
+    else:
+        _check(route, base, versions, wanted.exposure)
+        kept_after = Kept(owner, versions, kept.token if kept else token, wanted, _originals(base, versions))
+        after = _rewritten(base, kept_after)
+    annotation = kept_after.encode() if kept_after else None
+    if face == after and annotation == route.annotation:
+        return None
+    if kept is not None and kept.versions == versions and state(route, versions) == (wanted.stage, wanted):
+        return None
+    return RoutePlan(_operations(route, face, after, annotation), _told(face), _told(after), kept_after)
+
+
+def _as_if_kept(route: Route, versions: Versions, owner: str) -> Kept | None:
+    """Of one that has lost its annotation while a Service of ours is named."""
+    lost = state(route, versions)[0] is Stage.LOST
+    return Kept(owner, versions, "", Wanted(Stage.OWN), {}) if lost else None
+
+
+def _operations(route: Route, face: _Face, after: _Face, annotation: str | None) -> tuple[Json, ...]:
+    """Guarded by the version, because annotations raise no generation."""
+    found: list[Json] = [
+        {"op": "test", "path": "/metadata/uid", "value": route.uid},
+        {"op": "test", "path": "/metadata/resourceVersion", "value": route.version},
+        *kept_operations(route, annotation),
+    ]
+    if face.rules != after.rules:
+        found.append({"op": "replace", "path": "/spec/rules", "value": after.rules})
+    for key in sorted({*face.annotations, *after.annotations}):
+        was, now = face.annotations.get(key), after.annotations.get(key)
+        member = "/metadata/annotations/" + key.replace("/", "~1")
+        if now is None:
+            found.append({"op": "remove", "path": member})
+        elif now != was:
+            found.append({"op": "add" if was is None else "replace", "path": member, "value": now})
+    return tuple(found)
+
+
+def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> None:
+    """Raises Unroutable where this exposure could not be written."""
+    kept = kept_of(route)
+    base = _base(_face(route), kept or _as_if_kept(route, versions, ""))
+    _check(route, base, versions, exposure)
+    wanted = Wanted(Stage.SPLIT, exposure, mark=1 if marks else None)
+    _rewritten(base, Kept("", versions, "", wanted, _originals(base, versions)))
+
+
+def _check(route: Route, base: _Face, versions: Versions, exposure: Exposure) -> None:
+    """Raises Unroutable."""
+    own = _own(base, versions)
+    if not route.more["annotations"].keys() - {_CLASS} and "alb" not in str(class_of(route)):
+        raise Unroutable(
+            f"nothing of it says that the AWS Load Balancer Controller serves it: it has no annotation {_P}..., and its class is {class_of(route)}",
+            "Name those that it serves in traffic.routes",
+        )
+    if versions.own in _services(_forwards(route.more["default"], base.annotations)):
+        raise Unroutable(
+            f"its defaultBackend sends to Service {versions.own}, too, and users of it would get the canary by its pods",
+            "Give it rules with a path instead",
+        )
+    if not own:
+        raise Unroutable(f"no path of it sends to Service {versions.own}")
+    actions: dict[str, Any] = {}
+    for _host, path in own:
+        name, port = _backend(path)
+        if actions.setdefault(name, port) != port or (
+            port != _BY_ANNOTATION and f"{_ACTIONS}{name}" in base.annotations
+        ):
+            raise Unroutable(
+                f"its paths send to {name} in several ways, by different ports or by an action of that name, and one action can say one",
+                "Let all of them send to it in one way",
+            )
+        if len(name) > _LONGEST_NAME:
+            raise Unroutable(f"{name} has more than {_LONGEST_NAME} characters, and no annotation can say its action")
+    if exposure.sticky is not None:
+        raise Unroutable(
+            "who is kept by a cookie there nobody is shown before users are",
+            "Leave out traffic.sticky, and give its action a targetGroupStickinessConfig, which is kept",
+        )
+    if exposure.header is not None:
+        _check_header(exposure.header, base, own)
+
+
+def _check_header(header: Header, base: _Face, own: Sequence[tuple[str, Json]]) -> None:
+    """Raises Unroutable."""
+    if len(header.name) > _LONGEST_HEADER or len(header.value) > _LONGEST_VALUE or set(header.value) & set("*?\\"):
+        raise Unroutable(
+            f"a load balancer takes {_LONGEST_HEADER} characters as the name of a header and {_LONGEST_VALUE} as its value, of which *, ? and \\ "
+            "mean something else",
+            "Give traffic.header another name and value",
+        )
+    for host, path in own:
+        asked = _conditions(base.annotations.get(f"{_CONDITIONS}{_backend(path)[0]}"))
+        patterns = 2 if path.get("pathType") == "Prefix" and path.get("path") != "/" else 1
+        values = 1 + bool(host) + patterns + sum(map(_count, asked))
+        if values > _MOST_VALUES:
+            raise Unroutable(
+                f"with the header a rule of it would compare {values} values, and a load balancer takes {_MOST_VALUES}",
+                f"Leave out traffic.header, or some of the conditions of {_backend(path)[0]}",
+            )
+
+
+def _count(condition: Mapping[str, Any]) -> int:
+    """Of the values that it compares."""
+    configs = (one for one in condition.values() if isinstance(one, dict))
+    return sum(len(one.get("values") or ()) for one in configs)
+
+
+def check_service(service: Mapping[str, Any], routes: Sequence[Route]) -> None:
+    """Raises Unroutable for a Service of which there can be no copies for the versions."""
+    meta, spec = service["metadata"], service.get("spec") or {}
+    said = meta.get("annotations") or {}
+    if any(key.startswith(f"{_P}auth-") for key in said):
+        raise Unroutable(
+            f"Service {meta['name']} has annotations {_P}auth-..., which the controller goes by only where all go to one Service: its users would "
+            "not be asked who they are any more"
+        )
+    by_ip = spec.get("type") in (None, "ClusterIP")
+    for route in routes:
+        kind = said.get(_TARGET_TYPE) or route.more["annotations"].get(_TARGET_TYPE)
+        if kind == "instance" or (kind is None and not by_ip):
+            raise Unroutable(
+                f"Ingress {route.name} may send to nodes (target-type: instance), and the Services of the two versions have no ports there"
+            )
+
+
+def class_of(route: Route) -> str:
+    """In words. The annotation is the older way to say it."""
+    return str(route.more["class"] or route.more["annotations"].get(_CLASS) or "none")
+
+
+def _told(face: _Face) -> dict[str, str]:
+    """What each path forwards to, with weights; rules for probes are not told."""
+    told = {}
+    for host, path in paths(face.rules):
+        config = _forwards(path, face.annotations)
+        if _for_probes(path) or config is None:
+            continue
+        header = " with the header" if _is_ours(path) else ""
+        groups = config["targetGroups"]
+        told[f"path {host or '*'}{path.get('path') or ''}{header}"] = ", ".join(
+            f"{group.get('serviceName') or group.get('targetGroupARN')} {group['weight']}" for group in groups
+        )
+    return told
