@@ -37,6 +37,7 @@ options:
         with.
       - C(group) names the group that O(waves) may name.
       - Two releases of the same Deployment of the same cluster are refused.
+      - A Deployment that is not there is told before the first wave begins, whichever wave it belongs to, and counts for O(max_failures).
     type: list
     elements: dict
     required: true

@@ -72,6 +72,23 @@ def test_wave_after_wave_all_are_released_and_the_next_call_changes_nothing() ->
     assert again.extra["fleet"]["outcome"] == "already released"
 
 
+@pytest.mark.parametrize(
+    ("tolerated", "ended_as"),
+    [(0, ["untouched", "untouched", "untouched", "refused"]), (1, ["released"] * 3 + ["refused"])],
+)
+def test_a_wrong_name_in_the_last_wave_is_told_before_the_first(tolerated: int, ended_as: list[str]) -> None:
+    sea = Sea(1, 4)
+    request = sea.request(tolerated=tolerated)
+    *others, last = request.members
+    call = replace(last.request.call, target=Target("nobody", NAMESPACE))
+    ended = sea.sails(replace(request, members=(*others, replace(last, request=replace(last.request, call=call)))))
+    assert isinstance(ended, VerbFailure) and outcomes(ended) == ended_as, ended
+    assert ended.changed is (tolerated == 1)
+    assert 'there is no Deployment "nobody"' in ended.message
+    assert versions(sea) == [*["v2" if tolerated else "v1"] * 3, "v1"]
+    at_rest(sea)
+
+
 def test_each_release_is_told_of_the_room_that_it_has() -> None:
     sea = Sea(3, 3)
     ended = sea.sails(with_room(sea.request(waves=("100%",))))

@@ -13,7 +13,6 @@ import threading
 from collections import defaultdict
 from dataclasses import field, replace
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ...cluster.api import Api
@@ -25,6 +24,7 @@ from ...release.fleet_result import Fleet, Row, in_a_line, waves_of, with_its_wa
 from ...release.policies import End, Headroom, Through
 from ...release.result import Ending, Release
 from ...release.room import Go
+from ...rollout.refusal import Refusal
 from ...values import dataclass
 from ...wording import count_of, ended
 from ..call.orders import new_run
@@ -33,6 +33,7 @@ from ..releasing.course import WAVE_FAILED
 from ..releasing.release import release, withdraw
 from .apart import must_be_different
 from .leases import Leases, of_fleet
+from .missing import not_there
 from .orders import FleetRequest
 from .room import ask_for_room
 
@@ -49,8 +50,9 @@ _Call = Callable[[Api, Report], "Outcome | VerbFailure"]
 def fleet(crew: Crew, request: FleetRequest, report: Report) -> Outcome:
     """Raises VerbFailure where a release failed; `fleet` in it tells how each of them ended."""
     unseen = must_be_different(crew, request.members)
+    unfit: dict[int, ApiError | Refusal] = {**not_there(crew, request), **unseen}
     asked = replace(request, run=request.run or new_run())
-    return _Fleet(crew, asked, report, unseen).sail()
+    return _Fleet(crew, asked, report, unfit).sail()
 
 
 def _unsaid(told: str) -> None:
@@ -79,7 +81,7 @@ class _Kept:
 
 class _Fleet:
     def __init__(
-        self, crew: Crew, request: FleetRequest, report: Report, unseen: Mapping[int, ApiError] = MappingProxyType({})
+        self, crew: Crew, request: FleetRequest, report: Report, unfit: Mapping[int, ApiError | Refusal]
     ) -> None:
         self._crew, self._request, self._report = crew, request, report
         self._kept = [_Kept() for _member in request.members]
@@ -93,8 +95,8 @@ class _Fleet:
         # Those that come in a wave after this one.
         self._later: list[int] = []
         # In the order in which they did.
-        self._failed: list[int] = list(unseen)
-        for place, error in unseen.items():
+        self._failed: list[int] = list(unfit)
+        for place, error in unfit.items():
             self._kept[place].release = Release(run=request.run, outcome=Ending.REFUSED, why=(str(error),))
 
     # Wave after wave.
