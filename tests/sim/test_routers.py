@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.sim.alb import ALB, ANNOTATIONS
+from tests.sim.calls import Called
 from tests.sim.drawing import KINDS
 from tests.sim.gateway import Lags
 from tests.sim.grpc import GATEWAY_API_GRPC
@@ -45,6 +48,44 @@ def test_whatever_is_drawn_no_request_fails_and_all_is_as_before_in_the_end(kind
     for history in histories:
         found = play(history)
         assert not found.violations, "\n".join(["", *report(found)])
+
+
+ENDS = {"pods": Ask("promote", by="pods"), "weights": Ask("promote", by="weights"), "undo": Ask("undo")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "end"),
+    [
+        *((kind, end) for kind in ("gateway_api", *EVERY) for end in ENDS),
+        *(("service_selector", end) for end in ("weights", "undo")),
+    ],
+)
+def test_check_mode_tells_what_the_call_then_does_to_routes_and_writes_nothing(kind: str, end: str) -> None:
+    switches = kind == "service_selector"
+    start = Ask("start", share="0", pods=4, surge=4) if switches else Ask("start", share="5", header="x-canary")
+    grow = Ask("start", share="100" if switches else "50", pods=4, surge=4)
+    asks = [replace(ask, kind=kind, think=1.0) for ask in (start, grow)]
+    asks += [replace(ask, think=1.0) for ask in (Ask("pause", drain=True), Ask("resume"), ENDS[end])]
+    twice = tuple(each for ask in asks for each in (replace(ask, check=True), ask))
+    scripts = (Script("ana", 8.0, asks=twice),)
+    found = World(
+        History(natures=DRAINING, scripts=scripts, end=End.UNDO if end == "undo" else End.PROMOTE, gateway=Lags())
+    ).play()
+    assert not found.violations, "\n".join(["", *report(found)])
+    for foretold, done in zip(found.calls[0:10:2], found.calls[1:10:2], strict=True):
+        assert not foretold.writes
+        assert _fields(foretold) == _fields(done), foretold.ask.verb
+
+
+def _fields(call: Called) -> tuple[object, ...]:
+    """What it tells to have changed. A canary that has no ReplicaSet yet has no hash either."""
+    result = call.result
+    assert isinstance(result, Outcome), call.told()
+    hashes = re.compile(r"web-[0-9a-z]+-(?=[0-9])")
+    told = [
+        {key: hashes.sub("web-*-", str(value)) for key, value in one.items()} for one in (result.before, result.after)
+    ]
+    return (result.changed, *told)
 
 
 @pytest.mark.parametrize("kind", EVERY)

@@ -109,7 +109,7 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
     if request.call.check:
         if by is PromoteBy.WEIGHTS:
             foretell(routes, found, everybody, canary.hash)
-        else:
+        if by is PromoteBy.PODS or request.call.wait.enabled:
             routes.rehearse(found, owners, canary.hash)
     elif taken := take_over(routes):
         return _routed(account, taken, meant, request, report)

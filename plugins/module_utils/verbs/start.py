@@ -274,6 +274,8 @@ def _held(
     _tell_split(account, situation, begun, request)
     if call.check:
         if routes is not None:
+            if begun.record.isolating:
+                account.after["paused"] = situation.deployment.paused  # only until its routes send nobody to the canary
             foretell(routes, found, request.traffic or TrafficRequest(), _canary_hash(situation))
         return _foretold(account, situation, begun, wanted)
     account.looked(written.situation)

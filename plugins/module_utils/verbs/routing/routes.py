@@ -237,6 +237,8 @@ class Routes:
         for rule, refs in planned.before.items():
             self.account.before.setdefault(f"{name}: {rule}", refs)
         self.account.after.update({f"{name}: {rule}": refs for rule, refs in planned.after.items()})
+        for gone in planned.before.keys() - planned.after.keys():
+            self.account.after.pop(f"{name}: {gone}", None)
 
     def rehearse(self, found: Sequence[Now], wish: Wish, canary_hash: str = "") -> None:
         """Check mode: what each route is to become, as a dry run. Nothing is written."""
