@@ -20,9 +20,9 @@ class GarbageCollector(Controller):
     name = "garbage-collector"
 
     def concerns(self, change: Change) -> bool:
+        gone = change.after is None or (change.kind != "pods" and is_being_deleted(change.after))
         if change.kind == "deployments":
-            return change.after is None or is_being_deleted(change.after)
-        gone = change.after is None
+            return gone
         return gone and change.kind in ("pods", "replicasets") and any(map(is_being_deleted, self._deployments))
 
     @property

@@ -437,6 +437,13 @@ FOUND: dict[str, History] = {
         ),
         incidents=(Incident(14.272119117405158, Befalls.DELETION, "v2", 2),),
     ),
+    "a Deployment that is deleted in the foreground goes although it has no pod": History(
+        scripts=(ana(UNDO),),
+        foreign=(
+            Foreign(8.0, "kubectl scale", 0),
+            Foreign(11.0, "delete in the foreground and create", 1, "v1"),
+        ),
+    ),
     "a step that is carried out after nobody could look any more is told": History(
         seed=206526954193872,
         replicas=3,
