@@ -13,6 +13,7 @@ from fractions import Fraction
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from tests.sim.controllers import Pace
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, Foreign, History, Script
@@ -81,6 +82,21 @@ def test_the_old_pods_stay_as_long_as_they_are_to_be_kept() -> None:
     found = played(one)
     promoted = found.calls[1]
     assert min(gone) - promoted.begun > 20.0
+    assert_clean(one)
+
+
+@pytest.mark.parametrize("first", ["pods", "weights"])
+@pytest.mark.parametrize("then", ["pods", "weights"])
+@pytest.mark.parametrize("think", [0.3, 1.2, 2.2])
+def test_a_promotion_that_was_stopped_goes_on_with_its_routes_as_they_are(first: str, then: str, think: float) -> None:
+    """It has taken pods that they would send users to."""
+    promote = replace(PROMOTE, keep=0.0)
+    stopped = (replace(promote, by=first, wait=False), Ask("pause", think=think), replace(promote, by=then))
+    history = world(BLUE, *stopped, end=End.PROMOTE).history
+    slow = Pace(0.5, 0.5)
+    one = World(replace(history, max_surge="50%", max_unavailable=0, deployments=slow, replica_sets=slow))
+    said = told(played(one))
+    assert said[2].startswith("changed: paused") and said[3].startswith("changed: promoted"), said
     assert_clean(one)
 
 

@@ -79,8 +79,11 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
 
 
 def _routed(account: Account, situation: Situation, meant: Meant, request: PromoteRequest, report: Report) -> Picture:
-    """The routes, before the first pod moves; nothing where this call would not promote. The picture to promote from."""
-    if _decide(situation, meant) is None:
+    """The routes, before the first pod moves; nothing where this call would not promote. The picture to promote from.
+
+    A promotion that was stopped has done that already, and has taken stable pods since: nobody is to be sent to those once more.
+    """
+    if _decide(situation, meant) is None or _record(situation).intent is Intent.PROMOTE:
         return situation.picture
     record, canary = _record(situation), situation.canary
     routes = of_record(account, record, report)
