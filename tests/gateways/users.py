@@ -15,7 +15,7 @@ from typing import Any
 
 RATE = 200
 # A pod that is gone never answers; a machine that is busy answers late.
-PATIENCE = "10s"
+PATIENCE = "30s"
 END_SECONDS = 60
 
 

@@ -173,7 +173,6 @@ PLAY = """
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_a_role_that_dies_between_two_tasks_locks_nobody_out_of_its_machine(
     lab: Lab | ForeignCluster, new: Callable[..., Web], tmp_path: Path
 ) -> None:

@@ -13,10 +13,7 @@ from collections.abc import Iterable
 
 # The longest beginning of the path decides.
 BY_PATH = {
-    "tests/": 60,
-    "tests/sim/": 120,
-    # Thousands of calls of one verb with a secret in every place.
-    "tests/unit/frontdoor/": 180,
+    "tests/": 180,
     # One playbook after another, of about 8 s each on a quiet machine.
     "tests/integration/test_commands.py": 240,
     "tests/integration/test_demo.py": 400,
@@ -27,26 +24,14 @@ BY_PATH = {
     "tests/integration/test_fleet.py": 240,
     "tests/integration/test_live_view.py": 240,
     "tests/integration/test_watch.py": 240,
-    # They wait for enough of what others send or measure.
-    "tests/integration/test_verify": 180,
-    "tests/integration/test_headroom": 180,
-    "tests/integration/test_traffic.py": 180,
-    "tests/integration/test_ingress.py": 180,
-    "tests/integration/test_istio.py": 180,
     "tests/integration/test_alb.py": 240,
     "tests/integration/test_gateway.py": 240,
-    # Random releases until the controller has come to rest.
-    "tests/integration/test_model_against_controller.py": 180,
-    "tests/integration/test_simulation_against_cluster.py": 180,
     "tests/integration/test_exactness.py": 240,
+    # Twenty runs at once.
+    "tests/integration/test_one_run.py": 240,
     "tests/integration/test_judged_releases.py": 400,
-    # A whole cluster starts and ends.
-    "tests/integration/test_cluster": 180,
-    "tests/integration/test_waiting.py": 120,
     # Whole releases beside each other, each with processes that die and requests that are tried again.
     "tests/faults/test_releases.py": 240,
-    # Builds and installs the collection, or makes Python environments.
-    "tests/toolchain/": 180,
 }
 SLOW, EXHAUSTIVE = 1800, 300
 

@@ -248,7 +248,6 @@ PLAY = """
 """
 
 
-@pytest.mark.timeout(150)  # a whole ansible-playbook
 def test_the_role_tells_a_template_that_others_wrote_as_it_stands(tmp_path: Path) -> None:
     """In results, in the reasons that the role makes of them, in its summary, in set_stats: nobody runs it."""
     play = tmp_path / "play.yml"
