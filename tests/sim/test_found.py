@@ -42,6 +42,31 @@ FOUND: dict[str, History] = {
         replica_sets=Pace(0.002, 0.05, ((10.83, 36.39),)),
         scripts=(ana(Ask("start", pods=4, max_unavailable=1)), Script("eve", 26.4, asks=(UNDO,))),
     ),
+    "a step that got no answer before the time was over is told, and that it may have been carried out": History(
+        scripts=(
+            ana(
+                Ask("start", pods=3, timeout=30.0),
+                Ask("start", pods=3, timeout=30.0, think=3.0),
+                faults=(Planned(8, Fault.LATE, 0.3), Planned(19, Fault.LATE, 10.0)),
+            ),
+        ),
+    ),
+    "testers keep the canary where a promotion by weights is taken over, and its share made smaller": History(
+        gateway=Lags(0.1, 0.1),
+        scripts=(
+            ana(
+                Ask("start", pods=4, surge=4, share="10", header="x-canary", sticky=True),
+                Ask("promote"),
+                faults=(Planned(43, Fault.KILLED_AFTER),),
+            ),
+            Script(
+                "ben",
+                30.0,
+                machine="there",
+                asks=(Ask("start", pods=4, surge=4, share="50", sticky=True, takeover=True),),
+            ),
+        ),
+    ),
     "a start that arrives long after its caller has given up is undone all the same": History(
         replicas=1,
         scripts=(ana(START, faults=(Planned(4, Fault.LATE, 10.0), Planned(5, Fault.BROKEN_AFTER))),),

@@ -106,7 +106,7 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
             Code.INVALID, _what(situation, f"{what}, and by pods both versions get some"), "Set by to weights"
         )
     replicas, ready = situation.deployment.replicas, ready_pods(situation.picture, canary)
-    everybody = TrafficRequest(Fraction(1), without_header=True)
+    everybody = TrafficRequest(Fraction(1))
     if by is PromoteBy.WEIGHTS:
         check_load(Fraction(1), replicas, ready)
     if request.call.check:

@@ -389,7 +389,8 @@ def _exposed(account: Account, routes: Routes, outcome: Outcome, request: StartR
     ready = ready_pods(situation.picture, situation.canary)
     expose(routes, request.traffic or TrafficRequest(), situation, situation.canary.hash, ready)
     said = account.extra["exposure"]
-    header = f" and those with the header {said['header']['name']}" if said["header"] else ""
+    some = said["header"] and said["weight"] < 100
+    header = f" and those with the header {said['header']['name']}" if some else ""
     how = f"which get {said['weight']:g} % of the requests{header} ({said['programmed']})"
     return account.outcome(f"{outcome.message}, {how}", situation)
 

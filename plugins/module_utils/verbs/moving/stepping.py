@@ -26,6 +26,8 @@ from ..call.pacing import Patience
 from ..call.site import PODS
 from ..call.waiting import wait
 
+_UNANSWERED = " A step of this call that got no answer may have been carried out after that: canary_info tells the size"
+
 
 def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait, report: Report) -> Situation:
     """Raises VerbFailure where the pods do not become Ready, or somebody takes the canary away."""
@@ -48,14 +50,17 @@ def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait,
         advance=lambda current: _stepped(account, current, begun, unanswered, report),
     )
     situation = account.looked(waited.situation)
-    done = isinstance(waited.progress, Done)
+    done, unknown = isinstance(waited.progress, Done), False
     for plan in unanswered:
-        # What was carried out although its answer was lost is not written again; and it may be, where the last look did not succeed.
-        account.wrote(plan if waited.timed_out or plan.is_overtaken_by(situation.deployment) else None)
+        # What was carried out although its answer was lost is not written again; and it may be, where no look comes after this one.
+        carried_out = plan.is_overtaken_by(situation.deployment)
+        unknown = unknown or (waited.timed_out and not carried_out)
+        account.wrote(plan if waited.timed_out or carried_out else None)
     if not done:
         if situation.phase in HOLDING:
             mine.check(situation)
-        raise account.unsuccessful(waited, WORDS[situation.phase].remains)
+        remains = WORDS[situation.phase].remains
+        raise account.unsuccessful(waited, f"{remains}{_UNANSWERED}" if unknown else remains)
     return situation
 
 

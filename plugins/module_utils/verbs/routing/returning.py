@@ -114,7 +114,10 @@ def _only_version(now: Now) -> str:
     kept = kept_of(now.route)
     if kept is None or now.stage not in OURS:
         return ""
+    wanted = now.wanted
+    if wanted.exposure.weight == 1:
+        wanted = replace(wanted, exposure=replace(wanted.exposure, header=None))  # it asks for what everybody gets
     try:
-        return selected(now.wanted, kept.versions)
+        return selected(wanted, kept.versions)
     except Unroutable:
         return ""
