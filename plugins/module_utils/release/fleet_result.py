@@ -31,9 +31,12 @@ def with_its_wave(failed: str) -> str:
     return f"{_WITH_ITS_WAVE}: {failed}"
 
 
-def in_a_line(why: str) -> str:
-    """The same reason among lines for the others of its wave: the one that failed tells its own, once."""
-    return _WITH_ITS_WAVE if why.startswith(with_its_wave("")) else why
+def in_a_line(why: str, name: str, namespace: str) -> str:
+    """The same reason in a line that begins with its Deployment, among lines for the others of its wave: the one that failed tells its
+    own, once."""
+    if why.startswith(with_its_wave("")):
+        return _WITH_ITS_WAVE
+    return why.removeprefix(f'Deployment "{name}" in namespace "{namespace}": ')
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,9 @@ class Row:
 
     def line(self, check: bool) -> str:
         where = "/".join(filter(None, (self.cluster, self.namespace, self.name)))
-        outcome, why = self.outcome(check), in_a_line(self.release.why[0]) if self.release and self.release.why else ""
+        outcome, why = self.outcome(check), ""
+        if self.release and self.release.why:
+            why = in_a_line(self.release.why[0], self.name, self.namespace)
         if outcome == UNTOUCHED:
             # What would have been done to it is no reason; what it has is of somebody before.
             held = self.pods.get("canary", 0)

@@ -66,6 +66,13 @@ def test_a_reason_that_is_of_another_one_is_not_repeated_in_a_line() -> None:
     assert row.to_json(False)["why"] == ["the wave failed: shop/a undone: it crashed."]
 
 
+def test_a_line_names_its_deployment_once() -> None:
+    why = 'Deployment "search" in namespace "shop": its image is missing.'
+    row = replace(ROWS[1], release=replace(WHOLE, outcome=Ending.UNDONE, why=(why,)))
+    assert row.line(False) == "undone           wave 1   eu/shop/search: its image is missing."
+    assert row.to_json(False)["why"] == [why]
+
+
 def test_where_a_fleet_has_failed_the_answers_about_room_are_those_of_who_was_refused() -> None:
     refused = replace(ROWS[0], release=replace(WHOLE, outcome=Ending.REFUSED))
     fleet = replace(FLEET, rows=(refused, *ROWS[1:]))

@@ -164,7 +164,7 @@ class _Fleet:
             else:
                 kept.release = replace(planned, rooms=room.rooms, why=room.ruled.why, outcome=Ending.REFUSED)
                 self._failed.append(place)
-                self._tell(": ".join((Ending.REFUSED.value, *room.ruled.why[:1])), self._request.members[place].label)
+                self._tell(": ".join((Ending.REFUSED.value, *self._reason(place))), self._request.members[place].label)
 
     def _side_by_side(self, cluster: int, works: Sequence[Callable[[Api], Any]]) -> list[Any]:
         found: dict[int, Any] = {}
@@ -221,9 +221,7 @@ class _Fleet:
         self._kept[place].done = self._doing
         kept = self._kept[place].release
         if kept is not None and (act is not Act.PLAN or self._standing(place) is not Standing.PLANNED):
-            self._tell(
-                ": ".join((kept.outcome.value, *map(in_a_line, kept.why[:1]))), self._request.members[place].label
-            )
+            self._tell(": ".join((kept.outcome.value, *self._reason(place))), self._request.members[place].label)
 
     def _goes(self, place: int, act: Act) -> _Call:
         member = self._request.members[place]
@@ -309,7 +307,12 @@ class _Fleet:
 
     def _told_of(self, place: int) -> str:
         kept, label = self._kept[place].release, self._request.members[place].label
-        return f"{label} {kept.outcome.value}: {kept.why[0]}" if kept and kept.why else f"{label}."
+        return ": ".join((f"{label} {kept.outcome.value}", *self._reason(place))) if kept and kept.why else f"{label}."
+
+    def _reason(self, place: int) -> list[str]:
+        """The first one, for a line that begins with the release; none where there is none."""
+        kept, target = self._kept[place].release, self._request.members[place].request.call.target
+        return [in_a_line(why, target.name, target.namespace) for why in (kept.why[:1] if kept else ())]
 
     def _ended(self) -> Outcome:
         standings = [self._standing(place) for place in range(len(self._kept))]
