@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from fractions import Fraction
-from typing import Any
 
 import pytest
 
@@ -21,39 +20,29 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.virtualservice import parse, plan, state
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Header,
-    NewTemplate,
     PromoteBy,
     PromoteRequest,
-    Size,
-    StartRequest,
     TrafficRequest,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.gateway.server import DEFINITIONS
 from tests.cluster.istio.definitions import virtual_services
 from tests.cluster.lab import Lab
-from tests.integration.releases import CONTAINER, Release, image, silent
+from tests.gateways.objects import Json
+from tests.integration.releases import Release, image, silent
+from tests.integration.routed import RoutedRelease
 from tests.situations import until
 
-Json = dict[str, Any]
 
+class Meshed(RoutedRelease):
+    """A VirtualService with a rule of the Deployment's Service, one of both, and one of another."""
 
-class Meshed:
-    """A Deployment, its Service, and a VirtualService with a rule of it, one of both, and one of another."""
+    group, plural = "networking.istio.io/v1", "virtualservices"
+    asked = TrafficRequest(kind="istio", proof="none")
 
-    def __init__(self, release: Release) -> None:
-        self.release, self.api = release, release.api
-        namespace = release.namespace
-        self.services = f"/api/v1/namespaces/{namespace}/services"
-        self.routes = f"/apis/networking.istio.io/v1/namespaces/{namespace}/virtualservices"
-        ports = [{"name": "http", "port": 80, "targetPort": 8080}]
-        self.api.create(
-            self.services, {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}}
-        )
-        own = {"destination": {"host": f"web.{namespace}.svc.cluster.local", "port": {"number": 80}}}
+    def route_made(self) -> Json:
+        own = {"destination": {"host": f"web.{self.namespace}.svc.cluster.local", "port": {"number": 80}}}
         legacy = {"destination": {"host": "legacy", "port": {"number": 80}}}
         http = [
             {
@@ -68,29 +57,13 @@ class Meshed:
         ]
         meta = {"name": "web", "annotations": {"team": "a & <b>"}}
         spec = {"hosts": ["shop.example"], "gateways": ["edge"], "http": http}
-        body = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": meta, "spec": spec}
-        self.before = self.api.create(self.routes, body)
-
-    def route(self) -> Json:
-        found: Json = self.api.get(f"{self.routes}/web")
-        return found
+        return {"apiVersion": self.group, "kind": "VirtualService", "metadata": meta, "spec": spec}
 
     def destinations(self) -> list[dict[str, int]]:
         return [
             {ref["destination"]["host"].split(".")[0]: ref.get("weight", 0) for ref in rule["route"]}
             for rule in self.route()["spec"]["http"]
         ]
-
-    def start(self, pods: int, **traffic: Any) -> Outcome:
-        asked = TrafficRequest(kind="istio", proof="none", **traffic)
-        template = NewTemplate(images={CONTAINER: image("v2")})
-        return start(self.api, StartRequest(self.release.call, template, Size(pods), surge=pods, traffic=asked), silent)
-
-    def assert_as_before(self) -> None:
-        now = self.route()
-        assert now["spec"] == self.before["spec"]
-        assert now["metadata"]["annotations"] == self.before["metadata"]["annotations"]
-        assert [one["metadata"]["name"] for one in self.api.list(self.services)["items"]] == ["web"]
 
 
 @pytest.fixture(scope="module")

@@ -30,36 +30,26 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Header,
-    NewTemplate,
     PromoteBy,
     PromoteRequest,
-    Size,
-    StartRequest,
-    TrafficRequest,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.gateway.program import definitions
 from tests.cluster.gateway.server import DEFINITIONS
 from tests.cluster.lab import Lab
-from tests.gateways.objects import Json, RoutedObjects
-from tests.integration.releases import CONTAINER, Release, image, silent
+from tests.gateways.objects import Json
+from tests.integration.releases import Release, image, silent
+from tests.integration.routed import RoutedRelease
 from tests.sim.odd_routes import REFUSED, TAKEN
 from tests.situations import until
 
 
-class Routed(RoutedObjects):
-    """A Deployment, its Service, and two rules of an HTTPRoute that send to it; one of them also to another."""
+class Routed(RoutedRelease):
+    """Two rules of an HTTPRoute that send to the Deployment's Service; one of them also to another."""
 
-    def __init__(self, release: Release) -> None:
-        super().__init__(release.api, release.namespace)
-        self.release = release
-        ports = [{"name": "http", "port": 80, "targetPort": 8080}]
-        self.api.create(
-            self.services, {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": ports}}
-        )
+    def route_made(self) -> Json:
         both = [{"name": "web", "port": 80, "weight": 3}, {"name": "legacy", "port": 80}]
         rules = [
             {
@@ -75,23 +65,11 @@ class Routed(RoutedObjects):
         ]
         spec = {"parentRefs": [{"name": "gw"}], "hostnames": ["shop.example"], "rules": rules}
         meta = {"name": "web", "annotations": {"team": "a & <b>"}}
-        body = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": meta, "spec": spec}
-        self.before = self.api.create(self.routes, body)
+        return {"apiVersion": self.group, "kind": "HTTPRoute", "metadata": meta, "spec": spec}
 
     def backends(self) -> list[dict[str, int]]:
         rules = self.route()["spec"]["rules"]
         return [{ref["name"]: ref["weight"] for ref in rule.get("backendRefs", ())} for rule in rules]
-
-    def start(self, pods: int, **traffic: Any) -> Outcome:
-        asked = TrafficRequest(proof="none", **traffic)
-        template = NewTemplate(images={CONTAINER: image("v2")})
-        return start(self.api, StartRequest(self.release.call, template, Size(pods), surge=pods, traffic=asked), silent)
-
-    def assert_as_before(self) -> None:
-        now = self.route()
-        assert now["spec"] == self.before["spec"]
-        assert now["metadata"]["annotations"] == self.before["metadata"]["annotations"]
-        assert [one["metadata"]["name"] for one in self.api.list(self.services)["items"]] == ["web"]
 
 
 @pytest.fixture(scope="module")

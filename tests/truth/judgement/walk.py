@@ -96,13 +96,6 @@ def walk(
     sums = np.zeros((runs, len(steps.weights)))
     begun = np.full((runs, starts, len(steps.weights)), np.nan)
 
-    def evidence(log_sums: np.ndarray, begun: np.ndarray) -> np.ndarray:
-        whole = np.exp(np.minimum(log_sums, 700)) @ steps.weights
-        if not starts:
-            return whole
-        since = np.exp(np.minimum(log_sums[:, None, :] - begun, 700)) @ steps.weights
-        return 0.5 * whole + 0.5 * np.where(np.isnan(since), 1.0, since).mean(axis=1)
-
     while len(who):
         rate = bad_rate[part]
         gap = np.where(rate > 0, rng.geometric(np.maximum(rate, 1e-300)), np.inf)
@@ -116,12 +109,12 @@ def walk(
             canary_good = rng.binomial(good.astype(np.int64), among_good[part])[:, None]
             line = canary_good * steps.good_canary[part] + (good[:, None] - canary_good) * steps.good_stable[part]
         if rises:
-            crossed = evidence(sums + line, begun) >= limit
+            crossed = _evidence(steps, sums + line, begun) >= limit
             if crossed.any():
                 low, high = np.zeros(crossed.sum()), np.ones(crossed.sum())
                 for _ in range(60):
                     middle = (low + high) / 2
-                    reached = evidence(sums[crossed] + line[crossed] * middle[:, None], begun[crossed]) >= limit
+                    reached = _evidence(steps, sums[crossed] + line[crossed] * middle[:, None], begun[crossed]) >= limit
                     low, high = np.where(reached, low, middle), np.where(reached, middle, high)
                 stopped[who[crossed]] = np.ceil(at[crossed] + high * good[crossed])
         else:
@@ -130,7 +123,7 @@ def walk(
         jump = np.where(canary[:, None], steps.bad_canary[part], steps.bad_stable[part])
         sums = sums + line + np.where(happens[:, None], jump, 0.0)
         at = at + step
-        reached = ~crossed & (evidence(sums, begun) >= limit)
+        reached = ~crossed & (_evidence(steps, sums, begun) >= limit)
         stopped[who[reached]] = at[reached]
         fresh = ~happens & (part < starts)
         begun[fresh, part[fresh]] = sums[fresh]
@@ -138,3 +131,12 @@ def walk(
         keep = ~crossed & ~reached & (part < len(world))
         who, at, part, sums, begun = who[keep], at[keep], part[keep], sums[keep], begun[keep]
     return stopped
+
+
+def _evidence(steps: Steps, log_sums: np.ndarray, begun: np.ndarray) -> np.ndarray:
+    """Of each run, from the sums of its bets and, for each fresh start, the sums that it began with."""
+    whole = np.exp(np.minimum(log_sums, 700)) @ steps.weights
+    if not begun.shape[1]:
+        return whole
+    since = np.exp(np.minimum(log_sums[:, None, :] - begun, 700)) @ steps.weights
+    return 0.5 * whole + 0.5 * np.where(np.isnan(since), 1.0, since).mean(axis=1)
