@@ -40,6 +40,21 @@ READING = frozenset({"info", "info of all", "bake", "verify", "guard", "headroom
 # Rules that hold whatever a server says.
 ALWAYS = frozenset({"no verb ends in an error of its own", "every call comes to an end"})
 
+
+def _by_weights(kind: str, names: str = "", **second: Any) -> History:
+    """Two releases by the weights of such routes: one that is drained, goes on and is promoted, and a `second` that is undone."""
+    return History(
+        gateway=Lags(),
+        scripts=(
+            Script("ana", 8.0, names=names, asks=(
+                Ask("start", share="5", kind=kind), Ask("start", pods=3, surge=3, share="50", kind=kind), Ask("pause", drain=True),
+                Ask("resume"), Ask("info"), Ask("promote", by="weights"),
+                Ask("start", version="v3", share="10", kind=kind, **second), Ask("undo"),
+            )),
+        ),
+    )  # fmt: skip
+
+
 SCENES: Mapping[str, History] = {
     "pods and an autoscaler": History(
         bounds=(2, 9),
@@ -53,45 +68,10 @@ SCENES: Mapping[str, History] = {
             )),
         ),
     ),
-    "routes": History(
-        gateway=Lags(),
-        scripts=(
-            Script("ana", 8.0, names="run", asks=(
-                Ask("start", share="5"), Ask("start", pods=3, surge=3, share="50"), Ask("pause", drain=True), Ask("resume"),
-                Ask("info"), Ask("promote", by="weights"), Ask("start", version="v3", share="10", sticky=True), Ask("undo"),
-            )),
-        ),
-    ),
-    "an Ingress": History(
-        gateway=Lags(),
-        scripts=(
-            Script("ana", 8.0, asks=(
-                Ask("start", share="5", kind="ingress_nginx"), Ask("start", pods=3, surge=3, share="50", kind="ingress_nginx"),
-                Ask("pause", drain=True), Ask("resume"), Ask("info"), Ask("promote", by="weights"),
-                Ask("start", version="v3", share="10", header="x-canary", kind="ingress_nginx"), Ask("undo"),
-            )),
-        ),
-    ),
-    "a VirtualService": History(
-        gateway=Lags(),
-        scripts=(
-            Script("ana", 8.0, asks=(
-                Ask("start", share="5", kind="istio"), Ask("start", pods=3, surge=3, share="50", kind="istio"),
-                Ask("pause", drain=True), Ask("resume"), Ask("info"), Ask("promote", by="weights"),
-                Ask("start", version="v3", share="10", header="x-canary", kind="istio"), Ask("undo"),
-            )),
-        ),
-    ),
-    "an Ingress of a load balancer": History(
-        gateway=Lags(),
-        scripts=(
-            Script("ana", 8.0, asks=(
-                Ask("start", share="5", kind="alb"), Ask("start", pods=3, surge=3, share="50", kind="alb"),
-                Ask("pause", drain=True), Ask("resume"), Ask("info"), Ask("promote", by="weights"),
-                Ask("start", version="v3", share="10", header="x-canary", kind="alb"), Ask("undo"),
-            )),
-        ),
-    ),
+    "routes": _by_weights("gateway_api", names="run", sticky=True),
+    "an Ingress": _by_weights("ingress_nginx", header="x-canary"),
+    "a VirtualService": _by_weights("istio", header="x-canary"),
+    "an Ingress of a load balancer": _by_weights("alb", header="x-canary"),
     "a GRPCRoute": History(
         gateway=Lags(),
         scripts=(
