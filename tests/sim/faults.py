@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -43,6 +44,16 @@ class Planned:
     kind: Fault
     seconds: float = 1.0
     status: int = 500
+
+
+def failing(chance: random.Random, requests: int) -> tuple[Planned, ...]:
+    """One in ten of so many requests fails in some way, and whoever asked lives on."""
+    kinds = [fault for fault in Fault if fault not in (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)]
+    return tuple(
+        Planned(number, chance.choice(kinds), chance.choice((0.3, 2.0)))
+        for number in range(requests)
+        if chance.random() < 0.1
+    )
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from functools import partial
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
-from tests.sim.faults import Fault, Planned
+from tests.sim.faults import Fault, Planned, failing
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End
 from tests.sim.nginx import AFFINITY, INGRESS_NGINX, PATHS
 from tests.sim.objects import NAME
-from tests.sim.test_traffic import largest, played, told
+from tests.sim.test_traffic import assert_as_said, largest, played, told
 from tests.sim.test_traffic import world as routed
 from tests.sim.world import World
 
@@ -45,14 +45,7 @@ def assert_as_before(one: World) -> None:
 @pytest.mark.parametrize("by", ["pods", "weights"])
 def test_a_release_gives_everybody_what_was_said_and_leaves_nothing(by: str) -> None:
     one = world(START, GROW, FULL, Ask("promote", by=by), end=End.PROMOTE)
-    found = played(one)
-    assert told(found)[:2] == [
-        "changed: holding 1 canary beside 4 stable pods (20.0 % of all pods), which get 5 % of the requests (stated)",
-        "changed: holding 3 canary beside 4 stable pods (42.9 % of all pods), which get 50 % of the requests (stated)",
-    ]
-    first, second, third, _last = found.calls[:4]
-    assert largest(one, 0.0, first.ended or 0.0) == Fraction(1, 20)
-    assert largest(one, second.begun, third.ended or 0.0) == Fraction(1, 2)
+    assert_as_said(one, "stated")
     assert_as_before(one)
 
 
@@ -141,10 +134,7 @@ def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(
 @pytest.mark.parametrize("seed", range(20))
 def test_requests_that_fail_are_tried_again_and_nothing_is_left(seed: int) -> None:
     chance = random.Random(seed)
-    kinds = [fault for fault in Fault if fault not in (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)]
-    faults = tuple(
-        Planned(n, chance.choice(kinds), chance.choice((0.3, 2.0))) for n in range(90) if chance.random() < 0.1
-    )
+    faults = failing(chance, 90)
     end = chance.choice((End.PROMOTE, End.UNDO))
     lags = Lags(chance.choice((0.1, 5.0)), chance.choice((0.1, 2.0)))
     one = world(START, FULL, Ask(end.value, think=1.0), seed=seed, faults=faults, end=end, lags=lags)

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.sim.controllers import Pace
-from tests.sim.faults import Fault, Planned
+from tests.sim.faults import Fault, Planned, failing
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, Foreign, History, Script
 from tests.sim.objects import LABELS, NAME, image
@@ -127,10 +127,7 @@ def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(
 @pytest.mark.parametrize("seed", range(20))
 def test_requests_that_fail_are_tried_again_and_nothing_is_left(seed: int) -> None:
     chance = random.Random(seed)
-    kinds = [fault for fault in Fault if fault not in (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)]
-    faults = tuple(
-        Planned(n, chance.choice(kinds), chance.choice((0.3, 2.0))) for n in range(90) if chance.random() < 0.1
-    )
+    faults = failing(chance, 90)
     end = chance.choice((End.PROMOTE, End.UNDO))
     one = world(
         BLUE, GREEN, replace(PROMOTE, keep=0.0) if end is End.PROMOTE else UNDO, seed=seed, faults=faults, end=end

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.proving import Prover
-from tests.sim.faults import Fault, Planned
+from tests.sim.faults import Fault, Planned, failing
 from tests.sim.gateway import GATEWAY, HOST, RULES, Lags
 from tests.sim.history import Ask, Befalls, End, Foreign, History, Incident, Script
 from tests.sim.objects import NAME, NAMESPACE, Json
@@ -76,18 +76,23 @@ def largest(one: World, begins: float, ends: float) -> Fraction:
     return max((share for at, share in one.proxy.seen if begins <= at < ends), default=Fraction(0))
 
 
-@pytest.mark.parametrize("by", ["pods", "weights"])
-def test_a_release_by_weights_gives_everybody_what_was_said_and_leaves_nothing(by: str) -> None:
-    full = Ask("start", pods=4, surge=4, share="50", think=1.0)
-    one = world(START, GROW, full, Ask("promote", by=by), end=End.PROMOTE)
+def assert_as_said(one: World, seen: str) -> None:
+    """Of START, GROW, all pods, and a promotion: everybody got what was told, which was `seen` so."""
     found = played(one)
     assert told(found)[:2] == [
-        "changed: holding 1 canary beside 4 stable pods (20.0 % of all pods), which get 5 % of the requests (proven)",
-        "changed: holding 3 canary beside 4 stable pods (42.9 % of all pods), which get 50 % of the requests (proven)",
+        f"changed: holding 1 canary beside 4 stable pods (20.0 % of all pods), which get 5 % of the requests ({seen})",
+        f"changed: holding 3 canary beside 4 stable pods (42.9 % of all pods), which get 50 % of the requests ({seen})",
     ]
     first, second, third, _last = found.calls[:4]
     assert largest(one, 0.0, first.ended or 0.0) == Fraction(1, 20)
     assert largest(one, second.begun, third.ended or 0.0) == Fraction(1, 2)
+
+
+@pytest.mark.parametrize("by", ["pods", "weights"])
+def test_a_release_by_weights_gives_everybody_what_was_said_and_leaves_nothing(by: str) -> None:
+    full = Ask("start", pods=4, surge=4, share="50", think=1.0)
+    one = world(START, GROW, full, Ask("promote", by=by), end=End.PROMOTE)
+    assert_as_said(one, "proven")
     assert_as_before(one)
 
 
@@ -206,10 +211,7 @@ def test_a_whole_release_that_dies_at_any_request_is_ended_by_the_next_and_fails
 @pytest.mark.parametrize("seed", range(20))
 def test_requests_of_a_whole_release_that_fail_fail_no_request_of_a_user(seed: int) -> None:
     chance = random.Random(seed)
-    kinds = [fault for fault in Fault if fault not in (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)]
-    faults = tuple(
-        Planned(n, chance.choice(kinds), chance.choice((0.3, 2.0))) for n in range(120) if chance.random() < 0.1
-    )
+    faults = failing(chance, 120)
     release = replace(RELEASE, by=chance.choice(("pods", "weights")))
     one = world(release, seed=seed, faults=faults, lags=Lags(2.0, 2.0), again=True, end=End.PROMOTE)
     played(one)
@@ -271,10 +273,7 @@ def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(
 @pytest.mark.parametrize("seed", range(30))
 def test_requests_that_fail_are_tried_again_and_nothing_is_left(seed: int) -> None:
     chance = random.Random(seed)
-    kinds = [fault for fault in Fault if fault not in (Fault.KILLED_BEFORE, Fault.KILLED_AFTER)]
-    faults = tuple(
-        Planned(n, chance.choice(kinds), chance.choice((0.3, 2.0))) for n in range(60) if chance.random() < 0.1
-    )
+    faults = failing(chance, 60)
     end = chance.choice((End.PROMOTE, End.UNDO))
     one = world(START, GROW, Ask(end.value, think=1.0), seed=seed, faults=faults, end=end)
     played(one)
