@@ -84,7 +84,7 @@ def test_of_an_url_only_where_users_come_in_is_kept() -> None:
         ({"probe": {"url": "https://user:pass@a"}}, "traffic.probe.url"),
         ({"probe": {"url": "https://a:99999"}}, "traffic.probe.url"),
         ({"probe": {"url": "https://a", "address": "a/b"}}, "traffic.probe.address"),
-        ({"kind": "alb"}, "kind"),
+        ({"kind": "traefik"}, "kind"),
     ],
 )
 def test_what_makes_no_sense_is_refused(given: dict[str, Any], said: str) -> None:

@@ -105,7 +105,7 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     "a proof of a later release": ("traffic.proof", "twice", 'traffic.proof is "twice", and not one of require, prefer, none'),
     "no time for a write": ("traffic.seconds", 0, "traffic.seconds is 0, which is not a number from 1"),
     "a member of traffic of a later release": ("traffic.mirror", 1, 'traffic has "mirror", which this release'),
-    "a kind of traffic of a later release": ("trafficKind", "alb", 'trafficKind is "alb", which this release'),
+    "a kind of traffic of a later release": ("trafficKind", "traefik", 'trafficKind is "traefik", which this release'),
     "a step that there is not": ("step", [3, 2], "step[0] is 3, which is not a number from 1 to 2"),
     "a step of no number": ("step", 1, "step is 1, which is not a number and how many there are"),
     "a version of another type": ("version", True, "it has version True"),
