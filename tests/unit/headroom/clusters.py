@@ -88,3 +88,12 @@ def question(new: Object, nodes: list[Object], pods: list[Object] | tuple[Object
         "rollout", Rollout(replicas=2, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=0)
     )
     return Question(new, PodSource.DRY_RUN, MINOR, scene(nodes, pods), rollout, **more)
+
+
+NODEPOOL = {"karpenter.sh/nodepool": "np-a", "node.kubernetes.io/instance-type": "m6i.xlarge"}
+TWO_OLD = [pod(f"old{index}", on="n1", meta=of("rs-old")) for index in range(2)]
+
+
+def ask(new: Object, nodes: list[Object], pods: list[Object] | None = None, **more: Any) -> Any:
+    more.setdefault("owners", frozenset({"rs-old"}))
+    return question(new, nodes, TWO_OLD if pods is None else pods, **more)
