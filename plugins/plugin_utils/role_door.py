@@ -203,7 +203,7 @@ def misspelt(variables: Mapping[str, Any], defaults: Mapping[str, Any], known: f
     for name in sorted(name for name in variables if name.startswith(PUBLIC) and name not in known):
         close = difflib.get_close_matches(name.removeprefix(PUBLIC), short, n=1, cutoff=ALIKE)
         if close:
-            yield f"nothing here reads {name}, which is close to {PUBLIC}{close[0]}"
+            yield f"nothing here reads {name}: write {PUBLIC}{close[0]}, or leave it out"
 
 
 def _runs_once(task: Task) -> bool:

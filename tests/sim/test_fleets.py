@@ -89,6 +89,16 @@ def test_a_wrong_name_in_the_last_wave_is_told_before_the_first(tolerated: int, 
     at_rest(sea)
 
 
+def test_a_deployment_of_another_shape_in_the_last_wave_is_left_to_its_wave() -> None:
+    sea = Sea(1, 4)
+    last = sea.clusters[3].store
+    last._listeners.clear()  # neither its controllers nor who watches over it could read it
+    last.put("deployments", {**sea.clusters[3].deployment, "spec": None}, "somebody")
+    ended = sea.sails(sea.request(tolerated=1))
+    assert isinstance(ended, VerbFailure) and outcomes(ended)[:3] == ["released"] * 3, ended
+    assert "spec" in ended.extra["fleet"]["releases"][3]["why"][0]
+
+
 def test_each_release_is_told_of_the_room_that_it_has() -> None:
     sea = Sea(3, 3)
     ended = sea.sails(with_room(sea.request(waves=("100%",))))

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.sim.faults import Fault, Planned, failing
 from tests.sim.gateway import Lags
-from tests.sim.history import Ask, End
+from tests.sim.history import Ask, End, Script
 from tests.sim.nginx import AFFINITY, INGRESS_NGINX, PATHS
 from tests.sim.objects import NAME
 from tests.sim.test_traffic import assert_as_said, largest, played, told
@@ -29,6 +29,7 @@ SLOW = Lags(5.0, 2.0)
 START = Ask("start", share="5", kind=INGRESS_NGINX)
 GROW = replace(START, pods=3, surge=3, share="50", think=1.0)
 FULL = replace(GROW, pods=4, surge=4)
+CANARY_INGRESS = f"{NAME}-coalmine-canary"
 DRAIN, RESUME = Ask("pause", think=5.0, drain=True), Ask("resume", think=5.0)
 
 
@@ -164,7 +165,7 @@ def test_an_ingress_that_somebody_put_back_gets_its_share_once_more() -> None:
 @pytest.mark.parametrize("share", ["", "5"])
 def test_a_canary_ingress_that_somebody_deleted_is_told_and_made_again_for_whom_the_next_start_says(share: str) -> None:
     one = world(START, Ask("info", think=60.0), replace(START, share=share, pods=2, surge=2), Ask("info"))
-    one.timeline.at(60.0, lambda: one.store.remove("ingresses", f"{NAME}-coalmine-canary", "somebody"))
+    one.timeline.at(60.0, lambda: one.store.remove("ingresses", CANARY_INGRESS, "somebody"))
     found = played(one)
     shown, again, after = (call.result for call in found.calls[1:4])
     assert isinstance(shown, Outcome) and isinstance(again, Outcome) and isinstance(after, Outcome)
@@ -175,9 +176,47 @@ def test_a_canary_ingress_that_somebody_deleted_is_told_and_made_again_for_whom_
     assert_as_before(one)
 
 
+@pytest.mark.parametrize(
+    "last", [Ask("promote"), Ask("undo"), replace(START, share="20", pods=2, surge=2)], ids=lambda ask: str(ask.verb)
+)
+def test_a_canary_ingress_without_any_annotation_stops_nobody(last: Ask) -> None:
+    """As somebody leaves it who switches the canary off by hand."""
+    one = world(START, replace(last, think=60.0), end=End.PROMOTE if last.verb == "promote" else End.UNDO)
+
+    def taken_off() -> None:
+        item = copy.deepcopy(one.store.get("ingresses", CANARY_INGRESS))
+        assert item is not None
+        del item["metadata"]["annotations"]
+        one.store.put("ingresses", item, "somebody")
+
+    one.timeline.at(60.0, taken_off)
+    found = played(one)
+    assert isinstance(found.calls[1].result, Outcome), found.calls[1].told()
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("number", range(30, 62))
+def test_a_canary_ingress_that_is_deleted_right_before_a_request_is_looked_at_again(number: int) -> None:
+    one = world(START, replace(START, share="20", pods=2, surge=2))
+    begins = one._give_birth
+
+    def deletes() -> None:
+        if one.store.get("ingresses", CANARY_INGRESS):
+            one.store.remove("ingresses", CANARY_INGRESS, "somebody")
+
+    def born(script: Script) -> None:
+        begins(script)
+        one._networks[0].meanwhile[number] = deletes
+
+    one._give_birth = born  # type: ignore[method-assign]
+    found = played(one)
+    assert "api_error" not in found.calls[1].told(), found.calls[1].told()
+    assert_as_before(one)
+
+
 def test_a_promotion_tells_that_the_canary_did_not_get_its_share_any_more() -> None:
     one = world(START, Ask("promote", think=60.0), end=End.PROMOTE)
-    one.timeline.at(60.0, lambda: one.store.remove("ingresses", f"{NAME}-coalmine-canary", "somebody"))
+    one.timeline.at(60.0, lambda: one.store.remove("ingresses", CANARY_INGRESS, "somebody"))
     promoted = played(one).calls[1].result
     assert isinstance(promoted, Outcome) and any("another share of the requests" in text for text in promoted.warnings)
     assert_as_before(one)

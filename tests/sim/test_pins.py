@@ -27,8 +27,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.release_calls import asked, failed, released
-from tests.sim.faults import Fault, Planned
+from tests.sim.faults import Fault, Faults, Planned
 from tests.sim.history import Ask, History, Script
+from tests.sim.stage import Stage
 from tests.sim.world import World
 from tests.situations import Web, image, silent
 
@@ -283,6 +284,21 @@ def test_what_is_released_already_leaves_no_autoscaler_that_an_interrupted_run_p
     outcome = start(web.api, StartRequest(web.call, template, Size(1), autoscaler=policy, released_ok=True), silent)
     assert outcome.message.startswith("already released") and outcome.changed
     assert web.bounds() == (2, 9) and not marked(web)
+
+
+@pytest.mark.parametrize("fault", [Fault.LATE, Fault.LOST_AFTER, Fault.BROKEN_AFTER])
+def test_whoever_does_not_know_whether_it_gave_back_says_that_it_may_have(fault: Fault, stage: Stage) -> None:
+    web = stage.web().make(4)
+    web.autoscaler(2, 9)
+    leave_pinned(web)
+    # From the patch on nothing is heard, and so it is never known.
+    ana = stage.api("ana", faults=Faults({number: Planned(number, fault) for number in range(9, 18)}))
+    request = asked(web, "v1")
+    request = replace(request, start=replace(request.start, autoscaler=PIN))
+    outcome, told = released(replace(web, admin=ana), request)
+    assert told.outcome is Ending.ALREADY_RELEASED and outcome.changed
+    assert web.bounds() == (2, 9)
+    assert any("It may still be pinned; canary_undo" in warning for warning in outcome.warnings), outcome.warnings
 
 
 @pytest.mark.parametrize("ending", ["promote", "undo"])

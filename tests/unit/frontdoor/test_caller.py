@@ -98,7 +98,7 @@ def test_a_failure_elsewhere_rejects_nothing_that_is_over(outcome: str, rejected
 )
 def test_a_name_that_is_close_to_one_of_the_role_that_is_not_set(given: dict[str, Any], meant: str | None) -> None:
     said = list(role_door.misspelt({**DEFAULTS, "canary_name": "web", **given}, DEFAULTS))
-    assert said == ([f"nothing here reads {next(iter(given))}, which is close to {meant}"] if meant else [])
+    assert said == ([f"nothing here reads {next(iter(given))}: write {meant}, or leave it out"] if meant else [])
 
 
 @pytest.mark.parametrize(

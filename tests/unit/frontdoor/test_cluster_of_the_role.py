@@ -143,5 +143,5 @@ def test_a_playbook_asks_nothing_where_it_would_pass_over_a_variable(
 ) -> None:
     done = run(tmp_path, tmp_path / "none", f"coalmine.canary.{playbook}", "--extra-vars", json.dumps(given))
     assert done.returncode != 0
-    said = f"nothing here reads {name}, which is close to {close}. Nothing was asked of the cluster"
+    said = f"nothing here reads {name}: write {close}, or leave it out. Nothing was asked of the cluster"
     assert said in done.stdout + done.stderr, done.stdout + done.stderr

@@ -14,13 +14,14 @@ from typing import Mapping, Sequence
 
 from ...cluster.crew import Crew
 from ...cluster.errors import ApiError
+from ...rollout.fields import Malformed
 from ...rollout.refusal import Code, Refusal
 from ..call.outcome import VerbFailure
 from ..call.site import Site
 from .orders import Member
 
 
-def must_be_different(crew: Crew, members: Sequence[Member]) -> Mapping[int, ApiError]:
+def must_be_different(crew: Crew, members: Sequence[Member]) -> Mapping[int, ApiError | Malformed]:
     """A server may have several addresses, so where names are alike the uids tell: a request for each of those. Raises VerbFailure.
 
     Returns those that could not be looked at, by their place, and why: nobody knows of them that they are others.
@@ -29,13 +30,13 @@ def must_be_different(crew: Crew, members: Sequence[Member]) -> Mapping[int, Api
     for place, member in enumerate(members):
         target = member.request.call.target
         alike[target.namespace, target.name].append(place)
-    unseen: dict[int, ApiError] = {}
+    unseen: dict[int, ApiError | Malformed] = {}
     for places in alike.values():
         uids: dict[int, str] = {}
         for place in places if len(places) > 1 else ():
             try:
                 uids[place] = _uid(crew, members[place])
-            except ApiError as error:
+            except (ApiError, Malformed) as error:
                 unseen[place] = error
         for (first, uid), (second, its) in combinations(uids.items(), 2):
             one, other = members[first], members[second]

@@ -24,6 +24,7 @@ from ...release.fleet_result import Fleet, Row, in_a_line, waves_of, with_its_wa
 from ...release.policies import End, Headroom, Through
 from ...release.result import Ending, Release
 from ...release.room import Go
+from ...rollout.fields import Malformed
 from ...rollout.refusal import Refusal
 from ...values import dataclass
 from ...wording import count_of, ended
@@ -50,7 +51,7 @@ _Call = Callable[[Api, Report], "Outcome | VerbFailure"]
 def fleet(crew: Crew, request: FleetRequest, report: Report) -> Outcome:
     """Raises VerbFailure where a release failed; `fleet` in it tells how each of them ended."""
     unseen = must_be_different(crew, request.members)
-    unfit: dict[int, ApiError | Refusal] = {**not_there(crew, request), **unseen}
+    unfit: dict[int, ApiError | Malformed | Refusal] = {**not_there(crew, request), **unseen}
     asked = replace(request, run=request.run or new_run())
     return _Fleet(crew, asked, report, unfit).sail()
 
@@ -81,7 +82,7 @@ class _Kept:
 
 class _Fleet:
     def __init__(
-        self, crew: Crew, request: FleetRequest, report: Report, unfit: Mapping[int, ApiError | Refusal]
+        self, crew: Crew, request: FleetRequest, report: Report, unfit: Mapping[int, ApiError | Malformed | Refusal]
     ) -> None:
         self._crew, self._request, self._report = crew, request, report
         self._kept = [_Kept() for _member in request.members]

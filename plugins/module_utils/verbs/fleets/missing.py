@@ -15,6 +15,7 @@ from typing import Mapping
 from ...cluster.crew import Crew
 from ...cluster.errors import ApiError
 from ...release.policies import WhenMissing
+from ...rollout.fields import Malformed
 from ...rollout.refusal import Refusal
 from ..call.site import Site
 from .orders import FleetRequest, Member
@@ -29,7 +30,7 @@ def not_there(crew: Crew, request: FleetRequest) -> Mapping[int, Refusal]:
 
     def looks(place: int, member: Member) -> None:
         try:
-            with suppress(ApiError):
+            with suppress(ApiError, Malformed):
                 Site(crew.api(member.cluster), member.request.call.target).deployment()
         except Refusal as refusal:
             found[place] = refusal

@@ -186,12 +186,15 @@ def given_back_unless_held(account: Account, pinned: Autoscaler, picture: Pictur
 
 
 def _let_go(account: Account, name: str, picture: Picture, *, there: bool) -> bool:
-    """`there`: a pin of this call, or one that an earlier run has left, so that a failure is worth a word."""
+    """`there`: a pin of this call, or one that an earlier run has left, so that a failure is worth a word. A write that nobody
+    knows the outcome of is a change."""
     try:
         return give_back_orphan(account, account.site.autoscaler(name), picture)
     except (ApiError, Refusal) as error:
+        account.changed = account.changed or error.may_have_written
         if there:
-            account.warn(f"{error} It is still pinned; canary_undo, or the next canary_start, gives it back")
+            stands = "may still be" if error.may_have_written else "is still"
+            account.warn(f"{error} It {stands} pinned; canary_undo, or the next canary_start, gives it back")
         return False
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from ...cluster.api import Api, PatchKind
-from ...cluster.errors import NotFound
+from ...cluster.errors import Conflict, NotFound
 from ...rollout.fields import Fields, must_be
 from ...rollout.views import Pod
 from ...traffic.exposure import Json
@@ -97,7 +97,7 @@ class Network:
         return route
 
     def _with(self, route: Route, manifest: Json | None, *, dry_run: bool) -> Json | None:
-        """The companion as it is then. Guarded by what was read of it."""
+        """The companion as it is then. Guarded by what was read of it: that it is gone is somebody else's write, too."""
         path, there = self.path_of(self._companion_of(route.name)), route.companion
         if there is None and manifest is not None:
             made: Json = self._api.create(self._routes, manifest, dry_run=dry_run)
@@ -111,9 +111,13 @@ class Network:
         body = [
             {"op": "test", "path": f"/metadata/{name}", "value": meta.text(name)} for name in ("uid", "resourceVersion")
         ]
-        body.append({"op": "replace", "path": "/metadata/annotations", "value": manifest["metadata"]["annotations"]})
+        # Somebody may have taken all annotations, and what is not there cannot be replaced.
+        body.append({"op": "add", "path": "/metadata/annotations", "value": manifest["metadata"]["annotations"]})
         body.append({"op": "replace", "path": "/spec", "value": manifest["spec"]})
-        found: Json = self._api.patch(path, body, PatchKind.JSON, dry_run=dry_run)
+        try:
+            found: Json = self._api.patch(path, body, PatchKind.JSON, dry_run=dry_run)
+        except NotFound as error:
+            raise Conflict(error.asked, error.message, status=error.status, reason=error.reason) from error
         return found
 
     def _gone(self, path: str, uid: str) -> bool:
