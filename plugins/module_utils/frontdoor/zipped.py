@@ -71,6 +71,7 @@ def _archive(place: str) -> zipimporter | None:
 
 
 def compile_once() -> None:
-    """From now on. A second call changes nothing."""
-    if not any(isinstance(finder, _OwnCode) for finder in sys.meta_path):
+    """From now on, where this file itself came out of an archive. A second call changes nothing."""
+    is_archived = isinstance(getattr(__spec__, "loader", None), zipimporter)
+    if is_archived and not any(isinstance(finder, _OwnCode) for finder in sys.meta_path):
         sys.meta_path.insert(0, _OwnCode())
