@@ -195,6 +195,26 @@ def test_a_canary_ingress_without_any_annotation_stops_nobody(last: Ask) -> None
     assert_as_before(one)
 
 
+@pytest.mark.parametrize("taken", ["labels", "ownerReferences"])
+@pytest.mark.parametrize(
+    "last", [Ask("promote"), Ask("undo"), replace(START, share="20", pods=2, surge=2)], ids=lambda ask: str(ask.verb)
+)
+def test_a_canary_ingress_without_its_label_or_owner_is_still_of_its_release(last: Ask, taken: str) -> None:
+    """As a tool leaves it that takes away what it does not know of. No user is left on a Service that has no pods any more."""
+    one = world(START, replace(last, think=60.0), end=End.PROMOTE if last.verb == "promote" else End.UNDO)
+
+    def taken_off() -> None:
+        item = copy.deepcopy(one.store.get("ingresses", CANARY_INGRESS))
+        assert item is not None
+        del item["metadata"][taken]
+        one.store.put("ingresses", item, "somebody")
+
+    one.timeline.at(60.0, taken_off)
+    found = played(one)
+    assert isinstance(found.calls[1].result, Outcome), found.calls[1].told()
+    assert_as_before(one)
+
+
 @pytest.mark.parametrize("number", range(30, 62))
 def test_a_canary_ingress_that_is_deleted_right_before_a_request_is_looked_at_again(number: int) -> None:
     one = world(START, replace(START, share="20", pods=2, surge=2))

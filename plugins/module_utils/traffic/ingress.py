@@ -198,7 +198,8 @@ def _given(route: Route, versions: Versions) -> Exposure | None:
         return None
     header = Header(annotations[_HEADER], annotations.get(_VALUE, "")) if _HEADER in annotations else None
     exposure = Exposure(weight, header, _KEPT if annotations.get(_BEHAVIOUR) == _KEEPS else None)
-    return exposure if 0 <= weight < 1 and _is_as(found, _companion(route, versions, exposure)) else None
+    ours = _is_ours(route, versions) and _is_as(found, _companion(route, versions, exposure))
+    return exposure if ours and 0 <= weight < 1 else None
 
 
 def _annotations(item: Mapping[str, Any]) -> Mapping[str, str]:
@@ -206,18 +207,26 @@ def _annotations(item: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _is_as(found: Json, manifest: Json) -> bool:
-    """Whose it is, the paths, the Service, and all that makes it a canary."""
+    """The paths, the Service, and all that makes it a canary."""
 
     def drawn(item: Json) -> Json:
         return {key: text for key, text in _annotations(item).items() if key.startswith((_CANARY, _BEHAVIOUR))}
 
-    return _is_ours(found, manifest) and drawn(found) == drawn(manifest) and _rules(found) == _rules(manifest)
+    return drawn(found) == drawn(manifest) and _rules(found) == _rules(manifest)
 
 
-def _is_ours(found: Json, manifest: Json) -> bool:
-    (owner,) = manifest["metadata"]["ownerReferences"]
-    owners = (found.get("metadata") or {}).get("ownerReferences") or ()
-    return is_companion(found) and any(one.get("uid") == owner["uid"] for one in owners)
+def _is_ours(route: Route, versions: Versions) -> bool:
+    """As it was made, or it sends to nothing but a Service of the canary: that has its name from this release."""
+    kept, companion = kept_of(route), route.companion or {}
+    canaries = {one.canary for one in (versions, *([kept.versions] if kept else ()))} - {""}
+    sends = {_service(path) for _host, path in paths(_rules(companion))}
+    return _is_marked(route, companion) or (bool(sends) and sends <= canaries)
+
+
+def _is_marked(route: Route, companion: Json) -> bool:
+    """Told by its label and its owner, which somebody may take away."""
+    owners = (companion.get("metadata") or {}).get("ownerReferences") or ()
+    return is_companion(companion) and any(one.get("uid") == route.uid for one in owners)
 
 
 def _numbers(share: Fraction) -> tuple[int, int]:
@@ -362,7 +371,7 @@ def _changed(route: Route, versions: Versions, drawn: Exposure | None, own: bool
     """None where the canary Ingress is as it is to be. `own`: the Ingress is about to be its owner's again. Raises Unroutable for one that is
     somebody else's."""
     manifest, found = _companion(route, versions, drawn or NOBODY), route.companion
-    if found is not None and not _is_ours(found, manifest):
+    if found is not None and not _is_ours(route, versions):
         raise Unroutable(
             f'Ingress "{companion_name(route.name)}" is there already, and is not of this release',
             "Look whose it is; if nobody needs it, delete it, then run this again",
@@ -370,7 +379,7 @@ def _changed(route: Route, versions: Versions, drawn: Exposure | None, own: bool
     last = None if drawn is None else manifest
     if found is None:
         return CompanionPlan(_companion(route, versions, NOBODY), last) if last else None
-    same = _is_as(found, manifest)
+    same = _is_marked(route, found) and _is_as(found, manifest)
     return None if same and last else CompanionPlan(manifest if own and not same else None, last)
 
 
@@ -402,9 +411,11 @@ def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> 
 def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure) -> None:
     """Raises Unroutable where somebody has a canary Ingress there already: the controller takes one for each path. One that sends to `own`
     gives its users the canary by its pods, whatever the path."""
-    del routes, exposure
+    del exposure
     mine = {(host, path.get("path")) for host, path in paths(route.rules) if _service(path) == own}
-    for other in filter(_is_canary, others):
+    # Whose these are `check` has told, also where they have lost their label.
+    companions = {companion_name(one.name) for one in (route, *routes)}
+    for other in (one for one in others if _is_canary(one) and one.name not in companions):
         if any((host, path.get("path")) in mine for host, path in paths(other.rules)):
             raise Unroutable(
                 f'Ingress "{other.name}" is a canary of one of its paths already, and ingress-nginx takes one for each path',

@@ -316,6 +316,27 @@ def test_a_canary_ingress_that_somebody_deleted_is_contested_and_whoever_writes_
     assert state(read(written((item, None), wanted)), VERSIONS) == (Stage.SPLIT, wanted)
 
 
+_TAKEN = [("labels",), ("ownerReferences",), ("labels", "ownerReferences")]
+
+
+@pytest.mark.parametrize("taken", _TAKEN, ids="+".join)
+def test_a_canary_ingress_without_label_or_owner_is_ours_by_whom_it_sends_to_and_gets_them_again(
+    taken: tuple[str, ...],
+) -> None:
+    wanted = Wanted(Stage.SPLIT, Exposure(Fraction(1, 4)))
+    item, companion = written((ingress(path("web")), None), wanted)
+    assert companion is not None
+    bare = {**companion, "metadata": {key: one for key, one in companion["metadata"].items() if key not in taken}}
+    assert state(read((item, bare)), VERSIONS) == (Stage.SPLIT, wanted)
+    assert written((item, bare), wanted) == (item, companion)
+    assert written((item, bare), Wanted(Stage.OWN)) == (ingress(path("web")), None)
+    bare["metadata"]["uid"] = "another"
+    check_beside(read((item, bare)), [], [parse(bare)], "web", NOBODY)
+    bare["spec"] = ingress(path("other"))["spec"]
+    with pytest.raises(Unroutable, match="is there already"):
+        plan(read((item, bare)), VERSIONS, Wanted(Stage.OWN), **BY)
+
+
 def test_without_its_annotation_both_tell_what_users_get() -> None:
     wanted = Wanted(Stage.SPLIT, Exposure(Fraction(1, 4), HEADER))
     item, companion = written((ingress(path("web")), None), wanted)

@@ -111,8 +111,11 @@ class Network:
         body = [
             {"op": "test", "path": f"/metadata/{name}", "value": meta.text(name)} for name in ("uid", "resourceVersion")
         ]
-        # Somebody may have taken all annotations, and what is not there cannot be replaced.
-        body.append({"op": "add", "path": "/metadata/annotations", "value": manifest["metadata"]["annotations"]})
+        wanted = manifest["metadata"]
+        marked = {**wanted, "labels": {**meta.texts("labels"), **wanted["labels"]}}
+        # Somebody may have taken all of them, and what is not there cannot be replaced.
+        for name in ("annotations", "labels", "ownerReferences"):
+            body.append({"op": "add", "path": f"/metadata/{name}", "value": marked[name]})
         body.append({"op": "replace", "path": "/spec", "value": manifest["spec"]})
         try:
             found: Json = self._api.patch(path, body, PatchKind.JSON, dry_run=dry_run)
