@@ -7,6 +7,7 @@ user fails, nobody gets the canary who was not to get it, and the Ingress comes 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -134,3 +135,37 @@ def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(
     one = world(START, last, seed=number, faults=(Planned(number, kind),), again=number % 12 == 0, end=end)
     played(one)
     assert_as_before(one)
+
+
+def _changed(one: World, change: Callable[[dict[str, str]], dict[str, str]]) -> Callable[[], None]:
+    """Somebody writes the annotations of the Ingress anew."""
+
+    def go() -> None:
+        item = one.store.get("ingresses", NAME)
+        assert item is not None
+        meta = item["metadata"]
+        one.store.put(
+            "ingresses", {**item, "metadata": {**meta, "annotations": change(meta["annotations"])}}, "somebody"
+        )
+
+    return go
+
+
+@pytest.mark.parametrize(
+    "last", [Ask("undo", think=60.0), Ask("promote", think=60.0), replace(START, pods=2, surge=2, think=60.0)]
+)
+def test_whatever_comes_after_somebody_deleted_the_actions_the_ingress_comes_back(last: Ask) -> None:
+    one = world(START, last, end=End.PROMOTE if last.verb == "promote" else End.UNDO)
+    one.timeline.at(
+        60.0, _changed(one, lambda said: {key: text for key, text in said.items() if ".io/actions." not in key})
+    )
+    assert told(played(one))[1].startswith("changed")
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("end", [End.UNDO, End.PROMOTE])
+def test_an_action_beside_that_nobody_can_read_keeps_nothing_from_its_end(end: End) -> None:
+    one = world(START, Ask(end.value, think=60.0), end=end)
+    text = '{"type":"forward","forwardConfig":{"targetGroups":[{"serviceName":"x","weight":1e999}]}}'
+    one.timeline.at(60.0, _changed(one, lambda said: {**said, "alb.ingress.kubernetes.io/actions.other": text}))
+    assert told(played(one))[1].startswith("changed")

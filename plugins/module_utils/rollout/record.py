@@ -35,7 +35,7 @@ CHANGE_CAUSE = "kubernetes.io/change-cause"
 
 # Kinds of traffic: what is rewritten, as traffic/routers.py has it. A record that names none has the first.
 GATEWAY_API = "gateway_api"
-KINDS = (GATEWAY_API, "service_selector", "ingress_nginx", "istio", "gateway_api_grpc", "alb")
+KINDS = (GATEWAY_API, "service_selector", "ingress_nginx", "istio", "alb", "gateway_api_grpc")
 
 # The highest version that is read here, and the members that came after version 1, each with the version that brought it.
 VERSION = 4

@@ -27,27 +27,34 @@ from typing import Any, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
 from ..values import dataclass
+from .alb_annotations import (
+    ACTIONS,
+    BY_ANNOTATION,
+    CONDITIONS,
+    LARGEST_WEIGHT,
+    PREFIX,
+    asked,
+    backend,
+    checked,
+    compared,
+    conditions,
+    forwards,
+    read,
+    services,
+    written,
+)
 from .exposure import Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
 from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .ingress import paths
 from .route import Route, RoutePlan, holds, kept_of, kept_operations
 
-_P = "alb.ingress.kubernetes.io/"
-_ACTIONS, _CONDITIONS, _TARGET_TYPE = f"{_P}actions.", f"{_P}conditions.", f"{_P}target-type"
-_CLASS = "kubernetes.io/ingress.class"
-_BY_ANNOTATION = "use-annotation"
+_CLASS, _TARGET_TYPE = "kubernetes.io/ingress.class", f"{PREFIX}target-type"
 # The names of actions that are ours.
 _OURS = "coalmine-canary-"
 # What an Application Load Balancer takes: Quotas for your Application Load Balancers, and the API's TargetGroupTuple and HttpHeaderConditionConfig.
-_MOST_GROUPS, _MOST_VALUES, _LARGEST_WEIGHT, _LONGEST_HEADER, _LONGEST_VALUE = 5, 5, 999, 40, 128
+_MOST_GROUPS, _MOST_VALUES, _LONGEST_HEADER, _LONGEST_VALUE = 5, 5, 40, 128
 # The part after the slash of a key of an annotation has 63 characters at most.
 _LONGEST_NAME = 63 - len("actions.")
-# As the controller reads them: Go takes the members of JSON in whatever case they are written.
-_MEMBERS = {
-    name.lower(): name
-    for name in ("type", "forwardConfig", "targetGroups", "serviceName", "servicePort", "weight", "targetGroupARN",
-                 "targetGroupStickinessConfig", "enabled", "durationSeconds")
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,81 +71,39 @@ def parse(item: Any) -> Route:
     spec = found.required("spec")
     route = Route.read(found, (rule.raw for rule in spec.each("rules")), "f:rules")
     annotations = found.required("metadata").texts("annotations")
-    said = {key: text for key, text in annotations.items() if key == _CLASS or key.startswith(_P)}
+    said = {key: text for key, text in annotations.items() if key == _CLASS or key.startswith(PREFIX)}
     default = {"backend": dict(spec.within("defaultBackend").raw)}
     return replace(route, more={"annotations": said, "class": spec.text("ingressClassName"), "default": default})
 
 
+def _kept(route: Route) -> Kept | None:
+    """Raises Unroutable."""
+    kept = kept_of(route)
+    return kept and checked(kept)
+
+
 def _face(route: Route) -> _Face:
     said = route.more["annotations"].items()
-    return _Face(list(route.rules), {key: text for key, text in said if key.startswith((_ACTIONS, _CONDITIONS))})
-
-
-def _backend(path: Mapping[str, Any]) -> tuple[str, Any]:
-    """The name, and the port: a number, a name, or None."""
-    service = (path.get("backend") or {}).get("service") or {}
-    port = service.get("port") or {}
-    return str(service.get("name") or ""), port.get("name") or port.get("number")
-
-
-def _forwards(path: Mapping[str, Any], annotations: Mapping[str, str]) -> Json | None:
-    """What a path forwards to, as forwardConfig says it; None for one that does something else, or that cannot be read."""
-    name, port = _backend(path)
-    if port == _BY_ANNOTATION:
-        return _read(annotations.get(f"{_ACTIONS}{name}"))
-    return {"targetGroups": [{"serviceName": name, "servicePort": port, "weight": 1}]} if name else None
-
-
-def _read(text: str | None) -> Json | None:
-    """The forwardConfig of such an annotation."""
-    try:
-        action = _canonical(json.loads(text or ""))
-        config: Json = action["forwardConfig"] if action["type"] == "forward" else {}
-        groups = [_group(group) for group in config["targetGroups"]]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
-    return {**config, "targetGroups": groups}
-
-
-def _group(group: Any) -> Json:
-    """Raises what `_read` takes for another shape."""
-    weight, port = int(group.get("weight", 1)), group.get("servicePort", 0)
-    if not 0 <= weight <= _LARGEST_WEIGHT or not isinstance(port, (str, int)):
-        raise ValueError("no target group")
-    return {**group, "weight": weight}
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_MEMBERS.get(key.lower(), key): _canonical(one) for key, one in value.items()}
-    return [_canonical(one) for one in value] if isinstance(value, list) else value
-
-
-def _written(config: Mapping[str, Any]) -> str:
-    return json.dumps({"type": "forward", "forwardConfig": config}, separators=(",", ":"))
-
-
-def _services(config: Mapping[str, Any] | None) -> list[str]:
-    return [str(group.get("serviceName") or "") for group in (config or {}).get("targetGroups") or ()]
+    return _Face(list(route.rules), {key: text for key, text in said if key.startswith((ACTIONS, CONDITIONS))})
 
 
 def _is_ours(path: Mapping[str, Any]) -> bool:
     """Added, and not its owner's: for probes or for a header."""
-    return _backend(path)[0].startswith(_OURS)
+    return backend(path)[0].startswith(_OURS)
 
 
 def named(route: Route) -> frozenset[str]:
     """The Services that its paths send to. That of its defaultBackend, too, for `check` to refuse it."""
     face = _face(route)
     every = [*(path for _host, path in paths(face.rules)), route.more["default"]]
-    return frozenset(filter(None, (one for path in every for one in _services(_forwards(path, face.annotations)))))
+    return frozenset(filter(None, (one for path in every for one in services(forwards(path, face.annotations)))))
 
 
 def sends_to(route: Route, service: str) -> bool:
     """Users can get it; what only a probe meets does not count."""
     face = _face(route)
     users = (path for _host, path in paths(face.rules) if not _for_probes(path))
-    return any(service in _services(_forwards(path, face.annotations)) for path in users)
+    return any(service in services(forwards(path, face.annotations)) for path in users)
 
 
 def _for_probes(path: Mapping[str, Any]) -> bool:
@@ -154,7 +119,7 @@ def _base(face: _Face, kept: Kept | None) -> _Face:
     if kept is None:
         return face
     versions = kept.versions
-    ours = {key for key, text in face.annotations.items() if _names(_read(text), versions)}
+    ours = {key for key, text in face.annotations.items() if _names(read(text), versions)}
     annotations = {key: text for key, text in face.annotations.items() if key not in ours and not _is_of_ours(key)}
     for key in ours:
         if key in kept.rules:
@@ -173,29 +138,37 @@ def _base(face: _Face, kept: Kept | None) -> _Face:
 
 
 def _is_of_ours(key: str) -> bool:
-    return key.startswith((f"{_ACTIONS}{_OURS}", f"{_CONDITIONS}{_OURS}"))
+    return key.startswith((f"{ACTIONS}{_OURS}", f"{CONDITIONS}{_OURS}"))
 
 
 def _names(config: Mapping[str, Any] | None, versions: Versions) -> bool:
-    return bool({versions.stable, versions.canary} - {""} & set(_services(config)))
+    return bool({versions.stable, versions.canary} - {""} & set(services(config)))
 
 
 def _given_back(host: str, path: Json, face: _Face, kept: Kept, annotations: dict[str, str]) -> Json:
-    """The path with its owner's backend. What nobody kept of an action is put together, and written to `annotations`."""
-    name, port = _backend(path)
-    config = _forwards(path, face.annotations)
-    if port != _BY_ANNOTATION or config is None or not _names(config, kept.versions):
+    """The path with its owner's backend, also where somebody deleted the action that it has by our write. What nobody kept of an action is
+    put together, and written to `annotations`."""
+    name, port = backend(path)
+    action, before = f"{ACTIONS}{name}", kept.rules.get(_key(host, path))
+    if port != BY_ANNOTATION:
         return path
-    if _key(host, path) in kept.rules:
-        return {**path, "backend": kept.rules[_key(host, path)][0]}
-    if f"{_ACTIONS}{name}" in annotations:
+    if action not in face.annotations:
+        if action in kept.rules:
+            annotations[action] = kept.rules[action][0]["text"]
+        return {**path, "backend": before[0]} if before and backend({"backend": before[0]})[0] == name else path
+    config = forwards(path, face.annotations)
+    if config is None or not _names(config, kept.versions):
+        return path
+    if before:
+        return {**path, "backend": before[0]}
+    if action in annotations:
         return path
     back = _put_together(config, kept.versions)
-    if name == kept.versions.own and _services(back) == [name]:
+    if name == kept.versions.own and services(back) == [name]:
         port = back["targetGroups"][0]["servicePort"]
         service = {"name": name, "port": {"number" if isinstance(port, int) else "name": port}}
         return {**path, "backend": {"service": service}}
-    annotations[f"{_ACTIONS}{name}"] = _written(back)
+    annotations[action] = written(back)
     return path
 
 
@@ -221,9 +194,9 @@ def _originals(base: _Face, versions: Versions) -> dict[str, list[Json]]:
     """What is rewritten, as it was: backends by their path, and texts by their annotation."""
     kept: dict[str, list[Json]] = {}
     for host, path in _own(base, versions):
-        name, port = _backend(path)
-        if port == _BY_ANNOTATION:
-            kept[f"{_ACTIONS}{name}"] = [{"text": base.annotations[f"{_ACTIONS}{name}"]}]
+        name, port = backend(path)
+        if port == BY_ANNOTATION:
+            kept[f"{ACTIONS}{name}"] = [{"text": base.annotations[f"{ACTIONS}{name}"]}]
         else:
             kept[_key(host, path)] = [path["backend"]]
     return kept
@@ -232,7 +205,7 @@ def _originals(base: _Face, versions: Versions) -> dict[str, list[Json]]:
 def _own(base: _Face, versions: Versions) -> list[tuple[str, Json]]:
     """The paths that send to the owner's Service, each with its host."""
     every = paths(base.rules)
-    return [(host, path) for host, path in every if versions.own in _services(_forwards(path, base.annotations))]
+    return [(host, path) for host, path in every if versions.own in services(forwards(path, base.annotations))]
 
 
 def _rewritten(base: _Face, kept: Kept) -> _Face:
@@ -240,31 +213,29 @@ def _rewritten(base: _Face, kept: Kept) -> _Face:
     wanted, versions, annotations = kept.wanted, kept.versions, dict(base.annotations)
     header = wanted.exposure.header if wanted.stage is not Stage.ISOLATED else None
     own = _own(base, versions)
-    numbers = {name: number for number, name in enumerate(sorted({_backend(path)[0] for _host, path in own}))}
+    numbers = {name: number for number, name in enumerate(sorted({backend(path)[0] for _host, path in own}))}
 
     def each(path: Json) -> Iterator[Json]:
-        config, name = _forwards(path, base.annotations), _backend(path)[0]
-        if versions.own not in _services(config):
+        config, name = forwards(path, base.annotations), backend(path)[0]
+        if versions.own not in services(config):
             yield path
             return
         assert config is not None
         if header is not None:
             copy = f"{_OURS}header-{numbers[name]}"
-            annotations.update(
-                _for_header(copy, config, header, versions, base.annotations.get(f"{_CONDITIONS}{name}"))
-            )
+            annotations.update(_for_header(copy, config, header, versions, base.annotations.get(f"{CONDITIONS}{name}")))
             yield {**path, "backend": _by_annotation(copy)}
         if wanted.stage is Stage.OWN:
             yield path
             return
-        annotations[f"{_ACTIONS}{name}"] = _written(_shared(config, wanted, versions))
+        annotations[f"{ACTIONS}{name}"] = written(_shared(config, wanted, versions))
         yield {**path, "backend": _by_annotation(name)}
 
     rules = [_with(rule, [one for path in _paths_of(rule) for one in each(path)]) for rule in base.rules]
     probes = list(_probes(kept))
     for name, action, value in probes:
-        annotations[f"{_ACTIONS}{name}"] = json.dumps(action, separators=(",", ":"))
-        annotations[f"{_CONDITIONS}{name}"] = _asked(PROBE_HEADER, value)
+        annotations[f"{ACTIONS}{name}"] = json.dumps(action, separators=(",", ":"))
+        annotations[f"{CONDITIONS}{name}"] = asked(PROBE_HEADER, value)
     at = {"path": f"{PROBE_PATH}{kept.token}", "pathType": "Exact"}
     met = [{**at, "backend": _by_annotation(name)} for name, _action, _value in probes]
     hosts = dict.fromkeys(host for host, _path in own)
@@ -281,13 +252,7 @@ def _with(rule: Json, there: list[Json]) -> Json:
 
 
 def _by_annotation(name: str) -> Json:
-    return {"service": {"name": name, "port": {"name": _BY_ANNOTATION}}}
-
-
-def _asked(header: str, value: str, *beside: Json) -> str:
-    """The conditions of an action."""
-    one = {"field": "http-header", "httpHeaderConfig": {"httpHeaderName": header, "values": [value]}}
-    return json.dumps([*beside, one], separators=(",", ":"))
+    return {"service": {"name": name, "port": {"name": BY_ANNOTATION}}}
 
 
 def _shared(config: Json, wanted: Wanted, versions: Versions) -> Json:
@@ -306,9 +271,9 @@ def _shared(config: Json, wanted: Wanted, versions: Versions) -> Json:
         if wanted.stage is Stage.SPLIT:
             groups.append({**group, "serviceName": versions.canary, "weight": part})
     groups = _least(groups)
-    if max(group["weight"] for group in groups) > _LARGEST_WEIGHT:
+    if max(group["weight"] for group in groups) > LARGEST_WEIGHT:
         raise Unroutable(
-            f"weight {float(100 * weight):g} would need a larger number than {_LARGEST_WEIGHT}, which a target group takes",
+            f"weight {float(100 * weight):g} would need a larger number than {LARGEST_WEIGHT}, which a target group takes",
             "Give a traffic.weight of fewer decimals",
         )
     if len(groups) > _MOST_GROUPS:
@@ -321,24 +286,13 @@ def _shared(config: Json, wanted: Wanted, versions: Versions) -> Json:
 
 
 def _for_header(
-    name: str, config: Json, header: Header, versions: Versions, conditions: str | None
+    name: str, config: Json, header: Header, versions: Versions, beside: str | None
 ) -> Iterator[tuple[str, str]]:
     """The annotations of the copy of a path. Raises Unroutable."""
     own = next(group for group in config["targetGroups"] if group.get("serviceName") == versions.own)
     only = {**own, "serviceName": versions.canary, "weight": 1}
-    yield f"{_ACTIONS}{name}", _written({"targetGroups": [only]})
-    yield f"{_CONDITIONS}{name}", _asked(header.name, header.value, *_conditions(conditions))
-
-
-def _conditions(text: str | None) -> list[Json]:
-    """Raises Unroutable."""
-    try:
-        found = json.loads(text) if text else []
-    except ValueError:
-        found = None
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise Unroutable("an annotation for conditions of it is no list that could be added to", "Correct it")
-    return found
+    yield f"{ACTIONS}{name}", written({"targetGroups": [only]})
+    yield f"{CONDITIONS}{name}", asked(header.name, header.value, *conditions(beside))
 
 
 def _probes(kept: Kept) -> Iterator[tuple[str, Json, str]]:
@@ -357,7 +311,7 @@ def _probes(kept: Kept) -> Iterator[tuple[str, Json, str]]:
 def _ports(kept: Kept) -> list[Any]:
     """Those of the owner's Service that are sent to. A probe asks for one by its number in this list."""
     ones = (one for (one,) in kept.rules.values())
-    configs = (_read(one["text"]) if "text" in one else _forwards({"backend": one}, {}) for one in ones)
+    configs = (read(one["text"]) if "text" in one else forwards({"backend": one}, {}) for one in ones)
     groups = (group for config in configs for group in (config or {"targetGroups": ()})["targetGroups"])
     found = {group.get("servicePort") for group in groups if group.get("serviceName") == kept.versions.own}
     return sorted(found, key=str)
@@ -371,7 +325,7 @@ def reached(kept: Kept, route: Route) -> list[tuple[str, int]]:
 
 def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
     """As of an HTTPRoute."""
-    kept, face = kept_of(route), _face(route)
+    kept, face = _kept(route), _face(route)
     if kept is None:
         return _left(face, versions)
     base = _base(face, kept)
@@ -388,14 +342,14 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
 def _left(face: _Face, versions: Versions) -> tuple[Stage, Wanted]:
     """Of one that keeps nothing: whether something of ours is there, and what its actions tell then."""
     every = list(paths(face.rules))
-    users = [_forwards(path, face.annotations) for _host, path in every if not _is_ours(path)]
+    users = [forwards(path, face.annotations) for _host, path in every if not _is_ours(path)]
     for config in users:
-        if config is not None and versions.stable in _services(config):
+        if config is not None and versions.stable in services(config):
             weights = {versions.stable: 0, versions.canary: 0}
             for group in config["targetGroups"]:
                 if group.get("serviceName") in weights:
                     weights[group["serviceName"]] += group["weight"]
-            split = sum(weights.values()) if versions.canary in _services(config) else 0
+            split = sum(weights.values()) if versions.canary in services(config) else 0
             share = Fraction(weights[versions.canary], split) if split else Fraction(0)
             return Stage.LOST, Wanted(Stage.SPLIT, Exposure(share)) if split else Wanted(Stage.ISOLATED)
     clean = len(users) == len(every) and not any(map(_is_of_ours, face.annotations))
@@ -404,7 +358,7 @@ def _left(face: _Face, versions: Versions) -> tuple[Stage, Wanted]:
 
 def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str) -> RoutePlan | None:
     """As of an HTTPRoute."""
-    kept, face = kept_of(route), _face(route)
+    kept, face = _kept(route), _face(route)
     if kept is not None and kept.owner != owner:
         raise Unroutable("a release of another Deployment has changed this Ingress, and has not ended yet")
     base = _base(face, kept or _as_if_kept(route, versions, owner))
@@ -449,7 +403,7 @@ def _operations(route: Route, face: _Face, after: _Face, annotation: str | None)
 
 def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> None:
     """Raises Unroutable where this exposure could not be written."""
-    kept = kept_of(route)
+    kept = _kept(route)
     base = _base(_face(route), kept or _as_if_kept(route, versions, ""))
     _check(route, base, versions, exposure)
     wanted = Wanted(Stage.SPLIT, exposure, mark=1 if marks else None)
@@ -461,22 +415,20 @@ def _check(route: Route, base: _Face, versions: Versions, exposure: Exposure) ->
     own = _own(base, versions)
     if not route.more["annotations"].keys() - {_CLASS} and "alb" not in str(class_of(route)):
         raise Unroutable(
-            f"nothing of it says that the AWS Load Balancer Controller serves it: it has no annotation {_P}..., and its class is {class_of(route)}",
+            f"nothing of it says that the AWS Load Balancer Controller serves it: it has no annotation {PREFIX}..., and its class is {class_of(route)}",
             "Name those that it serves in traffic.routes",
         )
-    if versions.own in _services(_forwards(route.more["default"], base.annotations)):
+    if versions.own in services(forwards(route.more["default"], base.annotations)):
         raise Unroutable(
             f"its defaultBackend sends to Service {versions.own}, too, and users of it would get the canary by its pods",
             "Give it rules with a path instead",
         )
     if not own:
-        raise Unroutable(f"no path of it sends to Service {versions.own}")
+        raise Unroutable(f"no path of it sends to Service {versions.own}", _by_hand(route, versions))
     actions: dict[str, Any] = {}
     for _host, path in own:
-        name, port = _backend(path)
-        if actions.setdefault(name, port) != port or (
-            port != _BY_ANNOTATION and f"{_ACTIONS}{name}" in base.annotations
-        ):
+        name, port = backend(path)
+        if actions.setdefault(name, port) != port or (port != BY_ANNOTATION and f"{ACTIONS}{name}" in base.annotations):
             raise Unroutable(
                 f"its paths send to {name} in several ways, by different ports or by an action of that name, and one action can say one",
                 "Let all of them send to it in one way",
@@ -492,6 +444,13 @@ def _check(route: Route, base: _Face, versions: Versions, exposure: Exposure) ->
         _check_header(exposure.header, base, own)
 
 
+def _by_hand(route: Route, versions: Versions) -> str:
+    """What to do where a release has changed this Ingress and somebody else took its Service out; empty where none has."""
+    if route.annotation is None and state(route, versions)[0] is not Stage.LOST:
+        return ""
+    return f"Let a path of it send to Service {versions.own} by its port again (kubectl edit ingress {route.name}), then run this again"
+
+
 def _check_header(header: Header, base: _Face, own: Sequence[tuple[str, Json]]) -> None:
     """Raises Unroutable."""
     if len(header.name) > _LONGEST_HEADER or len(header.value) > _LONGEST_VALUE or set(header.value) & set("*?\\"):
@@ -501,29 +460,23 @@ def _check_header(header: Header, base: _Face, own: Sequence[tuple[str, Json]]) 
             "Give traffic.header another name and value",
         )
     for host, path in own:
-        asked = _conditions(base.annotations.get(f"{_CONDITIONS}{_backend(path)[0]}"))
+        found = conditions(base.annotations.get(f"{CONDITIONS}{backend(path)[0]}"))
         patterns = 2 if path.get("pathType") == "Prefix" and path.get("path") != "/" else 1
-        values = 1 + bool(host) + patterns + sum(map(_count, asked))
+        values = 1 + bool(host) + patterns + sum(map(compared, found))
         if values > _MOST_VALUES:
             raise Unroutable(
                 f"with the header a rule of it would compare {values} values, and a load balancer takes {_MOST_VALUES}",
-                f"Leave out traffic.header, or some of the conditions of {_backend(path)[0]}",
+                f"Leave out traffic.header, or some of the conditions of {backend(path)[0]}",
             )
-
-
-def _count(condition: Mapping[str, Any]) -> int:
-    """Of the values that it compares."""
-    configs = (one for one in condition.values() if isinstance(one, dict))
-    return sum(len(one.get("values") or ()) for one in configs)
 
 
 def check_service(service: Mapping[str, Any], routes: Sequence[Route]) -> None:
     """Raises Unroutable for a Service of which there can be no copies for the versions."""
     meta, spec = service["metadata"], service.get("spec") or {}
     said = meta.get("annotations") or {}
-    if any(key.startswith(f"{_P}auth-") for key in said):
+    if any(key.startswith(f"{PREFIX}auth-") for key in said):
         raise Unroutable(
-            f"Service {meta['name']} has annotations {_P}auth-..., which the controller goes by only where all go to one Service: its users would "
+            f"Service {meta['name']} has annotations {PREFIX}auth-..., which the controller goes by only where all go to one Service: its users would "
             "not be asked who they are any more"
         )
     by_ip = spec.get("type") in (None, "ClusterIP")
@@ -544,7 +497,7 @@ def _told(face: _Face) -> dict[str, str]:
     """What each path forwards to, with weights; rules for probes are not told."""
     told = {}
     for host, path in paths(face.rules):
-        config = _forwards(path, face.annotations)
+        config = forwards(path, face.annotations)
         if _for_probes(path) or config is None:
             continue
         header = " with the header" if _is_ours(path) else ""

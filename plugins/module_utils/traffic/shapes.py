@@ -65,14 +65,14 @@ VIRTUAL_SERVICE: Shape = {
     ),
 }
 DESTINATION_RULE: Shape = {"metadata": (_METADATA,), "spec": ({"host": str, "trafficPolicy": dict},)}
-_BACKEND: Shape = {"service": {"name": (str,), "port": {"name": str, "number": int}}}
+BACKEND: Shape = {"service": {"name": (str,), "port": {"name": str, "number": int}}}
 INGRESS: Shape = {
     "metadata": (_METADATA,),
     "spec": (
         {
             "ingressClassName": str,
-            "defaultBackend": _BACKEND,
-            "rules": [{"host": str, "http": {"paths": [{"path": str, "pathType": str, "backend": _BACKEND}]}}],
+            "defaultBackend": BACKEND,
+            "rules": [{"host": str, "http": {"paths": [{"path": str, "pathType": str, "backend": BACKEND}]}}],
         },
     ),
 }

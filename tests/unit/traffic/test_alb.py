@@ -288,17 +288,134 @@ def test_a_service_has_copies_where_the_controller_sends_to_pods_and_asks_nobody
         check_service(service, [parse(item)])
 
 
-def test_actions_that_forward_nowhere_or_cannot_be_read_name_no_service() -> None:
-    groups = [
-        "7",
-        '[{"serviceName": "web", "servicePort": [1]}]',
-        '[{"serviceName": "web", "servicePort": 80, "weight": -1}]',
+def groups(said: str) -> str:
+    return f'{{"type": "forward", "forwardConfig": {{"targetGroups": {said}}}}}'
+
+
+def weighing(weight: str) -> str:
+    return groups(f'[{{"serviceName": "web", "servicePort": 80, "weight": {weight}}}]')
+
+
+UNREADABLE = [
+    "{", "[]", "[" * 100_000, "[" * 500 + "]" * 500, '{"type": "forward"}', '{"type": "forward", "targetGroupARN": "arn"}', groups("7"),
+    *map(weighing, ("-1", "1000", "1e999", "Infinity", "NaN", "1.7", "1.0", "true", "[]", '"3"', "9" * 5000)),
+    *(groups(f'[{{"serviceName": "web", "servicePort": {port}}}]') for port in ("[1]", "[]", "true", "1.5", "{}")),
+    *(groups(f'[{{"serviceName": {name}}}]') for name in ('["web"]', "[]", "{}", "7", "false", '"\\ud800"')),
+    groups('[{"targetGroupARN": {}}]'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", UNREADABLE, ids=lambda text: text[:90])
+def test_an_action_that_forwards_nowhere_or_cannot_be_read_names_no_service_and_keeps_nothing_from_a_release(
+    text: str,
+) -> None:
+    by_it = path("a", "/", "use-annotation")
+    assert named(parse(ingress(by_it, annotations={f"{P}actions.a": text}))) == frozenset()
+    beside = ingress(path("web", "/w"), by_it, annotations={f"{P}actions.a": text, f"{P}actions.unused": text})
+    split = written(beside, Wanted(Stage.SPLIT, Exposure(Fraction(1, 2), HEADER), mark=1))
+    assert state(parse(split), VERSIONS)[0] is Stage.SPLIT
+    assert written(split, Wanted(Stage.OWN)) == beside
+
+
+@pytest.mark.parametrize("said", ["", ', "weight": null', ', "weight": 1'])
+def test_a_target_group_without_a_weight_has_one(said: str) -> None:
+    text = groups(f'[{{"serviceName": "web", "servicePort": 80{said}}}]')
+    after = written(
+        ingress(path("a", "/", "use-annotation"), annotations={f"{P}actions.a": text}),
+        Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))),
+    )
+    assert served(after, "/") == {VERSIONS.stable: Fraction(3, 4), VERSIONS.canary: Fraction(1, 4)}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        *((text, "is no list") for text in ("{", "5", "[5]", "null", '{"a": 1}', "[" * 100_000, "[" * 500 + "]" * 500)),
+        ('[{"field": "http-header", "httpHeaderConfig": {"httpHeaderName": "a", "values": 5}}]', ""),
+        ('[{"field": "http-header", "httpHeaderConfig": {"values": {"a": 1}}}]', ""),
+        ('[{"field": 5, "httpHeaderConfig": null}]', ""),
+    ],
+    ids=lambda text: text[:90],
+)
+def test_conditions_of_whatever_shape_are_added_to_or_refused(text: str, said: str) -> None:
+    item = ingress(path("web"), annotations={f"{P}conditions.web": text})
+    if said:
+        with pytest.raises(Unroutable, match=said):
+            check(parse(item), VERSIONS, Exposure(header=HEADER), True)
+        return
+    check(parse(item), VERSIONS, Exposure(header=HEADER), True)
+    after = written(item, Wanted(Stage.SPLIT, Exposure(Fraction(0), HEADER)))
+    first, *_rest = json.loads(after["metadata"]["annotations"][f"{P}conditions.coalmine-canary-header-0"])
+    assert [first] == json.loads(text)
+
+
+WEB = "shop.example Prefix /"
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {WEB: []}, {WEB: {}}, {WEB: [path("web")["backend"]] * 2}, {WEB: [{}]}, {WEB: [{"service": 5}]}, {WEB: [{"service": {"port": {}}}]},
+        {WEB: [{"service": {"name": "", "port": {"number": 80}}}]}, {WEB: [{"service": {"name": "web", "port": 5}}]}, {WEB: [{"text": "{}"}]},
+        {f"{P}actions.web": [{}]}, {f"{P}actions.web": [{"text": None}]}, {f"{P}actions.web": [{"text": 5}]},
+        {f"{P}actions.web": [path("web")["backend"]]},
+    ],
+    ids=json.dumps,
+)  # fmt: skip
+def test_what_was_kept_in_another_shape_is_never_guessed_at(rules: Json) -> None:
+    item = written(ingress(path("web")), Wanted(Stage.ISOLATED))
+    kept = json.loads(item["metadata"]["annotations"][KEPT])
+    item["metadata"]["annotations"][KEPT] = json.dumps({**kept, "rules": rules})
+    for ask in (lambda: state(parse(item), VERSIONS), lambda: written(item, Wanted(Stage.OWN))):
+        with pytest.raises(Unroutable, match="none that this release of"):
+            ask()
+
+
+def deleted(item: Json, *keys: str) -> Json:
+    said = {key: text for key, text in item["metadata"]["annotations"].items() if not key.startswith(keys)}
+    return {**item, "metadata": {**item["metadata"], "annotations": said}}
+
+
+@settings(max_examples=60, deadline=None)
+@given(_ingresses(), _WANTED, st.sampled_from([("web",), ("split",), ("web", "split"), ("",)]))
+def test_an_action_that_somebody_deleted_comes_back_with_what_was_kept(
+    item: Json, wanted: Wanted, names: tuple[str, ...]
+) -> None:
+    split = written(item, wanted)
+    if wanted.nothing:
+        return
+    there = {f"{P}actions.to-tls": item["metadata"]["annotations"][f"{P}actions.to-tls"]}
+    after = deleted(split, *(f"{P}actions.{name}" for name in names))
+    after["metadata"]["annotations"].update(there)
+    if names == ("",) and wanted.stage is not Stage.OWN:
+        assert state(parse(after), VERSIONS)[0] is Stage.CONTESTED
+    for users in {path(at)["path"] for at in ("/", "/w", "/s", "/l", "/x")}:
+        assert served(written(after, wanted), users, {"x-team": "a"}) == served(split, users, {"x-team": "a"})
+        assert served(written(after, Wanted(Stage.OWN)), users) == served(item, users)
+
+
+def test_a_path_by_an_action_of_somebody_else_that_is_not_there_stays_as_it_is() -> None:
+    split = written(ingress(path("web"), path("web", "/b")), Wanted(Stage.ISOLATED))
+    split["spec"]["rules"][-1]["http"]["paths"][0]["backend"] = path("soon", "/", "use-annotation")["backend"]
+    back = written(split, Wanted(Stage.OWN))
+    assert [one["backend"] for one in back["spec"]["rules"][0]["http"]["paths"]] == [
+        path("soon", "/", "use-annotation")["backend"],
+        path("web")["backend"],
     ]
-    forwards = [f'{{"type": "forward", "forwardConfig": {{"targetGroups": {some}}}}}' for some in groups]
-    for text in ("{", "[]", '{"type": "forward"}', '{"type": "forward", "targetGroupARN": "arn"}', *forwards):
-        assert (
-            named(parse(ingress(path("a", "/", "use-annotation"), annotations={f"{P}actions.a": text}))) == frozenset()
-        )
+
+
+@pytest.mark.parametrize("loses", [False, True])
+def test_what_only_a_hand_can_give_back_is_told_with_the_way(loses: bool) -> None:
+    split = written(ingress(path("web")), Wanted(Stage.ISOLATED, warm=(VERSIONS.own,), mark=1))
+    if loses:
+        split = deleted(split, KEPT, f"{P}actions.")
+    else:
+        split["spec"]["rules"][-1]["http"]["paths"] = [path("sorry")]
+    with pytest.raises(Unroutable, match="no path of it sends to Service web") as refused:
+        plan(parse(split), VERSIONS, Wanted(Stage.ISOLATED), **BY)
+    assert "kubectl edit ingress web" in refused.value.remedy
+    split["spec"]["rules"][-1]["http"]["paths"] = [path("web")]
+    assert written(split, Wanted(Stage.OWN)) == ingress(path("web"))
 
 
 def test_an_ingress_of_another_release_is_left_alone() -> None:
