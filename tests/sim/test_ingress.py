@@ -170,7 +170,10 @@ def test_a_canary_ingress_that_somebody_deleted_is_told_and_made_again_for_whom_
     shown, again, after = (call.result for call in found.calls[1:4])
     assert isinstance(shown, Outcome) and isinstance(again, Outcome) and isinstance(after, Outcome)
     assert shown.extra["exposure"]["routes"] == [{"name": NAME, "stage": "contested"}]
-    assert any("what the canary got is not kept there" in text for text in again.warnings)
+    (warned,) = (text for text in again.warnings if "what the canary got is not kept there" in text)
+    assert warned.startswith(
+        f'Ingress "{CANARY_INGRESS}" of this release was deleted by somebody: it is written once more'
+    )
     assert after.extra["exposure"]["routes"] == [{"name": NAME, "stage": "split"}]
     assert after.extra["exposure"]["weight"] == (5.0 if share else 0.0)
     assert_as_before(one)
@@ -229,8 +232,23 @@ def test_a_canary_ingress_that_is_deleted_right_before_a_request_is_looked_at_ag
         one._networks[0].meanwhile[number] = deletes
 
     one._give_birth = born  # type: ignore[method-assign]
-    found = played(one)
-    assert "api_error" not in found.calls[1].told(), found.calls[1].told()
+    again = played(one).calls[1].told()
+    assert "api_error" not in again and "somebody else writes" not in again, again
+    assert_as_before(one)
+
+
+def test_a_share_that_was_lost_before_a_drain_is_told_by_whoever_resumes_and_whoever_promotes() -> None:
+    one = world(START, replace(DRAIN, think=60.0), replace(RESUME, check=True), RESUME, Ask("promote"), end=End.PROMOTE)
+    one.timeline.at(60.0, lambda: one.store.remove("ingresses", CANARY_INGRESS, "somebody"))
+    results = [call.result for call in played(one).calls[1:5]]
+    said = (
+        "what the canary got is not kept there",
+        *("say it in traffic.weight",) * 2,
+        "no user has tried the canary by it",
+    )
+    for result, expected in zip(results, said, strict=True):
+        assert isinstance(result, Outcome)
+        assert any(expected in text for text in result.warnings), (expected, result.warnings)
     assert_as_before(one)
 
 

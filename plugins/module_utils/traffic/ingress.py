@@ -168,6 +168,15 @@ def _shown(route: Route, kept: Kept) -> Wanted | None:
     return Wanted(Stage.SPLIT, given, drained=wanted.drained)
 
 
+def astray(route: Route) -> str:
+    """What somebody has done to the canary Ingress, where the Ingress itself is as it was written; empty where it is not. Raises Unroutable."""
+    kept = kept_of(route)
+    if kept is None or _sends(route, kept.versions) != {_receiver(kept.wanted, kept.versions)}:
+        return ""
+    done = "deleted" if route.companion is None else "changed"
+    return f'Ingress "{companion_name(route.name)}" of this release was {done} by somebody'
+
+
 def _told_by_both(route: Route, versions: Versions) -> Wanted | None:
     """What users get of a route that has lost its annotation; None where it is its owner's."""
     sends, given = _sends(route, versions), _given(route, versions)

@@ -73,7 +73,8 @@ class Router:
     `policy`: what else names the Service.
     `unseen`: whose proxies an answer at a gateway says nothing of, in words, where there are such.
     `settles`: seconds after which a write that nothing proves counts as in force. `companion_name`: of the object of ours that belongs to
-    one of these, where there is such, and `is_companion` whether one is that. `class_of`: whose controller takes an object, where that says it.
+    one of these, where there is such, and `is_companion` whether one is that; `astray` tells what became
+    of it, in words, where a route is contested for that alone. `class_of`: whose controller takes an object, where that says it.
     `check_service` raises Unroutable for a Service of which there can be no copies. `is_keeper`: what is kept on an object was kept by this kind,
     where two kinds rewrite the same objects.
     """
@@ -101,6 +102,7 @@ class Router:
     settles: float = 5.0
     companion_name: Callable[[str], str] | None = None
     is_companion: Callable[[Mapping[str, Any]], bool] = lambda _item: False
+    astray: Callable[[Route], str] = lambda _route: ""
     unseen: Callable[[Route], str] = lambda _route: ""
     class_of: Callable[[Route], str] = lambda _route: ""
     check_service: Callable[[Mapping[str, Any], Sequence[Route]], None] = lambda _service, _routes: None
@@ -185,6 +187,7 @@ ROUTERS: Mapping[str, Router] = {
         has_status=False,
         companion_name=ingress.companion_name,
         is_companion=ingress.is_companion,
+        astray=ingress.astray,
         class_of=ingress.class_of,
         is_keeper=lambda kept: not kept.rules,
     ),

@@ -38,7 +38,7 @@ from .routing.fencing import take_over
 from .routing.finding import of_record
 from .routing.isolating import isolate
 from .routing.returning import hand_back
-from .routing.routes import OURS, THEIRS, Now, exposure_of, owners
+from .routing.routes import OURS, THEIRS, Now, exposure_of, owners, unshared
 
 STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
 
@@ -133,6 +133,10 @@ def _tell_astray(account: Account, found: Sequence[Now]) -> None:
         account.warn(
             f'{now.route.kind} "{now.route.name}" did not stand as this release had written it, so that the canary may have had another share '
             "of the requests than it was to be looked at with"
+        )
+    for now in unshared(found):
+        account.warn(
+            f'{now.route.kind} "{now.route.name}" sends everybody to the stable version, so that no user has tried the canary by it'
         )
 
 

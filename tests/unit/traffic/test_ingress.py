@@ -26,6 +26,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Wanted,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.ingress import (
+    astray,
     check,
     check_beside,
     class_of,
@@ -314,6 +315,19 @@ def test_a_canary_ingress_that_somebody_deleted_is_contested_and_whoever_writes_
     item, _companion = written((ingress(path("web")), None), wanted)
     assert state(read((item, None)), VERSIONS) == (Stage.CONTESTED, Wanted(Stage.SPLIT))
     assert state(read(written((item, None), wanted)), VERSIONS) == (Stage.SPLIT, wanted)
+
+
+@pytest.mark.parametrize("wanted", [Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))), Wanted(Stage.SPLIT)])
+def test_it_is_told_which_of_the_two_somebody_has_changed(wanted: Wanted) -> None:
+    owners = ingress(path("web"))
+    item, companion = written((owners, None), wanted)
+    assert companion is not None
+    said = 'Ingress "web-coalmine-canary" of this release was '
+    assert astray(read((item, None))) == f"{said}deleted by somebody"
+    bare = {**companion, "metadata": {**companion["metadata"], "annotations": {}}}
+    assert astray(read((item, bare))) == f"{said}changed by somebody"
+    item["spec"] = owners["spec"]
+    assert not astray(read((item, companion))) and not astray(read((owners, companion)))
 
 
 _TAKEN = [("labels",), ("ownerReferences",), ("labels", "ownerReferences")]

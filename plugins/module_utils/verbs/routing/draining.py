@@ -12,7 +12,7 @@ from ..call.orders import TrafficRequest
 from .exposing import expose
 from .isolating import isolate
 from .proving import NotProgrammed, unproven
-from .routes import OURS, Now, Routes, exposure_of
+from .routes import OURS, Now, Routes, exposure_of, unshared
 
 
 def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
@@ -37,9 +37,16 @@ def _drained(now: Now) -> Wanted | None:
 
 
 def refill(routes: Routes, situation: Situation, *, check: bool) -> None:
-    """The canary gets again what it got; nothing where nobody was taken from it, or where it does not stand. Raises Refusal."""
+    """The canary gets again what it got; nothing where nobody was taken from it, or where it does not stand. Warns of a share that nobody has
+    kept. Raises Refusal."""
     record, canary = situation.record, situation.canary
-    taken = [one for one in routes.look() if one.stage in OURS and one.wanted.drained]
+    found = routes.look()
+    for one in unshared(found):
+        routes.account.warn(
+            f'{one.route.kind} "{one.route.name}" still sends everybody to the stable version, and what the canary is to get is not kept there: '
+            "say it in traffic.weight of the next canary_start"
+        )
+    taken = [one for one in found if one.stage in OURS and one.wanted.drained]
     if not taken or canary is None or record is None:
         return
     if check:

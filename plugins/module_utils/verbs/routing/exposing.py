@@ -13,7 +13,7 @@ from ...traffic.exposure import Exposure, Stage, Wanted
 from ..call.orders import TrafficRequest
 from .bearing import agree_to_load
 from .proving import NotProgrammed
-from .routes import THEIRS, Now, Routes, Wish, always, contested, exposure_of
+from .routes import THEIRS, Now, Routes, Wish, always, exposure_of
 from .versions import await_endpoints, ensure
 
 
@@ -79,7 +79,7 @@ def _check_live(routes: Routes, now: Now) -> None:
     """Raises Refusal where the owner has his backends back, because somebody promoted this release or took it back; and where somebody
     has written others since the route was isolated: what would be in force then, nobody has proven."""
     if now.stage in THEIRS:
-        raise contested(now.route)
+        raise routes.contested(now.route)
     if now.stage is Stage.OWN:
         raise routes.account.site.ended()
 

@@ -11,7 +11,7 @@ from typing import Sequence
 from ...traffic.exposure import Stage, Wanted
 from .proving import NotProgrammed
 from .returning import give_back, stays, warm
-from .routes import OURS, THEIRS, Now, Routes, contested
+from .routes import OURS, THEIRS, Now, Routes
 from .versions import await_endpoints, ensure
 
 
@@ -51,7 +51,7 @@ def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> None:
 def _isolated(routes: Routes, now: Now) -> Wanted:
     """Raises Refusal where somebody has written since the stable version was reached: that was with the rules before his."""
     if routes.prover.marks and now.stage in THEIRS:
-        raise contested(now.route)
+        raise routes.contested(now.route)
     there = stays(routes, now)
     return there if there.stage is Stage.SPLIT else Wanted(Stage.ISOLATED, drained=there.again)
 
@@ -82,7 +82,7 @@ def _own(now: Now) -> Wanted:
 def _tell_contested(routes: Routes, found: Sequence[Now]) -> None:
     for one in found:
         if one.stage in THEIRS:
-            routes.account.warn(f"{contested(one.route).what}: it is written once more{_lost(one)}")
+            routes.account.warn(f"{routes.contested(one.route).what}: it is written once more{_lost(one)}")
 
 
 def _lost(now: Now) -> str:
@@ -90,5 +90,5 @@ def _lost(now: Now) -> str:
     if now.stage is Stage.LOST:
         return ", but for a header and for sticky, which are lost with what was kept there"
     if now.wanted.stage is Stage.SPLIT and now.wanted.again is None:
-        return ", for whom this call says: what the canary got is not kept there"
+        return ", but what the canary got is not kept there: traffic.weight of canary_start says it anew"
     return ""

@@ -24,7 +24,7 @@ from ...rollout.record import Record, RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Kept, Stage, Unroutable, Versions, Wanted
 from ...traffic.route import Route, RoutePlan, kept_of
-from ...traffic.routers import ROUTERS, Proof
+from ...traffic.routers import Proof
 from ...traffic.services import Owner, service_name
 from ...values import dataclass
 from ..call.ending import Account
@@ -34,7 +34,6 @@ from .network import Network
 from .proving import NotProgrammed, Prover, Written, unproven
 from .switching import Switched
 
-_OF_KIND = {router.kind: router for router in ROUTERS.values()}
 _TAKEN_BACK = "What was written was taken back. Look at the gateway and its routes, then run this again, or take the release back with canary_undo"
 # Both send everybody to the Service of one version or of both, and nobody to the owner's.
 OURS = (Stage.ISOLATED, Stage.SPLIT)
@@ -268,7 +267,22 @@ class Routes:
     def failed(self, error: NotProgrammed, canary_hash: str) -> Refusal:
         """Not the gateway's fault where somebody else wrote meanwhile."""
         theirs = [one.route for one in self.look(canary_hash) if one.stage in THEIRS]
-        return contested(theirs[0]) if theirs else unproven(error, _TAKEN_BACK)
+        return self.contested(theirs[0]) if theirs else unproven(error, _TAKEN_BACK)
+
+    def contested(self, route: Route) -> Refusal:
+        """Who wrote last is told of the route alone: of a companion that was deleted nobody knows it."""
+        if beside := self.router.astray(route):
+            return Refusal(
+                Code.CONTESTED,
+                beside,
+                "Let whoever it was leave it alone while a release is live, then run this again. traffic.weight of canary_start says the share anew",
+            )
+        who = f", the last of whom is {route.managers[0]}" if route.managers else ""
+        return Refusal(
+            Code.CONTESTED,
+            f'somebody else writes {self.router.written} of {route.kind} "{route.name}"{who}',
+            f"Let whoever it is leave {self.router.field} of it alone while a release is live (docs/traffic.md says how), then run this again",
+        )
 
 
 def always(wanted: Wanted) -> Wish:
@@ -302,6 +316,11 @@ def exposure_of(found: Sequence[Now]) -> Exposure:
     return max(every, key=lambda one: (one.weight, one.header is not None), default=NOBODY)
 
 
+def unshared(found: Sequence[Now]) -> list[Now]:
+    """Those that send everybody to the stable version, of which nobody has kept what the canary is to get again."""
+    return [one for one in found if one.stage is Stage.ISOLATED and one.wanted.again is None]
+
+
 def describe(found: Sequence[Now], how: str) -> dict[str, Any]:
     """The return value `exposure`."""
     given = [one.wanted.exposure for one in found if one.stage is Stage.SPLIT]
@@ -332,16 +351,6 @@ def _kept(route: Route) -> Kept | None:
 def unroutable(route: Route, error: Unroutable) -> Refusal:
     remedy = error.remedy or "Name the routes that are to be used in traffic.routes"
     return Refusal(Code.NO_ROUTE, f'{route.kind} "{route.name}" cannot be used: {error}', remedy)
-
-
-def contested(route: Route) -> Refusal:
-    router = _OF_KIND[route.kind]
-    who = f", the last of whom is {route.managers[0]}" if route.managers else ""
-    return Refusal(
-        Code.CONTESTED,
-        f'somebody else writes {router.written} of {route.kind} "{route.name}"{who}',
-        f"Let whoever it is leave {router.field} of it alone while a release is live (docs/traffic.md says how), then run this again",
-    )
 
 
 def _in_words(planned: RoutePlan) -> str:

@@ -14,7 +14,7 @@ from ...wording import count_of
 from ..call.guarded import at_any_time, guarded
 from .lagging import LOOK_SECONDS, until
 from .proving import NotProgrammed
-from .routes import Routes, contested
+from .routes import Routes
 
 
 def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
@@ -84,7 +84,7 @@ def _check_unused(routes: Routes, services: Sequence[Json]) -> None:
     ours = [str(service["metadata"]["name"]) for service in services]
     for one in routes.look():
         if any(routes.router.sends_to(one.route, name) for name in ours):
-            raise contested(one.route)
+            raise routes.contested(one.route)
 
 
 def _delete(routes: Routes, service: Json) -> None:
