@@ -46,7 +46,7 @@ from .alb_annotations import (
 from .exposure import Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
 from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .ingress import paths
-from .route import Route, RoutePlan, holds, kept_of, kept_operations
+from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations
 
 _CLASS, _TARGET_TYPE = "kubernetes.io/ingress.class", f"{PREFIX}target-type"
 # The names of actions that are ours.
@@ -314,7 +314,8 @@ def _ports(kept: Kept) -> list[Any]:
     configs = (read(one["text"]) if "text" in one else forwards({"backend": one}, {}) for one in ones)
     groups = (group for config in configs for group in (config or {"targetGroups": ()})["targetGroups"])
     found = {group.get("servicePort") for group in groups if group.get("serviceName") == kept.versions.own}
-    return sorted(found, key=str)
+    # 80 and "80" are two: every process has to number them alike, and each hashes texts in its own way.
+    return sorted(found, key=lambda port: (str(port), isinstance(port, str)))
 
 
 def reached(kept: Kept, route: Route) -> list[tuple[str, int]]:
@@ -424,7 +425,9 @@ def _check(route: Route, base: _Face, versions: Versions, exposure: Exposure) ->
             "Give it rules with a path instead",
         )
     if not own:
-        raise Unroutable(f"no path of it sends to Service {versions.own}", _by_hand(route, versions))
+        raise Unroutable(
+            f"no path of it sends to Service {versions.own}", by_hand(route, versions.own, state(route, versions)[0])
+        )
     actions: dict[str, Any] = {}
     for _host, path in own:
         name, port = backend(path)
@@ -442,13 +445,6 @@ def _check(route: Route, base: _Face, versions: Versions, exposure: Exposure) ->
         )
     if exposure.header is not None:
         _check_header(exposure.header, base, own)
-
-
-def _by_hand(route: Route, versions: Versions) -> str:
-    """What to do where a release has changed this Ingress and somebody else took its Service out; empty where none has."""
-    if route.annotation is None and state(route, versions)[0] is not Stage.LOST:
-        return ""
-    return f"Let a path of it send to Service {versions.own} by its port again (kubectl edit ingress {route.name}), then run this again"
 
 
 def _check_header(header: Header, base: _Face, own: Sequence[tuple[str, Json]]) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Iterator, Mapping, Sequence
 from .cookies import asks_for, canary_cookie, is_asked_for, stable_cookie, telling, tells, untold
 from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, TooManyRules, Unroutable, Versions, Wanted
 from .precedence import check_routes, check_rules
-from .route import Parent, Route, RoutePlan, holds, kept_of, kept_operations
+from .route import Parent, Route, RoutePlan, by_hand, holds, kept_of, kept_operations
 
 # What the API takes: HTTPRouteSpec.Rules, HTTPRouteRule.Matches, HTTPBackendRef.Weight.
 MOST_RULES, MOST_MATCHES, MOST_OF_A_RULE, LARGEST_WEIGHT = 16, 128, 64, 1_000_000
@@ -324,7 +324,10 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
         kept_after, after = None, base
     else:
         if not rules:
-            raise Unroutable(f"no rule of it sends to Service {versions.own}")
+            raise Unroutable(
+                f"no rule of it sends to Service {versions.own}",
+                by_hand(route, versions.own, state(route, versions)[0]),
+            )
         kept_after = Kept(owner, versions, kept.token if kept else token, wanted, rules)
         after = [*_rewritten(base, kept_after), *_added(base, kept_after)]
         _check_room(after)

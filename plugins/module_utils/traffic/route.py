@@ -14,7 +14,7 @@ from typing import Any, Iterable, Iterator, Mapping
 
 from ..rollout.fields import Fields
 from ..values import dataclass
-from .exposure import KEPT, Json, Kept
+from .exposure import KEPT, Json, Kept, Stage
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,14 @@ class RoutePlan:
 def kept_of(route: Route) -> Kept | None:
     """Raises Unroutable."""
     return None if route.annotation is None else Kept.decode(route.annotation)
+
+
+def by_hand(route: Route, own: str, stage: Stage) -> str:
+    """The remedy where nothing of a route sends to the owner's Service: of one that a release has changed, nobody else can put that back. Empty
+    for any other."""
+    if route.annotation is None and stage is not Stage.LOST:
+        return ""
+    return f"Let it send to Service {own} again (kubectl edit {route.kind.lower()} {route.name}), then run this again"
 
 
 def kept_operations(route: Route, annotation: str | None) -> list[Json]:

@@ -24,7 +24,7 @@ from typing import Any, Iterator, Mapping, Sequence
 from ..rollout.fields import Fields
 from .exposure import Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
 from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
-from .route import Route, RoutePlan, holds, kept_of, kept_operations
+from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations
 
 # A weight is an int32; a rule that has one destination needs none.
 _LARGEST_WEIGHT, _ALONE = 2**31 - 1, 100
@@ -333,7 +333,10 @@ def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exp
             "Give them a Service of their own",
         )
     if not _own(route, base, versions):
-        raise Unroutable(f"no http rule of it sends to Service {versions.own}")
+        raise Unroutable(
+            f"no http rule of it sends to Service {versions.own}",
+            by_hand(route, versions.own, state(route, versions)[0]),
+        )
     refs = [ref for refs in _own(route, base, versions).values() for ref in refs]
     mine = [ref["destination"] for ref in refs if _service(_host(ref), route.namespace) == versions.own]
     subset = next((one["subset"] for one in mine if one.get("subset")), "")

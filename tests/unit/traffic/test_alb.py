@@ -212,6 +212,17 @@ def test_the_owners_service_keeps_its_target_group_and_each_one_of_several_ports
     assert probed == [{VERSIONS.own: 1}, {VERSIONS.own: 1}, {VERSIONS.stable: 1}, {VERSIONS.stable: 1}]
 
 
+def test_every_process_numbers_the_same_port_as_a_number_and_as_a_text_alike() -> None:
+    numbers = range(80, 88)
+    texts = {f"{P}actions.a{port}": groups(f'[{{"serviceName": "web", "servicePort": "{port}"}}, {{"serviceName": "web", "servicePort": {port}}}]')
+             for port in numbers}  # fmt: skip
+    item = ingress(*(path(f"a{port}", f"/{port}", "use-annotation") for port in numbers), annotations=texts)
+    said = written(item, Wanted(Stage.ISOLATED))["metadata"]["annotations"]
+    actions = [json.loads(said[f"{P}actions.coalmine-canary-own-{n}"]) for n in range(2 * len(numbers))]
+    ports = [action["forwardConfig"]["targetGroups"][0]["servicePort"] for action in actions]
+    assert ports == [one for port in numbers for one in (port, str(port))]
+
+
 def test_where_everybody_gets_the_canary_nobody_is_kept_at_pods_that_go() -> None:
     sticky = {"targetGroupStickinessConfig": {"enabled": True, "durationSeconds": 60}}
     item = ingress(

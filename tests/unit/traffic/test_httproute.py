@@ -220,6 +220,14 @@ def test_backends_that_somebody_put_back_are_contested_and_theirs_from_then_on()
     assert written(again, Wanted(Stage.OWN))["spec"]["rules"] == [{"backendRefs": [ref("web", 8)]}]
 
 
+def test_a_route_from_which_somebody_took_the_service_tells_how_it_comes_back() -> None:
+    after = written(route({"backendRefs": [ref("web")]}), Wanted(Stage.ISOLATED, mark=1))
+    after["spec"]["rules"] = [{"backendRefs": [ref("sorry")]}]
+    with pytest.raises(Unroutable, match="no rule of it sends to Service web") as refused:
+        written(after, Wanted(Stage.ISOLATED, mark=2))
+    assert refused.value.remedy.startswith("Let it send to Service web again (kubectl edit httproute web)")
+
+
 def test_without_its_annotation_the_owners_service_gets_what_the_versions_had() -> None:
     after = written(
         route({"backendRefs": [ref("web"), ref("legacy")]}), Wanted(Stage.SPLIT, Exposure(Fraction(1, 4)), mark=2)

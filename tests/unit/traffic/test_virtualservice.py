@@ -243,6 +243,14 @@ def test_somebody_elses_rule_before_ours_is_contested_and_kept() -> None:
     assert back["spec"]["http"] == [theirs, rule(ref("web"))]
 
 
+def test_one_from_which_somebody_took_the_service_tells_how_it_comes_back() -> None:
+    after = written(service(rule(ref("web"))), Wanted(Stage.ISOLATED, mark=1))
+    after["spec"]["http"] = [rule(ref("sorry"))]
+    with pytest.raises(Unroutable, match="no http rule of it sends to Service web") as refused:
+        written(after, Wanted(Stage.ISOLATED, mark=2))
+    assert refused.value.remedy.startswith("Let it send to Service web again (kubectl edit virtualservice web)")
+
+
 _STICKY = Exposure(Fraction(1, 4), sticky=Sticky(0, Fraction(1, 4)))
 _HEADED = {"match": [{"headers": {"x-canary": {"prefix": "a"}}}], "route": [ref("web")]}
 
