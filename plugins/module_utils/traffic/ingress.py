@@ -28,7 +28,7 @@ from typing import Any, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
 from .exposure import NOBODY, Exposure, Header, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
-from .route import CompanionPlan, Route, RoutePlan, kept_of, kept_operations
+from .route import CompanionPlan, Route, RoutePlan, by_hand, kept_of, kept_operations
 from .services import MANAGED_BY, MANAGER
 
 _P = "nginx.ingress.kubernetes.io/"
@@ -356,7 +356,9 @@ def _check_paths(route: Route, base: Sequence[Json], versions: Versions) -> None
     if _says(route, "ssl-passthrough"):
         raise Unroutable("with ssl-passthrough nobody but the pods sees a request, so that none can be split")
     if not any(_service(path) == versions.own for _host, path in paths(base)):
-        raise Unroutable(f"no path of it sends to Service {versions.own}")
+        raise Unroutable(
+            f"no path of it sends to Service {versions.own}", by_hand(route, versions.own, state(route, versions)[0])
+        )
 
 
 def _check_kept(route: Route, exposure: Exposure) -> None:

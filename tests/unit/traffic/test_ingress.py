@@ -295,6 +295,14 @@ def test_backends_that_somebody_put_back_are_contested_and_the_share_is_not_forg
     }
 
 
+def test_one_from_which_somebody_took_the_service_tells_how_it_comes_back() -> None:
+    item, companion = written((ingress(path("web")), None), Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))))
+    item["spec"]["rules"][0]["http"]["paths"] = [path("sorry")]
+    with pytest.raises(Unroutable, match="no path of it sends to Service web") as refused:
+        written((item, companion), Wanted(Stage.ISOLATED))
+    assert refused.value.remedy.startswith("Let it send to Service web again (kubectl edit ingress web)")
+
+
 @pytest.mark.parametrize(
     "edit", [{f"{P}canary-weight": "30", f"{P}canary-by-cookie": "me"}, {f"{P}canary-weight": "x"}]
 )
