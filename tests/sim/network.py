@@ -38,6 +38,8 @@ from .timeline import Actor, Killed
 
 # From here to the server, and back.
 _SOONEST, _LATEST = 0.001, 0.006
+# Seconds between two of those that a stream begins with.
+_ONE_AFTER_THE_OTHER = 0.001
 
 
 class _Nowhere:
@@ -190,13 +192,16 @@ class SimulatedStreams:
         self._ending: frozenset[str] = frozenset()
         self._error: ApiError | None = None
         self._closed = False
+        # Nothing is told before what came before it.
+        self._not_before = 0.0
         self._stop_listening: Callable[[], None] = lambda: None
         ends = fault.seconds if fault and fault.kind is StreamFault.CUT else WATCH_SECONDS
         actor.timeline.after(self._lag / 2, self._begin)
         actor.timeline.after(ends, self._end)
 
     def _begin(self) -> None:
-        """ADDED for everything that exists, and from then on what changes, all of it in the order of etcd, and late by the lag."""
+        """ADDED for everything that exists, by name and one after the other, and from then on what changes, in the order of etcd; all of
+        it late by the lag (apiserver, storage/cacher/watch_cache_interval.go)."""
         if self._closed or self._kind_of_fault is StreamFault.SILENT:
             return
         self._stop_listening = self._store.listen(self._hear)
@@ -208,9 +213,10 @@ class SimulatedStreams:
                 self._error = from_answer(asked, refused.status, refused.body)
                 self._actor.wake()
                 return
-            for obj in self._store.of(kind).values():
+            for _name, obj in sorted(self._store.of(kind).items()):
                 if selects(watched.query, obj):
                     self._tell_later(watched, "ADDED", obj)
+                    self._not_before += _ONE_AFTER_THE_OTHER
 
     def _hear(self, change: Change) -> None:
         watched = self._watches.get(change.kind)
@@ -219,7 +225,8 @@ class SimulatedStreams:
             self._tell_later(watched, *told)
 
     def _tell_later(self, watched: Watched, type_: str, obj: Mapping[str, Any]) -> None:
-        self._actor.timeline.after(self._lag, lambda: self._tell(watched, type_, obj))
+        self._not_before = max(self._not_before, self._actor.timeline.now + self._lag)
+        self._actor.timeline.at(self._not_before, lambda: self._tell(watched, type_, obj))
 
     def _tell(self, watched: Watched, type_: str, obj: Mapping[str, Any]) -> None:
         if self._closed:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import LIVE
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
@@ -302,4 +303,20 @@ def test_pods_are_those_of_one_moment(lag: float, listed_after: float, stage: St
             was_listed = True
         told = [pod.name for pod in mirror.picture.pods or () if pod.serving]
         assert len(told) <= 2, f"{stage.timeline.now - took:.1f} s after a pod was deleted: {told}"
-    assert sorted(told) == sorted(pod.name for pod in stage.pods.pods.values())
+    mirror.look(last=False)
+    found = mirror.picture.pods or ()
+    assert sorted(pod.name for pod in found if pod.serving) == sorted(pod.name for pod in stage.pods.pods.values())
+
+
+def test_what_a_stream_begins_with_is_not_taken_in_part(stage: Stage) -> None:
+    """It is told by name, and one of it may be newer than the list."""
+    web = stage.web().make(4)
+    site = Site(stage.api("somebody"), Target(web.name, web.namespace))
+    picture = site.look(pods=True)
+    first = f"/api/v1/namespaces/{web.namespace}/pods/{min(pod.name for pod in picture.pods or ())}"
+    web.admin.patch(first, {"metadata": {"labels": {"since": "the-list"}}}, PatchKind.MERGE)
+    mirror = Mirror(site, picture, (PODS,))
+    seen = {len(mirror.picture.pods or ()) for _time in range(50) if mirror.listen(0.01) is not None}
+    assert seen == {4} and max(pod.version for pod in mirror.picture.pods or ()) > max(
+        pod.version for pod in picture.pods or ()
+    )

@@ -54,7 +54,9 @@ class Mirror:
     """One Deployment and its pods as the streams tell them, replaced by what is read afresh.
 
     The pods are as of one moment: those of a list, or those of the stream as soon as that is further. Never some of each: a stream that begins
-    after the list tells nothing of what was deleted in between, and one that lags behind it tells of what is gone.
+    after the list tells nothing of what was deleted in between, and one that lags behind it tells of what is gone. And never some of
+    what a stream begins with: that is told as ADDED, in the order of names (apiserver, storage/cacher/watch_cache_interval.go),
+    and before whatever changes.
     """
 
     def __init__(self, site: Site, picture: Picture, kinds: Sequence[str]) -> None:
@@ -66,9 +68,9 @@ class Mirror:
         self._listed: dict[str, Pod] = {pod.uid: pod for pod in picture.pods or ()}
         # As of which version of the cluster, as far as that is known.
         self._listed_at = max((pod.version for pod in self._listed.values()), default=0)
-        # All that this stream has told, in the order in which it happened, and whether that is more than the list tells.
+        # All that this stream has told; whether some of that is newer than the list; and whether something has changed since it began.
         self._told: dict[str, Pod] = {}
-        self._is_ahead = False
+        self._is_newer, self._has_begun = False, False
         self._picture = picture
         self._streams = self._open()
         self._opened_at, self._pause = self.clock.monotonic(), SOONEST_LOOK
@@ -87,6 +89,11 @@ class Mirror:
     def picture(self) -> Picture:
         pods = self._told if self._is_ahead else self._listed
         return replace(self._picture, pods=tuple(pods.values()))
+
+    @property
+    def _is_ahead(self) -> bool:
+        """The stream is further than the list, and has told all that it began with."""
+        return self._is_newer and (self._has_begun or self._listed.keys() <= self._told.keys())
 
     @property
     def situation(self) -> Situation:
@@ -116,7 +123,7 @@ class Mirror:
             self._pause = min(2 * self._pause, LONGEST_SILENCE)
         else:
             self._pause = SOONEST_LOOK
-        self._told, self._listed, self._listed_at, self._is_ahead = {}, {}, 0, False
+        self._told, self._is_newer, self._has_begun = {}, False, False
         self._seen = None
         self._streams, self._opened_at = self._open(), self.clock.monotonic()
         self.stale = True
@@ -124,7 +131,8 @@ class Mirror:
     def _take(self, kind: str, event: WatchEvent) -> None:
         if kind == PODS:
             uid, version = Pod.moment(event.object)
-            self._is_ahead = self._is_ahead or not 0 < version <= self._listed_at
+            self._is_newer = self._is_newer or not 0 < version <= self._listed_at
+            self._has_begun = self._has_begun or event.type != "ADDED"
             if event.type == "DELETED":
                 self._told.pop(uid, None)
                 return
@@ -138,12 +146,12 @@ class Mirror:
                 self._picture = replace(self._picture, deployment=deployment)
 
     def look(self, *, last: bool) -> Situation:
-        """Reads afresh. Pods are listed where what the stream told does not agree with the ReplicaSets' own counts, and at the last
-        look: counts do not tell of a restart, which a stream that has died in silence has not told either."""
+        """Reads afresh. Pods are listed where what the stream told does not agree with the ReplicaSets' own counts, after a stream has
+        ended, and at the last look: counts do not tell of a restart, which a stream that has died in silence has not told either."""
         self._picture, self._seen = self._site.look(), None
-        if not self._agrees() or (last and PODS in self._kinds):
+        if not self._agrees() or ((last or self.stale) and PODS in self._kinds):
             self._listed_at, pods = self._site.pods_at(self._picture.deployment)
-            self._listed, self._is_ahead = {pod.uid: pod for pod in pods}, False
+            self._listed, self._is_newer = {pod.uid: pod for pod in pods}, False
         self.stale = False
         return self.situation
 
