@@ -15,9 +15,10 @@ from functools import partial
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from tests.sim.controllers import Pace
 from tests.sim.faults import Fault, Planned, failing
 from tests.sim.gateway import Lags
-from tests.sim.history import Ask, End, Script
+from tests.sim.history import Ask, End, History, Script
 from tests.sim.nginx import AFFINITY, INGRESS_NGINX, PATHS
 from tests.sim.objects import NAME
 from tests.sim.test_traffic import assert_as_said, largest, played, told
@@ -249,6 +250,23 @@ def test_a_share_that_was_lost_before_a_drain_is_told_by_whoever_resumes_and_who
     for result, expected in zip(results, said, strict=True):
         assert isinstance(result, Outcome)
         assert any(expected in text for text in result.warnings), (expected, result.warnings)
+    assert_as_before(one)
+
+
+def test_an_undo_sends_nobody_to_a_service_of_which_the_controllers_have_told_nothing() -> None:
+    """They stand still while a start makes it, and whoever takes the release over writes the route in any case."""
+    still = Pace(latest=3.0, stops=((10.7, 49.8),))
+    undo = Script("ben", 46.0, asks=(Ask("undo", takeover=True),))
+    history = History(
+        replicas=2,
+        replica_sets=still,
+        scripts=(Script("ana", 8.0, names="both", asks=(replace(START, think=3.0),)), undo),
+        gateway=Lags(0.1, 2.0),
+    )
+    one = World(history, traced=True)
+    start, taken_back, *_rest = played(one).calls
+    assert "has 0 Ready endpoints of 2 after 30 s" in start.told()
+    assert isinstance(taken_back.result, Outcome), taken_back.told()
     assert_as_before(one)
 
 

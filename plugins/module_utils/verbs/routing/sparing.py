@@ -21,7 +21,7 @@ from .finding import of_record
 from .proving import NotProgrammed, Written
 from .returning import warm
 from .routes import THEIRS, Now, Routes, Wish
-from .versions import ensure
+from .versions import await_endpoints, ensure
 
 # What stands in the way of an undo for good, and must keep it from nothing else. A server in trouble ends the call instead: the
 # next one finds it better, and until then the pods that the routes send to stay.
@@ -37,16 +37,19 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
     """
     canary = situation.canary.hash if situation.canary else ""
     serves = _stable_serves(situation)
-    service = routes.stable if serves else routes.traffic.service
     every = taken_over and serves and _stable_is_there(routes)
-    to = partial(_sent_to, Wanted(Stage.ISOLATED if serves else Stage.OWN), every)
-    found, unknown, written = list[Now](), list[Now](), list[Written]()
+    found = list[Now]()
     for ref in routes.traffic.routes:
         with _going_on(routes):
             now = routes.now(ref, canary)
-            if now is None or (now.stage is Stage.OWN and now.wanted.exposure.nobody and not every):
-                continue
-            found.append(now)
+            if now is not None and (every or now.stage is not Stage.OWN or not now.wanted.exposure.nobody):
+                found.append(now)
+    serves = serves and _stable_is_known(routes, found)
+    service = routes.stable if serves else routes.traffic.service
+    to = partial(_sent_to, Wanted(Stage.ISOLATED if serves else Stage.OWN), every)
+    unknown, written = list[Now](), list[Written]()
+    for now in found:
+        with _going_on(routes):
             if routes.prover.marks and not routes.router.sends_to(now.route, service):
                 unknown.append(now)
             else:
@@ -56,6 +59,18 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
     written += _once_reached(routes, unknown, service, to, canary)
     with _going_on(routes):
         routes.await_(written)
+
+
+def _stable_is_known(routes: Routes, found: Sequence[Now]) -> bool:
+    """Whoever is sent to its Service by now stays there. Else that has to have an endpoint, of which a proxy that nobody can ask has had time
+    to hear: without one it would serve nobody, and the owner's serves."""
+    if all(routes.router.sends_to(now.route, routes.stable) for now in found):
+        return True
+    with _going_on(routes):
+        await_endpoints(routes, routes.stable, 1)
+        routes.prover.await_known()
+        return True
+    return False
 
 
 def _stable_is_there(routes: Routes) -> bool:
