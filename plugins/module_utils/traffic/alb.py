@@ -217,10 +217,9 @@ def _rewritten(base: _Face, kept: Kept) -> _Face:
 
     def each(path: Json) -> Iterator[Json]:
         config, name = forwards(path, base.annotations), backend(path)[0]
-        if versions.own not in services(config):
+        if config is None or versions.own not in services(config):
             yield path
             return
-        assert config is not None
         if header is not None:
             copy = f"{_OURS}header-{numbers[name]}"
             annotations.update(_for_header(copy, config, header, versions, base.annotations.get(f"{CONDITIONS}{name}")))
@@ -289,7 +288,7 @@ def _for_header(
     name: str, config: Json, header: Header, versions: Versions, beside: str | None
 ) -> Iterator[tuple[str, str]]:
     """The annotations of the copy of a path. Raises Unroutable."""
-    own = next(group for group in config["targetGroups"] if group.get("serviceName") == versions.own)
+    own, *_more = (group for group in config["targetGroups"] if group.get("serviceName") == versions.own)
     only = {**own, "serviceName": versions.canary, "weight": 1}
     yield f"{ACTIONS}{name}", written({"targetGroups": [only]})
     yield f"{CONDITIONS}{name}", asked(header.name, header.value, *conditions(beside))
