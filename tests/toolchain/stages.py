@@ -137,6 +137,16 @@ STAGES = (
         ),
         READ,
     ),
+    # The tests of `unit`. To measure what they cover takes as long again, and would leave the clusters' tests too little of the cores.
+    Stage(
+        "coverage",
+        400,
+        (
+            ("pytest", *TWO_WORKERS, "--cov", "--cov-report=", *WITHOUT_A_CLUSTER),
+            ("python", "-m", "tests.toolchain.floors"),
+        ),
+        in_ci=True,
+    ),
     Stage(
         "integration",
         380,
@@ -149,18 +159,6 @@ STAGES = (
     Stage("molecule", 120, (("molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
     Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
     Stage("unit", 300, (("pytest", *TWO_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
-    # The same tests. To measure what they cover takes as long again.
-    Stage(
-        "coverage",
-        500,
-        (
-            ("pytest", *TWO_WORKERS, "--cov", "--cov-report=", *WITHOUT_A_CLUSTER),
-            ("python", "-m", "tests.toolchain.floors"),
-        ),
-        WAITS,
-        nice=HALF_WAY,
-        in_ci=True,
-    ),
     # The last of those that take two cores all the time, so that none is idle at the end.
     # Others with each change of what they are about, and only then: docs/decisions/0010-new-histories-for-each-change.md.
     Stage(
