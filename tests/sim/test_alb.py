@@ -19,7 +19,7 @@ from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End
 from tests.sim.objects import NAME
-from tests.sim.test_traffic import largest, played, told, world
+from tests.sim.test_traffic import assert_as_said, largest, played, told, world
 from tests.sim.world import World
 
 START = Ask("start", share="5", kind=ALB)
@@ -40,14 +40,7 @@ def assert_as_before(one: World) -> None:
 @pytest.mark.parametrize("by", ["pods", "weights"])
 def test_a_release_gives_everybody_what_was_said_and_leaves_nothing(by: str) -> None:
     one = world(START, GROW, FULL, Ask("promote", by=by), end=End.PROMOTE, lags=SLOW)
-    found = played(one)
-    assert told(found)[:2] == [
-        "changed: holding 1 canary beside 4 stable pods (20.0 % of all pods), which get 5 % of the requests (proven)",
-        "changed: holding 3 canary beside 4 stable pods (42.9 % of all pods), which get 50 % of the requests (proven)",
-    ]
-    first, second, third, _last = found.calls[:4]
-    assert largest(one, 0.0, first.ended or 0.0) == Fraction(1, 20)
-    assert largest(one, second.begun, third.ended or 0.0) == Fraction(1, 2)
+    assert_as_said(one, "proven")
     assert_as_before(one)
 
 

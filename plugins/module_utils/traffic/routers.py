@@ -60,6 +60,13 @@ class Policy:
     governs: Callable[[Mapping[str, Any], str], bool]
 
 
+def _nothing_beside(
+    route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure
+) -> None:
+    """Nobody else's object takes part."""
+    del route, routes, others, own, exposure
+
+
 @dataclass(frozen=True)
 class Router:
     """`kind`: of the objects that are rewritten, `collection` their path in a namespace, `shape` what is read of them; `field` of their
@@ -88,14 +95,14 @@ class Router:
     proof: Proof
     parse: Callable[[Any], Route]
     named: Callable[[Route], frozenset[str]]
-    spells_out: Callable[[Route, str], bool]
     state: Callable[[Route, Versions], tuple[Stage, Wanted]]
     plan: Planner
     sends_to: Callable[[Route, str], bool]
     check: Callable[[Route, Versions, Exposure, bool], None]
-    looks_beside: Callable[[Exposure], bool]
-    check_beside: Beside
     reached: Callable[[Kept, Route], list[tuple[str, int]]] = lambda _kept, _route: []
+    spells_out: Callable[[Route, str], bool] = lambda _route, _service: False
+    looks_beside: Callable[[Exposure], bool] = lambda _exposure: False
+    check_beside: Beside = _nothing_beside
     has_status: bool = True
     policy: Policy | None = None
     # How long a status is ahead of the proxies: a second at most where it was measured, and a margin.
@@ -117,13 +124,6 @@ class Router:
 def _grpc(item: Any) -> Route:
     """Raises Malformed."""
     return replace(Route.parse(item), kind="GRPCRoute")
-
-
-def _nothing_beside(
-    route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure
-) -> None:
-    """Nobody else's object takes part."""
-    del route, routes, others, own, exposure
 
 
 ROUTERS: Mapping[str, Router] = {
@@ -156,13 +156,10 @@ ROUTERS: Mapping[str, Router] = {
         proof=Proof.ENDPOINTS,
         parse=selector.parse,
         named=selector.named,
-        spells_out=lambda _route, _service: False,
         state=selector.state,
         plan=selector.plan,
         sends_to=selector.sends_to,
         check=selector.check,
-        looks_beside=lambda _exposure: False,
-        check_beside=_nothing_beside,
     ),
     INGRESS_NGINX: Router(
         kind="Ingress",
@@ -175,7 +172,6 @@ ROUTERS: Mapping[str, Router] = {
         proof=Proof.STATED,
         parse=ingress.parse,
         named=ingress.named,
-        spells_out=lambda _route, _service: False,
         state=ingress.state,
         plan=ingress.plan,
         sends_to=ingress.sends_to,
@@ -201,7 +197,6 @@ ROUTERS: Mapping[str, Router] = {
         proof=Proof.ASKED,
         parse=virtualservice.parse,
         named=virtualservice.named,
-        spells_out=lambda _route, _service: False,
         state=virtualservice.state,
         plan=virtualservice.plan,
         sends_to=virtualservice.sends_to,
@@ -230,13 +225,10 @@ ROUTERS: Mapping[str, Router] = {
         proof=Proof.ASKED,
         parse=alb.parse,
         named=alb.named,
-        spells_out=lambda _route, _service: False,
         state=alb.state,
         plan=alb.plan,
         sends_to=alb.sends_to,
         check=alb.check,
-        looks_beside=lambda _exposure: False,
-        check_beside=_nothing_beside,
         reached=alb.reached,
         has_status=False,
         # A target group is made, and two checks of its health come 15 s apart (healthcheck-interval-seconds, healthy-threshold-count).
