@@ -37,7 +37,9 @@ SERVED_SECONDS = 30
 
 
 class Shop(RoutedObjects):
-    """`rules`: of the route, where one that sends all requests to `web` is not enough."""
+    """`rules`: of the route, where one that sends all requests to `web` is not enough. `grpc`: its users call it, by gRPC."""
+
+    grpc = False
 
     def __init__(
         self,
@@ -55,7 +57,7 @@ class Shop(RoutedObjects):
         self.own_services = ["web"]
         self.release = Release(self.api, namespace)
         self.host = f"{namespace}.example"
-        self.users = Users(lab.programs / "load", gateway.address, self.host)
+        self.users = Users(lab.programs / "load", gateway.address, self.host, self.grpc)
         patience = annotated(end_after=str(drain_ms))["metadata"]["annotations"] if drain_ms else {}
         self.release.make(replicas, annotations=patience)
         self.serve("web", {"app": self.release.name})
@@ -73,7 +75,8 @@ class Shop(RoutedObjects):
 
     def serve(self, name: str, selector: Mapping[str, str]) -> None:
         """A Service of this name."""
-        ports = [{"name": "http", "port": 80, "targetPort": self.lab.port}]
+        spoken = {"appProtocol": "kubernetes.io/h2c"} if self.grpc else {}
+        ports = [{"name": "http", "port": 80, "targetPort": self.lab.port, **spoken}]
         self.api.create(
             self.services, {"metadata": {"name": name}, "spec": {"selector": dict(selector), "ports": ports}}
         )
@@ -148,3 +151,16 @@ class IngressShop(Shop):
     def assert_own(self) -> None:
         super().assert_own()
         assert [one["metadata"]["name"] for one in self.api.list(self.routes)["items"]] == ["web"]
+
+
+class GrpcShop(Shop):
+    """Behind a GRPCRoute, of which nothing proves what a proxy does."""
+
+    plural = "grpcroutes"
+    grpc = True
+
+    def manifest(self, rules: Sequence[Mapping[str, Any]], parent: Mapping[str, str]) -> Json:
+        return {**super().manifest(rules, parent), "kind": "GRPCRoute"}
+
+    def start_request(self, version: str = "v2", pods: int = 1, **traffic: Any) -> StartRequest:
+        return super().start_request(version, pods, kind="gateway_api_grpc", proof="prefer", **traffic)

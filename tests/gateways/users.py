@@ -40,15 +40,18 @@ class Tally:
 
 @dataclass(frozen=True)
 class Users:
-    """Those of one host name, at the address of a gateway. Each request is on a connection of its own."""
+    """Those of one host name, at the address of a gateway. Each request is on a connection of its own. `grpc`: each is a call of gRPC's own
+    client, which its status OK answers."""
 
     load: Path
     address: str
     host: str
+    grpc: bool = False
 
-    def _command(self, rate: float, header: str, path: str = "/") -> list[str]:
-        given = ["-url", f"http://{self.address}{path}", "-host", self.host, "-rate", str(rate), "-timeout", PATIENCE]
-        return [str(self.load), *given, *(["-header", header] if header else [])]
+    def _command(self, rate: float, header: str, path: str = "") -> list[str]:
+        asked = path or ("/shop.Web/Ask" if self.grpc else "/")
+        given = ["-url", f"http://{self.address}{asked}", "-host", self.host, "-rate", str(rate), "-timeout", PATIENCE]
+        return [str(self.load), *given, *(["-header", header] if header else []), *(["-grpc"] if self.grpc else [])]
 
     @contextmanager
     def coming(self, rate: float = RATE, header: str = "") -> Iterator[Tally]:
@@ -61,7 +64,7 @@ class Users:
                 load.terminate()
                 tally.fill(json.loads(load.communicate(timeout=END_SECONDS)[0]))
 
-    def send(self, requests: int, *, rate: float = 2000, header: str = "", path: str = "/") -> Tally:
+    def send(self, requests: int, *, rate: float = 2000, header: str = "", path: str = "") -> Tally:
         """So many, and their answers."""
         command = [*self._command(rate, header, path), "-requests", str(requests)]
         tally = Tally()

@@ -23,7 +23,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing impo
 from tests.cluster.gateway.server import DEFAULT, SWIFT, Gateway, add_gateway
 from tests.cluster.lab import Lab
 from tests.gateways.gates import ending, hearing_late
-from tests.gateways.shop import IngressShop, Shop
+from tests.gateways.shop import GrpcShop, IngressShop, Shop
 from tests.gateways.users import Tally
 from tests.integration.victims import End, ended, run
 from tests.situations import until
@@ -111,6 +111,37 @@ def test_through_an_ingress_no_request_fails_and_each_gets_what_was_said(
         assert_none_failed(tally)
     assert testers.of("v2") == testers.sent
     assert abs(few.of("v2") - 100) <= 30 and abs(more.of("v2") - 1000) <= 60
+    shop.assert_own()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", [None, *PromoteBy], ids=lambda by: by.value if by else "undo")
+def test_no_call_of_grpc_fails_through_a_grpcroute(
+    by: PromoteBy | None,
+    answering_lab: Lab,
+    gateway: Gateway,
+    answering_namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quick = replace(ROUTERS["gateway_api_grpc"], settles=2.0)
+    monkeypatch.setattr(network, "ROUTERS", {**ROUTERS, "gateway_api_grpc": quick})
+    shop = GrpcShop(answering_lab, gateway, answering_namespace).opened()
+    with shop.users.coming(100) as users:
+        started = shop.start(weight=Fraction(5, 100), header=TESTER)
+        assert started.extra["exposure"]["programmed"] == "stated"
+        few, testers = shop.users.send(1000, rate=500), shop.users.send(200, rate=200, header="x-canary: always")
+        shop.start(pods=4, weight=Fraction(1, 4))
+        more = shop.users.send(1000, rate=500)
+        if by is None:
+            shop.undo()
+        else:
+            shop.promote(by)
+        last = "v1" if by is None else "v2"
+        until(lambda: shop.users.send(100, rate=200).of(last) == 100, f"everybody gets {last}")
+    for tally in (users, few, testers, more):
+        assert_none_failed(tally)
+    assert testers.of("v2") == testers.sent
+    assert abs(few.of("v2") - 50) <= 15 and abs(more.of("v2") - 250) <= 40
     shop.assert_own()
 
 

@@ -35,7 +35,11 @@ func run(directory, server string, port int) error {
 		return err
 	}
 	go cluster.follow()
-	return (&http.Server{Handler: http.HandlerFunc(cluster.serve)}).Serve(listener)
+	// Calls of gRPC come by HTTP/2 without TLS.
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return (&http.Server{Handler: http.HandlerFunc(cluster.serve), Protocols: protocols}).Serve(listener)
 }
 
 // serve answers as the pod that the connection was made to. Where no pod is, the connection ends without an answer.

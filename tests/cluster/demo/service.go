@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -59,11 +60,29 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("X-Version", s.Version)
 	w.Header().Set("X-Pod", s.Pod)
-	w.WriteHeader(code)
-	fmt.Fprintln(w, s.Version)
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		s.returns(w, r, code)
+	} else {
+		w.WriteHeader(code)
+		fmt.Fprintln(w, s.Version)
+	}
 	took := time.Since(began)
 	s.metrics.observe(code, took)
 	s.Log(level, map[string]any{"path": r.URL.Path, "code": code, "ms": float64(took.Microseconds()) / 1000})
+}
+
+// returns answers a unary call of any method with an empty message: one byte that says that it is not compressed, and four of its length.
+// The status is a trailer, 0 for OK and 13 for an internal error. Source: PROTOCOL-HTTP2.md, grpc/grpc.
+func (s *Service) returns(w http.ResponseWriter, r *http.Request, code int) {
+	io.Copy(io.Discard, r.Body)
+	w.Header().Set("Content-Type", "application/grpc")
+	status := "0"
+	if code != http.StatusOK {
+		status = "13"
+	} else {
+		w.Write(make([]byte, 5))
+	}
+	w.Header().Set(http.TrailerPrefix+"Grpc-Status", status)
 }
 
 func (s *Service) health(w http.ResponseWriter, _ *http.Request) {

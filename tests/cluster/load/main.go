@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// load sends requests at a constant rate, each over a new connection, because kube-proxy balances connections.
+// load sends requests at a constant rate, each over a new connection, because kube-proxy balances connections. With -grpc each is a call of
+// gRPC's own client.
 //
 // It ends after -duration, after -requests, or on SIGTERM or SIGINT, and prints one JSON object on stdout. With -live it also prints one
 // line of JSON for each second that has passed.
@@ -33,8 +34,12 @@ type options struct {
 	duration  time.Duration
 	timeout   time.Duration
 	keepAlive bool
+	grpc      bool
 	live      bool
 }
+
+// ask sends one request and tells what came of it.
+type ask func() result
 
 func main() {
 	var o options
@@ -46,13 +51,14 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 0, "how long (0: until SIGTERM)")
 	flag.DurationVar(&o.timeout, "timeout", 2*time.Second, "of one request")
 	flag.BoolVar(&o.keepAlive, "keep-alive", false, "use connections again")
+	flag.BoolVar(&o.grpc, "grpc", false, "call the method that is the path of the url")
 	flag.BoolVar(&o.live, "live", false, "one line of JSON each second")
 	flag.Parse()
 	if o.url == "" || o.rate <= 0 {
 		fmt.Fprintln(os.Stderr, "load: -url is required and -rate must be above 0")
 		os.Exit(2)
 	}
-	ask, err := o.request()
+	once, err := o.asking()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "load:", err)
 		os.Exit(2)
@@ -64,7 +70,7 @@ func main() {
 		defer cancel()
 	}
 	total := newTally()
-	send(ctx, o, ask, total)
+	send(ctx, o, once, total)
 	encoder := json.NewEncoder(os.Stdout)
 	if !o.live {
 		encoder.SetIndent("", " ")
@@ -73,8 +79,7 @@ func main() {
 }
 
 // send returns when the context has ended and every request under way has been answered.
-func send(ctx context.Context, o options, ask *http.Request, total *tally) {
-	client := &http.Client{Timeout: o.timeout, Transport: &http.Transport{DisableKeepAlives: !o.keepAlive, MaxIdleConnsPerHost: 64}}
+func send(ctx context.Context, o options, once ask, total *tally) {
 	started, second := time.Now(), newTally()
 	if o.live {
 		ticker := time.NewTicker(time.Second)
@@ -98,7 +103,7 @@ func send(ctx context.Context, o options, ask *http.Request, total *tally) {
 		underWay.Add(1)
 		go func() {
 			defer underWay.Done()
-			result := request(client, ask)
+			result := once()
 			result.late = late
 			total.add(result)
 			second.add(result)
@@ -106,24 +111,28 @@ func send(ctx context.Context, o options, ask *http.Request, total *tally) {
 	}
 }
 
-// request is what is sent each time; it has no body, so that it can be sent at the same time again.
-func (o options) request() (*http.Request, error) {
-	ask, err := http.NewRequest(http.MethodGet, o.url, nil)
+// asking is what is sent each time; it has no body, so that it can be sent at the same time again.
+func (o options) asking() (ask, error) {
+	sent, err := http.NewRequest(http.MethodGet, o.url, nil)
 	if err != nil {
 		return nil, err
 	}
-	ask.Host = o.host
+	sent.Host = o.host
 	if name, value, given := strings.Cut(o.header, ": "); given {
-		ask.Header.Set(name, value)
+		sent.Header.Set(name, value)
 	} else if o.header != "" {
 		return nil, fmt.Errorf("-header %q is not NAME: VALUE", o.header)
 	}
-	return ask, nil
+	if o.grpc {
+		return o.calling(sent), nil
+	}
+	client := &http.Client{Timeout: o.timeout, Transport: &http.Transport{DisableKeepAlives: !o.keepAlive, MaxIdleConnsPerHost: 64}}
+	return func() result { return request(client, sent) }, nil
 }
 
-func request(client *http.Client, ask *http.Request) result {
+func request(client *http.Client, sent *http.Request) result {
 	began := time.Now()
-	answer, err := client.Do(ask.Clone(context.Background()))
+	answer, err := client.Do(sent.Clone(context.Background()))
 	if err == nil {
 		_, err = io.Copy(io.Discard, answer.Body)
 		answer.Body.Close()
