@@ -168,6 +168,23 @@ def test_a_canary_that_was_asked_for_as_a_share_grows_with_the_deployment(
     one.assert_given_back()
 
 
+SHARE = replace(START, pods=None, weight=20, surge=99)
+
+
+@pytest.mark.parametrize(
+    "then",
+    [replace(SHARE, weight=40), replace(SHARE, pods=3, weight=None, autoscaler="ignore"), SHARE],
+    ids=["a larger share", "a larger number", "no more"],
+)
+def test_a_share_that_is_there_takes_one_patch_whatever_comes_next_and_check_mode_says_so(then: Ask) -> None:
+    """By whoever takes it over, so that there is something to write in any case."""
+    ben = Script("ben", 20.0, names="run", asks=(replace(then, check=True), replace(then, wait=False)))
+    one = world(scripts=(Script("ana", AT, asks=(SHARE,)), ben))
+    foretold, done = (call.told() for call in one.played().calls if call.actor == "ben")
+    assert foretold.startswith("changed: would hold") and foretold.endswith("in 1 patch"), foretold
+    assert done.startswith("changed: holding"), done
+
+
 @pytest.mark.parametrize("last", [PROMOTE, UNDO], ids=["promote", "undo"])
 @pytest.mark.parametrize("moment", [AT + n / 2 for n in range(0, 80, 3)])
 def test_a_share_goes_through_its_steps_in_whichever_moment_it_wants_more(moment: float, last: Ask) -> None:

@@ -178,9 +178,12 @@ def target(pods: int, surge: int, current: Hold | None = None) -> Hold:
     return Hold(grown, pods - grown)
 
 
-def first(goal: Hold, room: Room) -> Hold:
-    """The hold of the first patch: all the surge, and as many stable pods as may be missing at once."""
-    return replace(goal, unavailable=min(goal.unavailable, room.max_unavailable))
+def first(goal: Hold, room: Room, current: Hold | None = None) -> Hold:
+    """The hold of the first patch: all the surge, and as many stable pods as may be missing at once. One that is there stays as it is with
+    that patch, and goes on by steps; a percentage costs no stable pod, and becomes the goal at once."""
+    if current is None:
+        return replace(goal, unavailable=min(goal.unavailable, room.max_unavailable))
+    return goal if goal.percent or current.percent else current
 
 
 def following(current: Hold, goal: Hold, ready: int, replicas: int, room: Room) -> Hold | None:
@@ -197,10 +200,10 @@ def following(current: Hold, goal: Hold, ready: int, replicas: int, room: Room) 
     return Hold(current.surge, min(goal.unavailable, current.unavailable + surplus))
 
 
-def patches(pods: int, replicas: int, room: Room, current: Hold | None = None) -> list[Hold]:
-    """Every hold on the way to that size, each to be Ready before the next; the first is `current` or its successor."""
-    goal = target(pods, room.surge, current)
-    path = [first(goal, room)] if current is None else [current]
+def patches(goal: Hold, replicas: int, room: Room, current: Hold | None = None) -> list[Hold]:
+    """Every hold on the way there, each to be Ready before the next; the first is that of the first patch, or its successor where that leaves
+    `current` as it is."""
+    path = [first(goal, room, current)]
     while path[-1] != goal:
         here = path[-1]
         ready = here.stable(replicas) + here.canary(replicas)
@@ -210,4 +213,4 @@ def patches(pods: int, replicas: int, room: Room, current: Hold | None = None) -
                 f"from maxSurge {here.surge} and maxUnavailable {here.unavailable} no further step fits"
             )
         path.append(step)
-    return path if current is None else path[1:]
+    return path[1:] if path[0] == current else path

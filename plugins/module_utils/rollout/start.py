@@ -114,7 +114,7 @@ def stable_to_change(situation: Situation) -> ReplicaSet:
 
 def first_hold(start: Start, situation: Situation) -> Hold:
     """The hold right after the plan of this start was written."""
-    return first(start.goal, start.room) if situation.hold is None else situation.hold
+    return first(start.goal, start.room, situation.hold)
 
 
 def stable_of(situation: Situation) -> ReplicaSet:
@@ -257,9 +257,8 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     # Somebody may have let it grow beyond that meanwhile, and a hold only grows.
     goal = _goal(wanted, max(pods, hold.pods), deployment.replicas, hold)
     grown = record.with_size(pods, wanted.room.surge, wanted.room.max_unavailable, deployment.replicas)
-    # Only the wish is written here; the pods move by steps, each when the one before is Ready. A percentage costs no stable pod.
-    at_once = goal.percent or hold.percent
-    return Start(patches.grow(deployment, goal if at_once else hold, grown), goal, wanted.room, grown)
+    # Only the wish is written here, where it is no percentage; the pods move by steps, each when the one before is Ready.
+    return Start(patches.grow(deployment, first(goal, wanted.room, hold), grown), goal, wanted.room, grown)
 
 
 def least(record: Record, hold: Hold) -> int:

@@ -454,8 +454,8 @@ def _foretold(account: Account, situation: Situation, begun: Start, wanted: Want
         return account.outcome(f"nothing to write: {split}")
     # The steps that follow end at the goal.
     account.wrote(patches.grow(deployment, begun.goal, begun.record))
-    pods = begun.goal.at(deployment.replicas).pods
-    count = len(hold_patches(pods, deployment.replicas, begun.room, situation.hold))
+    # What only takes the canary over, or names its step, is a patch, too.
+    count = max(1, len(hold_patches(begun.goal, deployment.replicas, begun.room, situation.hold)))
     outcome = account.outcome(f"would hold {split}, in {count} {'patch' if count == 1 else 'patches'}")
     if situation.canary is None:
         outcome = _with_canary(outcome, without_pods(wanted.template, None))

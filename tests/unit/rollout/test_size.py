@@ -58,7 +58,7 @@ MOST_REPLICAS = 30
 def test_a_hold_grows_by_steps_as_large_as_the_room_allows(
     replicas: int, pods: int, surge: int, max_unavailable: int, path: list[tuple[int, int]]
 ) -> None:
-    assert patches(pods, replicas, Room(surge, max_unavailable)) == [Hold(*step) for step in path]
+    assert patches(target(pods, surge), replicas, Room(surge, max_unavailable)) == [Hold(*step) for step in path]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,22 @@ def test_a_hold_grows_by_steps_as_large_as_the_room_allows(
 def test_a_larger_hold_goes_on_from_the_one_that_is_there_by_surge_first(
     current: tuple[int, int], pods: int, surge: int, path: list[tuple[int, int]]
 ) -> None:
-    assert patches(pods, 10, Room(surge, 0), Hold(*current)) == [Hold(*step) for step in path]
+    there = Hold(*current)
+    assert patches(target(pods, surge, there), 10, Room(surge, 0), there) == [Hold(*step) for step in path]
+
+
+@pytest.mark.parametrize(
+    ("current", "goal", "path"),
+    [
+        (None, Hold(3, 0, 30), [Hold(3, 0, 30)]),
+        (Hold(1, 0, 10), Hold(3, 0, 30), [Hold(3, 0, 30)]),
+        (Hold(1, 0), Hold(3, 0, 30), [Hold(3, 0, 30)]),
+        (Hold(3, 0, 30), Hold(5, 0), [Hold(5, 0)]),
+        (Hold(3, 0, 30), Hold(3, 0, 30), []),
+    ],
+)
+def test_a_percentage_is_reached_at_once(current: Hold | None, goal: Hold, path: list[Hold]) -> None:
+    assert patches(goal, 10, Room(10, 0), current) == path
 
 
 def test_the_size_for_a_weight_is_the_nearest_of_all() -> None:
@@ -160,7 +175,7 @@ def cells() -> Iterator[tuple[int, int, Room]]:
 
 def test_steps_only_grow_and_end_at_the_size_asked_for() -> None:
     for replicas, pods, room in cells():
-        path = patches(pods, replicas, room)
+        path = patches(target(pods, room.surge), replicas, room)
         assert path[0] == first(target(pods, room.surge), room)
         assert path[-1].canary(replicas) == pods
         assert path[-1].stable(replicas) >= 1
@@ -180,7 +195,7 @@ def held(state: State, step: Hold, readiness: Readiness) -> Settled:
 def test_on_the_way_to_a_hold_the_controller_never_goes_below_what_was_allowed(readiness: Readiness) -> None:
     for replicas, pods, room in cells():
         state = finished(Spec(replicas, "25%", "25%"))
-        for step in patches(pods, replicas, room):
+        for step in patches(target(pods, room.surge), replicas, room):
             reached = held(state, step, readiness)
             assert reached.min_ready >= replicas - room.max_unavailable, (replicas, pods, room, step)
             assert reached.peak_pods <= replicas + room.surge, (replicas, pods, room, step)
