@@ -136,13 +136,20 @@ def _call(called: Called) -> Call:
 def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     ask = called.ask
     template = NewTemplate(images={CONTAINER: image(ask.version)})
-    size, policy = Size(ask.pods, ask.weight), AutoscalerPolicy(ask.autoscaler)
+    size, policy = _size(ask), AutoscalerPolicy(ask.autoscaler)
     room = (ask.surge, ask.max_unavailable)
     traffic = None if ask.share is None else _traffic(ask)
     request = StartRequest(
         call, template, size, *room, policy, called.run, traffic=traffic, released_ok=ask.released_ok
     )
     return start(api, request, report)
+
+
+def _size(ask: Ask) -> Size:
+    """As few pods as bear its share of the requests, where nothing else says how many."""
+    if ask.pods is None and ask.weight is None and ask.share:
+        return Size.bearing(Fraction(ask.share) / 100)
+    return Size(ask.pods, ask.weight)
 
 
 def _traffic(ask: Ask) -> TrafficRequest:
@@ -206,7 +213,9 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     by_pods = tuple(StepAsked(Size(pods)) for pods in range(1, (called.ask.pods or 1) + 1))
     request = ReleaseRequest(
         call=call,
-        start=StartRequest(call, template, surge=None if shares else 1),
+        start=StartRequest(
+            call, template, surge=None if shares else 1, autoscaler=AutoscalerPolicy(called.ask.autoscaler)
+        ),
         judge=VerifyRequest(call, ()),
         room=HeadroomRequest(call, template),
         steps=by_shares or by_pods,

@@ -11,7 +11,17 @@ from dataclasses import replace
 from math import ceil
 from typing import Any, TypeVar
 
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import SERVICE_SELECTOR
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import (
+    ALB,
+    GATEWAY_API,
+    GATEWAY_API_GRPC,
+    INGRESS_NGINX,
+    ISTIO,
+    ROUTERS,
+    SERVICE_SELECTOR,
+    Can,
+    Proof,
+)
 
 from .controllers import Pace
 from .faults import Fault, Planned, PlannedStream, StreamFault
@@ -31,6 +41,8 @@ _REQUESTS = 70
 _AFTER_REST = 8.0
 # One history in so many has templates of the same hash.
 COLLIDING = 17
+# By what users are split, and how often.
+SPLITS = {GATEWAY_API: 10, SERVICE_SELECTOR: 4, INGRESS_NGINX: 3, ISTIO: 3, GATEWAY_API_GRPC: 2, ALB: 2}
 
 
 def draw(seed: int) -> History:
@@ -242,7 +254,7 @@ def _stormy(seed: int, chance: random.Random) -> History:
 
 
 def _scaled(seed: int, chance: random.Random) -> History:
-    """An autoscaler is there: pinned, held, or a start refuses."""
+    """An autoscaler is there, its owner's or one that KEDA makes: pinned, held, or a start refuses."""
     history = _base(seed, chance)
     bounds = (chance.randint(1, history.replicas), history.replicas + chance.randint(0, 4))
     load = tuple((chance.uniform(0.0, 60.0), chance.randint(1, 9)) for _step in range(chance.randint(0, 4)))
@@ -255,17 +267,21 @@ def _scaled(seed: int, chance: random.Random) -> History:
     if chance.random() < 0.3:
         scripts.append(_script(chance, history, "ben", autoscaler=chance.choice(("pin", "refuse"))))
     if seed % 3 == 0:
-        scripts = [_may_scale_up(script, history.replicas) for script in scripts]
-    return replace(history, bounds=bounds, load=tuple(sorted(load)), scripts=tuple(scripts), **_paces(chance))
+        scripts = [_may_scale_up(chance, script, history.replicas) for script in scripts]
+    keda = chance.random() < 0.3
+    load = tuple(sorted(load))
+    return replace(history, bounds=bounds, keda=keda, load=load, scripts=tuple(scripts), **_paces(chance))
 
 
-def _may_scale_up(script: Script, replicas: int) -> Script:
-    """What was to pin it holds it, with sizes that stand a scale-up."""
-    beside: dict[str, Any] = {"autoscaler": "hold", "weight": None, "surge": replicas, "max_unavailable": None}
-    asks = (
-        replace(ask, **beside, pods=max(1, min(ask.pods or 1, replicas - 1))) if ask.autoscaler == "pin" else ask
-        for ask in script.asks
-    )
+def _may_scale_up(chance: random.Random, script: Script, replicas: int) -> Script:
+    """What was to pin it holds it, with sizes that stand a scale-up; half of them are shares of all pods, which grow with it."""
+    shares = sorted(chance.choices(range(5, 50), k=len(script.asks))) if chance.random() < 0.5 else []
+    beside: dict[str, Any] = {"autoscaler": "hold", "surge": replicas, "max_unavailable": None}
+    asks = list[Ask]()
+    for number, ask in enumerate(script.asks):
+        pods = max(1, min(ask.pods or 1, replicas - 1))
+        size: dict[str, Any] = {"pods": None, "weight": shares[number]} if shares else {"pods": pods, "weight": None}
+        asks.append(replace(ask, **beside, **size) if ask.autoscaler == "pin" else ask)
     return replace(script, asks=tuple(asks))
 
 
@@ -280,16 +296,24 @@ def _governed(seed: int, chance: random.Random) -> History:
 
 
 def _routed(seed: int, chance: random.Random) -> History:
-    """Requests are split by a route or switched by a Service, and the proxy hears late."""
+    """Requests are split by routes or switched by a Service, and the proxy hears late."""
+    return routed(seed, chance, chance.choices(list(SPLITS), list(SPLITS.values()))[0])
+
+
+def routed(seed: int, chance: random.Random, kind: str) -> History:
+    """`kind`: of what splits them."""
     history = chance.choice((_calm, _faulty, _deadly, _crowded, _crowded, _scaled))(seed, chance)
-    forgets, plain = chance.random() < 0.5, chance.random() < 0.1
-    lags = Lags(chance.choice((0.1, 2.0, 5.0)), chance.choice((0.1, 2.0, 5.0)), forgets=forgets, plain=plain)
-    kind = chance.choices(("gateway_api", SERVICE_SELECTOR), (3, 1))[0]
-    if kind == SERVICE_SELECTOR:
-        # Of its proxies nobody can ask how late they are (verbs/routing/switching.py): as late as was measured, and more.
-        lags = Lags(lags.routes, chance.choice((0.1, 1.0)))
     scripts = tuple(replace(one, asks=_shared(chance, history, one.asks, kind)) for one in history.scripts)
-    return replace(history, gateway=lags, scripts=scripts)
+    return replace(history, gateway=_lags(chance, kind), scripts=scripts)
+
+
+def _lags(chance: random.Random, kind: str) -> Lags:
+    """Where nobody can ask a proxy it forgets nothing, and of a Service that is switched it is as late as was measured, and more
+    (verbs/routing/switching.py). Only a gateway of the Gateway API may do nothing about expressions and filters."""
+    routes, forgets, plain = chance.choice((0.1, 2.0, 5.0)), chance.random() < 0.5, chance.random() < 0.1
+    endpoints = chance.choice((0.1, 1.0) if kind == SERVICE_SELECTOR else (0.1, 2.0, 5.0))
+    asked = ROUTERS[kind].proof is Proof.ASKED
+    return Lags(routes, endpoints, forgets=forgets and asked, plain=plain and kind == GATEWAY_API)
 
 
 def _shared(chance: random.Random, history: History, asks: Sequence[Ask], kind: str) -> tuple[Ask, ...]:
@@ -311,6 +335,8 @@ def _shared(chance: random.Random, history: History, asks: Sequence[Ask], kind: 
             bear_it = 0 if few else ceil(int(share) * n / 100)
             pods = n if kind == SERVICE_SELECTOR else max(ask.pods or 1, bear_it)
             room = {"pods": pods, "weight": None, "surge": max(pods, ask.surge), "max_unavailable": None}
+            if ask.autoscaler == "hold" and ask.pods is None and kind != SERVICE_SELECTOR:
+                room = {"pods": None, "weight": None}  # as few as bear that share of the requests
             more = {"share": share, **room, **who}
         if ask.verb == "pause":
             more = {"drain": chance.random() < 0.6}
@@ -320,10 +346,13 @@ def _shared(chance: random.Random, history: History, asks: Sequence[Ask], kind: 
 
 def _whoever(chance: random.Random, kind: str) -> dict[str, Any]:
     """Who gets the canary besides a share of all: testers by a header, and users who keep it."""
-    if kind == SERVICE_SELECTOR:
-        return {}
-    who: dict[str, Any] = {"header": HEADER} if chance.random() < 0.3 else {}
-    return who | ({"sticky": True} if chance.random() < 0.3 else {})
+    can, who = ROUTERS[kind].can, dict[str, Any]()
+    if chance.random() < 0.3 and Can.HEADER in can:
+        who["header"] = HEADER
+    # An Ingress of ingress-nginx has one or the other.
+    if chance.random() < 0.3 and Can.STICKY in can and not (kind == INGRESS_NGINX and who):
+        who["sticky"] = True
+    return who
 
 
 def _foreign(seed: int, chance: random.Random) -> History:

@@ -58,6 +58,8 @@ RIGHTS = (
     ("list", "horizontalpodautoscalers.autoscaling"),
     ("get", "horizontalpodautoscalers.autoscaling"),
     ("patch", "horizontalpodautoscalers.autoscaling"),
+    ("get", "scaledobjects.keda.sh"),
+    ("patch", "scaledobjects.keda.sh"),
     ("create", "events"),
     ("create", "leases.coordination.k8s.io"),
     ("patch", "leases.coordination.k8s.io"),

@@ -22,10 +22,10 @@ SWIFT, HASTELESS = Pace(), Pace(0.05, 1.0)
 
 @dataclass(frozen=True)
 class Ask:
-    """One call of a verb. `think`: seconds before it. `share`: per cent of requests, None for a release without routes, and empty where
-    it is not said; `shares`: of each step of a whole release. `kind`: of what splits them. `header`: the name of one with which requests
-    get the canary. `by`: as canary_promote takes it, `keep` seconds. `sticky`: users keep their version; None where it is not said. `drain`:
-    of a pause. `overload`: of a start.
+    """One call of a verb. `think`: seconds before it. `pods` and `weight`: where both are None, as few pods as bear its share. `share`: per
+    cent of requests, None for a release without routes, and empty where it is not said; `shares`: of each step of a whole release. `kind`:
+    of what splits them. `header`: the name of one with which requests get the canary. `by`: as canary_promote takes it, `keep` seconds.
+    `sticky`: users keep their version; None where it is not said. `drain`: of a pause. `overload`: of a start.
     What another verb needs is left as it is."""
 
     verb: str

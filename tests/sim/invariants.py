@@ -51,7 +51,7 @@ from .pictures import Pictures
 from .pods import Nature, Pod, ReplicaSetController
 from .store import Change, Store
 from .timeline import EPOCH
-from .users import Served, Shares
+from .users import Served, Shares, taken
 
 REFUSALS = frozenset(code.value for code in Code)
 # After these nobody knows whether the write was done, until it is looked at.
@@ -128,6 +128,8 @@ class Witness:
     keys: TemplateKeys
     shown: Mapping[str, set[str]]
     has_ended: Callable[[str], bool]
+    # What users go by with one side of a change of a route, in the form of an HTTPRoute.
+    reads: Callable[[Change, Json | None], Json | None]
     calls: dict[str, Called] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
     release: Release | None = None
@@ -188,7 +190,7 @@ class Witness:
         if self.release is not None:
             self._allow(self.release, call)
             self._count(self.release)
-            if change.kind in ("httproutes", "services") and call is not None and change.name == NAME:
+            if change.kind in (*_ROUTES, "services") and call is not None:
                 self._bears(self.release, change)
 
     def _others(self, change: Change, call: Called | None) -> None:
@@ -232,7 +234,7 @@ class Witness:
 
     def _bears(self, release: Release, change: Change) -> None:
         """No pod is to get more than each gets without a canary, as far as Ready pods tell at the moment of the write."""
-        before, after = (self._weight_of(release, side) for side in (change.before, change.after))
+        before, after = (self._weight_of(release, change, side) for side in (change.before, change.after))
         if after <= before or release.bears_more or self.history.natures.get("v2", Nature()).restarts:
             return
         ready = sum(pod.ready for pod in self._pods_of(release.canary))
@@ -241,17 +243,20 @@ class Witness:
             told = f"{float(after):.1%} of the requests for {ready} canary pods of {replicas} replicas"
             self._violated("no pod gets more than an ordinary one", told)
 
-    def _weight_of(self, release: Release, side: Json | None) -> Fraction:
-        """The canary's part of what a route, or a Service, sends on."""
+    def _weight_of(self, release: Release, change: Change, side: Json | None) -> Fraction:
+        """The canary's part of what the user's route, or his Service, sends on, with this side of what was changed."""
         sets = (
             rs for rs in self.store.of("replicasets").values() if self.keys.of(rs["spec"]["template"]) == release.canary
         )
         canary = {rs["metadata"]["labels"][HASH_LABEL] for rs in sets}
-        if side is None or side["kind"] == "Service":
-            return Fraction(side is not None and side["spec"]["selector"].get(HASH_LABEL) in canary)
-        refs, services = side["spec"]["rules"][0]["backendRefs"], self.store.of("services")
+        if change.kind == "services":
+            return Fraction(change.name == NAME and _hash_of(side) in canary)
+        route, services = self.reads(change, side), self.store.of("services")
+        rules = route["spec"]["rules"] if route is not None else []
+        number = taken(rules, {}, plain=False)
+        refs = rules[number]["backendRefs"] if number is not None else []
         sent = [ref["weight"] for ref in refs if _hash_of(services.get(ref["name"])) in canary]
-        return Fraction(sum(sent), sum(ref["weight"] for ref in refs))
+        return Fraction(sum(sent), sum(ref["weight"] for ref in refs) or 1)
 
     def _pods_of(self, key: str) -> list[Pod]:
         return [pod for pod in self.pods.pods.values() if pod.active and self._key(pod) == key]
@@ -562,6 +567,8 @@ class Witness:
         scaled = self.store.get("scaledobjects", "queue")
         if scaled is not None and scaled["metadata"].get("annotations"):
             yield f"its ScaledObject has {scaled['metadata']['annotations']}"
+        if self.history.quiet and scaler["spec"].get("behavior"):
+            yield f"its behavior is {scaler['spec']['behavior']}"
         if self.history.quiet and bounds != self.history.bounds:
             yield f"its bounds were {self.history.bounds} and are {bounds}"
 
@@ -593,6 +600,8 @@ def _may_lack(ask: Ask) -> int:
 def _most(ask: Ask, replicas: int) -> int:
     if ask.shares:
         return replicas if _goes_by_weights(ask) else max(pods_for(Fraction(one) / 100, replicas) for one in ask.shares)
+    if ask.pods is None and ask.weight is None and ask.share:
+        return pods_for(Fraction(ask.share) / 100, replicas)
     return ask.pods if ask.pods is not None else pods_for_weight(ask.weight or 0, replicas, ask.surge)
 
 

@@ -469,6 +469,14 @@ FOUND: dict[str, History] = {
             Foreign(11.0, "delete in the foreground and create", 1, "v1"),
         ),
     ),
+    "whoever takes over a canary that is a percentage of its Deployment is told its way": History(
+        replicas=5,
+        bounds=(3, 8),
+        scripts=(
+            ana(Ask("start", pods=None, weight=20, surge=5, autoscaler="hold")),
+            Script("ben", 20.0, names="run", asks=(Ask("release"),)),
+        ),
+    ),
     "a step that is carried out after nobody could look any more is told": History(
         seed=206526954193872,
         replicas=3,

@@ -45,7 +45,7 @@ class Users:
         jars, users = defaultdict[Jar, Fraction](Fraction), defaultdict[str, Fraction](Fraction)
         kept = dict[str, Shares]()
         for jar, part in self.jars.items():
-            number = _taken(rules, {"Cookie": "; ".join(f"{name}=1" for name in sorted(jar))}, plain=plain)
+            number = taken(rules, {"Cookie": "; ".join(f"{name}=1" for name in sorted(jar))}, plain=plain)
             if number is None:
                 jars[jar] += part
                 continue
@@ -55,12 +55,12 @@ class Users:
             for told, share in _told(rules[number]):
                 jars[jar if plain else jar | told] += part * share
         self.jars = dict(jars)
-        taken = [_taken(rules, headers, plain=plain) for headers in ({}, {HEADER: HEADER_VALUE})]
-        newcomers, testers = (shares[number] if number is not None else {} for number in taken)
+        each = [taken(rules, headers, plain=plain) for headers in ({}, {HEADER: HEADER_VALUE})]
+        newcomers, testers = (shares[number] if number is not None else {} for number in each)
         return Served(newcomers, testers, users, kept)
 
 
-def _taken(rules: Sequence[Json], headers: Mapping[str, str], *, plain: bool) -> int | None:
+def taken(rules: Sequence[Json], headers: Mapping[str, str], *, plain: bool) -> int | None:
     fitting = [
         (-len(match.get("headers") or ()), number)
         for number, rule in enumerate(rules)

@@ -15,7 +15,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.autoscaler import STALE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, SCALED_OBJECT
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
@@ -152,10 +152,12 @@ class World:
         self._chance = chances[3]
         self.server.governed = history.governed
         self.proxy: Proxy | None = None
+        kinds = {ask.kind for script in history.scripts for ask in script.asks}
+        self._translates = {"virtualservices": istio.as_route, "grpcroutes": grpc.as_route}
+        if alb.ALB in kinds:
+            self._translates["ingresses"] = alb.as_route
         if history.gateway is not None:
             self.endpoints = EndpointSliceController(*common, history.replica_sets, chances[3])
-            kinds = {ask.kind for script in history.scripts for ask in script.asks}
-            translates = {"virtualservices": istio.as_route, "grpcroutes": grpc.as_route}
             self.proxy = Proxy(
                 *common,
                 history.gateway,
@@ -163,7 +165,7 @@ class World:
                 self._fails,
                 self._sees,
                 nginx.as_route,
-                translates | ({"ingresses": alb.as_route} if alb.ALB in kinds else {}),
+                self._translates,
             )
             sticky = any(ask.sticky for script in history.scripts for ask in script.asks)
             others: dict[str, Callable[[Server], None]] = {
@@ -178,7 +180,13 @@ class World:
         self._make()
         self._processes: dict[str, Process] = {}
         self.witness = Witness(
-            history, self.store, self.replica_sets, keys, self.server.shown, self.machine("anybody").has_ended_anywhere
+            history,
+            self.store,
+            self.replica_sets,
+            keys,
+            self.server.shown,
+            self.machine("anybody").has_ended_anywhere,
+            self._as_route,
         )
         self.director = Actor(self.timeline, "director")
         self._living: list[Process] = []
@@ -251,6 +259,13 @@ class World:
     @staticmethod
     def no_faults() -> Faults:
         return Faults()
+
+    def _as_route(self, change: Change, side: Json | None) -> Json | None:
+        """What users go by with one side of a change of a route, of which ingress-nginx makes one of all Ingresses."""
+        if change.kind == "ingresses" and change.kind not in self._translates:
+            there = {name: one for name, one in self.store.of(change.kind).items() if name != change.name}
+            return nginx.as_route(NAME, there | ({change.name: side} if side is not None else {}))
+        return self._translates.get(change.kind, lambda item: item)(side) if side is not None else None
 
     def _sees(self, served: Served) -> None:
         self.witness.sees(served)
@@ -384,8 +399,10 @@ class World:
         return seen is None or seen.phase is Phase.NONE
 
     def _is_pinned(self) -> bool:
+        """Itself, or by the ScaledObject of which it is made, whose annotations KEDA copies to it."""
         scaler = self.store.get("horizontalpodautoscalers", AUTOSCALER_NAME)
-        return scaler is not None and AUTOSCALER in (scaler["metadata"].get("annotations") or {})
+        annotations = (scaler["metadata"].get("annotations") if scaler is not None else None) or {}
+        return not annotations.keys().isdisjoint((AUTOSCALER, SCALED_OBJECT))
 
     def _originals(self) -> Restore:
         history = self.history
