@@ -12,6 +12,8 @@ from .layout import Layout
 from .ports import free_ports
 
 LOOPBACK = "127.0.0.1"
+# Where nothing but IPv6 leads.
+LOOPBACK_6 = "::1"
 SERVICE_RANGE = "10.96.0.0/16"
 FIRST_SERVICE_ADDRESS = "10.96.0.1"
 # an hour: kubelets that are slow on a busy machine must not lose their pods in the middle of a test
@@ -32,7 +34,8 @@ def start_control_plane(
     """
     port, etcd_client, etcd_peer = free_ports(3)
     _start_etcd(site, etcd_client, etcd_peer)
-    server = f"https://{address}:{port}"
+    host = f"[{address}]" if ":" in address else address
+    server = f"https://{host}:{port}"
     authority = Authority.create(site.layout.pki)
     _write_credentials(authority, site.layout, server, address)
     flags = _api_server_flags(site.layout, port, etcd_client, address)
@@ -70,7 +73,7 @@ def _write_credentials(authority: Authority, layout: Layout, server: str, addres
 def _api_server_flags(layout: Layout, port: int, etcd_port: int, address: str) -> list[str]:
     pki = layout.pki
     # a loopback address cannot be an endpoint of the Service `kubernetes`: the server refuses to start with a reconciler
-    reconciler = ["--endpoint-reconciler-type=none"] if address == LOOPBACK else []
+    reconciler = ["--endpoint-reconciler-type=none"] if address in (LOOPBACK, LOOPBACK_6) else []
     return [
         f"--etcd-servers=http://{LOOPBACK}:{etcd_port}", f"--secure-port={port}",
         f"--bind-address={address}", f"--advertise-address={address}", *reconciler,

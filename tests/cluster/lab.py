@@ -26,7 +26,7 @@ from .api import Api, ApiError
 from .build import CONTROL_PLANE, NODE, Say, ensure_built, tell
 from .certificates import Authority, KeyPair, certificate_user, cluster_entry, write_kubeconfig
 from .construction import POLL_SECONDS, Construction, PortTaken
-from .controlplane import start_control_plane
+from .controlplane import LOOPBACK, start_control_plane
 from .fakes import ORDINARY, POD_RANGE, Capacity, node, start_fake_nodes
 from .gateway.program import ensure_traefik
 from .gateway.server import ONLY_ANSWERING, add_gateway
@@ -185,6 +185,7 @@ class Wanted:
     reserved: Mapping[str, str]
     answering: bool
     controller_manager_flags: Sequence[str]
+    address: str
     kept: bool
     metrics: bool
     gateway: bool
@@ -204,6 +205,7 @@ def start_lab(
     reserved: Mapping[str, str] = MappingProxyType({}),
     answering: bool = False,
     controller_manager_flags: Sequence[str] = (),
+    address: str = LOOPBACK,
     kept: bool = False,
     metrics: bool = False,
     gateway: bool = False,
@@ -215,12 +217,15 @@ def start_lab(
     `real_nodes` (0 to 3) keep `reserved` quantities from pods and know the images of images.py.
     `metrics`: metrics-server on the real nodes, built first if need be (metrics/server.py).
     `gateway`: Traefik before pods that answer, built first if need be (gateway/server.py).
+    `address`: the API server's only one; with real nodes it is that of their bridge.
     `kept`: outlive this process; otherwise the cluster goes with it, even by kill -9.
     Raises StartFailed with the last lines of the logs, or its kinds RealNodesImpossible and AnsweringImpossible;
     whatever had been started is gone then.
     """
     fakes = fake_nodes if fake_nodes is not None else 0 if real_nodes else 3
-    wanted = Wanted(fakes, capacity, real_nodes, reserved, answering, controller_manager_flags, kept, metrics, gateway)
+    wanted = Wanted(
+        fakes, capacity, real_nodes, reserved, answering, controller_manager_flags, address, kept, metrics, gateway
+    )
     if real_nodes > MOST_NODES:
         raise ValueError(f"at most {MOST_NODES} real nodes, not {real_nodes}")
     if metrics and not real_nodes:
@@ -271,7 +276,8 @@ def _build(site: Construction, wanted: Wanted, runtime: Runtime | None, programs
     if runtime and programs:
         api = _start_real(site, wanted, runtime, programs / "images.tar", say)
     else:
-        api = start_control_plane(site, controller_manager_flags=wanted.controller_manager_flags)
+        flags = wanted.controller_manager_flags
+        api = start_control_plane(site, address=wanted.address, controller_manager_flags=flags)
     port = _add_fakes(site, api, wanted, programs)
     nodes_in_all = wanted.real_nodes + wanted.fake_nodes
     site.wait_until(lambda: _usable(api, nodes_in_all), f"{nodes_in_all} nodes to be Ready and the controllers to work")

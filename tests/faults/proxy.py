@@ -8,7 +8,6 @@ Each connection carries one request. Who asks must authenticate with a token: a 
 
 from __future__ import annotations
 
-import queue
 import re
 import socket
 import ssl
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cluster.certificates import Authority
+from tests.faults.doors import Line, arriving
 
 _LISTEN_SECONDS = 0.2
 _HEAD_END = b"\r\n\r\n"
@@ -83,24 +83,11 @@ def late(seconds: float) -> Fault:
     """Passes each piece of the answer on so much later than it came: of a watch, whatever happens."""
 
     def fault(passage: Passage) -> None:
-        pieces: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
         with suppress(OSError), passage.forward() as server:
-            threading.Thread(target=_collect, args=(server, pieces), daemon=True).start()
-            while (found := pieces.get())[1]:
-                time.sleep(max(0.0, found[0] + seconds - time.monotonic()))
-                passage.client.sendall(found[1])
+            for piece in arriving(server, Line(seconds)):
+                passage.client.sendall(piece)
 
     return fault
-
-
-def _collect(server: ssl.SSLSocket, pieces: queue.SimpleQueue[tuple[float, bytes]]) -> None:
-    """With the moment at which each came; the last one is empty."""
-    piece = b"more to come"
-    while piece:
-        piece = b""
-        with suppress(OSError):
-            piece = server.recv(65536)
-        pieces.put((time.monotonic(), piece))
 
 
 def silent_from(moment: threading.Event) -> Fault:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,18 @@ from tests.cluster.certificates import Authority
 from tests.cluster.controlplane import LOOPBACK
 from tests.cluster.lab import Lab, start_lab
 from tests.cluster.locks import shared
+from tests.faults.doors import Door
 from tests.integration.access import read_access, service_account_token
 from tests.integration.situations import webs
-from tests.situations import Web
+from tests.release_calls import asked, released
+from tests.situations import Web, until
 
 pytestmark = pytest.mark.slow
 
 # The server believes in a token that it has seen for ten seconds more.
 BELIEVED = 14.0
+# How long etcd is gone, in seconds.
+GONE = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +74,13 @@ class Daemon:
         finally:
             os.kill(self.process.pid, signal.SIGCONT)
 
-    def is_restarted(self) -> None:
-        """After a moment without any, as it was started before."""
+    def is_restarted(self, after: float = 1.0) -> None:
+        """After so many seconds without any, as it was started before."""
         layout, process = self.lab.layout, self.process
         command = [part.decode() for part in Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0") if part]
         os.kill(process.pid, signal.SIGKILL)
         processes.wait_gone(process, what=self.name)
-        time.sleep(1.0)
+        time.sleep(after)
         with shared(layout.alive) as alive:
             processes.start(layout.record(self.name), command, log=layout.log(self.name), inherited=[alive])
 
@@ -128,6 +132,60 @@ def test_a_release_goes_on_where_the_trouble_is_over(what: str, own: Lab, new: C
     web.assert_clean(before, "v2")
 
 
+# What a release tells last before etcd is gone.
+MOMENTS = {
+    "while the canary starts": "0 of 1 canary pods are Ready",
+    "while it is looked at": "1 canary pod Ready, none restarted",
+    "while it is promoted": "of 3 new pods are Ready",
+}
+
+
+@dataclass
+class Once:
+    """A report of a verb that, at the first line with these words, lets something happen beside it."""
+
+    words: str
+    happens: Callable[[], object]
+    pool: ThreadPoolExecutor
+    under_way: Future[object] | None = None
+
+    def __call__(self, line: str) -> None:
+        if self.under_way is None and self.words in line:
+            self.under_way = self.pool.submit(self.happens)
+
+
+@pytest.mark.parametrize("words", MOMENTS.values(), ids=MOMENTS)
+def test_a_whole_release_ends_whole_although_etcd_is_gone_for_a_while(
+    words: str, own: Lab, new: Callable[..., Web]
+) -> None:
+    web = new().make(3, annotations={"lab.coalmine/ready-after": "3000"})
+    before = web.spec
+    with ThreadPoolExecutor() as pool:
+        once = Once(words, lambda: Daemon(own, "etcd").is_restarted(after=GONE), pool)
+        web.report = once
+        request = asked(web)
+        request = replace(request, steps=tuple(replace(step, bake=5.0) for step in request.steps))
+        outcome, told = released(web, request)
+        # Whoever had promoted by what it knew before would be through by now.
+        assert once.under_way is not None and once.under_way.done()
+    once.under_way.result()
+    assert (outcome.changed, told.outcome.value) == (True, "released")
+    web.assert_clean(before, "v2")
+
+
+def test_a_promotion_that_is_asked_for_while_etcd_is_gone_waits_for_it(own: Lab, new: Callable[..., Web]) -> None:
+    web = new().make(3)
+    before = web.spec
+    web.start()
+    with ThreadPoolExecutor() as pool:
+        back = pool.submit(Daemon(own, "etcd").is_restarted, GONE)
+        until(lambda: not Daemon(own, "etcd").process.is_alive(), "etcd is gone")
+        web.promote()
+        assert back.done()
+    back.result()
+    web.assert_clean(before, "v2")
+
+
 def by_a_file(path: Path) -> dict[str, Any]:
     return {"tokenFile": str(path)}
 
@@ -163,42 +221,6 @@ def test_a_token_that_is_replaced_while_a_verb_waits(
             waiting.start(pods=1, annotations={"lab.coalmine/ready-after": str(int(BELIEVED * 1000))})
         assert waiting.promote().changed
     assert web.split() == {"v2": 2}
-
-
-class Door:
-    """An address of the API server, until it is closed: with it every connection ends."""
-
-    def __init__(self, server: str) -> None:
-        host, _colon, port = server.removeprefix("https://").rpartition(":")
-        self._server = (host, int(port))
-        self._listener = socket.create_server((LOOPBACK, 0))
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._lets_in, daemon=True).start()
-
-    @property
-    def address(self) -> str:
-        return f"https://{LOOPBACK}:{self._listener.getsockname()[1]}"
-
-    def close(self) -> None:
-        for each in (self._listener, *self._open):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def _lets_in(self) -> None:
-        with suppress(OSError):
-            while True:
-                ends = self._listener.accept()[0], socket.create_connection(self._server)
-                self._open += ends
-                for one, other in (ends, ends[::-1]):
-                    threading.Thread(target=_pass_on, args=(one, other), daemon=True).start()
-
-
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while piece := source.recv(65536):
-            target.sendall(piece)
-        target.shutdown(socket.SHUT_WR)
 
 
 MOVED = (
