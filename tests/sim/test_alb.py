@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 
 import pytest
 
@@ -19,15 +18,11 @@ from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End
 from tests.sim.objects import NAME
-from tests.sim.test_traffic import assert_as_said, largest, played, told, world
+from tests.sim.test_traffic import largest, played, told, world
 from tests.sim.world import World
 
 START = Ask("start", share="5", kind=ALB)
 GROW = replace(START, pods=3, surge=3, share="50", think=1.0)
-FULL = replace(GROW, pods=4, surge=4)
-DRAIN, RESUME = Ask("pause", think=5.0, drain=True), Ask("resume", think=5.0)
-# Target groups are made for Services that a rule names, and go with the last of them.
-SLOW = Lags(5.0, 5.0, forgets=True)
 
 
 def assert_as_before(one: World) -> None:
@@ -35,29 +30,6 @@ def assert_as_before(one: World) -> None:
     item = one.store.get("ingresses", NAME)
     assert item is not None and item["spec"]["rules"] == PATHS and item["metadata"]["annotations"] == ANNOTATIONS
     assert list(one.store.of("services")) == [NAME]
-
-
-@pytest.mark.parametrize("by", ["pods", "weights"])
-def test_a_release_gives_everybody_what_was_said_and_leaves_nothing(by: str) -> None:
-    one = world(START, GROW, FULL, Ask("promote", by=by), end=End.PROMOTE, lags=SLOW)
-    assert_as_said(one, "proven")
-    assert_as_before(one)
-
-
-@pytest.mark.parametrize("by", ["pods", "weights"])
-def test_a_whole_release_goes_by_its_shares(by: str) -> None:
-    one = world(Ask("release", shares=("5", "30", "50"), by=by, kind=ALB), end=End.PROMOTE)
-    outcome = played(one).calls[0].result
-    assert isinstance(outcome, Outcome) and outcome.extra["release"]["outcome"] == "released"
-    assert_as_before(one)
-
-
-def test_a_drained_canary_gets_nobody_until_it_is_resumed_and_then_what_it_got() -> None:
-    one = world(replace(START, header="X-Canary"), DRAIN, RESUME, Ask("undo", think=5.0))
-    _start, drained, resumed, undone = played(one).calls[:4]
-    assert largest(one, drained.ended or 0.0, resumed.begun) == 0
-    assert largest(one, resumed.begun, undone.begun) == Fraction(1, 20)
-    assert_as_before(one)
 
 
 def test_requests_with_the_header_get_the_canary_until_every_pod_is_new() -> None:

@@ -11,7 +11,6 @@ from fractions import Fraction
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import Lags
 from tests.sim.grpc import GATEWAY_API_GRPC, GRPC_RULES
@@ -39,13 +38,6 @@ def test_a_release_gives_everybody_what_was_said_and_leaves_nothing(by: str) -> 
         "50 % of the requests and those with the header x-canary (stated)",
     ]
     assert largest(one, 0.0, found.calls[0].ended or 0.0) == Fraction(1, 20)
-    assert_as_before(one)
-
-
-def test_a_whole_release_goes_by_its_shares() -> None:
-    one = world(Ask("release", shares=("5", "50"), by="weights", kind=GATEWAY_API_GRPC), end=End.PROMOTE)
-    outcome = played(one).calls[0].result
-    assert isinstance(outcome, Outcome) and outcome.extra["release"]["outcome"] == "released"
     assert_as_before(one)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import random
 from dataclasses import replace
-from fractions import Fraction
 from functools import partial
 
 import pytest
@@ -21,7 +20,7 @@ from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, History, Script
 from tests.sim.nginx import AFFINITY, INGRESS_NGINX, PATHS
 from tests.sim.objects import NAME
-from tests.sim.test_traffic import assert_as_said, largest, played, told
+from tests.sim.test_traffic import played, told
 from tests.sim.test_traffic import world as routed
 from tests.sim.world import World
 
@@ -42,41 +41,6 @@ def assert_as_before(one: World) -> None:
     (name,), (item,) = one.store.of("ingresses"), one.store.of("ingresses").values()
     assert name == NAME and item["spec"]["rules"] == PATHS and not item["metadata"].get("annotations")
     assert list(one.store.of("services")) == [NAME]
-
-
-@pytest.mark.parametrize("by", ["pods", "weights"])
-def test_a_release_gives_everybody_what_was_said_and_leaves_nothing(by: str) -> None:
-    one = world(START, GROW, FULL, Ask("promote", by=by), end=End.PROMOTE)
-    assert_as_said(one, "stated")
-    assert_as_before(one)
-
-
-@pytest.mark.parametrize("by", ["pods", "weights"])
-def test_a_whole_release_goes_by_its_shares(by: str) -> None:
-    one = world(Ask("release", shares=("5", "30", "50"), by=by, kind=INGRESS_NGINX), end=End.PROMOTE)
-    outcome = played(one).calls[0].result
-    assert isinstance(outcome, Outcome) and outcome.extra["release"]["outcome"] == "released"
-    assert_as_before(one)
-
-
-@pytest.mark.parametrize("header", ["", "x-canary"])
-def test_a_drained_canary_gets_nobody_until_it_is_resumed_and_then_what_it_got(header: str) -> None:
-    one = world(
-        replace(START, header=header), DRAIN, DRAIN, replace(RESUME, check=True), RESUME, Ask("undo", think=5.0)
-    )
-    found = played(one)
-    assert [line.partition(":")[0] for line in told(found)] == [
-        "changed",
-        "changed",
-        "ok",
-        "changed",
-        "changed",
-        "changed",
-    ]
-    _start, drained, _again, _check, resumed, undone = found.calls[:6]
-    assert largest(one, drained.ended or 0.0, resumed.begun) == 0
-    assert largest(one, resumed.begun, undone.begun) == Fraction(1, 20)
-    assert_as_before(one)
 
 
 def test_requests_with_the_header_get_the_canary_until_every_pod_is_new() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from fractions import Fraction
 
 import pytest
 
@@ -19,13 +18,11 @@ from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End
 from tests.sim.istio import HTTP, ISTIO
 from tests.sim.objects import NAME, NAMESPACE, Json
-from tests.sim.test_traffic import assert_as_said, largest, played, told, world
+from tests.sim.test_traffic import largest, played, told, world
 from tests.sim.world import World
 
 START = Ask("start", share="5", kind=ISTIO)
 GROW = replace(START, pods=3, surge=3, share="50", think=1.0)
-FULL = replace(GROW, pods=4, surge=4)
-DRAIN, RESUME = Ask("pause", think=5.0, drain=True), Ask("resume", think=5.0)
 
 
 def assert_as_before(one: World) -> None:
@@ -33,29 +30,6 @@ def assert_as_before(one: World) -> None:
     item = one.store.get("virtualservices", NAME)
     assert item is not None and item["spec"]["http"] == HTTP and not item["metadata"].get("annotations")
     assert list(one.store.of("services")) == [NAME]
-
-
-@pytest.mark.parametrize("by", ["pods", "weights"])
-def test_a_release_gives_everybody_what_was_said_and_leaves_nothing(by: str) -> None:
-    one = world(START, GROW, FULL, Ask("promote", by=by), end=End.PROMOTE)
-    assert_as_said(one, "proven")
-    assert_as_before(one)
-
-
-@pytest.mark.parametrize("by", ["pods", "weights"])
-def test_a_whole_release_goes_by_its_shares(by: str) -> None:
-    one = world(Ask("release", shares=("5", "30", "50"), by=by, kind=ISTIO), end=End.PROMOTE)
-    outcome = played(one).calls[0].result
-    assert isinstance(outcome, Outcome) and outcome.extra["release"]["outcome"] == "released"
-    assert_as_before(one)
-
-
-def test_a_drained_canary_gets_nobody_until_it_is_resumed_and_then_what_it_got() -> None:
-    one = world(replace(START, header="X-Canary"), DRAIN, RESUME, Ask("undo", think=5.0))
-    _start, drained, resumed, undone = played(one).calls[:4]
-    assert largest(one, drained.ended or 0.0, resumed.begun) == 0
-    assert largest(one, resumed.begun, undone.begun) == Fraction(1, 20)
-    assert_as_before(one)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -20,10 +21,10 @@ from tests.sim.grpc import GATEWAY_API_GRPC
 from tests.sim.history import Ask, End, History, Script
 from tests.sim.istio import ISTIO
 from tests.sim.nginx import INGRESS_NGINX
-from tests.sim.objects import NAME
+from tests.sim.objects import NAME, Json
 from tests.sim.running import play
 from tests.sim.telling import report
-from tests.sim.test_traffic import DRAINING, lose_record
+from tests.sim.test_traffic import DRAINING, assert_as_said, largest, lose_record, played, told, world
 from tests.sim.world import World
 
 EVERY = (INGRESS_NGINX, ISTIO, GATEWAY_API_GRPC, ALB)
@@ -34,6 +35,64 @@ def test_whatever_is_drawn_no_request_fails_and_all_is_as_before_in_the_end(kind
     for seed in range(18):
         found = play(routed(seed, random.Random(seed), kind))
         assert not found.violations, "\n".join(["", *report(found)])
+
+
+# How each is seen to be in force, and by a proxy that is as late as it may be: of a load balancer target groups are made for the Services
+# that a rule names, and ingress-nginx takes a configuration in 3.3 s and reloads.
+SEEN = {
+    ISTIO: ("proven", Lags()),
+    ALB: ("proven", Lags(5.0, 5.0, forgets=True)),
+    INGRESS_NGINX: ("stated", Lags(5.0, 2.0)),
+    GATEWAY_API_GRPC: ("stated", Lags(5.0, 2.0)),
+}
+
+
+def owned(one: World) -> dict[tuple[str, str], Json]:
+    """What the user's requests go by: routes of any kind with their annotations, and his Services."""
+    kinds = ("httproutes", "grpcroutes", "virtualservices", "ingresses", "services")
+    return {
+        (kind, name): {"spec": item["spec"], "annotations": item["metadata"].get("annotations") or {}}
+        for kind in kinds
+        for name, item in one.store.of(kind).items()
+    }
+
+
+@pytest.mark.parametrize("by", ["pods", "weights"])
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_release_gives_everybody_what_was_said_and_leaves_nothing(kind: str, by: str) -> None:
+    seen, lags = SEEN[kind]
+    grow = Ask("start", share="50", kind=kind, pods=3, surge=3, think=1.0)
+    asks = (Ask("start", share="5", kind=kind), grow, replace(grow, pods=4, surge=4), Ask("promote", by=by))
+    one = world(*asks, end=End.PROMOTE, lags=lags)
+    before = owned(one)
+    assert_as_said(one, seen)
+    assert owned(one) == before
+
+
+@pytest.mark.parametrize("by", ["pods", "weights"])
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_whole_release_goes_by_its_shares(kind: str, by: str) -> None:
+    one = world(Ask("release", shares=("5", "30", "50"), by=by, kind=kind), end=End.PROMOTE, lags=SEEN[kind][1])
+    before = owned(one)
+    outcome = played(one).calls[0].result
+    assert isinstance(outcome, Outcome) and outcome.extra["release"]["outcome"] == "released"
+    assert owned(one) == before
+
+
+@pytest.mark.parametrize("header", ["", "x-canary"])
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_drained_canary_gets_nobody_until_it_is_resumed_and_then_what_it_got(kind: str, header: str) -> None:
+    start, drain = Ask("start", share="5", kind=kind, header=header), Ask("pause", think=5.0, drain=True)
+    resume = Ask("resume", think=5.0)
+    asks = (start, drain, drain, replace(resume, check=True), resume, Ask("undo", think=5.0))
+    one = world(*asks, lags=SEEN[kind][1])
+    before, found = owned(one), played(one)
+    said = [line.partition(":")[0] for line in told(found)]
+    assert said == ["changed", "changed", "ok", "changed", "changed", "changed"]
+    _start, drained, _again, _check, resumed, undone = found.calls[:6]
+    assert largest(one, drained.ended or 0.0, resumed.begun) == 0
+    assert largest(one, resumed.begun, undone.begun) == Fraction(1, 20)
+    assert owned(one) == before
 
 
 ENDS = {"pods": Ask("promote", by="pods"), "weights": Ask("promote", by="weights"), "undo": Ask("undo")}
