@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import sysconfig
 import time
+import venv
 from pathlib import Path
 
 import pytest
@@ -16,15 +18,17 @@ import pytest
 from tests.toolchain import venvs
 from tests.toolchain.venvs import KEPT_SECONDS, Environment, kept_at, link, make, python_for
 
-PINS = Environment("pins", ".venv-pins", (f"{sys.version_info[0]}.{sys.version_info[1]}",))
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+PINS = Environment("pins", ".venv-pins", (VERSION,))
 
 
 def borrowed(path: Path, python: str) -> None:
-    """In place of a new environment, which takes seconds: the Python that runs this, which has pip."""
+    """An environment without a pip of its own, which would take seconds: with what the environment of this run has."""
     del python
     shutil.rmtree(path, ignore_errors=True)
-    (path / "bin").mkdir(parents=True)
-    (path / "bin" / "python").symlink_to(sys.executable)
+    venv.create(path, symlinks=True)
+    (packages,) = path.glob("lib/python*/site-packages")
+    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
 
 
 @pytest.fixture
@@ -64,6 +68,20 @@ def test_other_pins_are_another_environment(checkout: Path) -> None:
 
 def test_no_python_no_environment() -> None:
     assert not make(Environment("main", ".venv-none", ("2.0",)))
+
+
+def test_a_build_for_speed_comes_before_what_a_version_manager_has_put_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_the_system, of_a_manager = tmp_path / "usr", tmp_path / "shims"
+    for folder in (of_the_system, of_a_manager):
+        folder.mkdir()
+        (folder / f"python{VERSION}").symlink_to(sys.executable)
+    monkeypatch.setattr(venvs, "FAST_BUILDS", (str(tmp_path / "nowhere"), str(of_the_system)))
+    monkeypatch.setenv("PATH", str(of_a_manager))
+    assert venvs.find_python(VERSION) == str(of_the_system / f"python{VERSION}")
+    (of_the_system / f"python{VERSION}").unlink()
+    assert venvs.find_python(VERSION) == str(of_a_manager / f"python{VERSION}")
 
 
 def test_what_nobody_has_asked_for_is_forgotten(checkout: Path) -> None:
