@@ -181,6 +181,7 @@ exposure:
       returned: always
       type: dict
     sticky: {type: bool, returned: always, description: Whether users keep the version that they have seen.}
+    mirror: {type: float, returned: always, description: Per cent of the requests of which the canary gets a copy.}
     programmed:
       description:
         - V(proven), the gateway has answered as written. V(stated), the status of the routes says so, and some seconds have passed.
@@ -195,7 +196,7 @@ exposure:
       returned: always
       type: list
       elements: dict
-  sample: {weight: 5.0, header: null, sticky: false, programmed: proven, routes: [{name: web, stage: split}]}
+  sample: {weight: 5.0, header: null, sticky: false, mirror: 0.0, programmed: proven, routes: [{name: web, stage: split}]}
 # end of exposure
 # block failure: docs/source/blocks.yml
 failure:

@@ -73,6 +73,11 @@ options:
             suboptions:
               name: {description: [Name of the header.], type: str}
               value: {description: [Its whole value.], type: str}
+          mirror:
+            description:
+              - Of how many per cent of the requests the canary gets a copy, as O(coalmine.canary.canary_start#module:traffic.mirror). It ends
+                with the first step that has a weight.
+            type: float
       bake:
         description:
           - As O(bake), at this step.
@@ -178,6 +183,9 @@ options:
         description: With V(cookie) users keep the version that they have seen, as of M(coalmine.canary.canary_start).
         type: str
         choices: [none, cookie]
+      mirror:
+        description: As O(steps[].traffic.mirror), from the first step on. V(0) if it is not given.
+        type: float
       proof:
         description: Whether the gateway itself is asked until it does what was written, as of M(coalmine.canary.canary_start).
         type: str

@@ -184,6 +184,20 @@ options:
             C(nginx.ingress.kubernetes.io/affinity=cookie), O(traffic.header) is refused beside it, and weights are of users who come anew.
         type: str
         choices: [none, cookie]
+      mirror:
+        description:
+          - Of how many per cent of the requests the canary gets a copy, V(0) to V(100). Users get the answers of the stable version alone;
+            those of the canary are thrown away. V(0) ends it, and so does the first O(traffic.weight) above V(0). Beside such a weight, and
+            beside O(traffic.sticky), it is refused.
+          - B(What a request asks for, the canary does once more.) Where it writes to the same place as the stable version, everything is
+            written twice. A warning says so.
+          - A copy is as much work as a request, so that more than the canary's pods can bear is refused, and as few pods as can bear it come
+            where no number is given.
+          - With V(gateway_api) the gateway has to show on a rule for probes that it can, and its GatewayClass has to list
+            C(HTTPRouteRequestMirror) in C(status.supportedFeatures), and for less than V(100) C(HTTPRouteRequestPercentageMirror), before any
+            user meets it; otherwise the task fails, and so it does where the gateway cannot be asked. With V(istio) it is C(mirror) and
+            C(mirrorPercentage) of the VirtualService. No other kind has it.
+        type: float
       proof:
         description:
           - Whether the gateway itself is asked, from where the task runs, until it does what was written.
@@ -433,6 +447,7 @@ exposure:
       returned: always
       type: dict
     sticky: {type: bool, returned: always, description: Whether users keep the version that they have seen.}
+    mirror: {type: float, returned: always, description: Per cent of the requests of which the canary gets a copy.}
     programmed:
       description:
         - V(proven), the gateway has answered as written. V(stated), the status of the routes says so, and some seconds have passed.
@@ -447,7 +462,7 @@ exposure:
       returned: always
       type: list
       elements: dict
-  sample: {weight: 5.0, header: null, sticky: false, programmed: proven, routes: [{name: web, stage: split}]}
+  sample: {weight: 5.0, header: null, sticky: false, mirror: 0.0, programmed: proven, routes: [{name: web, stage: split}]}
 # end of exposure
 # block failure: docs/source/blocks.yml
 failure:

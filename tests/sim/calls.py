@@ -146,15 +146,18 @@ def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
 
 
 def _size(ask: Ask) -> Size:
-    """As few pods as bear its share of the requests, where nothing else says how many."""
-    if ask.pods is None and ask.weight is None and ask.share:
-        return Size.bearing(Fraction(ask.share) / 100)
+    """As few pods as bear its share of the requests, or copies, where nothing else says how many."""
+    if ask.pods is None and ask.weight is None and (ask.share or ask.mirror):
+        return Size.bearing(_traffic(ask).bears)
     return Size(ask.pods, ask.weight)
 
 
 def _traffic(ask: Ask) -> TrafficRequest:
     weight = Fraction(ask.share) / 100 if ask.share else None
-    return TrafficRequest(weight, _header(ask), sticky=ask.sticky, kind=ask.kind, overload=ask.overload, **_entry(ask))
+    mirror = Fraction(ask.mirror) / 100 if ask.mirror else None
+    return TrafficRequest(
+        weight, _header(ask), sticky=ask.sticky, mirror=mirror, kind=ask.kind, overload=ask.overload, **_entry(ask)
+    )
 
 
 def _header(ask: Ask) -> Header | None:
@@ -196,20 +199,24 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     template, by = NewTemplate(images={CONTAINER: image(called.ask.version)}), _by(called)
     shares = [Fraction(share) / 100 for share in called.ask.shares]
     blue_green = called.ask.kind == SERVICE_SELECTOR
-    by_shares = tuple(
-        StepAsked(
-            Size.bearing(Fraction(1) if blue_green else one),
-            traffic=TrafficRequest(
-                one,
-                _header(called.ask),
-                without_header=not called.ask.header,
-                sticky=called.ask.sticky,
-                kind=called.ask.kind,
-                **_entry(called.ask),
-            ),
+    copies = Fraction(called.ask.mirror or 0) / 100
+
+    def step(share: Fraction, mirror: Fraction) -> StepAsked:
+        traffic = TrafficRequest(
+            share,
+            _header(called.ask),
+            without_header=not called.ask.header,
+            # Nobody is kept who gets none of its answers.
+            sticky=None if mirror else called.ask.sticky,
+            mirror=mirror,
+            kind=called.ask.kind,
+            **_entry(called.ask),
         )
-        for one in shares
-    )
+        return StepAsked(Size.bearing(Fraction(1) if blue_green else traffic.bears), traffic=traffic)
+
+    by_shares = tuple(step(one, Fraction(0)) for one in shares)
+    if copies:
+        by_shares = (step(Fraction(0), copies), *by_shares)
     by_pods = tuple(StepAsked(Size(pods)) for pods in range(1, (called.ask.pods or 1) + 1))
     request = ReleaseRequest(
         call=call,

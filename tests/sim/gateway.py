@@ -23,9 +23,10 @@ from .objects import LABELS, NAME, NAMESPACE, Json
 from .server import Server
 from .store import Change, Store
 from .timeline import Timeline
-from .users import Served, Users, cookies, has
+from .users import Served, Users, cookies, copies, has
 
 GATEWAY, HOST, ADDRESS = "gw", "shop.example", "10.0.0.1"
+CLASS, CAN = "lab", ("HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror")
 PROXY = "gateway"
 RULES: list[Json] = [
     {
@@ -40,7 +41,8 @@ class Lags:
     """Seconds at most until the proxy knows: of a route, of an endpoint. `deaf_from`: when it hears of no route any more, and
     `deaf_to`: or of this one alone.
     `hidden`: nobody can ask it. `forgets`: it knows endpoints only of Services that a route names, and hears of them again later.
-    `plain`: it takes expressions and filters of backends, and does nothing about them. `only`: the one port at which it serves."""
+    `plain`: it takes expressions and filters of backends, and does nothing about them. `only`: the one port at which it serves. `copies`: it
+    copies requests; otherwise it answers whatever matches a rule that says so with an error, as Gateway API demands."""
 
     routes: float = 1.0
     endpoints: float = 1.0
@@ -50,6 +52,7 @@ class Lags:
     forgets: bool = False
     plain: bool = False
     only: int | None = None
+    copies: bool = True
 
 
 def make(server: Server, *, routed: bool = True) -> None:
@@ -62,14 +65,15 @@ def make(server: Server, *, routed: bool = True) -> None:
     }
     gateway = {
         "metadata": {**meta, "name": GATEWAY},
-        "spec": {"listeners": [{"name": "web", "protocol": "HTTP", "port": 80}]},
+        "spec": {"gatewayClassName": CLASS, "listeners": [{"name": "web", "protocol": "HTTP", "port": 80}]},
         "status": {"addresses": [{"value": ADDRESS}]},
     }
+    of_class = {"metadata": {"name": CLASS}, "status": {"supportedFeatures": [{"name": feature} for feature in CAN]}}
     route = {
         "metadata": {**meta, "name": NAME},
         "spec": {"parentRefs": [{"name": GATEWAY}], "hostnames": [HOST], "rules": RULES},
     }
-    routes = (("gateways", gateway), ("httproutes", route)) if routed else ()
+    routes = (("gatewayclasses", of_class), ("gateways", gateway), ("httproutes", route)) if routed else ()
     for kind, obj in (("services", service), *routes):
         server.create(kind, obj, "somebody", "kubectl-create")
 
@@ -113,7 +117,8 @@ def _selects(selector: Mapping[str, str], pod: Json) -> bool:
 @dataclass
 class Proxy:
     """`failing`: told at which Service requests of users fail, whenever they do, and why. `sees`: told what users get, whenever it may have
-    changed. `seen`: the part of the requests of newcomers that pods of another version than v1 get."""
+    changed. `seen`: the part of the requests of newcomers that pods of another version than v1 get. `copied`: that of which a copy goes
+    somewhere."""
 
     timeline: Timeline
     store: Store
@@ -125,6 +130,7 @@ class Proxy:
     reads: Callable[[str, Mapping[str, Json]], Json]
     translates: Mapping[str, Callable[[Json], Json]]
     seen: list[tuple[float, Fraction]] = field(default_factory=list)
+    copied: list[tuple[float, Fraction]] = field(default_factory=list)
     _users: dict[str, Users] = field(default_factory=dict)
     _routes: dict[str, Json] = field(default_factory=dict)
     _ingresses: dict[str, Json] = field(default_factory=dict)
@@ -209,12 +215,18 @@ class Proxy:
             shares = [self._shares(route, rule) for rule in rules]
             served = self._users.setdefault(name, Users()).ask(rules, shares, plain=self.lags.plain)
             self.sees(served)
+            self.copied.append((self.timeline.now, sum(served.copies.values(), Fraction(0))))
             newer = (share for pod, share in served.newcomers.items() if not self._versions[pod].endswith(":v1"))
             self.seen.append((self.timeline.now, sum(newer, Fraction(0))))
 
     def _shares(self, route: Json, rule: Json) -> dict[str, Fraction]:
         refs = [ref for ref in rule.get("backendRefs") or () if ref["weight"]]
         whole, shares = sum(ref["weight"] for ref in refs), dict[str, Fraction]()
+        if refs and not self.lags.copies and copies(rule):
+            self.failing(
+                refs[0]["name"],
+                f"a rule of route {route['metadata']['name']} has a filter that the proxy does not know",
+            )
         for ref in refs:
             pods = self._endpoints_of(ref["name"])
             self._have_begun = self._have_begun or bool(pods)
@@ -242,6 +254,8 @@ class Proxy:
         return next((rule for rule in rules if _matches(rule, asked, plain=self.lags.plain)), None)
 
     def _answer(self, rule: Json) -> Knocked:
+        if not self.lags.copies and copies(rule):
+            return Knocked(500)
         for one in rule.get("filters") or ():
             if one["type"] == "RequestRedirect":
                 return Knocked(302, f"http://{one['requestRedirect']['hostname']}/")

@@ -101,11 +101,29 @@ _MODIFIERS = {
     "RequestHeaderModifier": "requestHeaderModifier",
     "ResponseHeaderModifier": "responseHeaderModifier",
     "RequestRedirect": "requestRedirect",
+    "RequestMirror": "requestMirror",
 }
-_KINDS = (*_MODIFIERS, "RequestMirror", "URLRewrite", "ExtensionRef", "CORS")
+_KINDS = (*_MODIFIERS, "URLRewrite", "ExtensionRef", "CORS")
 _HEADERS = Items(Members({"name": Text(256, _TOKEN), "value": Text(4096)}, ("name", "value")), 16, "name")
 _MODIFIER = Members({"add": _HEADERS, "set": _HEADERS, "remove": Items(Text(256, least=0), 16)})
 _REDIRECT = Members({"hostname": Text(253, _DOMAIN), "statusCode": Number(301, 308), "port": Number(1, 65535)})
+
+
+_MIRROR = Members(
+    {
+        "backendRef": Members(
+            {"name": Text(253), "port": Number(1, 65535)}, ("name",), ((lambda ref: "port" in ref, "Must have port for Service reference"),)
+        ),
+        "percent": Number(0, 100),
+        "fraction": Members(
+            {"numerator": Number(0, 2**31 - 1), "denominator": Number(1, 2**31 - 1)},
+            ("numerator",),
+            ((lambda part: part["numerator"] <= part.get("denominator", 100), "numerator must be less than or equal to denominator"),),
+        ),
+    },
+    ("backendRef",),
+    ((lambda mirror: not {"percent", "fraction"} <= mirror.keys(), "Only one of percent or fraction may be specified in HTTPRequestMirrorFilter"),),
+)  # fmt: skip
 
 
 def _has_its_own(one: Json) -> bool:
@@ -128,13 +146,18 @@ def _no_redirect_beside_backends(rule: Json) -> bool:
 
 
 def _unrepeated(holder: Json) -> bool:
-    kinds = [one["type"] for one in holder.get("filters") or () if one["type"] in _MODIFIERS]
+    kinds = [
+        one["type"]
+        for one in holder.get("filters") or ()
+        if one["type"] in _MODIFIERS and one["type"] != "RequestMirror"
+    ]
     return len(kinds) == len(set(kinds))
 
 
 _ONCE = (_unrepeated, "filter cannot be repeated")
 _FILTER = Members(
-    {"type": Text(63, among=_KINDS), "requestHeaderModifier": _MODIFIER, "responseHeaderModifier": _MODIFIER, "requestRedirect": _REDIRECT},
+    {"type": Text(63, among=_KINDS), "requestHeaderModifier": _MODIFIER, "responseHeaderModifier": _MODIFIER, "requestRedirect": _REDIRECT,
+     "requestMirror": _MIRROR},
     ("type",),
     ((_has_its_own, "filter must have the member of its type"),),
 )  # fmt: skip

@@ -51,7 +51,7 @@ from .pictures import Pictures
 from .pods import Nature, Pod, ReplicaSetController
 from .store import Change, Store
 from .timeline import EPOCH
-from .users import Served, Shares, taken
+from .users import Served, Shares, copies, taken
 
 REFUSALS = frozenset(code.value for code in Code)
 # After these nobody knows whether the write was done, until it is looked at.
@@ -108,6 +108,8 @@ class Release:
     splits: bool = False
     # The largest part of the requests that was asked for, None once pods decide.
     share: Fraction | None = Fraction(0)
+    # And of which it was to get copies.
+    copies: Fraction = Fraction(0)
     # Somebody has said that its pods bear more than ordinary ones.
     bears_more: bool = False
     # What its starts have told: that testers get it, and by which cookie users keep it (empty: none).
@@ -229,6 +231,7 @@ class Witness:
         """Whoever writes for a start has the canary get as much as he asks for, and whoever promotes it all."""
         if call is not None and call.ask.verb in ("start", "promote", "release"):
             asked = _share(call.ask)
+            release.copies = max(release.copies, Fraction(call.ask.mirror or 0) / 100)
             release.share = None if asked is None or release.share is None else max(release.share, asked)
             release.bears_more = release.bears_more or call.ask.overload == "warn"
 
@@ -256,7 +259,9 @@ class Witness:
         number = taken(rules, {}, plain=False)
         refs = rules[number]["backendRefs"] if number is not None else []
         sent = [ref["weight"] for ref in refs if _hash_of(services.get(ref["name"])) in canary]
-        return Fraction(sum(sent), sum(ref["weight"] for ref in refs) or 1)
+        copied = copies(rules[number]) if number is not None else {}
+        canarys = sum(part for name, part in copied.items() if _hash_of(services.get(name)) in canary)
+        return Fraction(sum(sent), sum(ref["weight"] for ref in refs) or 1) + canarys
 
     def _pods_of(self, key: str) -> list[Pod]:
         return [pod for pod in self.pods.pods.values() if pod.active and self._key(pod) == key]
@@ -268,6 +273,10 @@ class Witness:
             return
         for shares in (served.newcomers, served.users):
             self._sees_share(release, shares)
+        copied = sum(served.copies.values(), Fraction(0))
+        if copied > release.copies:
+            told = f"{float(copied):.0%} of the requests, and {float(release.copies):.0%} were asked for"
+            self._violated("nobody is copied to the canary beyond its share", told)
         for who, there, shares in (
             ("testers with the header", release.testers, served.testers),
             ("users who have seen the canary", bool(release.cookie), served.kept.get(release.cookie, {})),
@@ -477,7 +486,7 @@ class Witness:
         if not self.alone or self.history.scripts[0].faults or self.history.scripts[0].streams or call.ended is None:
             return
         # Each share is planned, and held by a start of its own; so are all requests.
-        verbs = 1 + len(call.ask.shares) + bool(call.ask.shares and _goes_by_weights(call.ask))
+        verbs = 1 + len(call.ask.shares) + bool(call.ask.shares and _goes_by_weights(call.ask)) + bool(call.ask.mirror)
         routes = MOST_OF_ROUTES if self.history.gateway else 0
         most = (MOST_REQUESTS + routes) * verbs + len(call.writes) + REQUESTS_A_SECOND * (call.ended - call.begun)
         if call.requests > most:
@@ -599,9 +608,10 @@ def _may_lack(ask: Ask) -> int:
 
 def _most(ask: Ask, replicas: int) -> int:
     if ask.shares:
-        return replicas if _goes_by_weights(ask) else max(pods_for(Fraction(one) / 100, replicas) for one in ask.shares)
-    if ask.pods is None and ask.weight is None and ask.share:
-        return pods_for(Fraction(ask.share) / 100, replicas)
+        shares = [Fraction(one) / 100 for one in (*ask.shares, ask.mirror or "0")]
+        return replicas if _goes_by_weights(ask) else max(pods_for(one, replicas) for one in shares)
+    if ask.pods is None and ask.weight is None and (ask.share or ask.mirror):
+        return pods_for(max(Fraction(one or 0) / 100 for one in (ask.share, ask.mirror)), replicas)
     return ask.pods if ask.pods is not None else pods_for_weight(ask.weight or 0, replicas, ask.surge)
 
 

@@ -8,6 +8,8 @@ Source: pilot/pkg/networking/core/route/route.go, istio.io/istio.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from .gateway import HOST
 from .objects import NAME, NAMESPACE, Json
 from .server import Server
@@ -34,6 +36,14 @@ def _rule(rule: Json) -> Json:
     found: Json = {"matches": [_match(match) for match in rule.get("match") or [{}]]}
     if "redirect" in rule:
         found["filters"] = [{"type": "RequestRedirect", "requestRedirect": {"hostname": rule["redirect"]["authority"]}}]
+    if "mirror" in rule:
+        part = Fraction(str(rule.get("mirrorPercentage", {"value": 100})["value"])) / 100
+        name = rule["mirror"]["host"].split(".")[0]
+        mirror = {
+            "backendRef": {"name": name},
+            "fraction": {"numerator": part.numerator, "denominator": part.denominator},
+        }
+        found["filters"] = [{"type": "RequestMirror", "requestMirror": mirror}]
     refs = rule.get("route") or []
     weights = [1] if len(refs) == 1 else [ref.get("weight", 0) for ref in refs]
     found["backendRefs"] = [

@@ -44,6 +44,11 @@ def _redirecting(hostname: str = "g1.canary.invalid", **more: Any) -> Json:
     return rule(filters=[{"type": "RequestRedirect", "requestRedirect": redirect}], backendRefs=None, **more)
 
 
+def _copying(to: Json | None = None, **part: Any) -> Json:
+    backend = to or {"name": "web", "port": 80}
+    return rule(filters=[{"type": "RequestMirror", "requestMirror": {"backendRef": backend, **part}}])
+
+
 _SAME = {"name": "x-canary", "value": "always"}
 
 TAKEN: dict[str, list[Json]] = {
@@ -54,6 +59,9 @@ TAKEN: dict[str, list[Json]] = {
     "an expression": [_asking({"type": "RegularExpression", "name": "Cookie", "value": "^(?:.*; *)?a=1(?:;.*)?$"})],
     "a cookie": [_telling(_COOKIE)],
     "a redirect": [_redirecting()],
+    "copies of a part": [_copying(percent=10)],
+    "copies of less than one per cent": [_copying(fraction={"numerator": 1, "denominator": 2**31 - 1})],
+    "copies of all, twice": [rule(filters=_copying()["filters"] * 2)],
     "the largest weight, and none": [_sending(weight=1_000_000), _sending(weight=0)],
     "as many rules as there may be": [_at(f"/{number}") for number in range(16)],
     "as many matches as there may be": [rule(matches=[{"path": {"type": "Exact", "value": f"/{n}/{m}"}} for m in range(64)]) for n in range(2)],
@@ -82,6 +90,12 @@ REFUSED: dict[str, list[Json]] = {
     "two filters that set cookies": [_sending(filters=[{"type": "ResponseHeaderModifier", "responseHeaderModifier": {"add": [_COOKIE]}}] * 2)],
     "a filter without what it does": [_sending(filters=[{"type": "ResponseHeaderModifier"}])],
     "a filter that does what another does": [_sending(filters=[{"type": "RequestHeaderModifier", "responseHeaderModifier": {"add": [_COOKIE]}}])],
+    "copies of a part, twice said": [_copying(percent=10, fraction={"numerator": 1})],
+    "copies of more than all": [_copying(fraction={"numerator": 101})],
+    "copies of a part of nothing": [_copying(fraction={"numerator": 0, "denominator": 0})],
+    "copies of more than a hundred per cent": [_copying(percent=101)],
+    "copies to no port": [_copying({"name": "web"})],
+    "copies to nowhere": [rule(filters=[{"type": "RequestMirror", "requestMirror": {}}])],
     "a filter of no kind": [_sending(filters=[{"type": "Mirror"}])],
     "a redirect beside backends": [{**_redirecting(), "backendRefs": rule()["backendRefs"]}],
     "a redirect to no host": [_redirecting("G1.canary.invalid")],

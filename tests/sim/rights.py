@@ -337,6 +337,7 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Deed("canary_start", "of a container that fails", _crashes, after(), ends="stuck"),
     Deed("canary_start", "of pods that never get Ready, pod_template_patch", _too_slow, after(), ends="timeout"),
     Routed("canary_start", "traffic: gateway_api", (SHARED,)),
+    Routed("canary_start", "traffic: gateway_api, traffic.mirror", (replace(SHARED, share="0", mirror="5"),)),
     Routed("canary_start", "traffic: ingress_nginx", (NGINX,)),
     Routed("canary_start", "traffic: istio", (MESH,)),
     Routed("canary_start", "traffic: gateway_api_grpc", (GRPC,)),

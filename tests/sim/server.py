@@ -246,6 +246,7 @@ _KINDS = {
     "resourcequotas": "ResourceQuota",
     "services": "Service",
     "gateways": "Gateway",
+    "gatewayclasses": "GatewayClass",
     "httproutes": "HTTPRoute",
     "ingresses": "Ingress",
     "grpcroutes": "GRPCRoute",

@@ -26,6 +26,7 @@ KINDS = (
     "services",
     "endpointslices",
     "gateways",
+    "gatewayclasses",
     "httproutes",
     "ingresses",
     "grpcroutes",

@@ -296,7 +296,7 @@ def test_no_pod_gets_more_than_an_ordinary_one() -> None:
     found = played(world(Ask("start", share="30"), Ask("start", pods=3, share="50")))
     assert told(found)[:2] == [
         "failed (overloaded): 30 % of the requests for 1 canary pod is more for each than without a canary 4 pods get each. Ask for "
-        "2 pods, or for a weight of at most 25.",
+        "2 pods, or for at most 25 %.",
         "failed (overloaded): a surge of 1 is less than 3 canary pods, so that stable pods would go, and those are to carry all other "
         "requests. Set surge to 3.",
     ]

@@ -26,12 +26,13 @@ Jar = frozenset[str]
 @dataclass(frozen=True)
 class Served:
     """What part of the requests of these each pod gets. `users`: all but testers, each with the cookies that he has by now. `kept`: those who
-    have a cookie, by its name."""
+    have a cookie, by its name. `copies`: of what part of the requests of newcomers each Service gets a copy, which nobody's answer comes of."""
 
     newcomers: Shares
     testers: Shares
     users: Shares
     kept: Mapping[str, Shares]
+    copies: Shares = field(default_factory=dict)
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Users:
         self.jars = dict(jars)
         each = [taken(rules, headers, plain=plain) for headers in ({}, {HEADER: HEADER_VALUE})]
         newcomers, testers = (shares[number] if number is not None else {} for number in each)
-        return Served(newcomers, testers, users, kept)
+        return Served(newcomers, testers, users, kept, copies(rules[each[0]]) if each[0] is not None else {})
 
 
 def taken(rules: Sequence[Json], headers: Mapping[str, str], *, plain: bool) -> int | None:
@@ -83,6 +84,17 @@ def cookies(refs: Sequence[Json]) -> str:
     """What filters of backends set."""
     modifiers = [one["responseHeaderModifier"] for ref in refs for one in ref.get("filters") or ()]
     return "; ".join(added["value"] for one in modifiers for added in one["add"])
+
+
+def copies(rule: Json) -> Shares:
+    """HTTPRequestMirrorFilter: all where it says no part."""
+    mirrors = [one["requestMirror"] for one in rule.get("filters") or () if "requestMirror" in one]
+    return {one["backendRef"]["name"]: _part(one) for one in mirrors}
+
+
+def _part(mirror: Json) -> Fraction:
+    part = mirror.get("fraction") or {"numerator": mirror.get("percent", 100)}
+    return Fraction(part["numerator"], part.get("denominator", 100))
 
 
 def has(headers: Mapping[str, str], asked: Json, *, plain: bool) -> bool:

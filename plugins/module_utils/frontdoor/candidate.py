@@ -46,7 +46,7 @@ def new_size(parameters: Parameters, traffic: TrafficRequest | None = None) -> S
         return Size(pods=pods, weight=weight)
     if traffic is None:
         return Size()
-    return Size.bearing(Fraction(1) if is_blue_green(parameters, traffic) else traffic.weight or Fraction(0))
+    return Size.bearing(Fraction(1) if is_blue_green(parameters, traffic) else traffic.bears)
 
 
 def is_blue_green(parameters: Parameters, traffic: TrafficRequest) -> bool:

@@ -79,7 +79,7 @@ __all__ = ["VERB", "cut_off", "new_run"]
 
 _CHECKS: Options = {"checks": {"type": "list", "elements": "dict", "default": []}}
 # What a step may say of the traffic; the rest is of the whole release.
-_SHARE = ("weight", "header")
+_SHARE = ("weight", "header", "mirror")
 _STEPS: Options = {
     "pods": {"type": "int"},
     "weight": {"type": "int"},
@@ -155,15 +155,19 @@ def _steps(parameters: Parameters) -> Sequence[Parameters]:
 
 def _traffic(parameters: Parameters) -> list[TrafficRequest | None]:
     """What each step asks for of the requests, as a whole: what it does not say is as in the step before it."""
-    given, asked = parameters["traffic"], []
-    said = {"weight": 0.0, "header": {"name": None, "value": None}}
+    given, asked, split = parameters["traffic"], [], False
+    said = {"weight": 0.0, "header": {"name": None, "value": None}, "mirror": 0.0}
     for number, step in enumerate((given or {}, *(step.get("traffic") or {} for step in _steps(parameters)))):
-        said = {**said, **{name: step[name] for name in _SHARE if step.get(name) is not None}}
+        new = {name: step[name] for name in _SHARE if step.get(name) is not None}
+        said = {**said, **({"mirror": 0.0} if new.get("weight") else {}), **new}
+        split = split or bool(said["weight"])
         if step and given is None:
             raise ArgumentError(
                 f"step {number} of steps has traffic, and traffic does not say through what: give its kind"
             )
-        asked.append(new_traffic(None if given is None else {**given, **said}))
+        # Users are kept from the first share on.
+        later = {"sticky": None} if said["mirror"] and not split else {}
+        asked.append(new_traffic(None if given is None else {**given, **said, **later}))
     return asked[1:]
 
 

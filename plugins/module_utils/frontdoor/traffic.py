@@ -33,6 +33,7 @@ TRAFFIC: Mapping[str, Any] = {
         "weight": {"type": "float"},
         "header": {"type": "dict", "options": {"name": {"type": "str"}, "value": {"type": "str"}}},
         "sticky": {"type": "str", "choices": ["none", COOKIE]},
+        "mirror": {"type": "float"},
         "proof": {"type": "str", "choices": ["require", "prefer", "none"], "default": "prefer"},
         "timeout": {"type": "int", "default": 30},
         "overload": {"type": "str", "choices": ["refuse", "warn"], "default": "refuse"},
@@ -62,10 +63,11 @@ def new_traffic(given: Parameters | None) -> TrafficRequest | None:
         raise ArgumentError("traffic.routes are not the names of different HTTPRoutes: give each name once")
     header, probe = given["header"], given["probe"]
     asked = TrafficRequest(
-        weight=_weight(given["weight"]),
+        weight=_part("weight", given["weight"]),
         header=_header(header) if header and any(header.values()) else None,
         without_header=header is not None and not any(header.values()),
         sticky=None if given["sticky"] is None else given["sticky"] == COOKIE,
+        mirror=_part("mirror", given["mirror"]),
         kind=given["kind"],
         service=service or "",
         routes=routes,
@@ -79,6 +81,7 @@ def new_traffic(given: Parameters | None) -> TrafficRequest | None:
             "another proof"
         )
     _check_can(asked, probe)
+    _check_mirror(asked)
     return _with_probe(asked, probe) if probe else asked
 
 
@@ -92,6 +95,7 @@ def _check_can(asked: TrafficRequest, probe: Parameters | None) -> None:
     possible = {
         "header": (asked.header, Can.HEADER in router.can),
         "sticky": (asked.sticky, Can.STICKY in router.can),
+        "mirror": (asked.mirror, Can.MIRROR in router.can),
         "routes": (asked.routes, not router.switches),
         "probe": (probe, router.proof is Proof.ASKED),
         "proof: require": (asked.proof == "require", router.proof is not Proof.STATED),
@@ -101,12 +105,26 @@ def _check_can(asked: TrafficRequest, probe: Parameters | None) -> None:
         raise ArgumentError(f"traffic.{cannot[0]} is nothing that {kind} has: leave it out, or give gateway_api")
 
 
-def _weight(given: float | None) -> Fraction | None:
+def _check_mirror(asked: TrafficRequest) -> None:
+    """Raises ArgumentError for copies of what the canary gets anyway."""
+    if asked.mirror and asked.weight:
+        raise ArgumentError(
+            f"traffic.mirror is {float(100 * asked.mirror):g} and traffic.weight is {float(100 * asked.weight):g}: copies are for a canary that no "
+            "user gets by weight, because what it got would come to it twice. Set one of them to 0"
+        )
+    if asked.mirror and asked.sticky:
+        raise ArgumentError(
+            f"traffic.mirror is {float(100 * asked.mirror):g} and traffic.sticky is cookie: nobody gets the canary by copies, so that there is no "
+            "version to keep. Give sticky with the first weight"
+        )
+
+
+def _part(name: str, given: float | None) -> Fraction | None:
     """As it is written: 0.1 is a thousandth, and not the nearest number of a computer."""
     if given is None:
         return None
     if not 0 <= given <= 100:
-        raise ArgumentError(f"traffic.weight is {given:g}: give per cent of the requests, 0 to 100")
+        raise ArgumentError(f"traffic.{name} is {given:g}: give per cent of the requests, 0 to 100")
     return Fraction(f"{given:.6f}") / 100
 
 

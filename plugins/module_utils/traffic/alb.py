@@ -442,6 +442,8 @@ def _check(route: Route, base: _Face, versions: Versions, exposure: Exposure) ->
             "who is kept by a cookie there nobody is shown before users are",
             "Leave out traffic.sticky, and give its action a targetGroupStickinessConfig, which is kept",
         )
+    if exposure.mirror:
+        raise Unroutable("a load balancer copies no requests", "Leave out traffic.mirror")
     if exposure.header is not None:
         _check_header(exposure.header, base, own)
 

@@ -16,6 +16,8 @@ from typing import Any, Mapping
 from ..values import dataclass
 
 KEPT = "coalmine.canary/route"
+# Of what is kept: the lowest version of a reader that knows all that was written. The second has copies.
+_FIRST, _COPYING = 1, 2
 Json = dict[str, Any]
 
 
@@ -78,15 +80,23 @@ class Sticky:
 
 @dataclass(frozen=True)
 class Exposure:
-    """`weight`: the canary's share of requests, 0 to 1."""
+    """`weight`: the canary's share of requests, 0 to 1. `mirror`: of what part of them it gets a copy, whose answer no user gets. Only beside
+    no weight: otherwise one request would come to the canary twice."""
 
     weight: Fraction = Fraction(0)
     header: Header | None = None
     sticky: Sticky | None = None
+    mirror: Fraction = Fraction(0)
 
     @property
     def nobody(self) -> bool:
-        return not self.weight and self.header is None
+        """The canary gets nothing, not even a copy."""
+        return not self.weight and self.header is None and not self.mirror
+
+    @property
+    def load(self) -> Fraction:
+        """What its pods bear: a copy is as much work as the request."""
+        return self.weight + self.mirror
 
 
 NOBODY = Exposure()
@@ -105,7 +115,8 @@ class Versions:
 class Wanted:
     """`stage` is own, isolated or split. `warm`: Services that a rule without users is to reach. `mark`: the number of this
     write, which the proxy tells once it has it; None leaves no rule of that kind. A header goes with own, too: the owner's backends, and
-    the canary for those who ask for it. `cookies`: those rules show whether users would be kept by one, before any user is. `drained`:
+    the canary for those who ask for it. `cookies`: those rules show whether users would be kept by one, before any user is, and `copies`
+    whether a rule may copy what it gets, before that of any user does. `drained`:
     what users got before they were sent to one version, or to their owner's backends, for a while."""
 
     stage: Stage
@@ -114,6 +125,7 @@ class Wanted:
     mark: int | None = None
     drained: Exposure | None = None
     cookies: bool = False
+    copies: bool = False
 
     @property
     def nothing(self) -> bool:
@@ -143,8 +155,9 @@ class Kept:
     def encode(self) -> str:
         """One line of JSON with sorted keys."""
         wanted = self.wanted
+        exposures = [one for one in (wanted.exposure, wanted.drained) if one]
         members = {
-            "version": 1,
+            "version": _COPYING if wanted.copies or any(one.mirror for one in exposures) else _FIRST,
             "owner": self.owner,
             "own": self.versions.own,
             "stable": self.versions.stable,
@@ -157,6 +170,7 @@ class Kept:
             "rules": dict(self.rules),
             **({"drained": _to_json(wanted.drained)} if wanted.drained else {}),
             **({"cookies": True} if wanted.cookies else {}),
+            **({"copies": True} if wanted.copies else {}),
         }
         return json.dumps(members, sort_keys=True, separators=(",", ":"))
 
@@ -173,7 +187,7 @@ class Kept:
 
     @classmethod
     def _from_json(cls, data: Json) -> Kept:
-        if data["version"] != 1:
+        if data["version"] not in (_FIRST, _COPYING):
             raise ValueError("another version")
         texts = {name: data[name] for name in ("owner", "own", "stable", "canary", "token")}
         mark, warm, rules = data["mark"], data["warm"], data["rules"]
@@ -186,7 +200,8 @@ class Kept:
         if stage not in (Stage.OWN, Stage.ISOLATED, Stage.SPLIT):
             raise ValueError("another stage")
         before = None if drained is None else _exposure(drained)
-        wanted = Wanted(stage, _exposure(data), tuple(warm), mark, before, data.get("cookies") is True)
+        shown = (data.get("cookies") is True, data.get("copies") is True)
+        wanted = Wanted(stage, _exposure(data), tuple(warm), mark, before, *shown)
         versions = Versions(texts["own"], texts["stable"], texts["canary"])
         return cls(texts["owner"], versions, texts["token"], wanted, rules)
 
@@ -197,6 +212,7 @@ def _to_json(exposure: Exposure) -> Json:
         "weight": str(exposure.weight),
         "header": None if header is None else {"name": header.name, "value": header.value},
         **({"sticky": _sticky_to_json(sticky)} if sticky else {}),
+        **({"mirror": str(exposure.mirror)} if exposure.mirror else {}),
     }
 
 
@@ -207,12 +223,12 @@ def _sticky_to_json(sticky: Sticky) -> Json:
 
 def _exposure(data: Json) -> Exposure:
     """Raises what Kept.decode takes for another shape."""
-    weight, sticky = Fraction(data["weight"]), data.get("sticky")
+    weight, sticky, mirror = Fraction(data["weight"]), data.get("sticky"), Fraction(data.get("mirror", 0))
     header = None if data["header"] is None else Header(str(data["header"]["name"]), str(data["header"]["value"]))
     kept = None if sticky is None else _sticky(sticky)
-    if not 0 <= weight <= 1 or (kept and not (0 <= kept.drawn <= 1 and 0 <= kept.most <= 1)):
+    if not (0 <= weight <= 1 and 0 <= mirror <= 1) or (kept and not (0 <= kept.drawn <= 1 and 0 <= kept.most <= 1)):
         raise ValueError("another share")
-    return Exposure(weight, header, kept)
+    return Exposure(weight, header, kept, mirror)
 
 
 def _sticky(data: Json) -> Sticky:

@@ -5,8 +5,9 @@
 
     [web W, legacy V]  at the weight m/M  ->  [web-<stable> W*(M-m), web-<canary> W*m, legacy V*M]
 
-Whoever is in a rule besides `web` keeps exactly its share. What stood there is kept in an annotation of the route, in the same
-patch, so that it comes back as it was. The server fills in defaults, so what is written here has them already.
+Whoever is in a rule besides `web` keeps exactly its share. A rule that copies requests to the canary has a filter more (copies.py). What
+stood there is kept in an annotation of the route, in the same patch, so that it comes back as it was. The server fills in defaults, so
+what is written here has them already.
 A GRPCRoute has no redirect, by which a proxy would answer a probe itself: what needs one is not asked of it.
 Source: sigs.k8s.io/gateway-api/apis/v1/httproute_types.go and grpcroute_types.go. This module is private to the collection.
 """
@@ -21,6 +22,8 @@ from math import gcd
 from typing import Any, Iterator, Mapping, Sequence
 
 from .cookies import asks_for, canary_cookie, is_asked_for, stable_cookie, telling, tells, untold
+from .copies import check_alone, copied, copies, copying, uncopied
+from .copies import told as told_copies
 from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, TooManyRules, Unroutable, Versions, Wanted
 from .precedence import check_routes, check_rules
 from .route import Parent, Route, RoutePlan, by_hand, holds, kept_of, kept_operations
@@ -90,16 +93,21 @@ def _base(rules: Sequence[Json], kept: Kept | None) -> list[Json]:
     if kept is None:
         return list(rules)
     versions = kept.versions
-    theirs = [rule for rule in rules if not _ours(rule, versions)]
+    theirs = [uncopied(rule, _services(versions)) for rule in rules if not _ours(rule, versions)]
     found = []
     for key, rule in zip(_keys(theirs), theirs, strict=True):
-        changed = any(names(rule, service) for service in (versions.stable, versions.canary) if service)
+        changed = any(names(rule, service) for service in _services(versions))
         if not changed:
             found.append(_untold(rule))
             continue
         refs = kept.rules.get(key)
         found.append(_put_together(_untold(rule), versions) if refs is None else _with(rule, refs))
     return found
+
+
+def _services(versions: Versions) -> list[str]:
+    """Those of the versions that have one."""
+    return [service for service in (versions.stable, versions.canary) if service]
 
 
 def _with(rule: Json, refs: Sequence[Json]) -> Json:
@@ -172,7 +180,8 @@ def _added(base: Sequence[Json], kept: Kept) -> list[Json]:
     for service, port in reached(kept):
         plain = {"group": "", "kind": "Service", "name": service, "port": port, "weight": 1}
         plain = telling(plain, canary_cookie(kept.token)) if shows else plain
-        added.append({"matches": [_probe_match(kept.token, probe_of(kept, service, port))], "backendRefs": [plain]})
+        rule = {"matches": [_probe_match(kept.token, probe_of(kept, service, port))], "backendRefs": [plain]}
+        added.append(copying(rule, Fraction(wanted.copies), plain, service))
     if wanted.mark is not None:
         added.append(_told_by_proxy(_probe_match(kept.token, kept.token), f"g{wanted.mark}"))
         if shows:
@@ -261,13 +270,23 @@ def _narrowed(rule: Json, asked: Json, refs: Sequence[Json]) -> Json:
 def _rewritten(base: Sequence[Json], kept: Kept) -> list[Json]:
     own, wanted = kept.versions.own, kept.wanted
     sticky = wanted.exposure.sticky if wanted.stage is Stage.SPLIT else None
+    mirror = wanted.exposure.mirror if wanted.stage is Stage.SPLIT else Fraction(0)
 
-    def shared(refs: Sequence[Json]) -> list[Json]:
+    def shared(rule: Json) -> Json:
+        refs = rule["backendRefs"]
         if sticky is not None:
-            return _drawing(refs, wanted.exposure.weight, kept, sticky)
-        return _split(refs, wanted, kept.versions)
+            return _with(rule, _drawing(refs, wanted.exposure.weight, kept, sticky))
+        ours = [ref for ref in refs if _is(ref, own)]
+        rule = copying(rule, mirror * _part_of(ours, refs), ours[0], kept.versions.canary)
+        return _with(rule, _split(refs, wanted, kept.versions))
 
-    return [_with(rule, shared(rule["backendRefs"])) if names(rule, own) else rule for rule in base]
+    return [shared(rule) if names(rule, own) else rule for rule in base]
+
+
+def _part_of(ours: Sequence[Json], refs: Sequence[Json]) -> Fraction:
+    """Of the requests of a rule, that which these backends get. Where others are beside them no more than that is copied."""
+    whole = sum(map(_weight, refs))
+    return Fraction(sum(map(_weight, ours)), whole) if whole else Fraction(0)
 
 
 def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
@@ -275,7 +294,7 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
     that cannot be read (Unroutable)."""
     kept = kept_of(route)
     if kept is None:
-        services = [service for service in (versions.stable, versions.canary) if service]
+        services = _services(versions)
         lost = any(_left_by_us(rule, services) for rule in route.rules)
         return (Stage.LOST, _told_by_backends(route.rules, versions)) if lost else (Stage.OWN, Wanted(Stage.OWN))
     base = _base(route.rules, kept)
@@ -284,10 +303,19 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
     theirs = [rule for rule in route.rules if not _ours(rule, kept.versions)]
     ours = [rule for rule in route.rules if _ours(rule, kept.versions)]
     try:
-        same = holds(theirs, _rewritten(base, kept)) and holds(ours, _added(base, kept))
+        written = _rewritten(base, kept)
+        same = (
+            holds(theirs, written) and holds(ours, _added(base, kept)) and _copy_alike(theirs, written, kept.versions)
+        )
     except Unroutable:
         same = False  # beside what somebody has written since, what was wanted cannot even be said
     return (kept.wanted.stage if same else Stage.CONTESTED), kept.wanted
+
+
+def _copy_alike(stored: Sequence[Json], written: Sequence[Json], versions: Versions) -> bool:
+    """What was written with no filter holds of a rule that has one, too."""
+    services = _services(versions)
+    return all(copies(one, services) == copies(other, services) for one, other in zip(stored, written, strict=True))
 
 
 def _told_by_backends(rules: Sequence[Mapping[str, Any]], versions: Versions) -> Wanted:
@@ -300,14 +328,22 @@ def _told_by_backends(rules: Sequence[Mapping[str, Any]], versions: Versions) ->
         if names(rule, versions.stable) and not is_asked_for(rule):
             split = names(rule, versions.canary) and stable + canary
             weight = Fraction(canary, stable + canary) if split else Fraction(0)
-            return Wanted(Stage.SPLIT, Exposure(weight)) if split else Wanted(Stage.ISOLATED)
+            mirror = Fraction(0) if weight else _mirrored(rule, versions)
+            return Wanted(Stage.SPLIT, Exposure(weight, mirror=mirror)) if split else Wanted(Stage.ISOLATED)
     return Wanted(Stage.OWN)
+
+
+def _mirrored(rule: Mapping[str, Any], versions: Versions) -> Fraction:
+    """What part of the requests for the stable version comes to the canary as a copy."""
+    refs = rule["backendRefs"]
+    part = _part_of([ref for ref in refs if _is(ref, versions.stable)], refs)
+    return min(Fraction(1), copied(rule, [versions.canary]) / part) if part else Fraction(0)
 
 
 def _left_by_us(rule: Mapping[str, Any], services: Sequence[str]) -> bool:
     if _for_probes(rule) or is_asked_for(rule) or any(map(tells, rule.get("backendRefs") or ())):
         return True
-    return any(names(rule, one) for one in services)
+    return copies(rule, services) or any(names(rule, one) for one in services)
 
 
 def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str) -> RoutePlan | None:
@@ -315,6 +351,7 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
 
     `owner` and `token` are of the release, and new only where the route keeps none yet.
     """
+    check_alone(wanted.exposure)
     kept = kept_of(route)
     if kept is not None and kept.owner != owner:
         raise Unroutable("a release of another Deployment has changed this route, and has not ended yet")
@@ -344,7 +381,9 @@ def plan_unproven(route: Route, versions: Versions, wanted: Wanted, *, owner: st
     """The same, of a route in which nothing can be asked for. Raises Unroutable."""
     if wanted.exposure.sticky is not None:
         raise Unroutable("whether users are kept by a cookie cannot be seen there", "Leave out traffic.sticky")
-    plain = replace(wanted, warm=(), mark=None, cookies=False)
+    if wanted.exposure.mirror:
+        raise Unroutable("whether a gateway copies calls of gRPC nothing says", "Leave out traffic.mirror")
+    plain = replace(wanted, warm=(), mark=None, cookies=False, copies=False)
     return plan(route, versions, plain, owner=owner, token=token)
 
 
@@ -357,6 +396,7 @@ def _as_if_kept(route: Route, versions: Versions, owner: str) -> Kept | None:
 
 def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> None:
     """Raises Unroutable where this exposure, or a later step of it with rules for probes, could not be written."""
+    check_alone(exposure)
     kept = kept_of(route)
     base = _base(route.rules, kept or _as_if_kept(route, versions, ""))
     rules = {key: rule["backendRefs"] for key, rule in zip(_keys(base), base, strict=True) if names(rule, versions.own)}
@@ -441,10 +481,12 @@ def _operations(route: Route, rules: Sequence[Json], annotation: str | None) -> 
 
 
 def _told(rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The backends of each rule with their weights, by the position of the rule; rules for probes and cookies are not told."""
+    """The backends of each rule with their weights, by the position of the rule, and the copies that we add; rules for probes and cookies are
+    not told."""
     told = {}
     for number, rule in enumerate(rule for rule in rules if not _for_probes(rule) and not is_asked_for(rule)):
         refs = rule.get("backendRefs") or ()
         label = str(rule.get("name") or number)
-        told[f"rule {label}"] = ", ".join(f"{ref.get('name')} {_weight(ref)}" for ref in refs)
+        words = [*(f"{ref.get('name')} {_weight(ref)}" for ref in refs), *told_copies(rule)]
+        told[f"rule {label}"] = ", ".join(words)
     return told

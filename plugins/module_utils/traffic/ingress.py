@@ -364,6 +364,8 @@ def _check_paths(route: Route, base: Sequence[Json], versions: Versions) -> None
 def _check_kept(route: Route, exposure: Exposure) -> None:
     """Raises Unroutable where the controller would not keep users as they are to be kept. By canary-by-cookie it keeps nobody: it sets no
     such cookie."""
+    if exposure.mirror:
+        raise Unroutable("ingress-nginx copies every request or none, to an URL", "Leave out traffic.mirror")
     if exposure.sticky is None or exposure.weight == 1:
         return
     if route.more["annotations"].get(_AFFINITY) != "cookie":

@@ -25,6 +25,11 @@ def relative_load(weight: Fraction, canary: int, stable: int) -> Fraction | None
     return weight * stable / ((1 - weight) * canary)
 
 
+def copied_load(mirror: Fraction, canary: int, stable: int) -> Fraction | None:
+    """The same, where the canary gets copies, and the stable version all requests."""
+    return mirror * stable / canary if mirror and canary and stable else None
+
+
 def pods_for(weight: Fraction, replicas: int) -> int:
     """The fewest canary pods none of which gets more than an ordinary pod."""
     return max(1, ceil(weight * replicas))

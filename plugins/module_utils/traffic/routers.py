@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from ..rollout.fields import Shape
 from ..values import dataclass
-from . import alb, httproute, ingress, selector, virtualservice
+from . import alb, copies, httproute, ingress, selector, virtualservice
 from .exposure import Exposure, Kept, Stage, Versions, Wanted
 from .route import Route, RoutePlan
 from .shapes import DESTINATION_RULE, GRPC_ROUTE, HTTP_ROUTE, INGRESS, SERVICE, VIRTUAL_SERVICE
@@ -22,11 +22,12 @@ GATEWAY_API_GRPC, ALB = "gateway_api_grpc", "alb"
 
 class Can(Enum):
     """What users can be split by. share: any part of the requests; without it, all or none. header: requests that have it. sticky: users
-    keep the version that they have seen."""
+    keep the version that they have seen. mirror: the canary gets copies of requests."""
 
     SHARE = "share"
     HEADER = "header"
     STICKY = "sticky"
+    MIRROR = "mirror"
 
 
 class Proof(Enum):
@@ -82,6 +83,7 @@ class Router:
     `settles`: seconds after which a write that nothing proves counts as in force. `companion_name`: of the object of ours that belongs to
     one of these, where there is such, and `is_companion` whether one is that; `astray` tells what became
     of it, in words, where a route is contested for that alone. `class_of`: whose controller takes an object, where that says it.
+    `features`: what the class of its gateways has to say that they can, for an exposure.
     `check_service` raises Unroutable for a Service of which there can be no copies. `is_keeper`: what is kept on an object was kept by this kind,
     where two kinds rewrite the same objects.
     """
@@ -112,6 +114,7 @@ class Router:
     astray: Callable[[Route], str] = lambda _route: ""
     unseen: Callable[[Route], str] = lambda _route: ""
     class_of: Callable[[Route], str] = lambda _route: ""
+    features: Callable[[Exposure], frozenset[str]] = lambda _exposure: frozenset()
     check_service: Callable[[Mapping[str, Any], Sequence[Route]], None] = lambda _service, _routes: None
     is_keeper: Callable[[Kept], bool] = lambda _kept: True
 
@@ -145,6 +148,7 @@ ROUTERS: Mapping[str, Router] = {
         looks_beside=httproute.looks_beside,
         check_beside=httproute.check_beside,
         reached=httproute.reached_by,
+        features=copies.features,
     ),
     SERVICE_SELECTOR: Router(
         kind="Service",
@@ -167,8 +171,8 @@ ROUTERS: Mapping[str, Router] = {
         shape=INGRESS,
         field=".spec.rules",
         written="the backends",
-        # Users are kept by what the owner's own annotations say, so that nothing has to be shown.
-        can=frozenset(Can),
+        # Users are kept by what the owner's own annotations say, so that nothing has to be shown. Its mirror-target copies everything.
+        can=frozenset({Can.SHARE, Can.HEADER, Can.STICKY}),
         proof=Proof.STATED,
         parse=ingress.parse,
         named=ingress.named,
@@ -193,7 +197,7 @@ ROUTERS: Mapping[str, Router] = {
         shape=VIRTUAL_SERVICE,
         field=".spec.http",
         written="the destinations",
-        can=frozenset({Can.SHARE, Can.HEADER}),
+        can=frozenset({Can.SHARE, Can.HEADER, Can.MIRROR}),
         proof=Proof.ASKED,
         parse=virtualservice.parse,
         named=virtualservice.named,

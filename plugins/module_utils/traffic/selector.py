@@ -46,6 +46,8 @@ def selected(wanted: Wanted, versions: Versions) -> str:
     if wanted.stage is Stage.OWN:
         return ""
     exposure = wanted.exposure
+    if exposure.mirror:
+        raise Unroutable("a Service copies no requests", "Leave out traffic.mirror")
     if wanted.stage is Stage.SPLIT and (
         exposure.header is not None or exposure.weight not in (Fraction(0), Fraction(1))
     ):
@@ -54,7 +56,7 @@ def selected(wanted: Wanted, versions: Versions) -> str:
 
 
 def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> None:
-    """Raises Unroutable for a share."""
+    """Raises Unroutable for a share, and for copies."""
     del route, marks
     selected(Wanted(Stage.SPLIT, exposure), versions)
 

@@ -13,7 +13,14 @@ from ..rollout.fields import Shape
 _TEXTS: Shape = {"*": str}
 _HEADERS: Shape = [{"name": (str,), "value": str}]
 _MODIFIER: Shape = {"add": _HEADERS, "set": _HEADERS, "remove": [str]}
-_FILTERS: Shape = [{"type": (str,), "requestHeaderModifier": _MODIFIER, "responseHeaderModifier": _MODIFIER}]
+_MIRROR: Shape = {
+    "backendRef": {"name": (str,), "group": str, "kind": str, "namespace": str},
+    "percent": int,
+    "fraction": {"numerator": int, "denominator": int},
+}
+_FILTERS: Shape = [
+    {"type": (str,), "requestHeaderModifier": _MODIFIER, "responseHeaderModifier": _MODIFIER, "requestMirror": _MIRROR}
+]
 _METADATA: Shape = {
     "name": (str,),
     "namespace": (str,),
@@ -57,6 +64,8 @@ VIRTUAL_SERVICE: Shape = {
                         {"uri": _TEXTS, "headers": {"*": _TEXTS}, "withoutHeaders": {"*": _TEXTS}, "gateways": [str]}
                     ],
                     **_SENDS[0],
+                    "mirror": {"host": (str,)},
+                    "mirrorPercentage": dict,
                 }
             ],
             "tls": _SENDS,

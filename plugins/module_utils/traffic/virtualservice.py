@@ -7,7 +7,7 @@
 
 Of the rules that match a request Istio takes the first. So those for probes come before all, and the copy of a rule for a header right
 before that rule, where it takes nothing that another rule gets. A destination may name its Service in any of the ways that Kubernetes
-has, and keeps its way.
+has, and keeps its way. A rule that copies requests to the canary has `mirror` and `mirrorPercentage` besides, which no rule of an owner may have.
 Source: HTTPRoute, HTTPRouteDestination and Destination, networking/v1alpha3/virtual_service.proto, istio.io/api. This module is private to the
 collection.
 """
@@ -22,6 +22,7 @@ from math import gcd, lcm
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
+from .copies import check_alone
 from .exposure import Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
 from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations
@@ -34,6 +35,10 @@ _SAYS_NOTHING = frozenset(
 )
 # In place of the name of a gateway: the sidecars. It is meant, too, where no gateway is given.
 _MESH = "mesh"
+# What a rule copies, and how much of it.
+_MIRROR, _MIRRORED = "mirror", "mirrorPercentage"
+# The same in other words of the API, some of them old.
+_MIRRORS = (_MIRROR, "mirrors", _MIRRORED, "mirrorPercent", "mirror_percent")
 
 
 def parse(item: Any) -> Route:
@@ -142,7 +147,8 @@ def _base(route: Route, kept: Kept | None) -> list[Json]:
     if kept is None:
         return list(route.rules)
     versions = kept.versions
-    theirs = [rule for rule in route.rules if not _ours(rule, versions, route.namespace)]
+    rules = (_uncopied(rule, versions, route.namespace) for rule in route.rules)
+    theirs = [rule for rule in rules if not _ours(rule, versions, route.namespace)]
     found = []
     for key, rule in zip(_keys(theirs), theirs, strict=True):
         changed = any(_names(rule, service, route.namespace) for service in (versions.stable, versions.canary))
@@ -150,6 +156,49 @@ def _base(route: Route, kept: Kept | None) -> list[Json]:
         back = list(refs) if refs else _put_together(_refs(rule), versions, route.namespace) if changed else []
         found.append({**rule, "route": back} if changed else rule)
     return found
+
+
+def _copies(rule: Mapping[str, Any], versions: Versions, namespace: str) -> bool:
+    """It copies requests to one of the versions."""
+    host = str((rule.get(_MIRROR) or {}).get("host") or "")
+    return _service(host, namespace) in filter(None, (versions.stable, versions.canary))
+
+
+def _uncopied(rule: Json, versions: Versions, namespace: str) -> Json:
+    if not _copies(rule, versions, namespace):
+        return rule
+    return {name: value for name, value in rule.items() if name not in (_MIRROR, _MIRRORED)}
+
+
+def _copying(rule: Json, kept: Kept, namespace: str) -> Json:
+    """With copies to the canary, of no more than the owner's Service gets of the rule."""
+    if kept.wanted.stage is not Stage.SPLIT or not kept.wanted.exposure.mirror:
+        return rule
+    part, own = _part_of(rule, kept.versions.own, namespace), kept.versions.own
+    ref = next(ref for ref in _refs(rule) if _service(_host(ref), namespace) == own)
+    amount = 100 * kept.wanted.exposure.mirror * part
+    value = int(amount) if amount.denominator == 1 else float(amount)
+    canary = _to(ref, kept.versions.canary, 0)["destination"]
+    return {**rule, _MIRROR: canary, _MIRRORED: {"value": value}} if value else rule
+
+
+def _part_of(rule: Mapping[str, Any], service: str, namespace: str) -> Fraction:
+    """Of the requests of a rule, that which goes to this Service."""
+    refs = _refs(rule)
+    whole = sum(_weight(ref, refs) for ref in refs)
+    ours = sum(_weight(ref, refs) for ref in refs if _service(_host(ref), namespace) == service)
+    return Fraction(ours, whole) if whole else Fraction(0)
+
+
+def _mirrored(rule: Mapping[str, Any], versions: Versions, namespace: str) -> Fraction:
+    """What part of the requests for the stable version comes to the canary as a copy."""
+    part = _part_of(rule, versions.stable, namespace)
+    value = (rule.get(_MIRRORED) or {}).get("value", 100)
+    known = isinstance(value, (int, float)) and 0 <= value <= 100
+    if not part or not known or not _copies(rule, versions, namespace):
+        return Fraction(0)
+    # As it was written: the nearest number of a computer is not.
+    return min(Fraction(1), Fraction(f"{value:.6f}") / 100 / part)
 
 
 def _put_together(refs: list[Json], versions: Versions, namespace: str) -> list[Json]:
@@ -197,7 +246,8 @@ def _rewritten(base: Sequence[Json], kept: Kept, namespace: str) -> list[Json]:
         if header is not None and wanted.stage is not Stage.ISOLATED:
             found.append(_for_header(rule, header, versions, namespace))
         own = wanted.stage is Stage.OWN
-        found.append(rule if own else {**rule, "route": _shared(_refs(rule), wanted, versions, namespace)})
+        shared = [] if own else _shared(_refs(rule), wanted, versions, namespace)
+        found.append(rule if own else {**_copying(rule, kept, namespace), "route": shared})
     return found
 
 
@@ -260,7 +310,11 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
     if not any(_names(rule, kept.versions.own, route.namespace) for rule in base):
         return Stage.CONTESTED, kept.wanted
     try:
-        same = holds(list(route.rules), _rewritten(base, kept, route.namespace))
+        written = _rewritten(base, kept, route.namespace)
+        same = holds(list(route.rules), written) and all(
+            _copies(one, kept.versions, route.namespace) == _copies(other, kept.versions, route.namespace)
+            for one, other in zip(route.rules, written, strict=True)
+        )
     except Unroutable:
         same = False  # beside what somebody has written since, what was wanted cannot even be said
     return (kept.wanted.stage if same else Stage.CONTESTED), kept.wanted
@@ -278,8 +332,10 @@ def _left(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
                     weights[service] += _weight(ref, refs)
             split = sum(weights.values()) if versions.canary in services else 0
             share = Fraction(weights[versions.canary], split) if split else Fraction(0)
-            return Stage.LOST, Wanted(Stage.SPLIT, Exposure(share)) if split else Wanted(Stage.ISOLATED)
-    return (Stage.OWN if len(users) == len(route.rules) else Stage.LOST), Wanted(Stage.OWN)
+            mirror = Fraction(0) if share else _mirrored(rule, versions, route.namespace)
+            return Stage.LOST, Wanted(Stage.SPLIT, Exposure(share, mirror=mirror)) if split else Wanted(Stage.ISOLATED)
+    left = len(users) < len(route.rules) or any(_copies(rule, versions, route.namespace) for rule in users)
+    return (Stage.LOST if left else Stage.OWN), Wanted(Stage.OWN)
 
 
 def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str) -> RoutePlan | None:
@@ -323,6 +379,7 @@ def _own(route: Route, base: Sequence[Json], versions: Versions) -> dict[str, li
 
 def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exposure) -> None:
     """Raises Unroutable for what is not rewritten here."""
+    check_alone(exposure)
     if exposure.sticky is not None:
         raise Unroutable(
             "users are not kept by a cookie through a VirtualService", "Leave out traffic.sticky, or use gateway_api"
@@ -337,6 +394,9 @@ def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exp
             f"no http rule of it sends to Service {versions.own}",
             by_hand(route, versions.own, state(route, versions)[0]),
         )
+    copying = (rule for rule in base if _names(rule, versions.own, route.namespace) and any(map(rule.get, _MIRRORS)))
+    if exposure.mirror and next(copying, None):
+        raise Unroutable("a rule copies its requests already, and takes one such Service", "Leave out traffic.mirror")
     refs = [ref for refs in _own(route, base, versions).values() for ref in refs]
     mine = [ref["destination"] for ref in refs if _service(_host(ref), route.namespace) == versions.own]
     subset = next((one["subset"] for one in mine if one.get("subset")), "")
@@ -410,5 +470,8 @@ def _told(rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     told = {}
     for number, rule in enumerate(rule for rule in rules if not _for_probes(rule)):
         refs = _refs(rule)
-        told[f"rule {rule.get('name') or number}"] = ", ".join(f"{_host(ref)} {_weight(ref, refs)}" for ref in refs)
+        words = [f"{_host(ref)} {_weight(ref, refs)}" for ref in refs]
+        if rule.get(_MIRROR):
+            words.append(f"a copy of {(rule.get(_MIRRORED) or {}).get('value', 100)} % to {rule[_MIRROR].get('host')}")
+        told[f"rule {rule.get('name') or number}"] = ", ".join(words)
     return told

@@ -322,6 +322,7 @@ def _routed(
     exposure = (request.traffic or TrafficRequest()).over(exposure_of(found))
     routes.check_room(found, exposure)
     routes.check_beside(exposure)
+    routes.check_mirror(found, exposure, _canary_hash(situation))
     if request.call.check and record is None:
         ensure(routes, begun.record.stable.hash, dry_run=True)
     return asker, routes, found
@@ -355,9 +356,9 @@ def _check_exposure(account: Account, begun: Start, situation: Situation, reques
             "carry all other requests",
             f"Set surge to {pods}",
         )
-    if request.traffic is not None and request.traffic.weight is not None:
+    if request.traffic is not None:
         replicas = situation.deployment.replicas
-        agree_to_load(account, request.traffic, request.traffic.weight, replicas, begun.goal.canary(replicas))
+        agree_to_load(account, request.traffic, request.traffic.bears, replicas, begun.goal.canary(replicas))
 
 
 def _isolated(account: Account, routes: Routes, begun: Start, situation: Situation) -> tuple[Start, Picture]:
@@ -391,7 +392,8 @@ def _exposed(account: Account, routes: Routes, outcome: Outcome, request: StartR
     said = account.extra["exposure"]
     some = said["header"] and said["weight"] < 100
     header = f" and those with the header {said['header']['name']}" if some else ""
-    how = f"which get {said['weight']:g} % of the requests{header} ({said['programmed']})"
+    copies = f", and copies of {said['mirror']:g} % whose answers nobody gets" if said["mirror"] else ""
+    how = f"which get {said['weight']:g} % of the requests{header}{copies} ({said['programmed']})"
     return account.outcome(f"{outcome.message}, {how}", situation)
 
 

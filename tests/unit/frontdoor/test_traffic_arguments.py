@@ -42,6 +42,13 @@ def test_users_are_kept_or_not_and_otherwise_it_stays_as_it_is() -> None:
     assert [traffic(**given).sticky for given in ({}, {"sticky": "cookie"}, {"sticky": "none"})] == [None, True, False]
 
 
+@pytest.mark.parametrize(("mirror", "part"), [(10, "1/10"), (0.01, "1/10000"), (0, "0"), (100, "1")])
+@pytest.mark.parametrize("kind", ["gateway_api", "istio"])
+def test_a_part_of_the_requests_is_copied(kind: str, mirror: float, part: str) -> None:
+    asked = traffic(kind=kind, mirror=mirror)
+    assert asked.mirror == asked.bears == Fraction(part)
+
+
 def test_what_nobody_has_to_show_needs_no_proof() -> None:
     assert traffic(kind="ingress_nginx", sticky="cookie", proof="none").sticky
 
@@ -58,6 +65,13 @@ def test_of_an_url_only_where_users_come_in_is_kept() -> None:
     [
         ({"weight": -1}, "traffic.weight is -1"),
         ({"weight": 100.1}, "traffic.weight is 100.1"),
+        ({"mirror": 101}, "traffic.mirror is 101"),
+        ({"mirror": 10, "weight": 5}, "traffic.mirror is 10 and traffic.weight is 5"),
+        ({"mirror": 10, "sticky": "cookie"}, "traffic.mirror is 10 and traffic.sticky is cookie"),
+        *(
+            ({"kind": kind, "mirror": 10}, f"traffic.mirror is nothing that {kind} has")
+            for kind in ("ingress_nginx", "alb", "gateway_api_grpc", "service_selector")
+        ),
         ({"timeout": 0}, "timeout is 0"),
         ({"timeout": 4000}, "traffic.timeout is 4000"),
         ({"service": "Web"}, "traffic.service"),

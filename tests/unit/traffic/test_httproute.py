@@ -14,6 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.copies import copied, uncopied
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
     KEPT,
     Exposure,
@@ -96,11 +97,16 @@ def _rules(draw: st.DrawFn) -> list[Json]:
 
 
 _WEIGHTS = st.fractions(min_value=0, max_value=1, max_denominator=1000)
-_EXPOSURES = st.builds(Exposure, _WEIGHTS, st.sampled_from([None, HEADER]))
+_HEADERS = st.sampled_from([None, HEADER])
+_EXPOSURES = st.one_of(
+    st.builds(Exposure, _WEIGHTS, _HEADERS),
+    st.builds(lambda mirror, header: Exposure(header=header, mirror=mirror), _WEIGHTS, _HEADERS),
+)
 _WANTED = st.one_of(
     st.builds(lambda mark: Wanted(Stage.OWN, mark=mark), st.integers(0, 9)),
     st.builds(lambda mark: Wanted(Stage.OWN, warm=(VERSIONS.stable,), mark=mark), st.integers(0, 9)),
     st.builds(lambda mark: Wanted(Stage.ISOLATED, warm=(VERSIONS.canary,), mark=mark), st.sampled_from([None, 1, 2])),
+    st.builds(lambda mark: Wanted(Stage.ISOLATED, warm=(VERSIONS.canary,), mark=mark, copies=True), st.integers(0, 9)),
     st.builds(lambda exposure, mark: Wanted(Stage.SPLIT, exposure, mark=mark), _EXPOSURES, st.sampled_from([None, 3])),
 )
 _ROUTES = st.builds(
@@ -138,13 +144,14 @@ def test_every_other_backend_keeps_its_share_and_other_rules_stay(item: Json, wa
         if not any(one["name"] == "web" for one in rule["backendRefs"]):
             assert found == rule
             continue
-        assert {**found, "backendRefs": None} == {**rule, "backendRefs": None}
+        assert {**uncopied(found, [VERSIONS.canary]), "backendRefs": None} == {**rule, "backendRefs": None}
         before, now = backends(item, number), backends(after, number)
         whole, all_now = sum(before.values()), sum(now.values())
         for name, weight in before.items():
             if name != "web":
                 assert Fraction(now[name], all_now) == Fraction(weight, whole)
         mine = Fraction(before["web"], whole)
+        assert copied(found, [VERSIONS.canary]) == mine * wanted.exposure.mirror
         share = wanted.exposure.weight if wanted.stage is Stage.SPLIT else 0
         assert Fraction(now.get(VERSIONS.canary, 0), all_now) == mine * share
         assert Fraction(now[VERSIONS.stable], all_now) == mine * (1 - share)

@@ -103,11 +103,14 @@ _ROUTES = st.builds(
     lambda rules, annotations: service(*rules, annotations=annotations), _rules(), st.sampled_from([None, {"a": "b"}])
 )
 _WEIGHTS = st.fractions(0, 1, max_denominator=1000)
+_HEADERS = st.sampled_from([None, HEADER])
+_EXPOSURES = st.one_of(
+    st.builds(Exposure, _WEIGHTS, _HEADERS),
+    st.builds(lambda mirror, header: Exposure(header=header, mirror=mirror), _WEIGHTS, _HEADERS),
+)
 _MARKS, _WARM = st.sampled_from([None, 1, 7]), st.sampled_from([(), (VERSIONS.stable,), (VERSIONS.canary,)])
 _WANTED = st.one_of(
-    st.builds(
-        Wanted, st.just(Stage.SPLIT), st.builds(Exposure, _WEIGHTS, st.sampled_from([None, HEADER])), _WARM, _MARKS
-    ),
+    st.builds(Wanted, st.just(Stage.SPLIT), _EXPOSURES, _WARM, _MARKS),
     st.builds(Wanted, st.just(Stage.ISOLATED), st.just(NOBODY), _WARM, _MARKS),
     st.builds(
         Wanted,
@@ -162,7 +165,9 @@ def test_every_other_destination_keeps_its_share_and_other_rules_stay_where_they
         if not own:
             assert now == was
             continue
-        assert {**now, "route": None} == {**was, "route": None}
+        copies = {"mirror", "mirrorPercentage"} if wanted.exposure.mirror else set[str]()
+        assert now.keys() - was.keys() == copies
+        assert {**now, "route": None} == {**was, **{name: now[name] for name in copies}, "route": None}
         wanted_shares = {host: share for host, share in shares(was).items() if host not in own}
         if wanted.stage is Stage.OWN:
             assert now == was

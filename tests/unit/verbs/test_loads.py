@@ -35,6 +35,10 @@ def split(weight: Fraction, *, tested: bool = False) -> Json:
     return written(OWN, Wanted(Stage.SPLIT, Exposure(weight, HEADER if tested else None)))
 
 
+def copied(part: Fraction, *, tested: bool = False) -> Json:
+    return written(OWN, Wanted(Stage.SPLIT, Exposure(header=HEADER if tested else None, mirror=part)))
+
+
 @contextmanager
 def looking(*items: Json, traffic: Traffic | None = TRAFFIC) -> Iterator[Loads]:
     """The route is as the items say, one a look."""
@@ -58,6 +62,9 @@ def sides(canary: int = 1, stable: int = 10) -> Sides:
         (split(Fraction(5, 100)), Fraction(5, 100) * 10 / Fraction(95, 100)),
         (split(Fraction(1, 2)), Fraction(10)),
         (split(Fraction(5, 100), tested=True), "how many requests have the header x-canary is not known"),
+        (copied(Fraction(1, 10)), EQUAL),
+        (copied(Fraction(3, 100)), Fraction(3, 10)),
+        (copied(Fraction(3, 100), tested=True), "how many requests have the header x-canary is not known"),
         (split(Fraction(0)), "no request of a user comes to one of the two versions"),
         (split(Fraction(1)), "no request of a user comes to one of the two versions"),
         (written(OWN, Wanted(Stage.ISOLATED)), "no request of a user comes to one of the two versions"),
@@ -83,6 +90,14 @@ def test_a_look_in_which_the_share_changed_counts_for_nothing() -> None:
         assert loads.worth == CHANGED
         loads.sees(sides())
         assert loads.worth == relative_load(Fraction(1, 4), 1, 10)
+
+
+def test_what_a_verdict_does_not_say_of_copies_is_told() -> None:
+    with looking(copied(Fraction(1, 10)), split(Fraction(1, 10))) as loads:
+        loads.sees(sides())
+        assert "no user its answers" in loads.caveat
+        loads.sees(sides())
+        assert not loads.caveat and loads.worth == CHANGED
 
 
 def test_what_somebody_else_wrote_is_no_share_that_anybody_knows() -> None:

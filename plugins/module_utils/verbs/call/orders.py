@@ -245,6 +245,7 @@ class Size:
 class TrafficRequest:
     """Which requests a canary is to get, whatever its share of the pods. `weight` (0 to 1) and `header`: None leaves it as it is.
 
+    `mirror` (0 to 1): of what part of the requests it gets a copy; None leaves it as it is, but that a weight ends it.
     `sticky`: whether users keep the version that they have seen; None leaves it as it is. `kind`: by what (traffic/routers.py).
     `routes`: names of HTTPRoutes (none: every one that sends to the Service), `service`: the user's own (empty: the only one that selects
     these pods). `seconds`, `proof`, `url`, `address`, `verify`: as they are kept
@@ -255,6 +256,7 @@ class TrafficRequest:
     header: Header | None = None
     without_header: bool = False
     sticky: bool | None = None
+    mirror: Fraction | None = None
     kind: str = GATEWAY_API
     service: str = ""
     routes: tuple[str, ...] = ()
@@ -269,7 +271,14 @@ class TrafficRequest:
         header = None if self.without_header else self.header or present.header
         weight = present.weight if self.weight is None else self.weight
         keeps = present.sticky is not None if self.sticky is None else self.sticky
-        return Exposure(weight, header, Sticky.after(present, weight) if keeps else None)
+        as_it_is = Fraction(0) if weight else present.mirror
+        mirror = as_it_is if self.mirror is None else self.mirror
+        return Exposure(weight, header, Sticky.after(present, weight) if keeps else None, mirror)
+
+    @property
+    def bears(self) -> Fraction:
+        """What its pods get by it, of all requests: as such, or as copies."""
+        return self.weight or self.mirror or Fraction(0)
 
 
 class PromoteBy(Enum):

@@ -20,7 +20,7 @@ from ...probes.source import Sides
 from ...rollout.fields import Malformed
 from ...rollout.record import Record, Traffic
 from ...traffic.exposure import NOBODY, Exposure, Stage, Unroutable, Versions
-from ...traffic.load import relative_load
+from ...traffic.load import copied_load, relative_load
 from ...traffic.routers import GATEWAY_API
 from ...traffic.services import service_name
 from ..routing.network import Network
@@ -29,6 +29,7 @@ from ..routing.routes import release_of
 # Of a look: the factor, or why nobody knows it.
 Worth = Union[Fraction, str]
 EQUAL = Fraction(1)
+COPIES = "the canary gets copies of requests, and no user its answers: what is judged is how its pods bear them, and not what users would have got"
 CHANGED = "the share of requests that the canary gets changed since the look before"
 
 
@@ -41,6 +42,8 @@ class Loads:
         self._network = Network(api, namespace, self._traffic.kind if self._traffic else GATEWAY_API)
         self._before: set[Exposure | None] | None = None
         self.worth: Worth = EQUAL
+        # What a verdict on such a canary does not say; empty where there is nothing of the kind.
+        self.caveat = ""
 
     def sees(self, sides: Sides) -> None:
         """The two versions as they are now."""
@@ -55,6 +58,7 @@ class Loads:
             )
             return
         before, self._before = self._before, found
+        self.caveat = COPIES if any(one and one.mirror for one in found) else ""
         self.worth = CHANGED if before not in (None, found) else _worth(found, sides)
 
     def _exposure(self, route: str, service: str, sides: Sides) -> Exposure | None:
@@ -80,7 +84,8 @@ def _worth(found: set[Exposure | None], sides: Sides) -> Worth:
     if exposure.header is not None:
         return f"how many requests have the header {exposure.header.name} is not known"
     canary, stable = (sum(pod.ready for pod in one.pods) for one in (sides.canary, sides.stable))
-    worth = relative_load(exposure.weight, canary, stable)
+    load, part = (copied_load, exposure.mirror) if exposure.mirror else (relative_load, exposure.weight)
+    worth = load(part, canary, stable)
     if worth is None:
         return "no request of a user comes to one of the two versions"
     return worth

@@ -138,7 +138,7 @@ class ReleaseRequest:
             return None
         if (self.by or PromoteBy.usual(traffic.kind, bool(traffic.sticky))) is not PromoteBy.WEIGHTS:
             return None
-        asked = replace(traffic, weight=EVERYBODY)
+        asked = replace(traffic, weight=EVERYBODY, mirror=None)
         return StepAsked(Size.bearing(EVERYBODY), bake=self.keep, traffic=asked)
 
     @property

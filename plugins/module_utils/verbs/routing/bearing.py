@@ -33,5 +33,5 @@ def check_load(weight: Fraction, replicas: int, pods: int) -> None:
         raise Refusal(
             Code.OVERLOADED,
             f"{per_cent(weight)} % of the requests for {held} is more for each than without a canary {ordinary}",
-            f"Ask for {wanted}, or for a weight of at most {per_cent(largest)}",
+            f"Ask for {wanted}, or for at most {per_cent(largest)} %",
         )

@@ -54,7 +54,7 @@ def refill(routes: Routes, situation: Situation, *, check: bool) -> None:
     elif situation.phase in HOLDING:
         replicas = situation.deployment.replicas
         # What all pods that were asked for are not to bear, somebody has agreed to.
-        agreed = exposure_of(taken).weight > largest_weight(replicas, record.pods)
+        agreed = exposure_of(taken).load > largest_weight(replicas, record.pods)
         asked = TrafficRequest(overload="warn" if agreed else "refuse")
         expose(routes, asked, situation, canary.hash, ready_pods(situation.picture, canary))
 

@@ -22,7 +22,7 @@ def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_h
     found = routes.look(canary_hash)
     routes.prepare(found)
     exposure = asked.over(exposure_of(found))
-    agree_to_load(routes.account, asked, exposure.weight, situation.deployment.replicas, pods)
+    agree_to_load(routes.account, asked, exposure.load, situation.deployment.replicas, pods)
     service = ensure(routes, canary_hash)
     try:
         await_endpoints(routes, service, pods)
@@ -44,6 +44,11 @@ def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_h
             f'Service "{routes.traffic.service}" selects this version alone now: a rollout by somebody else would empty it. Promote or '
             "undo before that"
         )
+    if exposure.mirror:
+        routes.account.warn(
+            "the canary does once more whatever the requests that it gets a copy of ask for: what they write is written twice, unless it "
+            "has a place of its own for that"
+        )
     routes.tell(routes.since(found, split, canary_hash))
 
 
@@ -53,16 +58,17 @@ def foretell(routes: Routes, found: Sequence[Now], asked: TrafficRequest, canary
 
 
 def _warm(routes: Routes, service: str, exposure: Exposure) -> Wish:
-    """Only where some of it is new to the gateway: the Service, or that users are kept by a cookie."""
-    keeps = exposure.sticky is not None
+    """Only where some of it is new to the gateway: the Service, that users are kept by a cookie, or that requests are copied."""
+    keeps, copies = exposure.sticky is not None, bool(exposure.mirror)
 
     def wish(now: Now) -> Wanted | None:
         _check_live(routes, now)
         if now.stage is not Stage.SPLIT or now.canary != service:
-            return Wanted(Stage.ISOLATED, warm=(service,), cookies=keeps, drained=now.wanted.again)
-        if not keeps or now.wanted.exposure.sticky is not None:
+            return Wanted(Stage.ISOLATED, warm=(service,), cookies=keeps, copies=copies, drained=now.wanted.again)
+        kept, copied = now.wanted.exposure.sticky is not None, bool(now.wanted.exposure.mirror)
+        if keeps <= kept and copies <= copied:
             return None
-        return replace(now.wanted, warm=(service,), cookies=True)
+        return replace(now.wanted, warm=(service,), cookies=keeps, copies=copies)
 
     return wish
 

@@ -134,6 +134,9 @@ class Network:
     def gateway(self, name: str, namespace: str) -> Fields:
         return Fields(self._api.get(f"{_GATEWAY_API}/namespaces/{namespace}/gateways/{name}"), "Gateway")
 
+    def gateway_class(self, name: str) -> Fields:
+        return Fields(self._api.get(f"{_GATEWAY_API}/gatewayclasses/{name}"), "GatewayClass")
+
     def pods(self, selector: Mapping[str, str]) -> list[Pod]:
         query = {"labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())}
         return [Pod.parse(item) for item in self._listed(self._pods, "Pod", query)]

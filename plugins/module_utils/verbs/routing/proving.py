@@ -52,13 +52,14 @@ class Written:
 
 class Prover:
     """`how` is "proven" or "stated": by the routes' status and some seconds more. What has proxies beside the gateway that nobody can ask is
-    stated, too, once the gateway has answered."""
+    stated, too, once the gateway has answered. `why`: it is not asked."""
 
     def __init__(self, account: Account, network: Network, traffic: Traffic) -> None:
         self._account, self._network, self._traffic = account, network, traffic
         self._api = account.site.api
         self._entries: dict[str, tuple[Entry, ...]] = {}
         self.how = "proven" if self.marks else "stated"
+        self.why = "" if self.marks else "traffic.proof is none"
         self._asks = self.marks
 
     @property
@@ -82,7 +83,7 @@ class Prover:
             found, why = {route.name: () for route in new}, str(error)
         self._entries.update(found)
         if why:
-            self._asks = False
+            self._asks, self.why = False, why
         remedy = "Give traffic.probe an url that reaches it from where Ansible runs, or set traffic.proof to prefer"
         if not why:
             why, remedy = self._unseen(new), "Set traffic.proof to prefer, with which that is stated"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from typing import Sequence
 
@@ -56,7 +57,7 @@ def give_back(routes: Routes, found: Sequence[Now], canary_hash: str, own: Wish)
 
 def warm(routes: Routes, now: Now, service: str) -> Wanted:
     """A rule without users reaches this Service, and users get what they got."""
-    return replace(stays(routes, now), warm=(service,), cookies=False)
+    return replace(stays(routes, now), warm=(service,), cookies=False, copies=False)
 
 
 def stays(routes: Routes, now: Now) -> Wanted:
@@ -115,8 +116,9 @@ def _only_version(now: Now) -> str:
     if kept is None or now.stage not in OURS:
         return ""
     wanted = now.wanted
-    if wanted.exposure.weight == 1:
-        wanted = replace(wanted, exposure=replace(wanted.exposure, header=None))  # it asks for what everybody gets
+    # Who asks for what everybody gets is no user of another version, and nor is a copy.
+    header = None if wanted.exposure.weight == 1 else wanted.exposure.header
+    wanted = replace(wanted, exposure=replace(wanted.exposure, header=header, mirror=Fraction(0)))
     try:
         return selected(wanted, kept.versions)
     except Unroutable:

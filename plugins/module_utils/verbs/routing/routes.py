@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any, Callable, Sequence
 
-from ...cluster.errors import NotFound
+from ...cluster.errors import Conflict, NotFound
 from ...rollout.record import Record, RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Kept, Stage, Unroutable, Versions, Wanted
@@ -30,6 +31,7 @@ from ...values import dataclass
 from ..call.ending import Account
 from ..call.guarded import guarded
 from ..call.outcome import Report
+from .features import check_features
 from .network import Network
 from .proving import NotProgrammed, Prover, Written, unproven
 from .switching import Switched
@@ -146,8 +148,40 @@ class Routes:
         if self.router.proof is Proof.ASKED and self.prover.how != "proven":
             raise Refusal(
                 Code.NOT_PROGRAMMED,
-                "whether the gateway keeps users by a cookie is for it to show, and it is not asked",
+                f"whether the gateway keeps users by a cookie is for it to show, and it is not asked: {self.prover.why}",
                 "Give traffic.probe an url that reaches it from where Ansible runs, and traffic.proof require, or leave out traffic.sticky",
+            )
+
+    def check_mirror(self, found: Sequence[Now], asked: Exposure, canary_hash: str) -> None:
+        """Raises Refusal where requests are to be copied, and nobody could see whether a gateway does that or answers with an error instead; where
+        its class does not say that it can; and where the API server would not keep what says it. Three requests for each route."""
+        if not asked.mirror:
+            return
+        needed = self.router.features(asked)
+        if needed and self.prover.how != "proven":
+            raise Refusal(
+                Code.NOT_PROGRAMMED,
+                f"a gateway that cannot copy requests answers all of them with an error, and it is not asked: {self.prover.why}",
+                "Give traffic.probe an url that reaches it from where Ansible runs, and traffic.proof require, or leave out traffic.mirror",
+            )
+        check_features(self.network, [one.route for one in found] if needed else [], needed)
+        for one in found:
+            self._check_kept(one, Wanted(Stage.SPLIT, asked), canary_hash)
+
+    def _check_kept(self, now: Now, wanted: Wanted, canary_hash: str) -> None:
+        """By a dry run. A definition of before Gateway API 1.3 has no share of copies, and a server leaves out what a definition has not."""
+        planned = self._planned(now, wanted, canary_hash, self.owner.uid, "foretold", marked=False)
+        if planned is None:
+            return
+        try:
+            route = self.network.write(now.route, planned, dry_run=True)
+        except Conflict as error:
+            raise self._busy(now.route.name) from error
+        if self._as_it_stands(route, canary_hash).stage is not Stage.SPLIT:
+            raise Refusal(
+                Code.NO_ROUTE,
+                f'{self.router.kind} "{route.name}" cannot be used: the API server does not keep that a part of its requests is copied',
+                "Install Gateway API 1.3 or later, or leave out traffic.mirror",
             )
 
     def check_beside(self, asked: Exposure) -> None:
@@ -225,7 +259,7 @@ class Routes:
     ) -> RoutePlan | None:
         kept = _kept(now.route)
         stays = kept.versions if kept and not canary_hash else self._versions(canary_hash)
-        asked = _marked(asked, now) if marked else replace(asked, warm=(), cookies=False, mark=None)
+        asked = _marked(asked, now) if marked else replace(asked, warm=(), cookies=False, copies=False, mark=None)
         try:
             return self.router.plan(now.route, stays, asked, owner=owner, token=token)
         except Unroutable as error:
@@ -313,7 +347,11 @@ def _marked(asked: Wanted, now: Now) -> Wanted:
 def exposure_of(found: Sequence[Now]) -> Exposure:
     """What users get, or are to get again where somebody has written over it, or they were sent to the stable version for a while."""
     every = (one.wanted.again or NOBODY for one in found)
-    return max(every, key=lambda one: (one.weight, one.header is not None), default=NOBODY)
+    return max(every, key=_most, default=NOBODY)
+
+
+def _most(exposure: Exposure) -> tuple[Fraction, Fraction, bool]:
+    return exposure.weight, exposure.mirror, exposure.header is not None
 
 
 def unshared(found: Sequence[Now]) -> list[Now]:
@@ -324,12 +362,13 @@ def unshared(found: Sequence[Now]) -> list[Now]:
 def describe(found: Sequence[Now], how: str) -> dict[str, Any]:
     """The return value `exposure`."""
     given = [one.wanted.exposure for one in found if one.stage is Stage.SPLIT]
-    exposure = max(given, key=lambda one: (one.weight, one.header is not None), default=NOBODY)
+    exposure = max(given, key=_most, default=NOBODY)
     header = exposure.header
     return {
         "weight": float(100 * exposure.weight),
         "header": {"name": header.name, "value": header.value} if header else None,
         "sticky": exposure.sticky is not None,
+        "mirror": float(100 * exposure.mirror),
         "programmed": how,
         "routes": [{"name": one.route.name, "stage": one.stage.value} for one in found],
     }

@@ -32,6 +32,7 @@ class Switched:
 
     marks = False
     how = "proven"
+    why = ""
 
     def __init__(self, account: Account, network: Network, traffic: Traffic) -> None:
         self._clock, self._network, self._traffic = account.site.clock, network, traffic

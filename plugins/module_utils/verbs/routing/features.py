@@ -1,0 +1,40 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the class of the gateways of a route says that they can do something that not every implementation does.
+
+Source: GatewayClassStatus.SupportedFeatures, sigs.k8s.io/gateway-api/apis/v1/gatewayclass_types.go. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import Collection, Sequence
+
+from ...cluster.errors import Forbidden, NotFound
+from ...rollout.refusal import Code, Refusal
+from ...traffic.route import Route
+from .network import Network
+
+
+def check_features(network: Network, routes: Sequence[Route], needed: Collection[str]) -> None:
+    """Raises Refusal. Two requests for each Gateway."""
+    for parent in dict.fromkeys(parent for route in routes for parent in route.parents):
+        try:
+            name = network.gateway(parent.name, parent.namespace).within("spec").name("gatewayClassName")
+            status = network.gateway_class(name).within("status")
+        except (Forbidden, NotFound) as error:
+            raise _unknown(f"what Gateway {parent.name} can do is not known: {error}") from error
+        said = {feature.text("name") for feature in status.each("supportedFeatures")}
+        missing = sorted(set(needed) - said)
+        if missing:
+            raise _unknown(
+                f'GatewayClass "{name}" does not say that its gateways can do {missing[0]} (status.supportedFeatures)'
+            )
+
+
+def _unknown(why: str) -> Refusal:
+    return Refusal(
+        Code.NOT_PROGRAMMED,
+        f"requests are copied only where it is known that the gateway can: {why}",
+        "Leave out traffic.mirror, or let a Gateway serve the route whose class says it. traffic.mirror 100 needs HTTPRouteRequestMirror alone",
+    )

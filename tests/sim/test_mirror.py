@@ -1,0 +1,193 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Canaries that get copies of requests: no answer of theirs comes to a user, no more is copied than was asked for, and no request fails where
+a gateway cannot copy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from tests.sim.faults import Fault, Planned
+from tests.sim.gateway import CAN, CLASS, Lags
+from tests.sim.history import Ask, End
+from tests.sim.istio import HTTP
+from tests.sim.objects import NAME
+from tests.sim.test_traffic import assert_as_before, largest, played, put_back, told, world
+from tests.sim.world import Played, World
+
+COPIES = Ask("start", share="0", mirror="20")
+SHARE = Ask("start", share="20", think=2.0)
+SLOW = Lags(routes=3.0, endpoints=3.0, forgets=True)
+GRANT = "the canary does once more whatever the requests that it gets a copy of ask for"
+
+
+def copied(one: World, begins: float, ends: float) -> Fraction:
+    assert one.proxy is not None
+    return max((part for at, part in one.proxy.copied if begins <= at < ends), default=Fraction(0))
+
+
+def outcome(found: Played, number: int) -> Outcome:
+    result = found.calls[number].result
+    assert isinstance(result, Outcome), found.calls[number].told()
+    return result
+
+
+def as_before(one: World, kind: str) -> None:
+    if kind == "gateway_api":
+        assert_as_before(one)
+        return
+    item = one.store.get("virtualservices", NAME)
+    assert item is not None and item["spec"]["http"] == HTTP and not item["metadata"].get("annotations")
+    assert list(one.store.of("services")) == [NAME]
+
+
+@pytest.mark.parametrize("kind", ["gateway_api", "istio"])
+@pytest.mark.parametrize("end", [End.UNDO, End.PROMOTE])
+def test_copies_come_before_the_first_share_and_end_with_it(kind: str, end: End) -> None:
+    one = world(replace(COPIES, kind=kind), replace(SHARE, kind=kind), end=end, lags=SLOW)
+    found = played(one)
+    first, second, last = found.calls[:3]
+    assert told(found)[0].endswith(
+        "which get 0 % of the requests, and copies of 20 % whose answers nobody gets (proven)"
+    )
+    assert copied(one, 0.0, second.begun) == Fraction(1, 5) and largest(one, 0.0, second.begun) == 0
+    assert copied(one, second.ended or 0.0, last.ended or 1e9) == 0
+    assert largest(one, second.begun, second.ended or 0.0) == Fraction(1, 5)
+    assert [outcome(found, number).extra["exposure"]["mirror"] for number in (0, 1)] == [20.0, 0.0]
+    assert GRANT in " ".join(outcome(found, 0).warnings) and GRANT not in " ".join(outcome(found, 1).warnings)
+    assert first.ended
+    as_before(one, kind)
+
+
+@pytest.mark.parametrize("kind", ["gateway_api", "istio"])
+@pytest.mark.parametrize("at", range(8, 68, 5))
+def test_a_death_at_any_request_copies_no_more_than_was_asked_for(kind: str, at: int) -> None:
+    end = End.PROMOTE if at % 2 else End.UNDO
+    asks = (replace(COPIES, kind=kind), replace(SHARE, kind=kind))
+    one = world(*asks, seed=at, faults=(Planned(at, Fault.KILLED_AFTER),), again=at % 3 == 0, end=end, lags=SLOW)
+    played(one)
+    as_before(one, kind)
+
+
+def test_a_drained_canary_gets_no_copies_until_it_is_resumed() -> None:
+    one = world(COPIES, Ask("pause", think=5.0, drain=True), Ask("resume", think=5.0), Ask("undo", think=5.0))
+    found = played(one)
+    _start, drained, resumed, undone = found.calls[:4]
+    assert copied(one, drained.ended or 0.0, resumed.begun) == 0
+    assert copied(one, resumed.begun, undone.begun) == Fraction(1, 5)
+    assert_as_before(one)
+
+
+def test_copies_go_on_where_nothing_is_said_of_them_and_end_where_that_is_asked() -> None:
+    again = Ask("start", share="", sticky=None, think=2.0)
+    one = world(COPIES, again, replace(again, mirror="0"))
+    found = played(one)
+    assert [outcome(found, number).extra["exposure"]["mirror"] for number in range(3)] == [20.0, 20.0, 0.0]
+    assert not outcome(found, 1).changed
+
+
+def test_what_somebody_put_back_is_copied_once_more() -> None:
+    one = world(COPIES, Ask("start", share="", sticky=None, think=30.0))
+    one.timeline.at(30.0, lambda: put_back(one))
+    found = played(one)
+    assert outcome(found, 1).changed and outcome(found, 1).extra["exposure"] == outcome(found, 0).extra["exposure"]
+    assert_as_before(one)
+
+
+def test_testers_get_the_canary_while_users_are_copied_to_it() -> None:
+    one = world(replace(COPIES, header="x-canary"), Ask("promote", think=5.0), end=End.PROMOTE)
+    found = played(one)
+    assert outcome(found, 0).extra["exposure"]["header"] and largest(one, 0.0, found.calls[1].begun) == 0
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize(
+    ("asks", "said"),
+    [
+        ((COPIES, Ask("start", share="5", mirror="10", think=1.0)), "no user gets by its share"),
+        ((SHARE, Ask("start", share="", sticky=None, mirror="10", think=1.0)), "no user gets by its share"),
+        ((replace(COPIES, mirror="60"),), "60 % of the requests for 1 canary pod is more for each"),
+    ],
+)
+def test_what_makes_no_sense_and_what_no_pod_bears_is_refused_before_anything_is_written(
+    asks: tuple[Ask, ...], said: str
+) -> None:
+    one = world(*asks)
+    found = played(one)
+    refused = [call for call in found.calls if call.actor != "last"][-1]
+    assert said in refused.told() and not [change for change in refused.writes if change.kind == "httproutes"]
+    assert_as_before(one)
+
+
+def _feature(one: World, *features: str) -> None:
+    of_class = one.store.of("gatewayclasses")[CLASS]
+    supported = [{"name": feature} for feature in features]
+    one.store.put("gatewayclasses", {**of_class, "status": {"supportedFeatures": supported}}, "somebody")
+
+
+@pytest.mark.parametrize(
+    ("features", "mirror", "refused"),
+    [((), "20", True), (CAN[:1], "20", True), (CAN[:1], "100", False), ((), "100", True), (CAN, "20", False)],
+)
+def test_a_gateway_of_a_class_that_does_not_say_that_it_copies_is_not_asked_to(
+    features: tuple[str, ...], mirror: str, refused: bool
+) -> None:
+    one = world(replace(COPIES, mirror=mirror, pods=4, surge=4), lags=Lags(copies=not refused))
+    _feature(one, *features)
+    found = played(one)
+    said = told(found)[0]
+    assert ("requests are copied only where it is known that the gateway can" in said) is refused, said
+    assert not refused or not found.calls[0].writes
+    assert_as_before(one)
+
+
+def test_a_gateway_whose_class_says_so_wrongly_fails_no_request_of_a_user() -> None:
+    one = world(COPIES, lags=Lags(copies=False))
+    found = played(one)
+    assert told(found)[0].startswith("failed (not_programmed, changed)"), told(found)
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("begins", [COPIES, replace(SHARE, share="10")])
+def test_a_gateway_that_nobody_can_ask_is_not_asked_to_copy(begins: Ask) -> None:
+    one = world(begins, replace(COPIES, think=1.0), lags=Lags(hidden=True))
+    found = played(one)
+    assert "a gateway that cannot copy requests answers all of them with an error" in told(found)[-1], told(found)
+    assert copied(one, 0.0, 1e9) == 0
+
+
+def test_a_server_that_keeps_no_part_of_it_is_found_out_before_anything_is_written() -> None:
+    """Gateway API before 1.3 has no such fields, and a server leaves out what a definition has not."""
+    one = world(COPIES)
+    taken = one.server.patch
+
+    def patch(kind: str, *args: object, **more: object) -> object:
+        found = taken(kind, *args, **more)  # type: ignore[arg-type]
+        for rule in found["spec"]["rules"] if kind == "httproutes" else ():
+            for one in rule.get("filters") or ():
+                one.get("requestMirror", {}).pop("percent", None)
+        return found
+
+    one.server.patch = patch  # type: ignore[method-assign,assignment]
+    found = played(one)
+    assert "the API server does not keep that a part of its requests is copied" in told(found)[0]
+    assert not found.calls[0].writes
+
+
+@pytest.mark.parametrize("by", ["pods", "weights"])
+@pytest.mark.parametrize("sticky", [False, True])
+def test_a_whole_release_begins_with_copies(by: str, sticky: bool) -> None:
+    by = "weights" if sticky else by
+    one = world(Ask("release", mirror="30", shares=("30", "50"), by=by, sticky=sticky), end=End.PROMOTE, lags=SLOW)
+    found = played(one)
+    moments = outcome(found, 0).extra["release"]["timeline"]
+    started = [(moment["share"], moment["counts"]["canary"]) for moment in moments if moment["what"] == "start"]
+    assert started == [(0.0, 2), (30.0, 2), (50.0, 2), *([(100.0, 4)] if by == "weights" else [])]
+    assert copied(one, 0.0, 1e9) == Fraction(3, 10)
+    assert " ".join(outcome(found, 0).warnings).count(GRANT) == 1
+    assert_as_before(one)
