@@ -53,7 +53,7 @@ class Asked:
         return f"{self.verb} {self.resource}{name}{namespace}"
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)  # a fleet of hundreds has a few for every release
 def asked(method: str, path: str, *, watch: bool = False) -> Asked:
     """Reads /api/v1/..., /apis/GROUP/VERSION/... and the rest ("non-resource" paths such as /version).
 

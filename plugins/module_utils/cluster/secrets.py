@@ -181,16 +181,19 @@ def without(value: Any, secrets: Iterable[str]) -> Any:
     return _without(value, begun, re.compile(found) if found else None)
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, element in value.items():
-            yield from _texts(key)
-            yield from _texts(element)
-    elif isinstance(value, list | tuple):
-        for element in value:
-            yield from _texts(element)
-    elif isinstance(value, str):
-        yield value
+def _texts(value: Any) -> list[str]:
+    """Every text in it, keys too, in no order."""
+    found: list[str] = []
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            found.append(one)
+        elif isinstance(one, Mapping):
+            left += [*one, *one.values()]
+        elif isinstance(one, (list, tuple)):
+            left += one
+    return found
 
 
 def _without(value: Any, begun: list[str], pattern: re.Pattern[str] | None) -> Any:

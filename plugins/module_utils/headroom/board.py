@@ -88,6 +88,8 @@ class Board:
 
     def room_without(self, index: int, pods: Sequence[Pod]) -> int:
         """How many more copies this candidate would hold if these pods of its own were gone, 0 if it refuses the next one."""
+        if not pods:
+            return self.room[index] if self.objection(index) is None else 0
         load = self._loads[index]
         for pod in pods:
             self._recount(pod, -1)

@@ -36,7 +36,7 @@ class Neighbours:
         self._hostile: Counter[Pair] = Counter()
         self._avoided: Counter[Pair] = Counter()
         self._near: Counter[Pair] = Counter()
-        for node, other in scene.kept_pods():
+        for node, other in scene.kept_pods() if self._affinity or self._anti else scene.repelling:
             self.recount(node, other, 1)
         self._is_idle = not self._hostile and not self._affinity and not self._anti
         self._repels_itself = tuple(term.key for term in self._anti if self._selects_itself(term))
@@ -145,7 +145,7 @@ class Neighbours:
 def needs_namespace_labels(pod: Incoming, scene: Scene) -> bool:
     """Whether a rule asks for labels of namespaces."""
     own = (*pod.affinity, *pod.anti_affinity)
-    others = (term for _place, other in scene.kept_pods() for term in other.anti_affinity)
+    others = (term for _place, other in scene.repelling for term in other.anti_affinity)
     return any(term.namespace_selector.requirements for term in (*own, *others))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import field, replace
+from functools import cached_property
 from typing import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
 from ..values import dataclass
@@ -75,8 +76,14 @@ class Load:
         self.kept.append(pod)
 
     def copy(self) -> Load:
-        return replace(
-            self, request=dict(self.request), ports=Counter(self.ports), disks=Counter(self.disks), kept=list(self.kept)
+        return Load(
+            self.count,
+            dict(self.request),
+            Counter(self.ports),
+            Counter(self.disks),
+            list(self.kept),
+            self.daemon_count,
+            self.daemon_request,
         )
 
     def without(self, gone: Collection[int]) -> Load:
@@ -122,6 +129,11 @@ class Scene:
         for node in self.nodes:
             for pod in self.load(node.name).kept:
                 yield node, pod
+
+    @cached_property
+    def repelling(self) -> tuple[tuple[Node, Pod], ...]:
+        """Those of them that keep others away by anti-affinity of their own, found once: most clusters have few."""
+        return tuple(one for one in self.kept_pods() if one[1].anti_affinity)
 
     def without(self, gone: Iterable[Pod]) -> Scene:
         """The same cluster after these kept pods have left."""

@@ -16,6 +16,9 @@ from typing import Any, Mapping, TypeGuard
 # apimachinery, pkg/util/validation: DNS1123Subdomain, for names that are parts of paths.
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 MAX_INT64 = 2**63 - 1
+# What is worked out of texts that come again with every answer is kept for so many of them: a fleet of hundreds of releases has a few of
+# each kind at a time for every one, and would otherwise work out each anew.
+MOST_AT_ONCE = 2048
 # Far deeper than any type of the API, and far less than what recursion bears.
 MOST_DEPTH = 60
 
@@ -187,7 +190,14 @@ def must_be(value: Any, shape: Shape, place: str) -> None:
                 must_be(value.get(name), inner, f"{place}.{name}")
 
 
-def pod_template(fields: Fields) -> Mapping[str, Any]:
+class Template(dict[str, Any]):
+    """A pod template as it was read, which nobody changes. `digest` says which one it is, once somebody has asked (template.py): a wait
+    asks of the same ones again and again, at every event."""
+
+    digest = ""
+
+
+def pod_template(fields: Fields) -> Template:
     """A pod template whose parts that a release looks into are what they should be; the rest may be anything."""
     plain = _check_depth(fields)
     meta = fields.within("metadata")
@@ -200,8 +210,7 @@ def pod_template(fields: Fields) -> Mapping[str, Any]:
         for container in spec.each(member):
             container.name("name")
             container.text("image")
-    template: Mapping[str, Any] = fields.raw if plain else _all_whole(fields.raw)
-    return template
+    return Template(fields.raw if plain else _all_whole(fields.raw))
 
 
 def _check_depth(fields: Fields) -> bool:

@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Any, Iterable, Mapping
 
 from ..values import dataclass
-from .fields import MAX_INT64, NAME, is_integer
+from .fields import MAX_INT64, MOST_AT_ONCE, NAME, is_integer
 from .views import Deployment, ReplicaSet, Strategy
 
 RECORD = "coalmine.canary/record"
@@ -253,7 +253,7 @@ class Record:
         return {**members, **{member: value for member, value in unset.items() if value}}
 
     @classmethod
-    @lru_cache(maxsize=64)  # a wait reads the same few again and again, at every event
+    @lru_cache(maxsize=MOST_AT_ONCE)  # a wait reads the same few again and again, at every event
     def decode(cls, text: str) -> Record:
         """Raises UnreadableRecord: a record is never guessed at."""
         if len(text) > ANNOTATIONS_BYTES:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Mapping
 
 from .equality import canonical
+from .fields import MOST_AT_ONCE, Template
 from .views import HASH_LABEL, ReplicaSet
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -53,26 +54,17 @@ def digest(template: Mapping[str, Any]) -> str:
 
     Two that Kubernetes takes for the same have the same digest, however their quantities are written.
     """
-    found = _DIGESTS.get(id(template))
-    if found is None:
-        found = template, _digest(json.dumps(template))
-        if len(_DIGESTS) >= _MOST_DIGESTS:
-            _DIGESTS.clear()
-        _DIGESTS[id(template)] = found
-    return found[1]
+    if not isinstance(template, Template):
+        return _digest(json.dumps(template))
+    template.digest = template.digest or _digest(json.dumps(template))
+    return template.digest
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=MOST_AT_ONCE)
 def _digest(text: str) -> str:
     """Of a template as JSON. The same text comes again with every answer of the server."""
     canon = json.dumps(canonical(json.loads(text)), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return "sha256:" + hashlib.sha256(canon.encode()).hexdigest()[:32]
-
-
-# By the id of a template that nobody changes, which is kept with it, so that the id is nobody else's. A wait asks for the same
-# templates again and again, at every event.
-_DIGESTS: dict[int, tuple[Mapping[str, Any], str]] = {}
-_MOST_DIGESTS = 256
 
 
 def unrestarted(template: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout import template as templates
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.fields import Fields, pod_template
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import (
     RESTARTED_AT,
     UnknownContainer,
@@ -62,6 +64,18 @@ DIGESTS: dict[str, tuple[Json, Json, bool]] = {
 @pytest.mark.parametrize(("one", "other", "same"), [*DIGESTS.values()], ids=[*DIGESTS])
 def test_a_digest_is_the_same_where_kubernetes_takes_the_same_replica_set(one: Json, other: Json, same: bool) -> None:
     assert (digest(one) == digest(other)) is same
+
+
+def test_what_a_fleet_reads_again_with_every_answer_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked_out: list[Any] = []
+    whole = templates.canonical
+    monkeypatch.setattr(templates, "canonical", lambda read: worked_out.append(read) or whole(read))
+    releases = [template(f"once-{number}-{version}") for number in range(300) for version in ("stable", "canary")]
+    for _answer in range(3):
+        for each in releases:
+            read = pod_template(Fields(copy.deepcopy(each), "template"))
+            assert digest(read) == digest(read) == digest(each)
+    assert len(worked_out) == len(releases)
 
 
 def test_a_digest_says_nothing_of_what_is_in_the_template() -> None:

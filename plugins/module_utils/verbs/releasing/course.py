@@ -294,8 +294,9 @@ class Course:
     @contextmanager
     def held(self) -> Iterator[None]:
         """One Lease for all that is done in this call. It is kept only for a caller who comes back; a person who is to decide about the
-        canary is another run."""
-        if self.request.previous is not None and not self.request.call.check:
+        canary is another run. A call that has only planned has left none."""
+        before = self.request.previous
+        if before is not None and before.outcome is not Ending.PLANNED and not self.request.call.check:
             self.holding.rejoin()
         try:
             yield
