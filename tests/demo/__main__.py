@@ -175,13 +175,12 @@ def _verdict(facts: list[tuple[str, bool]]) -> int:
 
 def _of_answers(answers: Answers) -> list[tuple[str, bool]]:
     shares = ", ".join(f"{version} {answers.share(version):.1f} %" for version in sorted(answers.versions))
-    reasons = "".join(f"\n       {count} x {reason}" for reason, count in answers.errors.items())
     own = answers.own_errors.get(ERRING, 0)
     others = answers.failed - own
     return [
         (f"{answers.sent} requests, answered by {shares}", bool(answers.sent)),
         (f"{own} of them got an error that {ERRING} answered while it was judged", own > 0),
-        (f"{others} failed otherwise{reasons}", others == 0),
+        (f"{others} failed otherwise{answers.seen}", others == 0),
     ]
 
 

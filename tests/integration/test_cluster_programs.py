@@ -95,6 +95,14 @@ def test_load_counts_what_is_not_answered_as_failed(programs: Path) -> None:
     assert report["sent"] == report["failed"] == sum(report["errors"].values()) > 0 and report["codes"] == {}
 
 
+def test_load_tells_a_late_answer_from_none(programs: Path, app: Start) -> None:
+    url, _ = app(LATENCY_MS="400")
+    late = load(programs, url, "-requests", "5", "-timeout", "60s", "-slow", "300ms")
+    assert (late["slow"], late["failed"], late["codes"]) == (5, 0, {"200": 5})
+    lost = load(programs, url, "-requests", "5", "-timeout", "100ms", "-slow", "50ms")
+    assert (lost["slow"], lost["failed"], lost["errors"]) == (0, 5, {"no answer within 100ms": 5})
+
+
 def test_load_ends_cleanly_on_sigterm_and_tells_each_second_when_asked(programs: Path, app: Start) -> None:
     url, _ = app()
     command: list[str | Path] = [programs / "load", "-url", url, "-rate", "50", "-live"]

@@ -33,6 +33,7 @@ type options struct {
 	requests  int
 	duration  time.Duration
 	timeout   time.Duration
+	slow      time.Duration
 	keepAlive bool
 	grpc      bool
 	live      bool
@@ -50,6 +51,7 @@ func main() {
 	flag.IntVar(&o.requests, "requests", 0, "how many in all (0: no limit)")
 	flag.DurationVar(&o.duration, "duration", 0, "how long (0: until SIGTERM)")
 	flag.DurationVar(&o.timeout, "timeout", 2*time.Second, "of one request")
+	flag.DurationVar(&o.slow, "slow", 0, "answers that took longer are counted apart (0: none)")
 	flag.BoolVar(&o.keepAlive, "keep-alive", false, "use connections again")
 	flag.BoolVar(&o.grpc, "grpc", false, "call the method that is the path of the url")
 	flag.BoolVar(&o.live, "live", false, "one line of JSON each second")
@@ -104,7 +106,7 @@ func send(ctx context.Context, o options, once ask, total *tally) {
 		go func() {
 			defer underWay.Done()
 			result := once()
-			result.late = late
+			result.late, result.slow = late, o.slow > 0 && result.took > o.slow
 			total.add(result)
 			second.add(result)
 		}()
@@ -136,6 +138,9 @@ func request(client *http.Client, sent *http.Request) result {
 	if err == nil {
 		_, err = io.Copy(io.Discard, answer.Body)
 		answer.Body.Close()
+	}
+	if os.IsTimeout(err) {
+		return result{err: fmt.Sprintf("no answer within %v", client.Timeout)}
 	}
 	if err != nil {
 		return result{err: err.Error()}

@@ -13,7 +13,7 @@ type result struct {
 	err, version, pod string
 	code              int
 	took              time.Duration
-	late              bool
+	late, slow        bool
 }
 
 func (r result) failed() bool { return r.err != "" || r.code >= 500 }
@@ -23,6 +23,7 @@ type tally struct {
 	mu       sync.Mutex
 	sent     int
 	late     int
+	slow     int
 	failed   int
 	codes    map[int]int
 	versions map[string]int
@@ -39,7 +40,7 @@ func newTally() *tally {
 }
 
 func (t *tally) reset() {
-	t.sent, t.late, t.failed, t.took = 0, 0, 0, nil
+	t.sent, t.late, t.slow, t.failed, t.took = 0, 0, 0, 0, nil
 	t.codes, t.versions, t.refused = map[int]int{}, map[string]int{}, map[string]int{}
 	t.pods, t.errors = map[string]int{}, map[string]int{}
 }
@@ -50,6 +51,9 @@ func (t *tally) add(r result) {
 	t.sent++
 	if r.late {
 		t.late++
+	}
+	if r.slow {
+		t.slow++
 	}
 	if r.failed() {
 		t.failed++
@@ -73,7 +77,7 @@ func (t *tally) report() map[string]any {
 	defer t.mu.Unlock()
 	slices.Sort(t.took)
 	return map[string]any{
-		"sent": t.sent, "late": t.late, "failed": t.failed, "codes": t.codes, "versions": t.versions,
+		"sent": t.sent, "late": t.late, "slow": t.slow, "failed": t.failed, "codes": t.codes, "versions": t.versions,
 		"failed_by_version": t.refused, "pods": t.pods, "errors": t.errors,
 		"latency_ms": map[string]float64{"p50": t.quantile(.5), "p99": t.quantile(.99), "max": t.quantile(1)},
 	}
