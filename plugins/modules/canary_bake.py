@@ -13,8 +13,11 @@ description:
   - Waits for O(seconds) and checks that the canary's pods stay Ready, are not restarted and are not replaced during that time.
   - Fails at once when a container of a canary pod restarts, when a canary pod is not Ready (for however short a time) or
     gone, or when somebody freezes, promotes, undoes or rescales the canary or changes the Deployment otherwise.
-  - Changes nothing, with one exception. Where routes share requests out (C(traffic) of M(coalmine.canary.canary_start)) and no pod of
-    the canary is left that could answer, users are sent to the stable version.
+  - Where routes share requests out (C(traffic) of M(coalmine.canary.canary_start)), they are looked at as well, at least every 16 seconds.
+    Where somebody else writes what the release has written there, or changes what the canary gets, this fails with
+    RV(failure=contested), because the canary was not tried by the users that it was to be tried by.
+  - Changes nothing, with one exception. Where routes share requests out and no pod of the canary is left that could answer, users are
+    sent to the stable version.
   - What follows from a failure is up to you; M(coalmine.canary.canary_undo) takes the canary back.
 author:
   - coalmine.canary contributors (@coalmine)
@@ -108,7 +111,9 @@ canary:
           returned: always
           type: dict
         pods:
-          description: Its pods, without terminating ones. Empty where only counts were read.
+          description:
+            - Its pods, without terminating ones. Empty where only counts were read. A task that fails tells of the stable version's those
+              that are not Ready.
           returned: always
           type: list
           elements: dict

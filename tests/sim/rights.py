@@ -158,8 +158,13 @@ class Routed:
         mine = [call for call in played.calls if call.actor == "releaser"]
         warnings = [text for call in mine if isinstance(call.result, Outcome) for text in call.result.warnings]
         done.told = " ".join([*(call.told() for call in mine), *warnings])
-        done.worked = all(isinstance(call.result, Outcome) for call in mine)
+        done.worked = all(isinstance(call.result, Outcome) or _decides_nothing(call.result) for call in mine)
         return done
+
+
+def _decides_nothing(result: object) -> bool:
+    """A judgement that was made, of too little."""
+    return isinstance(result, VerbFailure) and result.code == "judged_inconclusive"
 
 
 def _start(web: Web, template: NewTemplate | None = None, **options: Any) -> Outcome:
@@ -298,6 +303,7 @@ NGINX = replace(SHARED, kind="ingress_nginx")
 MESH = replace(SHARED, kind="istio")
 GRPC = replace(SHARED, kind="gateway_api_grpc")
 BALANCER = replace(SHARED, kind="alb")
+BAKE, VERIFY = Ask("bake", seconds=5.0), Ask("verify", seconds=6.0)
 ROOMY = Headroom.REQUIRE_EXISTING_NODES
 
 
@@ -344,6 +350,18 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Routed("canary_start", "traffic: alb", (BALANCER,)),
     Routed("canary_start", "traffic: service_selector", (GREEN,)),
     Deed("canary_bake", "", lambda web: web.bake(200.0), after(_held)),
+    Routed("canary_bake", "traffic: gateway_api", (BAKE,), (SHARED,)),
+    Routed("canary_verify", "traffic: gateway_api", (VERIFY,), (SHARED,)),
+    Routed("canary_bake", "traffic: ingress_nginx", (BAKE,), (NGINX,)),
+    Routed("canary_verify", "traffic: ingress_nginx", (VERIFY,), (NGINX,)),
+    Routed("canary_bake", "traffic: istio", (BAKE,), (MESH,)),
+    Routed("canary_verify", "traffic: istio", (VERIFY,), (MESH,)),
+    Routed("canary_bake", "traffic: gateway_api_grpc", (BAKE,), (GRPC,)),
+    Routed("canary_verify", "traffic: gateway_api_grpc", (VERIFY,), (GRPC,)),
+    Routed("canary_bake", "traffic: alb", (BAKE,), (BALANCER,)),
+    Routed("canary_verify", "traffic: alb", (VERIFY,), (BALANCER,)),
+    Routed("canary_bake", "traffic: service_selector", (BAKE,), (GREEN,)),
+    Routed("canary_verify", "traffic: service_selector", (VERIFY,), (GREEN,)),
     Deed("canary_pause", "", lambda web: web.pause(), after(_held)),
     Deed("canary_resume", "", lambda web: web.resume(), after(_frozen)),
     Deed("canary_promote", "", lambda web: web.promote(), after(_held)),

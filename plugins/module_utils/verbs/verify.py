@@ -26,6 +26,7 @@ from .judging.judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE, check_judges, fail
 from .judging.loads import Loads
 from .judging.looking import Ended
 from .judging.sides import sides_of
+from .routing.exposed import Exposed
 from .routing.sparing import spare_users
 
 
@@ -50,20 +51,27 @@ def _judged(account: Account, situation: Situation, request: VerifyRequest, repo
     sides = _sides_or_refusal(situation)
     check_judges(situation, sides.canary.hash, request)
     meant = request.call.meant.bound(situation)
+    exposed = Exposed(account, situation, report)
 
     def ends(now: Situation) -> Ended | None:
         other = "" if now.phase is Phase.NONE else meant.differs(now)
-        return Ended(other) if other else None
+        if other:
+            return Ended(other)
+        exposed.check(now)
+        return None
 
     loads = Loads(account.site.api, account.site.target.namespace, situation.record)
     run = Comparison(account.site, request, sides, report, loads=loads, ends=ends, stops_at_pass=True)
     with closing(run):
         if request.call.check:
             return rehearsed(account, run)
+        exposed.check(situation, last=True)
         verdict = run.until_decided()
     if run.seen is not None and run.ended is not None and not run.ended.expected:
         spare_users(account, run.seen, report)
     account.warn(*run.warnings)
+    if run.ended is None and verdict.verdict is not Verdict.FAIL:
+        exposed.check(run.seen or situation, last=True)
     return _concluded(account, run, verdict)
 
 

@@ -18,15 +18,16 @@ from ..call.ending import Account
 from ..call.outcome import Kind, News, Report
 from ..call.pacing import Patience
 from ..call.waiting import Waited, wait
+from ..routing.exposed import Exposed
 from ..routing.sparing import spare_users
 
 
 def stays(account: Account, situation: Situation, meant: Meant, seconds: float, report: Report) -> Waited:
-    """After so many seconds in which the canary stayed as it is in `situation`, which has its pods. Raises VerbFailure, once nobody is
-    sent any more to a canary that is gone."""
-    first = FirstLook.of(situation)
+    """After so many seconds in which the canary stayed as it is in `situation`, which has its pods, and got what it gets of its users. Raises
+    VerbFailure, once nobody is sent any more to a canary that is gone, and Refusal where somebody else decides what it gets."""
+    first, exposed = FirstLook.of(situation), Exposed(account, situation, report)
     waited = (
-        _watched(account, situation, first, meant.bound(situation), seconds, report)
+        _watched(account, situation, first, exposed, meant.bound(situation), seconds, report)
         if seconds
         else Waited(situation, steady(situation, first))
     )
@@ -35,15 +36,25 @@ def stays(account: Account, situation: Situation, meant: Meant, seconds: float, 
             spare_users(account, waited.situation, report)
         meant.bound(situation).check(waited.situation)
         raise account.unsuccessful(replace(waited, timed_out=False), WORDS[waited.situation.phase].remains)
+    exposed.check(waited.situation, last=True)
     return waited
 
 
 def _watched(
-    account: Account, situation: Situation, first: FirstLook, meant: Meant, seconds: float, report: Report
+    account: Account,
+    situation: Situation,
+    first: FirstLook,
+    exposed: Exposed,
+    meant: Meant,
+    seconds: float,
+    report: Report,
 ) -> Waited:
     def judge(now: Situation) -> Progress:
         other = meant.differs(now)
-        return Stuck(other) if other else steady(now, first)
+        found = Stuck(other) if other else steady(now, first)
+        if isinstance(found, Going):
+            exposed.check(now)
+        return found
 
     def tell(told: str) -> None:
         heard = news(told)

@@ -118,9 +118,9 @@ class Routes:
         except NotFound:
             self.account.warn(f'{self.router.kind} "{ref.name}" of this release no longer exists')
             return None
-        return self._as_it_stands(route, canary_hash)
+        return self.as_it_stands(route, canary_hash)
 
-    def _as_it_stands(self, route: Route, canary_hash: str) -> Now:
+    def as_it_stands(self, route: Route, canary_hash: str) -> Now:
         versions = self._versions(canary_hash)
         try:
             kept = kept_of(route)
@@ -132,7 +132,7 @@ class Routes:
         """`found`, with what was written in place of what was read. No request: whoever wrote meanwhile is found by the guard of the
         next write, which reads again then."""
         stored = {one.route.name: one.route for one in written}
-        return [self._as_it_stands(stored.get(one.route.name, one.route), canary_hash) for one in found]
+        return [self.as_it_stands(stored.get(one.route.name, one.route), canary_hash) for one in found]
 
     def _versions(self, canary_hash: str) -> Versions:
         return Versions(self.traffic.service, self.stable, self.service_of(canary_hash) if canary_hash else "")
@@ -230,7 +230,7 @@ class Routes:
 
         def decide(route: Route) -> RoutePlan | None:
             try:
-                stands = self._as_it_stands(route, canary_hash)
+                stands = self.as_it_stands(route, canary_hash)
             except Unroutable as error:
                 raise unroutable(route, error) from error
             asked = wish(stands)

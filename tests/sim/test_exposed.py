@@ -1,0 +1,100 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Somebody else decides what a canary gets while it is watched: it was not tried by the users that it was to be tried by, so it does not
+pass, and nothing is promoted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from tests.sim.faults import Fault, Planned
+from tests.sim.history import Ask, End
+from tests.sim.nginx import INGRESS_NGINX
+from tests.sim.objects import LABELS, NAME
+from tests.sim.test_ingress import CANARY_INGRESS
+from tests.sim.test_traffic import RULES, START, put_back, rewrite, told, world
+from tests.sim.world import World
+
+BY_INGRESS = replace(START, kind=INGRESS_NGINX)
+GREEN = Ask("start", pods=4, surge=4, share="100", kind="service_selector")
+BAKE = Ask("bake", seconds=120.0, think=5.0)
+WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
+REWRITTEN = 70.0
+
+
+def gone(one: World) -> None:
+    one.store.remove("httproutes", NAME, "somebody")
+
+
+def weigh(one: World) -> None:
+    item = one.store.get("ingresses", CANARY_INGRESS)
+    assert item is not None
+    meta = item["metadata"]
+    changed = {**meta, "annotations": {**meta["annotations"], WEIGHT: "80"}}
+    one.store.put("ingresses", {**item, "metadata": changed}, "editor")
+
+
+def switch_back(one: World) -> None:
+    service = one.store.get("services", NAME)
+    assert service is not None
+    one.store.put("services", {**service, "spec": {**service["spec"], "selector": LABELS}}, "editor")
+
+
+HAPPENS: dict[str, tuple[Ask, Callable[[World], None], str]] = {
+    "puts the rules back": (START, put_back, 'somebody else writes the backends of HTTPRoute "web"'),
+    "puts all of it back": (
+        START, lambda one: rewrite(one, RULES, annotated=False), 'somebody else writes the backends of HTTPRoute "web"',
+    ),
+    "takes the annotation": (
+        START, lambda one: rewrite(one, annotated=False), 'somebody else writes the backends of HTTPRoute "web"',
+    ),
+    "deletes the route": (START, gone, 'HTTPRoute "web" of this release no longer exists'),
+    "gives it another weight": (
+        BY_INGRESS, weigh, 'somebody changed what the canary gets by Ingress "web", from 5 % of the requests to 80 % of the requests',
+    ),
+    "switches the Service back": (GREEN, switch_back, 'somebody else writes the selector of Service "web"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("watching", ["bake", "verify"])
+@pytest.mark.parametrize("what", HAPPENS)
+def test_whoever_watches_fails_soon_where_somebody(what: str, watching: str) -> None:
+    start, happens, why = HAPPENS[what]
+    one = world(start, replace(BAKE, verb=watching))
+    one.timeline.at(REWRITTEN, lambda: happens(one))
+    found = one.play()
+    started, baked = found.calls[:2]
+    assert started.told().startswith("changed: ") and (started.ended or 0.0) < REWRITTEN
+    assert isinstance(baked.result, VerbFailure) and baked.result.code == "contested" and why in baked.told()
+    # The longest that nothing is told of a canary to which nothing happens (pacing.py).
+    assert (baked.ended or 0.0) - REWRITTEN <= 17.0
+
+
+def test_a_bake_that_finds_it_so_fails_at_once() -> None:
+    one = world(START, replace(BAKE, think=70.0))
+    one.timeline.at(REWRITTEN, lambda: put_back(one))
+    baked = one.play().calls[1]
+    assert isinstance(baked.result, VerbFailure) and baked.result.code == "contested"
+    assert (baked.ended or 0.0) - baked.begun < 1.0
+
+
+def test_nothing_is_promoted_whose_route_somebody_put_back_while_it_was_held() -> None:
+    one = world(Ask("release", shares=("5",), by="weights", keep=120.0), end=End.UNDO)
+    one.timeline.at(REWRITTEN, lambda: put_back(one))
+    found = one.play()
+    failed = found.calls[0].result
+    assert isinstance(failed, VerbFailure) and failed.code == "contested", told(found)
+    release = failed.extra["release"]
+    assert (release["outcome"], release["stage"], found.violations) == ("failed", "held", [])
+    assert (failed.canary or {})["phase"] == "held"
+
+
+@pytest.mark.parametrize("number", range(30, 44))
+def test_a_server_that_is_away_for_a_moment_says_nothing_against_it(number: int) -> None:
+    found = world(START, BAKE, faults=(Planned(number, Fault.BROKEN_BEFORE),)).play()
+    assert "contested" not in told(found)[1]
