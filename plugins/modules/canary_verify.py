@@ -607,7 +607,9 @@ canary:
           returned: always
           type: dict
         pods:
-          description: Its pods, without terminating ones. Empty where only counts were read.
+          description:
+            - Its pods, without terminating ones. Empty where only counts were read. A task that fails tells of the stable version's those
+              that are not Ready.
           returned: always
           type: list
           elements: dict

@@ -52,7 +52,9 @@ class Answers:
         """What became of those that were not answered in time, in lines of their own; empty where there are none."""
         lines = [f"{count} x {reason}" for reason, count in self.errors.items()]
         if self.slow:
-            lines.append(f"{self.slow} answered after more than {PATIENCE_SECONDS} s, and so not lost: this machine is busy")
+            lines.append(
+                f"{self.slow} answered after more than {PATIENCE_SECONDS} s, and so not lost: this machine is busy"
+            )
         return "".join(f"\n       {line}" for line in lines)
 
     def share(self, version: str) -> float:

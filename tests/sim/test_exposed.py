@@ -13,11 +13,12 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from tests.sim.faults import Fault, Planned
+from tests.sim.gateway import RULES
 from tests.sim.history import Ask, End
 from tests.sim.nginx import INGRESS_NGINX
 from tests.sim.objects import LABELS, NAME
 from tests.sim.test_ingress import CANARY_INGRESS
-from tests.sim.test_traffic import RULES, START, put_back, rewrite, told, world
+from tests.sim.test_traffic import START, put_back, rewrite, told, world
 from tests.sim.world import World
 
 BY_INGRESS = replace(START, kind=INGRESS_NGINX)

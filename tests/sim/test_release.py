@@ -382,7 +382,15 @@ def test_advice_that_is_no_longer_true_is_not_repeated(web: Web) -> None:
     assert "ImagePullBackOff" in undone.why[0] and "The canary stays held" not in " ".join(undone.why)
     assert undone.why[1] == "The stable version is back."
     left = replace(request, policies=replace(request.policies, on_failure=OnFailure.HOLD))
-    assert "The canary stays held for you to look at" in failed(web, left)[1].why[0]
+    failure, told = failed(web, left)
+    assert "The canary stays held for you to look at" in told.why[0]
+    # What stays is named, as by every other failure; and of a stable version that serves no pod is printed.
+    assert failure.canary and (told.hash, told.stable) == tuple(
+        failure.canary[it]["hash"] for it in ("canary", "stable")
+    )
+    assert [(moment.what, moment.counts) for moment in told.timeline] == [("failed", {"stable": REPLICAS, "canary": 0})]
+    printed = failure.shown["canary"]
+    assert (len(printed["stable"]["pods"]), len(printed["canary"]["pods"])) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -173,11 +173,11 @@ def _failed(failure: VerbFailure, progress: list[str]) -> Answer:
     result = {"msg": failure.message, "failure": failure.code, "changed": failure.changed, "progress": progress}
     if failure.cause:
         result["cause"] = failure.cause
-    return Answer(failed=True, result={**result, **_told_by(failure)}, warnings=failure.warnings, owned=failure)
+    return Answer(failed=True, result={**result, **failure.shown}, warnings=failure.warnings, owned=failure)
 
 
-def _told_by(ended: Outcome | VerbFailure) -> dict[str, Any]:
-    return {**({"canary": ended.canary} if ended.canary else {}), **ended.extra}
+def _told_by(outcome: Outcome) -> dict[str, Any]:
+    return {**({"canary": outcome.canary} if outcome.canary else {}), **outcome.extra}
 
 
 def _diff(owned: Outcome | VerbFailure | None, door: Door) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from ..verbs.judging.asked import VerifyRequest
 from ..verbs.releasing import release
 from ..verbs.releasing.course import (
     FAILURES,
+    NOTHING_CHANGED,
     End,
     Ending,
     Gate,
@@ -315,7 +316,7 @@ def _refused(why: str, parameters: Parameters) -> dict[str, Any]:
     told = replace(
         taken_up,
         outcome=Ending.FAILED if left else Ending.REFUSED,
-        why=(said, left or "This run changed nothing."),
+        why=(said, left or NOTHING_CHANGED),
         waits_for=WaitsFor.CALLER if left and open_yet and not parameters.get("rescued") else WaitsFor.NOBODY,
     )
     given = [(parameters.get("name"), NAME), (parameters.get("namespace", "default"), LABEL)]

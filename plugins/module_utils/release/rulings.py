@@ -120,6 +120,7 @@ def _leave(why: str) -> Ruling:
     return Ruling(Act.LEAVE, why)
 
 
+NOTHING_CHANGED = "This run changed nothing."
 AGAINST_A_PROMOTION = frozenset({Cause.PODS, Cause.JUDGED, Cause.REJECTED, Cause.CHANGED, Cause.WAVE})
 AGAINST_WHAT_IS_OUT = frozenset({Cause.JUDGED, Cause.WAVE})
 
@@ -132,7 +133,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "nothing of this run is in the cluster",
         lambda failed: failed.stage is Stage.ASKED,
-        _leave("This run changed nothing."),
+        _leave(NOTHING_CHANGED),
     ),
     Rule(
         "another run has taken the Deployment over",

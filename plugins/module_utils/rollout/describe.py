@@ -47,6 +47,14 @@ def describe(situation: Situation) -> dict[str, Any]:
     }
 
 
+def of_a_failure(described: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without the stable pods that are Ready: Ansible prints the whole result of a failed task, and there may be hundreds."""
+    stable = described.get("stable")
+    if not stable:
+        return dict(described)
+    return {**described, "stable": {**stable, "pods": [pod for pod in stable["pods"] if not pod["ready"]]}}
+
+
 def without_pods(template: Mapping[str, Any], replica_set: ReplicaSet | None) -> dict[str, Any]:
     """A version that has no canary pod, because it is only planned (no ReplicaSet yet) or released already: in the shape of one."""
     return {

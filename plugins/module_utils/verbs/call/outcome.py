@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from typing import Any, Mapping
 
 from ...display.news import Kind, News, Report
+from ...rollout.describe import of_a_failure
 from ...rollout.phase import Situation
 from ...values import dataclass
 
@@ -85,3 +86,8 @@ class VerbFailure(Exception):
         self.after = after or {}
         self.warnings = warnings
         self.extra = extra or {}
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What the result carries beside the message."""
+        return {**({"canary": of_a_failure(self.canary)} if self.canary else {}), **self.extra}

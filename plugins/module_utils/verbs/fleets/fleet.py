@@ -24,6 +24,7 @@ from ...release.fleet_result import Fleet, Row, in_a_line, waves_of, with_its_wa
 from ...release.policies import End, Headroom, Through
 from ...release.result import Ending, Release
 from ...release.room import Go
+from ...release.rulings import NOTHING_CHANGED
 from ...rollout.fields import Malformed
 from ...rollout.refusal import Refusal
 from ...values import dataclass
@@ -98,7 +99,9 @@ class _Fleet:
         # In the order in which they did.
         self._failed: list[int] = list(unfit)
         for place, error in unfit.items():
-            self._kept[place].release = Release(run=request.run, outcome=Ending.REFUSED, why=(str(error),))
+            self._kept[place].release = Release(
+                run=request.run, outcome=Ending.REFUSED, why=(str(error), NOTHING_CHANGED)
+            )
 
     # Wave after wave.
 
@@ -163,7 +166,8 @@ class _Fleet:
                 kept.release = None
                 self._later.append(place)
             else:
-                kept.release = replace(planned, rooms=room.rooms, why=room.ruled.why, outcome=Ending.REFUSED)
+                why = (*room.ruled.why, NOTHING_CHANGED)
+                kept.release = replace(planned, rooms=room.rooms, why=why, outcome=Ending.REFUSED)
                 self._failed.append(place)
                 self._tell(": ".join((Ending.REFUSED.value, *self._reason(place))), self._request.members[place].label)
 

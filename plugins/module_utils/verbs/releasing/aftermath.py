@@ -12,6 +12,7 @@ from ...foreign import printable
 from ...release import rulings
 from ...release.result import Ending, Judged
 from ...release.rulings import Act, Cause, Failed, Stage, cause_of
+from ...rollout.identity import hash_of
 from ...rollout.phase import Phase
 from ...wording import ended
 from ..call.orders import Meant, RollbackRequest, UndoRequest
@@ -31,7 +32,10 @@ REASONS = "reasons"
 def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     """Takes back what the rulings say, and tells how it ended."""
     code, cause = (error.code, error.cause) if isinstance(error, VerbFailure) else (API_ERROR, "")
+    reason = printable(cause or str(error), KEPT)
     _take_in(course, error)
+    if course.release.stage is not Stage.ASKED:
+        course.note("failed", reason)
     ruled = rulings.ruling(_what_failed(course, cause_of(code)))
     if isinstance(error, ApiError) and error.may_have_written:
         # Of what nobody could look at afterwards either, nobody may say that nothing was changed.
@@ -42,7 +46,7 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     reasons = error.extra.get(REASONS) if isinstance(error, VerbFailure) else None
     course.release = replace(course.release, why=tuple(reasons or (ended(said),)))
     if act is not None:
-        act(course, printable(cause or str(error), KEPT))
+        act(course, reason)
     else:
         course.ends(Ending.REFUSED if course.release.stage is Stage.ASKED else Ending.FAILED, ruled.why)
     return VerbFailure(
@@ -89,6 +93,10 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
     record = situation.record
     live = situation.phase is not Phase.NONE
     ours = record is not None and record.run == course.release.run if live else course.is_out(situation)
+    if live and ours and not course.release.hash and situation.phase is not Phase.FOREIGN:
+        # Of a start that failed nothing was returned.
+        stable = situation.stable.hash if situation.stable else ""
+        course.release = replace(course.release, hash=hash_of(situation), stable=stable)
     if live and ours and stage is Stage.UNKNOWN:
         stage = Stage.PROMOTING if situation.phase is Phase.PROMOTING else Stage.HELD
         course.reaches(stage)

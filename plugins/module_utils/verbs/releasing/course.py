@@ -29,7 +29,7 @@ from ...release.policies import (
     WhenMissing,
 )
 from ...release.result import FAILURES, Ending, Moment, Release, UnreadableResult, WaitsFor
-from ...release.rulings import Stage
+from ...release.rulings import NOTHING_CHANGED, Stage
 from ...release.summary import summary
 from ...rollout.phase import Situation, diagnose
 from ...values import dataclass
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAILURES",
+    "NOTHING_CHANGED",
     "Ask",
     "Course",
     "End",

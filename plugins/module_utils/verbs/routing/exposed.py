@@ -52,7 +52,9 @@ class Exposed:
             if gets != self._first[name]:
                 what = f"from {_in_words(self._first[name])} to {_in_words(gets)}"
                 kind = self._routes.router.kind
-                raise Refusal(Code.CONTESTED, f'somebody changed what the canary gets by {kind} "{name}", {what}', _AGAIN)
+                raise Refusal(
+                    Code.CONTESTED, f'somebody changed what the canary gets by {kind} "{name}", {what}', _AGAIN
+                )
 
     def _gets(self, routes: Routes, ref: RouteRef) -> Exposure:
         try:
