@@ -177,7 +177,7 @@ class Routes:
             route = self.network.write(now.route, planned, dry_run=True)
         except Conflict as error:
             raise self._busy(now.route.name) from error
-        if self._as_it_stands(route, canary_hash).stage is not Stage.SPLIT:
+        if self.as_it_stands(route, canary_hash).stage is not Stage.SPLIT:
             raise Refusal(
                 Code.NO_ROUTE,
                 f'{self.router.kind} "{route.name}" cannot be used: the API server does not keep that a part of its requests is copied',
