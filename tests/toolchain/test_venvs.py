@@ -84,6 +84,24 @@ def test_a_build_for_speed_comes_before_what_a_version_manager_has_put_on_the_pa
     assert venvs.find_python(VERSION) == str(of_a_manager / f"python{VERSION}")
 
 
+def test_a_build_for_speed_that_cannot_make_an_environment_comes_after_one_that_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare, whole = tmp_path / "usr" / f"python{VERSION}", tmp_path / "shims" / f"python{VERSION}"
+    for command in (bare, whole):
+        command.parent.mkdir()
+    bare.write_text(f'#!/bin/sh\ncase $2 in *ensurepip*) exit 1;; *) exec {sys.executable} "$@";; esac\n')
+    bare.chmod(0o755)
+    monkeypatch.setattr(venvs, "FAST_BUILDS", (str(bare.parent),))
+    monkeypatch.setenv("PATH", f"{whole.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "none"))
+    assert venvs.find_python(VERSION) != str(bare)
+    whole.symlink_to(sys.executable)
+    assert venvs.find_python(VERSION) == str(whole)
+    monkeypatch.setattr(venvs, "candidates", lambda version: iter([str(bare)]))
+    assert venvs.find_python(VERSION) == str(bare)
+
+
 def test_what_nobody_has_asked_for_is_forgotten(checkout: Path) -> None:
     folder = kept_at(PINS, sys.executable).parent
     long_ago = time.time() - KEPT_SECONDS - 1

@@ -76,6 +76,7 @@ ENVIRONMENTS = {
 # Distributions and container images build Python for speed (profile-guided, link-time); a version manager does not unless it is told to,
 # and the same tests take 1.2 times as long.
 FAST_BUILDS = ("/usr/local/bin", "/usr/bin")
+SAYS_ITS_VERSION = "import sys; print('{}.{}'.format(*sys.version_info))"
 
 
 def candidates(version: str) -> Iterator[str]:
@@ -90,16 +91,22 @@ def candidates(version: str) -> Iterator[str]:
 
 
 def find_python(version: str) -> str | None:
-    """The first Python `version` (such as "3.13") that really runs, or None."""
-    question = "import sys; print('{}.{}'.format(*sys.version_info))"
-    for command in candidates(version):
-        try:
-            answer = subprocess.run([command, "-c", question], capture_output=True, text=True, check=False)
-        except OSError:
-            continue
-        if answer.returncode == 0 and answer.stdout.strip() == version:
-            return command
-    return None
+    """The best Python `version` (such as "3.13") that really runs, or None.
+
+    One that can make an environment by itself comes first: a distribution may keep `ensurepip` in a package of its own.
+    """
+    runs = [command for command in candidates(version) if _answer(command, SAYS_ITS_VERSION) == version]
+    able = (command for command in runs if _answer(command, "import ensurepip, venv") is not None)
+    return next(able, next(iter(runs), None))
+
+
+def _answer(command: str, program: str) -> str | None:
+    """What the program prints, or None where this Python does not run it."""
+    try:
+        answer = subprocess.run([command, "-c", program], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
 
 
 def python_for(environment: Environment) -> str | None:
