@@ -28,6 +28,8 @@ _NAME = re.compile(r"[A-Za-z_-]{1,32}")
 LARGEST_WHOLE = 2**31 - 1
 LARGEST_NUMBER = 1e15
 MOST_LEVELS = 100
+# Of two names: image and images are 0.91, second and seconds 0.92, prt and port 0.86.
+ALIKE = 0.8
 TOO_DEEP = "is nested more than a hundred levels deep: nothing that Kubernetes takes is"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BOOLEANS = frozenset({"1", "0", "y", "n", "t", "f", "yes", "no", "on", "off", "true", "false"})
@@ -43,14 +45,24 @@ def _wrong_in(options: Options, given: Mapping[str, Any], within: str, *, was_te
     known = {spelt: options[name] for spelt, name in spellings(options).items()}
     for name, value in given.items():
         if name not in known:
+            place = within.rstrip(".") or "the task"
             if was_text or not isinstance(name, str) or not _NAME.fullmatch(name):
-                place = within.rstrip(".") or "the task"
                 yield f"{place} has an option that is none (its name is not repeated here): {_listed(options)}"
+            elif close := _close_to(name, known.keys() - given.keys()):
+                # Before ansible-core would tell of an option that is missing, because its name is misspelt.
+                yield f"{place} has no option {name}: write {close}, or leave it out"
         elif value is not None:
             # A whole value at once, and again what was made of a text; not each of its parts, and each part's parts.
             for problem in _unreadable(value) if was_text or not within else ():
                 yield f"{within}{name} {problem}"
             yield from _wrong(known[name], value, within + name)
+
+
+def _close_to(name: str, unset: Iterable[str]) -> str:
+    """The one that was meant, as far as anybody can tell; empty where none is close."""
+    from difflib import get_close_matches  # of use to nobody who spells right
+
+    return next(iter(get_close_matches(name, sorted(unset), n=1, cutoff=ALIKE)), "")
 
 
 def _listed(options: Options) -> str:
