@@ -22,8 +22,8 @@ from .asked import Asked
 # What the API server's generic handler writes for every authorizer:
 # staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go, forbiddenMessage
 _MISSING_RIGHT = re.compile(
-    r'cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
-    r'(?: in the namespace "(?P<namespace>[^"]+)")?'
+    r'(?P<user>User "(?:[^"\\]|\\.)*") cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]+)"| at the cluster scope)?(?:: (?P<because>.+))?'
 )
 
 # The server ignores credentials that it does not understand, such as a password, and goes on without them.
@@ -106,7 +106,10 @@ class Unauthorized(ApiError):
 
 
 class Forbidden(ApiError):
-    """403 of an authorizer: `verb` on `resource` (with its API group) in `namespace` (None: cluster) is not granted."""
+    """403 of an authorizer: `verb` on `resource` (with its API group) in `namespace` (None: cluster) is not granted.
+
+    The server's message says once more what was asked, and which right is missing; of that only who may not is kept, and why.
+    """
 
     def __init__(self, asked: Asked, message: str, *, status: int | None = None, reason: str = "") -> None:
         super().__init__(asked, message, status=status, reason=reason)
@@ -114,6 +117,9 @@ class Forbidden(ApiError):
         self.verb = found["verb"] if found else asked.verb
         self.resource = _with_group(found["resource"], found["group"]) if found else asked.resource
         self.namespace = found["namespace"] if found else asked.namespace
+        if found:
+            because = f" ({found['because']})" if found["because"] else ""
+            self.message = f"{found['user']} may not{because}"
 
     @property
     def right(self) -> str:

@@ -130,7 +130,10 @@ def test_forbidden_names_the_right_that_the_server_names() -> None:
     found = answered(403, message)
     assert isinstance(found, Forbidden)
     assert (found.verb, found.resource, found.namespace) == ("get", "pods/log", "other")
-    assert str(found).endswith("Missing right: get pods/log in namespace other; see docs/rights.md.")
+    missing = "Missing right: get pods/log in namespace other; see docs/rights.md."
+    assert str(found) == f'cannot patch deployments.apps "web" in namespace "shop": User "ana" may not. {missing}'
+    because = answered(403, f'{message}: RBAC: clusterrole.rbac.authorization.k8s.io "gone" not found')
+    assert 'User "ana" may not (RBAC: clusterrole.rbac.authorization.k8s.io "gone" not found). Missing' in str(because)
 
 
 def test_forbidden_without_a_reason_names_what_was_asked() -> None:

@@ -88,7 +88,8 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
     try:
         situation = course.seen()
     except (VerbFailure, ApiError) as unseen:
-        course.note("look", str(unseen))
+        if stage is not Stage.ASKED:  # otherwise it is the failure itself, for the same reason
+            course.note("look", str(unseen))
         return Failed(stage, cause, None, False, policy)
     record = situation.record
     live = situation.phase is not Phase.NONE
