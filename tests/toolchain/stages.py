@@ -9,7 +9,7 @@
 Every stage runs, also after one has failed; but one that looks at nothing but files is not run again while these are the same
 (unchanged.py). The groups run one after another. Stages of the same group, which need one core each and no quiet machine, run side
 by side, and their output is shown when they end; a group of one is seen live. So is one that has only stages beside it that step back
-(`nice`): these take what it leaves of the cores, one after another, and their output is shown after its own.
+(`nice`): these take what it leaves of the cores, two at a time and in the order of the table, and their output is shown after its own.
 
 What is measured in seconds on a real cluster can miss them when several workers share two cores. So what failed in
 `integration` is written down and told, with its reasons and the load of the machine, and then run alone, three times: a test
@@ -34,7 +34,8 @@ from pathlib import Path
 from tests.toolchain import outcomes, unchanged, unstable
 from tests.toolchain.venvs import ENVIRONMENTS, ROOT
 
-SIDE_BY_SIDE = 2
+# One more than there are cores: what waits for a cluster leaves its own to the others.
+SIDE_BY_SIDE = 3
 # Seconds that `make test` may take on two quiet cores, once what looks at nothing but files has passed: a row that asks for more takes it
 # from another.
 WARM = 420
@@ -155,15 +156,16 @@ STAGES = (
         outcomes=OUTCOMES,
         again=("pytest", "--exitfirst"),
     ),
-    # Each starts a cluster and waits for it, so the cores have time for something else.
+    # Each that steps back a little starts a cluster and waits for it, so the cores have time for something else.
     Stage("molecule", 120, (("molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
+    # From the beginning beside those, whichever of them it is, so that none of their waiting is lost.
+    Stage("unit", 380, (("pytest", *TWO_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
     Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
-    Stage("unit", 300, (("pytest", *TWO_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
-    # The last of those that take two cores all the time, so that none is idle at the end.
+    # The last of those that take two cores all the time, so that none is idle at the end: it takes what even the unit tests leave.
     # Others with each change of what they are about, and only then: docs/decisions/0010-new-histories-for-each-change.md.
     Stage(
         "sim-slice",
-        180,
+        300,
         (("python", "-m", "tests.sim", "--releases", "2000", "--fresh"),),
         WAITS,
         nice=LOWEST_PRIORITY,
