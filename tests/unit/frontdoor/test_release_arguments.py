@@ -71,6 +71,21 @@ def test_a_step_says_of_the_requests_what_the_one_before_it_did_unless_it_says_o
     assert (request.start.surge, request.room.surge) == (None, None)
 
 
+def test_copies_end_with_the_first_weight_and_need_pods_as_a_share_does() -> None:
+    steps = [{"traffic": {"mirror": 20}}, {}, {"traffic": {"weight": 5}}, {"traffic": {"weight": 0, "mirror": 10}}]
+    request = asked(traffic={"kind": "gateway_api"}, steps=steps, promote_by="weights")
+    parts = [(step.traffic.weight, step.traffic.mirror) for step in request.holds if step.traffic]
+    assert parts == [(0, Fraction(1, 5)), (0, Fraction(1, 5)), (Fraction(1, 20), 0), (0, Fraction(1, 10)), (1, None)]
+    sizes = [step.size.bears for step in request.holds]
+    assert sizes == [Fraction(1, 5), Fraction(1, 5), Fraction(1, 20), Fraction(1, 10), Fraction(1)]
+
+
+def test_users_are_kept_from_the_first_share_on_where_copies_come_before_it() -> None:
+    steps = [{"traffic": {"mirror": 20}}, {"traffic": {"weight": 5}}]
+    request = asked(traffic={"kind": "gateway_api", "sticky": "cookie"}, steps=steps)
+    assert [step.traffic.sticky for step in request.steps if step.traffic] == [None, True]
+
+
 @pytest.mark.parametrize(
     ("given", "sizes", "keeps"),
     [
@@ -129,6 +144,17 @@ def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
         ({"keep": 5}, "keep is for old pods that get no requests"),
         ({"promote_by": "weights"}, "promote_by is weights, and without traffic"),
         ({"traffic": {"kind": "gateway_api"}, "steps": [{"traffic": {"weight": 101}}]}, "traffic.weight is 101"),
+        (
+            {"traffic": {"kind": "gateway_api", "weight": 5}, "steps": [{}, {"traffic": {"mirror": 10}}]},
+            "traffic.mirror is 10 and traffic.weight is 5",
+        ),
+        (
+            {
+                "traffic": {"kind": "gateway_api", "weight": 5, "sticky": "cookie"},
+                "steps": [{}, {"traffic": {"weight": 0, "mirror": 10}}],
+            },
+            "traffic.mirror is 10 and traffic.sticky is cookie",
+        ),
         ({"run": "two words"}, "run has blanks"),
     ],
     ids=str,
