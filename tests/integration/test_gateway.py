@@ -19,6 +19,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Header, PromoteBy
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import network
 from tests.cluster.gateway.server import DEFAULT, SWIFT, Gateway, add_gateway
 from tests.cluster.lab import Lab
@@ -111,6 +112,26 @@ def test_through_an_ingress_no_request_fails_and_each_gets_what_was_said(
         assert_none_failed(tally)
     assert testers.of("v2") == testers.sent
     assert abs(few.of("v2") - 100) <= 30 and abs(more.of("v2") - 1000) <= 60
+    shop.assert_own()
+
+
+def test_a_proxy_that_cannot_copy_requests_is_found_out_before_any_user_meets_it(
+    new: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traefik accepts such a route, and answers whatever matches the rule with 500. Its class does not say that it can."""
+    shop, copies = new(), {"mirror": Fraction(1, 10), "seconds": 10}
+    with shop.users.coming() as users:
+        with pytest.raises(VerbFailure, match="HTTPRouteRequestMirror") as refused:
+            shop.start(**copies)
+        assert not refused.value.changed
+        shop.assert_own()
+        credulous = replace(ROUTERS["gateway_api"], features=lambda _exposure: frozenset())
+        monkeypatch.setattr(network, "ROUTERS", {**ROUTERS, "gateway_api": credulous})
+        with pytest.raises(VerbFailure, match="answers 500"):
+            shop.start(**copies)
+        shop.undo()
+    assert_none_failed(users)
+    assert users.of("v1") == users.sent
     shop.assert_own()
 
 

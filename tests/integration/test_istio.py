@@ -23,8 +23,10 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     PromoteBy,
     PromoteRequest,
     TrafficRequest,
+    UndoRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.gateway.server import DEFINITIONS
 from tests.cluster.istio.definitions import virtual_services
@@ -108,6 +110,20 @@ def test_a_release_by_weights_from_its_start_to_its_end_and_whoever_writes_meanw
     meshed.assert_as_before()
 
 
+def test_copies_are_kept_by_the_server_and_taken_back(meshed: Meshed) -> None:
+    started = meshed.start(1, mirror=Fraction(1, 10))
+    assert started.extra["exposure"]["mirror"] == 10.0
+    first, other, last = meshed.route()["spec"]["http"]
+    assert (first["mirrorPercentage"], last["mirrorPercentage"]) == (
+        {"value": 6},
+        {"value": 10},
+    ) and "mirror" not in other
+    assert last["mirror"]["host"].startswith(f"web-{started.canary['canary']['hash']}-")
+    assert not meshed.start(1, mirror=Fraction(1, 10)).changed
+    undo(meshed.api, UndoRequest(meshed.release.call), silent)
+    meshed.assert_as_before()
+
+
 def test_rules_for_probes_are_taken_as_they_are_and_taken_away_again(meshed: Meshed) -> None:
     versions, release = Versions("web", "web-7db95c9fc5-1", "web-58d4cfb7fd-1"), {"owner": "uid", "token": "0123"}
     split = Exposure(Fraction(1, 3), Header("X-Canary", "always"))
@@ -115,7 +131,8 @@ def test_rules_for_probes_are_taken_as_they_are_and_taken_away_again(meshed: Mes
         Wanted(Stage.OWN, warm=(versions.stable,), mark=1),
         Wanted(Stage.ISOLATED, warm=(versions.canary,), mark=2),
         Wanted(Stage.SPLIT, split, mark=3),
-        Wanted(Stage.OWN, Exposure(header=split.header), mark=4),
+        Wanted(Stage.SPLIT, Exposure(mirror=Fraction(1, 10)), mark=4),
+        Wanted(Stage.OWN, Exposure(header=split.header), mark=5),
         Wanted(Stage.OWN),
     ):
         planned = plan(parse(meshed.route()), versions, wanted, **release)

@@ -129,12 +129,20 @@ def test_an_undo_puts_the_route_back_whoever_wrote_to_it_meanwhile(routed: Route
     routed.assert_as_before()
 
 
-def test_rules_for_cookies_are_taken_as_they_are_and_taken_away_again(routed: Routed) -> None:
+def test_rules_for_cookies_and_for_copies_are_taken_as_they_are_and_taken_away_again(routed: Routed) -> None:
     versions, release = Versions("web", "web-7db95c9fc5", "web-58d4cfb7fd"), {"owner": "uid", "token": "0123"}
     first = Exposure(Fraction(1, 5), sticky=Sticky.after(Exposure(), Fraction(1, 5)))
     second = Exposure(Fraction(1, 2), sticky=Sticky.after(first, Fraction(1, 2)))
     warm = Wanted(Stage.ISOLATED, Exposure(sticky=first.sticky), (versions.canary,), mark=1)
-    for wanted in (warm, Wanted(Stage.SPLIT, first, mark=2), Wanted(Stage.SPLIT, second, mark=3), Wanted(Stage.OWN)):
+    for wanted in (
+        replace(warm, copies=True, exposure=Exposure()),
+        Wanted(Stage.SPLIT, Exposure(mirror=Fraction(1, 10)), mark=2),
+        Wanted(Stage.SPLIT, Exposure(mirror=Fraction(1)), mark=3),
+        warm,
+        Wanted(Stage.SPLIT, first, mark=2),
+        Wanted(Stage.SPLIT, second, mark=3),
+        Wanted(Stage.OWN),
+    ):
         planned = plan(Route.parse(routed.route()), versions, wanted, **release)
         assert planned is not None
         routed.api.patch(f"{routed.routes}/web", list(planned.operations), PatchKind.JSON)
