@@ -212,7 +212,8 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
             kind=called.ask.kind,
             **_entry(called.ask),
         )
-        return StepAsked(Size.bearing(Fraction(1) if blue_green else traffic.bears), traffic=traffic)
+        # What bore copies bears a smaller share, too: a canary only grows.
+        return StepAsked(Size.bearing(Fraction(1) if blue_green else max(traffic.bears, copies)), traffic=traffic)
 
     by_shares = tuple(step(one, Fraction(0)) for one in shares)
     if copies:

@@ -324,6 +324,7 @@ def _shared(chance: random.Random, history: History, asks: Sequence[Ask], kind: 
         shares = ["0", "100", chance.choice(("0", "100"))]
     if chance.random() < 0.3:
         whole = tuple(shares[:1] if kind == SERVICE_SELECTOR else shares[: chance.randint(1, 3)])
+        who |= _copied(history, kind, whole[0], "20")
         return (replace(asks[0], verb="release", shares=whole, by=by, kind=kind, check=False, **who),)
     found, still, few = list[Ask](), iter(shares), chance.random() < 0.2
     if few and chance.random() < 0.6:
@@ -337,11 +338,20 @@ def _shared(chance: random.Random, history: History, asks: Sequence[Ask], kind: 
             room = {"pods": pods, "weight": None, "surge": max(pods, ask.surge), "max_unavailable": None}
             if ask.autoscaler == "hold" and ask.pods is None and kind != SERVICE_SELECTOR:
                 room = {"pods": None, "weight": None}  # as few as bear that share of the requests
+            borne = str(100 * min(room["pods"], n) // n if room["pods"] else 20)
             more = {"share": share, **room, **who}
+            if not who.get("sticky"):
+                more |= _copied(history, kind, share, borne)
         if ask.verb == "pause":
             more = {"drain": chance.random() < 0.6}
         found.append(replace(ask, kind=kind, **more))
     return tuple(found)
+
+
+def _copied(history: History, kind: str, share: str, most: str) -> dict[str, Any]:
+    """Before any share a canary may get copies, `most` per cent. Drawn apart, so that nothing else is drawn another way."""
+    can = Can.MIRROR in ROUTERS[kind].can and share == "0"
+    return {"mirror": most} if can and random.Random(history.seed).random() < 0.4 else {}
 
 
 def _whoever(chance: random.Random, kind: str) -> dict[str, Any]:

@@ -31,8 +31,8 @@ EXCLUSIVE = (("pods", "weight"), ("definition", "images"), ("definition", "pod_t
 ONE_OF = (("images", "pod_template_patch", "definition"),)
 
 
-def new_size(parameters: Parameters, traffic: TrafficRequest | None = None) -> Size:
-    """The size asked for; if none was, one pod, or as few as carry their share of the requests. The room for it is checked too. Raises
+def new_size(parameters: Parameters, traffic: TrafficRequest | None = None, least: Fraction = Fraction(0)) -> Size:
+    """The size asked for; if none was, one pod, or as few as carry their share of the requests, and `least` of them. The room for it is checked too. Raises
     ArgumentError."""
     at_least(1, parameters, "pods", "weight")
     at_least(0, parameters, "surge", "max_unavailable")
@@ -46,7 +46,7 @@ def new_size(parameters: Parameters, traffic: TrafficRequest | None = None) -> S
         return Size(pods=pods, weight=weight)
     if traffic is None:
         return Size()
-    return Size.bearing(Fraction(1) if is_blue_green(parameters, traffic) else traffic.bears)
+    return Size.bearing(Fraction(1) if is_blue_green(parameters, traffic) else max(traffic.bears, least))
 
 
 def is_blue_green(parameters: Parameters, traffic: TrafficRequest) -> bool:

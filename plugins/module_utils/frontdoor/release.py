@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ..verbs.call.orders import (
@@ -124,7 +126,10 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
         start=_start(parameters, base),
         judge=_judge(parameters, check, actor),
         room=_room(parameters, base),
-        steps=tuple(_step(parameters, step, asked) for step, asked in zip(_steps(parameters), traffic, strict=True)),
+        steps=tuple(
+            _step(parameters, step, asked, least)
+            for step, asked, least in zip(_steps(parameters), traffic, _copied(traffic), strict=True)
+        ),
         by=_by(parameters),
         keep=float(parameters["keep"]),
         policies=_policies(parameters),
@@ -170,6 +175,11 @@ def _traffic(parameters: Parameters) -> list[TrafficRequest | None]:
         later = {"sticky": None} if said["mirror"] and not split else {}
         asked.append(new_traffic(None if given is None else {**given, **said, **later}))
     return asked[1:]
+
+
+def _copied(traffic: Sequence[TrafficRequest | None]) -> list[Fraction]:
+    """What the pods of each step bear at least: those that bore copies stay, because a canary only grows."""
+    return list(accumulate((asked and asked.mirror or Fraction(0) for asked in traffic), max))
 
 
 def _by(parameters: Parameters) -> PromoteBy | None:
@@ -236,8 +246,10 @@ def _room(parameters: Parameters, base: Call) -> HeadroomRequest:
     return request
 
 
-def _step(parameters: Parameters, given: Mapping[str, Any], traffic: TrafficRequest | None) -> StepAsked:
-    size = new_size({**parameters, **{name: given.get(name) for name in _NO_SIZE}}, traffic)
+def _step(
+    parameters: Parameters, given: Mapping[str, Any], traffic: TrafficRequest | None, least: Fraction
+) -> StepAsked:
+    size = new_size({**parameters, **{name: given.get(name) for name in _NO_SIZE}}, traffic, least)
     at_least(0, given, "bake")
     bake = given.get("bake")
     return StepAsked(

@@ -77,7 +77,7 @@ def test_copies_end_with_the_first_weight_and_need_pods_as_a_share_does() -> Non
     parts = [(step.traffic.weight, step.traffic.mirror) for step in request.holds if step.traffic]
     assert parts == [(0, Fraction(1, 5)), (0, Fraction(1, 5)), (Fraction(1, 20), 0), (0, Fraction(1, 10)), (1, None)]
     sizes = [step.size.bears for step in request.holds]
-    assert sizes == [Fraction(1, 5), Fraction(1, 5), Fraction(1, 20), Fraction(1, 10), Fraction(1)]
+    assert sizes == [Fraction(1, 5), Fraction(1, 5), Fraction(1, 5), Fraction(1, 5), Fraction(1)]
 
 
 def test_users_are_kept_from_the_first_share_on_where_copies_come_before_it() -> None:

@@ -70,4 +70,5 @@ class Exposed:
 
 def _in_words(exposure: Exposure) -> str:
     header = f" and those with the header {exposure.header.name}" if exposure.header else ""
-    return f"{per_cent(exposure.weight)} % of the requests{header}"
+    copies = f" and copies of {per_cent(exposure.mirror)} %" if exposure.mirror else ""
+    return f"{per_cent(exposure.weight)} % of the requests{header}{copies}"
