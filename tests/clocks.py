@@ -16,3 +16,16 @@ class Pauses(SystemClock):
 
     def sleep(self, seconds: float) -> None:
         self._noted.append(seconds)
+
+
+class Leaps(SystemClock):
+    """Nothing but pauses takes time, and these are over at once: however busy a machine is, so many looks fit into so many seconds."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds

@@ -97,8 +97,9 @@ TYPED = (
 )
 SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity=warning"
 
-# The longest files are first, all beside each other: who is done with his half takes of the other's.
-TWO_WORKERS = ("-n", "2", "--dist", "worksteal")
+# The longest files are first, all beside each other: who is done with his share takes of the others'. One more than there are cores, because
+# some tests wait.
+THREE_WORKERS = ("-n", "3", "--dist", "worksteal")
 # A file is one worker's: what its tests start together is started once. Four on two cores, because many tests wait.
 FOUR_WORKERS = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 READ, WAITS = "what the tree says", "waits for clusters"
@@ -143,7 +144,7 @@ STAGES = (
         "coverage",
         400,
         (
-            ("pytest", *TWO_WORKERS, "--cov", "--cov-report=", *WITHOUT_A_CLUSTER),
+            ("pytest", *THREE_WORKERS, "--cov", "--cov-report=", *WITHOUT_A_CLUSTER),
             ("python", "-m", "tests.toolchain.floors"),
         ),
         in_ci=True,
@@ -159,7 +160,7 @@ STAGES = (
     # Each that steps back a little starts a cluster and waits for it, so the cores have time for something else.
     Stage("molecule", 120, (("molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
     # From the beginning beside those, whichever of them it is, so that none of their waiting is lost.
-    Stage("unit", 380, (("pytest", *TWO_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
+    Stage("unit", 380, (("pytest", *THREE_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
     Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
     # The last of those that take two cores all the time, so that none is idle at the end: it takes what even the unit tests leave.
     # Others with each change of what they are about, and only then: docs/decisions/0010-new-histories-for-each-change.md.

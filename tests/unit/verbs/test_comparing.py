@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import asked as asked_of
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import SYSTEM
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.clock import SYSTEM, SystemClock
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError, ServerError, Timeout
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.buckets import BucketRule
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
@@ -53,6 +53,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.chec
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.comparing import Comparison
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.guard import _Lone
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.loads import Loads
+from tests.clocks import Leaps
 from tests.unit.probes.serving import send, serving
 
 WEB = Web("http://host")
@@ -70,7 +71,7 @@ class Away:
     """In place of a Site: every look meets what a server that is away does."""
 
     api: Any = SimpleNamespace(clock=SYSTEM)
-    clock = SYSTEM
+    clock: SystemClock = SYSTEM
 
     def __init__(self, error: ApiError) -> None:
         self._error = error
@@ -106,6 +107,7 @@ def away(request: pytest.FixtureRequest) -> Iterator[Away]:
 
 
 def test_pods_that_nobody_sees_are_no_healthy_pods(away: Away) -> None:
+    away.clock = Leaps()
     verdict, _, told = compared(away, CheckAsked(LENIENT, PodsAsked()))
     (check,) = verdict.checks
     assert verdict.verdict is Verdict.INCONCLUSIVE
@@ -121,6 +123,7 @@ def test_a_run_that_is_to_stop_without_data_stops(away: Away) -> None:
 
 
 def test_the_new_version_alone_is_not_watched_through_an_api_server_that_is_away(away: Away) -> None:
+    away.clock = Leaps()
     told: list[str] = []
     run = _Lone(away, request(CheckAsked(LENIENT, PodsAsked())), SIDES.canary, "shop", told.append)  # type: ignore[arg-type]
     verdict = run.until_failed()
