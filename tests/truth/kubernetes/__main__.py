@@ -47,6 +47,8 @@ autoscalers, rights, judgement, the role; and random clusters, of which is predi
 
 {details}
 
+The last column also counts clusters of which it was right whether the pods fit, and wrong how many preemption would make room for.
+
 ## What older versions do not have
 
 * Before 1.37 an autoscaler has no generation, and nobody can ask whether its controller has seen what was written. So a verb that pins
