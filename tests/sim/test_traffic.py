@@ -400,6 +400,24 @@ def test_a_route_that_has_lost_what_was_kept_on_it_is_given_back_all_the_same(en
     assert [ref["name"] for ref in rule["backendRefs"]] == [NAME] and list(one.store.of("services")) == [NAME]
 
 
+@pytest.mark.parametrize(
+    "last", [Ask("undo"), Ask("promote"), Ask("promote", by="weights")], ids=["undo", "pods", "weights"]
+)
+def test_services_of_the_two_versions_without_their_labels_are_still_of_their_release(last: Ask) -> None:
+    full = replace(START, pods=4, surge=4, think=1.0)
+    one = world(START, replace(full, think=30.0), replace(last, think=5.0))
+
+    def strip() -> None:
+        for name, item in list(one.store.of("services").items()):
+            if name != NAME:
+                meta = {key: value for key, value in item["metadata"].items() if key != "labels"}
+                one.store.put("services", {**item, "metadata": meta}, "editor")
+
+    one.timeline.at(25.0, strip)
+    assert all(line.startswith("changed: ") for line in told(played(one)))
+    assert_as_before(one)
+
+
 @pytest.mark.parametrize("lags", [SWIFT, Lags(2.0, 2.0, forgets=True)], ids=["swift", "late"])
 def test_routes_of_a_release_whose_record_is_lost_are_found_again_and_given_back(lags: Lags) -> None:
     one = world(GROW, Ask("info", think=40.0), lags=lags)

@@ -115,15 +115,10 @@ def _label(name: str) -> str:
     return name[:63].rstrip("-.")
 
 
-def label_query(owner: Owner) -> str:
-    return f"{MANAGED_BY}={MANAGER},{DEPLOYMENT_LABEL}={_label(owner.name)}"
-
-
 def is_ours(found: Mapping[str, Any], owner: Owner) -> bool:
-    """Made for this very Deployment."""
-    meta = found.get("metadata") or {}
-    labelled = (meta.get("labels") or {}).get(MANAGED_BY) == MANAGER
-    return labelled and any(ref.get("uid") == owner.uid for ref in meta.get("ownerReferences") or ())
+    """Made for one version of this very Deployment. Its labels are for people: somebody may take them away."""
+    owners = (found.get("metadata") or {}).get("ownerReferences") or ()
+    return bool(version_of(found)) and any(ref.get("uid") == owner.uid for ref in owners)
 
 
 def version_of(service: Mapping[str, Any]) -> str:

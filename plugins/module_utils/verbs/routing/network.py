@@ -18,7 +18,7 @@ from ...rollout.views import Pod
 from ...traffic.exposure import Json
 from ...traffic.route import Route, RoutePlan
 from ...traffic.routers import GATEWAY_API, ROUTERS
-from ...traffic.services import Owner, is_ours, label_query, ready_addresses
+from ...traffic.services import Owner, is_ours, ready_addresses
 from ...traffic.shapes import ENDPOINT_SLICE, SERVICE
 from ..call.listing import listed
 
@@ -155,7 +155,7 @@ class Network:
 
     def of(self, owner: Owner) -> list[Json]:
         """The Services that were made for this Deployment."""
-        found = self._listed(self._services, "Service", {"labelSelector": label_query(owner)})
+        found = self._listed(self._services, "Service")
         must_be(found, [SERVICE], "ServiceList.items")
         return [one for one in found if is_ours(one, owner)]
 
