@@ -76,8 +76,8 @@ def _rules(main: Json, service: str, canary: tuple[Json, str] | None) -> Iterato
     item, other = canary
     annotations = item["metadata"]["annotations"]
     weight, whole = (
-        int(annotations[f"{_CANARY}-weight"]),
-        max(100, int(annotations.get(f"{_CANARY}-weight-total", "100"))),
+        _number(annotations, f"{_CANARY}-weight", 0),
+        max(100, _number(annotations, f"{_CANARY}-weight-total", 100)),
     )
     keeps = keeps and annotations.get(f"{_P}affinity-canary-behavior") != "legacy"
     yield {"matches": [match], "backendRefs": [_to(service, whole - weight, keeps), _to(other, weight, keeps)]}
@@ -89,6 +89,12 @@ def _rules(main: Json, service: str, canary: tuple[Json, str] | None) -> Iterato
     if header:
         asked = {"type": "Exact", "name": header, "value": annotations[f"{_CANARY}-by-header-value"]}
         yield {"matches": [{**match, "headers": [asked]}], "backendRefs": [_to(other, 1, keeps)]}
+
+
+def _number(annotations: Json, name: str, otherwise: int) -> int:
+    """What is no number counts as not there (canary.Parse, internal/ingress/annotations/canary/main.go)."""
+    text = annotations.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else otherwise
 
 
 def _to(service: str, weight: int, keeps: bool) -> Json:

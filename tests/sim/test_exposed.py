@@ -32,11 +32,11 @@ def gone(one: World) -> None:
     one.store.remove("httproutes", NAME, "somebody")
 
 
-def weigh(one: World) -> None:
+def weigh(one: World, weight: str = "80") -> None:
     item = one.store.get("ingresses", CANARY_INGRESS)
     assert item is not None
     meta = item["metadata"]
-    changed = {**meta, "annotations": {**meta["annotations"], WEIGHT: "80"}}
+    changed = {**meta, "annotations": {**meta["annotations"], WEIGHT: weight}}
     one.store.put("ingresses", {**item, "metadata": changed}, "editor")
 
 
@@ -58,6 +58,8 @@ HAPPENS: dict[str, tuple[Ask, Callable[[World], None], str]] = {
     "gives it another weight": (
         BY_INGRESS, weigh, 'somebody changed what the canary gets by Ingress "web", from 5 % of the requests to 80 % of the requests',
     ),
+    # The controller takes it for 0.
+    "gives it a weight that is none": (BY_INGRESS, lambda one: weigh(one, "abc"), 'Ingress "web-coalmine-canary" of this release was changed by somebody'),
     "switches the Service back": (GREEN, switch_back, 'somebody else writes the selector of Service "web"'),
 }  # fmt: skip
 

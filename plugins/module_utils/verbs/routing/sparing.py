@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from typing import Iterator, Sequence
+from typing import Callable, Iterator, Sequence
 
 from ...cluster.errors import ApiError, Forbidden
 from ...rollout.fields import Malformed
@@ -37,7 +37,7 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
     """
     canary = situation.canary.hash if situation.canary else ""
     serves = _stable_serves(situation)
-    every = taken_over and serves and _stable_is_there(routes)
+    every = taken_over and serves and _went(routes, partial(ensure, routes, routes.stable_hash))
     found = list[Now]()
     for ref in routes.traffic.routes:
         with _going_on(routes):
@@ -66,17 +66,14 @@ def _stable_is_known(routes: Routes, found: Sequence[Now]) -> bool:
     to hear: without one it would serve nobody, and the owner's serves."""
     if all(routes.router.sends_to(now.route, routes.stable) for now in found):
         return True
-    with _going_on(routes):
-        await_endpoints(routes, routes.stable, 1)
-        routes.prover.await_known()
-        return True
-    return False
+    return _went(routes, partial(await_endpoints, routes, routes.stable, 1), routes.prover.await_known)
 
 
-def _stable_is_there(routes: Routes) -> bool:
-    """Its Service."""
+def _went(routes: Routes, *steps: Callable[[], object]) -> bool:
+    """One after the other, and none of them is in the way of the undo."""
     with _going_on(routes):
-        ensure(routes, routes.stable_hash)
+        for step in steps:
+            step()
         return True
     return False
 
