@@ -96,6 +96,15 @@ def test_stages_that_step_back_are_shown_after_the_one_that_is_seen_live(
     assert (first, second, lower) == ("live", "patient", "19") and int(priority) < 19
 
 
+def test_two_that_step_back_are_under_way_beside_the_one_that_does_not(tmp_path: Path) -> None:
+    """Two of them wait for what the last one does."""
+    done = tmp_path / "done"
+    waits = (("sh", "-c", f"for look in $(seq 1000); do test -e {done} && exit 0; sleep 0.05; done; exit 1"),)
+    live, first = Stage("live", 60, waits, "waits"), Stage("first", 60, waits, "waits", nice=1)
+    last = Stage("last", 60, (("touch", str(done)),), "waits", nice=1)
+    assert all(result.passed for result in stages.run_group([live, first, last]))
+
+
 def test_a_stage_that_is_alone_is_seen_live_also_where_it_would_step_back(capfd: pytest.CaptureFixture[str]) -> None:
     alone = Stage("alone", 60, (python("print('it speaks')"),), "waits", nice=19)
     (result,) = stages.run_group([alone])
