@@ -13,6 +13,7 @@ from fractions import Fraction
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.proving import Prover
@@ -21,6 +22,7 @@ from tests.sim.gateway import GATEWAY, HOST, RULES, Lags
 from tests.sim.history import Ask, Befalls, End, Foreign, History, Incident, Script
 from tests.sim.objects import NAME, NAMESPACE, Json
 from tests.sim.pods import Nature
+from tests.sim.refusals import not_served
 from tests.sim.store import Change
 from tests.sim.telling import report
 from tests.sim.world import Played, World
@@ -489,6 +491,21 @@ def test_a_rule_of_somebody_else_that_a_copy_would_win_over_is_refused_before_an
     one.timeline.at(4.0, make)
     (line,) = told(one.play())
     assert line.startswith("failed (no_route)") and 'rule 0 of HTTPRoute "other"' in line, line
+
+
+def test_a_cluster_without_such_routes_is_told_so() -> None:
+    one = world(START)
+    before = one.server.may
+
+    def may(asked: Asked, user: str) -> None:
+        if asked.resource == "httproutes.gateway.networking.k8s.io":
+            raise not_served()
+        before(asked, user)
+
+    one.server.may = may  # type: ignore[method-assign]
+    assert told(one.play())[0] == (
+        "failed (no_route): the cluster has no HTTPRoute of gateway.networking.k8s.io/v1. Install what brings it, or give traffic another kind."
+    )
 
 
 def test_a_backend_that_says_its_own_namespace_is_refused_since_it_would_not_be_rewritten() -> None:

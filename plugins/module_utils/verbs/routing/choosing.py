@@ -143,11 +143,12 @@ def _named(network: Network, wanted: TrafficRequest) -> list[Route]:
             return network.routes()
         return [network.route(name) for name in wanted.routes]
     except NotFound as error:
-        raise Refusal(
-            Code.NO_ROUTE,
-            error.message,
-            f"Check the names in traffic.routes, and that the cluster has them ({network.router.collection.format('...')})",
-        ) from error
+        # Otherwise the server has no such API: it says so of a kind, and not of an object.
+        if any(f'"{name}"' in error.message for name in wanted.routes):
+            raise Refusal(Code.NO_ROUTE, error.message, "Check the names in traffic.routes") from error
+        _root, _apis, group, version, *_rest = network.router.collection.split("/")
+        what = f"the cluster has no {network.router.kind} of {group}/{version}"
+        raise Refusal(Code.NO_ROUTE, what, "Install what brings it, or give traffic another kind") from error
 
 
 def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str, str]) -> Json:
