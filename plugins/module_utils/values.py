@@ -5,7 +5,7 @@
 
 Of each frozen dataclass Python compiles six methods where it is defined. This collection has more than two hundred, and that was half
 of what its import costs, in every module and every ansible-playbook. Here they share all methods but `__init__`, and that is compiled for
-the first instance: of most of them a task makes none.
+the first instance: of most of them a task makes none. Nor are its fields worked out before.
 
 This module is private to the collection.
 """
@@ -13,6 +13,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 import dataclasses
+import threading
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator
 
@@ -38,20 +39,33 @@ def _frozen(cls: Any, eq: bool = True, **asked: Any) -> type:
     own = dict(vars(cls))
     # Python would write a docstring from the signature, which takes longer than the rest.
     cls.__doc__ = cls.__doc__ or cls.__name__
-    dataclasses.dataclass(cls, init=False, repr=False, eq=False, **asked)
+    cls.__dataclass_fields__ = _Fields(cls, asked)
     for name, method in _methods(cls, eq):
         if name not in own:
             setattr(cls, name, method)
     return cls
 
 
+class _Fields:
+    """In the place of the fields of a class, until somebody asks for them: the first instance, or the dataclasses module."""
+
+    _finding = threading.RLock()
+
+    def __init__(self, cls: Any, asked: Any) -> None:
+        self._cls, self._asked = cls, asked
+
+    def __get__(self, instance: object, owner: object) -> Any:
+        with self._finding:
+            # Another thread may have been faster: what Python has made of a class tells it nothing the second time.
+            if vars(self._cls)["__dataclass_fields__"] is self:
+                dataclasses.dataclass(self._cls, init=False, repr=False, eq=False, **self._asked)
+        return vars(self._cls)["__dataclass_fields__"]
+
+
 def _methods(cls: Any, eq: bool) -> Iterator[tuple[str, Callable[..., Any]]]:
     yield from (("__init__", _compiled_later(cls)), ("__repr__", _repr), ("__setattr__", _keep), ("__delattr__", _keep))
     if eq:
-        fields = dataclasses.fields(cls)
-        hashed = (each.name for each in fields if (each.compare if each.hash is None else each.hash))
-        yield "__eq__", _eq(_values(each.name for each in fields if each.compare))
-        yield "__hash__", _hash(_values(hashed))
+        yield from ((name, _later(cls, name, make)) for name, make in (("__eq__", _eq), ("__hash__", _hash)))
 
 
 def _values(names: Iterable[str]) -> _Values:
@@ -63,15 +77,30 @@ def _values(names: Iterable[str]) -> _Values:
     return got if len(listed) > 1 else lambda value: (got(value),)
 
 
-def _eq(values: _Values) -> Callable[[Any, object], bool]:
+def _eq(cls: Any) -> Callable[[Any, object], bool]:
+    values = _values(each.name for each in dataclasses.fields(cls) if each.compare)
+
     def __eq__(self: Any, other: object) -> bool:
         return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
 
     return __eq__
 
 
-def _hash(values: _Values) -> Callable[[Any], int]:
+def _hash(cls: Any) -> Callable[[Any], int]:
+    fields = dataclasses.fields(cls)
+    values = _values(each.name for each in fields if (each.compare if each.hash is None else each.hash))
     return lambda self: hash(values(self))
+
+
+def _later(cls: Any, name: str, make: Callable[[Any], Callable[..., Any]]) -> Callable[..., Any]:
+    """A method that is made for its first call, and takes the place of this one."""
+
+    def first(self: Any, *given: Any) -> Any:
+        made = make(cls)
+        setattr(cls, name, made)
+        return made(self, *given)
+
+    return first
 
 
 def _repr(self: Any) -> str:

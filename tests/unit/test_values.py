@@ -10,6 +10,7 @@ import inspect
 import pickle
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, FrozenInstanceError, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -182,6 +183,16 @@ def test_it_is_called_as_the_standard_librarys(
         told.append([made if isinstance(made, tuple) else vars(made), tried(lambda made=made: repr(made))])
         assert parameters(theirs) == parameters(cls), "after the first call"
     assert told[0] == told[1]
+
+
+def test_its_fields_are_worked_out_when_they_are_first_asked_for_and_only_once() -> None:
+    made = inherited(ours)
+    parent = made.__mro__[1]
+    assert [type(vars(each)["__dataclass_fields__"]).__name__ for each in (made, parent)] == ["_Fields"] * 2
+    with ThreadPoolExecutor(8) as pool:
+        asked = list(pool.map(lambda _number: [each.name for each in fields(made)], range(40)))
+    assert asked == [["left", "right", "third"]] * 40
+    assert [type(vars(each)["__dataclass_fields__"]) for each in (made, parent)] == [dict] * 2
 
 
 @pytest.mark.parametrize(

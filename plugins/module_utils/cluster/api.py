@@ -22,7 +22,7 @@ from ..foreign import printable
 from ..values import dataclass
 from .aside import Aside
 from .asked import Asked, asked
-from .client import Session
+from .client import KEPT_OPEN_OF_A_FLEET, Session
 from .clock import SYSTEM, Clock, moment_of_date
 from .entry import Knock, Knocked, knock
 from .errors import (
@@ -132,6 +132,10 @@ class Api:
     def sibling(self) -> Api:
         """Over the same connections, with its own counts and warnings. Only one of them is to be closed."""
         return Api(self._session, seconds=self._seconds, clock=self.clock, processes=self.processes)
+
+    def serve_many(self) -> None:
+        """Before the first request: works that go on side by side are to share its connections."""
+        self._session.keep_open(KEPT_OPEN_OF_A_FLEET)
 
     @property
     def server(self) -> str:

@@ -36,8 +36,9 @@ from .secrets import in_header, named_file
 OLDEST_CLIENT = (24, 2)
 INSTALL = "install kubernetes >= {}.{} into the Python that runs this".format(*OLDEST_CLIENT)
 
-# Idle connections that are kept for the next request: as many as a large fleet has at once.
-KEPT_OPEN = 512
+# Idle connections that are kept for the next request: as many as one task has at once, and as a large fleet has. A pool makes a place for
+# each when it is made, which takes longer than a request where they are hundreds.
+KEPT_OPEN, KEPT_OPEN_OF_A_FLEET = 16, 512
 # A watch may say nothing for minutes, and a gateway that forgot the connection tells neither side: so the kernel asks after a
 # silence of so many seconds, and every so many seconds, and gives up after so many questions. A system that knows one of them by
 # another name goes by its own.
@@ -87,6 +88,7 @@ class Session:
         self.compress = server.compress
         self.warnings: tuple[str, ...] = ()
         self.confided: frozenset[str] = frozenset()
+        self._kept_open = KEPT_OPEN
         self._credentials = credentials
         self._headers = headers
         self._bearer = credentials.authorization()
@@ -114,7 +116,13 @@ class Session:
             certificate = self._credentials.certificate()
             if certificate != self._certificate:
                 self._pool, self._certificate = self._pool_with(certificate), certificate
+                self.keep_open(self._kept_open)
             return self._pool
+
+    def keep_open(self, connections: int) -> None:
+        """So many, from the first request on."""
+        if connections != KEPT_OPEN:
+            self._pool.connection_pool_kw["maxsize"] = self._kept_open = connections
 
     def request(self, method: str, target: str, **how: Any) -> Any:
         """One request for `target`, as the pool takes it. Which connections go to the server is worked out once."""

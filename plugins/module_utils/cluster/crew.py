@@ -48,6 +48,8 @@ class Threads:
 
     def __init__(self, apis: Sequence[Api]) -> None:
         self._apis = apis
+        for api in apis:
+            api.serve_many()
         self._lock = threading.Lock()
         self._given: list[Api] = list(apis)
 

@@ -11,8 +11,15 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.client import Session
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.client import (
+    KEPT_OPEN,
+    KEPT_OPEN_OF_A_FLEET,
+    Session,
+    Source,
+    open_session,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.crew import Meanwhile, Threads
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.options import Connection
 
 
 class Closed:
@@ -25,6 +32,9 @@ class Closed:
 
     def close(self) -> None:
         self.closed += 1
+
+    def keep_open(self, connections: int) -> None:
+        """It has none."""
 
 
 def api(session: Closed) -> Api:
@@ -71,6 +81,15 @@ def test_ways_to_a_cluster_share_connections_and_count_for_themselves() -> None:
         assert "of one" not in other.warnings
         assert crew.warnings == ("told by the configuration", "of one")
     assert session.closed == 1
+
+
+def test_only_those_who_share_connections_keep_many_open() -> None:
+    alone, shared = (
+        open_session(Connection(host="https://cluster.test"), Source.OPTIONS, None, "test") for _each in range(2)
+    )
+    Threads([Api(shared)])
+    kept = [session.pool.connection_from_url(session.base).pool.maxsize for session in (alone, shared)]
+    assert kept == [KEPT_OPEN, KEPT_OPEN_OF_A_FLEET]
 
 
 def test_whoever_waits_does_something_meanwhile_and_no_work_begins_in_the_middle_of_it() -> None:
