@@ -69,6 +69,25 @@ SCENES: Mapping[str, History] = {
         ),
     ),
     "routes": _by_weights("gateway_api", names="run", sticky=True),
+    "copies": History(
+        gateway=Lags(),
+        scripts=(
+            Script("ana", 8.0, asks=(
+                Ask("start", share="0", mirror="20"), Ask("pause", drain=True), Ask("resume"), Ask("info"),
+                Ask("start", share="0", mirror="10"), Ask("undo"),
+                Ask("release", version="v3", mirror="20", shares=("20",), by="pods"),
+            )),
+        ),
+    ),
+    "copies by a VirtualService": History(
+        gateway=Lags(),
+        scripts=(
+            Script("ana", 8.0, asks=(
+                Ask("start", share="0", mirror="20", kind="istio"), Ask("info"), Ask("promote", by="pods"),
+                Ask("start", version="v3", share="0", mirror="10", kind="istio"), Ask("undo"),
+            )),
+        ),
+    ),
     "an Ingress": _by_weights("ingress_nginx", header="x-canary"),
     "a VirtualService": _by_weights("istio", header="x-canary"),
     "an Ingress of a load balancer": _by_weights("alb", header="x-canary"),

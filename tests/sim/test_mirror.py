@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import CAN, CLASS, Lags
 from tests.sim.history import Ask, End
@@ -89,6 +89,19 @@ def test_copies_go_on_where_nothing_is_said_of_them_and_end_where_that_is_asked(
     found = played(one)
     assert [outcome(found, number).extra["exposure"]["mirror"] for number in range(3)] == [20.0, 20.0, 0.0]
     assert not outcome(found, 1).changed
+
+
+def test_check_mode_tells_what_would_be_copied_and_writes_nothing() -> None:
+    one = world(replace(COPIES, check=True))
+    found = played(one)
+    assert not found.calls[0].writes
+    assert "a copy of 20 % to web-canary-" in str(outcome(found, 0).after)
+
+
+def test_a_verdict_says_that_no_user_got_these_answers() -> None:
+    found = played(world(COPIES, Ask("verify", think=1.0, seconds=5.0)))
+    judged = found.calls[1].result
+    assert isinstance(judged, (Outcome, VerbFailure)) and "no user its answers" in " ".join(judged.warnings)
 
 
 def test_what_somebody_put_back_is_copied_once_more() -> None:
