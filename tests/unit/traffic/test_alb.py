@@ -38,10 +38,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import kept_of
 from tests.sim.alb import action_of, conditions_of, in_order
 from tests.sim.patching import json_patch
+from tests.unit.traffic.release import BY, VERSIONS
 
 Json = dict[str, Any]
-VERSIONS = Versions("web", "web-7db95c9fc5-12", "web-58d4cfb7fd-12")
-BY = {"owner": "uid-of-web", "token": "9f2c"}
 HEADER = Header("x-canary", "always")
 P = "alb.ingress.kubernetes.io/"
 BY_IP = {f"{P}target-type": "ip"}

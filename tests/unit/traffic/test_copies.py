@@ -27,7 +27,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS, Can
 from tests.unit.traffic import test_virtualservice as istio
-from tests.unit.traffic.test_httproute import BY, HEADER, VERSIONS, Json, match, ref, route, written
+from tests.unit.traffic.release import BY, VERSIONS
+from tests.unit.traffic.test_httproute import HEADER, Json, match, ref, route, written
 
 ALONE = {"matches": [match()], "backendRefs": [ref("web")]}
 FILTER = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "a", "value": "b"}]}}

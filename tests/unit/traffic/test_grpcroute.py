@@ -23,7 +23,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from tests.sim.patching import json_patch
-from tests.unit.traffic.test_httproute import BY, VERSIONS, ref, route
+from tests.unit.traffic.release import BY, VERSIONS
+from tests.unit.traffic.test_httproute import ref, route
 
 Json = dict[str, Any]
 GRPC = ROUTERS["gateway_api_grpc"]

@@ -39,12 +39,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.ingress im
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
 from tests.sim.patching import json_patch
+from tests.unit.traffic.release import BY, VERSIONS
 
 Json = dict[str, Any]
 # An Ingress, and its canary Ingress where there is one.
 Both = tuple[Json, "Json | None"]
-VERSIONS = Versions("web", "web-7db95c9fc5-12", "web-58d4cfb7fd-12")
-BY = {"owner": "uid-of-web", "token": "9f2c"}
 HEADER = Header("x-canary", "always")
 # Who is kept the controller knows, so that nothing is drawn.
 _STICKY = Exposure(Fraction(1, 4), sticky=Sticky(0, Fraction(0)))

@@ -22,7 +22,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import check_beside, plan
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
-from tests.unit.traffic.test_httproute import BY, HEADER, VERSIONS, Json, match, ref, route, written
+from tests.unit.traffic.release import BY, VERSIONS
+from tests.unit.traffic.test_httproute import HEADER, Json, match, ref, route, written
 
 TESTERS = Exposure(header=HEADER)
 KEPT_USERS = Exposure(Fraction(1, 5), sticky=Sticky(0, Fraction(1, 5)))

@@ -20,17 +20,15 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Header,
     Stage,
     Unroutable,
-    Versions,
     Wanted,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.selector import parse, plan, selected, state
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import HASH_LABEL
 from tests.sim.patching import PatchFailed, json_patch
+from tests.unit.traffic.release import BY, VERSIONS
 
 Json = dict[str, Any]
-VERSIONS = Versions("web", "web-7db95c9fc5-12", "web-58d4cfb7fd-12")
-BY = {"owner": "uid-of-web", "token": "9f2c"}
 
 _SELECTORS = st.dictionaries(
     st.sampled_from(["app", "tier", "app.kubernetes.io/name"]), st.sampled_from(["web", "shop"]), min_size=1

@@ -26,7 +26,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
-from tests.unit.traffic.test_httproute import BY, HEADER, VERSIONS, Json, backends, match, ref, route, written
+from tests.unit.traffic.release import BY, VERSIONS
+from tests.unit.traffic.test_httproute import HEADER, Json, backends, match, ref, route, written
 
 # What somebody's browser has, and how many such users there are.
 Users = dict[frozenset[str], Fraction]
