@@ -31,7 +31,8 @@ from .ownership import disown_pinned
 
 Written = TypeVar("Written", Autoscaler, ScaledObject)
 Operations = list[dict[str, Any]]
-OBSERVE_PAUSE_SECONDS = 0.2
+# Between looks at whoever is to take a pin over: two a second, as of any wait.
+OBSERVE_PAUSE_SECONDS = 0.5
 # KEDA's operator hears of a change at once; this is for one that is about to be elected, or is at work.
 KEDA_SECONDS = 30.0
 
