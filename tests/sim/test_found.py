@@ -477,6 +477,22 @@ FOUND: dict[str, History] = {
             Script("ben", 20.0, names="run", asks=(Ask("release"),)),
         ),
     ),
+    "a start waits for the pods that an autoscaler has just taken, and gives back, before it is pinned": History(
+        seed=4,
+        bounds=(1, 5),
+        load=((3.2, 1),),
+        deployments=LAGGING,
+        replica_sets=LAGGING,
+        scripts=(Script("ana", 8.4, asks=(Ask("start", autoscaler="pin"),)),),
+    ),
+    "a start asks few times whether an autoscaler that keeps scaling has seen that it is pinned": History(
+        seed=289,
+        bounds=(1, 5),
+        load=((3.2, 1),),
+        deployments=LAGGING,
+        replica_sets=LAGGING,
+        scripts=(Script("ana", 8.9, asks=(Ask("start", autoscaler="pin"),)),),
+    ),
     "a step that is carried out after nobody could look any more is told": History(
         seed=206526954193872,
         replicas=3,

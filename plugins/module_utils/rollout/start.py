@@ -80,8 +80,13 @@ def unsettled(picture: Picture) -> str:
             else "may still have pods that nobody has counted yet"
         )
         return f"ReplicaSet {ending.name} of an earlier version {left}"
-    if deployment.status.ready < deployment.replicas:
-        return f"{deployment.status.ready} of {deployment.replicas} stable pods are Ready"
+    uncounted = next((rs for rs in picture.active if not rs.counted), None)
+    if uncounted is not None:
+        return f"the pods of ReplicaSet {uncounted.name} have not been counted since it was scaled"
+    # The Deployment's own count is one of its ReplicaSets' of a moment ago.
+    ready = min(deployment.status.ready, sum(rs.ready for rs in picture.active))
+    if ready < deployment.replicas:
+        return f"{ready} of {deployment.replicas} stable pods are Ready"
     return ""
 
 

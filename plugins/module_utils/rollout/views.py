@@ -226,6 +226,12 @@ class ReplicaSet:
         last says nothing: a ReplicaSet that was just made has pods before its status counts them."""
         return not self.active and self.current == 0 and self.observed
 
+    @property
+    def counted(self) -> bool:
+        """Its controller has seen what was asked for last, and counts no pod that it has taken away for it: its first status after a change
+        tells what was there before it (syncReplicaSet in pkg/controller/replicaset)."""
+        return self.observed and self.current <= self.replicas
+
 
 @dataclass(frozen=True)
 class ContainerState:
@@ -514,9 +520,8 @@ class Picture:
 
     @property
     def counted(self) -> bool:
-        """All controllers have seen what was asked for last, and count no pod that they have taken away for it: a ReplicaSet's
-        first status after a change tells what was there before it (syncReplicaSet in pkg/controller/replicaset)."""
-        return self.deployment.observed and all(rs.observed and rs.current <= rs.replicas for rs in self.replica_sets)
+        """All controllers have seen what was asked for last, and count no pod that they have taken away for it."""
+        return self.deployment.observed and all(rs.counted for rs in self.replica_sets)
 
     def by_uid(self, uid: str) -> ReplicaSet | None:
         return next((rs for rs in self.replica_sets if rs.uid == uid), None)

@@ -123,7 +123,11 @@ def _begun(account: Account, situation: Situation, request: StartRequest, room: 
         scales_up = request.autoscaler is AutoscalerPolicy.HOLD
         timeout = call.wait.timeout
         deployment = autoscaling.pin(account, to_pin, picture.deployment, timeout, report, scales_up=scales_up)
-        picture = _settled(account, replace(picture, deployment=deployment), call, report)
+        picture, before = replace(picture, deployment=deployment), picture.deployment
+        if deployment.generation != before.generation:
+            # Scaled until then: what was counted before that says nothing of the pods that are there now.
+            picture = replace(account.site.look(), autoscalers=picture.autoscalers)
+        picture = _settled(account, picture, call, report)
         return _held(account, picture, request, room, report, to_pin)
 
 

@@ -219,6 +219,18 @@ SETTLED: dict[str, tuple[Any, str]] = {
         (ordinary(status={"observedGeneration": 3, "readyReplicas": 3}), replica_set("v1", 4, 2)),
         "3 of 4 stable pods are Ready",
     ),
+    "nobody has counted since it was scaled": (
+        (ordinary(), replace(replica_set("v1", 4, 2), observed=False)),
+        "the pods of ReplicaSet web-v1 have not been counted since it was scaled",
+    ),
+    "pods that were taken away are counted still": (
+        (ordinary(), replica_set("v1", 4, 2, status={"replicas": 6, "readyReplicas": 6})),
+        "the pods of ReplicaSet web-v1 have not been counted since it was scaled",
+    ),
+    "the Deployment's own count is older": (
+        (ordinary(), replica_set("v1", 4, 2, status={"replicas": 4, "readyReplicas": 1})),
+        "1 of 4 stable pods are Ready",
+    ),
 }  # fmt: skip
 
 
