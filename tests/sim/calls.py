@@ -194,8 +194,8 @@ def _by(called: Called) -> PromoteBy | None:
 
 
 def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
-    """In as many steps as it asks for pods, each a pod larger, or in one for each of its shares of the requests; a failure is left as it
-    is, for whoever comes next."""
+    """In as many steps as it asks for pods, each a pod larger, in two where it asks for a share of all pods, or in one for each of its shares
+    of the requests; a failure is left as it is, for whoever comes next."""
     template, by = NewTemplate(images={CONTAINER: image(called.ask.version)}), _by(called)
     shares = [Fraction(share) / 100 for share in called.ask.shares]
     blue_green = called.ask.kind == SERVICE_SELECTOR
@@ -218,15 +218,21 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     by_shares = tuple(step(one, Fraction(0)) for one in shares)
     if copies:
         by_shares = (step(Fraction(0), copies), *by_shares)
-    by_pods = tuple(StepAsked(Size(pods)) for pods in range(1, (called.ask.pods or 1) + 1))
+    weight = called.ask.weight
+    sizes = [Size(pods) for pods in range(1, (called.ask.pods or 1) + 1)]
+    if weight is not None:
+        sizes = [Size(None, part) for part in (max(1, weight // 2), weight)]
     request = ReleaseRequest(
         call=call,
         start=StartRequest(
-            call, template, surge=None if shares else 1, autoscaler=AutoscalerPolicy(called.ask.autoscaler)
+            call,
+            template,
+            surge=None if shares else called.ask.surge,
+            autoscaler=AutoscalerPolicy(called.ask.autoscaler),
         ),
         judge=VerifyRequest(call, ()),
         room=HeadroomRequest(call, template),
-        steps=by_shares or by_pods,
+        steps=by_shares or tuple(map(StepAsked, sizes)),
         by=by,
         keep=called.ask.keep,
         policies=Policies(headroom=Headroom.SKIP, on_failure=OnFailure.HOLD),

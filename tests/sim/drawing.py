@@ -155,6 +155,11 @@ def release(chance: random.Random, history: History, **more: Any) -> list[Ask]:
     return [replace(ask, think=chance.choice((0.0, 0.1, 3.0))) for ask in asks]
 
 
+def _first_start(asks: Sequence[Ask], **more: Any) -> Ask:
+    """What a whole release is to be like."""
+    return replace(next(ask for ask in asks if ask.verb in ("start", "release")), check=False, **more)
+
+
 def _script(chance: random.Random, history: History, name: str = "ana", **more: Any) -> Script:
     asks = release(chance, history, **more)
     if chance.random() < 0.25:
@@ -260,6 +265,8 @@ def _scaled(seed: int, chance: random.Random) -> History:
     load = tuple((chance.uniform(0.0, 60.0), chance.randint(1, 9)) for _step in range(chance.randint(0, 4)))
     policy = chance.choice(("pin", "pin", "pin", "refuse"))
     script = _script(chance, history, autoscaler=policy)
+    if chance.random() < 0.2:
+        script = replace(script, asks=(_first_start(script.asks, verb="release"),))
     scripts = [script]
     if chance.random() < 0.5:
         faults = _planned(chance, tuple(Fault), 0.05)
@@ -325,7 +332,7 @@ def _shared(chance: random.Random, history: History, asks: Sequence[Ask], kind: 
     if chance.random() < 0.3:
         whole = tuple(shares[:1] if kind == SERVICE_SELECTOR else shares[: chance.randint(1, 3)])
         who |= _copied(history, kind, whole[0], "20")
-        return (replace(asks[0], verb="release", shares=whole, by=by, kind=kind, check=False, **who),)
+        return (_first_start(asks, verb="release", shares=whole, by=by, kind=kind, **who),)
     found, still, few = list[Ask](), iter(shares), chance.random() < 0.2
     if few and chance.random() < 0.6:
         who["overload"] = "warn"

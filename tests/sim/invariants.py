@@ -468,13 +468,17 @@ class Witness:
         others = (one.ask for one in self.calls.values() if one.ended is None and one is not call)
         if call.ask.verb not in ("start", "resume") or exposure is None or any(map(_takes_users, others)):
             return
-        if exposure["sticky"] and call.ask.kind == nginx.INGRESS_NGINX and release.going == "hold":
-            release.cookie = nginx.cookie_of_canary(self.store.of("ingresses").values())
-        if exposure["programmed"] == "proven" and release.going == "hold":
-            route = self.store.get("httproutes", NAME)
-            kept = (route["metadata"].get("annotations") or {}).get(KEPT) if route else None
-            release.testers = exposure["header"] is not None
-            release.cookie = canary_cookie(Kept.decode(kept).token) if exposure["sticky"] and kept else ""
+        if release.going != "hold":
+            return
+        release.testers, release.cookie = exposure["header"] is not None, self._cookie() if exposure["sticky"] else ""
+
+    def _cookie(self) -> str:
+        """By which users keep the canary."""
+        route = self.store.get("httproutes", NAME)
+        if route is None:
+            return nginx.cookie_of_canary(self.store.of("ingresses").values())
+        kept = (route["metadata"].get("annotations") or {}).get(KEPT)
+        return canary_cookie(Kept.decode(kept).token) if kept else ""
 
     def _may_look(self, call: Called, lost: ApiError) -> bool:
         """What is there now, instead of an answer."""
@@ -485,8 +489,9 @@ class Witness:
         """Whoever waits looks a few times right after each hint, then ever more seldom (verbs/call/pacing.py)."""
         if not self.alone or self.history.scripts[0].faults or self.history.scripts[0].streams or call.ended is None:
             return
-        # Each share is planned, and held by a start of its own; so are all requests.
-        verbs = 1 + len(call.ask.shares) + bool(call.ask.shares and _goes_by_weights(call.ask)) + bool(call.ask.mirror)
+        # Each step is planned, and held by a start of its own; so are all requests.
+        steps = len(call.ask.shares) or (call.ask.pods or 2 if call.ask.verb == "release" else 0)
+        verbs = 1 + steps + bool(call.ask.shares and _goes_by_weights(call.ask)) + bool(call.ask.mirror)
         routes = MOST_OF_ROUTES if self.history.gateway else 0
         most = (MOST_REQUESTS + routes) * verbs + len(call.writes) + REQUESTS_A_SECOND * (call.ended - call.begun)
         if call.requests > most:
