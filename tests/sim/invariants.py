@@ -581,7 +581,7 @@ class Witness:
         scaled = self.store.get("scaledobjects", "queue")
         if scaled is not None and scaled["metadata"].get("annotations"):
             yield f"its ScaledObject has {scaled['metadata']['annotations']}"
-        if self.history.quiet and scaler["spec"].get("behavior"):
+        if self.history.keda and self.history.quiet and scaler["spec"].get("behavior"):
             yield f"its behavior is {scaler['spec']['behavior']}"
         if self.history.quiet and bounds != self.history.bounds:
             yield f"its bounds were {self.history.bounds} and are {bounds}"
