@@ -11,17 +11,17 @@ from dataclasses import replace
 from math import ceil
 from typing import Any, TypeVar
 
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import (
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import (
     ALB,
     GATEWAY_API,
     GATEWAY_API_GRPC,
     INGRESS_NGINX,
     ISTIO,
-    ROUTERS,
     SERVICE_SELECTOR,
     Can,
     Proof,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 
 from .controllers import Pace
 from .faults import Fault, Planned, PlannedStream, StreamFault

@@ -33,8 +33,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size impor
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import REVISION
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.cookies import canary_cookie
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT, Kept
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import SERVICE_SELECTOR
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load import pods_for
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import SERVICE_SELECTOR
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import HASH_LABEL
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded import ATTEMPTS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure

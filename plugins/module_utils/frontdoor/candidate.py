@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from ..verbs.call.orders import ROUTERS, AutoscalerPolicy, NewTemplate, Size, TrafficRequest
+from ..verbs.call.orders import KINDS, AutoscalerPolicy, NewTemplate, Size, TrafficRequest
 from .arguments import LABEL, ArgumentError, Options, Parameters, at_least
 from .manifest import plain, read_definition
 
@@ -51,7 +51,7 @@ def new_size(parameters: Parameters, traffic: TrafficRequest | None = None, leas
 
 def is_blue_green(parameters: Parameters, traffic: TrafficRequest) -> bool:
     strategy: str | None = parameters.get("strategy")
-    return strategy == BLUE_GREEN if strategy else ROUTERS[traffic.kind].switches
+    return strategy == BLUE_GREEN if strategy else KINDS[traffic.kind].switches
 
 
 def check_strategy(parameters: Parameters) -> None:

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any, Mapping
 from urllib.parse import urlsplit
 
-from ..verbs.call.orders import ROUTERS, Can, Header, Proof, TrafficRequest
+from ..verbs.call.orders import KINDS, Can, Header, Proof, TrafficRequest
 from .arguments import LABEL, NAME, ArgumentError, Parameters, at_least
 
 # What Gateway API takes: HTTPHeaderName (RFC 9110 section 5.6.2) and the value of an HTTPHeaderMatch.
@@ -27,7 +27,7 @@ COOKIE = "cookie"
 TRAFFIC: Mapping[str, Any] = {
     "type": "dict",
     "options": {
-        "kind": {"type": "str", "required": True, "choices": list(ROUTERS)},
+        "kind": {"type": "str", "required": True, "choices": list(KINDS)},
         "service": {"type": "str"},
         "routes": {"type": "list", "elements": "str"},
         "weight": {"type": "float"},
@@ -75,7 +75,7 @@ def new_traffic(given: Parameters | None) -> TrafficRequest | None:
         proof=given["proof"],
         overload=given["overload"],
     )
-    if asked.sticky and asked.proof == "none" and ROUTERS[asked.kind].proof is Proof.ASKED:
+    if asked.sticky and asked.proof == "none" and KINDS[asked.kind].proof is Proof.ASKED:
         raise ArgumentError(
             "traffic.sticky is cookie and traffic.proof is none: not every gateway keeps users by a cookie, so it has to show it. Give "
             "another proof"
@@ -87,18 +87,18 @@ def new_traffic(given: Parameters | None) -> TrafficRequest | None:
 
 def _check_can(asked: TrafficRequest, probe: Parameters | None) -> None:
     """Raises ArgumentError for what users cannot be split by in this way."""
-    router, kind = ROUTERS[asked.kind], asked.kind
-    if router.switches and asked.weight not in (None, Fraction(0), Fraction(1)):
+    splits, kind = KINDS[asked.kind], asked.kind
+    if splits.switches and asked.weight not in (None, Fraction(0), Fraction(1)):
         raise ArgumentError(
             f"traffic.weight is neither 0 nor 100, and {kind} gives everybody one version at a time. For a share give gateway_api"
         )
     possible = {
-        "header": (asked.header, Can.HEADER in router.can),
-        "sticky": (asked.sticky, Can.STICKY in router.can),
-        "mirror": (asked.mirror, Can.MIRROR in router.can),
-        "routes": (asked.routes, not router.switches),
-        "probe": (probe, router.proof is Proof.ASKED),
-        "proof: require": (asked.proof == "require", router.proof is not Proof.STATED),
+        "header": (asked.header, Can.HEADER in splits.can),
+        "sticky": (asked.sticky, Can.STICKY in splits.can),
+        "mirror": (asked.mirror, Can.MIRROR in splits.can),
+        "routes": (asked.routes, not splits.switches),
+        "probe": (probe, splits.proof is Proof.ASKED),
+        "proof: require": (asked.proof == "require", splits.proof is not Proof.STATED),
     }
     cannot = [name for name, (given, can) in possible.items() if given and not can]
     if cannot:

@@ -6,37 +6,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import Enum
 from typing import Any, Callable, Mapping, Protocol, Sequence
 
 from ..rollout.fields import Shape
 from ..values import dataclass
 from . import alb, copies, httproute, ingress, selector, virtualservice
 from .exposure import Exposure, Kept, Stage, Versions, Wanted
+from .kinds import ALB, GATEWAY_API, GATEWAY_API_GRPC, INGRESS_NGINX, ISTIO, KINDS, SERVICE_SELECTOR, Can, Kind, Proof
 from .route import Route, RoutePlan
 from .shapes import DESTINATION_RULE, GRPC_ROUTE, HTTP_ROUTE, INGRESS, SERVICE, VIRTUAL_SERVICE
-
-GATEWAY_API, SERVICE_SELECTOR, INGRESS_NGINX, ISTIO = "gateway_api", "service_selector", "ingress_nginx", "istio"
-GATEWAY_API_GRPC, ALB = "gateway_api_grpc", "alb"
-
-
-class Can(Enum):
-    """What users can be split by. share: any part of the requests; without it, all or none. header: requests that have it. sticky: users
-    keep the version that they have seen. mirror: the canary gets copies of requests."""
-
-    SHARE = "share"
-    HEADER = "header"
-    STICKY = "sticky"
-    MIRROR = "mirror"
-
-
-class Proof(Enum):
-    """How a write is seen to be in force. asked: the proxy answers by itself with its number. endpoints: those of the Service itself.
-    stated: nothing tells it, and some seconds have to do."""
-
-    ASKED = "asked"
-    ENDPOINTS = "endpoints"
-    STATED = "stated"
 
 
 class Planner(Protocol):
@@ -71,7 +49,7 @@ def _nothing_beside(
 @dataclass(frozen=True)
 class Router:
     """`kind`: of the objects that are rewritten, `collection` their path in a namespace, `shape` what is read of them; `field` of their
-    spec is what is rewritten, and `written` says it in words. `can`: what users can be split by.
+    spec is what is rewritten, and `written` says it in words.
 
     `named`: the Services of its own namespace that an object sends to; `spells_out`: it names one in a way that is not rewritten. `state` is
     total but for what was kept, and `plan` raises Unroutable. Before anything is written so does `check`, and `check_beside` for what others
@@ -93,8 +71,7 @@ class Router:
     shape: Shape
     field: str
     written: str
-    can: frozenset[Can]
-    proof: Proof
+    splits: Kind
     parse: Callable[[Any], Route]
     named: Callable[[Route], frozenset[str]]
     state: Callable[[Route, Versions], tuple[Stage, Wanted]]
@@ -119,9 +96,16 @@ class Router:
     is_keeper: Callable[[Kept], bool] = lambda _kept: True
 
     @property
+    def can(self) -> frozenset[Can]:
+        return self.splits.can
+
+    @property
+    def proof(self) -> Proof:
+        return self.splits.proof
+
+    @property
     def switches(self) -> bool:
-        """Everybody is on one version at a time."""
-        return Can.SHARE not in self.can
+        return self.splits.switches
 
 
 def _grpc(item: Any) -> Route:
@@ -136,8 +120,7 @@ ROUTERS: Mapping[str, Router] = {
         shape=HTTP_ROUTE,
         field=".spec.rules",
         written="the backends",
-        can=frozenset(Can),
-        proof=Proof.ASKED,
+        splits=KINDS[GATEWAY_API],
         parse=Route.parse,
         named=httproute.named,
         spells_out=httproute.spells_out,
@@ -156,8 +139,7 @@ ROUTERS: Mapping[str, Router] = {
         shape=SERVICE,
         field=".spec.selector",
         written="the selector",
-        can=frozenset(),
-        proof=Proof.ENDPOINTS,
+        splits=KINDS[SERVICE_SELECTOR],
         parse=selector.parse,
         named=selector.named,
         state=selector.state,
@@ -171,9 +153,7 @@ ROUTERS: Mapping[str, Router] = {
         shape=INGRESS,
         field=".spec.rules",
         written="the backends",
-        # Users are kept by what the owner's own annotations say, so that nothing has to be shown. Its mirror-target copies everything.
-        can=frozenset({Can.SHARE, Can.HEADER, Can.STICKY}),
-        proof=Proof.STATED,
+        splits=KINDS[INGRESS_NGINX],
         parse=ingress.parse,
         named=ingress.named,
         state=ingress.state,
@@ -197,8 +177,7 @@ ROUTERS: Mapping[str, Router] = {
         shape=VIRTUAL_SERVICE,
         field=".spec.http",
         written="the destinations",
-        can=frozenset({Can.SHARE, Can.HEADER, Can.MIRROR}),
-        proof=Proof.ASKED,
+        splits=KINDS[ISTIO],
         parse=virtualservice.parse,
         named=virtualservice.named,
         state=virtualservice.state,
@@ -225,8 +204,7 @@ ROUTERS: Mapping[str, Router] = {
         shape=INGRESS,
         field=".spec.rules",
         written="the backends",
-        can=frozenset({Can.SHARE, Can.HEADER}),
-        proof=Proof.ASKED,
+        splits=KINDS[ALB],
         parse=alb.parse,
         named=alb.named,
         state=alb.state,
@@ -247,8 +225,7 @@ ROUTERS: Mapping[str, Router] = {
         shape=GRPC_ROUTE,
         field=".spec.rules",
         written="the backends",
-        can=frozenset({Can.SHARE, Can.HEADER}),
-        proof=Proof.STATED,
+        splits=KINDS[GATEWAY_API_GRPC],
         parse=_grpc,
         named=httproute.named,
         spells_out=httproute.spells_out,

@@ -24,8 +24,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Wanted,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import Can
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS, Can
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from tests.unit.traffic import test_virtualservice as istio
 from tests.unit.traffic.release import BY, VERSIONS
 from tests.unit.traffic.test_httproute import HEADER, Json, match, ref, route, written

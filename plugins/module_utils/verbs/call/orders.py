@@ -22,8 +22,8 @@ from ...rollout.identity import Meant
 from ...rollout.lease import Between
 from ...rollout.phase import Phase, Situation
 from ...traffic.exposure import Exposure, Header, Sticky
+from ...traffic.kinds import GATEWAY_API, KINDS, SERVICE_SELECTOR, Can, Proof
 from ...traffic.load import pods_for
-from ...traffic.routers import GATEWAY_API, ROUTERS, SERVICE_SELECTOR, Can, Proof
 from ...values import dataclass
 from .holding import Holding
 
@@ -33,7 +33,7 @@ Ask = Callable[[str], "str | None"]
 Withdrawn = Callable[[], str]
 
 __all__ = [
-    "ROUTERS",
+    "KINDS",
     "SERVICE_SELECTOR",
     "Ask",
     "AutoscalerPolicy",
@@ -291,7 +291,7 @@ class PromoteBy(Enum):
     def usual(cls, kind: str, sticky: bool) -> PromoteBy:
         """Where nobody says. A Service that selects one version at a time is never to select both; and users who keep their version
         are not to be given to pods of both."""
-        return cls.WEIGHTS if ROUTERS[kind].switches or sticky else cls.PODS
+        return cls.WEIGHTS if KINDS[kind].switches or sticky else cls.PODS
 
 
 @dataclass(frozen=True)

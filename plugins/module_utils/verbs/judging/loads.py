@@ -20,8 +20,8 @@ from ...probes.source import Sides
 from ...rollout.fields import Malformed
 from ...rollout.record import Record, Traffic
 from ...traffic.exposure import NOBODY, Exposure, Stage, Unroutable, Versions
+from ...traffic.kinds import GATEWAY_API
 from ...traffic.load import copied_load, relative_load
-from ...traffic.routers import GATEWAY_API
 from ...traffic.services import service_name
 from ..routing.network import Network
 from ..routing.routes import release_of

@@ -16,8 +16,9 @@ from ...cluster.errors import Conflict, NotFound
 from ...rollout.fields import Fields, must_be
 from ...rollout.views import Pod
 from ...traffic.exposure import Json
+from ...traffic.kinds import GATEWAY_API
 from ...traffic.route import Route, RoutePlan
-from ...traffic.routers import GATEWAY_API, ROUTERS
+from ...traffic.routers import ROUTERS
 from ...traffic.services import Owner, is_ours, ready_addresses
 from ...traffic.shapes import ENDPOINT_SLICE, SERVICE
 from ..call.listing import listed

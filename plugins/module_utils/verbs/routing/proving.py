@@ -21,9 +21,9 @@ from ...rollout.refusal import Code, Refusal
 from ...traffic.cookies import canary_cookie
 from ...traffic.exposure import Kept
 from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
+from ...traffic.kinds import Proof
 from ...traffic.listeners import ways
 from ...traffic.route import Parent, Route, observed, stated
-from ...traffic.routers import Proof
 from ...values import dataclass
 from ..call.ending import Account
 from .lagging import LOOK_SECONDS, PAUSE_SECONDS, until

@@ -24,8 +24,8 @@ from ...cluster.errors import Conflict, NotFound
 from ...rollout.record import Record, RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Kept, Stage, Unroutable, Versions, Wanted
+from ...traffic.kinds import Proof
 from ...traffic.route import Route, RoutePlan, kept_of
-from ...traffic.routers import Proof
 from ...traffic.services import Owner, service_name
 from ...values import dataclass
 from ..call.ending import Account

@@ -1,0 +1,57 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of `traffic`, and what users can be split by in each. How that is done routers.py says, which loads all that is known of each
+kind: what only has to name one, as most calls do, gets along without. This module is private to the collection.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Mapping
+
+from ..values import dataclass
+
+GATEWAY_API, SERVICE_SELECTOR, INGRESS_NGINX, ISTIO = "gateway_api", "service_selector", "ingress_nginx", "istio"
+GATEWAY_API_GRPC, ALB = "gateway_api_grpc", "alb"
+
+
+class Can(Enum):
+    """What users can be split by. share: any part of the requests; without it, all or none. header: requests that have it. sticky: users
+    keep the version that they have seen. mirror: the canary gets copies of requests."""
+
+    SHARE = "share"
+    HEADER = "header"
+    STICKY = "sticky"
+    MIRROR = "mirror"
+
+
+class Proof(Enum):
+    """How a write is seen to be in force. asked: the proxy answers by itself with its number. endpoints: those of the Service itself.
+    stated: nothing tells it, and some seconds have to do."""
+
+    ASKED = "asked"
+    ENDPOINTS = "endpoints"
+    STATED = "stated"
+
+
+@dataclass(frozen=True)
+class Kind:
+    can: frozenset[Can]
+    proof: Proof
+
+    @property
+    def switches(self) -> bool:
+        """Everybody is on one version at a time."""
+        return Can.SHARE not in self.can
+
+
+KINDS: Mapping[str, Kind] = {
+    GATEWAY_API: Kind(frozenset(Can), Proof.ASKED),
+    SERVICE_SELECTOR: Kind(frozenset(), Proof.ENDPOINTS),
+    # Users are kept by what the owner's own annotations say, so that nothing has to be shown. Its mirror-target copies everything.
+    INGRESS_NGINX: Kind(frozenset({Can.SHARE, Can.HEADER, Can.STICKY}), Proof.STATED),
+    ISTIO: Kind(frozenset({Can.SHARE, Can.HEADER, Can.MIRROR}), Proof.ASKED),
+    ALB: Kind(frozenset({Can.SHARE, Can.HEADER}), Proof.ASKED),
+    GATEWAY_API_GRPC: Kind(frozenset({Can.SHARE, Can.HEADER}), Proof.STATED),
+}
