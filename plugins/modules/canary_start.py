@@ -193,9 +193,10 @@ options:
             written twice. A warning says so.
           - A copy is as much work as a request, so that more than the canary's pods can bear is refused, and as few pods as can bear it come
             where no number is given.
-          - With V(gateway_api) the gateway has to show on a rule for probes that it can, and its GatewayClass has to list
-            C(HTTPRouteRequestMirror) in C(status.supportedFeatures), and for less than V(100) C(HTTPRouteRequestPercentageMirror), before any
-            user meets it; otherwise the task fails, and so it does where the gateway cannot be asked. With V(istio) it is C(mirror) and
+          - With V(gateway_api) the gateway has to show on a rule for probes that it can, before any user meets it; otherwise the task
+            fails, and so it does where the gateway cannot be asked. A GatewayClass that lists features in C(status.supportedFeatures) has to
+            list C(HTTPRouteRequestMirror), and for less than V(100) C(HTTPRouteRequestPercentageMirror). Of one that lists none a warning
+            says that nobody knows how much it copies, and O(traffic.proof=require) refuses. With V(istio) it is C(mirror) and
             C(mirrorPercentage) of the VirtualService. No other kind has it.
         type: float
       proof:

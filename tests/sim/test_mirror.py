@@ -145,9 +145,15 @@ def _feature(one: World, *features: str) -> None:
 
 @pytest.mark.parametrize(
     ("features", "mirror", "refused"),
-    [((), "20", True), (CAN[:1], "20", True), (CAN[:1], "100", False), ((), "100", True), (CAN, "20", False)],
+    [
+        (("HTTPRouteCORS",), "20", True),
+        (("HTTPRouteCORS",), "100", True),
+        (CAN[:1], "20", True),
+        (CAN[:1], "100", False),
+        (CAN, "20", False),
+    ],
 )
-def test_a_gateway_of_a_class_that_does_not_say_that_it_copies_is_not_asked_to(
+def test_a_gateway_of_a_class_that_lists_other_features_is_not_asked_to_copy(
     features: tuple[str, ...], mirror: str, refused: bool
 ) -> None:
     one = world(replace(COPIES, mirror=mirror, pods=4, surge=4), lags=Lags(copies=not refused))
@@ -156,6 +162,18 @@ def test_a_gateway_of_a_class_that_does_not_say_that_it_copies_is_not_asked_to(
     said = told(found)[0]
     assert ("requests are copied only where it is known that the gateway can" in said) is refused, said
     assert not refused or not found.calls[0].writes
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_where_a_class_lists_nothing_a_probe_shows_it_and_what_that_does_not_show_is_told(copies: bool) -> None:
+    """As of Istio."""
+    one = world(COPIES, lags=Lags(copies=copies))
+    _feature(one)
+    found = played(one)
+    start = found.calls[0].result
+    assert isinstance(start, Outcome if copies else VerbFailure), told(found)
+    assert "not that no more than this part is copied" in " ".join(start.warnings)
     assert_as_before(one)
 
 

@@ -16,23 +16,30 @@ from ...traffic.route import Route
 from .network import Network
 
 
-def check_features(network: Network, routes: Sequence[Route], needed: Collection[str]) -> None:
-    """Raises Refusal. Two requests for each Gateway."""
+def check_features(network: Network, routes: Sequence[Route], needed: Collection[str]) -> str:
+    """Why it is not known, where a class lists nothing, which Istio's does not. Raises Refusal where one lists others, or may not be read. Two
+    requests for each Gateway."""
+    unknown = ""
     for parent in dict.fromkeys(parent for route in routes for parent in route.parents):
         try:
             name = network.gateway(parent.name, parent.namespace).within("spec").name("gatewayClassName")
             status = network.gateway_class(name).within("status")
         except (Forbidden, NotFound) as error:
-            raise _unknown(f"what Gateway {parent.name} can do is not known: {error}") from error
+            raise refused(f"what Gateway {parent.name} can do is not known: {error}") from error
         said = {feature.text("name") for feature in status.each("supportedFeatures")}
         missing = sorted(set(needed) - said)
-        if missing:
-            raise _unknown(
-                f'GatewayClass "{name}" does not say that its gateways can do {missing[0]} (status.supportedFeatures)'
-            )
+        what = (
+            f'GatewayClass "{name}" does not say that its gateways can do {missing[0]} (status.supportedFeatures)'
+            if missing
+            else ""
+        )
+        if said and missing:
+            raise refused(what)
+        unknown = unknown or what
+    return unknown
 
 
-def _unknown(why: str) -> Refusal:
+def refused(why: str) -> Refusal:
     return Refusal(
         Code.NOT_PROGRAMMED,
         f"requests are copied only where it is known that the gateway can: {why}",

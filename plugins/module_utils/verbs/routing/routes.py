@@ -31,7 +31,7 @@ from ...values import dataclass
 from ..call.ending import Account
 from ..call.guarded import guarded
 from ..call.outcome import Report
-from .features import check_features
+from .features import check_features, refused
 from .network import Network
 from .proving import NotProgrammed, Prover, Written, unproven
 from .switching import Switched
@@ -154,7 +154,7 @@ class Routes:
 
     def check_mirror(self, found: Sequence[Now], asked: Exposure, canary_hash: str) -> None:
         """Raises Refusal where requests are to be copied, and nobody could see whether a gateway does that or answers with an error instead; where
-        its class does not say that it can; and where the API server would not keep what says it. Three requests for each route."""
+        its class lists what it can, and not that; and where the API server would not keep what says it. Three requests for each route."""
         if not asked.mirror:
             return
         needed = self.router.features(asked)
@@ -164,7 +164,13 @@ class Routes:
                 f"a gateway that cannot copy requests answers all of them with an error, and it is not asked: {self.prover.why}",
                 "Give traffic.probe an url that reaches it from where Ansible runs, and traffic.proof require, or leave out traffic.mirror",
             )
-        check_features(self.network, [one.route for one in found] if needed else [], needed)
+        unknown = check_features(self.network, [one.route for one in found] if needed else [], needed)
+        if unknown and self.traffic.proof == "require":
+            raise refused(unknown)
+        if unknown:
+            self.account.warn(
+                f"{unknown}: a probe shows that a rule with copies answers, and not that no more than this part is copied"
+            )
         for one in found:
             self._check_kept(one, Wanted(Stage.SPLIT, asked), canary_hash)
 
