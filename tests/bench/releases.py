@@ -49,6 +49,7 @@ PLAYS: Mapping[str, list[dict[str, Any]]] = {
     "task": [task("release", images=IMAGES)],
     "task in two steps": [task("release", images=IMAGES, steps=[{"pods": 1}, {"pods": 2}])],
     "verbs": [task("start", images=IMAGES), task("promote")],
+    "debug": [{"ansible.builtin.debug": {"msg": ""}}] * MANY,
     "lane": [INFO] * MANY,
     "module": [{**INFO, "environment": {"BENCH": "module"}}] * MANY,
     "ping": [{"ansible.builtin.ping": {}}] * MANY,
@@ -148,6 +149,7 @@ def measured(lab: Lab, directory: Path, times: int) -> tuple[list[Row], dict[str
         "role again": (False, lambda: bench.role(1)),
         "role in two steps": (True, lambda: bench.role(1, 2)),
         "idle role": (False, bench.idle_role),
+        "debug": (False, lambda: bench.play(PLAYS["debug"])),
         "lane": (False, lambda: bench.play(PLAYS["lane"])),
         "module": (False, lambda: bench.play(PLAYS["module"])),
         "ping": (False, lambda: bench.play(PLAYS["ping"])),
@@ -179,10 +181,11 @@ def _rows(cost: Mapping[str, Cost]) -> Iterator[Row]:
         "one release by `canary_start` and `canary_promote`", cost["verbs"].beyond(bare), "2 times kubectl's wall"
     )
     yield Row("`kubectl set image`, `rollout pause`, `resume`, `status`: no exact canary", cost["kubectl"])
-    lane, module, ping = (cost[name].beyond(bare).split(MANY) for name in ("lane", "module", "ping"))
+    debug, lane, module, ping = (cost[name].beyond(bare).split(MANY) for name in ("debug", "lane", "module", "ping"))
     other = cost["k8s_info"].beyond(cost["other bare"]).split(MANY)
     yield Row(f"one `canary_info` of {MANY} in a play, in-process", lane, "0.06 s wall")
-    yield Row("the same as a module", module, "0.35 s wall")
+    yield Row("one `ansible.builtin.debug`, an action that does nothing", debug)
+    yield Row("one `canary_info` as a module", module, "0.35 s wall")
     yield Row("one `ansible.builtin.ping`, a module that does nothing", ping)
     yield Row("one `kubernetes.core.k8s_info`, beyond its own `ansible-playbook`", other)
 
