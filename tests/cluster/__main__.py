@@ -16,7 +16,7 @@ from .construction import StartFailed
 from .fakes import Capacity
 from .gateway.server import ONLY_ANSWERING, gateway_of
 from .images import ensure_programs
-from .lab import Lab, NotALab, start_lab
+from .lab import GATEWAYS, Lab, NotALab, start_lab
 from .layout import Layout
 from .metrics.server import ONLY_REAL_NODES
 from .paths import lab_directory, labs_root
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"at most {MOST_NODES} real nodes")
     if getattr(options, "metrics", False) and not options.real:
         parser.error(ONLY_REAL_NODES)
-    if getattr(options, "gateway", None) and not (options.answering or options.real):
+    if getattr(options, "gateway", "") and not (options.answering or options.real):
         parser.error(ONLY_ANSWERING)
     try:
         return int(options.run(options))
@@ -59,8 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--answering", action="store_true", help="fake pods answer HTTP (root); on which port is told")
     up.add_argument(
         "--gateway",
-        choices=["traefik"],
-        help="with --answering or --real: this proxy serves Gateway API (the first time about 10 minutes)",
+        choices=sorted(GATEWAYS),
+        default="",
+        help="with --answering or --real: this proxy serves Gateway API, istio VirtualServices, too (the first time about 10 minutes)",
     )
     up.add_argument("--cpu", default=Capacity.cpu, help="of each fake node (default %(default)s)")
     up.add_argument("--memory", default=Capacity.memory, help="of each fake node (default %(default)s)")
@@ -108,7 +109,7 @@ def _start(directory: Path, options: argparse.Namespace) -> Lab:
         capacity=Capacity(options.cpu, options.memory, options.pods),
         answering=options.answering,
         metrics=options.metrics,
-        gateway=bool(options.gateway),
+        gateway=options.gateway,
         kept=True,
     )
 
@@ -117,7 +118,7 @@ def _announce(directory: Path) -> int:
     layout = Layout(directory)
     if port := (layout.described() or {}).get("port"):
         tell(f"the pods answer HTTP on port {port} of their addresses")
-    if gateway := gateway_of(layout):
+    for gateway in filter(None, (gateway_of(layout, name) for name in GATEWAYS)):
         tell(f"Gateway {json.dumps(gateway.parent)} is served at http://{gateway.address}")
     print(f"export KUBECONFIG={layout.kubeconfig}")
     return 0

@@ -14,7 +14,7 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -29,8 +29,12 @@ from .construction import POLL_SECONDS, Construction, PortTaken
 from .controlplane import LOOPBACK, start_control_plane
 from .fakes import ORDINARY, POD_RANGE, Capacity, node, start_fake_nodes
 from .gateway.program import ensure_traefik
-from .gateway.server import ONLY_ANSWERING, add_gateway
+from .gateway.server import NAME as TRAEFIK
+from .gateway.server import ONLY_ANSWERING, Gateway, add_gateway
 from .images import ensure_programs
+from .istio.manifests import NAME as ISTIO
+from .istio.program import ensure_istio
+from .istio.server import add_istio
 from .kubectl import kubectl
 from .layout import Layout
 from .locks import open_lock, try_lock
@@ -175,6 +179,13 @@ class Lab:
         return write_kubeconfig(self.directory / f"{name}.conf", cluster, user)
 
 
+# By its name: what builds its programs, and what runs it for a cluster.
+GATEWAYS: Mapping[str, tuple[Callable[[Say], object], Callable[[Lab, Say], Gateway]]] = {
+    TRAEFIK: (ensure_traefik, add_gateway),
+    ISTIO: (ensure_istio, add_istio),
+}
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What a cluster is to have; see start_lab."""
@@ -188,7 +199,7 @@ class Wanted:
     address: str
     kept: bool
     metrics: bool
-    gateway: bool
+    gateway: str
 
     @property
     def needs_kwok(self) -> bool:
@@ -208,7 +219,7 @@ def start_lab(
     address: str = LOOPBACK,
     kept: bool = False,
     metrics: bool = False,
-    gateway: bool = False,
+    gateway: str = "",
     say: Say = tell,
 ) -> Lab:
     """Starts a cluster and returns when it can be used; builds what it is made of first when that is missing.
@@ -216,7 +227,7 @@ def start_lab(
     `fake_nodes` (3 unless there are real ones) have `capacity` each, and pods that answer HTTP if `answering`.
     `real_nodes` (0 to 3) keep `reserved` quantities from pods and know the images of images.py.
     `metrics`: metrics-server on the real nodes, built first if need be (metrics/server.py).
-    `gateway`: Traefik before pods that answer, built first if need be (gateway/server.py).
+    `gateway`: one of GATEWAYS, before pods that answer, built first if need be (gateway/server.py, istio/server.py).
     `address`: the API server's only one; with real nodes it is that of their bridge.
     `kept`: outlive this process; otherwise the cluster goes with it, even by kill -9.
     Raises StartFailed with the last lines of the logs, or its kinds RealNodesImpossible and AnsweringImpossible;
@@ -238,7 +249,8 @@ def start_lab(
     if metrics:
         ensure_metrics_server(say)
     if gateway:
-        ensure_traefik(say)
+        build, _add = GATEWAYS[gateway]
+        build(say)
     for _attempt in range(PORT_ATTEMPTS):
         place = Layout(directory or labs_root() / f"lab-{uuid.uuid4().hex[:12]}")
         try:
@@ -258,7 +270,8 @@ def _start(site: Construction, wanted: Wanted, runtime: Runtime | None, programs
             if wanted.metrics:
                 add_metrics(lab, say)
             if wanted.gateway:
-                add_gateway(lab, say)
+                _build_it, add = GATEWAYS[wanted.gateway]
+                add(lab, say)
             # Last of all: who is killed before leaves nothing.
             if wanted.kept:
                 place.kept.touch()

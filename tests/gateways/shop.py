@@ -153,6 +153,23 @@ class IngressShop(Shop):
         assert [one["metadata"]["name"] for one in self.api.list(self.routes)["items"]] == ["web"]
 
 
+class VirtualServiceShop(Shop):
+    """Behind a VirtualService, at Istio's own Gateway of the same name."""
+
+    group, plural = "networking.istio.io/v1", "virtualservices"
+
+    def manifest(self, rules: Sequence[Mapping[str, Any]], parent: Mapping[str, str]) -> Json:
+        http = list(rules) or [{"route": [{"destination": {"host": "web", "port": {"number": 80}}}]}]
+        spec = {"hosts": [self.host], "gateways": [f"{parent['namespace']}/{parent['name']}"], "http": http}
+        return {"apiVersion": self.group, "kind": "VirtualService", "metadata": {"name": "web"}, "spec": spec}
+
+    def start_request(self, version: str = "v2", pods: int = 1, **traffic: Any) -> StartRequest:
+        """Proven where users come in."""
+        address, port = self.gateway.address.split(":")
+        entry = {"url": f"http://{self.host}:{port}", "address": address}
+        return super().start_request(version, pods, kind="istio", **entry, **traffic)
+
+
 class GrpcShop(Shop):
     """Behind a GRPCRoute, of which nothing proves what a proxy does."""
 

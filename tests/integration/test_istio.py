@@ -29,7 +29,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote impo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.gateway.server import DEFINITIONS
-from tests.cluster.istio.definitions import virtual_services
+from tests.cluster.istio.definitions import definition
 from tests.cluster.lab import Lab
 from tests.gateways.objects import Json
 from tests.integration.releases import Release, image, silent
@@ -73,7 +73,7 @@ def defined(lab: Lab | ForeignCluster) -> None:
     """The API server knows VirtualServices."""
     with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
         with suppress(Conflict):
-            api.create(DEFINITIONS, virtual_services())
+            api.create(DEFINITIONS, definition("VirtualService"))
         until(lambda: _is_served(api), "VirtualServices are served")
 
 

@@ -79,9 +79,13 @@ def add_gateway(
             return there
         define(lab)
         create(lab, rights())
-        found = _started(lab, name, program, throttles, kubeconfig or lab.client_for(USER))
-        _told(lab.layout, name).write_text(json.dumps([found.port, found.processes]))
-        return found
+        return announced(lab, _started(lab, name, program, throttles, kubeconfig or lab.client_for(USER)))
+
+
+def announced(lab: Lab, gateway: Gateway) -> Gateway:
+    """Others find it now."""
+    _told(lab.layout, gateway.name).write_text(json.dumps([gateway.port, gateway.processes]))
+    return gateway
 
 
 def gateway_of(layout: Layout, name: str = NAME) -> Gateway | None:
@@ -101,7 +105,7 @@ def define(lab: Lab) -> None:
     """Gateway API's definitions are served."""
     create(lab, [(DEFINITIONS, definition) for definition in definitions()])
     for kind in ("gatewayclasses", "gateways", "httproutes"):
-        _until(partial(_is_served, lab, kind), f"{kind} are served")
+        until_it_holds(partial(_is_served, lab, kind), f"{kind} are served")
 
 
 def _is_served(lab: Lab, kind: str) -> bool:
@@ -128,7 +132,7 @@ def _started(lab: Lab, name: str, program: Path, throttles: Sequence[str], kubec
                 command = _command(program, found, throttle)
                 site.run(process, command, {"KUBECONFIG": str(kubeconfig)})
             create(lab, [*gateway(name, port), *ingress_class(name)])
-            site.wait_until(lambda: _serves(lab, name), f"Gateway {name} to be served", timeout=READY_SECONDS)
+            site.wait_until(lambda: is_programmed(lab, name), f"Gateway {name} to be served", timeout=READY_SECONDS)
             return found
         except PortTaken as error:
             taken = error
@@ -153,14 +157,14 @@ def _command(program: Path, served: Gateway, throttle: str) -> list[str | Path]:
     ]  # fmt: skip
 
 
-def _serves(lab: Lab, name: str) -> bool:
+def is_programmed(lab: Lab, name: str) -> bool:
     found = lab.api.request("GET", f"{GATEWAY_API}/namespaces/{NAMESPACE}/gateways/{name}")
     status: dict[str, Any] = found.get("status") or {}
     said = {one["type"]: one["status"] for one in status.get("conditions") or ()}
     return said.get("Programmed") == "True" and bool(status.get("addresses"))
 
 
-def _until(condition: Callable[[], bool], what: str) -> None:
+def until_it_holds(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while True:
         with contextlib.suppress(ApiError):

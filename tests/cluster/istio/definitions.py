@@ -1,12 +1,13 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The definition of VirtualServices, from Istio's own module that the go.mod beside this file pins."""
+"""The definitions of Istio's objects, from its own module that the go.mod beside this file pins."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,14 @@ from ..paths import cache_root
 GO_MOD, MODULE = Path(__file__).parent / "go.mod", "istio.io/api"
 
 
-def virtual_services() -> dict[str, Any]:
+def definition(kind: str) -> dict[str, Any]:
     """As everybody installs it."""
-    (found,) = (
-        one
-        for one in yaml.load_all(_definitions().read_text(), Loader=yaml.CSafeLoader)
-        if one and one["spec"]["names"]["kind"] == "VirtualService"
-    )
+    (found,) = (one for one in _all() if one["spec"]["names"]["kind"] == kind)
     return dict(found)
+
+
+def _all() -> Iterator[dict[str, Any]]:
+    yield from filter(None, yaml.load_all(_definitions().read_text(), Loader=yaml.CSafeLoader))
 
 
 def _definitions() -> Path:

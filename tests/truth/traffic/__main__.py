@@ -39,7 +39,7 @@ proxy, the users, the verbs and the cluster share one machine; where nothing els
 
 {seconds:.0f} seconds in all. {wrong}
 
-Not here: other proxies (the same routes on Istio and Envoy are not tried by this collection), cloud load balancers, meshes.
+Not here: Istio and Envoy, of which [traffic.md](traffic.md#where-it-has-been-tried) tells; other proxies, cloud load balancers, meshes.
 """
 
 

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Istio's control plane may do in a cluster, and the gateway that is made by hand there: without injection and without an operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..gateway.manifests import GATEWAY_API, GROUP, NAMESPACE
+from ..images import PAUSE
+
+NAME, USER = "istio", "istiod"
+LABELS = {"istio": "edge"}
+NETWORKING = "networking.istio.io"
+KINDS = ("VirtualService", "DestinationRule", "Gateway")
+PODS, SERVICES = f"/api/v1/namespaces/{NAMESPACE}/pods", f"/api/v1/namespaces/{NAMESPACE}/services"
+_RBAC = "rbac.authorization.k8s.io"
+_READ, _CHANGE = ["get", "list", "watch"], ["update", "patch"]
+_WITH_STATUS = ("gatewayclasses", "gateways", "grpcroutes", "httproutes", "backendtlspolicies", "listenersets")
+
+
+def rights() -> list[tuple[str, dict[str, Any]]]:
+    """Collection and manifest of each. Source: the rules of Istio's own chart that concern a control plane which neither injects nor signs
+    (manifests/charts/istio-control/istio-discovery/templates/clusterrole.yaml)."""
+    rules = [
+        {"apiGroups": [NETWORKING, "security.istio.io", "telemetry.istio.io", "extensions.istio.io"],
+         "resources": ["*"], "verbs": _READ},
+        {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": _READ},
+        {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"],
+         "verbs": _READ},
+        {"apiGroups": [""], "resources": ["pods", "nodes", "services", "namespaces", "endpoints", "secrets"], "verbs": _READ},
+        {"apiGroups": [""], "resources": ["services/status"], "verbs": _CHANGE},
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": [*_READ, "create", "update"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": _READ},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses", "ingressclasses"], "verbs": _READ},
+        {"apiGroups": [GROUP], "resources": ["*"], "verbs": _READ},
+        {"apiGroups": [GROUP], "resources": [f"{kind}/status" for kind in _WITH_STATUS], "verbs": _CHANGE},
+        {"apiGroups": [GROUP], "resources": ["gatewayclasses"], "verbs": ["create", *_CHANGE]},
+    ]  # fmt: skip
+    subjects = [{"apiGroup": _RBAC, "kind": "User", "name": USER}]
+    role = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": USER}
+    return [
+        ("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}}),
+        (f"/apis/{_RBAC}/v1/clusterroles", {"metadata": {"name": USER}, "rules": rules}),
+        (
+            f"/apis/{_RBAC}/v1/clusterrolebindings",
+            {"metadata": {"name": USER}, "roleRef": role, "subjects": subjects},
+        ),
+    ]
+
+
+def workload() -> tuple[str, dict[str, Any]]:
+    """A pod whose address the proxy has."""
+    pod = {"containers": [{"name": "proxy", "image": PAUSE}]}
+    return PODS, {"metadata": {"name": NAME, "labels": LABELS}, "spec": pod}
+
+
+def reached_at(port: int) -> list[tuple[str, dict[str, Any]]]:
+    """The Service by which a Gateway names that pod, and, both open to every namespace, a Gateway of Gateway API for routes and one of Istio
+    for VirtualServices."""
+    ports = [{"name": "http", "port": port, "targetPort": port}]
+    service = {"selector": LABELS, "ports": ports, "type": "LoadBalancer", "allocateLoadBalancerNodePorts": False}
+    listener = {
+        "name": "web", "protocol": "HTTP", "port": port, "allowedRoutes": {"namespaces": {"from": "All"}},
+    }  # fmt: skip
+    place = {"type": "Hostname", "value": f"{NAME}.{NAMESPACE}.svc.cluster.local"}
+    of_routes = {"gatewayClassName": NAME, "addresses": [place], "listeners": [listener]}
+    server = {"port": {"number": port, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
+    of_istio = {"selector": LABELS, "servers": [server]}
+    meta = {"metadata": {"name": NAME}}
+    here = f"namespaces/{NAMESPACE}/gateways"
+    return [
+        (SERVICES, {**meta, "spec": service}),
+        (f"{GATEWAY_API}/{here}", {"apiVersion": f"{GROUP}/v1", "kind": "Gateway", **meta, "spec": of_routes}),
+        (
+            f"/apis/{NETWORKING}/v1/{here}",
+            {"apiVersion": f"{NETWORKING}/v1", "kind": "Gateway", **meta, "spec": of_istio},
+        ),
+    ]

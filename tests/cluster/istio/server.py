@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Istio for a cluster whose pods answer HTTP, as processes of this machine: its control plane, which reads the cluster with rights of its
+own, and one Envoy that it configures as a gateway. There are no sidecars.
+
+Envoy is this machine's own, but the control plane is told that it is a pod: one of the cluster lends it its address.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..api import ApiError
+from ..build import Say, tell
+from ..construction import Construction, PortTaken
+from ..controlplane import LOOPBACK
+from ..gateway.manifests import NAMESPACE
+from ..gateway.server import (
+    DEFINITIONS,
+    ONLY_ANSWERING,
+    PORT_ATTEMPTS,
+    READY_SECONDS,
+    Gateway,
+    announced,
+    create,
+    define,
+    gateway_of,
+    is_programmed,
+    until_it_holds,
+)
+from ..locks import exclusive
+from ..ports import free_ports
+from ..processes import end_all
+from .definitions import definition
+from .manifests import KINDS, LABELS, NAME, NETWORKING, PODS, SERVICES, USER, reached_at, rights, workload
+from .program import ensure_istio
+
+if TYPE_CHECKING:
+    from ..lab import Lab
+
+# What the controller of a cloud says of a Service that is reached from outside.
+REACHED = {"status": {"loadBalancer": {"ingress": [{"ip": LOOPBACK}]}}}
+MERGE_PATCH = "application/merge-patch+json"
+# Nothing signs certificates, nothing injects, nothing elects; and the filters are left out that only Istio's own build of Envoy has.
+PLAIN = {
+    "ENABLE_CA_SERVER": "false",
+    "ENABLE_LEADER_ELECTION": "false",
+    "INJECTION_WEBHOOK_CONFIG_NAME": "",
+    "PILOT_CERT_PROVIDER": "none",
+    "PILOT_DISABLE_MX_ALPN": "true",
+    "PILOT_ENABLE_ALPN_FILTER": "false",
+    "PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER": "false",
+    "PILOT_ENABLE_METADATA_EXCHANGE": "false",
+    "PILOT_ENABLE_TELEMETRY_LABEL": "false",
+    "POD_NAME": NAME,
+    "POD_NAMESPACE": NAMESPACE,
+    "VALIDATION_WEBHOOK_CONFIG_NAME": "",
+    "XDS_AUTH": "false",
+}
+
+
+def add_istio(lab: Lab, say: Say = tell) -> Gateway:
+    """Runs both for the cluster and returns when they serve. A second call finds them there."""
+    if not (lab.facts["port"] or lab.facts["real_nodes"]):
+        raise ValueError(ONLY_ANSWERING)
+    pilot, envoy = ensure_istio(say)
+    with exclusive(lab.directory / "gateway.lock"):
+        if there := gateway_of(lab.layout, NAME):
+            return there
+        define(lab)
+        create(lab, [*((DEFINITIONS, definition(kind)) for kind in KINDS), *rights()])
+        for kind in ("virtualservices", "destinationrules", "gateways"):
+            until_it_holds(partial(_is_served, lab, kind), f"{kind} of Istio are served")
+        return announced(lab, _started(lab, pilot, envoy))
+
+
+def _is_served(lab: Lab, kind: str) -> bool:
+    return bool(lab.api.request("GET", f"/apis/{NETWORKING}/v1/{kind}"))
+
+
+def _started(lab: Lab, pilot: Path, envoy: Path) -> Gateway:
+    for attempt in range(1, PORT_ATTEMPTS + 1):
+        port, discovery, http, monitoring = free_ports(4)
+        found = Gateway(NAME, port, tuple(f"{program}-{attempt}" for program in ("pilot", "envoy")))
+        site = Construction(lab.layout, lab.binaries)
+        try:
+            site.run(found.processes[0], _pilot(lab, pilot, discovery, http, monitoring), PLAIN)
+            create(lab, [workload(), *reached_at(port)])
+            lab.api.request("PATCH", f"{SERVICES}/{NAME}/status", REACHED, MERGE_PATCH)
+            site.run(found.processes[1], _envoy(lab, envoy, discovery))
+            site.wait_until(lambda: is_programmed(lab, NAME), f"Gateway {NAME} to be programmed", timeout=READY_SECONDS)
+            site.wait_until(partial(_listens, port), f"Envoy to listen at port {port}", timeout=READY_SECONDS)
+            return found
+        except PortTaken as error:
+            taken = error
+            end_all(map(lab.layout.record, found.processes))
+            for collection, manifest in reached_at(port):
+                _gone(lab, f"{collection}/{manifest['metadata']['name']}")
+    raise taken
+
+
+def _pilot(lab: Lab, program: Path, discovery: int, http: int, monitoring: int) -> list[str | Path]:
+    """Of a mesh without certificates, telemetry and sidecars."""
+    settings = {
+        "defaultConfig": {"discoveryAddress": f"{LOOPBACK}:{discovery}"},
+        "defaultProviders": {},
+        "enableAutoMtls": False,
+        "enablePrometheusMerge": False,
+        "trustDomain": "cluster.local",
+    }
+    mesh = lab.directory / "mesh.json"
+    mesh.write_text(json.dumps(settings))
+    return [
+        program, "discovery", f"--kubeconfig={lab.client_for(USER)}", f"--meshConfig={mesh}",
+        f"--grpcAddr={LOOPBACK}:{discovery}", f"--httpAddr={LOOPBACK}:{http}", f"--monitoringAddr={LOOPBACK}:{monitoring}",
+        "--httpsAddr=", "--secureGRPCAddr=", "--ctrlz_port=0",
+    ]  # fmt: skip
+
+
+def _envoy(lab: Lab, program: Path, discovery: int) -> list[str | Path]:
+    """One thread: of several, each takes a configuration for itself, and of many connections a few would tell how late."""
+    until_it_holds(lambda: bool(_pod_address(lab)), "the gateway's pod has an address")
+    bootstrap = lab.directory / "envoy.json"
+    bootstrap.write_text(json.dumps(_bootstrap(_pod_address(lab), discovery)))
+    return [program, "-c", bootstrap, "--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
+
+
+def _pod_address(lab: Lab) -> str:
+    return str(lab.api.request("GET", f"{PODS}/{NAME}")["status"].get("podIP", ""))
+
+
+def _bootstrap(address: str, discovery: int) -> Mapping[str, Any]:
+    """What Istio's agent would write: a gateway of this namespace that asks the control plane for everything else."""
+    of_http2 = {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+    endpoint = {"endpoint": {"address": {"socket_address": {"address": LOOPBACK, "port_value": discovery}}}}
+    control_plane = {
+        "name": "xds-grpc",
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": of_http2},
+        "load_assignment": {"cluster_name": "xds-grpc", "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+    together = {"ads": {}, "resource_api_version": "V3"}
+    stream = {
+        "api_type": "DELTA_GRPC",
+        "transport_api_version": "V3",
+        "set_node_on_first_message_only": True,
+        "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc"}}],
+    }
+    return {
+        "node": {
+            "id": f"router~{address}~{NAME}.{NAMESPACE}~{NAMESPACE}.svc.cluster.local",
+            "cluster": f"{NAME}.{NAMESPACE}",
+            "metadata": {"CLUSTER_ID": "Kubernetes", "NAMESPACE": NAMESPACE, "LABELS": LABELS},
+        },
+        "dynamic_resources": {"lds_config": together, "cds_config": together, "ads_config": stream},
+        "static_resources": {"clusters": [control_plane]},
+    }
+
+
+def _listens(port: int) -> bool:
+    with socket.create_connection((LOOPBACK, port), timeout=1):
+        return True
+
+
+def _gone(lab: Lab, path: str) -> None:
+    try:
+        lab.api.request("DELETE", path)
+    except ApiError as error:
+        if error.status != 404:
+            raise

@@ -1,0 +1,111 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases through Istio's control plane and an Envoy that it configures, under requests of users all the time.
+
+The same as test_gateway.py shows of Traefik, for each kind of route that Istio takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from math import sqrt
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Header, PromoteBy
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import network
+from tests.cluster.build import Say
+from tests.cluster.gateway.server import Gateway
+from tests.cluster.istio.server import add_istio
+from tests.cluster.lab import Lab
+from tests.gateways.browsers import Crowd
+from tests.gateways.shop import GrpcShop, Shop, VirtualServiceShop
+from tests.gateways.users import Tally
+from tests.integration.test_gateway import assert_none_failed
+from tests.situations import until
+
+TESTER, TESTERS = Header("x-canary", "always"), "x-canary: always"
+RATE, MANY = 100, 2000
+# Envoy draws each request: of a million counts one is so many standard deviations off.
+DEVIATIONS = 4.89
+SHOPS = {"VirtualService": VirtualServiceShop, "HTTPRoute": Shop, "GRPCRoute": GrpcShop}
+New = Callable[..., Shop]
+
+
+@pytest.fixture(scope="module")
+def istio(answering_lab: Lab, say: Say) -> Gateway:
+    return add_istio(answering_lab, say)
+
+
+@pytest.fixture
+def new(istio: Gateway, answering_lab: Lab, answering_namespace: str, monkeypatch: pytest.MonkeyPatch) -> New:
+    """Shops whose users are answered. What is stated counts as in force sooner than for a proxy that takes its time."""
+    quick = {kind: replace(router, settles=2.0) for kind, router in ROUTERS.items()}
+    monkeypatch.setattr(network, "ROUTERS", quick)
+
+    def make(kind: str, **given: object) -> Shop:
+        return SHOPS[kind](answering_lab, istio, answering_namespace, **given).opened()
+
+    return make
+
+
+def assert_share(weight: Fraction, users: Tally) -> None:
+    off = DEVIATIONS * sqrt(users.sent * weight * (1 - weight))
+    assert abs(users.of("v2") - weight * users.sent) <= off, users.versions
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", PromoteBy, ids=lambda by: by.value)
+@pytest.mark.parametrize("kind", SHOPS)
+def test_no_request_fails_from_the_start_to_the_end_and_each_gets_what_was_said(
+    kind: str, by: PromoteBy, new: New
+) -> None:
+    shop = new(kind)
+    with shop.users.coming(RATE) as users:
+        started = shop.start(weight=Fraction(5, 100), header=TESTER)
+        few, testers = shop.users.send(MANY), shop.users.send(200, header=TESTERS)
+        shop.start(pods=4, weight=Fraction(1, 4))
+        more, again = shop.users.send(MANY), shop.users.send(200, header=TESTERS)
+        shop.promote(by)
+        until(lambda: shop.users.send(100).of("v2") == 100, "everybody gets the new version")
+    assert started.extra["exposure"]["programmed"] == ("stated" if kind == "GRPCRoute" else "proven")
+    for tally in (users, few, testers, more, again):
+        assert_none_failed(tally)
+    assert testers.of("v2") == testers.sent and again.of("v2") == again.sent
+    assert_share(Fraction(5, 100), few)
+    assert_share(Fraction(1, 4), more)
+    shop.assert_own()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SHOPS)
+def test_an_undo_takes_users_away_before_the_pods_and_none_fails(kind: str, new: New) -> None:
+    shop = new(kind)
+    with shop.users.coming(RATE) as users:
+        shop.start(pods=2, weight=Fraction(1, 2))
+        shop.undo()
+        until(lambda: shop.users.send(100).of("v1") == 100, "everybody gets the stable version")
+    assert_none_failed(users)
+    shop.assert_own()
+
+
+@pytest.mark.slow
+def test_nobody_who_has_seen_the_canary_sees_the_stable_version_again(new: New) -> None:
+    """By headers that are matched by expressions, and cookies that a backend sets."""
+    shop = new("HTTPRoute")
+    crowd = Crowd.of(100, shop.gateway.address, shop.host)
+    with shop.users.coming(RATE) as users:
+        shop.start(weight=Fraction(1, 5), sticky=True)
+        first, again = crowd.ask(), crowd.ask()
+        shop.start(pods=4, weight=Fraction(1, 2), sticky=True)
+        second = [crowd.ask() for _again in range(2)]
+        shop.promote(PromoteBy.WEIGHTS)
+        last = crowd.ask()
+    assert_none_failed(users)
+    assert first == again and second == [second[0]] * 2 and first <= second[0] < last == 100
+    assert not crowd.back
+    shop.assert_own()
