@@ -27,6 +27,7 @@ from .server import Server
 
 # As whom others write.
 SOMEBODY, GITOPS = FOREIGN = ("somebody", "gitops")
+LOOP, LOOP_SECONDS = "a GitOps loop", 7.0
 BESIDE = "delete without its pods, which stay in the way, and create"
 AUTOSCALER = Asked("patch", "horizontalpodautoscalers.autoscaling", AUTOSCALER_NAME, NAMESPACE)
 
@@ -178,7 +179,12 @@ def _loops(by: Somebody, what: Foreign) -> None:
     """A GitOps tool puts its manifest back again and again."""
     then = Foreign(what.at, "server-side apply by force", 0, what.version)
     for round_ in range(what.number):
-        by.server.store.timeline.after(7.0 * round_, partial(by.writes, then))
+        by.server.store.timeline.after(LOOP_SECONDS * round_, partial(by.writes, then))
+
+
+def ends(what: Foreign) -> float:
+    """The moment of its last write."""
+    return what.at + (LOOP_SECONDS * max(0, what.number - 1) if what.what == LOOP else 0.0)
 
 
 def _made_again(cascade: Cascade) -> Callable[[Somebody, Foreign], None]:
@@ -231,7 +237,7 @@ WRITES: dict[str, Callable[[Somebody, Foreign], None]] = {
     "the whole manifest": _whole_manifest,
     "server-side apply": _server_apply(force=False),
     "server-side apply by force": _server_apply(force=True),
-    "a GitOps loop": _loops,
+    LOOP: _loops,
     "delete and create": _made_again(Cascade.BACKGROUND),
     "delete in the foreground and create": _made_again(Cascade.FOREGROUND),
     "delete without its pods and create": _made_again(Cascade.ORPHAN),

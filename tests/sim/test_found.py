@@ -493,6 +493,17 @@ FOUND: dict[str, History] = {
         replica_sets=LAGGING,
         scripts=(Script("ana", 8.9, asks=(Ask("start", autoscaler="pin"),)),),
     ),
+    "a release is brought to its end once a GitOps tool has put its manifest back for the last time": History(
+        seed=1,
+        replicas=8,
+        max_surge="100%",
+        max_unavailable="0%",
+        natures={"v1": Nature(0.05, 4.05), "v2": Nature(restarts=True)},
+        deployments=Pace(0.002, 3.0),
+        replica_sets=Pace(0.002, 3.0),
+        scripts=(ana(Ask("start", pods=3, surge=0)),),
+        foreign=(Foreign(15.0, "a GitOps loop", 15, "v2"),),
+    ),
     "a step that is carried out after nobody could look any more is told": History(
         seed=206526954193872,
         replicas=3,

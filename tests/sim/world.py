@@ -25,7 +25,7 @@ from .calls import ANY, Called
 from .controllers import Pace
 from .deployments import DeploymentController
 from .faults import Faults
-from .foreign import SOMEBODY, Somebody
+from .foreign import SOMEBODY, Somebody, ends
 from .garbage import GarbageCollector
 from .gateway import EndpointSliceController, Proxy, make
 from .history import Ask, Befalls, Foreign, History, Incident, Script
@@ -231,7 +231,7 @@ class World:
         for process in list(self._living):
             self._violated("every call comes to an end", f"{process.name} is still waiting")
             self._kill(process)
-        moments = [*(one.at for one in history.incidents), *(one.at for one in history.foreign)]
+        moments = [*(one.at for one in history.incidents), *map(ends, history.foreign)]
         moments += [history.governed.ends] if history.governed else []
         moments += [network.carried_out for network in self._networks]
         self.director.wait(max([self.timeline.now, *moments]) + REST)
