@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-RATE = 200
+RATE = 100
 # A pod that is gone never answers; a machine that is busy answers late.
 PATIENCE = "30s"
 END_SECONDS = 60

@@ -33,6 +33,8 @@ from tests.integration.releases import CONTAINER, image
 from tests.integration.victims import End, ended, run
 from tests.situations import until
 
+# Of users, requests in a second.
+RATE = 200
 TESTER, TESTERS = Header("x-canary", "always"), "x-canary: always"
 # Traefik takes its backends in turn: a share is exact, but for the turn in which the counting begins and ends.
 SHARES, COUNTED, EXACT_TO = (Fraction(1, 1000), Fraction(5, 100), Fraction(1, 4), Fraction(1, 2)), 10_000, 1
@@ -158,12 +160,12 @@ def releases(bench: Bench) -> Case:
         version = 1
         for by in PromoteBy:
             version += 1
-            with shop.users.coming() as users:
+            with shop.users.coming(RATE) as users:
                 for pods, weight in ((1, 5), (2, 25), (4, 50)):
                     shop.start(f"v{version}", pods=pods, weight=Fraction(weight, 100))
                 shop.promote(by)
             case.none_failed(f"start, 25 %, 50 %, promote by {by.value}", users)
-        with shop.users.coming() as users:
+        with shop.users.coming(RATE) as users:
             shop.start("v1", pods=2, weight=Fraction(1, 2))
             shop.undo()
         case.none_failed("start, undo", users)
@@ -178,7 +180,7 @@ def vanishing(bench: Bench) -> Case:
             (1, "undo", shop.undo),
             (0, "promote by weights", lambda: shop.promote(PromoteBy.WEIGHTS)),
         ):
-            with shop.users.coming() as users:
+            with shop.users.coming(RATE) as users:
                 shop.start(pods=4, weight=Fraction(1, 2))
                 end()
             case.none_failed(what, users, most)
@@ -193,7 +195,7 @@ def races(bench: Bench) -> Case:
         hearing_late(bench.lab, Path(folder), "late") as late,
         bench.shop(late) as shop,
     ):
-        with shop.users.coming() as users:
+        with shop.users.coming(RATE) as users:
             for _time in range(RACES):
                 shop.start(weight=Fraction(1, 4))
                 shop.undo()
@@ -205,7 +207,7 @@ def races(bench: Bench) -> Case:
 def crashes(bench: Bench) -> Case:
     case = Case("killed after every write, and taken up by any verb", "0 failed, and everything is the owner's again")
     for after in ("start", "promote", "undo"):
-        with bench.shop() as shop, shop.users.coming() as users:
+        with bench.shop() as shop, shop.users.coming(RATE) as users:
             deaths = _dies_and_is_followed(bench.lab, shop, after)
             case.own(shop)
         case.none_failed(f"{deaths} deaths, each followed by {after}", users)
@@ -238,7 +240,7 @@ def replicas(bench: Bench) -> Case:
     with (
         ending(bench.lab, add_gateway(bench.lab, name="two", throttles=(SWIFT, DEFAULT))) as two,
         bench.shop(two) as shop,
-        shop.users.coming() as users,
+        shop.users.coming(RATE) as users,
     ):
         early = 0
         for change in range(CHANGES):
@@ -322,7 +324,7 @@ def never_programmed(bench: Bench) -> Case:
     with TemporaryDirectory() as folder, behind_a_proxy(bench.lab, Path(folder), "deaf") as (proxy, kubeconfig):
         proxy.go_wrong(EVERYTHING, *[silent_from(silence)] * STREAMS)
         deaf = add_gateway(bench.lab, name="deaf", kubeconfig=kubeconfig)
-        with ending(bench.lab, deaf), bench.shop(deaf) as shop, shop.users.coming() as users:
+        with ending(bench.lab, deaf), bench.shop(deaf) as shop, shop.users.coming(RATE) as users:
             silence.set()
             _refused(case, "a gateway that hears of nothing any more", shop, "not_programmed", seconds=5)
             shop.undo()
@@ -348,7 +350,7 @@ def _refused(case: Case, what: str, shop: Shop, code: str, **traffic: Any) -> No
 def foreign_edits(bench: Bench) -> Case:
     case = Case("what somebody else does at 25 %", "users of the stable version never notice; any verb heals")
     with bench.shop() as shop:
-        with shop.users.coming() as users:
+        with shop.users.coming(RATE) as users:
             shop.start(pods=2, weight=Fraction(1, 4))
             back = [{"op": "replace", "path": "/spec/rules", "value": shop.before["spec"]["rules"]}]
             shop.api.patch(f"{shop.routes}/web", back, PatchKind.JSON, field_manager="argocd-controller")
@@ -362,7 +364,7 @@ def foreign_edits(bench: Bench) -> Case:
         third = {"spec": {"template": {"spec": {"containers": [{"name": CONTAINER, "image": image("v3")}]}}}}
         shop.api.patch(shop.release.path, third, PatchKind.STRATEGIC)
         shop.undo()
-        with shop.users.coming() as users:
+        with shop.users.coming(RATE) as users:
             time.sleep(2)
         case.none_failed("a third version was rolled out, undone: afterwards", users)
         case.own(shop)
