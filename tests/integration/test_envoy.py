@@ -8,10 +8,13 @@ The same as test_gateway.py shows of Traefik, for each kind of route that Istio 
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from math import sqrt
+from urllib.request import urlopen
 
 import pytest
 
@@ -25,6 +28,7 @@ from tests.cluster.lab import Lab
 from tests.gateways.browsers import Crowd
 from tests.gateways.shop import GrpcShop, Shop, VirtualServiceShop
 from tests.gateways.users import Tally
+from tests.integration.releases import image
 from tests.integration.test_gateway import assert_none_failed
 from tests.situations import until
 
@@ -108,4 +112,37 @@ def test_nobody_who_has_seen_the_canary_sees_the_stable_version_again(new: New) 
     assert_none_failed(users)
     assert first == again and second == [second[0]] * 2 and first <= second[0] < last == 100
     assert not crowd.back
+    shop.assert_own()
+
+
+def answered(shop: Shop, version: str) -> int:
+    """Requests that the pods of this version have answered, by their own count."""
+    found = 0
+    for pod in shop.api.list(f"/api/v1/namespaces/{shop.namespace}/pods")["items"]:
+        if pod["spec"]["containers"][0]["image"] == image(version):
+            with urlopen(f"http://{pod['status']['podIP']}:{shop.lab.port}/metrics", timeout=10) as told:
+                counts = re.findall(r"^http_requests_total\{.*\} (\d+)$", told.read().decode(), re.M)
+            found += sum(map(int, counts))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["VirtualService", "HTTPRoute"])
+def test_copies_come_to_the_canary_in_their_part_and_none_of_its_answers_to_a_user(kind: str, new: New) -> None:
+    shop, part = new(kind), Fraction(1, 4)
+    with shop.users.coming(RATE) as at_the_start:
+        started = shop.start(mirror=part, proof="prefer")
+    assert started.extra["exposure"]["mirror"] == 25.0 and started.extra["exposure"]["programmed"] == "proven"
+    before = answered(shop, "v2")
+    counted = shop.users.send(MANY)
+    # Nobody waits for the answer of a copy.
+    until(lambda: answered(shop, "v2") > before, "copies have come")
+    time.sleep(1.0)
+    copied = answered(shop, "v2") - before
+    assert abs(copied - part * MANY) <= DEVIATIONS * sqrt(MANY * part * (1 - part)), copied
+    with shop.users.coming(RATE) as at_the_end:
+        shop.undo()
+    for tally in (at_the_start, counted, at_the_end):
+        assert_none_failed(tally)
+        assert tally.of("v1") == tally.sent
     shop.assert_own()
