@@ -29,7 +29,7 @@ from tests.gateways.browsers import Crowd
 from tests.gateways.shop import GrpcShop, Shop, VirtualServiceShop
 from tests.gateways.users import Tally
 from tests.integration.releases import image
-from tests.integration.test_gateway import assert_none_failed
+from tests.integration.test_gateway import assert_none_failed, dies
 from tests.situations import until
 
 TESTER, TESTERS = Header("x-canary", "always"), "x-canary: always"
@@ -93,6 +93,22 @@ def test_an_undo_takes_users_away_before_the_pods_and_none_fails(kind: str, new:
         shop.start(pods=2, weight=Fraction(1, 2))
         shop.undo()
         until(lambda: shop.users.send(100).of("v1") == 100, "everybody gets the stable version")
+    assert_none_failed(users)
+    shop.assert_own()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["promote", "undo"])
+@pytest.mark.parametrize("kind", ["VirtualService", "HTTPRoute"])
+def test_a_verb_that_is_killed_after_each_of_its_writes_fails_no_request(
+    kind: str, verb: str, answering_lab: Lab, new: New
+) -> None:
+    shop = new(kind)
+    asked = shop.start_request(weight=Fraction(1, 4))
+    ending = shop.promote_request() if verb == "promote" else shop.undo_request()
+    with shop.users.coming(RATE) as users:
+        deaths = dies(answering_lab, "start", asked) + dies(answering_lab, verb, ending)
+    assert deaths >= 8
     assert_none_failed(users)
     shop.assert_own()
 
