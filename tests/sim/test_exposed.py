@@ -11,14 +11,18 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import CheckAsked, PodsAsked
+from tests.sim import calls
 from tests.sim.faults import Fault, Planned
-from tests.sim.gateway import RULES
-from tests.sim.history import Ask, End
+from tests.sim.gateway import RULES, Lags
+from tests.sim.history import Ask, End, History, Script
 from tests.sim.nginx import INGRESS_NGINX
 from tests.sim.objects import LABELS, NAME
 from tests.sim.test_ingress import CANARY_INGRESS
-from tests.sim.test_traffic import START, put_back, rewrite, told, world
+from tests.sim.test_traffic import DRAINING, START, put_back, rewrite, told, world
 from tests.sim.world import World
 
 BY_INGRESS = replace(START, kind=INGRESS_NGINX)
@@ -101,3 +105,38 @@ def test_nothing_is_promoted_whose_route_somebody_put_back_while_it_was_held() -
 def test_a_server_that_is_away_for_a_moment_says_nothing_against_it(number: int) -> None:
     found = world(START, BAKE, faults=(Planned(number, Fault.BROKEN_BEFORE),)).play()
     assert "contested" not in told(found)[1]
+
+
+HALF = Ask("start", share="50", pods=4, surge=4)
+HALF_COPIED = replace(HALF, share="0", mirror="50")
+DRAIN = Ask("pause", drain=True, think=1.0)
+# Nothing is asked of who gets what: the canary passes it while nobody gets it.
+CALM = CheckAsked(RateCheck("pods", Tolerance(max_increase=1 / 100)), PodsAsked())
+
+
+def begun(*asks: Ask, eve: tuple[Ask, ...] = (), patch: pytest.MonkeyPatch) -> World:
+    patch.setattr(calls, "_JUDGED", (CALM,))
+    ana = Script("ana", 8.0, asks=asks)
+    scripts = (ana, Script("eve", 40.0, asks=eve)) if eve else (ana,)
+    return World(History(natures=DRAINING, scripts=scripts, end=End.UNDO, gateway=Lags()))
+
+
+@pytest.mark.parametrize("start", [HALF, HALF_COPIED])
+def test_a_canary_that_somebody_drains_while_it_is_judged_does_not_pass(
+    start: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = begun(start, Ask("verify", seconds=900.0), eve=(DRAIN,), patch=monkeypatch).play()
+    judged = next(call for call in found.calls if call.ask.verb == "verify")
+    assert isinstance(judged.result, VerbFailure) and judged.result.code == "contested", judged.told()
+    assert "the canary gets nothing of what it got by HTTPRoute" in judged.told() and (judged.ended or 0.0) < 60.0
+
+
+@pytest.mark.parametrize("start", [HALF, HALF_COPIED])
+def test_a_canary_that_was_drained_before_it_is_judged_does_not_pass(
+    start: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judging = Ask("verify", seconds=300.0, think=1.0)
+    found = begun(start, DRAIN, judging, Ask("resume", think=1.0), judging, patch=monkeypatch).play()
+    drained, resumed = found.calls[2].result, found.calls[4]
+    assert isinstance(drained, VerbFailure) and drained.code == "contested" and "canary_resume" in str(drained)
+    assert resumed.told().startswith("ok: ") and "pass" in resumed.told()

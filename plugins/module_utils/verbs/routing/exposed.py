@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from ...cluster.errors import NotFound
-from ...rollout.phase import HOLDING, Situation
-from ...rollout.record import RouteRef
+from ...rollout.phase import HOLDING, Phase, Situation
+from ...rollout.record import Intent, RouteRef
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Stage
 from ...traffic.load import per_cent
@@ -23,6 +23,7 @@ _AGAIN = (
     "Let whoever it is leave it alone while a release is live (docs/traffic.md says how). canary_start, with traffic.weight where nobody has "
     "kept it, gives the canary its share once more; then run this again"
 )
+_RESUME = "Give it that back with canary_resume, or with canary_start where it is not paused; then run this again"
 
 
 class Exposed:
@@ -35,10 +36,10 @@ class Exposed:
         self._first: dict[str, Exposure] | None = None
 
     def check(self, situation: Situation, *, last: bool = False) -> None:
-        """Raises Refusal where somebody else decides what a held canary gets, or has changed it. A server that is away tells nothing of it until
-        the `last` look, which raises ApiError then."""
+        """Raises Refusal where somebody else decides what a held canary gets, paused or not, has changed it or has taken it away. A server that
+        is away tells nothing of it until the `last` look, which raises ApiError then."""
         now = self._clock.monotonic()
-        if self._routes is None or situation.phase not in HOLDING or (now < self._next and not last):
+        if self._routes is None or not _is_held(situation) or (now < self._next and not last):
             return
         self._next = now + PAUSE_SECONDS
         try:
@@ -65,7 +66,17 @@ class Exposed:
             raise Refusal(Code.CONTESTED, gone, remedy) from error
         if now.stage not in OURS:
             raise Refusal(Code.CONTESTED, routes.contested(now.route).what, _AGAIN)
+        if now.wanted.drained is not None:
+            taken = f'the canary gets nothing of what it got by {routes.router.kind} "{ref.name}": {_in_words(now.wanted.drained)}'
+            raise Refusal(Code.CONTESTED, taken, _RESUME)
         return now.wanted.exposure if now.stage is Stage.SPLIT else NOBODY
+
+
+def _is_held(situation: Situation) -> bool:
+    """A promotion or an undo that is under way, paused or not, sends users elsewhere itself."""
+    record = situation.record
+    paused = situation.phase is Phase.FROZEN and record is not None and record.intent is Intent.HOLD
+    return paused or situation.phase in HOLDING
 
 
 def _in_words(exposure: Exposure) -> str:
