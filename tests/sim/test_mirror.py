@@ -6,11 +6,13 @@ a gateway cannot copy."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import CAN, CLASS, Lags
@@ -70,6 +72,32 @@ def test_a_death_at_any_request_copies_no_more_than_was_asked_for(kind: str, at:
     end = End.PROMOTE if at % 2 else End.UNDO
     asks = (replace(COPIES, kind=kind), replace(SHARE, kind=kind))
     one = world(*asks, seed=at, faults=(Planned(at, Fault.KILLED_AFTER),), again=at % 3 == 0, end=end, lags=SLOW)
+    played(one)
+    as_before(one, kind)
+
+
+def _without_the_canarys_service(one: World, collection: str) -> None:
+    route = one.store.get(collection, NAME)
+    assert route is not None
+    one.store.remove("services", json.loads(route["metadata"]["annotations"][KEPT])["canary"], "somebody")
+
+
+@pytest.mark.parametrize(
+    ("kind", "asks"),
+    [
+        ("gateway_api", (COPIES, replace(SHARE, think=45.0))),
+        ("gateway_api", (COPIES, replace(COPIES, mirror="0", header="x-canary", think=45.0))),
+        ("gateway_api", (SHARE, Ask("pause", drain=True, think=1.0), Ask("resume", think=40.0))),
+        ("istio", (COPIES, replace(SHARE, think=45.0))),
+    ],
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_service_that_was_deleted_while_no_user_got_it_is_known_again_before_one_does(
+    kind: str, asks: tuple[Ask, ...], seed: int
+) -> None:
+    one = world(*(replace(ask, kind=kind) for ask in asks), lags=SLOW, seed=seed)
+    collection = "httproutes" if kind == "gateway_api" else "virtualservices"
+    one.timeline.at(45.0, lambda: _without_the_canarys_service(one, collection))
     played(one)
     as_before(one, kind)
 

@@ -27,7 +27,7 @@ def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_h
     try:
         await_endpoints(routes, service, pods)
         warmed = found
-        if any(one.stage is not Stage.SPLIT or one.canary != service for one in found):
+        if any(_meets_users(one, service, exposure) for one in found):
             routes.prover.await_known()
         if routes.prover.marks:
             written = routes.write(found, _warm(routes, service, exposure), canary_hash)
@@ -58,7 +58,7 @@ def foretell(routes: Routes, found: Sequence[Now], asked: TrafficRequest, canary
 
 
 def _warm(routes: Routes, service: str, exposure: Exposure) -> Wish:
-    """Only where some of it is new to the gateway: the Service, that users are kept by a cookie, or that requests are copied."""
+    """Only where some of it is new to the gateway: the Service, users of it, that they are kept by a cookie, or that requests are copied."""
     keeps, copies = exposure.sticky is not None, bool(exposure.mirror)
 
     def wish(now: Now) -> Wanted | None:
@@ -66,11 +66,20 @@ def _warm(routes: Routes, service: str, exposure: Exposure) -> Wish:
         if now.stage is not Stage.SPLIT or now.canary != service:
             return Wanted(Stage.ISOLATED, warm=(service,), cookies=keeps, copies=copies, drained=now.wanted.again)
         kept, copied = now.wanted.exposure.sticky is not None, bool(now.wanted.exposure.mirror)
-        if keeps <= kept and copies <= copied:
+        if keeps <= kept and copies <= copied and not _meets_users(now, service, exposure):
             return None
         return replace(now.wanted, warm=(service,), cookies=keeps, copies=copies)
 
     return wish
+
+
+def _meets_users(now: Now, service: str, exposure: Exposure) -> bool:
+    """Users, or testers, are to get a Service that none of them gets yet. It may have been deleted meanwhile, which copies show to nobody, and
+    made anew since a proxy knew it."""
+    if now.stage is not Stage.SPLIT or now.canary != service:
+        return True
+    gets = now.wanted.exposure
+    return bool(exposure.weight and not gets.weight) or (exposure.header is not None and gets.header is None)
 
 
 def _split(routes: Routes, exposure: Exposure) -> Wish:
