@@ -140,6 +140,24 @@ def test_what_somebody_put_back_is_copied_once_more() -> None:
     assert_as_before(one)
 
 
+@pytest.mark.parametrize("kind", ["gateway_api", "istio"])
+@pytest.mark.parametrize("again", [COPIES, Ask("start", share="", sticky=None)])
+def test_a_route_that_lost_its_annotation_while_it_copied_copies_once_more(kind: str, again: Ask) -> None:
+    one = world(replace(COPIES, kind=kind), replace(again, kind=kind, think=45.0))
+    collection = "httproutes" if kind == "gateway_api" else "virtualservices"
+
+    def lose() -> None:
+        route = one.store.get(collection, NAME)
+        assert route is not None
+        meta = {name: value for name, value in route["metadata"].items() if name != "annotations"}
+        one.store.put(collection, {**route, "metadata": meta}, "somebody")
+
+    one.timeline.at(40.0, lose)
+    found = played(one)
+    assert outcome(found, 1).extra["exposure"] == outcome(found, 0).extra["exposure"]
+    as_before(one, kind)
+
+
 def test_testers_get_the_canary_while_users_are_copied_to_it() -> None:
     one = world(replace(COPIES, header="x-canary"), Ask("promote", think=5.0), end=End.PROMOTE)
     found = played(one)

@@ -68,10 +68,9 @@ def _amount(part: Fraction) -> Json:
     return {"fraction": {"numerator": part.numerator, "denominator": part.denominator}}
 
 
-def copied(rule: Mapping[str, Any], services: Collection[str]) -> Fraction:
-    """The part of its requests that it copies to one of these Services of its namespace."""
-    parts = (_part(one["requestMirror"]) for one in rule.get("filters") or () if _goes_to(one, services))
-    return next(parts, Fraction(0))
+def copied(rule: Mapping[str, Any], services: Collection[str]) -> list[Fraction]:
+    """The parts of its requests that its filters copy to one of these Services of its namespace, one for each filter."""
+    return [_part(one["requestMirror"]) for one in rule.get("filters") or () if _goes_to(one, services)]
 
 
 def copies(rule: Mapping[str, Any], services: Collection[str]) -> bool:

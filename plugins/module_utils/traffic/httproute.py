@@ -304,18 +304,18 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
     ours = [rule for rule in route.rules if _ours(rule, kept.versions)]
     try:
         written = _rewritten(base, kept)
-        same = (
-            holds(theirs, written) and holds(ours, _added(base, kept)) and _copy_alike(theirs, written, kept.versions)
-        )
+        stored, whole = [*theirs, *ours], [*written, *_added(base, kept)]
+        same = len(theirs) == len(written) and holds(stored, whole) and _copy_alike(stored, whole, kept.versions)
     except Unroutable:
         same = False  # beside what somebody has written since, what was wanted cannot even be said
     return (kept.wanted.stage if same else Stage.CONTESTED), kept.wanted
 
 
 def _copy_alike(stored: Sequence[Json], written: Sequence[Json], versions: Versions) -> bool:
-    """What was written with no filter holds of a rule that has one, too."""
+    """What was written with no filter holds of a rule that has one, too, and a copy of all, which is written with no number, of one that has a
+    number."""
     services = _services(versions)
-    return all(copies(one, services) == copies(other, services) for one, other in zip(stored, written, strict=True))
+    return all(copied(one, services) == copied(other, services) for one, other in zip(stored, written, strict=True))
 
 
 def _told_by_backends(rules: Sequence[Mapping[str, Any]], versions: Versions) -> Wanted:
@@ -337,7 +337,7 @@ def _mirrored(rule: Mapping[str, Any], versions: Versions) -> Fraction:
     """What part of the requests for the stable version comes to the canary as a copy."""
     refs = rule["backendRefs"]
     part = _part_of([ref for ref in refs if _is(ref, versions.stable)], refs)
-    return min(Fraction(1), copied(rule, [versions.canary]) / part) if part else Fraction(0)
+    return min(Fraction(1), sum(copied(rule, [versions.canary]), Fraction(0)) / part) if part else Fraction(0)
 
 
 def _left_by_us(rule: Mapping[str, Any], services: Sequence[str]) -> bool:

@@ -324,7 +324,7 @@ def _routed(
     if request.traffic is not None and request.traffic.sticky:
         routes.check_sticky()
     exposure = (request.traffic or TrafficRequest()).over(exposure_of(found))
-    routes.check_room(found, exposure)
+    routes.check_room(found, exposure, _canary_hash(situation))
     routes.check_beside(exposure)
     routes.check_mirror(found, exposure, _canary_hash(situation))
     if request.call.check and record is None:

@@ -105,6 +105,27 @@ def test_copies_that_somebody_has_put_back_are_seen_and_go() -> None:
     assert "filters" not in written(after, Wanted(Stage.ISOLATED))["spec"]["rules"][0]
 
 
+@pytest.mark.parametrize(
+    "narrower", [{"percent": 0}, {"percent": 1}, {"fraction": {"numerator": 1, "denominator": 1000}}]
+)
+def test_where_all_was_copied_somebody_who_made_it_less_is_seen(narrower: Json) -> None:
+    """All is written with no number, so that any number holds it."""
+    after = written(route(ALONE), copies("1"))
+    mirrored(after).update(narrower)
+    assert state(Route.parse(after), VERSIONS)[0] is Stage.CONTESTED
+    assert mirrored(written(after, copies("1"))).keys() == {"backendRef"}
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_filter_of_ours_that_somebody_has_put_at_any_rule_is_seen(number: int) -> None:
+    """Also at those that are ours: of a header, and for probes."""
+    after = written(route(ALONE), Wanted(Stage.SPLIT, copies("1/5", header=HEADER).exposure, mark=1))
+    copy = {"type": "RequestMirror", "requestMirror": mirrored(after)}
+    rule = after["spec"]["rules"][number]
+    rule["filters"] = [*rule.get("filters", ()), copy]
+    assert state(Route.parse(after), VERSIONS)[0] is Stage.CONTESTED
+
+
 def test_of_a_route_that_lost_its_annotation_the_filter_tells_how_much_is_copied() -> None:
     item = route({**ALONE, "backendRefs": [ref("web", 3), ref("legacy")]})
     lost = written(item, copies("1/10"))

@@ -203,11 +203,12 @@ class Routes:
             except Unroutable as error:
                 raise unroutable(route, error) from error
 
-    def check_room(self, found: Sequence[Now], asked: Exposure) -> None:
-        """Raises Refusal where a route would have no room for what some later write of this release adds to it."""
+    def check_room(self, found: Sequence[Now], asked: Exposure, canary_hash: str) -> None:
+        """Raises Refusal where a route would have no room for what some later write of this release adds to it. By the hash what is ours is
+        known on a route that has lost its annotation."""
         for now in found:
             try:
-                self.router.check(now.route, self._versions("canary"), asked, self.prover.marks)
+                self.router.check(now.route, self._versions(canary_hash), asked, self.prover.marks)
             except Unroutable as error:
                 raise unroutable(now.route, error) from error
 
