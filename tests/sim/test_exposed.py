@@ -140,3 +140,27 @@ def test_a_canary_that_was_drained_before_it_is_judged_does_not_pass(
     drained, resumed = found.calls[2].result, found.calls[4]
     assert isinstance(drained, VerbFailure) and drained.code == "contested" and "canary_resume" in str(drained)
     assert resumed.told().startswith("ok: ") and "pass" in resumed.told()
+
+
+@pytest.mark.parametrize("watching", ["bake", "verify"])
+@pytest.mark.parametrize(
+    "start", [HALF, HALF_COPIED, replace(HALF_COPIED, kind="istio"), replace(HALF, kind=INGRESS_NGINX)]
+)
+def test_a_canary_whose_service_somebody_deletes_is_not_called_good_and_gets_it_back(
+    start: Ask, watching: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of copies nobody else notices it: no request of a user fails."""
+    watch = Ask(watching, seconds=300.0, think=1.0)
+    one = begun(start, watch, replace(start, think=1.0), watch, patch=monkeypatch)
+    one.timeline.at(REWRITTEN, lambda: _delete_canary_service(one))
+    started, watched, again, later = one.play().calls[:4]
+    assert started.told().startswith("changed: ") and (started.ended or 0.0) < REWRITTEN
+    assert isinstance(watched.result, VerbFailure) and watched.result.code == "contested", watched.told()
+    assert "by which the canary gets requests, no longer exists" in watched.told()
+    assert again.told().startswith("changed: ") and later.told().startswith("ok: "), (again.told(), later.told())
+
+
+def _delete_canary_service(one: World) -> None:
+    services = one.store.of("services")
+    last = max(services, key=lambda name: int(services[name]["metadata"]["resourceVersion"]))
+    one.store.remove("services", last, "somebody")

@@ -211,6 +211,17 @@ def test_a_gateway_of_a_class_that_lists_other_features_is_not_asked_to_copy(
     assert_as_before(one)
 
 
+def test_copies_that_a_class_no_longer_promises_end_as_the_refusal_says() -> None:
+    """They are kept, and not asked for once more: to leave them out helps nobody."""
+    again = Ask("start", share="", sticky=None, pods=2, surge=2, think=30.0)
+    one = world(COPIES, again, replace(again, mirror="0", think=1.0))
+    one.timeline.at(30.0, lambda: _feature(one, "HTTPRouteCORS"))
+    found = played(one)
+    assert "Set traffic.mirror to 0" in told(found)[1]
+    assert outcome(found, 2).extra["exposure"]["mirror"] == 0.0
+    assert_as_before(one)
+
+
 @pytest.mark.parametrize("copies", [True, False])
 def test_where_a_class_lists_nothing_a_probe_shows_it_and_what_that_does_not_show_is_told(copies: bool) -> None:
     """As of Istio."""

@@ -48,10 +48,10 @@ def copying(rule: Json, part: Fraction, ref: Mapping[str, Any], service: str) ->
         raise Unroutable("a rule has a list of filters with nothing in it", "Leave out filters there")
     if any(one.get("type") == _MIRROR for one in filters or ()):
         raise Unroutable(
-            "a rule copies its requests already, and not every gateway copies them twice", "Leave out traffic.mirror"
+            "a rule copies its requests already, and not every gateway copies them twice", "Set traffic.mirror to 0"
         )
     if len(filters or ()) >= _MOST_FILTERS:
-        raise Unroutable(f"a rule has {_MOST_FILTERS} filters, and takes no more", "Leave out traffic.mirror")
+        raise Unroutable(f"a rule has {_MOST_FILTERS} filters, and takes no more", "Set traffic.mirror to 0")
     backend = {"group": "", "kind": "Service", **{key: ref[key] for key in ("port",) if key in ref}, "name": service}
     mirror = {"type": _MIRROR, "requestMirror": {"backendRef": backend, **_amount(part)}}
     return {**rule, "filters": [*(filters or ()), mirror]}

@@ -396,7 +396,7 @@ def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exp
         )
     copying = (rule for rule in base if _names(rule, versions.own, route.namespace) and any(map(rule.get, _MIRRORS)))
     if exposure.mirror and next(copying, None):
-        raise Unroutable("a rule copies its requests already, and takes one such Service", "Leave out traffic.mirror")
+        raise Unroutable("a rule copies its requests already, and takes one such Service", "Set traffic.mirror to 0")
     refs = [ref for refs in _own(route, base, versions).values() for ref in refs]
     mine = [ref["destination"] for ref in refs if _service(_host(ref), route.namespace) == versions.own]
     subset = next((one["subset"] for one in mine if one.get("subset")), "")

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Mapping
+
 from ...cluster.errors import NotFound
 from ...rollout.phase import HOLDING, Phase, Situation
 from ...rollout.record import Intent, RouteRef
@@ -27,7 +29,7 @@ _RESUME = "Give it that back with canary_resume, or with canary_start where it i
 
 
 class Exposed:
-    """A request for each route at each look; none for a release without traffic."""
+    """A request for each route at each look, and one for the canary's Service where they send to it; none for a release without traffic."""
 
     def __init__(self, account: Account, situation: Situation, report: Report) -> None:
         self._routes = of_record(account, situation.record, report) if situation.record else None
@@ -44,6 +46,7 @@ class Exposed:
         self._next = now + PAUSE_SECONDS
         try:
             found = {ref.name: self._gets(self._routes, ref) for ref in self._routes.traffic.routes}
+            self._check_service(self._routes, found)
         except AWAY:
             if last:
                 raise
@@ -70,6 +73,16 @@ class Exposed:
             taken = f'the canary gets nothing of what it got by {routes.router.kind} "{ref.name}": {_in_words(now.wanted.drained)}'
             raise Refusal(Code.CONTESTED, taken, _RESUME)
         return now.wanted.exposure if now.stage is Stage.SPLIT else NOBODY
+
+    def _check_service(self, routes: Routes, found: Mapping[str, Exposure]) -> None:
+        """Copies to a Service that is gone fail nobody's request, so that nobody else notices it. A selector that is switched needs none."""
+        name = routes.service_of(self._canary)
+        if routes.router.switches or all(gets.nobody for gets in found.values()):
+            return
+        if routes.network.service(name) is None:
+            raise Refusal(
+                Code.CONTESTED, f'Service "{name}", by which the canary gets requests, no longer exists', _AGAIN
+            )
 
 
 def _is_held(situation: Situation) -> bool:

@@ -43,5 +43,5 @@ def refused(why: str) -> Refusal:
     return Refusal(
         Code.NOT_PROGRAMMED,
         f"requests are copied only where it is known that the gateway can: {why}",
-        "Leave out traffic.mirror, or let a Gateway serve the route whose class says it. traffic.mirror 100 needs HTTPRouteRequestMirror alone",
+        "Set traffic.mirror to 0, or let a Gateway serve the route whose class says it. traffic.mirror 100 needs HTTPRouteRequestMirror alone",
     )

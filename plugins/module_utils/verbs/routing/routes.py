@@ -162,7 +162,7 @@ class Routes:
             raise Refusal(
                 Code.NOT_PROGRAMMED,
                 f"a gateway that cannot copy requests answers all of them with an error, and it is not asked: {self.prover.why}",
-                "Give traffic.probe an url that reaches it from where Ansible runs, and traffic.proof require, or leave out traffic.mirror",
+                "Give traffic.probe an url that reaches it from where Ansible runs, and traffic.proof require, or set traffic.mirror to 0",
             )
         unknown = check_features(self.network, [one.route for one in found] if needed else [], needed)
         if unknown and self.traffic.proof == "require":
@@ -187,7 +187,7 @@ class Routes:
             raise Refusal(
                 Code.NO_ROUTE,
                 f'{self.router.kind} "{route.name}" cannot be used: the API server does not keep that a part of its requests is copied',
-                "Install Gateway API 1.3 or later, or leave out traffic.mirror",
+                "Install Gateway API 1.3 or later, or set traffic.mirror to 0",
             )
 
     def check_beside(self, asked: Exposure) -> None:
