@@ -205,9 +205,20 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "the promotion is under way, and nothing speaks against the version",
-        lambda failed: failed.stage is Stage.PROMOTING and failed.cause not in AGAINST_A_PROMOTION,
+        lambda failed: (
+            failed.stage is Stage.PROMOTING
+            and failed.phase is Phase.PROMOTING
+            and failed.cause not in AGAINST_A_PROMOTION
+        ),
         _leave(
             "The promotion goes on in the cluster: run this again to see it to its end, or take it back with canary_undo."
+        ),
+    ),
+    Rule(
+        "the promotion has begun, but not of the pods, and nothing speaks against the version",
+        lambda failed: failed.stage is Stage.PROMOTING and failed.cause not in AGAINST_A_PROMOTION,
+        _leave(
+            "The promotion did not go through: run this again to promote the canary, or take it back with canary_undo."
         ),
     ),
     Rule(
