@@ -38,6 +38,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load impor
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import HASH_LABEL
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded import ATTEMPTS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.exposed import PAUSE_SECONDS
 
 from . import alb, grpc, istio, nginx
 from .calls import Called
@@ -58,8 +59,9 @@ REFUSALS = frozenset(code.value for code in Code)
 _UNKNOWN = frozenset({Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LATE, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER})
 # As tests/integration/test_requests_of_verbs.py counts them, and the looks of three waits, the most that a verb has.
 MOST_REQUESTS, REQUESTS_A_SECOND = 10 + 24, 2.0
-# What a verb reads of routes, Services and endpoints around its writes.
-MOST_OF_ROUTES = 32
+# What a verb reads of routes, Services and endpoints around its writes; and in a second while it watches (verbs/routing/exposed.py): a route,
+# what stands beside it, and the canary's Service.
+MOST_OF_ROUTES, OF_ROUTES_A_SECOND = 32, 3 / PAUSE_SECONDS
 MAY_BE = ("may have been carried out", "Whether the change was made is not known")
 # What verbs write.
 _WRITTEN = frozenset(
@@ -492,8 +494,9 @@ class Witness:
         # Each step is planned, and held by a start of its own; so are all requests.
         steps = len(call.ask.shares) or (call.ask.pods or 2 if call.ask.verb == "release" else 0)
         verbs = 1 + steps + bool(call.ask.shares and _goes_by_weights(call.ask)) + bool(call.ask.mirror)
-        routes = MOST_OF_ROUTES if self.history.gateway else 0
-        most = (MOST_REQUESTS + routes) * verbs + len(call.writes) + REQUESTS_A_SECOND * (call.ended - call.begun)
+        routes, of_routes = (MOST_OF_ROUTES, OF_ROUTES_A_SECOND) if self.history.gateway else (0, 0.0)
+        in_time = (REQUESTS_A_SECOND + of_routes) * (call.ended - call.begun)
+        most = (MOST_REQUESTS + routes) * verbs + len(call.writes) + in_time
         if call.requests > most:
             self._violated("few requests", f"{call.ask.verb}: {call.requests}, and at most {most:.0f} are allowed")
 
