@@ -14,11 +14,12 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from tests.sim import calls
 from tests.sim.faults import Fault, Planned
-from tests.sim.gateway import CAN, CLASS, Lags
+from tests.sim.gateway import ADDRESS, CAN, CLASS, GATEWAY, HOST, Lags
 from tests.sim.history import Ask, End
 from tests.sim.istio import HTTP
-from tests.sim.objects import NAME
+from tests.sim.objects import NAME, Json
 from tests.sim.test_traffic import assert_as_before, largest, played, put_back, told, world
 from tests.sim.world import Played, World
 
@@ -232,6 +233,72 @@ def test_where_a_class_lists_nothing_a_probe_shows_it_and_what_that_does_not_sho
     assert isinstance(start, Outcome if copies else VerbFailure), told(found)
     assert "not that no more than this part is copied" in " ".join(start.warnings)
     assert_as_before(one)
+
+
+@pytest.mark.parametrize(("features", "refused"), [(CAN, False), (CAN[:1], True)])
+def test_a_class_lists_its_features_in_texts_before_gateway_api_1_2(features: tuple[str, ...], refused: bool) -> None:
+    one = world(COPIES)
+    of_class = one.store.of("gatewayclasses")[CLASS]
+    one.store.put("gatewayclasses", {**of_class, "status": {"supportedFeatures": list(features)}}, "somebody")
+    said = told(played(one))[0]
+    assert ("does not say that its gateways can do HTTPRouteRequestPercentageMirror" in said) is refused, said
+    assert said.startswith("changed") is not refused, said
+
+
+MESH = {"group": "", "kind": "Service", "name": NAME}
+LISTENERS = {"group": "gateway.networking.x-k8s.io", "kind": "XListenerSet", "name": "edge"}
+
+
+def _attached(one: World, *parents: Json) -> None:
+    route = one.store.get("httproutes", NAME)
+    assert route is not None
+    meta = {**route["metadata"], "generation": route["metadata"]["generation"] + 1}
+    one.store.put(
+        "httproutes", {**route, "metadata": meta, "spec": {**route["spec"], "parentRefs": list(parents)}}, "somebody"
+    )
+
+
+@pytest.mark.parametrize(
+    ("parents", "named"),
+    [
+        ((MESH, {"name": GATEWAY}), 'Service "web", which is no Gateway,'),
+        (({"name": GATEWAY}, LISTENERS), 'XListenerSet.gateway.networking.x-k8s.io "edge", which is no Gateway,'),
+        ((MESH,), 'Service "web", which is no Gateway,'),
+        ((), "no Gateway"),
+    ],
+)
+@pytest.mark.parametrize("entry", [{}, {"url": f"http://{HOST}", "address": ADDRESS}])
+def test_what_is_no_gateway_and_serves_the_route_too_is_not_asked_to_copy(
+    parents: tuple[Json, ...], named: str, entry: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sidecar or a ListenerSet's Gateway: no class tells what it can."""
+    monkeypatch.setattr(calls, "_entry", lambda ask: entry)
+    one = world(COPIES)
+    _attached(one, *parents)
+    found = played(one)
+    assert f'HTTPRoute "web" is attached to {named} whose class could say it' in told(found)[0], told(found)
+    assert not found.calls[0].writes
+
+
+@pytest.mark.parametrize(
+    ("parents", "how"),
+    [
+        ((MESH, {"name": GATEWAY}), "stated"),
+        (({"name": GATEWAY}, LISTENERS), "stated"),
+        (({"name": GATEWAY},), "proven"),
+        ((LISTENERS,), "proven"),
+        ((MESH,), "stated"),
+    ],
+)
+def test_what_nobody_asks_is_not_told_as_proven(
+    parents: tuple[Json, ...], how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "_entry", lambda ask: {"url": f"http://{HOST}", "address": ADDRESS})
+    one = world(SHARE)
+    _attached(one, *parents)
+    found = played(one)
+    assert outcome(found, 0).extra["exposure"]["programmed"] == how
+    assert ("and nobody can ask those" in " ".join(outcome(found, 0).warnings)) is (how == "stated")
 
 
 def test_a_gateway_whose_class_says_so_wrongly_fails_no_request_of_a_user() -> None:

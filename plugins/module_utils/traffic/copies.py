@@ -12,7 +12,7 @@ the collection.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, Collection, Mapping
+from typing import Any, Collection, Iterable, Mapping, Sequence
 
 from .exposure import Exposure, Json, Unroutable
 from .load import per_cent
@@ -39,10 +39,21 @@ def check_alone(exposure: Exposure) -> None:
         )
 
 
-def copying(rule: Json, part: Fraction, ref: Mapping[str, Any], service: str) -> Json:
-    """The rule, which copies this part of its requests to the Service, at the port of `ref`. Raises Unroutable."""
+def check_port(ports: Iterable[Any]) -> None:
+    """Raises Unroutable where a rule sends to several ports of a Service: a copy goes to one, whichever its original goes to."""
+    different = sorted({str(port) for port in ports})
+    if len(different) > 1:
+        raise Unroutable(
+            f"a rule sends to your Service at the ports {' and '.join(different)}, and all of its copies would go to one",
+            "Give each port a rule of its own, or set traffic.mirror to 0",
+        )
+
+
+def copying(rule: Json, part: Fraction, refs: Sequence[Mapping[str, Any]], service: str) -> Json:
+    """The rule, which copies this part of its requests to the Service, at the port of `refs`, to which it sends. Raises Unroutable."""
     if not part:
         return rule
+    check_port(ref.get("port") for ref in refs)
     filters = rule.get("filters")
     if filters == []:
         raise Unroutable("a rule has a list of filters with nothing in it", "Leave out filters there")
@@ -52,7 +63,12 @@ def copying(rule: Json, part: Fraction, ref: Mapping[str, Any], service: str) ->
         )
     if len(filters or ()) >= _MOST_FILTERS:
         raise Unroutable(f"a rule has {_MOST_FILTERS} filters, and takes no more", "Set traffic.mirror to 0")
-    backend = {"group": "", "kind": "Service", **{key: ref[key] for key in ("port",) if key in ref}, "name": service}
+    backend = {
+        "group": "",
+        "kind": "Service",
+        **{key: refs[0][key] for key in ("port",) if key in refs[0]},
+        "name": service,
+    }
     mirror = {"type": _MIRROR, "requestMirror": {"backendRef": backend, **_amount(part)}}
     return {**rule, "filters": [*(filters or ()), mirror]}
 

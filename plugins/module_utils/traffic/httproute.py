@@ -57,6 +57,13 @@ def sends_to(route: Route, service: str) -> bool:
     return any(names(rule, service) and not _for_probes(rule) for rule in route.rules)
 
 
+def unseen(route: Route) -> str:
+    """As of a VirtualService (virtualservice.py). A ListenerSet that stands alone is where `probe.url` asks."""
+    if not route.parents and len(route.others) == 1 and route.others[0].kind.partition(".")[0].endswith("ListenerSet"):
+        return ""
+    return f'the clients of {route.others[0].kind} "{route.others[0].name}"' if route.others else ""
+
+
 def spells_out(route: Route, service: str) -> bool:
     """A rule of it sends to this Service and says the route's own namespace, which a backend may leave out."""
     refs = (ref for rule in route.rules for ref in rule.get("backendRefs") or ())
@@ -181,7 +188,7 @@ def _added(base: Sequence[Json], kept: Kept) -> list[Json]:
         plain = {"group": "", "kind": "Service", "name": service, "port": port, "weight": 1}
         plain = telling(plain, canary_cookie(kept.token)) if shows else plain
         rule = {"matches": [_probe_match(kept.token, probe_of(kept, service, port))], "backendRefs": [plain]}
-        added.append(copying(rule, Fraction(wanted.copies), plain, service))
+        added.append(copying(rule, Fraction(wanted.copies), [plain], service))
     if wanted.mark is not None:
         added.append(_told_by_proxy(_probe_match(kept.token, kept.token), f"g{wanted.mark}"))
         if shows:
@@ -277,7 +284,7 @@ def _rewritten(base: Sequence[Json], kept: Kept) -> list[Json]:
         if sticky is not None:
             return _with(rule, _drawing(refs, wanted.exposure.weight, kept, sticky))
         ours = [ref for ref in refs if _is(ref, own)]
-        rule = copying(rule, mirror * _part_of(ours, refs), ours[0], kept.versions.canary)
+        rule = copying(rule, mirror * _part_of(ours, refs), ours, kept.versions.canary)
         return _with(rule, _split(refs, wanted, kept.versions))
 
     return [shared(rule) if names(rule, own) else rule for rule in base]
@@ -461,11 +468,13 @@ def _named(rules: Sequence[Json], where: str = "") -> list[tuple[str, Json]]:
 def _meet(one: Route, other: Route) -> bool:
     """Some request may come to both: by the same listener, for the same host, as far as the two say that."""
     hosts = not one.hostnames or not other.hostnames or not set(one.hostnames).isdisjoint(other.hostnames)
-    return hosts and any(_same_way(mine, theirs) for mine in one.parents for theirs in other.parents)
+    return hosts and any(
+        _same_way(mine, theirs) for mine in (*one.parents, *one.others) for theirs in (*other.parents, *other.others)
+    )
 
 
 def _same_way(one: Parent, other: Parent) -> bool:
-    gateway = (one.name, one.namespace) == (other.name, other.namespace)
+    gateway = (one.kind, one.name, one.namespace) == (other.kind, other.name, other.namespace)
     section = not one.section or not other.section or one.section == other.section
     return gateway and section and (one.port is None or other.port is None or one.port == other.port)
 

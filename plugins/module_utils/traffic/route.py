@@ -19,12 +19,13 @@ from .exposure import KEPT, Json, Kept, Stage
 
 @dataclass(frozen=True)
 class Parent:
-    """A Gateway that the route is attached to; `section` names a listener, `port` its port, where they are given."""
+    """A Gateway that the route is attached to, or what else has this kind; `section` names a listener, `port` its port, where they are given."""
 
     name: str
     namespace: str
     section: str = ""
     port: int | None = None
+    kind: str = "Gateway"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Route:
     """An HTTPRoute, a GRPCRoute, a VirtualService, an Ingress, or a Service that sends on by its selector, which is its one rule then (selector.py).
 
     `annotation` is the text that is kept there, `managers` whoever else wrote to the rules, the latest first. `created`: as the server
-    writes it, in RFC 3339. `version`: its resourceVersion, which every write changes, also one of a status. `companion`: an object of
+    writes it, in RFC 3339. `version`: its resourceVersion, which every write changes, also one of a status. `parents`: Gateways, and
+    `others` whatever else it is attached to, as a Service whose clients' sidecars go by it, or a ListenerSet. `companion`: an object of
     ours that belongs to it, and `more` what else of it counts for that (ingress.py)."""
 
     name: str
@@ -51,6 +53,7 @@ class Route:
     version: str = ""
     companion: Json | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[Parent, ...] = ()
 
     @classmethod
     def read(cls, found: Fields, rules: Iterable[Mapping[str, Any]], managed: str) -> Route:
@@ -80,16 +83,24 @@ class Route:
         found = Fields(item, "HTTPRoute")
         spec = found.required("spec")
         route = cls.read(found, (rule.raw for rule in spec.each("rules")), "f:rules")
-        hostnames, parents = tuple(spec.words("hostnames")), tuple(_parents(spec, route.namespace))
-        return replace(route, hostnames=hostnames, parents=parents, status=found.within("status").raw)
+        every = tuple(_parents(spec, route.namespace))
+        return replace(
+            route,
+            hostnames=tuple(spec.words("hostnames")),
+            parents=tuple(one for one in every if one.kind == "Gateway"),
+            others=tuple(one for one in every if one.kind != "Gateway"),
+            status=found.within("status").raw,
+        )
 
 
 def _parents(spec: Fields, namespace: str) -> Iterator[Parent]:
+    """A group of its own is told with the kind."""
     for ref in spec.each("parentRefs"):
-        if (ref.text("kind") or "Gateway") == "Gateway":
-            yield Parent(
-                ref.name("name"), ref.text("namespace") or namespace, ref.text("sectionName"), ref.count("port")
-            )
+        kind, group = ref.text("kind") or "Gateway", ref.text("group")
+        named = f"{kind}.{group}" if group not in ("", "gateway.networking.k8s.io") else kind
+        where = ref.text("namespace") or namespace
+        name = ref.name("name") if named == "Gateway" else ref.text("name")
+        yield Parent(name, where, ref.text("sectionName"), ref.count("port"), named)
 
 
 def managers(meta: Fields, field: str) -> Iterator[str]:

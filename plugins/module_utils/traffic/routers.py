@@ -132,6 +132,7 @@ ROUTERS: Mapping[str, Router] = {
         check_beside=httproute.check_beside,
         reached=httproute.reached_by,
         features=copies.features,
+        unseen=httproute.unseen,
     ),
     SERVICE_SELECTOR: Router(
         kind="Service",

@@ -22,7 +22,7 @@ from math import gcd, lcm
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
-from .copies import check_alone
+from .copies import check_alone, check_port
 from .exposure import Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
 from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations
@@ -397,6 +397,9 @@ def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exp
     copying = (rule for rule in base if _names(rule, versions.own, route.namespace) and any(map(rule.get, _MIRRORS)))
     if exposure.mirror and next(copying, None):
         raise Unroutable("a rule copies its requests already, and takes one such Service", "Set traffic.mirror to 0")
+    for refs in _own(route, base, versions).values() if exposure.mirror else ():
+        ours = (ref["destination"] for ref in refs if _service(_host(ref), route.namespace) == versions.own)
+        check_port((one.get("port") or {}).get("number") for one in ours)
     refs = [ref for refs in _own(route, base, versions).values() for ref in refs]
     mine = [ref["destination"] for ref in refs if _service(_host(ref), route.namespace) == versions.own]
     subset = next((one["subset"] for one in mine if one.get("subset")), "")

@@ -81,6 +81,7 @@ def test_whoever_asks_for_the_canary_by_a_header_is_not_copied_to_it() -> None:
         ({**ALONE, "filters": []}, copies("1/10"), "list of filters with nothing in it"),
         ({**ALONE, "filters": [FILTER] * 16}, copies("1/10"), "takes no more"),
         (ALONE, copies(Fraction(1, 2**31)), "larger number than a filter takes"),
+        ({**ALONE, "backendRefs": [ref("web"), {**ref("web"), "port": 8080}]}, copies("1/10"), "the ports 80 and 8080"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(rule: Json, wanted: Wanted, said: str) -> None:
@@ -215,6 +216,13 @@ def test_a_rule_of_a_virtualservice_that_copies_already_is_refused(there: str) -
     with pytest.raises(Unroutable, match="copies its requests already"):
         copied_by_istio(item, "1/10")
     assert istio.written(item, Wanted(Stage.SPLIT, Exposure(Fraction(1, 2))))["spec"]["http"][0][there]
+
+
+def test_a_rule_of_a_virtualservice_that_sends_to_two_ports_is_not_copied_to_one() -> None:
+    other = {**istio.ref("web", 1), "destination": {"host": "web", "port": {"number": 8080}}}
+    item = istio.service(istio.rule(istio.ref("web", 3), other))
+    with pytest.raises(Unroutable, match="the ports 80 and 8080"):
+        copied_by_istio(item, "1/10")
 
 
 def test_of_a_virtualservice_that_lost_its_annotation_the_rule_tells_how_much_is_copied() -> None:

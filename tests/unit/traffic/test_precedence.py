@@ -126,6 +126,24 @@ def test_a_copy_that_would_win_over_a_rule_of_another_route_is_refused(
         check_beside(*beside, TESTERS)
 
 
+@pytest.mark.parametrize("kind", ["Service", "ListenerSet", "Gateway"])
+@pytest.mark.parametrize("other_kind", ["Service", "ListenerSet", "Gateway"])
+def test_routes_meet_at_whatever_both_are_attached_to(kind: str, other_kind: str) -> None:
+    groups = {"Service": ""}
+
+    def attached(item: Json, name: str, to: str) -> Route:
+        parent = {"kind": to, "name": "edge", "group": groups.get(to, "gateway.networking.k8s.io")}
+        return parsed(item, name, f"2026-01-0{2 if name == 'web' else 3}T00:00:00Z", parentRefs=[parent])
+
+    mine = attached(route(web(match())), "web", kind)
+    other = attached(route(legacy(match(headers=[DEBUG]))), "other", other_kind)
+    if kind != other_kind:
+        check_beside(mine, [mine], [other], "web", TESTERS)
+        return
+    with pytest.raises(Unroutable, match='rule 0 of HTTPRoute "other" gets would get a copy of rule 0'):
+        check_beside(mine, [mine], [other], "web", TESTERS)
+
+
 def test_of_a_route_of_the_same_release_only_what_is_not_copied_counts() -> None:
     mine = parsed(route(web(match())), "web", "2026-01-02T00:00:00Z")
     both = [web(match(headers=[DEBUG])), legacy(match("/old"))]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Collection, Sequence
 
 from ...cluster.errors import Forbidden, NotFound
+from ...rollout.fields import Fields
 from ...rollout.refusal import Code, Refusal
 from ...traffic.route import Route
 from .network import Network
@@ -26,7 +27,7 @@ def check_features(network: Network, routes: Sequence[Route], needed: Collection
             status = network.gateway_class(name).within("status")
         except (Forbidden, NotFound) as error:
             raise refused(f"what Gateway {parent.name} can do is not known: {error}") from error
-        said = {feature.text("name") for feature in status.each("supportedFeatures")}
+        said = _said(status)
         missing = sorted(set(needed) - said)
         what = (
             f'GatewayClass "{name}" does not say that its gateways can do {missing[0]} (status.supportedFeatures)'
@@ -37,6 +38,26 @@ def check_features(network: Network, routes: Sequence[Route], needed: Collection
             raise refused(what)
         unknown = unknown or what
     return unknown
+
+
+def check_parents(routes: Sequence[Route]) -> None:
+    """Raises Refusal where something else than a Gateway serves a route, of which no class tells what it can; or nothing that is told."""
+    for route in routes:
+        if route.others or not route.parents:
+            served = (
+                f'{route.others[0].kind} "{route.others[0].name}", which is no Gateway,'
+                if route.others
+                else "no Gateway"
+            )
+            raise refused(f'{route.kind} "{route.name}" is attached to {served} whose class could say it')
+
+
+def _said(status: Fields) -> set[str]:
+    """Texts before Gateway API 1.2, and objects with a name since. Raises Malformed."""
+    found = status.raw.get("supportedFeatures")
+    if isinstance(found, list) and any(isinstance(one, str) for one in found):
+        return set(status.words("supportedFeatures"))
+    return {one.text("name") for one in status.each("supportedFeatures")}
 
 
 def refused(why: str) -> Refusal:

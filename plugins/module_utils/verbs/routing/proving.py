@@ -86,7 +86,9 @@ class Prover:
             self._asks, self.why = False, why
         remedy = "Give traffic.probe an url that reaches it from where Ansible runs, or set traffic.proof to prefer"
         if not why:
-            why, remedy = self._unseen(new), "Set traffic.proof to prefer, with which that is stated"
+            why = self._unseen(new)
+            self.why = self.why or why
+            remedy = "Set traffic.proof to prefer, with which that is stated"
         if not why or self.how == "stated":
             return
         if insists and self._traffic.proof == "require":

@@ -31,7 +31,7 @@ from ...values import dataclass
 from ..call.ending import Account
 from ..call.guarded import guarded
 from ..call.outcome import Report
-from .features import check_features, refused
+from .features import check_features, check_parents, refused
 from .network import Network
 from .proving import NotProgrammed, Prover, Written, unproven
 from .switching import Switched
@@ -158,6 +158,7 @@ class Routes:
         if not asked.mirror:
             return
         needed = self.router.features(asked)
+        check_parents([one.route for one in found] if needed else [])
         if needed and self.prover.how != "proven":
             raise Refusal(
                 Code.NOT_PROGRAMMED,
