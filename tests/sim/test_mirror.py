@@ -16,11 +16,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from tests.sim import calls
 from tests.sim.faults import Fault, Planned
-from tests.sim.gateway import ADDRESS, CAN, CLASS, GATEWAY, HOST, Lags
+from tests.sim.gateway import ADDRESS, CAN, CLASS, GATEWAY, HOST, RULES, Lags
 from tests.sim.history import Ask, End
 from tests.sim.istio import HTTP
 from tests.sim.objects import NAME, Json
-from tests.sim.test_traffic import assert_as_before, largest, played, put_back, told, world
+from tests.sim.test_traffic import assert_as_before, largest, played, put_back, rewrite, told, world
 from tests.sim.world import Played, World
 
 COPIES = Ask("start", share="0", mirror="20")
@@ -157,6 +157,24 @@ def test_a_route_that_lost_its_annotation_while_it_copied_copies_once_more(kind:
     found = played(one)
     assert outcome(found, 1).extra["exposure"] == outcome(found, 0).extra["exposure"]
     as_before(one, kind)
+
+
+def test_a_route_whose_annotation_nobody_can_read_is_undone_as_the_refusal_says() -> None:
+    def spoil() -> None:
+        route = one.store.get("httproutes", NAME)
+        assert route is not None
+        marred = {
+            name: text.replace('"1/5"', '"1e10000000"') for name, text in route["metadata"]["annotations"].items()
+        }
+        one.store.put("httproutes", {**route, "metadata": {**route["metadata"], "annotations": marred}}, "editor")
+
+    one = world(COPIES, Ask("undo", think=30.0), Ask("undo", think=20.0))
+    one.timeline.at(30.0, spoil)
+    one.timeline.at(60.0, lambda: rewrite(one, RULES, annotated=False))
+    found = played(one)
+    assert "(docs/traffic.md, By hand)" in told(found)[1], told(found)
+    assert isinstance(found.calls[2].result, Outcome), told(found)
+    assert_as_before(one)
 
 
 def test_testers_get_the_canary_while_users_are_copied_to_it() -> None:

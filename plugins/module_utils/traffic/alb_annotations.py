@@ -17,7 +17,7 @@ import json
 from typing import Any, Mapping
 
 from ..rollout.fields import MOST_DEPTH, is_integer, must_be
-from .exposure import KEPT, Json, Kept, Unroutable
+from .exposure import Json, Kept, Unroutable, unreadable
 from .shapes import BACKEND
 
 PREFIX = "alb.ingress.kubernetes.io/"
@@ -132,7 +132,5 @@ def checked(kept: Kept) -> Kept:
             if not key.startswith(ACTIONS) and not backend({"backend": one})[0]:
                 raise ValueError("no Service")
     except ValueError as error:
-        raise Unroutable(
-            f"its annotation {KEPT} is none that this release of coalmine.canary wrote ({type(error).__name__})"
-        ) from error
+        raise unreadable(error) from error
     return kept

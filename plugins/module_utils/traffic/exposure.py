@@ -9,6 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 import json
+import re
 from enum import Enum
 from fractions import Fraction
 from typing import Any, Mapping
@@ -18,6 +19,8 @@ from ..values import dataclass
 KEPT = "coalmine.canary/route"
 # Of what is kept: the lowest version of a reader that knows all that was written. The second has copies.
 _FIRST, _COPYING = 1, 2
+# As a share is written there. "1e10000000" is a Fraction, too, and takes hours.
+_PART = re.compile(r"[0-9]{1,99}(?:/[0-9]{1,99})?")
 Json = dict[str, Any]
 
 
@@ -27,6 +30,14 @@ class Unroutable(ValueError):
     def __init__(self, why: str, remedy: str = "") -> None:
         super().__init__(why)
         self.remedy = remedy
+
+
+def unreadable(error: Exception) -> Unroutable:
+    """What is kept on a route is not what was written there: nobody but its owner knows what stood there before."""
+    return Unroutable(
+        f"its annotation {KEPT} is none that this release of coalmine.canary wrote ({type(error).__name__})",
+        "Put back by hand what its owner wrote, and take the annotation away (docs/traffic.md, By hand); then run this again",
+    )
 
 
 class TooManyRules(Unroutable):
@@ -181,9 +192,7 @@ class Kept:
             data = json.loads(text)
             return cls._from_json(data)
         except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise Unroutable(
-                f"its annotation {KEPT} is none that this release of coalmine.canary wrote ({type(error).__name__})"
-            ) from error
+            raise unreadable(error) from error
 
     @classmethod
     def _from_json(cls, data: Json) -> Kept:
@@ -223,7 +232,7 @@ def _sticky_to_json(sticky: Sticky) -> Json:
 
 def _exposure(data: Json) -> Exposure:
     """Raises what Kept.decode takes for another shape."""
-    weight, sticky, mirror = Fraction(data["weight"]), data.get("sticky"), Fraction(data.get("mirror", 0))
+    weight, sticky, mirror = _part(data["weight"]), data.get("sticky"), _part(data.get("mirror", "0"))
     header = None if data["header"] is None else Header(str(data["header"]["name"]), str(data["header"]["value"]))
     kept = None if sticky is None else _sticky(sticky)
     if not (0 <= weight <= 1 and 0 <= mirror <= 1) or (kept and not (0 <= kept.drawn <= 1 and 0 <= kept.most <= 1)):
@@ -232,4 +241,10 @@ def _exposure(data: Json) -> Exposure:
 
 
 def _sticky(data: Json) -> Sticky:
-    return Sticky(int(data["step"]), Fraction(data["drawn"]), Fraction(data.get("most", 0)))
+    return Sticky(int(data["step"]), _part(data["drawn"]), _part(data.get("most", "0")))
+
+
+def _part(text: Any) -> Fraction:
+    if not isinstance(text, str) or not _PART.fullmatch(text):
+        raise ValueError("no share")
+    return Fraction(text)

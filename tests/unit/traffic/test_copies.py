@@ -172,6 +172,36 @@ def test_what_is_kept_with_copies_is_read_by_no_release_before_them() -> None:
         Kept.decode(kept.encode().replace('"mirror":"1/10"', '"mirror":"2"'))
 
 
+@pytest.mark.parametrize("member", ["weight", "mirror", "drawn", "most"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e10000000",
+        "1e-2",
+        "0.5",
+        " 1/2",
+        "-0",
+        "1/0",
+        pytest.param("9" * 10**6, id="a long one"),
+        1,
+        True,
+        None,
+        [],
+        "٣/٤",
+    ],
+)
+def test_a_share_that_nobody_wrote_so_is_refused_at_once(member: str, text: Any) -> None:
+    sticky = Sticky(1, Fraction(1, 2), Fraction(1, 5))
+    wanted = Wanted(Stage.SPLIT, Exposure(Fraction(1, 2), sticky=sticky, mirror=Fraction(1, 3)))
+    data = json.loads(Kept("uid", VERSIONS, "9f2c", wanted, {}).encode())
+    place = data if member in data else data["sticky"]
+    assert member in place
+    place[member] = text
+    with pytest.raises(Unroutable, match=KEPT) as refused:
+        Kept.decode(json.dumps(data))
+    assert "By hand" in refused.value.remedy
+
+
 @pytest.mark.parametrize(
     ("part", "needed"),
     [
