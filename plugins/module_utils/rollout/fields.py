@@ -196,6 +196,10 @@ class Template(dict[str, Any]):
 
     digest = ""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Of a copy, which may be changed, it says nothing: that is a plain dict."""
+        return dict, (dict(self),)
+
 
 def pod_template(fields: Fields) -> Template:
     """A pod template whose parts that a release looks into are what they should be; the rest may be anything."""

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import copy
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -141,3 +143,13 @@ json_values = st.recursive(
 def test_a_bare_template_is_bare_already(shown: Json) -> None:
     assert bare(bare(shown)) == bare(shown)
     assert digest(bare(shown)) == digest(shown)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda read: pickle.loads(pickle.dumps(read)), dict])
+def test_a_copy_that_is_changed_has_a_digest_of_its_own(copied: Callable[[Json], Json]) -> None:
+    read = pod_template(Fields({"spec": {"containers": [{"name": "app", "image": "x:1"}]}}, "template"))
+    before = digest(read)
+    other = copied(read)
+    assert other == read and digest(other) == before
+    other["spec"] = {"containers": [{"name": "app", "image": "x:2"}]}
+    assert digest(other) != before == digest(read)
