@@ -125,6 +125,21 @@ def test_check_mode_tells_what_would_be_copied_and_writes_nothing() -> None:
     found = played(one)
     assert not found.calls[0].writes
     assert "a copy of 20 % to web-canary-" in str(outcome(found, 0).after)
+    assert GRANT in " ".join(outcome(found, 0).warnings)
+    assert (
+        "which would get 0 % of the requests, and copies of 20 % whose answers nobody gets, in 1 patch"
+        in told(found)[0]
+    )
+
+
+def test_check_mode_tells_of_a_share_that_changes_routes_alone_and_of_one_that_changes_nothing() -> None:
+    one = world(COPIES, replace(SHARE, check=True), replace(COPIES, check=True, think=1.0))
+    found = played(one)
+    beside = "1 canary beside 4 stable pods (20.0 % of all pods), which"
+    assert told(found)[1:3] == [
+        f"changed: would change routes alone: {beside} would get 20 % of the requests",
+        f"ok: nothing to write: {beside} get 0 % of the requests, and copies of 20 % whose answers nobody gets",
+    ]
 
 
 def test_a_verdict_says_that_no_user_got_these_answers() -> None:

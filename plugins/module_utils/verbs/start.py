@@ -27,6 +27,7 @@ from ..rollout.size import patches as hold_patches
 from ..rollout.start import Asker, Start, Wanted
 from ..rollout.template import digest
 from ..rollout.views import Autoscaler, Deployment, Picture
+from ..traffic.exposure import Exposure
 from ..wording import count_of
 from .call.ending import Account, accounted
 from .call.explaining import explained
@@ -277,11 +278,13 @@ def _held(
     _tell_taken_over(account, before, begun)
     _tell_split(account, situation, begun, request)
     if call.check:
+        gets = ""
         if routes is not None:
             if begun.record.isolating:
                 account.after["paused"] = situation.deployment.paused  # only until its routes send nobody to the canary
-            foretell(routes, found, request.traffic or TrafficRequest(), _canary_hash(situation))
-        return _foretold(account, situation, begun, wanted)
+            exposure = foretell(routes, found, request.traffic or TrafficRequest(), _canary_hash(situation))
+            gets = f", which {'would ' if account.changed else ''}get {_in_words(exposure)}"
+        return _foretold(account, situation, begun, wanted, gets)
     account.looked(written.situation)
     begun, picture = _as_stored(account, begun, written.picture)
     if begun.record.pinned is not None and request.autoscaler in autoscaling.KEPT:
@@ -392,13 +395,16 @@ def _exposed(account: Account, routes: Routes, outcome: Outcome, request: StartR
     if situation is None or situation.canary is None:
         return outcome
     ready = ready_pods(situation.picture, situation.canary)
-    expose(routes, request.traffic or TrafficRequest(), situation, situation.canary.hash, ready)
-    said = account.extra["exposure"]
-    some = said["header"] and said["weight"] < 100
-    header = f" and those with the header {said['header']['name']}" if some else ""
-    copies = f", and copies of {said['mirror']:g} % whose answers nobody gets" if said["mirror"] else ""
-    how = f"which get {said['weight']:g} % of the requests{header}{copies} ({said['programmed']})"
+    exposure = expose(routes, request.traffic or TrafficRequest(), situation, situation.canary.hash, ready)
+    how = f"which get {_in_words(exposure)} ({account.extra['exposure']['programmed']})"
     return account.outcome(f"{outcome.message}, {how}", situation)
+
+
+def _in_words(exposure: Exposure) -> str:
+    header = exposure.header if exposure.weight < 1 else None
+    testers = f" and those with the header {header.name}" if header else ""
+    copies = f", and copies of {float(100 * exposure.mirror):g} % whose answers nobody gets" if exposure.mirror else ""
+    return f"{float(100 * exposure.weight):g} % of the requests{testers}{copies}"
 
 
 def _check_steps(begun: Start, situation: Situation, call: Call) -> None:
@@ -450,19 +456,21 @@ def _tell_split(account: Account, before: Situation, begun: Start, request: Star
         )
 
 
-def _foretold(account: Account, situation: Situation, begun: Start, wanted: Wanted) -> Outcome:
-    """Check mode. The canary is told as it is, with its pods; one that is only planned, without any."""
+def _foretold(account: Account, situation: Situation, begun: Start, wanted: Wanted, gets: str) -> Outcome:
+    """Check mode. The canary is told as it is, with its pods; one that is only planned, without any. `gets`: of requests, where routes say that."""
     deployment = situation.deployment
     if situation.canary is not None:
         account.looked(diagnose(replace(situation.picture, pods=account.site.pods(deployment))))
     split = _split(begun, deployment.replicas)
     if begun.plan is None:
-        return account.outcome(f"nothing to write: {split}")
+        return account.outcome(
+            f"{'would change routes alone' if account.changed else 'nothing to write'}: {split}{gets}"
+        )
     # The steps that follow end at the goal.
     account.wrote(patches.grow(deployment, begun.goal, begun.record))
     # What only takes the canary over, or names its step, is a patch, too.
     count = max(1, len(hold_patches(begun.goal, deployment.replicas, begun.room, situation.hold)))
-    outcome = account.outcome(f"would hold {split}, in {count} {'patch' if count == 1 else 'patches'}")
+    outcome = account.outcome(f"would hold {split}{gets}, in {count} {'patch' if count == 1 else 'patches'}")
     if situation.canary is None:
         outcome = _with_canary(outcome, without_pods(wanted.template, None))
     return outcome.returning(planned=outcome.after["pods"]) if "pods" in outcome.after else outcome

@@ -17,8 +17,8 @@ from .routes import THEIRS, Now, Routes, Wish, always, exposure_of
 from .versions import await_endpoints, ensure
 
 
-def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_hash: str, pods: int) -> None:
-    """The canary gets what is asked for, and otherwise what it got. `pods`: Ready ones that it has. Raises Refusal."""
+def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_hash: str, pods: int) -> Exposure:
+    """The canary gets what is asked for, and otherwise what it got, which is told. `pods`: Ready ones that it has. Raises Refusal."""
     found = routes.look(canary_hash)
     routes.prepare(found)
     exposure = asked.over(exposure_of(found))
@@ -39,9 +39,24 @@ def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_h
         failed = routes.failed(error, canary_hash)
         _back_to(routes, found, canary_hash)
         raise failed from error
+    _warn(routes, exposure)
+    routes.tell(routes.since(found, split, canary_hash))
+    return exposure
+
+
+def foretell(routes: Routes, found: Sequence[Now], asked: TrafficRequest, canary_hash: str) -> Exposure:
+    """As `expose` in check mode. What the canary would get."""
+    exposure = asked.over(exposure_of(found))
+    routes.rehearse(found, always(Wanted(Stage.SPLIT, exposure)), canary_hash)
+    _warn(routes, exposure)
+    return exposure
+
+
+def _warn(routes: Routes, exposure: Exposure) -> None:
+    """Of what comes with it."""
     if routes.router.switches and exposure.weight:
         routes.account.warn(
-            f'Service "{routes.traffic.service}" selects this version alone now: a rollout by somebody else would empty it. Promote or '
+            f'Service "{routes.traffic.service}" selects this version alone while users get it: a rollout by somebody else would empty it. Promote or '
             "undo before that"
         )
     if exposure.mirror:
@@ -49,12 +64,6 @@ def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_h
             "the canary does once more whatever the requests that it gets a copy of ask for: what they write is written twice, unless it "
             "has a place of its own for that"
         )
-    routes.tell(routes.since(found, split, canary_hash))
-
-
-def foretell(routes: Routes, found: Sequence[Now], asked: TrafficRequest, canary_hash: str) -> None:
-    """As `expose` in check mode."""
-    routes.rehearse(found, always(Wanted(Stage.SPLIT, asked.over(exposure_of(found)))), canary_hash)
 
 
 def _warm(routes: Routes, service: str, exposure: Exposure) -> Wish:
