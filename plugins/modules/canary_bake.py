@@ -14,7 +14,7 @@ description:
   - Fails at once when a container of a canary pod restarts, when a canary pod is not Ready (for however short a time) or
     gone, or when somebody freezes, promotes, undoes or rescales the canary or changes the Deployment otherwise.
   - Where routes share requests out (C(traffic) of M(coalmine.canary.canary_start)), they are looked at as well, at least every 16 seconds.
-    Where somebody else writes what the release has written there, or changes what the canary gets, this fails with
+    Where somebody else writes what the release has written there, changes what the canary gets, drains it or deletes its Service, this fails with
     RV(failure=contested), because the canary was not tried by the users that it was to be tried by.
   - Changes nothing, with one exception. Where routes share requests out and no pod of the canary is left that could answer, users are
     sent to the stable version.

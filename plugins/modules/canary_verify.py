@@ -19,8 +19,8 @@ description:
   - Before it begins it says whether O(duration), the traffic and the tolerance can decide at all, and about how long that
     takes, as far as the traffic is known; for the rest it says so after a quarter of a minute.
   - Where routes share requests out (C(traffic) of M(coalmine.canary.canary_start)), each look reads them as well. Where somebody else writes
-    what the release has written there, or changes what the canary gets, this fails with RV(failure=contested), whatever
-    O(inconclusive_ok) says, because the canary was not tried by the users that it was to be tried by.
+    what the release has written there, changes what the canary gets, drains it or deletes its Service, this fails with
+    RV(failure=contested), whatever O(inconclusive_ok) says, because the canary was not tried by the users that it was to be tried by.
 author:
   - coalmine.canary contributors (@coalmine)
 extends_documentation_fragment:
