@@ -41,7 +41,7 @@ help:
 	@echo "make headroom-truth   10,000 random clusters, predicted and tried (hours; goes on where it was) -> docs/headroom-truth.md"
 	@echo "make judgement-truth  simulates what judgement promises (hours; goes on where it was) -> docs/judgement-truth.md"
 	@echo "make judgement-e2e    20 good and 20 bad releases on a real node under a steady load -> docs/judgement-releases.md"
-	@echo "make traffic-truth    shares, failed requests, races, deaths and lags on a real proxy (20 minutes) -> docs/traffic-truth.md"
+	@echo "make traffic-truth    shares, failed requests, races, deaths and lags on real proxies (20 minutes) -> docs/traffic-truth.md"
 	@echo "make kubernetes-matrix the integration tests and random clusters on older Kubernetes (an hour) -> docs/kubernetes-versions.md"
 	@echo "make slow             tests too long for make test: real traffic, Istio and Envoy, deaths at random moments, random sequences,"
 	@echo "                      the properties of the unit tests with other examples than in make test, and all scenarios of molecule"
