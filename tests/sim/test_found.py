@@ -51,6 +51,14 @@ FOUND: dict[str, History] = {
             ),
         ),
     ),
+    "testers keep the canary where a promotion died after it gave the owner's backends back, and its share is given again": History(
+        gateway=Lags(routes=2.0, endpoints=0.1),
+        scripts=(
+            ana(Ask("start", share="20", header="x-canary")),
+            Script("bob", 30.0, asks=(Ask("promote"),), faults=(Planned(8, Fault.KILLED_AFTER),)),
+            Script("eve", 60.0, asks=(Ask("start", sticky=True, takeover=True),)),
+        ),
+    ),
     "testers keep the canary where a promotion by weights is taken over, and its share made smaller": History(
         gateway=Lags(0.1, 0.1),
         scripts=(

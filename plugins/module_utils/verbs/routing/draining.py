@@ -33,7 +33,7 @@ def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
 
 def _drained(now: Now) -> Wanted | None:
     gets = now.stage is Stage.SPLIT and not now.wanted.exposure.nobody
-    return Wanted(Stage.SPLIT, drained=now.wanted.exposure) if gets else None
+    return Wanted(Stage.SPLIT, drained=now.wanted.again) if gets else None
 
 
 def refill(routes: Routes, situation: Situation, *, check: bool) -> None:

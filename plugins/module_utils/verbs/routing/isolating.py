@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Sequence
 
-from ...traffic.exposure import Stage, Wanted
+from ...traffic.exposure import Exposure, Stage, Wanted
 from .proving import NotProgrammed
 from .returning import give_back, stays, warm
 from .routes import OURS, THEIRS, Now, Routes
@@ -53,7 +53,12 @@ def _isolated(routes: Routes, now: Now) -> Wanted:
     if routes.prover.marks and now.stage in THEIRS:
         raise routes.contested(now.route)
     there = stays(routes, now)
-    return there if there.stage is Stage.SPLIT else Wanted(Stage.ISOLATED, drained=there.again)
+    if there.stage is Stage.SPLIT:
+        return there
+    if there.exposure.header is not None and now.canary:
+        # A promotion that died has left the canary to those who ask for it: they keep it.
+        return Wanted(Stage.SPLIT, Exposure(header=there.exposure.header), drained=there.again)
+    return Wanted(Stage.ISOLATED, drained=there.again)
 
 
 def _take_back(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:
