@@ -254,3 +254,18 @@ def test_ingresses_of_several_classes_are_refused_before_anything_is_written(oth
     line = told(one.play())[0]
     said = 'Ingress objects of several classes send to Service "web": "inside" (alb), "web" (nginx)'
     assert (said in line) is refused and line.startswith("changed") is not refused, line
+
+
+@pytest.mark.parametrize("fault", [Fault.BROKEN_BEFORE, Fault.KILLED_BEFORE, Fault.KILLED_AFTER])
+def test_a_canary_ingress_that_was_made_before_a_write_that_failed_is_nobodys_change(fault: Fault) -> None:
+    """It gives nothing as yet. Whoever goes on, or gives the Ingress back, finds it so, and it never sends to a Service without a name."""
+    for number in range(20, 60):
+        start = Ask("start", share="5", kind="ingress_nginx")
+        ana = Script("ana", 8.0, asks=(start,), faults=(Planned(number, fault, 2.0),))
+        ben = Script("ben", 120.0, asks=(Ask("start", takeover=True, kind="ingress_nginx"),))
+        for end, scripts in ((End.PROMOTE, (ana,)), (End.UNDO, (ana, ben))):
+            lags = Lags(routes=2.0, endpoints=0.1)
+            result = World(History(gateway=lags, end=end, scripts=scripts)).play()
+            assert not result.violations, (number, result.violations)
+            said = [call.told() for call in result.calls]
+            assert not [one for one in said if "by somebody" in one], (number, said)

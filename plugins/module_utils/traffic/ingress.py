@@ -151,7 +151,7 @@ def _shown(route: Route, kept: Kept) -> Wanted | None:
     wanted, versions = kept.wanted, kept.versions
     sends, given = _sends(route, versions), _given(route, versions)
     everybody = wanted.stage is Stage.SPLIT and wanted.exposure.weight == 1
-    if route.companion is not None and given is None:
+    if route.companion is not None and given is None and not _is_begun(route):
         return None
     if sends == {versions.own}:
         if wanted.stage is not Stage.OWN or (given is not None and given.weight):
@@ -193,6 +193,11 @@ def _gives_nothing(companion: Json) -> bool:
     """As one is made: what came too late in another release leaves it so."""
     annotations = _annotations(companion)
     return is_companion(companion) and annotations.get(_WEIGHT) == "0" and _HEADER not in annotations
+
+
+def _is_begun(route: Route) -> bool:
+    """It was made for nobody, and what was to come after it was not written: as yet there is none."""
+    return _is_marked(route, route.companion or {}) and _gives_nothing(route.companion or {})
 
 
 def _given(route: Route, versions: Versions) -> Exposure | None:
@@ -393,6 +398,8 @@ def _changed(route: Route, versions: Versions, drawn: Exposure | None, own: bool
     if found is None:
         return CompanionPlan(_companion(route, versions, NOBODY), last) if last else None
     same = _is_marked(route, found) and _is_as(found, manifest)
+    if not versions.canary:
+        manifest = {**manifest, "spec": {**manifest["spec"], "rules": _rules(found)}}
     return None if same and last else CompanionPlan(manifest if own and not same else None, last)
 
 
