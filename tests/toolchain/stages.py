@@ -22,11 +22,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -43,8 +45,10 @@ WARM = 420
 TIMES_ALONE = 3
 
 Command = tuple[str, ...]
-# Of what waits for a cluster of its own, of tests that have a limit each, and of what takes nothing but the cores.
-A_LITTLE, HALF_WAY, LOWEST_PRIORITY = 2, 10, 19
+# Of what waits for a cluster of its own, and of what takes nothing but the cores.
+A_LITTLE, LOWEST_PRIORITY = 2, 19
+# Those that are under way and step back.
+SESSIONS: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ STAGES = (
     # Each that steps back a little starts a cluster and waits for it, so the cores have time for something else.
     Stage("molecule", 120, (("molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
     # From the beginning beside those, whichever of them it is, so that none of their waiting is lost.
-    Stage("unit", 380, (("pytest", *THREE_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
+    Stage("unit", 380, (("pytest", *THREE_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=LOWEST_PRIORITY, in_ci=False),
     Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
     # The last of those that take two cores all the time, so that none is idle at the end: it takes what even the unit tests leave.
     # Others with each change of what they are about, and only then: docs/decisions/0010-new-histories-for-each-change.md.
@@ -210,7 +214,7 @@ def run(stage: Stage, seen_live: bool) -> Result:
     busy: list[float] = []
 
     def passes(command: Command) -> bool:
-        passed, seconds, output = run_command(("nice", "-n", str(stage.nice), *command), seen_live)
+        passed, seconds, output = run_command(command, seen_live, stage.nice)
         busy.append(seconds)
         heard.append(output)
         return passed
@@ -242,10 +246,10 @@ def run_if_changed(stage: Stage, seen_live: bool) -> Result:
     return result
 
 
-def run_command(command: Command, seen_live: bool) -> tuple[bool, float, str]:
+def run_command(command: Command, seen_live: bool, nice: int = 0) -> tuple[bool, float, str]:
     """Whether it passed, its seconds of CPU with those of its children, and its output unless that was seen live."""
     process = subprocess.Popen(
-        command,
+        ("nice", "-n", str(nice), *command),
         cwd=ROOT,
         env=environment(),
         stdin=subprocess.DEVNULL,
@@ -253,13 +257,37 @@ def run_command(command: Command, seen_live: bool) -> tuple[bool, float, str]:
         stderr=None if seen_live else subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
+        start_new_session=nice > 0,
     )
-    with process:
+    with process, _session(process.pid, nice):
         output = process.stdout.read() if process.stdout else ""
         # Not Popen.wait, which does not tell what the process has used.
         _pid, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     return process.returncode == 0, used.ru_utime + used.ru_stime, output
+
+
+@contextmanager
+def _session(pid: int, nice: int) -> Iterator[None]:
+    """Linux shares the cores out between sessions first, and `nice` counts within each: an API server of the integration tests is one of its
+    own. So is what steps back, with the same number (sched(7), autogroup), and Ctrl-C of a terminal does not reach it."""
+    if not nice:
+        yield
+        return
+    with suppress(OSError):
+        Path("/proc", str(pid), "autogroup").write_text(str(nice), encoding="ascii")
+    SESSIONS.add(pid)
+    try:
+        yield
+    finally:
+        SESSIONS.discard(pid)
+
+
+def interrupt() -> None:
+    """What steps back is told of Ctrl-C."""
+    for pid in tuple(SESSIONS):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGINT)
 
 
 def part_of_make_test(stage: Stage) -> bool:
@@ -288,12 +316,17 @@ def run_group(stages: Sequence[Stage], how: Callable[[Stage, bool], Result] = ru
             print(headline(stage), flush=True)
         seen = [pool.submit(how, stage, True) for stage in live]
         heard = [pool.submit(how, stage, False) for stage in stages if stage not in live]
-        for future in seen:
-            yield future.result()
-        for future in as_completed(heard):
-            result = future.result()
-            print(headline(result.stage), result.output, sep="\n", flush=True)
-            yield result
+        try:
+            for future in seen:
+                yield future.result()
+            for future in as_completed(heard):
+                result = future.result()
+                print(headline(result.stage), result.output, sep="\n", flush=True)
+                yield result
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            interrupt()
+            raise
 
 
 def told(result: Result) -> str:

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.situations import until
 from tests.toolchain import stages, unchanged, unstable
 from tests.toolchain.stages import STAGES, TIMES_ALONE, Stage, main
 from tests.toolchain.venvs import ROOT
@@ -103,6 +106,17 @@ def test_two_that_step_back_are_under_way_beside_the_one_that_does_not(tmp_path:
     live, first = Stage("live", 60, waits, "waits"), Stage("first", 60, waits, "waits", nice=1)
     last = Stage("last", 60, (("touch", str(done)),), "waits", nice=1)
     assert all(result.passed for result in stages.run_group([live, first, last]))
+
+
+def test_what_steps_back_is_a_session_of_its_own_and_is_interrupted_with_the_others() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(stages.run_command, ("sleep", "300"), True, 1)
+        until(lambda: bool(stages.SESSIONS), "it is under way")
+        (pid,) = stages.SESSIONS
+        assert os.getsid(pid) == pid != os.getsid(0)
+        stages.interrupt()
+        passed, _seconds, _output = waits.result(60)
+    assert not passed and not stages.SESSIONS
 
 
 def test_a_stage_that_is_alone_is_seen_live_also_where_it_would_step_back(capfd: pytest.CaptureFixture[str]) -> None:
