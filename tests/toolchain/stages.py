@@ -45,8 +45,8 @@ WARM = 420
 TIMES_ALONE = 3
 
 Command = tuple[str, ...]
-# Of what waits for a cluster of its own, and of what takes nothing but the cores.
-A_LITTLE, LOWEST_PRIORITY = 2, 19
+# Of what waits for a cluster of its own, of tests that have a limit each, and of what takes nothing but the cores.
+A_LITTLE, HALF_WAY, LOWEST_PRIORITY = 2, 10, 19
 # Those that are under way and step back.
 SESSIONS: set[int] = set()
 
@@ -164,7 +164,7 @@ STAGES = (
     # Each that steps back a little starts a cluster and waits for it, so the cores have time for something else.
     Stage("molecule", 120, (("molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
     # From the beginning beside those, whichever of them it is, so that none of their waiting is lost.
-    Stage("unit", 380, (("pytest", *THREE_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=LOWEST_PRIORITY, in_ci=False),
+    Stage("unit", 380, (("pytest", *THREE_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
     Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
     # The last of those that take two cores all the time, so that none is idle at the end: it takes what even the unit tests leave.
     # Others with each change of what they are about, and only then: docs/decisions/0010-new-histories-for-each-change.md.

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -214,7 +215,7 @@ def test_what_goes_wrong_behind_the_port_is_the_pods(case: str, respond: Respond
 
 def test_no_more_is_kept_of_an_answer_than_may_be() -> None:
     with server(NO_PROXY, accepting(huge)) as api:
-        answer = ask_pod(api, Via.PORT_FORWARD, AIM, POD)
+        answer = ask_pod(api, Via.PORT_FORWARD, replace(AIM, timeout=30.0), POD)
     assert answer is not None and answer.truncated and len(answer.body) == LARGEST_BODY
 
 
