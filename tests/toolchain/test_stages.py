@@ -108,14 +108,18 @@ def test_two_that_step_back_are_under_way_beside_the_one_that_does_not(tmp_path:
     assert all(result.passed for result in stages.run_group([live, first, last]))
 
 
-def test_what_steps_back_is_a_session_of_its_own_and_is_interrupted_with_the_others() -> None:
+def test_what_steps_back_is_a_session_of_its_own_and_is_interrupted_with_the_others(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    # Whoever runs these in the background may have had SIGINT ignored, and so would have whatever they start.
+    heeds = "import signal, time, pathlib; signal.signal(signal.SIGINT, signal.SIG_DFL)"
+    waits = (sys.executable, "-c", f"{heeds}; pathlib.Path({str(ready)!r}).touch(); time.sleep(60)")
     with ThreadPoolExecutor(1) as pool:
-        waits = pool.submit(stages.run_command, ("sleep", "300"), True, 1)
-        until(lambda: bool(stages.SESSIONS), "it is under way")
+        under_way = pool.submit(stages.run_command, waits, True, 1)
+        until(ready.exists, "it is under way")
         (pid,) = stages.SESSIONS
         assert os.getsid(pid) == pid != os.getsid(0)
         stages.interrupt()
-        passed, _seconds, _output = waits.result(60)
+        passed, _seconds, _output = under_way.result()
     assert not passed and not stages.SESSIONS
 
 
