@@ -18,7 +18,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Collection, Sequence
 
 from ...cluster.errors import Conflict, NotFound
 from ...rollout.record import Record, RouteRef, Traffic
@@ -157,23 +157,26 @@ class Routes:
         its class lists what it can, and not that; and where the API server would not keep what says it. Three requests for each route."""
         if not asked.mirror:
             return
-        needed = self.router.features(asked)
-        check_parents([one.route for one in found] if needed else [])
-        if needed and self.prover.how != "proven":
+        if needed := self.router.features(asked):
+            self._check_gateways([one.route for one in found], needed)
+        for one in found:
+            self._check_kept(one, Wanted(Stage.SPLIT, asked), canary_hash)
+
+    def _check_gateways(self, served: Sequence[Route], needed: Collection[str]) -> None:
+        check_parents(served)
+        if self.prover.how != "proven":
             raise Refusal(
                 Code.NOT_PROGRAMMED,
                 f"a gateway that cannot copy requests answers all of them with an error, and it is not asked: {self.prover.why}",
                 "Give traffic.probe an url that reaches it from where Ansible runs, and traffic.proof require, or set traffic.mirror to 0",
             )
-        unknown = check_features(self.network, [one.route for one in found] if needed else [], needed)
+        unknown = check_features(self.network, served, needed)
         if unknown and self.traffic.proof == "require":
             raise refused(unknown)
         if unknown:
             self.account.warn(
                 f"{unknown}: a probe shows that a rule with copies answers, and not that no more than this part is copied"
             )
-        for one in found:
-            self._check_kept(one, Wanted(Stage.SPLIT, asked), canary_hash)
 
     def _check_kept(self, now: Now, wanted: Wanted, canary_hash: str) -> None:
         """By a dry run. A definition of before Gateway API 1.3 has no share of copies, and a server leaves out what a definition has not."""
