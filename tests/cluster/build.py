@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def ensure_built(components: tuple[Component, ...] = CONTROL_PLANE, say: Say = t
     target = binaries()
     if not _missing(target, components):
         return target
-    with exclusive(target.parent / "build.lock", waiting=lambda holder: say(f"{holder} is building the same; waiting")):
+    with building(target.parent, say):
         missing = _missing(target, components)
         target.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
@@ -152,6 +153,34 @@ def go_build(
         process.kill()
         process.wait()
         partial.unlink(missing_ok=True)
+
+
+def ensure_program(
+    name: str, module: str, command: str, place: Path, say: Say = tell, sources: Callable[[Path], Path] | None = None
+) -> Path:
+    """The program that `module`, which the go.mod in `place` pins, has in its package `command`; builds it when it is missing. `sources` makes
+    the directory to build it in, where that is not `place`. Safe in several processes at once."""
+    version = pinned_in(place / "go.mod")[module]
+    target = cache_root() / f"{name}-{version}"
+    program = target / name
+    if program.exists():
+        return program
+    with building(target, say):
+        if not program.exists():
+            say(f"building {name} {version}")
+            go_build(
+                f"{module}/{command}",
+                program,
+                "-s -w",
+                waiting=lambda seconds: say(f"      {name}: {seconds:.0f} s"),
+                module=sources(target / "module") if sources else place,
+            )
+    return program
+
+
+def building(target: Path, say: Say) -> AbstractContextManager[int]:
+    """Nobody else builds what this directory of the cache holds meanwhile."""
+    return exclusive(target / "build.lock", waiting=lambda holder: say(f"{holder} is building the same; waiting"))
 
 
 def _missing(target: Path, components: tuple[Component, ...]) -> list[Component]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from ..build import Say, go_build, pinned_in, tell
+from ..build import Say, ensure_program, pinned_in, tell
 from ..locks import exclusive
 from ..paths import cache_root
 from ..toolchain import find_go
@@ -32,22 +32,7 @@ _NO_DEFINITIONS = "vap_safeupgrades"
 
 def ensure_traefik(say: Say = tell) -> Path:
     """The program; builds it when it is missing. Safe in several processes at once."""
-    version = pinned_in(MODULE / "go.mod")[PACKAGE]
-    target = cache_root() / f"{PROGRAM}-{version}"
-    program = target / PROGRAM
-    if program.exists():
-        return program
-    with exclusive(target / "build.lock", waiting=lambda holder: say(f"{holder} is building the same; waiting")):
-        if not program.exists():
-            say(f"building {PROGRAM} {version}")
-            go_build(
-                f"{PACKAGE}/cmd/{PROGRAM}",
-                program,
-                "-s -w",
-                waiting=lambda seconds: say(f"      {PROGRAM}: {seconds:.0f} s"),
-                module=_module(target / "module"),
-            )
-    return program
+    return ensure_program(PROGRAM, PACKAGE, f"cmd/{PROGRAM}", MODULE, say, _module)
 
 
 def _module(place: Path) -> Path:

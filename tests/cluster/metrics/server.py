@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..api import ApiError
-from ..build import Say, go_build, pinned_in, tell
+from ..build import Say, building, ensure_program, pinned_in, tell
 from ..construction import StartFailed
 from ..images import Image, machine_of_images, oci_archive
 from ..locks import exclusive
@@ -42,21 +42,11 @@ def image() -> str:
 
 def ensure_metrics_server(say: Say = tell) -> Path:
     """The archive of its image; builds it when it is missing. Safe in several processes at once."""
-    version = pinned_in(MODULE / "go.mod")[PACKAGE]
-    target = cache_root() / f"{PROGRAM}-{version}"
-    archive = target / "image.tar"
+    archive = cache_root() / f"{PROGRAM}-{pinned_in(MODULE / 'go.mod')[PACKAGE]}" / "image.tar"
     if archive.exists():
         return archive
-    with exclusive(target / "build.lock", waiting=lambda holder: say(f"{holder} is building the same; waiting")):
-        if not (target / PROGRAM).exists():
-            say(f"building {PROGRAM} {version}")
-            go_build(
-                f"{PACKAGE}/cmd/{PROGRAM}",
-                target / PROGRAM,
-                "-s -w",
-                waiting=lambda seconds: say(f"      {PROGRAM}: {seconds:.0f} s"),
-                module=MODULE,
-            )
+    target = ensure_program(PROGRAM, PACKAGE, f"cmd/{PROGRAM}", MODULE, say).parent
+    with building(target, say):
         partial = archive.with_suffix(".partial")
         partial.write_bytes(oci_archive(target, {image(): Image(PROGRAM, {})}, machine_of_images()))
         partial.rename(archive)
