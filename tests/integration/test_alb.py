@@ -17,7 +17,6 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
-    Header,
     NewTemplate,
     PromoteBy,
     PromoteRequest,
@@ -31,13 +30,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import
 from tests.cluster.gateway.server import Gateway
 from tests.cluster.lab import Lab
 from tests.gateways.balancer import LOOPBACK, Balancer, balancing
+from tests.gateways.course import TESTER, Counted, assert_goes
 from tests.gateways.objects import Json
 from tests.gateways.shop import IngressShop
 from tests.integration.releases import CONTAINER, Release, image, silent
-from tests.situations import until
 
 P = "alb.ingress.kubernetes.io/"
-TESTER = Header("x-canary", "always")
 
 
 class Served:
@@ -159,22 +157,7 @@ def test_no_request_fails_before_what_obeys_the_annotations_and_each_gets_what_w
 ) -> None:
     """A target group has its first target long after the rule that names it, which a write is not believed before."""
     at = Gateway("alb", balancer.port, ())
-    shop = BalancedShop(answering_lab, at, answering_namespace).opened()
-    with shop.users.coming(5) as users:
-        started = shop.start(weight=Fraction(5, 100), header=TESTER)
-        assert started.extra["exposure"]["programmed"] == "proven"
-        few, testers = shop.users.send(200, rate=50), shop.users.send(20, rate=50, header="x-canary: always")
-        shop.start(pods=4, weight=Fraction(1, 3))
-        more = shop.users.send(150, rate=50)
-        if by is None:
-            shop.undo()
-        else:
-            shop.promote(by)
-        last = "v1" if by is None else "v2"
-        until(lambda: shop.users.send(20, rate=50).of(last) == 20, f"everybody gets {last}")
-    for tally in (users, few, testers, more):
-        assert tally.sent and not tally.failed, f"{tally.failed} of {tally.sent} failed: {tally.why}"
-    assert testers.of("v2") == testers.sent
-    # It takes its target groups in turn; the steady users take some of the turns.
-    assert abs(few.of("v2") - 10) <= 4 and abs(more.of("v2") - 50) <= 10
-    shop.assert_own()
+    counted = Counted(
+        few=200, testers=20, second=Fraction(1, 3), more=150, last=20, off=(4, 10), steady=5, rate=50, calm=50
+    )
+    assert_goes(BalancedShop(answering_lab, at, answering_namespace).opened(), by, counted, "proven")

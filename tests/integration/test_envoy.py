@@ -19,20 +19,20 @@ from urllib.request import urlopen
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Header, PromoteBy
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import PromoteBy
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import network
 from tests.cluster.build import Say
 from tests.cluster.gateway.server import Gateway
 from tests.cluster.istio.server import add_istio
 from tests.cluster.lab import Lab
 from tests.gateways.browsers import Crowd
+from tests.gateways.course import TESTER, TESTERS, assert_none_failed
 from tests.gateways.shop import GrpcShop, Shop, VirtualServiceShop
 from tests.gateways.users import Tally
 from tests.integration.releases import image
-from tests.integration.test_gateway import assert_none_failed, dies
+from tests.integration.test_gateway import dies
 from tests.situations import until
 
-TESTER, TESTERS = Header("x-canary", "always"), "x-canary: always"
 RATE, MANY = 100, 2000
 # Envoy draws each request: of a million counts one is so many standard deviations off.
 DEVIATIONS = 4.89

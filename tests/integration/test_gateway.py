@@ -18,18 +18,17 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Header, PromoteBy
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import PromoteBy
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import network
 from tests.cluster.gateway.server import DEFAULT, SWIFT, Gateway, add_gateway
 from tests.cluster.lab import Lab
+from tests.gateways.course import TESTER, TESTERS, Counted, assert_goes, assert_none_failed
 from tests.gateways.gates import ending, hearing_late
 from tests.gateways.shop import GrpcShop, IngressShop, Shop
-from tests.gateways.users import Tally
 from tests.integration.victims import End, ended, run
 from tests.situations import until
 
-TESTER = Header("x-canary", "always")
 # As many deaths as a start, or an undo, has writes, and more than those.
 MOST_DEATHS = 30
 
@@ -42,10 +41,6 @@ def new(answering_lab: Lab, gateway: Gateway, answering_namespace: str) -> Calla
         return Shop(answering_lab, gateway, answering_namespace, **given).opened()
 
     return make
-
-
-def assert_none_failed(users: Tally) -> None:
-    assert users.sent and not users.failed, f"{users.failed} of {users.sent} failed: {users.why}"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +56,7 @@ def test_no_request_fails_from_the_start_to_the_end_and_each_gets_what_was_said(
         started = shop.start(weight=Fraction(5, 100), header=TESTER)
         assert started.extra["exposure"]["programmed"] == "proven"
         few = shop.users.send(1000)
-        with shop.users.coming(100, header="x-canary: always") as testers:
+        with shop.users.coming(100, header=TESTERS) as testers:
             shop.start(pods=4, weight=Fraction(1, 4))
             more = shop.users.send(1000)
             shop.promote(by)
@@ -95,24 +90,8 @@ def test_through_an_ingress_no_request_fails_and_each_gets_what_was_said(
     """Before Traefik, which goes by the annotations of ingress-nginx, and takes a configuration every 0.1 s."""
     quick = replace(ROUTERS["ingress_nginx"], settles=2.0)
     monkeypatch.setattr(network, "ROUTERS", {**ROUTERS, "ingress_nginx": quick})
-    shop = IngressShop(answering_lab, gateway, answering_namespace).opened()
-    with shop.users.coming() as users:
-        started = shop.start(weight=Fraction(5, 100), header=TESTER)
-        assert started.extra["exposure"]["programmed"] == "stated"
-        few, testers = shop.users.send(2000), shop.users.send(200, header="x-canary: always")
-        shop.start(pods=4, weight=Fraction(1, 3))
-        more = shop.users.send(3000)
-        if by is None:
-            shop.undo()
-        else:
-            shop.promote(by)
-        last = "v1" if by is None else "v2"
-        until(lambda: shop.users.send(100).of(last) == 100, f"everybody gets {last}")
-    for tally in (users, few, testers, more):
-        assert_none_failed(tally)
-    assert testers.of("v2") == testers.sent
-    assert abs(few.of("v2") - 100) <= 30 and abs(more.of("v2") - 1000) <= 60
-    shop.assert_own()
+    counted = Counted(few=2000, testers=200, second=Fraction(1, 3), more=3000, last=100, off=(30, 60))
+    assert_goes(IngressShop(answering_lab, gateway, answering_namespace).opened(), by, counted, "stated")
 
 
 def test_a_proxy_that_cannot_copy_requests_is_found_out_before_any_user_meets_it(
@@ -146,24 +125,10 @@ def test_no_call_of_grpc_fails_through_a_grpcroute(
 ) -> None:
     quick = replace(ROUTERS["gateway_api_grpc"], settles=2.0)
     monkeypatch.setattr(network, "ROUTERS", {**ROUTERS, "gateway_api_grpc": quick})
-    shop = GrpcShop(answering_lab, gateway, answering_namespace).opened()
-    with shop.users.coming(100) as users:
-        started = shop.start(weight=Fraction(5, 100), header=TESTER)
-        assert started.extra["exposure"]["programmed"] == "stated"
-        few, testers = shop.users.send(1000, rate=500), shop.users.send(200, rate=200, header="x-canary: always")
-        shop.start(pods=4, weight=Fraction(1, 4))
-        more = shop.users.send(1000, rate=500)
-        if by is None:
-            shop.undo()
-        else:
-            shop.promote(by)
-        last = "v1" if by is None else "v2"
-        until(lambda: shop.users.send(100, rate=200).of(last) == 100, f"everybody gets {last}")
-    for tally in (users, few, testers, more):
-        assert_none_failed(tally)
-    assert testers.of("v2") == testers.sent
-    assert abs(few.of("v2") - 50) <= 15 and abs(more.of("v2") - 250) <= 40
-    shop.assert_own()
+    counted = Counted(
+        few=1000, testers=200, second=Fraction(1, 4), more=1000, last=100, off=(15, 40), rate=500, calm=200
+    )
+    assert_goes(GrpcShop(answering_lab, gateway, answering_namespace).opened(), by, counted, "stated")
 
 
 def test_an_undo_takes_users_away_before_the_pods_and_none_fails_though_pods_vanish_at_once(
