@@ -118,7 +118,9 @@ CASES: dict[str, Case] = {
     "begun-already": Case("released", ("All pods run the version",), {"steps": STEPS}, before=holds, runs=V2),
     "promoted-already": Case("already released", ("All pods run this version",), before=promotes, runs=V2),
     "taken-back-already": Case(
-        "refused", ("An earlier run was taking a canary back, and that is finished now", UNCHANGED), before=takes_back
+        "refused",
+        ("An earlier run was taking a canary back, and that is finished now", "This run began nothing of its own."),
+        before=takes_back,
     ),
     "frozen-already": Case(
         "refused", ("canary_resume", UNCHANGED), before=holds_frozen, runs=V2, phase="frozen",

@@ -88,7 +88,8 @@ class Failed:
     """What failed, and what is there now.
 
     `phase`: None where it could not be read. `ours`: what is live, or out once promoted, is what this run began (its run and
-    its hash). `froze_it`: this run itself froze the canary, because the evidence decided neither way.
+    its hash). `froze_it`: this run itself froze the canary, because the evidence decided neither way. `changed`: this run has
+    changed something.
     """
 
     stage: Stage
@@ -97,6 +98,7 @@ class Failed:
     ours: bool
     on_failure: OnFailure = OnFailure.UNDO
     froze_it: bool = False
+    changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,11 @@ RULES: tuple[Rule, ...] = (
         "this run only waits for a rollout that is nobody's canary",
         lambda failed: failed.stage is Stage.WAITING,
         _leave("No canary was held, so there was nothing to take back."),
+    ),
+    Rule(
+        "nothing of this run is in the cluster, and it has finished or given back what another had left",
+        lambda failed: failed.stage is Stage.ASKED and failed.changed,
+        _leave("This run began nothing of its own."),
     ),
     Rule(
         "nothing of this run is in the cluster",

@@ -12,6 +12,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings im
     AGAINST_A_PROMOTION,
     AGAINST_WHAT_IS_OUT,
     CAUSES,
+    NOTHING_CHANGED,
     RULES,
     Act,
     Cause,
@@ -24,7 +25,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
 
 PHASES = (*Phase, None)
-EVERY = [Failed(*row) for row in product(Stage, Cause, PHASES, (True, False), OnFailure, (True, False))]
+EVERY = [Failed(*row) for row in product(Stage, Cause, PHASES, (True, False), OnFailure, (True, False), (True, False))]
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,7 @@ def test_laws_of_every_failure():
         goes_on = "promotion goes on" in told.why
         assert not goes_on or failed.phase is Phase.PROMOTING, f"nothing goes on by itself but what pods do: {failed}"
         assert bool(told.why) is not taken_back, f"what is left as it is, is told: {failed}"
+        assert not (failed.changed and told.why == NOTHING_CHANGED), failed
 
 
 def test_every_rule_decides_something():

@@ -90,7 +90,7 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
     except (VerbFailure, ApiError) as unseen:
         if stage is not Stage.ASKED:  # otherwise it is the failure itself, for the same reason
             course.note("look", str(unseen))
-        return Failed(stage, cause, None, False, policy)
+        return Failed(stage, cause, None, False, policy, changed=course.changed)
     record = situation.record
     live = situation.phase is not Phase.NONE
     ours = record is not None and record.run == course.release.run if live else course.is_out(situation)
@@ -101,7 +101,7 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
     if live and ours and stage is Stage.UNKNOWN:
         stage = Stage.PROMOTING if situation.phase is Phase.PROMOTING else Stage.HELD
         course.reaches(stage)
-    return Failed(stage, cause, situation.phase, ours, policy, course.froze_it)
+    return Failed(stage, cause, situation.phase, ours, policy, course.froze_it, course.changed)
 
 
 def _undo(course: Course, reason: str) -> None:
