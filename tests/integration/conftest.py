@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import network, returning, switching
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.gateways.unheard import await_no_proxy
 from tests.integration.playbooks import Playbooks
 from tests.integration.releases import REPLICAS, Release
 from tests.integration.shipped_role import releaser
@@ -33,9 +30,4 @@ def release(lab: Lab | ForeignCluster, namespace: str) -> Release:
 @pytest.fixture
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """None takes what is written, so nothing but the time of the test depends on how long one would be waited for."""
-    seconds = 0.1
-    monkeypatch.setattr(
-        network, "ROUTERS", {kind: replace(router, settles=seconds) for kind, router in ROUTERS.items()}
-    )
-    for module in (switching, returning):
-        monkeypatch.setattr(module, "SETTLE_SECONDS", seconds)
+    await_no_proxy(monkeypatch)

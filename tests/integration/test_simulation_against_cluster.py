@@ -13,10 +13,12 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.gateways.unheard import await_no_proxy
 from tests.integration.beside import under_way
 from tests.sim.truth import differences
 
-# In the last one a name is taken, and the controller counts a collision.
+# Two of them have an autoscaler, and two a Service that is switched or an Ingress. In the last one a name is taken, and the controller counts a
+# collision.
 SEEDS = (*range(11), 113)
 AT_ONCE = 6
 
@@ -31,8 +33,10 @@ def found(lab: Lab | ForeignCluster, seed: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def histories(lab: Lab | ForeignCluster) -> Iterator[Callable[[int], list[str]]]:
-    with under_way({seed: partial(found, lab, seed) for seed in SEEDS}, AT_ONCE) as differs:
-        yield differs
+    with pytest.MonkeyPatch.context() as patcher:
+        await_no_proxy(patcher)
+        with under_way({seed: partial(found, lab, seed) for seed in SEEDS}, AT_ONCE) as differs:
+            yield differs
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -310,7 +310,7 @@ def _routed(seed: int, chance: random.Random) -> History:
 def routed(seed: int, chance: random.Random, kind: str) -> History:
     """`kind`: of what splits them."""
     history = chance.choice((_calm, _faulty, _deadly, _crowded, _crowded, _scaled))(seed, chance)
-    scripts = tuple(replace(one, asks=_shared(chance, history, one.asks, kind)) for one in history.scripts)
+    scripts = tuple(replace(one, asks=shared(chance, history, one.asks, kind)) for one in history.scripts)
     return replace(history, gateway=_lags(chance, kind), scripts=scripts)
 
 
@@ -323,7 +323,7 @@ def _lags(chance: random.Random, kind: str) -> Lags:
     return Lags(routes, endpoints, forgets=forgets and asked, plain=plain and kind == GATEWAY_API)
 
 
-def _shared(chance: random.Random, history: History, asks: Sequence[Ask], kind: str) -> tuple[Ask, ...]:
+def shared(chance: random.Random, history: History, asks: Sequence[Ask], kind: str) -> tuple[Ask, ...]:
     """Each start with a larger share, and as many pods as bear it, but for a few; or all of it as one release."""
     n, by, who = history.replicas, chance.choice(("", "pods", "weights")), _whoever(chance, kind)
     shares = sorted(chance.sample(("0", "5", "10", "20", "25", "50"), 3), key=int)

@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from typing import Protocol
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knock, Knocked
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import PROBE_PATH
 
 from .controllers import Controller
 from .objects import LABELS, NAME, NAMESPACE, Json
-from .server import Server
 from .store import Change, Store
 from .timeline import Timeline
 from .users import Served, Users, cookies, copies, has
@@ -55,7 +55,13 @@ class Lags:
     copies: bool = True
 
 
-def make(server: Server, *, routed: bool = True) -> None:
+class Makes(Protocol):
+    """What takes the objects that are there before anything else: the simulated server, or a real one."""
+
+    def create(self, kind: str, obj: Json, user: str, manager: str) -> Json: ...
+
+
+def make(server: Makes, *, routed: bool = True) -> None:
     """What the user has: a Service, and where it is `routed`, a Gateway and a route."""
     meta = {"namespace": NAMESPACE}
     ports = [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]

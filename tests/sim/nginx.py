@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from .gateway import HOST
+from .gateway import HOST, Makes
 from .objects import NAME, NAMESPACE, Json
-from .server import Server
 
 INGRESS_NGINX = "ingress_nginx"
 _P = "nginx.ingress.kubernetes.io/"
@@ -25,7 +24,7 @@ PATHS: list[Json] = [
 ]  # fmt: skip
 
 
-def make(server: Server, *, sticky: bool = False) -> None:
+def make(server: Makes, *, sticky: bool = False) -> None:
     """What the user has beside his Service. `sticky`: with the controller's own cookie."""
     spec = {"ingressClassName": "nginx", "rules": PATHS}
     annotations = {"annotations": dict(AFFINITY)} if sticky else {}

@@ -5,7 +5,8 @@
 
     python -m tests.sim.truth --histories 200        on a cluster of its own; prints what differs
 
-Nothing goes wrong with processes and requests here, and both come to rest after each step, so that no difference is one of time.
+Nothing goes wrong with processes and requests here, and both come to rest after each step, so that no difference is one of time. One history
+in five has an autoscaler, and one a Service that is switched or an Ingress, which no proxy hears of.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
+
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import NotFound
@@ -31,16 +34,20 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
     diagnose,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import INGRESS_NGINX, SERVICE_SELECTOR
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
 from tests.cluster.lab import start_lab
+from tests.gateways.unheard import await_no_proxy
 
 from . import calls
+from .beside import RealServer, make, told
 from .calls import Called
-from .drawing import STRATEGIES, release
+from .drawing import STRATEGIES, release, shared
 from .foreign import BESIDE, WRITES, Cascade, Somebody
-from .history import Ask, Foreign, History
+from .gateway import Lags
+from .history import Ask, Foreign, History, Script
 from .network import Network
 from .objects import NAME, Json, deployment, version_of
 from .pictures import Pictures
@@ -63,6 +70,8 @@ OTHERS = (
     "delete and create from a copy",
     BESIDE,
 )
+# Where something stands beside it nobody makes the Deployment again.
+BESIDE_OTHERS = OTHERS[: OTHERS.index("delete and create")]
 # Others may hold canaries in the real cluster, too; it has other nodes; and how much is judged is a matter of moments.
 NOT_THE_SAME = frozenset({"info of all", "headroom", "verify", "guard"})
 REST_SECONDS, LOOK_AGAIN_SECONDS, STILL_SECONDS = 30.0, 0.1, 0.7
@@ -73,7 +82,7 @@ Step = Ask | Foreign
 @dataclass(frozen=True)
 class Told:
     """What a step came to: how the call ended, and what stands there once everything rests. Names and hashes are left out. `collisions` of
-    these are counted where their number is no matter of moments."""
+    these are counted where their number is no matter of moments. `beside`: what is told of the objects beside the Deployment."""
 
     step: str
     ended: str
@@ -81,15 +90,17 @@ class Told:
     collisions: int
     pods: Mapping[str, int]
     spec: Json
+    beside: Json
 
 
 def drawn(seed: int) -> tuple[History, tuple[Step, ...]]:
     chance = random.Random(seed)
     surge, unavailable = chance.choice(STRATEGIES)
     history = History(seed, replicas=chance.randint(1, 5), max_surge=surge, max_unavailable=unavailable)
-    steps: list[Step] = [*release(chance, history), *release(chance, history, version="v3")]
+    history, asks = DRAWN.get(seed % 5, _alone)(chance, history)
+    steps, others = list[Step](asks), BESIDE_OTHERS if seed % 5 in DRAWN else OTHERS
     if chance.random() < 0.6:
-        what = Foreign(0.0, chance.choice(OTHERS), chance.randint(1, 6), chance.choice(("v1", "v2", "v3")))
+        what = Foreign(0.0, chance.choice(others), chance.randint(1, 6), chance.choice(("v1", "v2", "v3")))
         steps.insert(chance.randint(1, len(steps)), what)
     named = [
         replace(step, verb="info") if isinstance(step, Ask) and step.verb in NOT_THE_SAME else step for step in steps
@@ -97,9 +108,45 @@ def drawn(seed: int) -> tuple[History, tuple[Step, ...]]:
     return history, (*named, Ask(history.end.value), Ask("undo"))
 
 
+def _alone(chance: random.Random, history: History) -> tuple[History, Sequence[Ask]]:
+    return history, [*release(chance, history), *release(chance, history, version="v3")]
+
+
+def _scaled(chance: random.Random, history: History) -> tuple[History, Sequence[Ask]]:
+    """Nobody measures any load, so that the autoscaler only keeps its bounds."""
+    bounds = (chance.randint(1, history.replicas), history.replicas + chance.randint(0, 3))
+    policies = chance.choices(("pin", "hold", "refuse"), (4, 4, 1), k=2)
+    asks = [
+        ask
+        for version, policy in zip(("v2", "v3"), policies, strict=True)
+        for ask in release(chance, history, version=version, autoscaler=policy)
+    ]
+    return replace(history, bounds=bounds), asks
+
+
+def _routed(chance: random.Random, history: History) -> tuple[History, Sequence[Ask]]:
+    """Of what needs no gateway to tell that it is in force."""
+    kind = chance.choice((SERVICE_SELECTOR, INGRESS_NGINX))
+    asks = [
+        ask
+        for version in ("v2", "v3")
+        for ask in shared(chance, history, release(chance, history, version=version), kind)
+    ]
+    return replace(history, gateway=Lags(0.05, 0.05), scripts=(Script("ana", asks=tuple(asks)),)), asks
+
+
+# By the remainder of the seed and five.
+DRAWN = {3: _scaled, 4: _routed}
+
+
 def played(
-    steps: Sequence[Step], call: Callable[[Called], None], others: Somebody, look: Callable[[], Situation]
+    steps: Sequence[Step],
+    call: Callable[[Called], None],
+    others: Somebody,
+    look: Callable[[], Situation],
+    every: Callable[[str], Sequence[Json]],
 ) -> Iterator[Told]:
+    """`every`: all objects of one kind."""
     for number, step in enumerate(steps):
         if isinstance(step, Foreign):
             others.writes(step)
@@ -116,7 +163,7 @@ def played(
             pods = {}
         what = step.what if isinstance(step, Foreign) else step.verb
         collisions = int(others.live()["status"].get("collisionCount", 0)) if what == BESIDE else 0
-        yield Told(what, ended, found.phase.value, collisions, pods, _spec(found))
+        yield Told(what, ended, found.phase.value, collisions, pods, _spec(found), told(found, every))
 
 
 def _spec(found: Situation) -> Json:
@@ -139,7 +186,8 @@ def _plain(message: str) -> str:
     message = re.sub(r"; \d+ pods? (is|are) still terminating", "", message)
     message = re.sub(r"\b[a-z0-9]{8,10} \(revision \d+, ", "(", message)
     message = re.sub(r"started \S+Z", "started then", message)
-    return re.sub(r'namespace "[^"]+"', "this namespace", message)
+    message = re.sub(r"run the version \S+", "run the version", message)
+    return re.sub(r'namespace ("[^"]+"|[^\s:]+)', "this namespace", message)
 
 
 def simulated(seed: int) -> list[Told]:
@@ -154,7 +202,10 @@ def simulated(seed: int) -> list[Told]:
         assert found is not None
         return found
 
-    return list(played(steps, lambda called: world.call(network, called), world.somebody, look))
+    def every(kind: str) -> list[Json]:
+        return list(world.store.of(kind).values())
+
+    return list(played(steps, lambda called: world.call(network, called), world.somebody, look, every))
 
 
 class Others(Somebody):
@@ -219,8 +270,10 @@ def real(seed: int, api: Api, namespace: str) -> list[Told]:
         called.namespace = namespace
         calls.run(api, called, lambda line: None)
 
+    server = RealServer(api, namespace)
+    make(history, server)
     look()
-    return list(played(steps, call, Others(api, namespace, manifest), look))
+    return list(played(steps, call, Others(api, namespace, manifest), look, server.all))
 
 
 def _rests(picture: Picture) -> bool:
@@ -251,7 +304,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--first", type=int, default=0)
     asked = parser.parse_args(arguments)
     failed = 0
-    with start_lab() as lab, connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
+    with (
+        pytest.MonkeyPatch.context() as patcher,
+        start_lab() as lab,
+        connect(Connection(kubeconfig=str(lab.kubeconfig))) as api,
+    ):
+        await_no_proxy(patcher)
         for seed in range(asked.first, asked.first + asked.histories):
             namespace = lab.create_namespace("truth")
             found = differences(seed, api, namespace)
