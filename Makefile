@@ -111,7 +111,7 @@ kubernetes-matrix: venv
 slow: venv
 	@$(PYTHON) -m pytest --hypothesis-profile random tests/unit
 	@$(PYTHON) -m pytest -m slow tests/integration tests/faults
-	@PATH=$(CURDIR)/.venv/bin:$$PATH ANSIBLE_CONFIG=$(CURDIR)/ansible.cfg molecule test --all
+	@PATH=$(CURDIR)/.venv/bin:$$PATH ANSIBLE_CONFIG=$(CURDIR)/ansible.cfg $(PYTHON) -m tests.molecule test --all
 
 bench: venv
 	@$(BOOTSTRAP) -m tests.toolchain.venvs make bench

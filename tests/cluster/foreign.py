@@ -6,12 +6,15 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
 from .build import CONTROL_PLANE, ensure_built
 from .certificates import write_kubeconfig
 from .kubectl import kubectl
+from .lab import start_lab
 
 VARIABLE = "CANARY_TEST_KUBECONFIG"
 
@@ -52,3 +55,14 @@ class ForeignCluster:
         cluster = cluster["clusters"][0]["cluster"]
         directory = Path(mkdtemp(prefix="coalmine-token-"))
         return write_kubeconfig(directory / "kubeconfig", cluster, {"token": token})
+
+
+@contextmanager
+def for_other_programs() -> Iterator[dict[str, str]]:
+    """The variable that names them a cluster: empty where the environment names one already, else of one that goes with this process,
+    however that ends."""
+    if VARIABLE in os.environ:
+        yield {}
+        return
+    with start_lab() as lab:
+        yield {VARIABLE: str(lab.kubeconfig)}

@@ -88,6 +88,11 @@ class Lab:
         return ensure_programs()
 
     @property
+    def user(self) -> int:
+        """The descriptor by which this process is a user of the cluster, and so is every program that inherits it."""
+        return self._lock
+
+    @property
     def directory(self) -> Path:
         return self.layout.directory
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.cluster.build import CONTROL_PLANE, NODE, ensure_built
+from tests.cluster.foreign import VARIABLE
 from tests.cluster.gateway.program import definitions, ensure_traefik
 from tests.cluster.images import ensure_programs
 from tests.cluster.paths import REPOSITORY
 from tests.cluster.realnodes.machine import RealNodesImpossible, expected, require_runtime
+from tests.situations import until
+from tests.toolchain.stages import environment
 
 TIMEOUT_SECONDS = 150
 ROOT = os.geteuid() == 0
@@ -67,3 +72,31 @@ def test_nothing_is_left(case: tuple[str, str, str]) -> None:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {}
+
+
+def molecule() -> subprocess.Popen[str]:
+    """Of the one scenario that only starts a cluster and removes it."""
+    surroundings = {name: value for name, value in environment().items() if name != VARIABLE}
+    command = [sys.executable, "-m", "tests.molecule", "test", "-s", "default"]
+    return subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env=surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        process_group=0,
+    )
+
+
+def test_molecule_begins_anew_where_a_run_was_killed() -> None:
+    with molecule() as killed:
+        assert killed.stdout
+        told = next(line for line in killed.stdout if "writes down of this run: " in line)
+        folder = Path(told.partition(": ")[2].strip())
+        until((folder / "cluster.json").exists, "molecule has its cluster")
+        os.killpg(killed.pid, signal.SIGKILL)
+        until(lambda: not folder.parent.exists(), "the cluster is gone, and with it what molecule wrote down")
+    with molecule() as again:
+        told, _ = again.communicate()
+    assert again.returncode == 0 and "already created" not in told, told

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cluster of the scenario real_nodes: one real node, and an application under a load that outlives this process."""
+"""The cluster of the scenario real_nodes: one real node, and an application under a load that outlives this process.
+
+The load keeps the cluster: with it, which ends by itself, ends what an interrupted run left behind.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def up(description: Path) -> None:
     """Starts all of it and describes it in the file; where no real node can run, the description is empty."""
     down()
     try:
-        lab = start_lab(own_lab_directory(LAB), real_nodes=1, kept=True)
+        lab = start_lab(own_lab_directory(LAB), real_nodes=1)
     except RealNodesImpossible as reason:
         if expected():
             raise
@@ -55,6 +58,7 @@ def up(description: Path) -> None:
             stdout=output,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            pass_fds=[lab.user],
         )
     facts = {
         "kubeconfig": str(lab.kubeconfig),

@@ -12,11 +12,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from tests.cluster.foreign import VARIABLE
-from tests.cluster.lab import start_lab
+from tests.cluster.foreign import for_other_programs
 from tests.toolchain.venvs import ENVIRONMENTS, ROOT, Environment, make
 
 # Where tests are marked so: to collect all the others, only to leave them out, would take each environment seconds.
@@ -27,16 +24,6 @@ OTHERS = {
     "core-2.20": (BOTH_DOORS,),
     "core-2.21": (CONNECTING, BOTH_DOORS),
 }
-
-
-@contextmanager
-def cluster() -> Iterator[dict[str, str]]:
-    """The variable that names it to pytest: the one that the environment names, or one that is gone afterwards."""
-    if VARIABLE in os.environ:
-        yield {}
-        return
-    with start_lab() as lab:
-        yield {VARIABLE: str(lab.kubeconfig)}
 
 
 def run_slice(environment: Environment, named: dict[str, str]) -> int:
@@ -58,7 +45,7 @@ def run_slice(environment: Environment, named: dict[str, str]) -> int:
 
 def main() -> int:
     status = 0
-    with cluster() as named:
+    with for_other_programs() as named:
         for environment in map(ENVIRONMENTS.__getitem__, OTHERS):
             if make(environment):
                 print(f"--- {environment.name}: requirements/{environment.name}.txt", flush=True)

@@ -25,15 +25,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
 
 from tests.toolchain import outcomes, unchanged, unstable
+from tests.toolchain.supervised import INTERRUPTED, LOWEST_PRIORITY, Lifeline
 from tests.toolchain.venvs import ENVIRONMENTS, ROOT
 
 # One more than there are cores: what waits for a cluster leaves its own to the others.
@@ -46,9 +48,9 @@ TIMES_ALONE = 3
 
 Command = tuple[str, ...]
 # Of what waits for a cluster of its own, of tests that have a limit each, and of what takes nothing but the cores.
-A_LITTLE, HALF_WAY, LOWEST_PRIORITY = 2, 10, 19
-# Those that are under way and step back.
-SESSIONS: set[int] = set()
+A_LITTLE, HALF_WAY = 2, 10
+# Ends what is under way with this process, however that ends.
+LIFELINE = Lifeline()
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ STAGES = (
         again=("pytest", "--exitfirst"),
     ),
     # Each that steps back a little starts a cluster and waits for it, so the cores have time for something else.
-    Stage("molecule", 120, (("molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
+    Stage("molecule", 120, (("python", "-m", "tests.molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
     # From the beginning beside those, whichever of them it is, so that none of their waiting is lost.
     Stage("unit", 380, (("pytest", *THREE_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
     Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
@@ -225,7 +227,7 @@ def run(stage: Stage, seen_live: bool) -> Result:
     if stage.outcomes:
         stage.outcomes.unlink(missing_ok=True)
     every = [passes(command) for command in stage.commands]
-    if all(every) or stage.again is None:
+    if all(every) or stage.again is None or LIFELINE.is_cut:
         return ended(all(every))
     failed = outcomes.failed(stage.outcomes) if stage.outcomes and stage.outcomes.exists() else {}
     print(unstable.told(failed, unstable.trace(failed, stage.name)), flush=True)
@@ -249,7 +251,7 @@ def run_if_changed(stage: Stage, seen_live: bool) -> Result:
 def run_command(command: Command, seen_live: bool, nice: int = 0) -> tuple[bool, float, str]:
     """Whether it passed, its seconds of CPU with those of its children, and its output unless that was seen live."""
     process = subprocess.Popen(
-        ("nice", "-n", str(nice), *command),
+        LIFELINE.command(command, nice),
         cwd=ROOT,
         env=environment(),
         stdin=subprocess.DEVNULL,
@@ -257,9 +259,9 @@ def run_command(command: Command, seen_live: bool, nice: int = 0) -> tuple[bool,
         stderr=None if seen_live else subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        start_new_session=nice > 0,
+        pass_fds=[LIFELINE.far_end],
     )
-    with process, _session(process.pid, nice):
+    with process:
         output = process.stdout.read() if process.stdout else ""
         # Not Popen.wait, which does not tell what the process has used.
         _pid, status, used = os.wait4(process.pid, 0)
@@ -268,26 +270,26 @@ def run_command(command: Command, seen_live: bool, nice: int = 0) -> tuple[bool,
 
 
 @contextmanager
-def _session(pid: int, nice: int) -> Iterator[None]:
-    """Linux shares the cores out between sessions first, and `nice` counts within each: an API server of the integration tests is one of its
-    own. So is what steps back, with the same number (sched(7), autogroup), and Ctrl-C of a terminal does not reach it."""
-    if not nice:
-        yield
-        return
-    with suppress(OSError):
-        Path("/proc", str(pid), "autogroup").write_text(str(nice), encoding="ascii")
-    SESSIONS.add(pid)
+def ended_early() -> Iterator[None]:
+    """What is under way when this is left by an exception, such as Ctrl-C, ends with it."""
     try:
         yield
-    finally:
-        SESSIONS.discard(pid)
+    except BaseException:
+        LIFELINE.cut()
+        raise
 
 
-def interrupt() -> None:
-    """What steps back is told of Ctrl-C."""
-    for pid in tuple(SESSIONS):
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGINT)
+def end_with_make() -> None:
+    """Who kills `make` means what it has started, too, and tells nobody."""
+    make = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == make:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if "MAKELEVEL" in os.environ:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def part_of_make_test(stage: Stage) -> bool:
@@ -311,22 +313,17 @@ def run_group(stages: Sequence[Stage], how: Callable[[Stage, bool], Result] = ru
     """Of a stage that is alone, or is the only one that does not step back, the output is seen live, and that of the others after it."""
     live = stages if len(stages) == 1 else [stage for stage in stages if not stage.nice]
     live = live if len(live) == 1 else []
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool, ended_early():
         for stage in live:
             print(headline(stage), flush=True)
         seen = [pool.submit(how, stage, True) for stage in live]
         heard = [pool.submit(how, stage, False) for stage in stages if stage not in live]
-        try:
-            for future in seen:
-                yield future.result()
-            for future in as_completed(heard):
-                result = future.result()
-                print(headline(result.stage), result.output, sep="\n", flush=True)
-                yield result
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            interrupt()
-            raise
+        for future in seen:
+            yield future.result()
+        for future in as_completed(heard):
+            result = future.result()
+            print(headline(result.stage), result.output, sep="\n", flush=True)
+            yield result
 
 
 def told(result: Result) -> str:
@@ -371,5 +368,17 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if all(result.passed for result in results) else 1
 
 
+def run_from_the_command_line(arguments: Sequence[str]) -> None:
+    """Exits with the status. SIGTERM is what Ctrl-C is: `make` passes it on."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_with_make()
+    try:
+        status = main(arguments)
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was under way has been ended", flush=True)
+        status = INTERRUPTED
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_from_the_command_line(sys.argv[1:])

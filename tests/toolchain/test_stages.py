@@ -9,16 +9,15 @@ import json
 import os
 import re
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.situations import until
 from tests.toolchain import stages, unchanged, unstable
 from tests.toolchain.stages import STAGES, TIMES_ALONE, Stage, main
+from tests.toolchain.supervised import Lifeline
 from tests.toolchain.venvs import ROOT
 
 
@@ -30,6 +29,12 @@ def python(code: str) -> tuple[str, ...]:
 GOOD = Stage("good", 60, (python("print('good speaks')"),), "together")
 BAD = Stage("bad", 60, (python("print('bad speaks'); raise SystemExit(3)"), python("print('bad goes on')")), "together")
 LAST = Stage("last", 60, (python(""),))
+
+
+@pytest.fixture(autouse=True)
+def lifeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each test: who fails cuts it."""
+    monkeypatch.setattr(stages, "LIFELINE", Lifeline())
 
 
 @pytest.fixture
@@ -106,21 +111,6 @@ def test_two_that_step_back_are_under_way_beside_the_one_that_does_not(tmp_path:
     live, first = Stage("live", 60, waits, "waits"), Stage("first", 60, waits, "waits", nice=1)
     last = Stage("last", 60, (("touch", str(done)),), "waits", nice=1)
     assert all(result.passed for result in stages.run_group([live, first, last]))
-
-
-def test_what_steps_back_is_a_session_of_its_own_and_is_interrupted_with_the_others(tmp_path: Path) -> None:
-    ready = tmp_path / "ready"
-    # Whoever runs these in the background may have had SIGINT ignored, and so would have whatever they start.
-    heeds = "import signal, time, pathlib; signal.signal(signal.SIGINT, signal.SIG_DFL)"
-    waits = (sys.executable, "-c", f"{heeds}; pathlib.Path({str(ready)!r}).touch(); time.sleep(60)")
-    with ThreadPoolExecutor(1) as pool:
-        under_way = pool.submit(stages.run_command, waits, True, 1)
-        until(ready.exists, "it is under way")
-        (pid,) = stages.SESSIONS
-        assert os.getsid(pid) == pid != os.getsid(0)
-        stages.interrupt()
-        passed, _seconds, _output = under_way.result()
-    assert not passed and not stages.SESSIONS
 
 
 def test_a_stage_that_is_alone_is_seen_live_also_where_it_would_step_back(capfd: pytest.CaptureFixture[str]) -> None:
