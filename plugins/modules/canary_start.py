@@ -177,8 +177,8 @@ options:
           - With V(cookie) users keep the version that they have seen. As the weight grows, so many of those who are on the stable version
             come over that all together have the new share, and nobody goes back. A smaller weight holds for those who come anew.
           - The gateway has to match a header by an expression and to set a header for one backend, which Gateway API leaves to each
-            implementation. It has to show both, on rules for probes, before any user meets them; otherwise the task fails, and so it does
-            where the gateway cannot be asked.
+            implementation, and which V(istio) has. It has to show both, on rules for probes, before any user meets them; otherwise the task
+            fails, and so it does where the gateway cannot be asked.
           - M(coalmine.canary.canary_promote) goes by V(weights) then.
           - With V(ingress_nginx) users are kept by the cookie of the controller. The Ingress needs the annotation
             C(nginx.ingress.kubernetes.io/affinity=cookie), O(traffic.header) is refused beside it, and weights are of users who come anew.

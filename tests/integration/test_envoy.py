@@ -33,7 +33,7 @@ from tests.integration.releases import image
 from tests.integration.test_gateway import dies
 from tests.situations import until
 
-RATE, MANY = 100, 2000
+RATE, MANY, CROWD = 100, 2000, 300
 # Envoy draws each request: of a million counts one is so many standard deviations off.
 DEVIATIONS = 4.89
 SHOPS = {"VirtualService": VirtualServiceShop, "HTTPRoute": Shop, "GRPCRoute": GrpcShop}
@@ -114,10 +114,11 @@ def test_a_verb_that_is_killed_after_each_of_its_writes_fails_no_request(
 
 
 @pytest.mark.slow
-def test_nobody_who_has_seen_the_canary_sees_the_stable_version_again(new: New) -> None:
+@pytest.mark.parametrize("kind", ["VirtualService", "HTTPRoute"])
+def test_nobody_who_has_seen_the_canary_sees_the_stable_version_again(kind: str, new: New) -> None:
     """By headers that are matched by expressions, and cookies that a backend sets."""
-    shop = new("HTTPRoute")
-    crowd = Crowd.of(100, shop.gateway.address, shop.host)
+    shop = new(kind)
+    crowd = Crowd.of(CROWD, shop.gateway.address, shop.host)
     with shop.users.coming(RATE) as users:
         shop.start(weight=Fraction(1, 5), sticky=True)
         first, again = crowd.ask(), crowd.ask()
@@ -126,7 +127,7 @@ def test_nobody_who_has_seen_the_canary_sees_the_stable_version_again(new: New) 
         shop.promote(PromoteBy.WEIGHTS)
         last = crowd.ask()
     assert_none_failed(users)
-    assert first == again and second == [second[0]] * 2 and first <= second[0] < last == 100
+    assert first == again and second == [second[0]] * 2 and first <= second[0] < last == CROWD
     assert not crowd.back
     shop.assert_own()
 

@@ -476,7 +476,7 @@ class Witness:
 
     def _cookie(self) -> str:
         """By which users keep the canary."""
-        route = self.store.get("httproutes", NAME)
+        route = self.store.get("httproutes", NAME) or self.store.get("virtualservices", NAME)
         if route is None:
             return nginx.cookie_of_canary(self.store.of("ingresses").values())
         kept = (route["metadata"].get("annotations") or {}).get(KEPT)

@@ -18,6 +18,7 @@ ISTIO = "istio"
 HTTP: list[Json] = [
     {"route": [{"destination": {"host": f"{NAME}.{NAMESPACE}.svc.cluster.local", "port": {"number": 80}}}]}
 ]
+_EVERY = {"path": {"type": "PathPrefix", "value": "/"}}
 
 
 def make(server: Server) -> None:
@@ -28,7 +29,12 @@ def make(server: Server) -> None:
 
 
 def as_route(item: Json) -> Json:
-    rules = [_rule(rule) for rule in item["spec"]["http"]]
+    """Without what comes after a rule for every request: no request would ever get there (BuildHTTPRoutesForVirtualService)."""
+    rules = []
+    for rule in item["spec"]["http"]:
+        rules.append(_rule(rule))
+        if any(match == _EVERY for match in rules[-1]["matches"]):
+            break
     return {"metadata": item["metadata"], "spec": {"rules": rules}}
 
 
@@ -46,17 +52,28 @@ def _rule(rule: Json) -> Json:
         found["filters"] = [{"type": "RequestMirror", "requestMirror": mirror}]
     refs = rule.get("route") or []
     weights = [1] if len(refs) == 1 else [ref.get("weight", 0) for ref in refs]
-    found["backendRefs"] = [
-        {"name": ref["destination"]["host"].split(".")[0], "weight": weight}
-        for ref, weight in zip(refs, weights, strict=True)
-    ]
+    found["backendRefs"] = [_backend(ref, weight) for ref, weight in zip(refs, weights, strict=True)]
     return found
+
+
+def _backend(ref: Json, weight: int) -> Json:
+    backend: Json = {"name": ref["destination"]["host"].split(".")[0], "weight": weight}
+    added = ref.get("headers", {}).get("response", {}).get("add")
+    if added:
+        told = [{"name": name, "value": value} for name, value in added.items()]
+        backend["filters"] = [{"type": "ResponseHeaderModifier", "responseHeaderModifier": {"add": told}}]
+    return backend
 
 
 def _match(match: Json) -> Json:
     uri = match.get("uri") or {"prefix": "/"}
     kind, value = ("Exact", uri["exact"]) if "exact" in uri else ("PathPrefix", uri["prefix"])
-    headers = [
-        {"type": "Exact", "name": name, "value": one["exact"]} for name, one in (match.get("headers") or {}).items()
-    ]
+    headers = [_asked(name, one) for name, one in (match.get("headers") or {}).items()]
     return {"path": {"type": kind, "value": value}, **({"headers": headers} if headers else {})}
+
+
+def _asked(name: str, how: Json) -> Json:
+    """Whatever letters a request writes the name in."""
+    if "regex" in how:
+        return {"type": "RegularExpression", "name": name.capitalize(), "value": f"^(?:{how['regex']})$"}
+    return {"type": "Exact", "name": name, "value": how["exact"]}

@@ -23,6 +23,7 @@ from tests.sim.world import World
 
 START = Ask("start", share="5", kind=ISTIO)
 GROW = replace(START, pods=3, surge=3, share="50", think=1.0)
+STICKY = replace(START, share="20", sticky=True)
 
 
 def assert_as_before(one: World) -> None:
@@ -125,4 +126,41 @@ def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(
     end = End.PROMOTE if number % 2 else End.UNDO
     one = world(START, last, seed=number, faults=(Planned(number, kind),), again=number % 9 == 0, end=end)
     played(one)
+    assert_as_before(one)
+
+
+@pytest.mark.parametrize("number", range(0, 60, 3))
+def test_a_death_at_any_request_of_a_sticky_release_fails_no_request_and_sends_nobody_back(number: int) -> None:
+    grow = replace(STICKY, share="50", pods=4, surge=4, think=1.0)
+    end = End.PROMOTE if number % 2 else End.UNDO
+    asks = (STICKY, grow, Ask(end.value, think=1.0))
+    one = world(*asks, seed=number, faults=(Planned(number, Fault.KILLED_AFTER),), again=number % 9 == 0, end=end)
+    played(one)
+    assert_as_before(one)
+
+
+def test_users_who_keep_their_version_are_drained_and_come_back_and_are_promoted_by_weights() -> None:
+    drain, resume = Ask("pause", drain=True, think=5.0), Ask("resume", think=5.0)
+    grow = replace(STICKY, share="50", pods=4, surge=4, think=1.0)
+    found = played(world(STICKY, drain, resume, grow, Ask("promote", by="pods"), Ask("promote"), end=End.PROMOTE))
+    assert [line.partition(" ")[0] for line in told(found)] == ["changed:"] * 4 + ["failed", "changed:"]
+    assert "its users keep the version that they have seen" in told(found)[4]
+
+
+@pytest.mark.parametrize("lags", [Lags(plain=True), Lags(hidden=True)], ids=["without cookies", "not asked"])
+def test_a_gateway_that_shows_no_cookie_is_refused_before_any_user_notices(lags: Lags) -> None:
+    one = world(STICKY, lags=lags)
+    found = one.play()
+    assert not found.violations and told(found)[0].startswith("failed (not_programmed")
+    assert ("whether the gateway keeps users by a cookie" in told(found)[0]) is lags.hidden
+    assert largest(one, 0.0, 1e9) == 0
+
+
+def test_of_sidecars_nobody_can_see_whether_they_keep_users_by_a_cookie() -> None:
+    one = world(STICKY)
+    item = one.store.get("virtualservices", NAME)
+    assert item is not None
+    one.store.put("virtualservices", {**item, "spec": {**item["spec"], "gateways": ["edge", "mesh"]}}, "somebody")
+    line = told(one.play())[0]
+    assert line.startswith("failed (not_programmed)") and "the sidecars of its mesh" in line
     assert_as_before(one)

@@ -139,7 +139,20 @@ _SHAPES: dict[str, Any] = {
             }
         ]
     },
-    "virtualservices": {"http": [{"route": [{"destination!": {"host!": str}, "weight": int}]}]},
+    "virtualservices": {
+        "http": [
+            {
+                "match": [{"headers": {"*": {"*": str}}}],
+                "route": [
+                    {
+                        "destination!": {"host!": str},
+                        "weight": int,
+                        "headers": {"response": {"add": {"*": str}, "set": {"*": str}, "remove": [str]}},
+                    }
+                ],
+            }
+        ]
+    },
     "ingresses": {
         "rules": [{"http": {"paths": [{"path": str, "pathType!": str, "backend!": {"service": {"name!": str}}}]}}]
     },

@@ -1,7 +1,8 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cookies that tell a gateway which version a user has seen, in rules of an HTTPRoute. They are of one release: a later one has other names.
+"""Cookies that tell a gateway which version a user has seen, in rules of an HTTPRoute; in those of a VirtualService, istio_cookies.py. They
+are of one release: a later one has other names.
 
 A rule that asks for an expression, and a backend that changes the headers of its answers, are for each implementation of Gateway API to
 have or not; so both are tried by a probe before any user meets them. This module is private to the collection.
@@ -10,11 +11,14 @@ have or not; so both are tried by a probe before any user meets them. This modul
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from .exposure import Json, Unroutable
 
 _NAME, _SECONDS = "coalmine-canary", 7 * 24 * 3600
+# With what each of their names begins.
+NAME_OF_ALL = f"{_NAME}-"
+REMEDY = "Leave out traffic.sticky, or let the pods set their cookies themselves"
 
 
 def canary_cookie(token: str) -> str:
@@ -27,23 +31,46 @@ def stable_cookie(token: str, step: int | None) -> str:
     return f"{canary_cookie(token)[:-1]}s{'[0-9]+' if step is None else step}"
 
 
+def expression(name: str) -> str:
+    """Of the header of a request that has this cookie. As a whole, so that it means the same to a proxy which looks for an expression anywhere
+    and to one which compares all."""
+    return f"^(?:.*; *)?{name}=1(?:;.*)?$"
+
+
+def setting(name: str) -> str:
+    """The header of an answer that sets it."""
+    return f"{name}=1; Path=/; Max-Age={_SECONDS}; HttpOnly; SameSite=Lax"
+
+
 def asks_for(name: str) -> Json:
-    """As a whole, so that it means the same to a proxy which looks for an expression anywhere and to one which compares all."""
-    return {"type": "RegularExpression", "name": "Cookie", "value": f"^(?:.*; *)?{name}=1(?:;.*)?$"}
+    return {"type": "RegularExpression", "name": "Cookie", "value": expression(name)}
 
 
 def telling(ref: Json, name: str) -> Json:
     """The same backend, whose answers set this cookie. Raises Unroutable."""
-    cookie = {"name": "Set-Cookie", "value": f"{name}=1; Path=/; Max-Age={_SECONDS}; HttpOnly; SameSite=Lax"}
+    cookie = {"name": "Set-Cookie", "value": setting(name)}
     filters = list(ref.get("filters") or ())
     place = next((n for n, one in enumerate(filters) if one.get("type") == "ResponseHeaderModifier"), len(filters))
     there = filters[place]["responseHeaderModifier"] if place < len(filters) else {}
-    # The API takes one entry for each name.
-    if any(str(one.get("name", "")).lower() == "set-cookie" for how in ("add", "set") for one in there.get(how) or ()):
-        raise Unroutable("a filter of one of its backends sets a cookie already, and one filter can set one only")
+    # The API takes one entry for each name, and does not say what comes first: what is added, or what is removed.
+    if _changes(there, ("add", "set", "remove")):
+        raise Unroutable("a filter of one of its backends sets or removes a cookie already", REMEDY)
     changed = {**there, "add": [*(there.get("add") or ()), cookie]}
     filters[place : place + 1] = [{"type": "ResponseHeaderModifier", "responseHeaderModifier": changed}]
     return {**ref, "filters": filters}
+
+
+def check_filters(rule: Mapping[str, Any]) -> None:
+    """Raises Unroutable where a filter of the rule puts another cookie in place of those that answers set, or takes them away."""
+    modifiers = (one.get("responseHeaderModifier") or {} for one in rule.get("filters") or ())
+    if any(_changes(one, ("set", "remove")) for one in modifiers):
+        raise Unroutable("a filter of a rule puts a cookie in place of those of its backends, or removes them", REMEDY)
+
+
+def _changes(modifier: Mapping[str, Any], ways: Sequence[str]) -> bool:
+    """It changes the cookies of an answer in one of these ways. The names to `remove` are texts."""
+    changed = (one if isinstance(one, str) else one.get("name") for way in ways for one in modifier.get(way) or ())
+    return any(str(name).lower() == "set-cookie" for name in changed)
 
 
 def untold(ref: Json) -> Json:
@@ -76,10 +103,10 @@ def _untold(one: Json) -> Json | None:
 
 
 def _is_ours(header: Mapping[str, Any]) -> bool:
-    return str(header.get("name", "")).lower() == "set-cookie" and str(header.get("value", "")).startswith(f"{_NAME}-")
+    return str(header.get("name", "")).lower() == "set-cookie" and str(header.get("value", "")).startswith(NAME_OF_ALL)
 
 
 def is_asked_for(rule: Mapping[str, Any]) -> bool:
     """A rule that asks for a cookie of ours."""
     headers = [one for match in rule.get("matches") or () for one in match.get("headers") or ()]
-    return any(f"{_NAME}-" in str(one.get("value", "")) for one in headers if one.get("name") == "Cookie")
+    return any(NAME_OF_ALL in str(one.get("value", "")) for one in headers if one.get("name") == "Cookie")

@@ -163,6 +163,11 @@ class Kept:
     wanted: Wanted
     rules: Mapping[str, list[Json]]
 
+    @property
+    def shows_cookies(self) -> bool:
+        """The rules for probes set a cookie, and ask for it, because users are kept by one, or are to be."""
+        return self.wanted.cookies or self.wanted.exposure.sticky is not None
+
     def encode(self) -> str:
         """One line of JSON with sorted keys."""
         wanted = self.wanted

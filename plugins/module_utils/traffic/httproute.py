@@ -21,7 +21,7 @@ from fractions import Fraction
 from math import gcd
 from typing import Any, Iterator, Mapping, Sequence
 
-from .cookies import asks_for, canary_cookie, is_asked_for, stable_cookie, telling, tells, untold
+from .cookies import asks_for, canary_cookie, check_filters, is_asked_for, stable_cookie, telling, tells, untold
 from .copies import check_alone, copied, copies, copying, uncopied
 from .copies import told as told_copies
 from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, TooManyRules, Unroutable, Versions, Wanted
@@ -183,15 +183,14 @@ def _added(base: Sequence[Json], kept: Kept) -> list[Json]:
     # Where everybody gets the canary, whatever they have seen, no rule with users may name the version that goes.
     if wanted.stage is Stage.SPLIT and sticky is not None and wanted.exposure.weight < 1:
         added.extend(one for rule in own for one in _by_cookie(rule, kept, sticky))
-    shows = wanted.cookies or sticky is not None
     for service, port in reached(kept):
         plain = {"group": "", "kind": "Service", "name": service, "port": port, "weight": 1}
-        plain = telling(plain, canary_cookie(kept.token)) if shows else plain
+        plain = telling(plain, canary_cookie(kept.token)) if kept.shows_cookies else plain
         rule = {"matches": [_probe_match(kept.token, probe_of(kept, service, port))], "backendRefs": [plain]}
         added.append(copying(rule, Fraction(wanted.copies), [plain], service))
     if wanted.mark is not None:
         added.append(_told_by_proxy(_probe_match(kept.token, kept.token), f"g{wanted.mark}"))
-        if shows:
+        if kept.shows_cookies:
             asked = _probe_match(kept.token, f"{kept.token}-cookie")
             with_cookie = {**asked, "headers": [*asked["headers"], asks_for(canary_cookie(kept.token))]}
             added.append(_told_by_proxy(with_cookie, f"c{wanted.mark}"))
@@ -232,7 +231,9 @@ def _drawing(refs: Sequence[Json], weight: Fraction, kept: Kept, sticky: Sticky)
 
 
 def _by_cookie(rule: Json, kept: Kept, sticky: Sticky) -> Iterator[Json]:
-    """Who has seen the canary keeps it. Who was stable at this step stays so; who was so at an earlier one is drawn anew."""
+    """Who has seen the canary keeps it. Who was stable at this step stays so; who was so at an earlier one is drawn anew. Raises
+    Unroutable."""
+    check_filters(rule)
     refs, token = rule["backendRefs"], kept.token
     yield _narrowed(rule, asks_for(canary_cookie(token)), _shared(refs, Fraction(1), Stage.SPLIT, kept.versions))
     yield _narrowed(

@@ -51,7 +51,7 @@ KINDS: Mapping[str, Kind] = {
     SERVICE_SELECTOR: Kind(frozenset(), Proof.ENDPOINTS),
     # Users are kept by what the owner's own annotations say, so that nothing has to be shown. Its mirror-target copies everything.
     INGRESS_NGINX: Kind(frozenset({Can.SHARE, Can.HEADER, Can.STICKY}), Proof.STATED),
-    ISTIO: Kind(frozenset({Can.SHARE, Can.HEADER, Can.MIRROR}), Proof.ASKED),
+    ISTIO: Kind(frozenset(Can), Proof.ASKED),
     ALB: Kind(frozenset({Can.SHARE, Can.HEADER}), Proof.ASKED),
     GATEWAY_API_GRPC: Kind(frozenset({Can.SHARE, Can.HEADER}), Proof.STATED),
 }

@@ -50,7 +50,18 @@ _GRPC_RULE: Shape = {
 }
 
 HTTP_ROUTE: Shape = {"metadata": (_METADATA,), "spec": ({"rules": [_RULE]},)}
-_SENDS: Shape = [{"route": [{"destination": {"host": (str,), "subset": str, "port": {"number": int}}, "weight": int}]}]
+_CHANGED: Shape = {"response": {"add": _TEXTS, "set": _TEXTS, "remove": [str]}}
+_SENDS: Shape = [
+    {
+        "route": [
+            {
+                "destination": {"host": (str,), "subset": str, "port": {"number": int}},
+                "weight": int,
+                "headers": _CHANGED,
+            }
+        ]
+    }
+]
 VIRTUAL_SERVICE: Shape = {
     "metadata": (_METADATA,),
     "spec": (
@@ -64,6 +75,7 @@ VIRTUAL_SERVICE: Shape = {
                         {"uri": _TEXTS, "headers": {"*": _TEXTS}, "withoutHeaders": {"*": _TEXTS}, "gateways": [str]}
                     ],
                     **_SENDS[0],
+                    "headers": _CHANGED,
                     "mirror": {"host": (str,)},
                     "mirrorPercentage": dict,
                 }

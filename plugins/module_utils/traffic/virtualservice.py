@@ -5,8 +5,8 @@
 
     [web W, legacy V]  at the share w  ->  [web-<stable> W*(1-w), web-<canary> W*w, legacy V]      all times the least that makes them whole
 
-Of the rules that match a request Istio takes the first. So those for probes come before all, and the copy of a rule for a header right
-before that rule, where it takes nothing that another rule gets. A destination may name its Service in any of the ways that Kubernetes
+Of the rules that match a request Istio takes the first. So those for probes come before all, and the copies of a rule for a header and for
+cookies right before that rule, where they take nothing that another rule gets. A destination may name its Service in any of the ways that Kubernetes
 has, and keeps its way. A rule that copies requests to the canary has `mirror` and `mirrorPercentage` besides, which no rule of an owner may have.
 Source: HTTPRoute, HTTPRouteDestination and Destination, networking/v1alpha3/virtual_service.proto, istio.io/api. This module is private to the
 collection.
@@ -22,9 +22,11 @@ from math import gcd, lcm
 from typing import Any, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
+from .cookies import canary_cookie, stable_cookie
 from .copies import check_alone, check_port
-from .exposure import Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
+from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
 from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
+from .istio_cookies import COOKIE, asks_for, check_headers, is_asked_for, telling, tells, untold
 from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations
 
 # A weight is an int32; a rule that has one destination needs none.
@@ -114,10 +116,10 @@ def _for_probes(rule: Mapping[str, Any]) -> bool:
 
 
 def _ours(rule: Mapping[str, Any], versions: Versions, namespace: str) -> bool:
-    """Added, and not its owner's: for probes or for a header. Where users are split the stable Service is always named."""
+    """Added, and not its owner's: for probes, for cookies, or for a header. Where users are split the stable Service is always named."""
     services = _services(rule, namespace)
     only_canary = bool(versions.canary) and bool(services) and set(services) == {versions.canary}
-    return _for_probes(rule) or only_canary
+    return _for_probes(rule) or is_asked_for(rule) or only_canary
 
 
 def _keys(rules: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -151,11 +153,18 @@ def _base(route: Route, kept: Kept | None) -> list[Json]:
     theirs = [rule for rule in rules if not _ours(rule, versions, route.namespace)]
     found = []
     for key, rule in zip(_keys(theirs), theirs, strict=True):
-        changed = any(_names(rule, service, route.namespace) for service in (versions.stable, versions.canary))
-        refs = kept.rules.get(key)
-        back = list(refs) if refs else _put_together(_refs(rule), versions, route.namespace) if changed else []
-        found.append({**rule, "route": back} if changed else rule)
+        if not any(_names(rule, service, route.namespace) for service in (versions.stable, versions.canary)):
+            found.append(_untold(rule))
+            continue
+        refs = kept.rules.get(key) or _put_together(_refs(_untold(rule)), versions, route.namespace)
+        found.append({**rule, "route": list(refs)})
     return found
+
+
+def _untold(rule: Json) -> Json:
+    """Whatever somebody made of the rule, no destination of it sets a cookie that nobody asks for."""
+    refs = _refs(rule)
+    return {**rule, "route": [untold(ref) for ref in refs]} if any(map(tells, refs)) else rule
 
 
 def _copies(rule: Mapping[str, Any], versions: Versions, namespace: str) -> bool:
@@ -214,9 +223,8 @@ def _put_together(refs: list[Json], versions: Versions, namespace: str) -> list[
     return [{**ref, "weight": _weight(ref, found) // least} for ref in found]
 
 
-def _shared(refs: Sequence[Json], wanted: Wanted, versions: Versions, namespace: str) -> list[Json]:
+def _shared(refs: Sequence[Json], weight: Fraction, stage: Stage, versions: Versions, namespace: str) -> list[Json]:
     """Raises Unroutable."""
-    weight = wanted.exposure.weight if wanted.stage is Stage.SPLIT else Fraction(0)
     own = [ref for ref in refs if _service(_host(ref), namespace) == versions.own]
     times = lcm(*((_weight(ref, refs) * weight).denominator for ref in own))
     found: list[Json] = []
@@ -227,7 +235,7 @@ def _shared(refs: Sequence[Json], wanted: Wanted, versions: Versions, namespace:
             continue
         part = int(whole * weight)
         found.append(_to(ref, versions.stable, whole - part))
-        if wanted.stage is Stage.SPLIT:
+        if stage is Stage.SPLIT:
             found.append(_to(ref, versions.canary, part))
     if max(int(ref["weight"]) for ref in found) > _LARGEST_WEIGHT:
         raise Unroutable(f"weight {float(100 * weight):g} would need a larger number than a destination takes")
@@ -245,10 +253,42 @@ def _rewritten(base: Sequence[Json], kept: Kept, namespace: str) -> list[Json]:
         header = wanted.exposure.header
         if header is not None and wanted.stage is not Stage.ISOLATED:
             found.append(_for_header(rule, header, versions, namespace))
-        own = wanted.stage is Stage.OWN
-        shared = [] if own else _shared(_refs(rule), wanted, versions, namespace)
-        found.append(rule if own else {**_copying(rule, kept, namespace), "route": shared})
+        if wanted.stage is Stage.OWN:
+            found.append(rule)
+            continue
+        sticky = wanted.exposure.sticky if wanted.stage is Stage.SPLIT else None
+        weight = wanted.exposure.weight if wanted.stage is Stage.SPLIT else Fraction(0)
+        # Where everybody gets the canary, whatever they have seen, no rule with users may name the version that goes.
+        if sticky is not None and weight < 1:
+            found.extend(_by_cookie(rule, kept, sticky, namespace))
+        shared = _shared(_refs(rule), weight, wanted.stage, versions, namespace)
+        shared = shared if sticky is None else _telling(shared, kept, sticky, namespace)
+        found.append({**_copying(rule, kept, namespace), "route": shared})
     return found
+
+
+def _telling(refs: Sequence[Json], kept: Kept, sticky: Sticky, namespace: str) -> list[Json]:
+    """Destinations among which a user is drawn, and told which it was."""
+    cookies = {
+        kept.versions.canary: canary_cookie(kept.token),
+        kept.versions.stable: stable_cookie(kept.token, sticky.step),
+    }
+    named = ((ref, _service(_host(ref), namespace)) for ref in refs)
+    return [telling(ref, cookies[service]) if service in cookies else ref for ref, service in named]
+
+
+def _by_cookie(rule: Json, kept: Kept, sticky: Sticky, namespace: str) -> Iterator[Json]:
+    """As of an HTTPRoute. Raises Unroutable."""
+    token, remedy = kept.token, "Leave out traffic.sticky"
+
+    def drawn(weight: Fraction) -> list[Json]:
+        return _shared(_refs(rule), weight, Stage.SPLIT, kept.versions, namespace)
+
+    yield _narrowed(rule, COOKIE, asks_for(canary_cookie(token)), drawn(Fraction(1)), remedy)
+    yield _narrowed(rule, COOKIE, asks_for(stable_cookie(token, sticky.step)), drawn(Fraction(0)), remedy)
+    if sticky.step:
+        told = _telling(drawn(sticky.drawn), kept, sticky, namespace)
+        yield _narrowed(rule, COOKIE, asks_for(stable_cookie(token, None)), told, remedy)
 
 
 def _probes(kept: Kept, namespace: str) -> Iterator[Json]:
@@ -262,10 +302,19 @@ def _probes(kept: Kept, namespace: str) -> Iterator[Json]:
         destination = {name: value for name, value in plain.items() if name != "port"}
         if port:
             destination["port"] = {"number": port}
-        yield {"match": [_probe_match(token, probe_of(kept, service, port))], "route": [{"destination": destination}]}
+        ref = {"destination": destination}
+        ref = telling(ref, canary_cookie(token)) if kept.shows_cookies else ref
+        yield {"match": [_probe_match(token, probe_of(kept, service, port))], "route": [ref]}
     if kept.wanted.mark is not None:
-        redirect = {"authority": f"g{kept.wanted.mark}.{MARK_DOMAIN}", "redirectCode": 302}
-        yield {"match": [_probe_match(token, token)], "redirect": redirect}
+        yield _told_by_proxy(_probe_match(token, token), f"g{kept.wanted.mark}")
+        if kept.shows_cookies:
+            asked = _probe_match(token, f"{token}-cookie")
+            with_cookie = {**asked, "headers": {**asked["headers"], COOKIE: asks_for(canary_cookie(token))}}
+            yield _told_by_proxy(with_cookie, f"c{kept.wanted.mark}")
+
+
+def _told_by_proxy(match: Json, name: str) -> Json:
+    return {"match": [match], "redirect": {"authority": f"{name}.{MARK_DOMAIN}", "redirectCode": 302}}
 
 
 def _probe_match(token: str, value: str) -> Json:
@@ -286,19 +335,22 @@ def _reached(kept: Kept, namespace: str) -> list[tuple[str, int]]:
 
 def _for_header(rule: Json, header: Header, versions: Versions, namespace: str) -> Json:
     """Raises Unroutable."""
-    name = header.name.lower()
+    ref = next(ref for ref in _refs(rule) if _service(_host(ref), namespace) == versions.own)
+    alone = {key: value for key, value in _to(ref, versions.canary, 0).items() if key != "weight"}
+    return _narrowed(rule, header.name.lower(), {"exact": header.value}, [alone], "Give traffic.header another name")
+
+
+def _narrowed(rule: Json, name: str, asked: Json, refs: Sequence[Json], remedy: str) -> Json:
+    """The same rule once more for requests with this header, and with these destinations. Raises Unroutable, with the remedy."""
     matches = []
     for match in rule.get("match") or [{}]:
         there = {**(match.get("headers") or {}), **(match.get("withoutHeaders") or {})}
         if any(one.lower() == name for one in there):
             raise Unroutable(
-                f"a rule matches the header {name} already, and one header cannot be asked for twice",
-                "Give traffic.header another name",
+                f"a rule matches the header {name} already, and one header cannot be asked for twice", remedy
             )
-        matches.append({**match, "headers": {**(match.get("headers") or {}), name: {"exact": header.value}}})
-    ref = next(ref for ref in _refs(rule) if _service(_host(ref), namespace) == versions.own)
-    alone = {key: value for key, value in _to(ref, versions.canary, 0).items() if key != "weight"}
-    return {**{key: value for key, value in rule.items() if key != "name"}, "match": matches, "route": [alone]}
+        matches.append({**match, "headers": {**(match.get("headers") or {}), name: asked}})
+    return {**{key: value for key, value in rule.items() if key != "name"}, "match": matches, "route": list(refs)}
 
 
 def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
@@ -334,7 +386,8 @@ def _left(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
             share = Fraction(weights[versions.canary], split) if split else Fraction(0)
             mirror = Fraction(0) if share else _mirrored(rule, versions, route.namespace)
             return Stage.LOST, Wanted(Stage.SPLIT, Exposure(share, mirror=mirror)) if split else Wanted(Stage.ISOLATED)
-    left = len(users) < len(route.rules) or any(_copies(rule, versions, route.namespace) for rule in users)
+    told = any(tells(ref) for rule in users for ref in _refs(rule))
+    left = told or len(users) < len(route.rules) or any(_copies(rule, versions, route.namespace) for rule in users)
     return (Stage.LOST if left else Stage.OWN), Wanted(Stage.OWN)
 
 
@@ -380,10 +433,9 @@ def _own(route: Route, base: Sequence[Json], versions: Versions) -> dict[str, li
 def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exposure) -> None:
     """Raises Unroutable for what is not rewritten here."""
     check_alone(exposure)
-    if exposure.sticky is not None:
-        raise Unroutable(
-            "users are not kept by a cookie through a VirtualService", "Leave out traffic.sticky, or use gateway_api"
-        )
+    for rule in base if exposure.sticky is not None else ():
+        if _names(rule, versions.own, route.namespace):
+            check_headers(rule)
     if any(_service(host, route.namespace) == versions.own for host in route.more["not http"]):
         raise Unroutable(
             f"a tls or tcp route of it sends to Service {versions.own}, too, and those have no requests that could be split",
@@ -412,24 +464,26 @@ def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exp
 
 
 def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> None:
-    """Raises Unroutable where this exposure could not be written."""
+    """Raises Unroutable where this exposure, or one on the way to it, could not be written."""
     kept = kept_of(route)
     base = _base(route, kept or _as_if_kept(route, versions, ""))
     _check(route, base, versions, exposure)
-    wanted = Wanted(Stage.SPLIT, exposure, mark=1 if marks else None)
-    _rewritten(base, Kept("", versions, "", wanted, _own(route, base, versions)), route.namespace)
+    # Users are asked for their cookies for as long as not everybody gets the canary.
+    for weight in dict.fromkeys((exposure.weight, Fraction(0))):
+        wanted = Wanted(Stage.SPLIT, replace(exposure, weight=weight), mark=1 if marks else None)
+        _rewritten(base, Kept("", versions, "", wanted, _own(route, base, versions)), route.namespace)
 
 
 def looks_beside(exposure: Exposure) -> bool:
     """Whether rules are copied for this, so that those of others count."""
-    return exposure.header is not None
+    return exposure.header is not None or exposure.sticky is not None
 
 
 def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure) -> None:
-    """Raises Unroutable where the copy of a rule for a header could take requests from another VirtualService of the namespace.
+    """Raises Unroutable where the copy of a rule, for a header or for cookies, could take requests from another VirtualService of the namespace.
 
     At a gateway Istio makes one list of the rules of all VirtualServices of a host, by their age, and moves what matches every request to
-    its end. A copy that asks for a header is not moved, and so comes before rules that its original comes after. Those of sidecars are
+    its end. A copy that asks for a header, as a cookie is one, is not moved, and so comes before rules that its original comes after. Those of sidecars are
     not put together.
     Source: buildGatewayHTTPRouteConfig, pilot/pkg/networking/core/gateway.go, and SortVHostRoutes, core/route/route.go, istio.io/istio.
     """
@@ -443,7 +497,7 @@ def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route],
             raise Unroutable(
                 f'VirtualService "{other.name}" has a host and a gateway of it, too, and a rule of "{route.name}" that matches every request '
                 "would come before the rules of the other one as soon as it asked for a header",
-                "Put the rules of both into one VirtualService, or leave out traffic.header",
+                "Put the rules of both into one VirtualService, or leave out traffic.header and traffic.sticky",
             )
 
 
@@ -469,9 +523,9 @@ def _catches(match: Mapping[str, Any]) -> bool:
 
 
 def _told(rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The destinations of each rule with their weights; rules for probes are not told."""
+    """The destinations of each rule with their weights; rules for probes and cookies are not told."""
     told = {}
-    for number, rule in enumerate(rule for rule in rules if not _for_probes(rule)):
+    for number, rule in enumerate(rule for rule in rules if not _for_probes(rule) and not is_asked_for(rule)):
         refs = _refs(rule)
         words = [f"{_host(ref)} {_weight(ref, refs)}" for ref in refs]
         if rule.get(_MIRROR):

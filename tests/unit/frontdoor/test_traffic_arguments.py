@@ -81,7 +81,7 @@ def test_of_an_url_only_where_users_come_in_is_kept() -> None:
         ({"header": {"name": "x", "value": "a\n"}}, "traffic.header"),
         ({"header": {"name": "x"}}, "traffic.header"),
         ({"sticky": "cookie", "proof": "none"}, "traffic.sticky is cookie and traffic.proof is none"),
-        ({"kind": "istio", "sticky": "cookie"}, "traffic.sticky is nothing that istio has"),
+        ({"kind": "alb", "sticky": "cookie"}, "traffic.sticky is nothing that alb has"),
         ({"kind": "ingress_nginx", "proof": "require"}, "traffic.proof: require is nothing that ingress_nginx has"),
         ({"kind": "service_selector", "sticky": "cookie"}, "traffic.sticky is nothing that service_selector has"),
         ({"kind": "service_selector", "weight": 5}, "traffic.weight is neither 0 nor 100"),

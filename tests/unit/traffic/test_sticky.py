@@ -24,7 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Unroutable,
     Wanted,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import check, plan, state
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
 from tests.unit.traffic.release import BY, VERSIONS
 from tests.unit.traffic.test_httproute import HEADER, Json, backends, match, ref, route, written
@@ -202,15 +202,35 @@ def test_whatever_somebody_makes_of_a_rule_no_cookie_of_ours_is_left_in_it(
     assert left.get("filters", []) == filters
 
 
-@pytest.mark.parametrize("how", ["add", "set"])
-def test_a_backend_that_sets_cookies_already_is_refused(how: str) -> None:
+_COOKIE, _NAME = [{"name": "set-cookie", "value": "a=b"}], ["set-cookie"]
+
+
+@pytest.mark.parametrize("how", ["add", "set", "remove"])
+def test_a_backend_that_sets_cookies_already_or_removes_them_is_refused(how: str) -> None:
     modifier = {
         "type": "ResponseHeaderModifier",
-        "responseHeaderModifier": {how: [{"name": "set-cookie", "value": "a=b"}]},
+        "responseHeaderModifier": {how: _NAME if how == "remove" else _COOKIE},
     }
     item = Route.parse(route({"backendRefs": [ref("web", filters=[modifier])]}))
-    with pytest.raises(Unroutable, match="sets a cookie already"):
+    with pytest.raises(Unroutable, match="sets or removes a cookie already"):
         plan(item, VERSIONS, split(Fraction(1, 2), Exposure()), **BY)
+
+
+@pytest.mark.parametrize(("how", "refused"), [("add", False), ("set", True), ("remove", True)])
+def test_a_rule_that_changes_the_cookies_of_its_backends_is_refused_before_anything_is_written(
+    how: str, refused: bool
+) -> None:
+    modifier = {
+        "type": "ResponseHeaderModifier",
+        "responseHeaderModifier": {how: _NAME if how == "remove" else _COOKIE},
+    }
+    item = Route.parse(route({"matches": [match()], "backendRefs": [ref("web")], "filters": [modifier]}))
+    exposure = split(Fraction(1, 2), Exposure()).exposure
+    if not refused:
+        check(item, VERSIONS, exposure, True)
+        return
+    with pytest.raises(Unroutable, match="in place of those of its backends, or removes them"):
+        check(item, VERSIONS, exposure, True)
 
 
 def test_what_is_kept_is_read_again() -> None:

@@ -103,8 +103,9 @@ _ROUTES = st.builds(
 )
 _WEIGHTS = st.fractions(0, 1, max_denominator=1000)
 _HEADERS = st.sampled_from([None, HEADER])
+_STICKY = st.builds(Sticky, st.integers(0, 3), st.fractions(0, 1, max_denominator=20))
 _EXPOSURES = st.one_of(
-    st.builds(Exposure, _WEIGHTS, _HEADERS),
+    st.builds(Exposure, _WEIGHTS, _HEADERS, st.one_of(st.none(), _STICKY)),
     st.builds(lambda mirror, header: Exposure(header=header, mirror=mirror), _WEIGHTS, _HEADERS),
 )
 _MARKS, _WARM = st.sampled_from([None, 1, 7]), st.sampled_from([(), (VERSIONS.stable,), (VERSIONS.canary,)])
@@ -155,7 +156,7 @@ def test_every_other_destination_keeps_its_share_and_other_rules_stay_where_they
     users = [
         one
         for one in after["spec"]["http"]
-        if not any("x-coalmine-probe" in match.get("headers", {}) for match in one.get("match", ()))
+        if not any({"x-coalmine-probe", "cookie"} & match.get("headers", {}).keys() for match in one.get("match", ()))
         and [match.get("headers", {}).get("x-canary") for match in one.get("match", ())] != header
     ]
     assert len(users) == len(item["spec"]["http"])
@@ -255,7 +256,6 @@ def test_one_from_which_somebody_took_the_service_tells_how_it_comes_back() -> N
     assert refused.value.remedy.startswith("Let it send to Service web again (kubectl edit virtualservice web)")
 
 
-_STICKY = Exposure(Fraction(1, 4), sticky=Sticky(0, Fraction(1, 4)))
 _HEADED = {"match": [{"headers": {"x-canary": {"prefix": "a"}}}], "route": [ref("web")]}
 
 
@@ -270,7 +270,6 @@ _HEADED = {"match": [{"headers": {"x-canary": {"prefix": "a"}}}], "route": [ref(
             "a tls or tcp route of it sends to Service web",
         ),
         (service(rule(ref("web", subset="v1"))), NOBODY, "names the subset v1 of Service web"),
-        (service(rule(ref("web"))), _STICKY, "not kept by a cookie"),
         (service(_HEADED), Exposure(header=HEADER), "matches the header x-canary already"),
     ],
 )

@@ -211,8 +211,7 @@ def _questions(
         return
     path, mark = PROBE_PATH + kept.token, f"//g{kept.wanted.mark}.{MARK_DOMAIN}"
     yield Knock(entry, path, {PROBE_HEADER: kept.token}), lambda answer: mark in answer.location
-    shows = kept.wanted.cookies or kept.wanted.exposure.sticky is not None
-    cookie = canary_cookie(kept.token)
+    shows, cookie = kept.shows_cookies, canary_cookie(kept.token)
     if shows:
         seen = f"//c{kept.wanted.mark}.{MARK_DOMAIN}"
         headers = {PROBE_HEADER: f"{kept.token}-cookie", "Cookie": f"a=1; {cookie}=1; b=2"}
