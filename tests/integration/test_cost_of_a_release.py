@@ -23,8 +23,8 @@ FIRST = {"pods": 1}
 IMAGES = {"app": "lab.local/app:v2"}
 ROLE, REFUSED = 36, 85
 MOST: dict[str, tuple[list[dict[str, Any]], int, int]] = {
-    "one step": ([FIRST], 10, 39),
-    "two steps": ([FIRST, {"pods": 2}], 12, 52),
+    "one step": ([FIRST], 10, 33),
+    "two steps": ([FIRST, {"pods": 2}], 12, 46),
 }
 
 

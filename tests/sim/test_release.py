@@ -29,8 +29,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     Wait,
     WatchRequest,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing import promotion
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.watch import watch
@@ -56,6 +57,33 @@ def test_a_whole_release_in_one_call_and_nothing_to_do_in_the_next(web: Web) -> 
     with web.unchanged():
         outcome, told = released(web, asked(web, pods=(1, 3)))
     assert (outcome.changed, told.outcome.value) == (False, "already released")
+
+
+AFTER_THE_PROMOTION: dict[str, tuple[Callable[[Web], object], str]] = {
+    "another version": (lambda web: web.set_image("v7"), "other_release"),
+    "deleted": (lambda web: web.kubectl("delete", "deployment", web.name), "not_found"),
+    "scaled": (lambda web: web.patch({"spec": {"replicas": 6}}), ""),
+    "a label": (lambda web: web.patch({"metadata": {"labels": {"team": "shop"}}}), ""),
+}
+
+
+@pytest.mark.parametrize("does", AFTER_THE_PROMOTION)
+def test_released_is_what_runs_once_somebody_has_done_something_right_after_the_promotion(
+    does: str, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act, code = AFTER_THE_PROMOTION[does]
+
+    def promoted_and_then(*asked: Any) -> Outcome:
+        outcome = promote(*asked)
+        act(web)
+        return outcome
+
+    monkeypatch.setattr(promotion, "promote", promoted_and_then)
+    if code:
+        failure, told = failed(web, asked(web))
+        assert (failure.code, told.outcome) == (code, Ending.FAILED)
+    else:
+        assert released(web, asked(web))[1].outcome is Ending.RELEASED
 
 
 def test_check_mode_plans_every_step_and_changes_nothing(web: Web) -> None:

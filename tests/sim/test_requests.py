@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Exchange, Request
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Policies, Through
 from tests.release_calls import asked, released
 from tests.sim.network import Network
 from tests.situations import Web, image
@@ -127,7 +128,7 @@ def test_a_release_is_planned_from_one_look_however_many_steps_it_has(
 
 
 @pytest.mark.parametrize("pods", STEPS, ids=len)
-def test_between_the_pods_of_its_last_step_and_its_promotion_a_release_looks_once(
+def test_between_the_pods_of_its_last_step_and_its_promotion_a_release_reads_nothing_again(
     web: Web, bill: Bill, pods: tuple[int, ...]
 ) -> None:
     bill.sent.clear()
@@ -135,8 +136,26 @@ def test_between_the_pods_of_its_last_step_and_its_promotion_a_release_looks_onc
     waits = [number for number, (_method, path, how) in enumerate(bill.sent) if how and path.endswith("/pods")]
     last, promotion = waits[len(pods) - 1 :]
     looks = [path for method, path, how in bill.sent[last:promotion] if (method, path, how) == ("GET", web.path, "")]
-    # And once for what the streams told, which ends the wait.
-    assert len(looks) == 2, "\n".join(map(str, bill.sent))
+    # For what the streams told, which ends the wait.
+    assert len(looks) == 1, "\n".join(map(str, bill.sent))
+
+
+def test_a_release_asks_for_room_with_what_it_was_planned_from(web: Web, bill: Bill) -> None:
+    bill.sent.clear()
+    told = released(web, asked(web, policies=Policies(headroom=Headroom.REPORT), through=Through.parse("plan")))[1]
+    assert len(told.rooms) == 1
+    looks = [path for method, path, _how in bill.sent if (method, path) == ("GET", web.path)]
+    assert len(looks) == 1, "\n".join(map(str, bill.sent))
+
+
+def test_a_release_ends_with_one_look_at_its_deployment(web: Web, bill: Bill) -> None:
+    bill.sent.clear()
+    outcome, _told = released(web, asked(web))
+    last = max(number for number, (method, *_rest) in enumerate(bill.sent) if method == "PATCH")
+    read = [path for method, path, _how in bill.sent[last:] if method == "GET"]
+    assert read == [web.path]
+    stable = outcome.canary["stable"]
+    assert (stable["counts"]["ready"], len(stable["pods"])) == (REPLICAS, REPLICAS)
 
 
 def test_a_release_that_is_out_costs_three_requests(web: Web, cost: Cost) -> None:

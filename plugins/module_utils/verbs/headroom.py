@@ -236,8 +236,8 @@ def _template(site: Site, stable: ReplicaSet, asked: NewTemplate) -> Mapping[str
 
 def _picture(site: Site, request: HeadroomRequest) -> tuple[Picture, tuple[str, ...]]:
     """The Deployment, and what of it is not known: how far an autoscaler may scale it, without the right to list autoscalers."""
-    picture = site.look()
-    if request.assume_replicas != "max":
+    picture = site.goes_on_from(request.seen.picture) if request.seen else site.look()
+    if request.assume_replicas != "max" or picture.autoscalers is not None:
         return picture, ()
     try:
         return replace(picture, autoscalers=site.autoscalers()), ()

@@ -43,10 +43,11 @@ from .routing.routes import OURS, THEIRS, Now, exposure_of, owners, unshared
 STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
 
 
-def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
+def promote(api: Api, request: PromoteRequest, report: Report, seen: Situation | None = None) -> Outcome:
+    """`seen`, which has its pods, takes the place of the first look: the patch is refused where anybody has changed the release since."""
     site, call = Site(api, request.call.target, request.call), request.call
     with accounted(site, request.call.meant.run, check=request.call.check) as account:
-        picture = _look(site)
+        picture = site.goes_on_from(seen.picture) if seen else _look(site)
         first = account.looked(diagnose(picture))
         asked = call.about(first)
         meant = asked.bound(first)
@@ -75,7 +76,9 @@ def promote(api: Api, request: PromoteRequest, report: Report) -> Outcome:
         record = _record(situation)
         done = await_rollout(account, situation.picture, record.canary, call, report, meant=meant)
         finished = finish(account, done, call.actor)
-        return _out(account, finished, _promoted(done), hash_of(done) or _current(done))
+        outcome = _out(account, finished, _promoted(done), hash_of(done) or _current(done))
+        # Routes take their time to be given back.
+        return replace(outcome, seen=finished if record.traffic is None else None)
 
 
 def _routed(account: Account, situation: Situation, meant: Meant, request: PromoteRequest, report: Report) -> Picture:

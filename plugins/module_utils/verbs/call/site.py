@@ -103,6 +103,12 @@ class Site:
             autoscalers=self.autoscalers() if autoscalers else None,
         )
 
+    def look_again(self, seen: Picture) -> Picture:
+        """The Deployment; what belongs to it is as it was `seen`, where nobody has changed it since. One request, or as `look`."""
+        found, known = self.deployment(), seen.deployment
+        is_same = (found.uid, found.generation, found.deleting) == (known.uid, known.generation, False)
+        return replace(seen, deployment=found) if is_same else self.look(pods=True)
+
     def goes_on_from(self, picture: Picture) -> Picture:
         """What another verb of this process has just read. No request."""
         self._known(picture.deployment)

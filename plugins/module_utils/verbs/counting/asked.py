@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Mapping
 
+from ...rollout.phase import Situation
 from ...values import dataclass
 from ..call.orders import Call, NewTemplate, Size
 
@@ -31,7 +32,8 @@ class HeadroomRequest:
     """The same release as canary_start would be asked for. `assume_replicas`: current, max (an HPA's), or a number.
 
     `surge`: None for as many as canary pods. `steps`: several sizes instead of one, each to be answered as if it were asked for alone.
-    `others`: releases at the same time, which are counted as placed.
+    `others`: releases at the same time, which are counted as placed. `seen`: what whoever asks has just read of its
+    Deployment, in place of a look.
     """
 
     call: Call
@@ -45,3 +47,4 @@ class HeadroomRequest:
     price_metrics: PriceMetrics | None = None
     node_group_label: str | None = None
     others: tuple[HeadroomRequest, ...] = ()
+    seen: Situation | None = None

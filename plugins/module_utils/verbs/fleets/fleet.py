@@ -26,12 +26,13 @@ from ...release.result import Ending, Release
 from ...release.room import Go
 from ...release.rulings import NOTHING_CHANGED
 from ...rollout.fields import Malformed
+from ...rollout.phase import Situation
 from ...rollout.refusal import Refusal
 from ...values import dataclass
 from ...wording import count_of, ended
 from ..call.orders import new_run
 from ..call.outcome import Outcome, Report, VerbFailure
-from ..releasing.course import WAVE_FAILED
+from ..releasing.course import WAVE_FAILED, ReleaseRequest
 from ..releasing.release import release, withdraw
 from .apart import must_be_different
 from .leases import Leases, of_fleet
@@ -64,7 +65,7 @@ def _unsaid(told: str) -> None:
 @dataclass
 class _Kept:
     """How one release went so far. Only the work that is about it writes here. `done`: what was done with it last, in words. `under_way`:
-    it is worked on."""
+    it is worked on. `seen`: what it was planned from, for the question whether there is room."""
 
     release: Release | None = None
     changed: bool = False
@@ -73,6 +74,7 @@ class _Kept:
     withdrawn: bool = False
     done: str = ""
     under_way: bool = False
+    seen: Situation | None = None
 
     def planned(self) -> Release:
         """Of one that was planned, which alone is asked for room."""
@@ -155,11 +157,11 @@ class _Fleet:
             )
 
     def _asks(self, cluster: int, places: Sequence[int]) -> None:
-        requests = [self._request.members[place].request for place in places]
+        requests = [self._as_planned(place) for place in places]
         rooms = ask_for_room(self._crew.api(cluster), requests, _unsaid, partial(self._side_by_side, cluster))
         for place, room in zip(places, rooms, strict=True):
             kept = self._kept[place]
-            planned = kept.planned()
+            planned, kept.seen = kept.planned(), None
             if isinstance(room.ruled, Go):
                 kept.release = replace(planned, rooms=room.rooms, why=(*planned.why, *room.ruled.told))
             elif is_put_off(room.beside, self._request.when_crowded):
@@ -170,6 +172,11 @@ class _Fleet:
                 kept.release = replace(planned, rooms=room.rooms, why=why, outcome=Ending.REFUSED)
                 self._failed.append(place)
                 self._tell(": ".join((Ending.REFUSED.value, *self._reason(place))), self._request.members[place].label)
+
+    def _as_planned(self, place: int) -> ReleaseRequest:
+        """Asked for room with what it was planned from, which need not be read again."""
+        request = self._request.members[place].request
+        return replace(request, room=replace(request.room, seen=self._kept[place].seen))
 
     def _side_by_side(self, cluster: int, works: Sequence[Callable[[Api], Any]]) -> list[Any]:
         found: dict[int, Any] = {}
@@ -264,6 +271,7 @@ class _Fleet:
             kept.under_way = False
         kept.changed = kept.changed or came.changed
         kept.canary = came.canary or kept.canary
+        kept.seen = None if isinstance(came, VerbFailure) else came.seen
         kept.warnings = tuple(dict.fromkeys((*kept.warnings, *came.warnings)))
         # Last: whoever looks how it stands sees the rest, too.
         kept.release = Release.from_json(came.extra["release"])

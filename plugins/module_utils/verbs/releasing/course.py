@@ -168,6 +168,8 @@ class Course:
     after: dict[str, Any] = field(default_factory=dict)
     # What the verb before has read last, where it has done nothing since.
     seen_last: Situation | None = None
+    # What all steps were planned from.
+    planned_from: Situation | None = None
 
     @classmethod
     def begin(cls, api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Course:
@@ -271,12 +273,15 @@ class Course:
             after={name: value for name, value in self.after.items() if value != self.before.get(name)},
             warnings=tuple(self.warnings),
             extra=self.told,
+            seen=self.planned_from if release.outcome is Ending.PLANNED else None,
         )
 
-    def seen(self) -> Situation:
-        """A fresh look."""
+    def seen(self, before: Situation | None = None) -> Situation:
+        """A fresh look. Of what was seen just `before` only the Deployment is read, unless somebody has changed that."""
         with accounted(self.site) as account:
-            situation = account.looked(diagnose(self.site.look(pods=True)))
+            site = account.site
+            picture = site.look_again(before.picture) if before else site.look(pods=True)
+            situation = account.looked(diagnose(picture))
             self.canary = account.outcome("").canary
         return situation
 

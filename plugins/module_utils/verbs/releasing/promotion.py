@@ -86,7 +86,7 @@ def _promote(course: Course, call: Call) -> Outcome:
     request = course.request
     # What this release has given all requests itself was kept by then.
     keep = request.keep if request.held is not None and not call.check else 0.0
-    return promote(course.api, PromoteRequest(call, request.by, keep), course.report)
+    return promote(course.api, PromoteRequest(call, request.by, keep), course.report, course.seen_last)
 
 
 def _guard(course: Course, meant: Meant, of: str, seconds: float, history: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -107,7 +107,7 @@ def _guard(course: Course, meant: Meant, of: str, seconds: float, history: Mappi
 
 def _confirm(course: Course) -> None:
     """Only a read says that it is released: what runs now is what was judged."""
-    situation = course.seen()
+    situation = course.seen(course.seen_last)
     if not course.is_out(situation):
         raise VerbFailure(
             f"the version {course.release.hash} was promoted, and is not what the Deployment runs now: somebody changed it since",

@@ -200,7 +200,9 @@ def _plan(course: Course, found: Picture | None) -> None:
             "Put the steps in order, the smallest first",
             code=Code.SMALLER.value,
         )
-    course.release = replace(course.release, behind=tuple(behind), outgrown=_named(diagnose(seen)) if behind else {})
+    course.planned_from = diagnose(seen)
+    outgrown = _named(course.planned_from) if behind else {}
+    course.release = replace(course.release, behind=tuple(behind), outgrown=outgrown)
 
 
 def _already_released(course: Course, seen: Picture) -> None:
@@ -251,7 +253,8 @@ def _ask_for_room(course: Course) -> None:
     if request.policies.headroom is Headroom.SKIP:
         return
     sizes = tuple(step.size for step in request.holds)
-    answers = headroom(course.api, replace(request.room, steps=sizes), course.report).extra["steps"]
+    asked = replace(request.room, steps=sizes, seen=course.planned_from)
+    answers = headroom(course.api, asked, course.report).extra["steps"]
     for answer in answers:
         course.release = replace(course.release, rooms=(*course.release.rooms, answer))
         ruled = rule(answer, request.policies)
