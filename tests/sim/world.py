@@ -19,7 +19,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
-from . import alb, calls, grpc, istio, nginx
+from . import calls, nginx
 from .autoscalers import AutoscalerController
 from .calls import ANY, Called
 from .controllers import Pace
@@ -27,27 +27,28 @@ from .deployments import DeploymentController
 from .faults import Faults
 from .foreign import SOMEBODY, Somebody, ends
 from .garbage import GarbageCollector
-from .gateway import EndpointSliceController, Proxy, make
+from .gateway import EndpointSliceController, Lags, Proxy
 from .history import Ask, Befalls, Foreign, History, Incident, Script
-from .invariants import Violation, Witness
+from .invariants import Witness
 from .keda import KedaOperator, scaled_object
+from .ledger import Violation
 from .network import Network
 from .objects import (
     AUTOSCALER_NAME,
     NAME,
-    Json,
     TemplateKeys,
     autoscaler,
     deployment,
     is_being_deleted,
     node,
-    version_of,
 )
 from .pictures import Pictures
 from .pods import ReplicaSetController
+from .routers import Routers
 from .server import Server
-from .store import Change, Store
+from .store import Store
 from .timeline import Actor, Process, Timeline
+from .tracing import Trace
 from .users import Served
 
 # After this everything has come to rest.
@@ -132,10 +133,7 @@ class World:
         self.calls: list[Called] = []
         self.requests = 0
         self._forbidden = {script.name: script.forbidden for script in history.scripts}
-        self.trace: list[str] = []
-        self._traced = traced
-        if traced:
-            self.store.listen(self._trace_change)
+        self.trace = Trace(self.store, wanted=traced)
         chances = [random.Random(history.seed * 7 + purpose) for purpose in range(4)]
         keys = TemplateKeys()
         common = (self.timeline, self.store)
@@ -151,32 +149,8 @@ class World:
         self.keda = KedaOperator(*common, history.autoscalers, random.Random(history.seed * 7 + 4))
         self._chance = chances[3]
         self.server.governed = history.governed
-        self.proxy: Proxy | None = None
-        kinds = {ask.kind for script in history.scripts for ask in script.asks}
-        self._translates = {"virtualservices": istio.as_route, "grpcroutes": grpc.as_route}
-        if alb.ALB in kinds:
-            self._translates["ingresses"] = alb.as_route
-        if history.gateway is not None:
-            self.endpoints = EndpointSliceController(*common, history.replica_sets, chances[3])
-            self.proxy = Proxy(
-                *common,
-                history.gateway,
-                chances[3],
-                self._fails,
-                self._sees,
-                nginx.as_route,
-                self._translates,
-            )
-            sticky = any(ask.sticky for script in history.scripts for ask in script.asks)
-            others: dict[str, Callable[[Server], None]] = {
-                nginx.INGRESS_NGINX: partial(nginx.make, sticky=sticky),
-                istio.ISTIO: istio.make,
-                grpc.GATEWAY_API_GRPC: grpc.make,
-                alb.ALB: alb.make,
-            }
-            make(self.server, routed=not kinds & others.keys())
-            for kind in sorted(kinds & others.keys()):
-                others[kind](self.server)
+        self._routers = Routers(history)
+        self.proxy = self._has_a_gateway(history.gateway) if history.gateway is not None else None
         self._make()
         self._processes: dict[str, Process] = {}
         self.witness = Witness(
@@ -186,11 +160,19 @@ class World:
             keys,
             self.server.shown,
             self.machine("anybody").has_ended_anywhere,
-            self._as_route,
+            partial(self._routers.as_route, self.store),
         )
         self.director = Actor(self.timeline, "director")
         self._living: list[Process] = []
         self._networks: list[Network] = []
+
+    def _has_a_gateway(self, lags: Lags) -> Proxy:
+        common = (self.timeline, self.store)
+        self.endpoints = EndpointSliceController(*common, self.history.replica_sets, self._chance)
+        # Whatever is made is heard of by a proxy that was there before.
+        proxy = Proxy(*common, lags, self._chance, self._fails, self._sees, nginx.as_route, self._routers.translates)
+        self._routers.make(self.server)
+        return proxy
 
     def _make(self) -> None:
         history = self.history
@@ -245,7 +227,7 @@ class World:
             self.witness.releases,
             self.requests,
             self.timeline.now,
-            self.trace,
+            self.trace.lines,
         )
 
     def _is_made_again(self) -> bool:
@@ -259,13 +241,6 @@ class World:
     @staticmethod
     def no_faults() -> Faults:
         return Faults()
-
-    def _as_route(self, change: Change, side: Json | None) -> Json | None:
-        """What users go by with one side of a change of a route, of which ingress-nginx makes one of all Ingresses."""
-        if change.kind == "ingresses" and change.kind not in self._translates:
-            there = {name: one for name, one in self.store.of(change.kind).items() if name != change.name}
-            return nginx.as_route(NAME, there | ({change.name: side} if side is not None else {}))
-        return self._translates.get(change.kind, lambda item: item)(side) if side is not None else None
 
     def _sees(self, served: Served) -> None:
         self.witness.sees(served)
@@ -335,16 +310,16 @@ class World:
         self.server.forbidden[called.user] = called.forbidden
         self.calls.append(called)
         self.witness.began(called)
-        self._trace(called.user, f"canary_{called.ask.verb} begins")
+        self.trace.add(called.user, f"canary_{called.ask.verb} begins")
         before = network.requests
         try:
-            calls.run(network, called, lambda line: self._trace(called.user, line))
+            calls.run(network, called, lambda line: self.trace.add(called.user, line))
         finally:
             called.requests = network.requests - before
             self.requests += called.requests
             called.doubled = network.doubled
             called.ended = self.timeline.now
-            self._trace(called.user, f"canary_{called.ask.verb} {called.told()}")
+            self.trace.add(called.user, f"canary_{called.ask.verb} {called.told()}")
         self.witness.ended(called)
 
     def _befall(self, incident: Incident) -> None:
@@ -352,7 +327,7 @@ class World:
         if not there:
             return
         pod = there[incident.place % len(there)]
-        self._trace("incident", f"pod {pod.name} {incident.what.value}")
+        self.trace.add("incident", f"pod {pod.name} {incident.what.value}")
         if incident.what is Befalls.CRASH:
             self.replica_sets.crashes(pod, incident.seconds)
         elif incident.what is Befalls.EVICTION:
@@ -363,7 +338,7 @@ class World:
             self.replica_sets.is_deleted(pod)
 
     def _write(self, foreign: Foreign) -> None:
-        self._trace(SOMEBODY, f"{foreign.what} {foreign.number} {foreign.version}")
+        self.trace.add(SOMEBODY, f"{foreign.what} {foreign.number} {foreign.version}")
         self.somebody.writes(foreign)
 
     # The end.
@@ -407,37 +382,3 @@ class World:
     def _originals(self) -> Restore:
         history = self.history
         return Restore(history.min_ready, 600, history.max_surge, history.max_unavailable)
-
-    # The trace.
-
-    def _trace(self, who: str, line: str) -> None:
-        if self._traced:
-            self.trace.append(f"{self.timeline.now:9.3f}  {who:<24} {line}")
-
-    def _trace_change(self, change: Change) -> None:
-        self._trace(change.by, f"{change.type.lower():<8} {change.kind} {change.name}: {summary(change.object)}")
-
-
-def summary(obj: Json) -> str:
-    """What a reader of a trace wants to know of an object."""
-    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
-    told = []
-    if "template" in spec:
-        rolling = (spec.get("strategy") or {}).get("rollingUpdate")
-        told = [
-            f"{version_of(spec['template'])} x {spec['replicas']}",
-            f"minReady {spec.get('minReadySeconds', 0)}",
-            *([f"{rolling['maxSurge']}/{rolling['maxUnavailable']}"] if rolling else []),
-            *(["paused"] if spec.get("paused") else []),
-            f"generation {status.get('observedGeneration')}/{meta.get('generation')}",
-            f"pods {status.get('replicas', 0)} ready {status.get('readyReplicas', 0)}"
-            f" available {status.get('availableReplicas', 0)}",
-        ]
-    elif obj["kind"] == "Pod":
-        told = [str(spec["containers"][0]["image"]), *(f"{c['type']}={c['status']}" for c in status["conditions"])]
-        told += ["terminating"] if "deletionTimestamp" in meta else []
-    elif "maxReplicas" in spec:
-        told = [f"{spec['minReplicas']}..{spec['maxReplicas']}"]
-    elif "message" in obj:
-        told = [obj["message"]]
-    return ", ".join(told)

@@ -1,0 +1,112 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a call tells is what it has done, and it has asked the server for no more than that takes."""
+
+from __future__ import annotations
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
+from ansible_collections.coalmine.canary.plugins.module_utils.headroom.finding import Verdict as HeadroomVerdict
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded import ATTEMPTS
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.exposed import PAUSE_SECONDS
+
+from .calls import Called
+from .faults import Fault
+from .foreign import FOREIGN
+from .ledger import Ledger
+from .promises import goes_by_weights, is_hold
+
+REFUSALS = frozenset(code.value for code in Code)
+# After these nobody knows whether the write was done, until it is looked at.
+_UNKNOWN = frozenset({Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LATE, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER})
+# As tests/integration/test_requests_of_verbs.py counts them, and the looks of three waits, the most that a verb has.
+MOST_REQUESTS, REQUESTS_A_SECOND = 10 + 24, 2.0
+# What a verb reads of routes, Services and endpoints around its writes; and in a second while it watches (verbs/routing/exposed.py): a route,
+# what stands beside it, and the canary's Service.
+MOST_OF_ROUTES, OF_ROUTES_A_SECOND = 32, 3 / PAUSE_SECONDS
+MAY_BE = ("may have been carried out", "Whether the change was made is not known")
+
+
+class Answering:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        # The size that headroom found room for last.
+        self._fitting: tuple[int | None, int | None, int] | None = None
+
+    def ends(self, call: Called) -> None:
+        result = call.result
+        if call.broke is not None:
+            self._ledger.violated("no verb ends in an error of its own", f"{call.ask.verb}: {call.broke!r}")
+        lost = isinstance(result, ApiError) and result.may_have_written and self._may_look(call, result)
+        if lost and call.hit and len(call.hit) < ATTEMPTS and _UNKNOWN.issuperset(call.hit):
+            self._ledger.violated("a lost answer ends no call", f"{call.ask.verb}: {call.told()}")
+        self._counts_requests(call)
+        if not isinstance(result, (Outcome, VerbFailure)):
+            return
+        self._counts_room(call)
+        wrote = [change for change in call.writes if change.kind == "deployments"]
+        silent = not result.changed and wrote and not call.doubled
+        if isinstance(result, VerbFailure) and result.code in REFUSALS and silent:
+            self._ledger.violated("nothing is written after a refusal", f"{call.ask.verb}: {call.told()}")
+        if silent:
+            self._ledger.violated("what was changed is told", f"{call.ask.verb} wrote, and says: {call.told()}")
+        if result.changed and not call.writes and not call.ask.check and not self._may_be_his(call):
+            self._ledger.violated("what was changed is told", f"{call.ask.verb} wrote nothing, and says: {call.told()}")
+
+    def _may_look(self, call: Called, lost: ApiError) -> bool:
+        """What is there now, instead of an answer."""
+        forbidden = next((one.forbidden for one in self._ledger.history.scripts if one.name == call.actor), frozenset())
+        return forbidden.isdisjoint((verb, lost.asked.resource) for verb in ("get", "list"))
+
+    def _counts_requests(self, call: Called) -> None:
+        """Whoever waits looks a few times right after each hint, then ever more seldom (verbs/call/pacing.py)."""
+        if (
+            not self._ledger.alone
+            or self._ledger.history.scripts[0].faults
+            or self._ledger.history.scripts[0].streams
+            or call.ended is None
+        ):
+            return
+        # Each step is planned, and held by a start of its own; so are all requests.
+        steps = len(call.ask.shares) or (call.ask.pods or 2 if call.ask.verb == "release" else 0)
+        verbs = 1 + steps + bool(call.ask.shares and goes_by_weights(call.ask)) + bool(call.ask.mirror)
+        routes, of_routes = (MOST_OF_ROUTES, OF_ROUTES_A_SECOND) if self._ledger.history.gateway else (0, 0.0)
+        in_time = (REQUESTS_A_SECOND + of_routes) * (call.ended - call.begun)
+        most = (MOST_REQUESTS + routes) * verbs + len(call.writes) + in_time
+        if call.requests > most:
+            self._ledger.violated(
+                "few requests", f"{call.ask.verb}: {call.requests}, and at most {most:.0f} are allowed"
+            )
+
+    def _counts_room(self, call: Called) -> None:
+        """Headroom said that it all fits, and then it was a quota that stopped it."""
+        ask, result = call.ask, call.result
+        size = (ask.pods, ask.weight, ask.surge)
+        if ask.verb == "headroom" and isinstance(result, Outcome):
+            fits = result.extra["headroom"]["verdict"] == HeadroomVerdict.FITS.value
+            self._fitting = size if fits else None
+        stopped = isinstance(result, VerbFailure) and "exceeded quota" in result.message
+        if (
+            ask.verb == "start"
+            and stopped
+            and size == self._fitting
+            and self._ledger.alone
+            and not self._ledger.history.incidents
+        ):
+            self._ledger.violated("headroom tells the truth", f"it all fits, it said, and start: {call.told()}")
+
+    def _may_be_his(self, call: Called) -> bool:
+        """A write of his got no answer, and he says so, or somebody else has written just the same meanwhile. Who has begun a
+        release can be told."""
+        if not any(fault in _UNKNOWN for fault in call.hit):
+            return False
+        if isinstance(call.result, VerbFailure) and any(said in call.result.message for said in MAY_BE):
+            return True
+        meanwhile = (
+            change.before
+            for change in self._ledger.store.log
+            if change.at >= call.begun and change.by in (*self._ledger.calls, *FOREIGN) and change.kind == "deployments"
+        )
+        return any(before is not None and (call.ask.verb != "start" or is_hold(before)) for before in meanwhile)

@@ -1,0 +1,191 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Deployment and its pods, from the patch that starts a hold to the one that cleans up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil
+
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import resolve_fenceposts
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import CHANGE_CAUSE, LIVE, RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import REVISION
+
+from .calls import Called
+from .governing import Hook
+from .ledger import Ledger
+from .objects import NAME, Json, owned
+from .pictures import Pictures
+from .promises import Release, is_hold, may_lack, most_pods
+
+_OURS = (RECORD, LAST, LIVE, REVISION)
+_HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
+
+
+class Moving:
+    """`pictures`: what verbs would see."""
+
+    def __init__(self, ledger: Ledger, pictures: Pictures) -> None:
+        self._ledger = ledger
+        self._pictures = pictures
+        # The template that each process was told last that it holds.
+        self._held: dict[str, str] = {}
+
+    def changes(self, before: Json, after: Json, call: Called | None) -> None:
+        """The Deployment was one, and is the other now, by a call or by somebody else."""
+        held, holds = is_hold(before), is_hold(after)
+        old, new = (self._ledger.keys.of(side["spec"]["template"]) for side in (before, after))
+        if not held and holds:
+            assert call is not None, "in a quiet history only a start makes a hold"
+            self._ledger.releases += 1
+            self._ledger.release = _begun(before, after, old, new, call)
+        release = self._ledger.release
+        if release is None:
+            return
+        release.paused_by_start = release.paused_by_start and bool(after["spec"].get("paused"))
+        if held and holds and call is not None and call.ask.verb in ("start", "release"):
+            replicas = after["spec"]["replicas"]
+            # A whole release has a name of its own, whether its caller gave one or not.
+            release.actor = call.actor if call.run or call.ask.verb == "release" else release.actor
+            release.floor = min(release.floor, replicas - may_lack(call.ask))
+            release.most = max(release.most, most_pods(call.ask, replicas))
+        scaled_down = before["spec"]["replicas"] - after["spec"]["replicas"]
+        if release.going != "hold" and scaled_down > 0:
+            # By an autoscaler, which is given back before the clean-up.
+            release.floor -= scaled_down
+        if held and not holds:
+            release.going = "undo" if new == release.stable else "promote"
+            release.share = Fraction(0) if release.going == "undo" and release.splits else None
+            if release.going == "promote":
+                self._promotes(release, new, after, call)
+        elif release.going == "promote" and new == release.stable:
+            release.going = "undo"
+            if after["spec"]["revisionHistoryLimit"] == 0:
+                # Nothing stops such a promotion before it is taken back: that could take the stable version away.
+                release.floor = 0
+        if _marked(before) and not _marked(after):
+            self._is_over(release, after, new)
+            self._ledger.release = None
+
+    def _promotes(self, release: Release, new: str, after: Json, call: Called | None) -> None:
+        if call is not None and call.meant.hash and self._held.get(call.actor) != new:
+            self._ledger.violated("only what was named is promoted", f"{call.actor} meant another version")
+        if call is not None and call.meant.run and release.actor != call.actor:
+            self._ledger.violated("only what was named is promoted", f"{call.actor} meant a release of its own")
+        if new != release.canary:
+            told = "another template than the one that was held is promoted"
+            self._ledger.violated("only what was held is promoted", told)
+        if not release.was_ready:
+            self._ledger.violated("only what was held is promoted", "no canary pod was ever Ready")
+        rolling, replicas = release.before["spec"]["strategy"]["rollingUpdate"], after["spec"]["replicas"]
+        posts = resolve_fenceposts(rolling["maxSurge"], rolling["maxUnavailable"], replicas)
+        release.floor = min(release.floor, replicas - posts.unavailable)
+
+    def _is_over(self, release: Release, after: Json, new: str) -> None:
+        """The clean-up: everything is back as it was, but for the template and the story of it."""
+        wanted = {"undo": release.stable, "promote": release.canary}.get(release.going)
+        if new != wanted:
+            told = f"after {release.going} another template is there"
+            self._ledger.violated("a release ends in what was asked for", told)
+        for name, (was, now) in _differences(release.before, after):
+            if name == f"annotations.{CHANGE_CAUSE}" and release.going == "promote":
+                continue  # it is the cause of the revision that is there now
+            if name == "spec.replicas" and self._ledger.history.bounds:
+                continue  # the autoscaler is given back first, and may scale at once
+            self._ledger.violated("original fields are exactly back", f"{name} was {was!r} and is {now!r}")
+        left = [pod.name for pod in self._ledger.pods.pods.values() if pod.active and self._ledger.key(pod) != wanted]
+        if left:
+            self._ledger.violated("a release ends when its pods have moved", f"{', '.join(left)} are still there")
+
+    def count(self, release: Release) -> None:
+        """The pods of each version, at this moment."""
+        deployment, pods = self._ledger.store.of("deployments")[NAME], self._ledger.pods
+        mine = {rs["metadata"]["uid"] for rs in owned(self._ledger.store.of("replicasets"), deployment)}
+        active = [pod for pod in pods.pods.values() if pod.active and pod.owner_uid in mine]
+        serving = sum(pod.ready for pod in active)
+        owed = sum(pod.owed for pod in active) + sum(pods.owed.values())
+        # What is adrift is given back once as many are Ready as were promised, whichever they are.
+        pods.adrift = min(pods.adrift, max(0, release.floor - serving - owed))
+        owed += pods.adrift
+        if serving + owed < release.floor:
+            told = f"{serving} Ready (incidents took {owed}), {release.floor} promised"
+            self._ledger.violated("Ready pods as promised", told)
+        keys = [self._ledger.key(pod) for pod in active]
+        canary = [pod for pod, key in zip(active, keys, strict=True) if key == release.canary]
+        release.was_ready = release.was_ready or any(pod.ready for pod in canary)
+        if not any(pod.ready for pod in canary):
+            # Whoever watches sends its users to stable.
+            release.testers, release.cookie = False, ""
+        spec, before = deployment["spec"], release.before["spec"]["replicas"]
+        replicas = spec["replicas"]
+        # Scaled up, both versions get of it in proportion.
+        most = max(release.most, ceil(Fraction(release.most * (replicas + release.most), before + release.most)))
+        if isinstance((spec["strategy"].get("rollingUpdate") or {}).get("maxSurge"), str) and before:
+            # A share of replicas stays one, and the controller's own rounding may give the canary a pod of the stable version's.
+            most = max(most, ceil(Fraction(release.most * replicas, before)) + 1)
+        if release.going == "hold" and len(canary) > most:
+            self._ledger.violated("canary pods never more than asked", f"{len(canary)} of {most}")
+        others = {*keys} - {release.stable, release.canary}
+        if others:
+            self._ledger.violated("two templates at most", f"{len(others)} more than stable and canary")
+        if release.pinned and release.going == "hold" and replicas != before:
+            self._ledger.violated("a pinned Deployment is not scaled", f"from {before} to {replicas} replicas")
+
+    def is_told_truthfully(self) -> None:
+        """The phase that verbs read off the Deployment is the one it is in."""
+        seen = self._pictures.situation()
+        assert seen is not None
+        release, phase = self._ledger.release, seen.phase
+        if release is None:
+            wanted = frozenset({Phase.NONE})
+        elif seen.deployment.paused:
+            wanted = frozenset({Phase.STARTING if release.paused_by_start else Phase.FROZEN})
+        else:
+            wanted = {
+                "hold": _HOLDING,
+                "promote": frozenset({Phase.PROMOTING}),
+                "undo": frozenset({Phase.UNDOING}),
+            }[release.going]
+        governed = self._ledger.history.governed
+        if governed is not None and governed.hook is Hook.ANNOTATES_IN_EARNEST and self._ledger.release is not None:
+            # Until the record names the template that admission has made of the one that was asked for, it is a stranger's.
+            wanted |= {Phase.FOREIGN}
+        if phase not in wanted:
+            told = ", ".join(sorted(one.value for one in wanted))
+            self._ledger.violated("every state is told truthfully", f"{phase.value} ({seen.why}) in place of {told}")
+
+    def is_held_by(self, actor: str) -> None:
+        """A start of this process has told it so."""
+        if self._ledger.release is not None:
+            self._held[actor] = self._ledger.release.canary
+
+
+def _begun(before: Json, after: Json, stable: str, canary: str, call: Called) -> Release:
+    replicas = after["spec"]["replicas"]
+    floor, most = replicas - may_lack(call.ask), most_pods(call.ask, replicas)
+    release = Release(before, stable, canary, floor, most, call.ask.autoscaler == "pin", call.actor)
+    release.paused_by_start = bool(after["spec"].get("paused"))
+    release.splits = call.ask.share is not None or bool(call.ask.shares)
+    return release
+
+
+def _marked(deployment: Json) -> bool:
+    return RECORD in (deployment["metadata"].get("annotations") or {})
+
+
+def _differences(before: Json, after: Json) -> Iterator[tuple[str, tuple[object, object]]]:
+    def fields(obj: Json) -> dict[str, object]:
+        spec = {f"spec.{key}": value for key, value in obj["spec"].items() if key != "template"}
+        for part in ("annotations", "labels"):
+            found = obj["metadata"].get(part) or {}
+            spec.update({f"{part}.{key}": value for key, value in found.items() if key not in _OURS})
+        return spec
+
+    was, now = fields(before), fields(after)
+    for name in sorted(was.keys() | now.keys()):
+        if was.get(name) != now.get(name):
+            yield name, (was.get(name), now.get(name))
