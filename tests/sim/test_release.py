@@ -93,6 +93,17 @@ def test_check_mode_plans_every_step_and_changes_nothing(web: Web) -> None:
     assert (outcome.changed, told.outcome.value, len(told.why)) == (True, "planned", 2)
 
 
+def test_a_release_for_which_there_is_no_room_is_refused_in_the_same_words_in_check_mode(web: Web) -> None:
+    """No node is there. In check mode the start is planned before room is asked for."""
+    request = asked(web, policies=Policies())
+    with web.unchanged():
+        _, real = failed(web, request)
+        web.checking = True
+        _, planned = failed(web, replace(request, call=web.call))
+    assert (planned.outcome.value, planned.why) == ("refused", real.why)
+    assert real.why[-1] == "This run changed nothing."
+
+
 def test_each_stage_is_taken_up_by_the_next_call(web: Web) -> None:
     before = web.spec
     request = asked(web, pods=(1, 3))

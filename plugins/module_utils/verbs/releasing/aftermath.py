@@ -85,12 +85,13 @@ def _take_in(course: Course, error: VerbFailure | ApiError) -> None:
 
 def _what_failed(course: Course, cause: Cause) -> Failed:
     stage, policy = course.release.stage, course.request.policies.on_failure
+    changed = course.changed and not course.request.call.check
     try:
         situation = course.seen()
     except (VerbFailure, ApiError) as unseen:
         if stage is not Stage.ASKED:  # otherwise it is the failure itself, for the same reason
             course.note("look", str(unseen))
-        return Failed(stage, cause, None, False, policy, changed=course.changed)
+        return Failed(stage, cause, None, False, policy, changed=changed)
     record = situation.record
     live = situation.phase is not Phase.NONE
     ours = record is not None and record.run == course.release.run if live else course.is_out(situation)
@@ -101,7 +102,7 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
     if live and ours and stage is Stage.UNKNOWN:
         stage = Stage.PROMOTING if situation.phase is Phase.PROMOTING else Stage.HELD
         course.reaches(stage)
-    return Failed(stage, cause, situation.phase, ours, policy, course.froze_it, course.changed)
+    return Failed(stage, cause, situation.phase, ours, policy, course.froze_it, changed)
 
 
 def _undo(course: Course, reason: str) -> None:
