@@ -99,6 +99,11 @@ class VerbAction(ActionBase):
         return {**given, **named}
 
     def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        result = self._by_a_door(arguments, variables)
+        is_ours = role_door.is_of_the_role(self._task, variables) or role_door.is_of_a_playbook(self._task)
+        return role_door.by_variables(result, variables) if is_ours else result
+
+    def _by_a_door(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         obstacle = self._obstacle(variables) or self._cut_short(arguments)
         if not obstacle:
             # Here, in the main thread, whichever one the verb runs in.

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import renamed
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
 from ansible_collections.coalmine.canary.plugins.plugin_utils.verification import NESTED, ROLE
 
@@ -142,6 +143,25 @@ def handed_on(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[s
     stats = {"data": {"canary_result": kept}, "per_host": False, "aggregate": False}
     results = {f"{kept['namespace']}/{kept['name']}": kept}
     return {**result, "result": kept, "results": results, "rooms": release.get("rooms", []), "ansible_stats": stats}
+
+
+def by_variables(result: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """A refusal of an option by the name of the variable that was set for it."""
+    said = str(result.get("msg", ""))
+    names = {name.removeprefix(PUBLIC): name for name in KNOWN_IN_PLAYBOOKS if name in variables}
+    told = renamed(said, names)
+    if result.get("failure") != "invalid" or told == said:
+        return dict(result)
+    besides: dict[str, Any] = {name: result[name] for name in ("release", "summary") if name in result}
+    return {**result, **_with(besides, said.rstrip("."), told.rstrip(".")), "msg": told}
+
+
+def _with(told: Any, old: str, new: str) -> Any:
+    if isinstance(told, Mapping):
+        return {name: _with(value, old, new) for name, value in told.items()}
+    if isinstance(told, list):
+        return [_with(each, old, new) for each in told]
+    return told.replace(old, new) if isinstance(told, str) else told
 
 
 def objection(task: Task, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> str:

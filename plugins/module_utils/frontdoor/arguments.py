@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 from ..cluster.connection import CONTENT, Connection, is_content, with_environment
@@ -91,7 +93,32 @@ WAIT_TERMINATED: Options = {"wait_terminated": {"type": "bool", "default": False
 
 
 class ArgumentError(Exception):
-    """An argument that the spec's types let through and that still makes no sense: what, why, what to do."""
+    """An argument that the spec's types let through and that still makes no sense: what, why, what to do. The text begins with the
+    option that it is about, by its path as its caller wrote it."""
+
+
+_FIRST_WORD = re.compile(r"[a-z_]+")
+
+
+def renamed(told: str, names: Mapping[str, str]) -> str:
+    """`told`, which begins with the name of an option, by what its caller calls this: pods is 0 -> steps[1].pods is 0. What begins with
+    no option stays."""
+    first = _FIRST_WORD.match(told)
+    return names[first[0]] + told[first.end() :] if first and first[0] in names else told
+
+
+@contextmanager
+def within(
+    place: str, options: Iterable[str], *refusals: type[Exception], elsewhere: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[None]:
+    """What ArgumentError, and those others, tell of an option of those at `place` is told of its whole path; what they tell of no single one,
+    of the place. `elsewhere`: the paths of those that were written at another place."""
+    refused: tuple[type[Exception], ...] = (ArgumentError, *refusals)
+    try:
+        yield
+    except refused as error:
+        told = renamed(str(error), {**{name: f"{place}.{name}" for name in options}, **elsewhere})
+        raise ArgumentError(told if told != str(error) else f"{place}: {told}") from error
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,8 @@ ONE_OF = (("images", "pod_template_patch", "definition"),)
 
 
 def new_size(parameters: Parameters, traffic: TrafficRequest | None = None, least: Fraction = Fraction(0)) -> Size:
-    """The size asked for; if none was, one pod, or as few as carry their share of the requests, and `least` of them. The room for it is checked too. Raises
-    ArgumentError."""
+    """The size asked for; if none was, one pod, or as few as carry their share of the requests, and `least` of them. Raises ArgumentError."""
     at_least(1, parameters, "pods", "weight")
-    at_least(0, parameters, "surge", "max_unavailable")
     pods, weight = parameters["pods"], parameters["weight"]
     if weight is not None and weight > 99:
         raise ArgumentError(
@@ -62,9 +60,15 @@ def check_strategy(parameters: Parameters) -> None:
         )
 
 
+def check_room(parameters: Parameters) -> None:
+    """Raises ArgumentError."""
+    at_least(0, parameters, "surge", "max_unavailable")
+
+
 def new_surge(parameters: Parameters, traffic: object | None) -> int | None:
     """One pod if nothing was said. As many as canary pods where requests are split, because the stable pods carry all the others, and where
-    the Deployment may be scaled up meanwhile."""
+    the Deployment may be scaled up meanwhile. Raises ArgumentError."""
+    check_room(parameters)
     surge: int | None = parameters["surge"]
     scales_up = parameters.get("autoscaler") == AutoscalerPolicy.HOLD.value
     return 1 if surge is None and traffic is None and not scales_up else surge

@@ -37,7 +37,7 @@ from ..verbs.judging.checks import (
     plan_of,
     streams_of,
 )
-from .arguments import ArgumentError, Options, Parameters, at_least, call
+from .arguments import ArgumentError, Options, Parameters, at_least, call, within
 from .verify import CHECK, SOURCES
 from .web import headers, web
 
@@ -77,17 +77,23 @@ def verify_request(parameters: Parameters, check: bool, actor: str) -> VerifyReq
 
 
 def _check(number: int, given: Parameters) -> CheckAsked:
-    _must_be_finite(given, CHECK, f"checks[{number}]")
+    place = f"checks[{number}]"
+    _must_be_finite(given, CHECK, place)
     kinds = [kind for kind in SOURCES if given[kind] is not None]
     if len(kinds) != 1:
-        raise ArgumentError(f"checks[{number}] needs exactly one of {', '.join(SOURCES)}")
-    kind = kinds[0]
-    source = _MAKE[kind](given[kind])
+        raise ArgumentError(f"{place} needs exactly one of {', '.join(SOURCES)}")
+    with within(place, CHECK, JudgementError):
+        return _of_kind(kinds[0], given)
+
+
+def _of_kind(kind: str, given: Parameters) -> CheckAsked:
+    with within(kind, CHECK[kind].get("options", ()), Misasked):
+        source = _MAKE[kind](given[kind])
     name = given["name"] or kind
     if gives_value(source):
-        _not_both(name, given, "one value is judged by min and max", "max_ratio", "max_increase", "must_pass")
+        _not_both(given, "one value is judged by min and max", "max_ratio", "max_increase", "must_pass")
         return CheckAsked(BoundCheck(name, given["min"], given["max"], given["in_a_row"]), source)
-    _not_both(name, given, "counts are judged by max_ratio and max_increase", "min", "max")
+    _not_both(given, "counts are judged by max_ratio and max_increase", "min", "max")
     return CheckAsked(_rate_check(name, kind, given, source), source)
 
 
@@ -105,16 +111,17 @@ def _must_be_finite(given: Parameters, options: Options, where: str) -> None:
                 raise ArgumentError(f"{where}.{name} is {value}, but a finite number is needed")
 
 
-def _not_both(name: str, given: Parameters, why: str, *options: str) -> None:
+def _not_both(given: Parameters, why: str, *options: str) -> None:
     wrong = [option for option in options if given[option] is not None]
     if wrong:
-        raise ArgumentError(f"check {name}: {why}, so {', '.join(wrong)} cannot be given")
+        raise ArgumentError(f"{wrong[0]} cannot be given, because {why}: leave it out")
 
 
 def _rate_check(name: str, kind: str, given: Parameters, source: SourceAsked) -> RateCheck:
     tolerance = Tolerance(given["max_ratio"], given["max_increase"])
     if kind == "pods" and given["max_ratio"] is None and given["max_increase"] is None:
         tolerance = Tolerance(max_increase=PODS_MAX_INCREASE)
+    at_least(0, given, "bucket_seconds")
     seconds = given["bucket_seconds"]
     return RateCheck(
         name,
@@ -140,9 +147,9 @@ def _http(given: Parameters) -> HttpAsked:
         rate=given["rate"],
         most=given["max_requests"],
         price_per_gb=given["price_per_gb"],
-        headers=headers(given["headers"]),
-        canary_headers=headers(given["canary_headers"]),
-        stable_headers=headers(given["stable_headers"]),
+        headers=headers(given, "headers"),
+        canary_headers=headers(given, "canary_headers"),
+        stable_headers=headers(given, "stable_headers"),
         web=web(given) if given["url"] else None,
     )
 

@@ -29,6 +29,7 @@ from .arguments import (
     call,
     connection,
     spellings,
+    within,
 )
 from .manifest import plain
 from .release import VERB as RELEASE
@@ -51,12 +52,16 @@ def _request(parameters: Parameters, check: bool, actor: str) -> FleetRequest:
     if not parameters["releases"]:
         raise ArgumentError("releases is empty: give the releases, or leave the task out")
     common = {name: parameters[name] for name in CONNECTION if parameters.get(name) is not None}
-    defaults = _plain(parameters["defaults"] or {}, "defaults")
+    defaults = _checked(parameters["defaults"] or {}, "defaults")
     clusters: list[Connection] = []
     members, groups = [], []
     for number, given in enumerate(parameters["releases"]):
-        one = _validated(_merged(common, defaults, _plain(given, f"releases[{number}]"), number), number)
-        members.append(_member(one, number, clusters, check, actor))
+        own = _checked(given, f"releases[{number}]")
+        one = _merged(common, defaults, own, number)
+        from_all = {name: f"defaults.{name}" for name in _by_name(defaults).keys() - _by_name(own).keys()}
+        with within(f"releases[{number}]", MEMBER, elsewhere=from_all):
+            one = _validated(one)
+            members.append(_member(one, clusters, check, actor))
         groups.append(one["group"])
     _must_be_different(members)
     pause = _between(parameters["between"])
@@ -80,10 +85,21 @@ def _request(parameters: Parameters, check: bool, actor: str) -> FleetRequest:
     )
 
 
-def _plain(given: Any, where: str) -> dict[str, Any]:
+def _checked(given: Any, where: str) -> dict[str, Any]:
+    """Options of a release that have their shapes. Raises ArgumentError."""
     if not isinstance(given, Mapping):
         raise ArgumentError(f"{where} is no dictionary: give the options of a release")
-    return dict(plain(given))
+    given = dict(plain(given))
+    misplaced = given.keys() & set(_NOT_OF_MEMBERS)
+    problem = None if misplaced else misshapen(MEMBER, given, f"{where}.")
+    if problem:
+        raise ArgumentError(problem)
+    strange = misplaced or given.keys() - spellings(MEMBER).keys()
+    if strange:
+        raise ArgumentError(
+            f"{where} has the option {', '.join(sorted(strange))}, which is none of a release in a fleet"
+        )
+    return given
 
 
 # Where one is given by an alias and the other by its name, Ansible lets the alias win, whichever was meant to.
@@ -115,36 +131,27 @@ def _merged(
     return {**rest, **theirs, **given}
 
 
-def _validated(given: Mapping[str, Any], number: int) -> dict[str, Any]:
+def _validated(given: Mapping[str, Any]) -> dict[str, Any]:
     """As the options of canary_release are. Raises ArgumentError."""
-    spec, where = RELEASE.arguments, f"releases[{number}]"
-    problem = misshapen(MEMBER, given)
-    if problem:
-        raise ArgumentError(f"{where}: {problem}")
-    strange = given.keys() - spellings(MEMBER).keys()
-    if strange:
-        raise ArgumentError(
-            f"{where} has the option {', '.join(sorted(strange))}, which is none of a release in a fleet"
-        )
+    spec = RELEASE.arguments
     options = {name: dict(option) for name, option in MEMBER.items()}
     result = ArgumentSpecValidator(options, spec.mutually_exclusive, None, spec.required_one_of).validate(dict(given))
     if result.error_messages:
-        raise ArgumentError(f"{where}: {result.errors.msg}")
+        raise ArgumentError(result.errors.msg)
     return dict(result.validated_parameters)
 
 
-def _member(given: Mapping[str, Any], number: int, clusters: list[Connection], check: bool, actor: str) -> Member:
+def _member(given: Mapping[str, Any], clusters: list[Connection], check: bool, actor: str) -> Member:
+    """Raises ArgumentError."""
     calls = {"through": "promoted", "previous": None, "reject": "", "run": None, "rescued": False}
     alone = {"display": "quiet", "verify_tasks": "", "held": False, "expect": None, **calls}
-    try:
-        request = RELEASE.arguments.to_request({**given, **alone}, check, actor)
-        if any(step.verify_tasks for step in request.steps):
-            raise ArgumentError(
-                "verify_tasks of a step are tasks of the caller, and a fleet goes on without him: leave them out"
-            )
-        where = connection(given)
-    except ArgumentError as error:
-        raise ArgumentError(f"releases[{number}]: {error}") from error
+    request = RELEASE.arguments.to_request({**given, **alone}, check, actor)
+    own_tasks = [number for number, step in enumerate(request.steps) if step.verify_tasks]
+    if own_tasks:
+        raise ArgumentError(
+            f"steps[{own_tasks[0]}].verify_tasks are tasks of the caller, and a fleet goes on without him: leave them out"
+        )
+    where = connection(given)
     if where not in clusters:
         clusters.append(where)
     return Member(request, clusters.index(where), given["context"] or "")

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..verbs.call.orders import Call, Target
+from ..verbs.call.orders import Call, Size, Target
 from ..verbs.call.outcome import Outcome, Report
 from ..verbs.counting.asked import HeadroomRequest, PriceMetrics
-from .arguments import TARGET, ArgumentError, ArgumentSpec, Options, Parameters, Verb, must_be_names
-from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, new_size, new_template
+from .arguments import TARGET, ArgumentError, ArgumentSpec, Options, Parameters, Verb, must_be_names, within
+from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, check_room, new_size, new_template
 from .manifest import plain
 from .web import WEB, web
 
@@ -35,13 +35,12 @@ _EXCLUSIVE = (*EXCLUSIVE, ("pods", "steps"), ("weight", "steps"))
 def _request(parameters: Parameters, check: bool, actor: str) -> HeadroomRequest:
     # A question is the same in check mode and whoever asks.
     del check, actor
+    check_room(parameters)
     return HeadroomRequest(
         call=Call(target=Target(parameters["name"], parameters["namespace"]), check=True),
         template=new_template(parameters),
         size=new_size(parameters),
-        steps=tuple(
-            new_size({**parameters, "pods": None, "weight": None, **step}) for step in parameters["steps"] or ()
-        ),
+        steps=tuple(_size_of_step(number, step) for number, step in enumerate(parameters["steps"] or ())),
         surge=parameters["surge"],
         max_unavailable=parameters["max_unavailable"],
         assume_replicas=_replicas(parameters["assume_replicas"]),
@@ -52,14 +51,16 @@ def _request(parameters: Parameters, check: bool, actor: str) -> HeadroomRequest
     )
 
 
+def _size_of_step(number: int, given: Parameters) -> Size:
+    with within(f"steps[{number}]", given):
+        return new_size(given)
+
+
 def _other(number: int, given: Parameters) -> HeadroomRequest:
-    """Raises ArgumentError that says which."""
     alone = {**dict.fromkeys(("prices", "price_metrics", "node_group_label")), "assume_replicas": "current"}
-    try:
+    with within(f"others[{number}]", _RELEASE):
         must_be_names(given)
         return _request({**given, **alone}, True, "")
-    except ArgumentError as error:
-        raise ArgumentError(f"others[{number}]: {error}") from error
 
 
 def _price_metrics(given: Parameters | None) -> PriceMetrics | None:
@@ -67,10 +68,8 @@ def _price_metrics(given: Parameters | None) -> PriceMetrics | None:
         return None
     from ..verbs.judging.checks import Misasked
 
-    try:
+    with within("price_metrics", WEB, Misasked):
         return PriceMetrics(web(given), given["currency"] or "")
-    except Misasked as error:
-        raise ArgumentError(f"price_metrics: {error}") from error
 
 
 def _replicas(text: str) -> str | int:

@@ -65,6 +65,8 @@ from .arguments import (
     Verb,
     at_least,
     call,
+    renamed,
+    within,
 )
 from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, STRATEGY, check_strategy, new_size, new_surge, new_template
 from .headroom import VERB as HEADROOM
@@ -118,7 +120,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
         )
     if parameters["guard"] and not parameters["checks"]:
         raise ArgumentError(
-            f"guard is {parameters['guard']} and checks is empty, so nothing would be guarded. Give the checks, or leave guard out"
+            f"guard is {parameters['guard']}, and checks is empty, so nothing would be guarded. Give the checks, or leave guard out"
         )
     traffic = _traffic(parameters)
     return ReleaseRequest(
@@ -127,8 +129,10 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
         judge=_judge(parameters, check, actor),
         room=_room(parameters, base),
         steps=tuple(
-            _step(parameters, step, asked, least)
-            for step, asked, least in zip(_steps(parameters), traffic, _copied(traffic), strict=True)
+            _step(parameters, number, step, asked, least)
+            for number, (step, asked, least) in enumerate(
+                zip(_steps(parameters), traffic, _copied(traffic), strict=True)
+            )
         ),
         by=_by(parameters),
         keep=float(parameters["keep"]),
@@ -161,20 +165,32 @@ def _steps(parameters: Parameters) -> Sequence[Parameters]:
 
 def _traffic(parameters: Parameters) -> list[TrafficRequest | None]:
     """What each step asks for of the requests, as a whole: what it does not say is as in the step before it."""
-    given, asked, split = parameters["traffic"], [], False
-    said = {"weight": 0.0, "header": {"name": None, "value": None}, "mirror": 0.0}
-    for number, step in enumerate((given or {}, *(step.get("traffic") or {} for step in _steps(parameters)))):
-        new = {name: step[name] for name in _SHARE if step.get(name) is not None}
+    given, asked = parameters["traffic"], []
+    said = {"weight": 0.0, "header": {"name": None, "value": None}, "mirror": 0.0, **_said(given or {})}
+    split = bool(said["weight"])
+    # What is of all steps is refused by its own name.
+    _of_a_step(given, said, split)
+    for number, step in enumerate(_steps(parameters)):
+        new = _said(step.get("traffic") or {})
+        if step.get("traffic") and given is None:
+            raise ArgumentError(
+                f"steps[{number}].traffic is given, and traffic does not say through what: give its kind"
+            )
         said = {**said, **({"mirror": 0.0} if new.get("weight") else {}), **new}
         split = split or bool(said["weight"])
-        if step and given is None:
-            raise ArgumentError(
-                f"step {number} of steps has traffic, and traffic does not say through what: give its kind"
-            )
-        # Users are kept from the first share on.
-        later = {"sticky": None} if said["mirror"] and not split else {}
-        asked.append(new_traffic(None if given is None else {**given, **said, **later}))
-    return asked[1:]
+        with within(f"steps[{number}]", _STEPS):
+            asked.append(_of_a_step(given, said, split))
+    return asked
+
+
+def _said(traffic: Parameters) -> dict[str, Any]:
+    return {name: traffic[name] for name in _SHARE if traffic.get(name) is not None}
+
+
+def _of_a_step(given: Parameters | None, said: Parameters, split: bool) -> TrafficRequest | None:
+    # Users are kept from the first share on.
+    later = {"sticky": None} if said["mirror"] and not split else {}
+    return new_traffic(None if given is None else {**given, **said, **later})
 
 
 def _copied(traffic: Sequence[TrafficRequest | None]) -> list[Fraction]:
@@ -232,7 +248,10 @@ def _judge(parameters: Parameters, check: bool, actor: str, checks: Any = None) 
         # The window and the confidence are checked in any case, and there only together with something to judge by.
         "checks": validated("checks", options, given or [{"pods": {}}]),
     }
-    request: VerifyRequest = VERIFY.arguments.to_request(asked, check, actor)
+    try:
+        request: VerifyRequest = VERIFY.arguments.to_request(asked, check, actor)
+    except ArgumentError as error:
+        raise ArgumentError(renamed(str(error), {theirs: ours for ours, theirs in _AS_IN_VERIFY.items()})) from error
     return request if given else replace(request, checks=())
 
 
@@ -247,16 +266,18 @@ def _room(parameters: Parameters, base: Call) -> HeadroomRequest:
 
 
 def _step(
-    parameters: Parameters, given: Mapping[str, Any], traffic: TrafficRequest | None, least: Fraction
+    parameters: Parameters, number: int, given: Mapping[str, Any], traffic: TrafficRequest | None, least: Fraction
 ) -> StepAsked:
-    size = new_size({**parameters, **{name: given.get(name) for name in _NO_SIZE}}, traffic, least)
-    at_least(0, given, "bake")
+    with within(f"steps[{number}]", _STEPS):
+        size = new_size({**parameters, **{name: given.get(name) for name in _NO_SIZE}}, traffic, least)
+        at_least(0, given, "bake")
+        checks = _own_checks(parameters, given.get("checks"))
     bake = given.get("bake")
     return StepAsked(
         size,
         traffic=traffic,
         bake=float(parameters["bake"] if bake is None else bake),
-        checks=_own_checks(parameters, given.get("checks")),
+        checks=checks,
         verify_tasks=given.get("verify_tasks") or parameters["verify_tasks"],
     )
 

@@ -36,12 +36,15 @@ _BOOLEANS = frozenset({"1", "0", "y", "n", "t", "f", "yes", "no", "on", "off", "
 _Spec = Mapping[str, Any]
 
 
-def misshapen(options: Options, given: Mapping[str, Any]) -> str | None:
-    """What is wrong with the first option that has not its shape, in a sentence for its user; None when all have."""
-    return next(_wrong_in(options, given, ""), None)
+def misshapen(options: Options, given: Mapping[str, Any], within: str = "") -> str | None:
+    """What is wrong with the first option that has not its shape, in a sentence for its user; None when all have. `within`: where the
+    options stand, with what parts it from their names, such as `releases[0].`."""
+    return next(_wrong_in(options, given, within, whole=True), None)
 
 
-def _wrong_in(options: Options, given: Mapping[str, Any], within: str, *, was_text: bool = False) -> Iterator[str]:
+def _wrong_in(
+    options: Options, given: Mapping[str, Any], within: str, *, was_text: bool = False, whole: bool = False
+) -> Iterator[str]:
     known = {spelt: options[name] for spelt, name in spellings(options).items()}
     for name, value in given.items():
         if name not in known:
@@ -51,9 +54,11 @@ def _wrong_in(options: Options, given: Mapping[str, Any], within: str, *, was_te
             elif close := _close_to(name, known.keys() - given.keys()):
                 # Before ansible-core would tell of an option that is missing, because its name is misspelt.
                 yield f"{place} has no option {name}: write {close}, or leave it out"
+            elif not whole:
+                yield f"{place} has no option {name}: {_listed(options)}"
         elif value is not None:
             # A whole value at once, and again what was made of a text; not each of its parts, and each part's parts.
-            for problem in _unreadable(value) if was_text or not within else ():
+            for problem in _unreadable(value) if was_text or whole else ():
                 yield f"{within}{name} {problem}"
             yield from _wrong(known[name], value, within + name)
 
@@ -100,6 +105,22 @@ def _wrong_mapping(spec: _Spec, value: object, where: str) -> Iterator[str]:
         yield f"{where} must be a dictionary, but it is {_kind_of(value)}"
     elif "options" in spec:
         yield from _wrong_in(spec["options"], given, f"{where}.", was_text=isinstance(value, str))
+        yield from _wrong_beside(spec, given, where)
+
+
+def _wrong_beside(spec: _Spec, given: Mapping[str, Any], where: str) -> Iterator[str]:
+    """What ansible-core would tell as well, but of a list not of which of its elements."""
+    names = spellings(spec["options"])
+    there = {names[name] for name, value in given.items() if value is not None}
+    for name in (name for name, option in spec["options"].items() if option.get("required") and name not in there):
+        yield f"{where}.{name} is missing: give it"
+    for exclusive in spec.get("mutually_exclusive", ()):
+        both = [name for name in exclusive if name in there]
+        if len(both) > 1:
+            yield f"{where}.{both[0]} and {both[1]} exclude each other: leave one of them out"
+    for needed in spec.get("required_one_of", ()):
+        if not there & set(needed):
+            yield f"{where} needs one of {', '.join(needed)}"
 
 
 def _parsed(value: object) -> Mapping[str, Any] | None:

@@ -15,7 +15,7 @@ from typing import Any, Mapping
 from urllib.parse import urlsplit
 
 from ..verbs.call.orders import KINDS, Can, Header, Proof, TrafficRequest
-from .arguments import LABEL, NAME, ArgumentError, Parameters, at_least
+from .arguments import LABEL, NAME, ArgumentError, Parameters, at_least, within
 
 # What Gateway API takes: HTTPHeaderName (RFC 9110 section 5.6.2) and the value of an HTTPHeaderMatch.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
@@ -53,7 +53,8 @@ def new_traffic(given: Parameters | None) -> TrafficRequest | None:
     """Raises ArgumentError."""
     if given is None:
         return None
-    at_least(1, given, "timeout")
+    with within("traffic", given):
+        at_least(1, given, "timeout")
     if given["timeout"] > LONGEST_TIMEOUT:
         raise ArgumentError(f"traffic.timeout is {given['timeout']}: give up to {LONGEST_TIMEOUT} seconds")
     service, routes = given["service"], tuple(given["routes"] or ())

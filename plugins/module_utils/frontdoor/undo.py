@@ -27,6 +27,7 @@ from .arguments import (
     Verb,
     at_least,
     call,
+    within,
 )
 
 _COUNT_OR_PER_CENT = re.compile(r"[0-9]+%?")
@@ -42,14 +43,15 @@ def _request(parameters: Parameters, check: bool, actor: str) -> UndoRequest:
 
 
 def _restore(given: Parameters) -> Restore:
-    at_least(0, given, "min_ready_seconds")
-    at_least(1, given, "progress_deadline_seconds")
-    return Restore(
-        min_ready_seconds=given["min_ready_seconds"],
-        progress_deadline_seconds=given["progress_deadline_seconds"],
-        max_surge=_count_or_per_cent(given, "max_surge"),
-        max_unavailable=_count_or_per_cent(given, "max_unavailable"),
-    )
+    with within("restore", given):
+        at_least(0, given, "min_ready_seconds")
+        at_least(1, given, "progress_deadline_seconds")
+        return Restore(
+            min_ready_seconds=given["min_ready_seconds"],
+            progress_deadline_seconds=given["progress_deadline_seconds"],
+            max_surge=_count_or_per_cent(given, "max_surge"),
+            max_unavailable=_count_or_per_cent(given, "max_unavailable"),
+        )
 
 
 def _count_or_per_cent(given: Parameters, name: str) -> int | str | None:
@@ -59,7 +61,7 @@ def _count_or_per_cent(given: Parameters, name: str) -> int | str | None:
         return None
     text = str(value).strip()
     if isinstance(value, bool) or not _COUNT_OR_PER_CENT.fullmatch(text):
-        raise ArgumentError(f"restore.{name} is neither: give a count such as 1, or a percentage such as 25%")
+        raise ArgumentError(f"{name} is neither: give a count such as 1, or a percentage such as 25%")
     return text if text.endswith("%") else int(text)
 
 

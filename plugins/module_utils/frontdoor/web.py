@@ -38,7 +38,7 @@ def web(given: Parameters) -> Web:
 
     return Web(
         url=given["url"],
-        headers=headers(given["headers"]),
+        headers=headers(given, "headers"),
         token=given["token"] or "",
         username=given["username"] or "",
         password=given["password"] or "",
@@ -48,16 +48,16 @@ def web(given: Parameters) -> Web:
     )
 
 
-def headers(given: Parameters) -> dict[str, str]:
+def headers(given: Parameters, option: str) -> dict[str, str]:
     """Raises ArgumentError, which repeats neither names nor texts."""
-    if not all(isinstance(text, str | int | float) for text in given.values()):
+    if not all(isinstance(text, str | int | float) for text in given[option].values()):
         raise ArgumentError(
-            "headers must be names and texts: a header has a list, a dictionary or nothing for its text"
+            f"{option} must be names and texts: a header has a list, a dictionary or nothing for its text"
         )
-    found = {str(name).strip(): str(text).strip() for name, text in given.items()}
+    found = {str(name).strip(): str(text).strip() for name, text in given[option].items()}
     for name, text in found.items():
         if not _TOKEN.fullmatch(name) or not _TEXT.fullmatch(text):
             raise ArgumentError(
-                "headers has one that HTTP cannot carry: a name must be one word of ASCII, and a text one line of Latin-1"
+                f"{option} has one that HTTP cannot carry: a name must be one word of ASCII, and a text one line of Latin-1"
             )
     return found

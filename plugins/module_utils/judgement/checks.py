@@ -42,7 +42,7 @@ class RateCheck:
             raise JudgementError(f"check {self.name!r} needs one or more bounds, each once")
         if not 1 / HIGHEST <= self.weight <= HIGHEST:
             raise JudgementError(
-                f"check {self.name!r} has weight {self.weight}, but a weight is above 0, from {1 / HIGHEST:g} to {HIGHEST:g}"
+                f"weight is {self.weight}: a check's share is above 0, so give {1 / HIGHEST:g} to {HIGHEST:g}"
             )
 
 
@@ -61,11 +61,11 @@ class BoundCheck:
     def __post_init__(self) -> None:
         given = [bound for bound in (self.minimum, self.maximum) if bound is not None]
         if not given or not all(math.isfinite(bound) for bound in given):
-            raise JudgementError(f"check {self.name!r} needs a min or a max (or both) that is a finite number")
+            raise JudgementError("min and max are the bounds of one value: give one of them or both, as finite numbers")
         if len(given) == 2 and given[0] > given[1]:
-            raise JudgementError(f"check {self.name!r} has min {given[0]:g} above max {given[1]:g}: swap them")
+            raise JudgementError(f"min is {given[0]:g}, above max, which is {given[1]:g}: swap them")
         if self.in_a_row < 1:
-            raise JudgementError(f"check {self.name!r} fails after {self.in_a_row} readings: give 1 or more")
+            raise JudgementError(f"in_a_row is {self.in_a_row}: readings are counted, so give 1 or more")
 
     def contains(self, value: float) -> bool:
         above = self.minimum is None or value >= self.minimum
@@ -89,10 +89,10 @@ class Plan:
     def __post_init__(self) -> None:
         names = [check.name for check in self.checks]
         if not names:
-            raise JudgementError("there is nothing to judge by: give at least one check")
+            raise JudgementError("checks is empty, so there is nothing to judge by: give at least one check")
         if len(set(names)) != len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
-            raise JudgementError(f"check names must differ, but these come twice: {', '.join(twice)}")
+            raise JudgementError(f"checks have names that come twice: {', '.join(twice)}. Give each a name of its own")
         if not (math.isfinite(self.warmup) and self.warmup >= 0):
             raise JudgementError(f"warmup is {self.warmup} seconds: give 0 or more")
 

@@ -170,5 +170,5 @@ def _text(value: Any, of: str) -> str:
 
 def _tampered(why: str) -> JudgementError:
     return JudgementError(
-        f"the history is no result of canary_verify: {why}. Hand over verify of the call before, unchanged"
+        f"history is no result of canary_verify: {why}. Hand over verify of the call before, unchanged"
     )

@@ -116,7 +116,11 @@ def _given_sample(number: int, row: Mapping[str, Any]) -> Sample:
         if bad > total:
             raise JudgementError(f"samples[{number}].{version} has {bad:g} bad of {total:g}: more bad than all")
         counts[version] = Count(bad, total)
-    return Sample(_number(row.get("time"), f"samples[{number}].time"), counts["canary"], counts["stable"])
+    at = _number(row.get("time"), f"samples[{number}].time")
+    try:
+        return Sample(at, counts["canary"], counts["stable"])
+    except JudgementError as error:
+        raise JudgementError(f"samples[{number}]: {error}") from error
 
 
 def _number(value: Any, where: str) -> float:

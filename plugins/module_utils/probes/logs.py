@@ -42,18 +42,20 @@ class LogsAsked:
 
     def __post_init__(self) -> None:
         if self.web is None and (not self.pattern or self.query):
-            raise Misasked("logs from the API need a pattern; a query goes with the url of Loki")
-        if self.web is not None and (not self.query or self.pattern):
-            raise Misasked('logs from Loki need a query, such as {pod=~"<pods>"} |= "ERROR", instead of a pattern')
-        if self.query and not tells_versions_apart(self.query):
-            raise Misasked(f'the query "{self.query}" is the same for both versions: use <pods> or <hash> in it')
-        if self.query and not stream_selector(self.query):
-            raise Misasked(f'the query "{self.query}" selects no streams: begin it with labels in {{}}')
-        if self.settled_after is not None and not 0 <= self.settled_after <= LONGEST_SETTLING:
             raise Misasked(
-                f"a logs check has settled_after {self.settled_after:g}: give 0 to {LONGEST_SETTLING:g} seconds"
+                "pattern is needed for logs from the API, and query goes with the url of Loki: give one or the other"
             )
-        must_be_pattern(self.pattern, "the pattern of a logs check")
+        if self.web is not None and (not self.query or self.pattern):
+            raise Misasked(
+                'query is needed for logs from Loki, such as {pod=~"<pods>"} |= "ERROR", and pattern is for logs from the API: give the query'
+            )
+        if self.query and not tells_versions_apart(self.query):
+            raise Misasked(f'query is "{self.query}", the same for both versions: use <pods> or <hash> in it')
+        if self.query and not stream_selector(self.query):
+            raise Misasked(f'query is "{self.query}", which selects no streams: begin it with labels in {{}}')
+        if self.settled_after is not None and not 0 <= self.settled_after <= LONGEST_SETTLING:
+            raise Misasked(f"settled_after is {self.settled_after:g}: give 0 to {LONGEST_SETTLING:g} seconds")
+        must_be_pattern(self.pattern, "pattern")
 
     @property
     def lateness(self) -> float:

@@ -58,12 +58,12 @@ for line in sys.stdin:
 _MEANING = {_FOUND[0]: True, _NOT_FOUND[0]: False, _TOO_LONG[0]: None}
 
 
-def must_be_pattern(pattern: str, what: str) -> None:
+def must_be_pattern(pattern: str, option: str) -> None:
     """Raises Misasked."""
     try:
         re.compile(pattern)
     except (OverflowError, RecursionError, re.error) as error:
-        raise Misasked(f"{what} is not a regular expression: {error}") from None
+        raise Misasked(f"{option} is not a regular expression: {error}") from None
 
 
 class Matcher:

@@ -39,16 +39,18 @@ class PrometheusAsked:
     def __post_init__(self) -> None:
         given = [bool(self.bad or self.total), bool(self.histogram or self.slower_than), bool(self.query)]
         if sum(given) != 1:
-            raise Misasked("prometheus needs one of: bad and total; histogram and slower_than; query")
+            raise Misasked("exactly one is needed of: bad and total; histogram and slower_than; query")
         if given[0] and not (self.bad and self.total):
-            raise Misasked("prometheus needs both bad and total: the bad events and all events")
+            raise Misasked("bad and total are needed together: the bad events and all events")
         if given[1] and not (self.histogram and self.slower_than):
-            raise Misasked("prometheus needs both histogram and slower_than: a histogram and the bounds in seconds")
+            raise Misasked("histogram and slower_than are needed together: a histogram and the bounds in seconds")
         if not all(bound > 0 for bound in self.slower_than):
-            raise Misasked("slower_than of a prometheus check has bounds in seconds, which are above 0")
-        for query in (self.bad, self.total, self.histogram):
+            raise Misasked("slower_than has a bound that is not above 0: give seconds")
+        if len({stream_of(bound) for bound in self.slower_than}) < len(self.slower_than):
+            raise Misasked("slower_than has a bound twice: give each once")
+        for option, query in (("bad", self.bad), ("total", self.total), ("histogram", self.histogram)):
             if query and not tells_versions_apart(query):
-                raise Misasked(f'the query "{query}" is the same for both versions: use <pods> or <hash> in it')
+                raise Misasked(f'{option} is "{query}", the same for both versions: use <pods> or <hash> in it')
 
 
 class PerVersion:

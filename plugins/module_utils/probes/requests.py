@@ -56,39 +56,47 @@ class HttpAsked:
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/"):
-            raise Misasked("the path of an http check begins with /, and the one that is given does not")
+            raise Misasked("path does not begin with /: give one that does")
         if not 1 <= self.port <= 65535:
-            raise Misasked(f"the port of an http check is {self.port}: give 1 to 65535")
+            raise Misasked(f"port is {self.port}: give 1 to 65535")
         if not self.status or not all(100 <= status <= 599 for status in self.status):
-            raise Misasked("an http check needs one or more good status codes, of 100 to 599")
-        if (self.slow_ms is not None and self.slow_ms <= 0) or (
-            self.price_per_gb is not None and self.price_per_gb < 0
-        ):
-            raise Misasked("slow_ms of an http check is above 0, and price_per_gb is not below it")
-        if not 0 < self.rate <= 1000 or self.most < 1 or not 0 < self.timeout <= 60:
-            raise Misasked(
-                "an http check needs a rate of up to 1000 a second, a total of 1 or more, a timeout up to 60 s"
-            )
-        if (self.via is Via.URL) != (self.web is not None):
-            raise Misasked("an http check needs a url with via: url, and only there")
+            raise Misasked("status is empty, or has one that is none: give the good status codes, of 100 to 599")
+        self._must_be_in_bounds()
+        if self.via is Via.URL and self.web is None:
+            raise Misasked("url is not given, and via is url: give the url that is asked")
+        if self.via is not Via.URL and self.web is not None:
+            raise Misasked(f"url is given, and via is {self.via.value}: set via to url, or leave url out")
         if self.via is Via.URL and self.canary_headers == self.stable_headers:
             raise Misasked("canary_headers and stable_headers are the same: they must tell the versions apart")
         if Via.PROXY in self.via.ways:
             self._must_not_say_who_we_are()
-        must_be_pattern(self.body, "the body pattern of an http check")
+        must_be_pattern(self.body, "body")
+
+    def _must_be_in_bounds(self) -> None:
+        if self.slow_ms is not None and self.slow_ms <= 0:
+            raise Misasked(f"slow_ms is {self.slow_ms:g}: give milliseconds, above 0")
+        if self.price_per_gb is not None and self.price_per_gb < 0:
+            raise Misasked(f"price_per_gb is {self.price_per_gb:g}: it must be 0 or more")
+        if not 0 < self.rate <= 1000:
+            raise Misasked(f"rate is {self.rate:g}: give requests a second, above 0 and up to 1000")
+        if self.most < 1:
+            raise Misasked(f"max_requests is {self.most}: it must be 1 or more")
+        if not 0 < self.timeout <= 60:
+            raise Misasked(f"timeout is {self.timeout:g}: give seconds, above 0 and up to 60")
 
     def sent_to(self, is_canary: bool) -> dict[str, str]:
         """The headers of a request to a pod of that version."""
         return {**self.headers, **(self.canary_headers if is_canary else self.stable_headers)}
 
     def _must_not_say_who_we_are(self) -> None:
-        given = (*self.headers, *self.canary_headers, *self.stable_headers)
-        wrong = sorted({name for name in given if _WHO_WE_ARE.fullmatch(name.strip())})
-        if wrong:
-            raise Misasked(
-                f"the header {wrong[0]} of an http check would be read by the API server in place of our own, and never "
-                f"reach a pod, with via: {self.via.value}; use via: port_forward or via: pod"
-            )
+        given = {"headers": self.headers, "canary_headers": self.canary_headers, "stable_headers": self.stable_headers}
+        for option, named in given.items():
+            wrong = sorted(name for name in named if _WHO_WE_ARE.fullmatch(name.strip()))
+            if wrong:
+                raise Misasked(
+                    f"{option} has {wrong[0]}, which the API server would read in place of our own and no pod would get, with via: "
+                    f"{self.via.value}. Use via: port_forward or via: pod"
+                )
 
 
 class HttpRequests:

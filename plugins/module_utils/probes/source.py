@@ -19,7 +19,7 @@ class NoAnswer(Exception):
 
 
 class Misasked(ValueError):
-    """What a source was set up with cannot be. The text says what, why and what to do."""
+    """What a source was set up with cannot be. The text says what, why and what to do, and begins with the option that it is about."""
 
 
 @dataclass(frozen=True)

@@ -65,22 +65,21 @@ class Web:
 
     def __post_init__(self) -> None:
         if not _IN_A_URL.fullmatch(self.url):
-            raise Misasked(
-                "the url of a source holds a blank or another character that must be percent-encoded (or xn-- in a host)"
-            )
+            raise Misasked("url holds a blank or another character that must be percent-encoded (or xn-- in a host)")
         parts = self.parts
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Misasked("the url of a source must begin with http:// or https:// and name a host")
+            raise Misasked("url must begin with http:// or https:// and name a host")
         if parts.username is not None:
-            raise Misasked(f"the url of {self.name} holds a user: give username and password as options of their own")
+            raise Misasked(f"url ({self.name}) holds a user: give username and password as options of their own")
         if parts.query or parts.fragment:
-            raise Misasked(f"the url of {self.name} goes on after its path: leave out ? or #, and what follows")
+            raise Misasked(f"url ({self.name}) goes on after its path: leave out ? or #, and what follows")
         if self.token and self.username:
-            raise Misasked(f"{self.name} has both a bearer token and a username: give one of them")
-        if not all(_IN_A_HEADER.fullmatch(text) for text in (self.token, *self.headers, *self.headers.values())):
-            raise Misasked(f"a header or the token for {self.name} holds a line break, or what else no header can hold")
+            raise Misasked(f"token and username are both given for {self.name}: give one of them")
+        for option, texts in (("token", (self.token,)), ("headers", (*self.headers, *self.headers.values()))):
+            if not all(map(_IN_A_HEADER.fullmatch, texts)):
+                raise Misasked(f"{option} for {self.name} holds a line break, or what else no header can hold")
         if not 0 < self.timeout <= LONGEST_TIMEOUT:
-            raise Misasked(f"the timeout for {self.name} is {self.timeout:g}: give up to {LONGEST_TIMEOUT:g} seconds")
+            raise Misasked(f"timeout is {self.timeout:g}: give seconds, above 0 and up to {LONGEST_TIMEOUT:g}")
 
     @property
     def parts(self) -> SplitResult:
@@ -90,7 +89,7 @@ class Web:
         except ValueError:
             port_is_possible = False
         if not port_is_possible:
-            raise Misasked("the url of a source cannot be read: check its host and port")
+            raise Misasked("url cannot be read: check its host and port")
         return parts
 
     @property

@@ -37,6 +37,22 @@ def untouched(gone: tuple[str, ...] = ()) -> dict[str, Any]:
     }
 
 
+@pytest.mark.parametrize(
+    ("failure", "said", "told"),
+    [
+        ("invalid", "check_duration is 0: give 1 or more", "canary_check_duration is 0: give 1 or more"),
+        ("invalid", "steps[1].pods is 0", "canary_steps[1].pods is 0"),
+        ("invalid", "releases[0].surge is -1", "releases[0].surge is -1"),
+        ("invalid", "missing required arguments: name", "missing required arguments: name"),
+        ("conflict", "steps were made otherwise", "steps were made otherwise"),
+    ],
+)
+def test_what_is_refused_in_the_role_is_named_as_its_variable(failure: str, said: str, told: str) -> None:
+    result = {"failure": failure, "msg": said, "release": {"why": [f"{said}.", "x"]}, "summary": ["web", f"{said}."]}
+    named = role_door.by_variables({**result, "failed": True}, DEFAULTS)
+    assert (named["msg"], named["release"]["why"][0], named["summary"][1]) == (told, f"{told}.", f"{told}.")
+
+
 AT = {"step": 2, "steps": 2}
 STRUCK = "A task failed on another host of this play, and any_errors_fatal ends this release with it"
 

@@ -60,9 +60,12 @@ def test_replicas_are_assumed_by_word_or_number(given: object, replicas: object)
     ("options", "why"),
     [
         ({"price_metrics": {}}, "missing required arguments: url"),
-        ({"price_metrics": {"url": "prometheus:9090"}}, "price_metrics: the url of a source must begin with http"),
-        ({"price_metrics": {"url": "http://ann:pw@p"}}, "price_metrics: the url of http://p holds a user"),
-        ({"price_metrics": {"url": URL, "token": "t", "username": "ann"}}, "both a bearer token and a username"),
+        ({"price_metrics": {"url": "prometheus:9090"}}, "price_metrics.url must begin with http"),
+        ({"price_metrics": {"url": "http://ann:pw@p"}}, "price_metrics.url .http://p. holds a user"),
+        (
+            {"price_metrics": {"url": URL, "token": "t", "username": "ann"}},
+            "price_metrics.token and username are both given",
+        ),
         ({"price_metrics": {"url": URL, "key": "t"}}, "key. Supported parameters include"),
         ({"steps": [{"pods": 0}]}, "pods is 0"),
         ({"steps": [{"weight": 100}]}, "weight is 100: it must be 99 or less"),
@@ -88,8 +91,8 @@ def test_others_are_asked_for_as_releases_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ({"name": "se/arch", "images": {"app": "s:2"}}, r"others\[0\]: name"),
-        ({"name": "search", "images": {"app": "s:2"}, "pods": 0}, r"others\[0\]: pods is 0"),
+        ({"name": "se/arch", "images": {"app": "s:2"}}, r"others\[0\].name"),
+        ({"name": "search", "images": {"app": "s:2"}, "pods": 0}, r"others\[0\].pods is 0"),
         ({"name": "search"}, "one of the following is required"),
         ({"name": "search", "images": {"app": "s:2"}, "pods": 1, "weight": 2}, "mutually exclusive"),
     ],

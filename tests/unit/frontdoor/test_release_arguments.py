@@ -118,14 +118,17 @@ def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"steps": [{"pods": 0}]}, "pods is 0"),
-        ({"steps": [{"weight": 100}]}, "weight is 100"),
-        ({"steps": [{"pods": 1, "bake": -1}]}, "bake is -1"),
-        ({"steps": [{"pods": 1, "checks": [{"http": {"port": "web"}}]}]}, "checks[0].http.port must be a whole number"),
+        ({"steps": [{"pods": 0}]}, "steps[0].pods is 0"),
+        ({"steps": [{}, {"weight": 100}]}, "steps[1].weight is 100"),
+        ({"steps": [{"pods": 1, "bake": -1}]}, "steps[0].bake is -1"),
+        (
+            {"steps": [{"pods": 1, "checks": [{"http": {"port": "web"}}]}]},
+            "steps[0].checks[0].http.port must be a whole number",
+        ),
         ({"checks": [{}]}, "checks[0] needs exactly one of"),
         ({"checks": [{"htpp": {}}]}, "htpp"),
         ({"confidence": 2}, "confidence is 2.0"),
-        ({"check_duration": 0}, "duration is 0"),
+        ({"check_duration": 0}, "check_duration is 0"),
         ({"guard": 5}, "checks is empty, so nothing would be guarded"),
         ({"max_hourly_cost": -1}, "max_hourly_cost is -1"),
         ({"price_metrics": {"url": 3, "tokn": "x"}}, "tokn"),
@@ -137,13 +140,16 @@ def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
         ({"previous": {"schema": 9}}, "previous cannot be taken up"),
         (
             {"steps": [{}, {"traffic": {"weight": 5}}]},
-            "step 2 of steps has traffic, and traffic does not say through what",
+            "steps[1].traffic is given, and traffic does not say through what",
         ),
         ({"strategy": "blue_green"}, "strategy is blue_green, and without traffic both versions get requests"),
         ({"keep": 5, "traffic": {"kind": "gateway_api"}}, "keep is for old pods that get no requests"),
         ({"keep": 5}, "keep is for old pods that get no requests"),
         ({"promote_by": "weights"}, "promote_by is weights, and without traffic"),
-        ({"traffic": {"kind": "gateway_api"}, "steps": [{"traffic": {"weight": 101}}]}, "traffic.weight is 101"),
+        (
+            {"traffic": {"kind": "gateway_api"}, "steps": [{"traffic": {"weight": 101}}]},
+            "steps[0].traffic.weight is 101",
+        ),
         (
             {"traffic": {"kind": "gateway_api", "weight": 5}, "steps": [{}, {"traffic": {"mirror": 10}}]},
             "traffic.mirror is 10 and traffic.weight is 5",

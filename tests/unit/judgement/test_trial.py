@@ -145,7 +145,7 @@ class TestSeveralChecks:
             ("a negative warmup", lambda: plan(warmup=-1), "warmup"),
             ("no weight", lambda: RateCheck("a", weight=0), "weight"),
             ("no streams", lambda: RateCheck("a", streams=()), "bounds"),
-            ("no bound", lambda: BoundCheck("a"), "min or a max"),
+            ("no bound", lambda: BoundCheck("a"), "min and max are the bounds"),
             ("bounds swapped", lambda: BoundCheck("a", 2, 1), "swap"),
             ("a ratio of 0", lambda: Tolerance(max_ratio=0), "max_ratio"),
             ("a negative increase", lambda: Tolerance(max_increase=-0.1), "max_increase"),

@@ -351,12 +351,12 @@ class TestLogs:
     @pytest.mark.parametrize(
         ("options", "says"),
         [
-            ({}, "need a pattern"),
+            ({}, "^pattern is needed"),
             ({"pattern": "("}, "regular expression"),
-            ({"web": Web("http://loki"), "pattern": "x"}, "instead of a pattern"),
+            ({"web": Web("http://loki"), "pattern": "x"}, "^query is needed"),
             ({"web": Web("http://loki"), "query": '{app="x"}'}, "the same for both versions"),
             ({"web": Web("http://loki"), "query": 'rate("<pods>")'}, "selects no streams"),
-            ({"pattern": "x", "settled_after": -1}, "settled_after -1: give 0 to 600"),
+            ({"pattern": "x", "settled_after": -1}, "^settled_after is -1: give 0 to 600"),
             ({"pattern": "x", "settled_after": 601}, "give 0 to 600"),
         ],
     )

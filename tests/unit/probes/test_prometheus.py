@@ -447,11 +447,11 @@ class TestVersionsApart:
     @pytest.mark.parametrize(
         ("asked", "says"),
         [
-            ({}, "needs one of"),
-            ({"bad": ERRORS}, "both bad and total"),
+            ({}, "exactly one is needed of"),
+            ({"bad": ERRORS}, "^bad and total are needed together"),
             ({"bad": "errors", "total": REQUESTS}, "the same for both versions"),
             ({"histogram": 'h{pod=~"<pods>"}'}, "slower_than"),
-            ({"bad": ERRORS, "total": REQUESTS, "query": "up"}, "needs one of"),
+            ({"bad": ERRORS, "total": REQUESTS, "query": "up"}, "exactly one is needed of"),
         ],
     )
     def test_questions_that_cannot_be_are_refused(self, asked: dict, says: str) -> None:

@@ -197,17 +197,20 @@ class TestRequests:
     @pytest.mark.parametrize(
         ("options", "says"),
         [
-            ({"path": "healthz"}, "begins with /"),
+            ({"path": "healthz"}, "^path does not begin with /"),
             ({"rate": 0}, "rate"),
             ({"body": "("}, "regular expression"),
             ({"via": Via.URL}, "url"),
             (
                 {"headers": {"Authorization": "Bearer s3cr3t"}},
-                "Authorization .* in place of our own.*via: port_forward",
+                "^headers has Authorization.* in place of our own.*via: port_forward",
             ),
             ({"canary_headers": {"authorization": "Bearer s3cr3t"}}, "in place of our own"),
-            ({"stable_headers": {"Impersonate-User": "admin"}}, "Impersonate-User .* in place of our own"),
-            ({"via": Via.AUTO, "headers": {"IMPERSONATE-GROUP": "s3cr3t"}}, "via: auto; use"),
+            (
+                {"stable_headers": {"Impersonate-User": "admin"}},
+                "^stable_headers has Impersonate-User.* in place of our own",
+            ),
+            ({"via": Via.AUTO, "headers": {"IMPERSONATE-GROUP": "s3cr3t"}}, "via: auto. Use"),
         ],
     )
     def test_questions_that_cannot_be_are_refused(self, options: dict[str, Any], says: str) -> None:
