@@ -120,7 +120,8 @@ class ActionModule(VerbAction):
         try:
             asked = verification.with_whole_paths(arguments, str(variables["playbook_dir"]))
             if not previous:
-                verification.load_all(asked, self._task, self._loader)
+                for said in verification.load_all(asked, self._task, self._loader, variables):
+                    self._display.warning(said)
         except verification.Unusable as unusable:
             return {**arguments, "reject": str(unusable)}
         begins = not previous and not asked.get("reject")

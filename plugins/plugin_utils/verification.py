@@ -44,14 +44,14 @@ def with_whole_paths(arguments: dict[str, Any], playbook_dir: str) -> dict[str, 
     return asked
 
 
-def load_all(arguments: dict[str, Any], task: Task, loader: Any) -> None:
-    """Each file once. Raises Unusable."""
+def load_all(arguments: dict[str, Any], task: Task, loader: Any, variables: Mapping[str, Any]) -> list[str]:
+    """Each file once. What a person has to know of them: the tasks that tags leave out. Raises Unusable."""
     steps = arguments.get("steps")
     places = (
         [arguments, *(step for step in steps if isinstance(step, dict))] if isinstance(steps, list) else [arguments]
     )
-    for path in dict.fromkeys(place[OPTION] for place in places if _names_one(place)):
-        load(path, task, loader)
+    paths = dict.fromkeys(place[OPTION] for place in places if _names_one(place))
+    return [said for path in paths if (said := load(path, task, loader, variables))]
 
 
 def _found(given: dict[str, Any], playbook_dir: str) -> dict[str, Any]:
@@ -73,8 +73,8 @@ def find(path: str, playbook_dir: str) -> str:
     return found
 
 
-def load(path: str, task: Task, loader: Any) -> None:
-    """As an include of `task` would. Raises Unusable."""
+def load(path: str, task: Task, loader: Any, variables: Mapping[str, Any]) -> str:
+    """As an include beside `task` would. Of the tasks that tags leave out, what is to be said; empty: none. Raises Unusable."""
     # Whoever imports the controller's side of ansible-core makes modules of this process warn as the controller does.
     from ansible.errors import AnsibleError
     from ansible.playbook.helpers import load_list_of_blocks
@@ -86,8 +86,15 @@ def load(path: str, task: Task, loader: Any) -> None:
         if _calls_the_role(data):
             raise Unusable(f"{path} cannot verify a canary: {NESTED}")
         blocks = load_list_of_blocks(
-            data, play=task.get_play(), role=task._role, loader=loader, variable_manager=task.get_variable_manager()
+            data,
+            play=task.get_play(),
+            parent_block=task._parent,
+            role=task._role,
+            loader=loader,
+            variable_manager=task.get_variable_manager(),
         )
+        tasks = [each for each in _tasks(blocks) if not _is(each, "meta")]
+        left_out = [each for each in tasks if not _runs(each, variables)]
     except AnsibleError as error:
         raise Unusable(f"{path} cannot verify a canary: {error}") from None
     if any(_ends(each) for each in _tasks(blocks)):
@@ -95,6 +102,17 @@ def load(path: str, task: Task, loader: Any) -> None:
             f"{path} cannot verify a canary: a meta task in it ends the host, the role or the play, which would leave the canary held "
             "without a word. Let a task fail instead, or use a gate"
         )
+    if len(left_out) == len(tasks):
+        why = "--tags or --skip-tags leave out each of its tasks" if left_out else "it holds no task that could fail"
+        raise Unusable(f"{path} cannot verify a canary: {why}, so nothing would be verified")
+    names = ", ".join(f'"{each.get_name()}"' for each in left_out)
+    return f"--tags or --skip-tags leave out a part of the verification in {path}: {names}" if left_out else ""
+
+
+def _runs(task: Task, variables: Mapping[str, Any]) -> bool:
+    """By the tags that ansible-playbook was called with."""
+    play = task.get_play()
+    return bool(task.evaluate_tags(play.only_tags, play.skip_tags, all_vars=variables))
 
 
 def _calls_the_role(data: Any) -> bool:
@@ -118,4 +136,8 @@ def _tasks(blocks: list[Any]) -> Iterator[Task]:
 
 def _ends(task: Task) -> bool:
     arguments: Mapping[str, Any] = task.args
-    return str(task.action).rpartition(".")[2] == "meta" and str(arguments.get("_raw_params", "")).strip() in ENDS
+    return _is(task, "meta") and str(arguments.get("_raw_params", "")).strip() in ENDS
+
+
+def _is(task: Task, action: str) -> bool:
+    return str(task.action).rpartition(".")[2] == action

@@ -15,6 +15,7 @@ from tests.unit.frontdoor.apart import apart
 
 NO_LIST = "cannot verify a canary: it holds no list of tasks, so nothing would be verified"
 ENDS = "cannot verify a canary: a meta task in it ends the host, the role or the play"
+LEFT_OUT = "cannot verify a canary: --tags or --skip-tags leave out each of its tasks, so nothing would be verified"
 NESTED = "cannot verify a canary: it calls the role itself"
 ROLE = "{name: coalmine.canary.canary}"
 # What stands in a file, and what is said of it: nothing of one that is good.
@@ -27,6 +28,14 @@ FILES: dict[str, tuple[str, str]] = {
     "no task": ("# later\n", NO_LIST),
     "no list": ("name: x\nansible.builtin.debug: {}\n", NO_LIST),
     "no module": ("- name: x\n", "cannot verify a canary: "),
+    "nothing that could fail": ("- meta: noop\n", "cannot verify a canary: it holds no task that could fail"),
+    "tasks that tags leave out": ("- block: [{ansible.builtin.fail: }]\n  tags: [smoke]\n", LEFT_OUT),
+    "a task that tags leave out": (
+        "- ansible.builtin.fail:\n- {name: Ask, ansible.builtin.fail: , tags: smoke}\n",
+        "--tags or --skip-tags leave out a part of the verification in ",
+    ),
+    "tags by a name": ("- {ansible.builtin.fail: , tags: '{{ of_smoke }}'}\n", LEFT_OUT),
+    "tasks that never run": ("- {ansible.builtin.fail: , tags: never}\n", LEFT_OUT),
     **{end: (f"- ansible.builtin.meta: {end}\n", ENDS) for end in verification.ENDS if end != "end_role"},
     # Ansible says so itself, but within a role: tests/integration/role_cases.py.
     "end_role": ("- meta: end_role\n", "cannot verify a canary: Cannot execute 'end_role' from outside of a role"),
@@ -49,15 +58,16 @@ def loaded() -> dict[str, str]:
     loader = DataLoader()
     variables = VariableManager(loader=loader)
     asked = {"hosts": "all", "tasks": [{"ansible.builtin.debug": {}}]}
-    (task,) = Play.load(asked, variable_manager=variables, loader=loader).get_tasks()[0]
+    play = Play.load(asked, variable_manager=variables, loader=loader)
+    play.only_tags, play.skip_tags = frozenset({"all"}), frozenset({"smoke"})
+    (task,) = play.get_tasks()[0]
     said = {}
     with TemporaryDirectory() as directory:
         for name, (text, _says) in FILES.items():
             path = Path(directory, f"{name}.yml")
             path.write_text(text, encoding="utf-8")
             try:
-                verification.load(str(path), task, loader)
-                said[name] = ""
+                said[name] = verification.load(str(path), task, loader, {"of_smoke": "smoke"})
             except verification.Unusable as unusable:
                 said[name] = str(unusable)
     return said
