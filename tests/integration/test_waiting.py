@@ -102,6 +102,28 @@ def test_a_pod_that_no_node_takes_is_waited_for_where_a_node_may_come(
             web.world.kubectl("delete", "node", name)
 
 
+def test_a_pod_waits_for_the_room_of_one_that_ends_until_the_scheduler_has_tried_again(
+    lab: Lab | ForeignCluster,
+) -> None:
+    """As many nodes as pods, the canary's counted: each further pod is without one for as long as an old pod takes to end."""
+    if isinstance(lab, ForeignCluster):
+        pytest.skip("nodes are added to a test cluster only")
+    with webs(lab) as new:
+        web = new()
+        here, taint = {"room-of": web.name}, {"key": "room-of", "value": web.name, "effect": "NoSchedule"}
+        first = int(web.name[-4:], 16)
+        nodes = [lab.add_fake_node(first + n, Capacity(pods=1), labels=here, taints=[taint]) for n in range(4)]
+        try:
+            template = web.manifest(annotations={"lab.coalmine/end-after": "2500"})["spec"]["template"]
+            template["spec"] |= {"nodeSelector": here, "tolerations": [{"key": "room-of", "operator": "Exists"}]}
+            web.make(3, template=template)
+            web.start()
+            assert web.promote().message.startswith("promoted: 3 pods run the new version")
+            assert web.split() == {"v2": 3}
+        finally:
+            web.world.kubectl("delete", "node", *nodes)
+
+
 def test_a_quota_that_refuses_the_pods_is_told_in_its_words(lab: Lab | ForeignCluster) -> None:
     with webs(lab) as new:
         web = new().make(2)

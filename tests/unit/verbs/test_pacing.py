@@ -9,7 +9,9 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.pacing import (
     LONGEST_SILENCE,
+    SCHEDULER_TRIES_AGAIN,
     Deadline,
+    Homeless,
     Looks,
     Patience,
     Steps,
@@ -115,3 +117,23 @@ def test_the_deadline(per_progress: bool, seen: list[tuple[float, int]], end: fl
 )
 def test_a_person_is_told_news_each_second_and_the_same_each_fifteen(now: float, text: str, due: bool) -> None:
     assert Told(10.0, "same").due(now, text) is due
+
+
+# Looks (at, whether a pod has no node, whether pods are ending), the seconds for which a node may be on its way, and when that ends.
+HOMELESS: dict[str, tuple[list[tuple[float, bool, bool]], float, float]] = {
+    "no node will come": ([(0, True, False)], 0.0, 0.0),
+    "a node may come": ([(0, True, False), (5, True, False)], 20.0, 20.0),
+    "counted from the last one on": ([(0, True, False), (5, False, False), (6, True, False)], 20.0, 26.0),
+    "others end": ([(0, True, True), (4, True, True)], 0.0, 4.0 + SCHEDULER_TRIES_AGAIN),
+    "others ended before it came": ([(0, False, True), (1, True, False)], 0.0, SCHEDULER_TRIES_AGAIN),
+    "whichever is later": ([(0, True, True)], 60.0, 60.0),
+}
+
+
+@pytest.mark.parametrize(("looks", "nodes", "until"), HOMELESS.values(), ids=HOMELESS)
+def test_a_pod_without_a_node_may_find_one(looks: list[tuple[float, bool, bool]], nodes: float, until: float) -> None:
+    waits, patience = Homeless(), Patience(600.0, nodes=nodes)
+    for at, homeless, ending in looks:
+        waits = waits.seen(at, homeless=homeless, ending=ending)
+    assert waits.may_find(until - 0.1, patience) or until == looks[-1][0]
+    assert not waits.may_find(until, patience)

@@ -20,6 +20,9 @@ SILENCE, LONGEST_SILENCE = 2.0, 16.0
 # Those that wait for one cluster at the same time share so many of these looks a second, as far as the longest silence allows: it needs its
 # time for what they wait for.
 LOOKS_A_SECOND = 25
+# Room on a node that a pod has given up is found at the scheduler's next attempt, which backs off as long as this at most
+# (DefaultPodMaxBackoffDuration in pkg/scheduler/backend/queue/scheduling_queue.go: 10 s), with time to bind and to tell.
+SCHEDULER_TRIES_AGAIN = 12.0
 # A person who waits wants a line a second at most, and a sign of life where nothing changes.
 REPORT_SECONDS, REPEAT_REPORT_SECONDS = 1.0, 15.0
 
@@ -34,6 +37,24 @@ class Patience:
     timeout: float
     per_progress: bool = False
     nodes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Homeless:
+    """How long it is that a pod finds no node. `since`: None where every pod has found one. `freed_at`: when the last of the pods that end
+    were still there, whose room it may get."""
+
+    since: float | None = None
+    freed_at: float = float("-inf")
+
+    def seen(self, now: float, *, homeless: bool, ending: bool) -> Homeless:
+        since = (now if self.since is None else self.since) if homeless else None
+        return Homeless(since, now if ending else self.freed_at)
+
+    def may_find(self, now: float, patience: Patience) -> bool:
+        """A node may still come, or the scheduler has not looked again at those that are there."""
+        waited = 0.0 if self.since is None else now - self.since
+        return waited < patience.nodes or now - self.freed_at < SCHEDULER_TRIES_AGAIN
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ...values import dataclass
 from .explaining import Unmade
 from .guarded import worth_another_look
 from .outcome import Kind, News, Report
-from .pacing import LONGEST_SILENCE, SOONEST_LOOK, Deadline, Looks, Patience, Steps, Told
+from .pacing import LONGEST_SILENCE, SOONEST_LOOK, Deadline, Homeless, Looks, Patience, Steps, Told
 from .site import DEPLOYMENT, PODS, Site
 
 # A server that is away for a while ends no wait: nothing is lost meanwhile, and the deadline still holds.
@@ -203,7 +203,7 @@ class _Wait:
         now = self._now()
         self._looks, self._steps, self._told, self._began = Looks.begin(now, mirror.waiting), Steps(), Told(now), now
         self._deadline = Deadline.begin(now, patience)
-        self._homeless_since: float | None = None
+        self._homeless = Homeless()
 
     def _now(self) -> float:
         return self._mirror.clock.monotonic()
@@ -263,7 +263,7 @@ class _Wait:
         progress = Stuck("the Deployment was deleted and made again") if made_again else self._judge(situation)
         if isinstance(progress, Going):
             progress = self._mirror.unmade(situation) or progress
-        progress = self._housed(progress)
+        progress = self._housed(situation, progress)
         if not isinstance(progress, Going):
             return Waited(situation, progress)
         self._note(progress, tell=not over)
@@ -273,20 +273,23 @@ class _Wait:
             return Waited(situation, replace(progress, why=why), timed_out=True)
         return None
 
-    def _housed(self, progress: Progress) -> Progress:
-        """A pod that finds no node is no reason to give up as long as a node may come."""
-        if not (isinstance(progress, Stuck) and progress.needs_node):
-            self._homeless_since = None
-            return progress
-        now = self._now()
-        self._homeless_since = now if self._homeless_since is None else self._homeless_since
-        if now - self._homeless_since >= self._deadline.patience.nodes:
-            return progress
-        return Going(f"waiting for a node: {progress.why}", self._deadline.furthest or 0)
+    def _housed(self, situation: Situation, progress: Progress) -> Progress:
+        """A pod that finds no node is no reason to give up as long as one may come, or room on one."""
+        self._notice(situation, progress)
+        is_patient = self._homeless.may_find(self._now(), self._deadline.patience)
+        if isinstance(progress, Stuck) and progress.needs_node and is_patient:
+            return Going(f"waiting for a node: {progress.why}", self._deadline.furthest or 0)
+        return progress
+
+    def _notice(self, situation: Situation, progress: Progress) -> None:
+        homeless = isinstance(progress, Stuck) and progress.needs_node
+        ending = bool(situation.picture.terminating)
+        self._homeless = self._homeless.seen(self._now(), homeless=homeless, ending=ending)
 
     def _worth_a_look(self, situation: Situation) -> bool:
         """What the streams told hints at an end."""
         progress = self._judge(situation)
+        self._notice(situation, progress)
         if isinstance(progress, Going) and self._mirror.heard:
             self._note(progress)
         return self._hint(situation) or isinstance(progress, (Done, Stuck))
