@@ -472,7 +472,9 @@ release:
       type: list
       elements: dict
     rooms:
-      description: The answer about room of each step, as RV(coalmine.canary.canary_headroom_info#module:headroom).
+      description:
+        - The answer about room of each step, as RV(coalmine.canary.canary_headroom_info#module:headroom).
+        - Of a release that failed only where it was refused, because Ansible prints the whole result then.
       returned: always
       type: list
       elements: dict

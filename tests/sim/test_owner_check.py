@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    AutoscalerPolicy,
     NewTemplate,
     OwnerCheck,
     Size,
@@ -76,6 +78,38 @@ def test_what_an_earlier_release_has_left_is_cleaned_up_all_the_same(new: Callab
 
 def test_what_is_released_already_needs_nobodys_leave(web: Web) -> None:
     assert begin(web, OwnerCheck.FAIL, "v1", released_ok=True).message.startswith("already released")
+
+
+@pytest.mark.parametrize("only_check", [False, True])
+@pytest.mark.parametrize("check", [OwnerCheck.WARN, OwnerCheck.FAIL])
+def test_of_what_is_released_already_nobody_is_warned(web: Web, check: OwnerCheck, only_check: bool) -> None:
+    web.settle()
+    heard: list[str] = []
+    call, template = replace(web.call, check=only_check), NewTemplate(images={"app": image("v1")})
+    begun = StartRequest(call, template, Size(1), owner_check=check, released_ok=True)
+    assert not start(web.api, begun, heard.append).warnings
+    assert not heard
+
+
+@pytest.mark.parametrize("policy", [AutoscalerPolicy.PIN, AutoscalerPolicy.REFUSE])
+def test_it_is_told_before_the_first_write(web: Web, policy: AutoscalerPolicy) -> None:
+    pins = policy is AutoscalerPolicy.PIN
+    if pins:
+        web.autoscaler()
+
+    def stands() -> tuple[Any, ...]:
+        return web.spec, web.bounds() if pins else None
+
+    before, then = stands(), list[Any]()
+
+    def hears(told: str) -> None:
+        if "Argo CD manages" in told:
+            then.append(stands())
+
+    request = StartRequest(web.call, NewTemplate(images={"app": image("v2")}), Size(1), autoscaler=policy)
+    start(web.api, request, hears)
+    assert then == [before]
+    web.undo()
 
 
 def test_a_canary_that_is_held_already_grows(web: Web) -> None:

@@ -86,6 +86,17 @@ def test_released_is_what_runs_once_somebody_has_done_something_right_after_the_
         assert released(web, asked(web))[1].outcome is Ending.RELEASED
 
 
+@pytest.mark.parametrize(
+    ("version", "outcome", "answers"), [("v2", Ending.RELEASED, 1), ("crash", Ending.UNDONE, 0)], ids=["good", "bad"]
+)
+def test_of_a_release_that_failed_for_another_reason_nothing_is_told_of_room(
+    version: str, outcome: Ending, answers: int, web: Web
+) -> None:
+    request = asked(web, version, policies=Policies(headroom=Headroom.REPORT))
+    told = released(web, request)[1] if outcome is Ending.RELEASED else failed(web, request)[1]
+    assert (told.outcome, len(told.rooms)) == (outcome, answers)
+
+
 def test_check_mode_plans_every_step_and_changes_nothing(web: Web) -> None:
     web.checking = True
     with web.unchanged():

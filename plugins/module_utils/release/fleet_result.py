@@ -59,10 +59,7 @@ class Row:
         return self.release.outcome.value
 
     def without_room(self) -> Row:
-        """Unless it was refused, which may be for want of room."""
-        if self.release is None or self.release.outcome is Ending.REFUSED:
-            return self
-        return replace(self, release=replace(self.release, rooms=()))
+        return replace(self, release=self.release.without_room()) if self.release else self
 
     def to_json(self, check: bool) -> dict[str, Any]:
         release = self.release

@@ -108,6 +108,10 @@ class Release:
         """The last call failed before it could rule on anything: whoever takes this up may still reject it."""
         return self.outcome is Ending.FAILED and self.waits_for is WaitsFor.CALLER
 
+    def without_room(self) -> Release:
+        """What a failure tells, which Ansible prints whole: no answers about room, unless it was refused, which may be for want of it."""
+        return self if self.outcome is Ending.REFUSED else replace(self, rooms=())
+
     def happened(self, moment: Moment) -> Release:
         return replace(self, timeline=(*self.timeline, moment))
 

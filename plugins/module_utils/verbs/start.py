@@ -106,7 +106,7 @@ def _begun(account: Account, situation: Situation, request: StartRequest, room: 
     """Where no release is live: everything that has to be so before the first patch."""
     picture, call = situation.picture, request.call
     found = owners.owners(situation.deployment) if request.owner_check is not OwnerCheck.IGNORE else ()
-    _tell_beforehand(account, situation.deployment, found, report)
+    beforehand = _to_tell_beforehand(situation.deployment, found)
     if not picture.replica_sets:
         # A Deployment that was just made: the controller has yet to see it.
         picture = _settled(account, picture, call, report)
@@ -119,7 +119,8 @@ def _begun(account: Account, situation: Situation, request: StartRequest, room: 
             _check_owners(account, diagnose(picture), found, request, room)
         to_pin = _agreed(account, diagnose(picture), request, room)
     if request.autoscaler not in autoscaling.KEPT or to_pin is None or call.check:
-        return _held(account, _settled(account, picture, call, report), request, room, report, to_pin)
+        return _held(account, _settled(account, picture, call, report), request, room, report, to_pin, beforehand)
+    _tell(account, beforehand, report)
     with autoscaling.given_back_unless_held(account, to_pin, picture):
         scales_up = request.autoscaler is AutoscalerPolicy.HOLD
         timeout = call.wait.timeout
@@ -132,16 +133,20 @@ def _begun(account: Account, situation: Situation, request: StartRequest, room: 
         return _held(account, picture, request, room, report, to_pin)
 
 
-def _tell_beforehand(account: Account, deployment: Deployment, found: tuple[owners.Owner, ...], report: Report) -> None:
-    """What a person may want to stop this for, told before anything is written."""
+def _to_tell_beforehand(deployment: Deployment, found: tuple[owners.Owner, ...]) -> tuple[str, ...]:
+    """What a person may want to stop this for, told before anything of the release is written; of one that is out already, nothing."""
     told = [owner.warning(deployment) for owner in found]
     if ending := deployment.status.terminating:
         told.append(
             f"{count_of(ending, 'pod')} of an earlier rollout still terminating: room is taken until that has ended"
         )
-    for warning in told:
+    return tuple(told)
+
+
+def _tell(account: Account, warnings: tuple[str, ...], report: Report) -> None:
+    for warning in warnings:
         report(News(warning, Kind.WARNING))
-    account.warn(*told)
+    account.warn(*warnings)
 
 
 def _check_owners(
@@ -248,8 +253,9 @@ def _held(
     room: Room,
     report: Report,
     pinned: Autoscaler | None = None,
+    beforehand: tuple[str, ...] = (),
 ) -> Outcome:
-    """Writes what makes it a hold of this size, if anything, and waits for it."""
+    """Writes what makes it a hold of this size, if anything, and waits for it. `beforehand`: warnings to be told before that."""
     call, site, situation = request.call, account.site, diagnose(picture)
     wanted, asker = _wanted(account, situation, request, room), _asker(account, request, pinned)
     asker, routes, found = _routed(account, situation, wanted, asker, request, report)
@@ -270,6 +276,9 @@ def _held(
         found = site.look()
         return _settled(account, found, call, report) if diagnose(found).phase is Phase.NONE else found
 
+    if beforehand:
+        decide(situation)
+        _tell(account, beforehand, report)
     act = partial(rehearse, foretold=account.changed) if call.check else write
     written = act(site, picture, lambda current: decide(current).plan, settled_again)
     account.wrote(written.plan)

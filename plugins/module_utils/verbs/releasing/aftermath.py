@@ -49,6 +49,7 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
         act(course, reason)
     else:
         course.ends(Ending.REFUSED if course.release.stage is Stage.ASKED else Ending.FAILED, ruled.why)
+    course.release = course.release.without_room()
     return VerbFailure(
         " ".join(course.release.why),
         code=code,
