@@ -26,7 +26,11 @@ BY_PATH = {
     "tests/integration/test_watch.py": 240,
     "tests/integration/test_alb.py": 240,
     "tests/integration/test_gateway.py": 240,
-    "tests/integration/test_exactness.py": 240,
+    # Whole releases of a dozen Deployments; thousands of steps of a model; a playbook for each way.
+    "tests/integration/test_exactness.py": 400,
+    "tests/integration/test_model_against_controller.py": 300,
+    "tests/integration/test_cost_of_a_release.py": 240,
+    "tests/integration/test_headroom_truth.py": 240,
     # Twenty runs at once.
     "tests/integration/test_one_run.py": 240,
     "tests/integration/test_judged_releases.py": 400,

@@ -55,8 +55,9 @@ LIFELINE = Lifeline()
 
 @dataclass(frozen=True)
 class Stage:
-    """One row. `budget`: seconds on two cores with everything cached, beside the others of its `group`, which is empty where it runs
-    alone. `nice`: how far it steps back there. `files_only`: what it finds depends on the files of the tree alone.
+    """One row. `budget`: seconds on two cores with all programs and environments cached, beside the others of its `group`, which is empty
+    where it runs alone; a quarter more than was measured, because the cores of continuous integration are slower. `nice`: how far it
+    steps back there. `files_only`: what it finds depends on the files of the tree alone.
 
     `in_ci`: `make test` runs it in continuous integration only, or only elsewhere; in both, if None.
 
@@ -119,9 +120,9 @@ OUTCOMES = OUTPUT / "integration.json"
 WRITTEN_DOWN = ("--outcomes", str(OUTCOMES), f"--junitxml={OUTPUT / 'integration.xml'}")
 
 STAGES = (
-    Stage("sanity", 60, (("python", "-m", "tests.toolchain.sanity", "--skip-test", "import"),), READ, files_only=True),
-    Stage("package", 30, (("python", "-m", "tests.toolchain.package"),), READ, files_only=True),
-    Stage("ansible-lint", 30, (("ansible-lint", "--offline"),), READ, files_only=True),
+    Stage("sanity", 110, (("python", "-m", "tests.toolchain.sanity", "--skip-test", "import"),), READ, files_only=True),
+    Stage("package", 60, (("python", "-m", "tests.toolchain.package"),), READ, files_only=True),
+    Stage("ansible-lint", 65, (("ansible-lint", "--offline"),), READ, files_only=True),
     Stage(
         "docs",
         15,
@@ -129,8 +130,8 @@ STAGES = (
         READ,
         files_only=True,
     ),
-    Stage("changelog", 5, (("antsibull-changelog", "lint"),), READ),
-    Stage("types", 15, (("mypy", *(argument for package in TYPED for argument in ("-p", package))),), READ),
+    Stage("changelog", 10, (("antsibull-changelog", "lint"),), READ),
+    Stage("types", 20, (("mypy", *(argument for package in TYPED for argument in ("-p", package))),), READ),
     Stage("imports", 5, (("lint-imports", "--no-logo"),), READ),
     Stage(
         "lint",
@@ -148,7 +149,7 @@ STAGES = (
     # The tests of `unit`. To measure what they cover takes as long again, and would leave the clusters' tests too little of the cores.
     Stage(
         "coverage",
-        400,
+        420,
         (
             ("pytest", *THREE_WORKERS, "--cov", "--cov-report=", *WITHOUT_A_CLUSTER),
             ("python", "-m", "tests.toolchain.floors"),
@@ -157,7 +158,7 @@ STAGES = (
     ),
     Stage(
         "integration",
-        380,
+        375,
         (("pytest", *FOUR_WORKERS, *WRITTEN_DOWN, *SHORT_ONES),),
         WAITS,
         outcomes=OUTCOMES,
@@ -166,13 +167,13 @@ STAGES = (
     # Each that steps back a little starts a cluster and waits for it, so the cores have time for something else.
     Stage("molecule", 120, (("python", "-m", "tests.molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
     # From the beginning beside those, whichever of them it is, so that none of their waiting is lost.
-    Stage("unit", 380, (("pytest", *THREE_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
-    Stage("matrix", 150, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
+    Stage("unit", 405, (("pytest", *THREE_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
+    Stage("matrix", 160, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
     # The last of those that take two cores all the time, so that none is idle at the end: it takes what even the unit tests leave.
     # Others with each change of what they are about, and only then: docs/decisions/0010-new-histories-for-each-change.md.
     Stage(
         "sim-slice",
-        300,
+        350,
         (("python", "-m", "tests.sim", "--releases", "2000", "--fresh"),),
         WAITS,
         nice=LOWEST_PRIORITY,
@@ -180,7 +181,7 @@ STAGES = (
     # All else runs on the Python of .venv: what is left to show is that every file can be imported by another.
     Stage(
         "sanity-import",
-        75,
+        260,
         (("python", "-m", "tests.toolchain.sanity", "--newest", "--test", "import"),),
         WAITS,
         nice=LOWEST_PRIORITY,
