@@ -75,6 +75,14 @@ FOUND: dict[str, History] = {
             ),
         ),
     ),
+    "a route that a Deployment left which was deleted in the middle of its release is taken up by the release of the next": History(
+        replicas=1,
+        max_surge=0,
+        max_unavailable=1,
+        gateway=Lags(0.1, 0.1),
+        scripts=(ana(Ask("start", share="50")), Script("ben", 60.0, machine="there", asks=(Ask("start", share="50"),))),
+        foreign=(Foreign(8.12, "delete and create", 0, "v1"),),
+    ),
     "a start that arrives long after its caller has given up is undone all the same": History(
         replicas=1,
         scripts=(ana(START, faults=(Planned(4, Fault.LATE, 10.0), Planned(5, Fault.BROKEN_AFTER))),),

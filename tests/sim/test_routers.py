@@ -12,16 +12,25 @@ from fractions import Fraction
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
+    KEPT,
+    Kept,
+    Stage,
+    Versions,
+    Wanted,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import SERVICE_SELECTOR
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from tests.sim.alb import ALB, ANNOTATIONS
 from tests.sim.calls import Called
 from tests.sim.drawing import routed
 from tests.sim.gateway import Lags
 from tests.sim.grpc import GATEWAY_API_GRPC
-from tests.sim.history import Ask, End, History, Script
+from tests.sim.history import Ask, End, Foreign, History, Script
 from tests.sim.istio import ISTIO
 from tests.sim.nginx import INGRESS_NGINX
-from tests.sim.objects import NAME, Json
+from tests.sim.objects import NAME, Json, annotated
 from tests.sim.running import play
 from tests.sim.telling import report
 from tests.sim.test_traffic import DRAINING, assert_as_said, largest, lose_record, played, told, world
@@ -149,3 +158,45 @@ def test_routes_of_a_release_whose_record_is_lost_are_found_again_and_given_back
     (route,) = (item for name in ("ingresses", "virtualservices", "grpcroutes") for item in one.store.of(name).values())
     assert (route["metadata"].get("annotations") or {}) in ({}, ANNOTATIONS) and "web-" not in str(route["spec"])
     assert list(one.store.of("services")) == [NAME]
+
+
+SHARED = {kind: Ask("start", share="20", kind=kind) for kind in ("gateway_api", *EVERY)}
+SHARED[SERVICE_SELECTOR] = Ask("start", share="100", kind=SERVICE_SELECTOR, pods=4, surge=4)
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("kind", SHARED)
+def test_routes_that_a_deployment_left_which_is_gone_are_taken_up_by_the_release_of_the_next(
+    kind: str, check: bool
+) -> None:
+    start = SHARED[kind]
+    again = (replace(start, check=check, think=60.0), replace(start, think=1.0))
+    made_again = (Foreign(60.0, "delete and create", 4, "v1"),)
+    scripts = (Script("ana", 8.0, asks=(start,)), Script("ben", 60.0, machine="there", asks=again))
+    one = World(History(natures=DRAINING, scripts=scripts, foreign=made_again, gateway=Lags()))
+    before, found = owned(one), one.play()
+    # From the deletion on nobody serves them until then.
+    assert {violation.rule for violation in found.violations} <= {"no request fails"}, report(found)
+    said, really = (call.result for call in found.calls if call.actor == "ben")
+    assert isinstance(said, Outcome) and isinstance(really, Outcome), told(found)
+    gave = f'this {"would give" if check else "gave"} Service "web" its users back'
+    assert [gave in warning for warning in said.warnings].count(True) == 1, said.warnings
+    assert said.changed and really.changed is check and really.extra["exposure"]["weight"] == float(start.share or 0)
+    assert owned(one) == before
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_routes_of_a_release_that_is_not_over_are_left_to_it_before_anything_is_written(kind: str) -> None:
+    """Of another Service, too: two Deployments share a route."""
+    scripts = (Script("ana", 8.0, asks=(SHARED[kind],)),)
+    one = World(History(scripts=scripts, gateway=Lags()))
+    collection = ROUTERS[kind].collection.rpartition("/")[2]
+    route = one.store.get(collection, NAME)
+    assert route is not None
+    kept = Kept("another", Versions("legacy", "legacy-a-1"), "t", Wanted(Stage.ISOLATED), {}).encode()
+    one.store.put(collection, annotated(route, **{KEPT: kept}), "another")
+    before, found = owned(one), one.play()
+    (refused,) = (call.result for call in found.calls if call.actor == "ana")
+    assert isinstance(refused, VerbFailure) and refused.code == "no_route" and not refused.changed
+    assert "a release of another Deployment has changed it, and has not ended yet" in refused.message
+    assert owned(one) == before and not any(call.writes for call in found.calls)

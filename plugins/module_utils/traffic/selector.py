@@ -37,7 +37,8 @@ def sends_to(route: Route, service: str) -> bool:
     return bool(route.rules[0].get(HASH_LABEL) == version_in(service))
 
 
-def _owners(route: Route) -> Json:
+def owners(route: Route) -> Json:
+    """The selector without what a release has pinned there."""
     return {key: value for key, value in route.rules[0].items() if key != HASH_LABEL}
 
 
@@ -79,7 +80,7 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
     kept, wanted = kept_of(route), replace(wanted, warm=(), mark=None)
     if kept is not None and kept.owner != owner:
         raise Unroutable("a release of another Deployment has changed this Service, and has not ended yet")
-    own, service = _owners(route), selected(wanted, versions)
+    own, service = owners(route), selected(wanted, versions)
     after = {**own, HASH_LABEL: version_in(service)} if service else own
     there = Kept(owner, versions, kept.token if kept else token, wanted, {"selector": [own]}) if service else None
     annotation = there.encode() if there else None

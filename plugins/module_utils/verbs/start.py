@@ -48,6 +48,7 @@ from .routing.exposing import expose, foretell
 from .routing.fencing import take_over
 from .routing.finding import of_record
 from .routing.isolating import isolate
+from .routing.reclaiming import check_free, of_another
 from .routing.routes import Now, Routes, exposure_of
 from .routing.versions import ensure
 
@@ -332,6 +333,11 @@ def _routed(
         raise AssertionError("a release that begins with traffic has it in its record")
     _check_exposure(account, begun, situation, request)
     found = routes.look(_canary_hash(situation))
+    left = [one for one in found if of_another(one.route, situation.deployment.uid) is not None]
+    if left and request.call.check and record is None:
+        return asker, routes, []  # they would be given back first, and nothing can be rehearsed on top of that
+    for one in left:
+        check_free(one.route, situation.deployment.uid)
     routes.prepare(found)
     if request.traffic is not None and request.traffic.sticky:
         routes.check_sticky()

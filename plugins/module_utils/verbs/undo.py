@@ -36,6 +36,7 @@ from .moving.pins import give_back_orphans
 from .moving.rolling import patience_with
 from .routing.fencing import take_over
 from .routing.finding import Lost, found_again, of_lost, of_record
+from .routing.reclaiming import of_another
 from .routing.routes import owners
 from .routing.sparing import cut_off
 
@@ -129,7 +130,8 @@ def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: b
     """The routes send nobody to the canary before its pods go. The picture to undo from."""
     routes = of_record(account, situation.record, report) if situation.record else of_lost(account, lost, report)
     if routes is not None and check:
-        routes.rehearse(routes.look(), owners)
+        ours = [one for one in routes.look() if of_another(one.route, situation.deployment.uid) is None]
+        routes.rehearse(ours, owners)
     elif routes is not None:
         account.looked(situation)
         taken = take_over(routes) if situation.record else None

@@ -13,10 +13,12 @@ from ...rollout.record import RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Json, Unroutable
 from ...traffic.route import Route
+from ...traffic.selector import owners
 from ...traffic.services import check
 from ..call.ending import Account
 from ..call.orders import TrafficRequest
 from .network import Network
+from .reclaiming import check_free, of_another, reclaimed
 
 
 def choose(account: Account, wanted: TrafficRequest, situation: Situation, labels: Mapping[str, str]) -> Traffic:
@@ -30,11 +32,12 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
     stable = situation.stable
     versions = [labels, labels if stable is None else dict(stable.template.get("metadata", {}).get("labels") or {})]
     if network.router.switches:
-        return _to_switch(network, wanted, versions, situation)
-    routes = _named(network, wanted)
-    own = _service(network, wanted.service) if wanted.service else _only_service(network, routes, versions[1])
+        return _to_switch(account, network, wanted, versions, situation)
+    routes, uid = _named(network, wanted), situation.deployment.uid
+    own = _service(network, wanted.service) if wanted.service else _only_service(network, routes, versions[1], uid)
     _check_service(network, own, versions, situation)
     service = str(own["metadata"]["name"])
+    routes = [reclaimed(account, network, route, service) for route in routes]
     spelt = next((route for route in routes if network.router.spells_out(route, service)), None)
     if spelt is not None:
         raise Refusal(
@@ -52,6 +55,8 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
         )
     if not wanted.routes:
         _check_classes(network, taken, service)
+    for route in taken:
+        check_free(route, uid)
     try:
         network.router.check_service(own, taken)
     except Unroutable as error:
@@ -97,14 +102,20 @@ def _traffic(wanted: TrafficRequest, service: str, refs: tuple[RouteRef, ...]) -
 
 
 def _to_switch(
-    network: Network, wanted: TrafficRequest, versions: Sequence[Mapping[str, str]], situation: Situation
+    account: Account,
+    network: Network,
+    wanted: TrafficRequest,
+    versions: Sequence[Mapping[str, str]],
+    situation: Situation,
 ) -> Traffic:
     """The Service whose selector is switched. Raises Refusal."""
-    found = network.routes()
+    found, uid = network.routes(), situation.deployment.uid
+    # What another Deployment's release has pinned of the selector is not the owner's.
+    selectors = {route.name: owners(route) if of_another(route, uid) is not None else route.rules[0] for route in found}
     fitting = [
-        route.name
-        for route in found
-        if route.rules[0] and all(versions[1].get(key) == value for key, value in route.rules[0].items())
+        name
+        for name, selector in selectors.items()
+        if selector and all(versions[1].get(key) == value for key, value in selector.items())
     ]
     if not wanted.service and len(fitting) != 1:
         several = (
@@ -112,9 +123,12 @@ def _to_switch(
         )
         raise Refusal(Code.SERVICE, several, "Give traffic.service")
     service = wanted.service or fitting[0]
-    _check_service(network, _service(network, service), versions, situation)
-    uid = next(route.uid for route in found if route.name == service)
-    return _traffic(wanted, service, (RouteRef(service, uid),))
+    own = _service(network, service)
+    own = {**own, "spec": {**own["spec"], "selector": selectors.get(service, {})}}
+    _check_service(network, own, versions, situation)
+    route = next(route for route in found if route.name == service)
+    check_free(reclaimed(account, network, route, service), uid)
+    return _traffic(wanted, service, (RouteRef(service, route.uid),))
 
 
 def check_same(asked: TrafficRequest, traffic: Traffic) -> None:
@@ -151,8 +165,10 @@ def _named(network: Network, wanted: TrafficRequest) -> list[Route]:
         raise Refusal(Code.NO_ROUTE, what, "Install what brings it, or give traffic another kind") from error
 
 
-def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str, str]) -> Json:
-    named = frozenset[str]().union(*map(network.router.named, routes))
+def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str, str], uid: str) -> Json:
+    """Also where a release of a Deployment that is gone has left its own Services in its place."""
+    left = (kept.versions.own for route in routes if (kept := of_another(route, uid)) is not None)
+    named = frozenset(left).union(*map(network.router.named, routes))
     fitting: list[Json] = []
     for name in sorted(named):
         found = network.service(name)

@@ -17,6 +17,7 @@ from ...traffic.services import version_of
 from .lagging import LOOK_SECONDS, until
 from .network import Network
 from .proving import NotProgrammed, unproven
+from .reclaiming import of_another
 from .routes import OURS, THEIRS, Now, Routes, Wish, owners
 from .switching import SETTLE_SECONDS
 from .versions import delete_all
@@ -76,8 +77,10 @@ def leave(routes: Routes) -> None:
     services = routes.network.of(routes.owner)
     canary = next((of for of in map(version_of, services) if of != routes.stable_hash), "")
     found = routes.look(canary)
-    # One that keeps something was written, and nobody knows whether that was waited for.
-    touched = [one for one in found if one.stage is not Stage.OWN or one.route.annotation is not None]
+    # One that keeps something was written, and nobody knows whether that was waited for. What another Deployment's release has written there is
+    # none of this one's.
+    ours = [one for one in found if of_another(one.route, routes.owner.uid) is None]
+    touched = [one for one in ours if one.stage is not Stage.OWN or one.route.annotation is not None]
     if touched:
         routes.prepare(touched, insists=False)
         _await_one_version(routes, touched)
