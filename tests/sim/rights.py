@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import BoundCheck, RateCheck
-from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Policies
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Gate, Headroom, Policies
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
     InfoRequest,
@@ -238,6 +238,12 @@ def _released(web: Web, room: Headroom = Headroom.SKIP) -> Outcome:
     return release(web.api, asked_for(web, policies=Policies(headroom=room)), silent)
 
 
+def _released_by_others(web: Web) -> Outcome:
+    """It looks at its pods once more before somebody is asked."""
+    policies = Policies(headroom=Headroom.SKIP, gate=Gate.STOP)
+    return release(web.api, asked_for(web, policies=policies), silent)
+
+
 def _two_steps(web: Web) -> Outcome:
     """The second goes on with what the first has kept for its run."""
     _start(web, run="night")
@@ -398,5 +404,6 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Deed("canary_headroom_info", "where nodes are missing, pod_template_patch", _grows, _crowded),
     Deed("canary_headroom_info", "where nodes are Karpenter's, pod_template_patch", _grows, _of_karpenter),
     Deed("canary_release", "", _released, after()),
+    Deed("canary_release", "", _released_by_others, after()),
     Deed("canary_release", "headroom", lambda web: _released(web, ROOMY), lambda web: _shop(web).deploy()),
 )
