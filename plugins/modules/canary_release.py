@@ -192,9 +192,8 @@ options:
         choices: [require, prefer, none]
         default: prefer
       timeout:
-        description: How many seconds one write may take to be in force.
+        description: How many seconds one write may take to be in force, as of M(coalmine.canary.canary_start).
         type: int
-        default: 30
       overload:
         description:
           - What becomes of a weight that gives a canary pod more requests than each pod gets without a canary. V(refuse) says how many pods
@@ -480,8 +479,9 @@ release:
       elements: dict
     timeline:
       description:
-        - What happened C(at) which time (UTC), as C(what), C(said) in a sentence, with the C(counts) of ready pods, and the C(share) of
-          the requests, in per cent, that routes gave the canary. It is V(null) where they gave it none of their own.
+        - What happened C(at) which time (UTC), as C(what), C(said) in a sentence, with the C(counts) of ready pods; in per cent, the
+          C(share) of the requests that routes gave the canary, and of how many it got copies (C(mirror)). Both are V(null) where routes gave
+          it nothing of their own.
       returned: always
       type: list
       elements: dict

@@ -139,8 +139,7 @@ options:
             proven only where O(traffic.probe) says it, and otherwise B(stated) after ten seconds. What sidecars go by, too, is B(stated).
           - V(alb), Ingresses that the AWS Load Balancer Controller serves, by their annotations C(alb.ingress.kubernetes.io/actions). The
             load balancer sends to pods (C(target-type=ip)). Nothing there tells where users come in, so that a write is proven only where
-            O(traffic.probe) says it, and otherwise B(stated) after a minute. A target group needs some time, so give O(traffic.timeout)
-            V(180).
+            O(traffic.probe) says it, and otherwise B(stated) after a minute.
           - V(gateway_api_grpc), GRPCRoutes of Gateway API. They have no redirect, by which a gateway would answer a probe itself, so that a
             write is B(stated) by the status of the route and five seconds more, and never proven.
           - V(service_selector), the Service itself, whose selector names one version at a time, so that O(traffic.weight) is V(0) or
@@ -209,9 +208,11 @@ options:
         choices: [require, prefer, none]
         default: prefer
       timeout:
-        description: How many seconds one write may take to be in force.
+        description:
+          - How many seconds one write may take to be in force.
+          - Without it V(180) with V(alb), whose controller first makes a target group and then checks its targets, and V(30) with any other
+            kind.
         type: int
-        default: 30
       overload:
         description:
           - What becomes of a weight that gives a canary pod more requests than each pod gets without a canary. V(refuse) says how many pods

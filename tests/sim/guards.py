@@ -84,10 +84,10 @@ def _undone_late() -> Iterable[History]:
     """The undo of a run from which somebody takes the release over, and gives users to its canary."""
     begins = (Ask("start", share="5"), Ask("start", pods=2, surge=2, share="50", think=1.0), Ask("undo", think=1.0))
     natures = {version: Nature(0.05, 1.0, ends_in=5.0) for version in ("v1", "v2")}
-    for seed in count(54):
-        ana = Script("ana", 8.0, asks=begins, faults=(Planned(seed, Fault.LATE, 8.0),))
+    for number in count(54):
+        ana = Script("ana", 8.0, asks=begins, faults=(Planned(number, Fault.LATE, 8.0),))
         eve = Script("eve", 13.9, asks=(Ask("start", share="10", pods=2, surge=2, takeover=True),))
-        yield History(seed=seed, natures=natures, gateway=Lags(0.1, 0.1), scripts=(ana, eve))
+        yield History(seed=54, natures=natures, gateway=Lags(0.1, 0.1), scripts=(ana, eve))
 
 
 def _more_than_they_bear() -> Iterable[History]:

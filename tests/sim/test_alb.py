@@ -58,7 +58,7 @@ def test_a_load_balancer_that_nobody_can_ask_is_given_the_time_that_it_takes_and
 def test_a_controller_that_hears_of_nothing_is_refused_before_any_user_notices() -> None:
     one = world(START, lags=Lags(deaf_from=6.0))
     found = one.play()
-    assert not found.violations and 'Ingress "web" is not in force' in told(found)[0]
+    assert not found.violations and 'Ingress "web" is not in force after 180 s' in told(found)[0]
     assert largest(one, 0.0, 1e9) == 0
 
 

@@ -160,6 +160,62 @@ def test_a_canary_whose_service_somebody_deletes_is_not_called_good_and_gets_it_
     assert again.told().startswith("changed: ") and later.told().startswith("ok: "), (again.told(), later.told())
 
 
+@pytest.mark.parametrize("watching", ["bake", "verify"])
+def test_a_canary_beside_a_stable_version_whose_service_is_gone_is_not_called_good(
+    watching: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Ask(watching, seconds=300.0, think=1.0)
+    one = begun(HALF, watch, replace(HALF, think=1.0), watch, patch=monkeypatch)
+    one.timeline.at(REWRITTEN, lambda: one.store.remove("services", _stable_service(one), "somebody"))
+    watched, again, later = one.play().calls[1:4]
+    assert "by which stable pods get requests, no longer exists" in watched.told(), watched.told()
+    assert again.told().startswith("changed: ") and later.told().startswith("ok: "), (again.told(), later.told())
+
+
+def _stable_service(one: World) -> str:
+    """Of those that are ours the older one."""
+    ours = {name: service for name, service in one.store.of("services").items() if name != NAME}
+    return min(ours, key=lambda name: int(ours[name]["metadata"]["resourceVersion"]))
+
+
+STARTS = (HALF, replace(HALF, kind="istio"), replace(HALF, kind="alb"), replace(HALF, kind=INGRESS_NGINX))
+DELETED = 120.0
+GOES_ON = {
+    "start": (replace(HALF, think=120.0),),
+    "promotion by pods": (Ask("promote", by="pods", think=120.0),),
+    "promotion by weights": (Ask("promote", by="weights", think=120.0),),
+    "undo": (Ask("undo", think=120.0),),
+    "pause": (replace(DRAIN, think=120.0),),
+    "resume": (DRAIN, Ask("resume", think=120.0)),
+}
+
+
+@pytest.mark.parametrize("start", STARTS, ids=lambda ask: ask.kind)
+@pytest.mark.parametrize("verb", GOES_ON)
+def test_whoever_goes_on_makes_the_service_of_the_stable_version_anew_before_anything_of_the_routes(
+    start: Ask, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users of it notice at once that somebody has deleted it."""
+    one = begun(start, *(replace(ask, kind=start.kind) for ask in GOES_ON[verb]), patch=monkeypatch)
+    deleted = list[str]()
+
+    def delete() -> None:
+        deleted.append(_stable_service(one))
+        one.store.remove("services", deleted[0], "somebody")
+
+    one.timeline.at(DELETED, delete)
+    found = one.play()
+    *_before, next_one = (call for call in found.calls if call.actor == "ana")
+    assert next_one.begun > DELETED and next_one.told().startswith("changed: "), next_one.told()
+    routed = [
+        change
+        for change in one.store.log
+        if change.at >= next_one.begun and change.kind in ("services", "httproutes", "virtualservices", "ingresses")
+    ]
+    assert (routed[0].kind, routed[0].name, routed[0].before) == ("services", deleted[0], None)
+    assert {violation.rule for violation in found.violations} == {"no request fails"}
+
+
 def _delete_canary_service(one: World) -> None:
     services = one.store.of("services")
     last = max(services, key=lambda name: int(services[name]["metadata"]["resourceVersion"]))

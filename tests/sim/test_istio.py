@@ -105,7 +105,7 @@ def test_a_header_is_refused_beside_another_of_the_same_host_before_anything_is_
 def test_a_gateway_that_hears_of_nothing_is_refused_before_any_user_notices() -> None:
     one = world(START, lags=Lags(deaf_from=6.0))
     found = one.play()
-    assert not found.violations and 'VirtualService "web" is not in force' in told(found)[0]
+    assert not found.violations and 'VirtualService "web" is not in force after 30 s' in told(found)[0]
     assert largest(one, 0.0, 1e9) == 0
 
 

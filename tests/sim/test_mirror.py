@@ -374,8 +374,13 @@ def test_a_whole_release_begins_with_copies(by: str, sticky: bool) -> None:
     one = world(Ask("release", mirror="30", shares=("30", "50"), by=by, sticky=sticky), end=End.PROMOTE, lags=SLOW)
     found = played(one)
     moments = outcome(found, 0).extra["release"]["timeline"]
-    started = [(moment["share"], moment["counts"]["canary"]) for moment in moments if moment["what"] == "start"]
-    assert started == [(0.0, 2), (30.0, 2), (50.0, 2), *([(100.0, 4)] if by == "weights" else [])]
+    started = [
+        (moment["share"], moment["mirror"], moment["counts"]["canary"])
+        for moment in moments
+        if moment["what"] == "start"
+    ]
+    last = [(100.0, 0.0, 4)] if by == "weights" else []
+    assert started == [(0.0, 30.0, 2), (30.0, 0.0, 2), (50.0, 0.0, 2), *last]
     assert copied(one, 0.0, 1e9) == Fraction(3, 10)
     assert " ".join(outcome(found, 0).warnings).count(GRANT) == 1
     assert_as_before(one)

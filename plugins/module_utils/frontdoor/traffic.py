@@ -35,7 +35,7 @@ TRAFFIC: Mapping[str, Any] = {
         "sticky": {"type": "str", "choices": ["none", COOKIE]},
         "mirror": {"type": "float"},
         "proof": {"type": "str", "choices": ["require", "prefer", "none"], "default": "prefer"},
-        "timeout": {"type": "int", "default": 30},
+        "timeout": {"type": "int"},
         "overload": {"type": "str", "choices": ["refuse", "warn"], "default": "refuse"},
         "probe": {
             "type": "dict",
@@ -55,7 +55,7 @@ def new_traffic(given: Parameters | None) -> TrafficRequest | None:
         return None
     with within("traffic", given):
         at_least(1, given, "timeout")
-    if given["timeout"] > LONGEST_TIMEOUT:
+    if given["timeout"] is not None and given["timeout"] > LONGEST_TIMEOUT:
         raise ArgumentError(f"traffic.timeout is {given['timeout']}: give up to {LONGEST_TIMEOUT} seconds")
     service, routes = given["service"], tuple(given["routes"] or ())
     if service is not None and not LABEL.fullmatch(service):

@@ -62,13 +62,14 @@ class Judged:
 @dataclass(frozen=True)
 class Moment:
     """What happened `at` (UTC, RFC 3339), how many pods of both versions were Ready then, where that is known, and the canary's per cent
-    of the requests, where routes split them."""
+    of the requests, where routes split them, with that of which it gets copies (`mirror`)."""
 
     at: str
     what: str
     said: str
     counts: Mapping[str, int] = field(default_factory=dict)
     share: float | None = None
+    mirror: float | None = None
 
 
 class UnreadableResult(ValueError):
@@ -174,8 +175,8 @@ class Release:
 
 def _moment(given: Any) -> Moment:
     counts = {_text(version): _count(pods) for version, pods in _mapping(given["counts"]).items()}
-    share = None if given["share"] is None else _per_cent(given["share"])
-    return Moment(_text(given["at"]), _text(given["what"]), _text(given["said"]), counts, share)
+    share, mirror = (None if given[name] is None else _per_cent(given[name]) for name in ("share", "mirror"))
+    return Moment(_text(given["at"]), _text(given["what"]), _text(given["said"]), counts, share, mirror)
 
 
 def _text(value: Any) -> str:

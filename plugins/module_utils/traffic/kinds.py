@@ -37,8 +37,11 @@ class Proof(Enum):
 
 @dataclass(frozen=True)
 class Kind:
+    """`seconds`: how long a write may take to be in force where nobody says it."""
+
     can: frozenset[Can]
     proof: Proof
+    seconds: int = 30
 
     @property
     def switches(self) -> bool:
@@ -52,6 +55,8 @@ KINDS: Mapping[str, Kind] = {
     # Users are kept by what the owner's own annotations say, so that nothing has to be shown. Its mirror-target copies everything.
     INGRESS_NGINX: Kind(frozenset({Can.SHARE, Can.HEADER, Can.STICKY}), Proof.STATED),
     ISTIO: Kind(frozenset(Can), Proof.ASKED),
-    ALB: Kind(frozenset({Can.SHARE, Can.HEADER}), Proof.ASKED),
+    # A target group is made, its targets are registered, and two checks of their health come 15 s apart (healthcheck-interval-seconds and
+    # healthy-threshold-count, docs/guide/ingress/annotations.md, sigs.k8s.io/aws-load-balancer-controller). AWS promises no time for a rule.
+    ALB: Kind(frozenset({Can.SHARE, Can.HEADER}), Proof.ASKED, seconds=180),
     GATEWAY_API_GRPC: Kind(frozenset({Can.SHARE, Can.HEADER}), Proof.STATED),
 }

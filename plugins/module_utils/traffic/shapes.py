@@ -78,6 +78,7 @@ VIRTUAL_SERVICE: Shape = {
                     "headers": _CHANGED,
                     "mirror": {"host": (str,)},
                     "mirrorPercentage": dict,
+                    "mirrors": [{"destination": {"host": str}, "percentage": dict}],
                 }
             ],
             "tls": _SENDS,

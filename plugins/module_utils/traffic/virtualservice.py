@@ -37,10 +37,10 @@ _SAYS_NOTHING = frozenset(
 )
 # In place of the name of a gateway: the sidecars. It is meant, too, where no gateway is given.
 _MESH = "mesh"
-# What a rule copies, and how much of it.
-_MIRROR, _MIRRORED = "mirror", "mirrorPercentage"
+# What a rule copies, and how much of it; and a list of further destinations, which is never ours.
+_MIRROR, _MIRRORED, _FURTHER = "mirror", "mirrorPercentage", "mirrors"
 # The same in other words of the API, some of them old.
-_MIRRORS = (_MIRROR, "mirrors", _MIRRORED, "mirrorPercent", "mirror_percent")
+_MIRRORS = (_MIRROR, _FURTHER, _MIRRORED, "mirrorPercent", "mirror_percent")
 
 
 def parse(item: Any) -> Route:
@@ -167,16 +167,29 @@ def _untold(rule: Json) -> Json:
     return {**rule, "route": [untold(ref) for ref in refs]} if any(map(tells, refs)) else rule
 
 
-def _copies(rule: Mapping[str, Any], versions: Versions, namespace: str) -> bool:
-    """It copies requests to one of the versions."""
-    host = str((rule.get(_MIRROR) or {}).get("host") or "")
-    return _service(host, namespace) in filter(None, (versions.stable, versions.canary))
+def _copies(rule: Mapping[str, Any], versions: Versions, namespace: str) -> list[str]:
+    """The versions to which it copies requests, by their Services."""
+    services = (_service(host, namespace) for host, _percent in _copied(rule))
+    return [service for service in services if service and service in (versions.stable, versions.canary)]
+
+
+def _copied(rule: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """To whom it copies requests, and how many per cent of them: all where it says none."""
+    if rule.get(_MIRROR):
+        yield str(rule[_MIRROR].get("host") or ""), (rule.get(_MIRRORED) or {}).get("value", 100)
+    for one in rule.get(_FURTHER) or ():
+        host = (one.get("destination") or {}).get("host")
+        yield str(host or ""), (one.get("percentage") or {}).get("value", 100)
 
 
 def _uncopied(rule: Json, versions: Versions, namespace: str) -> Json:
+    """Without copies to one of the versions; a list that has nothing else goes."""
     if not _copies(rule, versions, namespace):
         return rule
-    return {name: value for name, value in rule.items() if name not in (_MIRROR, _MIRRORED)}
+    rest = {name: value for name, value in rule.items() if name not in (_MIRROR, _MIRRORED, _FURTHER)}
+    kept = () if _copies({_MIRROR: rule.get(_MIRROR)}, versions, namespace) else (_MIRROR, _MIRRORED)
+    further = [one for one in rule.get(_FURTHER) or () if not _copies({_FURTHER: [one]}, versions, namespace)]
+    return {**rest, **{name: rule[name] for name in kept if name in rule}, **({_FURTHER: further} if further else {})}
 
 
 def _copying(rule: Json, kept: Kept, namespace: str) -> Json:
@@ -202,9 +215,9 @@ def _part_of(rule: Mapping[str, Any], service: str, namespace: str) -> Fraction:
 def _mirrored(rule: Mapping[str, Any], versions: Versions, namespace: str) -> Fraction:
     """What part of the requests for the stable version comes to the canary as a copy."""
     part = _part_of(rule, versions.stable, namespace)
-    value = (rule.get(_MIRRORED) or {}).get("value", 100)
+    host, value = next(_copied(rule), ("", 0))
     known = isinstance(value, (int, float)) and 0 <= value <= 100
-    if not part or not known or not _copies(rule, versions, namespace):
+    if not part or not known or _service(host, namespace) not in (versions.stable, versions.canary):
         return Fraction(0)
     # As it was written: the nearest number of a computer is not.
     return min(Fraction(1), Fraction(f"{value:.6f}") / 100 / part)
@@ -528,7 +541,6 @@ def _told(rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     for number, rule in enumerate(rule for rule in rules if not _for_probes(rule) and not is_asked_for(rule)):
         refs = _refs(rule)
         words = [f"{_host(ref)} {_weight(ref, refs)}" for ref in refs]
-        if rule.get(_MIRROR):
-            words.append(f"a copy of {(rule.get(_MIRRORED) or {}).get('value', 100)} % to {rule[_MIRROR].get('host')}")
+        words += [f"a copy of {percent} % to {host}" for host, percent in _copied(rule)]
         told[f"rule {rule.get('name') or number}"] = ", ".join(words)
     return told

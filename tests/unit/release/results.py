@@ -18,6 +18,9 @@ WHOLE = Release(
     outgrown={"hash": "7c6d9f54b", "run": "awx-41"},
     verdicts=(Judged("step 1", "pass", "as good as stable"),),
     rooms=({"verdict": "fits"},),
-    timeline=(Moment("2026-11-28T08:00:00Z", "start", "holding 1 canary", {"stable": 4, "canary": 1}),),
+    timeline=(
+        Moment("2026-11-28T08:00:00Z", "start", "holding 1 canary", {"stable": 4, "canary": 1}),
+        Moment("2026-11-28T08:00:09Z", "start", "copied to 1 canary", {"stable": 4, "canary": 1}, 0.0, 12.5),
+    ),
     evidence={"checks": []},
 )

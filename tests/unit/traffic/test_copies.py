@@ -240,12 +240,45 @@ def test_a_virtualservice_copies_in_per_cent_under_the_name_that_its_owner_uses(
     assert copied_by_istio(istio.service(istio.rule(istio.ref("web"))), "1")["mirrorPercentage"] == {"value": 100}
 
 
-@pytest.mark.parametrize("there", ["mirror", "mirrors", "mirrorPercentage", "mirrorPercent", "mirror_percent"])
-def test_a_rule_of_a_virtualservice_that_copies_already_is_refused(there: str) -> None:
-    item = istio.service(istio.rule(istio.ref("web"), **{there: {"host": "audit"}}))
+_AUDIT: Json = {"host": "audit"}
+
+
+@pytest.mark.parametrize(
+    ("there", "value"),
+    [
+        ("mirror", _AUDIT),
+        ("mirrors", [{"destination": _AUDIT}]),
+        ("mirrorPercentage", {"value": 5}),
+        ("mirrorPercent", 5),
+        ("mirror_percent", 5),
+    ],
+)
+def test_a_rule_of_a_virtualservice_that_copies_already_is_refused(there: str, value: Any) -> None:
+    item = istio.service(istio.rule(istio.ref("web"), **{there: value}))
     with pytest.raises(Unroutable, match="copies its requests already"):
         copied_by_istio(item, "1/10")
-    assert istio.written(item, Wanted(Stage.SPLIT, Exposure(Fraction(1, 2))))["spec"]["http"][0][there]
+    assert istio.written(item, Wanted(Stage.SPLIT, Exposure(Fraction(1, 2))))["spec"]["http"][0][there] == value
+
+
+@pytest.mark.parametrize("annotated", [True, False], ids=["edited", "lost"])
+@pytest.mark.parametrize(
+    "wanted", [Wanted(Stage.SPLIT, Exposure(Fraction(1, 20))), copies("1/10")], ids=["share", "copies"]
+)
+@pytest.mark.parametrize("others", [[], [{"destination": _AUDIT}]], ids=["alone", "beside others"])
+def test_copies_to_a_version_that_somebody_writes_as_a_list_are_seen_and_go(
+    annotated: bool, wanted: Wanted, others: list[Json]
+) -> None:
+    item = istio.service(istio.rule(istio.ref("web")))
+    after = istio.written(item, wanted)
+    after["spec"]["http"][0]["mirrors"] = [
+        *others,
+        {"destination": {"host": VERSIONS.canary}, "percentage": {"value": 5}},
+    ]
+    if not annotated:
+        after["metadata"].pop("annotations")
+    assert istio.state(istio.parse(after), VERSIONS)[0] is (Stage.CONTESTED if annotated else Stage.LOST)
+    left = istio.written(after, Wanted(Stage.OWN))["spec"]["http"]
+    assert left == [{**item["spec"]["http"][0], **({"mirrors": others} if others else {})}]
 
 
 def test_a_rule_of_a_virtualservice_that_sends_to_two_ports_is_not_copied_to_one() -> None:

@@ -248,7 +248,7 @@ class TrafficRequest:
     `mirror` (0 to 1): of what part of the requests it gets a copy; None leaves it as it is, but that a weight ends it.
     `sticky`: whether users keep the version that they have seen; None leaves it as it is. `kind`: by what (traffic/routers.py).
     `routes`: names of HTTPRoutes (none: every one that sends to the Service), `service`: the user's own (empty: the only one that selects
-    these pods). `seconds`, `proof`, `url`, `address`, `verify`: as they are kept
+    these pods). `seconds`: None for what its kind usually takes; with `proof`, `url`, `address` and `verify` it is kept
     (rollout/record.py). `overload`: what becomes of a weight that gives a canary pod more than an ordinary pod gets.
     """
 
@@ -260,7 +260,7 @@ class TrafficRequest:
     kind: str = GATEWAY_API
     service: str = ""
     routes: tuple[str, ...] = ()
-    seconds: int = 30
+    seconds: int | None = None
     proof: str = "prefer"
     url: str = ""
     address: str = ""

@@ -150,8 +150,8 @@ class ReleaseRequest:
 
 @dataclass
 class Course:
-    """One call: what was asked, and how far the release has come. `step`: the one that is going on, and how many there are. `share`: the
-    canary's per cent of the requests, where routes split them."""
+    """One call: what was asked, and how far the release has come. `step`: the one that is going on, and how many there are. `gets`: the
+    canary's per cent of the requests, and that of which it gets copies, where routes split them."""
 
     api: Api
     request: ReleaseRequest
@@ -160,7 +160,7 @@ class Course:
     holding: Holding
     withdrawn: Withdrawn = stands
     step: tuple[int, int] | None = None
-    share: float | None = None
+    gets: tuple[float, float] | tuple[None, None] = (None, None)
     changed: bool = False
     warnings: list[str] = field(default_factory=list)
     canary: Mapping[str, Any] = field(default_factory=dict)
@@ -177,8 +177,10 @@ class Course:
         # Whoever names the canary of another call goes on as the run that holds it. He comes back with what this one returns.
         held = request.held.run if request.held else ""
         holding = held_as(api, request.call, request.run or held or begun.run, returns=True)
-        share = begun.timeline[-1].share if begun.timeline else None
-        return cls(api, request, report, begun, holding, withdrawn, share=share)
+        course = cls(api, request, report, begun, holding, withdrawn)
+        if begun.timeline and (last := begun.timeline[-1]).share is not None:
+            course.gets = (last.share, last.mirror or 0.0)
+        return course
 
     def heard(self, told: str) -> None:
         """The report of a watch: nothing is written meanwhile, so a release that is withdrawn ends there."""
@@ -223,7 +225,7 @@ class Course:
         self.seen_last = outcome.seen
         told = outcome.extra.get("exposure")
         if told or what in _ENDS:
-            self.share = told["weight"] if told else None
+            self.gets = (told["weight"], told["mirror"]) if told else (None, None)
         self.note(what, outcome.message)
         if say:
             self.report(outcome.message)
@@ -243,7 +245,7 @@ class Course:
     def note(self, what: str, said: str) -> None:
         versions = {name: self.canary.get(name) or {} for name in ("stable", "canary")}
         counts = {name: version["counts"]["ready"] for name, version in versions.items() if version}
-        self.release = self.release.happened(Moment(self.site.now(), what, said, counts, self.share))
+        self.release = self.release.happened(Moment(self.site.now(), what, said, counts, *self.gets))
 
     def warn(self, warnings: tuple[str, ...]) -> None:
         self.warnings.extend(text for text in warnings if text not in self.warnings)

@@ -12,6 +12,7 @@ from ...rollout.phase import Situation
 from ...rollout.record import RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Json, Unroutable
+from ...traffic.kinds import KINDS
 from ...traffic.route import Route
 from ...traffic.selector import owners
 from ...traffic.services import check
@@ -97,7 +98,8 @@ def _tell_policies(account: Account, network: Network, service: str) -> None:
 
 
 def _traffic(wanted: TrafficRequest, service: str, refs: tuple[RouteRef, ...]) -> Traffic:
-    asked = (wanted.seconds, wanted.proof, wanted.url, wanted.address, wanted.verify, wanted.kind)
+    seconds = KINDS[wanted.kind].seconds if wanted.seconds is None else wanted.seconds
+    asked = (seconds, wanted.proof, wanted.url, wanted.address, wanted.verify, wanted.kind)
     return Traffic(service, refs, True, *asked)
 
 

@@ -13,6 +13,7 @@ from .exposing import expose
 from .isolating import isolate
 from .proving import NotProgrammed, unproven
 from .routes import OURS, Now, Routes, exposure_of, unshared
+from .versions import keep_stable
 
 
 def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
@@ -41,6 +42,8 @@ def refill(routes: Routes, situation: Situation, *, check: bool) -> None:
     kept. Raises Refusal."""
     record, canary = situation.record, situation.canary
     found = routes.look()
+    if not check:
+        keep_stable(routes, found)
     for one in unshared(found):
         routes.account.warn(
             f'{one.route.kind} "{one.route.name}" still sends everybody to the stable version, and what the canary is to get is not kept there: '

@@ -29,7 +29,8 @@ _RESUME = "Give it that back with canary_resume, or with canary_start where it i
 
 
 class Exposed:
-    """A request for each route at each look, and one for the canary's Service where they send to it; none for a release without traffic."""
+    """A request for each route at each look, one for the stable version's Service, and one for the canary's where they send to it; none for a
+    release without traffic."""
 
     def __init__(self, account: Account, situation: Situation, report: Report) -> None:
         self._routes = of_record(account, situation.record, report) if situation.record else None
@@ -46,7 +47,7 @@ class Exposed:
         self._next = now + PAUSE_SECONDS
         try:
             found = {ref.name: self._gets(self._routes, ref) for ref in self._routes.traffic.routes}
-            self._check_service(self._routes, found)
+            self._check_services(self._routes, found)
         except AWAY:
             if last:
                 raise
@@ -74,15 +75,18 @@ class Exposed:
             raise Refusal(Code.CONTESTED, taken, _RESUME)
         return now.wanted.exposure if now.stage is Stage.SPLIT else NOBODY
 
-    def _check_service(self, routes: Routes, found: Mapping[str, Exposure]) -> None:
-        """Copies to a Service that is gone fail nobody's request, so that nobody else notices it. A selector that is switched needs none."""
-        name = routes.service_of(self._canary)
-        if routes.router.switches or all(gets.nobody for gets in found.values()):
+    def _check_services(self, routes: Routes, found: Mapping[str, Exposure]) -> None:
+        """Copies to a Service that is gone fail nobody's request, so that nobody else notices it; and beside a stable version whose requests fail
+        any canary looks good. A selector that is switched needs none."""
+        if routes.router.switches:
             return
-        if routes.network.service(name) is None:
-            raise Refusal(
-                Code.CONTESTED, f'Service "{name}", by which the canary gets requests, no longer exists', _AGAIN
-            )
+        needed = (
+            {} if all(gets.nobody for gets in found.values()) else {routes.service_of(self._canary): "the canary gets"}
+        )
+        for name, who in {routes.stable: "stable pods get", **needed}.items():
+            if routes.network.service(name) is None:
+                gone = f'Service "{name}", by which {who} requests, no longer exists'
+                raise Refusal(Code.CONTESTED, gone, _AGAIN)
 
 
 def _is_held(situation: Situation) -> bool:

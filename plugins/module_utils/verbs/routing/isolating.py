@@ -12,7 +12,7 @@ from ...traffic.exposure import Exposure, Stage, Wanted
 from .proving import NotProgrammed
 from .returning import give_back, stays, warm
 from .routes import OURS, THEIRS, Now, Routes
-from .versions import await_endpoints, ensure
+from .versions import await_endpoints, ensure, keep_stable
 
 
 def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> None:
@@ -25,6 +25,7 @@ def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> None:
     routes.prepare(found)
     _tell_contested(routes, found)
     if all(one.stage in OURS for one in found) and not again:
+        keep_stable(routes, found)
         return
     service = ensure(routes, routes.stable_hash)
     situation = routes.account.situation

@@ -20,12 +20,13 @@ from .proving import NotProgrammed, unproven
 from .reclaiming import of_another
 from .routes import OURS, THEIRS, Now, Routes, Wish, owners
 from .switching import SETTLE_SECONDS
-from .versions import delete_all
+from .versions import delete_all, keep_stable
 
 
 def hand_back(routes: Routes, found: Sequence[Now], canary_hash: str) -> None:
     """The owner's backends are in force. Raises Refusal; what it has written then is no harm, and stays."""
     routes.prepare(found)
+    keep_stable(routes, found)
     try:
         give_back(routes, found, canary_hash, _but_for_testers)
     except NotProgrammed as error:

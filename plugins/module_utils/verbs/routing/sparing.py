@@ -21,7 +21,7 @@ from .finding import of_record
 from .proving import NotProgrammed, Written
 from .returning import warm
 from .routes import THEIRS, Now, Routes, Wish
-from .versions import await_endpoints, ensure
+from .versions import await_endpoints, ensure, keep_stable
 
 # What stands in the way of an undo for good, and must keep it from nothing else. A server in trouble ends the call instead: the
 # next one finds it better, and until then the pods that the routes send to stay.
@@ -44,6 +44,8 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
             now = routes.now(ref, canary)
             if now is not None and (every or now.stage is not Stage.OWN or not now.wanted.exposure.nobody):
                 found.append(now)
+    if serves:
+        _went(routes, partial(keep_stable, routes, found))
     serves = serves and _stable_is_known(routes, found)
     service = routes.stable if serves else routes.traffic.service
     to = partial(_sent_to, Wanted(Stage.ISOLATED if serves else Stage.OWN), every)
@@ -138,6 +140,7 @@ def spare_users(account: Account, situation: Situation, report: Report) -> None:
         try:
             now = routes.now(ref, of_hash)
             if now is not None and _gets_users(routes, now):
+                keep_stable(routes, [now])
                 routes.put([now], lambda one: Wanted(Stage.ISOLATED, drained=one.wanted.again), of_hash)
                 account.warn(
                     f'{routes.router.kind} "{ref.name}" sent users to a canary without Ready pods, and sends them to stable now'

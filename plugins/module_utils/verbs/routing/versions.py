@@ -14,7 +14,7 @@ from ...wording import count_of
 from ..call.guarded import at_any_time, guarded
 from .lagging import LOOK_SECONDS, until
 from .proving import NotProgrammed
-from .routes import Routes
+from .routes import Now, Routes
 
 
 def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
@@ -54,6 +54,16 @@ def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
     sent = guarded(there, decide, send, lambda: network.service(name), _busy(name), permitted=permitted)
     account.changed = account.changed or sent.change is not None
     return name
+
+
+def keep_stable(routes: Routes, found: Sequence[Now]) -> None:
+    """The Service of the stable version is there where users are sent to it. Somebody may have deleted it, which they notice at once, so that
+    whoever goes on makes it anew before anything else. A request, where they are. Raises Refusal."""
+    if routes.router.switches or not any(routes.router.sends_to(one.route, routes.stable) for one in found):
+        return
+    if routes.network.service(routes.stable) is None:
+        routes.account.warn(f'Service "{routes.stable}", to which users are sent, was deleted: it is made anew')
+        ensure(routes, routes.stable_hash)
 
 
 def await_endpoints(routes: Routes, service: str, pods: int) -> None:
