@@ -34,7 +34,11 @@ _ADMISSION = re.compile(
     r"admission webhook|denied the request|denied request|exceeded quota|failed quota|violates PodSecurity"
     r"|admission plugin|ValidatingAdmissionPolicy|because it is being terminated"
 )
-
+# A webhook chooses the code of its denial, and a policy its reason: also one that is another cause's, as 409 or 500, in the words of
+# apiserver's admission/plugin/webhook/errors/statuserror.go and admission/plugin/policy/validating/dispatcher.go.
+_DENIED = re.compile(
+    r"^admission webhook \S+ denied the request|ValidatingAdmissionPolicy '[^']*'(?: with binding '[^']*')? denied request"
+)
 
 # Whole objects that the server quotes, values of variables included, and what stands around a slip:
 # apimachinery's pkg/util/validation/field/errors.go and json-iterator's iter.go.
@@ -267,7 +271,7 @@ def from_answer(asked: Asked, code: int, answer: Mapping[str, Any]) -> ApiError:
     said = without_objects(str(answer.get("message") or ""))
     message = said or _WITHOUT_STATUS.get(code) or f"HTTP {code} without a Kubernetes status"
     reason = str(answer.get("reason") or "")
-    if code in (400, 403, 422) and _is_admission(code, message):
+    if _DENIED.search(message) or (code in (400, 403, 422) and _is_admission(code, message)):
         return AdmissionDenied(asked, message, status=code, reason=reason)
     if code == 403 and _ANONYMOUS in message:
         return Unauthorized(asked, message, status=code, reason=reason)

@@ -95,6 +95,11 @@ def answered(code: int, message: str = "", **more: object) -> ApiError:
     [
         (400, "error decoding patch", ApiError),
         (400, 'admission webhook "x.example" denied the request: no', AdmissionDenied),
+        (409, 'admission webhook "x.example" denied the request: no', AdmissionDenied),
+        (429, 'admission webhook "x.example" denied the request: no', AdmissionDenied),
+        (500, 'admission webhook "x.example" denied the request without explanation', AdmissionDenied),
+        (500, 'Internal error occurred: failed calling webhook "x.example": Post "https://x.shop.svc": denied', ServerError),
+        (413, "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", AdmissionDenied),
         (401, "Unauthorized", Unauthorized),
         (403, 'deployments.apps "web" is forbidden: User "ana" cannot patch resource "deployments" in API group "apps"'
          ' in the namespace "shop"', Forbidden),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Callable, Iterator, Sequence
 
-from ...cluster.errors import ApiError, Forbidden
+from ...cluster.errors import AdmissionDenied, ApiError, Forbidden, Invalid
 from ...rollout.fields import Malformed
 from ...rollout.phase import Phase, Situation, ready_pods
 from ...rollout.record import Intent
@@ -23,9 +23,10 @@ from .returning import warm
 from .routes import THEIRS, Now, Routes, Wish
 from .versions import await_endpoints, ensure, keep_stable
 
-# What stands in the way of an undo for good, and must keep it from nothing else. A server in trouble ends the call instead: the
+# What stands in the way of an undo for good, and must keep it from nothing else: also a webhook, a policy or a rule of the API that
+# denies a write. A server in trouble ends the call instead: the
 # next one finds it better, and until then the pods that the routes send to stay.
-_IN_THE_WAY = (NotProgrammed, Refusal, Forbidden, Malformed)
+_IN_THE_WAY = (NotProgrammed, Refusal, Forbidden, AdmissionDenied, Invalid, Malformed)
 
 
 def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -> None:
