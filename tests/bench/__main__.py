@@ -138,13 +138,20 @@ def fleets() -> Iterator[Row]:
             if is_goal:
                 yield Row("  peak resident memory", cost.mib, "MiB", FLEET_MIB)
                 yield Row("  lines of progress", cost.lines, "", FLEET_LINES)
-                yield Row("  wall beside that of its slowest release", cost.wall / cost.slowest, "times", FLEET_WALL)
+                yield beside_its_slowest("", cost)
+                baked = fleet.in_one_process(lab, count, fleet.BAKE)
+                yield beside_its_slowest(f", with a bake of {fleet.BAKE} s", baked)
         few, many = FLEETS[0], FLEETS[-1]
         yield Row(f"CPU of one of {many} beside one of {few}", each[many] / each[few], "times", FLEET_GROWTH)
         what = f"{HOSTS} releases with a bake of {fleet.BAKE} s"
         for how, play in ((f"a host for each, {FORKS} forks", fleet.a_host_for_each), ("one task", fleet.one_task)):
             whole = fleet.by_ansible(lab, HOSTS, FORKS, play)
             yield Row(f"{what}, {how}: wall", whole.wall, "s", None, f"CPU {whole.cpu:.1f} s, {whole.lines} lines")
+
+
+def beside_its_slowest(how: str, cost: fleet.FleetCost) -> Row:
+    what = f"  wall beside that of its slowest release{how}"
+    return Row(what, cost.wall / cost.slowest, "times", FLEET_WALL, f"{cost.wall:.1f} s beside {cost.slowest:.0f} s")
 
 
 def told(rows: Iterable[Row]) -> list[Row]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a fleet costs: one task for all releases, beside a host for each.
 
-python -m tests.bench.fleet KUBECONFIG NAMESPACE    releases all Deployments of the namespace in this process, prints JSON
+python -m tests.bench.fleet KUBECONFIG NAMESPACE BAKE    releases all Deployments of the namespace in this process, prints JSON
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ def _manifest(name: str) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
-def in_one_process(lab: Lab, count: int) -> FleetCost:
-    """A process of its own, whose memory and time are nobody else's."""
+def in_one_process(lab: Lab, count: int, bake: int = 0) -> FleetCost:
+    """A process of its own, whose memory and time are nobody else's. `bake` in seconds."""
     with deployments(lab, count) as namespace:
-        command = [sys.executable, "-m", "tests.bench.fleet", str(lab.kubeconfig), namespace]
+        command = [sys.executable, "-m", "tests.bench.fleet", str(lab.kubeconfig), namespace, str(bake)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return FleetCost(**json.loads(done.stdout))
 
@@ -107,7 +107,7 @@ def _options(lab: Lab, namespace: str) -> dict[str, Any]:
     return {"namespace": namespace, "images": images, "steps": steps, "kubeconfig": str(lab.kubeconfig)}
 
 
-def released(kubeconfig: str, namespace: str) -> FleetCost:
+def released(kubeconfig: str, namespace: str, bake: int) -> FleetCost:
     """All Deployments of the namespace, each by itself in one wave, so that each has a time of its own."""
     from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.fleet import VERB
 
@@ -116,7 +116,12 @@ def released(kubeconfig: str, namespace: str) -> FleetCost:
     lines: list[str] = []
     arguments = {
         "releases": [{"name": one["metadata"]["name"]} for one in found],
-        "defaults": {"namespace": namespace, "images": {"app": "lab.local/app:v2"}, "kubeconfig": kubeconfig},
+        "defaults": {
+            "namespace": namespace,
+            "images": {"app": "lab.local/app:v2"},
+            "kubeconfig": kubeconfig,
+            "bake": bake,
+        },
         "waves": ["100%"],
         "together": False,
         "at_once": len(found),
@@ -142,4 +147,4 @@ def _nothing(*_all: object, **_more: object) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(vars(released(sys.argv[1], sys.argv[2]))))
+    print(json.dumps(vars(released(sys.argv[1], sys.argv[2], int(sys.argv[3])))))
