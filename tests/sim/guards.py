@@ -18,7 +18,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.patches im
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import Record
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Picture, ReplicaSet
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic import httproute
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic import httproute, virtualservice
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import Stage, Wanted
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs import promote, start, undo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import guarded, holding, pacing, site, waiting
@@ -31,6 +31,7 @@ from .drawing import draw, kind_of
 from .faults import Fault, Planned
 from .gateway import Lags
 from .history import Ask, End, Foreign, History, Script
+from .istio import ISTIO
 from .pods import Nature
 
 
@@ -88,6 +89,14 @@ def _undone_late() -> Iterable[History]:
         ana = Script("ana", 8.0, asks=begins, faults=(Planned(number, Fault.LATE, 8.0),))
         eve = Script("eve", 13.9, asks=(Ask("start", share="10", pods=2, surge=2, takeover=True),))
         yield History(seed=54, natures=natures, gateway=Lags(0.1, 0.1), scripts=(ana, eve))
+
+
+def _kept_by_a_virtualservice() -> Iterable[History]:
+    """Users keep the canary, and then more of them get it."""
+    first = Ask("start", share="20", kind=ISTIO, sticky=True)
+    asks = (first, replace(first, share="50", pods=4, surge=4, think=1.0))
+    for seed in count():
+        yield History(seed=seed, gateway=Lags(), scripts=(Script("ana", 8.0, asks=asks),))
 
 
 def _more_than_they_bear() -> Iterable[History]:
@@ -350,6 +359,10 @@ GUARDS: dict[str, Guard] = {
     ),
     "a cookie that keeps users": Guard(
         _replaced(httproute, "_by_cookie", lambda rule, kept, sticky: iter(())), _drawn(("routed",), 49)
+    ),
+    "a cookie that keeps users of a VirtualService": Guard(
+        _replaced(virtualservice, "_by_cookie", lambda rule, kept, sticky, namespace: iter(())),
+        _kept_by_a_virtualservice,
     ),
     "testers who keep the canary through a promotion": Guard(_testers_are_forgotten, _drawn(("routed",), 169)),
     "a share that the pods can bear": Guard(_whatever_they_bear, _more_than_they_bear),

@@ -439,7 +439,8 @@ def _check(route: Route, base: _Face, versions: Versions, exposure: Exposure) ->
             raise Unroutable(f"{name} has more than {_LONGEST_NAME} characters, and no annotation can say its action")
     if exposure.sticky is not None:
         raise Unroutable(
-            "who is kept by a cookie there nobody is shown before users are",
+            "a load balancer has one cookie for all its rules, of which each that has several target groups sets its own, and AWS does not say "
+            "what becomes of one that names a target group without weight: that nobody goes back cannot be promised",
             "Leave out traffic.sticky, and give its action a targetGroupStickinessConfig, which is kept",
         )
     if exposure.mirror:

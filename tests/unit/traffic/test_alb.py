@@ -240,7 +240,7 @@ def test_where_everybody_gets_the_canary_nobody_is_kept_at_pods_that_go() -> Non
         (ingress(path("web"), path("web", "/b", 81)), NOBODY, "in several ways"),
         (ingress(path("web"), annotations={f"{P}actions.web": forward(("web", 1))}), NOBODY, "in several ways"),
         (ingress(path("web")), Exposure(Fraction(1, 2000)), "larger number than 999"),
-        (ingress(path("web")), Exposure(sticky=Sticky(0, Fraction(0))), "nobody is shown"),
+        (ingress(path("web")), Exposure(sticky=Sticky(0, Fraction(0))), "has one cookie for all its rules"),
         (ingress(path("web")), Exposure(header=Header("x-canary", "a*")), "of which \\*"),
         (ingress(path("web")), Exposure(header=Header("x" * 41, "a")), "40 characters"),
         (
