@@ -592,3 +592,16 @@ def test_nothing_is_told_of_pods_while_a_stream_is_opened_again() -> None:
     )
     assert_holds(played)
     assert not [line for line in played.trace if "0 of 4 stable pods are Ready" in line]
+
+
+def test_pods_that_crash_while_routes_take_their_time_are_not_promoted() -> None:
+    """The gateway hears of the routes half a minute late; by then no canary pod is Ready any more."""
+    start, promote = Ask("start", share="20", pods=2, surge=2), Ask("promote", think=2.0, by="pods", timeout=60.0)
+    crash = tuple(Incident(100.0, Befalls.CRASH, "v2", place=place, seconds=400.0) for place in range(2))
+    lags = Lags(25.0, 2.0)
+    played = play(
+        History(natures=TAKING_THEIR_TIME, scripts=(ana(start, promote),), gateway=lags, incidents=crash, end=End.UNDO)
+    )
+    started, promoted = played.calls[:2]
+    assert started.ended is not None and started.ended < 100.0 < (promoted.ended or 0.0)
+    assert 'no canary pod of Deployment "web" is Ready' in promoted.told()

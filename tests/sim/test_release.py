@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing import promotion
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.release import release
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.watch import watch
 from tests.release_calls import asked, failed, released
@@ -142,6 +143,39 @@ def test_whoever_watches_reads_the_step_in_the_record(web: Web, pods: tuple[int,
     promote(web.api, PromoteRequest(someone.call), web.report)
     watch(web.api, WatchRequest(web.name, web.namespace, 1.0, check=True), heard.append)
     assert heard[-1].step is None
+
+
+# What somebody does right before the patch that promotes what was judged: what is said of it, and how it is left.
+BEFORE_THE_PROMOTION: dict[str, tuple[Mapping[str, Any], str, str]] = {
+    "a pause": ({"paused": True}, "somebody froze the canary since it was looked at", "frozen"),
+    "minReadySeconds": ({"minReadySeconds": 3}, "the hold is damaged", "none"),
+    "scaled to 0": ({"replicas": 0}, "somebody scaled it to 0 replicas", "none"),
+}
+
+
+@pytest.mark.parametrize("what", BEFORE_THE_PROMOTION)
+def test_what_was_judged_is_promoted_as_it_stood_then_or_not_at_all(what: str, web: Web) -> None:
+    spec, said, phase = BEFORE_THE_PROMOTION[what]
+    somebody = replace(web)
+    web.api = web.world.right_before(web, [lambda: None, lambda: somebody.patch({"spec": dict(spec)})])
+    with pytest.raises(VerbFailure) as raised:
+        release(web.api, asked(web), web.report)
+    assert said in raised.value.message
+    assert somebody.phase == phase and set(somebody.split()) <= ({"v1", "v2"} if phase == "frozen" else {"v1"})
+
+
+def test_whoever_promotes_a_canary_by_himself_has_decided_about_what_he_found(web: Web) -> None:
+    """Frozen before his first look he promotes it; frozen since then, whoever did that has not been asked."""
+    web.start()
+    web.patch({"spec": {"paused": True}})
+    somebody, promoter = replace(web), replace(web)
+    promoter.api = web.world.right_before(web, [lambda: somebody.patch({"metadata": {"labels": {"team": "shop"}}})])
+    assert promoter.promote().message.startswith("promoted: ")
+    web.start("v3")
+    promoter.api = web.world.right_before(web, [lambda: somebody.patch({"spec": {"paused": True}})])
+    with pytest.raises(VerbFailure, match="somebody froze the canary since it was looked at"):
+        promoter.promote()
+    assert web.phase == "frozen"
 
 
 def test_what_has_grown_by_hand_is_no_step_any_more(web: Web) -> None:

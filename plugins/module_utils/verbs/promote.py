@@ -17,11 +17,13 @@ from ..rollout import patches
 from ..rollout.describe import still_terminating
 from ..rollout.identity import Meant, hash_of
 from ..rollout.patches import Plan
-from ..rollout.phase import Phase, Situation, diagnose, ready_pods
+from ..rollout.phase import HOLDING, Phase, Situation, diagnose, ready_pods
 from ..rollout.record import Intent, Record
 from ..rollout.refusal import Code, Refusal
 from ..rollout.template import digest, replica_set_of
 from ..rollout.views import Picture
+from ..rollout.words import WORDS, because
+from ..values import dataclass
 from ..wording import count_of
 from .call.ending import Account, accounted
 from .call.orders import PromoteBy, PromoteRequest, TrafficRequest
@@ -31,7 +33,7 @@ from .call.writing import rehearse, write
 from .moving.completion import finish, finish_leftover, rehearse_finish
 from .moving.pins import give_back_orphans
 from .moving.rolling import await_rollout
-from .moving.staying import stays
+from .moving.staying import stands, stays
 from .routing.bearing import check_load
 from .routing.exposing import expose, foretell
 from .routing.fencing import take_over
@@ -41,6 +43,27 @@ from .routing.returning import hand_back
 from .routing.routes import OURS, THEIRS, Now, exposure_of, owners, unshared
 
 STILL_ROLLING = "The rollout goes on in the cluster: run this again to wait for it, or canary_rollback to go back."
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What whoever promotes has decided about: which release, and in which phases. What comes between that and the patch ends it."""
+
+    meant: Meant
+    phases: frozenset[Phase]
+
+    @classmethod
+    def of(cls, meant: Meant, first: Situation, *, judged: bool) -> Decided:
+        """A person may promote what he finds frozen or damaged; a judgement was of a canary that was held."""
+        return cls(meant, HOLDING if judged else HOLDING | {first.phase})
+
+    def check(self, situation: Situation) -> None:
+        """Raises Refusal where it does not stand as it did when this was decided."""
+        refused, what = WORDS[situation.phase].refuses_start, WORDS[situation.phase].ends_bake
+        if situation.phase not in self.phases and refused is not None:
+            raise Refusal(
+                refused.code, _what(situation, f"{because(what, situation.why)} since it was looked at"), refused.remedy
+            )
 
 
 def promote(api: Api, request: PromoteRequest, report: Report, seen: Situation | None = None) -> Outcome:
@@ -61,9 +84,10 @@ def promote(api: Api, request: PromoteRequest, report: Report, seen: Situation |
             # Another release than a promotion that was left behind is cleaned up: nothing is left of what was looked at first.
             about = meant if first.phase is Phase.PROMOTING else asked
             return _without_canary(account, situation, about, request, report)
-        picture = _routed(account, situation, meant, request, report)
+        decided = Decided.of(meant, situation, judged=request.judged)
+        picture = _routed(account, situation, decided, request, report)
         act = rehearse if call.check else write
-        written = act(site, picture, lambda current: _decide(current, meant), lambda: _look(site))
+        written = act(site, picture, lambda current: _decide(current, decided), lambda: _look(site))
         account.wrote(written.plan)
         if written.situation.phase is Phase.NONE:
             return _without_canary(account, account.looked(written.situation), meant, request, report)
@@ -81,12 +105,14 @@ def promote(api: Api, request: PromoteRequest, report: Report, seen: Situation |
         return replace(outcome, seen=finished if record.traffic is None else None)
 
 
-def _routed(account: Account, situation: Situation, meant: Meant, request: PromoteRequest, report: Report) -> Picture:
+def _routed(
+    account: Account, situation: Situation, decided: Decided, request: PromoteRequest, report: Report
+) -> Picture:
     """The routes, before the first pod moves; nothing where this call would not promote. The picture to promote from.
 
     A promotion that was stopped has done that already, and has taken stable pods since: nobody is to be sent to those once more.
     """
-    if _decide(situation, meant) is None or _record(situation).intent is Intent.PROMOTE:
+    if _decide(situation, decided) is None or _record(situation).intent is Intent.PROMOTE:
         return situation.picture
     record, canary = _record(situation), situation.canary
     routes = of_record(account, record, report)
@@ -118,17 +144,24 @@ def _routed(account: Account, situation: Situation, meant: Meant, request: Promo
         if by is PromoteBy.PODS or request.call.wait.enabled:
             routes.rehearse(found, owners, canary.hash)
     elif taken := take_over(routes):
-        return _routed(account, taken, meant, request, report)
+        return _routed(account, taken, decided, request, report)
     elif by is PromoteBy.WEIGHTS:
         _check_live(account, situation, found)
         isolate(routes, canary.hash, again=False)
         expose(routes, everybody, situation, canary.hash, ready)
     else:
         hand_back(routes, found, canary.hash)
-    if not request.keep or request.call.check:
-        return situation.picture
+    return situation.picture if request.call.check else _since_routed(account, decided.meant, request, report)
+
+
+def _since_routed(account: Account, meant: Meant, request: PromoteRequest, report: Report) -> Picture:
+    """Routes take their time to be in force, and no guard of a patch tells what has become of the pods meanwhile."""
+    if not (request.keep or request.judged):
+        return _look(account.site)
     now = account.looked(diagnose(account.site.look(pods=True)))
-    return stays(account, now, meant, request.keep, report).situation.picture
+    if request.keep:
+        return stays(account, now, meant, request.keep, report).situation.picture
+    return stands(account, now, meant, report).picture
 
 
 def _tell_astray(account: Account, found: Sequence[Now]) -> None:
@@ -190,10 +223,10 @@ def _what(situation: Situation, why: str = "") -> str:
     return f'Deployment "{situation.deployment.name}" cannot be promoted: {reason}'
 
 
-def _decide(situation: Situation, meant: Meant) -> Plan | None:
-    if meant.is_out(situation):
+def _decide(situation: Situation, decided: Decided) -> Plan | None:
+    if decided.meant.is_out(situation):
         return None
-    meant.check(situation)
+    decided.meant.check(situation)
     record = _record(situation)
     if situation.phase is Phase.PROMOTING:
         return None
@@ -205,6 +238,13 @@ def _decide(situation: Situation, meant: Meant) -> Plan | None:
             f"{_what(situation)}, so its pods would not be the ones that were looked at",
             "Bring the stable version back with canary_undo, then start again",
         )
+    if situation.deployment.replicas == 0:
+        raise Refusal(
+            Code.NO_CANARY_READY,
+            _what(situation, "somebody scaled it to 0 replicas, so that no pod would run the new version"),
+            "Scale it up again, or take the canary back with canary_undo",
+        )
+    decided.check(situation)
     if situation.canary is None or ready_pods(situation.picture, situation.canary) == 0:
         raise Refusal(
             Code.NO_CANARY_READY,

@@ -341,11 +341,13 @@ class ResumeRequest:
 @dataclass(frozen=True)
 class PromoteRequest:
     """`by`: None for what is usual with the release's traffic. `keep`: for how many seconds the old pods stay once all requests go to the
-    new ones."""
+    new ones. `judged`: whoever asks has judged a canary that was held, and has no say about one that somebody has frozen or changed
+    since."""
 
     call: Call
     by: PromoteBy | None = None
     keep: float = 0.0
+    judged: bool = False
 
 
 @dataclass(frozen=True)

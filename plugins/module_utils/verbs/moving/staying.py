@@ -31,13 +31,25 @@ def stays(account: Account, situation: Situation, meant: Meant, seconds: float, 
         if seconds
         else Waited(situation, steady(situation, first))
     )
-    if not isinstance(waited.progress, Going):
-        if not account.check:
-            spare_users(account, waited.situation, report)
-        meant.bound(situation).check(waited.situation)
-        raise account.unsuccessful(replace(waited, timed_out=False), WORDS[waited.situation.phase].remains)
+    _must_go_on(account, waited, meant.bound(situation), report)
     exposed.check(waited.situation, last=True)
     return waited
+
+
+def stands(account: Account, situation: Situation, meant: Meant, report: Report) -> Situation:
+    """As `stays`, at one look, and whatever the canary gets of its users."""
+    progress = steady(situation, FirstLook.of(situation))
+    _must_go_on(account, Waited(situation, progress), meant, report)
+    return situation
+
+
+def _must_go_on(account: Account, waited: Waited, meant: Meant, report: Report) -> None:
+    if isinstance(waited.progress, Going):
+        return
+    if not account.check:
+        spare_users(account, waited.situation, report)
+    meant.check(waited.situation)
+    raise account.unsuccessful(replace(waited, timed_out=False), WORDS[waited.situation.phase].remains)
 
 
 def _watched(

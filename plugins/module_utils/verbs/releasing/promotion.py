@@ -84,9 +84,10 @@ def _moved(course: Course) -> None:
 
 def _promote(course: Course, call: Call) -> Outcome:
     request = course.request
-    # What this release has given all requests itself was kept by then.
-    keep = request.keep if request.held is not None and not call.check else 0.0
-    return promote(course.api, PromoteRequest(call, request.by, keep), course.report, course.seen_last)
+    # What this release has given all requests itself was kept by then. Whoever names a canary that another call has held is a person.
+    is_own = request.held is None
+    keep = 0.0 if is_own or call.check else request.keep
+    return promote(course.api, PromoteRequest(call, request.by, keep, judged=is_own), course.report, course.seen_last)
 
 
 def _guard(course: Course, meant: Meant, of: str, seconds: float, history: Mapping[str, Any]) -> Mapping[str, Any]:
