@@ -25,6 +25,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting import headroom_reading
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import autoscaling, completion, pins, rolling
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import exposing, returning
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.starting import routed
 
 from .controllers import Pace
 from .drawing import draw, kind_of
@@ -77,7 +78,7 @@ def _testers_are_forgotten(patcher: Patcher) -> None:
 
 
 def _whatever_they_bear(patcher: Patcher) -> None:
-    for module in (start, exposing):
+    for module in (routed, exposing):
         patcher.setattr(module, "agree_to_load", lambda *arguments: None)
 
 

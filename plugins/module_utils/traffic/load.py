@@ -13,6 +13,8 @@ from __future__ import annotations
 from fractions import Fraction
 from math import ceil, floor
 
+from .exposure import Exposure
+
 
 def canary_load(weight: Fraction, replicas: int, canary: int) -> Fraction:
     return weight * replicas / canary
@@ -43,3 +45,10 @@ def largest_weight(replicas: int, canary: int) -> Fraction:
 def per_cent(weight: Fraction) -> str:
     """For people: 12.5, and cut after three decimals, never rounded up."""
     return f"{floor(weight * 100_000) / 1000:g}"
+
+
+def in_words(exposure: Exposure) -> str:
+    """What the canary gets: 10 % of the requests and those with the header x-canary."""
+    testers = f" and those with the header {exposure.header.name}" if exposure.header else ""
+    copies = f", and copies of {per_cent(exposure.mirror)} % whose answers nobody gets" if exposure.mirror else ""
+    return f"{per_cent(exposure.weight)} % of the requests{testers}{copies}"

@@ -10,24 +10,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, Mapping
 
 from ..cluster.api import Api
-from ..cluster.errors import Forbidden, NotFound
-from ..rollout import owners, patches, vertical
+from ..rollout import owners, patches
 from ..rollout import start as rollout_start
 from ..rollout.autoscaler import companion
 from ..rollout.describe import without_pods
-from ..rollout.phase import Phase, Situation, diagnose, ready_pods
+from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress
-from ..rollout.record import Record
 from ..rollout.refusal import Code, Refusal
-from ..rollout.size import ImpossibleSize, Room, share
-from ..rollout.size import patches as hold_patches
+from ..rollout.size import ImpossibleSize, Room
 from ..rollout.start import Asker, Start, Wanted
 from ..rollout.template import digest
 from ..rollout.views import Autoscaler, Deployment, Picture
-from ..traffic.exposure import Exposure
+from ..traffic.load import in_words
 from ..wording import count_of
 from .call.ending import Account, accounted
 from .call.explaining import explained
@@ -42,15 +38,19 @@ from .moving.completion import finish_leftover
 from .moving.pins import serve
 from .moving.stepping import await_hold
 from .moving.template import candidate, not_applied
-from .routing.bearing import agree_to_load
-from .routing.choosing import check_same, choose
-from .routing.exposing import expose, foretell
+from .routing.exposing import foretell
 from .routing.fencing import take_over
-from .routing.finding import of_record
-from .routing.isolating import isolate
-from .routing.reclaiming import check_free, of_another
-from .routing.routes import Now, Routes, exposure_of
-from .routing.versions import ensure
+from .routing.routes import Now, Routes
+from .starting.routed import canary_hash, check_way, exposed, isolated, overtaken, routed
+from .starting.telling import (
+    foretold,
+    pods_in_words,
+    tell_split,
+    tell_taken_over,
+    warn_of_evictions,
+    warn_of_scaling,
+    with_canary,
+)
 
 
 def start(api: Api, request: StartRequest, report: Report, seen: Picture | None = None) -> Outcome:
@@ -76,11 +76,7 @@ def _released(account: Account) -> Outcome:
     situation = account.looked(diagnose(account.site.look()))
     stable = rollout_start.stable_of(situation)
     outcome = account.outcome(f"already released: the Deployment runs this pod template ({stable.name})", situation)
-    return _with_canary(outcome, without_pods(stable.template, stable))
-
-
-def _with_canary(outcome: Outcome, version: Mapping[str, Any]) -> Outcome:
-    return replace(outcome, canary={**outcome.canary, "canary": version})
+    return with_canary(outcome, without_pods(stable.template, stable))
 
 
 def _room(request: StartRequest) -> Room:
@@ -259,7 +255,7 @@ def _held(
     """Writes what makes it a hold of this size, if anything, and waits for it. `beforehand`: warnings to be told before that."""
     call, site, situation = request.call, account.site, diagnose(picture)
     wanted, asker = _wanted(account, situation, request, room), _asker(account, request, pinned)
-    asker, routes, found = _routed(account, situation, wanted, asker, request, report)
+    asker, routes, found = routed(account, situation, wanted, asker, request, report)
     if routes is not None and situation.record is not None and not call.check and (taken := take_over(routes)):
         return _held(account, replace(taken.picture, autoscalers=picture.autoscalers), request, room, report, pinned)
 
@@ -267,8 +263,8 @@ def _held(
         call.meant.check(current)
         begun = rollout_start.decide(current, wanted, asker)
         if situation.stable is not None and begun.record.stable.uid != situation.stable.uid:
-            raise _overtaken(site)
-        _check_way(site, routes, begun.record)
+            raise overtaken(site)
+        check_way(site, routes, begun.record)
         _check_steps(begun, current, call)
         return begun
 
@@ -285,141 +281,35 @@ def _held(
     account.wrote(written.plan)
     before = diagnose(written.decided)
     begun = decide(before)
-    _tell_taken_over(account, before, begun)
-    _tell_split(account, situation, begun, request)
+    tell_taken_over(account, before, begun)
+    tell_split(account, situation, begun, request)
     if call.check:
-        gets = ""
-        if routes is not None:
-            if begun.record.isolating:
-                account.after["paused"] = situation.deployment.paused  # only until its routes send nobody to the canary
-            exposure = foretell(routes, found, request.traffic or TrafficRequest(), _canary_hash(situation))
-            gets = f", which {'would ' if account.changed else ''}get {_in_words(exposure)}"
-        return _foretold(account, situation, begun, wanted, gets)
+        return foretold(account, situation, begun, wanted, _gets(account, situation, begun, request, routes, found))
     account.looked(written.situation)
     begun, picture = _as_stored(account, begun, written.picture)
     if begun.record.pinned is not None and request.autoscaler in autoscaling.KEPT:
         serve(account, begun.record.pinned, begun.record, picture.deployment.replicas)
     if routes is not None:
-        begun, picture = _isolated(account, routes, begun, account.looked(diagnose(picture)))
+        begun, picture = isolated(account, routes, begun, account.looked(diagnose(picture)))
     outcome = _waited(account, begun, account.looked(diagnose(picture)), call, report)
-    return _exposed(account, routes, outcome, request) if routes is not None else outcome
+    return exposed(account, routes, outcome, request) if routes is not None else outcome
 
 
-def _routed(
-    account: Account, situation: Situation, wanted: Wanted, asker: Asker, request: StartRequest, report: Report
-) -> tuple[Asker, Routes | None, list[Now]]:
-    """The routes of this release, those that it has or those that it begins with; and as they stand. Nothing is written."""
-    record, asked = situation.record, request.traffic
-    if record is None and asked is None:
-        return asker, None, []
-    if record is not None and record.traffic is None:
-        if asked is None:
-            return asker, None, []
-        raise Refusal(
-            Code.NO_ROUTE,
-            f'the canary of Deployment "{account.site.target.name}" was started without traffic',
-            "Leave traffic out, or take it back with canary_undo and start it with traffic",
-        )
-    account.looked(situation)
-    begun = rollout_start.decide(situation, wanted, asker)
-    if asked is not None and record is not None and record.traffic is not None:
-        check_same(asked, record.traffic)
-    if record is None and asked is not None:
-        labels = dict((wanted.template.get("metadata") or {}).get("labels") or {})
-        asker = replace(asker, traffic=choose(account, asked, situation, labels))
-        begun = rollout_start.decide(situation, wanted, asker)
-    routes = of_record(account, begun.record, report)
+def _gets(
+    account: Account,
+    situation: Situation,
+    begun: Start,
+    request: StartRequest,
+    routes: Routes | None,
+    found: list[Now],
+) -> str:
+    """In check mode: what the canary would get of the requests, where routes say that."""
     if routes is None:
-        raise AssertionError("a release that begins with traffic has it in its record")
-    _check_exposure(account, begun, situation, request)
-    found = routes.look(_canary_hash(situation))
-    left = [one for one in found if of_another(one.route, situation.deployment.uid) is not None]
-    if left and request.call.check and record is None:
-        return asker, routes, []  # they would be given back first, and nothing can be rehearsed on top of that
-    for one in left:
-        check_free(one.route, situation.deployment.uid)
-    routes.prepare(found)
-    if request.traffic is not None and request.traffic.sticky:
-        routes.check_sticky()
-    exposure = (request.traffic or TrafficRequest()).over(exposure_of(found))
-    routes.check_room(found, exposure, _canary_hash(situation))
-    routes.check_beside(exposure)
-    routes.check_mirror(found, exposure, _canary_hash(situation))
-    if request.call.check and record is None:
-        ensure(routes, begun.record.stable.hash, dry_run=True)
-    return asker, routes, found
-
-
-def _canary_hash(situation: Situation) -> str:
-    """A canary without a ReplicaSet has no Service yet, and is shown under a name that says so."""
-    return situation.canary.hash if situation.canary else "canary"
-
-
-def _check_way(site: Site, routes: Routes | None, record: Record) -> None:
-    """Raises Refusal where somebody began this release meanwhile, and another way for its requests."""
-    ways = [(one.kind, one.service, one.routes) if one else None for one in (routes and routes.traffic, record.traffic)]
-    if ways[0] != ways[1]:
-        raise Refusal(
-            Code.BUSY,
-            f'somebody started a canary of Deployment "{site.target.name}" meanwhile, and sends its requests another way',
-            "Look at it with canary_info, then run this again, or take it back with canary_undo",
-        )
-
-
-def _check_exposure(account: Account, begun: Start, situation: Situation, request: StartRequest) -> None:
-    """Raises Refusal for what no pod is to bear, and for a call that would not be there to finish it."""
-    if not request.call.wait.enabled:
-        raise Refusal(Code.NEEDS_STEPS, "routes change in several steps, and wait is false", "Set wait to true")
-    if begun.goal.unavailable:
-        pods = begun.record.pods
-        raise Refusal(
-            Code.OVERLOADED,
-            f"a surge of {begun.room.surge} is less than {count_of(pods, 'canary pod')}, so that stable pods would go, and those are to "
-            "carry all other requests",
-            f"Set surge to {pods}",
-        )
-    if request.traffic is not None:
-        replicas = situation.deployment.replicas
-        agree_to_load(account, request.traffic, request.traffic.bears, replicas, begun.goal.canary(replicas))
-
-
-def _isolated(account: Account, routes: Routes, begun: Start, situation: Situation) -> tuple[Start, Picture]:
-    """Routes that send nobody to the canary, and then its pods."""
-    canary, traffic = situation.canary, begun.record.traffic
-    routes.is_of(begun.record)
-    isolate(routes, canary.hash if canary else "", again=begun.record.isolating)
-    if traffic is None or not traffic.isolating:
-        return begun, situation.picture
-    record = replace(begun.record, traffic=replace(traffic, isolating=False))
-
-    def let_come(current: Situation) -> patches.Plan | None:
-        if current.record == record:
-            return None
-        if current.record != begun.record:
-            raise _overtaken(account.site)
-        return patches.isolated(current.deployment, record)
-
-    written = write(account.site, situation.picture, let_come)
-    account.wrote(written.plan)
-    return replace(begun, record=record), written.picture
-
-
-def _exposed(account: Account, routes: Routes, outcome: Outcome, request: StartRequest) -> Outcome:
-    """The pods are Ready: requests may come."""
-    situation = account.situation
-    if situation is None or situation.canary is None:
-        return outcome
-    ready = ready_pods(situation.picture, situation.canary)
-    exposure = expose(routes, request.traffic or TrafficRequest(), situation, situation.canary.hash, ready)
-    how = f"which get {_in_words(exposure)} ({account.extra['exposure']['programmed']})"
-    return account.outcome(f"{outcome.message}, {how}", situation)
-
-
-def _in_words(exposure: Exposure) -> str:
-    header = exposure.header if exposure.weight < 1 else None
-    testers = f" and those with the header {header.name}" if header else ""
-    copies = f", and copies of {float(100 * exposure.mirror):g} % whose answers nobody gets" if exposure.mirror else ""
-    return f"{float(100 * exposure.weight):g} % of the requests{testers}{copies}"
+        return ""
+    if begun.record.isolating:
+        account.after["paused"] = situation.deployment.paused  # only until its routes send nobody to the canary
+    exposure = foretell(routes, found, request.traffic or TrafficRequest(), canary_hash(situation))
+    return f", which {'would ' if account.changed else ''}get {in_words(exposure)}"
 
 
 def _check_steps(begun: Start, situation: Situation, call: Call) -> None:
@@ -432,63 +322,6 @@ def _check_steps(begun: Start, situation: Situation, call: Call) -> None:
             "and wait is false",
             f"Set wait to true, or ask for at most {count_of(reached.pods, 'canary pod')}, or allow a surge of {begun.record.pods}",
         )
-
-
-def _overtaken(site: Site) -> Refusal:
-    return Refusal(
-        Code.BUSY,
-        f'somebody gave Deployment "{site.target.name}" another pod template while this was decided',
-        "Look whether that is the stable version that you mean, then run this again",
-    )
-
-
-def _tell_taken_over(account: Account, before: Situation, begun: Start) -> None:
-    was = before.record
-    if was is not None and was.run != begun.record.run:
-        whose = f"run {was.run}" if was.run else "a run without a name"
-        account.warn(
-            f"this takes over the canary of {whose}, which {was.started_by} started {was.started_at}: from now on it is of run "
-            f"{begun.record.run}, and what that run still asks for it is refused"
-        )
-
-
-def _tell_split(account: Account, before: Situation, begun: Start, request: StartRequest) -> None:
-    """What the patch changes of the pods, and where the canary's share is another than was asked for."""
-    goal, replicas = begun.goal, before.deployment.replicas
-    if begun.plan is None:
-        return
-    account.before["pods"] = {
-        "stable": before.stable.replicas if before.stable else 0,
-        "canary": before.canary.replicas if before.canary else 0,
-    }
-    account.after["pods"] = {"stable": goal.stable(replicas), "canary": goal.canary(replicas)}
-    asked, held = request.size.weight, share(goal.canary(replicas), replicas, goal.at(replicas).surge)
-    # More than twice what was asked for is another risk than the one that somebody wanted to take.
-    if asked is not None and held > 2 * asked:
-        account.warn(
-            f"weight {asked} was asked for, and the canary is {held:.1f} % of all pods, the least that is possible with "
-            f"{count_of(replicas, 'replica')}: a smaller share needs more replicas"
-        )
-
-
-def _foretold(account: Account, situation: Situation, begun: Start, wanted: Wanted, gets: str) -> Outcome:
-    """Check mode. The canary is told as it is, with its pods; one that is only planned, without any. `gets`: of requests, where routes say that."""
-    deployment = situation.deployment
-    if situation.canary is not None:
-        account.looked(diagnose(replace(situation.picture, pods=account.site.pods(deployment))))
-    split = _split(begun, deployment.replicas)
-    if begun.plan is None:
-        return account.outcome(
-            f"{'would change routes alone' if account.changed else 'nothing to write'}: {split}{gets}"
-        )
-    # The steps that follow end at the goal.
-    account.wrote(patches.grow(deployment, begun.goal, begun.record))
-    # What only takes the canary over, or names its step, is a patch, too.
-    count = max(1, len(hold_patches(begun.goal, deployment.replicas, begun.room, situation.hold)))
-    outcome = account.outcome(f"would hold {split}{gets}, in {count} {'patch' if count == 1 else 'patches'}")
-    if situation.canary is None:
-        outcome = _with_canary(outcome, without_pods(wanted.template, None))
-    return outcome.returning(planned=outcome.after["pods"]) if "pods" in outcome.after else outcome
 
 
 def _as_stored(account: Account, begun: Start, picture: Picture) -> tuple[Start, Picture]:
@@ -518,37 +351,8 @@ def _waited(account: Account, begun: Start, situation: Situation, call: Call, re
     elif call.wait.enabled:
         done, situation = "holding", await_hold(account, begun, situation.picture, call.wait, report)
     else:
-        return account.outcome(f"holding {_split(begun, situation.deployment.replicas)}", situation)
-    _warn_of_scaling(account, begun, situation)
-    _warn_of_evictions(account, situation)
-    outcome = account.outcome(f"{done} {_split(begun, situation.deployment.replicas)}", situation)
+        return account.outcome(f"holding {pods_in_words(begun, situation.deployment.replicas)}", situation)
+    warn_of_scaling(account, begun, situation)
+    warn_of_evictions(account, situation)
+    outcome = account.outcome(f"{done} {pods_in_words(begun, situation.deployment.replicas)}", situation)
     return replace(outcome, seen=situation)
-
-
-def _warn_of_scaling(account: Account, begun: Start, situation: Situation) -> None:
-    before, replicas = begun.record.replicas, situation.deployment.replicas
-    if before != replicas:
-        stable, canary = situation.stable, situation.canary
-        account.warn(
-            f"somebody scaled the Deployment from {before} to {count_of(replicas, 'replica')} since the start, which spread over both "
-            f"versions: {stable.replicas if stable else 0} stable and {count_of(canary.replicas if canary else 0, 'canary pod')} now"
-        )
-
-
-def _warn_of_evictions(account: Account, situation: Situation) -> None:
-    """A request, where a pod says that a VerticalPodAutoscaler sizes it."""
-    if not any(pod.resized for pod in situation.picture.pods or ()):
-        return
-    try:
-        found = account.site.vertical_autoscalers()
-    except NotFound:
-        return  # of one that is no longer installed
-    except Forbidden as error:
-        account.warn(f"a VerticalPodAutoscaler sizes these pods, and whether it evicts them is not known: {error}")
-        return
-    account.warn(*vertical.warnings(found, situation.deployment.name))
-
-
-def _split(begun: Start, replicas: int) -> str:
-    canary, stable = begun.goal.canary(replicas), begun.goal.stable(replicas)
-    return f"{canary} canary beside {count_of(stable, 'stable pod')} ({share(canary, replicas, begun.goal.at(replicas).surge):.1f} % of all pods)"

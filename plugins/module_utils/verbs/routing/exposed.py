@@ -12,7 +12,7 @@ from ...rollout.phase import HOLDING, Phase, Situation
 from ...rollout.record import Intent, RouteRef
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Stage
-from ...traffic.load import per_cent
+from ...traffic.load import in_words
 from ..call.ending import Account
 from ..call.outcome import Report
 from ..call.waiting import AWAY
@@ -55,7 +55,7 @@ class Exposed:
         self._first = self._first or found
         for name, gets in found.items():
             if gets != self._first[name]:
-                what = f"from {_in_words(self._first[name])} to {_in_words(gets)}"
+                what = f"from {in_words(self._first[name])} to {in_words(gets)}"
                 kind = self._routes.router.kind
                 raise Refusal(
                     Code.CONTESTED, f'somebody changed what the canary gets by {kind} "{name}", {what}', _AGAIN
@@ -71,7 +71,7 @@ class Exposed:
         if now.stage not in OURS:
             raise Refusal(Code.CONTESTED, routes.contested(now.route).what, _AGAIN)
         if now.wanted.drained is not None:
-            taken = f'the canary gets nothing of what it got by {routes.router.kind} "{ref.name}": {_in_words(now.wanted.drained)}'
+            taken = f'the canary gets nothing of what it got by {routes.router.kind} "{ref.name}": {in_words(now.wanted.drained)}'
             raise Refusal(Code.CONTESTED, taken, _RESUME)
         return now.wanted.exposure if now.stage is Stage.SPLIT else NOBODY
 
@@ -94,9 +94,3 @@ def _is_held(situation: Situation) -> bool:
     record = situation.record
     paused = situation.phase is Phase.FROZEN and record is not None and record.intent is Intent.HOLD
     return paused or situation.phase in HOLDING
-
-
-def _in_words(exposure: Exposure) -> str:
-    header = f" and those with the header {exposure.header.name}" if exposure.header else ""
-    copies = f" and copies of {per_cent(exposure.mirror)} %" if exposure.mirror else ""
-    return f"{per_cent(exposure.weight)} % of the requests{header}{copies}"
