@@ -452,8 +452,11 @@ def is_named(task: Task, message: str) -> bool:
 
 # Each is a call through either door.
 EXAMPLES = settings.default.max_examples if settings.get_current_profile_name() == "fuzz" else 8
+# Of real time, on a machine that has much else to do.
+SECONDS_FOR_A_CALL = 30
 
 
+@pytest.mark.timeout(SECONDS_FOR_A_CALL * EXAMPLES)
 @pytest.mark.parametrize("name", VERBS)
 def test_whatever_is_given_ends_in_a_result_or_in_a_failure_that_has_a_code(name: str) -> None:
     verb = VERBS[name]
