@@ -154,7 +154,7 @@ def _rollout_undo(by: Somebody, what: Foreign) -> None:
         {"op": "replace", "path": "/spec/template", "value": bare(sets[-2]["spec"]["template"])},
         {"op": "add", "path": "/metadata/annotations", "value": annotations},
     ]
-    by.server.patch("deployments", by.asked, operations, json_patch, SOMEBODY, "kubectl-rollout")
+    by.server.patch("deployments", by.asked, operations, json_patch, SOMEBODY, "kubectl")
 
 
 def _client_apply(by: Somebody, what: Foreign) -> None:

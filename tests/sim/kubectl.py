@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
+from tests.cluster.kubectl import KubectlFailed
 
 from .foreign import Somebody
 from .history import Foreign
@@ -68,10 +69,16 @@ def _set(server: Server, given: argparse.Namespace, _input: str) -> None:
     _somebody(server, name).strategic(patch, "kubectl-set")
 
 
+_IS_SO = {"pause": (True, "already paused"), "resume": (False, "not paused")}
+
+
 def _rollout(server: Server, given: argparse.Namespace, _input: str) -> None:
     name, _rest = _named(given.words[1:])
-    somebody = _somebody(server, name)
-    somebody.writes(Foreign(somebody.server.store.timeline.now, f"kubectl rollout {given.words[0]}"))
+    somebody, verb = _somebody(server, name), given.words[0]
+    # kubectl itself looks first, and sends nothing where there is nothing to do.
+    if _IS_SO.get(verb, (None, ""))[0] is bool(somebody.live()["spec"].get("paused")):
+        raise KubectlFailed(f'error: deployments.apps "{name}" is {_IS_SO[verb][1]}')
+    somebody.writes(Foreign(somebody.server.store.timeline.now, f"kubectl rollout {verb}"))
 
 
 def _apply(server: Server, given: argparse.Namespace, text: str) -> None:

@@ -71,23 +71,26 @@ WRITERS: dict[str, Callable[[Web], object]] = {
 }
 
 
-def _held(web: Web) -> None:
+# How a release gets into a phase, and how many seconds its Deployment's pods have to be Ready there.
+
+
+def _held(web: Web, seconds: int) -> None:
     web.start(pods=1)
 
 
-def _promoting(web: Web) -> None:
-    web.patch({"spec": {"minReadySeconds": 500}})
+def _promoting(web: Web, seconds: int) -> None:
+    web.patch({"spec": {"minReadySeconds": seconds}})
     web.start(pods=1)
     replace(web, wait=NO_WAIT).promote()
 
 
-def _undoing(web: Web) -> None:
-    web.patch({"spec": {"minReadySeconds": 500}})
+def _undoing(web: Web, seconds: int) -> None:
+    web.patch({"spec": {"minReadySeconds": seconds}})
     web.start(pods=2, surge=0, max_unavailable=2)
     replace(web, wait=NO_WAIT).undo()
 
 
-def _done(web: Web) -> None:
+def _done(web: Web, seconds: int) -> None:
     web.start(pods=1)
     web.promote()
 
@@ -96,7 +99,7 @@ def _done(web: Web) -> None:
 class Phase:
     """`reached`: how a release gets there. `next`: what its run does then."""
 
-    reached: Callable[[Web], object]
+    reached: Callable[[Web, int], object]
     next: Callable[[Web], object]
 
 
@@ -111,7 +114,7 @@ PHASES = {
 
 @dataclass(frozen=True)
 class Told:
-    """`refused`: the server took nothing. `runs`: versions with pods some seconds later. `seen`: the phase that canary_info tells, or the
+    """`refused`: nothing of it was written. `runs`: versions with pods some seconds later. `seen`: the phase that canary_info tells, or the
     failure code, and `by` whom it names. `next`: the failure code of what the run does then; empty where that goes on. `back`: the version
     that runs after canary_undo instead; empty for a Deployment that is gone."""
 
@@ -123,23 +126,26 @@ class Told:
     back: str
 
 
-def told(new: Callable[[], Web], phase: str, writer: str, later: Callable[[Web], object]) -> Told:
-    """What becomes of the release of a new Deployment. `later` waits for the moment at which that is looked at."""
+def told(
+    new: Callable[[], Web], phase: str, writer: str, later: Callable[[Web], object], min_ready_seconds: int
+) -> Told:
+    """What becomes of the release of a new Deployment. `later` waits for the moment at which that is looked at, before pods that begin to
+    be Ready have been so for long enough."""
     web = new()
-    refused = _written(web, phase, writer, later)
+    refused = _written(web, phase, writer, later, min_ready_seconds)
     seen, by = _seen(web)
     runs = running(web)
     step = _code(lambda: PHASES[phase].next(web))
     if not step:
         web = new()
-        _written(web, phase, writer, later)
+        _written(web, phase, writer, later, min_ready_seconds)
     _code(web.undo)
     return Told(refused, runs, seen, by, step, _version(web))
 
 
-def _written(web: Web, phase: str, writer: str, later: Callable[[Web], object]) -> bool:
+def _written(web: Web, phase: str, writer: str, later: Callable[[Web], object], min_ready_seconds: int) -> bool:
     web.make(REPLICAS)
-    PHASES[phase].reached(web)
+    PHASES[phase].reached(web, min_ready_seconds)
     # Times of writes are whole seconds.
     web.admin.clock.sleep(2.0)
     refused = False

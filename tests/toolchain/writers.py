@@ -35,7 +35,7 @@ def _row(writer: str, cell: Mapping[str, Any]) -> str:
     runs = (cell.get("runs") or "nothing") + (f", and at times still {cell['left']}" if cell.get("left") else "")
     seen = f"`{cell['seen']}`" + (f", by {cell['by']}" if cell.get("by") else "")
     step = f"is refused: `{cell['next']}`" if cell.get("next") else "goes on"
-    took = " (the server refuses it: a conflict)" if cell.get("refused") else ""
+    took = f" ({cell['refused']})" if cell.get("refused") else ""
     back = cell.get("back") or "nothing: apply your manifest"
     return f"| {writer}{took} | {runs} | {seen} | {step} | {back} |"
 

@@ -165,15 +165,19 @@ def last_writer(deployment: Deployment, since: str) -> tuple[str, str]:
     ours = [str(entry.get("time")) for entry in entries if entry.get("manager") == _WE and _owned(entry)]
     begun = max(ours, default=since)
     found = [
-        (str(entry.get("time")), str(entry.get("manager")))
+        (str(entry.get("time")), _in_words(entry))
         for entry in entries
         if entry.get("manager") not in (_WE, "", None) and _owned(entry) and begun and str(entry.get("time")) > begun
     ]
-    at, manager = max(found, default=("", ""))
-    return (_in_words(manager), at) if manager else ("", "")
+    at, who = max(found, default=("", ""))
+    return who, at
 
 
-def _in_words(manager: str) -> str:
+def _in_words(entry: Mapping[str, Any]) -> str:
+    manager = str(entry.get("manager"))
+    if manager == "kubectl" and entry.get("operation") != "Apply":
+        # What names no manager of its own, as kubectl rollout undo, writes by the name of the program.
+        return manager
     if manager.startswith("kubectl-") and manager not in _MANAGERS:
         return manager.replace("-", " ", 1)
     named = _MANAGERS.get(manager) or _HANDS.get(manager)

@@ -152,7 +152,8 @@ OURS = entry("coalmine.canary", time="2026-01-01T00:00:05Z")
 WRITERS = {
     "kubectl set image": (entry("kubectl-set"), "kubectl set"),
     "kubectl edit": (entry("kubectl-edit"), "kubectl edit"),
-    "kubectl rollout undo": (entry("kubectl-rollout"), "kubectl rollout"),
+    "kubectl rollout restart": (entry("kubectl-rollout"), "kubectl rollout"),
+    "kubectl rollout undo": (entry("kubectl"), "kubectl"),
     "kubectl apply": (entry("kubectl-client-side-apply"), "kubectl apply"),
     "server-side apply": (entry("kubectl", "Apply"), "kubectl apply --server-side"),
     "Helm": (entry("helm"), "Helm"),
