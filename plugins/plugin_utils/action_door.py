@@ -42,7 +42,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest
     path_in,
     quotable,
 )
-from ansible_collections.coalmine.canary.plugins.plugin_utils import forked, role_door, telling
+from ansible_collections.coalmine.canary.plugins.plugin_utils import forked, reserved, role_door, telling
 from ansible_collections.coalmine.canary.plugins.plugin_utils.wire import WIRE
 
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
@@ -66,7 +66,14 @@ class VerbAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         variables = task_vars or {}
         result = super().run(tmp, variables)
+        taken = reserved.taken(self._task) if self._is_ours(variables) else ""
+        if taken:
+            # Nobody is asked what is to become of a release: what would be taken back is what was set.
+            raise AnsibleActionFail(f"{taken}. Nothing was asked of the cluster")
         return {**result, **self._done(variables)}
+
+    def _is_ours(self, variables: dict[str, Any]) -> bool:
+        return role_door.is_of_the_role(self._task, variables) or role_door.is_of_a_playbook(self._task)
 
     def _done(self, variables: dict[str, Any]) -> dict[str, Any]:
         self._refuses_unread(variables)
@@ -100,8 +107,7 @@ class VerbAction(ActionBase):
 
     def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         result = self._by_a_door(arguments, variables)
-        is_ours = role_door.is_of_the_role(self._task, variables) or role_door.is_of_a_playbook(self._task)
-        return role_door.by_variables(result, variables) if is_ours else result
+        return role_door.by_variables(result, variables) if self._is_ours(variables) else result
 
     def _by_a_door(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         obstacle = self._obstacle(variables) or self._cut_short(arguments)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import renamed
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
+from ansible_collections.coalmine.canary.plugins.plugin_utils.reserved import PUBLIC
 from ansible_collections.coalmine.canary.plugins.plugin_utils.verification import NESTED, ROLE
 
 if TYPE_CHECKING:
     from ansible.playbook.task import Task
 
-PUBLIC, PRIVATE = "canary_", "_canary_"
 # What the role and the playbooks take or give beside the options of canary_release.
 OTHERS = frozenset(
     (
@@ -26,6 +26,7 @@ OTHERS = frozenset(
         "reason",
         "to",
         "result",
+        "result_here",
         "results",
         "room",
         "release",
@@ -174,12 +175,6 @@ def objection(task: Task, variables: Mapping[str, Any], template: Callable[[Any]
             f"run_once holds for the role, and the play has several hosts ({', '.join(hosts)}), so this would release for one of them "
             "alone. Put run_once on include_role itself, or on a block round it, or let the play have the one host"
         )
-    private = sorted(name for name in _above_the_role(task) if name.startswith(PRIVATE))
-    if private:
-        return (
-            f"Variables of the role's own are set from outside: {', '.join(private)}. Leave them out: names with an underscore in "
-            "front are not for you to set"
-        )
     return unread(task, variables, template)
 
 
@@ -236,10 +231,3 @@ def _runs_once(task: Task) -> bool:
             return True
         parent = parent._parent
     return bool(task.get_play().run_once or (task._role and task._role.run_once))
-
-
-def _above_the_role(task: Task) -> set[str]:
-    """Names that win over what the role registers: of the command line, of an include, of a role's parameters."""
-    manager = task.get_variable_manager()
-    names = {*manager.extra_vars, *task.get_include_params()}
-    return names | set(task._role.get_role_params()) if task._role else names

@@ -13,6 +13,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.coalmine.canary.plugins.plugin_utils.reserved import reserved
+
 if TYPE_CHECKING:
     from ansible.playbook.task import Task
 
@@ -97,6 +99,11 @@ def load(path: str, task: Task, loader: Any, variables: Mapping[str, Any]) -> st
         left_out = [each for each in tasks if not _runs(each, variables)]
     except AnsibleError as error:
         raise Unusable(f"{path} cannot verify a canary: {error}") from None
+    if names := reserved(name for each in _tasks(blocks) for name in _sets(each)):
+        raise Unusable(
+            f"{path} cannot verify a canary: it sets {', '.join(names)}, by which the role knows the release that it is in the middle "
+            "of. Give it another name"
+        )
     if any(_ends(each) for each in _tasks(blocks)):
         raise Unusable(
             f"{path} cannot verify a canary: a meta task in it ends the host, the role or the play, which would leave the canary held "
@@ -132,6 +139,12 @@ def _tasks(blocks: list[Any]) -> Iterator[Task]:
             yield from _tasks([*each.block, *each.rescue, *each.always])
         else:
             yield each
+
+
+def _sets(task: Task) -> Iterator[str]:
+    """Names of variables, as far as they are written down."""
+    yield from filter(None, [task.register])
+    yield from map(str, task.args if _is(task, "set_fact") else ())
 
 
 def _ends(task: Task) -> bool:

@@ -86,7 +86,7 @@ ROWS: dict[str, Row] = {
         goes_on=True,
     ),
     "private-round": Row(around={"vars": {"_canary_outcome": "released", "_canary_stage": "promoted"}}),
-    "private-include": Row(include={"vars": {"_canary_outcome": "released"}}, outcome="refused"),
+    "private-include": Row(include={"vars": {"_canary_outcome": "released"}}, outcome=None),
     "conditional": Row(around={"when": ["canary_result is not defined"]}),
     "fatal": Row(around={"any_errors_fatal": True}),
 }

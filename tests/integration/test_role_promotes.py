@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,3 +161,18 @@ def test_a_version_that_turns_bad_after_its_promotion_is_rolled_back(playbooks: 
     assert (last["of"], last["verdict"]) == ("new version alone", "fail")
     assert run.result["why"][1] == "The version before it is back."
     assert (release.image, release.last["outcome"]) == (image("v1"), "rolled back")
+
+
+def test_the_result_of_another_job_decides_nothing(lab: Lab | ForeignCluster, tmp_path: Path) -> None:
+    """AWX gives it to each job of a workflow as an extra variable, which wins over the fact."""
+    goes_on = {"name": "Go on", "debug": {"msg": "{{ inventory_hostname }} went on, {{ canary_result_here.outcome }}"}}
+    play = {"hosts": "all", "gather_facts": False, "tasks": [{"include_role": THE_ROLE}, goes_on]}
+    hosts = {"kept": {"gate": "stop", "headroom": "skip"}, "out": {"headroom": "skip"}}
+    for outcome in ("released", "held"):
+        theirs = json.dumps({"canary_result": {"name": "another", "outcome": outcome, "why": []}})
+        directory = tmp_path / outcome
+        directory.mkdir()
+        with side_by_side(lab, directory, hosts, lambda *_: None, "-e", theirs, plays=[play]) as played:
+            assert played.it.code == 0, played.it.output
+            assert re.findall(r"(\w+) went on, (\w+)", played.it.output) == [("out", "released")], played.it.output
+            assert (played.made["kept"].deployment()["spec"]["paused"], played.made["out"].image) == (True, image("v2"))

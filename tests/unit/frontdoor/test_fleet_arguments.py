@@ -140,5 +140,5 @@ def test_a_fleet_of_none_is_refused() -> None:
 def test_the_playbook_takes_every_option_of_a_release_from_the_inventory() -> None:
     _look, play = yaml.safe_load(Path(ROOT, "playbooks", "fleet.yml").read_text("utf-8"))
     given = play["vars"]
-    assert set(given["canary_fleet_connection"]) == set(CONNECTION)
-    assert set(given["canary_fleet_options"]) == set(MEMBER) - set(CONNECTION)
+    assert set(given["_canary_fleet_connection"]) == set(CONNECTION)
+    assert set(given["_canary_fleet_options"]) == set(MEMBER) - set(CONNECTION)

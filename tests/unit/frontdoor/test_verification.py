@@ -16,6 +16,7 @@ from tests.unit.frontdoor.apart import apart
 NO_LIST = "cannot verify a canary: it holds no list of tasks, so nothing would be verified"
 ENDS = "cannot verify a canary: a meta task in it ends the host, the role or the play"
 LEFT_OUT = "cannot verify a canary: --tags or --skip-tags leave out each of its tasks, so nothing would be verified"
+SETS = "cannot verify a canary: it sets "
 NESTED = "cannot verify a canary: it calls the role itself"
 ROLE = "{name: coalmine.canary.canary}"
 # What stands in a file, and what is said of it: nothing of one that is good.
@@ -39,6 +40,15 @@ FILES: dict[str, tuple[str, str]] = {
     **{end: (f"- ansible.builtin.meta: {end}\n", ENDS) for end in verification.ENDS if end != "end_role"},
     # Ansible says so itself, but within a role: tests/integration/role_cases.py.
     "end_role": ("- meta: end_role\n", "cannot verify a canary: Cannot execute 'end_role' from outside of a role"),
+    "a name of the role's, registered": (
+        "- ansible.builtin.debug:\n  register: _canary_told\n",
+        f"{SETS}_canary_told, by which the role knows",
+    ),
+    "a name of the role's, as a fact": (
+        "- block: [{meta: noop}]\n  rescue: [{set_fact: {canary_release: {}, mine: 1}}]\n",
+        f"{SETS}canary_release, by",
+    ),
+    "names of its own": ("- ansible.builtin.set_fact: {canary_mine: 1}\n  register: canary_yours\n", ""),
     "an end in a block": ("- block: [{meta: end_host}]\n", ENDS),
     "an end in a rescue": ("- block: [{meta: noop}]\n  rescue: [{block: [{meta: end_host}]}]\n", ENDS),
     "the role": (f"- ansible.builtin.include_role: {ROLE}\n  vars: {{canary_name: another}}\n", NESTED),
