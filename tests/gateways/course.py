@@ -20,9 +20,9 @@ FIRST = Fraction(5, 100)
 
 @dataclass(frozen=True)
 class Counted:
-    """So many requests at the first share and at the `second`, and of testers, at so many a second beside the steady ones; at the end everybody
-    gets one version, in `last` requests. `off`: by how many the two shares may be, of a proxy that takes its backends in turn, because the
-    steady users take some of the turns."""
+    """So many requests at the first share and at the `second`, and of testers at each, at so many a second beside the steady ones; at the end
+    everybody gets one version, in `last` requests. `off`: by how many the two shares may be, of a proxy that takes its backends in turn,
+    because the steady users take some of the turns, and of one that draws each request."""
 
     few: int
     testers: int
@@ -45,6 +45,7 @@ def assert_goes(shop: Shop, by: PromoteBy | None, counted: Counted, programmed: 
         testers = shop.users.send(counted.testers, rate=counted.calm, header=TESTERS)
         shop.start(pods=4, weight=counted.second)
         more = shop.users.send(counted.more, rate=counted.rate)
+        again = shop.users.send(counted.testers, rate=counted.calm, header=TESTERS)
         if by is None:
             shop.undo()
         else:
@@ -54,9 +55,9 @@ def assert_goes(shop: Shop, by: PromoteBy | None, counted: Counted, programmed: 
         until(
             lambda: shop.users.send(everybody, rate=counted.calm).of(version) == everybody, f"everybody gets {version}"
         )
-    for tally in (users, few, testers, more):
+    for tally in (users, few, testers, more, again):
         assert_none_failed(tally)
-    assert testers.of("v2") == testers.sent
+    assert testers.of("v2") == testers.sent and again.of("v2") == again.sent
     for tally, share, off in zip((few, more), (FIRST, counted.second), counted.off, strict=True):
         assert abs(tally.of("v2") - share * tally.sent) <= off, tally.versions
     shop.assert_own()

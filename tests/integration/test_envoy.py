@@ -26,9 +26,8 @@ from tests.cluster.gateway.server import Gateway
 from tests.cluster.istio.server import add_istio
 from tests.cluster.lab import Lab
 from tests.gateways.browsers import Crowd
-from tests.gateways.course import TESTER, TESTERS, assert_none_failed
+from tests.gateways.course import FIRST, Counted, assert_goes, assert_none_failed
 from tests.gateways.shop import GrpcShop, Shop, VirtualServiceShop
-from tests.gateways.users import Tally
 from tests.integration.releases import image
 from tests.integration.test_gateway import dies
 from tests.situations import until
@@ -36,6 +35,7 @@ from tests.situations import until
 RATE, MANY, CROWD = 100, 2000, 300
 # Envoy draws each request: of a million counts one is so many standard deviations off.
 DEVIATIONS = 4.89
+QUARTER = Fraction(1, 4)
 SHOPS = {"VirtualService": VirtualServiceShop, "HTTPRoute": Shop, "GRPCRoute": GrpcShop}
 New = Callable[..., Shop]
 
@@ -57,44 +57,20 @@ def new(istio: Gateway, answering_lab: Lab, answering_namespace: str, monkeypatc
     return make
 
 
-def assert_share(weight: Fraction, users: Tally) -> None:
-    off = DEVIATIONS * sqrt(users.sent * weight * (1 - weight))
-    assert abs(users.of("v2") - weight * users.sent) <= off, users.versions
+def drawn(share: Fraction) -> int:
+    """By how many of `MANY` requests it may be off."""
+    return int(DEVIATIONS * sqrt(MANY * share * (1 - share)))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("by", PromoteBy, ids=lambda by: by.value)
+@pytest.mark.parametrize("by", [None, *PromoteBy], ids=lambda by: by.value if by else "undo")
 @pytest.mark.parametrize("kind", SHOPS)
 def test_no_request_fails_from_the_start_to_the_end_and_each_gets_what_was_said(
-    kind: str, by: PromoteBy, new: New
+    kind: str, by: PromoteBy | None, new: New
 ) -> None:
-    shop = new(kind)
-    with shop.users.coming(RATE) as users:
-        started = shop.start(weight=Fraction(5, 100), header=TESTER)
-        few, testers = shop.users.send(MANY), shop.users.send(200, header=TESTERS)
-        shop.start(pods=4, weight=Fraction(1, 4))
-        more, again = shop.users.send(MANY), shop.users.send(200, header=TESTERS)
-        shop.promote(by)
-        until(lambda: shop.users.send(100).of("v2") == 100, "everybody gets the new version")
-    assert started.extra["exposure"]["programmed"] == ("stated" if kind == "GRPCRoute" else "proven")
-    for tally in (users, few, testers, more, again):
-        assert_none_failed(tally)
-    assert testers.of("v2") == testers.sent and again.of("v2") == again.sent
-    assert_share(Fraction(5, 100), few)
-    assert_share(Fraction(1, 4), more)
-    shop.assert_own()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", SHOPS)
-def test_an_undo_takes_users_away_before_the_pods_and_none_fails(kind: str, new: New) -> None:
-    shop = new(kind)
-    with shop.users.coming(RATE) as users:
-        shop.start(pods=2, weight=Fraction(1, 2))
-        shop.undo()
-        until(lambda: shop.users.send(100).of("v1") == 100, "everybody gets the stable version")
-    assert_none_failed(users)
-    shop.assert_own()
+    off = (drawn(FIRST), drawn(QUARTER))
+    counted = Counted(few=MANY, testers=200, second=QUARTER, more=MANY, last=100, off=off, steady=RATE)
+    assert_goes(new(kind), by, counted, "stated" if kind == "GRPCRoute" else "proven")
 
 
 @pytest.mark.slow
@@ -104,7 +80,7 @@ def test_a_verb_that_is_killed_after_each_of_its_writes_fails_no_request(
     kind: str, verb: str, answering_lab: Lab, new: New
 ) -> None:
     shop = new(kind)
-    asked = shop.start_request(weight=Fraction(1, 4))
+    asked = shop.start_request(weight=QUARTER)
     ending = shop.promote_request() if verb == "promote" else shop.undo_request()
     with shop.users.coming(RATE) as users:
         deaths = dies(answering_lab, "start", asked) + dies(answering_lab, verb, ending)
@@ -146,7 +122,7 @@ def answered(shop: Shop, version: str) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["VirtualService", "HTTPRoute"])
 def test_copies_come_to_the_canary_in_their_part_and_none_of_its_answers_to_a_user(kind: str, new: New) -> None:
-    shop, part = new(kind), Fraction(1, 4)
+    shop, part = new(kind), QUARTER
     with shop.users.coming(RATE) as at_the_start:
         started = shop.start(mirror=part, proof="prefer")
     assert started.extra["exposure"]["mirror"] == 25.0 and started.extra["exposure"]["programmed"] == "proven"
