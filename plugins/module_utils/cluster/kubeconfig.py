@@ -165,7 +165,7 @@ def _merged(paths: Sequence[str], name: str) -> Stanza:
     for content in found:
         for key, value in content.items():
             if key in ("clusters", "users", "contexts"):
-                merged[key] = [*merged.get(key, ()), *_listed(value, key, name)]
+                merged[key] = [*merged.get(key, ()), *_listed(value, name)]
             elif not merged.get(key):
                 merged[key] = value
     return merged
@@ -209,7 +209,7 @@ _PATHS = {"cluster": ("certificate-authority",), "user": ("client-certificate", 
 def _with_whole_paths(content: Stanza, directory: str, name: str) -> Stanza:
     """The clusters and users with every path absolute (tools/clientcmd/loader.go, ResolveLocalPaths)."""
     return {
-        kind: [_resolved(entry, part, directory) for entry in _listed(content.get(kind), kind, name)]
+        kind: [_resolved(entry, part, directory) for entry in _listed(content.get(kind), name)]
         for kind, part in (("clusters", "cluster"), ("users", "user"))
     }
 
@@ -225,7 +225,7 @@ def _resolved(entry: Any, part: str, directory: str) -> Any:
     return {**entry, part: {**stanza, **whole}}
 
 
-def _listed(value: Any, kind: str, name: str) -> list[Any]:
+def _listed(value: Any, name: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list | tuple):
@@ -236,7 +236,7 @@ def _listed(value: Any, kind: str, name: str) -> list[Any]:
 def _entries(content: Stanza, kind: str, part: str, name: str) -> dict[str, Stanza]:
     """Entries by their names; of two with one name the first counts."""
     found: dict[str, Stanza] = {}
-    for entry in _listed(content.get(kind), kind, name):
+    for entry in _listed(content.get(kind), name):
         if not isinstance(entry, Mapping) or not isinstance(entry.get(part) or {}, Mapping):
             raise _shapeless(name)
         found.setdefault(str(entry.get("name") or ""), entry.get(part) or {})
@@ -369,7 +369,7 @@ class _Reading:
         if ca:
             text = ca.text or self._file(ca.path)
             told["certificate-authority-data"] = base64.b64encode(text.encode()).decode()
-        for each in _listed(cluster.get("extensions"), "extensions", self.name):
+        for each in _listed(cluster.get("extensions"), self.name):
             if isinstance(each, Mapping) and each.get("name") == _PLUGIN_EXTENSION:
                 told["config"] = each.get("extension")
         return told

@@ -238,7 +238,7 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
             "Wait until whoever started it has ended it. If that is for you to do, promote it with canary_promote or take it back "
             "with canary_undo",
         )
-    same = wanted.pods is None and _same_weight(wanted, record, deployment)
+    same = wanted.pods is None and _same_weight(wanted, record)
     kept = record.pods if same else least(record, hold)
     pods = record.pods if same else _size(wanted, deployment)
     if pods < kept:
@@ -271,7 +271,7 @@ def least(record: Record, hold: Hold) -> int:
     return min(record.pods, hold.pods) if hold.percent else record.pods
 
 
-def _same_weight(wanted: Wanted, record: Record, deployment: Deployment) -> bool:
+def _same_weight(wanted: Wanted, record: Record) -> bool:
     """The weight still means the pods that it meant when they were asked for, even if the Deployment was scaled meanwhile."""
     try:
         return _pods(wanted, record.replicas) == record.pods
