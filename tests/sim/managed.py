@@ -16,6 +16,8 @@ _MEMBERS = {
     "virtualservices": ("http",),
     "services": ("selector",),
 }
+# What is stored of these like that is nothing, and nobody's (omitempty: staging/src/k8s.io/api/apps/v1/types.go).
+_LEFT_OUT = {"minReadySeconds": 0, "paused": False}
 
 
 def written(kind: str, before: Json | None, after: Json, manager: str, operation: str, now: float) -> Json:
@@ -36,10 +38,11 @@ def written(kind: str, before: Json | None, after: Json, manager: str, operation
     times = {
         (entry["manager"], entry["operation"]): entry["time"] for entry in after["metadata"].get("managedFields") or ()
     }
-    mine = {f"f:{member}" for member in changed}
-    entries = {key: members if key == (manager, operation) else members - mine for key, members in entries.items()}
+    written_anew = {f"f:{member}" for member in changed}
+    mine = {f"f:{member}" for member in changed if after["spec"].get(member) not in (None, _LEFT_OUT.get(member))}
     had = set(entries.get((manager, operation), ()))
-    entries.setdefault((manager, operation), set()).update(mine)
+    entries = {key: members - written_anew for key, members in entries.items()}
+    entries[manager, operation] = (had - written_anew) | mine
     if entries[manager, operation] != had:
         times[manager, operation] = moment(now)
     shown = [

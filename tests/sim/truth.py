@@ -185,7 +185,7 @@ def _plain(message: str) -> str:
     message = re.sub(rf"{NAME}-[a-z0-9]+(-[a-z0-9]+)?", "a ReplicaSet or pod", message)
     message = re.sub(r"; \d+ pods? (is|are) still terminating", "", message)
     message = re.sub(r"\b[a-z0-9]{8,10} \(revision \d+, ", "(", message)
-    message = re.sub(r"started \S+Z", "started then", message)
+    message = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "then", message)
     message = re.sub(r"run the version \S+", "run the version", message)
     return re.sub(r'namespace ("[^"]+"|[^\s:]+)', "this namespace", message)
 
