@@ -75,7 +75,8 @@ def _price_metrics(given: Parameters | None) -> PriceMetrics | None:
 def _replicas(text: str) -> str | int:
     if text in ("current", "max"):
         return text
-    if text.isascii() and text.isdigit():
+    # No more digits than any number of pods has, or Python reads no number at all.
+    if text.isascii() and text.isdigit() and len(text) < 10:
         return int(text)
     raise ArgumentError("assume_replicas is none of these: give current, max, or a number of pods")
 

@@ -30,7 +30,7 @@ from .arguments import (
     within,
 )
 
-_COUNT_OR_PER_CENT = re.compile(r"[0-9]+%?")
+_COUNT_OR_PER_CENT = re.compile(r"[0-9]{1,9}%?")
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> UndoRequest:

@@ -166,6 +166,7 @@ def test_check_mode_is_part_of_the_request() -> None:
         (start, {**IMAGE, "wait_timeout": 0}, "wait_timeout is 0: it must be 1 or more"),
         (undo, {"lease_seconds": 86_401}, "lease_seconds is 86401: it must be 86400"),
         (pause, {"lease_seconds": -1}, "lease_seconds is -1: it must be 0 or more"),
+        (undo, {"restore": {"max_surge": "1" * 5000}}, "restore.max_surge is neither: give a count"),
         (undo, {"restore": {"max_surge": "a few"}}, "restore.max_surge is neither: give a count"),
         (undo, {"restore": {"max_surge": True}}, "restore.max_surge is neither: give a count"),
         (undo, {"restore": {"min_ready_seconds": -1}}, "min_ready_seconds is -1"),

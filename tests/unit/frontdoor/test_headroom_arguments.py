@@ -71,6 +71,7 @@ def test_replicas_are_assumed_by_word_or_number(given: object, replicas: object)
         ({"steps": [{"weight": 100}]}, "weight is 100: it must be 99 or less"),
         ({"steps": [{"pods": 1, "weight": 5}]}, "mutually exclusive: pods|weight"),
         ({"steps": [{"bake": 1}]}, "bake. Supported parameters include"),
+        ({"assume_replicas": "1" * 5000}, "assume_replicas is none of these"),
         ({"assume_replicas": "-3"}, "assume_replicas is none of these: give current, max, or a number of pods"),
     ],
 )
