@@ -231,7 +231,8 @@ def run(stage: Stage, seen_live: bool) -> Result:
     if all(every) or stage.again is None or LIFELINE.is_cut:
         return ended(all(every))
     failed = outcomes.failed(stage.outcomes) if stage.outcomes and stage.outcomes.exists() else {}
-    print(unstable.told(failed, unstable.trace(failed, stage.name)), flush=True)
+    if failed:
+        print(unstable.told(failed, unstable.trace(failed, stage.name)), flush=True)
     if not (failed and all(passes((*stage.again, *failed)) for _time in range(TIMES_ALONE))):
         return ended(False)
     refused = unstable.not_allowed(failed, unstable.rows(unstable.LISTED.read_text())) if must_be_stable() else []

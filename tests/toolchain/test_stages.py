@@ -222,7 +222,8 @@ def test_a_run_that_wrote_nothing_down_is_not_run_again(
     broken = replace(flaky.stage, commands=(python("raise SystemExit(3)"),), again=python("print('twice')"))
     monkeypatch.setattr(stages, "STAGES", (broken,))
     assert main([]) == 1
-    assert "twice\n" not in capfd.readouterr().out
+    shown = capfd.readouterr().out
+    assert "twice\n" not in shown and "run alone now" not in shown and flaky.traced() == []
 
 
 @pytest.mark.parametrize(("ci", "runs"), [("true", ["coverage"]), ("", ["unit"])])
