@@ -36,7 +36,8 @@ options:
         connection from O(defaults) or from this task, so that credentials go to no other server than that which they were given
         with.
       - C(group) names the group that O(waves) may name.
-      - Two releases of the same Deployment of the same cluster are refused.
+      - Two releases of the same Deployment of the same cluster are refused. Where both create it, the uid of the namespace tells that, which
+        takes the right to get C(namespaces).
       - A Deployment that is not there is told before the first wave begins, whichever wave it belongs to, and counts for O(max_failures).
     type: list
     elements: dict

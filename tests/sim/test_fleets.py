@@ -14,11 +14,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
     Headroom,
     OnInconclusive,
     Policies,
+    WhenMissing,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Call,
     LeaseAsked,
+    NewTemplate,
     Size,
     Target,
     UndoRequest,
@@ -30,7 +32,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import 
 from tests.sim.faults import Fault, Faults, Planned
 from tests.sim.fleets import Sea
 from tests.sim.network import Network
-from tests.sim.objects import NAME, NAMESPACE
+from tests.sim.objects import NAME, NAMESPACE, deployment
 from tests.sim.pods import Nature
 from tests.sim.test_judging import CERTAIN
 from tests.sim.timeline import Process
@@ -70,6 +72,40 @@ def test_wave_after_wave_all_are_released_and_the_next_call_changes_nothing() ->
     again = sea.sails(sea.request())
     assert isinstance(again, Outcome) and not again.changed
     assert again.extra["fleet"]["outcome"] == "already released"
+
+
+def that_create(sea: Sea, clusters: tuple[int, ...]) -> FleetRequest:
+    """Where no Deployment is there yet, each with a version of its own."""
+    members = []
+    for number, cluster in enumerate(clusters):
+        manifest = deployment(2, version=f"v{number + 1}")
+        asked = sea.request().members[0].request
+        template = NewTemplate(definition=manifest)
+        creates = replace(asked.policies, when_missing=WhenMissing.CREATE)
+        request = replace(asked, start=replace(asked.start, template=template), policies=creates)
+        members.append(Member(request, cluster, f"release {number}"))
+    for one in sea.clusters:
+        one.server.create("namespaces", {"metadata": {"name": NAMESPACE}}, "somebody", "kubectl-create")
+        one.store.remove("deployments", NAME, "somebody")
+    return replace(sea.request(), members=tuple(members), waves=((0,), (1,)))
+
+
+def test_the_same_deployment_by_two_names_of_a_cluster_is_refused_where_it_would_be_created() -> None:
+    sea = Sea(1, 2)
+    request = that_create(sea, (0, 1))
+    sea.clusters[1] = sea.clusters[0]
+    ended = sea.sails(request)
+    assert isinstance(ended, VerbFailure) and "the same Deployment" in ended.message
+    assert sea.clusters[0].store.get("deployments", NAME) is None
+
+
+def test_deployments_of_one_name_are_created_in_two_clusters_and_told_as_created() -> None:
+    sea = Sea(1, 2)
+    ended = sea.sails(that_create(sea, (0, 1)))
+    assert outcomes(ended) == ["created"] * 2, ended
+    assert versions(sea) == ["v1", "v2"]
+    assert isinstance(ended, Outcome)
+    assert not [row["why"] for row in ended.extra["fleet"]["releases"] if "would be" in " ".join(row["why"])]
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from itertools import combinations
 from typing import Mapping, Sequence
 
 from ...cluster.crew import Crew
-from ...cluster.errors import ApiError
-from ...rollout.fields import Malformed
+from ...cluster.errors import ApiError, NotFound
+from ...release.policies import WhenMissing
+from ...rollout.fields import Fields, Malformed
 from ...rollout.refusal import Code, Refusal
 from ..call.outcome import VerbFailure
 from ..call.site import Site
@@ -22,7 +23,7 @@ from .orders import Member
 
 
 def must_be_different(crew: Crew, members: Sequence[Member]) -> Mapping[int, ApiError | Malformed]:
-    """A server may have several addresses, so where names are alike the uids tell: a request for each of those. Raises VerbFailure.
+    """A server may have several addresses, so where names are alike the uids tell: a request or two for each of those. Raises VerbFailure.
 
     Returns those that could not be looked at, by their place, and why: nobody knows of them that they are others.
     """
@@ -50,8 +51,16 @@ def must_be_different(crew: Crew, members: Sequence[Member]) -> Mapping[int, Api
 
 
 def _uid(crew: Crew, member: Member) -> str:
-    """Empty where there is no such Deployment yet: the release itself says what becomes of that."""
+    """Where a release creates a Deployment that is not there yet, the uid of its namespace, which is another one in each cluster: a request more.
+    Empty where nothing is created, and where there is no such namespace either: the release itself says what becomes of that."""
+    target, api = member.request.call.target, crew.api(member.cluster)
     try:
-        return Site(crew.api(member.cluster), member.request.call.target).deployment().uid
+        return Site(api, target).deployment().uid
     except Refusal:
+        if member.request.policies.when_missing is not WhenMissing.CREATE:
+            return ""
+    try:
+        namespace = api.get(f"/api/v1/namespaces/{target.namespace}")
+    except NotFound:
         return ""
+    return Fields(namespace, "Namespace").within("metadata").text("uid")

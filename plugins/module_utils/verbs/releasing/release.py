@@ -140,6 +140,8 @@ def _created(course: Course) -> bool:
             course.ends(Ending.PLANNED, "There is no such Deployment yet: it would be created, without a canary.")
             return True
         course.changed = account.changed = True
+        # What an earlier call has planned is done now.
+        course.release = replace(course.release, why=())
         course.reaches(Stage.WAITING)
         picture = Picture(deployment, ())
         remedy = "It was created and stays: look at its pods with canary_info."
