@@ -29,7 +29,7 @@ from tests.sim import test_repair as repair
 from tests.sim import test_rights as rights
 from tests.sim import test_waiting as waiting
 from tests.sim import test_writers as writers
-from tests.sim.writers import PHASES, WRITERS, running
+from tests.sim.writers import WRITERS, running
 from tests.situations import Web
 
 
@@ -87,6 +87,8 @@ def foretold(case: str) -> Witness:
     return Witness(check_mode.test_check_mode_tells_what_the_call_does, {"case": case})
 
 
+# The phases whose rows are played here as well, whoever writes.
+WITNESSED = ("held", "between steps")
 # Longer than somebody else's write and a look at it take, on a machine that has much else to do.
 SECONDS_READY = 45
 
@@ -150,7 +152,7 @@ WITNESSES = {
     "whoever takes the template from us is in managedFields with the time": written("held", "kubectl set image"),
     "an apply by force is, too": written("held", "kubectl apply --server-side --force-conflicts"),
     "an apply without force is refused while fields are ours": written("between steps", "kubectl apply --server-side"),
-    **{f"while {phase}, {writer}": written(phase, writer) for phase, writer in product(PHASES, WRITERS)},
+    **{f"while {phase}, {writer}": written(phase, writer) for phase, writer in product(WITNESSED, WRITERS)},
     # Pods.
     "a pod that is not Ready says why": refused("stable pods that do not get Ready"),
     "a pod that loses its readiness is counted at once": refused("an undo under way"),
@@ -228,7 +230,7 @@ SINCE = {
 
 # Another row shows as much of the server, or test_model_against_controller.py of the controller.
 MORE = [
-    *(f"while {phase}, {writer}" for phase, writer in product(PHASES, WRITERS)),
+    *(f"while {phase}, {writer}" for phase, writer in product(WITNESSED, WRITERS)),
     *(
         f"fields are given back: {ending}"
         for ending in ownership.ENDINGS
