@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import BakeRequest
@@ -44,17 +45,30 @@ def test_a_canary_that_stays_as_it_is_stands_the_whole_time(release: Release) ->
     assert release.deployment()["metadata"]["generation"] == generation
 
 
-def evict_the_pod(release: Release) -> None:
+def path_of_the_pod(release: Release) -> str:
+    """Of the one that the canary has."""
     pods = f"/api/v1/namespaces/{release.namespace}/pods"
     canary = next(p for p in release.api.list(pods)["items"] if p["spec"]["containers"][0]["image"].endswith("v2"))
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": canary["metadata"]["name"]}}
-    release.api.create(f"{pods}/{canary['metadata']['name']}/eviction", eviction)
+    return f"{pods}/{canary['metadata']['name']}"
+
+
+def evict_the_pod(release: Release) -> None:
+    path = path_of_the_pod(release)
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": path.rpartition("/")[2]}}
+    release.api.create(f"{path}/eviction", eviction)
+
+
+def set_its_image(release: Release) -> None:
+    """kubectl set image pod/..."""
+    body = {"spec": {"containers": [{"name": "app", "image": "lab.local/app:hotfix"}]}}
+    release.api.patch(path_of_the_pod(release), body, PatchKind.STRATEGIC, field_manager="kubectl-set")
 
 
 HAPPENS: dict[str, tuple[Callable[[Release], object], str]] = {
     "a restart": (lambda release: release.misbehave(restart_after="0"), r"restarted 1 times?"),
     "readiness lost": (lambda release: release.misbehave(unready_after="0"), "is not Ready any more"),
     "an eviction": (evict_the_pod, "is gone"),
+    "another image": (set_its_image, r'"kubectl-set" gave a container of pod \S+ another image since it was made'),
 }
 
 

@@ -326,3 +326,19 @@ def test_check_mode_reaches_the_sources_of_a_guard_once(new: Callable[..., Web])
 def test_in_check_mode_a_canary_that_is_held_would_be_promoted_first(held: Web) -> None:
     outcome = guarded(replace(held, checking=True))
     assert outcome.message == "a canary is held, and its promotion is only planned; nothing was judged"
+
+
+def test_pods_that_somebody_gave_another_image_are_no_evidence(stage: Stage, held: Web) -> None:
+    """Ready, and nothing speaks against them; but they do not run what would be promoted."""
+
+    def hotfix() -> None:
+        pod = stage.store.of("pods")[of(stage, "v2")[0].name]
+        entries: list[Json] = [
+            {"manager": manager, "fieldsV1": {"f:spec": {"f:containers": {'k:{"name":"app"}': {field: {}}}}}}
+            for manager, field in (("kube-controller-manager", "f:name"), ("kubectl-set", "f:image"))
+        ]
+        stage.store.put("pods", {**pod, "metadata": {**pod["metadata"], "managedFields": entries}}, "kubectl-set")
+
+    stage.timeline.after(HOUR / 2, hotfix)
+    message, verdict = failed(lambda: judged(held), "judged_inconclusive")
+    assert '"kubectl-set" gave a container of pod' in message and verdict["verdict"] == "inconclusive"

@@ -158,6 +158,20 @@ def restarted(pods: tuple[Pod, ...]) -> Stuck | None:
     return None
 
 
+def rewritten(pods: tuple[Pod, ...]) -> Stuck | None:
+    """The first pod that runs another image than it was made with: what it shows is no evidence about its version's template."""
+    found = next((pod for pod in pods if pod.rewritten_by and not pod.terminating), None)
+    return (
+        Stuck(
+            f'"{found.rewritten_by}" gave a container of pod {found.name} another image since it was made, so that it does not run what '
+            "its version says (delete the pod, and another one is made of that)",
+            found.name,
+        )
+        if found
+        else None
+    )
+
+
 def refused_pods(replica_set: ReplicaSet | None) -> Stuck | None:
     """The ReplicaSet controller is not allowed to make the pods: a quota, a webhook, a missing ServiceAccount."""
     if replica_set is None or replica_set.current >= replica_set.replicas:
@@ -180,7 +194,7 @@ def tells_of_canary(situation: Situation, wanted: int) -> bool:
 
 
 def _pods_in_trouble(situation: Situation, pods: tuple[Pod, ...]) -> Stuck | None:
-    return restarted(pods) or trouble(pods, room_comes=_room_comes(situation))
+    return rewritten(pods) or restarted(pods) or trouble(pods, room_comes=_room_comes(situation))
 
 
 def _room_comes(situation: Situation) -> bool:
@@ -262,7 +276,8 @@ def towards_rollout(situation: Situation, template_digest: str) -> Progress:
             if deployment.replicas != 1
             else "the one pod runs the new version"
         )
-    stuck = trouble(picture.pods_of(new), room_comes=_room_comes(situation)) or refused_pods(new)
+    pods = picture.pods_of(new)
+    stuck = rewritten(pods) or trouble(pods, room_comes=_room_comes(situation)) or refused_pods(new)
     if stuck:
         return stuck
     ready = ready_pods(picture, new) if new else 0

@@ -13,7 +13,7 @@ from typing import Mapping
 from ..values import dataclass
 from ..wording import count_of
 from .phase import Situation
-from .progress import Going, Progress, Stuck, refused_pods, restarted, trouble, why_taken
+from .progress import Going, Progress, Stuck, refused_pods, restarted, rewritten, trouble, why_taken
 from .views import Pod
 from .words import WORDS, because
 
@@ -36,6 +36,22 @@ class FirstLook:
 
 def _canary_pods(situation: Situation) -> tuple[Pod, ...]:
     return tuple(pod for pod in situation.picture.pods_of(situation.canary) if not pod.terminating)
+
+
+def several_builds(situation: Situation) -> str:
+    """What a person has to know where canary pods run different images by one name; empty where they do not. Whatever a look at them
+    tells is of several versions then, and the pods of a promotion may run yet another one."""
+    runs: dict[str, set[str]] = {}
+    for pod in _canary_pods(situation):
+        for state in pod.containers:
+            runs.setdefault(state.name, set()).update(filter(None, [state.image_id]))
+    found = next((name for name, images in sorted(runs.items()) if len(images) > 1), "")
+    return (
+        f"the canary's pods run {len(runs[found])} different images in container {found} ({', '.join(sorted(runs[found]))}): the tag of "
+        "its image was pushed again meanwhile. Name images by their digest, so that what is verified is what is promoted"
+        if found
+        else ""
+    )
 
 
 def steady(situation: Situation, first: FirstLook) -> Progress:
@@ -64,7 +80,8 @@ def _unhealthy(situation: Situation, first: FirstLook) -> Stuck | None:
     # One that came when the Deployment was scaled up takes its time.
     settled = [pod for uid, pod in now.items() if uid in first.pods or not first.may_scale_up]
     return (
-        restarted(tuple(now.values()))
+        rewritten(tuple(now.values()))
+        or restarted(tuple(now.values()))
         or trouble(tuple(now.values()), room_comes=False)
         or refused_pods(situation.canary)
         or next((lost for uid, pod in first.pods.items() if (lost := _lost(pod, now.get(uid), shown.get(uid)))), None)

@@ -235,10 +235,12 @@ class ReplicaSet:
 
 @dataclass(frozen=True)
 class ContainerState:
-    """What kubelet says of one container: `waiting` and `terminated` are reasons, empty when it is in neither state."""
+    """What kubelet says of one container: `waiting` and `terminated` are reasons, empty when it is in neither state. `image_id`: by which
+    digest its registry knows the image that runs; empty as long as that is not said, or where it came from no registry."""
 
     name: str
     image: str
+    image_id: str
     restarts: int
     waiting: str
     waiting_message: str
@@ -254,6 +256,7 @@ class ContainerState:
         return cls(
             name=status.text("name"),
             image=status.text("image"),
+            image_id=status.text("imageID") if "@" in status.text("imageID") else "",
             restarts=status.count("restartCount") or 0,
             waiting=printable(waiting.text("reason")),
             waiting_message=printable(waiting.text("message")),
@@ -276,7 +279,8 @@ class Pod:
     the one that its annotation names for whoever does not say which one is meant. `reason` and `message` are why
     it failed, `lacks` the conditions that it does not meet, and `disrupted` why the cluster takes it (its condition DisruptionTarget: it was
     evicted, its node is lost, another pod was more important). `version` is its resourceVersion, by which moments can be compared.
-    `resized`: a VerticalPodAutoscaler says that it is one of its own."""
+    `resized`: a VerticalPodAutoscaler says that it is one of its own. `rewritten_by`: who has given a container of it another image since it
+    was made, as managedFields name him; empty: nobody."""
 
     name: str
     uid: str
@@ -300,6 +304,7 @@ class Pod:
     disrupted: Condition | None = None
     version: int = 0
     resized: bool = False
+    rewritten_by: str = ""
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> Pod:
@@ -334,6 +339,7 @@ class Pod:
             disrupted=disrupted if disrupted is not None and disrupted.status == "True" else None,
             version=_comparable(meta.text("resourceVersion")),
             resized=any(mark in annotations for mark in _RESIZED),
+            rewritten_by=_rewriter(meta),
         )
 
     @staticmethod
@@ -359,6 +365,25 @@ def _comparable(resource_version: str) -> int:
 def version_of(obj: Mapping[str, Any], kind: str) -> int:
     """Of an object or a list (JSON), as it can be compared with others; 0 where it cannot."""
     return _comparable(Fields(obj, kind).within("metadata").text("resourceVersion"))
+
+
+def _rewriter(meta: Fields) -> str:
+    """Whoever manages the image of a container without having made it. An image may be changed in a pod that runs (validation.go,
+    ValidatePodUpdate); a webhook that gives it another one when the pod is made does so in the name of who makes it."""
+    entries = [entry for entry in meta.each("managedFields") if not entry.text("subresource")]
+    if len(entries) < 2:
+        return ""
+    made: dict[tuple[str, str], str] = {}
+    imaged: dict[tuple[str, str], str] = {}
+    for entry in entries:
+        spec = entry.within("fieldsV1").within("f:spec")
+        for kind in ("f:containers", "f:initContainers"):
+            for container, fields in spec.within(kind).raw.items():
+                for field, owners in (("f:name", made), ("f:image", imaged)):
+                    if isinstance(fields, Mapping) and field in fields:
+                        owners[kind, container] = entry.text("manager")
+    found = (manager for key, manager in imaged.items() if made.get(key, manager) != manager)
+    return printable(next(found, ""))
 
 
 def _running_containers(spec: Fields) -> tuple[str, ...]:

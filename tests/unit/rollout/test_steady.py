@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase, Situation
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.progress import Going, Stuck
-from ansible_collections.coalmine.canary.plugins.module_utils.rollout.steady import FirstLook, steady
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.steady import FirstLook, several_builds, steady
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Deployment, Picture, Pod, ReplicaSet
 
 READY_SINCE, LATER = "2026-01-01T10:00:00Z", "2026-01-01T10:05:00Z"
@@ -65,6 +65,11 @@ def test_a_canary_that_stays_as_it_was_goes_on() -> None:
         (situation(pod(restarts=1)), "container app of pod web-b-1 restarted 1 time"),
         (situation(pod(ready=False, since=LATER)), "canary pod web-b-1 is not Ready any more"),
         (situation(pod(since=LATER)), "canary pod web-b-1 was not Ready until 2026-01-01T10:05:00Z"),
+        (
+            situation(replace(pod(), rewritten_by="kubectl-set")),
+            '"kubectl-set" gave a container of pod web-b-1 another image since it was made, so that it does not run what its version says '
+            "(delete the pod, and another one is made of that)",
+        ),
         (situation(pod("web-b-2")), "canary pod web-b-1 is gone"),
         (situation(replace(pod(), terminating=True)), "canary pod web-b-1 is gone"),
         (situation(replace(pod(), phase="Failed")), "canary pod web-b-1 is gone"),
@@ -121,3 +126,30 @@ MAY_SCALE_UP = replace(FIRST, may_scale_up=True)
 def test_a_deployment_that_may_be_scaled_up_is_held_to_the_rest(now: Situation, why: str) -> None:
     found = steady(now, MAY_SCALE_UP)
     assert isinstance(found, Stuck if why else Going) and why in found.why
+
+
+def running(name: str, **image_ids: str) -> Pod:
+    states = [{"name": container, "imageID": image_id} for container, image_id in image_ids.items()]
+    meta = {"name": name, "uid": name, "ownerReferences": [{"uid": "rs-b", "controller": True}]}
+    return Pod.parse({"metadata": meta, "status": {"phase": "Running", "containerStatuses": states}})
+
+
+ONE, OTHER = "registry.example/app@sha256:1", "registry.example/app@sha256:2"
+
+
+@pytest.mark.parametrize(
+    ("pods", "told"),
+    [
+        ((running("a", app=ONE), running("b", app=ONE)), False),
+        ((running("a", app=ONE), running("b", app=OTHER)), True),
+        ((running("a", app=ONE), running("b", app="")), False),
+        # From no registry: the same image has another ID on a node of another architecture.
+        ((running("a", app="sha256:1"), running("b", app="sha256:2")), False),
+        ((running("a", app=ONE, proxy=OTHER), running("b", app=ONE, proxy=OTHER)), False),
+        ((running("a", app=ONE), replace(running("b", app=OTHER), terminating=True)), False),
+    ],
+)
+def test_pods_that_run_different_images_by_one_name_are_told(pods: tuple[Pod, ...], told: bool) -> None:
+    said = several_builds(situation(*pods))
+    assert bool(said) is told
+    assert not told or f"run 2 different images in container app ({ONE}, {OTHER})" in said

@@ -16,6 +16,7 @@ from ...judgement.samples import NoData
 from ...judgement.tolerance import JudgementError
 from ...probes.source import Answers, NoAnswer
 from ...rollout.phase import Situation, diagnose
+from ...rollout.progress import rewritten
 from ...values import dataclass
 from ..call.outcome import Report
 from ..call.site import Site
@@ -83,7 +84,8 @@ class Looking(ABC):
             self._report(f"{unknown}; still looking")
         else:
             self.seen, self._pods = situation, marks(situation)
-            self.ended = self._sees(situation)
+            of_another = rewritten(situation.picture.pods_of(situation.canary))
+            self.ended = Ended(of_another.why) if of_another else self._sees(situation)
             if self.ended is not None:
                 return
         for asked in self._asking.checks:

@@ -12,7 +12,7 @@ from ...display.pods import marks
 from ...rollout.identity import Meant
 from ...rollout.phase import Situation
 from ...rollout.progress import Going, Progress, Stuck
-from ...rollout.steady import FirstLook, steady
+from ...rollout.steady import FirstLook, several_builds, steady
 from ...rollout.words import WORDS
 from ..call.ending import Account
 from ..call.outcome import Kind, News, Report
@@ -32,6 +32,8 @@ def stays(account: Account, situation: Situation, meant: Meant, seconds: float, 
         else Waited(situation, steady(situation, first))
     )
     _must_go_on(account, waited, meant.bound(situation), report)
+    if said := several_builds(waited.situation):
+        account.warn(said)
     exposed.check(waited.situation, last=True)
     return waited
 
