@@ -190,10 +190,10 @@ def _least(groups: Sequence[Json]) -> list[Json]:
     return [{**group, "weight": int(group["weight"]) // least} for group in groups]
 
 
-def _originals(base: _Face, versions: Versions) -> dict[str, list[Json]]:
+def _originals(base: _Face, versions: Versions, known: Mapping[str, list[Json]]) -> dict[str, list[Json]]:
     """What is rewritten, as it was: backends by their path, and texts by their annotation."""
     kept: dict[str, list[Json]] = {}
-    for host, path in _own(base, versions):
+    for host, path in _own(base, versions, known):
         name, port = backend(path)
         if port == BY_ANNOTATION:
             kept[f"{ACTIONS}{name}"] = [{"text": base.annotations[f"{ACTIONS}{name}"]}]
@@ -202,22 +202,41 @@ def _originals(base: _Face, versions: Versions) -> dict[str, list[Json]]:
     return kept
 
 
-def _own(base: _Face, versions: Versions) -> list[tuple[str, Json]]:
+def _sending(base: _Face, versions: Versions) -> list[tuple[str, Json]]:
     """The paths that send to the owner's Service, each with its host."""
     every = paths(base.rules)
     return [(host, path) for host, path in every if versions.own in services(forwards(path, base.annotations))]
+
+
+def _own(base: _Face, versions: Versions, known: Mapping[str, list[Json]]) -> list[tuple[str, Json]]:
+    """Those of them that are rewritten. One action says one way to send to a Service: that of `known` originals, else the first. Paths with
+    another one, which somebody has added since a release began, stay as they are."""
+    ways: dict[str, Any] = dict(backend({"backend": one}) for (one,) in known.values() if "text" not in one)
+
+    def is_said(path: Json) -> bool:
+        name, port = backend(path)
+        return port == BY_ANNOTATION or (
+            f"{ACTIONS}{name}" not in base.annotations and ways.setdefault(name, port) == port
+        )
+
+    return [(host, path) for host, path in _sending(base, versions) if is_said(path)]
+
+
+def _known(kept: Kept | None) -> Mapping[str, list[Json]]:
+    return kept.rules if kept else {}
 
 
 def _rewritten(base: _Face, kept: Kept) -> _Face:
     """Raises Unroutable."""
     wanted, versions, annotations = kept.wanted, kept.versions, dict(base.annotations)
     header = wanted.exposure.header if wanted.stage is not Stage.ISOLATED else None
-    own = _own(base, versions)
+    own = _own(base, versions, kept.rules)
+    rewritten = {id(path) for _host, path in own}
     numbers = {name: number for number, name in enumerate(sorted({backend(path)[0] for _host, path in own}))}
 
     def each(path: Json) -> Iterator[Json]:
         config, name = forwards(path, base.annotations), backend(path)[0]
-        if config is None or versions.own not in services(config):
+        if config is None or id(path) not in rewritten:
             yield path
             return
         if header is not None:
@@ -329,7 +348,7 @@ def state(route: Route, versions: Versions) -> tuple[Stage, Wanted]:
     if kept is None:
         return _left(face, versions)
     base = _base(face, kept)
-    if not _own(base, kept.versions):
+    if not _sending(base, kept.versions):
         return Stage.CONTESTED, kept.wanted
     try:
         after = _rewritten(base, kept)
@@ -365,8 +384,12 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
     if wanted.nothing:
         kept_after, after = None, base
     else:
-        _check(route, base, versions, wanted.exposure)
-        kept_after = Kept(owner, versions, kept.token if kept else token, wanted, _originals(base, versions))
+        _check_sent(route, _sending(base, versions), versions)
+        if wanted.gives:
+            _check(route, base, versions, wanted.exposure)
+        kept_after = Kept(
+            owner, versions, kept.token if kept else token, wanted, _originals(base, versions, _known(kept))
+        )
         after = _rewritten(base, kept_after)
     annotation = kept_after.encode() if kept_after else None
     if face == after and annotation == route.annotation:
@@ -407,12 +430,12 @@ def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> 
     base = _base(_face(route), kept or _as_if_kept(route, versions, ""))
     _check(route, base, versions, exposure)
     wanted = Wanted(Stage.SPLIT, exposure, mark=1 if marks else None)
-    _rewritten(base, Kept("", versions, "", wanted, _originals(base, versions)))
+    _rewritten(base, Kept("", versions, "", wanted, _originals(base, versions, _known(kept))))
 
 
 def _check(route: Route, base: _Face, versions: Versions, exposure: Exposure) -> None:
     """Raises Unroutable."""
-    own = _own(base, versions)
+    own = _sending(base, versions)
     if not route.more["annotations"].keys() - {_CLASS} and "alb" not in str(class_of(route)):
         raise Unroutable(
             f"nothing of it says that the AWS Load Balancer Controller serves it: it has no annotation {PREFIX}..., and its class is {class_of(route)}",
@@ -423,10 +446,7 @@ def _check(route: Route, base: _Face, versions: Versions, exposure: Exposure) ->
             f"its defaultBackend sends to Service {versions.own}, too, and users of it would get the canary by its pods",
             "Give it rules with a path instead",
         )
-    if not own:
-        raise Unroutable(
-            f"no path of it sends to Service {versions.own}", by_hand(route, versions.own, state(route, versions)[0])
-        )
+    _check_sent(route, own, versions)
     actions: dict[str, Any] = {}
     for _host, path in own:
         name, port = backend(path)
@@ -447,6 +467,14 @@ def _check(route: Route, base: _Face, versions: Versions, exposure: Exposure) ->
         raise Unroutable("a load balancer copies no requests", "Leave out traffic.mirror")
     if exposure.header is not None:
         _check_header(exposure.header, base, own)
+
+
+def _check_sent(route: Route, own: Sequence[tuple[str, Json]], versions: Versions) -> None:
+    """Raises Unroutable."""
+    if not own:
+        raise Unroutable(
+            f"no path of it sends to Service {versions.own}", by_hand(route, versions.own, state(route, versions)[0])
+        )
 
 
 def _check_header(header: Header, base: _Face, own: Sequence[tuple[str, Json]]) -> None:

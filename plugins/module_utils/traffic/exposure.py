@@ -139,6 +139,12 @@ class Wanted:
     copies: bool = False
 
     @property
+    def gives(self) -> bool:
+        """The canary is to get something. What an object may not have for that is in the way of nothing else, nor of a rule without users
+        beside what they get."""
+        return self.stage is Stage.SPLIT and not self.exposure.nobody and not self.warm
+
+    @property
     def nothing(self) -> bool:
         """Nothing of ours is there, and nothing is to be kept."""
         added = self.exposure.header is not None or self.warm or self.mark is not None or self.drained is not None

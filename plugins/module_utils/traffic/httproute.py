@@ -368,11 +368,7 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
     if wanted.nothing:
         kept_after, after = None, base
     else:
-        if not rules:
-            raise Unroutable(
-                f"no rule of it sends to Service {versions.own}",
-                by_hand(route, versions.own, state(route, versions)[0]),
-            )
+        _check_sent(route, versions, rules)
         kept_after = Kept(owner, versions, kept.token if kept else token, wanted, rules)
         after = [*_rewritten(base, kept_after), *_added(base, kept_after)]
         _check_room(after)
@@ -383,6 +379,15 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
     if state(route, versions) == (wanted.stage, wanted) and kept is not None and kept.versions == versions:
         return None
     return RoutePlan(_operations(route, after, annotation), _told(route.rules), _told(after), kept_after)
+
+
+def _check_sent(route: Route, versions: Versions, rules: Mapping[str, Any]) -> None:
+    """`rules`: those that send to the owner's Service. Raises Unroutable."""
+    if not rules:
+        raise Unroutable(
+            f"no rule of it sends to Service {versions.own}",
+            by_hand(route, versions.own, state(route, versions)[0]),
+        )
 
 
 def plan_unproven(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token: str) -> RoutePlan | None:
@@ -408,6 +413,7 @@ def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> 
     kept = kept_of(route)
     base = _base(route.rules, kept or _as_if_kept(route, versions, ""))
     rules = {key: rule["backendRefs"] for key, rule in zip(_keys(base), base, strict=True) if names(rule, versions.own)}
+    _check_sent(route, versions, rules)
     # Where everybody gets the canary there are fewer rules than on the way there; from the second step on, one more for each that is sticky.
     sticky = exposure.sticky and replace(exposure.sticky, step=max(1, exposure.sticky.step))
     fullest = replace(exposure, weight=exposure.weight if exposure.weight < 1 else Fraction(0), sticky=sticky)

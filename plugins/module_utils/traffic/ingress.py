@@ -298,6 +298,8 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
     wanted = _possible(wanted)
     base = _base(route, versions, *([kept.versions] if kept else ()))
     if not wanted.nothing:
+        _check_sent(route, base, versions)
+    if wanted.gives:
         _check_paths(route, base, versions)
         _check_kept(route, wanted.exposure)
     after = _renamed(base, {versions.own: _receiver(wanted, versions)})
@@ -360,6 +362,11 @@ def _check_paths(route: Route, base: Sequence[Json], versions: Versions) -> None
         )
     if _says(route, "ssl-passthrough"):
         raise Unroutable("with ssl-passthrough nobody but the pods sees a request, so that none can be split")
+    _check_sent(route, base, versions)
+
+
+def _check_sent(route: Route, base: Sequence[Json], versions: Versions) -> None:
+    """Raises Unroutable."""
     if not any(_service(path) == versions.own for _host, path in paths(base)):
         raise Unroutable(
             f"no path of it sends to Service {versions.own}", by_hand(route, versions.own, state(route, versions)[0])
@@ -387,13 +394,12 @@ def _check_kept(route: Route, exposure: Exposure) -> None:
 
 def _changed(route: Route, versions: Versions, drawn: Exposure | None, own: bool) -> CompanionPlan | None:
     """None where the canary Ingress is as it is to be. `own`: the Ingress is about to be its owner's again. Raises Unroutable for one that is
-    somebody else's."""
+    somebody else's where there is to be one of ours."""
     manifest, found = _companion(route, versions, drawn or NOBODY), route.companion
     if found is not None and not _is_ours(route, versions):
-        raise Unroutable(
-            f'Ingress "{companion_name(route.name)}" is there already, and is not of this release',
-            "Look whose it is; if nobody needs it, delete it, then run this again",
-        )
+        if drawn is None:
+            return None
+        raise _taken(route)
     last = None if drawn is None else manifest
     if found is None:
         return CompanionPlan(_companion(route, versions, NOBODY), last) if last else None
@@ -401,6 +407,13 @@ def _changed(route: Route, versions: Versions, drawn: Exposure | None, own: bool
     if not versions.canary:
         manifest = {**manifest, "spec": {**manifest["spec"], "rules": _rules(found)}}
     return None if same and last else CompanionPlan(manifest if own and not same else None, last)
+
+
+def _taken(route: Route) -> Unroutable:
+    return Unroutable(
+        f'Ingress "{companion_name(route.name)}" is there already, and is not of this release',
+        "Look whose it is; if nobody needs it, delete it, then run this again",
+    )
 
 
 def _operations(route: Route, rules: Sequence[Json], annotation: str | None) -> tuple[Json, ...]:
@@ -425,7 +438,8 @@ def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> 
     base = _base(route, versions, *([kept.versions] if kept else ()))
     _check_paths(route, base, versions)
     _check_kept(route, wanted.exposure)
-    _changed(replace(route, rules=tuple(base)), versions, _drawn(wanted), False)
+    if route.companion is not None and not _is_ours(replace(route, rules=tuple(base)), versions):
+        raise _taken(route)
 
 
 def check_beside(route: Route, routes: Sequence[Route], others: Sequence[Route], own: str, exposure: Exposure) -> None:

@@ -99,6 +99,11 @@ def _names(rule: Mapping[str, Any], service: str, namespace: str) -> bool:
     return bool(service) and service in _services(rule, namespace)
 
 
+def _is_whole(ref: Mapping[str, Any], service: str, namespace: str) -> bool:
+    """The Service, and no subset of it: one that somebody has added since a release began stays, because Services of versions have none."""
+    return _service(_host(ref), namespace) == service and not ref["destination"].get("subset")
+
+
 def named(route: Route) -> frozenset[str]:
     """As of an HTTPRoute (httproute.py). Those of its tls and tcp routes, too, for `check` to refuse it."""
     of_http = (name for rule in route.rules for name in _services(rule, route.namespace))
@@ -238,7 +243,7 @@ def _put_together(refs: list[Json], versions: Versions, namespace: str) -> list[
 
 def _shared(refs: Sequence[Json], weight: Fraction, stage: Stage, versions: Versions, namespace: str) -> list[Json]:
     """Raises Unroutable."""
-    own = [ref for ref in refs if _service(_host(ref), namespace) == versions.own]
+    own = [ref for ref in refs if _is_whole(ref, versions.own, namespace)]
     times = lcm(*((_weight(ref, refs) * weight).denominator for ref in own))
     found: list[Json] = []
     for ref in refs:
@@ -260,7 +265,7 @@ def _rewritten(base: Sequence[Json], kept: Kept, namespace: str) -> list[Json]:
     wanted, versions = kept.wanted, kept.versions
     found = list(_probes(kept, namespace))
     for rule in base:
-        if not _names(rule, versions.own, namespace):
+        if not any(_is_whole(ref, versions.own, namespace) for ref in _refs(rule)):
             found.append(rule)
             continue
         header = wanted.exposure.header
@@ -348,7 +353,7 @@ def _reached(kept: Kept, namespace: str) -> list[tuple[str, int]]:
 
 def _for_header(rule: Json, header: Header, versions: Versions, namespace: str) -> Json:
     """Raises Unroutable."""
-    ref = next(ref for ref in _refs(rule) if _service(_host(ref), namespace) == versions.own)
+    ref = next(ref for ref in _refs(rule) if _is_whole(ref, versions.own, namespace))
     alone = {key: value for key, value in _to(ref, versions.canary, 0).items() if key != "weight"}
     return _narrowed(rule, header.name.lower(), {"exact": header.value}, [alone], "Give traffic.header another name")
 
@@ -414,7 +419,9 @@ def plan(route: Route, versions: Versions, wanted: Wanted, *, owner: str, token:
     if wanted.nothing:
         kept_after, after = None, base
     else:
-        _check(route, base, versions, wanted.exposure)
+        _check_sent(route, base, versions)
+        if wanted.gives:
+            _check(route, base, versions, wanted.exposure)
         kept_after = Kept(owner, versions, kept.token if kept else token, wanted, rules)
         after = _rewritten(base, kept_after, route.namespace)
     annotation = kept_after.encode() if kept_after else None
@@ -454,11 +461,7 @@ def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exp
             f"a tls or tcp route of it sends to Service {versions.own}, too, and those have no requests that could be split",
             "Give them a Service of their own",
         )
-    if not _own(route, base, versions):
-        raise Unroutable(
-            f"no http rule of it sends to Service {versions.own}",
-            by_hand(route, versions.own, state(route, versions)[0]),
-        )
+    _check_sent(route, base, versions)
     copying = (rule for rule in base if _names(rule, versions.own, route.namespace) and any(map(rule.get, _MIRRORS)))
     if exposure.mirror and next(copying, None):
         raise Unroutable("a rule copies its requests already, and takes one such Service", "Set traffic.mirror to 0")
@@ -473,6 +476,15 @@ def _check(route: Route, base: Sequence[Json], versions: Versions, exposure: Exp
             f"a rule of it names the subset {subset} of Service {versions.own}, and the Services of the two versions "
             "have no subsets",
             "Leave the subset out: each version gets a Service of its own",
+        )
+
+
+def _check_sent(route: Route, base: Sequence[Json], versions: Versions) -> None:
+    """Raises Unroutable."""
+    if not _own(route, base, versions):
+        raise Unroutable(
+            f"no http rule of it sends to Service {versions.own}",
+            by_hand(route, versions.own, state(route, versions)[0]),
         )
 
 

@@ -131,7 +131,7 @@ def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: b
     routes = of_record(account, situation.record, report) if situation.record else of_lost(account, lost, report)
     if routes is not None and check:
         ours = [one for one in routes.look() if of_another(one.route, situation.deployment.uid) is None]
-        routes.rehearse(ours, owners)
+        routes.rehearse(ours, owners, insists=False)
     elif routes is not None:
         account.looked(situation)
         taken = take_over(routes) if situation.record else None

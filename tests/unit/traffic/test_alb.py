@@ -38,7 +38,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import kept_of
 from tests.sim.alb import action_of, conditions_of, in_order
 from tests.sim.patching import json_patch
-from tests.unit.traffic.release import BY, VERSIONS
+from tests.unit.traffic.release import BY, VERSIONS, giving
 
 Json = dict[str, Any]
 HEADER = Header("x-canary", "always")
@@ -261,7 +261,7 @@ def test_what_cannot_be_is_told_before_anything_is_written(item: Json, exposure:
     with pytest.raises(Unroutable, match=said):
         check(parse(item), VERSIONS, exposure, True)
     with pytest.raises(Unroutable, match=said):
-        plan(parse(item), VERSIONS, Wanted(Stage.SPLIT, exposure), **BY)
+        plan(parse(item), VERSIONS, Wanted(Stage.SPLIT, giving(exposure)), **BY)
 
 
 def test_an_ingress_of_another_controller_is_refused() -> None:

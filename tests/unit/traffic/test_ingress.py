@@ -39,7 +39,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.ingress im
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
 from tests.sim.patching import json_patch
-from tests.unit.traffic.release import BY, VERSIONS
+from tests.unit.traffic.release import BY, VERSIONS, giving
 
 Json = dict[str, Any]
 # An Ingress, and its canary Ingress where there is one.
@@ -355,7 +355,8 @@ def test_a_canary_ingress_without_label_or_owner_is_ours_by_whom_it_sends_to_and
     check_beside(read((item, bare)), [], [parse(bare)], "web", NOBODY)
     bare["spec"] = ingress(path("other"))["spec"]
     with pytest.raises(Unroutable, match="is there already"):
-        plan(read((item, bare)), VERSIONS, Wanted(Stage.OWN), **BY)
+        check(read((item, bare)), VERSIONS, NOBODY, False)
+    assert written((item, bare), Wanted(Stage.OWN)) == (ingress(path("web")), bare)
 
 
 def test_without_its_annotation_both_tell_what_users_get() -> None:
@@ -406,14 +407,18 @@ def test_what_cannot_be_is_told_before_anything_is_written(item: Json, exposure:
     with pytest.raises(Unroutable, match=said):
         check(read((item, None)), VERSIONS, exposure, False)
     with pytest.raises(Unroutable, match=said):
-        plan(read((item, None)), VERSIONS, Wanted(Stage.SPLIT, exposure), **BY)
+        plan(read((item, None)), VERSIONS, Wanted(Stage.SPLIT, giving(exposure)), **BY)
 
 
 def test_an_ingress_of_that_name_that_is_somebody_elses_is_left_alone() -> None:
     theirs = {"metadata": {"name": companion_name("web"), "uid": "u"}, "spec": {"rules": []}}
-    for wanted in (Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))), Wanted(Stage.OWN)):
+    with pytest.raises(Unroutable, match="is there already"):
+        plan(read((ingress(path("web")), theirs)), VERSIONS, Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))), **BY)
+    for exposure in (NOBODY, Exposure(Fraction(1))):
         with pytest.raises(Unroutable, match="is there already"):
-            plan(read((ingress(path("web")), theirs)), VERSIONS, wanted, **BY)
+            check(read((ingress(path("web")), theirs)), VERSIONS, exposure, False)
+    split, _companion = written((ingress(path("web")), None), Wanted(Stage.SPLIT, Exposure(Fraction(1, 4))))
+    assert written((split, theirs), Wanted(Stage.OWN)) == (ingress(path("web")), theirs)
 
 
 def test_a_canary_of_somebody_else_on_the_same_path_is_refused_and_is_no_route() -> None:

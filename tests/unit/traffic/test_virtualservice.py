@@ -36,7 +36,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.virtualser
     unseen,
 )
 from tests.sim.patching import json_patch
-from tests.unit.traffic.release import BY, VERSIONS
+from tests.unit.traffic.release import BY, VERSIONS, giving
 
 Json = dict[str, Any]
 HEADER = Header("X-Canary", "always")
@@ -277,7 +277,7 @@ def test_what_cannot_be_is_told_before_anything_is_written(item: Json, exposure:
     with pytest.raises(Unroutable, match=said):
         check(parse(item), VERSIONS, exposure, True)
     with pytest.raises(Unroutable, match=said):
-        plan(parse(item), VERSIONS, Wanted(Stage.SPLIT, exposure), **BY)
+        plan(parse(item), VERSIONS, Wanted(Stage.SPLIT, giving(exposure)), **BY)
 
 
 def test_a_host_is_a_service_in_each_of_its_forms_and_only_of_its_own_namespace() -> None:

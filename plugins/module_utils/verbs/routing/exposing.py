@@ -100,12 +100,12 @@ def _split(routes: Routes, exposure: Exposure) -> Wish:
 
 
 def _check_live(routes: Routes, now: Now) -> None:
-    """Raises Refusal where the owner has his backends back, because somebody promoted this release or took it back; and where somebody
-    has written others since the route was isolated: what would be in force then, nobody has proven."""
+    """Raises Refusal where the owner has his backends back, because somebody promoted this release, took it back or put them back; and where
+    somebody has written others since the route was isolated: what would be in force then, nobody has proven."""
     if now.stage in THEIRS:
         raise routes.contested(now.route)
     if now.stage is Stage.OWN:
-        raise routes.account.site.ended()
+        raise routes.given_back(now.route)
 
 
 def _back_to(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:

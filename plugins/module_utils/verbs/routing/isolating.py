@@ -70,14 +70,18 @@ def _take_back(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:
     ours = (Stage.SPLIT,) if begins else OURS
     had = {one.route.name for one in before if one.stage not in ours}
     now = [one for one in routes.look(canary_hash) if one.route.name in had]
-    routes.put([one for one in now if one.stage not in OURS], _own, canary_hash, marked=False)
+    routes.put([one for one in now if one.stage not in OURS], _own, canary_hash, marked=False, insists=False)
     try:
         give_back(routes, [one for one in now if one.stage in OURS], canary_hash, _own)
     except NotProgrammed as error:
         routes.account.warn(f"the routes were left as they are, with everybody on the stable version: {error}")
         return
     routes.put(
-        routes.look(canary_hash), lambda one: _own(one) if one.route.name in had else None, canary_hash, marked=False
+        routes.look(canary_hash),
+        lambda one: _own(one) if one.route.name in had else None,
+        canary_hash,
+        marked=False,
+        insists=False,
     )
 
 

@@ -97,6 +97,10 @@ class Prover:
                 f"it cannot be proven that the gateway does what its routes say: {why}",
                 remedy,
             )
+        self.states(why)
+
+    def states(self, why: str) -> None:
+        """From now on, because nobody can ask whether a write is in force."""
         self.how = "stated"
         self._account.warn(
             f"that the gateway does what its routes say is stated by their status, and not proven: {why}"

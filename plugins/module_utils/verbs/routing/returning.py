@@ -28,7 +28,7 @@ def hand_back(routes: Routes, found: Sequence[Now], canary_hash: str) -> None:
     routes.prepare(found)
     keep_stable(routes, found)
     try:
-        give_back(routes, found, canary_hash, _but_for_testers)
+        give_back(routes, found, canary_hash, _but_for_testers, insists=True)
     except NotProgrammed as error:
         raise unproven(error, "Nothing else was changed. Look at the gateway, then run this again") from error
 
@@ -39,20 +39,24 @@ def _but_for_testers(now: Now) -> Wanted:
     return Wanted(Stage.OWN, Exposure(header=now.wanted.exposure.header), drained=now.wanted.again)
 
 
-def give_back(routes: Routes, found: Sequence[Now], canary_hash: str, own: Wish) -> list[Now]:
+def give_back(routes: Routes, found: Sequence[Now], canary_hash: str, own: Wish, *, insists: bool = False) -> list[Now]:
     """The owner's backends, as `own` says, are in force; the routes then. No user was sent to the owner's Service meanwhile, and a proxy may have forgotten its
-    endpoints: it is reached by a rule without users first. Raises NotProgrammed."""
+    endpoints: it is reached by a rule without users first, also where that takes more room than a route has, if somebody `insists`. Raises
+    NotProgrammed."""
     service = routes.traffic.service
+    elsewhere = [one for one in found if routes.is_elsewhere(one)]
+    routes.put(elsewhere, owners, canary_hash, marked=False, insists=insists)
+    found = [one for one in found if one not in elsewhere]
 
     def reach(now: Now) -> Wanted | None:
         return None if routes.router.sends_to(now.route, service) else warm(routes, now, service)
 
     warmed = found
     if routes.prover.marks:
-        written = routes.put(found, reach, canary_hash)
+        written = routes.put(found, reach, canary_hash, insists=insists)
         routes.await_(written)
         warmed = routes.since(found, written, canary_hash)
-    given = routes.put(warmed, own, canary_hash)
+    given = routes.put(warmed, own, canary_hash, insists=insists)
     routes.await_(given)
     return routes.since(warmed, given, canary_hash)
 
@@ -79,9 +83,11 @@ def leave(routes: Routes) -> None:
     canary = next((of for of in map(version_of, services) if of != routes.stable_hash), "")
     found = routes.look(canary)
     # One that keeps something was written, and nobody knows whether that was waited for. What another Deployment's release has written there is
-    # none of this one's.
+    # none of this one's. Of what belongs to a route something may be left that the route itself does not tell.
     ours = [one for one in found if of_another(one.route, routes.owner.uid) is None]
-    touched = [one for one in ours if one.stage is not Stage.OWN or one.route.annotation is not None]
+    touched = [
+        one for one in ours if one.stage is not Stage.OWN or one.route.annotation is not None or one.route.companion
+    ]
     if touched:
         routes.prepare(touched, insists=False)
         _await_one_version(routes, touched)
@@ -92,7 +98,7 @@ def leave(routes: Routes) -> None:
                 error,
                 "The Services of both versions were left, because they may still be sent requests. Run this again",
             ) from error
-    routes.put(touched, owners, canary, marked=False)
+    routes.put(touched, owners, canary, marked=False, insists=False)
     delete_all(routes, services)
     routes.account.extra.pop("exposure", None)
 

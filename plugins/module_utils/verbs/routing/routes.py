@@ -18,10 +18,12 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import Any, Callable, Collection, Sequence
 
 from ...cluster.errors import Conflict, NotFound
-from ...rollout.record import Record, RouteRef, Traffic
+from ...rollout.phase import diagnose
+from ...rollout.record import Intent, Record, RouteRef, Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Kept, Stage, Unroutable, Versions, Wanted
 from ...traffic.kinds import Proof
@@ -128,6 +130,11 @@ class Routes:
         except Unroutable as error:
             raise unroutable(route, error) from error
 
+    def is_elsewhere(self, now: Now) -> bool:
+        """No user of it is sent to the owner's Service, nor to one of ours: he has put others there, and nothing is to be given back."""
+        services = filter(None, (self.traffic.service, self.stable, now.canary))
+        return not self.router.switches and not any(self.router.sends_to(now.route, one) for one in services)
+
     def since(self, found: Sequence[Now], written: Sequence[Written], canary_hash: str = "") -> list[Now]:
         """`found`, with what was written in place of what was read. No request: whoever wrote meanwhile is found by the guard of the
         next write, which reads again then."""
@@ -221,21 +228,27 @@ class Routes:
 
     # Writes.
 
-    def write(self, found: Sequence[Now], wish: Wish, canary_hash: str = "", *, marked: bool = True) -> list[Written]:
+    def write(
+        self, found: Sequence[Now], wish: Wish, canary_hash: str = "", *, marked: bool = True, insists: bool = True
+    ) -> list[Written]:
         """Each route as it is wished. Not in force yet. `marked`: with a rule that tells the write, as far as the release has such rules.
-        Of a hash that is given, the canary's Service is the one to send to from now on."""
+        Of a hash that is given, the canary's Service is the one to send to from now on. `insists`: as for `_planned`."""
         marked = marked and self.prover.marks
-        return [self._wrote(one, wish, canary_hash, marked) for one in found if wish(one) is not None]
+        return [self._wrote(one, wish, canary_hash, marked, insists) for one in found if wish(one) is not None]
 
-    def put(self, found: Sequence[Now], wish: Wish, canary_hash: str, *, marked: bool = True) -> list[Written]:
+    def put(
+        self, found: Sequence[Now], wish: Wish, canary_hash: str, *, marked: bool = True, insists: bool = True
+    ) -> list[Written]:
         """The same, with the canary's Service as it is: one that has lost its annotation does not tell which that is, and the hash does."""
         return [
             written
             for one in found
-            for written in self.write([one], wish, canary_hash if one.stage is Stage.LOST else "", marked=marked)
+            for written in self.write(
+                [one], wish, canary_hash if one.stage is Stage.LOST else "", marked=marked, insists=insists
+            )
         ]
 
-    def _wrote(self, now: Now, wish: Wish, canary_hash: str, marked: bool) -> Written:
+    def _wrote(self, now: Now, wish: Wish, canary_hash: str, marked: bool, insists: bool) -> Written:
         name, owner = now.route.name, self.owner.uid
         token = secrets.token_hex(16)
 
@@ -247,7 +260,7 @@ class Routes:
             asked = wish(stands)
             if asked is None:
                 return None
-            return self._planned(stands, asked, canary_hash, owner, token, marked)
+            return self._planned(stands, asked, canary_hash, owner, token, marked, insists)
 
         def send(route: Route, planned: RoutePlan) -> Route:
             self._report(f'{self.router.kind} "{name}": {_in_words(planned)}')
@@ -266,13 +279,29 @@ class Routes:
         return Written(sent.state, _kept(sent.state))
 
     def _planned(
-        self, now: Now, asked: Wanted, canary_hash: str, owner: str, token: str, marked: bool
+        self, now: Now, asked: Wanted, canary_hash: str, owner: str, token: str, marked: bool, insists: bool = True
     ) -> RoutePlan | None:
+        """Raises Refusal for what cannot be said beside what the route has now; unless nobody `insists` on it, as on the way back, of which
+        there is always as much as can be said: without rules for probes, and at last what its owner wrote."""
         kept = _kept(now.route)
         stays = kept.versions if kept and not canary_hash else self._versions(canary_hash)
-        asked = _marked(asked, now) if marked else replace(asked, warm=(), cookies=False, copies=False, mark=None)
+        plan = partial(self.router.plan, now.route, stays, owner=owner, token=token)
+        plain = _unmarked(asked)
         try:
-            return self.router.plan(now.route, stays, asked, owner=owner, token=token)
+            return plan(_marked(asked, now) if marked else plain)
+        except Unroutable as error:
+            if insists:
+                raise unroutable(now.route, error) from error
+            if marked and isinstance(self.prover, Prover):
+                self.prover.states(f'{now.route.kind} "{now.route.name}" takes no rule for probes more: {error}')
+        if asked.warm:
+            return None
+        try:
+            return plan(plain)
+        except Unroutable:
+            pass
+        try:
+            return plan(Wanted(Stage.OWN))
         except Unroutable as error:
             raise unroutable(now.route, error) from error
 
@@ -284,13 +313,13 @@ class Routes:
         for gone in planned.before.keys() - planned.after.keys():
             self.account.after.pop(f"{name}: {gone}", None)
 
-    def rehearse(self, found: Sequence[Now], wish: Wish, canary_hash: str = "") -> None:
+    def rehearse(self, found: Sequence[Now], wish: Wish, canary_hash: str = "", *, insists: bool = True) -> None:
         """Check mode: what each route is to become, as a dry run. Nothing is written."""
         for now in found:
             asked = wish(now)
             if asked is None:
                 continue
-            planned = self._planned(now, asked, canary_hash, self.owner.uid, "foretold", self.prover.marks)
+            planned = self._planned(now, asked, canary_hash, self.owner.uid, "foretold", self.prover.marks, insists)
             if planned is not None:
                 self.network.write(now.route, planned, dry_run=True)
                 self._tell_change(now.route.name, planned)
@@ -313,6 +342,12 @@ class Routes:
         """Not the gateway's fault where somebody else wrote meanwhile."""
         theirs = [one.route for one in self.look(canary_hash) if one.stage in THEIRS]
         return self.contested(theirs[0]) if theirs else unproven(error, _TAKEN_BACK)
+
+    def given_back(self, route: Route) -> Refusal:
+        """Of one that sends to its owner's Service: nobody but somebody else wrote that where the release is still held. A look."""
+        record = diagnose(self.account.site.look()).record
+        holds = record is not None and record.intent is Intent.HOLD and release_of(record) == self.release
+        return self.contested(route) if holds else self.account.site.ended()
 
     def contested(self, route: Route) -> Refusal:
         """Who wrote last is told of the route alone: of a companion that was deleted nobody knows it."""
@@ -338,6 +373,11 @@ def always(wanted: Wanted) -> Wish:
 def owners(_now: Now) -> Wanted:
     """Wished for every route: its owner's backends, and nothing of ours."""
     return Wanted(Stage.OWN)
+
+
+def _unmarked(asked: Wanted) -> Wanted:
+    """Without rules that only a probe meets."""
+    return replace(asked, warm=(), cookies=False, copies=False, mark=None)
 
 
 def _marked(asked: Wanted, now: Now) -> Wanted:

@@ -43,7 +43,9 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
     for ref in routes.traffic.routes:
         with _going_on(routes):
             now = routes.now(ref, canary)
-            if now is not None and (every or now.stage is not Stage.OWN or not now.wanted.exposure.nobody):
+            if now is None or routes.is_elsewhere(now):
+                continue
+            if every or now.stage is not Stage.OWN or not now.wanted.exposure.nobody:
                 found.append(now)
     if serves:
         _went(routes, partial(keep_stable, routes, found))
@@ -56,7 +58,7 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
             if routes.prover.marks and not routes.router.sends_to(now.route, service):
                 unknown.append(now)
             else:
-                written += routes.put([now], to, canary)
+                written += routes.put([now], to, canary, insists=False)
     with _going_on(routes):
         routes.prepare(found, insists=False, goes_on=True)
     written += _once_reached(routes, unknown, service, to, canary)
@@ -92,12 +94,12 @@ def _once_reached(routes: Routes, found: Sequence[Now], service: str, to: Wish, 
     warmed, written = list[Written](), list[Written]()
     for now in found:
         with _going_on(routes):
-            warmed += routes.put([now], lambda one: warm(routes, one, service), canary)
+            warmed += routes.put([now], lambda one: warm(routes, one, service), canary, insists=False)
     with _going_on(routes):
         routes.await_(warmed)
     for now in found:
         with _going_on(routes):
-            written += routes.put(routes.since([now], warmed, canary), to, canary)
+            written += routes.put(routes.since([now], warmed, canary), to, canary, insists=False)
     return written
 
 
@@ -142,7 +144,7 @@ def spare_users(account: Account, situation: Situation, report: Report) -> None:
             now = routes.now(ref, of_hash)
             if now is not None and _gets_users(routes, now):
                 keep_stable(routes, [now])
-                routes.put([now], lambda one: Wanted(Stage.ISOLATED, drained=one.wanted.again), of_hash)
+                routes.put([now], lambda one: Wanted(Stage.ISOLATED, drained=one.wanted.again), of_hash, insists=False)
                 account.warn(
                     f'{routes.router.kind} "{ref.name}" sent users to a canary without Ready pods, and sends them to stable now'
                 )
