@@ -14,6 +14,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.argument
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import (
     OF_AN_UNDO,
     VERB,
+    as_begun,
     cut_off,
     new_run,
 )
@@ -116,7 +117,7 @@ class ActionModule(VerbAction):
         given = arguments.get("previous")
         previous = given if isinstance(given, dict) else {}
         if boolean(arguments.get("rescued"), strict=False) and not arguments.get("reject"):
-            return {**arguments, "reject": failures.rejection(variables, previous)}
+            return {**as_begun(arguments), "reject": failures.rejection(variables, previous)}
         try:
             asked = verification.with_whole_paths(arguments, str(variables["playbook_dir"]))
             if not previous:

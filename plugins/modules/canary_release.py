@@ -333,6 +333,9 @@ options:
     description:
       - The RV(release) that an earlier call of the same release returned. This call goes on from there, with the same run, evidence
         and verdicts, and with no other canary than that one. Of a release that is over it tells the end again.
+      - It knows the Deployment, its cluster, O(on_failure), O(on_inconclusive), O(gate), and the version with which that began
+        (RV(release.began)). A call that says another one of these is refused, and the canary stays for O(rescued) or O(reject). With
+        O(rescued) it is taken back where and as it began, whatever the call says.
     type: dict
   reject:
     description:
@@ -501,6 +504,12 @@ release:
       returned: always
       type: dict
     noticed: {type: str, returned: always, description: "Marks the last failure on the host, for O(rescued)."}
+    began:
+      description:
+        - With what the release began, as far as each call of it has to say the same. C(version) is a digest of the template that was
+          asked for. A kubeconfig that is given as a value, and an address with a password in it, are left out.
+      returned: always
+      type: dict
 summary:
   description: The same in a few lines for a person, with the pods of both versions.
   returned: when the release was begun, on failure too

@@ -133,9 +133,10 @@ def handed_on(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[s
     if _is_to_be_rescued(result, arguments):
         return {name: value for name, value in result.items() if name not in ("canary", "summary")}
     release = result.get("release") or {}
+    began = release.get("began") or arguments
     kept = {
-        "name": arguments.get("name"),
-        "namespace": arguments.get("namespace"),
+        "name": began.get("name"),
+        "namespace": began.get("namespace"),
         "outcome": release.get("outcome", "refused"),
         "why": release.get("why", [result.get("msg", "")]),
         "verdicts": release.get("verdicts", []),

@@ -21,7 +21,7 @@ from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.interference import ACTS, SOMEBODY
 from tests.integration.playbooks import ROOT
-from tests.integration.plays import V2, V3, Ended, releases, run
+from tests.integration.plays import V1, V2, V3, Ended, releases, run, side_by_side
 from tests.integration.releases import CONTAINER, Release
 
 Cell = tuple[str, int, str]  # right before this task starts for that time, somebody does this
@@ -130,3 +130,21 @@ def test_somebody_acts_between_any_two_tasks(lab: Lab | ForeignCluster, tmp_path
         wrong += lies(it, made, cells)
         lab.delete_namespace(namespace)
     assert wrong == [], "\n".join(wrong)
+
+
+def test_a_task_that_changes_the_variables_of_the_role_changes_nothing_of_its_release(
+    lab: Lab | ForeignCluster, tmp_path: Path
+) -> None:
+    """It is taken back where it began, as it was to be, whether the task that has changed them goes well or not."""
+    astray = {"canary_name": "another", "canary_namespace": "nowhere", "canary_on_failure": "hold", "canary_gate": "stop"}
+    hosts: dict[str, dict[str, Any]] = {}
+    for host, that in (("goes-well", True), ("fails", False)):
+        verify = tmp_path / f"{host}.yml"
+        verify.write_text(json.dumps([{"set_fact": astray}, {"name": "Compare", "assert": {"that": that}}]))
+        hosts[host] = {"verify_tasks": str(verify), "headroom": "skip", "wait_timeout": 60}
+    with side_by_side(lab, tmp_path, hosts) as played:
+        assert played.it.outcomes == dict.fromkeys(hosts, "undone"), played.it.told
+        assert "name is another, and it was goes-well" in played.why("goes-well")[0]
+        for host in hosts:
+            assert (played.it.results[host]["name"], played.made[host].image) == (host, V1)
+            assert "coalmine.canary/record" not in played.made[host].deployment()["metadata"].get("annotations", {})

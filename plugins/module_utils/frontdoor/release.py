@@ -8,6 +8,8 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -114,6 +116,10 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
     meant = call({**parameters, "wait": True}, check, actor).meant
     previous = _previous(parameters)
     _says_what(parameters)
+    start = _start(parameters, base)
+    began = _began(parameters, start)
+    if previous is not None:
+        _must_go_on_as_it_began(parameters, previous.began, began)
     if parameters["when_missing"] == WhenMissing.CREATE.value and parameters["definition"] is None:
         raise ArgumentError(
             "when_missing is create, and only definition says what there is to create: give the manifest"
@@ -125,7 +131,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
     traffic = _traffic(parameters)
     return ReleaseRequest(
         call=base,
-        start=_start(parameters, base),
+        start=start,
         judge=_judge(parameters, check, actor),
         room=_room(parameters, base),
         steps=tuple(
@@ -143,6 +149,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
         reject=parameters["reject"],
         run=meant.run,
         held=meant if parameters["held"] else None,
+        began=began,
     )
 
 
@@ -317,6 +324,56 @@ def _previous(parameters: Parameters) -> Release | None:
         ) from error
 
 
+# Which Deployment it is, in which cluster, and what becomes of it: of one release once and for all, whatever a later call says.
+_TARGET, _CLUSTER = ("name", "namespace"), ("kubeconfig", "context", "host")
+_POLICIES = ("on_failure", "on_inconclusive", "gate")
+
+
+def _began(parameters: Parameters, start: StartRequest) -> dict[str, str]:
+    """No secret is in it: a kubeconfig that is none, or an address with a password, is left out."""
+    template, cluster = start.template, dict(start.call.target.cluster)
+    asked = [dict(template.images), template.patch, template.definition]
+    text = json.dumps(asked, sort_keys=True, default=str)
+    return {
+        **{name: str(parameters[name]) for name in (*_TARGET, *_POLICIES)},
+        **{name: cluster[name] for name in _CLUSTER if name in cluster},
+        "version": hashlib.sha256(text.encode()).hexdigest()[:32] if _is_new(parameters) else "",
+    }
+
+
+def _must_go_on_as_it_began(parameters: Parameters, was: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raises ArgumentError. Whoever takes it back says no version, and a call that is about its end no policies."""
+    if not was:
+        return  # of an earlier version of this collection
+    is_over = bool(parameters["reject"] or parameters["rescued"])
+    for name in (*_TARGET, *_CLUSTER, *(() if is_over else _POLICIES)):
+        given, began = (each.get(name) or "not given" for each in (now, was))
+        if given != began:
+            raise ArgumentError(
+                f"{name} is {given}, and it was {began} when the release of previous began: give each call of a release the same, so "
+                "that what was begun is what is promoted, or taken back"
+            )
+    if not is_over and now["version"] != was.get("version"):
+        given = next(name for name in ONE_OF[0] if parameters[name] is not None)
+        raise ArgumentError(
+            f"{given} says another version than the one that the release of previous began with: give each call of a release the "
+            "same. For another version begin another release"
+        )
+
+
+def as_begun(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A call that takes a release back, where and as this began, whatever the variables of its caller say by now."""
+    try:
+        previous = _previous(asked)
+    except ArgumentError:
+        return dict(asked)
+    began = previous.began if previous else {}
+    if not began:
+        return dict(asked)
+    here = {name: value for name, value in asked.items() if name not in ("context", "host") or name in began}
+    return {**here, **{name: began[name] for name in (*_TARGET, *_CLUSTER, "on_failure") if name in began}}
+
+
 # What a release is taken back with: the rest of the options is about a version that is given up.
 OF_AN_UNDO = ("name", "namespace", "on_failure", "wait_timeout", "wait_for_nodes", "field_ownership", "display")
 
@@ -352,7 +409,8 @@ def _refused(why: str, parameters: Parameters) -> dict[str, Any]:
         why=(said, left or NOTHING_CHANGED),
         waits_for=WaitsFor.CALLER if left and open_yet and not parameters.get("rescued") else WaitsFor.NOBODY,
     )
-    given = [(parameters.get("name"), NAME), (parameters.get("namespace", "default"), LABEL)]
+    began = told.began or {"name": parameters.get("name"), "namespace": parameters.get("namespace", "default")}
+    given = [(began.get("name"), NAME), (began.get("namespace"), LABEL)]
     name, namespace = (text if isinstance(text, str) and shape.fullmatch(text) else "?" for text, shape in given)
     return {"release": told.to_json(), "summary": summary(name, namespace, told, {})}
 

@@ -84,7 +84,8 @@ class Release:
     checks, as canary_verify gives it, for the next one to go on from. `behind`: steps, counted from 0, that the canary had
     outgrown before this run; `outgrown`: the `hash` and `run` of that canary, empty where none was (an earlier version does not say).
     `to_verify`: the `step` of `steps` (from 1) that the caller verifies now by a file of `tasks`; empty where none is. `noticed`: a mark of
-    the last failure on the caller's side, by which his own door knows a later one.
+    the last failure on the caller's side, by which his own door knows a later one. `began`: what a later call has to say as the first did,
+    options by their names: the Deployment and its cluster, the policies, and `version`, the digest of the template that was asked for.
     """
 
     run: str
@@ -103,6 +104,7 @@ class Release:
     waits_for: WaitsFor = WaitsFor.NOBODY
     to_verify: Mapping[str, Any] = field(default_factory=dict)
     noticed: str = ""
+    began: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unruled(self) -> bool:
@@ -142,6 +144,7 @@ class Release:
             "waits_for": self.waits_for.value,
             "to_verify": dict(self.to_verify),
             "noticed": self.noticed,
+            "began": dict(self.began),
         }
 
     @classmethod
@@ -167,6 +170,7 @@ class Release:
                 waits_for=WaitsFor(given["waits_for"]),
                 to_verify=_mapping(given["to_verify"]),
                 noticed=_text(given["noticed"]),
+                began={_text(k): _text(v) for k, v in _mapping(given.get("began", {})).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             # The error's own text would quote what was given, which may be anything.

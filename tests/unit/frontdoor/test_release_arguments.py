@@ -12,8 +12,8 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
-from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Through
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, as_begun
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, OnFailure, Through
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, WaitsFor
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Header, NewTemplate, Size
@@ -198,3 +198,81 @@ def test_a_call_that_is_refused_hands_on_what_an_earlier_one_began(
     release = Release.from_json(told["release"])
     assert (release.run, release.stage, release.hash) == (previous.run, previous.stage, previous.hash)
     assert (release.outcome, release.why, release.unruled) == (outcome, ("No such option.", why), unruled)
+
+
+HERE = {"name": "web", "namespace": "shop", "context": "eu", "kubeconfig": "/eu/config"}
+
+
+def begun(**given: Any) -> dict[str, Any]:
+    """What a first call would hand on."""
+    return Release("mine", Stage.HELD, Ending.HELD, began=asked(**{**HERE, **given}).began).to_json()
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "said"),
+    [
+        ({}, {"name": "other"}, "name is other, and it was web when the release of previous began"),
+        ({}, {"namespace": "other"}, "namespace is other, and it was shop"),
+        ({}, {"context": "us"}, "context is us, and it was eu"),
+        ({}, {"context": None}, "context is not given, and it was eu"),
+        ({"kubeconfig": {"kind": "Config"}}, {}, "kubeconfig is /eu/config, and it was not given"),
+        ({}, {"on_failure": "hold"}, "on_failure is hold, and it was undo"),
+        ({"gate": "stop"}, {}, "gate is none, and it was stop"),
+        ({}, {"on_inconclusive": "promote"}, "on_inconclusive is promote, and it was hold"),
+        ({}, {"images": {"app": "web:3"}}, "images says another version than the one"),
+        ({}, {"pod_template_patch": {"spec": {}}}, "images says another version than the one"),
+        ({}, {"name": "other", "reject": "no"}, "name is other, and it was web"),
+    ],
+    ids=str,
+)
+def test_a_release_goes_on_as_it_began(first: dict[str, Any], later: dict[str, Any], said: str) -> None:
+    with pytest.raises(ArgumentError) as refused:
+        asked(**{**HERE, **later, "previous": begun(**first)})
+    assert str(refused.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {},
+        {"bake": 5, "through": "step 1", "wait_timeout": 9},
+        {"images": {"app": " web:2 "}},
+        {"reject": "no", "on_failure": "hold", "images": None},
+    ],
+    ids=str,
+)
+def test_what_is_not_of_a_release_once_and_for_all_may_change(later: dict[str, Any]) -> None:
+    assert asked(**{**HERE, **later, "previous": begun()}).previous is not None
+
+
+def test_a_result_of_an_earlier_version_is_taken_up() -> None:
+    old = {name: value for name, value in begun().items() if name != "began"}
+    assert asked(name="other", previous=old).previous is not None
+
+
+def test_a_release_is_taken_back_where_and_as_it_began() -> None:
+    astray = {
+        "name": "other",
+        "namespace": "x",
+        "context": "us",
+        "host": "https://us",
+        "on_failure": "hold",
+        "rescued": True,
+    }
+    back = as_begun({**astray, "previous": begun()})
+    assert {name: back.get(name) for name in (*HERE, "host", "on_failure")} == {
+        **HERE,
+        "host": None,
+        "on_failure": "undo",
+    }
+    request = asked(**back)
+    assert (request.call.target.name, request.policies.on_failure) == ("web", OnFailure.UNDO)
+    for previous in (None, {"schema": 9}, {**begun(), "began": {}}):
+        assert as_begun({**astray, "previous": previous}) == {**astray, "previous": previous}
+
+
+def test_what_a_release_began_with_holds_no_secret() -> None:
+    secret = asked(
+        kubeconfig={"users": ["hunter2"]}, host="https://me:hunter2@there", pod_template_patch={"a": "hunter2"}
+    )
+    assert "hunter2" not in str(secret.began) and {"kubeconfig", "host"}.isdisjoint(secret.began)

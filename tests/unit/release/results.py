@@ -23,4 +23,5 @@ WHOLE = Release(
         Moment("2026-11-28T08:00:09Z", "start", "copied to 1 canary", {"stable": 4, "canary": 1}, 0.0, 12.5),
     ),
     evidence={"checks": []},
+    began={"name": "web", "namespace": "shop", "context": "eu", "on_failure": "undo", "version": "0c"},
 )

@@ -113,6 +113,7 @@ class ReleaseRequest:
 
     `by`, `keep`: as canary_promote is asked. `previous`: what an earlier call of the same release returned. `reject`: why the caller's own
     verification fails it. `held`: which canary that is held already is promoted; None: this releases the template of `start`. `ask` asks at the gate.
+    `began`: what later calls have to say, too, as `Release` keeps it.
     """
 
     call: Call
@@ -130,6 +131,7 @@ class ReleaseRequest:
     run: str = ""
     held: Meant | None = None
     ask: Ask = nobody
+    began: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def everybody(self) -> StepAsked | None:
@@ -173,7 +175,7 @@ class Course:
 
     @classmethod
     def begin(cls, api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Course:
-        begun = request.previous or Release(run=request.run or new_run())
+        begun = request.previous or Release(run=request.run or new_run(), began=request.began)
         # Whoever names the canary of another call goes on as the run that holds it. He comes back with what this one returns.
         held = request.held.run if request.held else ""
         holding = held_as(api, request.call, request.run or held or begun.run, returns=True)
