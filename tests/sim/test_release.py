@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, cut_off
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
     Gate,
@@ -448,6 +449,27 @@ def test_the_way_back_stands_when_a_later_canary_was_taken_back(web: Web) -> Non
         web.undo()
     returned = rollback(web.api, RollbackRequest(web.call, to=""), web.report)
     assert returned.changed and web.split() == {"v1": 4}
+
+
+def swapped(web: Web, hash_of_it: str) -> None:
+    """Somebody writes another image into the template of a ReplicaSet, whose hash and name stay."""
+    path = web.path.replace("/deployments/", "/replicasets/") + f"-{hash_of_it}"
+    container = {"name": "app", "image": image("evil")}
+    web.api.patch(path, {"spec": {"template": {"spec": {"containers": [container]}}}}, PatchKind.STRATEGIC)
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["after a promotion", "and after another canary was taken back"])
+def test_the_way_back_is_the_version_that_was_there_and_not_what_bears_its_hash(web: Web, others: int) -> None:
+    old = web.start("v2").canary["stable"]["hash"]
+    web.promote()
+    for _canary in range(others):
+        web.start("v3")
+        web.undo()
+    swapped(web, old)
+    with pytest.raises(VerbFailure, match=r"another pod template than that had.*app:evil") as refused, web.unchanged():
+        rollback(web.api, RollbackRequest(web.call, to=""), web.report)
+    assert refused.value.code == "other_release"
+    assert rollback(web.api, RollbackRequest(web.call, to=old), web.report).changed
 
 
 def test_there_is_no_way_back_that_nobody_has_left_word_of(web: Web) -> None:

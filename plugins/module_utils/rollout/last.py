@@ -16,7 +16,8 @@ from ..foreign import printable, told
 from ..values import dataclass
 from .fields import is_integer
 from .record import ANNOTATIONS_BYTES, whole
-from .views import Deployment
+from .template import digest
+from .views import Deployment, ReplicaSet
 
 LAST = "coalmine.canary/last"
 
@@ -27,7 +28,8 @@ class LastRelease:
 
     `generation` is that of its record: a record that comes back from a ReplicaSet is seen to be over by it. `version` and `before`:
     pod-template-hashes of what came and what went, the other way round with a rollback, and with an undo those of the version that
-    stays; empty where nobody can go back by it.
+    stays; empty where nobody can go back by it. `digest`: of the template of `before` as it was then, for whoever may write to a ReplicaSet
+    can change its template; empty where it is not known.
     """
 
     outcome: str
@@ -38,11 +40,12 @@ class LastRelease:
     generation: int = 0
     version: str = ""
     before: str = ""
+    digest: str = ""
 
     def encode(self) -> str:
         ended = {"outcome": self.outcome, "images": self.images, "at": self.at, "by": whole(self.by)}
         more = {"reason": whole(self.reason), "generation": self.generation}
-        way_back = {"version": self.version, "before": self.before} if self.before else {}
+        way_back = {"version": self.version, "before": self.before, "digest": self.digest} if self.before else {}
         return json.dumps(told({**ended, **more, **way_back}), sort_keys=True, separators=(",", ":"))
 
 
@@ -68,9 +71,21 @@ def _last(deployment: Deployment) -> Mapping[str, Any]:
     return last if isinstance(last, dict) else {}
 
 
-def version_before(deployment: Deployment, current: str) -> str:
-    """The pod-template-hash that the last release says to go back to from the `current` one; empty where it is about another version.
+@dataclass(frozen=True)
+class Before:
+    """The version to go back to: its pod-template-hash, and the digest that its template had, as far as they are known."""
+
+    hash: str = ""
+    digest: str = ""
+
+    def is_no_longer(self, goal: ReplicaSet) -> bool:
+        """`goal` bears the hash of this version, and another template by now."""
+        return goal.hash == self.hash and bool(self.digest) and digest(goal.template) != self.digest
+
+
+def version_before(deployment: Deployment, current: str) -> Before:
+    """What the last release says to go back to from the `current` pod-template-hash; nothing where it is about another version.
     What it says is foreign text: it only picks among the Deployment's own ReplicaSets."""
     last = _last(deployment)
-    version, before = (str(last.get(name, "")) for name in ("version", "before"))
-    return before if current and current in (version, before) else ""
+    version, before, template = (str(last.get(name, "")) for name in ("version", "before", "digest"))
+    return Before(before, template) if current and current in (version, before) else Before()

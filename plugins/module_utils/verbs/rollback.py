@@ -15,7 +15,7 @@ from typing import Any, Mapping
 from ..cluster.api import Api
 from ..rollout import owners, patches
 from ..rollout.equality import same_template
-from ..rollout.last import LastRelease, version_before
+from ..rollout.last import Before, LastRelease, version_before
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
@@ -39,7 +39,7 @@ def rollback(api: Api, request: RollbackRequest, report: Report) -> Outcome:
     with accounted(site, check=request.call.check) as account:
         picture = site.look()
         first = account.looked(diagnose(picture))
-        goal, leaving = _named(first, request.to or _before(first)), digest(picture.deployment.template)
+        goal, leaving = _goal(first, request), digest(picture.deployment.template)
         wanted = _as_stored(account, picture, goal)
         _check_leaves(first, wanted, call.meant.hash, leaving)
         picture = finish_leftover(account, picture, call.actor, check=call.check)
@@ -95,7 +95,7 @@ def _what_is_left(site: Site, picture: Picture, goal: ReplicaSet, request: Rollb
     gone, current = images(deployment.template), replica_set_of(deployment.template, picture.replica_sets)
     leaving = current.hash if current else ""
     last = LastRelease(OUTCOME, gone, site.now(), request.call.actor, request.reason, deployment.generation)
-    return replace(last, version=leaving, before=goal.hash)
+    return replace(last, version=leaving, before=goal.hash, digest=digest(goal.template))
 
 
 def _check_leaves(situation: Situation, wanted: Mapping[str, Any], expected: str, leaving: str) -> None:
@@ -140,18 +140,33 @@ def _decide(situation: Situation, goal: ReplicaSet, wanted: Mapping[str, Any], l
     return patches.rollback(deployment, goal, left)
 
 
-def _before(situation: Situation) -> str:
-    """The version that was there before the one that runs, as the last release has left word of it. Raises Refusal."""
+def _goal(situation: Situation, request: RollbackRequest) -> ReplicaSet:
+    """The one that is named, or else the version that was there before the one that runs, as the last release has left word of it.
+    Raises Refusal."""
     deployment, known = situation.deployment, situation.picture.replica_sets
     current = replica_set_of(deployment.template, known)
     before = version_before(deployment, current.hash if current else "")
-    if before:
-        return before
-    raise Refusal(
-        Code.NO_SUCH_REPLICA_SET,
-        f'nothing tells which version Deployment "{deployment.name}" had before the one that runs; it has: {_listed(situation)}',
-        "Name one of them in to, by its hash",
-    )
+    if not (request.to or before.hash):
+        raise Refusal(
+            Code.NO_SUCH_REPLICA_SET,
+            f'nothing tells which version Deployment "{deployment.name}" had before the one that runs; it has: {_listed(situation)}',
+            "Name one of them in to, by its hash",
+        )
+    goal = _named(situation, request.to or before.hash)
+    if not request.to or request.as_it_was:
+        _check_unchanged(goal, before)
+    return goal
+
+
+def _check_unchanged(goal: ReplicaSet, before: Before) -> None:
+    """Raises Refusal: the template of a ReplicaSet can be written to, and its hash and its name stay then."""
+    if before.is_no_longer(goal):
+        raise Refusal(
+            Code.OTHER_RELEASE,
+            f"{goal.name} has the hash of the version before, and another pod template than that had: somebody has changed it since, and "
+            f"it runs {', '.join(images(goal.template).values())} now",
+            f"Release the version that you want, or name this one as it is: to: {goal.hash}",
+        )
 
 
 def _listed(situation: Situation) -> str:

@@ -361,11 +361,13 @@ class UndoRequest:
 class RollbackRequest:
     """`to`: the ReplicaSet to return to: its pod-template-hash, its name, or an image that only it runs; empty: the one before, as the
     last release has left word of it. `reason`: kept on the
-    Deployment and told by an Event. The call's `meant.hash` is that of the version to leave."""
+    Deployment and told by an Event. The call's `meant.hash` is that of the version to leave. `as_it_was`: with the template that the one
+    before had, as it always is where `to` is empty; whoever names it himself gets what it has now."""
 
     call: Call
     to: str
     reason: str = ""
+    as_it_was: bool = False
 
 
 @dataclass(frozen=True)

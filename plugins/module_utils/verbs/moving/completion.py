@@ -15,7 +15,7 @@ from typing import Callable
 from ...cluster.errors import ApiError
 from ...rollout import patches
 from ...rollout.identity import hash_of
-from ...rollout.last import LastRelease, version_before
+from ...rollout.last import Before, LastRelease, version_before
 from ...rollout.patches import Plan
 from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.progress import Done, Progress, towards_rollout, towards_stable
@@ -111,19 +111,20 @@ def _last(account: Account, situation: Situation, record: Record, actor: str) ->
         reason=record.reason,
         generation=record.generation,
         version=version,
-        before=before,
+        before=before.hash,
+        digest=before.digest,
     )
 
 
-def _way_back(situation: Situation, record: Record) -> tuple[str, str]:
+def _way_back(situation: Situation, record: Record) -> tuple[str, Before]:
     """Of the version that the release leaves, and the one to go back to from it. What an undo brings back has the way that it had, as
     far as that leads to a ReplicaSet which is still there."""
     stays = record.stable.hash
     if record.intent is Intent.PROMOTE:
         came = hash_of(situation) if situation.phase is not Phase.FOREIGN else ""
-        return came, stays if came else ""
+        return came, Before(stays, record.stable.digest) if came else Before()
     before = version_before(situation.deployment, stays)
-    return stays, before if any(before == rs.hash for rs in situation.picture.replica_sets) else ""
+    return stays, before if any(before.hash == rs.hash for rs in situation.picture.replica_sets) else Before()
 
 
 def tell_why(account: Account, deployment: Deployment, event: str, what: str, last: LastRelease) -> None:

@@ -118,7 +118,8 @@ def _undo(course: Course, reason: str) -> None:
 
 
 def _roll_back(course: Course, reason: str) -> None:
-    request = RollbackRequest(course.call(Meant(hash=course.release.hash)), course.release.stable, reason)
+    meant = Meant(hash=course.release.hash)
+    request = RollbackRequest(course.call(meant), course.release.stable, reason, as_it_was=True)
     try:
         course.did("rollback", rollback(course.api, request, course.report))
     except (VerbFailure, ApiError) as error:
