@@ -178,10 +178,12 @@ class PrometheusHistogram:
 
 
 class PrometheusValue:
-    """One query, one value, at each look."""
+    """One query, one value, at each look. What is of the same moment as the answer before it, or of an earlier one, is no new reading: a
+    cache has repeated it, or the server's clock stands still."""
 
     def __init__(self, asked: PrometheusAsked) -> None:
         self._asked = asked
+        self._moment: float | None = None
 
     def begin(self, sides: Sides) -> None:
         self._value(sides)
@@ -190,7 +192,13 @@ class PrometheusValue:
         return {"": Value(self._value(sides))}
 
     def _value(self, sides: Sides) -> float:
-        values = vector(self._asked.web, filled_both(self._asked.query, sides)).values
+        answer = vector(self._asked.web, filled_both(self._asked.query, sides))
+        values, before, self._moment = answer.values, self._moment, answer.moment
+        if before is not None and answer.moment is not None and answer.moment <= before:
+            raise NoAnswer(
+                f"{self._asked.web.name} answers as of the same moment again, or of an earlier one: look for a cache before it that keeps "
+                "answers, and at its clock"
+            )
         if len(values) != 1:
             found = f"{len(values)} series" if values else "an empty vector"
             raise NoAnswer(f"the query gives {found} where one value is needed: aggregate it, for example with sum()")

@@ -575,3 +575,34 @@ class TestPlaceholders:
 
     def test_no_pod_matches_nothing(self) -> None:
         assert pods_pattern(Version("h", ())) == "no-such-pod"
+
+
+@pytest.mark.parametrize(
+    ("moments", "readings"),
+    [
+        ([10.0, 11.0, 12.0], [True, True, True]),
+        ([0, 0, 0], [True, False, False]),
+        ([30.0, 20.0, 10.0], [True, False, False]),
+        ([10.0, 10.0, 11.0], [True, False, True]),
+        # A clock that was set back is trusted again as soon as it goes on.
+        ([9999.0, 10.0, 11.0], [True, False, True]),
+    ],
+    ids=["it goes on", "repeated", "backwards", "repeated once", "set back"],
+)
+def test_an_answer_as_of_the_same_moment_again_is_no_new_reading(moments: list[float], readings: list[bool]) -> None:
+    left = iter(moments)
+
+    def respond(request: BaseHTTPRequestHandler) -> None:
+        result = [{"metric": {}, "value": [next(left), "0.001"]}]
+        answer({"status": "success", "data": {"resultType": "vector", "result": result}})(request)
+
+    told = []
+    with serving(respond) as url:
+        source = prometheus(PrometheusAsked(Web(url), query="up"))
+        for _look in moments:
+            try:
+                told.append(bool(source.look(SIDES, 1)))
+            except NoAnswer as gap:
+                assert "as of the same moment again" in str(gap)
+                told.append(False)
+    assert told == readings
