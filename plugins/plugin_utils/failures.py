@@ -53,7 +53,7 @@ def reason(variables: Mapping[str, Any], noticed: str, verifying: Mapping[str, A
         task = variables.get("ansible_failed_task") or {}
         said = HIDDEN if task.get("no_log") else _said(variables.get("ansible_failed_result") or {})
         # No colon behind the name: what follows on "password": is cut out of everything, because it may be one.
-        return f'{at}, in the task "{task.get("name", "")}" - {said}' if at else said
+        return f'{at}, in the task "{task.get("name") or task.get("action", "")}" - {said}' if at else said
     if at and not _others_failed(variables):
         return f"{at}: a file that it includes could not be loaded, as the error above says"
     struck = "A task failed on another host of this play, and any_errors_fatal ends this release with it"

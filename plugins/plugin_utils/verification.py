@@ -57,11 +57,16 @@ def load_all(arguments: dict[str, Any], task: Task, loader: Any, variables: Mapp
 
 
 def _found(given: dict[str, Any], playbook_dir: str) -> dict[str, Any]:
+    named = given.get(OPTION)
+    if not isinstance(named, str | None):
+        # The module would read a number, or false, as the name of a file.
+        raise Unusable(
+            f"{OPTION} is {'no text' if isinstance(named, list | dict) else named}: give the path of a file of tasks, or leave it out"
+        )
     return {**given, OPTION: find(given[OPTION], playbook_dir)} if _names_one(given) else dict(given)
 
 
 def _names_one(given: Mapping[str, Any]) -> bool:
-    """What is no text is refused later, with the other options."""
     return isinstance(given.get(OPTION), str) and bool(given[OPTION])
 
 

@@ -136,7 +136,12 @@ def test_a_task_that_changes_the_variables_of_the_role_changes_nothing_of_its_re
     lab: Lab | ForeignCluster, tmp_path: Path
 ) -> None:
     """It is taken back where it began, as it was to be, whether the task that has changed them goes well or not."""
-    astray = {"canary_name": "another", "canary_namespace": "nowhere", "canary_on_failure": "hold", "canary_gate": "stop"}
+    astray = {
+        "canary_name": "another",
+        "canary_namespace": "nowhere",
+        "canary_on_failure": "hold",
+        "canary_gate": "stop",
+    }
     hosts: dict[str, dict[str, Any]] = {}
     for host, that in (("goes-well", True), ("fails", False)):
         verify = tmp_path / f"{host}.yml"

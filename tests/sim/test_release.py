@@ -61,6 +61,19 @@ def test_a_whole_release_in_one_call_and_nothing_to_do_in_the_next(web: Web) -> 
     assert (outcome.changed, told.outcome.value) == (False, "already released")
 
 
+@pytest.mark.parametrize("through", ["promoted", "plan"])
+def test_a_version_that_is_there_and_runs_in_no_pod_is_not_called_released(web: Web, through: str) -> None:
+    web.patch({"spec": {"strategy": {"rollingUpdate": {"maxUnavailable": "100%"}}}})
+    web.set_image("missing")
+    web.until(lambda: web.split() == {"missing": REPLICAS}, "no pod of v1 is left")
+    request = asked(web, "missing")
+    with web.unchanged():
+        rehearsed, _told = released(web, replace(request, call=replace(request.call, check=True)))
+        _failure, told = failed(web, replace(request, through=Through.parse(through)))
+    assert "All pods run" not in rehearsed.message
+    assert "ImagePullBackOff" in told.why[0] and "All pods run" not in " ".join(told.why)
+
+
 AFTER_THE_PROMOTION: dict[str, tuple[Callable[[Web], object], str]] = {
     "another version": (lambda web: web.set_image("v7"), "other_release"),
     "deleted": (lambda web: web.kubectl("delete", "deployment", web.name), "not_found"),

@@ -409,8 +409,8 @@ def _refused(why: str, parameters: Parameters) -> dict[str, Any]:
         why=(said, left or NOTHING_CHANGED),
         waits_for=WaitsFor.CALLER if left and open_yet and not parameters.get("rescued") else WaitsFor.NOBODY,
     )
-    began = told.began or {"name": parameters.get("name"), "namespace": parameters.get("namespace", "default")}
-    given = [(began.get("name"), NAME), (began.get("namespace"), LABEL)]
+    about: Mapping[str, Any] = told.began or {"namespace": "default", **parameters}
+    given = [(about.get("name"), NAME), (about.get("namespace"), LABEL)]
     name, namespace = (text if isinstance(text, str) and shape.fullmatch(text) else "?" for text, shape in given)
     return {"release": told.to_json(), "summary": summary(name, namespace, told, {})}
 

@@ -34,6 +34,7 @@ from .intstr import resolve_fenceposts
 from .last import LAST, LastRelease
 from .phase import NEVER_AVAILABLE_SECONDS, NO_PROGRESS_DEADLINE, Phase, Situation
 from .record import Intent, Originals, Record
+from .refusal import Code, Refusal
 from .size import Hold
 from .template import bare, images
 from .views import Deployment, ReplicaSet, Strategy
@@ -124,9 +125,7 @@ def noted(
     """
 
     def fits(kept: str) -> bool:
-        all_of_them = {**deployment.annotations, **annotate(kept)}
-        size = sum(len(key.encode()) + len(value.encode()) for key, value in all_of_them.items() if value is not None)
-        return size <= records.ANNOTATIONS_BYTES - CONTROLLERS_BYTES
+        return _bytes_too_many(deployment, annotate(kept)) <= 0
 
     if not text or fits(text):
         return annotate(text), ()
@@ -138,6 +137,26 @@ def noted(
 
 
 CUT = "..."
+
+
+def _bytes_too_many(deployment: Deployment, wanted: Mapping[str, str | None]) -> int:
+    """By which all annotations would be longer than an object can have them, and the controller's copy with its own; 0 or less: they fit."""
+    all_of_them = {**deployment.annotations, **wanted}
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in all_of_them.items() if value is not None)
+    return size + CONTROLLERS_BYTES - records.ANNOTATIONS_BYTES
+
+
+def _check_fits(deployment: Deployment, wanted: Mapping[str, str | None]) -> None:
+    """Raises Refusal: without its record there is no release."""
+    too_many = _bytes_too_many(deployment, wanted)
+    if too_many > 0:
+        longest = max(deployment.annotations, key=lambda name: len(deployment.annotations[name].encode()), default="")
+        raise Refusal(
+            Code.IMPOSSIBLE_SIZE,
+            f'the annotations of Deployment "{deployment.name}" are nearly full, and the record of a release has no room in them '
+            f"(an object has {records.ANNOTATIONS_BYTES} bytes for all)",
+            f"Shorten them by {too_many} bytes or more: the longest is {printable(longest)}",
+        )
 
 
 def _map_operations(path: str, present: Mapping[str, str], wanted: Mapping[str, str | None]) -> Iterable[Operation]:
@@ -189,6 +208,8 @@ def hold(deployment: Deployment, template: Mapping[str, Any], step: Hold, record
     if record.originals.change_cause is not None:
         # Kubernetes copies a cause that stays to the canary's ReplicaSet, and the history would tell it twice.
         cause = printable("canary of " + ", ".join(f"{name}={image}" for name, image in images(template).items()))
+    annotations = {records.RECORD: record.encode(), **({records.CHANGE_CAUSE: cause} if cause else {})}
+    _check_fits(deployment, annotations)
     return plan(
         deployment,
         Fields(
@@ -198,7 +219,7 @@ def hold(deployment: Deployment, template: Mapping[str, Any], step: Hold, record
             strategy=_held(step),
             # Without a pod of the new version until the routes send nobody to it: a paused Deployment makes no ReplicaSet.
             paused=True if record.isolating else None,
-            annotations={records.RECORD: record.encode(), **({records.CHANGE_CAUSE: cause} if cause else {})},
+            annotations=annotations,
             labels=_LIVE,
         ),
         f"hold {step.canary(deployment.replicas)} canary beside {count_of(step.stable(deployment.replicas), 'stable pod')}",

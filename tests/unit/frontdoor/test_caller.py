@@ -18,10 +18,10 @@ ROLE = Path(ROOT, "roles", "canary")
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
 
 
-def failed(name: str = "Compare", no_log: bool = False, **result: Any) -> dict[str, Any]:
+def failed(name: str = "Compare", no_log: bool = False, action: str = "assert", **result: Any) -> dict[str, Any]:
     """Variables of a host whose task has failed, in a play with another host."""
     return {
-        "ansible_failed_task": {"name": name, "no_log": no_log, "uuid": name},
+        "ansible_failed_task": {"name": name, "action": action, "no_log": no_log, "uuid": name},
         "ansible_failed_result": result,
         **untouched(),
     }
@@ -61,6 +61,11 @@ STRUCK = "A task failed on another host of this play, and any_errors_fatal ends 
     ("variables", "verifying", "why"),
     [
         (failed(msg="it errs"), AT, 'Verification failed at step 2 of 2, in the task "Compare" - it errs'),
+        (
+            failed("", msg="it errs"),
+            AT,
+            'Verification failed at step 2 of 2, in the task "assert" - it errs',
+        ),
         (failed(msg="it errs"), {}, "it errs"),
         (failed(msg="one hunter2", no_log=True), {}, failures.HIDDEN),
         (failed(msg="stuck, its log says hunter2", cause="stuck"), {}, "stuck"),
@@ -74,7 +79,7 @@ STRUCK = "A task failed on another host of this play, and any_errors_fatal ends 
         ),
         (failed(), {}, failures.NO_REASON),
     ],
-    ids=["verifying", "elsewhere", "hidden", "a verb's", "a loop's", "no reason"],
+    ids=["verifying", "without a name", "elsewhere", "hidden", "a verb's", "a loop's", "no reason"],
 )
 def test_why_something_failed_here(variables: dict[str, Any], verifying: dict[str, Any], why: str) -> None:
     assert failures.reason(variables, "of an earlier one", verifying) == why
@@ -242,3 +247,11 @@ def test_a_file_is_looked_for_at_the_playbook_first(tmp_path: Path, monkeypatch:
     assert asked["steps"] == [{"verify_tasks": str(called / "other.yml")}, {"pods": 2}, "no step"]
     with pytest.raises(verification.Unusable, match=r"There is no file nowhere\.yml in "):
         verification.with_whole_paths({"verify_tasks": "nowhere.yml"}, str(here))
+
+
+@pytest.mark.parametrize("value", [False, True, 5, ["a.yml"], {"a": "b"}], ids=str)
+def test_what_is_no_path_is_no_file(value: Any, tmp_path: Path) -> None:
+    for given in ({"verify_tasks": value}, {"steps": [{"verify_tasks": value}]}):
+        with pytest.raises(verification.Unusable, match=r"verify_tasks is .*: give the path of a file of tasks"):
+            verification.with_whole_paths(given, str(tmp_path))
+    assert verification.with_whole_paths({"verify_tasks": None}, str(tmp_path)) == {"verify_tasks": None}

@@ -22,6 +22,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
     Originals,
     Record,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code, Refusal
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import Hold
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import Deployment, Strategy
 
@@ -337,3 +338,14 @@ def test_only_our_own_entries_are_taken_out_of_the_managers(managers: tuple[str,
     tests = {one["path"]: one["value"] for one in plan.operations if one["op"] == "test"}
     assert {"/metadata/uid", "/metadata/generation"} <= tests.keys()
     assert all(tests[f"/metadata/managedFields/{n}/manager"] == "canary" for n in gone)
+
+
+def test_a_release_whose_record_has_no_room_is_refused_with_what_is_too_long() -> None:
+    def full(size: int) -> Deployment:
+        return ordinary(annotations={"note/of-somebody": "x" * size, "short": "y"})
+
+    nearly = 262144 - 4096 - len(record().encode()) - len(RECORD) - len("note/of-somebody") - len("shorty")
+    assert patches.hold(full(nearly), template("v2"), Hold(1, 0), record()).operations
+    with pytest.raises(Refusal, match=r"Shorten them by 1 bytes or more: the longest is note/of-somebody") as refused:
+        patches.hold(full(nearly + 1), template("v2"), Hold(1, 0), record())
+    assert refused.value.code is Code.IMPOSSIBLE_SIZE

@@ -129,7 +129,7 @@ def promote_held(course: Course) -> None:
     if check:
         course.ends(Ending.PLANNED, *said)
     elif situation.phase in NO_CANARY:
-        _await_what_is_nobodys(course, Meant(hash=stable) if stable else course.ours)
+        await_what_is_nobodys(course, situation)
         course.ends(Ending.NOTHING_TO_PROMOTE, "No canary is held, and no rollout is under way any more.")
     else:
         _released(course)
@@ -151,7 +151,9 @@ def _sources_of_the_guard(course: Course, situation: Situation) -> list[str]:
     return [ended(verify(course.api, asked, course.report).message)]
 
 
-def _await_what_is_nobodys(course: Course, meant: Meant) -> None:
+def await_what_is_nobodys(course: Course, situation: Situation) -> None:
     """A rollout that is under way is waited for, and never taken back; what was looked at, and no canary begun since."""
-    course.reaches(Stage.WAITING)
+    if not course.request.through.before_any_pod:
+        course.reaches(Stage.WAITING)
+    meant = Meant(hash=situation.stable.hash) if situation.stable else course.ours
     course.did("promote", _promote(course, course.call(meant)))

@@ -36,7 +36,7 @@ from ..undo import undo
 from .aftermath import REASONS, failed, told_again
 from .course import WAVE_FAILED, Course, ReleaseRequest, StepAsked
 from .holding import hold, start_of
-from .promotion import finish_promotion, promote_held, promote_own, still_to_judge
+from .promotion import await_what_is_nobodys, finish_promotion, promote_held, promote_own, still_to_judge
 from .seldom import headroom, verify
 
 # A failure of the caller's own verification, beside the codes of the verbs.
@@ -208,12 +208,21 @@ def _plan(course: Course, found: Picture | None) -> None:
 
 
 def _already_released(course: Course, seen: Picture) -> None:
-    """No later start would give back what a run that died has pinned."""
-    only_planned = course.request.call.check or course.request.through.before_any_pod
+    """Of a version that does not run in all pods, which are waited for, this is not said: a rollout that is nobody's, and may never end.
+    No later start would give back what a run that died has pinned."""
+    check, deployment = course.request.call.check, seen.deployment
+    only_planned = check or course.request.through.before_any_pod
     with accounted(course.site) as account:
         let_go_of_left(account, seen, check=only_planned)
         course.takes(account.outcome(""))
-    course.ends(Ending.ALREADY_RELEASED, "All pods run this version.")
+    if not deployment.rolled_out and not check:
+        await_what_is_nobodys(course, diagnose(seen))
+    ready = f"{deployment.status.ready} of {count_of(deployment.replicas, 'pod')} {'is' if deployment.replicas == 1 else 'are'} Ready"
+    said = f"The Deployment has this pod template, and {ready}."
+    course.ends(
+        Ending.ALREADY_RELEASED,
+        said if check and not deployment.rolled_out or not deployment.replicas else "All pods run this version.",
+    )
 
 
 def _named(situation: Situation) -> dict[str, str]:
