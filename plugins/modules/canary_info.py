@@ -13,6 +13,7 @@ description:
   - With O(name), describes one Deployment in full, whether it has a canary or not.
   - Without, lists all canaries of a namespace or of the cluster, with counts instead of pods.
   - Reads only, and does not wait.
+  - Where no release of O(name) is live, it warns of routes that were left by one of a Deployment which somebody deleted since.
 author:
   - coalmine.canary contributors (@coalmine)
 extends_documentation_fragment:

@@ -20,6 +20,8 @@ description:
     task fails, and M(coalmine.canary.canary_rollback) returns to the version before.
   - It is also the repair of a Deployment with the phase V(damaged), which still has the fields of a hold though its
     canary is gone, for example after C(kubectl rollout undo).
+  - Where no release is live, routes that were left by a release of a Deployment which somebody deleted since are given back
+    to the Service that selects its pods.
 author:
   - coalmine.canary contributors (@coalmine)
 extends_documentation_fragment:

@@ -185,6 +185,27 @@ def test_routes_that_a_deployment_left_which_is_gone_are_taken_up_by_the_release
     assert owned(one) == before
 
 
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("kind", SHARED)
+def test_routes_that_a_deployment_left_which_is_gone_are_told_and_given_back_by_an_undo_of_the_next(
+    kind: str, check: bool
+) -> None:
+    asks = (Ask("info", think=60.0), Ask("undo", check=check, think=1.0), Ask("undo", think=1.0))
+    scripts = (Script("ana", 8.0, asks=(SHARED[kind],)), Script("ben", 60.0, machine="there", asks=asks))
+    made_again = (Foreign(60.0, "delete and create", 4, "v1"),)
+    one = World(History(natures=DRAINING, scripts=scripts, foreign=made_again, gateway=Lags()))
+    before, found = owned(one), one.play()
+    assert {violation.rule for violation in found.violations} <= {"no request fails"}, report(found)
+    asked, said, really = (call.result for call in found.calls if call.actor == "ben")
+    assert isinstance(asked, Outcome) and isinstance(said, Outcome) and isinstance(really, Outcome), told(found)
+    (left,) = asked.warnings
+    assert left.endswith('canary_undo gives them back to Service "web"') and not asked.changed
+    gave = f'this {"would give" if check else "gave"} Service "web" its users back'
+    assert [gave in warning for warning in said.warnings] == [True], said.warnings
+    assert said.changed and really.changed is check
+    assert owned(one) == before
+
+
 @pytest.mark.parametrize("kind", SHARED)
 def test_routes_of_a_release_that_is_not_over_are_left_to_it_before_anything_is_written(kind: str) -> None:
     """Of another Service, too: two Deployments share a route."""

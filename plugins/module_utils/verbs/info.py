@@ -28,7 +28,8 @@ from .call.site import Site
 
 
 def info(api: Api, request: InfoRequest) -> Outcome:
-    """Four requests for one Deployment; two and a page more each 500 objects for a namespace or the cluster."""
+    """Four requests for one Deployment, and a list of each kind of routes where no release is live; two and a page more each 500 objects for a
+    namespace or the cluster."""
     if request.name is not None:
         site = Site(api, Target(request.name, request.namespace or "default"))
         with accounted(site) as account:
@@ -44,17 +45,20 @@ def info(api: Api, request: InfoRequest) -> Outcome:
 
 
 def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> Outcome:
-    """What its routes say, where the release has some; a request each. They are not asked whether it is in force."""
+    """What its routes say, where the release has some; a request each. They are not asked whether it is in force. Where no release is live,
+    those that one of a Deployment before this has left: a list of each kind of routes."""
     record = situation.record
-    if record is None or record.traffic is None:
+    if situation.phase is not Phase.NONE and (record is None or record.traffic is None):
         return answer
     # All about routes is a fifth of this collection.
     from .routing.finding import of_record
+    from .routing.orphans import tell_routes
 
-    routes = of_record(account, record, quietly)
-    if routes is None:
-        return answer
-    routes.tell(routes.look(situation.canary.hash if situation.canary else ""), "unknown")
+    routes = of_record(account, record, quietly) if record else None
+    if routes is not None:
+        routes.tell(routes.look(situation.canary.hash if situation.canary else ""), "unknown")
+    elif situation.phase is Phase.NONE:
+        tell_routes(account)
     return replace(answer.returning(**account.extra), warnings=(*answer.warnings, *account.warnings))
 
 

@@ -36,6 +36,7 @@ from .moving.pins import give_back_orphans
 from .moving.rolling import patience_with
 from .routing.fencing import take_over
 from .routing.finding import Lost, found_again, of_lost, of_record
+from .routing.orphans import give_back_routes
 from .routing.reclaiming import of_another
 from .routing.routes import owners
 from .routing.sparing import cut_off
@@ -65,6 +66,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         if not account.changed:  # otherwise it was the one that is meant, and this call has ended it
             _check_meant(meant, situation)
         give_back_orphans(account, picture, check=call.check)
+        give_back_routes(account, tells=request.restore is not None)
         done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
         return account.outcome(done, situation)
     lost = found_again(account) if situation.record is None and request.restore is not None else None

@@ -36,7 +36,7 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
         return _to_switch(account, network, wanted, versions, situation)
     routes, uid = _named(network, wanted), situation.deployment.uid
     own = _service(network, wanted.service) if wanted.service else _only_service(network, routes, versions[1], uid)
-    _check_service(network, own, versions, situation)
+    check_service(network, own, versions, situation)
     service = str(own["metadata"]["name"])
     routes = [reclaimed(account, network, route, service) for route in routes]
     spelt = next((route for route in routes if network.router.spells_out(route, service)), None)
@@ -127,7 +127,7 @@ def _to_switch(
     service = wanted.service or fitting[0]
     own = _service(network, service)
     own = {**own, "spec": {**own["spec"], "selector": selectors.get(service, {})}}
-    _check_service(network, own, versions, situation)
+    check_service(network, own, versions, situation)
     route = next(route for route in found if route.name == service)
     check_free(reclaimed(account, network, route, service), uid)
     return _traffic(wanted, service, (RouteRef(service, route.uid),))
@@ -199,7 +199,7 @@ def _service(network: Network, name: str) -> Json:
     return found
 
 
-def _check_service(network: Network, own: Json, versions: Sequence[Mapping[str, str]], situation: Situation) -> None:
+def check_service(network: Network, own: Json, versions: Sequence[Mapping[str, str]], situation: Situation) -> None:
     """It selects pods of this Deployment alone, and of both versions."""
     remedy = "Give traffic.service a Service of this Deployment alone"
     try:

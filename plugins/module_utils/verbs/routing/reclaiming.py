@@ -10,7 +10,7 @@ Deployment that is made in its place the next release takes them up. This module
 from __future__ import annotations
 
 from ...rollout.refusal import Code, Refusal
-from ...traffic.exposure import Kept, Stage, Unroutable, Wanted
+from ...traffic.exposure import KEPT, Kept, Stage, Unroutable, Wanted
 from ...traffic.route import Route, RoutePlan, kept_of
 from ..call.ending import Account
 from ..call.guarded import guarded
@@ -32,8 +32,8 @@ def check_free(route: Route, uid: str) -> None:
         raise Refusal(
             Code.NO_ROUTE,
             f'{route.kind} "{route.name}" cannot be used: a release of another Deployment has changed it, and has not ended yet',
-            "Wait for its end, or name the routes that are to be used in traffic.routes. Where that Deployment is gone, put back what its "
-            "owner wrote (docs/traffic.md, By hand)",
+            f"Wait for its end, or name the routes that are to be used in traffic.routes. Where that Deployment is gone, put back what stood there "
+            f"by its annotation {KEPT} (docs/traffic.md, By hand)",
         )
 
 
