@@ -19,17 +19,20 @@ from tests.unit.probes.serving import serving
 
 ROOT = Path(__file__).resolve().parents[3]
 A_CANARY_OF_ANOTHER = {"run": "another", "stage": "held", "outcome": "held"}
-# Of which playbook or entry point, the name, and what it is set to.
-FROM_OUTSIDE: dict[str, tuple[str, str, Any]] = {
-    "the canary that is verified": ("canary", "canary_release", {"canary": {"pods": []}}),
-    "a result to take back": ("canary", "_canary_told", {"release": A_CANARY_OF_ANOTHER}),
-    "how the rescue ended": ("canary", "_canary_end", {"release": {}, "result": {}, "results": {}, "rooms": []}),
-    "what a promotion said": ("promote", "_canary_told", {"release": A_CANARY_OF_ANOTHER, "result": {}}),
-    "what an undo said": ("undo", "canary_undone", {"msg": "undone"}),
-    "what a rollback said": ("rollback", "canary_rolled_back", {"msg": "rolled back"}),
-    "what was found": ("status", "canary_found", {"canaries": []}),
-    "how a fleet ended": ("fleet", "_canary_fleet_result", {"fleet": {"outcome": "released", "releases": [], "table": []}}),
-}  # fmt: skip
+RELEASE_OF_ANOTHER = {"release": A_CANARY_OF_ANOTHER, "result": {"outcome": "released"}, "results": {}, "rooms": []}
+# By playbook: what is set, and to what.
+FROM_OUTSIDE: dict[str, dict[str, Any]] = {
+    "canary": {
+        "_canary_end": RELEASE_OF_ANOTHER,
+        "_canary_told": RELEASE_OF_ANOTHER,
+        "canary_release": {"canary": {"pods": []}},
+    },
+    "promote": {"_canary_told": RELEASE_OF_ANOTHER},
+    "undo": {"canary_undone": {"msg": "undone"}},
+    "rollback": {"canary_rolled_back": {"msg": "rolled back"}},
+    "status": {"canary_found": {"canaries": []}},
+    "fleet": {"_canary_fleet_result": {"fleet": {"outcome": "released", "releases": [], "table": []}}},
+}
 
 
 def played(playbook: str, home: Path, **given: Any) -> tuple[int, str]:
@@ -45,16 +48,18 @@ def played(playbook: str, home: Path, **given: Any) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("playbook", "name", "value"), [*FROM_OUTSIDE.values()], ids=[*FROM_OUTSIDE])
-def test_it_is_refused_before_anybody_is_asked(playbook: str, name: str, value: Any, tmp_path: Path) -> None:
-    status, said = played(playbook, tmp_path, **{name: value}, **(RELEASES if playbook == "fleet" else {}))
-    assert status != 0 and f"{name}: set from outside" in said, said
+@pytest.mark.parametrize("playbook", FROM_OUTSIDE)
+def test_it_is_refused_before_anybody_is_asked(playbook: str, tmp_path: Path) -> None:
+    """In the rescue of the role, too, where each task decides by what the one before it has left."""
+    names = FROM_OUTSIDE[playbook]
+    status, said = played(playbook, tmp_path, **names, **(RELEASES if playbook == "fleet" else {}))
+    assert status != 0 and f"{', '.join(sorted(names))}: set from outside" in said, said
     assert CURRENT not in said
 
 
-@pytest.mark.parametrize("name", ["canary_result", "canary_results", "canary_room"])
-def test_what_jobs_hand_on_is_no_obstacle(name: str, tmp_path: Path) -> None:
-    status, said = played("canary", tmp_path, **{name: {"outcome": "released"}})
+def test_what_jobs_hand_on_is_no_obstacle(tmp_path: Path) -> None:
+    handed_on = {name: {"outcome": "released"} for name in ("canary_result", "canary_results", "canary_room")}
+    status, said = played("canary", tmp_path, **handed_on)
     assert status != 0 and CURRENT in said, said
 
 
