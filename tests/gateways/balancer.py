@@ -20,12 +20,16 @@ from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import NotFound
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import ready_addresses
 from tests.sim.alb import action_of, conditions_of, in_order
 
 from .objects import Json
 
 LOOPBACK, LOOK_SECONDS, PATIENCE_SECONDS = "127.0.0.1", 0.1, 10.0
+
+
+def _ready(slices: list[Json]) -> list[str]:
+    endpoints = (endpoint for one in slices for endpoint in one.get("endpoints") or ())
+    return sorted(str(one["addresses"][0]) for one in endpoints if one["conditions"].get("ready") is not False)
 
 
 @dataclass
@@ -55,7 +59,7 @@ class Balancer:
         for name in named:
             mine = [one for one in slices if one["metadata"]["labels"]["kubernetes.io/service-name"] == name]
             ports = [port["port"] for one in mine for port in one["ports"] or ()]
-            known = sorted(ready_addresses(mine)) if now - self._since[name] >= self.late else []
+            known = _ready(mine) if now - self._since[name] >= self.late else []
             targets[name] = [f"{address}:{ports[0]}" for address in known]
         self.ingress, self.targets = ingress, targets
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Policies
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     InfoRequest,
@@ -23,7 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     StartRequest,
     TrafficRequest,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import VerifyRequest
@@ -34,6 +35,7 @@ from tests.integration.releases import CONTAINER, Release, image, silent
 
 BLUE_GREEN = TrafficRequest(Fraction(0), without_header=True, kind="service_selector")
 TEMPLATE = NewTemplate(images={CONTAINER: image("v2")})
+HTTP = {"name": "http", "containerPort": 8080}
 
 
 class Switched:
@@ -107,3 +109,26 @@ def test_a_whole_release_switches_keeps_the_old_pods_and_gives_the_service_back(
     assert shares == [0.0, 100.0]
     assert switched.release.deployment()["spec"]["template"]["spec"]["containers"][0]["image"] == image("v2")
     switched.assert_as_before()
+
+
+def test_a_container_port_that_only_the_stable_version_names_is_refused_before_any_pod(switched: Switched) -> None:
+    path = f"{switched.services}/web"
+    switched.api.patch(path, [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": "http"}], PatchKind.JSON)
+    named = {"spec": {"template": {"spec": {"containers": [{"name": CONTAINER, "ports": [HTTP]}]}}}}
+    switched.api.patch(switched.release.path, named, PatchKind.STRATEGIC)
+    switched.release.promote()
+    without = {"spec": {"containers": [{"name": CONTAINER, "ports": [{"$patch": "replace"}, {**HTTP, "name": "web"}]}]}}
+    asked = StartRequest(
+        switched.release.call,
+        replace(TEMPLATE, patch=without),
+        Size.bearing(Fraction(1)),
+        surge=None,
+        traffic=BLUE_GREEN,
+    )
+    with pytest.raises(VerbFailure, match='sends to the container port "http"') as failed:
+        start(switched.api, asked, silent)
+    assert not failed.value.changed
+    switched.start(0)
+    switched.start(1)
+    found = switched.api.list(switched.slices, {"labelSelector": "kubernetes.io/service-name=web"})["items"]
+    assert [one["ports"][0]["port"] for one in found if one["endpoints"]] == [HTTP["containerPort"]]

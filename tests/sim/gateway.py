@@ -28,6 +28,8 @@ from .users import Served, Users, cookies, copies, has
 GATEWAY, HOST, ADDRESS = "gw", "shop.example", "10.0.0.1"
 CLASS, CAN = "lab", ("HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror")
 PROXY = "gateway"
+# Ends the name of a slice of pods that lack a port of the Service; a proxy that is asked for that port finds none of them there.
+LACKING = "-lacking"
 RULES: list[Json] = [
     {
         "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
@@ -85,7 +87,8 @@ def make(server: Makes, *, routed: bool = True) -> None:
 
 
 class EndpointSliceController(Controller):
-    """One slice a Service: discovery/v1."""
+    """discovery/v1: a slice of the pods that have each port of the Service, and another of those that lack some, with those that all of them
+    have, where the real one has a slice for each set of ports."""
 
     name = "endpointslice-controller"
 
@@ -95,19 +98,51 @@ class EndpointSliceController(Controller):
     def work(self) -> None:
         services = self.store.of("services")
         for name, service in services.items():
-            endpoints = [
-                {"addresses": [pod["metadata"]["name"]], "conditions": {"ready": True}}
+            ports = service["spec"]["ports"]
+            pods = [
+                pod
                 for pod in self.store.of("pods").values()
                 if _is_ready(pod) and _selects(service["spec"]["selector"], pod)
             ]
-            known = self.store.get("endpointslices", name)
-            meta = known["metadata"] if known else {"name": name, "labels": {"kubernetes.io/service-name": name}}
-            if known is None or known["endpoints"] != endpoints:
-                self.store.put(
-                    "endpointslices", {"kind": "EndpointSlice", "metadata": meta, "endpoints": endpoints}, self.name
+            whole = [pod for pod in pods if all(_has(pod, port) for port in ports)]
+            rest = [pod for pod in pods if not all(_has(pod, port) for port in ports)]
+            self._put(name, name, whole, ports if whole else [])
+            if rest or self.store.get("endpointslices", name + LACKING):
+                self._put(
+                    name + LACKING,
+                    name,
+                    rest,
+                    [port for port in ports if rest and all(_has(pod, port) for pod in rest)],
                 )
-        for name in [name for name in self.store.of("endpointslices") if name not in services]:
+        for name in [name for name in self.store.of("endpointslices") if name.removesuffix(LACKING) not in services]:
             self.store.remove("endpointslices", name, self.name)
+
+    def _put(self, name: str, service: str, pods: list[Json], ports: list[Json]) -> None:
+        told = {
+            "addressType": "IPv4",
+            "endpoints": [
+                {
+                    "addresses": [pod["metadata"]["name"]],
+                    "conditions": {"ready": True},
+                    "targetRef": {"kind": "Pod", "uid": pod["metadata"]["uid"]},
+                }
+                for pod in pods
+            ],
+            "ports": [{"name": port.get("name", ""), "protocol": port.get("protocol", "TCP")} for port in ports],
+        }
+        known = self.store.get("endpointslices", name)
+        meta = known["metadata"] if known else {"name": name, "labels": {"kubernetes.io/service-name": service}}
+        if known is None or {key: known[key] for key in told} != told:
+            self.store.put("endpointslices", {"kind": "EndpointSlice", "metadata": meta, **told}, self.name)
+
+
+def _has(pod: Json, port: Json) -> bool:
+    """FindPort, pkg/api/v1/pod/util.go: a number is there in any pod, and a name where a container gives a port this name."""
+    target = port.get("targetPort", port["port"])
+    ports = (one for container in pod["spec"]["containers"] for one in container.get("ports") or ())
+    return isinstance(target, int) or any(
+        one.get("name") == target and one.get("protocol", "TCP") == port.get("protocol", "TCP") for one in ports
+    )
 
 
 def _is_ready(pod: Json) -> bool:

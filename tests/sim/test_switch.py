@@ -195,3 +195,26 @@ def test_a_selector_that_somebody_edits_keeps_the_edit_and_is_switched_once_more
     assert isinstance(again, Outcome) and again.changed
     assert any('somebody else writes the selector of Service "web"' in text for text in again.warnings)
     assert_clean(one)
+
+
+def test_green_that_lacks_a_port_at_which_blue_is_reached_gets_nobody() -> None:
+    """Pods are given the port by a webhook, which has missed those of green: they are Ready, and no proxy knows one of them."""
+    one = world(BLUE, GREEN, UNDO)
+
+    def name_the_port() -> None:
+        service = one.store.get("services", NAME)
+        assert service is not None
+        (port,) = service["spec"]["ports"]
+        for pod in one.store.of("pods").copy().values():
+            (app,) = pod["spec"]["containers"]
+            named = {**app, "ports": [{"name": "http", "containerPort": 8080}]}
+            one.store.put("pods", {**pod, "spec": {**pod["spec"], "containers": [named]}}, "webhook")
+        ports = [{**port, "targetPort": "http"}]
+        one.store.put("services", {**service, "spec": {**service["spec"], "ports": ports}}, "somebody")
+
+    one.timeline.at(6.0, name_the_port)
+    found = played(one)
+    for line in told(found)[:2]:
+        assert "0 Ready endpoints of 4" in line and "none for its port http" in line
+    assert shares(one) == [0]
+    assert_clean(one)

@@ -9,7 +9,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from ..values import dataclass
 from .exposure import Json, Unroutable
@@ -136,12 +136,48 @@ def serves_as(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return bool(there.get("selector") == asked["selector"] and ports == asked["ports"])
 
 
-def ready_addresses(slices: list[Mapping[str, Any]]) -> frozenset[str]:
-    """Endpoints of its EndpointSlices that take requests; a condition that is not told counts as so (discovery/v1 types.go)."""
+def check_ports(own: Mapping[str, Any], stable: Mapping[str, Any], canary: Mapping[str, Any]) -> None:
+    """Raises Unroutable where the Service sends to a container port by a name that the stable pod template has and the canary's has not:
+    the canary's endpoints would lack that port, however Ready its pods are. What neither has, a webhook may add."""
+    there, left = _container_ports(stable), _container_ports(canary)
+    for port in (own.get("spec") or {}).get("ports") or ():
+        named = (port.get("targetPort"), port.get("protocol") or "TCP")
+        if named in there and named not in left:
+            raise Unroutable(
+                f'Service {own["metadata"]["name"]} sends to the container port "{named[0]}" ({named[1]}), which no container of the new pod '
+                "template has, so that nobody would reach its pods"
+            )
+
+
+def _container_ports(template: Mapping[str, Any]) -> frozenset[tuple[Any, str]]:
+    """Names and protocols among which the controller looks for a named targetPort. Source: FindPort, k8s.io/kubernetes/pkg/api/v1/pod/util.go."""
+    spec = template.get("spec") or {}
+    sidecars = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
     return frozenset(
-        address
-        for one in slices
-        for endpoint in one.get("endpoints") or ()
-        if (endpoint.get("conditions") or {}).get("ready") is not False
-        for address in endpoint.get("addresses") or ()
+        (port.get("name"), port.get("protocol") or "TCP")
+        for container in (*(spec.get("containers") or ()), *sidecars)
+        for port in container.get("ports") or ()
     )
+
+
+def ready_endpoints(slices: Iterable[Mapping[str, Any]], ports: frozenset[str] = frozenset()) -> frozenset[str]:
+    """Pods that take requests at all these ports, by what tells one endpoint from another; a condition that is not told counts as so. With
+    two families of addresses a pod is in a slice of each, and counts where each that has any knows it. The controller writes a slice
+    without a port that it does not find in the pods. Source: discovery/v1 types.go; getEndpointPorts, k8s.io/endpointslice/utils.go."""
+    families: dict[str, set[str]] = {}
+    for one in slices:
+        found = {
+            str((endpoint.get("targetRef") or {}).get("uid") or address)
+            for endpoint in one.get("endpoints") or ()
+            if (endpoint.get("conditions") or {}).get("ready") is not False
+            for address in endpoint.get("addresses") or ()
+        }
+        if found and ports <= ports_of([one]):
+            families.setdefault(str(one.get("addressType")), set()).update(found)
+    known = [frozenset(pods) for pods in families.values()]
+    return frozenset.intersection(*known) if known else frozenset()
+
+
+def ports_of(slices: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Names of the ports at which some pod of it is reached; an only port may have the empty one."""
+    return frozenset(str(port.get("name") or "") for one in slices for port in one.get("ports") or ())

@@ -111,4 +111,8 @@ SERVICE: Shape = {
         },
     ),
 }
-ENDPOINT_SLICE: Shape = {"endpoints": [{"addresses": [str], "conditions": {"ready": bool}}]}
+ENDPOINT_SLICE: Shape = {
+    "addressType": str,
+    "endpoints": [{"addresses": [str], "conditions": {"ready": bool}, "targetRef": {"uid": str}}],
+    "ports": [{"name": str}],
+}

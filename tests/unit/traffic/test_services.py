@@ -22,9 +22,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load impor
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import (
     Owner,
     check,
+    check_ports,
     is_ours,
     narrowed,
-    ready_addresses,
+    ports_of,
+    ready_endpoints,
     serves_as,
     service_name,
 )
@@ -106,9 +108,67 @@ def test_a_name_is_a_label_however_long_its_service_is_called() -> None:
 
 def test_an_endpoint_counts_once_and_unless_it_says_that_it_is_not_ready() -> None:
     endpoints = [{"addresses": ["10.0.0.1"]}, {"addresses": ["10.0.0.2"], "conditions": {"ready": False}}]
-    assert ready_addresses([{"endpoints": endpoints}, {"endpoints": endpoints[:1]}, {"endpoints": None}]) == {
+    assert ready_endpoints([{"endpoints": endpoints}, {"endpoints": endpoints[:1]}, {"endpoints": None}]) == {
         "10.0.0.1"
     }
+
+
+def a_slice(*pods: str, ports: tuple[str, ...] | None = ("http",), family: str = "IPv4") -> dict[str, Any]:
+    """As the server has it: `ports` is null where the controller finds none in the pods."""
+    endpoints = [{"addresses": [f"{family}-of-{pod}"], "targetRef": {"uid": pod}} for pod in pods]
+    told = None if ports is None else [{"name": name, "port": 8080} for name in ports]
+    return {"addressType": family, "endpoints": endpoints, "ports": told}
+
+
+@pytest.mark.parametrize(
+    ("slices", "ready"),
+    [
+        ([a_slice("a", "b")], {"a", "b"}),
+        ([a_slice("a"), a_slice("b", ports=None)], {"a"}),
+        ([a_slice("a", ports=("other",))], set()),
+        ([a_slice("a", ports=("http", "other"))], {"a"}),
+        # Two families of addresses: no pod counts twice, nor before each family knows it; one that no pod has does not count.
+        ([a_slice("a", "b"), a_slice("a", "b", family="IPv6")], {"a", "b"}),
+        ([a_slice("a", "b"), a_slice("a", family="IPv6")], {"a"}),
+        ([a_slice("a", "b"), a_slice(family="IPv6")], {"a", "b"}),
+    ],
+)
+def test_a_pod_counts_once_and_where_it_is_reached_at_each_port(slices: list[dict[str, Any]], ready: set[str]) -> None:
+    assert ready_endpoints(slices, frozenset({"http"})) == ready
+
+
+def test_ports_are_those_of_any_slice_and_an_only_one_needs_no_name() -> None:
+    assert ports_of([a_slice("a"), a_slice("b", ports=None), {"ports": [{"port": 80}]}]) == {"http", ""}
+
+
+def template(*names: str, protocol: str = "TCP", sidecar: str = "") -> dict[str, Any]:
+    ports = [{"name": name, "containerPort": 8080, "protocol": protocol} for name in names]
+    beside = {"restartPolicy": "Always", "ports": [{"name": sidecar, "containerPort": 1}]} if sidecar else {}
+    return {"spec": {"containers": [{"ports": ports}, {"name": "plain"}], "initContainers": [beside]}}
+
+
+@pytest.mark.parametrize(
+    ("target", "stable", "canary", "refused"),
+    [
+        ("http", template("http"), template("http"), False),
+        ("http", template("http"), template("web"), True),
+        ("http", template("http"), template(), True),
+        ("http", template("http"), template("http", protocol="UDP"), True),
+        ("http", template("http"), template(sidecar="http"), False),
+        ("http", template(), template(), False),  # a webhook may add it to both
+        ("http", template(), template("http"), False),
+        (8080, template("http"), template(), False),
+    ],
+)
+def test_a_named_port_that_only_the_stable_version_has_is_told(
+    target: object, stable: dict[str, Any], canary: dict[str, Any], refused: bool
+) -> None:
+    service = own(ports=[{"name": "http", "port": 80, "targetPort": target, "protocol": "TCP"}])
+    if not refused:
+        check_ports(service, stable, canary)
+        return
+    with pytest.raises(Unroutable, match='container port "http"'):
+        check_ports(service, stable, canary)
 
 
 @given(st.integers(1, 200), st.fractions(0, 1, max_denominator=1000))

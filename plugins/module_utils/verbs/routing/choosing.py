@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 from ...cluster.errors import Forbidden, NotFound
 from ...rollout.phase import Situation
@@ -15,15 +15,15 @@ from ...traffic.exposure import Json, Unroutable
 from ...traffic.kinds import KINDS
 from ...traffic.route import Route
 from ...traffic.selector import owners
-from ...traffic.services import check
+from ...traffic.services import check, check_ports
 from ..call.ending import Account
 from ..call.orders import TrafficRequest
 from .network import Network
 from .reclaiming import check_free, of_another, reclaimed
 
 
-def choose(account: Account, wanted: TrafficRequest, situation: Situation, labels: Mapping[str, str]) -> Traffic:
-    """The routes and the Service that a release is to use. Raises Refusal. `labels`: those of the new pods.
+def choose(account: Account, wanted: TrafficRequest, situation: Situation, template: Mapping[str, Any]) -> Traffic:
+    """The routes and the Service that a release is to use. Raises Refusal. `template`: of the new pods.
 
     Reads the routes of the namespace, each Service that they name, and the pods of the one that is taken.
     """
@@ -31,12 +31,14 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, label
     network = Network(site.api, site.target.namespace, wanted.kind, site.version)
     kind, named = network.router.kind, network.router.named
     stable = situation.stable
-    versions = [labels, labels if stable is None else dict(stable.template.get("metadata", {}).get("labels") or {})]
+    templates = [template, template if stable is None else stable.template]
     if network.router.switches:
-        return _to_switch(account, network, wanted, versions, situation)
+        return _to_switch(account, network, wanted, templates, situation)
     routes, uid = _named(network, wanted), situation.deployment.uid
+    versions = [_labels_of(one) for one in templates]
     own = _service(network, wanted.service) if wanted.service else _only_service(network, routes, versions[1], uid)
     check_service(network, own, versions, situation)
+    _check_ports(own, templates)
     service = str(own["metadata"]["name"])
     routes = [reclaimed(account, network, route, service) for route in routes]
     spelt = next((route for route in routes if network.router.spells_out(route, service)), None)
@@ -107,11 +109,12 @@ def _to_switch(
     account: Account,
     network: Network,
     wanted: TrafficRequest,
-    versions: Sequence[Mapping[str, str]],
+    templates: Sequence[Mapping[str, Any]],
     situation: Situation,
 ) -> Traffic:
     """The Service whose selector is switched. Raises Refusal."""
     found, uid = network.routes(), situation.deployment.uid
+    versions = [_labels_of(one) for one in templates]
     # What another Deployment's release has pinned of the selector is not the owner's.
     selectors = {route.name: owners(route) if of_another(route, uid) is not None else route.rules[0] for route in found}
     fitting = [
@@ -128,6 +131,7 @@ def _to_switch(
     own = _service(network, service)
     own = {**own, "spec": {**own["spec"], "selector": selectors.get(service, {})}}
     check_service(network, own, versions, situation)
+    _check_ports(own, templates)
     route = next(route for route in found if route.name == service)
     check_free(reclaimed(account, network, route, service), uid)
     return _traffic(wanted, service, (RouteRef(service, route.uid),))
@@ -197,6 +201,20 @@ def _service(network: Network, name: str) -> Json:
         what = f'there is no Service "{name}"'
         raise Refusal(Code.SERVICE, what, "Give traffic.service the Service that the routes name")
     return found
+
+
+def _labels_of(template: Mapping[str, Any]) -> Mapping[str, str]:
+    return (template.get("metadata") or {}).get("labels") or {}
+
+
+def _check_ports(own: Json, templates: Sequence[Mapping[str, Any]]) -> None:
+    """`templates`: of the new pods, and of stable ones."""
+    new, stable = templates
+    try:
+        check_ports(own, stable, new)
+    except Unroutable as error:
+        remedy = "Give a container of the new version a port of this name, or the Service a targetPort that both versions have"
+        raise Refusal(Code.SERVICE, str(error), remedy) from error
 
 
 def check_service(network: Network, own: Json, versions: Sequence[Mapping[str, str]], situation: Situation) -> None:

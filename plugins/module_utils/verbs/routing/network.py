@@ -19,7 +19,7 @@ from ...traffic.exposure import Json
 from ...traffic.kinds import GATEWAY_API
 from ...traffic.route import Route, RoutePlan
 from ...traffic.routers import ROUTERS
-from ...traffic.services import Owner, is_ours, ready_addresses
+from ...traffic.services import Owner, is_ours, ports_of, ready_endpoints
 from ...traffic.shapes import ENDPOINT_SLICE, SERVICE
 from ..call.listing import listed
 
@@ -165,9 +165,16 @@ class Network:
         meta = Fields(service, "Service").within("metadata")
         return self._gone(f"{self._services}/{meta.name('name')}", meta.text("uid"))
 
-    def ready(self, service: str) -> frozenset[str]:
-        """Addresses of the endpoints that take requests, as a proxy is told."""
+    def ready(self, service: str, ports: frozenset[str] = frozenset()) -> frozenset[str]:
+        """The pods that take requests at these ports, as a proxy is told."""
+        return ready_endpoints(self._slices_of(service), ports)
+
+    def ports(self, service: str) -> frozenset[str]:
+        """Names of those at which its pods are reached, Ready or not, as a proxy is told."""
+        return ports_of(self._slices_of(service))
+
+    def _slices_of(self, service: str) -> list[Json]:
         query = {"labelSelector": f"kubernetes.io/service-name={service}"}
         found = self._listed(self._slices, "EndpointSlice", query)
         must_be(found, [ENDPOINT_SLICE], "EndpointSliceList.items")
-        return ready_addresses(found)
+        return found

@@ -67,17 +67,23 @@ def keep_stable(routes: Routes, found: Sequence[Now]) -> None:
 
 
 def await_endpoints(routes: Routes, service: str, pods: int) -> None:
-    """A proxy is told of so many pods: a share for fewer would be more than a pod is to get. Raises NotProgrammed."""
+    """A proxy is told of so many pods: a share for fewer would be more than a pod is to get. They are reached at each port at which stable
+    pods are, which is a request. Raises NotProgrammed."""
     clock, seconds = routes.account.site.clock, routes.traffic.seconds
+    ports = frozenset[str]() if service == routes.stable else routes.network.ports(routes.stable)
     ready = 0
 
     def are_there() -> bool:
         nonlocal ready
-        ready = len(routes.network.ready(service))
+        ready = len(routes.network.ready(service, ports))
         return ready >= pods
 
     if not until(clock, clock.monotonic() + seconds, are_there, LOOK_SECONDS):
-        raise NotProgrammed(f'Service "{service}" has {count_of(ready, "Ready endpoint")} of {pods} after {seconds} s')
+        lacking = ", ".join(sorted(ports - routes.network.ports(service)))
+        why = f", and none for its port {lacking}, at which stable pods are reached" if lacking else ""
+        raise NotProgrammed(
+            f'Service "{service}" has {count_of(ready, "Ready endpoint")} of {pods} after {seconds} s{why}'
+        )
 
 
 def delete_all(routes: Routes, services: Sequence[Json]) -> None:

@@ -54,8 +54,7 @@ def routed(
     if asked is not None and record is not None and record.traffic is not None:
         check_same(asked, record.traffic)
     if record is None and asked is not None:
-        labels = dict((wanted.template.get("metadata") or {}).get("labels") or {})
-        asker = replace(asker, traffic=choose(account, asked, situation, labels))
+        asker = replace(asker, traffic=choose(account, asked, situation, wanted.template))
         begun = rollout_start.decide(situation, wanted, asker)
     routes = of_record(account, begun.record, report)
     if routes is None:
