@@ -46,7 +46,7 @@ from .alb_annotations import (
 from .exposure import Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
 from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .ingress import paths
-from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations
+from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations, paired
 
 _CLASS, _TARGET_TYPE = "kubernetes.io/ingress.class", f"{PREFIX}target-type"
 # The names of actions that are ours.
@@ -174,13 +174,19 @@ def _given_back(host: str, path: Json, face: _Face, kept: Kept, annotations: dic
 
 def _put_together(config: Json, versions: Versions) -> Json:
     """What the versions have, their owner's Service has."""
-    groups: list[Json] = []
-    mine = [group for group in config["targetGroups"] if group.get("serviceName") in (versions.stable, versions.canary)]
-    for group in config["targetGroups"]:
-        if group is mine[0]:
-            groups.append({**group, "serviceName": versions.own, "weight": sum(one["weight"] for one in mine)})
-        elif group not in mine:
-            groups.append(group)
+
+    def named(group: Json) -> str:
+        return str(group.get("serviceName") or "")
+
+    def alike(group: Json) -> Json:
+        return {**group, "serviceName": "", "weight": 0}
+
+    groups = [
+        {**group[0], "serviceName": versions.own, "weight": sum(one["weight"] for one in group)}
+        if named(group[0]) in (versions.stable, versions.canary)
+        else group[0]
+        for group in paired(config["targetGroups"], named, alike, versions)
+    ]
     return {**config, "targetGroups": _least(groups)}
 
 

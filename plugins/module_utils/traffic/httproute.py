@@ -26,7 +26,7 @@ from .copies import check_alone, copied, copies, copying, uncopied
 from .copies import told as told_copies
 from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, TooManyRules, Unroutable, Versions, Wanted
 from .precedence import check_routes, check_rules
-from .route import Parent, Route, RoutePlan, by_hand, holds, kept_of, kept_operations
+from .route import Parent, Route, RoutePlan, by_hand, holds, kept_of, kept_operations, paired
 
 # What the API takes: HTTPRouteSpec.Rules, HTTPRouteRule.Matches, HTTPBackendRef.Weight.
 MOST_RULES, MOST_MATCHES, MOST_OF_A_RULE, LARGEST_WEIGHT = 16, 128, 64, 1_000_000
@@ -108,7 +108,7 @@ def _base(rules: Sequence[Json], kept: Kept | None) -> list[Json]:
             found.append(_untold(rule))
             continue
         refs = kept.rules.get(key)
-        found.append(_put_together(_untold(rule), versions) if refs is None else _with(rule, refs))
+        found.append(_put_together(_untold(rule), kept) if refs is None else _with(rule, refs))
     return found
 
 
@@ -127,19 +127,26 @@ def _untold(rule: Json) -> Json:
     return _with(rule, [untold(ref) for ref in refs]) if any(map(tells, refs)) else rule
 
 
-def _put_together(rule: Json, versions: Versions) -> Json:
-    """Of a rule whose backends nobody kept: what the versions have, its owner's Service has. In the smallest numbers, because a share has
-    multiplied them."""
-    weight = sum(_weight(ref) for ref in rule["backendRefs"] if _is(ref, versions.stable) or _is(ref, versions.canary))
-    refs: list[Json] = []
-    for ref in rule["backendRefs"]:
-        if _is(ref, versions.stable) or _is(ref, versions.canary):
-            if not any(_is(one, versions.own) for one in refs):
-                refs.append({**ref, "name": versions.own, "weight": weight})
-        else:
-            refs.append(ref)
+def _put_together(rule: Json, kept: Kept) -> Json:
+    """Of a rule whose backends nobody kept, because its owner has given it another name or match: what the versions have, his Service has. A
+    share has multiplied the weights; where nobody knows by what they come back in the smallest numbers."""
+    versions = kept.versions
+
+    def named(ref: Json) -> str:
+        return next((service for service in _services(versions) if _is(ref, service)), "")
+
+    refs = [
+        {**refs[0], **({"name": versions.own} if named(refs[0]) else {}), "weight": sum(map(_weight, refs))}
+        for refs in paired(rule["backendRefs"], named, _alike, versions)
+    ]
     least = gcd(*map(_weight, refs)) or 1
-    return _with(rule, [{**ref, "weight": _weight(ref) // least} for ref in refs])
+    times = kept.wanted.exposure.weight.denominator if kept.wanted.stage is Stage.SPLIT else 1
+    by = times if kept.rules and least % times == 0 else least
+    return _with(rule, [{**ref, "weight": _weight(ref) // by} for ref in refs])
+
+
+def _alike(ref: Json) -> Json:
+    return {key: value for key, value in ref.items() if key not in ("name", "weight")}
 
 
 def _weight(ref: Mapping[str, Any]) -> int:

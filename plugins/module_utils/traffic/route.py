@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import field, replace
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
 from ..values import dataclass
-from .exposure import KEPT, Json, Kept, Stage
+from .exposure import KEPT, Json, Kept, Stage, Versions
 
 
 @dataclass(frozen=True)
@@ -201,3 +201,20 @@ def _accepted(parent: Fields, generation: int) -> bool:
         if one.text("status") == "True" and (one.integer("observedGeneration") or 0) >= generation
     }
     return {"Accepted", "ResolvedRefs"} <= said
+
+
+def paired(
+    refs: Sequence[Json], named: Callable[[Json], str], alike: Callable[[Json], Json], versions: Versions
+) -> list[list[Json]]:
+    """Backends as their owner had them, where nobody kept those: what a share has made of one of his, the stable version's and right behind
+    it the canary's of the same port and filters, is together, and any other is alone. `named`: the Service of a backend; `alike`: a backend
+    but for its Service and weight."""
+    found: list[list[Json]] = []
+    for ref in refs:
+        before = found[-1] if found else []
+        follows = named(ref) == versions.canary and len(before) == 1 and named(before[0]) == versions.stable
+        if follows and alike(ref) == alike(before[0]):
+            before.append(ref)
+        else:
+            found.append([ref])
+    return found

@@ -27,7 +27,7 @@ from .copies import check_alone, check_port
 from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
 from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .istio_cookies import COOKIE, asks_for, check_headers, is_asked_for, telling, tells, untold
-from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations
+from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations, paired
 
 # A weight is an int32; a rule that has one destination needs none.
 _LARGEST_WEIGHT, _ALONE = 2**31 - 1, 100
@@ -230,10 +230,18 @@ def _mirrored(rule: Mapping[str, Any], versions: Versions, namespace: str) -> Fr
 
 def _put_together(refs: list[Json], versions: Versions, namespace: str) -> list[Json]:
     """Of a rule whose destinations nobody kept: what the versions have, its owner's Service has."""
-    ours = [ref for ref in refs if _service(_host(ref), namespace) in (versions.stable, versions.canary)]
-    whole = sum(_weight(ref, refs) for ref in ours)
+
+    def named(ref: Json) -> str:
+        return _service(_host(ref), namespace)
+
+    def alike(ref: Json) -> Json:
+        return _to(ref, versions.own, 0)
+
     found = [
-        _to(ref, versions.own, whole) if ref is ours[0] else ref for ref in refs if ref is ours[0] or ref not in ours
+        _to(group[0], versions.own, sum(_weight(ref, refs) for ref in group))
+        if named(group[0]) in (versions.stable, versions.canary)
+        else group[0]
+        for group in paired(refs, named, alike, versions)
     ]
     least = gcd(*(_weight(ref, found) for ref in found)) or 1
     if len(found) == 1:

@@ -313,6 +313,29 @@ def test_a_route_of_another_release_is_left_alone() -> None:
         plan(Route.parse(after), VERSIONS, Wanted(Stage.OWN), owner="another", token="x")
 
 
+@pytest.mark.parametrize("edit", [{"name": "shop"}, {"matches": [match("/other")]}], ids=["name", "match"])
+@pytest.mark.parametrize("wanted", [Wanted(Stage.ISOLATED), Wanted(Stage.SPLIT, Exposure(Fraction(1, 20)))])
+@pytest.mark.parametrize(
+    "refs",
+    [
+        [ref("web", 2, port=81), ref("web", 100, filters=[{"type": "A"}]), ref("other", 2)],
+        [ref("web", 2), ref("web", 4), ref("web", 0, port=81)],
+        [ref("web", 100)],
+    ],
+)
+def test_a_rule_that_its_owner_renames_keeps_each_backend(refs: list[Json], wanted: Wanted, edit: Json) -> None:
+    after = written(
+        route({"matches": [match()], "backendRefs": refs}, {"matches": [match("/b")], "backendRefs": [ref("web")]}),
+        wanted,
+    )
+    after["spec"]["rules"][0] |= edit
+    back = written(after, Wanted(Stage.OWN))
+    assert back["spec"]["rules"] == [
+        {"matches": [match()], "backendRefs": refs, **edit},
+        {"matches": [match("/b")], "backendRefs": [ref("web")]},
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version":2}', "null", '{"version":1,"owner":1}'])
 def test_an_annotation_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(Unroutable, match=KEPT):

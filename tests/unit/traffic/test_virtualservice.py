@@ -358,6 +358,14 @@ def test_a_rule_for_everybody_counts_as_its_owner_wrote_it() -> None:
         check_beside(split, [split], [parse(item)], "web", Exposure(header=HEADER))
 
 
+def test_a_rule_that_its_owner_renames_keeps_each_destination() -> None:
+    refs = [ref("web", 3, port={"number": 81}), ref("web", 100, headers={"a": "b"}), ref("other", 2)]
+    after = written(service(rule(*refs, prefix="/a")), Wanted(Stage.SPLIT, Exposure(Fraction(1, 20))))
+    (found,) = [one for one in after["spec"]["http"] if len(one["route"]) > 1]
+    found["match"] = [{"uri": {"prefix": "/b"}}]
+    assert written(after, Wanted(Stage.OWN))["spec"]["http"] == [rule(*refs, prefix="/b")]
+
+
 def test_one_of_another_release_is_left_alone() -> None:
     after = written(service(rule(ref("web"))), Wanted(Stage.ISOLATED, mark=1))
     with pytest.raises(Unroutable, match="release of another Deployment"):
