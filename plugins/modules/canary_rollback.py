@@ -32,7 +32,7 @@ options:
       - If it is not given, it is the version before the one that runs, as the annotation C(coalmine.canary/last) has it from the last
         promotion, also after canaries that were taken back since. What runs must be the version that was promoted then, or the one
         before it, where nothing is changed any more. If somebody has changed the template of that ReplicaSet since, the task fails with
-        C(failure=other_release) and writes nothing: whoever names it in O(to) gets what it has now.
+        C(failure=other_release) and writes nothing. Whoever names it in O(to) gets what it has now.
     type: str
   expect:
     description:
