@@ -252,3 +252,22 @@ def test_whoever_puts_a_route_back_is_told_to_a_start_and_not_that_somebody_ende
     assert "somebody ended" not in start and ("contested" in start or start.startswith("changed: ")), start
     assert undo.startswith("changed: "), undo
     assert list(one.store.of("services")) == [NAME]
+
+
+@EACH_KIND
+def test_users_leave_a_canary_also_by_a_route_of_which_nobody_can_read_what_is_kept(kind: str) -> None:
+    """Its owner puts back by hand what stood there: until then they are on the stable version."""
+    one = held(kind, Ask("undo", think=60.0))
+
+    def garble(item: Json) -> None:
+        item["metadata"]["annotations"][KEPT] = "{"
+
+    one.timeline.at(50.0, lambda: edited(one, kind, garble))
+    found = one.play()
+    undo = found.calls[1]
+    assert "By hand" in undo.told() and undo.told().startswith("failed (no_route, changed)"), undo.told()
+    first, *_rest = (change.kind for change in undo.writes if change.kind not in ("leases", "events"))
+    assert first == ROUTES[kind]
+    left = one.store.get(ROUTES[kind], NAME)
+    assert left is not None and left["metadata"]["annotations"][KEPT] == "{"
+    assert not [violation for violation in found.violations if violation.rule == "no request fails"]

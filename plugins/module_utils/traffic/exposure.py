@@ -32,9 +32,12 @@ class Unroutable(ValueError):
         self.remedy = remedy
 
 
-def unreadable(error: Exception) -> Unroutable:
+class Unreadable(Unroutable):
     """What is kept on a route is not what was written there: nobody but its owner knows what stood there before."""
-    return Unroutable(
+
+
+def unreadable(error: Exception) -> Unreadable:
+    return Unreadable(
         f"its annotation {KEPT} is none that this release of coalmine.canary wrote ({type(error).__name__})",
         "Put back by hand what its owner wrote, and take the annotation away (docs/traffic.md, By hand); then run this again",
     )

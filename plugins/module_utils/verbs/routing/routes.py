@@ -123,7 +123,7 @@ class Routes:
         return self.as_it_stands(route, canary_hash)
 
     def as_it_stands(self, route: Route, canary_hash: str) -> Now:
-        versions = self._versions(canary_hash)
+        versions = self.versions(canary_hash)
         try:
             kept = kept_of(route)
             return Now(route, *self.router.state(route, versions), (kept.versions if kept else versions).canary)
@@ -141,7 +141,7 @@ class Routes:
         stored = {one.route.name: one.route for one in written}
         return [self.as_it_stands(stored.get(one.route.name, one.route), canary_hash) for one in found]
 
-    def _versions(self, canary_hash: str) -> Versions:
+    def versions(self, canary_hash: str) -> Versions:
         return Versions(self.traffic.service, self.stable, self.service_of(canary_hash) if canary_hash else "")
 
     def tell(self, found: Sequence[Now], how: str = "") -> None:
@@ -193,7 +193,7 @@ class Routes:
         try:
             route = self.network.write(now.route, planned, dry_run=True)
         except Conflict as error:
-            raise self._busy(now.route.name) from error
+            raise self.busy(now.route.name) from error
         if self.as_it_stands(route, canary_hash).stage is not Stage.SPLIT:
             raise Refusal(
                 Code.NO_ROUTE,
@@ -219,7 +219,7 @@ class Routes:
         known on a route that has lost its annotation."""
         for now in found:
             try:
-                self.router.check(now.route, self._versions(canary_hash), asked, self.prover.marks)
+                self.router.check(now.route, self.versions(canary_hash), asked, self.prover.marks)
             except Unroutable as error:
                 raise unroutable(now.route, error) from error
 
@@ -271,7 +271,7 @@ class Routes:
             decide,
             send,
             lambda: self.network.route(name),
-            self._busy(name),
+            self.busy(name),
             permitted=self.mine,
         )
         if sent.change is not None:
@@ -284,7 +284,7 @@ class Routes:
         """Raises Refusal for what cannot be said beside what the route has now; unless nobody `insists` on it, as on the way back, of which
         there is always as much as can be said: without rules for probes, and at last what its owner wrote."""
         kept = _kept(now.route)
-        stays = kept.versions if kept and not canary_hash else self._versions(canary_hash)
+        stays = kept.versions if kept and not canary_hash else self.versions(canary_hash)
         plan = partial(self.router.plan, now.route, stays, owner=owner, token=token)
         plain = _unmarked(asked)
         try:
@@ -324,7 +324,7 @@ class Routes:
                 self.network.write(now.route, planned, dry_run=True)
                 self._tell_change(now.route.name, planned)
 
-    def _busy(self, name: str) -> Refusal:
+    def busy(self, name: str) -> Refusal:
         return Refusal(
             Code.BUSY,
             f'{self.router.kind} "{name}" kept changing while it was to be written',

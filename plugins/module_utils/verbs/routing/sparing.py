@@ -12,13 +12,14 @@ from typing import Callable, Iterator, Sequence
 from ...cluster.errors import AdmissionDenied, ApiError, Forbidden, Invalid
 from ...rollout.fields import Malformed
 from ...rollout.phase import Phase, Situation, ready_pods
-from ...rollout.record import Intent
+from ...rollout.record import Intent, RouteRef
 from ...rollout.refusal import Refusal
 from ...traffic.exposure import Stage, Wanted
 from ..call.ending import Account
 from ..call.outcome import Report
 from .finding import of_record
 from .proving import NotProgrammed, Written
+from .renaming import is_unread, renamed
 from .returning import warm
 from .routes import THEIRS, Now, Routes, Wish
 from .versions import await_endpoints, ensure, keep_stable
@@ -39,9 +40,9 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
     canary = situation.canary.hash if situation.canary else ""
     serves = _stable_serves(situation)
     every = taken_over and serves and _went(routes, partial(ensure, routes, routes.stable_hash))
-    found = list[Now]()
+    found, unread = list[Now](), list[RouteRef]()
     for ref in routes.traffic.routes:
-        with _going_on(routes):
+        with _going_on(routes), _apart(ref, unread):
             now = routes.now(ref, canary)
             if now is None or routes.is_elsewhere(now):
                 continue
@@ -51,8 +52,12 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
         _went(routes, partial(keep_stable, routes, found))
     serves = serves and _stable_is_known(routes, found)
     service = routes.stable if serves else routes.traffic.service
-    to = partial(_sent_to, Wanted(Stage.ISOLATED if serves else Stage.OWN), every)
+    wanted = Wanted(Stage.ISOLATED if serves else Stage.OWN)
+    to = partial(_sent_to, wanted, every)
     unknown, written = list[Now](), list[Written]()
+    for ref in unread if canary else ():
+        with _going_on(routes):
+            written += renamed(routes, ref, wanted, canary)
     for now in found:
         with _going_on(routes):
             if routes.prover.marks and not routes.router.sends_to(now.route, service):
@@ -64,6 +69,17 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
     written += _once_reached(routes, unknown, service, to, canary)
     with _going_on(routes):
         routes.await_(written)
+
+
+@contextmanager
+def _apart(ref: RouteRef, unread: list[RouteRef]) -> Iterator[None]:
+    """Of what nobody can read the end of the release tells."""
+    try:
+        yield
+    except Refusal as error:
+        if not is_unread(error):
+            raise
+        unread.append(ref)
 
 
 def _stable_is_known(routes: Routes, found: Sequence[Now]) -> bool:
