@@ -132,7 +132,10 @@ class Routes:
 
     def is_elsewhere(self, now: Now) -> bool:
         """No user of it is sent to the owner's Service, nor to one of ours: he has put others there, and nothing is to be given back."""
-        services = filter(None, (self.traffic.service, self.stable, now.canary))
+        # Where the record was lost, what the route keeps has the names of another one.
+        kept = _kept(now.route)
+        of_route = (kept.versions.own, kept.versions.stable) if kept else ()
+        services = filter(None, {self.traffic.service, self.stable, now.canary, *of_route})
         return not self.router.switches and not any(self.router.sends_to(now.route, one) for one in services)
 
     def since(self, found: Sequence[Now], written: Sequence[Written], canary_hash: str = "") -> list[Now]:
