@@ -206,6 +206,33 @@ def test_routes_that_a_deployment_left_which_is_gone_are_told_and_given_back_by_
     assert owned(one) == before
 
 
+@pytest.mark.parametrize(
+    "ask", [Ask("start", think=100.0), Ask("start", think=100.0, check=True), Ask("promote", think=100.0)]
+)
+# Before ingress-nginx the canary Ingress is left, so that somebody else is seen to have written.
+@pytest.mark.parametrize("kind", [kind for kind in SHARED if kind != INGRESS_NGINX])
+def test_a_route_that_somebody_has_put_back_wholly_is_warned_of_as_the_release_goes_on(kind: str, ask: Ask) -> None:
+    start = SHARED[kind]
+    going_on = replace(ask, pods=start.pods, kind=kind) if ask.verb == "start" else ask
+    one = World(History(natures=DRAINING, scripts=(Script("ana", 8.0, asks=(start, going_on)),), gateway=Lags()))
+    collection = ROUTERS[kind].collection.rpartition("/")[2]
+    as_owned = one.store.get(collection, NAME)
+    assert as_owned is not None
+
+    def put_back() -> None:
+        now = one.store.get(collection, NAME)
+        assert now is not None and now["spec"] != as_owned["spec"]
+        meta = {**as_owned["metadata"], "generation": now["metadata"].get("generation", 1) + 1}
+        one.store.put(collection, {**as_owned, "metadata": meta}, "the owner")
+
+    one.timeline.at(90.0, put_back)
+    found = one.play()
+    first, then = (call.result for call in found.calls if call.actor == "ana")
+    assert isinstance(first, Outcome) and isinstance(then, Outcome), told(found)
+    said = [f'"{NAME}" stands as if there were no release: somebody put it back' in text for text in then.warnings]
+    assert said.count(True) == 1 and not [text for text in first.warnings if "put it back" in text], then.warnings
+
+
 @pytest.mark.parametrize("kind", SHARED)
 def test_routes_of_a_release_that_is_not_over_are_left_to_it_before_anything_is_written(kind: str) -> None:
     """Of another Service, too: two Deployments share a route."""

@@ -123,6 +123,7 @@ def _routed(
         return situation.picture
     found = routes.look(canary.hash)
     _tell_astray(account, found)
+    routes.tell_put_back(found)
     sticky = exposure_of(found).sticky is not None
     by = request.by or PromoteBy.usual(routes.traffic.kind, sticky)
     if by is PromoteBy.PODS and (request.keep or sticky):

@@ -44,6 +44,7 @@ def refill(routes: Routes, situation: Situation, *, check: bool) -> None:
     found = routes.look()
     if not check:
         keep_stable(routes, found)
+    routes.tell_put_back(found)
     for one in unshared(found):
         routes.account.warn(
             f'{one.route.kind} "{one.route.name}" still sends everybody to the stable version, and what the canary is to get is not kept there: '

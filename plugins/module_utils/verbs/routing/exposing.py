@@ -46,6 +46,7 @@ def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_h
 
 def foretell(routes: Routes, found: Sequence[Now], asked: TrafficRequest, canary_hash: str) -> Exposure:
     """As `expose` in check mode. What the canary would get."""
+    routes.tell_put_back(found)
     exposure = asked.over(exposure_of(found))
     routes.rehearse(found, always(Wanted(Stage.SPLIT, exposure)), canary_hash)
     _warn(routes, exposure)

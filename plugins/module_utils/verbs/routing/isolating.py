@@ -24,6 +24,7 @@ def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> None:
     found = routes.look(canary_hash)
     routes.prepare(found)
     _tell_contested(routes, found)
+    routes.tell_put_back(found)
     if all(one.stage in OURS for one in found) and not again:
         keep_stable(routes, found)
         return

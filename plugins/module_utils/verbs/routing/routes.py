@@ -352,6 +352,18 @@ class Routes:
         holds = record is not None and record.intent is Intent.HOLD and release_of(record) == self.release
         return self.contested(route) if holds else self.account.site.ended()
 
+    def tell_put_back(self, found: Sequence[Now]) -> None:
+        """Of a held release each route that has nothing of it, which nobody but somebody else's write or a promotion that died leaves so."""
+        record = self.account.situation.record if self.account.situation else None
+        if record is None or record.isolating or record.intent is not Intent.HOLD:
+            return
+        for one in found:
+            if one.stage is Stage.OWN and one.route.annotation is None:
+                self.account.warn(
+                    f'{one.route.kind} "{one.route.name}" stands as if there were no release: somebody put it back, or a promotion was broken off. '
+                    "Nobody has kept what the canary got by it: traffic.weight of canary_start says it anew"
+                )
+
     def contested(self, route: Route) -> Refusal:
         """Who wrote last is told of the route alone: of a companion that was deleted nobody knows it."""
         if beside := self.router.astray(route):
