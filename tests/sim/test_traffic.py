@@ -555,3 +555,42 @@ def test_a_route_that_keeps_users_of_a_held_canary_on_stable_does_so_where_anoth
     found = one.play()
     assert told(found)[1].startswith("failed (not_programmed, changed)"), told(found)
     assert given == {"other"}
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        ({"targetPort": 9999}, "has port http 80:8080/TCP instead of port http 80:9999/TCP"),
+        (None, "has port http 80:8080/TCP instead of port http 80:8080/TCP, more 81:81/TCP"),
+    ],
+    ids=["another", "one more"],
+)
+def test_an_owner_who_edits_his_service_is_told_so_and_never_to_delete_one_with_users(
+    port: Json | None, said: str
+) -> None:
+    one = world(START, replace(GROW, think=40.0), Ask("undo"))
+
+    def edit() -> None:
+        service = one.store.get("services", NAME)
+        assert service is not None
+        ports = service["spec"]["ports"]
+        ports = (
+            [{**ports[0], **port}]
+            if port
+            else [*ports, {"name": "more", "port": 81, "targetPort": 81, "protocol": "TCP"}]
+        )
+        one.store.put("services", {**service, "spec": {**service["spec"], "ports": ports}}, "somebody")
+
+    one.timeline.at(30.0, edit)
+    found = played(one)
+    grown, undone = told(found)[1:3]
+    assert grown.startswith("failed (service, changed)") and said in grown and "delete" not in grown, grown
+    assert undone.startswith("changed: "), undone
+    assert_as_before(one)
+
+
+def test_an_undo_says_that_the_service_of_the_owner_is_not_there() -> None:
+    one = world(START, Ask("undo", think=30.0))
+    one.timeline.at(30.0, lambda: one.store.remove("services", NAME, "somebody"))
+    found = one.play()
+    assert 'there is no Service "web"' in told(found)[1]

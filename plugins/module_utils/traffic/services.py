@@ -9,7 +9,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Sequence
 
 from ..values import dataclass
 from .exposure import Json, Unroutable
@@ -126,14 +126,32 @@ def version_of(service: Mapping[str, Any]) -> str:
     return str(((service.get("spec") or {}).get("selector") or {}).get(HASH_LABEL) or "")
 
 
-def serves_as(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """It selects the same pods at the same ports."""
+def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """In words, where it does not select the same pods at the same ports; empty where it serves as `wanted`. What the server filled in, and a
+    port more, does not count."""
     there, asked = found.get("spec") or {}, wanted["spec"]
-    ports = [
-        {key: port[key] for key in one if key in port}
-        for port, one in zip(there.get("ports") or (), asked["ports"], strict=False)
-    ]
-    return bool(there.get("selector") == asked["selector"] and ports == asked["ports"])
+    has, wants = there.get("ports") or (), asked["ports"]
+    alike = [{key: port[key] for key in one if key in port} for port, one in zip(has, wants, strict=False)]
+    told = []
+    if there.get("selector") != asked["selector"]:
+        told.append(f"selects {_selected(there)} instead of {_selected(asked)}")
+    if alike != wants:
+        told.append(f"has {_ports(has)} instead of {_ports(wants)}")
+    return ", and ".join(told)
+
+
+def _selected(spec: Mapping[str, Any]) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted((spec.get("selector") or {}).items())) or "nothing"
+
+
+def _ports(ports: Sequence[Mapping[str, Any]]) -> str:
+    """As kubectl writes them, and where they lead to."""
+    told = (
+        f"{port.get('name') or ''} {port.get('port')}:{port.get('targetPort', port.get('port'))}/{port.get('protocol', 'TCP')}"
+        + (f" {port['appProtocol']}" if port.get("appProtocol") else "")
+        for port in ports
+    )
+    return f"port {', '.join(map(str.strip, told))}" if ports else "no port"
 
 
 def check_ports(own: Mapping[str, Any], stable: Mapping[str, Any], canary: Mapping[str, Any]) -> None:

@@ -23,11 +23,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services i
     Owner,
     check,
     check_ports,
+    difference,
     is_ours,
     narrowed,
     ports_of,
     ready_endpoints,
-    serves_as,
     service_name,
 )
 
@@ -76,9 +76,13 @@ def test_it_serves_as_wanted_whatever_the_server_filled_in() -> None:
         **wanted,
         "spec": {**wanted["spec"], "clusterIP": "10.0.0.7", "ports": [{**wanted["spec"]["ports"][0], "nodePort": 1}]},
     }
-    assert serves_as(stored, wanted)
-    assert not serves_as(narrowed(own(), "b", OWNER, "12"), wanted)
-    assert not serves_as(narrowed(own(ports=[]), "a", OWNER, "12"), wanted)
+    assert not difference(stored, wanted)
+    selects = "selects app=web,pod-template-hash=b instead of app=web,pod-template-hash=a"
+    assert difference(narrowed(own(), "b", OWNER, "12"), wanted) == selects
+    assert (
+        difference(narrowed(own(ports=[]), "a", OWNER, "12"), wanted)
+        == "has no port instead of port http 80:http/TCP h2c"
+    )
 
 
 @pytest.mark.parametrize(

@@ -95,12 +95,22 @@ def leave(routes: Routes) -> None:
             touched = give_back(routes, touched, canary, owners)
         except NotProgrammed as error:
             raise unproven(
-                error,
+                _explained(routes, error),
                 "The Services of both versions were left, because they may still be sent requests. Run this again",
             ) from error
     routes.put(touched, owners, canary, marked=False, insists=False)
     delete_all(routes, services)
     routes.account.extra.pop("exposure", None)
+
+
+def _explained(routes: Routes, error: NotProgrammed) -> NotProgrammed:
+    """With what is wrong with the owner's Service, where a gateway tells only that nobody answers. Two requests at most."""
+    own = routes.traffic.service
+    if routes.network.service(own) is None:
+        return NotProgrammed(f'{error}; there is no Service "{own}"')
+    if not routes.network.ready(own):
+        return NotProgrammed(f'{error}; Service "{own}" has no Ready endpoint')
+    return error
 
 
 def _await_one_version(routes: Routes, found: Sequence[Now]) -> None:

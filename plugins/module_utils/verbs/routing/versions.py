@@ -9,7 +9,7 @@ from typing import Sequence
 
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Json, Unroutable
-from ...traffic.services import is_ours, narrowed, serves_as
+from ...traffic.services import difference, is_ours, narrowed
 from ...wording import count_of
 from ..call.guarded import at_any_time, guarded
 from .lagging import LOOK_SECONDS, until
@@ -37,8 +37,10 @@ def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
     def decide(found: Json | None) -> Json | None:
         if found is None:
             return wanted
-        if is_ours(found, owner) and serves_as(found, wanted):
-            return None
+        if is_ours(found, owner):
+            if (differs := difference(found, wanted)) == "":
+                return None
+            raise _changed(routes, name, differs)
         raise Refusal(
             Code.SERVICE,
             f'Service "{name}" is there already, and is not the one that this release needs',
@@ -54,6 +56,17 @@ def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
     sent = guarded(there, decide, send, lambda: network.service(name), _busy(name), permitted=permitted)
     account.changed = account.changed or sent.change is not None
     return name
+
+
+def _changed(routes: Routes, name: str, differs: str) -> Refusal:
+    """Users may be on it: whoever deleted it would fail them."""
+    own = routes.traffic.service
+    ways = "" if routes.router.switches else "promote by pods, or "
+    return Refusal(
+        Code.SERVICE,
+        f'Service "{name}" of this release {differs}: it or Service "{own}" was changed since the release began',
+        f"Put back what was changed, then run this again; or {ways}take the release back with canary_undo",
+    )
 
 
 def keep_stable(routes: Routes, found: Sequence[Now]) -> None:
