@@ -594,3 +594,22 @@ def test_an_undo_says_that_the_service_of_the_owner_is_not_there() -> None:
     one.timeline.at(30.0, lambda: one.store.remove("services", NAME, "somebody"))
     found = one.play()
     assert 'there is no Service "web"' in told(found)[1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "warned"),
+    [({"type": "LoadBalancer"}, True), ({"externalIPs": ["192.0.2.1"]}, True), ({"type": "NodePort"}, False)],
+    ids=["load balancer", "external address", "port of nodes"],
+)
+def test_a_service_with_an_address_of_its_own_is_another_way_to_both_versions(spec: Json, warned: bool) -> None:
+    one = world(START)
+
+    def edit() -> None:
+        service = one.store.get("services", NAME)
+        assert service is not None
+        one.store.put("services", {**service, "spec": {**service["spec"], **spec}}, "somebody")
+
+    one.timeline.at(2.0, edit)
+    started = played(one).calls[0].result
+    assert isinstance(started, Outcome)
+    assert any("has an address of its own" in warning for warning in started.warnings) is warned

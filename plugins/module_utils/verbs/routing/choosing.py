@@ -65,6 +65,7 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, templ
     except Unroutable as error:
         raise Refusal(Code.SERVICE, str(error), "Use gateway_api, or another Service") from error
     _tell_policies(account, network, service)
+    _tell_address(account, network, own)
     refs = tuple(RouteRef(route.name, route.uid) for route in taken)
     return _traffic(wanted, service, refs)
 
@@ -96,6 +97,16 @@ def _tell_policies(account: Account, network: Network, service: str) -> None:
         account.warn(
             f'{kind} "{name}" says how Service "{service}" is reached, and holds for neither Service of the two versions: give it a host that '
             f"names them, too, such as *.{account.site.target.namespace}.svc.cluster.local"
+        )
+
+
+def _tell_address(account: Account, network: Network, own: Json) -> None:
+    """Whoever comes by it passes the routes by."""
+    name, spec = own["metadata"]["name"], own["spec"]
+    if spec.get("type") == "LoadBalancer" or spec.get("externalIPs"):
+        account.warn(
+            f'Service "{name}" has an address of its own, and whoever comes by that gets both versions by their pods: a share is one of the '
+            f"requests through {network.router.kind} alone"
         )
 
 
