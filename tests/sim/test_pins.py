@@ -18,6 +18,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.result imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, LIVE, RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
+    InfoRequest,
     NewTemplate,
     OwnerCheck,
     Restore,
@@ -25,6 +26,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     StartRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.release_calls import asked, failed, released
 from tests.sim.faults import Fault, Faults, Planned
@@ -60,6 +62,59 @@ def test_a_pinned_autoscaler_is_given_back_after_the_release(ending: str, web: W
     assert web.bounds() == (4, 4) and marked(web) and web.info()["autoscaler"] == f"{web.name}-hpa"
     getattr(web, ending)()
     assert web.bounds() == (2, 9) and not marked(web)
+
+
+@pytest.fixture
+def late(new: Callable[..., Web]) -> Web:
+    """A canary beside 10 replicas, and then an autoscaler that allows 2 to 4 and has scaled."""
+    web = new().make(10)
+    web.start()
+    web.autoscaler(2, 4)
+    web.until(lambda: web.split() == {"v1": 4, "v2": 1}, "scaled down")
+    return web
+
+
+SCALED = "somebody scaled the Deployment from 10 to 4 replicas"
+
+
+@pytest.mark.parametrize("pods", [1, 2])
+def test_one_that_came_during_the_hold_is_refused(pods: int, late: Web) -> None:
+    before = late.get()
+    with pytest.raises(VerbFailure) as refused:
+        late.start(pods=pods, autoscaler=AutoscalerPolicy.REFUSE)
+    assert refused.value.code == "autoscaler" and late.get() == before
+
+
+@pytest.mark.parametrize("ending", ["promote", "undo"])
+@pytest.mark.parametrize(("policy", "bounds"), [(PIN, (4, 4)), (AutoscalerPolicy.HOLD, (4, 4))])
+@pytest.mark.parametrize("pods", [1, 2])
+def test_one_that_came_during_the_hold_is_kept_until_the_end(
+    pods: int, policy: AutoscalerPolicy, bounds: tuple[int, int], ending: str, late: Web
+) -> None:
+    told = late.start(pods=pods, surge=pods, autoscaler=policy)
+    assert any("came while the canary was held" in one for one in told.warnings), told.warnings
+    assert any(SCALED in one for one in told.warnings), told.warnings
+    assert marked(late) and late.bounds() == bounds and late.info()["autoscaler"] == f"{late.name}-hpa"
+    assert not late.start(pods=pods, surge=pods, autoscaler=policy).changed
+    getattr(late, ending)()
+    assert late.bounds() == (2, 4) and not marked(late)
+
+
+def test_what_it_scaled_meanwhile_is_told_by_whoever_looks(late: Web) -> None:
+    told = info(late.admin, InfoRequest(late.name, late.namespace))
+    for outcome in (told, late.bake(), late.start(pods=2, autoscaler=IGNORE)):
+        assert any(SCALED in one for one in outcome.warnings), outcome
+
+
+def test_one_that_came_beside_the_one_that_is_pinned_is_refused(web: Web) -> None:
+    web.start(autoscaler=PIN)
+    made = web.admin.get(f"{web.autoscalers}/{web.name}-hpa")
+    web.admin.create(web.autoscalers, {"metadata": {"name": "other", "namespace": web.namespace}, "spec": made["spec"]})
+    with pytest.raises(VerbFailure, match="Keep one of them") as refused:
+        web.start(pods=2, autoscaler=PIN)
+    assert refused.value.code == "autoscaler"
+    web.undo()
+    assert web.bounds() == (2, 9)
 
 
 def test_the_controller_keeps_the_size_while_it_is_pinned(web: Web) -> None:

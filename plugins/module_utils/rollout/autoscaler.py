@@ -226,6 +226,32 @@ def refuse(autoscalers: tuple[Autoscaler, ...], deployment: Deployment) -> None:
         )
 
 
+def came(autoscalers: tuple[Autoscaler, ...], pinned: Companion | None) -> tuple[Autoscaler, ...]:
+    """Of what scales the Deployment of a live release that which the release has not pinned. One that was made anew by its name is the same."""
+    return tuple(one for one in autoscalers if pinned is None or companion(one).name != pinned.name)
+
+
+def to_pin_late(
+    autoscalers: tuple[Autoscaler, ...], pinned: Companion | None, deployment: Deployment, *, scales_up: bool
+) -> Autoscaler | None:
+    """As `to_pin`, of what `came` while a canary is held. Raises Refusal also where the release has one already, and where nobody could
+    see before the canary stands beside it that it is held."""
+    names = ", ".join(f'"{one.name}"' for one in autoscalers)
+    if autoscalers and pinned is not None:
+        raise _refused(
+            f"HorizontalPodAutoscaler {names}, beside {pinned.name}, which this release keeps, scales",
+            deployment,
+            "Keep one of them",
+        )
+    if scales_up and any(kind in ("External", "Object") for one in autoscalers for kind, _target in one.metrics):
+        raise _refused(
+            f"HorizontalPodAutoscaler {names}, which has external metrics and came while the canary is held, scales",
+            deployment,
+            "It would count the canary pods. Use autoscaler=pin",
+        )
+    return to_pin(autoscalers, deployment, scales_up=scales_up)
+
+
 def _refused(what: str, deployment: Deployment, remedy: str) -> Refusal:
     return Refusal(Code.AUTOSCALER, f'{what} Deployment "{deployment.name}"', remedy)
 

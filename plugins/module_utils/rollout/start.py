@@ -249,6 +249,8 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
         )
     if asker.takes_over:
         record = replace(record, run=asker.run)
+    if record.pinned is None:
+        record = replace(record, companions=(*record.companions, *asker.companions))
     # What nobody calls a step is none any more once it has grown.
     record = replace(record, step=asker.step or (record.step if pods == kept else None))
     if pods == kept:
@@ -256,7 +258,7 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
         plan = (
             None
             if record == situation.record
-            else patches.corrected(deployment, record, "take the canary over, or name its step")
+            else patches.corrected(deployment, record, "take the canary over, name its step, or its autoscaler")
         )
         return Start(plan, goal, Room(record.surge, record.max_unavailable), record)
     # Somebody may have let it grow beyond that meanwhile, and a hold only grows.

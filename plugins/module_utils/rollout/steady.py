@@ -14,6 +14,7 @@ from ..values import dataclass
 from ..wording import count_of
 from .phase import Situation
 from .progress import Going, Progress, Stuck, refused_pods, restarted, rewritten, trouble, why_taken
+from .record import Record
 from .views import Pod
 from .words import WORDS, because
 
@@ -32,6 +33,18 @@ class FirstLook:
         deployment = situation.deployment
         may_scale_up = situation.record is not None and situation.record.may_scale_up
         return cls(deployment.replicas, {pod.uid: pod for pod in _canary_pods(situation)}, may_scale_up)
+
+
+def scaled(record: Record, situation: Situation) -> tuple[str, ...]:
+    """Told of a release whose Deployment has other replicas than its size was counted from, and not by a scale-up that it lets happen."""
+    before, replicas = record.replicas, situation.deployment.replicas
+    if before == replicas or (record.may_scale_up and replicas > before):
+        return ()
+    stable, canary = situation.stable, situation.canary
+    return (
+        f"somebody scaled the Deployment from {before} to {count_of(replicas, 'replica')} since the start, which spread over both "
+        f"versions: {stable.replicas if stable else 0} stable and {count_of(canary.replicas if canary else 0, 'canary pod')} now",
+    )
 
 
 def _canary_pods(situation: Situation) -> tuple[Pod, ...]:

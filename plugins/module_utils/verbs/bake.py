@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ..cluster.api import Api
 from ..rollout.phase import Situation, diagnose
+from ..rollout.steady import scaled
 from .call.ending import accounted
 from .call.orders import BakeRequest
 from .call.outcome import Outcome, Report
@@ -32,6 +33,8 @@ def bake(api: Api, request: BakeRequest, report: Report, seen: Situation | None 
         request.call.meant.check(situation)
         # Nothing to compare with at the first look, but what it shows counts as well.
         seconds = 0.0 if request.call.check else request.seconds
+        if situation.record is not None:
+            account.warn(*scaled(situation.record, situation))
         waited = stays(account, situation, request.call.meant, seconds, report)
         how = waited.progress.why
         if request.call.check:

@@ -17,8 +17,9 @@ from ..cluster.errors import ApiError
 from ..foreign import printable
 from ..rollout.describe import describe
 from ..rollout.fields import Fields, Malformed, items
-from ..rollout.phase import Phase, Situation, diagnose
+from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.record import LIVE
+from ..rollout.steady import scaled
 from ..rollout.views import Deployment, Picture, controller_uid, owned_replica_sets
 from ..rollout.words import because
 from .call.ending import Account, accounted
@@ -34,6 +35,8 @@ def info(api: Api, request: InfoRequest) -> Outcome:
         site = Site(api, Target(request.name, request.namespace or "default"))
         with accounted(site) as account:
             situation = account.looked(diagnose(site.look(pods=True, only_to_tell=True)))
+            if situation.record is not None and situation.phase in HOLDING:
+                account.warn(*scaled(situation.record, situation))
             answer = _with_exposure(account, situation, _answer(request, _of_one(situation), [describe(situation)]))
             return _with_holder(site, situation, answer)
     try:
@@ -45,11 +48,11 @@ def info(api: Api, request: InfoRequest) -> Outcome:
 
 
 def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> Outcome:
-    """What its routes say, where the release has some; a request each. They are not asked whether it is in force. Where no release is live,
-    those that one of a Deployment before this has left: a list of each kind of routes."""
+    """With what was told until now, and what its routes say, where the release has some; a request each. They are not asked whether it is in
+    force. Where no release is live, those that one of a Deployment before this has left: a list of each kind of routes."""
     record = situation.record
     if situation.phase is not Phase.NONE and (record is None or record.traffic is None):
-        return answer
+        return replace(answer, warnings=(*answer.warnings, *account.warnings))
     # All about routes is a fifth of this collection.
     from .routing.finding import of_record
     from .routing.orphans import tell_routes

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from ..cluster.api import Api
+from ..rollout import autoscaler as autoscalers
 from ..rollout import owners, patches
 from ..rollout import start as rollout_start
 from ..rollout.autoscaler import companion
@@ -45,6 +46,7 @@ from .starting.routed import canary_hash, check_way, exposed, isolated, overtake
 from .starting.telling import (
     foretold,
     pods_in_words,
+    tell_scaled,
     tell_split,
     tell_taken_over,
     warn_of_evictions,
@@ -62,7 +64,7 @@ def start(api: Api, request: StartRequest, report: Report, seen: Picture | None 
         situation = account.looked(diagnose(picture))
         request.call.meant.check(situation)
         if situation.phase is not Phase.NONE:
-            return _held(account, picture, request, room, report)
+            return _held(account, picture, request, room, report, _agreed_late(account, situation, request, room))
         try:
             return _begun(account, situation, request, room, report)
         except Refusal as refusal:
@@ -164,6 +166,17 @@ def _agreed(account: Account, situation: Situation, request: StartRequest, room:
         wanted = _wanted(account, situation, request, room)
         begun = rollout_start.decide(situation, wanted, _asker(account, request, to_pin))
         _check_steps(begun, situation, request.call)
+    return to_pin
+
+
+def _agreed_late(account: Account, situation: Situation, request: StartRequest, room: Room) -> Autoscaler | None:
+    """The autoscaler to pin that came while the canary is held. What is refused for itself is told as that."""
+    if not autoscalers.came(situation.picture.autoscalers or (), situation.record.pinned if situation.record else None):
+        return None
+    rollout_start.decide(situation, _wanted(account, situation, request, room), _asker(account, request, None))
+    to_pin = autoscaling.check_late(situation, request.autoscaler)
+    if to_pin is not None:
+        autoscaling.gives_back(account, to_pin)
     return to_pin
 
 
@@ -282,13 +295,15 @@ def _held(
     before = diagnose(written.decided)
     begun = decide(before)
     tell_taken_over(account, before, begun)
+    tell_scaled(account, before, begun)
     tell_split(account, situation, begun, request)
     if call.check:
         return foretold(account, situation, begun, wanted, _gets(account, situation, begun, request, routes, found))
     account.looked(written.situation)
     begun, picture = _as_stored(account, begun, written.picture)
     if begun.record.pinned is not None and request.autoscaler in autoscaling.KEPT:
-        serve(account, begun.record.pinned, begun.record, picture.deployment.replicas)
+        came = before.record is not None and before.record.pinned is None
+        serve(account, begun.record.pinned, begun.record, picture.deployment.replicas, came=came)
     if routes is not None:
         begun, picture = isolated(account, routes, begun, account.looked(diagnose(picture)))
     outcome = _waited(account, begun, account.looked(diagnose(picture)), call, report)

@@ -61,8 +61,16 @@ SAME: dict[str, tuple[Situation, Wanted]] = {
 
 @pytest.mark.parametrize(("found", "asked"), [*SAME.values()], ids=[*SAME])
 def test_the_same_call_again_changes_nothing(found: Situation, asked: Wanted) -> None:
-    begun = decide(found, asked, ASKER)
+    begun = decide(found, asked, replace(ASKER, companions=()))
     assert begun.plan is None and begun.goal == Hold(1, 0)
+
+
+@pytest.mark.parametrize(("named", "then"), [((), PINNED), (HELD, HELD)])
+def test_an_autoscaler_that_came_later_is_named_unless_there_is_one(
+    named: tuple[Companion, ...], then: tuple[Companion, ...]
+) -> None:
+    begun = decide(held(record=record(companions=named)), wanted(), ASKER)
+    assert begun.record.companions == then and (begun.plan is None) == (named == then)
 
 
 def test_a_larger_size_goes_on_from_what_is_held() -> None:

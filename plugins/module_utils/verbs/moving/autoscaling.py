@@ -14,7 +14,7 @@ from typing import Iterator
 from ...cluster.errors import ApiError, Forbidden
 from ...rollout import autoscaler as autoscalers
 from ...rollout import scaledobject
-from ...rollout.phase import Phase
+from ...rollout.phase import Phase, Situation
 from ...rollout.refusal import Code, Refusal
 from ...rollout.views import Autoscaler, Deployment, Picture, ScaledObject
 from ..call.ending import Account
@@ -46,6 +46,18 @@ def check(picture: Picture, policy: AutoscalerPolicy) -> Autoscaler | None:
         autoscalers.refuse(found, picture.deployment)
     if policy in KEPT:
         return autoscalers.to_pin(found, picture.deployment, scales_up=policy is AutoscalerPolicy.HOLD)
+    return None
+
+
+def check_late(situation: Situation, policy: AutoscalerPolicy) -> Autoscaler | None:
+    """The autoscaler to pin that came while the canary is held, or None. Raises Refusal as `check`."""
+    record, deployment = situation.record, situation.deployment
+    pinned = record.pinned if record else None
+    found = autoscalers.came(situation.picture.autoscalers or (), pinned)
+    if policy in KEPT:
+        return autoscalers.to_pin_late(found, pinned, deployment, scales_up=policy is AutoscalerPolicy.HOLD)
+    if policy is AutoscalerPolicy.REFUSE:
+        autoscalers.refuse(found, deployment)
     return None
 
 

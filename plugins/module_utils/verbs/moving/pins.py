@@ -132,15 +132,16 @@ def write_pin(
     return sent.state
 
 
-def serve(account: Account, pinned: Companion, record: Record, replicas: int) -> None:
-    """After the first patch of a release: its pin is there, and is that of this release."""
+def serve(account: Account, pinned: Companion, record: Record, replicas: int, *, came: bool = False) -> None:
+    """After the first patch of a release: its pin is there, and is that of this release. `came`: while the canary was held, so that the
+    release has named it before it is pinned."""
     if pinned.kind.is_of_keda:
-        _serve(account, on_scaled_object(account.site, pinned.name), record, replicas)
+        _serve(account, on_scaled_object(account.site, pinned.name), record, replicas, came)
     else:
-        _serve(account, on_autoscaler(account.site, pinned.name), record, replicas)
+        _serve(account, on_autoscaler(account.site, pinned.name), record, replicas, came)
 
 
-def _serve(account: Account, seat: Seat[Written], record: Record, replicas: int) -> None:
+def _serve(account: Account, seat: Seat[Written], record: Record, replicas: int, came: bool) -> None:
     scales_up = record.may_scale_up
     site, claimed = account.site, claim(account, record.generation)
     try:
@@ -156,7 +157,11 @@ def _serve(account: Account, seat: Seat[Written], record: Record, replicas: int)
         account.warn(f"{seat.what}, which was pinned for this release, no longer exists")
         return
     if sent.change is not None and seat.claim(sent.before) is None:
-        account.warn(f"somebody gave {seat.what} back while the release began: it was pinned again")
+        account.warn(
+            f"{seat.what} came while the canary was held: {seat.pins(replicas, scales_up)} until the end of the release"
+            if came
+            else f"somebody gave {seat.what} back while the release began: it was pinned again"
+        )
 
 
 def give_back_of(account: Account, record: Record, pinned: Companion, picture: Picture) -> None:

@@ -15,6 +15,7 @@ from ...rollout.phase import Situation, diagnose
 from ...rollout.size import patches as hold_patches
 from ...rollout.size import share
 from ...rollout.start import Start, Wanted
+from ...rollout.steady import scaled
 from ...wording import count_of
 from ..call.ending import Account
 from ..call.orders import StartRequest
@@ -78,13 +79,13 @@ def with_canary(outcome: Outcome, version: Mapping[str, Any]) -> Outcome:
 
 def warn_of_scaling(account: Account, begun: Start, situation: Situation) -> None:
     """Where the size that was asked for is another by now."""
-    before, replicas = begun.record.replicas, situation.deployment.replicas
-    if before != replicas:
-        stable, canary = situation.stable, situation.canary
-        account.warn(
-            f"somebody scaled the Deployment from {before} to {count_of(replicas, 'replica')} since the start, which spread over both "
-            f"versions: {stable.replicas if stable else 0} stable and {count_of(canary.replicas if canary else 0, 'canary pod')} now"
-        )
+    account.warn(*scaled(begun.record, situation))
+
+
+def tell_scaled(account: Account, before: Situation, begun: Start) -> None:
+    """Where a step counts from the replicas of now, and so would be the last to know of others."""
+    if before.record is not None and before.record.replicas != begun.record.replicas:
+        account.warn(*scaled(before.record, before))
 
 
 def warn_of_evictions(account: Account, situation: Situation) -> None:
