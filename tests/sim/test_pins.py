@@ -25,12 +25,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     Size,
     StartRequest,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.release_calls import asked, failed, released
 from tests.sim.faults import Fault, Faults, Planned
-from tests.sim.history import Ask, History, Script
+from tests.sim.history import Ask, Befalls, History, Incident, Script
 from tests.sim.stage import Stage
 from tests.sim.world import World
 from tests.situations import Web, image, silent
@@ -461,3 +461,21 @@ def test_a_start_that_took_its_time_pins_nothing_for_a_release_that_has_ended(au
     told = {call.actor: call.told() for call in played.calls}
     assert told["eve"].startswith("failed (busy): somebody ended the release"), told
     assert told["last"] == "ok: no canary is held: nothing to undo", told
+
+
+@pytest.mark.parametrize("skew", [0.0, 172800.0, -172800.0])
+def test_no_clock_of_a_machine_tells_that_the_pin_of_another_run_is_old(skew: float) -> None:
+    """Neither run may use a Lease, and the start waits for a stable pod."""
+    verbs = ("get", "create", "patch", "delete", "update", "list")
+    forbidden = frozenset((verb, "leases.coordination.k8s.io") for verb in verbs)
+    pinning = Script("ana", 8.0, asks=(Ask("start", autoscaler="pin", timeout=300.0),), forbidden=forbidden)
+    other = Script("eve", 20.0, machine="there", skew=skew, asks=(Ask("undo"),), forbidden=forbidden)
+    crash = Incident(7.9, Befalls.CRASH, "v1", seconds=60.0)
+    played = World(History(bounds=(2, 9), scripts=(pinning, other), incidents=(crash,))).play()
+    assert not played.violations, played.violations
+    (started,), (undone,) = ([call for call in played.calls if call.actor == name] for name in ("ana", "eve"))
+    assert (started.ended or 0.0) > (undone.ended or 0.0) and started.told().startswith("changed: holding 1 canary")
+    assert undone.told() == "ok: no canary is held: nothing to undo"
+    assert isinstance(undone.result, Outcome) and any(
+        "is pinned by another run" in text for text in undone.result.warnings
+    )

@@ -35,7 +35,7 @@ STALE_SECONDS = 900
 
 @dataclass(frozen=True)
 class Claim:
-    """Whose a pin is: of which run, in which process, since when (seconds since 1970).
+    """Whose a pin is: of which run, in which process, since when (seconds since 1970 by the API server's clock, 0 where that did not say).
 
     `release` is the generation of the release that it serves (`Record.generation`), and 0 until that has begun.
     """
@@ -122,11 +122,11 @@ def _count(value: Any, least: int) -> int:
     return value
 
 
-def free(claim: Claim, run: str, now: float, process_has_ended: bool) -> bool:
+def free(claim: Claim, run: str, now: float | None, process_has_ended: bool) -> bool:
     """Whether a pin may be given back where no release is live: it is of this run, or was one of a release, which then has
-    ended; or nobody will come back for it."""
+    ended; or nobody will come back for it. `now`: as `Claim.at`; None where the server does not say."""
     nameless = not claim.run and not claim.process
-    stale = abs(now - claim.at) > STALE_SECONDS
+    stale = now is not None and abs(now - claim.at) > STALE_SECONDS
     return claim.release > 0 or claim.run == run or nameless or process_has_ended or stale
 
 

@@ -175,6 +175,11 @@ def test_a_pin_of_another_run_that_may_live_is_left(claim: Claim, ended: bool, g
     assert free(note.claim, MINE, NOW, ended) is given_back
 
 
+def test_where_the_server_does_not_say_what_time_it_is_no_pin_is_old() -> None:
+    assert not free(Claim("run-2", "p", 0), MINE, None, False)
+    assert free(Claim("run-2", "p", 0, release=7), MINE, None, False)
+
+
 @pytest.mark.parametrize("at", [10**400, -1, 2**63, True, "yesterday"])
 def test_a_time_that_is_none_is_that_of_no_claim(at: object) -> None:
     note = bounds(

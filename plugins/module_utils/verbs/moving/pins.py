@@ -112,7 +112,7 @@ def on_scaled_object(site: Site, name: str) -> Seat[ScaledObject]:
 
 def claim(account: Account, release: int = 0) -> Claim:
     api = account.site.api
-    return Claim(account.run, api.processes.this_process(), int(api.clock.wall()), release)
+    return Claim(account.run, api.processes.this_process(), int(api.server_time() or 0), release)
 
 
 def write_pin(
@@ -262,11 +262,11 @@ def _give_back_left(account: Account, seat: Seat[Written], found: Written, pictu
         if claimed is None or _fresh(account, picture).phase is not Phase.NONE:
             return False
         ended = account.site.api.processes.has_ended(claimed.process)
-        if autoscalers.free(claimed, account.run, account.site.clock.wall(), ended):
+        if autoscalers.free(claimed, account.run, account.site.api.server_time(), ended):
             return True
         account.warn(
             f"{seat.what} is pinned by another run, which is about to begin a release, and was left "
-            f"to it. Should that run have died, this verb gives it back {autoscalers.STALE_SECONDS // 60} minutes after the pin"
+            f"to it. Should that run have died, this verb gives it back {autoscalers.STALE_SECONDS // 60} minutes after the pin, by the API server's time"
         )
         return False
 
