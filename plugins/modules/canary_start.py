@@ -85,6 +85,7 @@ options:
         with V(pin) C(autoscaling.keda.sh/paused-scale-out), and put them back as they were. That takes KEDA 2.18.2 or later; an older one
         is refused.
       - V(ignore) leaves it alone.
+      - One that comes while a canary is held is treated so by the next start.
     type: str
     choices: [refuse, pin, hold, ignore]
     default: refuse
