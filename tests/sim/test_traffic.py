@@ -589,8 +589,9 @@ def test_an_owner_who_edits_his_service_is_told_so_and_never_to_delete_one_with_
     assert_as_before(one)
 
 
-def test_an_undo_says_that_the_service_of_the_owner_is_not_there() -> None:
-    one = world(START, Ask("undo", think=30.0))
+@pytest.mark.parametrize("verb", ["undo", "promote"])
+def test_who_gives_back_says_that_the_service_of_the_owner_is_not_there(verb: str) -> None:
+    one = world(START, Ask(verb, think=30.0, by="pods" if verb == "promote" else ""))
     one.timeline.at(30.0, lambda: one.store.remove("services", NAME, "somebody"))
     found = one.play()
     assert 'there is no Service "web"' in told(found)[1]

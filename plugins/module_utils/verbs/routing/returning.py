@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Sequence
 
+from ...cluster.errors import Forbidden
 from ...traffic.exposure import Exposure, Stage, Unroutable, Wanted
 from ...traffic.route import kept_of
 from ...traffic.selector import selected
@@ -30,7 +31,8 @@ def hand_back(routes: Routes, found: Sequence[Now], canary_hash: str) -> None:
     try:
         give_back(routes, found, canary_hash, _but_for_testers, insists=True)
     except NotProgrammed as error:
-        raise unproven(error, "Nothing else was changed. Look at the gateway, then run this again") from error
+        remedy = "Nothing else was changed. Look at the gateway, then run this again"
+        raise unproven(_explained(routes, error), remedy) from error
 
 
 def _but_for_testers(now: Now) -> Wanted:
@@ -104,12 +106,16 @@ def leave(routes: Routes) -> None:
 
 
 def _explained(routes: Routes, error: NotProgrammed) -> NotProgrammed:
-    """With what is wrong with the owner's Service, where a gateway tells only that nobody answers. Two requests at most."""
+    """With what is wrong with the owner's Service, where a gateway tells only that nobody answers, as far as this
+    user may look. Two requests at most."""
     own = routes.traffic.service
-    if routes.network.service(own) is None:
-        return NotProgrammed(f'{error}; there is no Service "{own}"')
-    if not routes.network.ready(own):
-        return NotProgrammed(f'{error}; Service "{own}" has no Ready endpoint')
+    try:
+        if routes.network.service(own) is None:
+            return NotProgrammed(f'{error}; there is no Service "{own}"')
+        if not routes.network.ready(own):
+            return NotProgrammed(f'{error}; Service "{own}" has no Ready endpoint')
+    except Forbidden:
+        pass
     return error
 
 
