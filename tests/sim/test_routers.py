@@ -248,3 +248,32 @@ def test_routes_of_a_release_that_is_not_over_are_left_to_it_before_anything_is_
     assert isinstance(refused, VerbFailure) and refused.code == "no_route" and not refused.changed
     assert "a release of another Deployment has changed it, and has not ended yet" in refused.message
     assert owned(one) == before and not any(call.writes for call in found.calls)
+
+
+# Before ingress-nginx both would have one canary Ingress, of one name.
+@pytest.mark.parametrize("kind", [kind for kind in SHARED if kind != INGRESS_NGINX])
+def test_an_undo_leaves_a_route_that_a_release_of_another_deployment_has_taken_meanwhile(kind: str) -> None:
+    scripts = (Script("ana", 8.0, asks=(SHARED[kind], Ask("undo", think=100.0))),)
+    one = World(History(natures=DRAINING, scripts=scripts, gateway=Lags()))
+    collection = ROUTERS[kind].collection.rpartition("/")[2]
+    as_owned, taken = one.store.get(collection, NAME), list[Json]()
+    assert as_owned is not None
+    owners = as_owned
+
+    def take() -> None:
+        now = one.store.get(collection, NAME)
+        assert now is not None
+        kept = Kept("another", Versions("legacy", "legacy-a-1"), "t", Wanted(Stage.ISOLATED), {}).encode()
+        meta = {**owners["metadata"], "generation": now["metadata"].get("generation", 1) + 1}
+        taken.append(annotated({**owners, "metadata": meta}, **{KEPT: kept}))
+        one.store.put(collection, taken[0], "another")
+
+    one.timeline.at(90.0, take)
+    found = one.play()
+    started, undone = (call.result for call in found.calls if call.actor == "ana")
+    assert isinstance(started, Outcome) and isinstance(undone, Outcome), told(found)
+    assert undone.message.startswith("undone: ")
+    assert not [text for text in undone.warnings if "the undo goes on" in text], undone.warnings
+    left = one.store.get(collection, NAME)
+    assert left is not None and left["spec"] == taken[0]["spec"]
+    assert left["metadata"]["annotations"] == taken[0]["metadata"]["annotations"]

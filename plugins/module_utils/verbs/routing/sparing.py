@@ -19,6 +19,7 @@ from ..call.ending import Account
 from ..call.outcome import Report
 from .finding import of_record
 from .proving import NotProgrammed, Written
+from .reclaiming import of_another
 from .renaming import is_unread, renamed
 from .returning import warm
 from .routes import THEIRS, Now, Routes, Wish
@@ -44,7 +45,7 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
     for ref in routes.traffic.routes:
         with _going_on(routes), _apart(ref, unread):
             now = routes.now(ref, canary)
-            if now is None or routes.is_elsewhere(now):
+            if now is None or routes.is_elsewhere(now) or _is_anothers(routes, now):
                 continue
             if every or now.stage is not Stage.OWN or not now.wanted.exposure.nobody:
                 found.append(now)
@@ -80,6 +81,11 @@ def _apart(ref: RouteRef, unread: list[RouteRef]) -> Iterator[None]:
         if not is_unread(error):
             raise
         unread.append(ref)
+
+
+def _is_anothers(routes: Routes, now: Now) -> bool:
+    """What the release of another Deployment, which was faster, has made of a route sends nobody to the canary of this one."""
+    return of_another(now.route, routes.owner.uid) is not None
 
 
 def _stable_is_known(routes: Routes, found: Sequence[Now]) -> bool:
@@ -158,7 +164,7 @@ def spare_users(account: Account, situation: Situation, report: Report) -> None:
     for ref in routes.traffic.routes:
         try:
             now = routes.now(ref, of_hash)
-            if now is not None and _gets_users(routes, now):
+            if now is not None and _gets_users(routes, now) and not _is_anothers(routes, now):
                 keep_stable(routes, [now])
                 routes.put([now], lambda one: Wanted(Stage.ISOLATED, drained=one.wanted.again), of_hash, insists=False)
                 account.warn(
