@@ -68,7 +68,7 @@ class Routing:
         route, services = self._reads(change, side), self._ledger.store.of("services")
         rules = route["spec"]["rules"] if route is not None else []
         number = taken(rules, {}, plain=False)
-        refs = rules[number]["backendRefs"] if number is not None else []
+        refs = rules[number].get("backendRefs") or [] if number is not None else []
         sent = [ref["weight"] for ref in refs if _hash_of(services.get(ref["name"])) in canary]
         copied = copies(rules[number]) if number is not None else {}
         canarys = sum(part for name, part in copied.items() if _hash_of(services.get(name)) in canary)

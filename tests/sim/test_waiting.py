@@ -21,6 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site im
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.waiting import Mirror
 from tests.sim.faults import Faults, PlannedStream, StreamFault
 from tests.sim.objects import Json
+from tests.sim.pods import Nature
 from tests.sim.refusals import Refused
 from tests.sim.stage import Stage
 from tests.situations import WHOEVER, Web
@@ -320,3 +321,13 @@ def test_what_a_stream_begins_with_is_not_taken_in_part(stage: Stage) -> None:
     assert seen == {4} and max(pod.version for pod in mirror.picture.pods or ()) > max(
         pod.version for pod in picture.pods or ()
     )
+
+
+@pytest.mark.parametrize("seconds", [3.0, 40.0])
+def test_a_quota_that_pods_leave_room_in_once_they_have_ended_is_waited_for(seconds: float) -> None:
+    """As many pods as are allowed: each further one is refused until an old one has ended and the controller tries again."""
+    natures = {version: Nature(ends_in=seconds) for version in ("v1", "v2")}
+    web = Stage(0, natures, quota=3).web("web").make(2)
+    web.start()
+    assert patient(web).promote().message.startswith("promoted: 2 pods run the new version")
+    assert web.split() == {"v2": 2}

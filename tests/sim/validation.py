@@ -130,7 +130,7 @@ def faults(kind: str, obj: Json) -> list[Fault]:
 # What the definitions of Istio, and the types of Kubernetes, let through of what verbs write: a list has items of one shape, "*" is any
 # member, and "!" behind a name says that it has to be there. Members that are not named are anybody's.
 _SHAPES: dict[str, Any] = {
-    "services": {"selector": {"*": str}},
+    "services": {"selector": {"*": str}, "ports!": [{"port!": int, "name": str, "protocol": str}]},
     "grpcroutes": {
         "rules": [
             {

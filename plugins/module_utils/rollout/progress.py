@@ -37,13 +37,15 @@ class Going:
 class Stuck:
     """`pod` and `container` name whose last log lines explain it; empty when it is about no container.
 
-    `needs_node`: the scheduler finds no place for the pod, which a new node would cure.
+    `needs_node`: the scheduler finds no place for the pod, which a new node would cure. `of_quota`: no more pods are allowed than there are,
+    those that are about to end counted.
     """
 
     why: str
     pod: str = ""
     container: str = ""
     needs_node: bool = False
+    of_quota: bool = False
 
 
 Progress = Union[Done, Going, Stuck]
@@ -177,7 +179,11 @@ def refused_pods(replica_set: ReplicaSet | None) -> Stuck | None:
     if replica_set is None or replica_set.current >= replica_set.replicas:
         return None
     failed = next((c for c in replica_set.conditions if c.type == "ReplicaFailure" and c.status == "True"), None)
-    return Stuck(f"pods of ReplicaSet {replica_set.name} are refused: {failed.message}") if failed else None
+    if failed is None:
+        return None
+    # k8s.io/apiserver, pkg/admission/plugin/resourcequota/controller.go
+    of_quota = "exceeded quota" in failed.message
+    return Stuck(f"pods of ReplicaSet {replica_set.name} are refused: {failed.message}", of_quota=of_quota)
 
 
 def tells_of_canary(situation: Situation, wanted: int) -> bool:

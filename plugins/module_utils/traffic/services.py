@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Mapping, Sequence
 
+from ..rollout.fields import Fields
 from ..values import dataclass
 from .exposure import Json, Unroutable
 
@@ -159,22 +160,22 @@ def check_ports(own: Mapping[str, Any], stable: Mapping[str, Any], canary: Mappi
     the canary's endpoints would lack that port, however Ready its pods are. What neither has, a webhook may add."""
     there, left = _container_ports(stable), _container_ports(canary)
     for port in (own.get("spec") or {}).get("ports") or ():
-        named = (port.get("targetPort"), port.get("protocol") or "TCP")
-        if named in there and named not in left:
+        name, protocol = port.get("targetPort"), port.get("protocol") or "TCP"
+        if isinstance(name, str) and (name, protocol) in there and (name, protocol) not in left:
             raise Unroutable(
-                f'Service {own["metadata"]["name"]} sends to the container port "{named[0]}" ({named[1]}), which no container of the new pod '
+                f'Service {own["metadata"]["name"]} sends to the container port "{name}" ({protocol}), which no container of the new pod '
                 "template has, so that nobody would reach its pods"
             )
 
 
-def _container_ports(template: Mapping[str, Any]) -> frozenset[tuple[Any, str]]:
+def _container_ports(template: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     """Names and protocols among which the controller looks for a named targetPort. Source: FindPort, k8s.io/kubernetes/pkg/api/v1/pod/util.go."""
-    spec = template.get("spec") or {}
-    sidecars = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
+    spec = Fields(template, "PodTemplateSpec").within("spec")
+    sidecars = [one for one in spec.each("initContainers") if one.text("restartPolicy") == "Always"]
     return frozenset(
-        (port.get("name"), port.get("protocol") or "TCP")
-        for container in (*(spec.get("containers") or ()), *sidecars)
-        for port in container.get("ports") or ()
+        (port.text("name"), port.text("protocol") or "TCP")
+        for container in (*spec.each("containers"), *sidecars)
+        for port in container.each("ports")
     )
 
 

@@ -106,7 +106,7 @@ SERVICE: Shape = {
             "type": str,
             "clusterIP": str,
             "selector": _TEXTS,
-            "ports": [{"name": str, "port": int}],
+            "ports": [{"name": str, "port": int, "protocol": str}],
             "publishNotReadyAddresses": bool,
         },
     ),

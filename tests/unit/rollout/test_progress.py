@@ -99,7 +99,10 @@ def test_a_restart_counts_also_when_the_pod_is_ready_again() -> None:
 def test_pods_that_are_refused_are_told_in_the_words_of_the_refusal() -> None:
     failed = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: two"}
     refused = replica_set("v2", 1, 2, status={"replicas": 0, "conditions": [failed]})
-    assert refused_pods(refused) == Stuck("pods of ReplicaSet web-v2 are refused: exceeded quota: two")
+    assert refused_pods(refused) == Stuck("pods of ReplicaSet web-v2 are refused: exceeded quota: two", of_quota=True)
+    denied = {**failed, "message": 'admission webhook "images" denied the request'}
+    by_webhook = refused_pods(replica_set("v2", 1, 2, status={"replicas": 0, "conditions": [denied]}))
+    assert by_webhook == Stuck('pods of ReplicaSet web-v2 are refused: admission webhook "images" denied the request')
     assert refused_pods(replica_set("v2", 1, 2, status={"conditions": [failed]})) is None
     assert refused_pods(None) is None
 

@@ -11,9 +11,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.pacing 
     LONGEST_SILENCE,
     SCHEDULER_TRIES_AGAIN,
     Deadline,
-    Homeless,
     Looks,
     Patience,
+    Roomless,
     Steps,
     Told,
 )
@@ -132,8 +132,21 @@ HOMELESS: dict[str, tuple[list[tuple[float, bool, bool]], float, float]] = {
 
 @pytest.mark.parametrize(("looks", "nodes", "until"), HOMELESS.values(), ids=HOMELESS)
 def test_a_pod_without_a_node_may_find_one(looks: list[tuple[float, bool, bool]], nodes: float, until: float) -> None:
-    waits, patience = Homeless(), Patience(600.0, nodes=nodes)
+    waits, patience = Roomless(), Patience(600.0, nodes=nodes)
     for at, homeless, ending in looks:
-        waits = waits.seen(at, homeless=homeless, ending=ending)
-    assert waits.may_find(until - 0.1, patience) or until == looks[-1][0]
-    assert not waits.may_find(until, patience)
+        waits = waits.seen(at, roomless=homeless, ending=ending)
+    assert waits.may_find_node(until - 0.1, patience) or until == looks[-1][0]
+    assert not waits.may_find_node(until, patience)
+
+
+@pytest.mark.parametrize(
+    ("refused_since", "freed_at", "until"),
+    [(0.0, 3.0, 3.0 + SCHEDULER_TRIES_AGAIN), (0.0, 40.0, 80.0), (10.0, 40.0, 70.0)],
+    ids=["a short while", "as long again as it was refused", "counted from the first refusal"],
+)
+def test_pods_that_a_quota_refuses_may_be_made_once_others_have_ended(
+    refused_since: float, freed_at: float, until: float
+) -> None:
+    waits = Roomless().seen(refused_since, roomless=True, ending=True).seen(freed_at, roomless=True, ending=True)
+    assert waits.may_find_quota(until - 0.1) and not waits.may_find_quota(until)
+    assert not Roomless().seen(0.0, roomless=True, ending=False).may_find_quota(0.0)

@@ -40,21 +40,27 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Homeless:
-    """How long it is that a pod finds no node. `since`: None where every pod has found one. `freed_at`: when the last of the pods that end
-    were still there, whose room it may get."""
+class Roomless:
+    """How long it is that a pod finds no room, on a node or in a quota. `since`: None where each has found some. `freed_at`: when the last of
+    the pods that end were still there, whose room it may get."""
 
     since: float | None = None
     freed_at: float = float("-inf")
 
-    def seen(self, now: float, *, homeless: bool, ending: bool) -> Homeless:
-        since = (now if self.since is None else self.since) if homeless else None
-        return Homeless(since, now if ending else self.freed_at)
+    def seen(self, now: float, *, roomless: bool, ending: bool) -> Roomless:
+        since = (now if self.since is None else self.since) if roomless else None
+        return Roomless(since, now if ending else self.freed_at)
 
-    def may_find(self, now: float, patience: Patience) -> bool:
-        """A node may still come, or the scheduler has not looked again at those that are there."""
+    def may_find_node(self, now: float, patience: Patience) -> bool:
+        """One may still come, or the scheduler has not looked again at those that are there."""
         waited = 0.0 if self.since is None else now - self.since
         return waited < patience.nodes or now - self.freed_at < SCHEDULER_TRIES_AGAIN
+
+    def may_find_quota(self, now: float) -> bool:
+        """The ReplicaSet controller has not tried again yet. Its pauses grow twice as long each time (client-go,
+        util/workqueue/default_rate_limiters.go), so that none is longer than all before it together."""
+        refused = 0.0 if self.since is None else self.freed_at - self.since
+        return now - self.freed_at < max(SCHEDULER_TRIES_AGAIN, refused)
 
 
 @dataclass(frozen=True)

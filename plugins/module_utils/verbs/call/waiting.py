@@ -22,7 +22,7 @@ from ...values import dataclass
 from .explaining import Unmade
 from .guarded import worth_another_look
 from .outcome import Kind, News, Report
-from .pacing import LONGEST_SILENCE, SOONEST_LOOK, Deadline, Homeless, Looks, Patience, Steps, Told
+from .pacing import LONGEST_SILENCE, SOONEST_LOOK, Deadline, Looks, Patience, Roomless, Steps, Told
 from .site import DEPLOYMENT, PODS, Site
 
 # A server that is away for a while ends no wait: nothing is lost meanwhile, and the deadline still holds.
@@ -203,7 +203,7 @@ class _Wait:
         now = self._now()
         self._looks, self._steps, self._told, self._began = Looks.begin(now, mirror.waiting), Steps(), Told(now), now
         self._deadline = Deadline.begin(now, patience)
-        self._homeless = Homeless()
+        self._roomless = Roomless()
 
     def _now(self) -> float:
         return self._mirror.clock.monotonic()
@@ -274,17 +274,21 @@ class _Wait:
         return None
 
     def _housed(self, situation: Situation, progress: Progress) -> Progress:
-        """A pod that finds no node is no reason to give up as long as one may come, or room on one."""
+        """A pod that finds no room is no reason to give up as long as some may come: of a new node, or of pods that end."""
         self._notice(situation, progress)
-        is_patient = self._homeless.may_find(self._now(), self._deadline.patience)
-        if isinstance(progress, Stuck) and progress.needs_node and is_patient:
+        if not isinstance(progress, Stuck):
+            return progress
+        now, patience = self._now(), self._deadline.patience
+        if progress.needs_node and self._roomless.may_find_node(now, patience):
             return Going(f"waiting for a node: {progress.why}", self._deadline.furthest or 0)
+        if progress.of_quota and self._roomless.may_find_quota(now):
+            return Going(f"waiting for pods to end: {progress.why}", self._deadline.furthest or 0)
         return progress
 
     def _notice(self, situation: Situation, progress: Progress) -> None:
-        homeless = isinstance(progress, Stuck) and progress.needs_node
+        roomless = isinstance(progress, Stuck) and (progress.needs_node or progress.of_quota)
         ending = bool(situation.picture.terminating)
-        self._homeless = self._homeless.seen(self._now(), homeless=homeless, ending=ending)
+        self._roomless = self._roomless.seen(self._now(), roomless=roomless, ending=ending)
 
     def _worth_a_look(self, situation: Situation) -> bool:
         """What the streams told hints at an end."""

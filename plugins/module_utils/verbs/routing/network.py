@@ -122,6 +122,7 @@ class Network:
             found: Json = self._api.patch(path, body, PatchKind.JSON, dry_run=dry_run)
         except NotFound as error:
             raise Conflict(error.asked, error.message, status=error.status, reason=error.reason) from error
+        must_be(found, self.router.shape, self.router.kind)
         return found
 
     def _gone(self, path: str, uid: str) -> bool:
