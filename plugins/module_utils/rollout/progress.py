@@ -162,16 +162,14 @@ def restarted(pods: tuple[Pod, ...]) -> Stuck | None:
 
 def rewritten(pods: tuple[Pod, ...]) -> Stuck | None:
     """The first pod that runs another image than it was made with: what it shows is no evidence about its version's template."""
-    found = next((pod for pod in pods if pod.rewritten_by and not pod.terminating), None)
-    return (
-        Stuck(
-            f'"{found.rewritten_by}" gave a container of pod {found.name} another image since it was made, so that it does not run what '
-            "its version says (delete the pod, and another one is made of that)",
-            found.name,
-        )
-        if found
-        else None
-    )
+    for pod in pods:
+        if pod.rewritten_by and not pod.terminating:
+            return Stuck(
+                f'"{pod.rewritten_by}" gave a container of pod {pod.name} another image since it was made, so that it does not run what '
+                "its version says (delete the pod, and another one is made of that)",
+                pod.name,
+            )
+    return None
 
 
 def refused_pods(replica_set: ReplicaSet | None) -> Stuck | None:

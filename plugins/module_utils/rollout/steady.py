@@ -54,17 +54,15 @@ def _canary_pods(situation: Situation) -> tuple[Pod, ...]:
 def several_builds(situation: Situation) -> str:
     """What a person has to know where canary pods run different images by one name; empty where they do not. Whatever a look at them
     tells is of several versions then, and the pods of a promotion may run yet another one."""
-    runs: dict[str, set[str]] = {}
-    for pod in _canary_pods(situation):
-        for state in pod.containers:
-            runs.setdefault(state.name, set()).update(filter(None, [state.image_id]))
-    found = next((name for name, images in sorted(runs.items()) if len(images) > 1), "")
-    return (
-        f"the canary's pods run {len(runs[found])} different images in container {found} ({', '.join(sorted(runs[found]))}): the tag of "
-        "its image was pushed again meanwhile. Name images by their digest, so that what is verified is what is promoted"
-        if found
-        else ""
-    )
+    states = [state for pod in _canary_pods(situation) for state in pod.containers if state.image_id]
+    for name in sorted({state.name for state in states}):
+        images = sorted({state.image_id for state in states if state.name == name})
+        if len(images) > 1:
+            return (
+                f"the canary's pods run {len(images)} different images in container {name} ({', '.join(images)}): the tag of its image was "
+                "pushed again meanwhile. Name images by their digest, so that what is verified is what is promoted"
+            )
+    return ""
 
 
 def steady(situation: Situation, first: FirstLook) -> Progress:

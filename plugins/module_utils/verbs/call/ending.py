@@ -56,6 +56,13 @@ class Account:
     pinned: bool = False
 
     @property
+    def seen(self) -> Situation:
+        """As it was looked at last, for what is done only after a look."""
+        if self.situation is None:
+            raise AssertionError("a release is looked at before anything is done about it")
+        return self.situation
+
+    @property
     def has_written(self) -> bool:
         return self.changed and not self.check
 

@@ -35,7 +35,7 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, templ
     if network.router.switches:
         return _to_switch(account, network, wanted, templates, situation)
     routes, uid = _named(network, wanted), situation.deployment.uid
-    versions = [_labels_of(one) for one in templates]
+    versions = [labels_of(one) for one in templates]
     own = _service(network, wanted.service) if wanted.service else _only_service(network, routes, versions[1], uid)
     check_service(network, own, versions, situation)
     _check_ports(own, templates)
@@ -125,7 +125,7 @@ def _to_switch(
 ) -> Traffic:
     """The Service whose selector is switched. Raises Refusal."""
     found, uid = network.routes(), situation.deployment.uid
-    versions = [_labels_of(one) for one in templates]
+    versions = [labels_of(one) for one in templates]
     # What another Deployment's release has pinned of the selector is not the owner's.
     selectors = {route.name: owners(route) if of_another(route, uid) is not None else route.rules[0] for route in found}
     fitting = [
@@ -214,7 +214,7 @@ def _service(network: Network, name: str) -> Json:
     return found
 
 
-def _labels_of(template: Mapping[str, Any]) -> Mapping[str, str]:
+def labels_of(template: Mapping[str, Any]) -> Mapping[str, str]:
     return (template.get("metadata") or {}).get("labels") or {}
 
 

@@ -24,9 +24,9 @@ def take_over(routes: Routes) -> Situation | None:
     """Takes the Lease. What there is then, where the release was made this run's; None where it needs not be. Raises Refusal where
     the other has gone on with it."""
     account, site = routes.account, routes.account.site
-    situation = account.situation
-    if situation is None or situation.record is None:
-        raise AssertionError("a release is looked at before its routes")
+    situation = account.seen
+    if situation.record is None:
+        raise AssertionError("a release whose routes are taken over has a record")
     routes.mine()
     if site.holding is None or not site.holding.taken_over:
         return None

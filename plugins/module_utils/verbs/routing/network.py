@@ -14,6 +14,7 @@ from typing import Any, Mapping
 from ...cluster.api import Api, PatchKind
 from ...cluster.errors import Conflict, NotFound
 from ...rollout.fields import Fields, must_be
+from ...rollout.refusal import Code, Refusal
 from ...rollout.views import Pod
 from ...traffic.exposure import Json
 from ...traffic.kinds import GATEWAY_API
@@ -124,6 +125,14 @@ class Network:
             raise Conflict(error.asked, error.message, status=error.status, reason=error.reason) from error
         must_be(found, self.router.shape, self.router.kind)
         return found
+
+    def busy(self, name: str, to_be: str = "written") -> Refusal:
+        kind = self.router.kind
+        return Refusal(
+            Code.BUSY,
+            f'{kind} "{name}" kept changing while it was to be {to_be}',
+            f"Find out who writes to it (kubectl get {kind.lower()} --show-managed-fields), then run this again",
+        )
 
     def _gone(self, path: str, uid: str) -> bool:
         """False where it is gone already."""

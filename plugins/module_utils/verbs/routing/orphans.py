@@ -18,7 +18,7 @@ from ...traffic.routers import ROUTERS
 from ...traffic.selector import owners
 from ...values import dataclass
 from ..call.ending import Account
-from .choosing import check_service
+from .choosing import check_service, labels_of
 from .network import Network
 from .reclaiming import of_another, reclaimed
 
@@ -49,9 +49,7 @@ def tell_routes(account: Account) -> None:
 
 def _orphans(account: Account, *, tells: bool) -> Iterator[_Orphan]:
     """A list of each kind of routes, and two requests for each route that keeps something of another Deployment."""
-    site, situation = account.site, account.situation
-    if situation is None:
-        raise AssertionError("a release is looked at before its routes")
+    site, situation = account.site, account.seen
     for kind, router in ROUTERS.items():
         network = Network(site.api, site.target.namespace, kind, site.version)
         try:
@@ -74,7 +72,7 @@ def _is_ours(network: Network, route: Route, name: str, situation: Situation) ->
     if found is None:
         return False
     selector = owners(route) if network.router.switches else found["spec"].get("selector") or {}
-    labels = situation.deployment.template.get("metadata", {}).get("labels") or {}
+    labels = labels_of(situation.deployment.template)
     try:
         check_service(network, {**found, "spec": {**found["spec"], "selector": selector}}, [labels], situation)
     except Refusal:

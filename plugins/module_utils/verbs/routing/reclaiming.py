@@ -44,10 +44,7 @@ def reclaimed(account: Account, network: Network, route: Route, service: str) ->
 
     Check mode: as it would be. Raises Refusal.
     """
-    site, situation = account.site, account.situation
-    if situation is None:
-        raise AssertionError("a release is looked at before its routes")
-    uid = situation.deployment.uid
+    site, uid = account.site, account.seen.deployment.uid
 
     def decide(now: Route) -> RoutePlan | None:
         kept = of_another(now, uid)
@@ -61,11 +58,7 @@ def reclaimed(account: Account, network: Network, route: Route, service: str) ->
     def send(now: Route, planned: RoutePlan) -> Route:
         return network.write(now, planned, dry_run=account.check)
 
-    busy = Refusal(
-        Code.BUSY,
-        f'{route.kind} "{route.name}" kept changing while it was to be given back',
-        f"Find out who writes to it (kubectl get {route.kind.lower()} --show-managed-fields), then run this again",
-    )
+    busy = network.busy(route.name, "given back")
     permitted = site.rehearses if account.check else site.mine
     sent = guarded(route, decide, send, lambda: network.route(route.name), busy, permitted=permitted)
     if sent.change is not None:

@@ -49,7 +49,7 @@ def renamed(routes: Routes, ref: RouteRef, wanted: Wanted, canary_hash: str) -> 
     def read() -> Route:
         return routes.network.route(ref.name)
 
-    sent = guarded(read(), decide, routes.network.write, read, routes.busy(ref.name), permitted=routes.mine)
+    sent = guarded(read(), decide, routes.network.write, read, routes.network.busy(ref.name), permitted=routes.mine)
     if sent.change is None:
         return []
     routes.account.changed = True

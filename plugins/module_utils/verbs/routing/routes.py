@@ -89,10 +89,8 @@ class Routes:
 
     @property
     def owner(self) -> Owner:
-        situation = self.account.situation
-        if situation is None:
-            raise AssertionError("a release is looked at before its routes")
-        return Owner(situation.deployment.name, situation.deployment.uid)
+        deployment = self.account.seen.deployment
+        return Owner(deployment.name, deployment.uid)
 
     def mine(self) -> None:
         """Before a write, as Site.mine_for where the release is live as far as this call knows. Raises Refusal."""
@@ -196,7 +194,7 @@ class Routes:
         try:
             route = self.network.write(now.route, planned, dry_run=True)
         except Conflict as error:
-            raise self.busy(now.route.name) from error
+            raise self.network.busy(now.route.name) from error
         if self.as_it_stands(route, canary_hash).stage is not Stage.SPLIT:
             raise Refusal(
                 Code.NO_ROUTE,
@@ -274,7 +272,7 @@ class Routes:
             decide,
             send,
             lambda: self.network.route(name),
-            self.busy(name),
+            self.network.busy(name),
             permitted=self.mine,
         )
         if sent.change is not None:
@@ -326,13 +324,6 @@ class Routes:
             if planned is not None:
                 self.network.write(now.route, planned, dry_run=True)
                 self._tell_change(now.route.name, planned)
-
-    def busy(self, name: str) -> Refusal:
-        return Refusal(
-            Code.BUSY,
-            f'{self.router.kind} "{name}" kept changing while it was to be written',
-            f"Find out who writes to it (kubectl get {self.router.kind.lower()} --show-managed-fields), then run this again",
-        )
 
     def await_(self, written: Sequence[Written]) -> None:
         """What is proven is relied on afterwards, also where another run has written it: from now on none may take it back. Raises

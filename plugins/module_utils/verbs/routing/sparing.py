@@ -26,8 +26,8 @@ from .routes import THEIRS, Now, Routes, Wish
 from .versions import await_endpoints, ensure, keep_stable
 
 # What stands in the way of an undo for good, and must keep it from nothing else: also a webhook, a policy or a rule of the API that
-# denies a write. A server in trouble ends the call instead: the
-# next one finds it better, and until then the pods that the routes send to stay.
+# denies a write. A server in trouble ends the call instead: the next one finds it better, and until then the pods that the routes
+# send to stay.
 _IN_THE_WAY = (NotProgrammed, Refusal, Forbidden, AdmissionDenied, Invalid, Malformed)
 
 
