@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     NewTemplate,
     Size,
     Target,
+    TrafficRequest,
     UndoRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
@@ -31,6 +33,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.co
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 from tests.sim.faults import Fault, Faults, Planned
 from tests.sim.fleets import Sea
+from tests.sim.gateway import make as make_gateway
 from tests.sim.network import Network
 from tests.sim.objects import NAME, NAMESPACE, deployment
 from tests.sim.pods import Nature
@@ -470,3 +473,61 @@ class Elsewhere(Processes):
 
     def has_ended(self, name: str) -> bool:
         return False
+
+
+OTHER = "cart"
+
+
+def with_routes(sea: Sea, *, shared: bool) -> None:
+    """A second Deployment beside the first; both come by one route, or each by one of its own."""
+    server, store = sea.clusters[0].server, sea.clusters[0].store
+    make_gateway(server)
+    labels = {"app": OTHER}
+    beside = deployment(2, selector={"matchLabels": labels})
+    beside["metadata"] = {**beside["metadata"], "name": OTHER}
+    beside["spec"]["template"]["metadata"] = {"labels": labels}
+    server.create("deployments", beside, "somebody", "kubectl-create")
+    service, route = store.of("services")[NAME], store.of("httproutes")[NAME]
+    named = {"metadata": {"namespace": NAMESPACE, "name": OTHER}}
+    server.create("services", {**named, "spec": {**service["spec"], "selector": labels}}, "somebody", "kubectl-create")
+    [first] = route["spec"]["rules"]
+    rule = {
+        "matches": [{"path": {"type": "PathPrefix", "value": "/cart"}}],
+        "backendRefs": [{**first["backendRefs"][0], "name": OTHER}],
+    }
+    if shared:
+        store.put("httproutes", {**route, "spec": {**route["spec"], "rules": [first, rule]}}, "somebody")
+    else:
+        spec = {**route["spec"], "rules": [rule]}
+        server.create("httproutes", {**named, "spec": spec}, "somebody", "kubectl-create")
+    sea.director.sleep(20.0)
+
+
+@pytest.mark.parametrize(
+    ("shared", "waves", "tolerated", "ended_as"),
+    [
+        (True, ((0, 1),), 0, ["untouched", "refused"]),
+        (True, ((0, 1),), 1, ["planned", "refused"]),
+        (True, ((0,), (1,)), 0, ["planned", "planned"]),
+        (False, ((0, 1),), 0, ["planned", "planned"]),
+    ],
+    ids=["in one wave", "in one wave of which one may fail", "in waves apart", "a route for each"],
+)
+def test_two_releases_of_a_wave_that_share_a_route_are_told_before_it_begins(
+    shared: bool, waves: tuple[tuple[int, ...], ...], tolerated: int, ended_as: list[str]
+) -> None:
+    sea = Sea(1, 1)
+    with_routes(sea, shared=shared)
+    [member] = sea.request().members
+    members = []
+    for name in (NAME, OTHER):
+        asked = member.request
+        call = replace(asked.call, target=Target(name, NAMESPACE), check=True)
+        step = replace(asked.steps[0], traffic=TrafficRequest(weight=Fraction(1, 10)))
+        request = replace(asked, call=call, start=replace(asked.start, call=call, surge=4), steps=(step,))
+        members.append(replace(member, request=request))
+    ended = sea.sails(FleetRequest(tuple(members), waves, tolerated=tolerated, check=True))
+    assert outcomes(ended) == ended_as, ended
+    if "refused" in ended_as:
+        assert isinstance(ended, VerbFailure)
+        assert f'HTTPRoute "{NAME}" is used by c0/shop/web in the same wave as by c0/shop/cart' in ended.message

@@ -39,6 +39,7 @@ from .leases import Leases, of_fleet
 from .missing import not_there
 from .orders import FleetRequest
 from .room import ask_for_room
+from .sharing import that_share
 
 FLEET_FAILED = "fleet_failed"
 # Who tells what is said of the fleet as a whole.
@@ -53,7 +54,11 @@ _Call = Callable[[Api, Report], "Outcome | VerbFailure"]
 def fleet(crew: Crew, request: FleetRequest, report: Report) -> Outcome:
     """Raises VerbFailure where a release failed; `fleet` in it tells how each of them ended."""
     unseen = must_be_different(crew, request.members)
-    unfit: dict[int, ApiError | Malformed | Refusal] = {**not_there(crew, request), **unseen}
+    unfit: dict[int, ApiError | Malformed | Refusal] = {
+        **that_share(crew, request),
+        **not_there(crew, request),
+        **unseen,
+    }
     asked = replace(request, run=request.run or new_run())
     return _Fleet(crew, asked, report, unfit).sail()
 
