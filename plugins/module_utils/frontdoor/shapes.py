@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal, DecimalException
 from typing import Any
@@ -28,6 +28,8 @@ _NAME = re.compile(r"[A-Za-z_-]{1,32}")
 LARGEST_WHOLE = 2**31 - 1
 LARGEST_NUMBER = 1e15
 MOST_LEVELS = 100
+# Whatever is longer was not meant to be one.
+LONGEST_CHOICE = 40
 # Of two names: image and images are 0.91, second and seconds 0.92, prt and port 0.86.
 ALIKE = 0.8
 TOO_DEEP = "is nested more than a hundred levels deep: nothing that Kubernetes takes is"
@@ -85,7 +87,15 @@ def _wrong(spec: _Spec, value: object, where: str) -> Iterator[str]:
         if not is_one(value):
             yield f"{where} must be {words}, but it is {_kind_of(value)}"
         elif "choices" in spec and str(value) not in spec["choices"]:
-            yield f"{where} must be one of: {', '.join(spec['choices'])}"
+            yield f"{where} {_no_choice(spec['choices'], str(value), where.rpartition('.')[2])}"
+
+
+def _no_choice(choices: Sequence[str], given: str, option: str) -> str:
+    from .instead import instead_of  # of use to nobody who gives one
+
+    alike = "" if len(given) > LONGEST_CHOICE else _close_to(given.lower(), choices)
+    said = f"write {alike}" if alike else instead_of(option, given[: LONGEST_CHOICE + 1])
+    return f"must be one of: {', '.join(choices)}{f'. {said[0].upper()}{said[1:]}' if said else ''}"
 
 
 def _wrong_list(spec: _Spec, value: object, where: str) -> Iterator[str]:
