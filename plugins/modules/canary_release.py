@@ -306,7 +306,8 @@ options:
   when_missing:
     description:
       - What to do where there is no such Deployment yet. With V(create) it is created from O(definition), which is needed then, and
-        waited for. There is no stable version for a canary to stand beside.
+        waited for. There is no stable version for a canary to stand beside, and no Deployment to count room from, which is told; with
+        O(on_unknown=fail) nothing is created, unless O(headroom=skip).
     type: str
     choices: [fail, create]
     default: fail
@@ -319,7 +320,8 @@ options:
   held:
     description:
       - Promotes the canary that another call or job has left held, instead of a version that this task names. It is guarded by O(guard)
-        and O(checks), and what fails is undone, or rolled back.
+        and O(checks), and what fails is undone, or rolled back. What is said of the time before that, such as O(steps), O(bake) or O(gate),
+        is refused.
       - A frozen canary is promoted, because whoever promotes it has decided. One that cannot be promoted is refused and stays as it is.
         Without a canary a rollout that is under way is waited for, and never taken back.
     type: bool
@@ -333,8 +335,9 @@ options:
     description:
       - The RV(release) that an earlier call of the same release returned. This call goes on from there, with the same run, evidence
         and verdicts, and with no other canary than that one. Of a release that is over it tells the end again.
-      - It knows the Deployment, its cluster, O(on_failure), O(on_inconclusive), O(gate), and the version with which that began
-        (RV(release.began)). A call that says another one of these is refused, and the canary stays for O(rescued) or O(reject). With
+      - It knows the Deployment, its cluster, O(on_failure), O(on_inconclusive), O(gate), the version, the steps with what holds of each,
+        and how they are judged, as that began (RV(release.began)). A call that says another one of these is refused, and the canary stays
+        for O(rescued) or O(reject). With
         O(rescued) it is taken back where and as it began, whatever the call says.
     type: dict
   reject:
@@ -461,6 +464,7 @@ release:
     why: {type: list, elements: str, returned: always, description: "Sentences, the reason first."}
     hash: {type: str, returned: always, description: The pod-template-hash of the canary that was judged.}
     stable: {type: str, returned: always, description: That of the version before.}
+    planned: {type: bool, returned: always, description: Whether every step was tried as a dry run.}
     reached: {type: int, returned: always, description: How many steps were held and have stood bake and judgement.}
     behind: {type: list, elements: int, returned: always, description: "Steps, from 0, that the canary had outgrown before this run."}
     outgrown:
@@ -507,7 +511,8 @@ release:
     began:
       description:
         - With what the release began, as far as each call of it has to say the same. C(version) is a digest of the template that was
-          asked for. A kubeconfig that is given as a value, and an address with a password in it, are left out.
+          asked for, C(steps) of the steps with what holds of each of them, C(checks) of how they are judged, without the sources. A
+          kubeconfig that is given as a value, and an address with a password in it, are left out.
       returned: always
       type: dict
 summary:

@@ -109,7 +109,7 @@ def first_stage(variables: Mapping[str, Any], steps: Any) -> str:
     """How far the first call of a release goes. Several hosts wait for each other before any is promoted, for the case that
     any_errors_fatal ends all."""
     is_alone = len(variables.get("ansible_play_batch", ())) <= 1
-    return "promoted" if is_alone else f"step {len(steps) if isinstance(steps, list) else 1}"
+    return "promoted" if is_alone else f"step {len(steps) if steps and isinstance(steps, list) else 1}"
 
 
 def told(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import zip_longest
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
@@ -201,7 +202,7 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     blue_green = called.ask.kind == SERVICE_SELECTOR
     copies = Fraction(called.ask.mirror or 0) / 100
 
-    def step(share: Fraction, mirror: Fraction) -> StepAsked:
+    def step(share: Fraction, mirror: Fraction, pods: int | None = None) -> StepAsked:
         traffic = TrafficRequest(
             share,
             _header(called.ask),
@@ -213,9 +214,10 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
             **_entry(called.ask),
         )
         # What bore copies bears a smaller share, too: a canary only grows.
-        return StepAsked(Size.bearing(Fraction(1) if blue_green else max(traffic.bears, copies)), traffic=traffic)
+        bears = Size.bearing(Fraction(1) if blue_green else max(traffic.bears, copies))
+        return StepAsked(Size(pods) if pods else bears, traffic=traffic)
 
-    by_shares = tuple(step(one, Fraction(0)) for one in shares)
+    by_shares = tuple(step(one, Fraction(0), pods) for one, pods in zip_longest(shares, called.ask.sizes))
     if copies:
         by_shares = (step(Fraction(0), copies), *by_shares)
     weight = called.ask.weight

@@ -23,10 +23,11 @@ SWIFT, HASTELESS = Pace(), Pace(0.05, 1.0)
 @dataclass(frozen=True)
 class Ask:
     """One call of a verb. `think`: seconds before it. `pods` and `weight`: where both are None, as few pods as bear its share. `share`: per
-    cent of requests, None for a release without routes, and empty where it is not said; `shares`: of each step of a whole release. `kind`:
-    of what splits them. `header`: the name of one with which requests get the canary. `by`: as canary_promote takes it, `keep` seconds.
-    `sticky`: users keep their version; None where it is not said. `drain`: of a pause. `overload`: of a start. `mirror`: per cent of requests
-    of which the canary gets a copy, of a whole release in a step before all others.
+    cent of requests, None for a release without routes, and empty where it is not said; `shares`: of each step of a whole release, and
+    `sizes` its pods, where they are not as few as bear that. `kind`: of what splits them. `header`: the name of one with which requests get
+    the canary. `by`: as canary_promote takes it, `keep` seconds. `sticky`: users keep their version; None where it is not said. `drain`: of
+    a pause. `overload`: of a start. `mirror`: per cent of requests of which the canary gets a copy, of a whole release in a step before all
+    others.
     What another verb needs is left as it is."""
 
     verb: str
@@ -45,6 +46,7 @@ class Ask:
     to: str = "v1"
     share: str | None = None
     shares: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
     by: str = ""
     kind: str = "gateway_api"
     keep: float = 0.0

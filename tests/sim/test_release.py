@@ -562,3 +562,54 @@ def test_what_a_run_that_died_left_held_is_taken_over_by_the_next_one(web: Web) 
     )
     assert (outcome.changed, told.outcome.value, told.reached) == (True, "released", 2)
     web.assert_clean(before, "v2")
+
+
+def test_a_chain_that_began_with_the_question_about_room_is_planned_by_the_call_that_follows(web: Web) -> None:
+    shrinks = asked(web, pods=(3, 1))
+    told = released(web, replace(shrinks, through=Through.parse("room")))[1]
+    assert not told.planned
+    with web.unchanged():
+        failure, _told = failed(web, replace(shrinks, previous=told))
+    assert failure.code == "smaller"
+    released(web, asked(web))
+    told = released(web, replace(asked(web), through=Through.parse("room")))[1]
+    assert released(web, replace(asked(web), previous=told))[1].outcome is Ending.ALREADY_RELEASED
+
+
+@pytest.mark.parametrize("is_out", [True, False])
+def test_check_mode_tells_what_becomes_of_a_promotion_that_an_earlier_run_has_begun(is_out: bool, web: Web) -> None:
+    web.start("v2", pods=1)
+    promote(web.api, PromoteRequest(replace(web.call, wait=Wait(False, 9))), web.report)
+    request = asked(web, "v2" if is_out else "v3")
+    with web.unchanged():
+        told = released(web, replace(request, call=replace(request.call, check=True)))[1]
+    assert (told.outcome, "would be promoted first" in told.why[0]) == (Ending.PLANNED, True)
+    assert released(web, request)[1].outcome is (Ending.ALREADY_RELEASED if is_out else Ending.RELEASED)
+
+
+@pytest.mark.parametrize("now", ["scaled to 0", "paused", "one by one"])
+def test_what_stands_in_the_way_of_a_canary_is_nothing_to_a_version_that_is_out(now: str, web: Web) -> None:
+    released(web, asked(web))
+    web.patch(
+        {
+            "scaled to 0": {"spec": {"replicas": 0}},
+            "paused": {"spec": {"paused": True}},
+            "one by one": {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}},
+        }[now]
+    )
+    web.until(lambda: web.split() == ({} if now == "scaled to 0" else {"v2": REPLICAS}), "it stands still")
+    with web.unchanged():
+        assert released(web, asked(web))[1].outcome is Ending.ALREADY_RELEASED
+        assert failed(web, asked(web, "v3"))[0].code in ("scaled_to_zero", "paused", "recreate")
+
+
+@pytest.mark.parametrize("meta", [{"name": "other"}, {"generateName": "web-"}, {}], ids=str)
+def test_what_is_created_is_the_deployment_that_was_named(meta: Mapping[str, str], new: Callable[..., Web]) -> None:
+    web = new()
+    definition = {**web.manifest(2), "metadata": dict(meta)}
+    request = asked(web, policies=Policies(headroom=Headroom.SKIP, when_missing=WhenMissing.CREATE))
+    request = replace(request, start=replace(request.start, template=NewTemplate(definition=definition)))
+    failure, _told = failed(web, request)
+    assert (failure.code, failure.changed) == ("invalid", False)
+    with pytest.raises(VerbFailure, match="there is no Deployment"):
+        web.start()

@@ -210,6 +210,18 @@ def test_a_whole_release_that_dies_at_any_request_is_ended_by_the_next_and_fails
     assert_as_before(one)
 
 
+def test_a_release_that_died_with_all_requests_on_its_canary_is_gone_on_with_by_the_same_call_once_more() -> None:
+    """Its steps say fewer pods than everybody needs; the last of them is judged again, as large as it is."""
+    release = replace(RELEASE, shares=("5", "30"), sizes=(1, 2), by="weights", keep=60.0)
+    one = world(release, faults=(Planned(108, Fault.KILLED_AFTER),), again=True, end=End.PROMOTE)
+    found = played(one)
+    outcome = found.calls[1].result
+    assert isinstance(outcome, Outcome), found.calls[1].told()
+    told = outcome.extra["release"]
+    assert (told["outcome"], told["behind"], told["reached"]) == ("released", [0, 1], 2)
+    assert_as_before(one)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_requests_of_a_whole_release_that_fail_fail_no_request_of_a_user(seed: int) -> None:
     chance = random.Random(seed)

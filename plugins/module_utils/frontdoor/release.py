@@ -77,6 +77,7 @@ from .promote import VERB as PROMOTE
 from .promote import new_by
 from .start import VERB as START
 from .traffic import COOKIE, TRAFFIC, new_traffic
+from .verify import SOURCES
 from .verify import VERB as VERIFY
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
         raise ArgumentError(
             f"guard is {parameters['guard']}, and checks is empty, so nothing would be guarded. Give the checks, or leave guard out"
         )
-    traffic = _traffic(parameters)
+    traffic, through = _traffic(parameters), _through(parameters["through"], len(_steps(parameters)))
     return ReleaseRequest(
         call=base,
         start=start,
@@ -144,7 +145,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
         keep=float(parameters["keep"]),
         policies=_policies(parameters),
         guard=float(parameters["guard"]),
-        through=_through(parameters["through"]),
+        through=through,
         previous=previous,
         reject=parameters["reject"],
         run=meant.run,
@@ -153,17 +154,32 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
     )
 
 
+# What is done with a canary until it is held and judged. Whoever promotes one that another call has held has decided that by himself.
+_UNTIL_IT_IS_HELD = ("previous", "steps", "traffic", "strategy", "bake", "verify_tasks", "on_inconclusive", "gate")
+
+
 def _says_what(parameters: Parameters) -> None:
     """A canary that is held, or rejected, is what it is; a version is released from what the user says."""
     given = [name for name in ONE_OF[0] if parameters[name] is not None]
-    if parameters["held"] and (given or parameters["previous"]):
-        raise ArgumentError(f"held and {(given or ['previous'])[0]} exclude each other: held takes the canary as it is")
+    if parameters["held"]:
+        _takes_it_as_it_is(parameters)
     if parameters["expect"] and not parameters["held"]:
         raise ArgumentError(
             "expect is about a canary that is held already: give it together with held, or leave it out"
         )
     if not (given or parameters["held"] or parameters["reject"] or parameters["rescued"]):
         raise ArgumentError(f"one of the following is required: {', '.join(ONE_OF[0])}")
+
+
+def _takes_it_as_it_is(parameters: Parameters) -> None:
+    options = VERB.arguments.options
+    beside = next(
+        (name for name in (*ONE_OF[0], *_UNTIL_IT_IS_HELD) if parameters[name] != options[name].get("default")), None
+    )
+    if beside:
+        raise ArgumentError(f"held and {beside} exclude each other: held takes the canary as it is, and promotes it")
+    if parameters["through"].startswith(End.STEP.value):
+        raise ArgumentError(f"held and through {parameters['through']} exclude each other: that canary is held already")
 
 
 def _steps(parameters: Parameters) -> Sequence[Parameters]:
@@ -305,11 +321,16 @@ def _policies(parameters: Parameters) -> Policies:
     )
 
 
-def _through(text: str) -> Through:
+def _through(text: str, steps: int) -> Through:
     try:
-        return Through.parse(text)
+        through = Through.parse(text)
     except ValueError as error:
         raise ArgumentError(f"through: {error}") from error
+    if through.step > steps:
+        raise ArgumentError(
+            f"through is {text}, and steps has {steps}, so that this would go on to the promotion. Name one of the steps"
+        )
+    return through
 
 
 def _previous(parameters: Parameters) -> Release | None:
@@ -324,20 +345,46 @@ def _previous(parameters: Parameters) -> Release | None:
         ) from error
 
 
-# Which Deployment it is, in which cluster, and what becomes of it: of one release once and for all, whatever a later call says.
+# Which Deployment it is, in which cluster, what it has to stand, and what becomes of it: of one release once and for all, whatever a
+# later call says.
 _TARGET, _CLUSTER = ("name", "namespace"), ("kubeconfig", "context", "host")
 _POLICIES = ("on_failure", "on_inconclusive", "gate")
+# As digests, each of several options. Of a check only what it is called and how it rules: its source may be a secret, and samples grow.
+_COURSE: Mapping[str, tuple[str, ...]] = {
+    "steps": ("steps", "bake", "verify_tasks", "traffic", "strategy", "promote_by", "keep"),
+    "checks": ("checks", "check_duration", "check_interval", "check_warmup", "confidence", "guard"),
+}
 
 
 def _began(parameters: Parameters, start: StartRequest) -> dict[str, str]:
     """No secret is in it: a kubeconfig that is none, or an address with a password, is left out."""
     template, cluster = start.template, dict(start.call.target.cluster)
-    asked = [dict(template.images), template.patch, template.definition]
-    text = json.dumps(asked, sort_keys=True, default=str)
+    said = {
+        "version": [dict(template.images), template.patch, template.definition],
+        **{name: [_lasting(option, parameters[option]) for option in options] for name, options in _COURSE.items()},
+    }
     return {
         **{name: str(parameters[name]) for name in (*_TARGET, *_POLICIES)},
         **{name: cluster[name] for name in _CLUSTER if name in cluster},
-        "version": hashlib.sha256(text.encode()).hexdigest()[:32] if _is_new(parameters) else "",
+        **{name: _digest(asked) if _is_new(parameters) else "" for name, asked in said.items()},
+    }
+
+
+def _digest(asked: Any) -> str:
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _lasting(name: str, given: Any) -> Any:
+    """What each call has to say alike of the option `name`. What is not given is not there, whichever options a later version adds."""
+    if isinstance(given, list):
+        return [_lasting(name, each) for each in given]
+    if not isinstance(given, Mapping):
+        return given
+    sources = SOURCES if name == "checks" else ()
+    return {
+        option: "" if option in sources else _lasting(option, value)
+        for option, value in given.items()
+        if value is not None
     }
 
 
@@ -353,12 +400,20 @@ def _must_go_on_as_it_began(parameters: Parameters, was: Mapping[str, str], now:
                 f"{name} is {given}, and it was {began} when the release of previous began: give each call of a release the same, so "
                 "that what was begun is what is promoted, or taken back"
             )
-    if not is_over and now["version"] != was.get("version"):
+    if is_over:
+        return
+    if now["version"] != was.get("version"):
         given = next(name for name in ONE_OF[0] if parameters[name] is not None)
         raise ArgumentError(
             f"{given} says another version than the one that the release of previous began with: give each call of a release the "
             "same. For another version begin another release"
         )
+    for name, options in _COURSE.items():
+        if now[name] != was.get(name, now[name]):  # an earlier version of this collection does not say
+            raise ArgumentError(
+                f"{', '.join(options[:-1])} or {options[-1]} say something else than when the release of previous began: give each call "
+                "of a release the same, so that it stands all that it was to stand"
+            )
 
 
 def as_begun(asked: Mapping[str, Any]) -> dict[str, Any]:

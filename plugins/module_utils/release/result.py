@@ -80,9 +80,10 @@ class UnreadableResult(ValueError):
 class Release:
     """`hash`: pod-template-hash of the canary that this release judges, and the only one that it promotes.
 
-    `reached`: how many steps were held and have stood bake and judgement. `evidence`: the last judgement by the release's own
-    checks, as canary_verify gives it, for the next one to go on from. `behind`: steps, counted from 0, that the canary had
-    outgrown before this run; `outgrown`: the `hash` and `run` of that canary, empty where none was (an earlier version does not say).
+    `planned`: whether every step was tried as a dry run. `reached`: how many steps were held and have stood bake and judgement.
+    `evidence`: the last judgement by the release's own checks, as canary_verify gives it, for the next one to go on from. `behind`: steps,
+    counted from 0, that the canary had outgrown before this run; `outgrown`: the `hash` and `run` of that canary, empty where none was (an
+    earlier version does not say).
     `to_verify`: the `step` of `steps` (from 1) that the caller verifies now by a file of `tasks`; empty where none is. `noticed`: a mark of
     the last failure on the caller's side, by which his own door knows a later one. `began`: what a later call has to say as the first did,
     options by their names: the Deployment and its cluster, the policies, and `version`, the digest of the template that was asked for.
@@ -94,6 +95,7 @@ class Release:
     why: tuple[str, ...] = ()
     hash: str = ""
     stable: str = ""
+    planned: bool = False
     reached: int = 0
     behind: tuple[int, ...] = ()
     outgrown: Mapping[str, str] = field(default_factory=dict)
@@ -134,6 +136,7 @@ class Release:
             "why": list(self.why),
             "hash": self.hash,
             "stable": self.stable,
+            "planned": self.planned,
             "reached": self.reached,
             "behind": list(self.behind),
             "outgrown": dict(self.outgrown),
@@ -160,6 +163,7 @@ class Release:
                 why=tuple(map(_text, _list(given["why"]))),
                 hash=_text(given["hash"]),
                 stable=_text(given["stable"]),
+                planned=given.get("planned") is True,
                 reached=_count(given["reached"]),
                 behind=tuple(map(_count, _list(given["behind"]))),
                 outgrown={k: _text(v) for k, v in _mapping(given.get("outgrown", {})).items()},

@@ -111,7 +111,7 @@ def _scalable(start: Start, situation: Situation) -> Start:
 def stable_to_change(situation: Situation) -> ReplicaSet:
     """The ReplicaSet whose template a new version starts from. Raises Refusal in phases that no start goes on from."""
     if situation.phase is Phase.NONE:
-        return stable_of(situation)
+        return _current(situation)
     if situation.phase in HOLDING and situation.stable is not None:
         return situation.stable
     raise _not_now(situation)
@@ -125,8 +125,14 @@ def first_hold(start: Start, situation: Situation) -> Hold:
 def stable_of(situation: Situation) -> ReplicaSet:
     """The ReplicaSet that a canary stands beside. Raises Refusal where that is not exactly one with pods."""
     _check_ordinary(situation)
+    return _current(situation)
+
+
+def _current(situation: Situation) -> ReplicaSet:
+    """The ReplicaSet of the version that is out. Raises Refusal where another one has pods, or it has none and is to have some."""
+    _check_one_version(situation)
     stable = situation.stable
-    if stable is None or not stable.active:
+    if stable is None or not (stable.active or situation.deployment.replicas == 0):
         raise Refusal(
             Code.ROLLOUT_IN_PROGRESS,
             f"{_name(situation)} has no ReplicaSet with pods for its current pod template",
@@ -139,9 +145,19 @@ def _name(situation: Situation) -> str:
     return f'Deployment "{situation.deployment.name}" in namespace "{situation.deployment.namespace}"'
 
 
+def _check_one_version(situation: Situation) -> None:
+    active = situation.picture.active
+    if len(active) > 1:
+        sizes = ", ".join(f"{rs.name} ({count_of(rs.replicas, 'pod')})" for rs in active)
+        raise Refusal(
+            Code.ROLLOUT_IN_PROGRESS,
+            f"{_name(situation)} is in the middle of a rollout: {sizes}",
+            "canary_info shows whether that is somebody's release. Try again when it is over",
+        )
+
+
 def _check_ordinary(situation: Situation) -> None:
-    deployment, active = situation.deployment, situation.picture.active
-    name = _name(situation)
+    deployment, name = situation.deployment, _name(situation)
     if deployment.replicas == 0:
         raise Refusal(Code.SCALED_TO_ZERO, f"{name} has 0 replicas", "Scale it up first: a canary needs stable pods")
     if deployment.strategy.type == "Recreate":
@@ -156,23 +172,18 @@ def _check_ordinary(situation: Situation) -> None:
             f"{name} is paused, and not by a release of ours",
             "Find out who paused it and why, then resume it with canary_resume or kubectl rollout resume",
         )
-    if len(active) > 1:
-        sizes = ", ".join(f"{rs.name} ({count_of(rs.replicas, 'pod')})" for rs in active)
-        raise Refusal(
-            Code.ROLLOUT_IN_PROGRESS,
-            f"{name} is in the middle of a rollout: {sizes}",
-            "canary_info shows whether that is somebody's release. Try again when it is over",
-        )
 
 
 def _begin(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
-    stable, deployment = stable_of(situation), situation.deployment
+    stable, deployment = _current(situation), situation.deployment
+    # First: what stands in the way of a canary is nothing to a version that needs none.
     if same_version(stable.template, wanted.template):
         raise Refusal(
             Code.SAME_TEMPLATE,
             f"{_name(situation)} already runs this pod template ({stable.name})",
             "Give another image or another template; to restart the pods use kubectl rollout restart",
         )
+    _check_ordinary(situation)
     pods = _size(wanted, deployment)
     goal = _goal(wanted, pods, deployment.replicas, None)
     record = Record(

@@ -30,10 +30,10 @@ from ..headroom.prices import PriceBook, PriceError, price_book
 from ..headroom.report import headroom as shaped
 from ..headroom.report import summary
 from ..rollout.intstr import resolve_fenceposts
-from ..rollout.phase import HOLDING, Situation, diagnose
+from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
 from ..rollout.size import ImpossibleSize, Room, pods_for_weight
-from ..rollout.start import stable_to_change
+from ..rollout.start import stable_of, stable_to_change
 from ..rollout.template import replica_set_of
 from ..rollout.views import Picture, ReplicaSet
 from ..values import dataclass
@@ -301,7 +301,7 @@ def _stable(situation: Situation) -> ReplicaSet:
     """The ReplicaSet that a canary would stand beside; that of a Deployment without replicas has no pods."""
     if not situation.deployment.replicas and situation.stable is not None:
         return situation.stable
-    return stable_to_change(situation)
+    return stable_of(situation) if situation.phase is Phase.NONE else stable_to_change(situation)
 
 
 def _prices(raw: Mapping[str, Any] | None) -> PriceBook:

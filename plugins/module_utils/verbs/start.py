@@ -76,7 +76,7 @@ def start(api: Api, request: StartRequest, report: Report, seen: Picture | None 
 def _released(account: Account) -> Outcome:
     """What was asked for is the stable version."""
     situation = account.looked(diagnose(account.site.look()))
-    stable = rollout_start.stable_of(situation)
+    stable = rollout_start.stable_to_change(situation)
     outcome = account.outcome(f"already released: the Deployment runs this pod template ({stable.name})", situation)
     return with_canary(outcome, without_pods(stable.template, stable))
 
@@ -158,8 +158,13 @@ def _check_owners(
 
 def _agreed(account: Account, situation: Situation, request: StartRequest, room: Room) -> Autoscaler | None:
     """The autoscaler to pin, if any, once nothing speaks against the start: what is refused must pin none."""
-    rollout_start.stable_of(situation)
-    to_pin = autoscaling.check(situation.picture, request.autoscaler)
+    try:
+        rollout_start.stable_of(situation)
+        to_pin = autoscaling.check(situation.picture, request.autoscaler)
+    except Refusal:
+        # Of a version that is out already that is told: it needs no canary, so nothing stands in its way.
+        rollout_start.decide(situation, _wanted(account, situation, request, room), _asker(account, request, None))
+        raise
     if to_pin is not None:
         if request.autoscaler in autoscaling.KEPT:
             autoscaling.gives_back(account, to_pin)

@@ -162,6 +162,13 @@ def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
             "traffic.mirror is 10 and traffic.sticky is cookie",
         ),
         ({"run": "two words"}, "run has blanks"),
+        ({"through": "step 2"}, "through is step 2, and steps has 1"),
+        ({"through": "step 3", "steps": [{}, {"pods": 2}]}, "through is step 3, and steps has 2"),
+        ({"images": None, "held": True, "gate": "stop"}, "held and gate exclude each other"),
+        ({"images": None, "held": True, "steps": [{}]}, "held and steps exclude each other"),
+        ({"images": None, "held": True, "bake": 60}, "held and bake exclude each other"),
+        ({"images": None, "held": True, "verify_tasks": "x.yml"}, "held and verify_tasks exclude each other"),
+        ({"images": None, "held": True, "through": "step 1"}, "held and through step 1 exclude each other"),
     ],
     ids=str,
 )
@@ -222,6 +229,10 @@ def begun(**given: Any) -> dict[str, Any]:
         ({}, {"images": {"app": "web:3"}}, "images says another version than the one"),
         ({}, {"pod_template_patch": {"spec": {}}}, "images says another version than the one"),
         ({}, {"name": "other", "reject": "no"}, "name is other, and it was web"),
+        ({"steps": [{}, {"pods": 3}]}, {}, "steps, bake, verify_tasks"),
+        ({}, {"bake": 5}, "steps, bake, verify_tasks"),
+        ({"checks": [HTTP]}, {}, "checks, check_duration"),
+        ({"checks": [HTTP]}, {"checks": [{**HTTP, "max_ratio": 9}]}, "checks, check_duration"),
     ],
     ids=str,
 )
@@ -235,7 +246,7 @@ def test_a_release_goes_on_as_it_began(first: dict[str, Any], later: dict[str, A
     "later",
     [
         {},
-        {"bake": 5, "through": "step 1", "wait_timeout": 9},
+        {"through": "step 1", "wait_timeout": 9, "check_duration": 300},
         {"images": {"app": " web:2 "}},
         {"reject": "no", "on_failure": "hold", "images": None},
     ],
@@ -243,6 +254,18 @@ def test_a_release_goes_on_as_it_began(first: dict[str, Any], later: dict[str, A
 )
 def test_what_is_not_of_a_release_once_and_for_all_may_change(later: dict[str, Any]) -> None:
     assert asked(**{**HERE, **later, "previous": begun()}).previous is not None
+
+
+def test_the_source_of_a_check_may_change_and_its_samples_grow() -> None:
+    first = begun(
+        checks=[{"samples": [], "max_ratio": 2}], steps=[{"checks": [{"http": {"path": "/a"}, "max_ratio": 2}]}]
+    )
+    sample = {"time": 1, "stable": {"bad": 0, "total": 9}, "canary": {"bad": 0, "total": 9}}
+    later = {"checks": [{"samples": [sample], "max_ratio": 2}], "steps": [{"checks": [{"http": {}, "max_ratio": 2}]}]}
+    assert asked(**{**HERE, **later, "previous": first}).previous is not None
+    later["steps"] = [{"checks": [{"pods": {}, "max_ratio": 2}]}]
+    with pytest.raises(ArgumentError, match="steps, bake"):
+        asked(**{**HERE, **later, "previous": first})
 
 
 def test_a_result_of_an_earlier_version_is_taken_up() -> None:

@@ -112,6 +112,17 @@ def check_definition(target: Target, definition: Mapping[str, Any]) -> None:
         raise Refusal(Code.INVALID, "definition has no spec.template", "Give the whole manifest of the Deployment")
 
 
+def check_whole(target: Target, definition: Mapping[str, Any]) -> None:
+    """What is created from it is this Deployment, and nothing under another name. Raises Refusal."""
+    check_definition(target, definition)
+    if (definition.get("metadata") or {}).get("name") is None:
+        raise Refusal(
+            Code.INVALID,
+            f'definition has no metadata.name, so that what is created would not be "{target.name}"',
+            "Give the manifest its name",
+        )
+
+
 # What stands in a manifest that was read from a cluster, and is not anybody's wish.
 _OF_THE_SERVER = frozenset({"kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision"})
 _DEFAULT_DEADLINE = 600

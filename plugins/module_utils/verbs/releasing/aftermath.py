@@ -50,6 +50,7 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     else:
         course.ends(Ending.REFUSED if course.release.stage is Stage.ASKED else Ending.FAILED, ruled.why)
     course.release = course.release.without_room()
+    course.changed = course.changed and not course.request.call.check
     return VerbFailure(
         " ".join(course.release.why),
         code=code,

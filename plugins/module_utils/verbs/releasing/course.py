@@ -176,9 +176,11 @@ class Course:
     @classmethod
     def begin(cls, api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Course:
         begun = request.previous or Release(run=request.run or new_run(), began=request.began)
-        # Whoever names the canary of another call goes on as the run that holds it. He comes back with what this one returns.
+        # Whoever goes on with a release, or names the canary of another call, goes on as the run that holds it. He comes back with what
+        # this one returns.
         held = request.held.run if request.held else ""
-        holding = held_as(api, request.call, request.run or held or begun.run, returns=True)
+        run = begun.run if request.previous else request.run or held or begun.run
+        holding = held_as(api, request.call, run, returns=True)
         course = cls(api, request, report, begun, holding, withdrawn)
         if begun.timeline and (last := begun.timeline[-1]).share is not None:
             course.gets = (last.share, last.mirror or 0.0)

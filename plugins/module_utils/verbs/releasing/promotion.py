@@ -86,7 +86,7 @@ def _promote(course: Course, call: Call) -> Outcome:
     request = course.request
     # What this release has given all requests itself was kept by then. Whoever names a canary that another call has held is a person.
     is_own = request.held is None
-    keep = 0.0 if is_own or call.check else request.keep
+    keep = 0.0 if is_own else request.keep
     return promote(course.api, PromoteRequest(call, request.by, keep, judged=is_own), course.report, course.seen_last)
 
 
@@ -123,10 +123,14 @@ def promote_held(course: Course) -> None:
     stable = situation.stable.hash if situation.stable else ""
     course.release = replace(course.release, run=meant.run, hash=meant.hash, stable=stable)
     check = course.request.call.check
+    if course.request.judge.checks and not course.request.guard:
+        course.warn(
+            ("checks judge nothing here, because guard is 0: who promotes a canary that is held has judged it",)
+        )
     rehearsed = _promote(course, course.call(check=True))
     (course.takes if check else course.sees)(rehearsed)
     said = [ended(rehearsed.message), *_sources_of_the_guard(course, situation)]
-    if check:
+    if check or course.request.through.before_any_pod:
         course.ends(Ending.PLANNED, *said)
     elif situation.phase in NO_CANARY:
         await_what_is_nobodys(course, situation)

@@ -14,13 +14,13 @@ from dataclasses import replace
 from ...cluster.api import Api
 from ...cluster.errors import ApiError
 from ...release import steps
-from ...release.policies import End, Gate, Headroom, OnInconclusive, WhenMissing, closed
+from ...release.policies import End, Gate, Headroom, OnInconclusive, OnUnknown, WhenMissing, closed
 from ...release.result import FAILURES, Ending, Judged, WaitsFor
 from ...release.room import Refuse, rule
 from ...release.rulings import Stage
 from ...rollout.identity import hash_of
 from ...rollout.phase import Phase, Situation, diagnose
-from ...rollout.refusal import Code
+from ...rollout.refusal import Code, Refusal
 from ...rollout.template import digest
 from ...rollout.views import Picture
 from ...wording import count_of, ended
@@ -30,6 +30,7 @@ from ..call.orders import BakeRequest, Meant, PauseRequest, UndoRequest, Withdra
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..moving.autoscaling import let_go_of_left
 from ..moving.rolling import await_rollout
+from ..moving.template import check_whole
 from ..pause import pause
 from ..start import start
 from ..undo import undo
@@ -69,17 +70,11 @@ def withdraw(api: Api, request: ReleaseRequest, report: Report, why: str) -> Ver
 def _through(course: Course) -> None:
     """The stages in their order, up to the one that was asked for."""
     request, before = course.request, course.release
-    if before.outcome is Ending.PLANNED and _created(course):
-        return
-    if request.previous is None:
-        if request.through.end is not End.ROOM:
-            _plan(course, _finish_earlier(course))
-        if course.release.outcome is Ending.ALREADY_RELEASED:
-            return
-        _ask_for_room(course)
-    elif before.outcome not in (Ending.PLANNED, Ending.HELD):
+    if before.outcome not in (Ending.PLANNED, Ending.HELD):
         course.glances()
         return  # it is over, and was told
+    if before.outcome is Ending.PLANNED and _is_to_begin(course):
+        return
     if request.through.before_any_pod or request.call.check:
         course.ends(Ending.PLANNED)
         return
@@ -98,6 +93,27 @@ def _through(course: Course) -> None:
     course.must_stand()
     if _gate_opens(course):
         promote_own(course)
+
+
+def _is_to_begin(course: Course) -> bool:
+    """What an earlier call has planned or asked is not asked again. True where nothing is left to do."""
+    if _created(course):
+        return True
+    release = course.release
+    if not release.planned and course.request.through.end is not End.ROOM:
+        found = _finish_earlier(course)
+        if found is None and course.request.call.check:
+            first = (
+                "What an earlier run began to promote would be promoted first, and the steps planned once that is over."
+            )
+            course.release = replace(release, why=(*release.why, first))
+            return False
+        _plan(course, found)
+    if course.release.outcome is Ending.ALREADY_RELEASED:
+        return True
+    if not release.rooms:
+        _ask_for_room(course)
+    return False
 
 
 def _gate_opens(course: Course) -> bool:
@@ -134,14 +150,14 @@ def _created(course: Course) -> bool:
         return False
     only_planned = request.call.check or request.through.before_any_pod
     with accounted(course.site) as account:
+        check_whole(course.site.target, definition)
+        course.release = replace(course.release, why=_told_of_no_room(request))
         deployment = course.site.create(definition, dry_run=only_planned)
         if only_planned:
             course.changed = request.call.check
             course.ends(Ending.PLANNED, "There is no such Deployment yet: it would be created, without a canary.")
             return True
         course.changed = account.changed = True
-        # What an earlier call has planned is done now.
-        course.release = replace(course.release, why=())
         course.reaches(Stage.WAITING)
         picture = Picture(deployment, ())
         remedy = "It was created and stays: look at its pods with canary_info."
@@ -151,6 +167,25 @@ def _created(course: Course) -> bool:
         )
     course.ends(Ending.CREATED, "There was no such Deployment, so it was created, without a canary.")
     return True
+
+
+# Room is counted beside the pods of a Deployment that is there.
+_NOT_ASKED = (
+    "Whether its pods fit, and what they cost, was not asked, because there is no Deployment yet to count from."
+)
+
+
+def _told_of_no_room(request: ReleaseRequest) -> tuple[str, ...]:
+    """Raises Refusal where nobody may begin without knowing of room."""
+    if request.policies.headroom is Headroom.SKIP:
+        return ()
+    if request.policies.on_unknown is OnUnknown.FAIL:
+        raise Refusal(
+            Code.NO_ROOM,
+            _NOT_ASKED.rstrip("."),
+            "Set on_unknown to warn, or headroom to skip, to create it all the same",
+        )
+    return (_NOT_ASKED,)
 
 
 def _finish_earlier(course: Course) -> Picture | None:
@@ -165,14 +200,14 @@ def _finish_earlier(course: Course) -> Picture | None:
     if first.phase is Phase.UNDOING:
         theirs = Meant(run=first.record.run if first.record else "").bound(first)
         undone = course.did("undo", undo(course.api, UndoRequest(course.call(theirs)), course.report))
-        if not course.request.call.check:
-            raise VerbFailure(
-                f"An earlier run was taking a canary back, and that is finished now: {undone.message}. Run this again to release",
-                code=Code.BUSY.value,
-                changed=False,
-            )
+        when = "would be finished" if course.request.call.check else "is finished now"
+        raise VerbFailure(
+            f"An earlier run was taking a canary back, and that {when}: {undone.message}. Run this again to release",
+            code=Code.BUSY.value,
+            changed=False,
+        )
     course.changed = False if course.request.call.check else course.changed
-    return None if first.phase in (Phase.PROMOTING, Phase.UNDOING) else first.picture
+    return None if first.phase is Phase.PROMOTING else first.picture
 
 
 def _plan(course: Course, found: Picture | None) -> None:
@@ -187,7 +222,7 @@ def _plan(course: Course, found: Picture | None) -> None:
             if failure.code == Code.SAME_TEMPLATE.value:
                 _already_released(course, seen)
                 return
-            if failure.code != Code.SMALLER.value or number == len(course.request.steps) - 1:
+            if failure.code != Code.SMALLER.value or number == len(course.request.holds) - 1:
                 raise
             behind.append(number)
             continue
@@ -204,7 +239,7 @@ def _plan(course: Course, found: Picture | None) -> None:
         )
     course.planned_from = diagnose(seen)
     outgrown = _named(course.planned_from) if behind else {}
-    course.release = replace(course.release, behind=tuple(behind), outgrown=outgrown)
+    course.release = replace(course.release, behind=tuple(behind), outgrown=outgrown, planned=True)
 
 
 def _already_released(course: Course, seen: Picture) -> None:
@@ -276,8 +311,12 @@ def _ask_for_room(course: Course) -> None:
 
 def _stand(course: Course, number: int, step: StepAsked) -> bool:
     """Holds one step, watches and judges it; False where the release waits for the caller or a person now."""
-    if number in course.release.behind:
+    request, is_last = course.request, number == len(course.request.steps) - 1
+    if number in course.release.behind and not is_last:
         return True
+    if number in course.release.behind and request.everybody is not None:
+        # An earlier run had given all requests to it by then. It is judged by this one, too, as large as it is.
+        step = replace(step, size=request.everybody.size, traffic=request.everybody.traffic)
     verified = course.release.to_verify.get("step") == number + 1
     if not verified:
         hold(course, step)
