@@ -38,7 +38,8 @@ options:
       - V(weights) sends all requests to the canary, and then the Deployment rolls out, which takes pods away that get no requests. It needs
         as many canary pods as the Deployment has replicas.
       - It is V(pods) if this is not given. With C(service_selector), which never selects both versions then, it is V(weights), and with
-        C(sticky), too. V(pods) is refused with C(sticky), because some users would see the old version again.
+        C(sticky) or where all requests go to the canary by then, too. V(pods) is refused with C(sticky), because some users would see the
+        old version again.
     type: str
     choices: [pods, weights]
     version_added: 1.0.0

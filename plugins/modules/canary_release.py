@@ -222,7 +222,7 @@ options:
   promote_by:
     description:
       - What comes first in the promotion, as O(coalmine.canary.canary_promote#module:by). V(pods) if it is not given, or V(weights) with
-        C(service_selector) and with C(sticky).
+        C(service_selector), with C(sticky), with O(strategy=blue_green), and where the last step gives the canary all requests.
       - With V(weights) the canary gets as many pods as the Deployment has replicas after its last step, and then all requests; only
         then the old pods go. Room is asked for these pods, too. It needs O(traffic).
     type: str

@@ -83,7 +83,9 @@ def world(
 ) -> Watched:
     behavior = more.pop("behavior", None)
     scripts = more.pop("scripts", (Script("ana", AT, asks=asks),))
-    history = History(replicas=replicas, bounds=BOUNDS, load=load, natures=NATURES, scripts=scripts, end=end, **more)
+    history = History(
+        replicas=replicas, bounds=BOUNDS, load=load, scripts=scripts, end=end, **{"natures": NATURES, **more}
+    )
     return Watched(history, behavior)
 
 
@@ -275,6 +277,22 @@ def test_what_its_owner_applies_meanwhile_stays_and_the_rest_is_given_back(owner
     assert (spec["minReplicas"], spec["behavior"]) == (
         (3, BEHAVIOR) if owner == "minReplicas" else (2, theirs["behavior"])
     )
+
+
+@pytest.mark.parametrize("weight", [20, 50])
+def test_a_share_of_a_deployment_that_nothing_scales_is_held_as_any_other(weight: int, new: Callable[..., Web]) -> None:
+    web = new().make(10)
+    web.start(pods=None, weight=weight, surge=10, autoscaler=AutoscalerPolicy.HOLD)
+    assert web.phase == "held"
+
+
+@pytest.mark.parametrize("watch", [BAKE, Ask("release", pods=None, weight=20, surge=4, autoscaler="hold")])
+def test_pods_that_came_with_a_scale_up_right_before_whoever_watches_get_their_time(watch: Ask) -> None:
+    slow = {version: Nature(3.0, 4.0) for version in NATURES}
+    start = replace(START, pods=None, weight=20, surge=4)
+    foreign = (Foreign(25.0, "kubectl scale", 16),)
+    one = world(start, replace(watch, think=14.0), natures=slow, foreign=foreign, end=End.UNDO)
+    assert [line.partition(":")[0] for line in told(one.play())] == ["changed", "ok" if watch is BAKE else "changed"]
 
 
 def test_a_whole_release_goes_on_from_step_to_step_while_it_is_scaled_up(new: Callable[..., Web], stage: Stage) -> None:

@@ -210,6 +210,23 @@ def test_a_whole_release_that_dies_at_any_request_is_ended_by_the_next_and_fails
     assert_as_before(one)
 
 
+@pytest.mark.parametrize(
+    "asks",
+    [
+        (Ask("start", pods=4, surge=4, share="0"), Ask("start", pods=4, surge=4, share="100"), Ask("promote")),
+        (Ask("release", shares=("0", "100")),),
+    ],
+    ids=["verbs", "release"],
+)
+def test_users_who_are_all_on_the_new_version_never_see_the_old_one_again(asks: tuple[Ask, ...]) -> None:
+    one = world(*(replace(ask, think=3.0) for ask in asks), end=End.PROMOTE)
+    played(one)
+    assert one.proxy is not None
+    shares = [share for _at, share in one.proxy.seen]
+    assert shares == sorted(shares) and shares[-1] == 1
+    assert_as_before(one)
+
+
 def test_a_release_that_died_with_all_requests_on_its_canary_is_gone_on_with_by_the_same_call_once_more() -> None:
     """Its steps say fewer pods than everybody needs; the last of them is judged again, as large as it is."""
     release = replace(RELEASE, shares=("5", "30"), sizes=(1, 2), by="weights", keep=60.0)

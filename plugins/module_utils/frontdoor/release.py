@@ -70,13 +70,23 @@ from .arguments import (
     renamed,
     within,
 )
-from .candidate import CANDIDATE, EXCLUSIVE, ONE_OF, STRATEGY, check_strategy, new_size, new_surge, new_template
+from .candidate import (
+    CANDIDATE,
+    EXCLUSIVE,
+    ONE_OF,
+    STRATEGY,
+    check_strategy,
+    is_blue_green,
+    new_size,
+    new_surge,
+    new_template,
+)
 from .headroom import VERB as HEADROOM
 from .nested import validated
 from .promote import VERB as PROMOTE
 from .promote import new_by
 from .start import VERB as START
-from .traffic import COOKIE, TRAFFIC, new_traffic
+from .traffic import TRAFFIC, new_traffic
 from .verify import SOURCES
 from .verify import VERB as VERIFY
 
@@ -141,7 +151,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
                 zip(_steps(parameters), traffic, _copied(traffic), strict=True)
             )
         ),
-        by=_by(parameters),
+        by=_by(parameters, traffic[-1]),
         keep=float(parameters["keep"]),
         policies=_policies(parameters),
         guard=float(parameters["guard"]),
@@ -221,25 +231,25 @@ def _copied(traffic: Sequence[TrafficRequest | None]) -> list[Fraction]:
     return list(accumulate((asked and asked.mirror or Fraction(0) for asked in traffic), max))
 
 
-def _by(parameters: Parameters) -> PromoteBy | None:
-    by, traffic = new_by(parameters["promote_by"]), parameters["traffic"]
+def _by(parameters: Parameters, last: TrafficRequest | None) -> PromoteBy | None:
+    """`last`: what the canary gets of the requests at its last step."""
+    by = new_by(parameters["promote_by"])
     if not _is_new(parameters):
         return by
     check_strategy(parameters)
-    if by is PromoteBy.WEIGHTS and traffic is None:
+    if by is PromoteBy.WEIGHTS and last is None:
         raise ArgumentError(
             "promote_by is weights, and without traffic a release has none. Give traffic, or leave promote_by out"
         )
-    if parameters["keep"] and (by or _usual(traffic)) is PromoteBy.PODS:
+    if by is None and last is not None and is_blue_green(parameters, last):
+        by = PromoteBy.WEIGHTS
+    usual = PromoteBy.usual(last.kind, bool(last.sticky), last.weight) if last else PromoteBy.PODS
+    if parameters["keep"] and (by or usual) is PromoteBy.PODS:
         raise ArgumentError(
             "keep is for old pods that get no requests, and by pods they get some to their end. Set promote_by to weights, or leave "
             "keep out"
         )
     return by
-
-
-def _usual(traffic: Parameters | None) -> PromoteBy:
-    return PromoteBy.usual(traffic["kind"], traffic.get("sticky") == COOKIE) if traffic else PromoteBy.PODS
 
 
 def _start(parameters: Parameters, base: Call) -> StartRequest:

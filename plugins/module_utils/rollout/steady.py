@@ -22,7 +22,7 @@ from .words import WORDS, because
 @dataclass(frozen=True)
 class FirstLook:
     """What must not change: the Deployment's replicas, and for each canary pod (by uid) since when it is Ready. `may_scale_up`: they may
-    become more, and then so may the pods."""
+    become more, and then so may the pods. One that came with a scale-up before this look, and is not Ready yet, is none of them."""
 
     replicas: int
     pods: Mapping[str, Pod]
@@ -30,9 +30,11 @@ class FirstLook:
 
     @classmethod
     def of(cls, situation: Situation) -> FirstLook:
-        deployment = situation.deployment
-        may_scale_up = situation.record is not None and situation.record.may_scale_up
-        return cls(deployment.replicas, {pod.uid: pod for pod in _canary_pods(situation)}, may_scale_up)
+        replicas, record = situation.deployment.replicas, situation.record
+        may_scale_up = record is not None and record.may_scale_up
+        has_grown = record is not None and may_scale_up and replicas > record.replicas
+        pods = {pod.uid: pod for pod in _canary_pods(situation) if pod.ready or not has_grown}
+        return cls(replicas, pods, may_scale_up)
 
 
 def scaled(record: Record, situation: Situation) -> tuple[str, ...]:

@@ -124,8 +124,9 @@ def _routed(
     found = routes.look(canary.hash)
     _tell_astray(account, found)
     routes.tell_put_back(found)
-    sticky = exposure_of(found).sticky is not None
-    by = request.by or PromoteBy.usual(routes.traffic.kind, sticky)
+    exposed = exposure_of(found)
+    sticky = exposed.sticky is not None
+    by = request.by or PromoteBy.usual(routes.traffic.kind, sticky, exposed.weight)
     if by is PromoteBy.PODS and (request.keep or sticky):
         what = (
             "keep is for old pods that get no requests"

@@ -168,7 +168,7 @@ def _agreed(account: Account, situation: Situation, request: StartRequest, room:
     if to_pin is not None:
         if request.autoscaler in autoscaling.KEPT:
             autoscaling.gives_back(account, to_pin)
-        wanted = _wanted(account, situation, request, room)
+        wanted = _wanted(account, situation, request, room, to_pin)
         begun = rollout_start.decide(situation, wanted, _asker(account, request, to_pin))
         _check_steps(begun, situation, request.call)
     return to_pin
@@ -225,7 +225,10 @@ def _unsettled(site: Site, why: str, reasons: str = "") -> Refusal:
     )
 
 
-def _wanted(account: Account, situation: Situation, request: StartRequest, room: Room) -> Wanted:
+def _wanted(
+    account: Account, situation: Situation, request: StartRequest, room: Room, pinned: Autoscaler | None = None
+) -> Wanted:
+    """`pinned`: the autoscaler that this start is to hold, where none is held yet."""
     stable, template = rollout_start.stable_to_change(situation), request.template
     asked = candidate(account.site, stable, template)
     if situation.phase is Phase.NONE:
@@ -239,7 +242,8 @@ def _wanted(account: Account, situation: Situation, request: StartRequest, room:
         pods = max(pods, rollout_start.least(record, hold))  # a smaller share needs fewer, and a hold only grows
     if request.surge is None:
         room = replace(room, surge=situation.deployment.replicas)
-    grows = request.autoscaler is AutoscalerPolicy.HOLD and request.size.pods is None
+    scales_up = pinned is not None or (record is not None and record.may_scale_up)
+    grows = scales_up and request.autoscaler is AutoscalerPolicy.HOLD and request.size.pods is None
     return Wanted(asked.template, pods, size.weight, room, grows)
 
 
@@ -272,7 +276,7 @@ def _held(
 ) -> Outcome:
     """Writes what makes it a hold of this size, if anything, and waits for it. `beforehand`: warnings to be told before that."""
     call, site, situation = request.call, account.site, diagnose(picture)
-    wanted, asker = _wanted(account, situation, request, room), _asker(account, request, pinned)
+    wanted, asker = _wanted(account, situation, request, room, pinned), _asker(account, request, pinned)
     asker, routes, found = routed(account, situation, wanted, asker, request, report)
     if routes is not None and situation.record is not None and not call.check and (taken := take_over(routes)):
         return _held(account, replace(taken.picture, autoscalers=picture.autoscalers), request, room, report, pinned)

@@ -91,6 +91,7 @@ def test_users_are_kept_from_the_first_share_on_where_copies_come_before_it() ->
     [
         ({"traffic": {"kind": "service_selector"}}, [1, 1], 600.0),
         ({"traffic": {"kind": "gateway_api"}, "strategy": "blue_green", "promote_by": "weights"}, [1, 1], 600.0),
+        ({"traffic": {"kind": "gateway_api"}, "strategy": "blue_green"}, [1, 1], 600.0),
         ({"traffic": {"kind": "service_selector"}, "strategy": "canary"}, [0, 1], 600.0),
         ({"traffic": {"kind": "gateway_api", "sticky": "cookie"}}, [0, 1], 600.0),
     ],

@@ -288,10 +288,10 @@ class PromoteBy(Enum):
     WEIGHTS = "weights"
 
     @classmethod
-    def usual(cls, kind: str, sticky: bool) -> PromoteBy:
-        """Where nobody says. A Service that selects one version at a time is never to select both; and users who keep their version
-        are not to be given to pods of both."""
-        return cls.WEIGHTS if KINDS[kind].switches or sticky else cls.PODS
+    def usual(cls, kind: str, sticky: bool, weight: Fraction | None) -> PromoteBy:
+        """Where nobody says. A Service that selects one version at a time is never to select both; users who keep their version are not to
+        be given to pods of both; and those who are all on the canary by now are not to see the old version again."""
+        return cls.WEIGHTS if KINDS[kind].switches or sticky or weight == 1 else cls.PODS
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,8 @@ class ReleaseRequest:
         traffic = self.steps[-1].traffic
         if traffic is None:
             return None
-        if (self.by or PromoteBy.usual(traffic.kind, bool(traffic.sticky))) is not PromoteBy.WEIGHTS:
+        usual = PromoteBy.usual(traffic.kind, bool(traffic.sticky), traffic.weight)
+        if (self.by or usual) is not PromoteBy.WEIGHTS:
             return None
         asked = replace(traffic, weight=EVERYBODY, mirror=None)
         return StepAsked(Size.bearing(EVERYBODY), bake=self.keep, traffic=asked)
