@@ -27,7 +27,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Wanted,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route, kept_of, stated
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route, kept_of, settles, stated
 from tests.sim.patching import json_patch
 from tests.unit.traffic.release import BY, VERSIONS
 
@@ -374,3 +374,17 @@ def test_with_the_owners_backends_testers_may_keep_the_canary() -> None:
     assert written(tested, wanted) == tested
     without = written(tested, Wanted(Stage.OWN))
     assert without["spec"] == item["spec"] and "annotations" not in without["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("controllers", "seconds"),
+    [
+        ((), 5.0),
+        (("traefik.io/gateway-controller",), 5.0),
+        (("istio.io/gateway-controller", "networking.gke.io/gateway"), 60.0),
+        (("gateway.k8s.aws/alb",), 60.0),
+    ],
+)
+def test_a_status_of_a_load_balancer_of_a_cloud_is_far_ahead(controllers: tuple[str, ...], seconds: float) -> None:
+    status = {"parents": [{"controllerName": name} for name in controllers]}
+    assert settles(replace(Route.parse(route()), status=status), 5.0) == seconds

@@ -23,7 +23,7 @@ from ...traffic.exposure import Kept
 from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from ...traffic.kinds import Proof
 from ...traffic.listeners import ways
-from ...traffic.route import Parent, Route, observed, stated
+from ...traffic.route import Parent, Route, observed, settles, stated
 from ...values import dataclass
 from ..call.ending import Account
 from .lagging import LOOK_SECONDS, PAUSE_SECONDS, until
@@ -197,8 +197,9 @@ class Prover:
                 raise NotProgrammed(
                     f'{route.kind} "{route.name}" is not in force after {self._traffic.seconds} s: {printable(why)}'
                 )
+        usual = self._network.router.settles
         if written:
-            clock.sleep(self._network.router.settles)
+            clock.sleep(max(settles(one.route, usual) for one in written))
 
     def await_known(self) -> None:
         """A proxy that nobody can ask has had time to hear of endpoints before it hears of a route to them."""
