@@ -9,6 +9,9 @@ What a proxy makes of it is tried in test_gateway.py, and played in tests/sim/te
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -19,6 +22,8 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, Invalid, NotFound
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
     Exposure,
@@ -29,13 +34,21 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import plan, state
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route import Route
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    BakeRequest,
     Header,
     PromoteBy,
     PromoteRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
+    CheckAsked,
+    PodsAsked,
+    VerifyRequest,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.gateway.program import definitions
 from tests.cluster.gateway.server import DEFINITIONS
@@ -126,6 +139,41 @@ def test_an_undo_puts_the_route_back_whoever_wrote_to_it_meanwhile(routed: Route
     again = routed.start(1, weight=Fraction(1, 10))
     assert any("argocd-controller" in warning for warning in again.warnings)
     assert again.extra["exposure"]["routes"] == [{"name": "web", "stage": "split"}]
+    routed.release.undo()
+    routed.assert_as_before()
+
+
+def bakes(routed: Routed) -> None:
+    """One of so many that its first look comes after 16 s."""
+    bake(routed.api, BakeRequest(replace(routed.release.call, together=400), 300.0), silent)
+
+
+def verifies(routed: Routed) -> None:
+    check = CheckAsked(RateCheck("pods", Tolerance(max_increase=0.01)), PodsAsked())
+    verify(routed.api, VerifyRequest(routed.release.call, (check,), 300.0, interval=60.0), silent)
+
+
+@pytest.mark.parametrize("watches", [bakes, verifies])
+def test_whoever_watches_is_told_at_once_of_a_write_to_its_route(
+    routed: Routed, lab: Lab | ForeignCluster, watches: Callable[[Routed], None]
+) -> None:
+    routed.start(1, weight=Fraction(1, 10))
+    written: list[float] = []
+
+    def puts_back() -> None:
+        rules = [{"op": "replace", "path": "/spec/rules", "value": routed.before["spec"]["rules"]}]
+        with connect(Connection(kubeconfig=str(lab.kubeconfig))) as somebody:
+            somebody.patch(f"{routed.routes}/web", rules, PatchKind.JSON, field_manager="argocd-controller")
+        written.append(time.monotonic())
+
+    later = threading.Timer(1.5, puts_back)
+    later.start()
+    with pytest.raises(VerbFailure, match="somebody else writes the backends") as raised:
+        watches(routed)
+    later.join()
+    assert raised.value.code == "contested"
+    # A second is promised; the next look would come after more than ten.
+    assert time.monotonic() - written[0] < 5.0
     routed.release.undo()
     routed.assert_as_before()
 

@@ -78,8 +78,7 @@ def test_whoever_watches_fails_soon_where_somebody(what: str, watching: str) -> 
     started, baked = found.calls[:2]
     assert started.told().startswith("changed: ") and (started.ended or 0.0) < REWRITTEN
     assert isinstance(baked.result, VerbFailure) and baked.result.code == "contested" and why in baked.told()
-    # The longest that nothing is told of a canary to which nothing happens (pacing.py).
-    assert (baked.ended or 0.0) - REWRITTEN <= 17.0
+    assert (baked.ended or 0.0) - REWRITTEN <= 1.0
 
 
 def test_a_bake_that_finds_it_so_fails_at_once() -> None:

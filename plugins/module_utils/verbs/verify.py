@@ -60,9 +60,12 @@ def _judged(account: Account, situation: Situation, request: VerifyRequest, repo
         exposed.check(now)
         return None
 
+    def rests(seconds: float) -> None:
+        exposed.rest(seconds, lambda: ends(diagnose(account.site.look())))
+
     loads = Loads(account.site.api, account.site.target.namespace, situation.record)
-    run = Comparison(account.site, request, sides, report, loads=loads, ends=ends, stops_at_pass=True)
-    with closing(run):
+    run = Comparison(account.site, request, sides, report, loads=loads, ends=ends, stops_at_pass=True, rests=rests)
+    with closing(run), closing(exposed):
         if request.call.check:
             return rehearsed(account, run)
         exposed.check(situation, last=True)

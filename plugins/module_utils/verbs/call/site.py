@@ -269,15 +269,15 @@ class Site:
         """This moment, RFC 3339, UTC, whole seconds."""
         return stamp(self.clock.wall())
 
-    def streams(self, deployment: Deployment, kinds: Sequence[str]) -> Streams:
-        """What changes, as it happens: its pods, the Deployment itself. A request for each kind."""
+    def streams(self, deployment: Deployment, kinds: Sequence[str], beside: Sequence[Watched] = ()) -> Streams:
+        """What changes, as it happens: its pods, the Deployment itself, and what is `beside` it. A request for each."""
         watched = {
             PODS: Watched(PODS, f"{self._core}/pods", {"labelSelector": selector_query(deployment.selector)}),
             DEPLOYMENT: Watched(
                 DEPLOYMENT, f"{self._apps}/deployments", {"fieldSelector": f"metadata.name={self.target.name}"}
             ),
         }
-        return self.api.streams([watched[kind] for kind in kinds])
+        return self.api.streams([*(watched[kind] for kind in kinds), *beside])
 
     def apply(self, plan: Plan, *, dry_run: bool = False) -> Deployment:
         """Sends the plan. Raises Invalid with `bare`, or Conflict, when the Deployment is no longer what it was made for."""

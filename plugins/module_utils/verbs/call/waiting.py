@@ -9,11 +9,12 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Callable, Sequence
+from math import inf
+from typing import Callable, Protocol, Sequence
 
 from ...cluster.errors import ApiError, ServerError, Timeout, TooManyRequests, Unreachable, UntrustedServer
 from ...cluster.stream import WatchEvent
-from ...cluster.watch import Streams
+from ...cluster.watch import Streams, Watched
 from ...display.pods import marks
 from ...rollout.phase import Situation, diagnose
 from ...rollout.progress import Done, Going, Progress, Stuck
@@ -50,6 +51,19 @@ class Waited:
     timed_out: bool = False
 
 
+class Beside(Protocol):
+    """Something else that a judgement looks at, and that streams tell of, too. `due`: when it is to be looked at next because of that, in
+    seconds of the clock; inf where nothing was told."""
+
+    @property
+    def watched(self) -> Sequence[Watched]: ...
+
+    @property
+    def due(self) -> float: ...
+
+    def heard(self, event: WatchEvent) -> None: ...
+
+
 class Mirror:
     """One Deployment and its pods as the streams tell them, replaced by what is read afresh.
 
@@ -59,8 +73,9 @@ class Mirror:
     and before whatever changes.
     """
 
-    def __init__(self, site: Site, picture: Picture, kinds: Sequence[str]) -> None:
+    def __init__(self, site: Site, picture: Picture, kinds: Sequence[str], beside: Beside | None = None) -> None:
         self._site = site
+        self._beside = beside
         self.clock = site.clock
         self.waiting = site.call.together if site.call else 1
         self._kinds = tuple(kinds)
@@ -80,7 +95,12 @@ class Mirror:
         self.heard = False
 
     def _open(self) -> Streams:
-        return self._site.streams(self._picture.deployment, self._kinds)
+        return self._site.streams(self._picture.deployment, self._kinds, self._beside.watched if self._beside else ())
+
+    @property
+    def due(self) -> float:
+        """When what is beside it is to be looked at."""
+        return self._beside.due if self._beside else inf
 
     def close(self) -> None:
         self._streams.close()
@@ -144,6 +164,8 @@ class Mirror:
             deployment = Deployment.parse(event.object)
             if deployment.generation >= self._picture.deployment.generation:
                 self._picture = replace(self._picture, deployment=deployment)
+        elif kind != DEPLOYMENT and self._beside is not None:
+            self._beside.heard(event)
 
     def look(self, *, last: bool) -> Situation:
         """Reads afresh. Pods are listed where what the stream told does not agree with the ReplicaSets' own counts, after a stream has
@@ -180,13 +202,15 @@ def wait(
     *,
     kinds: Sequence[str] = (PODS, DEPLOYMENT),
     advance: Advance | None = None,
+    beside: Beside | None = None,
 ) -> Waited:
     """Waits until `judge` says Done or Stuck of a fresh picture, or time is over. A Deployment made again is another one.
 
     `hint` says of the streamed picture that a fresh look is worth its requests. `advance` may write the next step and
-    returns the picture after it; a step that does not go through is tried again. The last look is after the deadline.
+    returns the picture after it; a step that does not go through is tried again. The last look is after the deadline. `judge` also looks
+    `beside`, and is asked as soon as that is due.
     """
-    mirror = Mirror(site, picture, kinds)
+    mirror = Mirror(site, picture, kinds, beside)
     try:
         return _Wait(mirror, judge, hint, patience, report, advance).run()
     finally:
@@ -226,7 +250,7 @@ class _Wait:
 
     def _until(self) -> float:
         """When something has to be done although nobody tells anything."""
-        due = min(self._looks.at, self._deadline.at)
+        due = min(self._looks.at, self._deadline.at, self._mirror.due)
         return min(due, self._steps.at) if self._steps.refused else due
 
     def _stepped(self, told: Situation) -> bool:

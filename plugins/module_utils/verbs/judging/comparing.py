@@ -27,7 +27,7 @@ from .asking import Asking
 from .checks import CheckAsked, LogsAsked, SamplesAsked, VerifyRequest, plan_of
 from .foresight import Foresight
 from .loads import EQUAL, Loads
-from .looking import Ended, Looking
+from .looking import Ended, Looking, Rests
 from .sides import sides_of
 
 
@@ -45,10 +45,13 @@ class Comparison(Looking):
         loads: Loads,
         ends: Callable[[Situation], Ended | None],
         stops_at_pass: bool,
+        rests: Rests | None = None,
     ) -> None:
         history = history_of(request.history)
         before = max((bucket.end for buckets in history.values() for bucket in buckets), default=0.0)
-        super().__init__(site, Asking(site.api, request.checks, sides, request.on_no_data, report), report, before)
+        super().__init__(
+            site, Asking(site.api, request.checks, sides, request.on_no_data, report), report, before, rests
+        )
         self.request = request
         self.warnings: list[str] = []
         self._sides = sides

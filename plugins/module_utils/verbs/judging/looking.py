@@ -9,6 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Callable
 
 from ...display.news import Mark
 from ...display.pods import marks
@@ -24,6 +25,8 @@ from ..call.waiting import AWAY, pods_unknown
 from .asking import Asking
 from .checks import CheckAsked, needs_pods
 
+Rests = Callable[[float], None]
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -34,15 +37,19 @@ class Ended:
 
 
 class Looking(ABC):
-    """Times are seconds since the run began, `offset` of which were in a call before this one."""
+    """Times are seconds since the run began, `offset` of which were in a call before this one. `rests`: what is done between two rounds, for so
+    many seconds; otherwise nothing."""
 
-    def __init__(self, site: Site, asking: Asking, report: Report, offset: float = 0.0) -> None:
+    def __init__(
+        self, site: Site, asking: Asking, report: Report, offset: float = 0.0, rests: Rests | None = None
+    ) -> None:
         self.ended: Ended | None = None
         self.seen: Situation | None = None
         self._site = site
         self._asking = asking
         self._report = report
         self._offset = offset
+        self._rests = rests or site.clock.sleep
         self._pods: tuple[Mark, ...] = ()
         self._restart()
 
@@ -72,7 +79,7 @@ class Looking(ABC):
     def _lacks(self, asked: CheckAsked, gap: NoData) -> None: ...
 
     def _rest(self, interval: float, until: float) -> None:
-        self._site.clock.sleep(max(0.0, min(interval, until - self._now())))
+        self._rests(max(0.0, min(interval, until - self._now())))
 
     def _look(self) -> None:
         """One round over all sources; over those that need no pods where nobody knows them."""

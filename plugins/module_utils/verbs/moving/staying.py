@@ -84,4 +84,5 @@ def _watched(
         hint=lambda now: False,
         patience=Patience(seconds),
         report=tell,
+        beside=exposed,
     )

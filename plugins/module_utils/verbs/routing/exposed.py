@@ -5,22 +5,30 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from contextlib import suppress
+from math import inf
+from typing import Callable, Mapping, Sequence
 
 from ...cluster.errors import NotFound
+from ...cluster.stream import WatchEvent
+from ...cluster.watch import Streams, Watched
+from ...rollout.fields import Fields
 from ...rollout.phase import HOLDING, Phase, Situation
 from ...rollout.record import Intent, RouteRef
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Stage
 from ...traffic.load import in_words
+from ...traffic.route import Route
 from ..call.ending import Account
 from ..call.outcome import Report
-from ..call.waiting import AWAY
+from ..call.waiting import AWAY, SHORT_LIFE
 from .finding import of_record
 from .routes import OURS, Routes
 
-# No stream tells of routes: between two looks at them, in seconds.
+# Between two looks at what no stream tells of, as the Services, and at what it has failed to tell; in seconds.
 PAUSE_SECONDS = 2.0
+# Whoever writes to a route all the time makes no more looks than these.
+SOONEST_SECONDS = 0.25
 _AGAIN = (
     "Let whoever it is leave it alone while a release is live (docs/traffic.md says how). canary_start, with traffic.weight where nobody has "
     "kept it, gives the canary its share once more; then run this again"
@@ -30,21 +38,30 @@ _RESUME = "Give it that back with canary_resume, or with canary_start where it i
 
 class Exposed:
     """A request for each route at each look, one for the stable version's Service, and one for the canary's where they send to it; none for a
-    release without traffic."""
+    release without traffic. A stream tells of writes to routes, so that a look comes at once: a request more."""
 
     def __init__(self, account: Account, situation: Situation, report: Report) -> None:
         self._routes = of_record(account, situation.record, report) if situation.record else None
         self._canary = situation.canary.hash if situation.canary else ""
-        self._clock, self._next = account.site.clock, 0.0
+        self._clock, self._api, self._next = account.site.clock, account.site.api, 0.0
+        self._looked_at = -inf
         self._first: dict[str, Exposure] | None = None
+        # What was read of them last: name -> resourceVersion, of companions, too.
+        self._versions: dict[str, str] = {}
+        self._is_told = False
+        self._streams: Streams | None = None
+        self._opened_at = 0.0
 
     def check(self, situation: Situation, *, last: bool = False) -> None:
         """Raises Refusal where somebody else decides what a held canary gets, paused or not, has changed it or has taken it away. A server that
         is away tells nothing of it until the `last` look, which raises ApiError then."""
         now = self._clock.monotonic()
-        if self._routes is None or not _is_held(situation) or (now < self._next and not last):
+        if self._routes is None or (now < min(self._next, self.due) and not last):
             return
-        self._next = now + PAUSE_SECONDS
+        self._is_told = False
+        if not _is_held(situation):
+            return
+        self._next, self._looked_at = now + PAUSE_SECONDS, now
         try:
             found = {ref.name: self._gets(self._routes, ref) for ref in self._routes.traffic.routes}
             self._check_services(self._routes, found)
@@ -61,9 +78,62 @@ class Exposed:
                     Code.CONTESTED, f'somebody changed what the canary gets by {kind} "{name}", {what}', _AGAIN
                 )
 
+    # What a stream tells.
+
+    @property
+    def watched(self) -> Sequence[Watched]:
+        """What tells of writes to the routes."""
+        routes = self._routes
+        return () if routes is None else (routes.network.watched([ref.name for ref in routes.traffic.routes]),)
+
+    @property
+    def due(self) -> float:
+        """When a look is due because of what was told; inf where that was nothing new."""
+        return self._looked_at + SOONEST_SECONDS if self._is_told else inf
+
+    def heard(self, event: WatchEvent) -> None:
+        """A stream begins with what is there, and tells of others, too. What is new is only a hint: the next look decides."""
+        meta = Fields(event.object, "watch").within("metadata")
+        known = self._versions.get(meta.text("name"))
+        if known is not None and (event.type == "DELETED" or known != meta.text("resourceVersion")):
+            self._is_told = True
+
+    def rest(self, seconds: float, again: Callable[[], object]) -> None:
+        """So long. Meanwhile `again`, which is to look and to check, is called whenever somebody has written to a route."""
+        until = self._clock.monotonic() + seconds
+        while (left := until - self._clock.monotonic()) > 0:
+            self._listen(left)
+            if self._clock.monotonic() >= self.due:
+                with suppress(*AWAY):
+                    again()
+                self._is_told = False
+
+    def _listen(self, seconds: float) -> None:
+        """A stream that was cut off at once is opened again at the next rest, and not before."""
+        now = self._clock.monotonic()
+        if self._streams is None and self._routes is not None:
+            self._streams, self._opened_at = self._api.streams(self.watched), now
+        if self._streams is None:
+            self._clock.sleep(seconds)
+            return
+        for _name, event in self._streams.batch(max(0.0, min(seconds, self.due - now))):
+            self.heard(event)
+        if self._streams.ended:
+            self.close()
+            now = self._clock.monotonic()
+            if now - self._opened_at < SHORT_LIFE:
+                self._clock.sleep(seconds)
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams.close()
+            self._streams = None
+
+    # A look.
+
     def _gets(self, routes: Routes, ref: RouteRef) -> Exposure:
         try:
-            now = routes.as_it_stands(routes.network.route(ref.name), self._canary)
+            now = routes.as_it_stands(self._read(routes, ref), self._canary)
         except NotFound as error:
             gone = f'{routes.router.kind} "{ref.name}" of this release no longer exists'
             remedy = "Apply its manifest again, or take the canary back with canary_undo"
@@ -74,6 +144,14 @@ class Exposed:
             taken = f'the canary gets nothing of what it got by {routes.router.kind} "{ref.name}": {in_words(now.wanted.drained)}'
             raise Refusal(Code.CONTESTED, taken, _RESUME)
         return now.wanted.exposure if now.stage is Stage.SPLIT else NOBODY
+
+    def _read(self, routes: Routes, ref: RouteRef) -> Route:
+        route = routes.network.route(ref.name)
+        self._versions[ref.name] = route.version
+        if route.companion is not None:
+            meta = Fields(route.companion, routes.router.kind).within("metadata")
+            self._versions[meta.text("name")] = meta.text("resourceVersion")
+        return route
 
     def _check_services(self, routes: Routes, found: Mapping[str, Exposure]) -> None:
         """Copies to a Service that is gone fail nobody's request, so that nobody else notices it; and beside a stable version whose requests fail

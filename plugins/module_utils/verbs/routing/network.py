@@ -9,10 +9,11 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ...cluster.api import Api, PatchKind
 from ...cluster.errors import Conflict, NotFound
+from ...cluster.watch import Watched
 from ...rollout.fields import Fields, must_be
 from ...rollout.refusal import Code, Refusal
 from ...rollout.views import Pod
@@ -24,6 +25,7 @@ from ...traffic.services import Owner, is_ours, ports_of, ready_endpoints
 from ...traffic.shapes import ENDPOINT_SLICE, SERVICE
 from ..call.listing import listed
 
+ROUTES = "routes"
 _GATEWAY_API = "/apis/gateway.networking.k8s.io/v1"
 
 
@@ -67,6 +69,11 @@ class Network:
 
     def _companion_of(self, name: str) -> str:
         return self.router.companion_name(name) if self.router.companion_name else ""
+
+    def watched(self, names: Sequence[str]) -> Watched:
+        """What tells of these routes, and of their companions: of all in the namespace where that is more than one object."""
+        only = len(names) == 1 and not self.router.companion_name
+        return Watched(ROUTES, self._routes, {"fieldSelector": f"metadata.name={names[0]}"} if only else {})
 
     def path_of(self, name: str) -> str:
         return f"{self._routes}/{name}"
