@@ -18,10 +18,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release 
     cut_off,
     new_run,
 )
-from ansible_collections.coalmine.canary.plugins.plugin_utils import failures, role_door, verification
+from ansible_collections.coalmine.canary.plugins.plugin_utils import failures, remembered, role_door, verification
 from ansible_collections.coalmine.canary.plugins.plugin_utils.action_door import VerbAction, host_in, tell
 from ansible_collections.coalmine.canary.plugins.plugin_utils.timeouts import is_timeout, timed_out
 
+TAKEN = "A task that ran in between has set _canary_told, by which the role knows the release that it is in the middle of. Give it another name"
 # What is worth keeping of the result of a call that broke off.
 OF_A_CRASH = ("exception", "module_stderr", "module_stdout", "rc")
 
@@ -33,19 +34,21 @@ class ActionModule(VerbAction):
 
     def _done(self, variables: dict[str, Any]) -> dict[str, Any]:
         """A later call that fails before its verb begins hands on what the earlier one began, so that this can be taken back."""
+        if self._goes_on_in_the_role(variables) and not {"previous", "rescued"} & self._task.args.keys():
+            remembered.forget(host_in(variables))
         try:
             return super()._done(variables)
         except AnsibleConnectionFailure:
             raise  # the host leaves the play
         except BaseException as error:
-            previous = self._task.args.get("previous")
-            if not previous or not (isinstance(error, Exception) or is_timeout(error)):
+            asked = self._of_its_release(self._task.args, variables)
+            if not asked.get("previous") or not (isinstance(error, Exception) or is_timeout(error)):
                 raise
             # It is written to the cluster, so it quotes nobody.
             why = f"An argument of this call could not be read here: {type(error).__name__}"
-            refused = VERB.refused(why, self._task.args)
+            refused = VERB.refused(why, asked)
             told = {"failed": True, "changed": False, "failure": "invalid", "msg": str(error) or why, "cause": why}
-            return self._returned({**told, **refused}, self._task.args, variables, failures.mark(variables))
+            return self._returned({**told, **refused}, asked, variables, failures.mark(variables))
 
     def _refuses_unread(self, variables: dict[str, Any]) -> None:
         """That is a reason to reject, as others are: a release that is refused hands on its result."""
@@ -68,8 +71,10 @@ class ActionModule(VerbAction):
         """With what the side of the playbook makes of it."""
         if "release" in result:
             result = {**result, "release": {**result["release"], "noticed": mark}}
-        if not role_door.is_of_the_role(self._task, variables) or arguments.get("through") == "room":
+        if not self._goes_on_in_the_role(variables):
             return result
+        if "release" in result:
+            remembered.remember(host_in(variables), result["release"])
         for line in () if self._task.no_log else role_door.told(result, arguments):
             tell(host_in(variables), line)
         return role_door.handed_on(result, arguments)
@@ -114,10 +119,13 @@ class ActionModule(VerbAction):
 
     def _asked(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """What the verb is asked: with whole paths, with a reason to reject, and with a name for a run that begins."""
+        arguments = self._of_its_release(arguments, variables)
         given = arguments.get("previous")
         previous = given if isinstance(given, dict) else {}
         if boolean(arguments.get("rescued"), strict=False) and not arguments.get("reject"):
             return {**as_begun(arguments), "reject": failures.rejection(variables, previous)}
+        if arguments.get("reject") == TAKEN:
+            return arguments
         try:
             asked = verification.with_whole_paths(arguments, str(variables["playbook_dir"]))
             if not previous:
@@ -129,6 +137,24 @@ class ActionModule(VerbAction):
         if begins and role_door.is_of_the_role(self._task, variables):
             asked["reject"] = role_door.objection(self._task, variables, self._templar.template)
         return {"run": new_run(), **asked} if begins and not asked.get("held") else asked
+
+    def _goes_on_in_the_role(self, variables: dict[str, Any]) -> bool:
+        """The task is one of those by which the role goes through a release."""
+        return role_door.is_of_the_role(self._task, variables) and self._task.args.get("through") != "room"
+
+    def _of_its_release(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """In the role: about the release that its last call has returned, whatever a variable says of it by now."""
+        is_rescued = boolean(arguments.get("rescued"), strict=False)
+        if not self._goes_on_in_the_role(variables) or not ("previous" in arguments or is_rescued):
+            return arguments
+        known = remembered.remembered(host_in(variables))
+        if known is None or remembered.is_same(known, arguments.get("previous")):
+            return arguments
+        if "previous" not in arguments and known.get("outcome") not in failures.UNDER_WAY:
+            return arguments  # of a release before this one
+        given = {name: value for name, value in arguments.items() if name != "through"}
+        asked = as_begun({**given, "previous": known})
+        return asked if is_rescued else {**asked, "reject": TAKEN}
 
 
 def _taken_back(asked: dict[str, Any], why: str, check: bool) -> dict[str, Any]:

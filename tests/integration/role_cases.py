@@ -80,6 +80,15 @@ class Case:
 HOST_PORT = {"spec": {"containers": [{"name": CONTAINER, "ports": [{"containerPort": 80, "hostPort": 30080}]}]}}
 DECIDED, UNDECIDED = samples(28), samples(5, rows=1) | {"check_duration": 3, "check_interval": 1}
 SMALLER = [{"pods": 2}, {"weight": 20}, {"pods": 3}]
+# A release of which the role knows nothing, in the place of its own.
+OF_ANOTHER = """
+- name: Keep what another run has begun
+  ansible.builtin.set_fact:
+    "{{ '_canary_' ~ 'told' }}":
+      release: {run: another, stage: held, outcome: held, hash: 7db95c9fc5, reached: 2, to_verify: {}, waits_for: caller, verdicts: []}
+      results: {}
+      result: {outcome: released}
+"""
 FAIL = "- {name: No, ansible.builtin.fail: {msg: not good enough}}"
 CASES: dict[str, Case] = {
     "good": Case(
@@ -193,6 +202,14 @@ CASES: dict[str, Case] = {
   when: canary_release.step == 1
 """,
     ),
+    # As a file that this one includes might, of which nothing is known before: what decides is no variable.
+    "takes-a-name": Case(
+        "undone",
+        ("A task that ran in between has set _canary_told", BACK),
+        {"steps": STEPS},
+        OF_ANOTHER,
+    ),
+    "takes-a-name-and-fails": Case("undone", ("not good enough", BACK), {"steps": STEPS}, OF_ANOTHER + FAIL),
     "no-image": Case("undone", ("ImagePullBackOff", BACK), {"images": {CONTAINER: image("missing")}}),
     "not-ready": Case(
         "undone",

@@ -1,0 +1,58 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The release that the last call of the role returned for a host: of that decides what the role does next, and not a variable.
+
+Between two calls tasks of others run, and whatever they register, set as a fact or include takes the place of a variable of that name, in
+any file that they come to. A worker of ansible-playbook remembers nothing itself, so it is kept in the directory that each run has for
+itself and removes at its end. It is private to the collection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from ansible import constants as C
+
+
+def remember(host: str, release: Mapping[str, Any]) -> None:
+    """Readable by nobody else, as the directory is."""
+    place = _place(host)
+    text = json.dumps(release, sort_keys=True)
+    with suppress(OSError):
+        with open(f"{place}.new", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(f"{place}.new", place)
+
+
+def forget(host: str) -> None:
+    """Another release begins."""
+    with suppress(OSError):
+        os.remove(_place(host))
+
+
+def remembered(host: str) -> dict[str, Any] | None:
+    """None where nothing is known."""
+    try:
+        with open(_place(host), encoding="utf-8") as file:
+            known: dict[str, Any] = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return known
+
+
+def is_same(known: Mapping[str, Any], given: object) -> bool:
+    """As values, whatever ansible-core has made of their types on the way."""
+    with suppress(TypeError, ValueError, RecursionError):
+        return json.dumps(known, sort_keys=True) == json.dumps(given, sort_keys=True)
+    return False
+
+
+def _place(host: str) -> str:
+    name = hashlib.sha256(host.encode(errors="replace")).hexdigest()
+    return os.path.join(C.DEFAULT_LOCAL_TMP, f"coalmine_canary_{name}.json")
