@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .objects import Json, moment
 
 _MEMBERS = {
@@ -20,37 +22,53 @@ _MEMBERS = {
 _LEFT_OUT = {"minReadySeconds": 0, "paused": False}
 
 
-def written(kind: str, before: Json | None, after: Json, manager: str, operation: str, now: float) -> Json:
-    """`after` with its new managers: whoever changes a member, or applies it, has it; an update takes it from the others.
+@dataclass(frozen=True)
+class Writer:
+    """As whom somebody writes. `applies`: the members that he applies; None where he updates."""
 
-    The time of an entry is that of the last write that changed which fields it has (apimachinery, managedfieldsupdater.go).
+    name: str
+    applies: frozenset[str] | None = None
+
+    @property
+    def entry(self) -> tuple[str, str]:
+        return self.name, "Update" if self.applies is None else "Apply"
+
+
+def written(kind: str, before: Json | None, after: Json, writer: Writer, now: float) -> Json:
+    """`after` with its new managers: whoever changes a member takes it from the others, and whoever applies one has it as well.
+
+    The time of an entry is that of its last write that changed anything: who only applies what is there already has none
+    (apimachinery, managedfieldsupdater.go).
     """
     if kind not in _MEMBERS:
         return after
     old = {} if before is None else before["spec"]
     changed = {member for member in _MEMBERS[kind] if after["spec"].get(member) != old.get(member)}
-    if not changed and operation == "Update":
+    if not changed and writer.applies is None:
         return after
     entries = {
         (entry["manager"], entry["operation"]): set(entry["fieldsV1"]["f:spec"])
         for entry in after["metadata"].get("managedFields") or ()
     }
     times = {
-        (entry["manager"], entry["operation"]): entry["time"] for entry in after["metadata"].get("managedFields") or ()
+        (entry["manager"], entry["operation"]): entry["time"]
+        for entry in after["metadata"].get("managedFields") or ()
+        if "time" in entry
     }
     written_anew = {f"f:{member}" for member in changed}
-    mine = {f"f:{member}" for member in changed if after["spec"].get(member) not in (None, _LEFT_OUT.get(member))}
-    had = set(entries.get((manager, operation), ()))
+    mine = changed if writer.applies is None else writer.applies & {*_MEMBERS[kind]}
+    mine = {f"f:{member}" for member in mine if after["spec"].get(member) not in (None, _LEFT_OUT.get(member))}
+    had = set(entries.get(writer.entry, ()))
     entries = {key: members - written_anew for key, members in entries.items()}
-    entries[manager, operation] = (had - written_anew) | mine
-    if entries[manager, operation] != had:
-        times[manager, operation] = moment(now)
+    entries[writer.entry] = mine if writer.applies is not None else (had - written_anew) | mine
+    if mine if writer.applies is None else after != before:
+        times[writer.entry] = moment(now)
     shown = [
         {
             "manager": name,
             "operation": kind,
             "apiVersion": "apps/v1",
-            "time": times[name, kind],
+            **({"time": times[name, kind]} if (name, kind) in times else {}),
             "fieldsType": "FieldsV1",
             "fieldsV1": {"f:spec": {member: {} for member in sorted(members)}},
         }
@@ -60,10 +78,11 @@ def written(kind: str, before: Json | None, after: Json, manager: str, operation
     return {**after, "metadata": {**after["metadata"], "managedFields": shown}}
 
 
-def others(live: Json, wanted: Json, manager: str) -> list[tuple[str, str]]:
-    """Manager and path of each member that an apply would change and that somebody else manages."""
+def others(live: Json, after: Json, manager: str) -> list[tuple[str, str]]:
+    """Manager and path of each member that an apply would change and that somebody else manages. `after`: as it would be stored, so that
+    what is applied as it stands there already is no change."""
     found = []
-    for member, value in wanted["spec"].items():
+    for member, value in after["spec"].items():
         if live["spec"].get(member) == value:
             continue
         for entry in live["metadata"].get("managedFields") or ():

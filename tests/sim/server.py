@@ -18,6 +18,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange i
 
 from . import managed, refusals
 from .governing import Governed
+from .managed import Writer
 from .objects import NAMESPACE, Json, changed, moment
 from .patching import PatchFailed, json_patch, merge_patch, strategic_merge
 from .refusals import Refused
@@ -160,7 +161,7 @@ class Server:
             raise refusals.already_exists(asked, name)
         where = {"namespace": asked.namespace or NAMESPACE, "name": name, "generation": 1}
         named = {"kind": _KINDS.get(kind, kind), "status": {}, **obj, "metadata": {**meta, **where}}
-        return self._kept(kind, asked, None, named, user, manager, "Update", dry_run)
+        return self._kept(kind, asked, None, named, user, Writer(manager), dry_run)
 
     def patch(
         self,
@@ -180,7 +181,7 @@ class Server:
             raise refusals.patch_failed() from None
         if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]:
             raise refusals.conflict(asked)
-        return self._kept(kind, asked, before, after, user, manager, "Update", dry_run)
+        return self._kept(kind, asked, before, after, user, Writer(manager), dry_run)
 
     def delete(self, kind: str, asked: Asked, user: str) -> Json:
         """What belongs to it is left to its controllers, as by --cascade=background; a pod takes its time to end."""
@@ -195,10 +196,12 @@ class Server:
         """Server-side apply."""
         asked = Asked("patch", _resource(kind), manifest["metadata"]["name"], NAMESPACE)
         before = self._there(kind, asked)
-        conflicts = managed.others(before, manifest, manager)
+        after = strategic_merge(before, manifest)
+        conflicts = managed.others(before, defaulted(kind, after), manager)
         if conflicts and not force:
             raise refusals.apply_conflict(conflicts)
-        return self._kept(kind, asked, before, strategic_merge(before, manifest), user, manager, "Apply", False)
+        writer = Writer(manager, applies=frozenset(manifest["spec"]))
+        return self._kept(kind, asked, before, after, user, writer, False)
 
     def _kept(
         self,
@@ -207,8 +210,7 @@ class Server:
         before: Json | None,
         after: Json,
         user: str,
-        manager: str,
-        operation: str,
+        writer: Writer,
         dry_run: bool,
     ) -> Json:
         for admit in self.admission:
@@ -218,7 +220,7 @@ class Server:
         after = defaulted(kind, after)
         if wrong := faults(kind, after):
             raise refusals.invalid(asked, after["metadata"]["name"], wrong)
-        after = managed.written(kind, before, after, manager, operation, self._timeline.now)
+        after = managed.written(kind, before, after, writer, self._timeline.now)
         if before is not None:
             # The status belongs to its controller alone.
             after = {**after, "status": before.get("status", {})}

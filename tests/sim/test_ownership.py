@@ -141,6 +141,25 @@ def test_while_a_canary_is_held_an_apply_without_force_is_refused(new: Callable[
         server_side(web, "v1")
 
 
+def test_whoever_changes_nothing_has_no_time(new: Callable[..., Web]) -> None:
+    """The others have that of their last write, also where they manage the fields already that it changes."""
+
+    def times() -> dict[str, str]:
+        return {entry["manager"]: entry.get("time", "") for entry in web.get()["metadata"]["managedFields"]}
+
+    web = new().make(4)
+    web.set_image("v2")
+    first = times()["kubectl-set"]
+    web.admin.clock.sleep(1.1)
+    web.set_image("v3")
+    assert times()["kubectl-set"] > first
+    spec = {"template": {"spec": {"containers": [{"name": "app", "image": image("v3")}]}}}
+    same = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": web.name}, "spec": spec}
+    with web.unchanged():
+        web.kubectl("apply", "--server-side", "--field-manager=ci", "-f", "-", input=json.dumps(same))
+    assert times()["ci"] == ""
+
+
 def ours(world: World, kind: str) -> list[str]:
     """Names of the objects of this kind of which a field is managed by this collection."""
     return [
