@@ -9,14 +9,17 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import NotFound
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.faults.proxy import Fault, FaultProxy, Passage, fault_proxy, pass_on
@@ -34,6 +37,8 @@ CHANGES = {
         f'image: c.image.startsWith("{MIRROR}") ? c.image : "{MIRROR}" + c.image}})}}'
     ),
 }
+
+AGING_SECONDS = 0.3
 
 
 class RealCluster:
@@ -119,6 +124,31 @@ def _changes(web: Web) -> bool:
     fresh = {**web.manifest(1), "metadata": {"name": f"{web.name}-tried"}}
     tried = json.dumps(web.admin.create(f"{web.apps}/deployments", fresh, dry_run=True)["spec"]["template"])
     return MARK in tried or MIRROR in tried
+
+
+@contextmanager
+def old_pods(web: Web) -> Iterator[None]:
+    """Its pods say that they have been Ready for an hour, and those that come meanwhile soon do so as well: no minReadySeconds holds them
+    back, although nothing is written to the Deployment."""
+    over, pods = threading.Event(), f"/api/v1/namespaces/{web.namespace}/pods"
+
+    def ages() -> None:
+        while not over.wait(AGING_SECONDS):
+            for pod in web.admin.list(pods, {"labelSelector": f"app={web.name}"})["items"]:
+                ready = [one for one in pod["status"].get("conditions") or () if one["type"] == "Ready"]
+                if ready and ready[0]["status"] == "True" and ready[0]["lastTransitionTime"] > long_ago:
+                    old = {"status": {"conditions": [{"type": "Ready", "lastTransitionTime": long_ago}]}}
+                    with suppress(NotFound):
+                        web.admin.patch(f"{pods}/{pod['metadata']['name']}/status", old, PatchKind.STRATEGIC)
+
+    long_ago = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with ThreadPoolExecutor(1) as beside:
+        aging = beside.submit(ages)
+        try:
+            yield
+        finally:
+            over.set()
+        aging.result()
 
 
 @contextmanager

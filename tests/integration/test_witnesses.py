@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Any
 
 import pytest
@@ -28,8 +27,6 @@ from tests.sim import test_release as releasing
 from tests.sim import test_repair as repair
 from tests.sim import test_rights as rights
 from tests.sim import test_waiting as waiting
-from tests.sim import test_writers as writers
-from tests.sim.writers import WRITERS, running
 from tests.situations import Web
 
 
@@ -87,28 +84,6 @@ def foretold(case: str) -> Witness:
     return Witness(check_mode.test_check_mode_tells_what_the_call_does, {"case": case})
 
 
-# The phases whose rows are played here as well, whoever writes.
-WITNESSED = ("held", "between steps")
-# Longer than somebody else's write and a look at it take, on a machine that has much else to do.
-SECONDS_READY = 45
-
-
-def written(phase: str, writer: str) -> Witness:
-    """Some seconds after that; which pods the controller leaves where it races is not looked at."""
-
-    def later(web: Web) -> None:
-        cell = writers.cells()[phase][writer]
-        web.admin.clock.sleep(2.0)
-        if not cell.get("left"):
-            runs = cell.get("runs", "")
-            web.until(lambda: running(web) == runs, f"{runs or 'nothing'} after {writer}")
-
-    return Witness(
-        writers.test_what_becomes_of_a_release_when_somebody_else_writes,
-        {"phase": phase, "writer": writer, "later": later, "min_ready_seconds": SECONDS_READY, "races": True},
-    )
-
-
 WITNESSES = {
     # Whole releases.
     "a release goes through, and once more there is nothing to do": edited(
@@ -148,11 +123,6 @@ WITNESSES = {
         Witness(waiting.test_somebody_who_interferes_ends_the_wait, {"what": "deleted"}),
     "scaling while pods start is spread over both versions":
         Witness(waiting.test_scaling_while_a_start_waits_is_told_with_the_true_counts),
-    # Others.
-    "whoever takes the template from us is in managedFields with the time": written("held", "kubectl set image"),
-    "an apply by force is, too": written("held", "kubectl apply --server-side --force-conflicts"),
-    "an apply without force is refused while fields are ours": written("between steps", "kubectl apply --server-side"),
-    **{f"while {phase}, {writer}": written(phase, writer) for phase, writer in product(WITNESSED, WRITERS)},
     # Pods.
     "a pod that is not Ready says why": refused("stable pods that do not get Ready"),
     "a pod that loses its readiness is counted at once": refused("an undo under way"),
@@ -189,6 +159,7 @@ WITNESSES = {
     "what is held has a manager": Witness(
         ownership.test_while_a_canary_is_held_an_apply_without_force_is_refused
     ),
+    "a manager has the time of its last write": Witness(ownership.test_whoever_changes_nothing_has_no_time),
     # A test in a patch that no longer holds.
     "a change of a label lets no test fail": edited(
         foreign.test_marks_of_others_survive_each_patch_of_a_release, name="a label", patch=1
@@ -230,7 +201,6 @@ SINCE = {
 
 # Another row shows as much of the server, or test_model_against_controller.py of the controller.
 MORE = [
-    *(f"while {phase}, {writer}" for phase, writer in product(WITNESSED, WRITERS)),
     *(
         f"fields are given back: {ending}"
         for ending in ownership.ENDINGS

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
@@ -71,26 +72,27 @@ WRITERS: dict[str, Callable[[Web], object]] = {
 }
 
 
-# How a release gets into a phase, and how many seconds its Deployment's pods have to be Ready there.
+# How a release gets into a phase. Where pods move, that is held where it is: those that come do not get available so soon.
+SECONDS_READY = 500
 
 
-def _held(web: Web, seconds: int) -> None:
+def _held(web: Web) -> None:
     web.start(pods=1)
 
 
-def _promoting(web: Web, seconds: int) -> None:
-    web.patch({"spec": {"minReadySeconds": seconds}})
+def _promoting(web: Web) -> None:
+    web.patch({"spec": {"minReadySeconds": SECONDS_READY}})
     web.start(pods=1)
     replace(web, wait=NO_WAIT).promote()
 
 
-def _undoing(web: Web, seconds: int) -> None:
-    web.patch({"spec": {"minReadySeconds": seconds}})
+def _undoing(web: Web) -> None:
+    web.patch({"spec": {"minReadySeconds": SECONDS_READY}})
     web.start(pods=2, surge=0, max_unavailable=2)
     replace(web, wait=NO_WAIT).undo()
 
 
-def _done(web: Web, seconds: int) -> None:
+def _done(web: Web) -> None:
     web.start(pods=1)
     web.promote()
 
@@ -99,7 +101,7 @@ def _done(web: Web, seconds: int) -> None:
 class Phase:
     """`reached`: how a release gets there. `next`: what its run does then."""
 
-    reached: Callable[[Web, int], object]
+    reached: Callable[[Web], object]
     next: Callable[[Web], object]
 
 
@@ -127,26 +129,33 @@ class Told:
 
 
 def told(
-    new: Callable[[], Web], phase: str, writer: str, later: Callable[[Web], object], min_ready_seconds: int
+    new: Callable[[], Web],
+    phase: str,
+    writer: str,
+    later: Callable[[Web], object],
+    ages: Callable[[Web], AbstractContextManager[object]],
 ) -> Told:
-    """What becomes of the release of a new Deployment. `later` waits for the moment at which that is looked at, before pods that begin to
-    be Ready have been so for long enough."""
+    """What becomes of the release of a new Deployment. `later` waits for the moment at which that is looked at. Inside of `ages` its pods
+    get old enough to be available; before, none does while pods move."""
     web = new()
-    refused = _written(web, phase, writer, later, min_ready_seconds)
+    refused = _written(web, phase, writer, later)
     seen, by = _seen(web)
     runs = running(web)
-    step = _code(lambda: PHASES[phase].next(web))
+    with ages(web):
+        step = _code(lambda: PHASES[phase].next(web))
     if not step:
         web = new()
-        _written(web, phase, writer, later, min_ready_seconds)
-    _code(web.undo)
+        _written(web, phase, writer, later)
+    with ages(web):
+        _code(web.undo)
     return Told(refused, runs, seen, by, step, _version(web))
 
 
-def _written(web: Web, phase: str, writer: str, later: Callable[[Web], object], min_ready_seconds: int) -> bool:
+def _written(web: Web, phase: str, writer: str, later: Callable[[Web], object]) -> bool:
     web.make(REPLICAS)
-    PHASES[phase].reached(web, min_ready_seconds)
-    # Times of writes are whole seconds.
+    # The controller sorts by the whole second in which a ReplicaSet was made, and times of writes are whole seconds, too.
+    web.admin.clock.sleep(1.1)
+    PHASES[phase].reached(web)
     web.admin.clock.sleep(2.0)
     refused = False
     try:

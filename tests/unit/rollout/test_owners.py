@@ -161,7 +161,26 @@ WRITERS = {
     "Flux, a Helm release": (entry("helm-controller"), "Flux"),
     "Argo CD": (entry("argocd-controller", "Apply"), "Argo CD"),
     "Terraform": (entry("Terraform", "Apply"), "Terraform"),
-    "a person": (entry("k9s"), "a person with k9s"),
+    "Terraform, by its program": (entry("HashiCorp"), "Terraform"),
+    "Pulumi": (entry("pulumi-kubernetes", "Apply"), "Pulumi"),
+    "helmfile": (entry("helmfile"), "Helm"),
+    "Argo CD, at its own page": (entry("argocd-server"), "Argo CD"),
+    "a client in Python": (entry("OpenAPI-Generator"), "kubernetes.core or another client in Python"),
+    "a controller": (entry("kube-controller-manager"), "a controller of Kubernetes"),
+    **{
+        f"a person with {program}": (entry(manager), f"a person with {program}")
+        for manager, program in {
+            "k9s": "k9s",
+            "Lens": "Lens",
+            "OpenLens": "Lens",
+            "freelens": "Freelens",
+            "headlamp": "Headlamp",
+            "dashboard": "Kubernetes Dashboard",
+            "rancher": "Rancher",
+            "Mozilla": "a browser",
+            "curl": "curl",
+        }.items()
+    },
     "a client that nobody knows": (entry("release-bot"), '"release-bot"'),
 }
 
@@ -180,6 +199,7 @@ NOBODY = {
     "a status": (entry("kube-controller-manager", subresource="status", time="2026-01-01T00:00:09Z"), OURS),
     "other fields": ({**entry("kubectl-label", time="2026-01-01T00:00:09Z"), "fieldsV1": {"f:metadata": {}}}, OURS),
     "no times at all": (entry("kubectl-set"),),
+    "an apply of what was there, which has no time": (OURS, entry("ci", "Apply", time="")),
 }
 
 
