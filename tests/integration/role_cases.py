@@ -85,7 +85,7 @@ OF_ANOTHER = """
 - name: Keep what another run has begun
   ansible.builtin.set_fact:
     "{{ '_canary_' ~ 'told' }}":
-      release: {run: another, stage: held, outcome: held, hash: 7db95c9fc5, reached: 2, to_verify: {}, waits_for: caller, verdicts: []}
+      release: {run: another, stage: held, outcome: held, hash: 7db95c9fc5, reached: 2, to_verify: {step: 2, steps: 2}, waits_for: caller, verdicts: []}
       results: {}
       result: {outcome: released}
 """
