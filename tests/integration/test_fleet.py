@@ -112,7 +112,9 @@ def crowded(lab: Lab | ForeignCluster) -> Iterator[list[Web]]:
 
 @pytest.mark.parametrize("when", WhenCrowded)
 def test_two_that_fit_alone_and_not_together(lab: Lab | ForeignCluster, crowded: list[Web], when: WhenCrowded) -> None:
-    members = [Member(asked(web, policies=Policies(headroom=Headroom.REQUIRE_EXISTING_NODES))) for web in crowded]
+    policies = Policies(headroom=Headroom.REQUIRE_EXISTING_NODES)
+    # Each by a way of its own to the one server.
+    members = [Member(asked(web, policies=policies), number) for number, web in enumerate(crowded)]
     ended = sails(lab, members, when_crowded=when)
     if when is WhenCrowded.REFUSE:
         assert outcomes(ended) == ["untouched", "refused"]

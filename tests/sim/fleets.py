@@ -230,8 +230,10 @@ class Crew:
         wrong = {
             number: Planned(number, chance.choice(SURVIVED)) for number in range(200) if chance.random() < self.faults
         }
-        server = self.sea.clusters[cluster].server
-        return Network(_HERE.actor, server, "fleet", _OfAFleet(wrong, crew=self, cluster=cluster), chance, Alone(self))
+        there, faults = self.sea.clusters[cluster], _OfAFleet(wrong, crew=self, cluster=cluster)
+        # Of two ways to one cluster, as two users, the address is the same.
+        host = f"sim-{self.sea.clusters.index(there)}"
+        return Network(_HERE.actor, there.server, "fleet", faults, chance, Alone(self), host=host)
 
     def befalls(self, cluster: int) -> Planned | None:
         """What befalls the next request because of what befalls the whole process, or the whole cluster."""

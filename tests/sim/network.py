@@ -45,7 +45,9 @@ _ONE_AFTER_THE_OTHER = 0.001
 class _Nowhere:
     """The session of nobody."""
 
-    server = "https://sim:6443"
+    def __init__(self, host: str = "sim") -> None:
+        self.server = f"https://{host}:6443"
+
     secrets: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
 
@@ -96,8 +98,9 @@ class Network(Api):
         chance: random.Random,
         processes: Processes,
         gateway: Callable[[Knock], Knocked] | None = None,
+        host: str = "sim",
     ) -> None:
-        super().__init__(cast(Session, _Nowhere()), clock=actor, processes=processes)
+        super().__init__(cast(Session, _Nowhere(host)), clock=actor, processes=processes)
         self._gateway = gateway
         self.user, self.doubled = user, False
         self.hit: list[Fault | None] = []

@@ -9,6 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -54,7 +55,8 @@ def _request(parameters: Parameters, check: bool, actor: str) -> FleetRequest:
     common = {name: parameters[name] for name in CONNECTION if parameters.get(name) is not None}
     defaults = _checked(parameters["defaults"] or {}, "defaults")
     clusters: list[Connection] = []
-    members, groups = [], []
+    members: list[Member] = []
+    groups: list[str] = []
     for number, given in enumerate(parameters["releases"]):
         own = _checked(given, f"releases[{number}]")
         one = _merged(common, defaults, own, number)
@@ -64,6 +66,7 @@ def _request(parameters: Parameters, check: bool, actor: str) -> FleetRequest:
             members.append(_member(one, clusters, check, actor))
         groups.append(one["group"])
     _must_be_different(members)
+    members = _told_apart(members, groups)
     pause = _between(parameters["between"])
     try:
         waves = Waves.parse(parameters["waves"] or DEFAULT).of(groups)
@@ -155,6 +158,21 @@ def _member(given: Mapping[str, Any], clusters: list[Connection], check: bool, a
     if where not in clusters:
         clusters.append(where)
     return Member(request, clusters.index(where), given["context"] or "")
+
+
+def _told_apart(members: Sequence[Member], groups: Sequence[str]) -> list[Member]:
+    """Each with its cluster by the first kind of name by which people can tell the clusters apart."""
+    named = [dict(member.request.call.target.cluster) for member in members]
+    kinds = [
+        [member.where for member in members],
+        list(groups),
+        *([one.get(name, "") for one in named] for name in _NAMES_A_CLUSTER),
+        [f"cluster {member.cluster + 1}" for member in members],
+    ]
+    clusters = [member.cluster for member in members]
+    is_clear = (len(set(zip(clusters, kind, strict=True))) == len(set(clusters)) == len(set(kind)) for kind in kinds)
+    names = next((kind for kind, clear in zip(kinds, is_clear, strict=True) if clear), kinds[-1])
+    return [replace(member, where=where) for member, where in zip(members, names, strict=True)]
 
 
 def _must_be_different(members: Sequence[Member]) -> None:

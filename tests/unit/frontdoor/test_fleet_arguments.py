@@ -69,6 +69,24 @@ def test_releases_of_one_cluster_share_a_connection() -> None:
     assert len(request.clusters) == 2
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "where"),
+    [
+        ({"context": "eu"}, {"context": "us"}, ["eu", "us"]),
+        ({"host": "https://eu"}, {"host": "https://us"}, ["https://eu", "https://us"]),
+        ({"host": "https://eu", "group": "eu"}, {"host": "https://us", "group": "us"}, ["eu", "us"]),
+        ({"kubeconfig": "/eu", "context": "x"}, {"kubeconfig": "/us", "context": "x"}, ["/eu", "/us"]),
+        ({"host": "https://eu", "api_key": "a"}, {"host": "https://eu", "api_key": "b"}, ["cluster 1", "cluster 2"]),
+        ({"host": "https://eu"}, {"host": "https://eu"}, ["", ""]),
+    ],
+)
+def test_clusters_are_told_apart_by_what_names_them(
+    one: dict[str, Any], other: dict[str, Any], where: list[str]
+) -> None:
+    request = asked(web("a", **one), web("b", **other))
+    assert [member.where for member in request.members] == where
+
+
 def test_credentials_go_to_no_other_server_than_that_which_they_were_given_with() -> None:
     common = {"host": "https://one", "api_key": "of-one", "impersonate_user": "ann"}
     request = asked(web("a"), web("b", kubeconfig="/two"), defaults={}, **common)

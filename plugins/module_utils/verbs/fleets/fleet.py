@@ -146,12 +146,13 @@ class _Fleet:
 
     def _finds_room(self, number: int, wave: list[int]) -> None:
         """Of those that may begin. Those that come later for want of room leave the wave."""
-        by_cluster: dict[int, list[int]] = defaultdict(list)
+        # One cluster may be asked as several users: their pods go to the same nodes.
+        by_server: dict[str, list[int]] = defaultdict(list)
         for place in wave:
             member = self._request.members[place]
             if self._standing(place) is Standing.PLANNED and member.request.policies.headroom is not Headroom.SKIP:
-                by_cluster[member.cluster].append(place)
-        self._crew.all([partial(self._asks, *one) for one in by_cluster.items()], self._request.at_once)
+                by_server[self._api(place).server].append(place)
+        self._crew.all([partial(self._asks, places) for places in by_server.values()], self._request.at_once)
         later = [place for place in wave if place in self._later]
         if later:
             self._later.clear()
@@ -161,9 +162,10 @@ class _Fleet:
                 f"{count_of(len(later), 'release')} without room beside the others: to come in a wave of their own"
             )
 
-    def _asks(self, cluster: int, places: Sequence[int]) -> None:
+    def _asks(self, places: Sequence[int]) -> None:
+        """Each about its own Deployment as its own user, and about the cluster as the first of them."""
         requests = [self._as_planned(place) for place in places]
-        rooms = ask_for_room(self._crew.api(cluster), requests, _unsaid, partial(self._side_by_side, cluster))
+        rooms = ask_for_room(self._api(places[0]), requests, _unsaid, partial(self._side_by_side, places))
         for place, room in zip(places, rooms, strict=True):
             kept = self._kept[place]
             planned, kept.seen = kept.planned(), None
@@ -183,11 +185,14 @@ class _Fleet:
         request = self._request.members[place].request
         return replace(request, room=replace(request.room, seen=self._kept[place].seen))
 
-    def _side_by_side(self, cluster: int, works: Sequence[Callable[[Api], Any]]) -> list[Any]:
+    def _api(self, place: int) -> Api:
+        return self._crew.api(self._request.members[place].cluster)
+
+    def _side_by_side(self, places: Sequence[int], works: Sequence[Callable[[Api], Any]]) -> list[Any]:
         found: dict[int, Any] = {}
 
         def done(number: int, work: Callable[[Api], Any]) -> None:
-            found[number] = work(self._crew.api(cluster))
+            found[number] = work(self._api(places[number]))
 
         self._crew.all([partial(done, *one) for one in enumerate(works)], self._request.at_once)
         return [found[number] for number in range(len(works))]
@@ -266,7 +271,7 @@ class _Fleet:
 
     def _does(self, place: int, call: _Call) -> None:
         kept = self._kept[place]
-        api = self._crew.api(self._request.members[place].cluster)
+        api = self._api(place)
         kept.under_way = True
         try:
             came = call(api, self._summed_up(place))
