@@ -33,8 +33,8 @@ NAMESPACES = (("lab", "namespace"), ("real_lab", "real_namespace"), ("answering_
 pytest_plugins = ["tests.toolchain.outcomes"]
 
 # Properties hold however long a machine takes: with a deadline, an example slower than 200 ms would count as a failure.
-# The same examples in every run of `make test`; others in every run of `make slow`, which prints how to repeat a failure.
-settings.register_profile("repeatable", deadline=None, derandomize=True)
+# The same examples in every run of `make test`; others, and many more, in every run of `make slow`, which prints how to repeat a failure.
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("random", deadline=None, print_blob=True, max_examples=1000)
 # 13 verbs through two doors: 10,000 calls.
 settings.register_profile("fuzz", deadline=None, print_blob=True, max_examples=400)

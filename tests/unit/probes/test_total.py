@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
@@ -132,7 +132,6 @@ def test_it_is_counted_or_no_data(name: str) -> None:
 
     with serving(respond) as url, connect(Connection(host=url, api_key="x")) as api:
 
-        @settings(max_examples=60)
         @given(st.data())
         def try_all(data: st.DataObject) -> None:
             answer = copy.deepcopy(good)

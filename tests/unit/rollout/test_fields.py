@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import autoscaler as autoscalers
@@ -200,7 +200,6 @@ def test_whatever_stands_in_the_place_of_any_one_field_no_other_error_is_raised(
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), ANY), min_size=1, max_size=4))
-@settings(max_examples=60)
 def test_nor_in_the_place_of_several(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
     with suppress(Malformed):
         everything(with_changes(*changes))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import template as templates
@@ -138,7 +138,6 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=50)
 @given(st.dictionaries(names, json_values, max_size=3))
 def test_a_bare_template_is_bare_already(shown: Json) -> None:
     assert bare(bare(shown)) == bare(shown)

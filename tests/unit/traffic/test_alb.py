@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.alb import (
@@ -116,7 +116,6 @@ _WANTED = st.one_of(
 _MANY = st.lists(_WANTED, min_size=1, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
 @given(_ingresses(), _MANY)
 def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: list[Wanted]) -> None:
     after = item
@@ -129,7 +128,6 @@ def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: l
         assert sends_to(found, VERSIONS.stable) is (wanted.stage is not Stage.OWN)
 
 
-@settings(max_examples=60, deadline=None)
 @given(_ingresses(), _MANY)
 def test_whatever_was_written_the_owners_ingress_comes_back_as_it_was(item: Json, every: list[Wanted]) -> None:
     after = item
@@ -138,7 +136,6 @@ def test_whatever_was_written_the_owners_ingress_comes_back_as_it_was(item: Json
     assert written(after, Wanted(Stage.OWN)) == item
 
 
-@settings(max_examples=60, deadline=None)
 @given(_ingresses(), _WANTED, st.sampled_from([{}, {"x-team": "a"}]))
 def test_every_path_gets_its_share_and_others_keep_theirs(item: Json, wanted: Wanted, headers: Json) -> None:
     after = written(item, wanted)
@@ -158,7 +155,6 @@ def test_every_path_gets_its_share_and_others_keep_theirs(item: Json, wanted: Wa
             assert served(after, at, asked) == was
 
 
-@settings(max_examples=60, deadline=None)
 @given(_ingresses(), _WANTED, st.booleans(), st.booleans(), st.booleans())
 def test_every_state_has_an_answer_whatever_somebody_took_away(
     item: Json, wanted: Wanted, puts_back: bool, loses: bool, cuts: bool
@@ -386,7 +382,6 @@ def deleted(item: Json, *keys: str) -> Json:
     return {**item, "metadata": {**item["metadata"], "annotations": said}}
 
 
-@settings(max_examples=60, deadline=None)
 @given(_ingresses(), _WANTED, st.sampled_from([("web",), ("split",), ("web", "split"), ("",)]))
 def test_an_action_that_somebody_deleted_comes_back_with_what_was_kept(
     item: Json, wanted: Wanted, names: tuple[str, ...]

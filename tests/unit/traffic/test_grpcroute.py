@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
@@ -59,7 +59,6 @@ _WANTED = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(_WANTED, max_size=4))
 def test_whatever_was_written_has_no_rule_for_probes_and_comes_back_as_it_was(every: list[Wanted]) -> None:
     after = ITEM

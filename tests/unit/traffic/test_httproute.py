@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.copies import copied, uncopied
@@ -113,7 +113,6 @@ _ROUTES = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(_ROUTES, st.lists(_WANTED, min_size=1, max_size=4))
 def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: list[Wanted]) -> None:
     after = item
@@ -123,7 +122,6 @@ def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: l
         assert plan(Route.parse(after), VERSIONS, wanted, **BY) is None
 
 
-@settings(max_examples=200, deadline=None)
 @given(_ROUTES, st.lists(_WANTED, max_size=4))
 def test_whatever_was_written_the_owners_route_comes_back_as_it_was(item: Json, every: list[Wanted]) -> None:
     after = item
@@ -133,7 +131,6 @@ def test_whatever_was_written_the_owners_route_comes_back_as_it_was(item: Json, 
     assert back["spec"] == item["spec"] and back["metadata"].get("annotations") == item["metadata"].get("annotations")
 
 
-@settings(max_examples=200, deadline=None)
 @given(_ROUTES, _WANTED)
 def test_every_other_backend_keeps_its_share_and_other_rules_stay(item: Json, wanted: Wanted) -> None:
     assume(wanted.stage is not Stage.OWN)
@@ -156,7 +153,6 @@ def test_every_other_backend_keeps_its_share_and_other_rules_stay(item: Json, wa
         assert Fraction(now[VERSIONS.stable], all_now) == mine * (1 - share)
 
 
-@settings(max_examples=100, deadline=None)
 @given(_ROUTES, _WANTED, st.randoms(use_true_random=False))
 def test_every_state_has_an_answer_whatever_somebody_took_away(item: Json, wanted: Wanted, chance: Any) -> None:
     after = written(item, wanted)
@@ -244,7 +240,6 @@ def test_without_its_annotation_the_owners_service_gets_what_the_versions_had() 
     assert back["spec"]["rules"] == [{"backendRefs": [ref("web"), ref("legacy")]}]
 
 
-@settings(max_examples=100, deadline=None)
 @given(_ROUTES, _WEIGHTS)
 def test_without_its_annotation_the_backends_tell_the_share_and_it_can_be_written_once_more(
     item: Json, weight: Fraction

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
@@ -137,7 +137,6 @@ _WANTED = st.one_of(
 _MANY = st.lists(_WANTED, min_size=1, max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
 @given(_ingresses(), _MANY)
 def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: list[Wanted]) -> None:
     both: Both = (item, None)
@@ -151,7 +150,6 @@ def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: l
         assert sends_to(read(both), VERSIONS.stable) is (main == VERSIONS.stable and share < 1)
 
 
-@settings(max_examples=200, deadline=None)
 @given(_ingresses(), _MANY, st.randoms(use_true_random=False))
 def test_whatever_was_written_or_half_of_it_the_owners_ingress_comes_back_as_it_was(
     item: Json, every: list[Wanted], chance: Any
@@ -162,7 +160,6 @@ def test_whatever_was_written_or_half_of_it_the_owners_ingress_comes_back_as_it_
     assert written(both, Wanted(Stage.OWN)) == (item, None)
 
 
-@settings(max_examples=300, deadline=None)
 @given(_ingresses(), _MANY)
 def test_between_two_writes_users_get_what_they_got_or_less_of_the_canary_or_what_they_are_to_get(
     item: Json, every: list[Wanted]
@@ -179,7 +176,6 @@ def test_between_two_writes_users_get_what_they_got_or_less_of_the_canary_or_wha
         both = steps[-1]
 
 
-@settings(max_examples=100, deadline=None)
 @given(_ingresses(), _WANTED)
 def test_paths_of_others_stay_and_of_its_own_only_the_service_changes(item: Json, wanted: Wanted) -> None:
     after, _companion = written((item, None), wanted)
@@ -192,7 +188,6 @@ def test_paths_of_others_stay_and_of_its_own_only_the_service_changes(item: Json
         assert now == was
 
 
-@settings(max_examples=100, deadline=None)
 @given(_ingresses(), _WANTED, st.booleans(), st.booleans(), st.booleans())
 def test_every_state_has_an_answer_whatever_somebody_took_away(
     item: Json, wanted: Wanted, puts_back: bool, loses: bool, deletes: bool

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
@@ -202,7 +202,6 @@ def taken(rules: Iterable[Json], request: tuple[str, bool, list[Json], list[Json
     return str(max(found)[1]) if found else ""
 
 
-@settings(max_examples=300, deadline=None)
 @given(_RULES, st.lists(_REQUESTS, min_size=1, max_size=20))
 def test_what_is_not_refused_takes_no_request_from_anybody(drawn: list[tuple[bool, Json]], requests: list[Any]) -> None:
     """Of random rules: where a split with a header is written at all, testers get the canary in place of `web` and nothing else."""

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import KINDS
@@ -64,7 +64,6 @@ def written(item: Json, wanted: Wanted) -> Json:
 _SERVICES = st.builds(service, _SELECTORS, st.sampled_from([None, {"a": "b"}]))
 
 
-@settings(max_examples=200, deadline=None)
 @given(_SERVICES, st.lists(_WANTED, min_size=1, max_size=5))
 def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: list[Wanted]) -> None:
     after = item
@@ -78,7 +77,6 @@ def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: l
         assert sends_to(parse(after), VERSIONS.canary) is (selected(wanted, VERSIONS) == VERSIONS.canary)
 
 
-@settings(max_examples=200, deadline=None)
 @given(_SERVICES, st.lists(_WANTED, max_size=5))
 def test_whatever_was_written_the_owners_service_comes_back_as_it_was(item: Json, every: list[Wanted]) -> None:
     after = item
@@ -99,7 +97,6 @@ def test_a_write_that_comes_after_another_was_put_back_is_refused() -> None:
         json_patch(back, late.operations)
 
 
-@settings(max_examples=200, deadline=None)
 @given(_SERVICES, _WANTED, st.dictionaries(st.sampled_from(["app", HASH_LABEL]), st.just("edited")), st.booleans())
 def test_an_edit_stays_and_the_state_has_an_answer(item: Json, wanted: Wanted, edit: Json, loses: bool) -> None:
     after = written(item, wanted)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.cookies import canary_cookie
@@ -83,7 +83,6 @@ def ask(item: Json, users: Users) -> tuple[Users, dict[str, Fraction], set[froze
 _WEIGHTS = st.lists(st.integers(0, 100).map(lambda n: Fraction(n, 100)), min_size=1, max_size=4).map(sorted)
 
 
-@settings(max_examples=60, deadline=None)
 @given(_WEIGHTS)
 def test_every_share_is_exact_and_nobody_goes_back(weights: list[Fraction]) -> None:
     item, users, present = route({"matches": [match()], "backendRefs": [ref("web")]}), {NEW: Fraction(1)}, Exposure()
@@ -110,7 +109,6 @@ def test_a_smaller_share_holds_for_those_who_come_anew() -> None:
     assert ask(item, {NEW: Fraction(1)})[1][VERSIONS.canary] == Fraction(1, 10)
 
 
-@settings(max_examples=60, deadline=None)
 @given(_WEIGHTS.flatmap(st.permutations))
 def test_a_share_that_became_smaller_is_not_drawn_twice(weights: list[Fraction]) -> None:
     """20 % -> 10 % -> 25 %: those who were there all the time have 20 %, and then 25 % of the canary, not 33 %."""

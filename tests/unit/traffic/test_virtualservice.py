@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
@@ -123,7 +123,6 @@ _WANTED = st.one_of(
 _MANY = st.lists(_WANTED, min_size=1, max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
 @given(_ROUTES, _MANY)
 def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: list[Wanted]) -> None:
     after = item
@@ -135,7 +134,6 @@ def test_what_was_wanted_is_so_and_nothing_is_left_to_write(item: Json, every: l
         assert sends_to(found, VERSIONS.own) is (wanted.stage is Stage.OWN)
 
 
-@settings(max_examples=200, deadline=None)
 @given(_ROUTES, _MANY)
 def test_whatever_was_written_the_owners_route_comes_back_as_it_was(item: Json, every: list[Wanted]) -> None:
     after = item
@@ -146,7 +144,6 @@ def test_whatever_was_written_the_owners_route_comes_back_as_it_was(item: Json, 
     assert back == item
 
 
-@settings(max_examples=200, deadline=None)
 @given(_ROUTES, _WANTED)
 def test_every_other_destination_keeps_its_share_and_other_rules_stay_where_they_are(
     item: Json, wanted: Wanted
@@ -181,7 +178,6 @@ def test_every_other_destination_keeps_its_share_and_other_rules_stay_where_they
         assert shares(now) == wanted_shares
 
 
-@settings(max_examples=100, deadline=None)
 @given(_ROUTES, _WANTED, st.randoms(use_true_random=False))
 def test_every_state_has_an_answer_whatever_somebody_took_away(item: Json, wanted: Wanted, chance: Any) -> None:
     after = written(item, wanted)
@@ -192,7 +188,6 @@ def test_every_state_has_an_answer_whatever_somebody_took_away(item: Json, wante
     assert isinstance(state(parse(after), VERSIONS)[0], Stage)
 
 
-@settings(max_examples=100, deadline=None)
 @given(_ROUTES, _WEIGHTS)
 def test_without_its_annotation_the_destinations_tell_the_share_and_the_owner_gets_it_back(
     item: Json, weight: Fraction

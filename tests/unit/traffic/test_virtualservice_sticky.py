@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import (
@@ -33,7 +33,6 @@ def asked(item: Json, users: Users) -> tuple[Users, dict[str, Fraction], set[fro
     return ask(as_route(item), users)
 
 
-@settings(max_examples=60, deadline=None)
 @given(_WEIGHTS)
 def test_every_share_is_exact_and_nobody_goes_back(weights: list[Fraction]) -> None:
     """Who was there all the time has the largest share so far, and who comes anew the present one."""
