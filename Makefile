@@ -44,7 +44,8 @@ help:
 	@echo "make traffic-truth    shares, failed requests, races, deaths and lags on real proxies (20 minutes) -> docs/traffic-truth.md"
 	@echo "make kubernetes-matrix the integration tests and random clusters on older Kubernetes (an hour) -> docs/kubernetes-versions.md"
 	@echo "make slow             tests too long for make test: real traffic, Istio and Envoy, deaths at random moments, random sequences,"
-	@echo "                      the properties of the unit tests with other examples than in make test, and all scenarios of molecule"
+	@echo "                      every moment of every fault in the simulation, the properties of the unit tests with other examples than"
+	@echo "                      in make test, and all scenarios of molecule"
 	@echo "make bench            what releases cost beside kubectl and kubernetes.core -> docs/benchmarks.md; what headroom costs in 5,000"
 	@echo "                      nodes with 150,000 pods, and the time from Ready to a verb's return"
 	@echo "make venv             the Python environment in .venv, and this tree as a collection in .collections"
@@ -110,6 +111,7 @@ kubernetes-matrix: venv
 
 slow: venv
 	@$(PYTHON) -m pytest --hypothesis-profile random tests/unit
+	@$(PYTHON) -m pytest -n 2 -m slow tests/sim
 	@$(PYTHON) -m pytest -m slow tests/integration tests/faults
 	@PATH=$(CURDIR)/.venv/bin:$$PATH ANSIBLE_CONFIG=$(CURDIR)/ansible.cfg $(PYTHON) -m tests.molecule test --all
 

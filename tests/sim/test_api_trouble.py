@@ -9,7 +9,7 @@ to the end. What may never happen in between is looked at by the simulation itse
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -24,6 +24,7 @@ from tests.sim.objects import CONTAINER, image
 from tests.sim.running import play
 from tests.sim.test_every_moment import AFTERWARDS, FIRST, INFO, MOST_REQUESTS, START, THEN, UNDO
 from tests.sim.world import Played, World
+from tests.toolchain.sampled import in_turn
 
 PROMOTE = Ask("promote")
 # What is asked, what was done before, and which version there is in the end.
@@ -51,11 +52,11 @@ TROUBLE: dict[str, Callable[[int], tuple[Planned, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("what", TROUBLE)
+@pytest.mark.parametrize(("what", "numbers"), in_turn([*TROUBLE], range(MOST_REQUESTS)))
 @pytest.mark.parametrize("name", VERBS)
-def test_from_any_request_on(name: str, what: str) -> None:
+def test_from_any_request_on(name: str, what: str, numbers: Sequence[int]) -> None:
     ask, before, phase, stable = VERBS[name]
-    for first in range(MOST_REQUESTS):
+    for first in numbers:
         vic = Script("vic", THEN, asks=(ask,), faults=TROUBLE[what](first), streams=CUT)
         eve = Script("eve", AFTERWARDS + 600.0, asks=(ask, INFO))
         played = play(History(scripts=(Script("ana", FIRST, asks=before), vic, eve)))

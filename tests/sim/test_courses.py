@@ -21,6 +21,7 @@ from tests.sim.history import Ask, Befalls, End, History, Incident, Script
 from tests.sim.objects import NAME, Json
 from tests.sim.test_traffic import DRAINING, SWIFT, assert_as_before, largest, played, put_back, rewrite, told, world
 from tests.sim.world import Played, World
+from tests.toolchain.sampled import sampled
 
 SHARE = Ask("start", share="20")
 TESTED = replace(SHARE, header="x-canary")
@@ -54,7 +55,7 @@ def exposure(found: Played, number: int) -> Json:
 
 
 @pytest.mark.parametrize("by", ["pods", "weights"])
-@pytest.mark.parametrize("at", range(34, 62, 2))
+@pytest.mark.parametrize("at", sampled(range(34, 62, 2)))
 def test_a_promotion_that_is_taken_back_at_any_moment_sends_nobody_to_what_the_proxy_has_forgotten(
     by: str, at: int
 ) -> None:
@@ -64,7 +65,7 @@ def test_a_promotion_that_is_taken_back_at_any_moment_sends_nobody_to_what_the_p
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("at", range(34, 62, 2))
+@pytest.mark.parametrize("at", sampled(range(34, 62, 2)))
 @pytest.mark.parametrize(
     "then", [Ask("promote", by="weights"), AGAIN, Ask("pause", drain=True)], ids=lambda ask: ask.verb
 )
@@ -116,7 +117,7 @@ def test_a_route_that_somebody_put_back_gets_all_of_its_share_once_more(start: A
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("at", range(6, 40, 2))
+@pytest.mark.parametrize("at", sampled(range(6, 40, 2)))
 def test_what_it_got_is_not_forgotten_where_the_call_that_writes_it_once_more_dies(at: int) -> None:
     dies = Script("eve", 40.0, asks=(replace(AGAIN, think=0.0),), faults=(Planned(at, Fault.KILLED_AFTER),))
     scripts = (Script("ana", 8.0, asks=(TESTED,)), dies, Script("again", 80.0, asks=(AGAIN,)))
@@ -241,7 +242,7 @@ def users_rules(route: Json) -> list[Json]:
     return [rule for rule in route["spec"]["rules"] if "/.coalmine-canary/" not in str(rule.get("matches"))]
 
 
-@pytest.mark.parametrize("at", range(24))
+@pytest.mark.parametrize("at", sampled(range(24)))
 def test_a_server_in_trouble_makes_nothing_that_is_proven_stated(at: int) -> None:
     one = world(
         SHARE, Ask("promote", think=1.0), faults=(Planned(at, Fault.BROKEN_BEFORE, status=500),), end=End.PROMOTE

@@ -3,14 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every request of every verb that writes, and whatever may become of it: the process dies, the answer is lost, the server refuses.
 
+Where several faults are to end alike, each request meets one of them, in turn; `make slow` has it meet all of them.
+
 Whoever runs the same verb again comes to the same end, and an undo brings back what there was. What may never happen in between
 is looked at by the simulation itself (invariants.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import pytest
 
@@ -25,11 +28,13 @@ from tests.sim.running import play
 from tests.sim.store import Change
 from tests.sim.telling import report
 from tests.sim.world import Played
+from tests.toolchain.sampled import in_turn
 
 # Thousands of calls, all of which other tests show too.
 pytestmark = pytest.mark.no_cover
 
 MOST_REQUESTS = 60
+ALL = range(MOST_REQUESTS)
 # All that was begun before has come to rest by then.
 FIRST, THEN, AFTERWARDS = 8.0, 60.0, 200.0
 START, UNDO, INFO = Ask("start", pods=2), Ask("undo", reason="bad"), Ask("info")
@@ -80,9 +85,10 @@ class Told:
         return "\n".join(["", *report(self.played), *story, f"then it is {self.phase}, {self.stable}"])
 
 
-def at_each_request(verb: Verb, kind: Fault, afterwards: Ask) -> Iterator[Told]:
+def at_each_request(verb: Verb, kind: Fault, afterwards: Ask, numbers: Sequence[int] = ALL) -> Iterator[Told]:
+    """Or at those of these `numbers`, as long as it makes so many."""
     pinned = any(ask.autoscaler == "pin" for ask in (verb.ask, *verb.before))
-    for number in range(MOST_REQUESTS):
+    for number in numbers:
         vic = Script("vic", THEN, asks=(verb.ask,), faults=(Planned(number, kind),))
         eve = Script("eve", AFTERWARDS, asks=(afterwards, INFO))
         scripts = (Script("ana", FIRST, asks=verb.before), vic, eve)
@@ -124,23 +130,28 @@ def test_a_process_that_dies_at_any_moment_can_be_undone(name: str) -> None:
 SURVIVED = (Fault.LOST_AFTER, Fault.LOST_BEFORE, Fault.BUSY)
 # What may end a call in an error. Nothing was lost then: the next one goes on.
 TOLD = (Fault.LATE, Fault.REFUSED, Fault.BROKEN_AFTER)
+_name = attrgetter("name")
 
 
-@pytest.mark.parametrize("kind", SURVIVED)
+@pytest.mark.parametrize(("kind", "numbers"), in_turn(SURVIVED, ALL, _name))
 @pytest.mark.parametrize("name", VERBS)
-def test_a_request_that_gets_no_answer_is_asked_again_or_looked_after(name: str, kind: Fault) -> None:
+def test_a_request_that_gets_no_answer_is_asked_again_or_looked_after(
+    name: str, kind: Fault, numbers: Sequence[int]
+) -> None:
     verb = VERBS[name]
-    for told in at_each_request(verb, kind, verb.ask):
+    for told in at_each_request(verb, kind, verb.ask, numbers):
         assert isinstance(told.vic.result, Outcome) and told.vic.result.changed, told
         assert isinstance(told.eve.result, Outcome) and not told.eve.result.changed, told
         assert_reached(told, verb.phase, verb.stable)
 
 
-@pytest.mark.parametrize("kind", TOLD)
+@pytest.mark.parametrize(("kind", "numbers"), in_turn(TOLD, ALL, _name))
 @pytest.mark.parametrize("name", VERBS)
-def test_whatever_ends_a_call_says_what_it_was_and_the_next_one_goes_on(name: str, kind: Fault) -> None:
+def test_whatever_ends_a_call_says_what_it_was_and_the_next_one_goes_on(
+    name: str, kind: Fault, numbers: Sequence[int]
+) -> None:
     verb = VERBS[name]
-    for told in at_each_request(verb, kind, verb.ask):
+    for told in at_each_request(verb, kind, verb.ask, numbers):
         result = told.vic.result
         assert isinstance(result, (Outcome, ApiError)) or _is_to_be_gone_on_with(result), told
         assert not (_says_unchanged(result) and _leaves_a_change(told.vic)), told

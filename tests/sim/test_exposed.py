@@ -24,6 +24,7 @@ from tests.sim.objects import LABELS, NAME
 from tests.sim.test_ingress import CANARY_INGRESS
 from tests.sim.test_traffic import DRAINING, START, put_back, rewrite, told, world
 from tests.sim.world import World
+from tests.toolchain.sampled import sampled
 
 BY_INGRESS = replace(START, kind=INGRESS_NGINX)
 GREEN = Ask("start", pods=4, surge=4, share="100", kind="service_selector")
@@ -100,7 +101,7 @@ def test_nothing_is_promoted_whose_route_somebody_put_back_while_it_was_held() -
     assert (failed.canary or {})["phase"] == "held"
 
 
-@pytest.mark.parametrize("number", range(30, 44))
+@pytest.mark.parametrize("number", sampled(range(30, 44)))
 def test_a_server_that_is_away_for_a_moment_says_nothing_against_it(number: int) -> None:
     found = world(START, BAKE, faults=(Planned(number, Fault.BROKEN_BEFORE),)).play()
     assert "contested" not in told(found)[1]

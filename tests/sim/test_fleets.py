@@ -39,6 +39,7 @@ from tests.sim.objects import NAME, NAMESPACE, deployment
 from tests.sim.pods import Nature
 from tests.sim.test_judging import CERTAIN
 from tests.sim.timeline import Process
+from tests.toolchain.sampled import sampled
 
 TEN = 10
 TIMED_OUT = "Timed out after 60 seconds"
@@ -299,7 +300,7 @@ def cut_off_after(sea: Sea, seconds: float) -> dict[str, Any]:
     return {"cut_off": lambda: TIMED_OUT if sea.timeline.now >= until else ""}
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", sampled(range(10)))
 def test_cut_off_at_any_time_each_wave_is_out_as_a_whole_or_not_at_all_and_nothing_is_left_held(seed: int) -> None:
     sea = Sea(seed, 4)
     request = sea.request(waves=("1", "100%"), pause=30.0, **cut_off_after(sea, 5.0 + 23.0 * seed))
@@ -330,7 +331,7 @@ def test_a_rest_between_two_waves_ends_when_the_call_is_cut_off() -> None:
     assert outcomes(ended) == ["released", "untouched"] and isinstance(ended, VerbFailure), ended
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", sampled(range(8)))
 def test_killed_at_any_time_and_with_faults_the_next_calls_bring_it_to_its_end(seed: int) -> None:
     sea = Sea(seed, 4)
     told: list[Any] = [sea.sails(sea.request(), faults=0.03, killed=5.0 + 11.0 * seed)]
@@ -340,7 +341,7 @@ def test_killed_at_any_time_and_with_faults_the_next_calls_bring_it_to_its_end(s
     at_rest(sea)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", sampled(range(8)))
 def test_killed_at_any_time_nothing_of_a_wave_that_fails_is_ever_out(seed: int) -> None:
     sea = Sea(seed, 4, bad=[3])
     request = sea.request(waves=("1", "100%"))
@@ -364,8 +365,9 @@ def tells_the_truth(sea: Sea, ended: Outcome | VerbFailure | None) -> None:
         assert told in (OUT if is_out else IN), (outcomes(ended), versions(sea))
 
 
-@pytest.mark.parametrize("kind", KILLED, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("number", range(7, REQUESTS, 24))
+@pytest.mark.parametrize(
+    ("number", "kind"), sampled([(number, kind) for kind in KILLED for number in range(7, REQUESTS, 24)])
+)
 def test_killed_at_a_request_of_a_fleet_the_next_calls_bring_it_to_its_end(number: int, kind: Fault) -> None:
     sea = Sea(number, 4)
     told = [sea.sails(sea.request(), dies_at=Planned(number, kind))]
@@ -377,8 +379,9 @@ def test_killed_at_a_request_of_a_fleet_the_next_calls_bring_it_to_its_end(numbe
     at_rest(sea)
 
 
-@pytest.mark.parametrize("kind", KILLED, ids=lambda kind: kind.name)
-@pytest.mark.parametrize("number", range(3, 110, 24))
+@pytest.mark.parametrize(
+    ("number", "kind"), sampled([(number, kind) for kind in KILLED for number in range(3, 110, 24)])
+)
 def test_killed_at_a_request_nothing_of_a_wave_that_fails_is_ever_out(number: int, kind: Fault) -> None:
     sea = Sea(number, 4, bad=[3])
     request = sea.request(waves=("1", "100%"))

@@ -15,6 +15,7 @@ from tests.sim.pods import Nature
 from tests.sim.running import play
 from tests.sim.telling import report
 from tests.sim.world import Played, World
+from tests.toolchain.sampled import sampled
 
 START, UNDO = Ask("start"), Ask("undo")
 LAGGING = Pace(0.002, 0.5)
@@ -551,36 +552,36 @@ def test_it_holds_now(name: str) -> None:
     assert_holds(play(FOUND[name]))
 
 
-def test_two_starts_of_different_sizes_never_hold_more_than_either_asked_for() -> None:
-    for number in range(40):
-        eve = Script("eve", 8.0 + number / 20, asks=(Ask("start", pods=3, surge=3),))
-        assert_holds(play(History(seed=number, replica_sets=LAGGING, scripts=(ana(Ask("start", pods=2)), eve))))
+@pytest.mark.parametrize("number", sampled(range(40)))
+def test_two_starts_of_different_sizes_never_hold_more_than_either_asked_for(number: int) -> None:
+    eve = Script("eve", 8.0 + number / 20, asks=(Ask("start", pods=3, surge=3),))
+    assert_holds(play(History(seed=number, replica_sets=LAGGING, scripts=(ana(Ask("start", pods=2)), eve))))
 
 
 @pytest.mark.parametrize("surge", [0, 1])
-def test_a_promotion_that_is_taken_back_while_it_moves_keeps_what_was_promised(surge: int) -> None:
+@pytest.mark.parametrize("seed", sampled(range(80)))
+def test_a_promotion_that_is_taken_back_while_it_moves_keeps_what_was_promised(surge: int, seed: int) -> None:
     """The first pod that restarts ends it, at a moment at which the controller has just taken a stable pod."""
-    for seed in range(80):
-        failing, start = {"v2": Nature(restarts=True)}, Ask("start", surge=surge)
-        assert_holds(play(History(seed=seed, natures=failing, scripts=(ana(start),), end=End.PROMOTE)))
+    failing, start = {"v2": Nature(restarts=True)}, Ask("start", surge=surge)
+    assert_holds(play(History(seed=seed, natures=failing, scripts=(ana(start),), end=End.PROMOTE)))
 
 
-def test_a_start_that_was_overtaken_by_a_scaling_waits_for_its_pods() -> None:
+@pytest.mark.parametrize("number", sampled(range(30)))
+def test_a_start_that_was_overtaken_by_a_scaling_waits_for_its_pods(number: int) -> None:
     """Between its look and its patch; otherwise it would begin while pods are missing."""
-    for number in range(30):
-        larger = Foreign(8.0 + number / 1000, "kubectl scale", 8)
-        world = World(History(seed=number, scripts=(ana(START),), foreign=(larger,)))
-        played = world.play()
-        (began,) = [change for change in played.calls[0].writes if change.kind == "deployments"][:1]
-        assert began.before is not None
-        spec, status = began.before["spec"], began.before["status"]
-        assert spec["replicas"] == status["readyReplicas"] or number > 25, f"{number}: {spec['replicas']}, {status}"
+    larger = Foreign(8.0 + number / 1000, "kubectl scale", 8)
+    world = World(History(seed=number, scripts=(ana(START),), foreign=(larger,)))
+    played = world.play()
+    (began,) = [change for change in played.calls[0].writes if change.kind == "deployments"][:1]
+    assert began.before is not None
+    spec, status = began.before["spec"], began.before["status"]
+    assert spec["replicas"] == status["readyReplicas"] or number > 25, f"{spec['replicas']}, {status}"
 
 
-def test_a_promotion_that_ends_while_somebody_takes_it_back_leaves_nothing_paused() -> None:
-    for number in range(60):
-        promote, undo = Script("ana", 12.0, asks=(Ask("promote"),)), Script("eve", 12.0 + number / 20, asks=(UNDO,))
-        assert_holds(play(History(seed=number, replicas=2, scripts=(ana(START), promote, undo))))
+@pytest.mark.parametrize("number", sampled(range(60)))
+def test_a_promotion_that_ends_while_somebody_takes_it_back_leaves_nothing_paused(number: int) -> None:
+    promote, undo = Script("ana", 12.0, asks=(Ask("promote"),)), Script("eve", 12.0 + number / 20, asks=(UNDO,))
+    assert_holds(play(History(seed=number, replicas=2, scripts=(ana(START), promote, undo))))
 
 
 def test_nothing_is_told_of_pods_while_a_stream_is_opened_again() -> None:

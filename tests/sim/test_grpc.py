@@ -18,6 +18,7 @@ from tests.sim.history import Ask, End
 from tests.sim.objects import NAME
 from tests.sim.test_traffic import largest, played, told, world
 from tests.sim.world import World
+from tests.toolchain.sampled import sampled
 
 START = Ask("start", share="5", kind=GATEWAY_API_GRPC)
 FULL = replace(START, pods=4, surge=4, share="50", think=1.0)
@@ -48,7 +49,7 @@ def test_a_gateway_that_takes_no_route_is_refused_before_any_user_notices() -> N
     assert largest(one, 0.0, 1e9) == 0
 
 
-@pytest.mark.parametrize("number", range(0, 40, 4))
+@pytest.mark.parametrize("number", sampled(range(0, 40, 4)))
 def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(number: int) -> None:
     end = End.PROMOTE if number % 8 else End.UNDO
     faults = (Planned(number, Fault.KILLED_AFTER),)

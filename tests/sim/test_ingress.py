@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 import pytest
 
@@ -23,6 +25,7 @@ from tests.sim.objects import NAME
 from tests.sim.test_traffic import played, told
 from tests.sim.test_traffic import world as routed
 from tests.sim.world import World
+from tests.toolchain.sampled import in_turn, sampled
 
 # As late as its own limit of one configuration in 3.3 s makes it, and a reload.
 SLOW = Lags(5.0, 2.0)
@@ -69,7 +72,7 @@ def test_users_keep_their_version_by_the_cookie_of_the_controller_until_they_are
     assert route["spec"]["rules"] == PATHS and route["metadata"]["annotations"] == AFFINITY
 
 
-@pytest.mark.parametrize("number", range(0, 48, 4))
+@pytest.mark.parametrize("number", sampled(range(0, 48, 4)))
 def test_a_death_at_any_request_of_a_sticky_release_fails_no_request(number: int) -> None:
     end = End.PROMOTE if number % 8 else End.UNDO
     asks = (KEPT, replace(KEPT, share="50", pods=4, surge=4, think=1.0), Ask(end.value, think=1.0))
@@ -86,7 +89,7 @@ def test_check_mode_writes_nothing_and_tells_both() -> None:
     assert after.after["web: path shop.example/"] == "web"
 
 
-@pytest.mark.parametrize("number", range(0, 72, 2))
+@pytest.mark.parametrize("number", sampled(range(0, 72, 2)))
 def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(number: int) -> None:
     kind = Fault.KILLED_BEFORE if number % 4 == 2 else Fault.KILLED_AFTER
     by = ("pods", "weights")[number // 2 % 2]
@@ -97,7 +100,7 @@ def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", sampled(range(20)))
 def test_requests_that_fail_are_tried_again_and_nothing_is_left(seed: int) -> None:
     chance = random.Random(seed)
     faults = failing(chance, 90)
@@ -183,7 +186,7 @@ def test_a_canary_ingress_without_its_label_or_owner_is_still_of_its_release(las
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("number", range(30, 62))
+@pytest.mark.parametrize("number", sampled(range(30, 62)))
 def test_a_canary_ingress_that_is_deleted_right_before_a_request_is_looked_at_again(number: int) -> None:
     one = world(START, replace(START, share="20", pods=2, surge=2))
     begins = one._give_birth
@@ -256,10 +259,15 @@ def test_ingresses_of_several_classes_are_refused_before_anything_is_written(oth
     assert (said in line) is refused and line.startswith("changed") is not refused, line
 
 
-@pytest.mark.parametrize("fault", [Fault.BROKEN_BEFORE, Fault.KILLED_BEFORE, Fault.KILLED_AFTER])
-def test_a_canary_ingress_that_was_made_before_a_write_that_failed_is_nobodys_change(fault: Fault) -> None:
+FAILS = (Fault.BROKEN_BEFORE, Fault.KILLED_BEFORE, Fault.KILLED_AFTER)
+
+
+@pytest.mark.parametrize(("fault", "numbers"), in_turn(FAILS, range(20, 60), attrgetter("name")))
+def test_a_canary_ingress_that_was_made_before_a_write_that_failed_is_nobodys_change(
+    fault: Fault, numbers: Sequence[int]
+) -> None:
     """It gives nothing as yet. Whoever goes on, or gives the Ingress back, finds it so, and it never sends to a Service without a name."""
-    for number in range(20, 60):
+    for number in numbers:
         start = Ask("start", share="5", kind="ingress_nginx")
         ana = Script("ana", 8.0, asks=(start,), faults=(Planned(number, fault, 2.0),))
         ben = Script("ben", 120.0, asks=(Ask("start", takeover=True, kind="ingress_nginx"),))

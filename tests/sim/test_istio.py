@@ -20,6 +20,7 @@ from tests.sim.istio import HTTP, ISTIO
 from tests.sim.objects import NAME, NAMESPACE, Json
 from tests.sim.test_traffic import largest, played, told, world
 from tests.sim.world import World
+from tests.toolchain.sampled import sampled
 
 START = Ask("start", share="5", kind=ISTIO)
 GROW = replace(START, pods=3, surge=3, share="50", think=1.0)
@@ -109,7 +110,7 @@ def test_a_gateway_that_hears_of_nothing_is_refused_before_any_user_notices() ->
     assert largest(one, 0.0, 1e9) == 0
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", sampled(range(16)))
 def test_a_proxy_that_hears_in_any_order_sends_nobody_to_nowhere(seed: int) -> None:
     chance = random.Random(seed)
     lags = Lags(chance.choice((0.1, 2.0, 5.0)), chance.choice((0.1, 2.0, 5.0)), forgets=seed % 2 == 1)
@@ -119,7 +120,7 @@ def test_a_proxy_that_hears_in_any_order_sends_nobody_to_nowhere(seed: int) -> N
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("number", range(0, 60, 3))
+@pytest.mark.parametrize("number", sampled(range(0, 60, 3)))
 def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(number: int) -> None:
     kind = Fault.KILLED_BEFORE if number % 4 == 3 else Fault.KILLED_AFTER
     last = Ask("promote" if number % 2 else "undo", think=1.0)
@@ -129,7 +130,7 @@ def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("number", range(0, 60, 3))
+@pytest.mark.parametrize("number", sampled(range(0, 60, 3)))
 def test_a_death_at_any_request_of_a_sticky_release_fails_no_request_and_sends_nobody_back(number: int) -> None:
     grow = replace(STICKY, share="50", pods=4, surge=4, think=1.0)
     end = End.PROMOTE if number % 2 else End.UNDO

@@ -28,6 +28,7 @@ from tests.sim.objects import AUTOSCALER_NAME, NAME
 from tests.sim.stage import Stage
 from tests.sim.world import World
 from tests.situations import Web, silent
+from tests.toolchain.sampled import sampled
 
 RESOURCE = "scaledobjects.keda.sh"
 IN, OUT = SWITCHES["scaleDown"], SWITCHES["scaleUp"]
@@ -296,7 +297,7 @@ def test_in_whichever_moment_it_wants_to_scale_the_release_goes_through(
     assert_given_back(one)
 
 
-@pytest.mark.parametrize("number", range(26))
+@pytest.mark.parametrize("number", sampled(range(26)))
 @pytest.mark.parametrize("kind", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER])
 def test_whoever_dies_leaves_a_scaled_object_that_the_next_one_gives_back(kind: Fault, number: int) -> None:
     start = Ask("start", autoscaler="hold" if number % 3 else "pin")

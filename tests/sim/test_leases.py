@@ -45,6 +45,7 @@ from tests.sim.pods import Nature
 from tests.sim.stage import Stage
 from tests.sim.world import REST, Played, World
 from tests.situations import Web, image
+from tests.toolchain.sampled import sampled
 
 AT = 8.0
 START, GROW, UNDO = Ask("start"), Ask("start", pods=2), Ask("undo")
@@ -257,8 +258,9 @@ def test_check_mode_tells_who_holds_it() -> None:
     assert (held["by"], held["until"]) == ("ana", "2026-01-01T00:02:08Z")
 
 
-@pytest.mark.parametrize("kind", [fault for fault in Fault if "KILLED" not in fault.name], ids=lambda kind: kind.name)
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize(
+    ("number", "kind"), sampled([(number, kind) for kind in Fault if "KILLED" not in kind.name for number in range(12)])
+)
 def test_a_lease_that_another_run_has_left_is_taken_whatever_becomes_of_a_request(number: int, kind: Fault) -> None:
     left = replace(ANA, machine="here", faults=(Planned(6, Fault.KILLED_AFTER),))
     ben = Script("ben", AT + 5.0, asks=(START, UNDO), faults=(Planned(number, kind),))
@@ -505,7 +507,7 @@ def runs_at_once(seed: int) -> History:
     return History(seed, natures=natures, scripts=tuple(scripts), end=end, gateway=Lags() if routed else None)
 
 
-@pytest.mark.parametrize("first", range(0, RUNS, 10))
+@pytest.mark.parametrize("first", sampled(range(0, RUNS, 10)))
 def test_of_runs_at_once_one_writes_at_a_time_and_nothing_is_promoted_that_it_did_not_judge(first: int) -> None:
     for seed in range(first, first + 10):
         played = World(runs_at_once(seed)).play()

@@ -22,6 +22,7 @@ from tests.sim.istio import HTTP
 from tests.sim.objects import NAME, Json
 from tests.sim.test_traffic import assert_as_before, largest, played, put_back, rewrite, told, world
 from tests.sim.world import Played, World
+from tests.toolchain.sampled import sampled
 
 COPIES = Ask("start", share="0", mirror="20")
 SHARE = Ask("start", share="20", think=2.0)
@@ -68,7 +69,7 @@ def test_copies_come_before_the_first_share_and_end_with_it(kind: str, end: End)
 
 
 @pytest.mark.parametrize("kind", ["gateway_api", "istio"])
-@pytest.mark.parametrize("at", range(8, 68, 5))
+@pytest.mark.parametrize("at", sampled(range(8, 68, 5)))
 def test_a_death_at_any_request_copies_no_more_than_was_asked_for(kind: str, at: int) -> None:
     end = End.PROMOTE if at % 2 else End.UNDO
     asks = (replace(COPIES, kind=kind), replace(SHARE, kind=kind))

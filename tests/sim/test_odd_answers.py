@@ -16,11 +16,11 @@ from tests.sim.running import play as played
 @pytest.mark.parametrize("scene", SCENES)
 def test_no_answer_makes_a_verb_end_in_an_error_of_its_own(scene: str, one_in: int) -> None:
     failed = 0
-    for seed in range(12):
+    for seed in range(4):
         found = play(scene, seed, one_in)
         assert found.wrong == []
         failed += found.calls - found.ended["done"]
-    assert failed > 6, "these answers were hardly odd"
+    assert failed > 2, "these answers were hardly odd"
 
 
 @pytest.mark.parametrize("history", SCENES.values(), ids=[*SCENES])

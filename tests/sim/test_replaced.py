@@ -8,6 +8,8 @@ And templates of the same hash, which the controller tells apart by a count. Eve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
@@ -16,6 +18,7 @@ from tests.sim.objects import NAME
 from tests.sim.running import play
 from tests.sim.telling import report
 from tests.sim.world import Played, World
+from tests.toolchain.sampled import in_turn
 
 START = Ask("start", pods=2)
 # What is done until then, and what somebody's deletion falls into.
@@ -37,12 +40,14 @@ def assert_holds(played: Played) -> None:
     assert not played.violations, "\n".join(["", *report(played), *story])
 
 
-@pytest.mark.parametrize("how", sorted(MADE_AGAIN))
+@pytest.mark.parametrize(("how", "numbers"), in_turn(sorted(MADE_AGAIN), range(MOST_REQUESTS)))
 @pytest.mark.parametrize("name", COURSES)
-def test_whatever_is_asked_of_the_one_before_is_not_done_to_the_one_after(name: str, how: str) -> None:
+def test_whatever_is_asked_of_the_one_before_is_not_done_to_the_one_after(
+    name: str, how: str, numbers: Sequence[int]
+) -> None:
     before, ask = COURSES[name]
     bounds = (2, 9) if any(one.autoscaler == "pin" for one in (ask, *before)) else None
-    for number in range(MOST_REQUESTS):
+    for number in numbers:
         vic = Script("vic", 60.0, asks=(ask,))
         again = Foreign(60.0, how, 0, "v1", number)
         history = History(seed=number, bounds=bounds, scripts=(vic, Script("ana", 8.0, asks=before)), foreign=(again,))

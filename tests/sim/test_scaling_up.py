@@ -23,6 +23,7 @@ from tests.sim.stage import Stage
 from tests.sim.store import Change
 from tests.sim.world import Played, World
 from tests.situations import Web
+from tests.toolchain.sampled import sampled
 
 AT = 8.0
 BOUNDS = (2, 60)
@@ -188,7 +189,7 @@ def test_a_share_that_is_there_takes_one_patch_whatever_comes_next_and_check_mod
 
 
 @pytest.mark.parametrize("last", [PROMOTE, UNDO], ids=["promote", "undo"])
-@pytest.mark.parametrize("moment", [AT + n / 2 for n in range(0, 80, 3)])
+@pytest.mark.parametrize("moment", sampled([AT + n / 2 for n in range(0, 80, 3)]))
 def test_a_share_goes_through_its_steps_in_whichever_moment_it_wants_more(moment: float, last: Ask) -> None:
     first = replace(START, pods=None, weight=20, surge=99)
     end = End.PROMOTE if last is PROMOTE else End.UNDO
@@ -198,7 +199,7 @@ def test_a_share_goes_through_its_steps_in_whichever_moment_it_wants_more(moment
     one.assert_given_back()
 
 
-@pytest.mark.parametrize("number", range(0, 30, 3))
+@pytest.mark.parametrize("number", sampled(range(0, 30, 3)))
 @pytest.mark.parametrize("kind", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER])
 def test_of_a_share_whoever_dies_leaves_what_the_next_one_ends(kind: Fault, number: int) -> None:
     first = replace(START, pods=None, weight=20, surge=99)
@@ -209,7 +210,7 @@ def test_of_a_share_whoever_dies_leaves_what_the_next_one_ends(kind: Fault, numb
     one.assert_given_back()
 
 
-@pytest.mark.parametrize("moment", [AT + n / 4 for n in range(0, 160, 3)])
+@pytest.mark.parametrize("moment", sampled([AT + n / 4 for n in range(0, 160, 3)]))
 @pytest.mark.parametrize("last", [PROMOTE, UNDO], ids=["promote", "undo"])
 def test_in_whichever_moment_it_wants_more_the_release_goes_through(moment: float, last: Ask) -> None:
     end = End.PROMOTE if last is PROMOTE else End.UNDO
@@ -220,7 +221,7 @@ def test_in_whichever_moment_it_wants_more_the_release_goes_through(moment: floa
     assert one.store.of("deployments")[NAME]["spec"]["replicas"] in (4, 9), "it looks every 15 seconds"
 
 
-@pytest.mark.parametrize("number", range(30))
+@pytest.mark.parametrize("number", sampled(range(30)))
 @pytest.mark.parametrize("kind", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER])
 def test_whoever_dies_leaves_an_autoscaler_that_the_next_one_gives_back(kind: Fault, number: int) -> None:
     asks = (START, UNDO) if number % 2 else (START, PROMOTE)

@@ -21,6 +21,7 @@ from tests.sim.objects import LABELS, NAME, image
 from tests.sim.store import Change
 from tests.sim.test_traffic import DRAINING, assert_as_before, played, told
 from tests.sim.world import World
+from tests.toolchain.sampled import sampled
 
 BLUE = Ask("start", pods=4, surge=4, share="0", kind="service_selector")
 GREEN = replace(BLUE, share="100", think=1.0)
@@ -113,7 +114,7 @@ def test_a_whole_release_looks_at_green_and_switches_and_keeps_blue() -> None:
     assert_clean(one)
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", sampled(range(40)))
 def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(number: int) -> None:
     kind = Fault.KILLED_BEFORE if number % 4 == 3 else Fault.KILLED_AFTER
     asks = (BLUE, GREEN, replace(PROMOTE, keep=0.0) if number % 2 else UNDO)
@@ -124,7 +125,7 @@ def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(
     assert_clean(one)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", sampled(range(20)))
 def test_requests_that_fail_are_tried_again_and_nothing_is_left(seed: int) -> None:
     chance = random.Random(seed)
     faults = failing(chance, 90)

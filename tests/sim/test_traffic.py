@@ -26,6 +26,7 @@ from tests.sim.refusals import not_served
 from tests.sim.store import Change
 from tests.sim.telling import report
 from tests.sim.world import Played, World
+from tests.toolchain.sampled import sampled
 
 DRAINING = {version: Nature(0.05, 2.0, ends_in=20.0) for version in ("v1", "v2", "v3")}
 SWIFT = Lags()
@@ -131,7 +132,7 @@ def test_a_drained_canary_gets_nobody_until_it_is_resumed_and_then_what_it_got(s
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("number", range(24))
+@pytest.mark.parametrize("number", sampled(range(24)))
 def test_a_death_at_any_request_of_a_drain_and_a_resume_leaves_what_can_be_ended(number: int) -> None:
     end = End.PROMOTE if number % 2 else End.UNDO
     asks = (START, DRAIN, RESUME)
@@ -165,7 +166,7 @@ def test_users_who_keep_their_version_are_promoted_by_weights_and_nothing_is_lef
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("number", range(0, 40, 2))
+@pytest.mark.parametrize("number", sampled(range(0, 40, 2)))
 def test_a_death_at_any_request_of_a_sticky_release_fails_no_request(number: int) -> None:
     grow = replace(STICKY, share="50", pods=4, surge=4, think=1.0)
     end = End.PROMOTE if number % 4 else End.UNDO
@@ -200,7 +201,7 @@ def test_a_whole_release_goes_by_its_shares_with_as_many_pods_as_they_need(by: s
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("number", range(0, 96, 2))
+@pytest.mark.parametrize("number", sampled(range(0, 96, 2)))
 def test_a_whole_release_that_dies_at_any_request_is_ended_by_the_next_and_fails_no_request(number: int) -> None:
     kind = Fault.KILLED_BEFORE if number % 3 == 0 else Fault.KILLED_AFTER
     release = replace(RELEASE, shares=("5", "50"), by="weights" if number % 4 else "pods")
@@ -239,7 +240,7 @@ def test_a_release_that_died_with_all_requests_on_its_canary_is_gone_on_with_by_
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", sampled(range(20)))
 def test_requests_of_a_whole_release_that_fail_fail_no_request_of_a_user(seed: int) -> None:
     chance = random.Random(seed)
     faults = failing(chance, 120)
@@ -266,7 +267,7 @@ def test_an_undo_takes_every_request_away_before_a_pod() -> None:
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", sampled(range(30)))
 def test_a_proxy_that_hears_in_any_order_sends_nobody_to_nowhere(seed: int) -> None:
     chance = random.Random(seed)
     lags = Lags(chance.choice((0.1, 2.0, 5.0)), chance.choice((0.1, 2.0, 5.0)), forgets=seed % 2 == 1)
@@ -276,7 +277,7 @@ def test_a_proxy_that_hears_in_any_order_sends_nobody_to_nowhere(seed: int) -> N
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", sampled(range(20)))
 def test_what_a_proxy_still_knows_of_the_release_before_proves_nothing_of_this_one(seed: int) -> None:
     """The next release begins before the proxy has heard that the Services of the last one are gone."""
     again = (Ask("undo"), START, Ask("undo"), START, Ask("promote"))
@@ -285,7 +286,7 @@ def test_what_a_proxy_still_knows_of_the_release_before_proves_nothing_of_this_o
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("number", range(46))
+@pytest.mark.parametrize("number", sampled(range(46)))
 def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(number: int) -> None:
     kind = Fault.KILLED_BEFORE if number % 4 == 3 else Fault.KILLED_AFTER
     asks = (START, Ask("promote" if number % 2 else "undo", think=1.0))
@@ -301,7 +302,7 @@ def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", sampled(range(30)))
 def test_requests_that_fail_are_tried_again_and_nothing_is_left(seed: int) -> None:
     chance = random.Random(seed)
     faults = failing(chance, 60)

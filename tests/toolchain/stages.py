@@ -112,7 +112,7 @@ FOUR_WORKERS = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 READ, WAITS = "what the tree says", "waits for clusters"
 # One release that goes through, twice; the others are for `make slow`.
 SCENARIOS = ("-s", "default", "-s", "steps")
-WITHOUT_A_CLUSTER = ("tests/unit", "tests/sim", "tests/toolchain")
+WITHOUT_A_CLUSTER = ("-m", "not slow", "tests/unit", "tests/sim", "tests/toolchain")
 OF_THE_TEST_CLUSTER = "tests/integration/test_cluster_*.py"
 SHORT_ONES = ("-m", "not slow", "--ignore-glob", OF_THE_TEST_CLUSTER, "tests/integration", "tests/faults")
 OUTPUT = ROOT / "tests" / "output"
