@@ -613,3 +613,9 @@ def test_what_is_created_is_the_deployment_that_was_named(meta: Mapping[str, str
     assert (failure.code, failure.changed) == ("invalid", False)
     with pytest.raises(VerbFailure, match="there is no Deployment"):
         web.start()
+
+
+def test_what_is_rejected_before_it_begins_asks_nothing_of_the_cluster(web: Web) -> None:
+    before = web.api.requests
+    _failure, told = failed(web, asked(web, reject="nothing here reads canary_image"))
+    assert (told.outcome, web.api.requests) == (Ending.REFUSED, before)

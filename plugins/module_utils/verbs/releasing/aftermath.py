@@ -88,6 +88,9 @@ def _take_in(course: Course, error: VerbFailure | ApiError) -> None:
 def _what_failed(course: Course, cause: Cause) -> Failed:
     stage, policy = course.release.stage, course.request.policies.on_failure
     changed = course.changed and not course.request.call.check
+    if stage is Stage.ASKED and cause is Cause.REJECTED:
+        # Nothing was begun by then, so nobody is asked how it stands.
+        return Failed(stage, cause, None, False, policy, changed=changed)
     try:
         situation = course.seen()
     except (VerbFailure, ApiError) as unseen:
