@@ -147,10 +147,13 @@ def test_a_route_that_lost_what_was_kept_is_healed_by_what_its_backends_tell(sta
         assert exposure(found, 1) == {**exposure(found, 0), "header": None, "sticky": False}
 
 
-def test_a_route_that_is_put_back_after_stable_was_reached_and_before_users_are_sent_there_is_refused() -> None:
+@pytest.mark.parametrize("seeds", [range(0, 60, 3), pytest.param(range(60), marks=pytest.mark.slow)])
+def test_a_route_that_is_put_back_after_stable_was_reached_and_before_users_are_sent_there_is_refused(
+    seeds: range,
+) -> None:
     """The proxy forgets then what it had reached. Whoever writes later than that, writes over a route that sends users to stable."""
     refused = 0
-    for seed in range(60):
+    for seed in seeds:
         one = world(SHARE, lags=Lags(routes=3.0, endpoints=1.0, forgets=True), seed=seed)
         stages: list[str] = []
         one.timeline.at(9.0 + seed / 15, partial(_put_back_and_note, one, stages))

@@ -27,8 +27,8 @@ def sampled(cases: Sequence[Any]) -> list[Any]:
 
 
 def in_turn(cases: Sequence[Any], numbers: Sequence[int], name: Callable[[Any], str] = str) -> list[Any]:
-    """For pytest.mark.parametrize of two: each case with those of the numbers at which it is played, so that each number has its turn; and,
-    with the mark `slow`, each case with all of them."""
+    """For pytest.mark.parametrize of two: each case with those of the numbers at which it is played, so that each number has its turn where
+    there are three of them or more; and, with the mark `slow`, each case with all numbers."""
     turns = ((case, numbers[turn % ONE_IN :: ONE_IN]) for turn, case in enumerate(cases))
     return [
         *(pytest.param(case, some, id=f"{name(case)}-in turn") for case, some in turns),
