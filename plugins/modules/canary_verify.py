@@ -329,6 +329,8 @@ options:
         description:
           - What tasks of your own have counted, each with C(time) (seconds since the start), C(canary) and C(stable), and in
             both C(bad) and C(total) since the sample before.
+          - With O(history), those that were judged at an earlier step are no data of this one. Of a list that goes on with the
+            one that was judged then, the rest is.
         type: list
         elements: dict
       max_ratio:
@@ -558,6 +560,11 @@ verify:
           many are C(left) of O(duration).
       returned: with O(guard=true), not in check mode
       type: dict
+    samples:
+      description: Marks of the lists of O(checks[].samples) that were judged until now, by which O(history) knows them again.
+      returned: when canary and stable were compared
+      type: list
+      elements: str
     costs:
       description:
         - For each check that sends requests, how many, their bytes, the way that they took and, when a price was given, their

@@ -13,6 +13,9 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, cut_off
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.samples import Count, Sample
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
     Gate,
     Headroom,
@@ -31,6 +34,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     WatchRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import CheckAsked, SamplesAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing import promotion
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
@@ -306,6 +310,31 @@ def test_a_step_that_the_caller_verifies_ends_the_call_before_it_is_judged(web: 
     assert told.to_verify == {"step": 2, "steps": 2, "tasks": "/verify.yml"} and web.split() == {"v1": 2, "v2": 3}
     _, told = released(web, replace(request, previous=told))
     assert (told.outcome.value, told.reached, told.to_verify) == ("released", 2, {})
+
+
+def own_counts(at: float) -> CheckAsked:
+    """Enough to pass."""
+    rows = tuple(Sample(at + 10 * number, Count(0, 1000), Count(9, 1000)) for number in range(9))
+    return CheckAsked(RateCheck("own", Tolerance(1.5, 0.01)), SamplesAsked(rows))
+
+
+@pytest.mark.parametrize("of_a_step", [True, False])
+def test_what_the_caller_counted_at_one_step_is_no_evidence_at_the_next(of_a_step: bool, web: Web) -> None:
+    def counted(at: float, **options: Any) -> ReleaseRequest:
+        request, checks = asked(web, pods=(1, 3), **options), (own_counts(at),)
+        if of_a_step:
+            return replace(request, steps=tuple(replace(step, checks=checks) for step in request.steps))
+        return replace(request, judge=replace(request.judge, checks=checks))
+
+    _, first = released(web, counted(0, through=Through.parse("step 1")))
+    assert [judged.verdict for judged in first.verdicts] == ["pass"]
+    with_others = Release.from_json(first.to_json())
+    _, told = released(web, counted(0, previous=first))
+    assert (told.outcome.value, told.reached, told.waits_for) == ("held", 1, WaitsFor.PERSON)
+    assert "were judged at a step before" in told.verdicts[-1].reason
+    web.resume()
+    _, told = released(web, counted(600, previous=with_others))
+    assert (told.outcome.value, [judged.verdict for judged in told.verdicts]) == ("released", ["pass", "pass"])
 
 
 def test_a_release_that_is_over_is_told_again(web: Web) -> None:

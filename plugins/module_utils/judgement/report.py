@@ -110,6 +110,7 @@ def history_of(result: Any) -> dict[tuple[str, str], tuple[Bucket, ...]]:
     version = _mapping(result, "it").get("hash", "")
     if not isinstance(version, str) or not _HASH.fullmatch(version):
         raise _tampered("its hash is none of a pod template")
+    marks_of(result)
     for check in _list(result.get("checks", []), "checks"):
         name = _text(_mapping(check, "checks").get("name"), "a check")
         for stream in _list(check.get("streams", []), f"streams of check {name}"):
@@ -118,6 +119,12 @@ def history_of(result: Any) -> dict[tuple[str, str], tuple[Bucket, ...]]:
                 raise _tampered(f"check {name} has the same stream twice")
             history[key] = tuple(_buckets(name, _list(stream.get("series"), f"series of check {name}")))
     return history
+
+
+def marks_of(result: Any) -> tuple[str, ...]:
+    """The lists of the user's own samples that an earlier call has counted, as `history_of` reads them. Errors: JudgementError."""
+    marks = _list(_mapping(result, "it").get("samples", []), "samples")
+    return tuple(_text(mark, "a list of samples") for mark in marks)
 
 
 def _buckets(name: str, rows: Iterable[Any]) -> Iterable[Bucket]:

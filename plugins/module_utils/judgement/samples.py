@@ -8,10 +8,11 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import field
 from itertools import pairwise
-from typing import Any, Iterable, Mapping, Union
+from typing import Any, Collection, Iterable, Mapping, Sequence, Union
 
 from ..values import dataclass
 from .tolerance import JudgementError
@@ -103,6 +104,32 @@ def given_samples(rows: Iterable[Mapping[str, Any]]) -> tuple[Sample, ...]:
                 f"samples go back in time, from {before.at} to {after.at} seconds: hand them over in order"
             )
     return tuple(samples)
+
+
+# Hexadecimal digits.
+_MARK_LENGTH = 16
+
+
+def mark_of(samples: Iterable[Sample]) -> str:
+    """By which a later call knows a list again that was counted."""
+    return _marks(samples)[-1]
+
+
+def not_counted_yet(samples: Sequence[Sample], marks: Collection[str]) -> Sequence[Sample]:
+    """Without those at the beginning that are a list which was counted before, by its mark."""
+    counted = (number for number, mark in enumerate(_marks(samples)) if mark in marks)
+    return samples[max(counted, default=0) :]
+
+
+def _marks(samples: Iterable[Sample]) -> list[str]:
+    """Of the first none, one, two, ... of them."""
+    digest = hashlib.sha256()
+    marks = [""]
+    for sample in samples:
+        row = (sample.at, sample.canary.bad, sample.canary.total, sample.stable.bad, sample.stable.total)
+        digest.update(repr(row).encode())
+        marks.append(digest.hexdigest()[:_MARK_LENGTH])
+    return marks
 
 
 def _given_sample(number: int, row: Mapping[str, Any]) -> Sample:

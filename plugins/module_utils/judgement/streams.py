@@ -35,7 +35,7 @@ class Stream:
         self._bucketer = Bucketer(rule, warm_at)
         self._warmup_bucketer = Bucketer(rule)
         self._step = 0
-        # All exposure seen, also where only one version had some: what "no traffic" is told from.
+        # All exposure seen in the newest step, also where only one version had some: what "no traffic" is told from.
         self.canary_seen = self.stable_seen = 0.0
 
     @property
@@ -83,6 +83,7 @@ class Stream:
         self._take(self._bucketer.begin_step(warm_at))
         self._warmup_bucketer.begin_step(at)
         self._warm_at = warm_at
+        self.canary_seen = self.stable_seen = 0.0
         self._start_afresh()
 
     def _start_afresh(self) -> None:

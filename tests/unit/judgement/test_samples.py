@@ -15,6 +15,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.judgement.samples 
     Reading,
     Sample,
     given_samples,
+    mark_of,
+    not_counted_yet,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import JudgementError
 
@@ -27,6 +29,26 @@ def test_the_users_own_counts_become_samples() -> None:
         Sample(5, Count(1, 100), Count(2, 300)),
         Sample(10.5, Count(1, 100), Count(2, 300)),
     )
+
+
+@pytest.mark.parametrize(
+    ("now", "left"),
+    [
+        ([], []),
+        ([5, 10], []),
+        ([5, 10, 15], [15]),
+        ([20], []),
+        ([5], [5]),
+        ([10, 5], [10, 5]),
+    ],
+    ids=["none", "the same", "more behind the same", "of a call before that", "fewer", "others"],
+)
+def test_what_was_counted_at_a_step_before_is_not_counted_again(now: list[int], left: list[int]) -> None:
+    def at(*times: int) -> tuple[Sample, ...]:
+        return tuple(Sample(time, Count(1, 100), Count(2, 300)) for time in times)
+
+    before = [mark_of(at(5, 10)), mark_of(at(20))]
+    assert not_counted_yet(at(*now), before) == at(*left)
 
 
 @pytest.mark.parametrize(

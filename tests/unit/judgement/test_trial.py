@@ -377,6 +377,8 @@ class TestSteps:
             ({"checks": [{"name": "http", "streams": [{"name": ""}]}]}, "series of check http should be a list"),
             ({"checks": [{"name": "http", "streams": [{"name": "", "series": []}] * 2}]}, "the same stream twice"),
             ({"checks": [], "hash": {"a": "b"}}, "its hash is none"),
+            ({"checks": [], "samples": "all"}, "samples should be a list"),
+            ({"checks": [], "samples": [1]}, "the name of a list of samples"),
             ({"checks": [], "hash": "{{ lookup('pipe', 'id') }}"}, "its hash is none"),
         ],
     )

@@ -9,13 +9,13 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from ...display.news import Rate
 from ...judgement.checks import RateCheck
 from ...judgement.evidence import Promise
-from ...judgement.report import as_result, history_of
-from ...judgement.samples import Count, NoData, Reading, Sample
+from ...judgement.report import as_result, history_of, marks_of
+from ...judgement.samples import Count, NoData, Reading, Sample, mark_of, not_counted_yet
 from ...judgement.trial import Trial
 from ...judgement.verdicts import RunVerdict, Verdict
 from ...probes.source import Answers, Counted, Sides, Value
@@ -29,6 +29,8 @@ from .foresight import Foresight
 from .loads import EQUAL, Loads
 from .looking import Ended, Looking, Rests
 from .sides import sides_of
+
+COUNTED_BEFORE = "these samples were judged at a step before, so they say nothing of this one: hand over what was counted since, with its own times"
 
 
 class Comparison(Looking):
@@ -59,6 +61,7 @@ class Comparison(Looking):
         self._ends = ends
         self._stops_at_pass = stops_at_pass
         self._trial = Trial(plan_of(request), history)
+        self._marks = marks_of(request.history) if request.history else ()
         if history:
             self._trial.begin_step(before)
         self._foresight = Foresight(request, report, self._warn)
@@ -75,9 +78,17 @@ class Comparison(Looking):
         given = () if self.request.guard else self.request.checks
         for asked in given:
             if isinstance(asked.source, SamplesAsked):
-                for sample in asked.source.samples:
-                    self._trial.observe(asked.check.name, replace(sample, at=sample.at + self._offset))
+                self._count(asked.check.name, asked.source.samples)
         return gaps
+
+    def _count(self, name: str, samples: Sequence[Sample]) -> None:
+        """What the user has counted says something of the step that it was counted at, and of no later one."""
+        new = not_counted_yet(samples, self._marks)
+        if samples and not new:
+            self._trial.observe(name, NoData(self._offset, COUNTED_BEFORE))
+            self._report(f"{name}: {COUNTED_BEFORE}")
+        for sample in new:
+            self._trial.observe(name, replace(sample, at=sample.at + self._offset))
 
     def until_decided(self) -> RunVerdict:
         self._restart()
@@ -186,5 +197,11 @@ class Comparison(Looking):
 
     def result(self, verdict: RunVerdict) -> dict[str, Any]:
         """The whole verdict as plain values, with what the looking cost."""
-        about = {"hash": self._sides.canary.hash, "forecasts": dict(self.forecasts), "costs": self._asking.costs()}
+        given = (asked.source.samples for asked in self.request.checks if isinstance(asked.source, SamplesAsked))
+        about = {
+            "hash": self._sides.canary.hash,
+            "samples": sorted({*self._marks, *(mark_of(samples) for samples in given if samples)}),
+            "forecasts": dict(self.forecasts),
+            "costs": self._asking.costs(),
+        }
         return {**as_result(verdict), **about}

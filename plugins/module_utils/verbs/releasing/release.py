@@ -10,6 +10,7 @@ promoted or taken back. What becomes of a failure is decided in release/rulings.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, Mapping
 
 from ...cluster.api import Api
 from ...cluster.errors import ApiError
@@ -344,16 +345,21 @@ def _judge(course: Course, number: int, step: StepAsked) -> bool:
         call=course.call(),
         checks=checks,
         steps=still_to_judge(request),
-        history={} if own else course.release.evidence,
+        history=_of_samples(course.release.evidence) if own else course.release.evidence,
         inconclusive_ok=request.policies.on_inconclusive is not OnInconclusive.UNDO,
     )
     outcome = course.did("verify", verify(course.api, asked, course.heard))
     told = outcome.extra["verify"]
     verdict = Judged(f"step {number + 1}", told["verdict"], outcome.message)
-    course.release = course.release.judged(verdict, None if own else told)
+    course.release = course.release.judged(verdict, {**course.release.evidence, **_of_samples(told)} if own else told)
     if told["verdict"] != "inconclusive" or request.policies.on_inconclusive is not OnInconclusive.HOLD:
         return True
     course.did("pause", pause(course.api, PauseRequest(course.call()), course.report))
     frozen = "The canary is frozen until somebody resumes, promotes or undoes it."
     course.ends(Ending.HELD, ended(outcome.message), frozen, waits_for=WaitsFor.PERSON)
     return False
+
+
+def _of_samples(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """What checks of a step's own go on with: which samples of the user's were judged at a step before."""
+    return {name: evidence[name] for name in ("hash", "samples") if name in evidence}
