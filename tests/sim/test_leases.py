@@ -161,6 +161,28 @@ def test_a_run_that_was_taken_over_while_it_was_away_is_told_by_whom() -> None:
     assert "the last one was undone by ben at 2026-01-01T00:01:4" in result.message, result.message
 
 
+@pytest.mark.parametrize(
+    ("takes", "canary"),
+    [
+        (lambda eve: eve.start(pods=3), 3),
+        (lambda eve: eve.start(pods=1), 1),
+        (lambda eve: (eve.pause(), eve.resume()), 1),
+    ],
+    ids=["lets it grow", "finds it as it is to be", "freezes it for a while"],
+)
+def test_a_release_goes_on_with_nothing_that_was_taken_over_between_two_of_its_calls(
+    new: Callable[..., Web], takes: Callable[[Web], object], canary: int
+) -> None:
+    web = new().make(4)
+    _, told = released(web, asked(web, through=Through.parse("step 1")))
+    eve = replace(web)
+    eve.takeover = True
+    takes(eve)
+    failure, after = failed(web, asked(web, previous=told))
+    assert (failure.code, after.outcome.value) == ("other_release", "failed")
+    assert (web.split()["v2"], web.phase) == (canary, "held")
+
+
 def test_a_run_that_waits_finds_out_in_time_that_it_was_taken_over() -> None:
     pinned = Ask("start", pods=1, timeout=600.0)
     endless = {"v2": Nature(never_ready=True)}

@@ -30,6 +30,7 @@ from .call.writing import rehearse, write
 from .moving.completion import finish_leftover
 from .routing.draining import drain as drain_routes
 from .routing.draining import refill
+from .routing.fencing import take_over
 from .routing.finding import of_record
 from .routing.routes import Routes
 
@@ -55,6 +56,8 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report, *, drain: boo
         asked.check(first)
         picture = finish_leftover(account, picture, call.actor, check=call.check)
         before = account.looked(diagnose(picture))
+        if not call.check and (taken := take_over(account, None)):
+            before, picture = taken, taken.picture
         # A release whose clean-up was missing is over now; otherwise it is the one of the first look.
         meant = asked if before.phase is Phase.NONE else asked.bound(first)
         if paused and before.phase is Phase.NONE and account.changed:

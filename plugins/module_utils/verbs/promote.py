@@ -145,7 +145,7 @@ def _routed(
             foretell(routes, found, everybody, canary.hash)
         if by is PromoteBy.PODS or request.call.wait.enabled:
             routes.rehearse(found, owners, canary.hash)
-    elif taken := take_over(routes):
+    elif taken := take_over(account, routes):
         return _routed(account, taken, decided, request, report)
     elif by is PromoteBy.WEIGHTS:
         _check_live(account, situation, found)

@@ -278,7 +278,9 @@ def _held(
     call, site, situation = request.call, account.site, diagnose(picture)
     wanted, asker = _wanted(account, situation, request, room, pinned), _asker(account, request, pinned)
     asker, routes, found = routed(account, situation, wanted, asker, request, report)
-    if routes is not None and situation.record is not None and not call.check and (taken := take_over(routes)):
+    # A run that has a name is written with the hold, and told of.
+    fenced = not call.check and (routes is not None or not request.run)
+    if fenced and (taken := take_over(account, routes)):
         return _held(account, replace(taken.picture, autoscalers=picture.autoscalers), request, room, report, pinned)
 
     def decide(current: Situation) -> Start:

@@ -136,7 +136,7 @@ def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: b
         routes.rehearse(ours, owners, insists=False)
     elif routes is not None:
         account.looked(situation)
-        taken = take_over(routes) if situation.record else None
+        taken = take_over(account, routes)
         situation = taken or situation
         cut_off(routes, situation, taken_over=taken is not None)
     return situation.picture

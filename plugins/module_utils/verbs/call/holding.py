@@ -159,6 +159,10 @@ class Holding:
         claim = found.claim
         return {"run": claim.run, "by": claim.by, "since": claim.since, "until": until(claim)}
 
+    def would_take_over(self, uid: str) -> bool:
+        """Whether another run has it, from which it is to be taken. A request, where one is to be."""
+        return self._takeover and self.holder(uid) is not None
+
     def let_go(self, *, comes_back: bool) -> None:
         """At the end of a call. A run that `comes_back` says until when; otherwise nobody has it any more. A request.
 

@@ -1,7 +1,8 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whoever takes a release with routes over from another run makes it his in its record, before any of its routes is written.
+"""Whoever takes a release over from another run makes it his in its record, so that the other is refused whenever it comes back: the
+Lease tells of him no longer than his task goes on. Of a release with routes he does so before any of its routes is written.
 
 A write whose answer never came may be carried out at any time after that, as long as the Deployment is the one that it was
 made for. A start that finds the hold as it wants it writes nothing there, and sends users to its pods: an undo of the run before,
@@ -16,19 +17,22 @@ from dataclasses import replace
 from ...rollout import patches
 from ...rollout.patches import Plan
 from ...rollout.phase import Situation, diagnose
+from ..call.ending import Account
 from ..call.writing import write
 from .routes import Routes
 
 
-def take_over(routes: Routes) -> Situation | None:
-    """Takes the Lease. What there is then, where the release was made this run's; None where it needs not be. Raises Refusal where
-    the other has gone on with it."""
-    account, site = routes.account, routes.account.site
-    situation = account.seen
-    if situation.record is None:
-        raise AssertionError("a release whose routes are taken over has a record")
-    routes.mine()
-    if site.holding is None or not site.holding.taken_over:
+def take_over(account: Account, routes: Routes | None) -> Situation | None:
+    """Takes the Lease of a release with routes, and of another where a run is to be taken over that has it. What there is then, where the
+    release was made this run's; None where it needs not be. Raises Refusal where the other has gone on with it."""
+    site, situation = account.site, account.seen
+    if site.holding is None or situation.record is None:
+        return None
+    if routes is not None:
+        routes.mine()
+    elif site.holding.would_take_over(situation.deployment.uid):
+        site.mine()
+    if not site.holding.taken_over:
         return None
     known, ours = situation.record, replace(situation.record, run=account.run)
 
