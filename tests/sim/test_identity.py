@@ -140,6 +140,22 @@ def test_a_run_that_gives_its_name_takes_the_canary_over_and_the_run_before_stop
     assert replace(web, meant=meant_by(theirs)).promote().changed
 
 
+@pytest.mark.parametrize(("verb", "other"), [("undo", "promote"), ("promote", "undo")])
+def test_whoever_knows_his_release_by_its_run_alone_may_repeat_what_ended_it(
+    verb: str, other: str, new: Callable[..., Web]
+) -> None:
+    web = new().make(3)
+    web.start(run="ours")
+    ours = replace(web, meant=Meant(run="ours"))
+    assert getattr(ours, verb)().changed
+    assert not getattr(ours, verb)().changed
+    web.refused(getattr(ours, other), "other_release")
+    web.refused(getattr(replace(web, meant=Meant(run="r2")), verb), "other_release")
+    if verb == "promote":
+        web.set_image("v3")
+        web.refused(ours.promote, "other_release")
+
+
 def test_a_start_that_is_taken_over_while_it_waits_stops(new: Callable[..., Web]) -> None:
     web = new().make(3)
     slow = {"metadata": {"annotations": {"lab.coalmine/never-ready": "true"}}}

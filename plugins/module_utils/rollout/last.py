@@ -20,6 +20,7 @@ from .template import digest
 from .views import Deployment, ReplicaSet
 
 LAST = "coalmine.canary/last"
+PROMOTED, UNDONE = "promoted", "undone"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class LastRelease:
     `generation` is that of its record: a record that comes back from a ReplicaSet is seen to be over by it. `version` and `before`:
     pod-template-hashes of what came and what went, the other way round with a rollback, and with an undo those of the version that
     stays; empty where nobody can go back by it. `digest`: of the template of `before` as it was then, for whoever may write to a ReplicaSet
-    can change its template; empty where it is not known.
+    can change its template; empty where it is not known. `run`: whose release it was, if that has ended it, too.
     """
 
     outcome: str
@@ -41,12 +42,14 @@ class LastRelease:
     version: str = ""
     before: str = ""
     digest: str = ""
+    run: str = ""
 
     def encode(self) -> str:
         ended = {"outcome": self.outcome, "images": self.images, "at": self.at, "by": whole(self.by)}
         more = {"reason": whole(self.reason), "generation": self.generation}
         way_back = {"version": self.version, "before": self.before, "digest": self.digest} if self.before else {}
-        return json.dumps(told({**ended, **more, **way_back}), sort_keys=True, separators=(",", ":"))
+        of_run = {"run": whole(self.run)} if self.run else {}
+        return json.dumps(told({**ended, **more, **way_back, **of_run}), sort_keys=True, separators=(",", ":"))
 
 
 def last_ended(deployment: Deployment) -> int:
@@ -60,6 +63,15 @@ def last_outcome(deployment: Deployment) -> str:
     last = _last(deployment)
     outcome, by, at, reason = (printable(str(last.get(name) or "")) for name in ("outcome", "by", "at", "reason"))
     return f"{outcome} by {by} at {at}{f': {reason}' if reason else ''}" if outcome else ""
+
+
+def ended_by(deployment: Deployment, run: str) -> tuple[str, str]:
+    """How the release that ended last did so, and the pod-template-hash that it left, if it was of this run; else two empty texts. Nothing
+    is written on that word: whoever would end it finds it done."""
+    last = _last(deployment)
+    if not run or last.get("run") != run or not last_ended(deployment):
+        return "", ""
+    return str(last.get("outcome", "")), str(last.get("version", ""))
 
 
 def _last(deployment: Deployment) -> Mapping[str, Any]:

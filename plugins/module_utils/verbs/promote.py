@@ -16,6 +16,7 @@ from ..cluster.api import Api
 from ..rollout import patches
 from ..rollout.describe import still_terminating
 from ..rollout.identity import Meant, hash_of
+from ..rollout.last import PROMOTED, ended_by
 from ..rollout.patches import Plan
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose, ready_pods
 from ..rollout.record import Intent, Record
@@ -262,6 +263,9 @@ def _without_canary(
     """Waits for an ordinary rollout that is under way. Of a version that is meant nothing is left to do once it is out."""
     call, deployment = request.call, situation.deployment
     named = meant.named or bool(meant.template)
+    outcome, left = ended_by(deployment, meant.run)
+    if outcome == PROMOTED and not meant.hash:
+        meant = replace(meant, hash=left)
     if named and not meant.is_out(situation):
         raise meant.refusal(situation, meant.differs(situation))
     give_back_orphans(account, situation.picture, check=call.check)

@@ -14,6 +14,7 @@ from ..cluster.api import Api
 from ..rollout import patches
 from ..rollout.describe import still_terminating
 from ..rollout.identity import Meant, hash_of
+from ..rollout.last import UNDONE, ended_by
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, towards_stable, with_terminated
@@ -173,8 +174,10 @@ def _is_counted(now: Situation) -> Progress:
 
 
 def _check_meant(meant: Meant, situation: Situation) -> None:
-    """Raises Refusal for another release; a canary that is gone without having become the stable version is undone."""
-    gone = situation.phase is Phase.NONE and (meant.hash or not meant.run) and not meant.is_out(situation)
+    """Raises Refusal for another release; a canary that is gone without having become the stable version is undone, and so is one whose
+    run alone is known where the last release was of that and was undone."""
+    known = meant.hash or not meant.run or ended_by(situation.deployment, meant.run)[0] == UNDONE
+    gone = situation.phase is Phase.NONE and known and not meant.is_out(situation)
     if not gone:
         meant.check(situation)
 

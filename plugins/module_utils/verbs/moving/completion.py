@@ -15,7 +15,7 @@ from typing import Callable
 from ...cluster.errors import ApiError
 from ...rollout import patches
 from ...rollout.identity import hash_of
-from ...rollout.last import Before, LastRelease, version_before
+from ...rollout.last import PROMOTED, UNDONE, Before, LastRelease, version_before
 from ...rollout.patches import Plan
 from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.progress import Done, Progress, towards_rollout, towards_stable
@@ -33,7 +33,7 @@ from .pins import give_back_of
 
 UNDONE_EVENT = "CanaryUndone"
 OVERTAKEN = "overtaken"
-OUTCOMES = {Intent.PROMOTE: "promoted", Intent.UNDO: "undone"}
+OUTCOMES = {Intent.PROMOTE: PROMOTED, Intent.UNDO: UNDONE}
 
 
 def judge_for(record: Record) -> Callable[[Situation], Progress]:
@@ -113,6 +113,7 @@ def _last(account: Account, situation: Situation, record: Record, actor: str) ->
         version=version,
         before=before.hash,
         digest=before.digest,
+        run=record.run if account.run == record.run else "",
     )
 
 
