@@ -349,6 +349,30 @@ def test_a_release_that_is_over_is_told_again(web: Web) -> None:
     assert (failure.code, failure.message, told) == ("ended", "it errs. The stable version is back.", undone)
 
 
+@pytest.mark.parametrize("through", ["plan", "step 1"])
+def test_a_call_that_takes_up_once_more_what_was_promoted_since_finds_it_released(through: str, web: Web) -> None:
+    _, began = released(web, asked(web, through=Through.parse(through)))
+    released(web, asked(web, previous=began))
+    with web.unchanged():
+        outcome, told = released(web, asked(web, previous=began))
+    assert (told.outcome, outcome.changed) == (Ending.ALREADY_RELEASED, False)
+
+
+def test_what_another_run_has_promoted_was_not_released_by_this_one(web: Web) -> None:
+    _, began = released(web, asked(web, pods=(1, 3), through=Through.parse("step 1")))
+    replace(web, takeover=True).start(run="another")
+    replace(web, meant=Meant(run="another")).promote()
+    failure, told = failed(web, asked(web, pods=(1, 3), previous=began))
+    assert (failure.code, told.outcome) == ("other_release", Ending.FAILED)
+
+
+def test_of_a_deployment_that_is_gone_nobody_is_told_to_take_anything_back(web: Web) -> None:
+    _, began = released(web, asked(web, through=Through.parse("step 1")))
+    web.kubectl("delete", "deployment", web.name)
+    _, told = failed(web, asked(web, previous=began))
+    assert told.why[-1] == "With the Deployment its release is gone: nothing is left to take back."
+
+
 def test_what_a_call_left_that_was_refused_is_taken_back_once_it_is_rejected(web: Web) -> None:
     before = web.spec
     request = asked(web)

@@ -87,9 +87,9 @@ class Act(Enum):
 class Failed:
     """What failed, and what is there now.
 
-    `phase`: None where it could not be read. `ours`: what is live, or out once promoted, is what this run began (its run and
-    its hash). `froze_it`: this run itself froze the canary, because the evidence decided neither way. `changed`: this run has
-    changed something.
+    `phase`: None where it could not be read, or is `gone`: there is no such Deployment any more. `ours`: what is live, or out once
+    promoted, is what this run began (its run and its hash). `froze_it`: this run itself froze the canary, because the evidence decided
+    neither way. `changed`: this run has changed something.
     """
 
     stage: Stage
@@ -99,6 +99,7 @@ class Failed:
     on_failure: OnFailure = OnFailure.UNDO
     froze_it: bool = False
     changed: bool = False
+    gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,11 @@ RULES: tuple[Rule, ...] = (
         "nothing of this run is in the cluster",
         lambda failed: failed.stage is Stage.ASKED,
         _leave(NOTHING_CHANGED),
+    ),
+    Rule(
+        "there is no such Deployment any more",
+        lambda failed: failed.gone,
+        _leave("With the Deployment its release is gone: nothing is left to take back."),
     ),
     Rule(
         "another run has taken the Deployment over",

@@ -14,6 +14,7 @@ from ...release.result import Ending, Judged
 from ...release.rulings import Act, Cause, Failed, Stage, cause_of
 from ...rollout.identity import hash_of
 from ...rollout.phase import Phase
+from ...rollout.refusal import Code
 from ...wording import ended
 from ..call.orders import Meant, RollbackRequest, UndoRequest
 from ..call.outcome import API_ERROR, VerbFailure
@@ -96,7 +97,8 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
     except (VerbFailure, ApiError) as unseen:
         if stage is not Stage.ASKED:  # otherwise it is the failure itself, for the same reason
             course.note("look", str(unseen))
-        return Failed(stage, cause, None, False, policy, changed=changed)
+        gone = isinstance(unseen, VerbFailure) and unseen.code == Code.NOT_FOUND.value
+        return Failed(stage, cause, None, False, policy, changed=changed, gone=gone)
     record = situation.record
     live = situation.phase is not Phase.NONE
     ours = record is not None and record.run == course.release.run if live else course.is_out(situation)
