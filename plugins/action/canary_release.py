@@ -122,7 +122,7 @@ class ActionModule(VerbAction):
         arguments = self._of_its_release(arguments, variables)
         given = arguments.get("previous")
         previous = given if isinstance(given, dict) else {}
-        if boolean(arguments.get("rescued"), strict=False) and not arguments.get("reject"):
+        if boolean(arguments.get("rescued"), strict=False) and not str(arguments.get("reject") or "").strip():
             return {**as_begun(arguments), "reject": failures.rejection(variables, previous)}
         if arguments.get("reject") == TAKEN:
             return arguments

@@ -343,6 +343,7 @@ options:
   reject:
     description:
       - Why your own verification finds fault with the canary. It has failed then, as if a check of this task had said so.
+      - Empty, or of blanks alone, it rejects nothing. A condition or a number is refused, because it is no reason.
     type: str
     default: ""
   rescued:

@@ -122,6 +122,7 @@ def _choice(kind: Any, default: Any) -> dict[str, Any]:
 
 
 def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
+    parameters = {**parameters, "reject": _reason(parameters["reject"], parameters["rescued"])}
     at_least(0, parameters, "bake", "guard", "keep", "max_hourly_cost")
     base = call({**parameters, "wait": True, "run": None, "expect": None}, check, actor)
     meant = call({**parameters, "wait": True}, check, actor).meant
@@ -261,6 +262,22 @@ def _start(parameters: Parameters, base: Call) -> StartRequest:
         autoscaler=AutoscalerPolicy(parameters["autoscaler"]),
         owner_check=OwnerCheck(parameters["owner_check"]),
     )
+
+
+def _reason(given: str, rescued: bool) -> str:
+    """A text of blanks is what a template leaves that says nothing. Raises ArgumentError for a condition in place of a reason, unless that
+    is what the task said that was `rescued`."""
+    reason = given.strip()
+    if (
+        reason
+        and not rescued
+        and (reason.lower() in ("true", "false", "none", "null") or not any(map(str.isalpha, reason)))
+    ):
+        raise ArgumentError(
+            "reject is a condition or a number, and any reason rejects the canary. Say as text why it is rejected, and leave it out, or "
+            "empty, where it is not"
+        )
+    return reason
 
 
 def _is_new(parameters: Parameters) -> bool:

@@ -84,7 +84,7 @@ def _wrong(spec: _Spec, value: object, where: str) -> Iterator[str]:
         yield from _wrong_mapping(spec, value, where)
     elif kind != "raw":
         is_one, words = _SCALARS[kind]
-        if not is_one(value):
+        if not is_one(value) or (isinstance(value, bool) and is_one is _is_text and "choices" not in spec):
             yield f"{where} must be {words}, but it is {_kind_of(value)}"
         elif "choices" in spec and str(value) not in spec["choices"]:
             yield f"{where} {_no_choice(spec['choices'], str(value), where.rpartition('.')[2])}"

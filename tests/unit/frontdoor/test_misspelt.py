@@ -28,8 +28,19 @@ WEB = {"name": "web", "namespace": "shop"}
         (bake.VERB, {"seconds": 5}, None),
         (bake.VERB, {"seconds": 5, "second": 5}, None),
         (bake.VERB, {"colour": "blue"}, None),
+        (release.VERB, {"reject": False}, "reject must be text, but it is a boolean"),
+        (release.VERB, {"steps": [{"verify_tasks": True}]}, "steps[0].verify_tasks must be text, but it is a boolean"),
     ],
-    ids=["top", "required", "nested", "right", "the right one is there", "close to none"],
+    ids=[
+        "top",
+        "required",
+        "nested",
+        "right",
+        "the right one is there",
+        "close to none",
+        "a condition",
+        "a nested one",
+    ],
 )
 def test_it_is_named_with_what_was_meant(verb: Verb, given: dict[str, Any], said: str | None) -> None:
     assert misshapen(verb.arguments.argument_spec, {**WEB, **given}) == said

@@ -257,6 +257,14 @@ def test_what_is_not_of_a_release_once_and_for_all_may_change(later: dict[str, A
     assert asked(**{**HERE, **later, "previous": begun()}).previous is not None
 
 
+def test_only_a_reason_rejects() -> None:
+    assert [asked(reject=said).reject for said in ("", " \n", " it errs\n")] == ["", "", "it errs"]
+    for condition in ("False", "none", "0", "-1.5"):
+        with pytest.raises(ArgumentError, match="reject is a condition or a number"):
+            asked(reject=condition)
+    assert asked(reject="503", rescued=True).reject == "503", "that is what a task said which failed"
+
+
 def test_the_source_of_a_check_may_change_and_its_samples_grow() -> None:
     first = begun(
         checks=[{"samples": [], "max_ratio": 2}], steps=[{"checks": [{"http": {"path": "/a"}, "max_ratio": 2}]}]
