@@ -533,7 +533,8 @@ result:
     verdicts: {type: list, elements: dict, returned: always, description: As in RV(release).}
     canary: {type: dict, returned: always, description: "As RV(canary), or V(null)."}
 canary:
-  description: The release as it is now.
+  description:
+    - The release as it is now. Of a version that is C(already released), or was C(created), C(canary) is that version without pods.
   returned: always, except when the Deployment was not read
   type: dict
   # block release: docs/source/blocks.yml

@@ -78,6 +78,17 @@ def test_a_version_that_is_there_and_runs_in_no_pod_is_not_called_released(web: 
     assert "ImagePullBackOff" in told.why[0] and "All pods run" not in " ".join(told.why)
 
 
+@pytest.mark.parametrize("check", [False, True])
+def test_whoever_goes_over_the_pods_of_a_canary_that_nobody_needed_finds_none(check: bool, web: Web) -> None:
+    version = released(web, asked(web))[1].hash
+    request = asked(web, through=Through.parse("step 1"))
+    outcome, told = released(web, replace(request, call=replace(request.call, check=check)))
+    again, _ = released(web, asked(web, previous=told))
+    for canary in (outcome.canary, again.canary):
+        assert (canary["phase"], canary["canary"]["hash"], canary["canary"]["pods"]) == ("none", version, [])
+        assert canary["stable"]["counts"]["ready"] == REPLICAS
+
+
 AFTER_THE_PROMOTION: dict[str, tuple[Callable[[Web], object], str]] = {
     "another version": (lambda web: web.set_image("v7"), "other_release"),
     "deleted": (lambda web: web.kubectl("delete", "deployment", web.name), "not_found"),

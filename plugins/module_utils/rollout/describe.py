@@ -47,6 +47,14 @@ def describe(situation: Situation) -> dict[str, Any]:
     }
 
 
+def released_already(described: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a version that was asked for and is the stable one: as a canary that has no pods."""
+    stable = described.get("stable")
+    if not stable or described.get("canary"):
+        return dict(described)
+    return {**described, "canary": {**stable, "counts": dict.fromkeys(COUNTS, 0), "pods": []}}
+
+
 def of_a_failure(described: Mapping[str, Any]) -> dict[str, Any]:
     """The same without the stable pods that are Ready: Ansible prints the whole result of a failed task, and there may be hundreds."""
     stable = described.get("stable")

@@ -31,6 +31,7 @@ from ...release.policies import (
 from ...release.result import FAILURES, Ending, Moment, Release, UnreadableResult, WaitsFor
 from ...release.rulings import NOTHING_CHANGED, Stage
 from ...release.summary import summary
+from ...rollout.describe import released_already
 from ...rollout.phase import Situation, diagnose
 from ...values import dataclass
 from ..call.ending import accounted
@@ -102,6 +103,8 @@ class StepAsked:
 
 # What gives the routes back to their owner, unless it tells what the canary gets.
 _ENDS = ("promote", "undo", "rollback")
+# What needed none; whoever goes over its pods finds none.
+_WITHOUT_CANARY = (Ending.ALREADY_RELEASED, Ending.CREATED)
 # All requests, with pods for all of them: a promotion by weights begins with it.
 EVERYBODY = Fraction(1)
 
@@ -275,7 +278,7 @@ class Course:
             message=" ".join(
                 [f"{target.name} in namespace {target.namespace}: {release.outcome.value}.", *release.why]
             ),
-            canary=self.canary,
+            canary=released_already(self.canary) if release.outcome in _WITHOUT_CANARY else self.canary,
             before={name: value for name, value in self.before.items() if value != self.after.get(name)},
             after={name: value for name, value in self.after.items() if value != self.before.get(name)},
             warnings=tuple(self.warnings),

@@ -271,6 +271,7 @@ def _already_released(course: Course, seen: Picture) -> None:
     check, deployment = course.request.call.check, seen.deployment
     only_planned = check or course.request.through.before_any_pod
     with accounted(course.site) as account:
+        account.looked(diagnose(seen))
         let_go_of_left(account, seen, check=only_planned)
         course.takes(account.outcome(""))
     if not deployment.rolled_out and not check:
