@@ -487,6 +487,7 @@ EXAMPLES = r"""
   coalmine.canary.canary_promote:
     name: web
     namespace: shop
+    expect: "{{ judged.verify.hash }}"
     wait: false
   register: promotion
 
@@ -494,6 +495,7 @@ EXAMPLES = r"""
   coalmine.canary.canary_verify:
     name: web
     namespace: shop
+    expect: "{{ promotion.hash }}"
     guard: true
     duration: 600
     checks: "{{ checks }}"
@@ -503,11 +505,13 @@ EXAMPLES = r"""
   coalmine.canary.canary_promote:
     name: web
     namespace: shop
+    expect: "{{ promotion.hash }}"
 
 - name: Watch the new version alone; if this fails, canary_rollback returns to promotion.canary.stable.hash
   coalmine.canary.canary_verify:
     name: web
     namespace: shop
+    expect: "{{ promotion.hash }}"
     guard: true
     duration: "{{ [guarded.verify.guard.left | int, 1] | max }}"
     checks: "{{ checks }}"

@@ -91,3 +91,54 @@ def test_what_every_failure_carries_is_documented(module: Path) -> None:
     returned = constant(module, "RETURN")
     assert isinstance(returned, dict)
     assert {"msg", "failure", "requests"} <= returned.keys()
+
+
+PAGES = [
+    *sorted(PLUGINS.parent.glob("docs/**/*.md")),
+    PLUGINS.parent / "README.md",
+    PLUGINS.parent / "roles" / "canary" / "README.md",
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PLUGINS.parent)))
+def test_a_choice_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`(?:canary_)?([a-z_]+): ([a-z_]+)`", page.read_text(encoding="utf-8"))
+    for option, value in named:
+        known = _choices().get(option)
+        assert not known or value in known, f"{option}: {value}, which is one of {sorted(known or ())}"
+
+
+@cache
+def _choices() -> dict[str, set[str]]:
+    """Of each option that has choices wherever there is one of that name, all of them."""
+    found: dict[str, set[str]] = {}
+    free: set[str] = set()
+    pending = [verb.arguments.argument_spec for verb in VERBS.values()]
+    while pending:
+        for name, option in pending.pop().items():
+            pending += [option["options"]] if option.get("options") else []
+            found.setdefault(name, set()).update(option.get("choices", ()))
+            free |= set() if "choices" in option else {name}
+    return {name: choices for name, choices in found.items() if name not in free}
+
+
+def _tasks(page: Path) -> list[dict[str, object]]:
+    """In their order, those of blocks, too."""
+    blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    pending = [task for block in blocks for task in yaml.safe_load(block) or () if isinstance(task, dict)]
+    tasks = []
+    while pending:
+        task = pending.pop(0)
+        inner = [each for part in ("block", "rescue") for each in task.get(part, ())]
+        pending = inner + pending
+        tasks.append(task)
+    return tasks
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PLUGINS.parent)))
+def test_whoever_promotes_what_he_has_judged_names_it(page: Path) -> None:
+    judged = False
+    for task in _tasks(page):
+        judged = judged or "coalmine.canary.canary_verify" in task
+        promoted = task.get("coalmine.canary.canary_promote")
+        assert not (judged and isinstance(promoted, dict)) or "expect" in promoted or "run" in promoted, promoted
