@@ -131,7 +131,7 @@ canary:
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:
-      description: Shell lines with C(kubectl) that end the release by hand.
+      description: Shell lines with C(kubectl) that end the release by hand. Routes are given back by the next M(coalmine.canary.canary_undo).
       returned: always
       type: dict
       contains:

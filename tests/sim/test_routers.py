@@ -278,3 +278,115 @@ def test_an_undo_leaves_a_route_that_a_release_of_another_deployment_has_taken_m
     left = one.store.get(collection, NAME)
     assert left is not None and left["spec"] == taken[0]["spec"]
     assert left["metadata"]["annotations"] == taken[0]["metadata"]["annotations"]
+
+
+LEFT = {kind: SHARED[kind] for kind in ("gateway_api", SERVICE_SELECTOR)}
+
+
+@pytest.mark.parametrize("kind", LEFT)
+def test_pods_of_a_deployment_that_is_gone_keep_no_users_from_the_next_while_they_end(kind: str) -> None:
+    """They end for 20 s, and get no request any more."""
+    asks = (Ask("info", think=1.0), Ask("undo", think=1.0))
+    scripts = (Script("ana", 8.0, asks=(LEFT[kind],)), Script("ben", 70.0, machine="there", asks=asks))
+    made_again = (Foreign(66.0, "delete and create", 4, "v1"),)
+    one = World(History(natures=DRAINING, scripts=scripts, foreign=made_again, gateway=Lags()))
+    before, found = owned(one), one.play()
+    asked, undone = (call.result for call in found.calls if call.actor == "ben")
+    assert isinstance(asked, Outcome) and isinstance(undone, Outcome), told(found)
+    assert [text.endswith('canary_undo gives them back to Service "web"') for text in asked.warnings] == [True]
+    assert undone.changed and one.timeline.now < 66.0 + 20.0 and owned(one) == before
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_a_pod_of_another_owner_that_has_ended_is_in_no_way_of_a_release(phase: str) -> None:
+    one = world(Ask("start", share="5"))
+
+    def leave() -> None:
+        pod = next(iter(one.store.of("pods").values()))
+        job = {"apiVersion": "batch/v1", "kind": "Job", "name": "migrate", "uid": "job", "controller": True}
+        labels = {key: text for key, text in pod["metadata"]["labels"].items() if key != "pod-template-hash"}
+        meta = {**pod["metadata"], "name": "migrate-x1", "uid": "migrate-x1", "labels": labels}
+        ended = {"phase": phase, "conditions": [{"type": "Ready", "status": "False", "reason": "PodCompleted"}]}
+        one.store.put("pods", {**pod, "metadata": {**meta, "ownerReferences": [job]}, "status": ended}, "job")
+
+    one.timeline.at(6.0, leave)
+    assert told(played(one)) == [
+        "changed: holding 1 canary beside 4 stable pods (20.0 % of all pods), which get 5 % of the requests (proven)"
+    ]
+
+
+@pytest.mark.parametrize("kind", LEFT)
+def test_whoever_makes_a_deployment_again_from_a_copy_has_its_users_back_by_one_undo(kind: str) -> None:
+    scripts = (Script("ana", 8.0, asks=(LEFT[kind],)),)
+    from_a_copy = (Foreign(70.0, "delete and create from a copy", 2, "v1"),)
+    one = World(History(natures=DRAINING, scripts=scripts, foreign=from_a_copy, gateway=Lags()))
+    before, found = owned(one), one.play()
+    refused, undone = (call.result for call in found.calls if call.actor == "last")
+    assert isinstance(refused, VerbFailure) and isinstance(undone, Outcome) and owned(one) == before
+    assert 'this gave Service "web" its users back' in undone.warnings[-1]
+
+
+@pytest.mark.parametrize("kind", LEFT)
+def test_users_of_a_promotion_that_somebody_rolled_back_are_given_back_by_one_undo(kind: str) -> None:
+    """With kubectl rollout undo, which takes the record with the annotations."""
+    asks = (LEFT[kind], Ask("promote", wait=False), Ask("undo", think=2.0))
+    one = World(History(natures=DRAINING, scripts=(Script("ana", 8.0, asks=asks),), gateway=Lags()))
+    before = owned(one)
+
+    def roll_back() -> None:
+        if len(one.calls) > 1 and one.calls[1].ended:
+            one._write(Foreign(0.0, "kubectl rollout undo", 3, "v1"))
+        else:
+            one.timeline.after(0.05, roll_back)
+
+    one.timeline.at(9.0, roll_back)
+    undone = one.play().calls[2].result
+    assert isinstance(undone, Outcome) and undone.message == "what was left of a release was removed"
+    assert 'this gave Service "web" its users back' in undone.warnings[-1] and owned(one) == before
+
+
+@pytest.mark.parametrize("last", [Ask("undo"), Ask("start", version="v3")], ids=["undo", "start"])
+@pytest.mark.parametrize("kind", LEFT)
+def test_routes_of_a_release_that_somebody_ended_without_them_are_told_and_given_back(kind: str, last: Ask) -> None:
+    """With kubectl replace, after which nothing of it is on the Deployment."""
+    going_on = replace(LEFT[kind], version="v3", share="0") if last.verb == "start" else last
+    each = (Ask("info", think=50.0), replace(going_on, check=True, think=1.0), replace(going_on, think=1.0))
+    scripts = (Script("ana", 8.0, asks=(LEFT[kind], *each)),)
+    one = World(History(natures=DRAINING, scripts=scripts, gateway=Lags()))
+    before, manifest = owned(one), one.store.get("deployments", NAME)
+
+    def replaced() -> None:
+        now = one.store.get("deployments", NAME)
+        assert now is not None and manifest is not None
+        meta = {**manifest["metadata"], "generation": now["metadata"]["generation"] + 1}
+        one.store.put("deployments", {**now, "metadata": meta, "spec": manifest["spec"]}, "kubectl-replace")
+
+    one.timeline.at(60.0, replaced)
+    found = one.play()
+    asked, said, done = (call.result for call in found.calls[1:4])
+    assert isinstance(asked, Outcome) and isinstance(said, Outcome) and isinstance(done, Outcome), told(found)
+    assert [text.endswith('canary_undo gives them back to Service "web"') for text in asked.warnings] == [True]
+    assert 'this would give Service "web" its users back' in " ".join(said.warnings) and not found.calls[2].writes
+    assert 'this gave Service "web" its users back' in " ".join(done.warnings) and owned(one) == before
+
+
+@pytest.mark.parametrize("kind", ["gateway_api", ISTIO])
+def test_an_undo_that_is_under_way_ends_where_somebody_scales_to_nothing(kind: str) -> None:
+    asks = (SHARED[kind], Ask("undo", think=2.0, wait=False), Ask("undo", think=20.0))
+    to_nothing = (Foreign(90.0, "kubectl scale", 0),)
+    one = World(History(natures=DRAINING, scripts=(Script("ana", 8.0, asks=asks),), foreign=to_nothing, gateway=Lags()))
+    before, found = owned(one), one.play()
+    assert told(found)[2].startswith("changed: ") and owned(one) == before
+
+
+def test_users_of_a_stable_version_that_a_scale_to_nothing_and_back_took_are_told() -> None:
+    """All pods that come back are canaries."""
+    asks = (Ask("start", share="5", pods=1, surge=4), Ask("bake", think=60.0), Ask("info", think=1.0))
+    scaled = (Foreign(40.0, "kubectl scale", 0), Foreign(60.0, "kubectl scale", 4))
+    found = World(
+        History(natures=DRAINING, scripts=(Script("ana", 8.0, asks=asks),), foreign=scaled, gateway=Lags())
+    ).play()
+    _started, baked, asked = (call.result for call in found.calls if call.actor == "ana")
+    assert isinstance(baked, VerbFailure) and isinstance(asked, Outcome), told(found)
+    for result in (baked, asked):
+        assert "sends users to the stable version, of which no pod is Ready" in " ".join(result.warnings)

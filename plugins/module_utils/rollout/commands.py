@@ -18,8 +18,10 @@ from . import record as records
 from .patches import coming_back, restored
 from .phase import Phase, Situation
 from .record import Originals, Record
-from .views import Strategy
+from .views import HASH_LABEL, Strategy
 
+_OURS = "app.kubernetes.io/managed-by=coalmine.canary,coalmine.canary/deployment={}"  # traffic/services.py
+_SWITCHED = "service_selector"  # traffic/kinds.py
 _PROMOTABLE = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD, Phase.FROZEN, Phase.PROMOTING})
 
 
@@ -42,7 +44,11 @@ def _patch(situation: Situation) -> str:
 
 def _promote(situation: Situation, record: Record) -> list[str]:
     operations = _originals(record.originals, record.originals.strategy) + _without_record(situation)
-    return [f"{_patch(situation)} -p {quote(_json(operations))}", *_afterwards(situation, record)]
+    return [
+        *_users(situation, record, None),
+        f"{_patch(situation)} -p {quote(_json(operations))}",
+        *_afterwards(situation, record),
+    ]
 
 
 def _undo(situation: Situation, record: Record, stable: str) -> list[str]:
@@ -58,10 +64,26 @@ def _undo(situation: Situation, record: Record, stable: str) -> list[str]:
     replacement = quote(f"s|.*|[{','.join(operations)}]|")
     restore = _json([_add("/spec/strategy", record.originals.strategy.to_json())])
     return [
+        *_users(situation, record, record.stable.hash),
         f"{template} | sed {replacement} | {_patch(situation)} --patch-file=/dev/stdin",
         *_afterwards(situation, record),
+        *_users(situation, record, None),
         f"{_patch(situation)} -p {quote(restore)}",
     ]
+
+
+def _users(situation: Situation, record: Record, of_hash: str | None) -> list[str]:
+    """Whoever is sent to the Service of a version is served by this one; or by all pods (None), before those of one go. The routes stay as they
+    are, and canary_undo or the next canary_start gives them back."""
+    if record.traffic is None:
+        return []
+    kubectl, deployment = _kubectl(situation), situation.deployment
+    patch = f"patch --type=merge -p {quote(_json({'spec': {'selector': {HASH_LABEL: of_hash}}}))}"
+    ours = _OURS.format(deployment.name[:63].rstrip("-."))
+    lines = [f"{kubectl} get service -l {quote(ours)} -o name | xargs -r -n 1 {kubectl} {patch}"]
+    if record.traffic.kind == _SWITCHED:
+        lines.append(f"{kubectl} {patch} service {quote(record.traffic.service)}")
+    return lines
 
 
 def _afterwards(situation: Situation, record: Record) -> list[str]:

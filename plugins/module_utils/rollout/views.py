@@ -356,6 +356,11 @@ class Pod:
     def finished(self) -> bool:
         return self.phase in ("Succeeded", "Failed")
 
+    @property
+    def may_serve(self) -> bool:
+        """Now or later: it is not about to go, and has not ended."""
+        return not (self.terminating or self.finished)
+
 
 def _comparable(resource_version: str) -> int:
     """A number that grows with every change in the cluster: promised since 1.35 (KEP-5504), and always so before. 0 where it is none."""

@@ -117,9 +117,10 @@ def _label(name: str) -> str:
 
 
 def is_ours(found: Mapping[str, Any], owner: Owner) -> bool:
-    """Made for one version of this very Deployment. Its labels are for people: somebody may take them away."""
-    owners = (found.get("metadata") or {}).get("ownerReferences") or ()
-    return bool(version_of(found)) and any(ref.get("uid") == owner.uid for ref in owners)
+    """Made for one version of this very Deployment. Somebody may take its labels away, or by hand let it select both versions, and not both."""
+    meta = found.get("metadata") or {}
+    made = bool(version_of(found)) or (meta.get("labels") or {}).get(MANAGED_BY) == MANAGER
+    return made and any(ref.get("uid") == owner.uid for ref in meta.get("ownerReferences") or ())
 
 
 def version_of(service: Mapping[str, Any]) -> str:

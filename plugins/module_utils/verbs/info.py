@@ -56,10 +56,14 @@ def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> O
     # All about routes is a fifth of this collection.
     from .routing.finding import of_record
     from .routing.orphans import tell_routes
+    from .routing.sparing import has_stable, tell_unserved
 
     routes = of_record(account, record, quietly) if record else None
     if routes is not None:
-        routes.tell(routes.look(situation.canary.hash if situation.canary else ""), "unknown")
+        found = routes.look(situation.canary.hash if situation.canary else "")
+        routes.tell(found, "unknown")
+        if not has_stable(situation):
+            tell_unserved(routes, found)
     elif situation.phase is Phase.NONE:
         tell_routes(account)
     return replace(answer.returning(**account.extra), warnings=(*answer.warnings, *account.warnings))

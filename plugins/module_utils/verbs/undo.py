@@ -67,7 +67,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         if not account.changed:  # otherwise it was the one that is meant, and this call has ended it
             _check_meant(meant, situation)
         give_back_orphans(account, picture, check=call.check)
-        give_back_routes(account, tells=request.restore is not None)
+        give_back_routes(account, report, tells=request.restore is not None)
         done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
         return account.outcome(done, situation)
     lost = found_again(account) if situation.record is None and request.restore is not None else None
@@ -84,6 +84,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         if written.plan:
             disown(account, written.picture)
         give_back_orphans(account, written.picture, check=False)
+        give_back_routes(account, report, tells=False)
         done = "what was left of a release was removed" if written.plan else "somebody else has taken the canary back"
         return account.outcome(done, situation)
     if not call.wait.enabled:
@@ -217,8 +218,9 @@ def _finished(account: Account, situation: Situation, request: UndoRequest, repo
         request.call.meant.bound(situation).check(account.looked(waited.situation))
         raise account.unsuccessful(waited, WORDS[waited.situation.phase].remains)
     done = finish(account, account.looked(waited.situation), call.actor)
-    if request.restore is not None:
-        give_back_orphans(account, done.picture, check=False)  # a record that is lost named no autoscaler either
+    if request.restore is not None:  # a record that is lost named no autoscaler and no routes either
+        give_back_orphans(account, done.picture, check=False)
+        give_back_routes(account, report, tells=False)
     why = f" ({record.reason})" if record.reason else ""
     return account.outcome(f"undone{why}: {waited.progress.why}{still_terminating(done.picture)}", done)
 

@@ -26,6 +26,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
     Kind,
     Originals,
     Record,
+    RouteRef,
+    Traffic,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import HASH_LABEL, Strategy
 
@@ -91,6 +93,7 @@ def test_the_phases_of_this_table_are_what_they_are_called() -> None:
 
 KUBECTL = """#!/bin/sh
 for word in "$@"; do printf '%s\\0' "$word"; done > "$CALLS/$$.words"
+case "$*" in *" get service "*) printf 'service/one\\nservice/two\\n' ;; esac
 case "$*" in *" get replicaset "*) printf '%s' "$TEMPLATE" ;; esac
 case "$*" in *--patch-file=/dev/stdin) while IFS= read -r line || [ -n "$line" ]; do printf '%s' "$line"; done > "$CALLS/$$.patch" ;; esac
 """  # lines of a shell script
@@ -98,7 +101,7 @@ case "$*" in *--patch-file=/dev/stdin) while IFS= read -r line || [ -n "$line" ]
 
 @dataclass(frozen=True)
 class Shell:
-    """Runs lines where nothing but a fake kubectl, which takes down how it was called, and sed can be found."""
+    """Runs lines where nothing but a fake kubectl, which takes down how it was called, sed and xargs can be found."""
 
     place: Path
 
@@ -124,8 +127,27 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     (place / "empty").mkdir()
     (place / "bin" / "kubectl").write_text(KUBECTL)
     (place / "bin" / "kubectl").chmod(0o755)
-    (place / "bin" / "sed").symlink_to(str(shutil.which("sed")))
+    for name in ("sed", "xargs"):
+        (place / "bin" / name).symlink_to(str(shutil.which(name)))
     return Shell(place)
+
+
+@pytest.mark.parametrize(
+    ("kind", "services"), [("gateway_api", ["one", "two"]), ("service_selector", ["one", "two", "web"])]
+)
+@pytest.mark.parametrize(("way", "hashes"), [("promote", [None]), ("undo", ["v1", None])])
+def test_users_are_served_by_pods_that_stay_before_others_go(
+    shell: Shell, kind: str, services: list[str], way: str, hashes: list[str | None]
+) -> None:
+    held_with = held(record=record(traffic=Traffic("web", (RouteRef("web", "r"),), kind=kind)))
+    calls = [call for line in by_hand(held_with)[way] if "service" in line for call in shell.run(line)[0]]
+    patched = [(json.loads(one[one.index("-p") + 1]), one[-1].rpartition("/")[2]) for one in calls if "-p" in one]
+    assert patched == [({"spec": {"selector": {HASH_LABEL: of_hash}}}, name) for of_hash in hashes for name in services]
+    (query,) = {one[one.index("-l") + 1] for one in calls if "get" in one}
+    assert query == "app.kubernetes.io/managed-by=coalmine.canary,coalmine.canary/deployment=web"
+    # By none of them are they sent to pods that go.
+    lines = by_hand(held_with)[way]
+    assert "xargs" in lines[0] and ("xargs" in "".join(lines[3:])) is (way == "undo")
 
 
 # What a shell, sed, JSON or kubectl might take for more than a character of a word.

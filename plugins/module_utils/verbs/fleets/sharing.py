@@ -22,6 +22,7 @@ from ...rollout.refusal import Code, Refusal
 from ...traffic.routers import ROUTERS
 from ..call.ending import Account
 from ..call.orders import TrafficRequest
+from ..call.outcome import quietly
 from ..call.site import Site
 from ..routing.choosing import choose
 from .orders import FleetRequest, Member
@@ -75,7 +76,7 @@ def _chosen(crew: Crew, member: Member, asked: TrafficRequest) -> tuple[RouteRef
     if record is not None:
         return record.traffic.routes if record.traffic else ()
     template = situation.deployment.template if stable is None else stable.template
-    return choose(account, asked, situation, template).routes
+    return choose(account, asked, situation, template, quietly).routes
 
 
 def _refusal(member: Member, other: Member, asked: TrafficRequest, route: RouteRef) -> Refusal:

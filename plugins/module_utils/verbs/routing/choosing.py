@@ -15,14 +15,20 @@ from ...traffic.exposure import Json, Unroutable
 from ...traffic.kinds import KINDS
 from ...traffic.route import Route
 from ...traffic.selector import owners
-from ...traffic.services import check, check_ports
+from ...traffic.services import HASH_LABEL, check, check_ports
 from ..call.ending import Account
 from ..call.orders import TrafficRequest
+from ..call.outcome import Report
+from .forgotten import recovered
 from .network import Network
-from .reclaiming import check_free, of_another, reclaimed
+from .reclaiming import check_free, left_on, reclaimed
+
+_ALONE = "Give traffic.service a Service of this Deployment alone"
 
 
-def choose(account: Account, wanted: TrafficRequest, situation: Situation, template: Mapping[str, Any]) -> Traffic:
+def choose(
+    account: Account, wanted: TrafficRequest, situation: Situation, template: Mapping[str, Any], report: Report
+) -> Traffic:
     """The routes and the Service that a release is to use. Raises Refusal. `template`: of the new pods.
 
     Reads the routes of the namespace, each Service that they name, and the pods of the one that is taken.
@@ -33,10 +39,12 @@ def choose(account: Account, wanted: TrafficRequest, situation: Situation, templ
     stable = situation.stable
     templates = [template, template if stable is None else stable.template]
     if network.router.switches:
-        return _to_switch(account, network, wanted, templates, situation)
+        return _to_switch(account, network, wanted, templates, situation, report)
     routes, uid = _named(network, wanted), situation.deployment.uid
+    if recovered(account, network, routes, report):
+        routes = _named(network, wanted)
     versions = [labels_of(one) for one in templates]
-    own = _service(network, wanted.service) if wanted.service else _only_service(network, routes, versions[1], uid)
+    own = _service(network, wanted.service) if wanted.service else _only_service(network, routes, versions[1])
     check_service(network, own, versions, situation)
     _check_ports(own, templates)
     service = str(own["metadata"]["name"])
@@ -122,12 +130,15 @@ def _to_switch(
     wanted: TrafficRequest,
     templates: Sequence[Mapping[str, Any]],
     situation: Situation,
+    report: Report,
 ) -> Traffic:
     """The Service whose selector is switched. Raises Refusal."""
     found, uid = network.routes(), situation.deployment.uid
+    if recovered(account, network, found, report):
+        found = network.routes()
     versions = [labels_of(one) for one in templates]
-    # What another Deployment's release has pinned of the selector is not the owner's.
-    selectors = {route.name: owners(route) if of_another(route, uid) is not None else route.rules[0] for route in found}
+    # What a release that is over, or another Deployment's, has pinned of the selector is not the owner's.
+    selectors = {route.name: owners(route) if left_on(route) is not None else route.rules[0] for route in found}
     fitting = [
         name
         for name, selector in selectors.items()
@@ -182,9 +193,9 @@ def _named(network: Network, wanted: TrafficRequest) -> list[Route]:
         raise Refusal(Code.NO_ROUTE, what, "Install what brings it, or give traffic another kind") from error
 
 
-def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str, str], uid: str) -> Json:
-    """Also where a release of a Deployment that is gone has left its own Services in its place."""
-    left = (kept.versions.own for route in routes if (kept := of_another(route, uid)) is not None)
+def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str, str]) -> Json:
+    """Also where a release that is over has left its own Services in its place."""
+    left = (kept.versions.own for route in routes if (kept := left_on(route)) is not None)
     named = frozenset(left).union(*map(network.router.named, routes))
     fitting: list[Json] = []
     for name in sorted(named):
@@ -215,7 +226,9 @@ def _service(network: Network, name: str) -> Json:
 
 
 def labels_of(template: Mapping[str, Any]) -> Mapping[str, str]:
-    return (template.get("metadata") or {}).get("labels") or {}
+    """Without that of one version: a Service by which it is selected was made for a release."""
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    return {key: text for key, text in labels.items() if key != HASH_LABEL}
 
 
 def _check_ports(own: Json, templates: Sequence[Mapping[str, Any]]) -> None:
@@ -230,14 +243,19 @@ def _check_ports(own: Json, templates: Sequence[Mapping[str, Any]]) -> None:
 
 def check_service(network: Network, own: Json, versions: Sequence[Mapping[str, str]], situation: Situation) -> None:
     """It selects pods of this Deployment alone, and of both versions."""
-    remedy = "Give traffic.service a Service of this Deployment alone"
     try:
         for labels in versions:
             check(own, labels)
     except Unroutable as error:
-        raise Refusal(Code.SERVICE, str(error), remedy) from error
+        raise Refusal(Code.SERVICE, str(error), _ALONE) from error
+    check_alone(network, own, situation)
+
+
+def check_alone(network: Network, own: Json, situation: Situation) -> None:
+    """No pod of anybody else gets requests by it, or will."""
     ours = {rs.uid for rs in situation.picture.replica_sets}
-    strangers = [pod.name for pod in network.pods(own["spec"]["selector"]) if pod.owner_uid not in ours]
+    selected = network.pods(own["spec"]["selector"])
+    strangers = [pod.name for pod in selected if pod.owner_uid not in ours and pod.may_serve]
     if strangers:
         what = f'Service "{own["metadata"]["name"]}" also selects pods of another owner, such as {strangers[0]}, which would get no requests any more'
-        raise Refusal(Code.SERVICE, what, remedy)
+        raise Refusal(Code.SERVICE, what, _ALONE)

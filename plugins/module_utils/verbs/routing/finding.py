@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from ...cluster.errors import Forbidden, NotFound
 from ...rollout.record import Record, RouteRef, Traffic
-from ...traffic.exposure import Kept, Unroutable
-from ...traffic.route import Route, kept_of
+from ...traffic.route import Route
 from ...traffic.routers import ROUTERS
 from ...traffic.services import release_in, version_in
 from ...values import dataclass
 from ..call.ending import Account
 from ..call.outcome import Report
 from .network import Network
+from .reclaiming import left_on
 from .routes import Routes, release_of
 
 
@@ -57,28 +59,23 @@ def _found_again(account: Account, kind: str) -> Lost | None:
     """Raises ApiError."""
     site = account.site
     network = Network(site.api, site.target.namespace, kind, site.version)
-    situation = account.situation
+    return lost_of(network, network.routes(), account.seen.deployment.uid)
+
+
+def lost_of(network: Network, found: Sequence[Route], uid: str) -> Lost | None:
+    """By what routes of this kind keep of this Deployment; None where that is nothing."""
     ours = [
         (route, kept)
-        for route in network.routes()
-        if (kept := _readable(route)) and situation and kept.owner == situation.deployment.uid
-        if network.router.is_keeper(kept)
+        for route in found
+        if (kept := left_on(route)) and kept.owner == uid and network.router.is_keeper(kept)
     ]
     if not ours:
         return None
     kept = ours[0][1]
     refs = tuple(RouteRef(route.name, route.uid) for route, _kept in ours)
     proof = "prefer" if any(kept.wanted.mark is not None for _route, kept in ours) else "none"
-    stable = kept.versions.stable
-    return Lost(Traffic(kept.versions.own, refs, proof=proof, kind=kind), version_in(stable), release_in(stable))
-
-
-def _readable(route: Route) -> Kept | None:
-    """None where it keeps nothing, or what nobody can read."""
-    try:
-        return kept_of(route)
-    except Unroutable:
-        return None
+    traffic = Traffic(kept.versions.own, refs, proof=proof, kind=network.kind)
+    return Lost(traffic, version_in(kept.versions.stable), release_in(kept.versions.stable))
 
 
 def of_lost(account: Account, lost: Lost | None, report: Report) -> Routes | None:

@@ -35,7 +35,7 @@ class Network:
 
     def __init__(self, api: Api, namespace: str, kind: str = GATEWAY_API, version: int = 0) -> None:
         self._api, self._namespace, self._version = api, namespace, version
-        self.router = ROUTERS[kind]
+        self.kind, self.router = kind, ROUTERS[kind]
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._services = f"/api/v1/namespaces/{namespace}/services"
         self._routes = self.router.collection.format(namespace)

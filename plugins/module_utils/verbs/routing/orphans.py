@@ -1,80 +1,103 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Routes to the pods of a Deployment that a release of one before it has left: whoever deleted that one in the middle of its release left
-them as they were. Found where no release is live. This module is private to the collection.
+"""What releases that are over have left on routes to the pods of a Deployment: of this one, where somebody took the record away
+(forgotten.py), or of one before it, which somebody deleted in the middle of its release. Found where no release is live. This module is
+private to the collection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...cluster.errors import ApiError, Forbidden, NotFound
 from ...rollout.fields import Malformed
-from ...rollout.phase import Situation
 from ...rollout.refusal import Refusal
+from ...traffic.exposure import Unroutable
 from ...traffic.route import Route
 from ...traffic.routers import ROUTERS
 from ...traffic.selector import owners
+from ...traffic.services import check
 from ...values import dataclass
 from ..call.ending import Account
-from .choosing import check_service, labels_of
+from ..call.outcome import Report
+from .choosing import check_alone, labels_of
+from .forgotten import recovered, tell_forgotten
 from .network import Network
 from .reclaiming import of_another, reclaimed
 
 
 @dataclass(frozen=True)
-class _Orphan:
-    """`service`: the owner's, whose users it sends elsewhere."""
+class _Left:
+    """`found`: all routes of a kind, among them what releases of this Deployment have left. `orphans`: what those of another one have, each with
+    the Service of its owner, whose users it sends elsewhere."""
 
     network: Network
-    route: Route
-    service: str
+    found: Sequence[Route]
+    orphans: Sequence[tuple[Route, str]]
 
 
-def give_back_routes(account: Account, *, tells: bool) -> None:
+def give_back_routes(account: Account, report: Report, *, tells: bool) -> None:
     """Check mode: as a dry run. Raises Refusal. `tells`: also what may not be read, which whoever has no such routes need not be told."""
-    for orphan in _orphans(account, tells=tells):
-        reclaimed(account, orphan.network, orphan.route, orphan.service)
+    for left in _every_kind(account, tells=tells):
+        recovered(account, left.network, left.found, report)
+        for route, service in left.orphans:
+            reclaimed(account, left.network, route, service)
 
 
 def tell_routes(account: Account) -> None:
     """Nothing is written."""
-    for one in _orphans(account, tells=False):
-        account.warn(
-            f'{one.route.kind} "{one.route.name}" was left by a release of a Deployment that is gone, and its users may get errors: '
-            f'canary_undo gives them back to Service "{one.service}"'
-        )
+    for left in _every_kind(account, tells=False):
+        tell_forgotten(account, left.network, left.found)
+        for route, service in left.orphans:
+            account.warn(
+                f'{route.kind} "{route.name}" was left by a release of a Deployment that is gone, and its users may get errors: '
+                f'canary_undo gives them back to Service "{service}"'
+            )
 
 
-def _orphans(account: Account, *, tells: bool) -> Iterator[_Orphan]:
+def _every_kind(account: Account, *, tells: bool) -> Iterator[_Left]:
     """A list of each kind of routes, and two requests for each route that keeps something of another Deployment."""
-    site, situation = account.site, account.seen
+    site = account.site
     for kind, router in ROUTERS.items():
         network = Network(site.api, site.target.namespace, kind, site.version)
         try:
-            for route in network.routes():
-                kept = of_another(route, situation.deployment.uid)
-                if kept is None or not router.is_keeper(kept):
-                    continue
-                if _is_ours(network, route, kept.versions.own, situation):
-                    yield _Orphan(network, route, kept.versions.own)
+            found = network.routes()
+            left = _Left(network, found, tuple(_orphans(account, network, found)))
         except NotFound:
             continue
         except (ApiError, Malformed) as error:
             if tells or not isinstance(error, Forbidden):
-                account.warn(f"whether a {router.kind} is left by a Deployment that is gone is not known: {error}")
+                account.warn(f"whether a {router.kind} is left by a release that is over is not known: {error}")
+        else:
+            yield left
 
 
-def _is_ours(network: Network, route: Route, name: str, situation: Situation) -> bool:
-    """The Service selects pods of this Deployment alone: none of that other one is left, and its release is over."""
+def _orphans(account: Account, network: Network, found: Sequence[Route]) -> Iterator[tuple[Route, str]]:
+    for route in found:
+        kept = of_another(route, account.seen.deployment.uid)
+        if kept is not None and network.router.is_keeper(kept) and _is_ours(account, network, route, kept.versions.own):
+            yield route, kept.versions.own
+
+
+def _is_ours(account: Account, network: Network, route: Route, name: str) -> bool:
+    """The Service selects pods of this Deployment, and of it alone: none of that other one is left, and its release is over. Of one that it
+    shares with others it is told that it is left so."""
+    situation = account.seen
     found = network.service(name)
     if found is None:
         return False
     selector = owners(route) if network.router.switches else found["spec"].get("selector") or {}
-    labels = labels_of(situation.deployment.template)
+    own = {**found, "spec": {**found["spec"], "selector": selector}}
     try:
-        check_service(network, {**found, "spec": {**found["spec"], "selector": selector}}, [labels], situation)
-    except Refusal:
+        check(own, labels_of(situation.deployment.template))
+    except Unroutable:
+        return False
+    try:
+        check_alone(network, own, situation)
+    except Refusal as refusal:
+        account.warn(
+            f'{route.kind} "{route.name}" stands as a release of another Deployment left it, and stays so, because {refusal.what}'
+        )
         return False
     return True

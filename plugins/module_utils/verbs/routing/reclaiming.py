@@ -17,12 +17,17 @@ from ..call.guarded import guarded
 from .network import Network
 
 
-def of_another(route: Route, uid: str) -> Kept | None:
-    """What a release of another Deployment than this one has kept there; None where there is nothing, or nobody can read it."""
+def left_on(route: Route) -> Kept | None:
+    """What a release has kept there; None where there is nothing, or nobody can read it."""
     try:
-        kept = kept_of(route)
+        return kept_of(route)
     except Unroutable:
         return None
+
+
+def of_another(route: Route, uid: str) -> Kept | None:
+    """The same, of another Deployment than this one."""
+    kept = left_on(route)
     return kept if kept is not None and kept.owner != uid else None
 
 
@@ -42,12 +47,12 @@ def reclaimed(account: Account, network: Network, route: Route, service: str) ->
     users of this very Service is over, since none of them can be sent to that one's pods any more. They are sent to the Service itself
     again at once: where they are sent now nobody may answer.
 
-    Check mode: as it would be. Raises Refusal.
+    Check mode: as it would be, also of one that a release of this very Deployment has left. Raises Refusal.
     """
     site, uid = account.site, account.seen.deployment.uid
 
     def decide(now: Route) -> RoutePlan | None:
-        kept = of_another(now, uid)
+        kept = left_on(now) if account.check else of_another(now, uid)
         if kept is None or kept.versions.own != service:
             return None
         try:
@@ -64,7 +69,8 @@ def reclaimed(account: Account, network: Network, route: Route, service: str) ->
     if sent.change is not None:
         account.changed = True
         gave = "would give" if account.check else "gave"
+        whose = "a Deployment that is gone" if of_another(route, uid) else "which nobody has kept the record"
         account.warn(
-            f'{route.kind} "{route.name}" was left by a release of a Deployment that is gone: this {gave} Service "{service}" its users back'
+            f'{route.kind} "{route.name}" was left by a release of {whose}: this {gave} Service "{service}" its users back'
         )
     return sent.state

@@ -82,7 +82,7 @@ def stays(routes: Routes, now: Now) -> Wanted:
 def leave(routes: Routes) -> None:
     """Nothing of ours is left: first on the routes, then the Services. Raises Refusal, and nothing is deleted then."""
     services = routes.network.of(routes.owner)
-    canary = next((of for of in map(version_of, services) if of != routes.stable_hash), "")
+    canary = next((of for of in map(version_of, services) if of not in ("", routes.stable_hash)), "")
     found = routes.look(canary)
     # One that keeps something was written, and nobody knows whether that was waited for. What another Deployment's release has written there is
     # none of this one's. Of what belongs to a route something may be left that the route itself does not tell.
@@ -90,7 +90,8 @@ def leave(routes: Routes) -> None:
     touched = [
         one for one in ours if one.stage is not Stage.OWN or one.route.annotation is not None or one.route.companion
     ]
-    if touched:
+    # Of a Deployment without pods nobody is served, wherever its users are sent, and nothing of its Service can be reached first.
+    if touched and routes.account.seen.deployment.replicas:
         routes.prepare(touched, insists=False)
         _await_one_version(routes, touched)
         try:

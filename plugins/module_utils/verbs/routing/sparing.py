@@ -137,9 +137,8 @@ def _going_on(routes: Routes) -> Iterator[None]:
 
 def _stable_serves(situation: Situation) -> bool:
     """Some of its pods are there, and nobody takes them away. A promotion does, and then only both versions together carry the load."""
-    stable = situation.stable
     promotes = situation.record is not None and situation.record.intent is Intent.PROMOTE
-    return not promotes and stable is not None and stable.ready > 0
+    return not promotes and has_stable(situation)
 
 
 def _gets_users(routes: Routes, now: Now) -> bool:
@@ -158,9 +157,14 @@ def spare_users(account: Account, situation: Situation, report: Report) -> None:
         return
     account.looked(situation)
     canary = situation.canary
-    if situation.phase is not Phase.FOREIGN and canary is not None and ready_pods(situation.picture, canary):
-        return
     of_hash = canary.hash if canary else ""
+    if situation.phase is not Phase.FOREIGN and canary is not None and ready_pods(situation.picture, canary):
+        if not has_stable(situation):
+            try:
+                tell_unserved(routes, routes.look(of_hash))
+            except (Refusal, Malformed, ApiError) as error:
+                account.warn(f"whether users are sent to stable pods that are not there is not known: {error}")
+        return
     for ref in routes.traffic.routes:
         try:
             now = routes.now(ref, of_hash)
@@ -173,4 +177,19 @@ def spare_users(account: Account, situation: Situation, report: Report) -> None:
         except (*_IN_THE_WAY, ApiError) as error:
             account.warn(
                 f'{routes.router.kind} "{ref.name}" may still send users to a canary without Ready pods: {error}'
+            )
+
+
+def has_stable(situation: Situation) -> bool:
+    """Some pod of the stable version is Ready. After a scale to 0 and back there may be none for good: all that come are canaries."""
+    return situation.stable is not None and situation.stable.ready > 0
+
+
+def tell_unserved(routes: Routes, found: Sequence[Now]) -> None:
+    """Of a release without Ready stable pods. Its users are left there: whether they are to get the canary instead, a person decides."""
+    for now in found:
+        if routes.router.sends_to(now.route, routes.stable):
+            routes.account.warn(
+                f'{now.route.kind} "{now.route.name}" sends users to the stable version, of which no pod is Ready: they get errors. canary_undo brings '
+                "it back"
             )

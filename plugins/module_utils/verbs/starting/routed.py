@@ -29,7 +29,7 @@ from ..routing.choosing import check_same, choose
 from ..routing.exposing import expose
 from ..routing.finding import of_record
 from ..routing.isolating import isolate
-from ..routing.reclaiming import check_free, of_another
+from ..routing.reclaiming import check_free, left_on
 from ..routing.routes import Now, Routes, exposure_of
 from ..routing.versions import ensure
 
@@ -54,17 +54,16 @@ def routed(
     if asked is not None and record is not None and record.traffic is not None:
         check_same(asked, record.traffic)
     if record is None and asked is not None:
-        asker = replace(asker, traffic=choose(account, asked, situation, wanted.template))
+        asker = replace(asker, traffic=choose(account, asked, situation, wanted.template, report))
         begun = rollout_start.decide(situation, wanted, asker)
     routes = of_record(account, begun.record, report)
     if routes is None:
         raise AssertionError("a release that begins with traffic has it in its record")
     check_exposure(account, begun, situation, request)
     found = routes.look(canary_hash(situation))
-    left = [one for one in found if of_another(one.route, situation.deployment.uid) is not None]
-    if left and request.call.check and record is None:
+    if request.call.check and record is None and any(left_on(one.route) for one in found):
         return asker, routes, []  # they would be given back first, and nothing can be rehearsed on top of that
-    for one in left:
+    for one in found:
         check_free(one.route, situation.deployment.uid)
     routes.prepare(found)
     if request.traffic is not None and request.traffic.sticky:
