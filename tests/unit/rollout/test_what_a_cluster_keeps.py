@@ -110,7 +110,12 @@ def test_how_the_last_release_ended_is_read_for_ever() -> None:
         '"outcome":"promoted","reason":"","version":"v2"}'
     )
     meta = {"name": "web", "namespace": "shop", "uid": "u", "generation": 9, "annotations": {LAST: text}}
-    deployment = Deployment.parse({"metadata": meta, "spec": {"replicas": 1, "template": {"spec": {}}}})
+    deployment = Deployment.parse(
+        {
+            "metadata": meta,
+            "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "app", "image": "web:2"}]}}},
+        }
+    )
     assert (last_ended(deployment), last_outcome(deployment)) == (7, "promoted by ana at 2026-01-01T00:00:00Z")
     assert version_before(deployment, "v2") == Before("v1", "sha256:1a")
     ended = LastRelease("promoted", {"app": "web:2"}, "2026-01-01T00:00:00Z", "ana", "", 7, "v2", "v1", "sha256:1a")
