@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import datetime
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ..cluster.api import Api
 from ..cluster.asked import asked
@@ -46,26 +46,54 @@ _FACTORS = {
 }
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """`at`: when, in seconds since 1970, by the clock of whoever measured; None where that is not told."""
+
+    used: float
+    at: float | None
+
+
 class Resources:
-    """The mean of the canary's pods, as a multiple of the mean of the stable ones."""
+    """The mean of the canary's pods, as a multiple of the mean of the stable ones.
+
+    What was measured is there at every look until it is measured again, and counts at one of them: a look gives a value where each of these
+    pods has been measured since the last one that did, or since the beginning.
+    """
 
     def __init__(self, api: Api, wanted: ResourcesAsked) -> None:
         self._api = api
         self._asked = wanted
+        self._counted: dict[str, float] = {}
+        # Whether looks have given a value, once there was one.
+        self._gave: bool | None = None
 
     def begin(self, sides: Sides) -> None:
-        self._used(sides)
+        self._counts(self._measured(sides))
 
     def look(self, sides: Sides, seconds: float) -> Answers:
-        used = self._used(sides)
-        canary, stable = (_mean(version, used) for version in (sides.canary, sides.stable))
+        measured = self._measured(sides)
+        canary, stable = (_mean(version, measured) for version in (sides.canary, sides.stable))
         if canary is None or stable is None:
             raise NoAnswer(f"metrics.k8s.io has nothing yet of {'the canary' if canary is None else 'stable'}'s pods")
         if stable == 0:
             raise NoAnswer(f"stable uses no {self._asked.resource.value}, so there is no ratio to it")
+        if self._is_counted(measured, (*sides.canary.names, *sides.stable.names)):
+            self._gave = bool(self._gave)
+            return {}
+        self._gave = True
+        self._counts(measured)
         return {"": Value(canary / stable)}
 
-    def _used(self, sides: Sides) -> dict[str, float]:
+    def _is_counted(self, measured: Mapping[str, _Measured], names: Sequence[str]) -> bool:
+        """Some of these pods have not been measured anew. One of several servers may also answer with what is older."""
+        moments = ((measured[name].at, self._counted.get(name)) for name in names if name in measured)
+        return any(at is not None and before is not None and at <= before for at, before in moments)
+
+    def _counts(self, measured: Mapping[str, _Measured]) -> None:
+        self._counted.update({name: one.at for name, one in measured.items() if one.at is not None})
+
+    def _measured(self, sides: Sides) -> dict[str, _Measured]:
         """By pod. The answer comes from whatever stands behind this API, not from the API server: nothing of it is trusted."""
         path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{sides.namespace}/pods"
         try:
@@ -83,15 +111,19 @@ class Resources:
         try:
             found = json.loads(answer.data).get("items") or ()
             now = moment_of_date(answer.headers.get("Date"))
-            used = {item["metadata"]["name"]: self._of_pod(item) for item in found if _is_of_now(item, now)}
+            measured = {
+                item["metadata"]["name"]: _Measured(self._of_pod(item), _moment(item))
+                for item in found
+                if _is_of_now(_moment(item), now)
+            }
         except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
             raise NoAnswer("metrics.k8s.io answers with what metrics-server would not write") from None
-        if found and not used:
+        if found and not measured:
             raise NoAnswer(
                 f"metrics.k8s.io has measured nothing in the last {STALE_SECONDS:g} seconds, by the API server's clock: look at "
                 "metrics-server, and at the clock of its node"
             )
-        return used
+        return measured
 
     def _of_pod(self, item: Mapping[str, Any]) -> float:
         name = self._asked.resource.value
@@ -101,22 +133,25 @@ class Resources:
         pass
 
     def doubt(self) -> str:
-        return ""
+        return "" if self._gave in (None, True) else "metrics.k8s.io has not measured all of these pods anew meanwhile"
 
     def costs(self) -> Mapping[str, float]:
         return {}
 
 
-def _is_of_now(item: Mapping[str, Any], now: float | None) -> bool:
-    """By the time stamp of the measurement (RFC 3339) and the server's clock; where one of them is missing nothing speaks against it."""
+def _moment(item: Mapping[str, Any]) -> float | None:
+    """The time stamp of the measurement (RFC 3339)."""
     written = item.get("timestamp")
-    if now is None or not written:
-        return True
-    return abs(datetime.fromisoformat(written.replace("Z", "+00:00")).timestamp() - now) <= STALE_SECONDS
+    return datetime.fromisoformat(written.replace("Z", "+00:00")).timestamp() if written else None
 
 
-def _mean(version: Version, used: Mapping[str, float]) -> float | None:
-    found = [used[name] for name in version.names if name in used]
+def _is_of_now(at: float | None, now: float | None) -> bool:
+    """By the server's clock; where it or the time stamp is missing nothing speaks against it."""
+    return now is None or at is None or abs(at - now) <= STALE_SECONDS
+
+
+def _mean(version: Version, measured: Mapping[str, _Measured]) -> float | None:
+    found = [measured[name].used for name in version.names if name in measured]
     return sum(found) / len(found) if found else None
 
 

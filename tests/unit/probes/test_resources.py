@@ -74,6 +74,39 @@ class TestResources:
         else:
             assert source.look(self.pods, 5) == {"": Value(1.0)}
 
+    def test_what_was_measured_counts_at_one_look(self) -> None:
+        """metrics-server shows it until it measures again, each node at a moment of its own."""
+        now = 1_000_000_000.0
+        api = FakeApi({}, now)
+        source = Resources(api, ResourcesAsked())  # type: ignore[arg-type]
+
+        def measures(memory: str, **ago: float) -> None:
+            api._answer = {
+                "items": [
+                    {
+                        "metadata": {"name": name.replace("_", "-")},
+                        "timestamp": stamped(now - seconds),
+                        "window": "15s",
+                        "containers": [{"usage": {"memory": memory if name == "c_1" else "1Mi"}}],
+                    }
+                    for name, seconds in ago.items()
+                ]
+            }
+
+        measures("9Mi", c_1=60, s_1=61, s_2=62)
+        source.begin(self.pods)
+        assert source.look(self.pods, 5) == {}  # measured before the run
+        assert "not measured all of these pods anew" in source.doubt()
+        measures("2Mi", c_1=45, s_1=46, s_2=62)
+        assert source.look(self.pods, 5) == {}  # s-2 not yet
+        measures("2Mi", c_1=45, s_1=46, s_2=47)
+        assert source.look(self.pods, 5) == {"": Value(2.0)}
+        assert source.look(self.pods, 5) == {} and source.doubt() == ""
+        measures("3Mi", c_1=50, s_1=51, s_2=52)
+        assert source.look(self.pods, 5) == {}  # another replica, which is behind
+        measures("3Mi", c_1=30, s_1=31, s_2=32)
+        assert source.look(self.pods, 5) == {"": Value(3.0)}
+
     @pytest.mark.parametrize(
         "item",
         [
