@@ -10,6 +10,7 @@ import random
 import re
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import pytest
 
@@ -599,23 +600,32 @@ def test_an_owner_who_edits_his_service_is_told_so_and_never_to_delete_one_with_
     port: Json | None, said: str
 ) -> None:
     one = world(START, replace(GROW, think=40.0), Ask("undo"))
-
-    def edit() -> None:
-        service = one.store.get("services", NAME)
-        assert service is not None
-        ports = service["spec"]["ports"]
-        ports = (
-            [{**ports[0], **port}]
-            if port
-            else [*ports, {"name": "more", "port": 81, "targetPort": 81, "protocol": "TCP"}]
-        )
-        one.store.put("services", {**service, "spec": {**service["spec"], "ports": ports}}, "somebody")
-
-    one.timeline.at(30.0, edit)
+    one.timeline.at(30.0, partial(edit_port, one, port))
     found = played(one)
     grown, undone = told(found)[1:3]
     assert grown.startswith("failed (service, changed)") and said in grown and "delete" not in grown, grown
     assert undone.startswith("changed: "), undone
+    assert_as_before(one)
+
+
+def edit_port(one: World, port: Json | None) -> None:
+    """Of his Service, as its owner does. None: one more."""
+    service = one.store.get("services", NAME)
+    assert service is not None
+    ports = service["spec"]["ports"]
+    more = {"name": "more", "port": 81, "targetPort": 81, "protocol": "TCP"}
+    ports = [{**ports[0], **port}] if port else [*ports, more]
+    one.store.put("services", {**service, "spec": {**service["spec"], "ports": ports}}, "somebody")
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_drained_canary_whose_service_its_owner_has_edited_is_not_resumed(check: bool) -> None:
+    one = world(START, DRAIN, replace(RESUME, think=40.0, check=check), Ask("undo"))
+    one.timeline.at(40.0, partial(edit_port, one, {"targetPort": 9999}))
+    found = played(one)
+    resumed = told(found)[2]
+    assert resumed.startswith("failed (service): ") and "has port http 80:8080/TCP instead of" in resumed, resumed
+    assert (found.calls[2].result.canary or {})["phase"] == "frozen"
     assert_as_before(one)
 
 

@@ -28,8 +28,8 @@ from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
 from .call.writing import rehearse, write
 from .moving.completion import finish_leftover
+from .routing.draining import check_refill, refill
 from .routing.draining import drain as drain_routes
-from .routing.draining import refill
 from .routing.fencing import take_over
 from .routing.finding import of_record
 from .routing.routes import Routes
@@ -66,6 +66,8 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report, *, drain: boo
         routes = _routes_of(account, before, drain, report)
         if drain and routes is not None:
             drain_routes(routes, before.canary.hash if before.canary else "", check=call.check)
+        if not paused and routes is not None:
+            check_refill(routes, before)
         if not paused or not _idle(before):
             act = rehearse if call.check else write
             written = act(site, picture, lambda situation: _decide(situation, paused, meant))

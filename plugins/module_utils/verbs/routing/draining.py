@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from ...rollout.phase import HOLDING, Situation, ready_pods
 from ...traffic.exposure import Stage, Wanted
 from ...traffic.load import largest_weight
@@ -13,7 +15,7 @@ from .exposing import expose
 from .isolating import isolate
 from .proving import NotProgrammed, unproven
 from .routes import OURS, Now, Routes, exposure_of, unshared
-from .versions import keep_stable
+from .versions import check_as_made, keep_stable
 
 
 def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
@@ -37,6 +39,17 @@ def _drained(now: Now) -> Wanted | None:
     return Wanted(Stage.SPLIT, drained=now.wanted.again) if gets else None
 
 
+def check_refill(routes: Routes, situation: Situation) -> None:
+    """Before the canary is resumed. Raises Refusal where it could not get again what was taken from it, because a Service was changed."""
+    canary = situation.canary
+    if canary is not None and _taken(routes.look()):
+        check_as_made(routes, canary.hash)
+
+
+def _taken(found: Sequence[Now]) -> list[Now]:
+    return [one for one in found if one.stage in OURS and one.wanted.drained]
+
+
 def refill(routes: Routes, situation: Situation, *, check: bool) -> None:
     """The canary gets again what it got; nothing where nobody was taken from it, or where it does not stand. Warns of a share that nobody has
     kept. Raises Refusal."""
@@ -50,7 +63,7 @@ def refill(routes: Routes, situation: Situation, *, check: bool) -> None:
             f'{one.route.kind} "{one.route.name}" still sends everybody to the stable version, and what the canary is to get is not kept there: '
             "say it in traffic.weight of the next canary_start"
         )
-    taken = [one for one in found if one.stage in OURS and one.wanted.drained]
+    taken = _taken(found)
     if not taken or canary is None or record is None:
         return
     if check:

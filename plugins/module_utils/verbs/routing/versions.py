@@ -20,32 +20,14 @@ from .routes import Now, Routes
 def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
     """The Service of this version is there; its name. Raises Refusal."""
     account, network = routes.account, routes.network
-    own = network.service(routes.traffic.service)
-    if own is None:
-        raise Refusal(
-            Code.SERVICE,
-            f'there is no Service "{routes.traffic.service}"',
-            "Apply its manifest again, then run this again",
-        )
-    owner = routes.owner
-    try:
-        wanted = narrowed(own, of_hash, owner, routes.release)
-    except Unroutable as error:
-        raise Refusal(Code.SERVICE, str(error), "Give it its selector again, then run this again") from error
+    wanted = _wanted(routes, of_hash)
     name = str(wanted["metadata"]["name"])
 
     def decide(found: Json | None) -> Json | None:
         if found is None:
             return wanted
-        if is_ours(found, owner):
-            if (differs := difference(found, wanted)) == "":
-                return None
-            raise _changed(routes, name, differs)
-        raise Refusal(
-            Code.SERVICE,
-            f'Service "{name}" is there already, and is not the one that this release needs',
-            "Look whose it is; if nobody needs it, delete it, then run this again",
-        )
+        _check(routes, found, wanted)
+        return None
 
     def send(_found: Json | None, manifest: Json) -> Json | None:
         network.create(manifest, dry_run=dry_run)
@@ -56,6 +38,40 @@ def ensure(routes: Routes, of_hash: str, *, dry_run: bool = False) -> str:
     sent = guarded(there, decide, send, lambda: network.service(name), _busy(name), permitted=permitted)
     account.changed = account.changed or sent.change is not None
     return name
+
+
+def check_as_made(routes: Routes, of_hash: str) -> None:
+    """Raises Refusal where `ensure` would. Two requests."""
+    wanted = _wanted(routes, of_hash)
+    found = routes.network.service(str(wanted["metadata"]["name"]))
+    if found is not None:
+        _check(routes, found, wanted)
+
+
+def _wanted(routes: Routes, of_hash: str) -> Json:
+    own = routes.network.service(routes.traffic.service)
+    if own is None:
+        raise Refusal(
+            Code.SERVICE,
+            f'there is no Service "{routes.traffic.service}"',
+            "Apply its manifest again, then run this again",
+        )
+    try:
+        return narrowed(own, of_hash, routes.owner, routes.release)
+    except Unroutable as error:
+        raise Refusal(Code.SERVICE, str(error), "Give it its selector again, then run this again") from error
+
+
+def _check(routes: Routes, found: Json, wanted: Json) -> None:
+    name = str(wanted["metadata"]["name"])
+    if not is_ours(found, routes.owner):
+        raise Refusal(
+            Code.SERVICE,
+            f'Service "{name}" is there already, and is not the one that this release needs',
+            "Look whose it is; if nobody needs it, delete it, then run this again",
+        )
+    if differs := difference(found, wanted):
+        raise _changed(routes, name, differs)
 
 
 def _changed(routes: Routes, name: str, differs: str) -> Refusal:
