@@ -588,6 +588,27 @@ def test_a_route_that_keeps_users_of_a_held_canary_on_stable_does_so_where_anoth
     assert given == {"other"}
 
 
+def test_where_what_the_canary_got_has_no_room_any_more_users_stay_on_stable_and_the_cause_is_told() -> None:
+    """A step is not proven, because the gateway hears of nothing more; meanwhile the owner has filled his route."""
+    full = [
+        *RULES,
+        *(
+            {"matches": [{"path": {"type": "Exact", "value": f"/{n}"}}], "backendRefs": RULES[0]["backendRefs"]}
+            for n in range(15)
+        ),
+    ]
+    start = replace(START, header="x-canary")
+    one = world(start, replace(GROW, header="x-canary"), lags=Lags(0.1, 0.1, deaf_from=12.5))
+    one.timeline.at(30.0, lambda: rewrite(one, full, by="argocd"))
+    kept: list[Json] = []
+    one.timeline.at(45.0, lambda: kept.append(one.store.get("httproutes", NAME) or {}))
+    found = one.play()
+    assert told(found)[1].startswith("failed (contested, changed): "), told(found)
+    [route] = kept
+    names = {ref["name"] for rule in route["spec"]["rules"] for ref in rule["backendRefs"]}
+    assert len(names) == 1 and NAME not in names, names
+
+
 @pytest.mark.parametrize(
     ("port", "said"),
     [

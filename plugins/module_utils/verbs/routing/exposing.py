@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Sequence
 
 from ...rollout.phase import Situation
+from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Exposure, Stage, Wanted
 from ..call.orders import TrafficRequest
 from .bearing import agree_to_load
@@ -110,11 +111,27 @@ def _check_live(routes: Routes, now: Now) -> None:
 
 
 def _back_to(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:
-    """What was there before this call, which was proven. A release that somebody has ended meanwhile gets nothing back."""
+    """What was there before this call, which was proven; or, where that cannot be said beside what somebody else has made of the route
+    meanwhile, stable pods alone for its users. A release that somebody has ended meanwhile gets nothing back."""
     was = {one.route.name: one for one in before}
     for now in routes.look(canary_hash):
         there = was.get(now.route.name)
         if there is not None and now.stage is not Stage.OWN:
+            nobody = Wanted(Stage.ISOLATED, drained=there.wanted.again)
             split = there.stage is Stage.SPLIT and there.canary == now.canary
-            back = there.wanted if split else Wanted(Stage.ISOLATED, drained=there.wanted.again)
-            routes.write([now], always(back), canary_hash, marked=False)
+            _writes_first(routes, now, (there.wanted, nobody) if split else (nobody,), canary_hash)
+
+
+def _writes_first(routes: Routes, now: Now, wanted: Sequence[Wanted], canary_hash: str) -> None:
+    """The first of these that the route takes. Of one that takes none a warning tells, for what went wrong before it is what is to be told."""
+    refused: Refusal | None = None
+    for one in wanted:
+        try:
+            routes.write([now], always(one), canary_hash, marked=False)
+            return
+        except Refusal as refusal:
+            if refusal.code is not Code.NO_ROUTE:
+                raise
+            refused = refusal
+    if refused is not None:
+        routes.account.warn(f"what the canary got is not put back: {refused.what}")
