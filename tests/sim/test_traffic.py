@@ -609,6 +609,18 @@ def test_where_what_the_canary_got_has_no_room_any_more_users_stay_on_stable_and
     assert len(names) == 1 and NAME not in names, names
 
 
+def test_a_promotion_that_finds_a_full_route_says_what_to_do_about_it() -> None:
+    """A user of canary_promote gives it no routes."""
+    one = world(replace(START, header="x-canary"), Ask("promote", by="pods", think=30.0), Ask("undo"))
+    rule, *rest = RULES
+    more = [{**rule, "matches": [{"path": {"type": "Exact", "value": f"/{n}"}}]} for n in range(15)]
+    one.timeline.at(30.0, lambda: rewrite(one, [rule, *rest, *more], by="argocd"))
+    promoted, undone = told(played(one))[1:3]
+    assert promoted.startswith("failed (no_route)") and "and such a route takes 16" in promoted, promoted
+    assert "Move some of its rules into a route of their own" in promoted and "traffic.routes" not in promoted
+    assert undone.startswith("changed: "), undone
+
+
 @pytest.mark.parametrize(
     ("port", "said"),
     [

@@ -302,7 +302,8 @@ def _shared(config: Json, wanted: Wanted, versions: Versions) -> Json:
         )
     if len(groups) > _MOST_GROUPS:
         raise Unroutable(
-            f"one of its actions would have {len(groups)} target groups, and a load balancer takes {_MOST_GROUPS}"
+            f"one of its actions would have {len(groups)} target groups, and a load balancer takes {_MOST_GROUPS}",
+            "Leave some of them out of the action",
         )
     # Where everybody gets the canary nobody is to be kept by a cookie at pods that go.
     rest = {key: value for key, value in config.items() if weight < 1 or key != "targetGroupStickinessConfig"}

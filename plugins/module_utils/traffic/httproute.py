@@ -173,7 +173,8 @@ def _shared(refs: Sequence[Json], weight: Fraction, stage: Stage, versions: Vers
     largest = max(_weight(ref) for ref in found)
     if largest > LARGEST_WEIGHT:
         raise Unroutable(
-            f"weight {float(100 * weight):g} would need the number {largest}, and a backend takes {LARGEST_WEIGHT} at most"
+            f"weight {float(100 * weight):g} would need the number {largest}, and a backend takes {LARGEST_WEIGHT} at most",
+            "Give a traffic.weight of fewer decimals",
         )
     return found
 
@@ -275,7 +276,8 @@ def _narrowed(rule: Json, asked: Json, refs: Sequence[Json]) -> Json:
         present = match.get("headers") or []
         if any(str(one.get("name", "")).lower() == asked["name"].lower() for one in present):
             raise Unroutable(
-                f"a rule matches the header {asked['name']} already, and one header cannot be asked for twice"
+                f"a rule matches the header {asked['name']} already, and one header cannot be asked for twice",
+                "Leave that rule to a route of its own, or give traffic.header another name",
             )
         narrowed.append({**match, "headers": [*present, asked]})
     rest = {name: value for name, value in rule.items() if name != "name"}

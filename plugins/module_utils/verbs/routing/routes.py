@@ -39,6 +39,8 @@ from .proving import NotProgrammed, Prover, Written, unproven
 from .switching import Switched
 
 _TAKEN_BACK = "What was written was taken back. Look at the gateway and its routes, then run this again, or take the release back with canary_undo"
+_BEFORE_IT_BEGINS = "Name the routes that are to be used in traffic.routes"
+_ON_THE_WAY = "Let its owner change that, then run this again, or take the release back with canary_undo"
 # Both send everybody to the Service of one version or of both, and nobody to the owner's.
 OURS = (Stage.ISOLATED, Stage.SPLIT)
 # Somebody else wrote: what users get is not what was wanted.
@@ -292,7 +294,7 @@ class Routes:
             return plan(_marked(asked, now) if marked else plain)
         except Unroutable as error:
             if insists:
-                raise unroutable(now.route, error) from error
+                raise unroutable(now.route, error, _ON_THE_WAY) from error
             if marked and isinstance(self.prover, Prover):
                 self.prover.states(f'{now.route.kind} "{now.route.name}" takes no rule for probes more: {error}')
         if asked.warm:
@@ -304,7 +306,7 @@ class Routes:
         try:
             return plan(Wanted(Stage.OWN))
         except Unroutable as error:
-            raise unroutable(now.route, error) from error
+            raise unroutable(now.route, error, _ON_THE_WAY) from error
 
     def _tell_change(self, name: str, planned: RoutePlan) -> None:
         self.account.changed = True
@@ -444,9 +446,9 @@ def _kept(route: Route) -> Kept | None:
         raise unroutable(route, error) from error
 
 
-def unroutable(route: Route, error: Unroutable) -> Refusal:
-    remedy = error.remedy or "Name the routes that are to be used in traffic.routes"
-    return Refusal(Code.NO_ROUTE, f'{route.kind} "{route.name}" cannot be used: {error}', remedy)
+def unroutable(route: Route, error: Unroutable, otherwise: str = _BEFORE_IT_BEGINS) -> Refusal:
+    """`otherwise`: what to do where the error does not say it."""
+    return Refusal(Code.NO_ROUTE, f'{route.kind} "{route.name}" cannot be used: {error}', error.remedy or otherwise)
 
 
 def _in_words(planned: RoutePlan) -> str:
