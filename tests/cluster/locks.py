@@ -28,17 +28,24 @@ def open_lock(path: Path) -> int:
 
 @contextlib.contextmanager
 def exclusive(
-    path: Path, *, timeout: float | None = None, waiting: Callable[[str], None] | None = None
+    path: Path,
+    *,
+    timeout: float | None = None,
+    waiting: Callable[[str], None] | None = None,
+    fleeting: bool = False,
 ) -> Iterator[int]:
-    """Holds `path` exclusively. `timeout` in seconds (None: for ever); `waiting` is told once who holds it meanwhile.
+    """Holds `path` exclusively. `timeout` in seconds (None: for ever); `waiting` is told who holds it meanwhile.
 
-    A program that inherits the descriptor holds the lock for as long as it runs.
+    A program that inherits the descriptor holds the lock for as long as it runs; but not of a `fleeting` one, of which no file is left at the
+    end, for names that nobody comes back to.
     """
-    descriptor = open_lock(path)
+    descriptor = _acquired(path, None if timeout is None else time.monotonic() + timeout, timeout, waiting)
     try:
-        _acquire(descriptor, path, timeout, waiting)
         yield descriptor
     finally:
+        if fleeting:
+            # As long as it is held: whoever has it open by then finds another file, or none, at its place.
+            path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
@@ -62,15 +69,41 @@ def is_held(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, path: Path, timeout: float | None, waiting: Callable[[str], None] | None) -> None:
-    deadline = None if timeout is None else time.monotonic() + timeout
+def _acquired(path: Path, deadline: float | None, timeout: float | None, waiting: Callable[[str], None] | None) -> int:
+    """The descriptor of the file that is there. One that somebody has removed while this waited keeps nobody else away."""
+    while True:
+        descriptor = open_lock(path)
+        try:
+            _acquire(descriptor, path, deadline, timeout, waiting)
+            if _is_at(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _acquire(
+    descriptor: int,
+    path: Path,
+    deadline: float | None,
+    timeout: float | None,
+    waiting: Callable[[str], None] | None,
+) -> None:
     told = False
     while not try_lock(descriptor, fcntl.LOCK_EX):
         if waiting and not told:
-            waiting(holder(path))
+            waiting(_holder(os.fstat(descriptor).st_ino))
             told = True
         if deadline is not None and time.monotonic() > deadline:
-            raise LockTimeout(f"{path} is held by {holder(path)}; waited {timeout:g} s for it")
+            raise LockTimeout(f"{path} is held by {_holder(os.fstat(descriptor).st_ino)}; waited {timeout:g} s for it")
         time.sleep(RETRY_SECONDS)
 
 
@@ -80,8 +113,11 @@ def holder(path: Path) -> str:
     The one that took it may be long dead, and a child that inherited it keep it. Only the kernel knows, and only Linux tells
     (proc_pid_fdinfo(5)): a descriptor's locks, for every process that this user may look at.
     """
-    file = path.stat()
-    held = re.compile(rf"^lock:.*FLOCK.*:{file.st_ino} ", re.MULTILINE)
+    return _holder(path.stat().st_ino)
+
+
+def _holder(inode: int) -> str:
+    held = re.compile(rf"^lock:.*FLOCK.*:{inode} ", re.MULTILINE)
     found = [
         f"process {pid.name} ({_command(pid)})"
         for pid in sorted(Path("/proc").glob("[0-9]*"), key=lambda each: int(each.name))

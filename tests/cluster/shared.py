@@ -14,7 +14,7 @@ from .teardown import tear_down
 def join_or_start(name: str, **options: Any) -> Lab:
     """The cluster of this name; `options` are start_lab's, and count only for the one who starts it. End it with `leave`."""
     directory = lab_directory(name)
-    with exclusive(labs_root().parent / "locks" / name):
+    with exclusive(labs_root().parent / "locks" / name, fleeting=True):
         try:
             return Lab(directory)
         except NotALab:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from . import processes
 from .layout import Layout
-from .locks import exclusive, is_held, shared
+from .locks import LockTimeout, exclusive, is_held, shared
 from .paths import cache_root, labs_root
 
 WATCHDOG = "watchdog"
+# How the name of a cluster begins that no later run comes back to.
+OF_A_RUN = "pytest-"
 
 
 def tear_down(directory: Path) -> None:
@@ -53,6 +55,9 @@ def sweep() -> None:
         alive = Layout(directory).alive
         if alive.exists() and not is_held(alive) and alive.read_text() == _network():
             tear_down(directory)
+    for lock in (cache_root() / "locks").glob(f"{OF_A_RUN}*"):
+        with contextlib.suppress(LockTimeout), exclusive(lock, timeout=0, fleeting=True):
+            pass  # whoever left it was killed
 
 
 def _network() -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,8 @@ with exclusive(Path(sys.argv[1])) as descriptor:
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     print(subprocess.Popen(["sleep", "120"], pass_fds=[descriptor], **silent).pid)
 """
+
+PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture
@@ -57,6 +60,33 @@ def test_who_only_waits_is_not_named(lock: Path, heir: int) -> None:
     with pytest.raises(LockTimeout, match=told), exclusive(lock, timeout=0, waiting=heard.append):
         raise AssertionError("taken although it is held")
     assert heard == [f"process {heir} (sleep 120)"]
+
+
+def test_of_a_fleeting_lock_no_file_is_left_and_who_waited_for_it_keeps_others_away(lock: Path) -> None:
+    """Whoever waits has open what is removed: that is no lock for those who come later."""
+    taken, waits, has, ends = (threading.Event() for _ in range(4))
+
+    def first() -> None:
+        with exclusive(lock, fleeting=True):
+            taken.set()
+            waits.wait(PATIENCE_SECONDS)
+
+    def second() -> None:
+        with exclusive(lock, waiting=lambda who: waits.set(), fleeting=True):
+            has.set()
+            ends.wait(PATIENCE_SECONDS)
+
+    threads = [threading.Thread(target=one) for one in (first, second)]
+    threads[0].start()
+    assert taken.wait(PATIENCE_SECONDS)
+    threads[1].start()
+    assert has.wait(PATIENCE_SECONDS)
+    with pytest.raises(LockTimeout), exclusive(lock, timeout=0):
+        raise AssertionError("taken although it is held")
+    ends.set()
+    for one in threads:
+        one.join(PATIENCE_SECONDS)
+    assert not lock.exists()
 
 
 def test_several_holders_are_counted(lock: Path) -> None:
