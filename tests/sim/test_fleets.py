@@ -519,11 +519,12 @@ def with_routes(sea: Sea, *, shared: bool) -> None:
 def test_two_releases_of_a_wave_that_share_a_route_are_told_before_it_begins(
     shared: bool, waves: tuple[tuple[int, ...], ...], tolerated: int, ended_as: list[str]
 ) -> None:
-    sea = Sea(1, 1)
+    """One cluster, which is asked as two users."""
+    sea = Sea(1, 2)
+    sea.clusters[1] = sea.clusters[0]
     with_routes(sea, shared=shared)
-    [member] = sea.request().members
     members = []
-    for name in (NAME, OTHER):
+    for member, name in zip(sea.request().members, (NAME, OTHER), strict=True):
         asked = member.request
         call = replace(asked.call, target=Target(name, NAMESPACE), check=True)
         step = replace(asked.steps[0], traffic=TrafficRequest(weight=Fraction(1, 10)))
@@ -533,4 +534,4 @@ def test_two_releases_of_a_wave_that_share_a_route_are_told_before_it_begins(
     assert outcomes(ended) == ended_as, ended
     if "refused" in ended_as:
         assert isinstance(ended, VerbFailure)
-        assert f'HTTPRoute "{NAME}" is used by c0/shop/web in the same wave as by c0/shop/cart' in ended.message
+        assert f'HTTPRoute "{NAME}" is used by c0/shop/web in the same wave as by c1/shop/cart' in ended.message

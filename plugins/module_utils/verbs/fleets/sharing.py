@@ -34,7 +34,7 @@ def that_share(crew: Crew, request: FleetRequest) -> Mapping[int, Refusal]:
     Asked only where a wave has several releases whose objects of one kind are in one namespace, of each of those: its Deployment, and what
     it would choose. What cannot be looked at now is found out by its own wave.
     """
-    beside = [places for wave in request.waves for places in _beside(request.members, wave)]
+    beside = [places for wave in request.waves for places in _beside(crew, request.members, wave)]
     found: dict[int, tuple[RouteRef, ...]] = {}
 
     def looks(place: int, member: Member, asked: TrafficRequest) -> None:
@@ -56,14 +56,18 @@ def that_share(crew: Crew, request: FleetRequest) -> Mapping[int, Refusal]:
     return dict(sorted(shared.items()))
 
 
-def _beside(members: Sequence[Member], wave: Sequence[int]) -> Iterator[Mapping[int, TrafficRequest]]:
-    """Places that may have to do with the same objects, each with what its release asks for."""
-    groups: dict[tuple[int, str, str], dict[int, TrafficRequest]] = defaultdict(dict)
+def _beside(crew: Crew, members: Sequence[Member], wave: Sequence[int]) -> Iterator[Mapping[int, TrafficRequest]]:
+    """Places that may have to do with the same objects, each with what its release asks for. One cluster may be asked as several users."""
+    groups: dict[tuple[str, str, str], dict[int, TrafficRequest]] = defaultdict(dict)
     for place in wave:
         member = members[place]
         asked = next((step.traffic for step in member.request.steps if step.traffic is not None), None)
         if asked is not None:
-            where = (member.cluster, member.request.call.target.namespace, ROUTERS[asked.kind].collection)
+            where = (
+                crew.api(member.cluster).server,
+                member.request.call.target.namespace,
+                ROUTERS[asked.kind].collection,
+            )
             groups[where][place] = asked
     return (places for places in groups.values() if len(places) > 1)
 
