@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.proving import Prover
 from tests.sim.faults import Fault, Planned, failing
 from tests.sim.gateway import GATEWAY, HOST, RULES, Lags
@@ -658,7 +658,8 @@ def test_a_drained_canary_whose_service_its_owner_has_edited_is_not_resumed(chec
     found = played(one)
     resumed = told(found)[2]
     assert resumed.startswith("failed (service): ") and "has port http 80:8080/TCP instead of" in resumed, resumed
-    assert (found.calls[2].result.canary or {})["phase"] == "frozen"
+    failed = found.calls[2].result
+    assert isinstance(failed, VerbFailure) and (failed.canary or {})["phase"] == "frozen"
     assert_as_before(one)
 
 
