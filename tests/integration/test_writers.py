@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from itertools import product
 from typing import cast
@@ -86,13 +87,21 @@ def ends(lab: Lab | ForeignCluster, request: pytest.FixtureRequest) -> Iterator[
     """Those that were asked for are under way."""
     here = (item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path)
     asked = [cast(str | Cell, item.callspec.params["case"]) for item in here]
-    with webs(lab) as new:
+    with ExitStack() as held:
+        # A namespace for each phase: whoever looks at a Deployment lists what is in its namespace.
+        new = {phase: held.enter_context(webs(lab)) for phase in sorted({_phase(case) for case in asked})}
         cases = {
-            case: partial(named, lab, new, case) if isinstance(case, str) else partial(played, new, *case)
+            case: partial(named, lab, new[case], case)
+            if isinstance(case, str)
+            else partial(played, new[case[0]], *case)
             for case in asked
         }
         with under_way(cases, AT_ONCE) as ends:
             yield ends
+
+
+def _phase(case: str | Cell) -> str:
+    return case if isinstance(case, str) else case[0]
 
 
 def marked(cell: Cell) -> object:
