@@ -317,7 +317,7 @@ options:
       resources:
         description:
           - Mean use of a canary pod as a multiple of that of a stable pod, from metrics.k8s.io, for O(checks[].max).
-          - What metrics-server has measured counts once, however many looks find it: it measures every 15 to 60 seconds, and a look gives a
+          - What metrics-server has measured counts once, however many looks find it. It measures every 15 to 60 seconds, and a look gives a
             reading where all of these pods have been measured anew since the last one.
         type: dict
         suboptions:
