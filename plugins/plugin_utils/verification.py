@@ -13,6 +13,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ansible_collections.coalmine.canary.plugins.plugin_utils.reserved import reserved
 
 if TYPE_CHECKING:
@@ -114,6 +116,13 @@ def load(path: str, task: Task, loader: Any, variables: Mapping[str, Any]) -> st
             f"{path} cannot verify a canary: a meta task in it ends the host, the role or the play, which would leave the canary held "
             "without a word. Let a task fail instead, or use a gate"
         )
+    if len(variables.get("ansible_play_batch", ())) > 1 and (
+        once := next((it for it in tasks if _runs_once(it, task)), None)
+    ):
+        raise Unusable(
+            f'{path} cannot verify a canary: its task "{once.get_name()}" has run_once, and the play has several hosts, so that the canary '
+            "of one of them would be verified alone. Leave run_once out"
+        )
     if len(left_out) == len(tasks):
         why = "--tags or --skip-tags leave out each of its tasks" if left_out else "it holds no task that could fail"
         raise Unusable(f"{path} cannot verify a canary: {why}, so nothing would be verified")
@@ -155,6 +164,17 @@ def _sets(task: Task) -> Iterator[str]:
 def _ends(task: Task) -> bool:
     arguments: Mapping[str, Any] = task.args
     return _is(task, "meta") and str(arguments.get("_raw_params", "")).strip() in ENDS
+
+
+def _runs_once(task: Task, includes: Task) -> bool:
+    """It says so, or a block of its file does. What stands round the task that `includes` it is for one host by then."""
+    node = task
+    while node is not None and node is not includes._parent:
+        written = node.get_ds()  # of a block without keywords a list
+        if isinstance(written, Mapping) and boolean(written.get("run_once"), strict=False):
+            return True
+        node = node._parent
+    return False
 
 
 def _is(task: Task, action: str) -> bool:

@@ -17,6 +17,7 @@ NO_LIST = "cannot verify a canary: it holds no list of tasks, so nothing would b
 ENDS = "cannot verify a canary: a meta task in it ends the host, the role or the play"
 LEFT_OUT = "cannot verify a canary: --tags or --skip-tags leave out each of its tasks, so nothing would be verified"
 SETS = "cannot verify a canary: it sets "
+ONCE = "cannot verify a canary: its task "
 NESTED = "cannot verify a canary: it calls the role itself"
 ROLE = "{name: coalmine.canary.canary}"
 # What stands in a file, and what is said of it: nothing of one that is good.
@@ -51,6 +52,15 @@ FILES: dict[str, tuple[str, str]] = {
     "names of its own": ("- ansible.builtin.set_fact: {canary_mine: 1}\n  register: canary_yours\n", ""),
     "an end in a block": ("- block: [{meta: end_host}]\n", ENDS),
     "an end in a rescue": ("- block: [{meta: noop}]\n  rescue: [{block: [{meta: end_host}]}]\n", ENDS),
+    "a task of one host": (
+        "- block: [{name: Ask, ansible.builtin.fail: , run_once: true}]\n",
+        f'{ONCE}"Ask" has run_once',
+    ),
+    "a block of one host": (
+        "- run_once: yes\n  block: [{name: Ask, ansible.builtin.fail: }]\n",
+        f'{ONCE}"Ask" has run_once',
+    ),
+    "a task of each host": ("- {ansible.builtin.fail: , run_once: no}\n", ""),
     "the role": (f"- ansible.builtin.include_role: {ROLE}\n  vars: {{canary_name: another}}\n", NESTED),
     "the role, imported": (f"- import_role: {ROLE}\n", NESTED),
     "the role, always": (f"- block: [{{meta: noop}}]\n  always: [{{include_role: {ROLE}}}]\n", NESTED),
@@ -67,17 +77,17 @@ def loaded() -> dict[str, str]:
     init_plugin_loader()
     loader = DataLoader()
     variables = VariableManager(loader=loader)
-    asked = {"hosts": "all", "tasks": [{"ansible.builtin.debug": {}}]}
+    asked = {"hosts": "all", "tasks": [{"run_once": True, "block": [{"ansible.builtin.debug": {}}]}]}
     play = Play.load(asked, variable_manager=variables, loader=loader)
     play.only_tags, play.skip_tags = frozenset({"all"}), frozenset({"smoke"})
     (task,) = play.get_tasks()[0]
-    said = {}
+    said, here = {}, {"of_smoke": "smoke", "ansible_play_batch": ["a", "b"]}
     with TemporaryDirectory() as directory:
         for name, (text, _says) in FILES.items():
             path = Path(directory, f"{name}.yml")
             path.write_text(text, encoding="utf-8")
             try:
-                said[name] = verification.load(str(path), task, loader, {"of_smoke": "smoke"})
+                said[name] = verification.load(str(path), task, loader, here)
             except verification.Unusable as unusable:
                 said[name] = str(unusable)
     return said
