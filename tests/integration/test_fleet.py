@@ -220,6 +220,16 @@ def test_the_playbook_refuses_to_release_nothing(tmp_path: Path) -> None:
     assert played.code == 2 and "There is nothing to release" in played.output, played.output
 
 
+def test_the_playbook_refuses_a_cluster_that_the_inventory_does_not_have(tmp_path: Path) -> None:
+    """Its services would be released in the others alone, and nothing would say so."""
+    services = {"web": {"canary_clusters": ["eu", "eux"]}, "basket": {"canary_clusters": "usa"}}
+    children = {"canary_services": {"hosts": services}, "canary_clusters": {"hosts": {"eu": {}}}}
+    file = tmp_path / "inventory.json"
+    file.write_text(json.dumps({"all": {"children": children}}), encoding="utf-8")
+    played = plays(tmp_path, "-i", str(file))
+    assert played.code == 2 and "canary_clusters is called eux, usa" in " ".join(played.output.split()), played.output
+
+
 def test_cut_off_by_the_tasks_own_timeout_it_takes_its_canaries_back_and_tells_of_each(
     lab: Lab | ForeignCluster, three: list[Web], tmp_path: Path
 ) -> None:

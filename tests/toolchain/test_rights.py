@@ -56,6 +56,15 @@ def objects(**given: str) -> dict[tuple[str, ...], Any]:
     return found
 
 
+def test_names_that_look_like_numbers_stay_names() -> None:
+    found = objects(namespace="1e3", name="007", account_namespace="on")
+    names = {(kind, namespace) for kind, namespace, _name in found}
+    assert names == {(kind, namespace) for kind, namespace in names if isinstance(namespace, str)}
+    assert ("ServiceAccount", "on", "007") in found and ("Role", "1e3", "canary-operator") in found
+    accounts = [one for binding in found.values() for one in binding.get("subjects", ())]
+    assert accounts and all((one["name"], one["namespace"]) == ("007", "on") for one in accounts)
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
