@@ -7,6 +7,7 @@ pass, and nothing is promoted."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -20,9 +21,9 @@ from tests.sim.faults import Fault, Planned
 from tests.sim.gateway import RULES, Lags
 from tests.sim.history import Ask, End, History, Script
 from tests.sim.nginx import INGRESS_NGINX
-from tests.sim.objects import LABELS, NAME
+from tests.sim.objects import LABELS, NAME, Json
 from tests.sim.test_ingress import CANARY_INGRESS
-from tests.sim.test_traffic import DRAINING, START, put_back, rewrite, told, world
+from tests.sim.test_traffic import DRAINING, GROW, START, put_back, rewrite, told, world
 from tests.sim.world import World
 from tests.toolchain.sampled import sampled
 
@@ -61,7 +62,7 @@ HAPPENS: dict[str, tuple[Ask, Callable[[World], None], str]] = {
     ),
     "deletes the route": (START, gone, 'HTTPRoute "web" of this release no longer exists'),
     "gives it another weight": (
-        BY_INGRESS, weigh, 'somebody changed what the canary gets by Ingress "web", from 5 % of the requests to 80 % of the requests',
+        BY_INGRESS, weigh, 'gets 80 % of the requests by Ingress "web", and not what its release gave it last, 5 % of the requests',
     ),
     # The controller takes it for 0.
     "gives it a weight that is none": (BY_INGRESS, lambda one: weigh(one, "abc"), 'Ingress "web-coalmine-canary" of this release was changed by somebody'),
@@ -80,6 +81,41 @@ def test_whoever_watches_fails_soon_where_somebody(what: str, watching: str) -> 
     assert started.told().startswith("changed: ") and (started.ended or 0.0) < REWRITTEN
     assert isinstance(baked.result, VerbFailure) and baked.result.code == "contested" and why in baked.told()
     assert (baked.ended or 0.0) - REWRITTEN <= 1.0
+
+
+def _is_put_back_as_at_5_per_cent(one: World) -> None:
+    """With the annotation that was kept on it then."""
+    earlier: list[Json] = []
+
+    def put_back() -> None:
+        now = one.store.get("httproutes", NAME)
+        assert now is not None
+        meta = {**earlier[0]["metadata"], "generation": now["metadata"]["generation"] + 1}
+        one.store.put("httproutes", {**earlier[0], "metadata": meta}, "backup")
+
+    one.timeline.at(20.0, lambda: earlier.append(deepcopy(one.store.get("httproutes", NAME) or {})))
+    one.timeline.at(REWRITTEN, put_back)
+
+
+CHANGED: dict[str, tuple[Ask, Ask, Callable[[World], None], str]] = {
+    "by its weight": (BY_INGRESS, BY_INGRESS, lambda one: one.timeline.at(REWRITTEN, lambda: weigh(one, "0")), "5 %"),
+    "by an earlier copy": (START, replace(GROW, think=10.0), _is_put_back_as_at_5_per_cent, "50 %"),
+}
+
+
+@pytest.mark.parametrize("how", CHANGED)
+def test_a_share_that_was_changed_between_two_verbs_is_told_by_all_of_them_and_given_again(how: str) -> None:
+    start, grow, happens, told = CHANGED[how]
+    bake = replace(BAKE, seconds=10.0, think=1.0)
+    again = replace(grow, share=None, header="", think=1.0)
+    one = world(start, grow, replace(bake, think=60.0), bake, Ask("info", think=1.0), again, bake)
+    happens(one)
+    _start, _grow, first, second, info, again_started, third = one.play().calls[:7]
+    for baked in (first, second):
+        assert isinstance(baked.result, VerbFailure) and baked.result.code == "contested", baked.told()
+        assert f"not what its release gave it last, {told} of the requests" in baked.told()
+    assert any("not what its release gave it last" in warning for warning in info.result.warnings)  # type: ignore[union-attr]
+    assert f"which get {told} of the requests" in again_started.told() and third.told().startswith("ok: ")
 
 
 def test_a_bake_that_finds_it_so_fails_at_once() -> None:

@@ -38,8 +38,8 @@ GATEWAY_API = "gateway_api"
 KINDS = (GATEWAY_API, "service_selector", "ingress_nginx", "istio", "alb", "gateway_api_grpc")
 
 # The highest version that is read here, and the members that came after version 1, each with the version that brought it.
-VERSION = 4
-SINCE: Mapping[str, int] = {"traffic": 2, "trafficKind": 3, "step": 4}
+VERSION = 5
+SINCE: Mapping[str, int] = {"traffic": 2, "trafficKind": 3, "step": 4, "exposure": 5}
 
 # What an API server takes for all annotations of an object together (apimachinery, pkg/api/validation/objectmeta.go).
 ANNOTATIONS_BYTES = 256 * 1024
@@ -157,6 +157,8 @@ class Record:
     have changed it). `pods`, `surge` and `max_unavailable` are the size asked for, `replicas` the Deployment's when it was.
     `started_at` is UTC in RFC 3339, told and never compared. `companions` are the other objects that the release changed.
     `run` names the run that began the release or took it over (empty: not known), and `step` its step, of how many.
+    `exposure`: what the canary was last given of the requests, as traffic/exposure.py encodes it (empty: not known). Others write to
+    routes, too, and what is kept there comes back with them; here nobody else does.
     """
 
     uid: str
@@ -177,6 +179,7 @@ class Record:
     reason: str = ""
     traffic: Traffic | None = None
     step: tuple[int, int] | None = None
+    exposure: str = ""
 
     @property
     def pinned(self) -> Companion | None:
@@ -249,6 +252,7 @@ class Record:
             "traffic": _traffic_to_json(self.traffic),
             "trafficKind": kind if kind != GATEWAY_API else "",
             "step": list(self.step or ()),
+            "exposure": json.loads(self.exposure or "{}"),
         }
         return {**members, **{member: value for member, value in unset.items() if value}}
 
@@ -302,6 +306,7 @@ class Record:
             reason=_text(data.get("reason", ""), "reason"),
             traffic=_traffic(data["traffic"], data.get("trafficKind", GATEWAY_API)) if "traffic" in data else None,
             step=_step(data["step"]) if "step" in data else None,
+            exposure=_exposure(data["exposure"]) if "exposure" in data else "",
         )
         if record.surge == record.max_unavailable == 0:
             raise UnreadableRecord("size.surge and size.maxUnavailable are both 0, and so no pod could ever move")
@@ -310,7 +315,7 @@ class Record:
 
 _MEMBERS = ("version", "uid", "intent", "originals", "stable", "asked", "canary", "size", "startedAt", "startedBy")
 # `autoscaler`: a name or null, as records had it before they had companions.
-_OPTIONAL = ("generation", "companions", "run", "reason", "traffic", "trafficKind", "step", "autoscaler")
+_OPTIONAL = ("generation", "companions", "run", "reason", "traffic", "trafficKind", "step", "exposure", "autoscaler")
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 _PERCENT = re.compile(r"[0-9]{1,9}%")
@@ -453,6 +458,12 @@ def _step(value: Any) -> tuple[int, int]:
         raise UnreadableRecord(f"step is {_shown(value)}, which is not a number and how many there are")
     steps = _count(value[1], "step[1]", least=1)
     return _count(value[0], "step[0]", least=1, most=steps), steps
+
+
+def _exposure(value: Any) -> str:
+    if not isinstance(value, dict):
+        raise UnreadableRecord(f"exposure is {_shown(value)}, which is not an object")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _intent(value: Any) -> Intent:

@@ -118,6 +118,18 @@ class Exposure:
         """What its pods bear: a copy is as much work as the request."""
         return self.weight + self.mirror
 
+    def encode(self) -> str:
+        """One line of JSON with sorted keys."""
+        return json.dumps(_to_json(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def decode(cls, text: str) -> Exposure:
+        """Raises ValueError: it is never guessed at."""
+        try:
+            return _exposure(json.loads(text))
+        except (TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"no exposure: {type(error).__name__}") from error
+
 
 NOBODY = Exposure()
 

@@ -54,13 +54,16 @@ def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> O
     if situation.phase is not Phase.NONE and (record is None or record.traffic is None):
         return replace(answer, warnings=(*answer.warnings, *account.warnings))
     # All about routes is a fifth of this collection.
+    from .routing.exposed import tell_changed
     from .routing.finding import of_record
     from .routing.orphans import tell_routes
     from .routing.sparing import has_stable, tell_unserved
 
     routes = of_record(account, record, quietly) if record else None
-    if routes is not None:
+    if routes is not None and record is not None:
         found = routes.look(situation.canary.hash if situation.canary else "")
+        if situation.phase in HOLDING:
+            tell_changed(routes, record, found)
         routes.tell(found, "unknown")
         if not has_stable(situation):
             tell_unserved(routes, found)

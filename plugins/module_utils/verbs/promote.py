@@ -36,6 +36,7 @@ from .moving.pins import give_back_orphans
 from .moving.rolling import await_rollout
 from .moving.staying import stands, stays
 from .routing.bearing import check_load
+from .routing.exposed import tell_changed
 from .routing.exposing import expose, foretell
 from .routing.fencing import take_over
 from .routing.finding import of_record
@@ -124,6 +125,7 @@ def _routed(
         return situation.picture
     found = routes.look(canary.hash)
     _tell_astray(account, found)
+    tell_changed(routes, record, found)
     routes.tell_put_back(found)
     exposed = exposure_of(found)
     sticky = exposed.sticky is not None

@@ -96,7 +96,8 @@ def changed(path: str, value: Any) -> str:
 
 
 WRONG: dict[str, tuple[str, Any, str]] = {
-    "a later version": ("version", 5, "it has version 5, and this release of coalmine.canary reads version 4: use the"),
+    "a later version": ("version", 6, "it has version 6, and this release of coalmine.canary reads version 5: use the"),
+    "an exposure that is none": ("exposure", "5 %", 'exposure is "5 %", which is not an object'),
     "routes that are no list": ("traffic.routes", {}, "traffic.routes is {}, which is not a list of routes"),
     "no route": ("traffic.routes", [], "traffic.routes is [], which is not a list of routes"),
     "a command for a route": ("traffic.routes.0.name", "$(reboot)", "name of a route is"),
@@ -186,6 +187,7 @@ SHAPES = {
     "2": replace(FULL, traffic=TRAFFIC),
     "3": replace(FULL, traffic=replace(TRAFFIC, kind="service_selector")),
     "4": replace(FULL, traffic=replace(TRAFFIC, kind="service_selector"), step=(1, 2)),
+    "5": replace(FULL, traffic=TRAFFIC, step=(1, 2), exposure='{"header":null,"weight":"1/20"}'),
     "1-autoscaler-by-name": replace(FULL, generation=0, companions=(Companion(Kind.AUTOSCALER, "hpa"),), run=""),
 }
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a canary that is watched still gets of its users what it got at a first look. This module is private to the collection."""
+"""Whether a canary that is watched gets of its users what its release gave it last. This module is private to the collection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...cluster.stream import WatchEvent
 from ...cluster.watch import Streams, Watched
 from ...rollout.fields import Fields
 from ...rollout.phase import HOLDING, Phase, Situation
-from ...rollout.record import Intent, RouteRef
+from ...rollout.record import Intent, Record, RouteRef
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import NOBODY, Exposure, Stage
 from ...traffic.load import in_words
@@ -23,15 +23,15 @@ from ..call.ending import Account
 from ..call.outcome import Report
 from ..call.waiting import AWAY, SHORT_LIFE
 from .finding import of_record
-from .routes import OURS, Routes
+from .routes import OURS, Now, Routes
 
 # Between two looks at what no stream tells of, as the Services, and at what it has failed to tell; in seconds.
 PAUSE_SECONDS = 2.0
 # Whoever writes to a route all the time makes no more looks than these.
 SOONEST_SECONDS = 0.25
 _AGAIN = (
-    "Let whoever it is leave it alone while a release is live (docs/traffic.md says how). canary_start, with traffic.weight where nobody has "
-    "kept it, gives the canary its share once more; then run this again"
+    "Let whoever it is leave it alone while a release is live (docs/traffic.md says how). canary_start with "
+    "traffic.weight gives the canary its share once more; then run this again"
 )
 _RESUME = "Give it that back with canary_resume, or with canary_start where it is not paused; then run this again"
 
@@ -45,7 +45,8 @@ class Exposed:
         self._canary = situation.canary.hash if situation.canary else ""
         self._clock, self._api, self._next = account.site.clock, account.site.api, 0.0
         self._looked_at = -inf
-        self._first: dict[str, Exposure] | None = None
+        # As its record has it; of one that has not, as a first look finds it.
+        self._told = given(situation.record) if situation.record else None
         # What was read of them last: name -> resourceVersion, of companions, too.
         self._versions: dict[str, str] = {}
         self._is_told = False
@@ -69,14 +70,11 @@ class Exposed:
             if last:
                 raise
             return
-        self._first = self._first or found
+        if self._told is None:
+            self._told = max(found.values(), key=lambda gets: gets.load)
         for name, gets in found.items():
-            if gets != self._first[name]:
-                what = f"from {in_words(self._first[name])} to {in_words(gets)}"
-                kind = self._routes.router.kind
-                raise Refusal(
-                    Code.CONTESTED, f'somebody changed what the canary gets by {kind} "{name}", {what}', _AGAIN
-                )
+            if gets != self._told:
+                raise Refusal(Code.CONTESTED, _differs(self._routes, name, gets, self._told), _AGAIN)
 
     # What a stream tells.
 
@@ -165,6 +163,33 @@ class Exposed:
             if routes.network.service(name) is None:
                 gone = f'Service "{name}", by which {who} requests, no longer exists'
                 raise Refusal(Code.CONTESTED, gone, _AGAIN)
+
+
+def given(record: Record) -> Exposure | None:
+    """What the canary was last given; None where its record has nothing of it. Raises Refusal."""
+    try:
+        return Exposure.decode(record.exposure) if record.exposure else None
+    except ValueError as error:
+        what = f"the record of this release does not say what the canary gets ({error})"
+        raise Refusal(Code.DAMAGED, what, "Give it its share again with canary_start and traffic.weight") from error
+
+
+def tell_changed(routes: Routes, record: Record, found: Sequence[Now]) -> bool:
+    """Whether any that is split gives the canary something else than its release gave it last. A warning for each."""
+    told = given(record)
+    changed = [one for one in found if told is not None and _is_split(one) and one.wanted.exposure != told]
+    for one in changed:
+        routes.account.warn(_differs(routes, one.route.name, one.wanted.exposure, told or NOBODY))
+    return bool(changed)
+
+
+def _is_split(now: Now) -> bool:
+    return now.stage is Stage.SPLIT and now.wanted.drained is None
+
+
+def _differs(routes: Routes, name: str, gets: Exposure, told: Exposure) -> str:
+    what = f'the canary gets {in_words(gets)} by {routes.router.kind} "{name}", and not what its release gave it last, {in_words(told)}'
+    return f"{what}: somebody has changed that, or a call was broken off"
 
 
 def _is_held(situation: Situation) -> bool:

@@ -8,13 +8,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Sequence
 
+from ...rollout import patches
+from ...rollout.patches import Plan
 from ...rollout.phase import Situation
+from ...rollout.record import Intent
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Exposure, Stage, Wanted
 from ..call.orders import TrafficRequest
+from ..call.writing import write
 from .bearing import agree_to_load
+from .exposed import given, tell_changed
 from .proving import NotProgrammed
-from .routes import THEIRS, Now, Routes, Wish, always, exposure_of
+from .routes import THEIRS, Now, Routes, Wish, always, exposure_of, release_of
 from .versions import await_endpoints, ensure
 
 
@@ -22,7 +27,7 @@ def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_h
     """The canary gets what is asked for, and otherwise what it got, which is told. `pods`: Ready ones that it has. Raises Refusal."""
     found = routes.look(canary_hash)
     routes.prepare(found)
-    exposure = asked.over(exposure_of(found))
+    exposure = would_get(routes, asked, found)
     agree_to_load(routes.account, asked, exposure.load, situation.deployment.replicas, pods)
     service = ensure(routes, canary_hash)
     try:
@@ -40,15 +45,44 @@ def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_h
         failed = routes.failed(error, canary_hash)
         _back_to(routes, found, canary_hash)
         raise failed from error
+    stand = routes.since(found, split, canary_hash)
+    _keep(routes, situation, exposure_of(stand))
     _warn(routes, exposure)
-    routes.tell(routes.since(found, split, canary_hash))
+    routes.tell(stand)
     return exposure
+
+
+def would_get(routes: Routes, asked: TrafficRequest, found: Sequence[Now]) -> Exposure:
+    """What is asked for, and otherwise what the release gave the canary last. Where users are kept by a cookie only the route tells how many of
+    them have seen which version. Warns where somebody has changed it."""
+    record, gets = routes.account.seen.record, exposure_of(found)
+    told = given(record) if record is not None else None
+    if record is None or told is None or not tell_changed(routes, record, found) or gets.sticky or told.sticky:
+        return asked.over(gets)
+    return asked.over(told)
+
+
+def _keep(routes: Routes, situation: Situation, gets: Exposure) -> None:
+    """In the record, where nobody else writes it: what was kept on a route comes back with an older copy of that. A write where it changed."""
+    site, text = routes.account.site, gets.encode()
+
+    def decide(now: Situation) -> Plan | None:
+        record = now.record
+        if record is None or record.intent is not Intent.HOLD or release_of(record) != routes.release:
+            raise site.ended()
+        if record.exposure == text:
+            return None
+        return patches.corrected(now.deployment, replace(record, exposure=text), "keep what the canary gets")
+
+    written = write(site, situation.picture, decide, lambda: site.look(pods=True))
+    routes.account.wrote(written.plan)
+    routes.account.looked(written.situation)
 
 
 def foretell(routes: Routes, found: Sequence[Now], asked: TrafficRequest, canary_hash: str) -> Exposure:
     """As `expose` in check mode. What the canary would get."""
     routes.tell_put_back(found)
-    exposure = asked.over(exposure_of(found))
+    exposure = would_get(routes, asked, found)
     routes.rehearse(found, always(Wanted(Stage.SPLIT, exposure)), canary_hash)
     _warn(routes, exposure)
     return exposure

@@ -26,11 +26,11 @@ from ..call.site import Site
 from ..call.writing import write
 from ..routing.bearing import agree_to_load
 from ..routing.choosing import check_same, choose
-from ..routing.exposing import expose
+from ..routing.exposing import expose, would_get
 from ..routing.finding import of_record
 from ..routing.isolating import isolate
 from ..routing.reclaiming import check_free, left_on
-from ..routing.routes import Now, Routes, exposure_of
+from ..routing.routes import Now, Routes
 from ..routing.versions import ensure
 
 
@@ -68,7 +68,7 @@ def routed(
     routes.prepare(found)
     if request.traffic is not None and request.traffic.sticky:
         routes.check_sticky()
-    exposure = (request.traffic or TrafficRequest()).over(exposure_of(found))
+    exposure = would_get(routes, request.traffic or TrafficRequest(), found)
     routes.check_room(found, exposure, canary_hash(situation))
     routes.check_beside(exposure)
     routes.check_mirror(found, exposure, canary_hash(situation))
@@ -139,7 +139,7 @@ def exposed(account: Account, routes: Routes, outcome: Outcome, request: StartRe
     ready = ready_pods(situation.picture, situation.canary)
     exposure = expose(routes, request.traffic or TrafficRequest(), situation, situation.canary.hash, ready)
     how = f"which get {in_words(exposure)} ({account.extra['exposure']['programmed']})"
-    return account.outcome(f"{outcome.message}, {how}", situation)
+    return account.outcome(f"{outcome.message}, {how}", account.seen)
 
 
 def overtaken(site: Site) -> Refusal:
