@@ -128,7 +128,8 @@ def _moving(picture: Picture, own: Record | None, unreadable: str) -> Situation:
     deployment = picture.deployment
     gone = _OF_ANOTHER if own and own.uid != deployment.uid else "its label says so but its record is gone"
     # A record that `kubectl rollout undo` brought back is of an earlier release than the one that it replaced.
-    found = [own, *_copies(picture)] if own else [r for r in _copies(picture) if _moves_on(r, deployment)]
+    copies = [r for r in _copies(picture) if r.generation > last_ended(deployment)]
+    found = [own, *copies] if own else [r for r in copies if _moves_on(r, deployment)]
     found = [] if unreadable else [r for r in found if r.uid == deployment.uid]
     own = records.newest(r for r in found if not _names_a_stranger(picture, r))
     if own is None:
@@ -263,12 +264,15 @@ def _names_the_canary_as_stable(picture: Picture) -> bool:
 
 
 def _names_a_stranger(picture: Picture, record: Record) -> bool:
-    """Pods stand beside the canary that is kept, and they are not of the ReplicaSet that the record calls stable."""
+    """Pods stand beside the canary that is kept, and they are not of the ReplicaSet that the record calls stable. Pods of a canary whose release
+    has ended tell nothing: a Deployment that is scaled to zero and back while it is paused gives all to the latest ReplicaSet."""
     if record.intent is Intent.UNDO or digest(picture.deployment.template) != record.canary:
         return False
     stable = _stable(picture, record)
-    others = [rs for rs in picture.active if digest(rs.template) != record.canary]
-    return bool(others) and (stable is None or all(rs.uid != stable.uid for rs in others))
+    if stable is not None and stable.active:
+        return False
+    over = {one.canary for one in _copies(picture) if one.generation <= last_ended(picture.deployment)}
+    return any(digest(rs.template) not in {record.canary, *over} for rs in picture.active)
 
 
 def _hold(deployment: Deployment, *, grows: bool = False) -> Hold | None:

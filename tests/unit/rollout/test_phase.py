@@ -191,6 +191,14 @@ def test_in_a_promotion_an_older_record_does_not_count_either() -> None:
     assert (found.phase, found.record) == (Phase.FOREIGN, counts)
 
 
+def test_a_promotion_goes_on_although_pods_of_a_canary_that_was_undone_came_back() -> None:
+    """Scaled to zero and back while v3 had no ReplicaSet yet, and then promoted."""
+    undone, counts = record("v1", "v2", generation=2), record("v1", "v3", intent=Intent.PROMOTE, generation=4)
+    replica_sets = replica_set("v1", 0, 3), replica_set("v2", 3, 2, undone), replica_set("v3", 1, 4, counts)
+    found = situation(ordinary("v3", record=counts, annotations=ENDED, **MARKED), *replica_sets)
+    assert (found.phase, found.record) == (Phase.PROMOTING, counts)
+
+
 @pytest.mark.parametrize("when", ["2099-01-01T00:00:00Z", "1999-01-01T00:00:00Z", "zzz"])
 @pytest.mark.parametrize("intent", Intent)
 def test_a_copy_of_an_earlier_release_counts_for_nothing_whatever_its_clock_said(when: str, intent: Intent) -> None:
