@@ -171,6 +171,29 @@ def test_a_maximum_that_alone_is_applied_again_stays_and_the_minimum_is_given_ba
     assert any("left as it is (maxReplicas 9)" in warning for warning in outcome.warnings)
 
 
+def test_an_autoscaler_that_its_owner_makes_anew_under_the_pin_is_treated_as_one_that_comes(web: Web) -> None:
+    web.start(autoscaler=PIN)
+    web.kubectl("delete", "hpa", f"{web.name}-hpa")
+    web.autoscaler(2, 9)
+    with pytest.raises(VerbFailure, match=r'HorizontalPodAutoscaler "\S+-hpa" scales Deployment'):
+        web.start(pods=2)
+    assert not marked(web)
+    grown = web.start(pods=2, autoscaler=PIN)
+    assert marked(web) and any("came while the canary was held: pinning it to 4" in one for one in grown.warnings)
+    web.undo()
+    assert not marked(web)
+
+
+@pytest.mark.parametrize(("first", "then"), [(PIN, AutoscalerPolicy.HOLD), (AutoscalerPolicy.HOLD, PIN)])
+def test_a_step_that_asks_for_another_way_to_keep_it_is_refused(
+    first: AutoscalerPolicy, then: AutoscalerPolicy, web: Web
+) -> None:
+    web.start(autoscaler=first)
+    with pytest.raises(VerbFailure, match=f"began with autoscaler={first.value} .* {then.value} was asked for"):
+        web.start(pods=2, autoscaler=then)
+    assert web.split() == {"v1": 4, "v2": 1}
+
+
 def test_an_autoscaler_that_was_deleted_meanwhile_is_told(web: Web) -> None:
     web.start(autoscaler=PIN)
     web.kubectl("delete", "hpa", f"{web.name}-hpa")

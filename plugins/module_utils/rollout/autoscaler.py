@@ -227,8 +227,15 @@ def refuse(autoscalers: tuple[Autoscaler, ...], deployment: Deployment) -> None:
 
 
 def came(autoscalers: tuple[Autoscaler, ...], pinned: Companion | None) -> tuple[Autoscaler, ...]:
-    """Of what scales the Deployment of a live release that which the release has not pinned. One that was made anew by its name is the same."""
-    return tuple(one for one in autoscalers if pinned is None or companion(one).name != pinned.name)
+    """Of what scales the Deployment of a live release that which the release has not pinned. One that was made anew by its name is another,
+    unless it has the pin from a copy. Raises Refusal where that cannot be read."""
+    return tuple(one for one in autoscalers if pinned is None or not _is_it(one, pinned))
+
+
+def _is_it(autoscaler: Autoscaler, pinned: Companion) -> bool:
+    if companion(autoscaler).name != pinned.name:
+        return False
+    return pinned.uid in ("", autoscaler.uid) or is_pinned(autoscaler)
 
 
 def to_pin_late(

@@ -176,6 +176,7 @@ def _agreed(account: Account, situation: Situation, request: StartRequest, room:
 
 def _agreed_late(account: Account, situation: Situation, request: StartRequest, room: Room) -> Autoscaler | None:
     """The autoscaler to pin that came while the canary is held. What is refused for itself is told as that."""
+    autoscaling.check_same(situation, request.autoscaler)
     if not autoscalers.came(situation.picture.autoscalers or (), situation.record.pinned if situation.record else None):
         return None
     rollout_start.decide(situation, _wanted(account, situation, request, room), _asker(account, request, None))
@@ -313,7 +314,7 @@ def _held(
     account.looked(written.situation)
     begun, picture = _as_stored(account, begun, written.picture)
     if begun.record.pinned is not None and request.autoscaler in autoscaling.KEPT:
-        came = before.record is not None and before.record.pinned is None
+        came = before.record is not None and before.record.pinned != begun.record.pinned
         serve(account, begun.record.pinned, begun.record, picture.deployment.replicas, came=came)
     if routes is not None:
         begun, picture = isolated(account, routes, begun, account.looked(diagnose(picture)))

@@ -49,11 +49,27 @@ def check(picture: Picture, policy: AutoscalerPolicy) -> Autoscaler | None:
     return None
 
 
+def check_same(situation: Situation, policy: AutoscalerPolicy) -> None:
+    """Raises Refusal for another way to keep an autoscaler than that in which this release keeps one."""
+    record = situation.record
+    if record is None or record.pinned is None or policy not in KEPT:
+        return
+    kept = AutoscalerPolicy.HOLD if record.may_scale_up else AutoscalerPolicy.PIN
+    if kept is not policy:
+        raise Refusal(
+            Code.AUTOSCALER,
+            f"this release began with autoscaler={kept.value} and keeps {record.autoscaler} so, and {policy.value} was asked for",
+            f"Give autoscaler {kept.value}, or take the canary back with canary_undo and start it anew",
+        )
+
+
 def check_late(situation: Situation, policy: AutoscalerPolicy) -> Autoscaler | None:
     """The autoscaler to pin that came while the canary is held, or None. Raises Refusal as `check`."""
     record, deployment = situation.record, situation.deployment
     pinned = record.pinned if record else None
     found = autoscalers.came(situation.picture.autoscalers or (), pinned)
+    if pinned is not None and any(one.name == pinned.name for one in found):
+        pinned = None  # its owner has made it anew
     if policy in KEPT:
         return autoscalers.to_pin_late(found, pinned, deployment, scales_up=policy is AutoscalerPolicy.HOLD)
     if policy is AutoscalerPolicy.REFUSE:
