@@ -257,6 +257,7 @@ def test_a_release_is_planned_with_its_routes_and_refused_before_anything_is_cha
     assert isinstance(planned, Outcome) and [why.partition(":")[0] for why in planned.extra["release"]["why"]] == [
         "Step 1",
         "Step 2",
+        "Promotion",
     ]
     assert re.search(r"web-canary-\d+ 1$", planned.after["web: rule 0"]) and not found.calls[0].writes
     assert found.calls[1].writes and backwards.startswith("changed: web")
