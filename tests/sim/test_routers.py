@@ -326,21 +326,34 @@ def test_whoever_makes_a_deployment_again_from_a_copy_has_its_users_back_by_one_
     assert 'this gave Service "web" its users back' in undone.warnings[-1]
 
 
+def promoting(kind: str, *asks: Ask, by_somebody: str) -> World:
+    """What somebody does to a promotion right after its call, which does not wait for its pods."""
+    asks = (LEFT[kind], Ask("promote", wait=False), *asks)
+    one = World(History(natures=DRAINING, scripts=(Script("ana", 8.0, asks=asks),), gateway=Lags()))
+
+    def disturb() -> None:
+        if len(one.calls) > 1 and one.calls[1].ended:
+            one._write(Foreign(0.0, by_somebody, 3, "v1"))
+        else:
+            one.timeline.after(0.05, disturb)
+
+    one.timeline.at(9.0, disturb)
+    return one
+
+
+def test_nothing_of_a_promotion_is_left_whose_record_somebody_garbled() -> None:
+    one = promoting(SERVICE_SELECTOR, by_somebody="record garbled")
+    before, found = owned(one), one.play()
+    refused, undone = (call.result for call in found.calls if call.actor == "last")
+    assert isinstance(refused, VerbFailure) and isinstance(undone, Outcome), told(found)
+    assert undone.message == "what was left of a release was removed" and owned(one) == before
+
+
 @pytest.mark.parametrize("kind", LEFT)
 def test_users_of_a_promotion_that_somebody_rolled_back_are_given_back_by_one_undo(kind: str) -> None:
     """With kubectl rollout undo, which takes the record with the annotations."""
-    asks = (LEFT[kind], Ask("promote", wait=False), Ask("undo", think=2.0))
-    one = World(History(natures=DRAINING, scripts=(Script("ana", 8.0, asks=asks),), gateway=Lags()))
-    before = owned(one)
-
-    def roll_back() -> None:
-        if len(one.calls) > 1 and one.calls[1].ended:
-            one._write(Foreign(0.0, "kubectl rollout undo", 3, "v1"))
-        else:
-            one.timeline.after(0.05, roll_back)
-
-    one.timeline.at(9.0, roll_back)
-    undone = one.play().calls[2].result
+    one = promoting(kind, Ask("undo", think=2.0), by_somebody="kubectl rollout undo")
+    before, undone = owned(one), one.play().calls[2].result
     assert isinstance(undone, Outcome) and undone.message == "what was left of a release was removed"
     assert 'this gave Service "web" its users back' in undone.warnings[-1] and owned(one) == before
 
@@ -373,7 +386,7 @@ def test_routes_of_a_release_that_somebody_ended_without_them_are_told_and_given
 @pytest.mark.parametrize("kind", ["gateway_api", ISTIO])
 def test_an_undo_that_is_under_way_ends_where_somebody_scales_to_nothing(kind: str) -> None:
     asks = (SHARED[kind], Ask("undo", think=2.0, wait=False), Ask("undo", think=20.0))
-    to_nothing = (Foreign(90.0, "kubectl scale", 0),)
+    to_nothing = (Foreign(24.0, "kubectl scale", 0),)
     one = World(History(natures=DRAINING, scripts=(Script("ana", 8.0, asks=asks),), foreign=to_nothing, gateway=Lags()))
     before, found = owned(one), one.play()
     assert told(found)[2].startswith("changed: ") and owned(one) == before

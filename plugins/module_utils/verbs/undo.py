@@ -39,6 +39,7 @@ from .routing.fencing import take_over
 from .routing.finding import Lost, found_again, of_lost, of_record
 from .routing.orphans import give_back_routes
 from .routing.reclaiming import of_another
+from .routing.returning import leave
 from .routing.routes import owners
 from .routing.sparing import cut_off
 
@@ -83,6 +84,9 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     if situation.phase is Phase.NONE:
         if written.plan:
             disown(account, written.picture)
+            # A route that sends to its owner's Service already does not tell any more that Services of ours are left.
+            if (routes := of_lost(account, lost, report)) is not None:
+                leave(routes)
         give_back_orphans(account, written.picture, check=False)
         give_back_routes(account, report, tells=False)
         done = "what was left of a release was removed" if written.plan else "somebody else has taken the canary back"
