@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange import Exchange, Request
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.watch import Streams, Watched
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Policies, Through
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KINDS
 from tests.release_calls import asked, released
 from tests.sim.network import Network
 from tests.situations import Web, image
@@ -111,6 +112,14 @@ def test_an_undo_with_a_reason_costs_one_request_more_the_event_that_tells_it(we
     undone = cost(lambda: web.undo(reason="too many errors"))
     assert f"POST /api/v1/namespaces/{web.namespace}/events" in undone
     assert len(undone) <= MOST_AT_THE_END + 1, "\n".join(undone)
+
+
+def test_a_look_at_what_is_not_released_lists_each_kind_of_routes_once(web: Web, cost: Cost) -> None:
+    of_the_deployment = 4
+    collections = {kind.collection.format(web.namespace) for kind in KINDS.values()}
+    looked = cost(web.info)
+    assert len(looked) == of_the_deployment + len(collections), "\n".join(looked)
+    assert {f"GET {path}" for path in collections} <= set(looked)
 
 
 STEPS = [(1,), (1, 2), (1, 2, 4)]

@@ -37,8 +37,11 @@ class Proof(Enum):
 
 @dataclass(frozen=True)
 class Kind:
-    """`seconds`: how long a write may take to be in force where nobody says it."""
+    """`objects`: the kind of those that are rewritten, `collection` their path in a namespace. `seconds`: how long a write may take to be in
+    force where nobody says it."""
 
+    objects: str
+    collection: str
     can: frozenset[Can]
     proof: Proof
     seconds: int = 30
@@ -49,14 +52,19 @@ class Kind:
         return Can.SHARE not in self.can
 
 
+_GATEWAYS = "/apis/gateway.networking.k8s.io/v1/namespaces/{}"
+_INGRESSES = "/apis/networking.k8s.io/v1/namespaces/{}/ingresses"
+
 KINDS: Mapping[str, Kind] = {
-    GATEWAY_API: Kind(frozenset(Can), Proof.ASKED),
-    SERVICE_SELECTOR: Kind(frozenset(), Proof.ENDPOINTS),
+    GATEWAY_API: Kind("HTTPRoute", f"{_GATEWAYS}/httproutes", frozenset(Can), Proof.ASKED),
+    SERVICE_SELECTOR: Kind("Service", "/api/v1/namespaces/{}/services", frozenset(), Proof.ENDPOINTS),
     # Users are kept by what the owner's own annotations say, so that nothing has to be shown. Its mirror-target copies everything.
-    INGRESS_NGINX: Kind(frozenset({Can.SHARE, Can.HEADER, Can.STICKY}), Proof.STATED),
-    ISTIO: Kind(frozenset(Can), Proof.ASKED),
+    INGRESS_NGINX: Kind("Ingress", _INGRESSES, frozenset({Can.SHARE, Can.HEADER, Can.STICKY}), Proof.STATED),
+    ISTIO: Kind(
+        "VirtualService", "/apis/networking.istio.io/v1/namespaces/{}/virtualservices", frozenset(Can), Proof.ASKED
+    ),
     # A target group is made, its targets are registered, and two checks of their health come 15 s apart (healthcheck-interval-seconds and
     # healthy-threshold-count, docs/guide/ingress/annotations.md, sigs.k8s.io/aws-load-balancer-controller). AWS promises no time for a rule.
-    ALB: Kind(frozenset({Can.SHARE, Can.HEADER}), Proof.ASKED, seconds=180),
-    GATEWAY_API_GRPC: Kind(frozenset({Can.SHARE, Can.HEADER}), Proof.STATED),
+    ALB: Kind("Ingress", _INGRESSES, frozenset({Can.SHARE, Can.HEADER}), Proof.ASKED, seconds=180),
+    GATEWAY_API_GRPC: Kind("GRPCRoute", f"{_GATEWAYS}/grpcroutes", frozenset({Can.SHARE, Can.HEADER}), Proof.STATED),
 }

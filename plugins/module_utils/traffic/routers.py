@@ -48,8 +48,7 @@ def _nothing_beside(
 
 @dataclass(frozen=True)
 class Router:
-    """`kind`: of the objects that are rewritten, `collection` their path in a namespace, `shape` what is read of them; `field` of their
-    spec is what is rewritten, and `written` says it in words.
+    """`shape`: what is read of the objects that are rewritten; `field` of their spec is what is rewritten, and `written` says it in words.
 
     `named`: the Services of its own namespace that an object sends to; `spells_out`: it names one in a way that is not rewritten. `state` is
     total but for what was kept, and `plan` raises Unroutable. Before anything is written so does `check`, and `check_beside` for what others
@@ -66,12 +65,10 @@ class Router:
     where two kinds rewrite the same objects.
     """
 
-    kind: str
-    collection: str
+    splits: Kind
     shape: Shape
     field: str
     written: str
-    splits: Kind
     parse: Callable[[Any], Route]
     named: Callable[[Route], frozenset[str]]
     state: Callable[[Route, Versions], tuple[Stage, Wanted]]
@@ -96,6 +93,14 @@ class Router:
     is_keeper: Callable[[Kept], bool] = lambda _kept: True
 
     @property
+    def kind(self) -> str:
+        return self.splits.objects
+
+    @property
+    def collection(self) -> str:
+        return self.splits.collection
+
+    @property
     def can(self) -> frozenset[Can]:
         return self.splits.can
 
@@ -115,12 +120,10 @@ def _grpc(item: Any) -> Route:
 
 ROUTERS: Mapping[str, Router] = {
     GATEWAY_API: Router(
-        kind="HTTPRoute",
-        collection="/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes",
+        splits=KINDS[GATEWAY_API],
         shape=HTTP_ROUTE,
         field=".spec.rules",
         written="the backends",
-        splits=KINDS[GATEWAY_API],
         parse=Route.parse,
         named=httproute.named,
         spells_out=httproute.spells_out,
@@ -135,12 +138,10 @@ ROUTERS: Mapping[str, Router] = {
         unseen=httproute.unseen,
     ),
     SERVICE_SELECTOR: Router(
-        kind="Service",
-        collection="/api/v1/namespaces/{}/services",
+        splits=KINDS[SERVICE_SELECTOR],
         shape=SERVICE,
         field=".spec.selector",
         written="the selector",
-        splits=KINDS[SERVICE_SELECTOR],
         parse=selector.parse,
         named=selector.named,
         state=selector.state,
@@ -149,12 +150,10 @@ ROUTERS: Mapping[str, Router] = {
         check=selector.check,
     ),
     INGRESS_NGINX: Router(
-        kind="Ingress",
-        collection="/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
+        splits=KINDS[INGRESS_NGINX],
         shape=INGRESS,
         field=".spec.rules",
         written="the backends",
-        splits=KINDS[INGRESS_NGINX],
         parse=ingress.parse,
         named=ingress.named,
         state=ingress.state,
@@ -173,12 +172,10 @@ ROUTERS: Mapping[str, Router] = {
         is_keeper=lambda kept: not kept.rules,
     ),
     ISTIO: Router(
-        kind="VirtualService",
-        collection="/apis/networking.istio.io/v1/namespaces/{}/virtualservices",
+        splits=KINDS[ISTIO],
         shape=VIRTUAL_SERVICE,
         field=".spec.http",
         written="the destinations",
-        splits=KINDS[ISTIO],
         parse=virtualservice.parse,
         named=virtualservice.named,
         state=virtualservice.state,
@@ -200,12 +197,10 @@ ROUTERS: Mapping[str, Router] = {
         settles=10.0,
     ),
     ALB: Router(
-        kind="Ingress",
-        collection="/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
+        splits=KINDS[ALB],
         shape=INGRESS,
         field=".spec.rules",
         written="the backends",
-        splits=KINDS[ALB],
         parse=alb.parse,
         named=alb.named,
         state=alb.state,
@@ -221,12 +216,10 @@ ROUTERS: Mapping[str, Router] = {
         is_keeper=lambda kept: bool(kept.rules),
     ),
     GATEWAY_API_GRPC: Router(
-        kind="GRPCRoute",
-        collection="/apis/gateway.networking.k8s.io/v1/namespaces/{}/grpcroutes",
+        splits=KINDS[GATEWAY_API_GRPC],
         shape=GRPC_ROUTE,
         field=".spec.rules",
         written="the backends",
-        splits=KINDS[GATEWAY_API_GRPC],
         parse=_grpc,
         named=httproute.named,
         spells_out=httproute.spells_out,

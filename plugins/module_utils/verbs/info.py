@@ -26,6 +26,7 @@ from .call.ending import Account, accounted
 from .call.orders import Call, InfoRequest, Target, held_as
 from .call.outcome import API_ERROR, Outcome, VerbFailure, quietly
 from .call.site import Site
+from .routing.traces import traced
 
 
 def info(api: Api, request: InfoRequest) -> Outcome:
@@ -51,24 +52,26 @@ def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> O
     """With what was told until now, and what its routes say, where the release has some; a request each. They are not asked whether it is in
     force. Where no release is live, those that one of a Deployment before this has left: a list of each kind of routes."""
     record = situation.record
-    if situation.phase is not Phase.NONE and (record is None or record.traffic is None):
-        return replace(answer, warnings=(*answer.warnings, *account.warnings))
     # All about routes is a fifth of this collection.
-    from .routing.exposed import tell_changed
-    from .routing.finding import of_record
-    from .routing.orphans import tell_routes
-    from .routing.sparing import has_stable, tell_unserved
+    if record is not None and record.traffic is not None:
+        from .routing.exposed import tell_changed
+        from .routing.finding import of_record
+        from .routing.sparing import has_stable, tell_unserved
 
-    routes = of_record(account, record, quietly) if record else None
-    if routes is not None and record is not None:
-        found = routes.look(situation.canary.hash if situation.canary else "")
-        if situation.phase in HOLDING:
-            tell_changed(routes, record, found)
-        routes.tell(found, "unknown")
-        if not has_stable(situation):
-            tell_unserved(routes, found)
+        routes = of_record(account, record, quietly)
+        if routes is not None:
+            found = routes.look(situation.canary.hash if situation.canary else "")
+            if situation.phase in HOLDING:
+                tell_changed(routes, record, found)
+            routes.tell(found, "unknown")
+            if not has_stable(situation):
+                tell_unserved(routes, found)
     elif situation.phase is Phase.NONE:
-        tell_routes(account)
+        kinds = traced(account.site)
+        if kinds:
+            from .routing.orphans import tell_routes
+
+            tell_routes(account, kinds)
     return replace(answer.returning(**account.extra), warnings=(*answer.warnings, *account.warnings))
 
 

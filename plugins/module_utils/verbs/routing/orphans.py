@@ -8,7 +8,7 @@ private to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ...cluster.errors import ApiError, Forbidden, NotFound
 from ...rollout.fields import Malformed
@@ -39,15 +39,15 @@ class _Left:
 
 def give_back_routes(account: Account, report: Report, *, tells: bool) -> None:
     """Check mode: as a dry run. Raises Refusal. `tells`: also what may not be read, which whoever has no such routes need not be told."""
-    for left in _every_kind(account, tells=tells):
+    for left in _of_kinds(account, ROUTERS, tells=tells):
         recovered(account, left.network, left.found, report)
         for route, service in left.orphans:
             reclaimed(account, left.network, route, service)
 
 
-def tell_routes(account: Account) -> None:
-    """Nothing is written."""
-    for left in _every_kind(account, tells=False):
+def tell_routes(account: Account, kinds: Iterable[str]) -> None:
+    """Nothing is written. `kinds`: of the traffic."""
+    for left in _of_kinds(account, kinds, tells=False):
         tell_forgotten(account, left.network, left.found)
         for route, service in left.orphans:
             account.warn(
@@ -56,10 +56,11 @@ def tell_routes(account: Account) -> None:
             )
 
 
-def _every_kind(account: Account, *, tells: bool) -> Iterator[_Left]:
-    """A list of each kind of routes, and two requests for each route that keeps something of another Deployment."""
+def _of_kinds(account: Account, kinds: Iterable[str], *, tells: bool) -> Iterator[_Left]:
+    """A list of each of these kinds of routes, and two requests for each route that keeps something of another Deployment."""
     site = account.site
-    for kind, router in ROUTERS.items():
+    for kind in kinds:
+        router = ROUTERS[kind]
         network = Network(site.api, site.target.namespace, kind, site.version)
         try:
             found = network.routes()
