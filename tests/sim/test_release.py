@@ -255,6 +255,24 @@ def test_what_the_caller_rejects_is_undone(web: Web) -> None:
     web.assert_clean(before, "v1")
 
 
+def test_what_a_check_would_take_back_is_taken_back_by_the_call_that_follows_it(web: Web) -> None:
+    _, began = released(web, asked(web, through=Through.parse("step 1")))
+    request = asked(web, previous=began, reject="it errs")
+    with web.unchanged():
+        failure, checked = failed(web, replace(request, call=replace(request.call, check=True)))
+    assert (checked.outcome, failure.changed) == (Ending.HELD, False) and "would be" in checked.why[-1]
+    assert failed(web, replace(request, previous=checked))[1].outcome is Ending.UNDONE
+    assert web.split() == {"v1": REPLICAS}
+
+
+def test_nobody_is_told_of_a_promotion_where_nothing_was_promoted(web: Web) -> None:
+    web.start()
+    web.undo()
+    _, told = released(web, asked(web, held=Meant()))
+    assert told.outcome is Ending.NOTHING_TO_PROMOTE
+    assert not [moment for moment in told.timeline if "promoted" in moment.said], told.timeline
+
+
 def test_a_gate_leaves_it_held(web: Web) -> None:
     _, told = released(web, asked(web, policies=Policies(headroom=Headroom.SKIP, gate=Gate.STOP)))
     assert (told.outcome.value, web.phase) == ("held", "held")

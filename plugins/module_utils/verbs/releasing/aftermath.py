@@ -120,7 +120,7 @@ def _undo(course: Course, reason: str) -> None:
     except (VerbFailure, ApiError) as error:
         course.ends(Ending.FAILED, f"The undo failed too: {error}")
     else:
-        course.ends(Ending.UNDONE, "The stable version is back.")
+        _ends(course, Ending.UNDONE, "The stable version is back.", "The stable version would be brought back.")
 
 
 def _roll_back(course: Course, reason: str) -> None:
@@ -131,4 +131,15 @@ def _roll_back(course: Course, reason: str) -> None:
     except (VerbFailure, ApiError) as error:
         course.ends(Ending.FAILED, f"The rollback failed too: {error}")
     else:
-        course.ends(Ending.ROLLED_BACK, "The version before it is back.")
+        _ends(
+            course, Ending.ROLLED_BACK, "The version before it is back.", "The version before it would be brought back."
+        )
+
+
+def _ends(course: Course, ending: Ending, done: str, rehearsed: str) -> None:
+    """What was only rehearsed leaves the release as it was, for a call that takes it up is to find it so."""
+    before = course.request.previous
+    if not course.request.call.check or before is None:
+        course.ends(ending, done)
+    else:
+        course.ends(before.outcome, rehearsed, waits_for=before.waits_for)

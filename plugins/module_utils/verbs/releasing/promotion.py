@@ -160,4 +160,7 @@ def await_what_is_nobodys(course: Course, situation: Situation) -> None:
     if not course.request.through.before_any_pod:
         course.reaches(Stage.WAITING)
     meant = Meant(hash=situation.stable.hash) if situation.stable else course.ours
-    course.did("promote", _promote(course, course.call(meant)))
+    out = _promote(course, course.call(meant))
+    if course.request.held is not None and not course.request.held.named:
+        out = replace(out, message="no canary is held, and no rollout is under way any more")
+    course.did("promote", out)
