@@ -58,6 +58,7 @@ def test_a_whole_release_in_one_call_and_nothing_to_do_in_the_next(web: Web) -> 
     before = web.spec
     outcome, told = released(web, asked(web, pods=(1, 3)))
     assert (outcome.changed, told.outcome.value, told.reached) == (True, "released", 2)
+    assert outcome.after == {"images": {"app": image("v2")}}, "the same pods as before"
     web.assert_clean(before, "v2")
     assert [moment.what for moment in told.timeline] == ["start", "bake", "start", "bake", "look", "promote"]
     with web.unchanged():

@@ -62,6 +62,8 @@ def _released(course: Course) -> None:
     course.reaches(Stage.PROMOTING)
     _moved(course)
     _confirm(course)
+    if "pods" in course.after:  # of the last hold, which is over
+        course.after["pods"] = {"stable": course.canary["stable"]["counts"]["desired"], "canary": 0}
     course.ends(Ending.RELEASED, f"All pods run the version {course.release.hash}.")
 
 
