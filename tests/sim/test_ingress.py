@@ -46,8 +46,11 @@ def assert_as_before(one: World) -> None:
     assert list(one.store.of("services")) == [NAME]
 
 
-def test_requests_with_the_header_get_the_canary_until_every_pod_is_new() -> None:
-    one = world(replace(START, share="0", header="x-canary"), Ask("promote", think=1.0), end=End.PROMOTE)
+@pytest.mark.parametrize(("share", "pods"), [("0", 1), ("100", 4)])
+def test_requests_with_the_header_get_the_canary_until_every_pod_is_new(share: str, pods: int) -> None:
+    """Everybody is on the canary without a canary Ingress, which is then made with the header before the Ingress changes."""
+    start = replace(START, share=share, header="x-canary", pods=pods, surge=pods)
+    one = world(start, Ask("promote", by="pods", think=1.0), end=End.PROMOTE)
     played(one)
     assert_as_before(one)
 

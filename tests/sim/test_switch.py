@@ -53,6 +53,15 @@ def shares(one: World, begins: float = 0.0, ends: float = 1e9) -> list[Fraction]
     return [share for number, share in enumerate(found) if not number or found[number - 1] != share]
 
 
+def test_a_headless_service_is_told_for_its_clients_keep_addresses_of_pods() -> None:
+    one = world(BLUE)
+    service = one.store.get("services", NAME)
+    assert service is not None
+    one.store.put("services", {**service, "spec": {**service["spec"], "clusterIP": "None"}}, "its owner")
+    started = one.play().calls[0].result
+    assert isinstance(started, Outcome) and any(f'Service "{NAME}" is headless' in one for one in started.warnings)
+
+
 def test_everybody_is_switched_at_once_there_and_back_and_there() -> None:
     one = world(BLUE, GREEN, replace(BLUE, think=5.0), GREEN, PROMOTE, end=End.PROMOTE)
     found = played(one)

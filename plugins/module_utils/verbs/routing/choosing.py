@@ -156,6 +156,11 @@ def _to_switch(
     _check_ports(own, templates)
     route = next(route for route in found if route.name == service)
     check_free(reclaimed(account, network, route, service), uid)
+    if own["spec"].get("clusterIP") == "None":
+        account.warn(
+            f'Service "{service}" is headless: its clients have addresses of pods from DNS, and stay with the version that they had for as long as '
+            "they keep those, also when its pods have gone"
+        )
     return _traffic(wanted, service, (RouteRef(service, route.uid),))
 
 
