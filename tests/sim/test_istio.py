@@ -56,6 +56,19 @@ def test_what_says_how_the_service_is_reached_and_not_how_its_copies_are_is_told
     assert any('DestinationRule "safe" says how Service "web" is reached' in text for text in outcome.warnings) is warns
 
 
+TLS = {"tls": {"mode": "SIMPLE"}}
+
+
+@pytest.mark.parametrize("policy", [TLS, {"portLevelSettings": [{"port": {"number": 80}, **TLS}]}])
+def test_a_start_is_refused_where_a_destination_rule_says_that_pods_speak_tls(policy: Json) -> None:
+    one = world(START)
+    rule = {"metadata": {"name": "safe", "namespace": NAMESPACE}, "spec": {"host": NAME, "trafficPolicy": policy}}
+    one.server.create("destinationrules", rule, "somebody", "kubectl-create")
+    started = one.play().calls[0]
+    assert started.told().startswith("failed (service): ") and "every request would fail" in started.told()
+    assert not started.writes
+
+
 def test_a_gateway_that_nobody_can_ask_is_given_the_time_that_it_takes_and_that_is_said() -> None:
     found = played(world(START, Ask("promote"), lags=Lags(5.0, 2.0, hidden=True), end=End.PROMOTE))
     assert told(found)[0].endswith("which get 5 % of the requests (stated)")

@@ -31,12 +31,14 @@ class Beside(Protocol):
 
 @dataclass(frozen=True)
 class Policy:
-    """Objects that say how a Service is reached, and name it: `governs` whether one does this one. They do not hold for a copy of it."""
+    """Objects that say how a Service is reached, and name it: `governs` whether one does this one. They do not hold for a copy of it, and where
+    one `is_fatal`, no request to a copy succeeds without it."""
 
     kind: str
     collection: str
     shape: Shape
     governs: Callable[[Mapping[str, Any], str], bool]
+    is_fatal: Callable[[Mapping[str, Any]], bool]
 
 
 def _nothing_beside(
@@ -191,6 +193,7 @@ ROUTERS: Mapping[str, Router] = {
             "/apis/networking.istio.io/v1/namespaces/{}/destinationrules",
             DESTINATION_RULE,
             virtualservice.governs,
+            virtualservice.is_fatal,
         ),
         unseen=virtualservice.unseen,
         # istiod collects changes for so long at most (PILOT_DEBOUNCE_MAX).

@@ -83,6 +83,14 @@ def governs(item: Mapping[str, Any], service: str) -> bool:
     return bool(spec.within("trafficPolicy").raw) and _service(spec.text("host"), namespace) == service
 
 
+def is_fatal(item: Mapping[str, Any]) -> bool:
+    """A DestinationRule by which the Service is reached by TLS that its pods themselves speak, so that nobody reaches them otherwise. A mesh's
+    own (ISTIO_MUTUAL) is there without it. Also one of a port."""
+    policy = Fields(item, "DestinationRule").within("spec").within("trafficPolicy")
+    modes = [one.within("tls").text("mode") for one in (policy, *policy.each("portLevelSettings"))]
+    return any(mode in ("SIMPLE", "MUTUAL") for mode in modes)
+
+
 def _host(ref: Mapping[str, Any]) -> str:
     return str((ref.get("destination") or {}).get("host") or "")
 

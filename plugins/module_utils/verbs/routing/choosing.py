@@ -92,7 +92,8 @@ def _check_classes(network: Network, taken: Sequence[Route], service: str) -> No
 
 
 def _tell_policies(account: Account, network: Network, service: str) -> None:
-    """What says how the user's Service is reached does not hold for the Services of the two versions."""
+    """What says how the user's Service is reached does not hold for the Services of the two versions. Raises Refusal where every request would
+    fail for that."""
     kind = network.router.policy.kind if network.router.policy else ""
     try:
         found = network.policies(service)
@@ -101,11 +102,13 @@ def _tell_policies(account: Account, network: Network, service: str) -> None:
     except Forbidden as error:
         account.warn(f'whether a {kind} says how Service "{service}" is reached is not known: {error}')
         return
-    for name in found:
-        account.warn(
-            f'{kind} "{name}" says how Service "{service}" is reached, and holds for neither Service of the two versions: give it a host that '
-            f"names them, too, such as *.{account.site.target.namespace}.svc.cluster.local"
-        )
+    host = f"*.{account.site.target.namespace}.svc.cluster.local"
+    for name, is_fatal in found.items():
+        what = f'{kind} "{name}" says how Service "{service}" is reached, and holds for neither Service of the two versions'
+        if is_fatal:
+            remedy = f"Give it a host that names them, too, such as {host}"
+            raise Refusal(Code.SERVICE, f"{what}, whose pods speak TLS, so that every request would fail", remedy)
+        account.warn(f"{what}: give it a host that names them, too, such as {host}")
 
 
 def _tell_address(account: Account, network: Network, own: Json) -> None:

@@ -54,14 +54,14 @@ class Network:
             if not self.router.is_companion(item)
         ]
 
-    def policies(self, service: str) -> list[str]:
-        """Names of what says how this Service is reached. No request where there is no such kind."""
+    def policies(self, service: str) -> dict[str, bool]:
+        """Names of what says how this Service is reached, and whether requests fail without that. No request where there is no such kind."""
         policy = self.router.policy
         if policy is None:
-            return []
+            return {}
         found = self._listed(policy.collection.format(self._namespace), policy.kind)
         must_be(found, [policy.shape], f"{policy.kind}List.items")
-        return [str(item["metadata"]["name"]) for item in found if policy.governs(item, service)]
+        return {str(item["metadata"]["name"]): policy.is_fatal(item) for item in found if policy.governs(item, service)}
 
     def _parsed(self, found: Any, companion: Json | None = None) -> Route:
         must_be(found, self.router.shape, self.router.kind)
