@@ -402,8 +402,9 @@ def _changed(route: Route, versions: Versions, drawn: Exposure | None, own: bool
         raise _taken(route)
     last = None if drawn is None else manifest
     if found is None:
-        # Where the Ingress becomes its owner's, testers are to have their header before that.
-        return CompanionPlan(manifest if own else _companion(route, versions, NOBODY), last) if last else None
+        # Testers of an Ingress that becomes its owner's are to have their header before that; of one that is, it would be nobody's.
+        first = manifest if own and route.annotation is not None else _companion(route, versions, NOBODY)
+        return CompanionPlan(first, last) if last else None
     same = _is_marked(route, found) and _is_as(found, manifest)
     if not versions.canary:
         manifest = {**manifest, "spec": {**manifest["spec"], "rules": _rules(found)}}
