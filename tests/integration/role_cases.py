@@ -187,12 +187,12 @@ CASES: dict[str, Case] = {
         runs=V2,
         phase="frozen",
     ),
-    "outgrown-meanwhile": Case(
-        "undone",
-        ("holds 3 canary pods, and 2 were asked for", BACK),
+    "taken-over-meanwhile": Case(
+        "failed",
+        ("was left alone: canary", "What is live now is not what this run began, so it was left as it is."),
         {"steps": [{"pods": 1}, {"pods": 2}, {"pods": 3}]},
         """
-- name: Let the canary grow, as a person would
+- name: Take the canary over and let it grow, as a person would
   coalmine.canary.canary_start:
     name: "{{ canary_name }}"
     namespace: "{{ canary_namespace }}"
@@ -201,6 +201,8 @@ CASES: dict[str, Case] = {
     takeover: true
   when: canary_release.step == 1
 """,
+        runs=V2,
+        phase="held",
     ),
     # As a file that this one includes might, of which nothing is known before: what decides is no variable.
     "takes-a-name": Case(
@@ -288,7 +290,7 @@ LONG = (
     "taken-back-already",
     "frozen-already",
     "frozen-meanwhile",
-    "outgrown-meanwhile",
+    "taken-over-meanwhile",
     "not-ready",
     "no-room",
     "gated-too",
