@@ -263,8 +263,8 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     pinned, now = record.pinned, {one.name: one for one in asker.companions}
     if pinned is None:
         record = replace(record, companions=(*record.companions, *asker.companions))
-    elif pinned.name in now:
-        # Made anew by its owner, where it is another.
+    elif pinned.name in now and now[pinned.name].uid != pinned.uid:
+        # Its owner has made it anew.
         record = replace(record, companions=tuple(now.get(one.name, one) for one in record.companions))
     # What nobody calls a step is none any more once it has grown.
     record = replace(record, step=asker.step or (record.step if pods == kept else None))
