@@ -302,9 +302,9 @@ def _many_at_once() -> Iterable[History]:
 
 
 def _taken_over_beside_a_route() -> Iterable[History]:
-    release = Ask("release", shares=("0",), kind="service_selector")
+    release, takes_over = Ask("release", shares=("5", "30")), Ask("undo", takeover=True)
     for seed in count():
-        ana, ben = Script("ana", 8.0, asks=(release,)), Script("ben", 13.0, asks=(Ask("undo", takeover=True),))
+        ana, ben = Script("ana", 8.0, asks=(release,)), Script("ben", 9.0 + seed % 20 / 10, asks=(takes_over,))
         yield History(seed=seed, gateway=Lags(0.1, 0.1), scripts=(ana, ben))
 
 
@@ -321,7 +321,7 @@ GUARDS: dict[str, Guard] = {
     "which Deployment a Lease is of": Guard(
         _replaced(holding.Holding, "_check_is_there", lambda held, uid: None), _known_from_before_it_was_made_again
     ),
-    "the generation of a patch": Guard(_untested("/metadata/generation"), _overtaken(836)),
+    "the generation of a patch": Guard(_untested("/metadata/generation"), _overtaken(6326)),
     "the uid of a patch": Guard(_no_guard_at_all, _made_again_while_a_patch_is_on_its_way),
     "the intent of the first patch": Guard(
         _replaced(Record, "with_intent", lambda record, intent, reason="": record), _drawn(_ANY)
