@@ -6,8 +6,9 @@
     python -m tests.truth.kubernetes --only 1.31 1.33 --report docs/kubernetes-versions.md
 
 Each control plane is built from its own modules, once (13 minutes of a CPU). Then the integration tests run on it, and random
-clusters are predicted and tried in that version's own scheduler. What the report tells of other versions stays in it. Exits with
-1 when something failed anywhere.
+clusters are predicted and tried in that version's own scheduler. What failed among the others is run alone, as often as `make test`
+does, and is told also where it passes then. What the report tells of other versions stays in it. Exits with 1 when something failed
+anywhere.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -25,7 +27,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from tests.cluster.build import KUBERNETES, OTHERS, VARIABLE, minor_version, other_kubernetes, pinned_in, versions
-from tests.toolchain.stages import FOUR_WORKERS, OUTPUT, environment
+from tests.toolchain.stages import FOUR_WORKERS, OUTPUT, TIMES_ALONE, environment
+from tests.toolchain.unstable import commit, today
 from tests.toolchain.venvs import ROOT
 from tests.truth.headroom.run import recorded, summary
 
@@ -41,8 +44,8 @@ last, built from its Go modules: API server, controller manager and scheduler, w
 verbs, the sizes of canaries as an onlooker counts them, the model of the Deployment controller against the real one, repair,
 autoscalers, rights, judgement, the role; and random clusters, of which is predicted whether the pods find room, and then tried in that scheduler.
 
-| Kubernetes | tests passed | failed | not for this version | clusters predicted | exactly | depends, and said so | said to fit and did not | wrong otherwise |
-|---|---|---|---|---|---|---|---|---|
+| version | tried | tests passed | failed | not for this version | clusters | exactly | depends, and said so | said to fit and did not | wrong otherwise |
+|---|---|---|---|---|---|---|---|---|---|
 {rows}
 
 {details}
@@ -61,11 +64,14 @@ The last column also counts clusters of which it was right whether the pods fit,
 
 @dataclass(frozen=True)
 class Tried:
-    """What one version did. `failed`: names of tests. `skipped`: reasons, with how many tests each left out."""
+    """What one version did. `when`: the day and the commit. `failed`: IDs of tests; `alone`: of those that failed beside others, and
+    passed each time they were run alone. `skipped`: reasons, with how many tests each left out."""
 
     version: str
+    when: str
     passed: int
     failed: Sequence[str]
+    alone: Sequence[str]
     skipped: Mapping[str, int]
     headroom: Mapping[str, Any]
 
@@ -99,31 +105,57 @@ def try_version(minor: str, chosen: str, clusters: int) -> Tried:
     """`chosen`: what names it to the test cluster; nothing for the newest."""
     surroundings = {**environment(), VARIABLE: chosen}
     results = OUTPUT / f"kubernetes-{minor}.xml"
-    results.unlink(missing_ok=True)
+
+    def run(*arguments: str) -> ElementTree.Element:
+        results.unlink(missing_ok=True)
+        subprocess.run(["pytest", f"--junitxml={results}", *arguments], cwd=ROOT, env=surroundings, check=False)
+        return ElementTree.parse(results).getroot()
+
     ignored = [f"--ignore-glob=*/{pattern}" for pattern in NOT_ABOUT_KUBERNETES]
-    command = ["pytest", *FOUR_WORKERS, "-m", "not slow", f"--junitxml={results}", *ignored, "tests/integration"]
-    subprocess.run(command, cwd=ROOT, env=surroundings, check=False)
+    suites = run(*FOUR_WORKERS, "-m", "not slow", *ignored, "tests/integration")
+    failed = failures(suites)
+    wrong = set[str]().union(*(failures(run(*failed)) for _time in range(TIMES_ALONE))) if failed else set()
     figures = ROOT / "build" / f"headroom-{minor}.jsonl"
     predicted = ["python", "-m", "tests.truth.headroom", "--first", str(FIRST_SEED), "--count", str(clusters)]
     written = ["--record", str(figures), "--report", str(figures.with_suffix(".md"))]
     subprocess.run([*predicted, *written], cwd=ROOT, env=surroundings, check=False)
     pinned = pinned_in(OTHERS / chosen / "go.mod")[KUBERNETES] if chosen else versions()[KUBERNETES]
-    return read(pinned, ElementTree.parse(results).getroot(), summary(recorded(figures)))
+    when = f"{today():%Y-%m-%d}, {commit()}"
+    return read(pinned.removeprefix("v"), when, suites, wrong, summary(recorded(figures)))
 
 
-def read(version: str, suites: ElementTree.Element, headroom: Mapping[str, Any]) -> Tried:
-    """`suites`: what pytest wrote, in the form of JUnit. `headroom`: the figures of its clusters."""
-    passed, failed, skipped = 0, [], dict[str, int]()
-    for case in suites.iter("testcase"):
-        left_out = case.find("skipped")
-        if case.find("failure") is not None or case.find("error") is not None:
-            failed.append(f"{case.get('classname', '').rpartition('.')[2]}: {case.get('name')}")
-        elif left_out is not None:
-            reason = (left_out.get("message") or "").strip()
-            skipped[reason] = skipped.get(reason, 0) + 1
-        else:
-            passed += 1
-    return Tried(version.removeprefix("v"), passed, failed, skipped, headroom)
+def failures(suites: ElementTree.Element) -> list[str]:
+    """IDs of the tests that failed, of what pytest wrote in the form of JUnit."""
+    cases = suites.iter("testcase")
+    return [_id(case) for case in cases if case.find("failure") is not None or case.find("error") is not None]
+
+
+def _id(case: ElementTree.Element) -> str:
+    return f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
+
+
+def read(
+    version: str, when: str, suites: ElementTree.Element, wrong: Collection[str], headroom: Mapping[str, Any]
+) -> Tried:
+    """`suites`: what pytest wrote, in the form of JUnit. `wrong`: those of its tests that also failed alone. `headroom`: the figures of
+    its clusters."""
+    failed = failures(suites)
+    reasons = [
+        (left_out.get("message") or "").strip()
+        for case in suites.iter("testcase")
+        if (left_out := case.find("skipped")) is not None
+    ]
+    passed = sum(1 for _case in suites.iter("testcase")) - len(failed) - len(reasons)
+    alone = [name for name in failed if name not in wrong]
+    return Tried(
+        version,
+        when,
+        passed + len(alone),
+        [name for name in failed if name in wrong],
+        alone,
+        Counter(reasons),
+        headroom,
+    )
 
 
 def report(tried: Sequence[Tried], before: str = "") -> str:
@@ -148,7 +180,7 @@ def _minor(version: str) -> tuple[int, ...]:
 def _row(one: Tried) -> str:
     count = one.headroom
     cells = (
-        one.version, one.passed, len(one.failed), sum(one.skipped.values()), count["clusters"], count["exact"],
+        one.version, one.when, one.passed, len(one.failed), sum(one.skipped.values()), count["clusters"], count["exact"],
         count["depends"] + count["unknown"], count["false_fits"], count["wrong"] + count["preemption"],
     )  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
@@ -156,7 +188,10 @@ def _row(one: Tried) -> str:
 
 def _details(one: Tried) -> list[str]:
     left_out = [f"* {one.version}, {count} left out: {reason}" for reason, count in sorted(one.skipped.items())]
-    return left_out + [f"* **{one.version} failed: {name}**" for name in one.failed]
+    alone = [
+        f"* {one.version}, failed beside others and passed {TIMES_ALONE} times alone: `{name}`" for name in one.alone
+    ]
+    return [*left_out, *alone, *(f"* **{one.version} failed: `{name}`**" for name in one.failed)]
 
 
 if __name__ == "__main__":
