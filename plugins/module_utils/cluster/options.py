@@ -36,6 +36,10 @@ _ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
 }
 _PROXY_HEADERS = ("proxy_basic_auth", "basic_auth", "user_agent")
 _BOOLEANS = frozenset({"validate_certs", "persist_config"})
+# What belongs to the server that K8S_AUTH_HOST names.
+_OF_THE_SERVER = frozenset(
+    {"host", "api_key", "username", "password", "validate_certs", "ca_cert", "client_cert", "client_key"}
+)
 _PATHS = ("kubeconfig", "ca_cert", "client_cert", "client_key")
 
 
@@ -71,16 +75,27 @@ def is_content(kubeconfig: str) -> bool:
 
 
 def with_environment(connection: Connection, environ: Mapping[str, str]) -> Connection:
-    """`connection` with what was not given taken from K8S_AUTH_*; an empty variable counts as unset."""
+    """`connection` with what was not given taken from K8S_AUTH_*; an empty variable counts as unset.
+
+    Where it names its cluster, and K8S_AUTH_HOST names another, that server is not asked, nor gets anybody else its credentials.
+    """
     found: dict[str, Any] = {}
-    for name, variables in _ENVIRONMENT.items():
-        text = next((environ[variable] for variable in variables if environ.get(variable)), None)
+    left_aside = _OF_THE_SERVER if _is_elsewhere(connection, environ.get("K8S_AUTH_HOST", "")) else frozenset()
+    for name in _ENVIRONMENT.keys() - left_aside:
+        text = next((environ[variable] for variable in _ENVIRONMENT[name] if environ.get(variable)), None)
         if text is not None and getattr(connection, name) is None:
             found[name] = _typed(name, text)
     if connection.proxy_headers is None:
         headers = {name: environ.get(f"K8S_AUTH_PROXY_HEADERS_{name.upper()}", "") for name in _PROXY_HEADERS}
         found["proxy_headers"] = {name: text for name, text in headers.items() if text} or None
     return _expanded(replace(connection, **found))
+
+
+def _is_elsewhere(connection: Connection, server: str) -> bool:
+    """Whether this names another cluster than `server`, which the environment names. A kubeconfig and a context may name any."""
+    if not server or connection.host == server:
+        return False
+    return any(given is not None for given in (connection.host, connection.kubeconfig, connection.context))
 
 
 def _typed(name: str, text: str) -> Any:

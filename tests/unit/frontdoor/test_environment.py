@@ -1,0 +1,49 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which cluster is meant where both the task and the environment name one, and who gets the credentials of the environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.options import Connection, with_environment
+
+AWX, TOKEN = "https://awx.example", "token of the environment"
+OF_AWX = {
+    "K8S_AUTH_HOST": AWX,
+    "K8S_AUTH_API_KEY": TOKEN,
+    "K8S_AUTH_VERIFY_SSL": "False",
+    "K8S_AUTH_PROXY": "http://proxy",
+}
+OTHER = "https://other.example"
+
+
+@pytest.mark.parametrize(
+    "given, host",
+    [
+        (Connection(kubeconfig="/eu.yml"), None),
+        (Connection(kubeconfig={"kind": "Config"}), None),
+        (Connection(context="eu"), None),
+        (Connection(host=OTHER), OTHER),
+        (Connection(host=OTHER, kubeconfig="/eu.yml"), OTHER),
+    ],
+)
+def test_who_names_another_cluster_takes_neither_server_nor_credentials_of_the_environment(
+    given: Connection, host: str | None
+) -> None:
+    found = with_environment(given, OF_AWX)
+    assert (found.host, found.api_key, found.validate_certs) == (host, None, None)
+    assert found.proxy == "http://proxy"
+
+
+@pytest.mark.parametrize("given", [Connection(), Connection(host=AWX), Connection(host=AWX, kubeconfig="/eu.yml")])
+def test_who_names_none_or_the_same_takes_all_of_the_environment(given: Connection) -> None:
+    found = with_environment(given, OF_AWX)
+    assert (found.host, found.api_key, found.validate_certs) == (AWX, TOKEN, False)
+
+
+def test_credentials_that_belong_to_no_server_are_for_whichever_the_task_names() -> None:
+    environ = {"K8S_AUTH_API_KEY": TOKEN}
+    for given in (Connection(host=OTHER), Connection(kubeconfig="/eu.yml")):
+        assert with_environment(given, environ).api_key == TOKEN
