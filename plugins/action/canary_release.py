@@ -54,11 +54,17 @@ class ActionModule(VerbAction):
         """That is a reason to reject, as others are: a release that is refused hands on its result."""
 
     def _given(self, variables: dict[str, Any]) -> dict[str, Any]:
-        given = super()._given(variables)
-        if not role_door.is_of_the_role(self._task, variables) or "name" in given:
-            return given
-        named = role_door.given_by(self._templar.template(role_door.options(variables)))
+        if not role_door.is_of_the_role(self._task, variables) or "name" in self._task.args:
+            return super()._given(variables)
+        if "rescued" in self._task.args:
+            # As the release began: whatever made a variable wrong since then, it is to be taken back.
+            variables = {**variables, **role_door.as_variables(remembered.way_back(host_in(variables)))}
+            return {**super()._given(variables), **self._asked_by_variables(variables, OF_AN_UNDO)}
+        given, named = super()._given(variables), self._asked_by_variables(variables, role_door.OPTIONS)
         return {"through": role_door.first_stage(variables, named.get("steps")), **given, **named}
+
+    def _asked_by_variables(self, variables: dict[str, Any], options: tuple[str, ...]) -> dict[str, Any]:
+        return role_door.given_by(self._templar.template(role_door.options(variables, options)))
 
     def _performed(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         mark = failures.mark(variables)
@@ -74,7 +80,7 @@ class ActionModule(VerbAction):
         if not self._goes_on_in_the_role(variables):
             return result
         if "release" in result:
-            remembered.remember(host_in(variables), result["release"])
+            remembered.remember(host_in(variables), result["release"], _way_back(arguments, result["release"]["began"]))
         for line in () if self._task.no_log else role_door.told(result, arguments):
             tell(host_in(variables), line)
         return role_door.handed_on(result, arguments)
@@ -155,6 +161,13 @@ class ActionModule(VerbAction):
         given = {name: value for name, value in arguments.items() if name != "through"}
         asked = as_begun({**given, "previous": known})
         return asked if is_rescued else {**asked, "reject": TAKEN}
+
+
+def _way_back(arguments: dict[str, Any], began: dict[str, Any]) -> dict[str, Any]:
+    """What an undo of this release is called with: a cluster that was not named is not named later either; one that is a secret is none
+    of `began`, and not kept."""
+    cluster = {name: began.get(name) if name in arguments else "" for name in role_door.CLUSTER}
+    return {**{name: arguments[name] for name in OF_AN_UNDO if name in arguments}, **cluster}
 
 
 def _taken_back(asked: dict[str, Any], why: str, check: bool) -> dict[str, Any]:

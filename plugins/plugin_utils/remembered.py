@@ -1,7 +1,8 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The release that the last call of the role returned for a host: of that decides what the role does next, and not a variable.
+"""The release that the last call of the role returned for a host, and what it is taken back with: of these decides what the role does
+next, and not a variable.
 
 Between two calls tasks of others run, and whatever they register, set as a fact or include takes the place of a variable of that name, in
 any file that they come to. A worker of ansible-playbook remembers nothing itself, so it is kept in the directory that each run has for
@@ -20,10 +21,11 @@ from typing import Any
 from ansible import constants as C
 
 
-def remember(host: str, release: Mapping[str, Any]) -> None:
-    """Readable by nobody else, as the directory is."""
+def remember(host: str, release: Mapping[str, Any], way_back: Mapping[str, Any]) -> None:
+    """`way_back`: the options that an undo is called with. Those of the first call of a release stay. Readable by nobody else, as the
+    directory is."""
     place = _place(host)
-    text = json.dumps(release, sort_keys=True)
+    text = json.dumps({"release": release, "way_back": {**way_back, **_kept(host).get("way_back", {})}}, sort_keys=True)
     with suppress(OSError):
         with open(f"{place}.new", "w", encoding="utf-8") as file:
             file.write(text)
@@ -37,12 +39,21 @@ def forget(host: str) -> None:
 
 
 def remembered(host: str) -> dict[str, Any] | None:
-    """None where nothing is known."""
+    """The release; None where nothing is known."""
+    return _kept(host).get("release")
+
+
+def way_back(host: str) -> dict[str, Any]:
+    """Empty where nothing is known."""
+    return _kept(host).get("way_back", {})
+
+
+def _kept(host: str) -> dict[str, dict[str, Any]]:
     try:
         with open(_place(host), encoding="utf-8") as file:
-            known: dict[str, Any] = json.load(file)
+            known: dict[str, dict[str, Any]] = json.load(file)
     except (OSError, ValueError):
-        return None
+        return {}
     return known
 
 

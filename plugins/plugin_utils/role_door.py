@@ -83,9 +83,14 @@ def is_of_a_playbook(task: Task) -> bool:
     return os.path.realpath(str(task.get_path())).startswith(PLAYBOOKS)
 
 
-def options(variables: Mapping[str, Any]) -> dict[str, Any]:
+def options(variables: Mapping[str, Any], names: Iterable[str] = OPTIONS) -> dict[str, Any]:
     """The variables of the role by the names of the options that they are, as they were written."""
-    return {name: variables[PUBLIC + name] for name in OPTIONS if PUBLIC + name in variables}
+    return {name: variables[PUBLIC + name] for name in names if PUBLIC + name in variables}
+
+
+def as_variables(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of the role that give these options."""
+    return {PUBLIC + name: value for name, value in options.items() if value is not None}
 
 
 def own_defaults(task: Task) -> Any:

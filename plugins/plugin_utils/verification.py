@@ -167,14 +167,22 @@ def _ends(task: Task) -> bool:
 
 
 def _runs_once(task: Task, includes: Task) -> bool:
-    """It says so, or a block of its file does. What stands round the task that `includes` it is for one host by then."""
+    """It may, for it says so, or for what it includes, or a block of its file does. A template counts, whatever it comes to in the end. What
+    stands round the task that `includes` it is for one host by then."""
+    arguments: Mapping[str, Any] = task.args
+    said = [arguments.get("apply")]
     node = task
     while node is not None and node is not includes._parent:
-        written = node.get_ds()  # of a block without keywords a list
-        if isinstance(written, Mapping) and boolean(written.get("run_once"), strict=False):
-            return True
+        said.append(node.get_ds())  # of a block without keywords a list
         node = node._parent
-    return False
+    return any(isinstance(keywords, Mapping) and not _is_plainly_false(keywords.get("run_once")) for keywords in said)
+
+
+def _is_plainly_false(keyword: Any) -> bool:
+    try:
+        return keyword is None or not boolean(keyword)
+    except TypeError:
+        return False
 
 
 def _is(task: Task, action: str) -> bool:

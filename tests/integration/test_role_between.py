@@ -142,10 +142,15 @@ def test_a_task_that_changes_the_variables_of_the_role_changes_nothing_of_its_re
         "canary_on_failure": "hold",
         "canary_gate": "stop",
     }
+    # What an undo is asked with, made wrong or unreadable.
+    wrong = {"canary_wait_timeout": "soon", "canary_field_ownership": "mine", "canary_display": "loud"}
+    unreadable = tmp_path / "unreadable.json"
+    unreadable.write_text(json.dumps({"canary_wait_for_nodes": "{{ nothing }}", "canary_kubeconfig": "{{ nothing }}"}))
     hosts: dict[str, dict[str, Any]] = {}
-    for host, that in (("goes-well", True), ("fails", False)):
+    for host, that, sets in (("goes-well", True, astray), ("fails", False, {**astray, **wrong})):
         verify = tmp_path / f"{host}.yml"
-        verify.write_text(json.dumps([{"set_fact": astray}, {"name": "Compare", "assert": {"that": that}}]))
+        spoils = [{"set_fact": sets}, *([] if that else [{"include_vars": {"file": str(unreadable)}}])]
+        verify.write_text(json.dumps([*spoils, {"name": "Compare", "assert": {"that": that}}]))
         hosts[host] = {"verify_tasks": str(verify), "headroom": "skip", "wait_timeout": 60}
     with side_by_side(lab, tmp_path, hosts) as played:
         assert played.it.outcomes == dict.fromkeys(hosts, "undone"), played.it.told

@@ -60,6 +60,14 @@ FILES: dict[str, tuple[str, str]] = {
         "- run_once: yes\n  block: [{name: Ask, ansible.builtin.fail: }]\n",
         f'{ONCE}"Ask" has run_once',
     ),
+    "a task of one host, by a template": (
+        "- {name: Ask, ansible.builtin.fail: , run_once: '{{ alone }}'}\n",
+        f'{ONCE}"Ask" has run_once',
+    ),
+    "a file for one host": (
+        "- {name: Ask, ansible.builtin.include_tasks: {file: more.yml, apply: {run_once: true}}}\n",
+        f'{ONCE}"Ask" has run_once',
+    ),
     "a task of each host": ("- {ansible.builtin.fail: , run_once: no}\n", ""),
     "the role": (f"- ansible.builtin.include_role: {ROLE}\n  vars: {{canary_name: another}}\n", NESTED),
     "the role, imported": (f"- import_role: {ROLE}\n", NESTED),

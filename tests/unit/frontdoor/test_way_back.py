@@ -50,9 +50,15 @@ RESCUES = [(name, given) for name, given in calls("canary_release") if given.get
 
 
 @pytest.mark.parametrize(("name", "given"), RESCUES, ids=[name for name, _given in RESCUES])
-def test_the_rescue_of_the_role_says_all_that_an_undo_knows(name: str, given: Mapping[str, Any]) -> None:
-    said = {option for option in OF_THE_WAY_BACK if given.get(option) == f"{{{{ canary_{option} }}}}"}
-    assert OF_THE_WAY_BACK - said == set(), name
+def test_the_rescue_of_the_role_reads_no_variable_that_a_task_in_between_may_have_made_wrong(
+    name: str, given: Mapping[str, Any]
+) -> None:
+    """It says no Deployment, so the door reads what an undo is asked, as the release began: test_role_between.py."""
+    assert given == {"previous": "{{ _canary_told.release | default(omit) }}", "rescued": True}, name
+
+
+def test_there_is_a_variable_for_all_that_an_undo_knows() -> None:
+    assert OF_THE_WAY_BACK - VARIABLES - {"name", "namespace"} == set()
 
 
 def test_the_role_has_a_rescue_wherever_it_releases() -> None:
