@@ -131,6 +131,20 @@ def test_no_call_of_grpc_fails_through_a_grpcroute(
     assert_goes(GrpcShop(answering_lab, gateway, answering_namespace).opened(), by, counted, "stated")
 
 
+def test_a_policy_that_the_copies_of_a_service_would_not_have_is_refused_as_the_server_keeps_it(
+    new: Callable[..., Shop],
+) -> None:
+    shop = new()
+    tls = {"hostname": "web.example", "wellKnownCACertificates": "System"}
+    spec = {"targetRefs": [{"group": "", "kind": "Service", "name": "web"}], "validation": tls}
+    policy = {"apiVersion": shop.group, "kind": "BackendTLSPolicy", "metadata": {"name": "tls"}, "spec": spec}
+    shop.api.create(f"/apis/{shop.group}/namespaces/{shop.namespace}/backendtlspolicies", policy)
+    with pytest.raises(VerbFailure) as refused:
+        shop.start(weight=Fraction(1, 4))
+    assert refused.value.code == "traffic_policy" and not refused.value.changed
+    shop.assert_own()
+
+
 def test_an_undo_takes_users_away_before_the_pods_and_none_fails_though_pods_vanish_at_once(
     new: Callable[..., Shop],
 ) -> None:

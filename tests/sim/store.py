@@ -32,6 +32,7 @@ KINDS = (
     "grpcroutes",
     "virtualservices",
     "destinationrules",
+    "backendtlspolicies",
     # Asked for where there is no Deployment of that name.
     "statefulsets",
     "daemonsets",

@@ -65,7 +65,7 @@ def test_a_start_is_refused_where_a_destination_rule_says_that_pods_speak_tls(po
     rule = {"metadata": {"name": "safe", "namespace": NAMESPACE}, "spec": {"host": NAME, "trafficPolicy": policy}}
     one.server.create("destinationrules", rule, "somebody", "kubectl-create")
     started = one.play().calls[0]
-    assert started.told().startswith("failed (service): ") and "every request would fail" in started.told()
+    assert started.told().startswith("failed (traffic_policy): ") and "every request would fail" in started.told()
     assert not started.writes
 
 

@@ -40,6 +40,7 @@ class Code(Enum):
     NOT_PROMOTED = "not_promoted"
     NO_ROUTE = "no_route"
     SERVICE = "service"
+    TRAFFIC_POLICY = "traffic_policy"
     OVERLOADED = "overloaded"
     CONTESTED = "contested"
     NOT_PROGRAMMED = "not_programmed"

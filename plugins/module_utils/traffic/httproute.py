@@ -21,6 +21,7 @@ from fractions import Fraction
 from math import gcd
 from typing import Any, Iterator, Mapping, Sequence
 
+from ..rollout.fields import Fields
 from .cookies import asks_for, canary_cookie, check_filters, is_asked_for, stable_cookie, telling, tells, untold
 from .copies import check_alone, copied, copies, copying, uncopied
 from .copies import told as told_copies
@@ -55,6 +56,18 @@ def _is(ref: Mapping[str, Any], service: str) -> bool:
 def sends_to(route: Route, service: str) -> bool:
     """Users of it can get this Service; what only a probe meets does not count."""
     return any(names(rule, service) and not _for_probes(rule) for rule in route.rules)
+
+
+def governs(item: Mapping[str, Any], own: Mapping[str, Any], routes: Sequence[Route]) -> bool:
+    """A BackendTLSPolicy for this Service, or for one of its ports to which a route sends."""
+    name = own["metadata"]["name"]
+    refs = (ref for route in routes for rule in route.rules for ref in rule.get("backendRefs") or ())
+    used = {ref.get("port") for ref in refs if _is(ref, name)}
+    sections = {"", *(port.get("name") for port in own["spec"].get("ports") or () if port.get("port") in used)}
+    return any(
+        target.text("kind") == "Service" and target.text("name") == name and target.text("sectionName") in sections
+        for target in Fields(item, "BackendTLSPolicy").within("spec").each("targetRefs")
+    )
 
 
 def unseen(route: Route) -> str:

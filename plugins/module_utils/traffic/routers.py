@@ -14,7 +14,7 @@ from . import alb, copies, httproute, ingress, selector, virtualservice
 from .exposure import Exposure, Kept, Stage, Versions, Wanted
 from .kinds import ALB, GATEWAY_API, GATEWAY_API_GRPC, INGRESS_NGINX, ISTIO, KINDS, SERVICE_SELECTOR, Can, Kind, Proof
 from .route import Route, RoutePlan
-from .shapes import DESTINATION_RULE, GRPC_ROUTE, HTTP_ROUTE, INGRESS, SERVICE, VIRTUAL_SERVICE
+from .shapes import BACKEND_TLS_POLICY, DESTINATION_RULE, GRPC_ROUTE, HTTP_ROUTE, INGRESS, SERVICE, VIRTUAL_SERVICE
 
 
 class Planner(Protocol):
@@ -31,14 +31,16 @@ class Beside(Protocol):
 
 @dataclass(frozen=True)
 class Policy:
-    """Objects that say how a Service is reached, and name it: `governs` whether one does this one. They do not hold for a copy of it, and where
-    one `is_fatal`, no request to a copy succeeds without it."""
+    """Objects that say how a Service is reached, and name it: `governs` whether one says so of this one, as these routes reach it. They do not
+    hold for a copy of it, and where one `is_fatal`, no request to a copy succeeds without it. `collections`: of each version of them that says
+    the same, the newest first; `remedy` for the copies, with the namespace."""
 
     kind: str
-    collection: str
+    collections: Sequence[str]
     shape: Shape
-    governs: Callable[[Mapping[str, Any], str], bool]
+    governs: Callable[[Mapping[str, Any], Mapping[str, Any], Sequence[Route]], bool]
     is_fatal: Callable[[Mapping[str, Any]], bool]
+    remedy: str
 
 
 def _nothing_beside(
@@ -120,6 +122,17 @@ def _grpc(item: Any) -> Route:
     return replace(Route.parse(item), kind="GRPCRoute")
 
 
+_BACKEND_TLS_POLICY = Policy(
+    "BackendTLSPolicy",
+    # v1 came with Gateway API 1.4.
+    [f"/apis/gateway.networking.k8s.io/{version}/namespaces/{{}}/backendtlspolicies" for version in ("v1", "v1alpha3")],
+    BACKEND_TLS_POLICY,
+    httproute.governs,
+    # It asks for a certificate's name, so there is none without TLS.
+    lambda _item: True,
+    "It names Services one by one, so give service_selector, which switches that Service itself, or let the pods be reached without TLS",
+)
+
 ROUTERS: Mapping[str, Router] = {
     GATEWAY_API: Router(
         splits=KINDS[GATEWAY_API],
@@ -136,6 +149,7 @@ ROUTERS: Mapping[str, Router] = {
         looks_beside=httproute.looks_beside,
         check_beside=httproute.check_beside,
         reached=httproute.reached_by,
+        policy=_BACKEND_TLS_POLICY,
         features=copies.features,
         unseen=httproute.unseen,
     ),
@@ -190,10 +204,11 @@ ROUTERS: Mapping[str, Router] = {
         has_status=False,
         policy=Policy(
             "DestinationRule",
-            "/apis/networking.istio.io/v1/namespaces/{}/destinationrules",
+            ("/apis/networking.istio.io/v1/namespaces/{}/destinationrules",),
             DESTINATION_RULE,
             virtualservice.governs,
             virtualservice.is_fatal,
+            "Give it a host that names them, too, such as *.{}.svc.cluster.local",
         ),
         unseen=virtualservice.unseen,
         # istiod collects changes for so long at most (PILOT_DEBOUNCE_MAX).
@@ -232,5 +247,6 @@ ROUTERS: Mapping[str, Router] = {
         check=httproute.check,
         looks_beside=httproute.looks_beside,
         check_beside=httproute.check_beside,
+        policy=_BACKEND_TLS_POLICY,
     ),
 }

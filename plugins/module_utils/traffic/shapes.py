@@ -87,6 +87,10 @@ VIRTUAL_SERVICE: Shape = {
     ),
 }
 DESTINATION_RULE: Shape = {"metadata": (_METADATA,), "spec": ({"host": str, "trafficPolicy": dict},)}
+BACKEND_TLS_POLICY: Shape = {
+    "metadata": (_METADATA,),
+    "spec": ({"targetRefs": [{"group": str, "kind": str, "name": (str,), "sectionName": str}]},),
+}
 BACKEND: Shape = {"service": {"name": (str,), "port": {"name": str, "number": int}}}
 INGRESS: Shape = {
     "metadata": (_METADATA,),

@@ -76,11 +76,11 @@ def _service(host: str, namespace: str) -> str:
     return name if here else ""
 
 
-def governs(item: Mapping[str, Any], service: str) -> bool:
+def governs(item: Mapping[str, Any], own: Mapping[str, Any], _routes: Sequence[Route]) -> bool:
     """A DestinationRule that says how this very Service is reached. Subsets alone say nothing of that."""
     found = Fields(item, "DestinationRule")
     spec, namespace = found.within("spec"), found.within("metadata").text("namespace")
-    return bool(spec.within("trafficPolicy").raw) and _service(spec.text("host"), namespace) == service
+    return bool(spec.within("trafficPolicy").raw) and _service(spec.text("host"), namespace) == own["metadata"]["name"]
 
 
 def is_fatal(item: Mapping[str, Any]) -> bool:

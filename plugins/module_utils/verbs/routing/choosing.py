@@ -72,7 +72,7 @@ def choose(
         network.router.check_service(own, taken)
     except Unroutable as error:
         raise Refusal(Code.SERVICE, str(error), "Use gateway_api, or another Service") from error
-    _tell_policies(account, network, service)
+    _tell_policies(account, network, own, taken)
     _tell_address(account, network, own)
     refs = tuple(RouteRef(route.name, route.uid) for route in taken)
     return _traffic(wanted, service, refs)
@@ -91,24 +91,24 @@ def _check_classes(network: Network, taken: Sequence[Route], service: str) -> No
         )
 
 
-def _tell_policies(account: Account, network: Network, service: str) -> None:
+def _tell_policies(account: Account, network: Network, own: Json, taken: Sequence[Route]) -> None:
     """What says how the user's Service is reached does not hold for the Services of the two versions. Raises Refusal where every request would
     fail for that."""
-    kind = network.router.policy.kind if network.router.policy else ""
+    policy, service = network.router.policy, own["metadata"]["name"]
+    if policy is None:
+        return
     try:
-        found = network.policies(service)
-    except NotFound:
-        return
+        found = network.policies(policy, own, taken)
     except Forbidden as error:
-        account.warn(f'whether a {kind} says how Service "{service}" is reached is not known: {error}')
+        account.warn(f'whether a {policy.kind} says how Service "{service}" is reached is not known: {error}')
         return
-    host = f"*.{account.site.target.namespace}.svc.cluster.local"
+    remedy = policy.remedy.format(account.site.target.namespace)
     for name, is_fatal in found.items():
-        what = f'{kind} "{name}" says how Service "{service}" is reached, and holds for neither Service of the two versions'
+        what = f'{policy.kind} "{name}" says how Service "{service}" is reached, and holds for neither Service of the two versions'
         if is_fatal:
-            remedy = f"Give it a host that names them, too, such as {host}"
-            raise Refusal(Code.SERVICE, f"{what}, whose pods speak TLS, so that every request would fail", remedy)
-        account.warn(f"{what}: give it a host that names them, too, such as {host}")
+            why = "whose pods speak TLS, so that every request would fail"
+            raise Refusal(Code.TRAFFIC_POLICY, f"{what}, {why}", remedy)
+        account.warn(f"{what}: {remedy[0].lower()}{remedy[1:]}")
 
 
 def _tell_address(account: Account, network: Network, own: Json) -> None:

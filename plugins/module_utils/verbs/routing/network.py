@@ -20,7 +20,7 @@ from ...rollout.views import Pod
 from ...traffic.exposure import Json
 from ...traffic.kinds import GATEWAY_API
 from ...traffic.route import Route, RoutePlan
-from ...traffic.routers import ROUTERS
+from ...traffic.routers import ROUTERS, Policy
 from ...traffic.services import Owner, is_ours, ports_of, ready_endpoints
 from ...traffic.shapes import ENDPOINT_SLICE, SERVICE
 from ..call.listing import listed
@@ -54,14 +54,18 @@ class Network:
             if not self.router.is_companion(item)
         ]
 
-    def policies(self, service: str) -> dict[str, bool]:
-        """Names of what says how this Service is reached, and whether requests fail without that. No request where there is no such kind."""
-        policy = self.router.policy
-        if policy is None:
-            return {}
-        found = self._listed(policy.collection.format(self._namespace), policy.kind)
-        must_be(found, [policy.shape], f"{policy.kind}List.items")
-        return {str(item["metadata"]["name"]): policy.is_fatal(item) for item in found if policy.governs(item, service)}
+    def policies(self, policy: Policy, own: Json, routes: Sequence[Route]) -> dict[str, bool]:
+        """Names of what says how this Service is reached by these routes, and whether requests fail without that; none where the cluster has no
+        such kind."""
+        for collection in policy.collections:
+            try:
+                found = self._listed(collection.format(self._namespace), policy.kind)
+            except NotFound:
+                continue
+            must_be(found, [policy.shape], f"{policy.kind}List.items")
+            governing = (item for item in found if policy.governs(item, own, routes))
+            return {str(item["metadata"]["name"]): policy.is_fatal(item) for item in governing}
+        return {}
 
     def _parsed(self, found: Any, companion: Json | None = None) -> Route:
         must_be(found, self.router.shape, self.router.kind)
