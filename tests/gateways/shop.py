@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    LeaseAsked,
     NewTemplate,
     PromoteBy,
     PromoteRequest,
@@ -37,9 +41,13 @@ SERVED_SECONDS = 30
 
 
 class Shop(RoutedObjects):
-    """`rules`: of the route, where one that sends all requests to `web` is not enough. `grpc`: its users call it, by gRPC."""
+    """`rules`: of the route, where one that sends all requests to `web` is not enough. `beside`: names of Gateways that it is attached to
+    beside the one by which users come. `annotations`: what its owner says with it. `grpc`: its users call it, by gRPC."""
 
     grpc = False
+    field = "rules"
+    # What its owner has to say before users can keep their version.
+    keeps_users: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -50,10 +58,11 @@ class Shop(RoutedObjects):
         replicas: int = 4,
         drain_ms: int = DRAIN_MS,
         rules: Sequence[Mapping[str, Any]] = (),
-        parent: Mapping[str, str] | None = None,
+        beside: Sequence[str] = (),
+        annotations: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        super().__init__(connect(Connection(kubeconfig=str(lab.kubeconfig))), namespace)
         self.lab, self.gateway = lab, gateway
+        super().__init__(self.another_api(), namespace)
         self.own_services = ["web"]
         self.release = Release(self.api, namespace)
         self.host = f"{namespace}.example"
@@ -62,12 +71,20 @@ class Shop(RoutedObjects):
         self.release.make(replicas, annotations=patience)
         self.serve("web", {"app": self.release.name})
         # By its owner, who is somebody else.
-        self.before = lab.api.request("POST", self.routes, self.manifest(rules, parent or gateway.parent))
+        self.parents = [gateway.parent, *({**gateway.parent, "name": name} for name in beside)]
+        made = self.manifest(rules, gateway.parent)
+        made["metadata"]["annotations"] = dict(annotations)
+        self.before = lab.api.request("POST", self.routes, made)
+
+    def another_api(self) -> Api:
+        """Of somebody else, who may do the same."""
+        return connect(Connection(kubeconfig=str(self.lab.kubeconfig)))
 
     def manifest(self, rules: Sequence[Mapping[str, Any]], parent: Mapping[str, str]) -> Json:
         """Of what sends users to `web`."""
+        del parent
         spec = {
-            "parentRefs": [parent],
+            "parentRefs": self.parents,
             "hostnames": [self.host],
             "rules": list(rules) or [{"backendRefs": [{"name": "web", "port": 80}]}],
         }
@@ -106,20 +123,25 @@ class Shop(RoutedObjects):
         asked = TrafficRequest(**{"proof": "require", **traffic})
         return StartRequest(self.release.call, template, Size(pods), surge=pods, traffic=asked)
 
-    def promote_request(self, by: PromoteBy = PromoteBy.PODS) -> PromoteRequest:
-        return PromoteRequest(self.release.call, by)
+    def promote_request(self, by: PromoteBy = PromoteBy.PODS, keep: float = 0.0) -> PromoteRequest:
+        return PromoteRequest(self.release.call, by, keep)
 
-    def undo_request(self) -> UndoRequest:
-        return UndoRequest(self.release.call, reason="test")
+    def undo_request(self, takeover: bool = False) -> UndoRequest:
+        call = replace(self.release.call, lease=LeaseAsked(takeover=takeover))
+        return UndoRequest(call, reason="test")
 
     def start(self, version: str = "v2", pods: int = 1, **traffic: Any) -> Outcome:
         return start(self.api, self.start_request(version, pods, **traffic), silent)
 
-    def promote(self, by: PromoteBy = PromoteBy.PODS) -> Outcome:
-        return promote(self.api, self.promote_request(by), silent)
+    def promote(self, by: PromoteBy = PromoteBy.PODS, keep: float = 0.0) -> Outcome:
+        return promote(self.api, self.promote_request(by, keep), silent)
 
-    def undo(self) -> Outcome:
-        return undo(self.api, self.undo_request(), silent)
+    def undo(self, takeover: bool = False) -> Outcome:
+        return undo(self.api, self.undo_request(takeover), silent)
+
+    def rules_of(self, route: Json) -> tuple[str, list[Json]]:
+        """Where they are in it, as a patch names it, and what they are."""
+        return f"/spec/{self.field}", route["spec"][self.field]
 
     # What has to hold.
 
@@ -127,12 +149,14 @@ class Shop(RoutedObjects):
         """The route is its owner's, to the byte, and no Service but the owner's is left."""
         now = self.route()
         assert now["spec"] == self.before["spec"]
-        assert not now["metadata"].get("annotations")
+        assert now["metadata"].get("annotations") == self.before["metadata"].get("annotations")
         assert [one["metadata"]["name"] for one in self.api.list(self.services)["items"]] == self.own_services
 
 
 class IngressShop(Shop):
     """Behind an Ingress, of which the proxy takes the annotations as ingress-nginx does."""
+
+    keeps_users = MappingProxyType({"nginx.ingress.kubernetes.io/affinity": "cookie"})
 
     @property
     def routes(self) -> str:
@@ -158,6 +182,7 @@ class VirtualServiceShop(Shop):
     """Behind a VirtualService, at Istio's own Gateway of the same name."""
 
     group, plural = "networking.istio.io/v1", "virtualservices"
+    field = "http"
 
     def manifest(self, rules: Sequence[Mapping[str, Any]], parent: Mapping[str, str]) -> Json:
         http = list(rules) or [{"route": [{"destination": {"host": "web", "port": {"number": 80}}}]}]

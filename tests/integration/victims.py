@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.exchange i
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
+from tests.gateways.unheard import settling
 
 # A process of its own that has imported everything, so that each victim is forked in a moment.
 _READY = multiprocessing.get_context("forkserver")
@@ -30,11 +32,12 @@ END_SECONDS = 120.0
 @dataclass(frozen=True)
 class End:
     """A signal that the process gets as soon as its request of this number (from 1) is answered; `writes`: only those that change
-    something are counted."""
+    something are counted. `settles`: after how many seconds what is stated counts as in force, where that is not as usual."""
 
     after_request: int
     by: signal.Signals = signal.SIGKILL
     writes: bool = False
+    settles: float | None = None
 
 
 def run(kubeconfig: str, verb: str, request: Any, end: End | None = None) -> multiprocessing.process.BaseProcess:
@@ -56,7 +59,8 @@ def _live(kubeconfig: str, verb: str, request: Any, end: End | None) -> None:
     api = connect(Connection(kubeconfig=kubeconfig))
     if end is not None:
         _doom(api, end)
-    _VERBS[verb](api, request, lambda line: None)
+    with settling(end.settles) if end is not None and end.settles else nullcontext():
+        _VERBS[verb](api, request, lambda line: None)
 
 
 def _doom(api: Api, end: End) -> None:

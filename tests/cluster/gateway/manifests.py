@@ -61,18 +61,19 @@ def ingress_controller(name: str) -> str:
 
 def gateway(name: str, port: int) -> list[tuple[str, dict[str, Any]]]:
     """Collection and manifest of a class and its Gateway, both of this name, which is open to routes of every namespace."""
-    listener = {
-        "name": "web", "protocol": "HTTP", "port": port, "allowedRoutes": {"namespaces": {"from": "All"}},
-    }  # fmt: skip
-    of_class, spec = {"controllerName": CONTROLLER}, {"gatewayClassName": name, "listeners": [listener]}
     labelled = {"name": name, "labels": {SERVED_BY: name}}
-    return [
-        (f"{GATEWAY_API}/gatewayclasses", {**_kind("GatewayClass"), "metadata": labelled, "spec": of_class}),
-        (
-            f"{GATEWAY_API}/namespaces/{NAMESPACE}/gateways",
-            {**_kind("Gateway"), "metadata": {"name": name}, "spec": spec},
-        ),
-    ]
+    of_class = {**_kind("GatewayClass"), "metadata": labelled, "spec": {"controllerName": CONTROLLER}}
+    return [(f"{GATEWAY_API}/gatewayclasses", of_class), gateway_of_class(name, port, name)]
+
+
+def gateway_of_class(name: str, port: int, of_class: str, takes: str = "All") -> tuple[str, dict[str, Any]]:
+    """Collection and manifest of a Gateway alone. `takes`: routes of which namespaces (`All`, `Same`)."""
+    listener = {
+        "name": "web", "protocol": "HTTP", "port": port, "allowedRoutes": {"namespaces": {"from": takes}},
+    }  # fmt: skip
+    spec = {"gatewayClassName": of_class, "listeners": [listener]}
+    found = {**_kind("Gateway"), "metadata": {"name": name}, "spec": spec}
+    return f"{GATEWAY_API}/namespaces/{NAMESPACE}/gateways", found
 
 
 def _kind(kind: str) -> dict[str, str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..gateway.manifests import GATEWAY_API, GROUP, NAMESPACE
+from ..gateway.manifests import GROUP, NAMESPACE, gateway_of_class
 from ..images import PAUSE
 
 NAME, USER = "istio", "istiod"
-LABELS = {"istio": "edge"}
 NETWORKING = "networking.istio.io"
 KINDS = ("VirtualService", "DestinationRule", "Gateway")
 PODS, SERVICES = f"/api/v1/namespaces/{NAMESPACE}/pods", f"/api/v1/namespaces/{NAMESPACE}/services"
@@ -36,10 +35,14 @@ def rights() -> list[tuple[str, dict[str, Any]]]:
         {"apiGroups": [GROUP], "resources": [f"{kind}/status" for kind in _WITH_STATUS], "verbs": _CHANGE},
         {"apiGroups": [GROUP], "resources": ["gatewayclasses"], "verbs": ["create", *_CHANGE]},
     ]  # fmt: skip
-    subjects = [{"apiGroup": _RBAC, "kind": "User", "name": USER}]
+    subjects = [
+        {"apiGroup": _RBAC, "kind": "User", "name": USER},
+        {"kind": "ServiceAccount", "name": USER, "namespace": NAMESPACE},
+    ]
     role = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": USER}
     return [
         ("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}}),
+        (f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", {"metadata": {"name": USER}}),
         (f"/apis/{_RBAC}/v1/clusterroles", {"metadata": {"name": USER}, "rules": rules}),
         (
             f"/apis/{_RBAC}/v1/clusterrolebindings",
@@ -48,31 +51,32 @@ def rights() -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def workload() -> tuple[str, dict[str, Any]]:
+def labels(name: str) -> dict[str, str]:
+    """By which the gateway of this name is selected."""
+    return {"istio": f"edge-{name}"}
+
+
+def workload(name: str) -> tuple[str, dict[str, Any]]:
     """A pod whose address the proxy has."""
     pod = {"containers": [{"name": "proxy", "image": PAUSE}]}
-    return PODS, {"metadata": {"name": NAME, "labels": LABELS}, "spec": pod}
+    return PODS, {"metadata": {"name": name, "labels": labels(name)}, "spec": pod}
 
 
-def reached_at(port: int) -> list[tuple[str, dict[str, Any]]]:
+def reached_at(name: str, port: int) -> list[tuple[str, dict[str, Any]]]:
     """The Service by which a Gateway names that pod, and, both open to every namespace, a Gateway of Gateway API for routes and one of Istio
-    for VirtualServices."""
+    for VirtualServices, all of this name."""
     ports = [{"name": "http", "port": port, "targetPort": port}]
-    service = {"selector": LABELS, "ports": ports, "type": "LoadBalancer", "allocateLoadBalancerNodePorts": False}
-    listener = {
-        "name": "web", "protocol": "HTTP", "port": port, "allowedRoutes": {"namespaces": {"from": "All"}},
-    }  # fmt: skip
-    place = {"type": "Hostname", "value": f"{NAME}.{NAMESPACE}.svc.cluster.local"}
-    of_routes = {"gatewayClassName": NAME, "addresses": [place], "listeners": [listener]}
+    service = {"selector": labels(name), "ports": ports, "type": "LoadBalancer", "allocateLoadBalancerNodePorts": False}
+    collection, of_routes = gateway_of_class(name, port, NAME)
+    place = {"type": "Hostname", "value": f"{name}.{NAMESPACE}.svc.cluster.local"}
     server = {"port": {"number": port, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
-    of_istio = {"selector": LABELS, "servers": [server]}
-    meta = {"metadata": {"name": NAME}}
-    here = f"namespaces/{NAMESPACE}/gateways"
+    of_istio = {"selector": labels(name), "servers": [server]}
+    meta = {"metadata": {"name": name}}
     return [
         (SERVICES, {**meta, "spec": service}),
-        (f"{GATEWAY_API}/{here}", {"apiVersion": f"{GROUP}/v1", "kind": "Gateway", **meta, "spec": of_routes}),
+        (collection, {**of_routes, "spec": {**of_routes["spec"], "addresses": [place]}}),
         (
-            f"/apis/{NETWORKING}/v1/{here}",
+            f"/apis/{NETWORKING}/v1/namespaces/{NAMESPACE}/gateways",
             {"apiVersion": f"{NETWORKING}/v1", "kind": "Gateway", **meta, "spec": of_istio},
         ),
     ]

@@ -36,7 +36,7 @@ from ..locks import exclusive
 from ..ports import free_ports
 from ..processes import end_all
 from .definitions import definition
-from .manifests import KINDS, LABELS, NAME, NETWORKING, PODS, SERVICES, USER, reached_at, rights, workload
+from .manifests import KINDS, NAME, NETWORKING, PODS, SERVICES, USER, labels, reached_at, rights, workload
 from .program import ensure_istio
 
 if TYPE_CHECKING:
@@ -56,55 +56,62 @@ PLAIN = {
     "PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER": "false",
     "PILOT_ENABLE_METADATA_EXCHANGE": "false",
     "PILOT_ENABLE_TELEMETRY_LABEL": "false",
-    "POD_NAME": NAME,
     "POD_NAMESPACE": NAMESPACE,
     "VALIDATION_WEBHOOK_CONFIG_NAME": "",
     "XDS_AUTH": "false",
 }
 
 
-def add_istio(lab: Lab, say: Say = tell) -> Gateway:
-    """Runs both for the cluster and returns when they serve. A second call finds them there."""
+def add_istio(lab: Lab, say: Say = tell, *, name: str = NAME, kubeconfig: Path | None = None) -> Gateway:
+    """Runs both for the cluster and returns when they serve the Gateways of this name. A second call finds them there.
+
+    `kubeconfig`: the control plane's way to the API server, where that is to be another than the straight one.
+    """
     if not (lab.facts["port"] or lab.facts["real_nodes"]):
         raise ValueError(ONLY_ANSWERING)
     pilot, envoy = ensure_istio(say)
     with exclusive(lab.directory / "gateway.lock"):
-        if there := gateway_of(lab.layout, NAME):
+        if there := gateway_of(lab.layout, name):
             return there
         define(lab)
         create(lab, [*((DEFINITIONS, definition(kind)) for kind in KINDS), *rights()])
         for kind in ("virtualservices", "destinationrules", "gateways"):
             until_it_holds(partial(_is_served, lab, kind), f"{kind} of Istio are served")
-        return announced(lab, _started(lab, pilot, envoy))
+        return announced(lab, _started(lab, name, pilot, envoy, kubeconfig or lab.client_for(USER)))
 
 
 def _is_served(lab: Lab, kind: str) -> bool:
     return bool(lab.api.request("GET", f"/apis/{NETWORKING}/v1/{kind}"))
 
 
-def _started(lab: Lab, pilot: Path, envoy: Path) -> Gateway:
+def _started(lab: Lab, name: str, pilot: Path, envoy: Path, kubeconfig: Path) -> Gateway:
     for attempt in range(1, PORT_ATTEMPTS + 1):
         port, discovery, http, monitoring = free_ports(4)
-        found = Gateway(NAME, port, tuple(f"{program}-{attempt}" for program in ("pilot", "envoy")))
+        found = Gateway(name, port, tuple(f"{name}-{program}-{attempt}" for program in ("pilot", "envoy")))
         site = Construction(lab.layout, lab.binaries)
         try:
-            site.run(found.processes[0], _pilot(lab, pilot, discovery, http, monitoring), PLAIN)
-            create(lab, [workload(), *reached_at(port)])
-            lab.api.request("PATCH", f"{SERVICES}/{NAME}/status", REACHED, MERGE_PATCH)
-            site.run(found.processes[1], _envoy(lab, envoy, discovery))
-            site.wait_until(lambda: is_programmed(lab, NAME), f"Gateway {NAME} to be programmed", timeout=READY_SECONDS)
+            site.run(
+                found.processes[0],
+                _pilot(lab, name, pilot, kubeconfig, (discovery, http, monitoring)),
+                {**PLAIN, "POD_NAME": name},
+            )
+            create(lab, [workload(name), *reached_at(name, port)])
+            lab.api.request("PATCH", f"{SERVICES}/{name}/status", REACHED, MERGE_PATCH)
+            site.run(found.processes[1], _envoy(lab, name, envoy, discovery))
+            site.wait_until(lambda: is_programmed(lab, name), f"Gateway {name} to be programmed", timeout=READY_SECONDS)
             site.wait_until(partial(_listens, port), f"Envoy to listen at port {port}", timeout=READY_SECONDS)
             return found
         except PortTaken as error:
             taken = error
             end_all(map(lab.layout.record, found.processes))
-            for collection, manifest in reached_at(port):
+            for collection, manifest in reached_at(name, port):
                 _gone(lab, f"{collection}/{manifest['metadata']['name']}")
     raise taken
 
 
-def _pilot(lab: Lab, program: Path, discovery: int, http: int, monitoring: int) -> list[str | Path]:
+def _pilot(lab: Lab, name: str, program: Path, kubeconfig: Path, ports: tuple[int, int, int]) -> list[str | Path]:
     """Of a mesh without certificates, telemetry and sidecars."""
+    discovery, http, monitoring = ports
     settings = {
         "defaultConfig": {"discoveryAddress": f"{LOOPBACK}:{discovery}"},
         "defaultProviders": {},
@@ -112,28 +119,28 @@ def _pilot(lab: Lab, program: Path, discovery: int, http: int, monitoring: int) 
         "enablePrometheusMerge": False,
         "trustDomain": "cluster.local",
     }
-    mesh = lab.directory / "mesh.json"
+    mesh = lab.directory / f"{name}-mesh.json"
     mesh.write_text(json.dumps(settings))
     return [
-        program, "discovery", f"--kubeconfig={lab.client_for(USER)}", f"--meshConfig={mesh}",
+        program, "discovery", f"--kubeconfig={kubeconfig}", f"--meshConfig={mesh}",
         f"--grpcAddr={LOOPBACK}:{discovery}", f"--httpAddr={LOOPBACK}:{http}", f"--monitoringAddr={LOOPBACK}:{monitoring}",
         "--httpsAddr=", "--secureGRPCAddr=", "--ctrlz_port=0",
     ]  # fmt: skip
 
 
-def _envoy(lab: Lab, program: Path, discovery: int) -> list[str | Path]:
+def _envoy(lab: Lab, name: str, program: Path, discovery: int) -> list[str | Path]:
     """One thread: of several, each takes a configuration for itself, and of many connections a few would tell how late."""
-    until_it_holds(lambda: bool(_pod_address(lab)), "the gateway's pod has an address")
-    bootstrap = lab.directory / "envoy.json"
-    bootstrap.write_text(json.dumps(_bootstrap(_pod_address(lab), discovery)))
+    until_it_holds(lambda: bool(_pod_address(lab, name)), "the gateway's pod has an address")
+    bootstrap = lab.directory / f"{name}-envoy.json"
+    bootstrap.write_text(json.dumps(_bootstrap(name, _pod_address(lab, name), discovery)))
     return [program, "-c", bootstrap, "--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
 
 
-def _pod_address(lab: Lab) -> str:
-    return str(lab.api.request("GET", f"{PODS}/{NAME}")["status"].get("podIP", ""))
+def _pod_address(lab: Lab, name: str) -> str:
+    return str(lab.api.request("GET", f"{PODS}/{name}")["status"].get("podIP", ""))
 
 
-def _bootstrap(address: str, discovery: int) -> Mapping[str, Any]:
+def _bootstrap(name: str, address: str, discovery: int) -> Mapping[str, Any]:
     """What Istio's agent would write: a gateway of this namespace that asks the control plane for everything else."""
     of_http2 = {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -156,9 +163,9 @@ def _bootstrap(address: str, discovery: int) -> Mapping[str, Any]:
     }
     return {
         "node": {
-            "id": f"router~{address}~{NAME}.{NAMESPACE}~{NAMESPACE}.svc.cluster.local",
-            "cluster": f"{NAME}.{NAMESPACE}",
-            "metadata": {"CLUSTER_ID": "Kubernetes", "NAMESPACE": NAMESPACE, "LABELS": LABELS},
+            "id": f"router~{address}~{name}.{NAMESPACE}~{NAMESPACE}.svc.cluster.local",
+            "cluster": f"{name}.{NAMESPACE}",
+            "metadata": {"CLUSTER_ID": "Kubernetes", "NAMESPACE": NAMESPACE, "LABELS": labels(name)},
         },
         "dynamic_resources": {"lds_config": together, "cds_config": together, "ads_config": stream},
         "static_resources": {"clusters": [control_plane]},

@@ -1,0 +1,95 @@
+# Copyright (c) 2026 coalmine.canary contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a write takes from the call until it is proven."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from fractions import Fraction
+from statistics import median
+from typing import Any
+
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Entry, Knock, knock
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT, Kept
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import PROBE_HEADER, PROBE_PATH
+from tests.cluster.gateway.server import DEFAULT, add_gateway
+from tests.gateways.gates import ending
+from tests.gateways.shop import Shop
+
+from .bench import Bench, Case
+
+CHANGES, OVERHEAD_SECONDS = 20, 0.15
+
+
+def effect(bench: Bench) -> Case:
+    case = _effect()
+    _time(case, "configurations every 0.1 s", bench)
+    with ending(bench.lab, add_gateway(bench.lab, name="ordinary", throttles=(DEFAULT,))) as ordinary:
+        _time(case, "every 2 s, Traefik's default", replace(bench, gateway=ordinary))
+    return case
+
+
+def effect_of_istio(bench: Bench) -> Case:
+    case = _effect()
+    _time(case, "as it comes", bench)
+    return case
+
+
+def _effect() -> Case:
+    must = f"the data plane's own lag and at most {1000 * OVERHEAD_SECONDS:g} ms (median)"
+    return Case("from the call to proven", must)
+
+
+def _time(case: Case, what: str, bench: Bench) -> None:
+    with bench.shop() as shop:
+        lags, calls = _timed_changes(shop)
+    over = median(call - lag for call, lag in zip(calls, lags, strict=True))
+    case.told(
+        f"{what}: lag {_ms(median(lags))}, from the call {_ms(median(calls))}, more by {_ms(over)}",
+        over <= OVERHEAD_SECONDS,
+    )
+
+
+def _timed_changes(shop: Shop) -> tuple[list[float], list[float]]:
+    """Of changes of a weight: seconds from the write to its effect, as somebody else sees it, and from the call to its return."""
+    shop.start(pods=4, weight=Fraction(1, 2))
+    lags, calls, patch = [], [], shop.api.patch
+    written: list[float] = []
+
+    def noted(path: str, *given: Any, **named: Any) -> Any:
+        answer = patch(path, *given, **named)
+        if path.startswith(shop.routes):
+            written.append(time.monotonic())
+        return answer
+
+    shop.api.patch = noted  # type: ignore[method-assign]
+    for change in range(CHANGES):
+        # At no fixed distance from the last write: the proxy's own rhythm would decide.
+        time.sleep(0.137 * (change % 7))
+        seen: list[float] = []
+        kept = Kept.decode(shop.route()["metadata"]["annotations"][KEPT])
+        watcher = threading.Thread(target=_watch, args=(shop, kept, seen))
+        watcher.start()
+        began = time.monotonic()
+        shop.start(pods=4, weight=Fraction(1 + change % 2, 4))
+        calls.append(time.monotonic() - began)
+        watcher.join()
+        lags.append(seen[0] - written[-1])
+    return lags, calls
+
+
+def _watch(shop: Shop, kept: Kept, seen: list[float]) -> None:
+    """When the proxy first tells a later write than the one that is kept."""
+    host, port = shop.gateway.address.split(":")
+    asked = Knock(Entry(host, int(port), shop.host), PROBE_PATH + kept.token, {PROBE_HEADER: kept.token})
+    before = knock(asked).location
+    while (now := knock(asked).location) == before or not now:
+        time.sleep(0.005)
+    seen.append(time.monotonic())
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms"
