@@ -131,7 +131,8 @@ canary:
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
     commands:
-      description: Shell lines with C(kubectl) that end the release by hand. Routes are given back by the next M(coalmine.canary.canary_undo).
+      description: Shell lines with C(kubectl) that end the release by hand. In another cluster, or once the release has changed, they change
+        nothing. Routes are given back by the next M(coalmine.canary.canary_undo).
       returned: always
       type: dict
       contains:
@@ -146,7 +147,7 @@ canary:
               counts: {desired: 1, current: 1, ready: 1, available: 0, terminating: 0},
               pods: [{name: web-7c6d9f54b-m8z5t, ip: 10.1.1.9, node: worker-2, ready: true}]},
      weight: 9.1, started_at: "2026-11-23T08:00:00Z", started_by: AWX job 42, run: awx-42, autoscaler: null, traffic: null,
-     commands: {promote: ["kubectl -n shop patch deployment web ..."], undo: ["kubectl -n shop get replicaset ..."]}}
+     commands: {promote: ["kubectl -n shop get replicaset ..."], undo: ["kubectl -n shop get replicaset ..."]}}
   # end of release
 # block failure: docs/source/blocks.yml
 failure:

@@ -15,7 +15,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, History, Script
 from tests.sim.objects import NAME, Json
-from tests.sim.patching import json_patch, merge_patch
+from tests.sim.patching import PatchFailed, json_patch, merge_patch
+from tests.sim.stage import Stage
+from tests.sim.store import Store
 from tests.sim.test_routers import LEFT, owned
 from tests.sim.test_traffic import DRAINING
 from tests.sim.world import World
@@ -38,35 +40,81 @@ class Hand:
             at += BETWEEN if "rollout status" in line else 1.0
 
     def runs(self, line: str) -> None:
-        words = shlex.split(line)
-        if "rollout" in words:
-            return
-        if "sed" in words:
-            name = words[words.index("replicaset") + 1]
-            found = self.one.store.get("replicasets", name)
-            assert found is not None
-            replacement = words[words.index("sed") + 1].removeprefix("s|.*|").removesuffix("|")
-            text = replacement.replace("\\\\", "\\").replace("&", json.dumps(found["spec"]["template"]))
-            self.puts("deployments", NAME, json_patch(self.deployment(), json.loads(text)))
-            return
-        patch = json.loads(words[words.index("-p") + 1])
-        if "deployment" in words:
-            self.puts("deployments", NAME, json_patch(self.deployment(), patch))
-            return
-        ours = [name for name in self.one.store.of("services") if name != NAME]
-        for name in ours if "xargs" in words else words[-1:]:
-            found = self.one.store.get("services", name)
-            assert found is not None
-            self.puts("services", name, merge_patch(found, patch))
+        assert pasted(self.one.store, NAME, line), line
 
-    def deployment(self) -> Json:
-        found = self.one.store.get("deployments", NAME)
-        assert found is not None
-        return found
 
-    def puts(self, collection: str, name: str, item: Json) -> None:
-        meta = {**item["metadata"], "generation": item["metadata"].get("generation", 1) + 1}
-        self.one.store.put(collection, {**item, "metadata": meta}, "kubectl-patch")
+def pasted(store: Store, name: str, line: str) -> bool:
+    """The line is run where this Deployment and the objects of its namespace are what the store has; not one that waits. False: the server
+    refuses one of its patches, and what comes after that is not run."""
+    try:
+        for command in line.split(" && "):
+            words = shlex.split(command)
+            if "deployment" in words and "patch" in words:
+                _patches(store, name, words)
+            elif "service" in words:
+                _selects(store, name, words)
+    except PatchFailed:
+        return False
+    return True
+
+
+def _patches(store: Store, name: str, words: list[str]) -> None:
+    text = words[words.index("-p") + 1] if "-p" in words else ""
+    if "sed" in words:
+        template = _found(store, "replicasets", words[words.index("replicaset") + 1])["spec"]["template"]
+        replacement = words[words.index("sed") + 1].removeprefix("s|.*|").removesuffix("|")
+        text = json.dumps(template).join(part.replace("\\\\", "\\") for part in replacement.split("&"))
+    deployment = _found(store, "deployments", name)
+    patched = json_patch(deployment, json.loads(text))
+    if patched != deployment:
+        _puts(store, "deployments", name, patched)
+
+
+def _selects(store: Store, name: str, words: list[str]) -> None:
+    patch = json.loads(words[words.index("-p") + 1])
+    ours = [service for service in store.of("services") if service != name]
+    for service in ours if "xargs" in words else words[-1:]:
+        _puts(store, "services", service, merge_patch(_found(store, "services", service), patch))
+
+
+def _found(store: Store, collection: str, name: str) -> Json:
+    found = store.get(collection, name)
+    if found is None:
+        raise PatchFailed(name)  # kubectl get prints nothing, and the patch is none
+    return found
+
+
+def _puts(store: Store, collection: str, name: str, item: Json) -> None:
+    meta = {**item["metadata"], "generation": item["metadata"].get("generation", 1) + 1}
+    store.put(collection, {**item, "metadata": meta}, "kubectl-patch")
+
+
+@pytest.mark.parametrize("way", ["promote", "undo"])
+def test_lines_do_nothing_to_another_release_nor_in_another_cluster(way: str) -> None:
+    here, there = Stage(), Stage(7)
+    web, other = here.web("web").make(4), there.web("web").make(4)
+    lines = web.start("v2").canary["commands"][way]
+    other.start("v2")
+    web.undo()
+    for image in ("v2", "v3"):
+        web.start(image)
+        generation = web.get()["metadata"]["generation"]
+        assert lines and not any(pasted(here.store, "web", line) for line in lines if " patch " in line)
+        assert web.get()["metadata"]["generation"] == generation and web.phase == "held"
+        web.undo()
+    assert not any(pasted(there.store, "web", line) for line in lines if " patch " in line) and other.phase == "held"
+
+
+def test_a_template_that_came_after_the_look_is_not_promoted_by_the_lines() -> None:
+    stage = Stage()
+    web = stage.web("web").make(4)
+    lines = web.start("v2").canary["commands"]["promote"]
+    web.scale(5)  # changes nothing of what was looked at
+    web.set_image("v3")
+    assert not pasted(stage.store, "web", lines[0])
+    web.set_image("v2")
+    assert pasted(stage.store, "web", lines[0])
+    web.until(lambda: web.split() == {"v2": 5}, "the canary is everywhere")
 
 
 @pytest.mark.parametrize("way", ["promote", "undo"])

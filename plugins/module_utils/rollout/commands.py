@@ -5,7 +5,11 @@
 
 They hold only numbers, names, percentages and the change-cause that the stable version had: its pod template, which may
 hold secrets, is piped from its ReplicaSet into the patch by the command itself. Somebody will paste them into a shell: no
-text of the cluster may be more there than a word, so every word is quoted. This module is private to the collection.
+text of the cluster may be more there than a word, so every word is quoted.
+
+And it may be in another cluster, or when another release is held: each line that writes does so only where the server finds the Deployment
+and the record that were looked at, and promotes only the pod template of the canary that stood there. What comes after the record is gone is
+written where the strategy is still the one that the line before it left. This module is private to the collection.
 """
 
 from __future__ import annotations
@@ -18,10 +22,16 @@ from . import record as records
 from .patches import coming_back, restored
 from .phase import Phase, Situation
 from .record import Originals, Record
-from .views import HASH_LABEL, Strategy
+from .views import HASH_LABEL, ReplicaSet, Strategy
 
 _OURS = "app.kubernetes.io/managed-by=coalmine.canary,coalmine.canary/deployment={}"  # traffic/services.py
 _SWITCHED = "service_selector"  # traffic/kinds.py
+_RECORD = "/metadata/annotations/coalmine.canary~1record"
+_HASH = f"/spec/template/metadata/labels/{HASH_LABEL}"
+# sed puts the template of a ReplicaSet, which kubectl prints as one line of JSON, where & stands.
+_PUT = '{"op":"add","path":"/spec/template","value":&}'
+_SAME = '{"op":"test","path":"/spec/template","value":&}'
+Operations = tuple["dict[str, Any] | str", ...]
 _PROMOTABLE = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD, Phase.FROZEN, Phase.PROMOTING})
 
 
@@ -30,59 +40,74 @@ def by_hand(situation: Situation) -> dict[str, list[str]]:
     record = situation.record
     if record is None or situation.stable is None:
         return {"promote": [], "undo": []}
-    promote = _promote(situation, record) if situation.phase in _PROMOTABLE else []
-    return {"promote": promote, "undo": _undo(situation, record, situation.stable.name)}
+    canary = situation.canary if situation.phase in _PROMOTABLE else None
+    promote = _promote(situation, record, canary) if canary else []
+    return {"promote": promote, "undo": _undo(situation, record, situation.stable)}
 
 
 def _kubectl(situation: Situation) -> str:
     return f"kubectl -n {quote(situation.deployment.namespace)}"
 
 
-def _patch(situation: Situation) -> str:
-    return f"{_kubectl(situation)} patch deployment {quote(situation.deployment.name)} --type=json"
+def _patch(situation: Situation, operations: list[dict[str, Any]]) -> str:
+    deployment = f"{_kubectl(situation)} patch deployment {quote(situation.deployment.name)}"
+    return f"{deployment} --type=json -p {quote(_json(operations))}"
 
 
-def _promote(situation: Situation, record: Record) -> list[str]:
+def _piped(situation: Situation, of: ReplicaSet, operations: Operations) -> str:
+    """The same with the pod template of a ReplicaSet in _PUT or _SAME."""
+    template = f"{_kubectl(situation)} get replicaset {quote(of.name)} -o jsonpath='{{.spec.template}}'"
+    texts = (one if isinstance(one, str) else _for_sed(_json(one)) for one in operations)
+    replacement = quote(f"s|.*|[{','.join(texts)}]|")
+    patch = f"{_kubectl(situation)} patch deployment {quote(situation.deployment.name)}"
+    return f"{template} | sed {replacement} | {patch} --type=json --patch-file=/dev/stdin"
+
+
+def _promote(situation: Situation, record: Record, canary: ReplicaSet) -> list[str]:
+    # A ReplicaSet's template has one label more than the Deployment's.
+    looked_at: Operations = (*_of_release(situation), _add(_HASH, canary.hash), _SAME, _remove(_HASH))
     operations = _originals(record.originals, record.originals.strategy) + _without_record(situation)
     return [
-        *_users(situation, record, None),
-        f"{_patch(situation)} -p {quote(_json(operations))}",
+        *_users(situation, record, None, _piped(situation, canary, looked_at)),
+        _piped(situation, canary, (*looked_at, *operations)),
         *_afterwards(situation, record),
     ]
 
 
-def _undo(situation: Situation, record: Record, stable: str) -> list[str]:
+def _undo(situation: Situation, record: Record, stable: ReplicaSet) -> list[str]:
     back = coming_back(situation.hold, record)
     marks = _change_cause(situation, record) + _without_record(situation)
-    # sed puts the template, which kubectl prints as one line of JSON, where & stands.
-    operations = [
-        '{"op":"add","path":"/spec/template","value":&}',
-        '{"op":"remove","path":"/spec/template/metadata/labels/pod-template-hash"}',
-        *(_for_sed(_json(operation)) for operation in _originals(record.originals, back) + marks),
-    ]
-    template = f"{_kubectl(situation)} get replicaset {quote(stable)} -o jsonpath='{{.spec.template}}'"
-    replacement = quote(f"s|.*|[{','.join(operations)}]|")
-    restore = _json([_add("/spec/strategy", record.originals.strategy.to_json())])
+    looked_at = _of_release(situation)
+    left = [_of_deployment(situation), _test(_RECORD, None), _test("/spec/strategy", back.to_json())]
     return [
-        *_users(situation, record, record.stable.hash),
-        f"{template} | sed {replacement} | {_patch(situation)} --patch-file=/dev/stdin",
+        *_users(situation, record, record.stable.hash, _patch(situation, looked_at)),
+        _piped(situation, stable, (*looked_at, _PUT, _remove(_HASH), *_originals(record.originals, back), *marks)),
         *_afterwards(situation, record),
-        *_users(situation, record, None),
-        f"{_patch(situation)} -p {quote(restore)}",
+        *_users(situation, record, None, _patch(situation, left)),
+        _patch(situation, [*left, _add("/spec/strategy", record.originals.strategy.to_json())]),
     ]
 
 
-def _users(situation: Situation, record: Record, of_hash: str | None) -> list[str]:
+def _of_deployment(situation: Situation) -> dict[str, Any]:
+    return _test("/metadata/uid", situation.deployment.uid)
+
+
+def _of_release(situation: Situation) -> list[dict[str, Any]]:
+    """The server refuses what follows for any other release. A test of null holds where nothing is."""
+    return [_of_deployment(situation), _test(_RECORD, situation.deployment.annotations.get(records.RECORD))]
+
+
+def _users(situation: Situation, record: Record, of_hash: str | None, where: str) -> list[str]:
     """Whoever is sent to the Service of a version is served by this one; or by all pods (None), before those of one go. The routes stay as they
-    are, and canary_undo or the next canary_start gives them back."""
+    are, and canary_undo or the next canary_start gives them back. `where`: a patch of tests alone, which changes nothing."""
     if record.traffic is None:
         return []
     kubectl, deployment = _kubectl(situation), situation.deployment
     patch = f"patch --type=merge -p {quote(_json({'spec': {'selector': {HASH_LABEL: of_hash}}}))}"
     ours = _OURS.format(deployment.name[:63].rstrip("-."))
-    lines = [f"{kubectl} get service -l {quote(ours)} -o name | xargs -r -n 1 {kubectl} {patch}"]
+    lines = [f"{where} && {kubectl} get service -l {quote(ours)} -o name | xargs -r -n 1 {kubectl} {patch}"]
     if record.traffic.kind == _SWITCHED:
-        lines.append(f"{kubectl} {patch} service {quote(record.traffic.service)}")
+        lines.append(f"{where} && {kubectl} {patch} service {quote(record.traffic.service)}")
     return lines
 
 
@@ -119,7 +144,7 @@ def _change_cause(situation: Situation, record: Record) -> list[dict[str, Any]]:
     path = "/metadata/annotations/kubernetes.io~1change-cause"
     if record.originals.change_cause is not None:
         return [_add(path, record.originals.change_cause)]
-    return [{"op": "remove", "path": path}] if records.CHANGE_CAUSE in situation.deployment.annotations else []
+    return [_remove(path)] if records.CHANGE_CAUSE in situation.deployment.annotations else []
 
 
 def _without_record(situation: Situation) -> list[dict[str, Any]]:
@@ -127,14 +152,22 @@ def _without_record(situation: Situation) -> list[dict[str, Any]]:
     deployment = situation.deployment
     removals = []
     if records.RECORD in deployment.annotations:
-        removals.append({"op": "remove", "path": "/metadata/annotations/coalmine.canary~1record"})
+        removals.append(_remove(_RECORD))
     if records.LIVE in deployment.labels:
-        removals.append({"op": "remove", "path": "/metadata/labels/coalmine.canary~1live"})
+        removals.append(_remove("/metadata/labels/coalmine.canary~1live"))
     return removals
 
 
 def _add(path: str, value: Any) -> dict[str, Any]:
     return {"op": "add", "path": path, "value": value}
+
+
+def _test(path: str, value: Any) -> dict[str, Any]:
+    return {"op": "test", "path": path, "value": value}
+
+
+def _remove(path: str) -> dict[str, Any]:
+    return {"op": "remove", "path": path}
 
 
 def _for_sed(text: str) -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import HASH_LABEL, Strategy
 
-from .objects import PINNED, deployment, held, ordinary, record, replica_set, situation, template
+from .objects import PINNED, UID, deployment, held, ordinary, record, replica_set, situation, template
 
 V1, V2 = replica_set("v1", 4, 1), replica_set("v2", 1, 2)
 MARKED = {LIVE: "true"}
@@ -50,20 +49,6 @@ OFFERED: dict[str, tuple[Situation, bool, bool]] = {
 def test_only_what_would_end_right_is_offered(found: Situation, promote: bool, undo: bool) -> None:
     lines = by_hand(found)
     assert (bool(lines["promote"]), bool(lines["undo"])) == (promote, undo)
-
-
-def test_a_promotion_is_a_patch_of_numbers_and_a_wait() -> None:
-    patch, wait = by_hand(held())["promote"]
-    operations = json.loads(re.search(r"-p '(.*)'$", patch)[1])  # type: ignore[index]
-    assert {o["path"]: o.get("value") for o in operations} == {
-        "/spec/minReadySeconds": 5,
-        "/spec/progressDeadlineSeconds": 321,
-        "/spec/strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "30%", "maxUnavailable": 1}},
-        "/spec/paused": False,
-        "/metadata/annotations/coalmine.canary~1record": None,
-        "/metadata/labels/coalmine.canary~1live": None,
-    }
-    assert wait == "kubectl -n shop rollout status deployment web"
 
 
 def test_an_undo_pipes_the_stable_template_and_holds_none_of_its_values() -> None:
@@ -96,6 +81,7 @@ for word in "$@"; do printf '%s\\0' "$word"; done > "$CALLS/$$.words"
 case "$*" in *" get service "*) printf 'service/one\\nservice/two\\n' ;; esac
 case "$*" in *" get replicaset "*) printf '%s' "$TEMPLATE" ;; esac
 case "$*" in *--patch-file=/dev/stdin) while IFS= read -r line || [ -n "$line" ]; do printf '%s' "$line"; done > "$CALLS/$$.patch" ;; esac
+case "$*" in *" patch deployment "*) exit "$REFUSES" ;; esac
 """  # lines of a shell script
 
 
@@ -105,16 +91,22 @@ class Shell:
 
     place: Path
 
-    def run(self, line: str, template_told: str = "") -> tuple[list[list[str]], list[Any]]:
-        """The words of each call of kubectl, in their order of sorting, and the patches that it was given on its input."""
+    def run(self, line: str, template_told: str = "", *, refuses: bool = False) -> tuple[list[list[str]], list[Any]]:
+        """The words of each call of kubectl, in their order of sorting, and the patches that it was given on its input. The
+        server may refuse what is to be done to a Deployment."""
         calls = self.place / "calls"
         shutil.rmtree(calls, ignore_errors=True)
         calls.mkdir()
-        env = {"PATH": str(self.place / "bin"), "CALLS": str(calls), "TEMPLATE": template_told}
+        env = {
+            "PATH": str(self.place / "bin"),
+            "CALLS": str(calls),
+            "TEMPLATE": template_told,
+            "REFUSES": str(int(refuses)),
+        }
         done = subprocess.run(
             ["/bin/sh", "-c", line], cwd=self.place / "empty", env=env, capture_output=True, text=True, timeout=60
         )
-        assert (done.returncode, done.stderr) == (0, ""), (line, done.stderr)
+        assert (done.returncode, done.stderr) == (int(refuses), ""), (line, done.stderr)
         assert not list((self.place / "empty").iterdir())
         words = sorted(path.read_bytes().decode().split("\0")[:-1] for path in calls.glob("*.words"))
         return words, [json.loads(path.read_bytes()) for path in calls.glob("*.patch")]
@@ -132,6 +124,32 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return Shell(place)
 
 
+def test_a_promotion_is_a_patch_of_numbers_where_the_template_is_the_one_that_was_looked_at(shell: Shell) -> None:
+    patch, wait = by_hand(held())["promote"]
+    looked_at = {"metadata": {"labels": {"app": "web", HASH_LABEL: "v2"}}}
+    at = f"/spec/template/metadata/labels/{HASH_LABEL}"
+    assert shell.run(patch, json.dumps(looked_at))[1] == [
+        [
+            {"op": "test", "path": "/metadata/uid", "value": UID},
+            {"op": "test", "path": "/metadata/annotations/coalmine.canary~1record", "value": record().encode()},
+            {"op": "add", "path": at, "value": "v2"},
+            {"op": "test", "path": "/spec/template", "value": looked_at},
+            {"op": "remove", "path": at},
+            {"op": "add", "path": "/spec/minReadySeconds", "value": 5},
+            {"op": "add", "path": "/spec/progressDeadlineSeconds", "value": 321},
+            {
+                "op": "add",
+                "path": "/spec/strategy",
+                "value": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "30%", "maxUnavailable": 1}},
+            },
+            {"op": "add", "path": "/spec/paused", "value": False},
+            {"op": "remove", "path": "/metadata/annotations/coalmine.canary~1record"},
+            {"op": "remove", "path": "/metadata/labels/coalmine.canary~1live"},
+        ]
+    ]
+    assert wait == "kubectl -n shop rollout status deployment web"
+
+
 @pytest.mark.parametrize(
     ("kind", "services"), [("gateway_api", ["one", "two"]), ("service_selector", ["one", "two", "web"])]
 )
@@ -140,11 +158,14 @@ def test_users_are_served_by_pods_that_stay_before_others_go(
     shell: Shell, kind: str, services: list[str], way: str, hashes: list[str | None]
 ) -> None:
     held_with = held(record=record(traffic=Traffic("web", (RouteRef("web", "r"),), kind=kind)))
-    calls = [call for line in by_hand(held_with)[way] if "service" in line for call in shell.run(line)[0]]
+    lines = [line for line in by_hand(held_with)[way] if "service" in line]
+    calls = [call for line in lines for call in shell.run(line, "{}")[0] if "deployment" not in call]
     patched = [(json.loads(one[one.index("-p") + 1]), one[-1].rpartition("/")[2]) for one in calls if "-p" in one]
     assert patched == [({"spec": {"selector": {HASH_LABEL: of_hash}}}, name) for of_hash in hashes for name in services]
-    (query,) = {one[one.index("-l") + 1] for one in calls if "get" in one}
+    (query,) = {one[one.index("-l") + 1] for one in calls if "-l" in one}
     assert query == "app.kubernetes.io/managed-by=coalmine.canary,coalmine.canary/deployment=web"
+    # None of them where the server refuses the tests before it.
+    assert all("service" not in call for line in lines for call in shell.run(line, "{}", refuses=True)[0])
     # By none of them are they sent to pods that go.
     lines = by_hand(held_with)[way]
     assert "xargs" in lines[0] and ("xargs" in "".join(lines[3:])) is (way == "undo")
@@ -197,12 +218,12 @@ def test_run_by_a_shell_the_lines_are_the_calls_that_were_meant_and_no_others(
             for call in words:
                 assert call[:2] == ours and meant(call[2:], name, stable, hpa, note), call
             for patch in patches:
-                assert patch[0] == {"op": "add", "path": "/spec/template", "value": told}
-                assert {
-                    "op": "add",
-                    "path": "/metadata/annotations/kubernetes.io~1change-cause",
-                    "value": cause,
-                } in patch
+                assert {"op": PIPED[way], "path": "/spec/template", "value": told} in patch
+                back = {"op": "add", "path": "/metadata/annotations/kubernetes.io~1change-cause", "value": cause}
+                assert (back in patch) is (way == "undo")
+
+
+PIPED = {"promote": "test", "undo": "add"}
 
 
 def meant(words: list[str], name: str, stable: str, hpa: str, note: Record) -> bool:
@@ -213,6 +234,6 @@ def meant(words: list[str], name: str, stable: str, hpa: str, note: Record) -> b
     return words in (
         [*patch, "--patch-file=/dev/stdin"],
         ["rollout", "status", "deployment", name],
-        ["get", "replicaset", stable, "-o", "jsonpath={.spec.template}"],
+        *(["get", "replicaset", version, "-o", "jsonpath={.spec.template}"] for version in (stable, "web-v2")),
         ["get", "hpa", hpa, "-o", "jsonpath={.metadata.annotations.coalmine\\.canary/autoscaler}"],
     )
