@@ -36,18 +36,20 @@ class Counters:
     """One counter of one version: the labels of both may be the same, as they are of a sum. Remembers the last value of
     every series for the whole run, so that one that was not scraped for a while goes on from there.
 
-    A series that was never seen begins at 0: error counters appear with their first error. Where its pod was not counted at
-    the look before, it only says where counting starts: nobody knows how long its history is. A sum over pods starts afresh
-    whenever the pods are others.
+    A series that was never seen begins at 0: error counters appear with their first error. Where nothing was read of its pod before,
+    neither here nor of `of_all`, which counts every event of which these are some, it only says where counting starts: nobody knows how long
+    its history is. The pod is new, or was not scraped at first. A sum over pods starts afresh whenever the pods are others.
 
     A value that is not even half is a restart of the counter, which begins at 0 again; one that is only somewhat smaller comes
     from a server that is a scrape behind, and adds nothing until it is made up for. What is left of a sum over several pods
     after one of them began again was there before, and adds nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, of_all: Counters | None = None) -> None:
+        self._all = of_all
         self._last: dict[Series, float] = {}
         self._pods: Mapping[str, str] | None = None
+        self._read_of: set[str] = set()
 
     def grown(self, values: Mapping[Series, float], version: Version) -> Grown:
         """Of each series that is there now. Raises NoAnswer."""
@@ -62,11 +64,13 @@ class Counters:
         others = self._pods is not None and self._pods != pods
         increases = {series: self._added(series, value, pods) for series, value in values.items()}
         self._pods = pods
+        self._read_of |= {_whose(series, pods) for series in values}
         return Grown(increases, others and any(not pod_of(series, pods) for series in values))
 
     def _added(self, series: Series, value: float, pods: Mapping[str, str]) -> float:
         pod = pod_of(series, pods)
-        if not self._goes_on(pod, pods):
+        begins = series not in self._last and not self._was_read(_whose(series, pods))
+        if begins or not self._goes_on(pod, pods):
             self._last[series] = value
             return 0.0
         before = self._last.get(series, 0.0)
@@ -76,10 +80,20 @@ class Counters:
             return value if pod or len(pods) == 1 else 0.0
         return max(0.0, value - before)
 
+    def _was_read(self, pod: str) -> bool:
+        """Of a pod, by its uid; where all events are summed over pods, of any."""
+        return not self._read_of.isdisjoint((pod, "")) or (self._all is not None and self._all._was_read(pod))
+
     def _goes_on(self, pod: str, pods: Mapping[str, str]) -> bool:
         if self._pods is None:
             return False
         return self._pods.get(pod) == pods.get(pod) if pod else self._pods == pods
+
+
+def _whose(series: Series, pods: Mapping[str, str]) -> str:
+    """uid of its pod; nothing for a sum over pods. Of a pod that is none of these, its name."""
+    pod = pod_of(series, pods)
+    return pods.get(pod, pod)
 
 
 def pod_of(series: Series, pods: Mapping[str, str]) -> str:

@@ -54,10 +54,12 @@ class PrometheusAsked:
 
 
 class PerVersion:
-    """A counter of canary and stable, each with a memory of its own."""
+    """A counter of canary and stable, each with a memory of its own. `of_all`: the counter of every event of which these are some; it is
+    read of a look after them."""
 
-    def __init__(self) -> None:
-        self._canary, self._stable = Counters(), Counters()
+    def __init__(self, of_all: PerVersion | None = None) -> None:
+        self._canary: Counters = Counters(of_all._canary if of_all else None)
+        self._stable: Counters = Counters(of_all._stable if of_all else None)
         self.twice = False
 
     def grown(self, values: Sequence[Mapping[Series, float]], sides: Sides) -> list[Grown]:
@@ -72,8 +74,8 @@ class PrometheusCounters:
 
     def __init__(self, asked: PrometheusAsked) -> None:
         self._asked = asked
-        self._bad = PerVersion()
         self._total = PerVersion()
+        self._bad = PerVersion(of_all=self._total)
         self._bad_matched = False
         self._unseen: Sequence[str] = ()
 

@@ -21,14 +21,14 @@ def summary(name: str, namespace: str, release: Release, canary: Mapping[str, An
     -> ["web in namespace shop: undone", "its image is missing.", "stable web-5d5f: 4 of 4 pods Ready, web:1.4"]
     """
     versions = {version: canary.get(version) for version in ("stable", "canary")}
-    pods = [f"{version} {_version(it)}" for version, it in versions.items() if it]
+    pods = [f"{version} {_told(it)}" for version, it in versions.items() if it]
     more = "" if release.waits_for is WaitsFor.CALLER else _MORE.get(release.outcome, "")
     head = f"{name} in namespace {namespace}: {release.outcome.value}"
     return [head, *(line for line in (*release.why, *pods, more) if line)]
 
 
-def _version(it: Mapping[str, Any]) -> str:
-    counts = it["counts"]
-    return (
-        f"{it['replica_set']}: {counts['ready']} of {counts['desired']} pods Ready, {', '.join(it['images'].values())}"
-    )
+def _told(it: Mapping[str, Any]) -> str:
+    counts, images = it["counts"], ", ".join(it["images"].values())
+    if it["replica_set"] is None:  # in check mode
+        return f"would run {images}"
+    return f"{it['replica_set']}: {counts['ready']} of {counts['desired']} pods Ready, {images}"

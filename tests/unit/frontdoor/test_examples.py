@@ -143,10 +143,31 @@ def images_in(node: Any) -> Iterator[dict[str, Any]]:
             yield from images_in(each)
 
 
-def test_what_users_copy_names_one_and_the_same_container() -> None:
+def shown() -> list[Any]:
+    """What users copy from pages and examples."""
     pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("roles/*/README.md")]
     plays = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in ROOT.glob("examples/*.yml")]
+    return [*(block for page in pages for block in fenced(page)), *plays]
+
+
+def rescues_in(node: Any) -> Iterator[list[dict[str, Any]]]:
+    if isinstance(node, dict):
+        yield from [node["rescue"]] if "rescue" in node else []
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from rescues_in(each)
+
+
+def test_no_rescue_that_users_copy_hides_a_failure() -> None:
+    """A rescue that ends well ends its block well, and the play goes on as if the version were out."""
+    rescues = [rescue for each in shown() for rescue in rescues_in(each)]
+    assert len(rescues) > 4
+    for rescue in rescues:
+        last = rescue[-1]
+        fails = "ansible.builtin.fail" in last or last.get("coalmine.canary.canary_release", {}).get("rescued")
+        assert fails and not last.get("when"), last
+
+
+def test_what_users_copy_names_one_and_the_same_container() -> None:
     commands = re.findall(r"-e '(\{.*?\})'", (ROOT / "README.md").read_text(encoding="utf-8"))
-    shown = [*(block for page in pages for block in fenced(page)), *plays, *map(yaml.safe_load, commands)]
-    named = [images for each in shown for images in images_in(each)]
+    named = [images for each in (*shown(), *map(yaml.safe_load, commands)) for images in images_in(each)]
     assert len(named) > 5 and {container for images in named for container in images} == {"app"}

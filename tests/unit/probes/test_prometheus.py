@@ -200,6 +200,7 @@ class TestLies:
 
 
 A, B = (("pod", "a"),), (("pod", "b"),)
+A500, B500 = ((("code", "500"), *series) for series in (A, B))
 SUM = (("code", "500"),)
 
 
@@ -242,7 +243,22 @@ class TestCounters:
         assert self.after({SUM: 1000}, {SUM: 103}, {SUM: 110}) == {SUM: 7}
 
     def test_an_error_counter_appears_with_its_first_error(self) -> None:
-        assert self.after({A: 900}, {A: 900, B: 2}) == {A: 0, B: 2}
+        assert self.after({A: 900}, {A: 900, A500: 2}) == {A: 0, A500: 2}
+        total = Counters()
+        bad = Counters(of_all=total)
+        for requests, errors in (({B: 900}, {}), ({B: 907}, {B: 2})):
+            added = bad.grown(errors, BOTH).by_series
+            total.grown(requests, BOTH)
+        assert added == {B: 2}
+
+    def test_the_past_of_a_pod_that_was_not_scraped_at_first_is_not_counted(self) -> None:
+        total = Counters()
+        bad = Counters(of_all=total)
+        looks = [({A: 900}, {}), ({A: 910, B: 5000}, {B: 300}), ({A: 920, B: 5010}, {B: 301, B500: 1})]
+        seen = []
+        for requests, errors in looks:
+            seen.append((bad.grown(errors, BOTH).by_series, total.grown(requests, BOTH).by_series))
+        assert seen == [({}, {A: 0}), ({B: 0}, {A: 10, B: 0}), ({B: 1, B500: 1}, {A: 10, B: 10})]
 
     def test_a_series_that_was_not_scraped_for_a_while_goes_on(self) -> None:
         assert self.after({A: 900, B: 50}, {A: 910}, {A: 920, B: 53}) == {A: 10, B: 3}

@@ -43,3 +43,9 @@ def test_it_says_how_it_ended_and_why(release: Release, canary: dict[str, Any], 
     head, *rest = summary("web", "shop", release, canary)
     assert head == f"web in namespace shop: {release.outcome.value}"
     assert rest == lines
+
+
+def test_a_version_that_is_only_planned_has_no_pods_to_count() -> None:
+    planned = {"replica_set": None, "counts": {"ready": 0, "desired": 0}, "images": {"app": "web:2"}}
+    lines = summary("web", "shop", Release(run="r"), {"stable": STABLE, "canary": planned})
+    assert "canary would run web:2" in lines
