@@ -610,6 +610,16 @@ def test_where_what_the_canary_got_has_no_room_any_more_users_stay_on_stable_and
     assert len(names) == 1 and NAME not in names, names
 
 
+def test_a_rule_without_room_for_one_backend_more_is_refused_before_anything_is_written() -> None:
+    [rule] = RULES
+    [own] = rule["backendRefs"]
+    backends = [own, *({**own, "name": f"other-{n}", "weight": 0} for n in range(15))]
+    one = world(START)
+    one.timeline.at(2.0, lambda: rewrite(one, [{**rule, "backendRefs": backends}], by="somebody"))
+    started = told(played(one))[0]
+    assert started.startswith("failed (no_route): ") and "and such a route takes 16" in started, started
+
+
 def test_a_promotion_that_finds_a_full_route_says_what_to_do_about_it() -> None:
     """A user of canary_promote gives it no routes."""
     one = world(replace(START, header="x-canary"), Ask("promote", by="pods", think=30.0), Ask("undo"))

@@ -18,8 +18,8 @@ from .exposure import Exposure, Json, Unroutable
 from .load import per_cent
 
 _MIRROR = "RequestMirror"
-# What the API takes: HTTPRouteRule.Filters, Fraction.Denominator.
-_MOST_FILTERS, _LARGEST = 16, 2**31 - 1
+# What the API takes: Fraction.Denominator.
+_LARGEST = 2**31 - 1
 
 
 def features(exposure: Exposure) -> frozenset[str]:
@@ -61,8 +61,6 @@ def copying(rule: Json, part: Fraction, refs: Sequence[Mapping[str, Any]], servi
         raise Unroutable(
             "a rule copies its requests already, and not every gateway copies them twice", "Set traffic.mirror to 0"
         )
-    if len(filters or ()) >= _MOST_FILTERS:
-        raise Unroutable(f"a rule has {_MOST_FILTERS} filters, and takes no more", "Set traffic.mirror to 0")
     backend = {
         "group": "",
         "kind": "Service",

@@ -43,16 +43,6 @@ def unreadable(error: Exception) -> Unreadable:
     )
 
 
-class TooManyRules(Unroutable):
-    """A route of this kind has no room for the rules, whoever has brought it to that."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            why,
-            "Move some of its rules into a route of their own, then run this again: a header, sticky and the probes take rules beside them",
-        )
-
-
 class Stage(Enum):
     """own: the backends that its owner wrote. isolated: everybody is on the stable version. split: by weight and header.
     contested: our annotation is there, and the backends are not those that were written with it.

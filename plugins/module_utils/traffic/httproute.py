@@ -19,18 +19,27 @@ import json
 from dataclasses import replace
 from fractions import Fraction
 from math import gcd
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..rollout.fields import Fields
 from .cookies import asks_for, canary_cookie, check_filters, is_asked_for, stable_cookie, telling, tells, untold
 from .copies import check_alone, copied, copies, copying, uncopied
 from .copies import told as told_copies
-from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, TooManyRules, Unroutable, Versions, Wanted
+from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
 from .precedence import check_routes, check_rules
 from .route import Parent, Route, RoutePlan, by_hand, holds, kept_of, kept_operations, paired
 
-# What the API takes: HTTPRouteSpec.Rules, HTTPRouteRule.Matches, HTTPBackendRef.Weight.
-MOST_RULES, MOST_MATCHES, MOST_OF_A_RULE, LARGEST_WEIGHT = 16, 128, 64, 1_000_000
+# What the API takes: HTTPBackendRef.Weight; and of each list to which something is added, HTTPRouteSpec.Rules, HTTPRouteRule.Matches, .BackendRefs
+# and .Filters, HTTPRouteMatch.Headers, HTTPBackendRef.Filters, HTTPHeaderFilter.Add.
+LARGEST_WEIGHT = 1_000_000
+MOST_RULES, MOST_MATCHES, MOST_OF_A_RULE, MOST_OF_A_LIST = 16, 128, 64, 16
+_FEWER_RULES = "Move some of its rules into a route of their own, then run this again: a header, sticky and the probes take rules beside them"
+_FEWER_BACKENDS = (
+    "Move some of its backends into a rule or a route of their own: the canary takes one more in each rule"
+)
+_FEWER_HEADERS = "Leave out traffic.header and traffic.sticky, each of which asks for one header more"
+_NO_COPIES = "Set traffic.mirror to 0"
+_NO_COOKIES = "Leave out traffic.sticky, by which each of its backends sets a header more"
 PROBE_PATH, PROBE_HEADER = "/.coalmine-canary/", "x-coalmine-probe"
 # RFC 2606: no such domain is ever anybody's.
 MARK_DOMAIN = "canary.invalid"
@@ -446,11 +455,32 @@ def check(route: Route, versions: Versions, exposure: Exposure, marks: bool) -> 
 
 
 def _check_room(rules: Sequence[Mapping[str, Any]]) -> None:
-    matches = [len(rule.get("matches") or [_EVERY_PATH]) for rule in rules]
-    if len(rules) > MOST_RULES or sum(matches) > MOST_MATCHES or max(matches) > MOST_OF_A_RULE:
-        raise TooManyRules(
-            f"it would have {len(rules)} rules with {sum(matches)} matches, and such a route takes {MOST_RULES} and {MOST_MATCHES}"
-        )
+    """Raises Unroutable where the API server would refuse one of these lists for its length."""
+    matches = [rule.get("matches") or [_EVERY_PATH] for rule in rules]
+    refs = [rule.get("backendRefs") or () for rule in rules]
+    filters = [ref.get("filters") or () for some in refs for ref in some]
+    added = [(one.get("responseHeaderModifier") or {}).get("add") or () for some in filters for one in some]
+    for count, most, what, remedy in (
+        (len(rules), MOST_RULES, "rules", _FEWER_RULES),
+        (sum(map(len, matches)), MOST_MATCHES, "matches", _FEWER_RULES),
+        (_longest(matches), MOST_OF_A_RULE, "matches in a rule", _FEWER_RULES),
+        (_longest(refs), MOST_OF_A_LIST, "backends in a rule", _FEWER_BACKENDS),
+        (_longest(rule.get("filters") or () for rule in rules), MOST_OF_A_LIST, "filters in a rule", _NO_COPIES),
+        (
+            _longest(one.get("headers") or () for some in matches for one in some),
+            MOST_OF_A_LIST,
+            "headers in a match",
+            _FEWER_HEADERS,
+        ),
+        (_longest(filters), MOST_OF_A_LIST, "filters at a backend", _NO_COOKIES),
+        (_longest(added), MOST_OF_A_LIST, "headers added by a filter", _NO_COOKIES),
+    ):
+        if count > most:
+            raise Unroutable(f"it would have {count} {what}, and such a route takes {most}", remedy)
+
+
+def _longest(lists: Iterable[Sequence[Any]]) -> int:
+    return max(map(len, lists), default=0)
 
 
 def _copied_for(kept: Kept) -> list[Json]:

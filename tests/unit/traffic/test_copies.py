@@ -79,7 +79,7 @@ def test_whoever_asks_for_the_canary_by_a_header_is_not_copied_to_it() -> None:
         (ALONE, copies("1/10", sticky=Sticky(0, Fraction(0))), "no user gets by its share"),
         ({**ALONE, "filters": [MIRROR]}, copies("1/10"), "copies its requests already"),
         ({**ALONE, "filters": []}, copies("1/10"), "list of filters with nothing in it"),
-        ({**ALONE, "filters": [FILTER] * 16}, copies("1/10"), "takes no more"),
+        ({**ALONE, "filters": [FILTER] * 16}, copies("1/10"), "17 filters in a rule"),
         (ALONE, copies(Fraction(1, 2**31)), "larger number than a filter takes"),
         ({**ALONE, "backendRefs": [ref("web"), {**ref("web"), "port": 8080}]}, copies("1/10"), "the ports 80 and 8080"),
     ],

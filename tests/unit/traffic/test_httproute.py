@@ -21,7 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Header,
     Kept,
     Stage,
-    TooManyRules,
+    Sticky,
     Unroutable,
     Versions,
     Wanted,
@@ -33,6 +33,11 @@ from tests.unit.traffic.release import BY, VERSIONS
 
 Json = dict[str, Any]
 HEADER = Header("x-canary", "always")
+SHARED = Wanted(Stage.SPLIT, Exposure(Fraction(1, 10)))
+ADDS: Json = {
+    "type": "ResponseHeaderModifier",
+    "responseHeaderModifier": {"add": [{"name": f"x-{n}", "value": "1"} for n in range(16)]},
+}
 
 
 def ref(name: str, weight: int = 1, **more: Any) -> Json:
@@ -269,36 +274,64 @@ def test_the_patch_holds_only_for_the_route_that_was_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "wanted", "error", "said"),
+    ("item", "wanted", "said"),
     [
         (
             route({"backendRefs": [ref("api")]}),
             Wanted(Stage.ISOLATED),
-            Unroutable,
             "no rule of it sends to Service web",
         ),
         (
             route(*({"matches": [match(f"/{n}")], "backendRefs": [ref("web")]} for n in range(16))),
             Wanted(Stage.ISOLATED, mark=1),
-            TooManyRules,
-            "17 rules",
+            "17 rules, and such a route takes 16",
+        ),
+        (
+            route(
+                *({"matches": [match(f"/{n}/{m}") for m in range(50)], "backendRefs": [ref("web")]} for n in range(2))
+            ),
+            Wanted(Stage.SPLIT, Exposure(header=HEADER)),
+            "200 matches, and such a route takes 128",
+        ),
+        (
+            route({"backendRefs": [ref("web"), *(ref(f"other-{n}") for n in range(15))]}),
+            SHARED,
+            "17 backends in a rule, and such a route takes 16",
+        ),
+        (
+            route(
+                {
+                    "matches": [match(headers=[{"name": f"x-{n}", "value": "1"} for n in range(16)])],
+                    "backendRefs": [ref("web")],
+                }
+            ),
+            Wanted(Stage.SPLIT, Exposure(header=HEADER)),
+            "17 headers in a match",
+        ),
+        (
+            route({"backendRefs": [ref("web", filters=[{"type": "RequestHeaderModifier"}] * 16)]}),
+            Wanted(Stage.SPLIT, Exposure(Fraction(1, 10), sticky=Sticky(0, Fraction(0)))),
+            "17 filters at a backend",
+        ),
+        (
+            route({"backendRefs": [ref("web", filters=[ADDS])]}),
+            Wanted(Stage.SPLIT, Exposure(Fraction(1, 10), sticky=Sticky(0, Fraction(0)))),
+            "17 headers added by a filter",
         ),
         (
             route({"matches": [match(headers=[{"name": "X-Canary", "value": "no"}])], "backendRefs": [ref("web")]}),
             Wanted(Stage.SPLIT, Exposure(header=HEADER)),
-            Unroutable,
             "matches the header x-canary already",
         ),
         (
             route({"backendRefs": [ref("web", 1_000_000)]}),
             Wanted(Stage.SPLIT, Exposure(Fraction(1, 3))),
-            Unroutable,
             "takes 1000000 at most",
         ),
     ],
 )
-def test_what_cannot_be_is_told(item: Json, wanted: Wanted, error: type[Exception], said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_what_cannot_be_is_told(item: Json, wanted: Wanted, said: str) -> None:
+    with pytest.raises(Unroutable, match=said):
         plan(Route.parse(item), VERSIONS, wanted, **BY)
 
 
