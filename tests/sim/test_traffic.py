@@ -674,12 +674,28 @@ def test_a_drained_canary_whose_service_its_owner_has_edited_is_not_resumed(chec
     assert_as_before(one)
 
 
-@pytest.mark.parametrize("verb", ["undo", "promote"])
-def test_who_gives_back_says_that_the_service_of_the_owner_is_not_there(verb: str) -> None:
-    one = world(START, Ask(verb, think=30.0, by="pods" if verb == "promote" else ""))
-    one.timeline.at(30.0, lambda: one.store.remove("services", NAME, "somebody"))
-    found = one.play()
-    assert 'there is no Service "web"' in told(found)[1]
+@pytest.mark.parametrize(
+    ("verb", "hidden", "selects"),
+    [("undo", False, {"app": "other"}), ("undo", True, None), ("promote", True, {"app": "other"})],
+)
+def test_nobody_is_given_back_to_a_service_that_lacks_the_pods_that_serve_him(
+    verb: str, hidden: bool, selects: Json | None
+) -> None:
+    one = world(START, Ask(verb, think=30.0, by="pods" if verb == "promote" else ""), lags=Lags(hidden=hidden))
+    own = one.store.get("services", NAME)
+    assert own is not None
+
+    def edit() -> None:
+        if selects is None:
+            one.store.remove("services", NAME, "somebody")
+        else:
+            one.store.put("services", {**own, "spec": {**own["spec"], "selector": selects}}, "somebody")
+
+    one.timeline.at(40.0, edit)
+    one.timeline.at(140.0, lambda: one.store.put("services", own, "somebody"))
+    refused = told(played(one))[1]
+    assert refused.startswith("failed (service"), refused
+    assert ('there is no Service "web"' if selects is None else 'Service "web" lacks ') in refused, refused
 
 
 @pytest.mark.parametrize(

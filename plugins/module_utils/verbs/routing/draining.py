@@ -30,7 +30,7 @@ def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
         written = routes.write(found, _drained)
         routes.await_(written)
     except NotProgrammed as error:
-        raise unproven(error, "What was written stays. Look at the gateway, then run this again") from error
+        raise unproven(error, "What was written stays", "Look at the gateway, then run this again") from error
     routes.tell(routes.since(found, written))
 
 

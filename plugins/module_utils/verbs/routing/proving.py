@@ -41,6 +41,17 @@ _UNREACHED = frozenset({0, 500, 502, 503, 504})
 class NotProgrammed(Exception):
     """A write did not come into force in time; the text says what the gateway answered instead."""
 
+    code, remedy = Code.NOT_PROGRAMMED, ""
+
+
+class NotServed(NotProgrammed):
+    """It is not for the gateway to mend: the owner's Service has not the pods that users get."""
+
+    code, remedy = (
+        Code.SERVICE,
+        "Apply the manifest of that Service again, so that it selects them, then run this again",
+    )
+
 
 @dataclass(frozen=True)
 class Written:
@@ -233,5 +244,6 @@ def _of_url(traffic: Traffic) -> Entry:
     return Entry(traffic.address or host, parts.port or (443 if tls else 80), host, tls, traffic.verify, named=True)
 
 
-def unproven(error: NotProgrammed, remedy: str) -> Refusal:
-    return Refusal(Code.NOT_PROGRAMMED, str(error), remedy)
+def unproven(error: NotProgrammed, left: str, remedy: str) -> Refusal:
+    """`left`: what there is now. `remedy`: where the error has none of its own."""
+    return Refusal(error.code, str(error), f"{left}. {error.remedy or remedy}")

@@ -10,17 +10,17 @@ from fractions import Fraction
 from functools import partial
 from typing import Sequence
 
-from ...cluster.errors import Forbidden
 from ...traffic.exposure import Exposure, Stage, Unroutable, Wanted
 from ...traffic.route import kept_of
 from ...traffic.selector import selected
 from ...traffic.services import version_of
+from ...wording import count_of
 from .lagging import LOOK_SECONDS, until
 from .network import Network
-from .proving import NotProgrammed, unproven
+from .proving import NotProgrammed, NotServed, unproven
 from .reclaiming import of_another
 from .routes import OURS, THEIRS, Now, Routes, Wish, owners
-from .switching import SETTLE_SECONDS
+from .switching import LONGEST_PAUSE, SETTLE_SECONDS
 from .versions import delete_all, keep_stable
 
 
@@ -31,8 +31,7 @@ def hand_back(routes: Routes, found: Sequence[Now], canary_hash: str) -> None:
     try:
         give_back(routes, found, canary_hash, _but_for_testers, insists=True)
     except NotProgrammed as error:
-        remedy = "Nothing else was changed. Look at the gateway, then run this again"
-        raise unproven(_explained(routes, error), remedy) from error
+        raise unproven(error, "Nothing else was changed", "Look at the gateway, then run this again") from error
 
 
 def _but_for_testers(now: Now) -> Wanted:
@@ -49,6 +48,8 @@ def give_back(routes: Routes, found: Sequence[Now], canary_hash: str, own: Wish,
     elsewhere = [one for one in found if routes.is_elsewhere(one)]
     routes.put(elsewhere, owners, canary_hash, marked=False, insists=insists)
     found = [one for one in found if one not in elsewhere]
+    if not routes.router.switches:
+        _await_pods(routes, found)
 
     def reach(now: Now) -> Wanted | None:
         return None if routes.router.sends_to(now.route, service) else warm(routes, now, service)
@@ -97,27 +98,34 @@ def leave(routes: Routes) -> None:
         try:
             touched = give_back(routes, touched, canary, owners)
         except NotProgrammed as error:
-            raise unproven(
-                _explained(routes, error),
-                "The Services of both versions were left, because they may still be sent requests. Run this again",
-            ) from error
+            left = "The Services of both versions were left, because they may still be sent requests"
+            raise unproven(error, left, "Run this again") from error
     routes.put(touched, owners, canary, marked=False, insists=False)
     delete_all(routes, services)
     routes.account.extra.pop("exposure", None)
 
 
-def _explained(routes: Routes, error: NotProgrammed) -> NotProgrammed:
-    """With what is wrong with the owner's Service, where a gateway tells only that nobody answers, as far as this
-    user may look. Two requests at most."""
-    own = routes.traffic.service
-    try:
-        if routes.network.service(own) is None:
-            return NotProgrammed(f'{error}; there is no Service "{own}"')
-        if not routes.network.ready(own):
-            return NotProgrammed(f'{error}; Service "{own}" has no Ready endpoint')
-    except Forbidden:
-        pass
-    return error
+def _await_pods(routes: Routes, found: Sequence[Now]) -> None:
+    """The owner's Service has every pod that users get now of the versions' Services. He may have deleted it since, or let it select others, of
+    which no status tells, and which answer a probe as well. Raises NotServed."""
+    network, own, seconds = routes.network, routes.traffic.service, routes.traffic.seconds
+    gets = routes.router.sends_to
+    leaves = [one for one in found if not gets(one.route, own)]
+    services = {of for one in leaves for of in (routes.stable, one.canary) if of and gets(one.route, of)}
+    if not services:
+        return
+    lacks = 0
+
+    def has_them() -> bool:
+        nonlocal lacks
+        lacks = len(frozenset[str]().union(*map(network.ready, services)) - network.ready(own))
+        return not lacks
+
+    clock = routes.account.site.clock
+    if not until(clock, clock.monotonic() + seconds, has_them, LOOK_SECONDS, LONGEST_PAUSE):
+        if network.service(own) is None:
+            raise NotServed(f'there is no Service "{own}", to which its users are to come back')
+        raise NotServed(f'Service "{own}" lacks {count_of(lacks, "Ready pod")} that users get now, after {seconds} s')
 
 
 def _await_one_version(routes: Routes, found: Sequence[Now]) -> None:

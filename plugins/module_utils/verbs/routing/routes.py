@@ -38,7 +38,8 @@ from .network import Network
 from .proving import NotProgrammed, Prover, Written, unproven
 from .switching import Switched
 
-_TAKEN_BACK = "What was written was taken back. Look at the gateway and its routes, then run this again, or take the release back with canary_undo"
+_TAKEN_BACK = "What was written was taken back"
+_LOOK = "Look at the gateway and its routes, then run this again, or take the release back with canary_undo"
 _BEFORE_IT_BEGINS = "Name the routes that are to be used in traffic.routes"
 _ON_THE_WAY = "Let its owner change that, then run this again, or take the release back with canary_undo"
 # Both send everybody to the Service of one version or of both, and nobody to the owner's.
@@ -337,7 +338,7 @@ class Routes:
     def failed(self, error: NotProgrammed, canary_hash: str) -> Refusal:
         """Not the gateway's fault where somebody else wrote meanwhile."""
         theirs = [one.route for one in self.look(canary_hash) if one.stage in THEIRS]
-        return self.contested(theirs[0]) if theirs else unproven(error, _TAKEN_BACK)
+        return self.contested(theirs[0]) if theirs else unproven(error, _TAKEN_BACK, _LOOK)
 
     def given_back(self, route: Route) -> Refusal:
         """Of one that sends to its owner's Service: nobody but somebody else wrote that where the release is still held. A look."""
