@@ -30,6 +30,7 @@ CLASS, CAN = "lab", ("HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror
 PROXY = "gateway"
 # Ends the name of a slice of pods that lack a port of the Service; a proxy that is asked for that port finds none of them there.
 LACKING = "-lacking"
+BY_CONTROLLER = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
 RULES: list[Json] = [
     {
         "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
@@ -114,8 +115,12 @@ class EndpointSliceController(Controller):
                     rest,
                     [port for port in ports if rest and all(_has(pod, port) for pod in rest)],
                 )
-        for name in [name for name in self.store.of("endpointslices") if name.removesuffix(LACKING) not in services]:
-            self.store.remove("endpointslices", name, self.name)
+        for name, known in list(self.store.of("endpointslices").items()):
+            if (
+                BY_CONTROLLER.items() <= known["metadata"]["labels"].items()
+                and name.removesuffix(LACKING) not in services
+            ):
+                self.store.remove("endpointslices", name, self.name)
 
     def _put(self, name: str, service: str, pods: list[Json], ports: list[Json]) -> None:
         told = {
@@ -131,7 +136,8 @@ class EndpointSliceController(Controller):
             "ports": [{"name": port.get("name", ""), "protocol": port.get("protocol", "TCP")} for port in ports],
         }
         known = self.store.get("endpointslices", name)
-        meta = known["metadata"] if known else {"name": name, "labels": {"kubernetes.io/service-name": service}}
+        labels = {"kubernetes.io/service-name": service, **BY_CONTROLLER}
+        meta = known["metadata"] if known else {"name": name, "labels": labels}
         if known is None or {key: known[key] for key in told} != told:
             self.store.put("endpointslices", {"kind": "EndpointSlice", "metadata": meta, **told}, self.name)
 

@@ -17,7 +17,7 @@ from tests.sim.controllers import Pace
 from tests.sim.faults import Fault, Planned, failing
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, Foreign, History, Script
-from tests.sim.objects import LABELS, NAME, image
+from tests.sim.objects import LABELS, NAME, Json, image
 from tests.sim.store import Change
 from tests.sim.test_traffic import DRAINING, assert_as_before, played, told
 from tests.sim.world import World
@@ -53,13 +53,22 @@ def shares(one: World, begins: float = 0.0, ends: float = 1e9) -> list[Fraction]
     return [share for number, share in enumerate(found) if not number or found[number - 1] != share]
 
 
-def test_a_headless_service_is_told_for_its_clients_keep_addresses_of_pods() -> None:
+@pytest.mark.parametrize(
+    ("has", "said"),
+    [
+        ({"spec": {"clusterIP": "None"}}, "is headless"),
+        ({"spec": {"internalTrafficPolicy": "Local"}}, "so that what comes to a node without a pod of the version"),
+        ({"spec": {"type": "NodePort", "externalTrafficPolicy": "Local"}}, "until its load balancer has noticed"),
+        ({"metadata": {"annotations": {"service.cilium.io/global": "true"}}}, "is one of several clusters"),
+    ],
+)
+def test_what_clients_notice_of_a_switch_is_told(has: Json, said: str) -> None:
     one = world(BLUE)
     service = one.store.get("services", NAME)
     assert service is not None
-    one.store.put("services", {**service, "spec": {**service["spec"], "clusterIP": "None"}}, "its owner")
+    one.store.put("services", service | {part: {**service[part], **new} for part, new in has.items()}, "its owner")
     started = one.play().calls[0].result
-    assert isinstance(started, Outcome) and any(f'Service "{NAME}" is headless' in one for one in started.warnings)
+    assert isinstance(started, Outcome) and [said in one for one in started.warnings] == [True], started.warnings
 
 
 def test_everybody_is_switched_at_once_there_and_back_and_there() -> None:

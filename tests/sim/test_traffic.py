@@ -610,6 +610,25 @@ def test_where_what_the_canary_got_has_no_room_any_more_users_stay_on_stable_and
     assert len(names) == 1 and NAME not in names, names
 
 
+@pytest.mark.parametrize("kind", ["gateway_api", "service_selector"])
+def test_a_service_with_endpoints_of_a_mesh_of_clusters_is_refused_before_anything_is_written(kind: str) -> None:
+    """They have no version, and would get nobody any more."""
+    one = world(replace(START, kind=kind, share="0"))
+    labels = {
+        "kubernetes.io/service-name": NAME,
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-mesh-controller.cilium.io",
+    }
+    elsewhere = {
+        "metadata": {"name": "web-elsewhere", "labels": labels},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.9.0.1"], "conditions": {"ready": True}}],
+        "ports": [{"name": "", "protocol": "TCP"}],
+    }
+    one.timeline.at(2.0, lambda: one.store.put("endpointslices", {"kind": "EndpointSlice", **elsewhere}, "clustermesh"))
+    started = told(played(one))[0]
+    assert started.startswith("failed (service): ") and "such as 10.9.0.1, which would get no" in started, started
+
+
 def test_a_rule_without_room_for_one_backend_more_is_refused_before_anything_is_written() -> None:
     [rule] = RULES
     [own] = rule["backendRefs"]

@@ -20,11 +20,11 @@ MANAGED_BY, DEPLOYMENT_LABEL = "app.kubernetes.io/managed-by", "coalmine.canary/
 MANAGER = "coalmine.canary"
 # A DNS label (RFC 1035), as the name of a Service is.
 LONGEST_NAME = 63
-# What says how traffic reaches the pods goes on for one version; what gives a Service an address of its own does not.
+# What says how traffic reaches the pods goes on for one version; what gives a Service an address of its own does not, nor internalTrafficPolicy: a
+# canary of one pod would be there for the proxies of one node alone.
 _COPIED = (
     "sessionAffinity",
     "sessionAffinityConfig",
-    "internalTrafficPolicy",
     "trafficDistribution",
     "ipFamilies",
     "ipFamilyPolicy",
@@ -196,6 +196,13 @@ def ready_endpoints(slices: Iterable[Mapping[str, Any]], ports: frozenset[str] =
             families.setdefault(str(one.get("addressType")), set()).update(found)
     known = [frozenset(pods) for pods in families.values()]
     return frozenset.intersection(*known) if known else frozenset()
+
+
+def is_of_controller(one: Mapping[str, Any]) -> bool:
+    """An EndpointSlice of the pods that a Service selects. Source: discovery/v1 well_known_labels.go, LabelManagedBy; controllerName,
+    pkg/controller/endpointslice/endpointslice_controller.go."""
+    labels = (one.get("metadata") or {}).get("labels") or {}
+    return bool(labels.get("endpointslice.kubernetes.io/managed-by") == "endpointslice-controller.k8s.io")
 
 
 def ports_of(slices: Iterable[Mapping[str, Any]]) -> frozenset[str]:

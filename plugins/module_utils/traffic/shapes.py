@@ -116,6 +116,7 @@ SERVICE: Shape = {
     ),
 }
 ENDPOINT_SLICE: Shape = {
+    "metadata": {"labels": _TEXTS},
     "addressType": str,
     "endpoints": [{"addresses": [str], "conditions": {"ready": bool}, "targetRef": {"uid": str}}],
     "ports": [{"name": str}],

@@ -24,6 +24,24 @@ from .network import Network
 from .reclaiming import check_free, left_on, reclaimed
 
 _ALONE = "Give traffic.service a Service of this Deployment alone"
+# What a Service may say that a switch does not bear without its clients' notice.
+_BY_NODE = "so that what comes to a node without a pod of the version that users are switched to is dropped"
+_SWITCHED = (
+    (
+        "clusterIP",
+        "None",
+        "is headless: its clients have addresses of pods from DNS, and stay with the version that they had for as long as they keep those, also when "
+        "its pods have gone",
+    ),
+    ("internalTrafficPolicy", "Local", f"has internalTrafficPolicy Local, {_BY_NODE}"),
+    (
+        "externalTrafficPolicy",
+        "Local",
+        f"has externalTrafficPolicy Local, {_BY_NODE} until its load balancer has noticed",
+    ),
+)
+# Annotations of Cilium's mesh of clusters: pods of others are behind such a Service, and in no EndpointSlice of it.
+_GLOBAL = ("service.cilium.io/global", "io.cilium/global-service")
 
 
 def choose(
@@ -74,6 +92,7 @@ def choose(
         raise Refusal(Code.SERVICE, str(error), "Use gateway_api, or another Service") from error
     _tell_policies(account, network, own, taken)
     _tell_address(account, network, own)
+    _tell_global(account, own)
     refs = tuple(RouteRef(route.name, route.uid) for route in taken)
     return _traffic(wanted, service, refs)
 
@@ -121,6 +140,16 @@ def _tell_address(account: Account, network: Network, own: Json) -> None:
         )
 
 
+def _tell_global(account: Account, own: Json) -> None:
+    """Pods elsewhere are of neither version."""
+    meta = own["metadata"]
+    if any((meta.get("annotations") or {}).get(one) == "true" for one in _GLOBAL):
+        account.warn(
+            f'Service "{meta["name"]}" is one of several clusters, and its pods in the others are of neither version: a share is one of the pods of this '
+            "cluster alone"
+        )
+
+
 def _traffic(wanted: TrafficRequest, service: str, refs: tuple[RouteRef, ...]) -> Traffic:
     seconds = KINDS[wanted.kind].seconds if wanted.seconds is None else wanted.seconds
     asked = (seconds, wanted.proof, wanted.url, wanted.address, wanted.verify, wanted.kind)
@@ -159,11 +188,10 @@ def _to_switch(
     _check_ports(own, templates)
     route = next(route for route in found if route.name == service)
     check_free(reclaimed(account, network, route, service), uid)
-    if own["spec"].get("clusterIP") == "None":
-        account.warn(
-            f'Service "{service}" is headless: its clients have addresses of pods from DNS, and stay with the version that they had for as long as '
-            "they keep those, also when its pods have gone"
-        )
+    for field, value, what in _SWITCHED:
+        if own["spec"].get(field) == value:
+            account.warn(f'Service "{service}" {what}')
+    _tell_global(account, own)
     return _traffic(wanted, service, (RouteRef(service, route.uid),))
 
 
@@ -260,10 +288,14 @@ def check_service(network: Network, own: Json, versions: Sequence[Mapping[str, s
 
 
 def check_alone(network: Network, own: Json, situation: Situation) -> None:
-    """No pod of anybody else gets requests by it, or will."""
-    ours = {rs.uid for rs in situation.picture.replica_sets}
+    """No pod of anybody else gets requests by it, or will, and nothing that is no pod here. Raises Refusal."""
+    name, ours = own["metadata"]["name"], {rs.uid for rs in situation.picture.replica_sets}
     selected = network.pods(own["spec"]["selector"])
     strangers = [pod.name for pod in selected if pod.owner_uid not in ours and pod.may_serve]
     if strangers:
-        what = f'Service "{own["metadata"]["name"]}" also selects pods of another owner, such as {strangers[0]}, which would get no requests any more'
+        what = f'Service "{name}" also selects pods of another owner, such as {strangers[0]}, which would get no requests any more'
+        raise Refusal(Code.SERVICE, what, _ALONE)
+    added = network.added(name) - {pod.uid for pod in selected}
+    if added:
+        what = f'Service "{name}" also has endpoints by an EndpointSlice of somebody else, such as {min(added)}, which would get no requests any more'
         raise Refusal(Code.SERVICE, what, _ALONE)

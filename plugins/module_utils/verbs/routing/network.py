@@ -21,7 +21,7 @@ from ...traffic.exposure import Json
 from ...traffic.kinds import GATEWAY_API
 from ...traffic.route import Route, RoutePlan
 from ...traffic.routers import ROUTERS, Policy
-from ...traffic.services import Owner, is_ours, ports_of, ready_endpoints
+from ...traffic.services import Owner, is_of_controller, is_ours, ports_of, ready_endpoints
 from ...traffic.shapes import ENDPOINT_SLICE, SERVICE
 from ..call.listing import listed
 
@@ -189,6 +189,11 @@ class Network:
     def ready(self, service: str, ports: frozenset[str] = frozenset()) -> frozenset[str]:
         """The pods that take requests at these ports, as a proxy is told."""
         return ready_endpoints(self._slices_of(service), ports)
+
+    def added(self, service: str) -> frozenset[str]:
+        """As `ready`, of what somebody else than Kubernetes says to be behind this Service: a mesh of clusters, or a person. Of any family."""
+        theirs = (one for one in self._slices_of(service) if not is_of_controller(one))
+        return frozenset[str]().union(*(ready_endpoints([one]) for one in theirs))
 
     def ports(self, service: str) -> frozenset[str]:
         """Names of those at which its pods are reached, Ready or not, as a proxy is told."""

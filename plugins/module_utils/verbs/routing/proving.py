@@ -44,6 +44,12 @@ class NotProgrammed(Exception):
     code, remedy = Code.NOT_PROGRAMMED, ""
 
 
+class NotSwitched(NotProgrammed):
+    """There is no gateway."""
+
+    remedy = "Look at the EndpointSlices of both, then run this again"
+
+
 class NotServed(NotProgrammed):
     """It is not for the gateway to mend: the owner's Service has not the pods that users get."""
 

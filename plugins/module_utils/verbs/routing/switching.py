@@ -19,7 +19,7 @@ from ...traffic.selector import selected
 from ..call.ending import Account
 from .lagging import PAUSE_SECONDS, until
 from .network import Network
-from .proving import NotProgrammed, Written
+from .proving import NotSwitched, Written
 
 # What a proxy may lag behind: 0.2 s was the most that was measured through a gateway. Pods that get no requests any more go only then.
 SETTLE_SECONDS = 2.0
@@ -44,13 +44,13 @@ class Switched:
         """It is seen by the endpoints themselves."""
 
     def await_in_force(self, written: Sequence[Written]) -> None:
-        """Raises NotProgrammed when the time for it is over."""
+        """Raises NotSwitched when the time for it is over."""
         deadline = self._clock.monotonic() + self._traffic.seconds
         for one in written:
             service = selected(one.kept.wanted, one.kept.versions) if one.kept else ""
             sends = partial(self._sends_to, one.route.name, service)
             if service and not until(self._clock, deadline, sends, PAUSE_SECONDS, LONGEST_PAUSE):
-                raise NotProgrammed(
+                raise NotSwitched(
                     f'Service "{one.route.name}" does not have the endpoints of Service "{service}" after {self._traffic.seconds} s'
                 )
         if written:
