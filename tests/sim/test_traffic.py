@@ -610,6 +610,18 @@ def test_where_what_the_canary_got_has_no_room_any_more_users_stay_on_stable_and
     assert len(names) == 1 and NAME not in names, names
 
 
+def test_copies_that_an_owner_makes_for_his_service_are_told() -> None:
+    one = world(START)
+    [rule] = RULES
+    backend = {"group": "", "kind": "Service", "name": NAME, "port": 80}
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": backend}}
+    old = {**rule, "matches": [{"path": {"type": "Exact", "value": "/old"}}], "filters": [mirror]}
+    one.timeline.at(2.0, lambda: rewrite(one, [rule, old], by="somebody"))
+    started = played(one).calls[0].result
+    assert isinstance(started, Outcome)
+    assert [warning.partition(" copies ")[0] for warning in started.warnings] == ['HTTPRoute "web"']
+
+
 @pytest.mark.parametrize("kind", ["gateway_api", "service_selector"])
 def test_a_service_with_endpoints_of_a_mesh_of_clusters_is_refused_before_anything_is_written(kind: str) -> None:
     """They have no version, and would get nobody any more."""

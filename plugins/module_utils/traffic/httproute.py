@@ -92,6 +92,11 @@ def spells_out(route: Route, service: str) -> bool:
     return any(ref.get("name") == service and ref.get("namespace") == route.namespace for ref in refs)
 
 
+def copies_to(route: Route, service: str) -> bool:
+    """A filter of a rule or of a backend copies requests to this Service."""
+    return any(copies(one, [service]) for rule in route.rules for one in (rule, *(rule.get("backendRefs") or ())))
+
+
 def _for_probes(rule: Mapping[str, Any]) -> bool:
     matches = rule.get("matches") or ()
     return any(str((match.get("path") or {}).get("value", "")).startswith(PROBE_PATH) for match in matches)

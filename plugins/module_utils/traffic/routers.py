@@ -56,7 +56,8 @@ class Router:
 
     `named`: the Services of its own namespace that an object sends to; `spells_out`: it names one in a way that is not rewritten. `state` is
     total but for what was kept, and `plan` raises Unroutable. Before anything is written so does `check`, and `check_beside` for what others
-    have there, where `looks_beside` says that this counts. `sends_to`: users of an object can get this Service.
+    have there, where `looks_beside` says that this counts. `sends_to`: users of an object can get this Service; `copies_to`: it gets copies of
+    what they ask for, which its owner wrote and which stay.
 
     `reached`: the Services that rules without users are to reach, each at a port. `has_status`: an object tells whether a controller takes it.
     `policy`: what else names the Service.
@@ -81,6 +82,7 @@ class Router:
     check: Callable[[Route, Versions, Exposure, bool], None]
     reached: Callable[[Kept, Route], list[tuple[str, int]]] = lambda _kept, _route: []
     spells_out: Callable[[Route, str], bool] = lambda _route, _service: False
+    copies_to: Callable[[Route, str], bool] = lambda _route, _service: False
     looks_beside: Callable[[Exposure], bool] = lambda _exposure: False
     check_beside: Beside = _nothing_beside
     has_status: bool = True
@@ -142,6 +144,7 @@ ROUTERS: Mapping[str, Router] = {
         parse=Route.parse,
         named=httproute.named,
         spells_out=httproute.spells_out,
+        copies_to=httproute.copies_to,
         state=httproute.state,
         plan=httproute.plan,
         sends_to=httproute.sends_to,
@@ -197,6 +200,7 @@ ROUTERS: Mapping[str, Router] = {
         state=virtualservice.state,
         plan=virtualservice.plan,
         sends_to=virtualservice.sends_to,
+        copies_to=virtualservice.copies_to,
         check=virtualservice.check,
         looks_beside=virtualservice.looks_beside,
         check_beside=virtualservice.check_beside,
@@ -241,6 +245,7 @@ ROUTERS: Mapping[str, Router] = {
         parse=_grpc,
         named=httproute.named,
         spells_out=httproute.spells_out,
+        copies_to=httproute.copies_to,
         state=httproute.state,
         plan=httproute.plan_unproven,
         sends_to=httproute.sends_to,

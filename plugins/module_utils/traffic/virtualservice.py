@@ -123,6 +123,11 @@ def sends_to(route: Route, service: str) -> bool:
     return any(_names(rule, service, route.namespace) and not _for_probes(rule) for rule in route.rules)
 
 
+def copies_to(route: Route, service: str) -> bool:
+    """A rule copies requests to this Service."""
+    return any(_service(host, route.namespace) == service for rule in route.rules for host, _percent in _copied(rule))
+
+
 def _for_probes(rule: Mapping[str, Any]) -> bool:
     matches = rule.get("match") or ()
     return any(str((match.get("uri") or {}).get("exact", "")).startswith(PROBE_PATH) for match in matches)

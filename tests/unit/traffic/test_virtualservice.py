@@ -27,6 +27,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.route impo
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.virtualservice import (
     check,
     check_beside,
+    copies_to,
     named,
     parse,
     plan,
@@ -343,6 +344,18 @@ def test_a_copy_of_a_rule_for_everybody_is_refused_beside_another_of_the_same_ho
         Unroutable, match='VirtualService "old" has a host and a gateway of it, too, and a rule of "web"'
     ):
         check_beside(route, routes, others, "web", Exposure(header=HEADER))
+
+
+@pytest.mark.parametrize(
+    ("copies", "found"),
+    [
+        ({"mirror": {"host": "web.shop.svc.cluster.local"}}, True),
+        ({"mirrors": [{"destination": {"host": "old"}}, {"destination": {"host": "web"}}]}, True),
+        ({"mirror": {"host": "web.other"}}, False),
+    ],
+)
+def test_a_rule_of_its_owner_that_copies_to_a_service_is_found(copies: Json, found: bool) -> None:
+    assert copies_to(parse(service(rule(ref("old"), **copies))), "web") is found
 
 
 def test_a_rule_for_everybody_counts_as_its_owner_wrote_it() -> None:

@@ -93,6 +93,7 @@ def choose(
     _tell_policies(account, network, own, taken)
     _tell_address(account, network, own)
     _tell_global(account, own)
+    _tell_copies(account, network, routes, service)
     refs = tuple(RouteRef(route.name, route.uid) for route in taken)
     return _traffic(wanted, service, refs)
 
@@ -138,6 +139,16 @@ def _tell_address(account: Account, network: Network, own: Json) -> None:
             f'Service "{name}" has an address of its own, and whoever comes by that gets both versions by their pods: a share is one of the '
             f"requests through {network.router.kind} alone"
         )
+
+
+def _tell_copies(account: Account, network: Network, routes: Sequence[Route], service: str) -> None:
+    """Those that its owner has made of requests: no share is of them."""
+    for route in routes:
+        if network.router.copies_to(route, service):
+            account.warn(
+                f'{route.kind} "{route.name}" copies requests to Service "{service}", and copies go to the pods of both versions, also where the canary gets '
+                "nobody"
+            )
 
 
 def _tell_global(account: Account, own: Json) -> None:
