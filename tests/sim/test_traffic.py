@@ -15,11 +15,12 @@ from functools import partial
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knocked
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.proving import Prover
 from tests.sim.faults import Fault, Planned, failing
-from tests.sim.gateway import GATEWAY, HOST, RULES, Lags
+from tests.sim.gateway import GATEWAY, HOST, RULES, Lags, Proxy
 from tests.sim.history import Ask, Befalls, End, Foreign, History, Incident, Script
 from tests.sim.objects import NAME, NAMESPACE, Json
 from tests.sim.pods import Nature
@@ -608,6 +609,16 @@ def test_where_what_the_canary_got_has_no_room_any_more_users_stay_on_stable_and
     [route] = kept
     names = {ref["name"] for rule in route["spec"]["rules"] for ref in rule["backendRefs"]}
     assert len(names) == 1 and NAME not in names, names
+
+
+def test_a_login_that_comes_before_a_gateway_keeps_nobody_from_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    barred, knock = Knocked(302, "https://login.example/"), Proxy.knock
+    monkeypatch.setattr(Proxy, "knock", lambda proxy, asked: barred if proxy.timeline.now > 60 else knock(proxy, asked))
+    one = world(START, Ask("undo", think=60.0), replace(START, think=5.0))
+    undone, anew = told(played(one))[1:3]
+    assert undone.startswith("changed: undone: "), undone
+    assert "traffic.proof to none" in anew and anew.startswith("failed (not_programmed, changed): "), anew
+    assert_as_before(one)
 
 
 def test_copies_that_an_owner_makes_for_his_service_are_told() -> None:

@@ -36,6 +36,8 @@ IN_A_ROW = 20
 _AT_FIRST = 3
 # What a proxy says by itself of a backend that it cannot reach.
 _UNREACHED = frozenset({0, 500, 502, 503, 504})
+# What a login or a firewall before it says, or a redirect to TLS. A gateway that is late shows the mark of an earlier write.
+_BARS = frozenset({301, 302, 303, 307, 308, 401, 403, 407, 429})
 
 
 class NotProgrammed(Exception):
@@ -48,6 +50,15 @@ class NotSwitched(NotProgrammed):
     """There is no gateway."""
 
     remedy = "Look at the EndpointSlices of both, then run this again"
+
+
+class Barred(NotProgrammed):
+    """Something before the routes answers, as a login does: nobody can ask whether a write is in force."""
+
+    remedy = (
+        "Something before the routes answers, such as a login: take a release that is live back with canary_undo, and give traffic.probe of the next "
+        "an url that comes to them, or set traffic.proof to none"
+    )
 
 
 class NotServed(NotProgrammed):
@@ -116,6 +127,11 @@ class Prover:
             )
         self.states(why)
 
+    def asks_no_more(self, error: Barred) -> None:
+        """On the way back, which waits for no proof that cannot be."""
+        self._asks = False
+        self.states(str(error))
+
     def states(self, why: str) -> None:
         """From now on, because nobody can ask whether a write is in force."""
         self.how = "stated"
@@ -168,25 +184,29 @@ class Prover:
         deadline = self._api.clock.monotonic() + self._traffic.seconds
         for one in written if self._asks else ():
             for entry in self._entries[one.route.name]:
-                for knock, means_yes in _questions(one, entry, self._network.router.reached):
-                    self._asked_until(one.route, knock, means_yes, deadline)
+                for number, (knock, means_yes) in enumerate(_questions(one, entry, self._network.router.reached)):
+                    self._asked_until(one.route, knock, means_yes, deadline, marked=number > 0)
         if self.how == "stated":
             self._settle(written, deadline)
 
-    def _asked_until(self, route: Route, knock: Knock, means_yes: Callable[[Knocked], bool], deadline: float) -> None:
-        """Those that say yes are asked for at once: waiting between them would prove nothing more."""
+    def _asked_until(
+        self, route: Route, knock: Knock, means_yes: Callable[[Knocked], bool], deadline: float, *, marked: bool
+    ) -> None:
+        """Those that say yes are asked for at once: waiting between them would prove nothing more. `marked`: it has shown a mark by now."""
         answer = Knocked(0)
 
         def in_a_row() -> bool:
-            nonlocal answer
+            nonlocal answer, marked
             for _number in range(IN_A_ROW):
                 answer = self._api.knock(knock)
+                marked = marked or MARK_DOMAIN in answer.location
                 if not means_yes(answer):
                     return False
             return True
 
         if not until(self._api.clock, deadline, in_a_row, PAUSE_SECONDS):
-            raise NotProgrammed(self._told(route, knock.entry, answer))
+            barred = answer.status in _BARS and not marked
+            raise (Barred if barred else NotProgrammed)(self._told(route, knock.entry, answer))
 
     def _told(self, route: Route, entry: Entry, answer: Knocked) -> str:
         said = f"{entry} answers {answer.status}" if answer.status else f"{entry} does not answer ({answer.location})"

@@ -17,7 +17,7 @@ from ...traffic.services import version_of
 from ...wording import count_of
 from .lagging import LOOK_SECONDS, until
 from .network import Network
-from .proving import NotProgrammed, NotServed, unproven
+from .proving import Barred, NotProgrammed, NotServed, Prover, unproven
 from .reclaiming import of_another
 from .routes import OURS, THEIRS, Now, Routes, Wish, owners
 from .switching import LONGEST_PAUSE, SETTLE_SECONDS
@@ -96,13 +96,25 @@ def leave(routes: Routes) -> None:
         routes.prepare(touched, insists=False)
         _await_one_version(routes, touched)
         try:
-            touched = give_back(routes, touched, canary, owners)
+            touched = _given_back(routes, touched, canary)
         except NotProgrammed as error:
             left = "The Services of both versions were left, because they may still be sent requests"
             raise unproven(error, left, "Run this again") from error
     routes.put(touched, owners, canary, marked=False, insists=False)
     delete_all(routes, services)
     routes.account.extra.pop("exposure", None)
+
+
+def _given_back(routes: Routes, found: Sequence[Now], canary_hash: str) -> list[Now]:
+    """As `give_back`, also where a login that came since keeps anybody from asking: by what the routes' status says then."""
+    try:
+        return give_back(routes, found, canary_hash, owners)
+    except Barred as error:
+        if isinstance(routes.prover, Prover):
+            routes.prover.asks_no_more(error)
+    names = {one.route.name for one in found}
+    again = [one for one in routes.look(canary_hash) if one.route.name in names]
+    return give_back(routes, again, canary_hash, owners)
 
 
 def _await_pods(routes: Routes, found: Sequence[Now]) -> None:
