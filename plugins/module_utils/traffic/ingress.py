@@ -40,7 +40,7 @@ _AFFINITY, _BEHAVIOUR, _KEEPS = f"{_P}affinity", f"{_P}affinity-canary-behavior"
 # Whom it keeps, and at which step, the controller knows.
 _KEPT = Sticky(0, Fraction(0))
 # A canary Ingress has these of its own, and everything else from the one that it is a canary of.
-_TAKEN_OVER = (f"{_P}affinity", f"{_P}session-cookie-", f"{_P}load-balance", f"{_P}upstream-hash-by")
+_SAME = (_CLASS, f"{_P}affinity", f"{_P}session-cookie-", f"{_P}load-balance", f"{_P}upstream-hash-by")
 _SUFFIX, _LONGEST_NAME = "-coalmine-canary", 253
 # What the controller takes as a header: parser.BasicCharsRegex. It leaves out the whole Ingress otherwise.
 _PLAIN = re.compile(r"[A-Za-z0-9\-._~/:]+")
@@ -174,7 +174,8 @@ def astray(route: Route) -> str:
     if kept is None or _sends(route, kept.versions) != {_receiver(kept.wanted, kept.versions)}:
         return ""
     done = "deleted" if route.companion is None else "changed"
-    return f'Ingress "{companion_name(route.name)}" of this release was {done} by somebody'
+    beside = "" if route.companion is None else f', or Ingress "{route.name}" in what both have alike'
+    return f'Ingress "{companion_name(route.name)}" of this release was {done} by somebody{beside}'
 
 
 def _told_by_both(route: Route, versions: Versions) -> Wanted | None:
@@ -221,12 +222,13 @@ def _annotations(item: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _is_as(found: Json, manifest: Json) -> bool:
-    """The paths, the Service, and all that makes it a canary."""
+    """The paths, the Service, the class, and all that makes it a canary of the Ingress as that stands now."""
 
-    def drawn(item: Json) -> Json:
-        return {key: text for key, text in _annotations(item).items() if key.startswith((_CANARY, _BEHAVIOUR))}
+    def told(item: Json) -> tuple[Json, Any, list[Json]]:
+        said = {key: text for key, text in _annotations(item).items() if key.startswith((_CANARY, *_SAME))}
+        return said, item["spec"].get("ingressClassName"), _rules(item)
 
-    return drawn(found) == drawn(manifest) and _rules(found) == _rules(manifest)
+    return told(found) == told(manifest)
 
 
 def _is_ours(route: Route, versions: Versions) -> bool:
@@ -252,9 +254,7 @@ def _numbers(share: Fraction) -> tuple[int, int]:
 def _companion(route: Route, versions: Versions, exposure: Exposure) -> Json:
     """The manifest of the canary Ingress. It goes with the Ingress that it is a canary of."""
     weight, total = _numbers(exposure.weight)
-    annotations = {
-        key: text for key, text in route.more["annotations"].items() if key == _CLASS or key.startswith(_TAKEN_OVER)
-    }
+    annotations = {key: text for key, text in route.more["annotations"].items() if key.startswith(_SAME)}
     if annotations.get(_BEHAVIOUR) == _KEEPS:
         del annotations[_BEHAVIOUR]
     annotations.update({_CANARY: "true", _WEIGHT: str(weight)})

@@ -327,7 +327,15 @@ def test_it_is_told_which_of_the_two_somebody_has_changed(wanted: Wanted) -> Non
     said = 'Ingress "web-coalmine-canary" of this release was '
     assert astray(read((item, None))) == f"{said}deleted by somebody"
     bare = {**companion, "metadata": {**companion["metadata"], "annotations": {}}}
-    assert astray(read((item, bare))) == f"{said}changed by somebody"
+    changed = f'{said}changed by somebody, or Ingress "web" in what both have alike'
+    assert astray(read((item, bare))) == changed
+    meta, affinity = item["metadata"], {"nginx.ingress.kubernetes.io/affinity": "cookie"}
+    for owners_now in (
+        {**item, "spec": {**item["spec"], "ingressClassName": "internal"}},
+        {**item, "metadata": {**meta, "annotations": {**meta["annotations"], **affinity}}},
+    ):
+        route = read((owners_now, companion))
+        assert state(route, VERSIONS)[0] is Stage.CONTESTED and astray(route) == changed
     item["spec"] = owners["spec"]
     assert not astray(read((item, companion))) and not astray(read((owners, companion)))
 
