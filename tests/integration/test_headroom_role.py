@@ -184,8 +184,10 @@ def test_the_playbook_asks_alone_and_shows_what_was_counted(shop: Shop) -> None:
     playbooks = Playbooks(shop.lab.kubeconfig, shop.namespace)
     version = ("-n", shop.namespace, "get", "deployment", "web", "-o", "jsonpath={.metadata.resourceVersion}")
     before = shop.lab.kubectl(*version)
-    refused = playbooks.run("headroom", images=NEW.images, pod_template_patch=PATCH)
+    steps = {"autoscaler": "hold", "steps": [{"pods": 2}]}
+    refused = playbooks.run("headroom", images=NEW.images, pod_template_patch=PATCH, **steps)
     assert (refused.code, refused.changed) == (FAILED, 0)
     assert "<- the Deployment's own" in refused.output
+    assert "2 canary pods beside all 3 stable ones" in " ".join(refused.output.split())
     assert " of nodes like fake-0 would hold the rest: price unknown" in refused.output
     assert shop.lab.kubectl(*version) == before

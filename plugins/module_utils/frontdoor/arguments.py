@@ -11,6 +11,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -265,8 +266,8 @@ def meant(parameters: Parameters) -> Meant:
 
 
 def at_least(least: int, parameters: Parameters, *names: str) -> None:
-    """Raises ArgumentError when one of the named integers is given and smaller."""
+    """Raises ArgumentError when one of the named numbers is given and smaller, or is none: Ansible takes nan and inf for numbers."""
     for name in names:
         value = parameters.get(name)
-        if value is not None and value < least:
+        if value is not None and not least <= value < math.inf:
             raise ArgumentError(f"{name} is {value}: it must be {least} or more")

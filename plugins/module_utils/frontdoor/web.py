@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .arguments import ArgumentError, Options, Parameters
+from .arguments import ArgumentError, Options, Parameters, at_least
 
 if TYPE_CHECKING:
     from ..verbs.judging.checks import Web
@@ -36,6 +36,7 @@ def web(given: Parameters) -> Web:
     """Raises Misasked."""
     from ..verbs.judging.checks import Web
 
+    at_least(0, given, "timeout")
     return Web(
         url=given["url"],
         headers=headers(given, "headers"),

@@ -132,6 +132,7 @@ def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
         ({"check_duration": 0}, "check_duration is 0"),
         ({"guard": 5}, "checks is empty, so nothing would be guarded"),
         ({"max_hourly_cost": -1}, "max_hourly_cost is -1"),
+        ({"max_hourly_cost": "nan"}, "max_hourly_cost is nan"),
         ({"price_metrics": {"url": 3, "tokn": "x"}}, "tokn"),
         ({"when_missing": "create"}, "give the manifest"),
         ({"through": "step"}, "through: it is not one of"),
