@@ -68,7 +68,8 @@ def test_what_clients_notice_of_a_switch_is_told(has: Json, said: str) -> None:
     assert service is not None
     one.store.put("services", service | {part: {**service[part], **new} for part, new in has.items()}, "its owner")
     started = one.play().calls[0].result
-    assert isinstance(started, Outcome) and [said in one for one in started.warnings] == [True], started.warnings
+    assert isinstance(started, Outcome)
+    assert [said in warning for warning in started.warnings] == [True], started.warnings
 
 
 def test_everybody_is_switched_at_once_there_and_back_and_there() -> None:
