@@ -331,6 +331,7 @@ options:
         description:
           - What tasks of your own have counted, each with C(time) (seconds since the start), C(canary) and C(stable), and in
             both C(bad) and C(total) since the sample before.
+          - A sample is a look, if it is 5 seconds or more after the one before, and no verdict comes from fewer than three looks.
           - With O(history), those that were judged at an earlier step are no data of this one. Of a list that goes on with the
             one that was judged then, the rest is.
         type: list

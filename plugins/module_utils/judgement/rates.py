@@ -12,7 +12,7 @@ from typing import Iterable
 
 from .buckets import Bucket
 from .checks import Plan, RateCheck
-from .evidence import Promise
+from .evidence import BUCKETS_THAT_MUST_SPEAK, Promise
 from .gaps import Gaps
 from .interval import Quantity
 from .samples import NoData, Sample
@@ -153,7 +153,15 @@ class RateTrial:
             says = "watched, nothing bad enough was seen"
         if rule is Rule.MEAN_EVIDENCE:
             says = "suspected: it gave most of the evidence by which the run failed"
-        return f"{says}: {found}"
+        return f"{says}: {found}{_too_few(len(worst.series)) if rule is Rule.WINDOW_ENDED else ''}"
+
+
+def _too_few(looks: int) -> str:
+    """Whatever they saw, the evidence of fewer decides neither way."""
+    if looks >= BUCKETS_THAT_MUST_SPEAK:
+        return ""
+    counted = f"counted in {looks} look{'' if looks == 1 else 's'}"
+    return f"; {counted}, and at least {BUCKETS_THAT_MUST_SPEAK} decide: a look takes 5 seconds or more, and samples need a row for each"
 
 
 def _rates(stream: StreamFigures) -> str:

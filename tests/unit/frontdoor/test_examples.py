@@ -16,6 +16,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from jinja2 import Environment, StrictUndefined
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.verify import VERB
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import Plan, RateCheck
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.samples import given_samples
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.trial import Trial
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.verdicts import Verdict
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import VerifyRequest
 
 ROOT = Path(__file__).parents[3]
@@ -141,6 +146,21 @@ def images_in(node: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(node, list):
         for each in node:
             yield from images_in(each)
+
+
+@pytest.mark.parametrize(("all_bad", "verdict"), [(False, Verdict.PASS), (True, Verdict.FAIL)])
+def test_the_counts_that_users_copy_decide(all_bad: bool, verdict: Verdict) -> None:
+    (check,) = (
+        block[0] for block in fenced(ROOT / "docs" / "verify.md") if isinstance(block, list) and "samples" in block[0]
+    )
+    rows = [
+        {**row, "canary": {**row["canary"], **({"bad": row["canary"]["total"]} if all_bad else {})}}
+        for row in check["samples"]
+    ]
+    trial = Trial(Plan((RateCheck(check["name"], Tolerance(check["max_ratio"], check["max_increase"])),)))
+    for sample in given_samples(rows):
+        trial.observe(check["name"], sample)
+    assert trial.report(rows[-1]["time"]).verdict is verdict
 
 
 def shown() -> list[Any]:

@@ -72,7 +72,16 @@ class TestVerdicts:
         verdict = run(Trial(plan()), {"http": (0.005, 0.005)}, until=30)
         assert verdict.verdict is Verdict.INCONCLUSIVE
         assert verdict.checks[0].rule is Rule.WINDOW_ENDED
-        assert "undecided" in verdict.reason
+        assert "undecided" in verdict.reason and "look" not in verdict.reason
+
+    @pytest.mark.parametrize(("rows", "counted"), [(1, "counted in 1 look,"), (2, "counted in 2 looks,"), (3, "")])
+    def test_too_few_looks_to_decide_are_told(self, rows: int, counted: str) -> None:
+        trial = Trial(plan())
+        for row in range(rows):
+            trial.observe("http", Sample(60.0 * (row + 1), Count(10**6, 10**6), Count(0, 10**6)))
+        verdict = trial.report(300)
+        assert verdict.verdict is (Verdict.INCONCLUSIVE if counted else Verdict.FAIL)
+        assert counted in verdict.reason
 
     def test_the_interval_holds_the_truth_and_the_estimate(self) -> None:
         estimate = run(Trial(plan()), {"http": (0.05, 0.005)}, until=600).checks[0].streams[0].estimate
