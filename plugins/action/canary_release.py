@@ -58,7 +58,9 @@ class ActionModule(VerbAction):
             return super()._given(variables)
         if "rescued" in self._task.args:
             # As the release began: whatever made a variable wrong since then, it is to be taken back.
-            variables = {**variables, **role_door.as_variables(remembered.way_back(host_in(variables)))}
+            host = host_in(variables)
+            if "previous" in self._task.args or remembered.is_in_the_middle(host):
+                variables = {**variables, **role_door.as_variables(remembered.way_back(host))}
             return {**super()._given(variables), **self._asked_by_variables(variables, OF_AN_UNDO)}
         given, named = super()._given(variables), self._asked_by_variables(variables, role_door.OPTIONS)
         return {"through": role_door.first_stage(variables, named.get("steps")), **given, **named}
@@ -156,7 +158,7 @@ class ActionModule(VerbAction):
         known = remembered.remembered(host_in(variables))
         if known is None or remembered.is_same(known, arguments.get("previous")):
             return arguments
-        if "previous" not in arguments and known.get("outcome") not in failures.UNDER_WAY:
+        if "previous" not in arguments and not remembered.is_in_the_middle(host_in(variables)):
             return arguments  # of a release before this one
         given = {name: value for name, value in arguments.items() if name != "through"}
         asked = as_begun({**given, "previous": known})

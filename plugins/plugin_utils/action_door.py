@@ -48,6 +48,8 @@ from ansible_collections.coalmine.canary.plugins.plugin_utils.wire import WIRE
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
 CLIENT_IS_HERE = preload()
 forked.watch()
+# Which release it is. To leave one out means any, and a variable that was not set must not mean that.
+IDENTITY = ("expect", "run", "previous", "to")
 OF_A_CONNECTION = frozenset(name for option, said in CONNECTION.items() for name in (option, *said.get("aliases", ())))
 
 
@@ -77,6 +79,11 @@ class VerbAction(ActionBase):
 
     def _done(self, variables: dict[str, Any]) -> dict[str, Any]:
         self._refuses_unread(variables)
+        if unset := [name for name in IDENTITY if name in self._task.args and self._task.args[name] is None]:
+            raise AnsibleActionFail(
+                f"{unset[0]} is null, so it names no release: give what an earlier task returned, or leave it out. Nothing was asked of the "
+                "cluster"
+            )
         return self._performed(self._read_here(self._given(variables)), variables)
 
     def _refuses_unread(self, variables: dict[str, Any]) -> None:

@@ -20,6 +20,8 @@ from typing import Any
 
 from ansible import constants as C
 
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import WAITS_FOR_CALLER
+
 
 def remember(host: str, release: Mapping[str, Any], way_back: Mapping[str, Any]) -> None:
     """`way_back`: the options that an undo is called with. Those of the first call of a release stay. Readable by nobody else, as the
@@ -41,6 +43,11 @@ def forget(host: str) -> None:
 def remembered(host: str) -> dict[str, Any] | None:
     """The release; None where nothing is known."""
     return _kept(host).get("release")
+
+
+def is_in_the_middle(host: str) -> bool:
+    """The role goes on with it. One that waits for a person is over as far as the role goes."""
+    return _kept(host).get("release", {}).get("waits_for") == WAITS_FOR_CALLER
 
 
 def way_back(host: str) -> dict[str, Any]:

@@ -456,6 +456,7 @@ def as_begun(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {**here, **{name: began[name] for name in (*_TARGET, *_CLUSTER, "on_failure") if name in began}}
 
 
+WAITS_FOR_CALLER = WaitsFor.CALLER.value
 # What a release is taken back with: the rest of the options is about a version that is given up.
 OF_AN_UNDO = ("name", "namespace", "on_failure", "wait_timeout", "wait_for_nodes", "field_ownership", "display")
 

@@ -217,7 +217,7 @@ def _cost(owed: Bill) -> dict[str, Any]:
 
 
 def _nodes_lines(owed: Bill) -> Iterable[str]:
-    also = "and " if owed.together else "or "
+    also = "And " if owed.together else "Or "
     for number, one in enumerate(owed.positions):
         bought = one.purchase
         kind = " ".join(part for part in (bought.group.instance_type, bought.group.capacity_type) if part)

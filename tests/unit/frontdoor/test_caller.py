@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,19 @@ def test_every_variable_of_a_release_is_an_option_that_the_role_reads() -> None:
     read = {f"canary_{name}" for name in (*role_door.OPTIONS, *role_door.CLUSTER)}
     assert read == set(specs["main"]["options"])
     assert not role_door.SAY_NOTHING_EMPTY - set(role_door.OPTIONS)
+
+
+def test_the_page_of_the_role_has_a_row_for_every_variable() -> None:
+    specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    rows = [line for line in (ROLE / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert set(specs["main"]["options"]) - set(re.findall(r"canary_[a-z_]+", "\n".join(rows))) == set()
+
+
+def test_room_is_asked_for_by_every_variable_of_a_release() -> None:
+    """So that the answer is that of the release: the surge depends on the autoscaler, for one."""
+    tasks = yaml.safe_load((ROLE / "tasks" / "headroom.yml").read_text(encoding="utf-8"))
+    (asks,) = tasks[0]["block"][0]["block"]
+    assert asks["coalmine.canary.canary_release"] == {"through": "room"}
 
 
 @pytest.mark.parametrize(

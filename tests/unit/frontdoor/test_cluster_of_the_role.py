@@ -100,6 +100,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         "by its own defaults": [entered(entry, own) for entry in RELEASING],
         "over the group": [entered("headroom", {**group, **own})],
         "two": [entered("undo", group, canary_context="named")],
+        "null": [entered("promote", {}, canary_expect="{{ none }}"), entered("undo", {}, canary_run="{{ none }}")],
         "passed over": [entered("headroom", {}, canary_through="plan", canary_run="{{ '' }}", canary_held=False)],
     }
     home = tmp_path_factory.mktemp("role")
@@ -119,6 +120,11 @@ def test_two_that_are_named_are_refused(said: dict[str, list[str]]) -> None:
     assert said["two"] == [
         "module_defaults and canary_context name different clusters, each by its context: leave one of them out"
     ]
+
+
+def test_a_release_that_is_named_by_nothing_is_not_just_any(said: dict[str, list[str]]) -> None:
+    names_none = "is null, so it names no release: give what an earlier task returned, or leave it out. Nothing was asked of the cluster"
+    assert said["null"] == [f"expect {names_none}", f"run {names_none}"]
 
 
 def test_a_role_that_would_pass_over_what_it_is_told_does_not_begin(said: dict[str, list[str]]) -> None:

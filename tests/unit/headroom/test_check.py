@@ -114,7 +114,7 @@ def test_where_no_group_has_room_alone_several_do_together() -> None:
     shape = headroom(together, answer(together), {})
     assert [(one["group"], one["count"]) for one in shape["new_nodes"]] == [("b", 1), ("a", 2)]
     assert (shape["cost"]["hourly_max"], shape["cost"]["together"], shape["verdict"]) == (4.0, True, "needs_nodes")
-    assert any(line.startswith("and 2 new nodes of a ") for line in summary(together, answer(together), "web"))
+    assert any(line.startswith("And 2 new nodes of a ") for line in summary(together, answer(together), "web"))
     assert answer(asked(a=1, b=1)).verdict is Verdict.CANNOT_FIT
     alone = asked(a=4, b=1)
     assert headroom(alone, answer(alone), {})["cost"]["together"] is False
