@@ -153,11 +153,12 @@ class Sea:
         killed: float | None = None,
         dies_at: Planned | None = None,
         away: Mapping[int, float] = MappingProxyType({}),
+        back: float = math.inf,
     ) -> Outcome | VerbFailure | None:
         """How the call ended; None where its process was killed: after so many seconds, or at one request of all. `faults`: the share of
-        requests that go wrong. `away`: clusters that nobody reaches after so many seconds."""
+        requests that go wrong. `away`: clusters that nobody reaches after so many seconds, until after `back` everybody does again."""
         gone = {cluster: self.timeline.now + seconds for cluster, seconds in away.items()}
-        crew = Crew(self, faults, dies_at, gone)
+        crew = Crew(self, faults, dies_at, gone, self.timeline.now + back)
         ended: list[Outcome | VerbFailure] = []
 
         def lives() -> None:
@@ -215,6 +216,7 @@ class Crew:
     faults: float
     dies_at: Planned | None = None
     away: Mapping[int, float] = field(default_factory=dict)
+    back: float = math.inf
     actor: Process | None = None
     works: list[Process] = field(default_factory=list)
     number: int = field(default_factory=count(1).__next__)
@@ -241,7 +243,7 @@ class Crew:
         if self.dies_at is not None and self.requests == self.dies_at.number:
             self.kill(but=_HERE.actor)
             return self.dies_at
-        is_away = self.sea.timeline.now >= self.away.get(cluster, math.inf)
+        is_away = self.away.get(cluster, math.inf) <= self.sea.timeline.now < self.back
         return Planned(self.requests, Fault.REFUSED) if is_away else None
 
     def all(self, works: Sequence[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:

@@ -406,6 +406,53 @@ def test_a_cluster_that_nobody_reaches_any_more_fails_its_wave_and_is_told(momen
     assert "c1/" in ended.message and "cannot be reached" in ended.message, ended.message
 
 
+@pytest.mark.parametrize(
+    ("back", "ended_as", "phase"), [(109.0, "undone", Phase.NONE), (1e9, "failed", Phase.PROMOTING)]
+)
+def test_a_cluster_that_goes_away_while_it_is_promoted_is_taken_back_after_the_others_or_told(
+    back: float, ended_as: str, phase: Phase
+) -> None:
+    sea = Sea(1, 4)
+    ended = sea.sails(sea.request(waves=("100%",)), away={3: 44.0}, back=back)
+    assert isinstance(ended, VerbFailure) and outcomes(ended) == ["rolled back"] * 3 + [ended_as], ended
+    assert versions(sea)[:3] == ["v1"] * 3 and sea.clusters[3].phase is phase
+    assert sum("wave 1 of 1: reclaim, 1 of 4 releases" in told for told in sea.told) == 1
+    (line,) = (line for line in ended.extra["fleet"]["table"] if "c3/" in line)
+    told = "cannot be reached" in line and "cannot be reached" in ended.message
+    left = "the new version may be out" in line and "the new version may be out" in ended.message
+    assert told and left is (ended_as == "failed"), (line, ended.message)
+
+
+def test_clusters_that_nobody_reaches_are_waited_for_side_by_side_and_once() -> None:
+    sea = Sea(1, 8)
+    began = sea.timeline.now
+    gone = dict.fromkeys(range(1, 8), 0.0)
+    ended = sea.sails(sea.request(), away=gone)
+    assert outcomes(ended) == ["untouched", *["refused"] * 7]
+    alone = sea.timeline.now - began
+    # Of each name there are two, and one of each is where nobody is reached.
+    first, second, *_others = sea.request().members
+    called = [replace(first.request.call, target=Target(name, NAMESPACE)) for name in ("web", "api", "db", "mq")]
+    members = tuple(replace(one, request=replace(one.request, call=call)) for call in called for one in (first, second))
+    began = sea.timeline.now
+    ended = sea.sails(replace(sea.request(), members=members, waves=((0,), tuple(range(1, 8))), at_once=1), away=gone)
+    assert ended is not None and outcomes(ended)[1::2] == ["refused"] * 4
+    assert '"db"' in str(ended.extra["fleet"]["releases"][5]["why"])
+    assert sea.timeline.now - began < 8.0 and alone < 8.0, (alone, sea.timeline.now - began)
+
+
+def test_a_call_that_is_cut_off_asks_no_further_cluster_who_it_is() -> None:
+    sea = Sea(1, 8)
+    began = sea.timeline.now
+    over = TIMED_OUT
+    ended = sea.sails(
+        sea.request(at_once=1, cut_off=lambda: over if sea.timeline.now > began + 5.0 else ""),
+        away=dict.fromkeys(range(8), 0.0),
+    )
+    assert isinstance(ended, VerbFailure) and over in ended.message
+    assert "untouched" in outcomes(ended) and sea.timeline.now - began < 15.0
+
+
 def test_of_so_many_one_that_nobody_reaches_may_fail_and_the_others_are_released() -> None:
     sea = Sea(18, 4)
     ended = sea.sails(sea.request(tolerated=1), away={3: 0.0})

@@ -22,7 +22,7 @@ class Standing(Enum):
 
     asked: nothing was looked at. planned: it may begin. held: it has stood all its steps. waits: it is held for a person.
     out: its version runs, and this call promoted it. over: it needs nothing from this call (released before, or created).
-    failed: whatever became of it then.
+    left: it failed, and was not taken back: its version may be held or out. failed: whatever became of it then.
     """
 
     ASKED = "asked"
@@ -31,6 +31,7 @@ class Standing(Enum):
     WAITS = "waits"
     OUT = "out"
     OVER = "over"
+    LEFT = "left"
     FAILED = "failed"
 
 
@@ -41,6 +42,7 @@ _BY_ENDING = {
     Ending.CREATED: Standing.OVER,
     Ending.NOTHING_TO_PROMOTE: Standing.OVER,
     **dict.fromkeys(FAILURES, Standing.FAILED),
+    Ending.FAILED: Standing.LEFT,
 }
 
 
@@ -67,26 +69,30 @@ def is_put_off(beside: int, when: WhenCrowded) -> bool:
 
 
 class Act(Enum):
-    """PLAN, HOLD and PROMOTE: those that can be. RELEASE: hold and promote, each by itself. WITHDRAW: those held or out."""
+    """PLAN, HOLD and PROMOTE: those that can be. RELEASE: hold and promote, each by itself. WITHDRAW: those held or out. RECLAIM: once
+    more those that were left, of which a cluster may have been away."""
 
     PLAN = "plan"
     HOLD = "hold"
     PROMOTE = "promote"
     RELEASE = "release"
     WITHDRAW = "withdraw"
+    RECLAIM = "reclaim"
     NEXT_WAVE = "next wave"
     END = "end"
 
 
+FAILED = (Standing.LEFT, Standing.FAILED)
 # What a call that is cut off does not leave behind, or does not begin.
 UNFINISHED = (Standing.ASKED, Standing.PLANNED, Standing.HELD, Standing.WAITS)
 # Whom each act is about, and how they may stand afterwards.
 MOVES: Mapping[Act, tuple[tuple[Standing, ...], tuple[Standing, ...]]] = {
-    Act.PLAN: ((Standing.ASKED,), (Standing.PLANNED, Standing.OVER, Standing.FAILED)),
-    Act.HOLD: ((Standing.PLANNED,), (Standing.HELD, Standing.WAITS, Standing.OVER, Standing.FAILED)),
-    Act.PROMOTE: ((Standing.HELD,), (Standing.OUT, Standing.FAILED)),
-    Act.RELEASE: ((Standing.PLANNED,), (Standing.OUT, Standing.WAITS, Standing.OVER, Standing.FAILED)),
-    Act.WITHDRAW: ((Standing.HELD, Standing.WAITS, Standing.OUT), (Standing.FAILED,)),
+    Act.PLAN: ((Standing.ASKED,), (Standing.PLANNED, Standing.OVER, *FAILED)),
+    Act.HOLD: ((Standing.PLANNED,), (Standing.HELD, Standing.WAITS, Standing.OVER, *FAILED)),
+    Act.PROMOTE: ((Standing.HELD,), (Standing.OUT, *FAILED)),
+    Act.RELEASE: ((Standing.PLANNED,), (Standing.OUT, Standing.WAITS, Standing.OVER, *FAILED)),
+    Act.WITHDRAW: ((Standing.HELD, Standing.WAITS, Standing.OUT), FAILED),
+    Act.RECLAIM: ((Standing.LEFT,), (Standing.FAILED,)),
 }
 
 
@@ -125,6 +131,11 @@ RULES: tuple[Rule, ...] = (
         lambda wave: wave.failed and wave.together and wave.has(Standing.HELD, Standing.WAITS, Standing.OUT),
         Act.WITHDRAW,
     ),
+    Rule(
+        "more have failed than may; the wave is released together, and some were left",
+        lambda wave: wave.failed and wave.together and wave.has(Standing.LEFT),
+        Act.RECLAIM,
+    ),
     Rule("more have failed than may, or time is up", lambda wave: wave.failed, Act.END),
     Rule("some were not looked at", lambda wave: wave.has(Standing.ASKED), Act.PLAN),
     Rule(
@@ -162,7 +173,7 @@ def ending_of(standings: Sequence[Standing], *, stopped: bool, cut_off: bool = F
     """`stopped`: between two waves, for an approval. Any failure fails the fleet, one that is tolerated too, and so does a call that
     was `cut_off` before its end."""
     found = set(standings)
-    if cut_off or Standing.FAILED in found:
+    if cut_off or not found.isdisjoint(FAILED):
         return FleetEnding.FAILED
     if Standing.WAITS in found or Standing.HELD in found:
         return FleetEnding.HELD

@@ -39,6 +39,14 @@ def in_a_line(why: str, name: str, namespace: str) -> str:
     return why.removeprefix(f'Deployment "{name}" in namespace "{namespace}": ')
 
 
+def why_in_a_line(release: Release, name: str, namespace: str) -> str:
+    """The first reason, and how it was left where it was not taken back; empty where there is none."""
+    if not release.why:
+        return ""
+    first, *_others = told = [in_a_line(release.why[0], name, namespace), *release.why[1:]]
+    return f"{first.removesuffix('.')}. {told[-1]}" if release.outcome is Ending.FAILED and len(told) > 1 else first
+
+
 @dataclass(frozen=True)
 class Row:
     """One release. `wave`: counted from 1. `release`: None where nothing was looked at. `pods`: Ready ones of each version, as they
@@ -77,9 +85,8 @@ class Row:
 
     def line(self, check: bool) -> str:
         where = "/".join(filter(None, (self.cluster, self.namespace, self.name)))
-        outcome, why = self.outcome(check), ""
-        if self.release and self.release.why:
-            why = in_a_line(self.release.why[0], self.name, self.namespace)
+        outcome = self.outcome(check)
+        why = why_in_a_line(self.release, self.name, self.namespace) if self.release else ""
         if outcome == UNTOUCHED:
             # What would have been done to it is no reason; what it has is of somebody before.
             held = self.pods.get("canary", 0)

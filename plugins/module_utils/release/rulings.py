@@ -101,6 +101,11 @@ class Failed:
     changed: bool = False
     gone: bool = False
 
+    @property
+    def is_out(self) -> bool:
+        """Its promotion came to its end, whether this run has seen that or not."""
+        return self.stage is Stage.PROMOTED or (self.stage is Stage.PROMOTING and self.phase is Phase.NONE)
+
 
 @dataclass(frozen=True)
 class Ruling:
@@ -165,13 +170,21 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "the promotion is finished, and the evidence is against what is out, or its wave failed",
-        lambda failed: failed.stage is Stage.PROMOTED and failed.ours and failed.cause in AGAINST_WHAT_IS_OUT,
+        lambda failed: failed.is_out and failed.ours and failed.cause in AGAINST_WHAT_IS_OUT,
         Ruling(Act.ROLL_BACK),
     ),
     Rule(
         "the promotion is finished",
         lambda failed: failed.stage is Stage.PROMOTED,
         _leave("The promotion was finished before that, and the new version stays."),
+    ),
+    Rule(
+        "how the release stands cannot be read, and its promotion had begun",
+        lambda failed: failed.phase is None and failed.stage is Stage.PROMOTING,
+        _leave(
+            "How the release stands cannot be seen. Its promotion had begun, so the new version may be out: run this again to go on, or "
+            "take it back with canary_undo, or with canary_rollback where it is out."
+        ),
     ),
     Rule(
         "how the release stands cannot be read",

@@ -23,12 +23,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
 from tests.toolchain.venvs import ROOT
 
-ASKED, PLANNED, HELD, WAITS, OUT, OVER, FAILED = Standing
+ASKED, PLANNED, HELD, WAITS, OUT, OVER, LEFT, FAILED = Standing
 EVERY = [
     Wave(frozenset(standings), failures, 0, together, check, cut_off)
     for standings in chain.from_iterable(combinations(Standing, size) for size in range(1, len(Standing) + 1))
     for failures, together, check, cut_off in product((0, 1), (True, False), (True, False), (True, False))
-    if (failures > 0) == (FAILED in standings)
+    if (failures > 0) == (not {LEFT, FAILED}.isdisjoint(standings))
 ]
 
 
@@ -45,7 +45,10 @@ EVERY = [
         ([HELD, FAILED], 1, True, Act.WITHDRAW),
         ([OUT, FAILED], 1, True, Act.WITHDRAW),
         ([WAITS, FAILED], 1, True, Act.WITHDRAW),
+        ([OUT, LEFT], 1, True, Act.WITHDRAW),
+        ([OVER, LEFT, FAILED], 1, True, Act.RECLAIM),
         ([OUT, FAILED], 1, False, Act.END),
+        ([OUT, LEFT], 1, False, Act.END),
         ([OVER, FAILED], 1, True, Act.END),
     ],
 )
@@ -65,7 +68,7 @@ def test_laws_of_every_wave() -> None:
             assert wave.failed or wave.has(WAITS), wave
         if act in MOVES:
             assert wave.has(*MOVES[act][0]), f"it would change nothing, for ever: {wave}"
-        if act is Act.WITHDRAW:
+        if act in (Act.WITHDRAW, Act.RECLAIM):
             assert wave.failed and wave.together, wave
 
 
@@ -94,7 +97,7 @@ def test_every_rule_decides_something() -> None:
 
 def test_every_act_leads_to_the_end() -> None:
     """No release comes back to where an act found it, so that a wave comes to an end."""
-    order = (ASKED, PLANNED, HELD, WAITS, OUT, OVER, FAILED)
+    order = (ASKED, PLANNED, HELD, WAITS, OUT, OVER, LEFT, FAILED)
     for whom, become in MOVES.values():
         assert max(map(order.index, whom)) < min(map(order.index, become))
 
@@ -116,6 +119,7 @@ def test_what_is_done_when_time_is_up(standings: list[Standing], together: bool,
 
 def test_a_tolerated_failure_stops_nothing() -> None:
     assert decide(Wave(frozenset({HELD, FAILED}), 1, 1)) is Act.PROMOTE
+    assert decide(Wave(frozenset({OUT, LEFT}), 1, 1)) is Act.NEXT_WAVE
     assert decide(Wave(frozenset({HELD, FAILED}), 2, 1)) is Act.WITHDRAW
 
 
@@ -132,6 +136,7 @@ def test_a_tolerated_failure_stops_nothing() -> None:
         (Release("r", outcome=Ending.ALREADY_RELEASED), Gate.NONE, OVER),
         (Release("r", outcome=Ending.REFUSED), Gate.NONE, FAILED),
         (Release("r", outcome=Ending.UNDONE), Gate.NONE, FAILED),
+        (Release("r", outcome=Ending.FAILED), Gate.NONE, LEFT),
     ],
 )
 def test_how_a_release_stands(release: Release | None, gate: Gate, stands: Standing) -> None:
@@ -152,6 +157,7 @@ def test_every_ending_is_a_standing() -> None:
         ([OUT, ASKED], True, FleetEnding.STOPPED),
         ([OUT, WAITS, ASKED], False, FleetEnding.HELD),
         ([OUT, FAILED], False, FleetEnding.FAILED),
+        ([OUT, LEFT], False, FleetEnding.FAILED),
         ([HELD, FAILED, ASKED], False, FleetEnding.FAILED),
     ],
 )

@@ -73,6 +73,15 @@ def test_a_line_names_its_deployment_once() -> None:
     assert row.to_json(False)["why"] == [why]
 
 
+def test_a_line_says_how_a_release_was_left_that_was_not_taken_back() -> None:
+    why = ("its server is away.", "How the release stands cannot be seen.")
+    row = replace(ROWS[1], release=replace(WHOLE, outcome=Ending.FAILED, why=why))
+    assert row.line(False).endswith("eu/shop/search: its server is away. How the release stands cannot be seen.")
+    why = (with_its_wave("shop/a undone: it crashed."), "The undo failed too: its server is away.")
+    row = replace(ROWS[1], release=replace(WHOLE, outcome=Ending.FAILED, why=why))
+    assert row.line(False).endswith("eu/shop/search: the wave failed. The undo failed too: its server is away.")
+
+
 def test_where_a_fleet_has_failed_the_answers_about_room_are_those_of_who_was_refused() -> None:
     refused = replace(ROWS[0], release=replace(WHOLE, outcome=Ending.REFUSED))
     fleet = replace(FLEET, rows=(refused, *ROWS[1:]))

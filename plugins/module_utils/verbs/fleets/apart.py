@@ -9,20 +9,22 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from itertools import combinations
 from typing import Mapping, Sequence
 
-from ...cluster.crew import Crew
+from ...cluster.api import Api
 from ...cluster.errors import ApiError, NotFound
 from ...release.policies import WhenMissing
 from ...rollout.fields import Fields, Malformed
 from ...rollout.refusal import Code, Refusal
 from ..call.outcome import VerbFailure
 from ..call.site import Site
+from .looking import Looks
 from .orders import Member
 
 
-def must_be_different(crew: Crew, members: Sequence[Member]) -> Mapping[int, ApiError | Malformed]:
+def must_be_different(looks: Looks, members: Sequence[Member]) -> Mapping[int, ApiError | Malformed | Refusal]:
     """A server may have several addresses, so where names are alike the uids tell: a request or two for each of those. Raises VerbFailure.
 
     Returns those that could not be looked at, by their place, and why: nobody knows of them that they are others.
@@ -31,15 +33,11 @@ def must_be_different(crew: Crew, members: Sequence[Member]) -> Mapping[int, Api
     for place, member in enumerate(members):
         target = member.request.call.target
         alike[target.namespace, target.name].append(place)
-    unseen: dict[int, ApiError | Malformed] = {}
-    for places in alike.values():
-        uids: dict[int, str] = {}
-        for place in places if len(places) > 1 else ():
-            try:
-                uids[place] = _uid(crew, members[place])
-            except (ApiError, Malformed) as error:
-                unseen[place] = error
-        for (first, uid), (second, its) in combinations(uids.items(), 2):
+    several = [places for places in alike.values() if len(places) > 1]
+    found = looks.all({place: partial(_uid, members[place]) for places in several for place in places})
+    for places in several:
+        uids = [(place, uid) for place in places if isinstance(uid := found.get(place), str)]
+        for (first, uid), (second, its) in combinations(uids, 2):
             one, other = members[first], members[second]
             if one.cluster == other.cluster or uid == its != "":
                 raise VerbFailure(
@@ -47,13 +45,13 @@ def must_be_different(crew: Crew, members: Sequence[Member]) -> Mapping[int, Api
                     "fight each other: leave one of them out",
                     code=Code.INVALID.value,
                 )
-    return unseen
+    return {place: error for place, error in found.items() if not isinstance(error, str)}
 
 
-def _uid(crew: Crew, member: Member) -> str:
+def _uid(member: Member, api: Api) -> str:
     """Where a release creates a Deployment that is not there yet, the uid of its namespace, which is another one in each cluster: a request more.
     Empty where nothing is created, and where there is no such namespace either: the release itself says what becomes of that."""
-    target, api = member.request.call.target, crew.api(member.cluster)
+    target = member.request.call.target
     try:
         return Site(api, target).deployment().uid
     except Refusal:

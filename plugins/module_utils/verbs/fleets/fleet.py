@@ -19,8 +19,8 @@ from ...cluster.api import Api
 from ...cluster.crew import Crew, Meanwhile
 from ...cluster.errors import ApiError
 from ...display.news import Kind, News, news
-from ...release.fleet import MOVES, Act, Standing, Wave, decide, ending_of, is_put_off, standing
-from ...release.fleet_result import Fleet, Row, in_a_line, waves_of, with_its_wave
+from ...release.fleet import FAILED, MOVES, Act, Standing, Wave, decide, ending_of, is_put_off, standing
+from ...release.fleet_result import Fleet, Row, in_a_line, waves_of, why_in_a_line, with_its_wave
 from ...release.policies import End, Headroom, Through
 from ...release.result import Ending, Release
 from ...release.room import Go
@@ -36,6 +36,7 @@ from ..releasing.course import WAVE_FAILED, ReleaseRequest
 from ..releasing.release import release, withdraw
 from .apart import must_be_different
 from .leases import Leases, of_fleet
+from .looking import Looks
 from .missing import not_there
 from .orders import FleetRequest
 from .room import ask_for_room
@@ -53,10 +54,11 @@ _Call = Callable[[Api, Report], "Outcome | VerbFailure"]
 
 def fleet(crew: Crew, request: FleetRequest, report: Report) -> Outcome:
     """Raises VerbFailure where a release failed; `fleet` in it tells how each of them ended."""
-    unseen = must_be_different(crew, request.members)
+    looks = Looks(crew, request)
+    unseen = must_be_different(looks, request.members)
     unfit: dict[int, ApiError | Malformed | Refusal] = {
-        **that_share(crew, request),
-        **not_there(crew, request),
+        **that_share(crew, looks, request),
+        **not_there(looks, request),
         **unseen,
     }
     asked = replace(request, run=request.run or new_run())
@@ -70,7 +72,7 @@ def _unsaid(told: str) -> None:
 @dataclass
 class _Kept:
     """How one release went so far. Only the work that is about it writes here. `done`: what was done with it last, in words. `under_way`:
-    it is worked on. `seen`: what it was planned from, for the question whether there is room."""
+    it is worked on. `reclaimed`: it was taken back once more, or was not. `seen`: what it was planned from, for the question whether there is room."""
 
     release: Release | None = None
     changed: bool = False
@@ -79,6 +81,7 @@ class _Kept:
     withdrawn: bool = False
     done: str = ""
     under_way: bool = False
+    reclaimed: bool = False
     seen: Situation | None = None
 
     def planned(self) -> Release:
@@ -230,14 +233,18 @@ class _Fleet:
 
     def _standing(self, place: int) -> Standing:
         asked = self._request.members[place].request
-        return standing(self._kept[place].release, len(asked.steps), asked.policies.gate)
+        kept = self._kept[place]
+        stands = standing(kept.release, len(asked.steps), asked.policies.gate)
+        return Standing.FAILED if stands is Standing.LEFT and kept.reclaimed else stands
 
     # One release.
 
     def _worked(self, act: Act, place: int) -> None:
         """What has not begun when the wave fails does not begin."""
-        if act is Act.WITHDRAW:
-            self._does(place, self._withdraws(place))
+        if act in (Act.WITHDRAW, Act.RECLAIM):
+            takes_back = self._withdraws(place)
+            self._kept[place].reclaimed = act is Act.RECLAIM
+            self._does(place, takes_back)
         elif not self._over():
             self._does(place, self._goes(place, act))
         self._kept[place].done = self._doing
@@ -265,8 +272,10 @@ class _Fleet:
         return min(len(self._under_way), self._request.at_once)
 
     def _withdraws(self, place: int) -> _Call:
-        given, why = self._request.members[place].request, self._over()
-        asked = replace(given, call=replace(given.call, together=self._together), previous=self._kept[place].release)
+        """One that was left has failed for a reason of its own."""
+        given, before = self._request.members[place].request, self._kept[place].release
+        why = before.why[0] if before and self._standing(place) is Standing.LEFT else self._over()
+        asked = replace(given, call=replace(given.call, together=self._together), previous=before)
         return lambda api, report: withdraw(api, asked, report, why)
 
     def _does(self, place: int, call: _Call) -> None:
@@ -285,7 +294,7 @@ class _Fleet:
         kept.warnings = tuple(dict.fromkeys((*kept.warnings, *came.warnings)))
         # Last: whoever looks how it stands sees the rest, too.
         kept.release = Release.from_json(came.extra["release"])
-        if self._standing(place) is Standing.FAILED and place not in self._failed:
+        if self._standing(place) in FAILED and place not in self._failed:
             self._failed.append(place)
             kept.withdrawn = isinstance(came, VerbFailure) and came.code == WAVE_FAILED
 
@@ -294,7 +303,8 @@ class _Fleet:
         cut_off = self._request.cut_off()
         if cut_off or len(self._failed) <= self._request.tolerated:
             return cut_off
-        return with_its_wave(self._told_of(self._failed[0]))
+        first = self._failed[0]
+        return with_its_wave(": ".join((self._named(first), *self._reason(first))))
 
     def _withdrawn(self) -> str:
         return self._over() if self._request.together else self._request.cut_off()
@@ -329,8 +339,13 @@ class _Fleet:
             self._report(News(text, kind=kind, deployment=who, elapsed=elapsed))
 
     def _told_of(self, place: int) -> str:
+        kept, target = self._kept[place].release, self._request.members[place].request.call.target
+        why = why_in_a_line(kept, target.name, target.namespace) if kept else ""
+        return f"{self._named(place)}: {why}" if why else f"{self._request.members[place].label}."
+
+    def _named(self, place: int) -> str:
         kept, label = self._kept[place].release, self._request.members[place].label
-        return ": ".join((f"{label} {kept.outcome.value}", *self._reason(place))) if kept and kept.why else f"{label}."
+        return f"{label} {kept.outcome.value}" if kept else label
 
     def _reason(self, place: int) -> list[str]:
         """The first one, for a line that begins with the release; none where there is none."""

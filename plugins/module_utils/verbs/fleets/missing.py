@@ -8,34 +8,28 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import Mapping
 
-from ...cluster.crew import Crew
-from ...cluster.errors import ApiError
+from ...cluster.api import Api
 from ...release.policies import WhenMissing
-from ...rollout.fields import Malformed
 from ...rollout.refusal import Refusal
+from ...rollout.views import Deployment
 from ..call.site import Site
+from .looking import Looks
 from .orders import FleetRequest, Member
 
 
-def not_there(crew: Crew, request: FleetRequest) -> Mapping[int, Refusal]:
+def not_there(looks: Looks, request: FleetRequest) -> Mapping[int, Refusal]:
     """Those without a Deployment, by their place. A request for each release after the first wave, which is looked at anyway.
 
     What cannot be looked at now is found out by its own wave.
     """
-    found: dict[int, Refusal] = {}
+    later = (place for wave in request.waves[1:] for place in wave)
+    needed = [place for place in later if request.members[place].request.policies.when_missing is WhenMissing.FAIL]
+    found = looks.all({place: partial(_deployment, request.members[place]) for place in needed})
+    return {place: seen for place, seen in found.items() if isinstance(seen, Refusal)}
 
-    def looks(place: int, member: Member) -> None:
-        try:
-            with suppress(ApiError, Malformed):
-                Site(crew.api(member.cluster), member.request.call.target).deployment()
-        except Refusal as refusal:
-            found[place] = refusal
 
-    later = ((place, request.members[place]) for wave in request.waves[1:] for place in wave)
-    needed = [one for one in later if one[1].request.policies.when_missing is WhenMissing.FAIL]
-    crew.all([partial(looks, *one) for one in needed], request.at_once)
-    return dict(sorted(found.items()))
+def _deployment(member: Member, api: Api) -> Deployment:
+    return Site(api, member.request.call.target).deployment()

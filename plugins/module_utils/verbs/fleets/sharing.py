@@ -9,13 +9,11 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
 from functools import partial
 from typing import Iterator, Mapping, Sequence
 
+from ...cluster.api import Api
 from ...cluster.crew import Crew
-from ...cluster.errors import ApiError
-from ...rollout.fields import Malformed
 from ...rollout.phase import diagnose
 from ...rollout.record import RouteRef
 from ...rollout.refusal import Code, Refusal
@@ -25,31 +23,26 @@ from ..call.orders import TrafficRequest
 from ..call.outcome import quietly
 from ..call.site import Site
 from ..routing.choosing import choose
+from .looking import Looks
 from .orders import FleetRequest, Member
 
 
-def that_share(crew: Crew, request: FleetRequest) -> Mapping[int, Refusal]:
+def that_share(crew: Crew, looks: Looks, request: FleetRequest) -> Mapping[int, Refusal]:
     """Of those in a wave that write to the same object, all but the first, by their place.
 
     Asked only where a wave has several releases whose objects of one kind are in one namespace, of each of those: its Deployment, and what
     it would choose. What cannot be looked at now is found out by its own wave.
     """
     beside = [places for wave in request.waves for places in _beside(crew, request.members, wave)]
-    found: dict[int, tuple[RouteRef, ...]] = {}
-
-    def looks(place: int, member: Member, asked: TrafficRequest) -> None:
-        with suppress(ApiError, Malformed, Refusal):
-            found[place] = _chosen(crew, member, asked)
-
-    works = [
-        partial(looks, place, request.members[place], asked) for places in beside for place, asked in places.items()
-    ]
-    crew.all(works, request.at_once)
+    found = looks.all(
+        {place: partial(_chosen, request.members[place], asked) for places in beside for place, asked in places.items()}
+    )
     shared: dict[int, Refusal] = {}
     for places in beside:
         first: dict[str, int] = {}
         for place, asked in places.items():
-            for route in found.get(place, ()):
+            seen = found.get(place)
+            for route in seen if isinstance(seen, tuple) else ():
                 other = first.setdefault(route.uid, place)
                 if other != place:
                     shared[place] = _refusal(request.members[place], request.members[other], asked, route)
@@ -72,9 +65,9 @@ def _beside(crew: Crew, members: Sequence[Member], wave: Sequence[int]) -> Itera
     return (places for places in groups.values() if len(places) > 1)
 
 
-def _chosen(crew: Crew, member: Member, asked: TrafficRequest) -> tuple[RouteRef, ...]:
+def _chosen(member: Member, asked: TrafficRequest, api: Api) -> tuple[RouteRef, ...]:
     """Of a canary that is there already, those that it has. Raises Refusal."""
-    account = Account(Site(crew.api(member.cluster), member.request.call.target, member.request.call), check=True)
+    account = Account(Site(api, member.request.call.target, member.request.call), check=True)
     situation = account.looked(diagnose(account.site.look()))
     record, stable = situation.record, situation.stable
     if record is not None:
