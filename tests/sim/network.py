@@ -47,6 +47,7 @@ class _Nowhere:
 
     def __init__(self, host: str = "sim") -> None:
         self.server = f"https://{host}:6443"
+        self.cluster = (self.server,)
 
     secrets: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()

@@ -142,6 +142,11 @@ class Api:
         """Scheme, host and port."""
         return self._session.server
 
+    @property
+    def cluster(self) -> tuple[str, ...]:
+        """As of a session (client.py): to be compared, and not to be told."""
+        return self._session.cluster
+
     def close(self) -> None:
         self._session.close()
 

@@ -47,6 +47,22 @@ def test_the_nearest_word_counts(server: Server, options: Any, environ: dict[str
     assert (found and found.url) == expected
 
 
+def test_clusters_behind_one_address_are_told_apart_and_users_of_one_are_not() -> None:
+    """By a path, as those of Rancher, by a name in TLS, as those of Teleport, or by the proxy before them."""
+    address = "https://clusters.example"
+    different = [
+        {"server": address},
+        {"server": f"{address}/k8s/clusters/eu"},
+        {"server": f"{address}/k8s/clusters/us"},
+        {"server": address, "tls-server-name": "eu.example"},
+        {"server": address, "proxy-url": "http://eu:3128"},
+    ]
+    ana, ben = ([connect(Connection(kubeconfig=kubeconfig(one, {"token": of}))) for one in different] for of in "ab")
+    assert len({api.cluster for api in ana}) == len(different)
+    assert [api.cluster for api in ana] == [api.cluster for api in ben]
+    assert {api.server for api in ana} == {address}
+
+
 @pytest.mark.parametrize(
     "address",
     [

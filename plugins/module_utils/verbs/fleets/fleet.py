@@ -150,12 +150,12 @@ class _Fleet:
     def _finds_room(self, number: int, wave: list[int]) -> None:
         """Of those that may begin. Those that come later for want of room leave the wave."""
         # One cluster may be asked as several users: their pods go to the same nodes.
-        by_server: dict[str, list[int]] = defaultdict(list)
+        by_cluster: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for place in wave:
             member = self._request.members[place]
             if self._standing(place) is Standing.PLANNED and member.request.policies.headroom is not Headroom.SKIP:
-                by_server[self._api(place).server].append(place)
-        self._crew.all([partial(self._asks, places) for places in by_server.values()], self._request.at_once)
+                by_cluster[self._api(place).cluster].append(place)
+        self._crew.all([partial(self._asks, places) for places in by_cluster.values()], self._request.at_once)
         later = [place for place in wave if place in self._later]
         if later:
             self._later.clear()

@@ -51,13 +51,13 @@ def that_share(crew: Crew, looks: Looks, request: FleetRequest) -> Mapping[int, 
 
 def _beside(crew: Crew, members: Sequence[Member], wave: Sequence[int]) -> Iterator[Mapping[int, TrafficRequest]]:
     """Places that may have to do with the same objects, each with what its release asks for. One cluster may be asked as several users."""
-    groups: dict[tuple[str, str, str], dict[int, TrafficRequest]] = defaultdict(dict)
+    groups: dict[tuple[tuple[str, ...], str, str], dict[int, TrafficRequest]] = defaultdict(dict)
     for place in wave:
         member = members[place]
         asked = next((step.traffic for step in member.request.steps if step.traffic is not None), None)
         if asked is not None:
             where = (
-                crew.api(member.cluster).server,
+                crew.api(member.cluster).cluster,
                 member.request.call.target.namespace,
                 ROUTERS[asked.kind].collection,
             )
