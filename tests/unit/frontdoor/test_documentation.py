@@ -142,3 +142,10 @@ def test_whoever_promotes_what_he_has_judged_names_it(page: Path) -> None:
         judged = judged or "coalmine.canary.canary_verify" in task
         promoted = task.get("coalmine.canary.canary_promote")
         assert not (judged and isinstance(promoted, dict)) or "expect" in promoted or "run" in promoted, promoted
+
+
+def test_every_variable_of_the_role_is_in_its_table() -> None:
+    role = PLUGINS.parent / "roles" / "canary"
+    specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+    page = (role / "README.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `(canary_\w+)` \|", page, re.M)) == sorted(specs["main"]["options"])
