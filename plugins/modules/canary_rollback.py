@@ -143,6 +143,17 @@ canary:
             V(alb), Ingresses of a load balancer of AWS. V(service_selector), the Service itself.
         service: {type: str, returned: always, description: The Service whose requests are split.}
         routes: {type: list, elements: str, returned: always, description: Names of what is changed meanwhile.}
+        given:
+          description:
+            - What the release gave the canary last, as its record says; nobody looks at the routes for that. V(null) where that is not known,
+              and while the canary is paused, promoted or undone.
+          returned: always
+          type: dict
+          contains:
+            weight: {type: float, returned: always, description: Per cent of the requests.}
+            header: {type: dict, returned: always, description: The C(name) and C(value) of the header whose requests all go to it.}
+            sticky: {type: bool, returned: always, description: Whether users keep the version that they have seen.}
+            mirror: {type: float, returned: always, description: Per cent of the requests of which it gets a copy.}
     commands:
       description: Shell lines with C(kubectl) that end the release by hand. In another cluster, or once the release has changed, they change
         nothing. Routes are given back by the next M(coalmine.canary.canary_undo).

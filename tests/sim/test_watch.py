@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.display.news import Kind, News
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import WatchRequest
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Call, WatchRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, Report
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.watch import watch
+from tests.sim import calls
+from tests.sim.history import Ask
 from tests.sim.objects import NAMESPACE
 from tests.sim.stage import Stage
+from tests.sim.test_traffic import START, played, world
 from tests.situations import Web
 
 ALL = WatchRequest(None, NAMESPACE, 600.0)
@@ -102,3 +105,34 @@ def test_time_ends_a_watch_and_no_release(
     assert seen.outcome is not None and seen.outcome.message == said
     waits = not request_.check and request_.name != "web-3"
     assert (stage.timeline.now - began > 19.0) is waits
+
+
+@pytest.mark.parametrize(
+    ("asks", "told", "given"),
+    [
+        ((START,), ", given 5 % of the requests", 5.0),
+        ((replace(START, header="x-canary"),), ", given 5 % of the requests and those with the header x-canary", 5.0),
+        ((replace(START, share="0", mirror="10"),), ", given 0 % of the requests, and copies of 10 %", 0.0),
+        ((START, Ask("pause", drain=True, think=1.0)), "", None),
+    ],
+    ids=["a share", "testers", "copies", "drained"],
+)
+def test_a_list_and_a_watch_tell_what_the_canary_was_given_of_the_requests(
+    asks: tuple[Ask, ...], told: str, given: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+
+    def looks(api: Api, called: calls.Called, call: Call, report: Report) -> Outcome:
+        del called, call, report
+        found = watched(api, replace(ALL, check=True))
+        lines.extend(news.text for news in found.news)
+        assert found.outcome is not None
+        return found.outcome
+
+    monkeypatch.setitem(calls.VERBS, "watch", looks)
+    one = world(*asks, Ask("info of all", think=1.0), Ask("watch", think=1.0))
+    for call in played(one).calls[len(asks) : len(asks) + 2]:
+        assert isinstance(call.result, Outcome) and not call.writes
+        gets = call.result.extra["canaries"][0]["traffic"]["given"]
+        assert (gets and gets["weight"]) == given
+    assert told in lines[0] and ("given" in lines[0]) is bool(told)

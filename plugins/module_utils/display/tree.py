@@ -35,8 +35,8 @@ NEXT: Mapping[Phase, str] = {
 }
 
 
-def headline(situation: Situation) -> str:
-    """held: canary 1 of 1 asked for Ready beside 9 stable pods, 10 % of all"""
+def headline(situation: Situation, gets: str = "") -> str:
+    """held: canary 1 of 1 asked for Ready beside 9 stable pods, 10 % of all. `gets`: what it was given of the requests, in words."""
     ready = {
         side: ready_pods(situation.picture, version) if version else 0
         for side, version in (("canary", situation.canary), ("stable", situation.stable))
@@ -47,6 +47,7 @@ def headline(situation: Situation) -> str:
     of = f" of {asked} asked for" if asked else ""
     everyone = sum(ready.values())
     share = f", {100 * ready['canary'] / everyone:.3g} % of all" if everyone else ""
+    share += f", given {gets}" if gets else ""
     why = f" ({situation.why})" if situation.why else ""
     return f"{situation.phase.value}{why}: canary {ready['canary']}{of} Ready beside {count_of(ready['stable'], 'stable pod')}{share}"
 

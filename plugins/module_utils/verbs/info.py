@@ -15,7 +15,6 @@ from typing import Any, Mapping
 from ..cluster.api import Api
 from ..cluster.errors import ApiError
 from ..foreign import printable
-from ..rollout.describe import describe
 from ..rollout.fields import Fields, Malformed, items
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.record import LIVE
@@ -25,6 +24,7 @@ from ..rollout.words import because
 from .call.ending import Account, accounted
 from .call.orders import Call, InfoRequest, Target, held_as
 from .call.outcome import API_ERROR, Outcome, VerbFailure, quietly
+from .call.sharing import described
 from .call.site import Site
 from .routing.traces import traced
 
@@ -38,7 +38,7 @@ def info(api: Api, request: InfoRequest) -> Outcome:
             situation = account.looked(diagnose(site.look(pods=True, only_to_tell=True)))
             if situation.record is not None and situation.phase in HOLDING:
                 account.warn(*scaled(situation.record, situation))
-            answer = _with_exposure(account, situation, _answer(request, _of_one(situation), [describe(situation)]))
+            answer = _with_exposure(account, situation, _answer(request, _of_one(situation), [described(situation)]))
             return _with_holder(site, situation, answer)
     try:
         return _live(api, request)
@@ -108,7 +108,7 @@ def _live(api: Api, request: InfoRequest) -> Outcome:
         except Malformed as error:
             warnings.append(f"{_named(item)} cannot be read: {error}")
         else:
-            canaries.append(describe(diagnose(picture)))
+            canaries.append(described(diagnose(picture)))
     where = f'namespace "{request.namespace}"' if request.namespace else "the cluster"
     count = {0: "no canary is", 1: "1 canary is"}.get(len(canaries), f"{len(canaries)} canaries are")
     return replace(_answer(request, f"{count} live in {where}", canaries), warnings=tuple(warnings))

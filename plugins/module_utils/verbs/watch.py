@@ -20,7 +20,6 @@ from ..cluster.stream import WatchEvent
 from ..cluster.watch import Streams, Watched
 from ..display.pods import marks
 from ..display.tree import headline, tree
-from ..rollout.describe import describe
 from ..rollout.fields import Malformed, items
 from ..rollout.last import last_outcome
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
@@ -29,6 +28,7 @@ from ..rollout.views import Deployment, Picture, Pod, owned_replica_sets
 from ..values import dataclass
 from .call.orders import WatchRequest
 from .call.outcome import API_ERROR, Kind, News, Outcome, Report, VerbFailure
+from .call.sharing import described, share_of
 
 # Changes come in bursts: one look at what they amount to.
 SETTLED_SECONDS = 0.5
@@ -178,7 +178,7 @@ class _Watch:
             self._phases[key], self._situations[key] = situation.phase, situation
             self._report(
                 News(
-                    headline(situation),
+                    headline(situation, share_of(situation)),
                     Kind.EVENT if turned else Kind.STATE,
                     deployment=self._name(key),
                     step=situation.record.step if situation.record and situation.phase in HOLDING else None,
@@ -222,7 +222,7 @@ class _Watch:
             changed=False,
             message="; ".join(told) or "no release is live",
             extra={
-                "canaries": [describe(situation) for _key, situation in sorted(still.items())],
+                "canaries": [described(situation) for _key, situation in sorted(still.items())],
                 "ended": [
                     {"namespace": namespace, "name": name, "how": how}
                     for (namespace, name), how in sorted(self._ended.items())

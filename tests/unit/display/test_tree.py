@@ -39,6 +39,7 @@ OLD = tuple(pod("v1", f"web-v1-{letter}") for letter in "abcd")
 def test_a_held_canary() -> None:
     held = seen(deployment(), *OLD[:2], pod("v2", "web-v2-x"))
     assert headline(held) == "held: canary 1 of 1 asked for Ready beside 2 stable pods, 33.3 % of all"
+    assert headline(held, "5 % of the requests").endswith(", 33.3 % of all, given 5 % of the requests")
     assert tree(held, AGES.get) == [
         "started by ana at 2026-01-01T00:00:00Z",
         "├─ stable v1  2 of 2 Ready  app=app:v1",

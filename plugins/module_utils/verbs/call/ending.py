@@ -16,7 +16,6 @@ from typing import Any, Iterator, Mapping
 
 from ...cluster.errors import ApiError
 from ...foreign import printable
-from ...rollout.describe import describe
 from ...rollout.fields import Malformed
 from ...rollout.patches import Plan
 from ...rollout.phase import Phase, Situation
@@ -27,6 +26,7 @@ from ...wording import ended
 from .explaining import explained
 from .orders import new_run
 from .outcome import API_ERROR, STUCK, TIMEOUT, Kind, News, Outcome, Report, VerbFailure
+from .sharing import described
 from .site import Site
 from .waiting import Waited
 
@@ -109,7 +109,7 @@ class Account:
         )
 
     def _canary(self) -> Mapping[str, Any]:
-        return describe(self.situation) if self.situation else {}
+        return described(self.situation) if self.situation else {}
 
     def _all_warnings(self) -> tuple[str, ...]:
         of_lease = self.site.holding.warnings if self.site.holding else ()

@@ -33,6 +33,7 @@ from ...values import dataclass
 from ..call.ending import Account
 from ..call.guarded import guarded
 from ..call.outcome import Report
+from ..call.sharing import shown
 from .features import check_features, check_parents, refused
 from .network import Network
 from .proving import NotProgrammed, Prover, Written, unproven
@@ -422,13 +423,8 @@ def unshared(found: Sequence[Now]) -> list[Now]:
 def describe(found: Sequence[Now], how: str) -> dict[str, Any]:
     """The return value `exposure`."""
     given = [one.wanted.exposure for one in found if one.stage is Stage.SPLIT]
-    exposure = max(given, key=_most, default=NOBODY)
-    header = exposure.header
     return {
-        "weight": float(100 * exposure.weight),
-        "header": {"name": header.name, "value": header.value} if header else None,
-        "sticky": exposure.sticky is not None,
-        "mirror": float(100 * exposure.mirror),
+        **shown(max(given, key=_most, default=NOBODY)),
         "programmed": how,
         "routes": [{"name": one.route.name, "stage": one.stage.value} for one in found],
     }
