@@ -47,6 +47,8 @@ _COUNTED = {
     "grpcroutes": ("spec",),
     "virtualservices": ("spec",),
 }
+# Of every container.
+LOG = "starting\nstarted\n"
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Server:
         if not self.store.serves(kind):
             raise refusals.not_served()
         if subresource == "log":
-            return "starting\nstarted\n"
+            return LOG
         if request.method == "GET" and not asked.name:
             return self._listed(kind, request.query, user, stale_by)
         if request.method == "GET":

@@ -95,6 +95,16 @@ RIGHT: dict[str, Any] = {
     "seconds": 1,
     "wait_timeout": 1,
     "pod_template_patch": TEMPLATE,
+    # A header is on the route for everybody; what stands behind the host of an url is nobody's business.
+    "traffic": {
+        "kind": "gateway_api",
+        "service": "web",
+        "routes": ["web"],
+        "weight": 5,
+        "header": {"name": "x-canary", "value": "always"},
+        "sticky": "none",
+        "probe": {"url": f"https://shop.example/{WORD}?token={WORD}", "address": "127.0.0.1"},
+    },
     "restore": {"max_surge": "25%"},
     "steps": [{"pods": 1}],
     "previous": PREVIOUS,
@@ -116,7 +126,10 @@ def right(verb: Verb, server: str) -> dict[str, Any]:
     if verb.name == "canary_verify":
         given["steps"] = 0
     if verb.name == "canary_release":
-        given |= {"steps": [{"pods": 1, "checks": copy.deepcopy(RIGHT["checks"][:1])}], "headroom": "report"}
+        given |= {
+            "steps": [{"pods": 1, "traffic": {"weight": 1}, "checks": copy.deepcopy(RIGHT["checks"][:1])}],
+            "headroom": "report",
+        }
     if verb.name == "canary_fleet":
         one = {name: value for name, value in right(release.VERB, server).items() if name in fleet.MEMBER}
         given |= {"releases": [one], "defaults": {"pod_template_patch": copy.deepcopy(TEMPLATE)}}
@@ -177,6 +190,9 @@ def replaced(given: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
 def cases(verb: Verb, server: str) -> Iterator[Case]:
     given = right(verb, server)
     yield "all right", given
+    if "traffic" in given:
+        probe = {"url": f"https://ann:{WORD}@shop.example"}
+        yield "an url of traffic with a user", {**given, "traffic": {**given["traffic"], "probe": probe}}
     yield "by password", {name: value for name, value in given.items() if name != "api_key"}
     yield "by kubeconfig", {name: value for name, value in given.items() if name not in ("api_key", "password", "host")}
     yield "kubeconfig as text", {**given, "kubeconfig": json.dumps(KUBECONFIG, indent=1)}
