@@ -23,7 +23,7 @@ from .judging.checks import VerifyRequest
 from .judging.comparing import Comparison
 from .judging.guard import guard
 from .judging.judged import JUDGED_FAIL, JUDGED_INCONCLUSIVE, check_judges, failed, rehearsed, unjudged
-from .judging.loads import Loads
+from .judging.loads import loads_of
 from .judging.looking import Ended
 from .judging.sides import sides_of
 from .routing.exposed import Exposed
@@ -63,7 +63,7 @@ def _judged(account: Account, situation: Situation, request: VerifyRequest, repo
     def rests(seconds: float) -> None:
         exposed.rest(seconds, lambda: ends(diagnose(account.site.look())))
 
-    loads = Loads(account.site.api, account.site.target.namespace, situation.record)
+    loads = loads_of(account.site, situation, request)
     run = Comparison(account.site, request, sides, report, loads=loads, ends=ends, stops_at_pass=True, rests=rests)
     with closing(run), closing(exposed):
         if request.call.check:

@@ -18,7 +18,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import Exposure, Stage, Wanted
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load import canary_load, relative_load
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import version_in
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.loads import CHANGED, EQUAL, Loads
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.loads import (
+    CHANGED,
+    COPIES,
+    EQUAL,
+    LIGHT,
+    Loads,
+)
 from tests.unit.probes.serving import send, serving
 from tests.unit.rollout.objects import record
 from tests.unit.traffic.test_httproute import HEADER, VERSIONS, Json, ref, route, written
@@ -40,14 +46,14 @@ def copied(part: Fraction, *, tested: bool = False) -> Json:
 
 
 @contextmanager
-def looking(*items: Json, traffic: Traffic | None = TRAFFIC) -> Iterator[Loads]:
+def looking(*items: Json, traffic: Traffic | None = TRAFFIC, times: bool = False) -> Iterator[Loads]:
     """The route is as the items say, one a look."""
     left = iter(items)
     with (
         serving(lambda asked: send(asked, json.dumps(next(left)).encode())) as url,
         connect(Connection(host=url, kubeconfig={})) as api,
     ):
-        yield Loads(api, "shop", record(traffic=traffic))
+        yield Loads(api, "shop", record(traffic=traffic), times=times)
 
 
 def sides(canary: int = 1, stable: int = 10) -> Sides:
@@ -95,9 +101,31 @@ def test_a_look_in_which_the_share_changed_counts_for_nothing() -> None:
 def test_what_a_verdict_does_not_say_of_copies_is_told() -> None:
     with looking(copied(Fraction(1, 10)), split(Fraction(1, 10))) as loads:
         loads.sees(sides())
-        assert "no user its answers" in loads.caveat
+        assert loads.caveats == (COPIES,)
         loads.sees(sides())
-        assert not loads.caveat and loads.worth == CHANGED
+        assert not loads.caveats and loads.worth == CHANGED
+
+
+@pytest.mark.parametrize(
+    ("item", "times", "canary", "told"),
+    [
+        (split(Fraction(5, 100)), True, 1, (LIGHT,)),
+        (split(Fraction(1, 2)), True, 7, (LIGHT,)),
+        (split(Fraction(8, 100)), True, 1, ()),
+        (split(Fraction(5, 100)), False, 1, ()),
+        (split(Fraction(5, 100), tested=True), True, 1, ()),
+        (split(Fraction(0)), True, 1, ()),
+        (split(Fraction(1)), True, 10, ()),
+        (copied(Fraction(3, 100)), True, 1, (COPIES, LIGHT)),
+        (OWN, True, 1, ()),
+    ],
+)
+def test_what_a_latency_under_a_lighter_load_does_not_say_is_told(
+    item: Json, times: bool, canary: int, told: tuple[str, ...]
+) -> None:
+    with looking(item, times=times) as loads:
+        loads.sees(sides(canary))
+        assert loads.caveats == told
 
 
 def test_what_somebody_else_wrote_is_no_share_that_anybody_knows() -> None:

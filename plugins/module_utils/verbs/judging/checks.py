@@ -53,6 +53,7 @@ __all__ = [
     "given_samples",
     "gives_value",
     "history_of",
+    "measures_time",
     "needs_pods",
     "needs_stable",
     "open_source",
@@ -103,6 +104,13 @@ def needs_pods(source: SourceAsked) -> bool:
     """Its exposure, or whom it asks, are the pods that are there: without a fresh list of them it cannot say anything. What
     Prometheus counts, it counts whoever is there."""
     return isinstance(source, (PodsAsked, LogsAsked)) or (isinstance(source, HttpAsked) and source.via is not Via.URL)
+
+
+def measures_time(source: SourceAsked) -> bool:
+    """How long requests take, which goes with the load of a pod."""
+    if isinstance(source, PrometheusAsked):
+        return bool(source.slower_than)
+    return isinstance(source, HttpAsked) and source.slow_ms is not None
 
 
 def streams_of(source: SourceAsked) -> tuple[str, ...]:

@@ -155,8 +155,9 @@ class Comparison(Looking):
         self._sides = sides
         self._asking.sees(sides)
         self._loads.sees(sides)
-        if self._loads.caveat and self._loads.caveat not in self.warnings:
-            self._warn(self._loads.caveat)
+        for caveat in self._loads.caveats:
+            if caveat not in self.warnings:
+                self._warn(caveat)
         return None
 
     def _takes(self, asked: CheckAsked, answers: Answers) -> None:

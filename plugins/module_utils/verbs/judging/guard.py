@@ -30,7 +30,7 @@ from .asking import Asking
 from .checks import CheckAsked, VerifyRequest, needs_stable
 from .comparing import Comparison
 from .judged import JUDGED_FAIL, check_judges, failed, rehearsal, rehearsed, unjudged
-from .loads import Loads
+from .loads import loads_of
 from .looking import Ended, Looking
 from .sides import NOBODY, sides_of, version_of
 
@@ -81,7 +81,7 @@ def _beside_stable(account: Account, situation: Situation, request: VerifyReques
         request,
         sides,
         report,
-        loads=Loads(account.site.api, account.site.target.namespace, situation.record),
+        loads=loads_of(account.site, situation, request),
         ends=lambda now: _promotion_ended(now, meant),
         stops_at_pass=False,
     )

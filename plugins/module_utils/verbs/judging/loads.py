@@ -18,32 +18,44 @@ from ...cluster.errors import ApiError
 from ...foreign import printable
 from ...probes.source import Sides
 from ...rollout.fields import Malformed
+from ...rollout.phase import Situation
 from ...rollout.record import Record, Traffic
 from ...traffic.exposure import NOBODY, Exposure, Stage, Unroutable, Versions
 from ...traffic.kinds import GATEWAY_API
-from ...traffic.load import copied_load, relative_load
+from ...traffic.load import canary_load, copied_load, relative_load
 from ...traffic.services import service_name
+from ..call.site import Site
 from ..routing.network import Network
 from ..routing.routes import release_of
+from .asked import VerifyRequest
+from .checks import measures_time
 
 # Of a look: the factor, or why nobody knows it.
 Worth = Union[Fraction, str]
 EQUAL = Fraction(1)
 COPIES = "the canary gets copies of requests, and no user its answers: what is judged is how its pods bear them, and not what users would have got"
+# Of what each pod gets without a canary. Latency grows with load, and slowly far from the limit of a pod.
+ENOUGH = Fraction(4, 5)
+LIGHT = (
+    f"a canary pod gets less than {100 * ENOUGH} % of the requests that a pod gets without a canary, so that its latency says little of what it will "
+    "be when every pod is new"
+)
 CHANGED = "the share of requests that the canary gets changed since the look before"
 
 
 class Loads:
-    """One for a run of looks; a request for each route in each look, and none for a release without traffic."""
+    """One for a run of looks; a request for each route in each look, and none for a release without traffic. `times`: a check measures how
+    long requests take."""
 
-    def __init__(self, api: Api, namespace: str, record: Record | None) -> None:
+    def __init__(self, api: Api, namespace: str, record: Record | None, *, times: bool = False) -> None:
+        self._times = times
         self._traffic: Traffic | None = record.traffic if record else None
         self._release = release_of(record) if record else ""
         self._network = Network(api, namespace, self._traffic.kind if self._traffic else GATEWAY_API)
         self._before: set[Exposure | None] | None = None
         self.worth: Worth = EQUAL
-        # What a verdict on such a canary does not say; empty where there is nothing of the kind.
-        self.caveat = ""
+        # What a verdict on such a canary does not say.
+        self.caveats: tuple[str, ...] = ()
 
     def sees(self, sides: Sides) -> None:
         """The two versions as they are now."""
@@ -58,7 +70,8 @@ class Loads:
             )
             return
         before, self._before = self._before, found
-        self.caveat = COPIES if any(one and one.mirror for one in found) else ""
+        copies, light = any(one and one.mirror for one in found), self._times and _is_light(found, sides)
+        self.caveats = (*([COPIES] if copies else ()), *([LIGHT] if light else ()))
         self.worth = CHANGED if before not in (None, found) else _worth(found, sides)
 
     def _exposure(self, route: str, service: str, sides: Sides) -> Exposure | None:
@@ -75,6 +88,24 @@ class Loads:
         raise Unroutable(f'somebody else writes {router.field} of {router.kind} "{route}"')
 
 
+def loads_of(site: Site, situation: Situation, request: VerifyRequest) -> Loads:
+    times = any(measures_time(asked.source) for asked in request.checks)
+    return Loads(site.api, site.target.namespace, situation.record, times=times)
+
+
+def _ready(sides: Sides) -> tuple[int, int]:
+    """Pods of the canary, and stable ones."""
+    canary, stable = (sum(pod.ready for pod in one.pods) for one in (sides.canary, sides.stable))
+    return canary, stable
+
+
+def _is_light(found: set[Exposure | None], sides: Sides) -> bool:
+    """By what is known to come: how many requests have a header is not. The canary stands beside all of the stable pods."""
+    canary, stable = _ready(sides)
+    known = [one.load for one in found if one is not None and one.header is None]
+    return bool(canary) and any(load > 0 and canary_load(load, stable, canary) < ENOUGH for load in known)
+
+
 def _worth(found: set[Exposure | None], sides: Sides) -> Worth:
     if len(found) != 1:
         return "not every route gives the canary the same share of requests"
@@ -83,7 +114,7 @@ def _worth(found: set[Exposure | None], sides: Sides) -> Worth:
         return EQUAL
     if exposure.header is not None:
         return f"how many requests have the header {exposure.header.name} is not known"
-    canary, stable = (sum(pod.ready for pod in one.pods) for one in (sides.canary, sides.stable))
+    canary, stable = _ready(sides)
     load, part = (copied_load, exposure.mirror) if exposure.mirror else (relative_load, exposure.weight)
     worth = load(part, canary, stable)
     if worth is None:
