@@ -541,6 +541,16 @@ def test_a_cluster_without_such_routes_is_told_so() -> None:
     )
 
 
+@pytest.mark.parametrize(("kind", "hinted"), [("gateway_api", True), ("istio", True), ("ingress_nginx", False)])
+def test_whoever_has_no_route_here_is_told_that_one_of_another_namespace_is_not_read(kind: str, hinted: bool) -> None:
+    one = world(replace(START, kind=kind))
+    for routes in ("httproutes", "virtualservices", "ingresses"):
+        if one.store.get(routes, NAME) is not None:
+            one.store.remove(routes, NAME, "somebody")
+    (line,) = told(one.play())
+    assert line.startswith("failed (no_route)") and ("of another namespace is not read" in line) is hinted, line
+
+
 def test_a_backend_that_says_its_own_namespace_is_refused_since_it_would_not_be_rewritten() -> None:
     one = world(START)
     (rule,) = RULES

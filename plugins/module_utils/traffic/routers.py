@@ -54,10 +54,10 @@ def _nothing_beside(
 class Router:
     """`shape`: what is read of the objects that are rewritten; `field` of their spec is what is rewritten, and `written` says it in words.
 
-    `named`: the Services of its own namespace that an object sends to; `spells_out`: it names one in a way that is not rewritten. `state` is
-    total but for what was kept, and `plan` raises Unroutable. Before anything is written so does `check`, and `check_beside` for what others
-    have there, where `looks_beside` says that this counts. `sends_to`: users of an object can get this Service; `copies_to`: it gets copies of
-    what they ask for, which its owner wrote and which stay.
+    `named`: the Services of its own namespace that an object sends to, and `crosses` that it may send to those of others, too; `spells_out`: it
+    names one in a way that is not rewritten. `state` is total but for what was kept, and `plan` raises Unroutable. Before anything is written so
+    does `check`, and `check_beside` for what others have there, where `looks_beside` says that this counts. `sends_to`: users of an object can get
+    this Service; `copies_to`: it gets copies of what they ask for, which its owner wrote and which stay.
 
     `reached`: the Services that rules without users are to reach, each at a port. `has_status`: an object tells whether a controller takes it.
     `policy`: what else names the Service.
@@ -86,6 +86,7 @@ class Router:
     looks_beside: Callable[[Exposure], bool] = lambda _exposure: False
     check_beside: Beside = _nothing_beside
     has_status: bool = True
+    crosses: bool = False
     policy: Policy | None = None
     # How long a status is ahead of the proxies: a second at most where it was measured, and a margin.
     settles: float = 5.0
@@ -143,6 +144,7 @@ ROUTERS: Mapping[str, Router] = {
         written="the backends",
         parse=Route.parse,
         named=httproute.named,
+        crosses=True,
         spells_out=httproute.spells_out,
         copies_to=httproute.copies_to,
         state=httproute.state,
@@ -197,6 +199,7 @@ ROUTERS: Mapping[str, Router] = {
         written="the destinations",
         parse=virtualservice.parse,
         named=virtualservice.named,
+        crosses=True,
         state=virtualservice.state,
         plan=virtualservice.plan,
         sends_to=virtualservice.sends_to,
@@ -244,6 +247,7 @@ ROUTERS: Mapping[str, Router] = {
         written="the backends",
         parse=_grpc,
         named=httproute.named,
+        crosses=True,
         spells_out=httproute.spells_out,
         copies_to=httproute.copies_to,
         state=httproute.state,

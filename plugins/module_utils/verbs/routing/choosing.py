@@ -80,7 +80,7 @@ def choose(
         raise Refusal(
             Code.NO_ROUTE,
             f'no {kind}{_among(wanted)} in namespace "{account.site.target.namespace}" has a rule that sends to Service "{service}"',
-            "Name routes in traffic.routes whose backends name that Service, without a namespace",
+            f"Name routes in traffic.routes whose backends name that Service, without a namespace{_elsewhere(network)}",
         )
     if not wanted.routes:
         _check_classes(network, taken, service)
@@ -96,6 +96,13 @@ def choose(
     _tell_copies(account, network, routes, service)
     refs = tuple(RouteRef(route.name, route.uid) for route in taken)
     return _traffic(wanted, service, refs)
+
+
+def _elsewhere(network: Network) -> str:
+    """The end of a remedy: nobody sees here what the Service gets from elsewhere."""
+    if not network.router.crosses:
+        return ""
+    return f". A {network.router.kind} of another namespace is not read: let one of this namespace have the rules that send here"
 
 
 def _check_classes(network: Network, taken: Sequence[Route], service: str) -> None:
@@ -260,7 +267,7 @@ def _only_service(network: Network, routes: Sequence[Route], labels: Mapping[str
     raise Refusal(
         Code.NO_ROUTE,
         f"the {network.router.kind} objects name {several}",
-        "Give traffic.service, and traffic.routes where there are others",
+        f"Give traffic.service, and traffic.routes where there are others{_elsewhere(network)}",
     )
 
 
