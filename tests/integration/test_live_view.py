@@ -142,6 +142,7 @@ def make(lab: Lab | ForeignCluster, namespace: str, name: str) -> None:
     lab.kubectl("-n", namespace, "rollout", "status", "deployment", name, "--timeout=60s")
 
 
+@pytest.mark.slice
 def test_two_releases_are_drawn_and_leave_the_default_output(
     lab: Lab | ForeignCluster, namespace: str, tmp_path: Path
 ) -> None:

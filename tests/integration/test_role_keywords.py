@@ -7,7 +7,7 @@ on is what the keyword says. `async`, `until` and `retries` are not inherited: A
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,6 +18,7 @@ import pytest
 
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
+from tests.integration.beside import asked_for
 from tests.integration.plays import THE_ROLE, V1, V2, Play, Played, side_by_side
 from tests.integration.releases import CONTAINER, image
 
@@ -90,8 +91,9 @@ ROWS: dict[str, Row] = {
     "conditional": Row(around={"when": ["canary_result is not defined"]}),
     "fatal": Row(around={"any_errors_fatal": True}),
 }
-# What fails in its own way is played in each run of `make test`, what differs little from that by `make slow`.
-SHORT = (
+# What fails in its own way is played in each run of `make test`, what differs little from that by `make slow`; and on other versions of
+# ansible-core what each of them decides by itself: who is rescued, whom one host's failure ends, and what happens when time is up.
+SHORT = {
     "nothing",
     "ignored-round",
     "delegated",
@@ -102,8 +104,12 @@ SHORT = (
     "private-round",
     "private-include",
     "fatal",
-)
-LONG = tuple(host for host in ROWS if host not in SHORT)
+}
+ELSEWHERE = {"nothing", "ignored-round", "timed", "fatal"}
+MARKED = [
+    pytest.param(host, marks=pytest.mark.slice if host in ELSEWHERE else () if host in SHORT else pytest.mark.slow)
+    for host in ROWS
+]
 
 
 @pytest.fixture(scope="module")
@@ -119,39 +125,21 @@ def verify(directory: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def rows(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[Played]:
-    yield from play_rows(SHORT, lab, directory, verify)
-
-
-@pytest.fixture(scope="module")
-def rows_too(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[Played]:
-    yield from play_rows(LONG, lab, directory, verify)
-
-
-def play_rows(names: Sequence[str], lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[Played]:
-    """All of them in one play, each with its own tasks."""
-    for host in names:
+def rows(lab: Lab | ForeignCluster, directory: Path, verify: str, request: pytest.FixtureRequest) -> Iterator[Played]:
+    """Those that this run asks for, in one play, each with its own tasks."""
+    asked: list[str] = asked_for("host", request)
+    for host in asked:
         (directory / f"{host}.yml").write_text(json.dumps(ROWS[host].tasks(host)))
     own: dict[str, Any] = {"include_tasks": f"{directory}/{{{{ inventory_hostname }}}}.yml"}
     play: Play = {"hosts": "all", "gather_facts": False, "tasks": [own]}
-    hosts = {host: {"verify_tasks": verify, "headroom": "skip"} | ROWS[host].given for host in names}
+    hosts = {host: {"verify_tasks": verify, "headroom": "skip"} | ROWS[host].given for host in asked}
     with side_by_side(lab, directory, hosts, plays=[play]) as played:
         yield played
 
 
-@pytest.mark.parametrize("host", SHORT)
+@pytest.mark.parametrize("host", MARKED)
 def test_a_keyword_of_the_caller(host: str, rows: Played) -> None:
-    check_row(host, rows)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("host", LONG)
-def test_one_more_keyword_of_the_caller(host: str, rows_too: Played) -> None:
-    check_row(host, rows_too)
-
-
-def check_row(host: str, played: Played) -> None:
-    it, made, row = played.it, played.made, ROWS[host]
+    it, made, row = rows.it, rows.made, ROWS[host]
     if row.shown:
         assert it.outcomes.get(host) == row.outcome, it.told
     if row.outcome == "undone":
@@ -195,8 +183,8 @@ PLAYS: dict[str, tuple[Play, dict[str, dict[str, Any]], dict[str, str]]] = {
 }
 
 
-# The others are played by `make slow`.
-SHORT_PLAYS = ("any_errors_fatal takes all back", "run_once for several hosts")
+# The others are played by `make slow`; of the strategy `linear` this one on other versions of ansible-core, too.
+SHORT_PLAYS = {"any_errors_fatal takes all back": [pytest.mark.slice], "run_once for several hosts": []}
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +208,7 @@ def plays(lab: Lab | ForeignCluster, directory: Path, verify: str) -> Iterator[C
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in SHORT_PLAYS else pytest.param(name, marks=pytest.mark.slow) for name in PLAYS]
+    "name", [pytest.param(name, marks=SHORT_PLAYS.get(name, [pytest.mark.slow])) for name in PLAYS]
 )
 def test_a_keyword_of_the_play(name: str, plays: Callable[[str], Played]) -> None:
     played, (_play, hosts, outcomes) = plays(name), PLAYS[name]
@@ -233,6 +221,7 @@ def test_a_keyword_of_the_play(name: str, plays: Callable[[str], Played]) -> Non
         assert host not in it.results or released or it.results[host]["why"]
 
 
+@pytest.mark.slice
 def test_each_is_told_why_where_one_takes_all_back(plays: Callable[[str], Played]) -> None:
     played = plays("any_errors_fatal takes all back")
     told = {host: played.why(host) for host in ("fatal-a", "fatal-b", "fatal-c")}

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from itertools import product
-from typing import cast
 
 import pytest
 
@@ -17,7 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
-from tests.integration.beside import under_way
+from tests.integration.beside import asked_for, under_way
 from tests.integration.situations import old_pods, webs
 from tests.sim import test_writers as simulated
 from tests.sim.writers import PHASES, SCALED, WRITERS, running
@@ -85,8 +84,7 @@ def named(lab: Lab | ForeignCluster, new: Callable[..., Web], phase: str) -> Non
 @pytest.fixture(scope="module")
 def ends(lab: Lab | ForeignCluster, request: pytest.FixtureRequest) -> Iterator[Callable[[str | Cell], None]]:
     """Those that were asked for are under way."""
-    here = (item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path)
-    asked = [cast(str | Cell, item.callspec.params["case"]) for item in here]
+    asked: list[str | Cell] = asked_for("case", request)
     with ExitStack() as held:
         # A namespace for each phase: whoever looks at a Deployment lists what is in its namespace.
         new = {phase: held.enter_context(webs(lab)) for phase in sorted({_phase(case) for case in asked})}
