@@ -24,7 +24,7 @@ AT_ONCE = 6
 # Alone, in place, by steps, most of all at once. `make exactness CELLS=slice` has the others.
 FEW = SLICE[::3]
 SEED = 7
-MOMENTS = 6
+MOMENTS = 3
 
 
 def test_every_promise_is_kept_as_an_onlooker_counts(lab: Lab | ForeignCluster) -> None:

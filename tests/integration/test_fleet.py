@@ -61,6 +61,8 @@ def outcomes(ended: Outcome | VerbFailure) -> list[str]:
     return [row["outcome"] for row in ended.extra["fleet"]["releases"]]
 
 
+# What waves do is played in tests/sim/test_fleets.py, and the playbook below has some on this cluster.
+@pytest.mark.slow
 def test_wave_after_wave_and_nothing_to_do_in_the_next_call(lab: Lab | ForeignCluster, three: list[Web]) -> None:
     before = [web.spec for web in three]
     members = [Member(asked(web)) for web in three]
@@ -73,6 +75,7 @@ def test_wave_after_wave_and_nothing_to_do_in_the_next_call(lab: Lab | ForeignCl
     assert outcomes(again) == ["already released"] * 3
 
 
+@pytest.mark.slow
 def test_one_that_fails_takes_its_wave_with_it(lab: Lab | ForeignCluster, three: list[Web]) -> None:
     before = [web.spec for web in three]
     members = [Member(asked(web)) for web in three]
@@ -110,7 +113,8 @@ def crowded(lab: Lab | ForeignCluster) -> Iterator[list[Web]]:
         yield two
 
 
-@pytest.mark.parametrize("when", WhenCrowded)
+# To find out that there is no room is the same question for both.
+@pytest.mark.parametrize("when", [WhenCrowded.SMALLER, pytest.param(WhenCrowded.REFUSE, marks=pytest.mark.slow)])
 def test_two_that_fit_alone_and_not_together(lab: Lab | ForeignCluster, crowded: list[Web], when: WhenCrowded) -> None:
     policies = Policies(headroom=Headroom.REQUIRE_EXISTING_NODES)
     # Each by a way of its own to the one server.

@@ -128,7 +128,19 @@ def copied(source: Path, target: Path) -> list[str]:
     return ["cp", str(source / "web.json"), str(target / "web.json")]
 
 
-@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+def ends(*, short: bool) -> pytest.MarkDecorator:
+    """Both, one of them in each run of `make test`."""
+    return pytest.mark.parametrize(
+        "good",
+        [
+            pytest.param(good, id=name, marks=() if good is short else pytest.mark.slow)
+            for good, name in ((True, "good"), (False, "bad"))
+        ],
+    )
+
+
+# What was promoted is merged.
+@ends(short=True)
 def test_cluster_first_what_was_promoted_is_merged_and_nothing_else(
     good: bool, answering_lab: Lab, tmp_path: Path
 ) -> None:
@@ -147,7 +159,8 @@ def test_cluster_first_what_was_promoted_is_merged_and_nothing_else(
         assert_as_git_says(tool, "v2" if good else "v1")
 
 
-@pytest.mark.parametrize("good", [True, False], ids=["good", "bad"])
+# What was merged is reverted.
+@ends(short=False)
 def test_git_first_what_was_merged_is_promoted_and_synced_or_reverted(
     good: bool, answering_lab: Lab, tmp_path: Path
 ) -> None:

@@ -108,7 +108,7 @@ ROUNDS = range(29)
 
 
 # The others are for `make slow`.
-QUICK = ("one version", "two versions", "promote against undo", "whole releases")
+QUICK = ("two versions", "promote against undo", "whole releases")
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,8 @@ def test_while_a_canary_is_held_it_scales_up_and_not_down_and_is_given_back(mete
     web.until(lambda: web.spec["replicas"] == 2, "it scales down again")
 
 
+# Of the autoscaler's controller the one above shows as much, and of the percentages test_model_against_controller.py.
+@pytest.mark.slow
 @TOLERANCE
 def test_a_canary_that_was_asked_for_as_a_share_grows_with_the_deployment(metered: Callable[..., Web]) -> None:
     web = scaled(metered().make(4), {"type": "AverageValue", "averageValue": str(TARGET)})

@@ -201,6 +201,11 @@ SINCE = {
 
 # Another row shows as much of the server, or test_model_against_controller.py of the controller.
 MORE = [
+    "who is not found is told from who has another kind",
+    "a right that is missing is told, of a watch",
+    "a right that is missing is told, of a list",
+    "who scales or sets an image once is none",
+    "it does so each time",
     *(
         f"fields are given back: {ending}"
         for ending in ownership.ENDINGS
