@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -109,8 +110,12 @@ def test_it_may_scale_up_and_not_down_and_is_given_back_as_it_was(end: End, beha
     one.assert_given_back()
 
 
-@pytest.mark.parametrize("growth", [5, 8, 12, 20])
-@pytest.mark.parametrize(("replicas", "pods"), [(4, 1), (4, 3), (10, 1), (10, 3), (10, 5), (3, 2)])
+SPLITS, GROWTHS = ((4, 1), (4, 3), (10, 1), (10, 3), (10, 5), (3, 2)), (5, 8, 12, 20)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "pods", "growth"), sampled([(*split, growth) for split, growth in product(SPLITS, GROWTHS)])
+)
 def test_however_far_it_is_scaled_up_the_canary_keeps_its_share_but_for_a_pod_and_no_stable_pod_goes(
     replicas: int, pods: int, growth: int
 ) -> None:
@@ -135,9 +140,12 @@ def test_however_far_it_is_scaled_up_the_canary_keeps_its_share_but_for_a_pod_an
     one.assert_given_back()
 
 
-@pytest.mark.parametrize("growth", [1, 3, 5, 8, 12, 20])
+SHARES = ((2, 25), (3, 20), (4, 10), (4, 30), (7, 15), (10, 5), (10, 20), (10, 40), (25, 10))
+
+
 @pytest.mark.parametrize(
-    ("replicas", "weight"), [(2, 25), (3, 20), (4, 10), (4, 30), (7, 15), (10, 5), (10, 20), (10, 40), (25, 10)]
+    ("replicas", "weight", "growth"),
+    sampled([(*share, growth) for share, growth in product(SHARES, (1, 3, *GROWTHS))]),
 )
 def test_a_canary_that_was_asked_for_as_a_share_grows_with_the_deployment(
     replicas: int, weight: int, growth: int

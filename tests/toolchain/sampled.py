@@ -26,10 +26,12 @@ def sampled(cases: Sequence[Any]) -> list[Any]:
     return [case if place in played else _left(case) for place, case in enumerate(cases)]
 
 
-def in_turn(cases: Sequence[Any], numbers: Sequence[int], name: Callable[[Any], str] = str) -> list[Any]:
+def in_turn(
+    cases: Sequence[Any], numbers: Sequence[int], name: Callable[[Any], str] = str, one_in: int = ONE_IN
+) -> list[Any]:
     """For pytest.mark.parametrize of two: each case with those of the numbers at which it is played, so that each number has its turn where
-    there are three of them or more; and, with the mark `slow`, each case with all numbers."""
-    turns = ((case, numbers[turn % ONE_IN :: ONE_IN]) for turn, case in enumerate(cases))
+    there are `one_in` cases or more; and, with the mark `slow`, each case with all numbers."""
+    turns = ((case, numbers[turn % one_in :: one_in]) for turn, case in enumerate(cases))
     return [
         *(pytest.param(case, some, id=f"{name(case)}-in turn") for case, some in turns),
         *(pytest.param(case, numbers, id=name(case), marks=pytest.mark.slow) for case in cases),

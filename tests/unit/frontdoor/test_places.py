@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.argument
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.fleet import MEMBER
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.shapes import misshapen
+from tests.toolchain.sampled import in_turn
 from tests.unit.frontdoor.every_verb import VERBS
 from tests.unit.frontdoor.test_secrecy import Path, options, replaced
 
@@ -106,23 +107,24 @@ def _with_nested(options: Options) -> Options:
     return {**options, **deeper, **{name: NESTED[name] for name in NESTED if name in options}}
 
 
-def wrong_ones(verb: Verb) -> Iterator[tuple[Path, Any, str]]:
+def wrong_ones(verb: Verb, numbers: Sequence[int]) -> Iterator[tuple[Path, Any, str]]:
+    """`numbers`: of the odd values; the next option is given those that follow."""
     named = {"name": "web"} if "name" in verb.arguments.options else {}
     # No two parts of it are one object.
     given = json.loads(json.dumps({**named, **GIVEN.get(verb.name, {})}))
     assert not refused(verb, given), "it is right as it is"
-    for path, _spec in options(spec_of(verb), given):
+    for place, (path, _spec) in enumerate(options(spec_of(verb), given)):
         whole = {"pod_template_patch": None, **given} if path == ("definition",) else given
-        for odd in ODD:
+        for odd in (ODD[(number + place) % len(ODD)] for number in numbers):
             told = refused(verb, replaced(whole, path, odd))
             if told:
                 yield path, odd, told
 
 
-@pytest.mark.parametrize("name", VERBS)
-def test_what_is_refused_is_named_by_its_whole_path(name: str) -> None:
+@pytest.mark.parametrize(("name", "numbers"), in_turn(list(VERBS), range(len(ODD))))
+def test_what_is_refused_is_named_by_its_whole_path(name: str, numbers: Sequence[int]) -> None:
     """Where several options do not go together, together with another one of these, at the place that they are in."""
-    refusals = list(wrong_ones(VERBS[name]))
+    refusals = list(wrong_ones(VERBS[name], numbers))
     assert refusals
     for path, odd, told in refusals:
         at_its_place = len(path) > 1 and told.startswith(written(path[:-1]))

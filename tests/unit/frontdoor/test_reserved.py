@@ -48,7 +48,13 @@ def played(playbook: str, home: Path, **given: Any) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("playbook", FROM_OUTSIDE)
+# The role, and what calls none.
+SHORT = {"canary", "fleet"}
+
+
+@pytest.mark.parametrize(
+    "playbook", [pytest.param(name, marks=() if name in SHORT else pytest.mark.slow) for name in FROM_OUTSIDE]
+)
 def test_it_is_refused_before_anybody_is_asked(playbook: str, tmp_path: Path) -> None:
     """In the rescue of the role, too, where each task decides by what the one before it has left."""
     names = FROM_OUTSIDE[playbook]
