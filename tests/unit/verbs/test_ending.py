@@ -18,6 +18,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.ending 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Target
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
+from tests.unit.rollout.objects import held, record
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -54,12 +55,13 @@ def test_the_way_back_names_the_cluster_and_is_quoted_for_a_shell() -> None:
     cluster = {"kubeconfig": "/home/ana/it's; rm -rf $HOME.conf", "context": 'a "b"'}
     said: list[str] = []
     with connect(Connection(host="http://127.0.0.1:1", kubeconfig={})) as api:
-        Account(Site(api, Target("web", "shop", tuple(cluster.items()), ("api_key", "password")))).tell_way_back(
-            said.append
-        )
-    (line,) = said
+        site = Site(api, Target("web", "shop", tuple(cluster.items()), ("api_key", "password")))
+        Account(site, situation=held(record=record(run="awx-42"))).tell_way_back(said.append)
+        Account(site).tell_way_back(said.append)
+    (line,) = said  # none where there is nothing to take back
     told, _colon, command = line.partition(": ")
     assert told.endswith("take the release back with the same api_key and password")
     *words, option, arguments = shlex.split(command)
     assert words == ["ansible", "localhost", "-m", "coalmine.canary.canary_undo"] and option == "-a"
-    assert json.loads(arguments) == {"name": "web", "namespace": "shop", "takeover": True, **cluster}
+    asked = {"name": "web", "namespace": "shop", "run": "awx-42", "takeover": True, **cluster}
+    assert json.loads(arguments) == asked

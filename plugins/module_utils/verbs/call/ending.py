@@ -130,11 +130,14 @@ class Account:
         return self.failure(f"{where}: {why}. {log}".rstrip(), STUCK, advice=remedy, cause=f"{where}: {why}")
 
     def tell_way_back(self, report: Report) -> None:
-        """Before a wait: how to take the release back, should this process not live to do it."""
-        target = self.site.target
+        """Before a wait: how to take the release back, should this process not live to do it; this one, and none that comes after it."""
+        target, record = self.site.target, self.situation.record if self.situation else None
+        if record is None:
+            return
+        of_run = {"run": record.run} if record.run else {}
         # Whoever takes it back does so in the place of this run.
-        taking_over = {"name": target.name, "namespace": target.namespace, "takeover": True, **dict(target.cluster)}
-        words = quote(json.dumps(taking_over))
+        what = {"name": target.name, "namespace": target.namespace, **of_run, "takeover": True}
+        words = quote(json.dumps({**what, **dict(target.cluster)}))
         same = f" with the same {' and '.join(target.secret)}" if target.secret else ""
         hint = f"if this is interrupted, run it again to go on, or take the release back{same}: "
         report(News(f"{hint}ansible localhost -m coalmine.canary.canary_undo -a {words}", Kind.HINT))
