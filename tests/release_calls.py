@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, Policies
-from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Release
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import ENDINGS, Release
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import NewTemplate, Size, StartRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.headroom import HeadroomRequest
@@ -36,10 +37,16 @@ def asked(web: Web, version: str = "v2", pods: tuple[int, ...] = (1,), **options
 
 def released(web: Web, request: ReleaseRequest) -> tuple[Outcome, Release]:
     outcome = release(web.api, request, web.report)
-    return outcome, Release.from_json(outcome.extra["release"])
+    return outcome, _told(outcome.extra)
 
 
 def failed(web: Web, request: ReleaseRequest) -> tuple[VerbFailure, Release]:
     with pytest.raises(VerbFailure) as raised:
         release(web.api, request, web.report)
-    return raised.value, Release.from_json(raised.value.extra["release"])
+    return raised.value, _told(raised.value.extra)
+
+
+def _told(extra: Mapping[str, Any]) -> Release:
+    told = Release.from_json(extra["release"])
+    assert told.outcome in ENDINGS[told.stage], (told.stage, told.outcome)
+    return told

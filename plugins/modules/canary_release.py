@@ -485,11 +485,19 @@ release:
       returned: always
       type: list
       elements: dict
+    costs:
+      description: Of the dearest of these rooms that takes new nodes, C(cost). Empty where none does.
+      returned: always
+      type: dict
+    canary:
+      description: C(stable) and C(canary) as they were seen last, each with C(hash), C(images) and C(counts), or V(null).
+      returned: always
+      type: dict
     timeline:
       description:
         - What happened C(at) which time (UTC), as C(what), C(said) in a sentence, with the C(counts) of ready pods; in per cent, the
           C(share) of the requests that routes gave the canary, and of how many it got copies (C(mirror)). Both are V(null) where routes gave
-          it nothing of their own.
+          it nothing of their own. C(by) is who called.
       returned: always
       type: list
       elements: dict

@@ -21,7 +21,7 @@ from tests.situations import Web
 # the Lease, taken and given back, and one gives fields back to their owners.
 FIRST = {"pods": 1}
 IMAGES = {"app": "lab.local/app:v2"}
-ROLE, REFUSED = 36, 95
+ROLE, REFUSED = 36, 97
 MOST: dict[str, tuple[list[dict[str, Any]], int, int]] = {
     "one step": ([FIRST], 10, 33),
     "two steps": ([FIRST, {"pods": 2}], 12, 46),

@@ -373,10 +373,10 @@ def test_a_release_that_is_over_is_told_again(web: Web) -> None:
     with web.unchanged():
         outcome, told = released(web, replace(request, previous=out))
     assert (outcome.changed, told, outcome.canary["phase"]) == (False, out, "none")
-    undone = replace(out, outcome=Ending.UNDONE, why=("it errs.", "The stable version is back."))
+    back = replace(out, outcome=Ending.ROLLED_BACK, why=("it errs.", "The version before it is back."))
     with web.unchanged():
-        failure, told = failed(web, replace(request, previous=undone, reject="and more"))
-    assert (failure.code, failure.message, told) == ("ended", "it errs. The stable version is back.", undone)
+        failure, told = failed(web, replace(request, previous=back, reject="and more"))
+    assert (failure.code, failure.message, told) == ("ended", "it errs. The version before it is back.", back)
 
 
 @pytest.mark.parametrize("through", ["plan", "step 1"])

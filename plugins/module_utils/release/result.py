@@ -8,11 +8,13 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import math
 from dataclasses import field, replace
 from enum import Enum
 from typing import Any, Mapping
 
 from ..values import dataclass
+from .room import NEEDS_NODES
 from .rulings import Stage
 
 # The shape that is documented in docs/release.schema.json; a reader of another one refuses it.
@@ -47,6 +49,16 @@ class WaitsFor(Enum):
     PERSON = "person"
 
 
+# How a call may end at each stage. The drawing in docs/release.md is made of it.
+ENDINGS: Mapping[Stage, tuple[Ending, ...]] = {
+    Stage.ASKED: (Ending.ALREADY_RELEASED, Ending.PLANNED, Ending.REFUSED),
+    Stage.WAITING: (Ending.ALREADY_RELEASED, Ending.CREATED, Ending.NOTHING_TO_PROMOTE, Ending.FAILED),
+    # An earlier result is taken up once more, and a later call has promoted that canary since.
+    Stage.HELD: (Ending.HELD, Ending.ALREADY_RELEASED, Ending.UNDONE, Ending.FAILED),
+    Stage.PROMOTING: (Ending.UNDONE, Ending.FAILED),
+    Stage.PROMOTED: (Ending.RELEASED, Ending.ROLLED_BACK, Ending.FAILED),
+    Stage.UNKNOWN: (Ending.FAILED,),
+}
 FAILURES = frozenset({Ending.REFUSED, Ending.UNDONE, Ending.ROLLED_BACK, Ending.FAILED})
 
 
@@ -70,6 +82,7 @@ class Moment:
     counts: Mapping[str, int] = field(default_factory=dict)
     share: float | None = None
     mirror: float | None = None
+    by: str = ""
 
 
 class UnreadableResult(ValueError):
@@ -84,6 +97,8 @@ class Release:
     `evidence`: the last judgement by the release's own checks, as canary_verify gives it, for the next one to go on from. `behind`: steps,
     counted from 0, that the canary had outgrown before this run; `outgrown`: the `hash` and `run` of that canary, empty where none was (an
     earlier version does not say).
+    `canary`: both versions as they were seen last, `stable` and `canary`, each with hash, images and counts, or None. `costs`: of the
+    dearest room that was asked for, where it takes new nodes, as canary_headroom_info tells it.
     `to_verify`: the `step` of `steps` (from 1) that the caller verifies now by a file of `tasks`; empty where none is. `noticed`: a mark of
     the last failure on the caller's side, by which his own door knows a later one. `began`: what a later call has to say as the first did,
     options by their names: the Deployment and its cluster, the policies, and `version`, the digest of the template that was asked for.
@@ -101,6 +116,8 @@ class Release:
     outgrown: Mapping[str, str] = field(default_factory=dict)
     verdicts: tuple[Judged, ...] = ()
     rooms: tuple[Mapping[str, Any], ...] = ()
+    costs: Mapping[str, Any] = field(default_factory=dict)
+    canary: Mapping[str, Any] = field(default_factory=dict)
     timeline: tuple[Moment, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
     waits_for: WaitsFor = WaitsFor.NOBODY
@@ -116,6 +133,18 @@ class Release:
     def without_room(self) -> Release:
         """What a failure tells, which Ansible prints whole: no answers about room, unless it was refused, which may be for want of it."""
         return self if self.outcome is Ending.REFUSED else replace(self, rooms=())
+
+    def asked_for(self, room: Mapping[str, Any]) -> Release:
+        """An answer about room, of one step."""
+        costs, told = room["cost"], room["verdict"] == NEEDS_NODES
+        is_dearer = told and (not self.costs or _hourly(costs) > _hourly(self.costs))
+        return replace(self, rooms=(*self.rooms, room), costs=costs if is_dearer else self.costs)
+
+    def sees(self, versions: Mapping[str, Any]) -> Release:
+        """`versions`: as the verbs describe a release."""
+        seen = {name: versions.get(name) for name in ("stable", "canary")}
+        kept = {name: it and {part: it[part] for part in ("hash", "images", "counts")} for name, it in seen.items()}
+        return replace(self, canary=kept if versions else self.canary)
 
     def happened(self, moment: Moment) -> Release:
         return replace(self, timeline=(*self.timeline, moment))
@@ -142,6 +171,8 @@ class Release:
             "outgrown": dict(self.outgrown),
             "verdicts": [vars(judged) for judged in self.verdicts],
             "rooms": [dict(room) for room in self.rooms],
+            "costs": dict(self.costs),
+            "canary": dict(self.canary),
             "timeline": [{**vars(moment), "counts": dict(moment.counts)} for moment in self.timeline],
             "evidence": dict(self.evidence),
             "waits_for": self.waits_for.value,
@@ -169,6 +200,8 @@ class Release:
                 outgrown={k: _text(v) for k, v in _mapping(given.get("outgrown", {})).items()},
                 verdicts=tuple(Judged(**{k: _text(v) for k, v in one.items()}) for one in _list(given["verdicts"])),
                 rooms=tuple(_mapping(room) for room in _list(given["rooms"])),
+                costs=_mapping(given.get("costs", {})),
+                canary=_mapping(given.get("canary", {})),
                 timeline=tuple(_moment(one) for one in _list(given["timeline"])),
                 evidence=_mapping(given["evidence"]),
                 waits_for=WaitsFor(given["waits_for"]),
@@ -181,10 +214,17 @@ class Release:
             raise UnreadableResult("a part of it is missing or of the wrong kind") from None
 
 
+def _hourly(costs: Mapping[str, Any]) -> float:
+    """A price that nobody knows may be any."""
+    known = costs["hourly_max"]
+    return math.inf if known is None else float(known)
+
+
 def _moment(given: Any) -> Moment:
     counts = {_text(version): _count(pods) for version, pods in _mapping(given["counts"]).items()}
     share, mirror = (None if given[name] is None else _per_cent(given[name]) for name in ("share", "mirror"))
-    return Moment(_text(given["at"]), _text(given["what"]), _text(given["said"]), counts, share, mirror)
+    by = _text(given.get("by", ""))
+    return Moment(_text(given["at"]), _text(given["what"]), _text(given["said"]), counts, share, mirror, by)
 
 
 def _text(value: Any) -> str:

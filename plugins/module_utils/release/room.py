@@ -24,6 +24,7 @@ class _Means(Enum):
     ASK = "ask"
 
 
+NEEDS_NODES = "needs_nodes"
 # Whom preemption would evict is not known to be a placeholder: somebody has to read of it.
 _OF_THE_NODES = {
     "fits": _Means.GO,
@@ -36,9 +37,9 @@ _OF_THE_NODES = {
 }
 # Every verdict of canary_headroom_info (headroom/finding.py) for every policy that asks; a test keeps them complete.
 MEANING: Mapping[Headroom, Mapping[str, _Means]] = {
-    Headroom.REQUIRE_EXISTING_NODES: {**_OF_THE_NODES, "needs_nodes": _Means.NO},
-    Headroom.ALLOW_NEW_NODES: {**_OF_THE_NODES, "needs_nodes": _Means.PRICE},
-    Headroom.REPORT: dict.fromkeys((*_OF_THE_NODES, "needs_nodes"), _Means.GO),
+    Headroom.REQUIRE_EXISTING_NODES: {**_OF_THE_NODES, NEEDS_NODES: _Means.NO},
+    Headroom.ALLOW_NEW_NODES: {**_OF_THE_NODES, NEEDS_NODES: _Means.PRICE},
+    Headroom.REPORT: dict.fromkeys((*_OF_THE_NODES, NEEDS_NODES), _Means.GO),
 }
 
 

@@ -17,10 +17,14 @@ WHOLE = Release(
     behind=(0,),
     outgrown={"hash": "7c6d9f54b", "run": "awx-41"},
     verdicts=(Judged("step 1", "pass", "as good as stable"),),
-    rooms=({"verdict": "fits"},),
+    rooms=({"verdict": "needs_nodes", "cost": {"hourly_max": 0.09, "currency": "EUR"}},),
+    costs={"hourly_max": 0.09, "currency": "EUR"},
+    canary={"stable": {"hash": "5d5f8c9b7", "images": {"app": "web:1.4"}, "counts": {"ready": 4}}, "canary": None},
     timeline=(
         Moment("2026-11-28T08:00:00Z", "start", "holding 1 canary", {"stable": 4, "canary": 1}),
-        Moment("2026-11-28T08:00:09Z", "start", "copied to 1 canary", {"stable": 4, "canary": 1}, 0.0, 12.5),
+        Moment(
+            "2026-11-28T08:00:09Z", "start", "copied to 1 canary", {"stable": 4, "canary": 1}, 0.0, 12.5, "AWX job 42"
+        ),
     ),
     evidence={"checks": []},
     began={"name": "web", "namespace": "shop", "context": "eu", "on_failure": "undo", "version": "0c"},

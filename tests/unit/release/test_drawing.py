@@ -7,25 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import ENDINGS
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import RULES, Act, Stage
 from tests.toolchain.venvs import ROOT
 
 PAGE = Path(ROOT, "docs", "release.md")
 
-# What a call that goes well does at each stage, and how each stage may end it.
+# What leads from one stage to the next.
 WAYS = (
+    (Stage.ASKED, Stage.WAITING, "there is no Deployment yet, or a rollout that is nobody's canary"),
     (Stage.ASKED, Stage.HELD, "every step is planned and there is room"),
+    (Stage.ASKED, Stage.UNKNOWN, "the API server went away with the answer to the first write"),
+    (Stage.UNKNOWN, Stage.HELD, "the next look finds its canary"),
     (Stage.HELD, Stage.HELD, "the next step"),
     (Stage.HELD, Stage.PROMOTING, "every step has stood bake and judgement"),
     (Stage.PROMOTING, Stage.PROMOTED, "all pods run the version that was judged"),
 )
-ENDINGS = {
-    Stage.ASKED: (Ending.ALREADY_RELEASED, Ending.PLANNED, Ending.REFUSED),
-    Stage.HELD: (Ending.HELD, Ending.UNDONE, Ending.FAILED),
-    Stage.PROMOTING: (Ending.UNDONE, Ending.FAILED),
-    Stage.PROMOTED: (Ending.RELEASED, Ending.ROLLED_BACK, Ending.FAILED),
-}
 
 
 def drawing() -> str:
@@ -41,6 +38,10 @@ def table() -> str:
         act = rule.ruling.act
         rows.append(f"| {rule.when} | {f'left: {rule.ruling.why}' if act is Act.LEAVE else act.value} |")
     return "\n".join(rows)
+
+
+def test_each_stage_is_drawn() -> None:
+    assert set(ENDINGS) == set(Stage) == {stage for one, other, _why in WAYS for stage in (one, other)}
 
 
 @pytest.mark.parametrize("part", [drawing(), table()], ids=["drawing", "table"])

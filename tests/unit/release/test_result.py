@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -47,3 +48,27 @@ def test_another_shape_is_refused(given_result):
 def test_which_endings_fail_a_task():
     assert {ending.value for ending in FAILURES} == {"refused", "undone", "rolled back", "failed"}
     assert not FAILURES & {Ending.RELEASED, Ending.HELD, Ending.PLANNED}
+
+
+def test_the_dearest_room_is_what_a_release_costs() -> None:
+    def room(verdict: str, hourly: float | None) -> dict[str, Any]:
+        return {"verdict": verdict, "cost": {"hourly_max": hourly}}
+
+    asked = Release("r").asked_for(room("fits", 0.0))
+    assert (asked.costs, len(asked.rooms)) == ({}, 1)
+    for hourly, dearest in ((0.05, 0.05), (0.09, 0.09), (0.02, 0.09), (None, None), (0.2, None)):
+        asked = asked.asked_for(room("needs_nodes", hourly))
+        assert asked.costs == {"hourly_max": dearest}
+
+
+def test_of_a_version_stay_its_images_and_counts_and_no_pods() -> None:
+    version = {
+        "hash": "7c6d",
+        "images": {"app": "web:2"},
+        "counts": {"ready": 1},
+        "pods": [{"name": "web-7c6d-x"}],
+        "revision": 2,
+    }
+    seen = Release("r").sees({"stable": version, "canary": None, "phase": "none"})
+    assert seen.canary == {"stable": {part: version[part] for part in ("hash", "images", "counts")}, "canary": None}
+    assert seen.sees({}).canary == seen.canary

@@ -253,7 +253,9 @@ class Course:
     def note(self, what: str, said: str) -> None:
         versions = {name: self.canary.get(name) or {} for name in ("stable", "canary")}
         counts = {name: version["counts"]["ready"] for name, version in versions.items() if version}
-        self.release = self.release.happened(Moment(self.site.now(), what, said, counts, *self.gets))
+        share, mirror = self.gets
+        moment = Moment(self.site.now(), what, said, counts, share, mirror, by=self.request.call.actor)
+        self.release = self.release.happened(moment)
 
     def warn(self, warnings: tuple[str, ...]) -> None:
         self.warnings.extend(text for text in warnings if text not in self.warnings)
@@ -269,7 +271,9 @@ class Course:
         """What both ends of a call return beside the rest."""
         target = self.request.call.target
         lines = summary(target.name, target.namespace, self.release, self.canary)
-        return {"release": self.release.to_json(), "summary": lines}
+        # A refusal is printed whole, and is of no version that came.
+        seen = self.release if self.release.outcome is Ending.REFUSED else self.release.sees(self.canary)
+        return {"release": seen.to_json(), "summary": lines}
 
     def outcome(self) -> Outcome:
         target, release = self.request.call.target, self.release

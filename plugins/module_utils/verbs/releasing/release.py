@@ -326,7 +326,7 @@ def _ask_for_room(course: Course) -> None:
     asked = replace(request.room, steps=sizes, seen=course.planned_from)
     answers = headroom(course.api, asked, course.report).extra["steps"]
     for answer in answers:
-        course.release = replace(course.release, rooms=(*course.release.rooms, answer))
+        course.release = course.release.asked_for(answer)
         ruled = rule(answer, request.policies)
         if isinstance(ruled, Refuse):
             raise VerbFailure(" ".join(ruled.why), code=Code.NO_ROOM.value, extra={REASONS: ruled.why})
