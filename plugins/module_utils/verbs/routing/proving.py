@@ -56,8 +56,8 @@ class Barred(NotProgrammed):
     """Something before the routes answers, as a login does: nobody can ask whether a write is in force."""
 
     remedy = (
-        "Something before the routes answers, such as a login: take a release that is live back with canary_undo, and give traffic.probe of the next "
-        "an url that comes to them, or set traffic.proof to none"
+        "Look at the gateway and its routes. Where something before them answers, such as a login, take the release back with canary_undo, and give "
+        "traffic.probe of the next one an url that comes to them, or set traffic.proof to none"
     )
 
 
