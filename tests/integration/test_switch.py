@@ -82,7 +82,8 @@ def test_everybody_is_switched_there_and_back_and_an_undo_leaves_the_service_as_
     switched.start(1)
     assert switched.serving() == pods(held["canary"])
     told = info(switched.api, InfoRequest("web", switched.release.namespace))
-    assert told.canary["traffic"] == {"kind": "service_selector", "service": "web", "routes": ["web"]}
+    given = {"weight": 100.0, "header": None, "sticky": False, "mirror": 0.0}
+    assert told.canary["traffic"] == {"kind": "service_selector", "service": "web", "routes": ["web"], "given": given}
     assert told.extra["exposure"]["weight"] == 100.0
     switched.start(0)
     assert switched.serving() == pods(held["stable"])
