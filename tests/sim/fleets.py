@@ -154,11 +154,13 @@ class Sea:
         dies_at: Planned | None = None,
         away: Mapping[int, float] = MappingProxyType({}),
         back: float = math.inf,
+        how: Fault = Fault.REFUSED,
     ) -> Outcome | VerbFailure | None:
         """How the call ended; None where its process was killed: after so many seconds, or at one request of all. `faults`: the share of
-        requests that go wrong. `away`: clusters that nobody reaches after so many seconds, until after `back` everybody does again."""
+        requests that go wrong. `away`: clusters that nobody reaches after so many seconds, until after `back` everybody does again; `how`
+        that shows."""
         gone = {cluster: self.timeline.now + seconds for cluster, seconds in away.items()}
-        crew = Crew(self, faults, dies_at, gone, self.timeline.now + back)
+        crew = Crew(self, faults, dies_at, gone, self.timeline.now + back, how)
         ended: list[Outcome | VerbFailure] = []
 
         def lives() -> None:
@@ -217,6 +219,7 @@ class Crew:
     dies_at: Planned | None = None
     away: Mapping[int, float] = field(default_factory=dict)
     back: float = math.inf
+    how: Fault = Fault.REFUSED
     actor: Process | None = None
     works: list[Process] = field(default_factory=list)
     number: int = field(default_factory=count(1).__next__)
@@ -244,7 +247,7 @@ class Crew:
             self.kill(but=_HERE.actor)
             return self.dies_at
         is_away = self.away.get(cluster, math.inf) <= self.sea.timeline.now < self.back
-        return Planned(self.requests, Fault.REFUSED) if is_away else None
+        return Planned(self.requests, self.how) if is_away else None
 
     def all(self, works: Sequence[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:
         waiting, under_way = list(works), list[Process]()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.processes import Processes
+from ansible_collections.coalmine.canary.plugins.module_utils.display.news import news
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
     Gate,
     Headroom,
@@ -439,6 +440,17 @@ def test_clusters_that_nobody_reaches_are_waited_for_side_by_side_and_once() -> 
     assert ended is not None and outcomes(ended)[1::2] == ["refused"] * 4
     assert '"db"' in str(ended.extra["fleet"]["releases"][5]["why"])
     assert sea.timeline.now - began < 8.0 and alone < 8.0, (alone, sea.timeline.now - began)
+
+
+def test_nobody_waits_for_the_leases_of_one_silent_cluster_after_the_other() -> None:
+    sea = Sea(1, 7)
+    first, *others = sea.request().members
+    slow = replace(first.request, steps=(StepAsked(Size(1), bake=100.0),))
+    request = replace(sea.request(waves=("100%",)), members=(replace(first, request=slow), *others))
+    ended = sea.sails(request, away=dict.fromkeys(range(1, 7), 50.0), how=Fault.LATE)
+    assert ended is not None and "c1/" in str(ended)
+    elapsed = [news(told).elapsed for told in sea.told if "wave 1 of 1: promote" in told]
+    assert 100.0 < (elapsed[0] or 0.0) < 140.0, elapsed
 
 
 def test_a_call_that_is_cut_off_asks_no_further_cluster_who_it_is() -> None:

@@ -97,7 +97,7 @@ class _Fleet:
     ) -> None:
         self._crew, self._request, self._report = crew, request, report
         self._kept = [_Kept() for _member in request.members]
-        self._leases = Leases(crew, request.members, request.run)
+        self._leases = Leases(crew, request)
         self._waves = [list(wave) for wave in request.waves]
         self._begun = crew.clock.monotonic()
         self._telling = threading.Lock()

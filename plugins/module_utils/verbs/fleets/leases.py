@@ -8,15 +8,18 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Iterable, Sequence
 
 from ...cluster.crew import Crew
 from ...cluster.errors import ApiError
 from ...rollout.fields import Malformed
-from ..call.holding import RENEW_SECONDS, Holding
+from ..call.holding import RENEW_SECONDS
 from ..call.orders import Call, held_as
-from .orders import Member
+from .orders import FleetRequest, Member
 
 
 def of_fleet(call: Call, together: int = 1) -> Call:
@@ -25,33 +28,25 @@ def of_fleet(call: Call, together: int = 1) -> Call:
 
 
 class Leases:
-    """Of whoever waits for the works of a fleet: threads do not share them."""
-
-    def __init__(self, crew: Crew, members: Sequence[Member], run: str) -> None:
-        self._crew, self._members, self._run = crew, members, run
-        self._known: dict[int, Holding] = {}
+    def __init__(self, crew: Crew, request: FleetRequest) -> None:
+        self._crew, self._request = crew, request
 
     @property
     def every(self) -> float:
         """Seconds between two rounds, so few that no Lease ends in twice that time."""
-        asked = (member.request.call.lease.seconds for member in self._members)
+        asked = (member.request.call.lease.seconds for member in self._request.members)
         return min((RENEW_SECONDS, *(seconds / 3 for seconds in asked if seconds)))
 
     def prolong(self, places: Iterable[int]) -> None:
-        """Two requests each. Where a cluster does not answer, the rest of it is left for the next round."""
-        silent: set[int] = set()
+        """Two requests each; clusters side by side. Where one does not answer, the rest of it is left for the next round."""
+        clusters: dict[int, list[Member]] = defaultdict(list)
         for place in places:
-            cluster = self._members[place].cluster
-            if cluster in silent:
-                continue
-            try:
-                self._of(place).prolong()
-            except (ApiError, Malformed):
-                silent.add(cluster)
+            member = self._request.members[place]
+            clusters[member.cluster].append(member)
+        self._crew.all([partial(self._prolong, *one) for one in clusters.items()], self._request.at_once)
 
-    def _of(self, place: int) -> Holding:
-        if place not in self._known:
-            member = self._members[place]
-            call = of_fleet(member.request.call)
-            self._known[place] = held_as(self._crew.api(member.cluster), call, self._run, returns=True)
-        return self._known[place]
+    def _prolong(self, cluster: int, members: Sequence[Member]) -> None:
+        api = self._crew.api(cluster)
+        with suppress(ApiError, Malformed):
+            for member in members:
+                held_as(api, of_fleet(member.request.call), self._request.run, returns=True).prolong()
