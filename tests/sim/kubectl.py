@@ -16,7 +16,7 @@ from tests.cluster.kubectl import KubectlFailed
 from .foreign import Somebody
 from .history import Foreign
 from .objects import NAMESPACE, Json
-from .patching import merge_patch
+from .patching import json_patch, merge_patch
 from .server import Server
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -96,6 +96,19 @@ def _apply(server: Server, given: argparse.Namespace, text: str) -> None:
         _somebody(server, name).strategic(patch, "kubectl-client-side-apply")
 
 
+def _replace(server: Server, given: argparse.Namespace, text: str) -> None:
+    """The whole object: what the manifest does not have is gone, but for what the server itself keeps."""
+    manifest = json.loads(text)
+    meta = manifest["metadata"]
+    parts = {
+        "/spec": manifest["spec"],
+        **{f"/metadata/{marks}": meta.get(marks) or {} for marks in ("labels", "annotations")},
+    }
+    patch = [{"op": "add", "path": path, "value": value} for path, value in parts.items()]
+    asked = Asked("patch", "deployments.apps", meta["name"], NAMESPACE)
+    server.patch("deployments", asked, patch, json_patch, "somebody", "kubectl-replace")
+
+
 def _marks(member: str) -> Callable[[Server, argparse.Namespace, str], None]:
     """KIND NAME or KIND/NAME, then KEY=VALUE, or KEY- to take it away."""
 
@@ -127,6 +140,7 @@ COMMANDS: dict[str, Callable[[Server, argparse.Namespace, str], Any]] = {
     "set": _set,
     "rollout": _rollout,
     "apply": _apply,
+    "replace": _replace,
     "label": _marks("labels"),
     "annotate": _marks("annotations"),
     "delete": _delete,

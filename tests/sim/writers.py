@@ -8,6 +8,7 @@ What is expected is in docs/source/writers.yml, of which `make writers` makes do
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -54,12 +55,17 @@ def _applies(web: Web) -> None:
     web.apply("--server-side", "--field-manager=ci", replicas=REPLICAS)
 
 
+def _replaces(web: Web) -> None:
+    web.kubectl("replace", "-f", "-", input=json.dumps(web.manifest(REPLICAS)))
+
+
 WRITERS: dict[str, Callable[[Web], object]] = {
     "kubectl set image": lambda web: web.set_image("v3"),
     "kubectl edit": _edits,
     "kubectl rollout restart": lambda web: web.rollout("restart"),
     "kubectl rollout undo": lambda web: web.rollout("undo"),
     "kubectl apply": lambda web: web.apply(replicas=REPLICAS),
+    "kubectl replace": _replaces,
     "helm upgrade": _upgrades,
     "kubectl apply --server-side": _applies,
     "kubectl apply --server-side --force-conflicts": _applies_by_force,

@@ -27,14 +27,19 @@ def cells() -> dict[str, dict[str, dict[str, Any]]]:
     return dict(yaml.safe_load(SOURCE.read_text(encoding="utf-8")))
 
 
-def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    return "\n".join([HEAD, *(_row(writer, cell) for writer, cell in rows.items())])
+# What the next task does in a phase where it does not find its release any more, and that is no failure.
+WITHOUT_ONE = {"between steps": "starts anew", "done": "goes on"}
 
 
-def _row(writer: str, cell: Mapping[str, Any]) -> str:
+def table(phase: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    goes_on = {"none": WITHOUT_ONE.get(phase, "finds no canary, and changes nothing")}
+    return "\n".join([HEAD, *(_row(writer, cell, goes_on) for writer, cell in rows.items())])
+
+
+def _row(writer: str, cell: Mapping[str, Any], goes_on: Mapping[str, str]) -> str:
     runs = (cell.get("runs") or "nothing") + (f", and at times still {cell['left']}" if cell.get("left") else "")
     seen = f"`{cell['seen']}`" + (f", by {cell['by']}" if cell.get("by") else "")
-    step = f"is refused: `{cell['next']}`" if cell.get("next") else "goes on"
+    step = f"is refused: `{cell['next']}`" if cell.get("next") else goes_on.get(cell["seen"], "goes on")
     took = f" ({cell['refused']})" if cell.get("refused") else ""
     back = cell.get("back") or "nothing: apply your manifest"
     return f"| {writer}{took} | {runs} | {seen} | {step} | {back} |"
@@ -43,7 +48,8 @@ def _row(writer: str, cell: Mapping[str, Any]) -> str:
 def page() -> str:
     found = cells()
     return TABLE.sub(
-        lambda place: f"{place['phase']} -->\n\n{table(found[place['phase']])}\n\n", PAGE.read_text(encoding="utf-8")
+        lambda place: f"{place['phase']} -->\n\n{table(place['phase'], found[place['phase']])}\n\n",
+        PAGE.read_text(encoding="utf-8"),
     )
 
 
