@@ -83,6 +83,9 @@ class Witness:
             self._moving.changes(change.before, change.after, call)
             if change.before["metadata"]["generation"] != change.after["metadata"]["generation"]:
                 self._moving.is_told_truthfully()
+            if not ledger.history.replica_sets.stops:
+                # Endpoints that nobody writes send users nowhere else, whatever a verb does.
+                self._routing.looks_again()
         if ledger.release is not None:
             self._routing.allows(ledger.release, call)
             self._moving.count(ledger.release)

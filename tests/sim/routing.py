@@ -33,6 +33,7 @@ class Routing:
     def __init__(self, ledger: Ledger, reads: Callable[[Change, Json | None], Json | None]) -> None:
         self._ledger = ledger
         self._reads = reads
+        self._served: Served | None = None
 
     def allows(self, release: Release, call: Called | None) -> None:
         """Whoever writes for a start has the canary get as much as he asks for, and whoever promotes it all."""
@@ -76,8 +77,13 @@ class Routing:
 
     def sees(self, served: Served) -> None:
         """A pod that is being taken away was sent nobody while it was a canary's."""
-        release = self._ledger.release
-        if release is None or not self._ledger.is_routed_by_us:
+        self._served = served
+        self.looks_again()
+
+    def looks_again(self) -> None:
+        """At what users get, which is too much from one moment on where somebody takes it back."""
+        release, served = self._ledger.release, self._served
+        if release is None or served is None or not self._ledger.is_routed_by_us:
             return
         for shares in (served.newcomers, served.users):
             self._sees_share(release, shares)

@@ -19,13 +19,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
     Versions,
     Wanted,
 )
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import SERVICE_SELECTOR
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import GATEWAY_API, SERVICE_SELECTOR
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from tests.sim.alb import ALB, ANNOTATIONS
 from tests.sim.calls import Called
 from tests.sim.drawing import routed
 from tests.sim.gateway import Lags
+from tests.sim.governing import Governed, Hook
 from tests.sim.grpc import GATEWAY_API_GRPC
 from tests.sim.history import Ask, End, Foreign, History, Script
 from tests.sim.istio import ISTIO
@@ -102,6 +103,22 @@ def test_a_drained_canary_gets_nobody_until_it_is_resumed_and_then_what_it_got(k
     _start, drained, _again, _check, resumed, undone = found.calls[:6]
     assert largest(one, drained.ended or 0.0, resumed.begun) == 0
     assert largest(one, resumed.begun, undone.begun) == Fraction(1, 20)
+    assert owned(one) == before
+
+
+@pytest.mark.parametrize("kind", [*EVERY, GATEWAY_API, SERVICE_SELECTOR])
+def test_an_undo_takes_users_from_a_canary_that_a_promotion_died_on_right_before_its_first_pod(kind: str) -> None:
+    """It had given the owner's Service back, which sends to pods of both versions: until those of the canary are gone, half of the users would
+    get it."""
+    start = Ask("start", share="0", kind=kind, pods=4, surge=4)
+    asks = (start, Ask("promote", by="pods", think=60.0), Ask("undo", think=120.0))
+    denied = Governed(Hook.DENIES, 60.0, 180.0)
+    lags = SEEN.get(kind, ("proven", Lags(2.0, 1.0)))[1]
+    one = World(History(natures=DRAINING, governed=denied, gateway=lags, scripts=(Script("ana", 8.0, asks=asks),)))
+    before, found = owned(one), played(one)
+    _started, promoted, undone = found.calls[:3]
+    assert isinstance(promoted.result, VerbFailure) and promoted.result.code == "api_error" and promoted.result.changed
+    assert largest(one, promoted.begun, undone.begun) == Fraction(1, 2)
     assert owned(one) == before
 
 

@@ -36,19 +36,21 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
     take: a bad canary is worse than a route that lags behind. Where users are not sent to what is to serve them now, the gateway has as long
     to reach it first.
 
-    `taken_over`: from a run whose first write of a route may still come. What is its owner's is written, too, so that this is refused then.
+    `taken_over`: from a run whose first write of a route may still come. What is its owner's is written, too, so that this is refused then; and
+    so it is where the canary has pods, which the owner's Service sends users to: a promotion that died right before its first pod left it so,
+    or somebody put it back.
     """
     canary = situation.canary.hash if situation.canary else ""
     serves = _stable_serves(situation)
-    every = taken_over and serves and _went(routes, partial(ensure, routes, routes.stable_hash))
-    found, unread = list[Now](), list[RouteRef]()
+    there, unread = list[Now](), list[RouteRef]()
     for ref in routes.traffic.routes:
         with _going_on(routes), _apart(ref, unread):
             now = routes.now(ref, canary)
-            if now is None or routes.is_elsewhere(now) or _is_anothers(routes, now):
-                continue
-            if every or now.stage is not Stage.OWN or not now.wanted.exposure.nobody:
-                found.append(now)
+            if now is not None and not routes.is_elsewhere(now) and not _is_anothers(routes, now):
+                there.append(now)
+    gets = situation.canary is not None and not situation.canary.empty and any(one.stage is Stage.OWN for one in there)
+    every = serves and (taken_over or gets) and _went(routes, partial(ensure, routes, routes.stable_hash))
+    found = [one for one in there if every or one.stage is not Stage.OWN or not one.wanted.exposure.nobody]
     if serves:
         _went(routes, partial(keep_stable, routes, found))
     serves = serves and _stable_is_known(routes, found)
