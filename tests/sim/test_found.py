@@ -52,6 +52,17 @@ FOUND: dict[str, History] = {
             ),
         ),
     ),
+    "what the undo of a release that failed had done before it failed, too, is told": History(
+        deployments=Pace(stops=((16.0, 60.0),)),
+        replica_sets=Pace(stops=((16.0, 60.0),)),
+        scripts=(
+            ana(
+                Ask("release", through="step 1"),
+                Ask("release", goes_on=True, reason="smoke tests failed", on_failure="undo", think=10.0),
+            ),
+        ),
+        foreign=(Foreign(40.0, "the whole manifest", 0, "v3"),),
+    ),
     "testers keep the canary where a promotion died after it gave the owner's backends back, and its share is given again": History(
         gateway=Lags(routes=2.0, endpoints=0.1),
         scripts=(

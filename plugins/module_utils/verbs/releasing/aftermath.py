@@ -75,9 +75,7 @@ def _take_in(course: Course, error: VerbFailure | ApiError) -> None:
         if error.may_have_written and course.release.stage is Stage.ASKED and not course.request.call.check:
             course.reaches(Stage.UNKNOWN)  # whether it began a canary, the next look tells
         return
-    course.warn(error.warnings)
-    course.changed = course.changed or error.changed
-    course.canary = error.canary or course.canary
+    course.learns(error)
     if error.changed and course.release.stage is Stage.ASKED and not course.request.call.check:
         course.reaches(Stage.HELD)
     if "verify" in error.extra:
@@ -118,6 +116,7 @@ def _undo(course: Course, reason: str) -> None:
     try:
         course.did("undo", undo(course.api, UndoRequest(call, reason), course.report))
     except (VerbFailure, ApiError) as error:
+        course.learns(error)
         course.ends(Ending.FAILED, f"The undo failed too: {error}")
     else:
         _ends(course, Ending.UNDONE, "The stable version is back.", "The stable version would be brought back.")
@@ -129,6 +128,7 @@ def _roll_back(course: Course, reason: str) -> None:
     try:
         course.did("rollback", rollback(course.api, request, course.report))
     except (VerbFailure, ApiError) as error:
+        course.learns(error)
         course.ends(Ending.FAILED, f"The rollback failed too: {error}")
     else:
         _ends(

@@ -250,6 +250,15 @@ class Course:
         self.warn(outcome.warnings)
         self.canary = outcome.canary or self.canary
 
+    def learns(self, error: VerbFailure | ApiError) -> None:
+        """What a verb that failed had done by then."""
+        if isinstance(error, ApiError):
+            self.changed = self.changed or error.may_have_written
+            return
+        self.warn(error.warnings)
+        self.changed = self.changed or error.changed
+        self.canary = error.canary or self.canary
+
     def note(self, what: str, said: str) -> None:
         versions = {name: self.canary.get(name) or {} for name in ("stable", "canary")}
         counts = {name: version["counts"]["ready"] for name, version in versions.items() if version}

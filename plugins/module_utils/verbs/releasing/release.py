@@ -78,7 +78,8 @@ def _was_done_before(course: Course, error: VerbFailure | ApiError) -> bool:
         ):
             return False
         _already_released(course, situation.picture)
-    except (VerbFailure, ApiError):
+    except (VerbFailure, ApiError) as failed_too:
+        course.learns(failed_too)
         return False  # the failure that there was is told
     return True
 
