@@ -12,10 +12,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.guarded
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.exposed import PAUSE_SECONDS
 
-from .calls import Called
+from .calls import Called, steps_of
 from .faults import Fault
 from .foreign import FOREIGN
 from .ledger import Ledger
+from .objects import Json
 from .promises import goes_by_weights, is_hold
 
 REFUSALS = frozenset(code.value for code in Code)
@@ -46,8 +47,7 @@ class Answering:
         if not isinstance(result, (Outcome, VerbFailure)):
             return
         self._counts_room(call)
-        wrote = [change for change in call.writes if change.kind == "deployments"]
-        silent = not result.changed and wrote and not call.doubled
+        silent = not result.changed and not call.doubled and _left(call)
         if isinstance(result, VerbFailure) and result.code in REFUSALS and silent:
             self._ledger.violated("nothing is written after a refusal", f"{call.ask.verb}: {call.told()}")
         if silent:
@@ -70,8 +70,12 @@ class Answering:
         ):
             return
         # Each step is planned, and held by a start of its own; so are all requests.
-        steps = len(call.ask.shares) or (call.ask.pods or 2 if call.ask.verb == "release" else 0)
-        verbs = 1 + steps + bool(call.ask.shares and goes_by_weights(call.ask)) + bool(call.ask.mirror)
+        ask, steps = call.ask, steps_of(call.ask) if call.ask.verb == "release" else 0
+        verbs = 1 + steps + bool(ask.shares and goes_by_weights(ask))
+        if steps:
+            verbs += (
+                steps * bool(ask.verdicts) + 2 * bool(ask.guard) + (ask.headroom != "skip") + (ask.on_failure == "undo")
+            )
         routes, of_routes = (MOST_OF_ROUTES, OF_ROUTES_A_SECOND) if self._ledger.history.gateway else (0, 0.0)
         in_time = (REQUESTS_A_SECOND + of_routes) * (call.ended - call.begun)
         most = (MOST_REQUESTS + routes) * verbs + len(call.writes) + in_time
@@ -110,3 +114,22 @@ class Answering:
             if change.at >= call.begun and change.by in (*self._ledger.calls, *FOREIGN) and change.kind == "deployments"
         )
         return any(before is not None and (call.ask.verb != "start" or is_hold(before)) for before in meanwhile)
+
+
+def _left(call: Called) -> list[str]:
+    """The objects that are not what they were before the first of its writes: of whatever it gave back exactly nothing is to be told. Each
+    write of a Deployment is one of a new generation, and stays."""
+    first, last = dict[tuple[str, str], Json | None](), dict[tuple[str, str], Json | None]()
+    for change in call.writes:
+        first.setdefault((change.kind, change.name), change.before)
+        last[change.kind, change.name] = change.after
+    changed = (key for key in first if key[0] == "deployments" or _said(first[key]) != _said(last[key]))
+    return [f"{kind}/{name}" for kind, name in changed]
+
+
+def _said(obj: Json | None) -> Json | None:
+    """What somebody has written there."""
+    if obj is None:
+        return None
+    metadata = obj["metadata"]
+    return {"spec": obj["spec"], **{part: metadata.get(part) or {} for part in ("annotations", "labels")}}

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import zip_longest
 from typing import Any
@@ -14,7 +14,17 @@ from typing import Any
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
-from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, OnFailure, Policies
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.samples import Count, Sample
+from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
+    Gate,
+    Headroom,
+    OnFailure,
+    OnInconclusive,
+    Policies,
+    Through,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Release
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.bake import bake
@@ -45,6 +55,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     CheckAsked,
     PodsAsked,
+    SamplesAsked,
     VerifyRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.pause import pause
@@ -75,7 +86,8 @@ class Called:
     """`user`: as whom it wrote, one name for each call. `writes`: what the server took from it. `run`: whose a start is.
     `restores`: fields that an undo is told because nothing else knows them any more. `broke`: in which error of its own it ended.
     `doubled`: a write of it was delivered twice, and the second was refused: nobody can tell that from somebody else's, so that it
-    does not count as a change. `forbidden`: what it may not do. `hit`: what went wrong with its requests; of those that only read, None."""
+    does not count as a change. `forbidden`: what it may not do. `hit`: what went wrong with its requests; of those that only read, None.
+    `previous`: what a whole release takes up."""
 
     actor: str
     number: int
@@ -93,6 +105,13 @@ class Called:
     hit: list[Fault | None] = field(default_factory=list)
     requests: int = 0
     writes: list[Change] = field(default_factory=list)
+    previous: Release | None = None
+
+    @property
+    def release(self) -> Release | None:
+        """What a whole release has returned."""
+        told = self.result.extra.get("release") if isinstance(self.result, (Outcome, VerbFailure)) else None
+        return Release.from_json(told) if told else None
 
     @property
     def user(self) -> str:
@@ -194,9 +213,35 @@ def _by(called: Called) -> PromoteBy | None:
     return PromoteBy(called.ask.by) if called.ask.by else None
 
 
+def judges(ask: Ask, step: int) -> str:
+    """What is counted at this step of a whole release, from 0 on; empty where nothing is."""
+    return ask.verdicts[min(step, len(ask.verdicts) - 1)] if ask.verdicts else ""
+
+
+# Bad requests of a thousand, beside 9 of the stable version.
+_COUNTED = {"good": (0,) * 9, "bad": (300,) * 9, "nothing": ()}
+
+
+def _checks(ask: Ask, step: int) -> tuple[CheckAsked, ...] | None:
+    """Of a step. What a caller has counted has times of its own at each."""
+    judge = judges(ask, step)
+    if judge == "pods":
+        return None
+    rows = (
+        Sample(1000 * step + 10 * at, Count(bad, 1000), Count(9, 1000))
+        for at, bad in enumerate(_COUNTED.get(judge, ()))
+    )
+    return (CheckAsked(RateCheck("own", Tolerance(1.5, 0.01)), SamplesAsked(tuple(rows))),) if judge else ()
+
+
+def steps_of(ask: Ask) -> int:
+    """How many a whole release has."""
+    return len(ask.shares) + bool(ask.mirror) if ask.shares else 2 if ask.weight is not None else ask.pods or 1
+
+
 def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     """In as many steps as it asks for pods, each a pod larger, in two where it asks for a share of all pods, or in one for each of its shares
-    of the requests; a failure is left as it is, for whoever comes next."""
+    of the requests."""
     template, by = NewTemplate(images={CONTAINER: image(called.ask.version)}), _by(called)
     shares = [Fraction(share) / 100 for share in called.ask.shares]
     blue_green = called.ask.kind == SERVICE_SELECTOR
@@ -217,10 +262,10 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
         bears = Size.bearing(Fraction(1) if blue_green else max(traffic.bears, copies))
         return StepAsked(Size(pods) if pods else bears, traffic=traffic)
 
-    by_shares = tuple(step(one, Fraction(0), pods) for one, pods in zip_longest(shares, called.ask.sizes))
+    steps = tuple(step(one, Fraction(0), pods) for one, pods in zip_longest(shares, called.ask.sizes))
     if copies:
-        by_shares = (step(Fraction(0), copies), *by_shares)
-    weight = called.ask.weight
+        steps = (step(Fraction(0), copies), *steps)
+    ask, weight = called.ask, called.ask.weight
     sizes = [Size(pods) for pods in range(1, (called.ask.pods or 1) + 1)]
     if weight is not None:
         sizes = [Size(None, part) for part in (max(1, weight // 2), weight)]
@@ -232,12 +277,24 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
             surge=None if shares else called.ask.surge,
             autoscaler=AutoscalerPolicy(called.ask.autoscaler),
         ),
-        judge=VerifyRequest(call, ()),
+        judge=VerifyRequest(call, _JUDGED, ask.seconds, interval=2.0),
         room=HeadroomRequest(call, template),
-        steps=by_shares or tuple(map(StepAsked, sizes)),
+        steps=tuple(
+            replace(one, checks=_checks(ask, number))
+            for number, one in enumerate(steps or tuple(map(StepAsked, sizes)))
+        ),
+        guard=ask.guard,
         by=by,
         keep=called.ask.keep,
-        policies=Policies(headroom=Headroom.SKIP, on_failure=OnFailure.HOLD),
+        policies=Policies(
+            headroom=Headroom(ask.headroom),
+            on_inconclusive=OnInconclusive(ask.on_inconclusive),
+            on_failure=OnFailure(ask.on_failure),
+            gate=Gate(ask.gate),
+        ),
+        through=Through.parse(ask.through),
+        previous=called.previous,
+        reject=ask.reason,
     )
     return release(api, request, report)
 

@@ -23,6 +23,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds impo
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 
+from .calls import steps_of
 from .controllers import Pace
 from .faults import Fault, Planned, PlannedStream, StreamFault
 from .foreign import WRITES
@@ -46,6 +47,13 @@ SPLITS = {GATEWAY_API: 10, SERVICE_SELECTOR: 4, INGRESS_NGINX: 3, ISTIO: 3, GATE
 
 
 def draw(seed: int) -> History:
+    history = by_verbs(seed)
+    chance = random.Random(f"whole releases of {seed}")
+    return replace(history, scripts=tuple(_whole(chance, script) for script in history.scripts))
+
+
+def by_verbs(seed: int) -> History:
+    """Most of it verb by verb."""
     chance = random.Random(seed)
     history = KINDS[_kind(seed, chance)][1](seed, chance)
     return replace(history, colliding=seed % COLLIDING == 1)
@@ -165,6 +173,50 @@ def _script(chance: random.Random, history: History, name: str = "ana", **more: 
     if chance.random() < 0.25:
         asks += release(chance, history, **{**more, "version": chance.choice(("v2", "v3"))})
     return Script(name, _AFTER_REST, asks=tuple(asks), names=chance.choice(("", "hash", "run", "both")))
+
+
+_COUNTED = {"good": 8, "bad": 2, "nothing": 1, "pods": 1}
+_CHAINS = ((), (), ("plan",), ("step 1",), ("room", "step 1"), ("step 1", "step 2"))
+
+
+def _whole(chance: random.Random, script: Script) -> Script:
+    """One in two is played as canary_release ships: judged, at a gate, taken back where it fails, in one call or in several."""
+    is_whole = any(ask.verb == "release" for ask in script.asks)
+    if chance.random() > (0.9 if is_whole else 0.35):
+        return script
+    first = _first_start(script.asks, verb="release")
+    if not is_whole:
+        first = replace(first, max_unavailable=None, pods=first.pods and min(first.pods, 3))
+    if first.share is not None:
+        first = replace(first, shares=(first.share,), share=None)
+    verdicts = chance.choices(list(_COUNTED), list(_COUNTED.values()), k=chance.randint(1, 3))
+    asked = replace(
+        first,
+        verdicts=tuple(verdicts) if chance.random() < 0.7 else (),
+        guard=chance.choice((0.0, 0.0, 5.0, 20.0)),
+        seconds=chance.choice((2.0, 10.0)),
+        on_failure=chance.choice(("undo", "undo", "hold")),
+        on_inconclusive=chance.choice(("hold", "undo", "promote")),
+        gate=chance.choice(("none", "none", "none", "stop")),
+        headroom=chance.choice(("skip", "skip", "require_existing_nodes", "report")),
+    )
+    stops = (one for one in chance.choice(_CHAINS) if one != "step 2" or steps_of(asked) > 1)
+    chain = (*stops, "promoted")
+    asks = [
+        replace(asked, through=through, goes_on=number > 0, think=chance.choice((0.0, 0.1, 3.0)))
+        for number, through in enumerate(chain)
+    ]
+    if len(asks) > 1 and chance.random() < 0.2:
+        asks[-1] = replace(asks[-1], reason="smoke tests failed")
+    asks = asks if chance.random() < 0.7 else [*asks, replace(asks[-1], goes_on=True, reason="")]
+    for verb in chance.choices(
+        ("promote", "undo", "rollback", "resume", "pause", "info"), k=chance.choice((0, 0, 0, 1, 2))
+    ):
+        asks.insert(chance.randint(1, len(asks)), Ask(verb, kind=asked.kind, takeover=asked.takeover))
+    if chance.random() < 0.1:
+        number = chance.randrange(len(asks))
+        asks.insert(number, replace(asks[number], check=True))
+    return replace(script, asks=tuple(asks))
 
 
 def _machine(chance: random.Random) -> str:
@@ -309,7 +361,8 @@ def _routed(seed: int, chance: random.Random) -> History:
 
 def routed(seed: int, chance: random.Random, kind: str) -> History:
     """`kind`: of what splits them."""
-    history = chance.choice((_calm, _faulty, _deadly, _crowded, _crowded, _scaled))(seed, chance)
+    kinds = (_calm, _faulty, _deadly, _crowded, _crowded, _scaled, _foreign, _replaced, _governed)
+    history = chance.choice(kinds)(seed, chance)
     scripts = tuple(replace(one, asks=shared(chance, history, one.asks, kind)) for one in history.scripts)
     return replace(history, gateway=_lags(chance, kind), scripts=scripts)
 

@@ -22,13 +22,15 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic import htt
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import Stage, Wanted
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs import promote, start, undo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import guarded, holding, pacing, site, waiting
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting import headroom_reading
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import autoscaling, completion, pins, rolling
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing import aftermath, release
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import exposing, returning
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.starting import routed
 
 from .controllers import Pace
-from .drawing import draw, kind_of
+from .drawing import by_verbs, kind_of
 from .faults import Fault, Planned
 from .gateway import Lags
 from .history import Ask, End, Foreign, History, Script
@@ -250,7 +252,7 @@ def _pins_are_forgotten(patcher: Patcher) -> None:
 
 def _drawn(kinds: tuple[str, ...], first: int = 0) -> Callable[[], Iterable[History]]:
     """Random ones of these kinds. `first`: the seed of one in which it showed, which is tried first."""
-    return lambda: map(draw, chain((first,), (seed for seed in count() if kind_of(seed) in kinds)))
+    return lambda: map(by_verbs, chain((first,), (seed for seed in count() if kind_of(seed) in kinds)))
 
 
 def _overtaken(first: int = 0) -> Callable[[], Iterable[History]]:
@@ -308,7 +310,20 @@ def _taken_over_beside_a_route() -> Iterable[History]:
         yield History(seed=seed, gateway=Lags(0.1, 0.1), scripts=(ana, ben))
 
 
+def _undone_only_in_words(*arguments: Any) -> Outcome:
+    return Outcome(changed=False, message="undone")
+
+
+def _judged_bad(policy: str) -> Callable[[], Iterable[History]]:
+    ask = Ask("release", pods=2, verdicts=("good", "bad"), on_failure=policy)
+    return lambda: (History(seed=seed, scripts=(Script("ana", 8.0, asks=(ask,)),)) for seed in count())
+
+
 GUARDS: dict[str, Guard] = {
+    "verdicts before a promotion": Guard(_replaced(release, "_judge", lambda *arguments: True), _judged_bad("hold")),
+    "what a release that failed does, and not only says": Guard(
+        _replaced(aftermath, "undo", _undone_only_in_words), _judged_bad("undo")
+    ),
     "the Lease before a write": Guard(
         _replaced(holding.Holding, "ensure", lambda held, uid, **asked: None), _many_at_once
     ),

@@ -28,6 +28,10 @@ class Ask:
     the canary. `by`: as canary_promote takes it, `keep` seconds. `sticky`: users keep their version; None where it is not said. `drain`: of
     a pause. `overload`: of a start. `mirror`: per cent of requests of which the canary gets a copy, of a whole release in a step before all
     others.
+    Of a whole release: `verdicts`, what is counted at each step, or at the last of those for all that come after it: "good", "bad" or "nothing"
+    of the user's own, or what "pods" tell; none where nothing is judged. `guard` in seconds; `on_failure`, `on_inconclusive`, `gate`, `through` and
+    `headroom` as canary_release takes them. `reason`: why its caller's own verification fails it. `goes_on`: it takes up what the last whole
+    release of this process has returned.
     What another verb needs is left as it is."""
 
     verb: str
@@ -57,6 +61,14 @@ class Ask:
     drain: bool = False
     released_ok: bool = False
     takeover: bool = False
+    verdicts: tuple[str, ...] = ()
+    guard: float = 0.0
+    on_failure: str = "hold"
+    on_inconclusive: str = "hold"
+    gate: str = "none"
+    through: str = "promoted"
+    headroom: str = "skip"
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
@@ -28,6 +29,7 @@ from .objects import AUTOSCALER_NAME, NAME, Json, TemplateKeys, is_being_deleted
 from .pictures import Pictures
 from .pods import ReplicaSetController
 from .promises import is_hold, takes_users
+from .releasing import Releasing
 from .routing import ROUTES, Routing
 from .store import Change, Store
 from .users import Served
@@ -54,7 +56,8 @@ class Witness:
         self._shown = shown
         self._pictures = Pictures(store)
         self._leasing = Leasing(self._ledger, has_ended)
-        self._moving = Moving(self._ledger, self._pictures)
+        self._releasing = Releasing(self._ledger)
+        self._moving = Moving(self._ledger, self._pictures, self._releasing)
         self._routing = Routing(self._ledger, reads)
         self._answering = Answering(self._ledger)
         store.listen(self._hear)
@@ -123,8 +126,11 @@ class Witness:
 
     def ended(self, call: Called) -> None:
         self._answering.ends(call)
+        self._releasing.ended(call)
+        if self._releasing.is_over(call):
+            self._leaves_nothing()
         if isinstance(call.result, Outcome) and self._ledger.release is not None and not call.ask.check:
-            if call.ask.verb == "start":
+            if call.ask.verb == "start" or (call.release is not None and call.release.outcome is Ending.HELD):
                 self._moving.is_held_by(call.actor)
             self._routing.promised(self._ledger.release, call, call.result)
 
@@ -140,6 +146,9 @@ class Witness:
             return
         if is_hold(self._ledger.store.of("deployments")[NAME]):
             self._ledger.violated("every state can be brought to an end", "the fields of a hold are left")
+        self._leaves_nothing()
+
+    def _leaves_nothing(self) -> None:
         for found in self._pinned():
             self._ledger.violated("no autoscaler is left pinned", found)
         if self._ledger.is_routed_by_us:

@@ -20,7 +20,8 @@ from .governing import Hook
 from .ledger import Ledger
 from .objects import NAME, Json, owned
 from .pictures import Pictures
-from .promises import Release, is_hold, may_lack, most_pods
+from .promises import Release, is_hold, is_marked, may_lack, most_pods
+from .releasing import Releasing
 
 _OURS = (RECORD, LAST, LIVE, REVISION)
 _HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
@@ -29,9 +30,10 @@ _HOLDING = frozenset({Phase.STARTING, Phase.STEPPING, Phase.HELD})
 class Moving:
     """`pictures`: what verbs would see."""
 
-    def __init__(self, ledger: Ledger, pictures: Pictures) -> None:
+    def __init__(self, ledger: Ledger, pictures: Pictures, releasing: Releasing) -> None:
         self._ledger = ledger
         self._pictures = pictures
+        self._releasing = releasing
         # The template that each process was told last that it holds.
         self._held: dict[str, str] = {}
 
@@ -67,11 +69,13 @@ class Moving:
             if after["spec"]["revisionHistoryLimit"] == 0:
                 # Nothing stops such a promotion before it is taken back: that could take the stable version away.
                 release.floor = 0
-        if _marked(before) and not _marked(after):
+        if is_marked(before) and not is_marked(after):
             self._is_over(release, after, new)
             self._ledger.release = None
 
     def _promotes(self, release: Release, new: str, after: Json, call: Called | None) -> None:
+        if call is not None:
+            self._releasing.promotes(call)
         if call is not None and call.meant.hash and self._held.get(call.actor) != new:
             self._ledger.violated("only what was named is promoted", f"{call.actor} meant another version")
         if call is not None and call.meant.run and release.actor != call.actor:
@@ -171,10 +175,6 @@ def _begun(before: Json, after: Json, stable: str, canary: str, call: Called) ->
     release.paused_by_start = bool(after["spec"].get("paused"))
     release.splits = call.ask.share is not None or bool(call.ask.shares)
     return release
-
-
-def _marked(deployment: Json) -> bool:
-    return RECORD in (deployment["metadata"].get("annotations") or {})
 
 
 def _differences(before: Json, after: Json) -> Iterator[tuple[str, tuple[object, object]]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import NEVER_AVAILABLE_SECONDS
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.size import pods_for_weight
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import SERVICE_SELECTOR
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load import pods_for
@@ -50,6 +51,11 @@ class Release:
 def is_hold(deployment: Json) -> bool:
     """No new pod of it ever counts as available."""
     return bool(deployment["spec"].get("minReadySeconds") == NEVER_AVAILABLE_SECONDS)
+
+
+def is_marked(deployment: Json) -> bool:
+    """A release of it is live."""
+    return RECORD in (deployment["metadata"].get("annotations") or {})
 
 
 def may_lack(ask: Ask) -> int:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knock, Knocked
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.autoscaler import STALE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
@@ -246,8 +247,9 @@ class World:
         self.witness.sees(served)
 
     def _fails(self, service: str, told: str) -> None:
-        """At the owner's Service only what the Deployment's own strategy promises counts."""
-        if service != NAME or not self.history.may_lack_all:
+        """At the owner's Service only what the Deployment's own strategy promises counts. Whoever else writes to the Deployment may take all
+        of its pods."""
+        if not self.history.foreign and (service != NAME or not self.history.may_lack_all):
             self._violated_once("no request fails", told)
 
     def _violated_once(self, rule: str, what: str) -> None:
@@ -259,15 +261,21 @@ class World:
 
     def _give_birth(self, script: Script) -> None:
         def lives() -> None:
-            held = ""
+            held, returned = "", dict[str, Release]()
             for number, ask in enumerate(script.asks):
                 process.sleep(ask.think)
                 if script.names and not held and ask.verb in NAMED and not ask.check:
                     continue  # nothing was held that could be named: whoever names things stops there, save in a check
                 run = script.name if script.names in ("run", "both") else ""
                 meant = Meant(held if script.names in ("hash", "both") else "", run) if ask.verb in NAMED else ANY
-                called = Called(script.name, number, ask, self.timeline.now, meant=meant, run=run)
+                previous = returned.get(ask.version) if ask.goes_on else None
+                run = previous.run if previous else run
+                called = Called(script.name, number, ask, self.timeline.now, meant=meant, run=run, previous=previous)
                 self.call(network, called)
+                if called.release is not None and not ask.check:
+                    returned[ask.version] = called.release
+                    if called.release.outcome is Ending.HELD:
+                        held = called.release.hash
                 if (
                     ask.verb == "start"
                     and not ask.check
