@@ -47,12 +47,13 @@ class Releasing:
         return all(_sizes(ask) == _sizes(call.ask) for ask in asks)
 
     def ended(self, call: Called) -> None:
-        """Where nobody else has written since it began, what stands there is its own doing."""
+        """Where nobody else has written since it began, what stands there is its own doing. Who cannot tell his own write from somebody else's,
+        because it was delivered twice, cannot tell that either."""
         told, there = call.release, self._ledger.store.get("deployments", NAME)
         taken_up = call.previous is None or call.previous.outcome in _GOES_ON
-        if told is None or not taken_up or there is None or is_being_deleted(there) or self._others_wrote(call):
+        if told is None or not taken_up or call.doubled or there is None or is_being_deleted(there):
             return
-        if not call.ask.check and not self._stands(call, told.outcome, there):
+        if not call.ask.check and not self._others_wrote(call) and not self._stands(call, told.outcome, there):
             found = f"{version_of(there['spec']['template'])} stands there, {'held' if is_marked(there) else 'and no release'}"
             self._ledger.violated(
                 "a release has ended as it says", f"{told.outcome.value}, it says, and {found}: {call.told()}"
