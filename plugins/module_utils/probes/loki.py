@@ -34,14 +34,15 @@ class LokiLogs:
     """Reads, at each look, the whole seconds since the look before, up to a moment that has settled. All moments are Loki's.
 
     Loki says nothing of a log that nobody collects, and nothing of one without errors. So what it has not shown a line after
-    (any line of the query's streams) was not read: such seconds are counted once a later line has come, or never.
+    (any line of the query's streams) was not read: such seconds are counted once a later line has come, or never. Both versions
+    have to show one: the collector of one node may be behind while that of another is on time. Only a stable version without any
+    line is taken for one without errors.
     """
 
     def __init__(self, asked: LogsAsked, web: Web) -> None:
         self._asked = asked
         self._web = web
         self._since = 0
-        self._silent_canary = False
 
     def begin(self, sides: Sides) -> None:
         _until, now = self._settled(sides)
@@ -61,22 +62,22 @@ class LokiLogs:
 
     def _settled(self, sides: Sides) -> tuple[int, int]:
         """The end of what can be read now, a whole second: a second with a match counts once; and now. Raises NoAnswer when
-        neither version has logged anything for long."""
+        the canary has logged nothing for long."""
         canary, stable = (self._newest(version, sides) for version in (sides.canary, sides.stable))
         now = stable.now
-        newest_canary, newest_stable = (
+        newest = [
             max((moment for _pod, moment in lines.found if moment >= now - self._looked_back), default=None)
             for lines in (canary, stable)
-        )
-        self._silent_canary = newest_canary is None and newest_stable is not None
-        newest = max(newest_canary or 0.0, newest_stable or 0.0)
-        if not newest:
+        ]
+        if newest[0] is None:
+            whose = "of either version" if newest[1] is None else "of the canary, and some of stable,"
             raise NoAnswer(
-                f"{self._web.name} has no line at all of either version in the last {self._looked_back:.0f} seconds: "
+                f"{self._web.name} has no line at all {whose} in the last {self._looked_back:.0f} seconds: "
                 f"check the labels in {stream_selector(self._asked.query)}, whether the pods' logs are collected, and the "
                 "clocks of the nodes"
             )
-        return int(min(now - self._asked.lateness, newest + 1)), int(now)
+        read = min(moment for moment in newest if moment is not None) + 1
+        return int(min(now - self._asked.lateness, read)), int(now)
 
     def _newest(self, version: Version, sides: Sides) -> _Lines:
         """The newest line of any kind, of the hour that Loki looks back by itself."""
@@ -88,12 +89,7 @@ class LokiLogs:
         return QUIET_SECONDS + self._asked.lateness
 
     def doubt(self) -> str:
-        if not self._silent_canary:
-            return ""
-        return (
-            f"Loki has lines of stable in the last {self._looked_back:.0f} seconds and none at all of the canary, so check "
-            "whether its pods' logs are collected"
-        )
+        return ""
 
     def _tallies(self, sides: Sides, since: int, until: int) -> tuple[Tally, Tally]:
         return self._tally(sides.canary, sides, since, until), self._tally(sides.stable, sides, since, until)

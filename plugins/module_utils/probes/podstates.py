@@ -46,8 +46,11 @@ class PodStates:
 
 
 def _bad(before: ProbedPod | None, now: ProbedPod) -> int:
-    """A pod that is new since the look before has all its restarts to answer for; it was never Ready before."""
+    """A pod that is new since the look before has all its restarts to answer for; it was never Ready before. One that is Ready again has
+    lost its readiness once at least."""
     restarts = max(0, now.restarts - (before.restarts if before else 0))
-    lost_readiness = before is not None and before.ready and not now.ready
+    if before is None or not before.ready:
+        return restarts
+    lost_readiness = not now.ready or now.ready_since != before.ready_since
     # A crash shows as a restart and as lost readiness: one event.
     return restarts or int(lost_readiness)

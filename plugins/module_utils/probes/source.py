@@ -25,7 +25,8 @@ class Misasked(ValueError):
 @dataclass(frozen=True)
 class ProbedPod:
     """`restarts`: of all its containers, since the pod began. `containers`: names, without those that only initialise it;
-    `default_container`: the one that its annotation kubectl.kubernetes.io/default-container names."""
+    `default_container`: the one that its annotation kubectl.kubernetes.io/default-container names. `ready_since`: when it last
+    changed whether it is Ready."""
 
     name: str
     uid: str
@@ -34,6 +35,7 @@ class ProbedPod:
     restarts: int = 0
     containers: tuple[str, ...] = ()
     default_container: str = ""
+    ready_since: str = ""
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def test_no_line_at_all_is_no_data() -> None:
 
 def test_what_a_log_collector_that_died_has_not_sent_is_not_counted_as_good() -> None:
     died = time.time() - 40
-    with logs(Loki(others=[({"pod": "web-5d5f-a"}, died)])) as source:
+    with logs(Loki(others=[({"pod": pod}, died) for pod in ("web-5d5f-a", "web-7c6d-a")])) as source:
         given = source.look(SIDES, 60.0)[""]
         assert isinstance(given, Counted)
         assert given.canary.total == pytest.approx(20, abs=2) and given.ago == pytest.approx(40, abs=2)
@@ -199,13 +199,26 @@ def test_lines_that_may_still_be_on_their_way_are_waited_for(settled_after: floa
     assert given.canary.bad == seen
 
 
-def test_a_canary_that_logs_nothing_beside_a_stable_version_that_does_is_doubted() -> None:
-    loki = Loki(others=[({"pod": "web-5d5f-a"}, time.time() - 0.1)])
+def test_a_canary_that_logs_nothing_beside_a_stable_version_that_does_is_no_data() -> None:
+    """Nobody knows whether its log is collected. The other way round that speaks for no canary."""
+    loki = Loki()
     with logs(loki) as source:
-        assert "none at all of the canary" in source.doubt()
-        loki.others = None
-        source.look(SIDES, 60.0)
-        assert source.doubt() == ""
+        loki.others = [({"pod": "web-5d5f-a"}, time.time() - 0.1)]
+        with pytest.raises(NoAnswer, match="no line at all of the canary, and some of stable, in the last 122 seconds"):
+            source.look(SIDES, 60.0)
+        loki.others = [({"pod": "web-7c6d-a"}, time.time() - 0.1)]
+        assert isinstance(source.look(SIDES, 60.0)[""], Counted)
+
+
+@pytest.mark.parametrize("behind", ["web-7c6d-a", "web-5d5f-a"])
+def test_the_log_that_is_farthest_behind_says_how_far_both_are_read(behind: str) -> None:
+    """What its collector has not sent yet would be without errors for good."""
+    late = time.time() - 30
+    others = [({"pod": pod}, late if pod == behind else time.time() - 0.1) for pod in ("web-7c6d-a", "web-5d5f-a")]
+    with logs(Loki(others=others)) as source:
+        given = source.look(SIDES, 60.0)[""]
+    assert isinstance(given, Counted)
+    assert given.canary.total == pytest.approx(30, abs=2) and given.ago == pytest.approx(30, abs=2)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ class TestPodStates:
             ("nothing happened", good, 0),
             ("restarts count each", ProbedPod("c-1", "c1", restarts=2), 2),
             ("readiness lost", ProbedPod("c-1", "c1", ready=False), 1),
+            ("readiness lost and regained between two looks", ProbedPod("c-1", "c1", ready_since="later"), 1),
             ("a crash is one event, not two", ProbedPod("c-1", "c1", ready=False, restarts=1), 1),
             ("another pod in its place is new", ProbedPod("c-2", "c2", ready=False), 0),
             ("a new pod answers for its own restarts", ProbedPod("c-2", "c2", restarts=1), 1),

@@ -44,6 +44,7 @@ def _probed(pod: Pod) -> ProbedPod:
         restarts=sum(container.restarts for container in pod.containers),
         containers=pod.running_containers,
         default_container=pod.default_container,
+        ready_since=pod.ready_since,
     )
 
 
