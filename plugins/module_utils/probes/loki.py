@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from ..values import dataclass
+from .counters import pod_of
 from .logs import QUIET_SECONDS, LogsAsked, stream_selector
 from .placeholders import filled
 from .source import Answers, Counted, NoAnswer, Sides, Tally, Version
@@ -23,8 +24,7 @@ _PATH = "/loki/api/v1/query_range"
 
 @dataclass(frozen=True)
 class _Lines:
-    """Pod and time of each line, in seconds since the epoch; without a label pod, all labels stand for it. `now`: Loki's own,
-    in whole seconds, when it answered."""
+    """Pod and time of each line, in seconds since the epoch. `now`: Loki's own, in whole seconds, when it answered."""
 
     found: Sequence[tuple[str, float]]
     now: float
@@ -82,7 +82,7 @@ class LokiLogs:
     def _newest(self, version: Version, sides: Sides) -> _Lines:
         """The newest line of any kind, of the hour that Loki looks back by itself."""
         query = filled(stream_selector(self._asked.query), version, sides.namespace)
-        return _lines(self._web, query, {"limit": "1", "direction": "backward"})
+        return _lines(self._web, query, version, {"limit": "1", "direction": "backward"})
 
     @property
     def _looked_back(self) -> float:
@@ -98,7 +98,7 @@ class LokiLogs:
         seconds_by_pod: dict[str, set[int]] = {name: set() for name in version.names}
         span = {"start": str(since * 10**9), "end": str(until * 10**9)}
         query = filled(self._asked.query, version, sides.namespace)
-        lines = _lines(self._web, query, {**span, "limit": str(_MOST_LINES), "direction": "forward"})
+        lines = _lines(self._web, query, version, {**span, "limit": str(_MOST_LINES), "direction": "forward"})
         if len(lines.found) >= _MOST_LINES:
             raise NoAnswer(f"more than {_MOST_LINES} lines match between two looks: look more often, or select less")
         for pod, moment in lines.found:
@@ -115,8 +115,10 @@ class LokiLogs:
         return {}
 
 
-def _lines(web: Web, query: str, more: Mapping[str, str]) -> _Lines:
-    """Raises NoAnswer."""
+def _lines(web: Web, query: str, version: Version, more: Mapping[str, str]) -> _Lines:
+    """Raises NoAnswer, also where no label names the pod of a line. All labels cannot stand for it: Loki adds some of single lines to
+    those of a stream, such as detected_level."""
+    pods = {pod.name: pod.uid for pod in version.pods}
     answer = ask(web, _PATH, {"query": query, **more})
     data: Any = json_of(web, answer, plain_refusals=True).get("data")
     if answer.date is None:
@@ -126,9 +128,13 @@ def _lines(web: Web, query: str, more: Mapping[str, str]) -> _Lines:
     found: list[tuple[str, float]] = []
     for stream in data["result"]:
         try:
-            labels = stream["stream"]
-            pod = str(labels.get("pod") or sorted(labels.items()))
+            pod = pod_of(tuple((str(label), str(text)) for label, text in stream["stream"].items()), pods)
             found += [(pod, int(value[0]) / 1e9) for value in stream["values"]]
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, IndexError):
             raise NoAnswer(f"{web.name} answers with lines that Loki would not write: is the url right?") from None
+        if not pod:
+            raise NoAnswer(
+                f"{web.name} has lines without a label that names their pod, so that seconds cannot be counted for each: keep such a label, "
+                "whatever it is called"
+            )
     return _Lines(found, answer.date)

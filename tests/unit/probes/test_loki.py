@@ -94,7 +94,10 @@ class Loki:
         wanted = query["query"].partition('pod=~"')[2].partition('"')[0].split("|")
         others = fresh_lines(self.ahead) if self.others is None else self.others
         every = self.lines if "|=" in query["query"] else self.lines + others
-        kept = [(int(at * 1e9), labels) for labels, at in every if labels.get("pod", wanted[0]) in wanted]
+        # A label that is no pod's name is of both versions.
+        kept = [
+            (int(at * 1e9), labels) for labels, at in every if "instance" in labels or {*labels.values()} & {*wanted}
+        ]
         inside = sorted((pair for pair in kept if start <= pair[0] < end), key=lambda pair: pair[0])
         if query["direction"] == "backward":
             inside.reverse()
@@ -239,10 +242,17 @@ def test_lines_of_both_containers_of_a_pod_are_one_pods() -> None:
     assert counted(Loki(lines))[0].by_pod == {"web-7c6d-a": 2.0}
 
 
-def test_streams_without_a_label_pod_are_told_apart_by_all_their_labels() -> None:
+def test_the_label_with_the_pod_may_have_any_name_and_each_line_labels_of_its_own() -> None:
     at = int(time.time() - 30) + 0.5
-    lines = [({"instance": "a"}, at), ({"instance": "b"}, at)]
-    assert counted(Loki(lines))[1].bad == 2.0
+    lines = [
+        ({"k8s_pod_name": "web-7c6d-a", "detected_level": "error", "trace_id": str(number)}, at) for number in range(9)
+    ]
+    assert counted(Loki(lines))[0].by_pod == {"web-7c6d-a": 1.0}
+
+
+def test_lines_of_which_nobody_knows_the_pod_are_no_data() -> None:
+    with pytest.raises(NoAnswer, match="without a label that names their pod"):
+        counted(Loki([({"instance": "a"}, int(time.time() - 30) + 0.5)]))
 
 
 @pytest.mark.parametrize(
