@@ -143,11 +143,6 @@ class Shop(RoutedObjects):
         """Where they are in it, as a patch names it, and what they are."""
         return f"/spec/{self.field}", route["spec"][self.field]
 
-    def has_pods_of(self, version: str) -> bool:
-        """Also such as are ending."""
-        pods = self.api.list(f"/api/v1/namespaces/{self.namespace}/pods")["items"]
-        return any(pod["spec"]["containers"][0]["image"] == image(version) for pod in pods)
-
     # What has to hold.
 
     def assert_own(self) -> None:

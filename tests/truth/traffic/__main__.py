@@ -54,7 +54,7 @@ PART = """\
 
 {seconds:.0f} seconds in all. {wrong}"""
 # Where nothing proves a write, and Traefik takes a configuration every 0.1 s.
-STATED_AFTER = 2.0
+STATED_AFTER = 1.0
 OF_TRAEFIK_ITSELF = f"""\
 Where nothing else is said, the proxy takes a configuration every 0.1 s in place of its default of 2 s. Ingresses have the annotations of
 ingress-nginx, which Traefik goes by; what is written counts as in force after {STATED_AFTER:g} s in place of the 10 s that ingress-nginx is given."""

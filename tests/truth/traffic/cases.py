@@ -36,7 +36,7 @@ OF_TRAEFIK: Cases = (
 # Nothing of these is proven.
 OF_INGRESSES: Cases = (shares, header, sticky, releases, crashes_in_turn, foreign_edits)
 
-# What Traefik shows of verbs alone, whatever the proxy, is not shown again.
+# What Traefik shows of verbs alone, whatever the proxy, is not shown again. Istio makes VirtualServices of HTTPRoutes.
 OF_VIRTUAL_SERVICES: Cases = (
     shares,
     header,
@@ -55,7 +55,7 @@ OF_ROUTES_OF_ISTIO: Cases = (
     releases,
     blue_green,
     switched_service,
-    crashes,
+    crashes_in_turn,
     unserved,
     without_a_grant,
     foreign_edits,

@@ -16,7 +16,7 @@ from .bench import RATE, Bench, Case
 
 TESTER, TESTERS = Header("x-canary", "always"), "x-canary: always"
 SHARES, COUNTED = (Fraction(1, 1000), Fraction(5, 100), Fraction(1, 4), Fraction(1, 2)), 10_000
-CROWD = 300
+CROWD, DRAIN_MS = 300, 5_000
 
 
 def shares(bench: Bench) -> Case:
@@ -90,7 +90,7 @@ def header(bench: Bench) -> Case:
 
 def sticky(bench: Bench) -> Case:
     case = Case(f"{CROWD} users who keep their version", "none goes back before an undo, 0 failed")
-    with bench.shop(annotations=bench.kind.keeps_users) as shop:
+    with bench.shop(annotations=bench.kind.keeps_users, drain_ms=DRAIN_MS) as shop:
         crowd = Crowd.of(CROWD, shop.gateway.address, shop.host)
         with shop.users.coming(RATE) as users:
             shop.start(weight=Fraction(1, 5), sticky=True)
@@ -99,12 +99,18 @@ def sticky(bench: Bench) -> Case:
             shown += [crowd.ask(), crowd.ask()]
             shop.promote(PromoteBy.WEIGHTS)
             if bench.kind.keeps_users:
-                # The cookie of a proxy's own names a pod, to which it sends its users until that has ended.
-                until(lambda: not shop.has_pods_of("v1"), "the old pods have ended")
-                until(lambda: shop.users.send(100).of("v2") == 100, "the proxy has heard of it")
+                until(lambda: _everybody_moved(crowd), "the proxy has heard that the old pods have ended")
             shown.append(crowd.ask())
         told = "20 %: {}, again {}; 50 %: {}, again {}; promoted: {}".format(*shown)
         case.told(f"{told}; went back: {crowd.back}", not crowd.back and shown == sorted(shown))
         case.none_failed("meanwhile", users)
         case.own(shop)
     return case
+
+
+def _everybody_moved(crowd: Crowd) -> bool:
+    """The cookie of a proxy's own names a pod, to which it sends its users until it has heard that this has ended, a moment after it has."""
+    try:
+        return crowd.ask() == len(crowd.users)
+    except AssertionError:
+        return False

@@ -24,7 +24,7 @@ from tests.situations import until
 
 from .bench import RATE, Bench, Case
 
-RACES, CHANGES, MOST_DEATHS = 20, 20, 40
+RACES, LATE_SECONDS, CHANGES, MOST_DEATHS = 20, 1.0, 20, 40
 KEEP_SECONDS, WATCHING = 120.0, "watching the canary"
 
 
@@ -63,10 +63,10 @@ def vanishing(bench: Bench) -> Case:
 
 
 def races(bench: Bench) -> Case:
-    case = Case("a proxy that hears of endpoints 1.5 s after routes", f"{RACES} starts: 0 failed")
+    case = Case(f"a proxy that hears of endpoints {LATE_SECONDS:g} s after routes", f"{RACES} starts: 0 failed")
     with (
         TemporaryDirectory() as folder,
-        hearing_late(bench.lab, Path(folder), "late", bench.proxy) as late,
+        hearing_late(bench.lab, Path(folder), "late", bench.proxy, LATE_SECONDS) as late,
         bench.shop(late) as shop,
     ):
         with shop.users.coming(RATE) as users:
@@ -89,7 +89,7 @@ def crashes(bench: Bench) -> Case:
 
 
 def crashes_in_turn(bench: Bench) -> Case:
-    """Where each write takes its seconds."""
+    """Where each write takes its seconds, or where the other cases show more of them."""
     case = Case("killed after every write, and taken up by a verb", "0 failed, and everything is the owner's again")
     with bench.shop() as shop, shop.users.coming(RATE) as users:
         deaths = _dies_and_is_followed(bench, shop, ("start", "promote", "undo"))
