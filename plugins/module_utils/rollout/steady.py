@@ -98,7 +98,10 @@ def _unhealthy(situation: Situation, first: FirstLook) -> Stuck | None:
         or trouble(tuple(now.values()), room_comes=False)
         or refused_pods(situation.canary)
         or next((lost for uid, pod in first.pods.items() if (lost := _lost(pod, now.get(uid), shown.get(uid)))), None)
-        or next((Stuck(f"canary pod {pod.name} is not Ready", pod.name) for pod in settled if not pod.ready), None)
+        or next(
+            (Stuck(f"canary pod {pod.name} is not Ready", pod.name, pod.explains) for pod in settled if not pod.ready),
+            None,
+        )
         or (None if now else Stuck("there is no canary pod"))
     )
 
@@ -107,11 +110,10 @@ def _lost(before: Pod, now: Pod | None, shown: Pod | None) -> Stuck | None:
     """A pod that is gone, or was not Ready for a while that no look saw. `shown`: it is still told of, failed or terminating."""
     if now is None:
         return Stuck(because(f"canary pod {before.name} is gone", why_taken(shown) if shown else ""))
-    container = now.containers[0].name if now.containers else ""
     if not now.ready:
-        return Stuck(f"canary pod {now.name} is not Ready any more", now.name, container)
+        return Stuck(f"canary pod {now.name} is not Ready any more", now.name, now.explains)
     if now.ready_since != before.ready_since:
-        return Stuck(f"canary pod {now.name} was not Ready until {now.ready_since}", now.name, container)
+        return Stuck(f"canary pod {now.name} was not Ready until {now.ready_since}", now.name, now.explains)
     return None
 
 

@@ -248,6 +248,7 @@ class ContainerState:
     exit_code: int | None
     last_terminated: str
     last_exit_code: int | None
+    ready: bool
 
     @classmethod
     def parse(cls, status: Fields) -> ContainerState:
@@ -264,6 +265,7 @@ class ContainerState:
             exit_code=ended.integer("exitCode"),
             last_terminated=printable(before.text("reason")),
             last_exit_code=before.integer("exitCode"),
+            ready=status.flag("ready"),
         )
 
 
@@ -341,6 +343,14 @@ class Pod:
             resized=any(mark in annotations for mark in _RESIZED),
             rewritten_by=_rewriter(meta),
         )
+
+    @property
+    def explains(self) -> str:
+        """The container whose log may say why the pod is not Ready, or was not for a while: one that runs and is not ready, else the
+        one that is meant where nobody says which. What only initialises the pod has ended long before; empty where nothing runs."""
+        unready = {state.name for state in self.containers if not state.ready}
+        lost = next((name for name in self.running_containers if name in unready), "")
+        return lost or self.default_container or next(iter(self.running_containers), "")
 
     @staticmethod
     def moment(obj: Mapping[str, Any]) -> tuple[str, int]:

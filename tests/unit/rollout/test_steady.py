@@ -153,3 +153,41 @@ def test_pods_that_run_different_images_by_one_name_are_told(pods: tuple[Pod, ..
     said = several_builds(situation(*pods))
     assert bool(said) is told
     assert not told or f"run 2 different images in container app ({ONE}, {OTHER})" in said
+
+
+@pytest.mark.parametrize(
+    ("default", "unready", "explains"),
+    [("", "app", "app"), ("", "proxy", "proxy"), ("", "", "app"), ("proxy", "", "proxy"), ("proxy", "app", "app")],
+)
+def test_the_log_of_a_container_that_runs_explains_a_pod_that_is_not_ready(
+    default: str, unready: str, explains: str
+) -> None:
+    """Not of one that has only initialised it."""
+    done = {"name": "migrate", "ready": True, "state": {"terminated": {"reason": "Completed", "exitCode": 0}}}
+    annotations = {"kubectl.kubernetes.io/default-container": default} if default else {}
+
+    def seen(ready: bool) -> Pod:
+        return Pod.parse(
+            {
+                "metadata": {
+                    "name": "web-b-1",
+                    "uid": "web-b-1",
+                    "annotations": annotations,
+                    "ownerReferences": [{"uid": "rs-b", "controller": True}],
+                },
+                "spec": {
+                    "initContainers": [{"name": "migrate"}, {"name": "proxy", "restartPolicy": "Always"}],
+                    "containers": [{"name": "app"}],
+                },
+                "status": {
+                    "phase": "Running",
+                    "conditions": [{"type": "Ready", "status": str(ready), "lastTransitionTime": READY_SINCE}],
+                    "initContainerStatuses": [done, {"name": "proxy", "ready": unready != "proxy"}],
+                    "containerStatuses": [{"name": "app", "ready": unready != "app"}],
+                },
+            }
+        )
+
+    stuck = steady(situation(seen(False)), FirstLook.of(situation(seen(True))))
+    assert isinstance(stuck, Stuck)
+    assert (stuck.pod, stuck.container) == ("web-b-1", explains)
