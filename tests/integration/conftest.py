@@ -18,6 +18,7 @@ from tests.integration.playbooks import Playbooks
 from tests.integration.releases import REPLICAS, Release
 from tests.integration.shipped_role import releaser
 from tests.integration.shops import Shop
+from tests.situations import until
 
 
 @pytest.fixture
@@ -48,7 +49,6 @@ def small() -> Iterator[Lab]:
 def shop(small: Lab) -> Iterator[Shop]:
     name = small.create_namespace("shop")
     yield Shop(small, name)
-    # the next test needs the room: controllers first, then their pods at once
-    for kinds in ("deployments", "replicasets", "pods"):
-        small.kubectl("-n", name, "delete", kinds, "--all", "--force", "--grace-period=0", "--wait=true")
-    small.delete_namespace(name)
+    # The next test needs the room.
+    small.vacate(name)
+    until(lambda: not small.api.request("GET", f"/api/v1/namespaces/{name}/pods")["items"], "its pods are gone")

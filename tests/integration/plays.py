@@ -135,8 +135,8 @@ def side_by_side(
     plays: list[Play] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Played]:
-    """All hosts in one run, as the account that the collection ships, in a namespace that is gone afterwards. None waits for another,
-    unless another strategy says so. `begin`: what was done with each before the run."""
+    """All hosts in one run, as the account that the collection ships, in a namespace of their own. None waits for another, unless another
+    strategy says so. `begin`: what was done with each before the run."""
     namespace = lab.create_namespace()
     with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
         made = releases(api, namespace, hosts)
@@ -146,4 +146,4 @@ def side_by_side(
         account = releaser(lab, namespace)
         it = run(account, namespace, directory, hosts, strategy, *options, plays=plays, environment=environment)
         yield Played(it, made, before)
-    lab.delete_namespace(namespace)
+    lab.vacate(namespace)

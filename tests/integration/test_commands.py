@@ -94,7 +94,7 @@ def ended(lab: Lab | ForeignCluster, standing: str, end: str) -> None:
         assert by_hand.deployment()["status"]["readyReplicas"] == 4
         # And nothing of the release is left for the next verb to trip over.
         assert not by_hand.undo().changed
-    lab.delete_namespace(namespace)
+    lab.vacate(namespace)
 
 
 # The lines of a canary that has grown are those of one that has not, with another size.

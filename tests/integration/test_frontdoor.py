@@ -269,7 +269,7 @@ def together(lab: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for name, (tasks, modules) in asked.items()
     }
     yield Together(results, played.output, stage, token)
-    lab.delete_namespace(stage.namespace)
+    lab.vacate(stage.namespace)
 
 
 NEW_IMAGE = "registry.example/app:2"

@@ -51,7 +51,7 @@ def release(real_lab: Lab) -> Iterator[Release]:
         release.make(2, template={"metadata": {"labels": labels}, "spec": {"containers": [container]}})
         release.start("bad")
         yield release
-    real_lab.delete_namespace(namespace)
+    real_lab.vacate(namespace)
 
 
 def no_proxy(rules: Rules) -> Rules:

@@ -116,7 +116,7 @@ def test_somebody_acts_between_any_two_tasks(lab: Lab | ForeignCluster, tmp_path
     """Every boundary and every act, but for those before anything is there, or after the last look."""
     namespace = lab.create_namespace()
     _it, _made, seen = played(lab, namespace, tmp_path, {"good": ("", 0, "nothing")})
-    lab.delete_namespace(namespace)
+    lab.vacate(namespace)
     boundaries = [tuple(one["task"]) for one in seen]
     begun, last = boundaries.index((BEGUN, 1)), boundaries.index((PROMOTES, 1))
     every = [(*boundary, act) for boundary in boundaries[begun : last + 1] for act in ACTS if act != "nothing"]
@@ -128,7 +128,7 @@ def test_somebody_acts_between_any_two_tasks(lab: Lab | ForeignCluster, tmp_path
         directory.mkdir()
         it, made, _seen = played(lab, namespace, directory, cells)
         wrong += lies(it, made, cells)
-        lab.delete_namespace(namespace)
+        lab.vacate(namespace)
     assert wrong == [], "\n".join(wrong)
 
 

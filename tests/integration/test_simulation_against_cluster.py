@@ -29,7 +29,7 @@ def found(lab: Lab | ForeignCluster, seed: int) -> list[str]:
     namespace = lab.create_namespace("truth")
     with connect(Connection(kubeconfig=str(lab.kubeconfig))) as api:
         differs = differences(seed, api, namespace)
-    lab.delete_namespace(namespace)
+    lab.vacate(namespace)
     return differs
 
 

@@ -65,7 +65,7 @@ def held(answering_lab: Lab) -> Iterator[Release]:
         release = Release(api, namespace).make(4)
         release.start("v2")
         yield release
-    answering_lab.delete_namespace(namespace)
+    answering_lab.vacate(namespace)
 
 
 def asked_of(release: Release, port: int) -> float:

@@ -52,7 +52,7 @@ def release(real_lab: Lab) -> Iterator[Release]:
         logging = {"name": CONTAINER, "env": [{"name": "LOG_ERRORS_PER_S", "value": "1"}]}
         release.start("v2", patch={"spec": {"containers": [logging]}})
         yield release
-    real_lab.delete_namespace(namespace)
+    real_lab.vacate(namespace)
 
 
 def judged(lab: Lab, release: Release, ahead: float) -> str:

@@ -55,7 +55,7 @@ class Site:
             release.start(version, patch={"spec": {"containers": [{"name": CONTAINER, "env": variables}]}})
             self.prometheus.scrape(pods_of(release), self.lab.port, group=namespace)
             yield release
-        self.lab.delete_namespace(namespace)
+        self.lab.vacate(namespace)
 
     @contextmanager
     def loaded(self, **environment: str) -> Iterator[Release]:
