@@ -233,7 +233,7 @@ def test_users_who_are_all_on_the_new_version_never_see_the_old_one_again(asks: 
 def test_a_release_that_died_with_all_requests_on_its_canary_is_gone_on_with_by_the_same_call_once_more() -> None:
     """Its steps say fewer pods than everybody needs; the last of them is judged again, as large as it is."""
     release = replace(RELEASE, shares=("5", "30"), sizes=(1, 2), by="weights", keep=60.0)
-    one = world(release, faults=(Planned(108, Fault.KILLED_AFTER),), again=True, end=End.PROMOTE)
+    one = world(release, faults=(Planned(115, Fault.KILLED_AFTER),), again=True, end=End.PROMOTE)
     found = played(one)
     outcome = found.calls[1].result
     assert isinstance(outcome, Outcome), found.calls[1].told()
