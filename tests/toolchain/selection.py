@@ -8,7 +8,8 @@
     python -m tests.toolchain.selection --base HEAD
 
 What has changed is what differs from the branch `main` (`--base`), uncommitted and new files included. A test file is selected
-when it is changed itself, when it imports, on whatever way, a file that is changed, or when BEHIND says so.
+when it is changed itself, when it imports, on whatever way, a file that is changed, or one that names a folder in which something is, or
+when BEHIND says so.
 `make test` stays the whole truth: a change of data, of a template or of a version is seen by no import.
 """
 
@@ -19,25 +20,21 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
 from tests.toolchain.venvs import ROOT
 
 COLLECTION = "ansible_collections.coalmine.canary"
-# Files whose tests run playbooks: they import nothing of what they test. test file -> beginnings of what they run.
-PLAYBOOKS = ("roles/", "playbooks/", "plugins/modules/", "plugins/action/", "plugins/plugin_utils/")
+# What is read, and not imported, by whoever names it: a folder, or a file in it.
+FOLDERS = ("changelogs", "docs", "examples", "extensions", "playbooks", "requirements", "roles")
+# Whoever runs this runs these.
+PLAYS = "ansible-playbook"
+PLAYED = ("plugins/action/", "plugins/callback/", "plugins/modules/", "plugins/plugin_utils/", "roles/", "playbooks/")
+# What a file of tests reads by no name that it says: the documentation in each module.
 BEHIND: Mapping[str, Sequence[str]] = {
-    "tests/integration/test_role*.py": PLAYBOOKS,
-    "tests/integration/test_frontdoor.py": PLAYBOOKS,
-    "tests/integration/test_verify_secrets.py": PLAYBOOKS,
-    "tests/sim/test_rights.py": ("playbooks/vars/",),
-    "tests/toolchain/test_rights.py": ("playbooks/vars/", "playbooks/templates/rbac", "docs/rbac", "docs/rights"),
-    "tests/integration/test_examples.py": ("examples/", "extensions/"),
-    "tests/unit/frontdoor/test_documentation.py": ("plugins/modules/", "docs/"),
-    "tests/unit/frontdoor/test_examples.py": ("examples/",),
-    "tests/toolchain/test_docs.py": ("docs/", "tests/README.md", "README.md", "CONTRIBUTING.md"),
-    "tests/toolchain/test_blocks.py": ("plugins/modules/", "docs/source/"),
+    "tests/unit/frontdoor/test_documentation.py": ("plugins/modules/",),
+    "tests/toolchain/test_blocks.py": ("plugins/modules/",),
+    "tests/toolchain/test_docs.py": ("tests/README.md", "README.md", "CONTRIBUTING.md"),
 }
 
 Graph = Mapping[str, frozenset[str]]
@@ -66,11 +63,21 @@ def imports(path: str, text: str) -> set[str]:
     return found
 
 
+def places(text: str) -> set[str]:
+    """Beginnings of the paths of what a file of tests reads or plays, by the texts in it."""
+    said = {str(node.value) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
+    read = {f"{folder}/" for folder in FOLDERS if any(text == folder or text.startswith(f"{folder}/") for text in said)}
+    return read | set(PLAYED if PLAYS in said else ())
+
+
 def graph_of(sources: Mapping[str, str]) -> Graph:
-    """File -> files that it imports; `sources` are texts by path."""
+    """File -> files that it imports, and places that it reads; `sources` are texts by path."""
     files = {module_of(path): path for path in sources}
     return {
-        path: frozenset(files[name] for name in imports(path, text) if name in files) - {path}
+        path: frozenset(
+            {files[name] for name in imports(path, text) if name in files} - {path}
+            | (places(text) if path.startswith("tests/") else set())
+        )
         for path, text in sources.items()
     }
 
@@ -89,7 +96,8 @@ def reached(graph: Graph, start: str) -> set[str]:
 def selected(graph: Graph, changed: Iterable[str]) -> list[str]:
     """The files of tests that can break."""
     changes = set(changed)
-    return [test for test in sorted(filter(is_test, graph)) if reached(graph, test) & changes or _behind(test, changes)]
+    touched = changes | {place for place in (*PLAYED, *(f"{folder}/" for folder in FOLDERS)) if _is_in(place, changes)}
+    return [test for test in sorted(filter(is_test, graph)) if reached(graph, test) & touched or _behind(test, changes)]
 
 
 def is_test(path: str) -> bool:
@@ -97,8 +105,11 @@ def is_test(path: str) -> bool:
 
 
 def _behind(test: str, changes: set[str]) -> bool:
-    beginnings = tuple(place for pattern, places in BEHIND.items() if fnmatch(test, pattern) for place in places)
-    return any(change.startswith(beginnings) for change in changes) if beginnings else False
+    return any(_is_in(place, changes) for place in BEHIND.get(test, ()))
+
+
+def _is_in(place: str, changes: set[str]) -> bool:
+    return any(change.startswith(place) for change in changes)
 
 
 def _git(*arguments: str) -> list[str]:

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
-
 import pytest
 
-from tests.toolchain.selection import BEHIND, graph_of, imports, module_of, selected
+from tests.toolchain.selection import BEHIND, Graph, graph_of, imports, module_of, selected
 from tests.toolchain.venvs import ROOT
 
 UTILS = "ansible_collections.coalmine.canary.plugins.module_utils"
@@ -20,7 +18,10 @@ SOURCES = {
     "plugins/module_utils/cluster/api.py": "",
     "tests/integration/releases.py": f"from {UTILS}.verbs.start import start",
     "tests/integration/test_start.py": "from tests.integration.releases import Release",
-    "tests/integration/test_role.py": "import json",
+    "tests/integration/playbooks.py": "COMMAND = 'ansible-playbook'",
+    "tests/integration/test_role.py": "from tests.integration.playbooks import COMMAND",
+    "tests/unit/test_pages.py": "PAGE = ROOT / 'docs' / 'release.md'",
+    "tests/unit/test_example.py": "PLAY = ROOT / 'examples/release.yml'",
     "tests/unit/test_size.py": f"import {UTILS}.rollout.size",
 }
 
@@ -36,6 +37,9 @@ SOURCES = {
         (["tests/integration/releases.py"], ["tests/integration/test_start.py"]),
         (["tests/unit/test_size.py"], ["tests/unit/test_size.py"]),
         (["roles/canary/tasks/main.yml"], ["tests/integration/test_role.py"]),
+        (["plugins/action/canary_start.py"], ["tests/integration/test_role.py"]),
+        (["docs/release.md"], ["tests/unit/test_pages.py"]),
+        (["examples/other.yml"], ["tests/unit/test_example.py"]),
         (["LICENSE"], []),
     ],
 )
@@ -60,6 +64,35 @@ def test_a_package_is_named_by_its_folder() -> None:
     assert module_of("plugins/module_utils/verbs/__init__.py") == f"{UTILS}.verbs"
 
 
-@pytest.mark.parametrize("pattern", BEHIND)
-def test_what_no_import_tells_is_of_files_that_are_there(pattern: str) -> None:
-    assert any(fnmatch(str(path.relative_to(ROOT)), pattern) for path in (ROOT / "tests").rglob("test_*.py"))
+@pytest.mark.parametrize("test", BEHIND)
+def test_what_no_text_tells_is_of_files_that_are_there(test: str) -> None:
+    assert (ROOT / test).is_file()
+
+
+@pytest.fixture(scope="module")
+def tree() -> Graph:
+    """Of the tests, without what they test."""
+    files = (ROOT / "tests").rglob("*.py")
+    return graph_of({str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in files})
+
+
+@pytest.mark.parametrize(
+    ("changed", "tests"),
+    [
+        ("playbooks/fleet.yml", ["integration/test_fleet.py", "unit/frontdoor/test_fleet_arguments.py"]),
+        ("roles/canary/tasks/main.yml", ["integration/test_role_keywords.py", "unit/frontdoor/test_way_back.py"]),
+        ("docs/release.md", ["unit/release/test_drawing.py"]),
+        ("docs/release.schema.json", ["unit/release/test_schema.py", "unit/release/test_fleet_result.py"]),
+        (
+            "examples/release_by_verbs.yml",
+            ["integration/test_playbooks_of_verbs.py", "unit/frontdoor/test_examples.py"],
+        ),
+        (
+            "plugins/action/canary_release.py",
+            ["integration/test_role.py", "unit/frontdoor/test_cluster_of_the_role.py"],
+        ),
+        ("playbooks/vars/rights.yml", ["sim/test_rights.py", "toolchain/test_rights.py"]),
+    ],
+)
+def test_what_reads_a_file_is_selected_with_it(changed: str, tests: list[str], tree: Graph) -> None:
+    assert {f"tests/{test}" for test in tests} - set(selected(tree, [changed])) == set()
