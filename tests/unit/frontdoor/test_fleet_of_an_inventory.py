@@ -40,7 +40,8 @@ LIMITS: dict[str, dict[str, list[str]]] = {
 }
 
 
-def released(services: dict[str, Any], clusters: dict[str, Any], limits: list[str]) -> list[dict[str, list[str]]]:
+def told(services: dict[str, Any], clusters: dict[str, Any], limits: list[str]) -> list[tuple[list[Any], str]]:
+    """For each limit the releases, and what speaks against them."""
     from ansible._internal._templating._engine import TemplateEngine
     from ansible.inventory.manager import InventoryManager
     from ansible.parsing.dataloader import DataLoader
@@ -73,21 +74,30 @@ def released(services: dict[str, Any], clusters: dict[str, Any], limits: list[st
                 str(host) for host in inventory.get_hosts("canary_services:canary_clusters")
             ]
             variables |= {"ansible_limit": limit} if limit else {}
-            releases = TemplateEngine(loader=loader, variables=variables).template(
-                trust_as_template("{{ _canary_fleet_releases }}")
+            engine = TemplateEngine(loader=loader, variables=variables)
+            releases, objection = (
+                engine.template(trust_as_template(f"{{{{ _canary_fleet_{name} }}}}"))
+                for name in ("releases", "objection")
             )
-            rows: dict[str, list[str]] = {}
-            for one in releases:
-                rows.setdefault(str(one["group"]), []).append(str(one["name"]))
-            found.append({cluster: sorted(names) for cluster, names in rows.items()})
+            found.append(([(str(one["group"]), str(one["name"])) for one in releases], str(objection or "")))
+    return found
+
+
+def released(services: dict[str, Any], clusters: dict[str, Any], limits: list[str]) -> list[dict[str, list[str]]]:
+    found = []
+    for releases, objection in apart(told, services, clusters, limits):
+        assert not objection
+        rows: dict[str, list[str]] = {}
+        for cluster, service in releases:
+            rows.setdefault(cluster, []).append(service)
+        found.append({cluster: sorted(names) for cluster, names in rows.items()})
     return found
 
 
 @pytest.fixture(scope="module")
 def by_limit() -> dict[str, dict[str, list[str]]]:
     """In a process of its own: whoever imports the controller's side of ansible-core makes modules warn as the controller does."""
-    found: list[dict[str, list[str]]] = apart(released, SERVICES, {"eu": {}, "staging": {}}, list(LIMITS))
-    return dict(zip(LIMITS, found, strict=True))
+    return dict(zip(LIMITS, released(SERVICES, {"eu": {}, "staging": {}}, list(LIMITS)), strict=True))
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -98,4 +108,15 @@ def test_a_limit_leaves_what_it_names_and_excludes_what_it_excludes(
 
 
 def test_without_clusters_each_service_is_released_where_the_connection_leads() -> None:
-    assert apart(released, {"web": {}}, {}, ["", "web"]) == [{"": ["web"]}] * 2
+    assert released({"web": {}}, {}, ["", "web"]) == [{"": ["web"]}] * 2
+
+
+def test_what_is_not_clear_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "excluded"
+    file.write_text("!web\n", encoding="utf-8")
+    clusters: dict[str, Any] = {"eu": {}, "staging": {}}
+    by_file, in_full = (said for _rows, said in apart(told, SERVICES, clusters, [f"eu:@{file}", f"eu:basket:@{file}"]))
+    assert by_file.startswith("The limit names a file, and no host of canary_services.") and not in_full
+    unsaid = {"web": {"canary_clusters": None}, "api": {"canary_clusters": ""}, "old": {"canary_clusters": ["us"]}}
+    [(_rows, said)] = apart(told, unsaid, clusters, [""])
+    assert said.startswith("canary_clusters of api, web is empty: give []")
