@@ -134,11 +134,11 @@ class Release:
         """What a failure tells, which Ansible prints whole: no answers about room, unless it was refused, which may be for want of it."""
         return self if self.outcome is Ending.REFUSED else replace(self, rooms=())
 
-    def asked_for(self, room: Mapping[str, Any]) -> Release:
-        """An answer about room, of one step."""
-        costs, told = room["cost"], room["verdict"] == NEEDS_NODES
-        is_dearer = told and (not self.costs or _hourly(costs) > _hourly(self.costs))
-        return replace(self, rooms=(*self.rooms, room), costs=costs if is_dearer else self.costs)
+    def asked_for(self, *rooms: Mapping[str, Any]) -> Release:
+        """Answers about room, one of each step."""
+        dear = [room["cost"] for room in rooms if room["verdict"] == NEEDS_NODES]
+        costs = [one for one in (self.costs, *dear) if one]
+        return replace(self, rooms=(*self.rooms, *rooms), costs=max(costs, key=_hourly) if costs else {})
 
     def sees(self, versions: Mapping[str, Any]) -> Release:
         """`versions`: as the verbs describe a release."""

@@ -59,6 +59,8 @@ def test_the_dearest_room_is_what_a_release_costs() -> None:
     for hourly, dearest in ((0.05, 0.05), (0.09, 0.09), (0.02, 0.09), (None, None), (0.2, None)):
         asked = asked.asked_for(room("needs_nodes", hourly))
         assert asked.costs == {"hourly_max": dearest}
+    at_once = Release("r").asked_for(room("fits", 1.0), room("needs_nodes", 0.05), room("needs_nodes", 0.02))
+    assert (at_once.costs, len(at_once.rooms)) == ({"hourly_max": 0.05}, 3)
 
 
 def test_of_a_version_stay_its_images_and_counts_and_no_pods() -> None:

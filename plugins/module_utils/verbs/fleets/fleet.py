@@ -171,15 +171,15 @@ class _Fleet:
         rooms = ask_for_room(self._api(places[0]), requests, _unsaid, partial(self._side_by_side, places))
         for place, room in zip(places, rooms, strict=True):
             kept = self._kept[place]
-            planned, kept.seen = kept.planned(), None
+            planned, kept.seen = replace(kept.planned(), rooms=(), costs={}).asked_for(*room.rooms), None
             if isinstance(room.ruled, Go):
-                kept.release = replace(planned, rooms=room.rooms, why=(*planned.why, *room.ruled.told))
+                kept.release = replace(planned, why=(*planned.why, *room.ruled.told))
             elif is_put_off(room.beside, self._request.when_crowded):
                 kept.release = None
                 self._later.append(place)
             else:
                 why = (*room.ruled.why, NOTHING_CHANGED)
-                kept.release = replace(planned, rooms=room.rooms, why=why, outcome=Ending.REFUSED)
+                kept.release = replace(planned, why=why, outcome=Ending.REFUSED)
                 self._failed.append(place)
                 self._tell(": ".join((Ending.REFUSED.value, *self._reason(place))), self._request.members[place].label)
 
