@@ -58,6 +58,8 @@ REASONS = {
 }
 
 
+# Real containers, below, say as much.
+@pytest.mark.slow
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_container_that_cannot_run_is_named_with_its_reason(reason: str, new: Callable[..., Web]) -> None:
     web = new().make(3)
