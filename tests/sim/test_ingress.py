@@ -21,7 +21,7 @@ from tests.sim.faults import Fault, Planned, failing
 from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, History, Script
 from tests.sim.nginx import AFFINITY, INGRESS_NGINX, PATHS
-from tests.sim.objects import NAME
+from tests.sim.objects import NAME, Json
 from tests.sim.test_traffic import played, told
 from tests.sim.test_traffic import world as routed
 from tests.sim.world import World
@@ -131,6 +131,23 @@ def test_an_ingress_that_somebody_put_back_gets_its_share_once_more() -> None:
     assert any('the backends of Ingress "web"' in text for text in again.warnings)
     assert again.extra["exposure"]["weight"] == 5.0
     assert_as_before(one)
+
+
+def _default_class(kind: str, before: Json | None, after: Json) -> Json:
+    """Admission DefaultIngressClass: only what is made."""
+    if kind != "ingresses" or before is not None:
+        return after
+    return {**after, "spec": {"ingressClassName": "nginx", **after["spec"]}}
+
+
+def test_a_class_that_the_server_gave_the_canary_ingress_is_nobodys_change() -> None:
+    """The user's Ingress is from before there was a default class, and is served without one."""
+    one = world(replace(START, share="0"), Ask("bake", think=20.0))
+    item = one.store.get("ingresses", NAME)
+    assert item is not None
+    one.store.put("ingresses", {**item, "spec": {"rules": item["spec"]["rules"]}}, "somebody")
+    one.server.admission.append(_default_class)
+    assert [line.partition(":")[0] for line in told(played(one))] == ["changed", "ok"]
 
 
 @pytest.mark.parametrize("share", ["", "5"])

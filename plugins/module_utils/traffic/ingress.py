@@ -224,11 +224,13 @@ def _annotations(item: Mapping[str, Any]) -> Mapping[str, str]:
 def _is_as(found: Json, manifest: Json) -> bool:
     """The paths, the Service, the class, and all that makes it a canary of the Ingress as that stands now."""
 
-    def told(item: Json) -> tuple[Json, Any, list[Json]]:
+    def told(item: Json, otherwise: Any = None) -> tuple[Json, Any, list[Json]]:
         said = {key: text for key, text in _annotations(item).items() if key.startswith((_CANARY, *_SAME))}
-        return said, item["spec"].get("ingressClassName"), _rules(item)
+        return said, item["spec"].get("ingressClassName", otherwise), _rules(item)
 
-    return told(found) == told(manifest)
+    # What is made without a class the API server gives its default (admission DefaultIngressClass). The write of a share takes it away again.
+    undrawn = _annotations(found).get(_WEIGHT) == "0"
+    return told(found) == told(manifest, found["spec"].get("ingressClassName") if undrawn else None)
 
 
 def _is_ours(route: Route, versions: Versions) -> bool:

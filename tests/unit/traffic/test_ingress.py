@@ -340,6 +340,20 @@ def test_it_is_told_which_of_the_two_somebody_has_changed(wanted: Wanted) -> Non
     assert not astray(read((item, companion))) and not astray(read((owners, companion)))
 
 
+@pytest.mark.parametrize(
+    "wanted", [Wanted(Stage.SPLIT), Wanted(Stage.SPLIT, Exposure(header=HEADER)), Wanted(Stage.SPLIT, _STICKY)]
+)
+def test_a_default_class_is_nobodys_change_where_nobody_is_drawn_and_the_next_share_is_written_without_it(
+    wanted: Wanted,
+) -> None:
+    item, companion = written((ingress(path("web"), ingressClassName=None, annotations=AFFINITY), None), wanted)
+    assert companion is not None and "ingressClassName" not in companion["spec"]
+    given = (item, {**companion, "spec": {**companion["spec"], "ingressClassName": "nginx"}})
+    assert (state(read(given), VERSIONS)[0] is Stage.CONTESTED) is bool(wanted.exposure.weight)
+    _item, companion = written(given, Wanted(Stage.SPLIT, Exposure(Fraction(1, 20))))
+    assert companion is not None and "ingressClassName" not in companion["spec"]
+
+
 _TAKEN = [("labels",), ("ownerReferences",), ("labels", "ownerReferences")]
 
 
