@@ -31,7 +31,7 @@ options:
     type: str
   host:
     description:
-      - URL of the API server. E(K8S_AUTH_HOST) is used if this is not given.
+      - URL of the API server. E(K8S_AUTH_HOST) is used if this is not given, or empty, as a variable that was not set.
       - Where E(K8S_AUTH_HOST) is set, as by AWX's credential for Kubernetes, and a task names its cluster by O(kubeconfig), O(context) or
         another O(host), the task counts. That server is not asked then, and what the environment says with it
         (E(K8S_AUTH_API_KEY), certificates, verification) is sent to no other.

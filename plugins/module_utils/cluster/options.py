@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import field, fields, replace
 from typing import Any, Mapping
+from urllib.parse import urlsplit
 
 from ..values import dataclass
 
@@ -75,7 +76,7 @@ def is_content(kubeconfig: str) -> bool:
 
 
 def with_environment(connection: Connection, environ: Mapping[str, str]) -> Connection:
-    """`connection` with what was not given taken from K8S_AUTH_*; an empty variable counts as unset.
+    """`connection` with what was not given taken from K8S_AUTH_*; an empty variable counts as unset, and an empty option as not given.
 
     Where it names its cluster, and K8S_AUTH_HOST names another, that server is not asked, nor gets anybody else its credentials.
     """
@@ -83,7 +84,7 @@ def with_environment(connection: Connection, environ: Mapping[str, str]) -> Conn
     left_aside = _OF_THE_SERVER if _is_elsewhere(connection, environ.get("K8S_AUTH_HOST", "")) else frozenset()
     for name in _ENVIRONMENT.keys() - left_aside:
         text = next((environ[variable] for variable in _ENVIRONMENT[name] if environ.get(variable)), None)
-        if text is not None and getattr(connection, name) is None:
+        if text is not None and getattr(connection, name) in (None, ""):
             found[name] = _typed(name, text)
     if connection.proxy_headers is None:
         headers = {name: environ.get(f"K8S_AUTH_PROXY_HEADERS_{name.upper()}", "") for name in _PROXY_HEADERS}
@@ -93,9 +94,18 @@ def with_environment(connection: Connection, environ: Mapping[str, str]) -> Conn
 
 def _is_elsewhere(connection: Connection, server: str) -> bool:
     """Whether this names another cluster than `server`, which the environment names. A kubeconfig and a context may name any."""
-    if not server or connection.host == server:
+    if not server or (connection.host and _where(connection.host) == _where(server)):
         return False
-    return any(given is not None for given in (connection.host, connection.kubeconfig, connection.context))
+    return any((connection.host, connection.kubeconfig, connection.context))
+
+
+def _where(address: str) -> tuple[object, ...]:
+    """Equal for two ways to write the same address: RFC 3986, section 6.2.3."""
+    try:
+        url = urlsplit(address.strip())
+        return url.scheme, url.hostname, url.port or {"https": 443, "http": 80}.get(url.scheme), url.path.rstrip("/")
+    except ValueError:
+        return (address,)
 
 
 def _typed(name: str, text: str) -> Any:

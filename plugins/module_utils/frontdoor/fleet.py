@@ -117,9 +117,12 @@ def _merged(
     common: Mapping[str, Any], defaults: Mapping[str, Any], given: Mapping[str, Any], number: int
 ) -> dict[str, Any]:
     """Credentials go to no other server than that which they were given with: a release that names its cluster by kubeconfig or
-    host takes nothing of the connection from elsewhere."""
-    common, defaults, given = map(_by_name, (common, defaults, given))
+    host takes nothing of the connection from elsewhere. An empty text is a variable that was not set, and names none."""
     ours = set(CONNECTION)
+    common, defaults, given = (
+        {name: value for name, value in _by_name(options).items() if value != "" or name not in ours}
+        for options in (common, defaults, given)
+    )
     rest = {name: value for name, value in defaults.items() if name not in ours}
     theirs = {**common, **{name: value for name, value in defaults.items() if name in ours}}
     if any(defaults.get(name) is not None for name in _NAMES_A_CLUSTER):

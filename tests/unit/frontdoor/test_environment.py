@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.options import Connection, with_environment
@@ -40,6 +42,20 @@ def test_who_names_another_cluster_takes_neither_server_nor_credentials_of_the_e
 @pytest.mark.parametrize("given", [Connection(), Connection(host=AWX), Connection(host=AWX, kubeconfig="/eu.yml")])
 def test_who_names_none_or_the_same_takes_all_of_the_environment(given: Connection) -> None:
     found = with_environment(given, OF_AWX)
+    assert (found.host, found.api_key, found.validate_certs) == (AWX, TOKEN, False)
+
+
+@pytest.mark.parametrize("written", [f"{AWX}/", f"{AWX}:443", "https://AWX.example"])
+def test_the_same_server_may_be_written_in_several_ways(written: str) -> None:
+    assert with_environment(Connection(host=written), OF_AWX).api_key == TOKEN
+    for other in (written.replace("https", "http"), f"{AWX}:6443", f"{AWX}/k8s/clusters/c-1", "https://[::1"):
+        assert with_environment(Connection(host=other), OF_AWX).api_key is None
+
+
+@pytest.mark.parametrize("name", ["host", "kubeconfig", "context", "api_key"])
+def test_an_empty_option_is_a_variable_that_was_not_set(name: str) -> None:
+    given: dict[str, Any] = {name: ""}
+    found = with_environment(Connection(**given), OF_AWX)
     assert (found.host, found.api_key, found.validate_certs) == (AWX, TOKEN, False)
 
 

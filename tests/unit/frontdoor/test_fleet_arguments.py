@@ -99,6 +99,13 @@ def test_credentials_go_to_no_other_server_than_that_which_they_were_given_with(
     ]
 
 
+def test_an_empty_text_names_no_cluster() -> None:
+    request = asked(
+        web("a", host="", kubeconfig=""), web("b"), defaults={"context": ""}, host="https://one", api_key="of-one"
+    )
+    assert [(one.host, one.api_key) for one in request.clusters] == [("https://one", "of-one")]
+
+
 def test_what_a_release_says_counts_whether_it_is_said_by_a_name_or_by_an_alias() -> None:
     request = asked(
         web(validate_certs=True, client_cert="/own.crt"), defaults={"verify_ssl": False, "cert_file": "/d.crt"}
