@@ -216,6 +216,8 @@ def _whole(chance: random.Random, script: Script) -> Script:
     if chance.random() < 0.1:
         number = chance.randrange(len(asks))
         asks.insert(number, replace(asks[number], check=True))
+    if chance.random() < 0.4:
+        asks.append(replace(asked, version=chance.choice(("v2", "v3")), think=chance.choice((0.1, 3.0))))
     return replace(script, asks=tuple(asks))
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knock, Knocked
-from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import FAILURES, Ending, Release
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.autoscaler import STALE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
@@ -269,6 +269,8 @@ class World:
                 run = script.name if script.names in ("run", "both") else ""
                 meant = Meant(held if script.names in ("hash", "both") else "", run) if ask.verb in NAMED else ANY
                 previous = returned.get(ask.version) if ask.goes_on else None
+                if previous is not None and previous.outcome in FAILURES:
+                    continue  # a play ends there
                 run = previous.run if previous else run
                 called = Called(script.name, number, ask, self.timeline.now, meant=meant, run=run, previous=previous)
                 self.call(network, called)
