@@ -5,22 +5,30 @@
 
 from __future__ import annotations
 
+import re
+
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import UNNAMED
+
 from .objects import Json, version_of
 from .store import Change, Store
 
+_RUN = re.compile(rf"{UNNAMED}[0-9a-f]{{32}}")
+
 
 class Trace:
-    """`lines` stay empty unless they were asked for."""
+    """`lines` stay empty unless they were asked for. Runs that nobody has named, which have other names each time, are numbered."""
 
     def __init__(self, store: Store, *, wanted: bool) -> None:
         self.lines: list[str] = []
+        self._runs: dict[str, str] = {}
         self._timeline, self._wanted = store.timeline, wanted
         if wanted:
             store.listen(self._changes)
 
     def add(self, who: str, line: str) -> None:
         if self._wanted:
-            self.lines.append(f"{self._timeline.now:9.3f}  {who:<24} {line}")
+            told = _RUN.sub(lambda run: self._runs.setdefault(run[0], f"{UNNAMED}{len(self._runs) + 1}"), line)
+            self.lines.append(f"{self._timeline.now:9.3f}  {who:<24} {told}")
 
     def _changes(self, change: Change) -> None:
         self.add(change.by, f"{change.type.lower():<8} {change.kind} {change.name}: {_summary(change.object)}")
