@@ -24,7 +24,7 @@ from tests.situations import until
 
 from .bench import RATE, Bench, Case
 
-RACES, LATE_SECONDS, CHANGES, MOST_DEATHS = 20, 1.0, 20, 40
+RACES, LATE_SECONDS, CHANGES, MOST_DEATHS = 20, 0.7, 20, 40
 KEEP_SECONDS, WATCHING = 120.0, "watching the canary"
 
 
