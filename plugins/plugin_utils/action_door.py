@@ -48,8 +48,12 @@ from ansible_collections.coalmine.canary.plugins.plugin_utils.wire import WIRE
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
 CLIENT_IS_HERE = preload()
 forked.watch()
-# Which release it is. To leave one out means any, and a variable that was not set must not mean that.
-IDENTITY = ("expect", "run", "previous", "to")
+# To leave one of these out means any release, or no steps of one's own, and a variable that was not set must not mean that.
+_NAMES_NONE = "names no release: give what an earlier task returned"
+NEVER_NULL = {
+    **dict.fromkeys(("expect", "run", "previous", "to"), _NAMES_NONE),
+    "steps": "says nothing that the canary is to stand: give one step or more",
+}
 OF_A_CONNECTION = frozenset(name for option, said in CONNECTION.items() for name in (option, *said.get("aliases", ())))
 
 
@@ -79,12 +83,12 @@ class VerbAction(ActionBase):
 
     def _done(self, variables: dict[str, Any]) -> dict[str, Any]:
         self._refuses_unread(variables)
-        if unset := [name for name in IDENTITY if name in self._task.args and self._task.args[name] is None]:
+        given = self._given(variables)
+        if unset := next((name for name in NEVER_NULL if name in given and given[name] is None), ""):
             raise AnsibleActionFail(
-                f"{unset[0]} is null, so it names no release: give what an earlier task returned, or leave it out. Nothing was asked of the "
-                "cluster"
+                f"{unset} is null, so it {NEVER_NULL[unset]}, or leave it out. Nothing was asked of the cluster"
             )
-        return self._performed(self._read_here(self._given(variables)), variables)
+        return self._performed(self._read_here(given), variables)
 
     def _refuses_unread(self, variables: dict[str, Any]) -> None:
         """In the role and in the playbooks, variables that would be passed over."""

@@ -128,6 +128,10 @@ def _request(parameters: Parameters, check: bool, actor: str) -> ReleaseRequest:
     meant = call({**parameters, "wait": True}, check, actor).meant
     previous = _previous(parameters)
     _says_what(parameters)
+    if parameters["steps"] == []:
+        raise ArgumentError(
+            "steps is empty, so it says nothing that the canary is to stand: give one step or more, or leave it out"
+        )
     start = _start(parameters, base)
     began = _began(parameters, start)
     if previous is not None:

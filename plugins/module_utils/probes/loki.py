@@ -19,6 +19,10 @@ from .web import Web, ask, json_of
 
 # Loki's own default limit of a query (limits_config.max_entries_limit_per_query).
 _MOST_LINES = 5000
+# For so long a stable version that logs seldom keeps what the canary has logged from being counted.
+_STABLE_WAITS = 30.0
+# How often a query is asked at a look where an answer is full. What is left then is read at the next one.
+_MOST_PAGES = 4
 _PATH = "/loki/api/v1/query_range"
 
 
@@ -30,13 +34,21 @@ class _Lines:
     now: float
 
 
+@dataclass(frozen=True)
+class _Read:
+    """Lines that match, up to a whole second, `until`."""
+
+    found: Sequence[tuple[str, float]]
+    until: int
+
+
 class LokiLogs:
     """Reads, at each look, the whole seconds since the look before, up to a moment that has settled. All moments are Loki's.
 
     Loki says nothing of a log that nobody collects, and nothing of one without errors. So what it has not shown a line after
     (any line of the query's streams) was not read: such seconds are counted once a later line has come, or never. Both versions
-    have to show one: the collector of one node may be behind while that of another is on time. Only a stable version without any
-    line is taken for one without errors.
+    have to show one: the collector of one node may be behind while that of another is on time. A stable version is waited for only
+    a while, because one that logs seldom would keep the errors of a canary from being counted.
     """
 
     def __init__(self, asked: LogsAsked, web: Web) -> None:
@@ -46,7 +58,8 @@ class LokiLogs:
 
     def begin(self, sides: Sides) -> None:
         _until, now = self._settled(sides)
-        self._tallies(sides, now - 1, now)
+        for version in (sides.canary, sides.stable):
+            self._page(version, sides, now - 1, now)
         self._since = now
 
     def look(self, sides: Sides, seconds: float) -> Answers:
@@ -56,9 +69,15 @@ class LokiLogs:
         until, now = self._settled(sides)
         if until <= self._since:
             return {}
-        canary, stable = self._tallies(sides, self._since, until)
+        canary, stable = (self._matching(version, sides, until) for version in (sides.canary, sides.stable))
+        until = min(canary.until, stable.until)
+        counted = Counted(
+            _tally(sides.canary, canary.found, self._since, until),
+            _tally(sides.stable, stable.found, self._since, until),
+            ago=float(now - until),
+        )
         self._since = until
-        return {"": Counted(canary, stable, ago=float(now - until))}
+        return {"": counted}
 
     def _settled(self, sides: Sides) -> tuple[int, int]:
         """The end of what can be read now, a whole second: a second with a match counts once; and now. Raises NoAnswer when
@@ -76,8 +95,8 @@ class LokiLogs:
                 f"check the labels in {stream_selector(self._asked.query)}, whether the pods' logs are collected, and the "
                 "clocks of the nodes"
             )
-        read = min(moment for moment in newest if moment is not None) + 1
-        return int(min(now - self._asked.lateness, read)), int(now)
+        until = min(now - self._asked.lateness, newest[0] + 1)
+        return int(min(until, max((newest[1] or 0.0) + 1, until - _STABLE_WAITS))), int(now)
 
     def _newest(self, version: Version, sides: Sides) -> _Lines:
         """The newest line of any kind, of the hour that Loki looks back by itself."""
@@ -91,28 +110,39 @@ class LokiLogs:
     def doubt(self) -> str:
         return ""
 
-    def _tallies(self, sides: Sides, since: int, until: int) -> tuple[Tally, Tally]:
-        return self._tally(sides.canary, sides, since, until), self._tally(sides.stable, sides, since, until)
+    def _matching(self, version: Version, sides: Sides, until: int) -> _Read:
+        """An answer that is full is read on from the second of its last line: the rest of a second with a match says nothing new of that
+        pod."""
+        found: list[tuple[str, float]] = []
+        at = self._since
+        for _page in range(_MOST_PAGES):
+            lines = self._page(version, sides, at, until).found
+            found += lines
+            if len(lines) < _MOST_LINES:
+                return _Read(found, until)
+            at = max(at + 1, int(max(moment for _pod, moment in lines)))
+        return _Read(found, at)
 
-    def _tally(self, version: Version, sides: Sides, since: int, until: int) -> Tally:
-        seconds_by_pod: dict[str, set[int]] = {name: set() for name in version.names}
+    def _page(self, version: Version, sides: Sides, since: int, until: int) -> _Lines:
         span = {"start": str(since * 10**9), "end": str(until * 10**9)}
         query = filled(self._asked.query, version, sides.namespace)
-        lines = _lines(self._web, query, version, {**span, "limit": str(_MOST_LINES), "direction": "forward"})
-        if len(lines.found) >= _MOST_LINES:
-            raise NoAnswer(f"more than {_MOST_LINES} lines match between two looks: look more often, or select less")
-        for pod, moment in lines.found:
-            if since <= moment < until:
-                seconds_by_pod.setdefault(pod, set()).add(int(moment))
-        by_pod = {name: float(len(seconds)) for name, seconds in seconds_by_pod.items()}
-        exposure = float(len(version.pods) * (until - since))
-        return Tally(min(sum(by_pod.values()), exposure), exposure, by_pod)
+        return _lines(self._web, query, version, {**span, "limit": str(_MOST_LINES), "direction": "forward"})
 
     def close(self) -> None:
         pass
 
     def costs(self) -> Mapping[str, float]:
         return {}
+
+
+def _tally(version: Version, lines: Sequence[tuple[str, float]], since: int, until: int) -> Tally:
+    seconds_by_pod: dict[str, set[int]] = {name: set() for name in version.names}
+    for pod, moment in lines:
+        if since <= moment < until:
+            seconds_by_pod.setdefault(pod, set()).add(int(moment))
+    by_pod = {name: float(len(seconds)) for name, seconds in seconds_by_pod.items()}
+    exposure = float(version.exposed(by_pod) * (until - since))
+    return Tally(min(sum(by_pod.values()), exposure), exposure, by_pod)
 
 
 def _lines(web: Web, query: str, version: Version, more: Mapping[str, str]) -> _Lines:

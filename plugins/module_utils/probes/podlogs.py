@@ -109,7 +109,7 @@ class PodLogs:
         for pod in version.pods:
             log = self._logs[pod.uid]
             by_pod[pod.name], log.due = float(log.due), 0
-        exposure = len(version.pods) * elapsed
+        exposure = version.exposed(by_pod) * elapsed
         return Tally(min(sum(by_pod.values()), exposure), exposure, by_pod)
 
     def _read_all(self, sides: Sides) -> None:

@@ -33,7 +33,7 @@ class PodStates:
     def _tally(self, version: Version, seconds: float) -> Tally:
         by_pod = {pod.name: float(_bad(self._before.get(pod.uid), pod)) for pod in version.pods}
         by_pod.update({pod.name: 1.0 for pod in version.evicted if pod.uid not in self._evicted})
-        return Tally(sum(by_pod.values()), max(1, len(version.pods)) * seconds, by_pod)
+        return Tally(sum(by_pod.values()), max(1, version.exposed(by_pod)) * seconds, by_pod)
 
     def close(self) -> None:
         self._before = {}

@@ -51,6 +51,15 @@ class Version:
     def names(self) -> tuple[str, ...]:
         return tuple(pod.name for pod in self.pods)
 
+    def exposed(self, bad: Mapping[str, float]) -> int:
+        """How many pods there is anything to count of: those that are Ready, and those with `bad` events, by name. A pod that serves
+        nobody does nothing wrong, and is no better for it. Raises NoAnswer where there are pods, and none is exposed."""
+        ready = {pod.name for pod in self.pods if pod.ready}
+        count = len(ready | {name for name, events in bad.items() if events})
+        if self.pods and not count:
+            raise NoAnswer(f"no pod of the version {self.hash} is Ready, so that nobody is served by it")
+        return count
+
 
 @dataclass(frozen=True)
 class Sides:

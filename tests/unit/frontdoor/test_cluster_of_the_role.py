@@ -100,7 +100,11 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         "by its own defaults": [entered(entry, own) for entry in RELEASING],
         "over the group": [entered("headroom", {**group, **own})],
         "two": [entered("undo", group, canary_context="named")],
-        "null": [entered("promote", {}, canary_expect="{{ none }}"), entered("undo", {}, canary_run="{{ none }}")],
+        "null": [
+            entered("promote", {}, canary_expect="{{ none }}"),
+            entered("undo", {}, canary_run="{{ none }}"),
+            entered("main", {}, canary_steps="{{ none }}"),
+        ],
         "passed over": [entered("headroom", {}, canary_through="plan", canary_run="{{ '' }}", canary_held=False)],
     }
     home = tmp_path_factory.mktemp("role")
@@ -122,9 +126,11 @@ def test_two_that_are_named_are_refused(said: dict[str, list[str]]) -> None:
     ]
 
 
-def test_a_release_that_is_named_by_nothing_is_not_just_any(said: dict[str, list[str]]) -> None:
+def test_what_is_null_is_not_just_any_release_nor_one_without_steps(said: dict[str, list[str]]) -> None:
     names_none = "is null, so it names no release: give what an earlier task returned, or leave it out. Nothing was asked of the cluster"
-    assert said["null"] == [f"expect {names_none}", f"run {names_none}"]
+    says_none = "is null, so it says nothing that the canary is to stand: give one step or more, or leave it out"
+    assert said["null"][:2] == [f"expect {names_none}", f"run {names_none}"]
+    assert said["null"][2].startswith(f"steps {says_none}")
 
 
 def test_a_role_that_would_pass_over_what_it_is_told_does_not_begin(said: dict[str, list[str]]) -> None:

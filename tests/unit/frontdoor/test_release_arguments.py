@@ -164,6 +164,7 @@ def test_the_window_and_the_confidence_are_those_of_the_judgement() -> None:
             "traffic.mirror is 10 and traffic.sticky is cookie",
         ),
         ({"run": "two words"}, "run has blanks"),
+        ({"steps": []}, "steps is empty, so it says nothing that the canary is to stand"),
         ({"through": "step 2"}, "through is step 2, and steps has 1"),
         ({"through": "step 3", "steps": [{}, {"pods": 2}]}, "through is step 3, and steps has 2"),
         ({"images": None, "held": True, "gate": "stop"}, "held and gate exclude each other"),

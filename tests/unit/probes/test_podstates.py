@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.podstates import PodStates
 from ansible_collections.coalmine.canary.plugins.module_utils.probes.source import (
     Counted,
+    NoAnswer,
     ProbedPod,
 )
 from tests.unit.probes.pods import sides
@@ -27,7 +28,7 @@ class TestPodStates:
             ("readiness lost", ProbedPod("c-1", "c1", ready=False), 1),
             ("readiness lost and regained between two looks", ProbedPod("c-1", "c1", ready_since="later"), 1),
             ("a crash is one event, not two", ProbedPod("c-1", "c1", ready=False, restarts=1), 1),
-            ("another pod in its place is new", ProbedPod("c-2", "c2", ready=False), 0),
+            ("another pod in its place is new", ProbedPod("c-2", "c2"), 0),
             ("a new pod answers for its own restarts", ProbedPod("c-2", "c2", restarts=1), 1),
         ],
     )
@@ -38,6 +39,14 @@ class TestPodStates:
         assert isinstance(counted, Counted)
         assert counted.canary.bad == bad, case
         assert (counted.canary.total, counted.stable.total, counted.stable.bad) == (5, 10, 0)
+
+    def test_a_pod_that_serves_nobody_is_no_better_for_it(self) -> None:
+        source, hangs = PodStates(), ProbedPod("c-2", "c2", ready=False)
+        source.begin(sides((self.good, hangs), self.stable))
+        counted = source.look(sides((self.good, hangs), self.stable), 5)[""]
+        assert isinstance(counted, Counted) and (counted.canary.bad, counted.canary.total) == (0, 5)
+        with pytest.raises(NoAnswer, match=r"no pod of the version .* is Ready, so that nobody is served by it"):
+            source.look(sides((hangs,), self.stable), 5)
 
     def test_an_eviction_counts_once(self) -> None:
         source, gone = PodStates(), (ProbedPod("c-1", "c1"),)
