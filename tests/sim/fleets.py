@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from types import MappingProxyType
@@ -179,6 +179,19 @@ class Sea:
             raise crew.actor.failed
         self.director.sleep(5.0)
         return ended[0] if ended else None
+
+    def works(self, work: Callable[[Crew], object]) -> None:
+        """It is done in a process of its own, which ends with it."""
+        crew = Crew(self, 0.0)
+
+        def lives() -> None:
+            _HERE.actor = crew.actor
+            work(crew)
+
+        crew.actor = Process(self.timeline, "fleet", self.timeline.now, lives, self.director.wake)
+        self.director.wait(self.timeline.now + ENOUGH)
+        if crew.actor.failed is not None:
+            raise crew.actor.failed
 
 
 def _asked() -> ReleaseRequest:

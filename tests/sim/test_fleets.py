@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Forbidden
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.processes import Processes
 from ansible_collections.coalmine.canary.plugins.module_utils.display.news import news
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
@@ -29,6 +31,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     UndoRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.leases import Leases
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.orders import FleetRequest, Member
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import StepAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
@@ -451,6 +454,24 @@ def test_nobody_waits_for_the_leases_of_one_silent_cluster_after_the_other() -> 
     assert ended is not None and "c1/" in str(ended)
     elapsed = [news(told).elapsed for told in sea.told if "wave 1 of 1: promote" in told]
     assert 100.0 < (elapsed[0] or 0.0) < 140.0, elapsed
+
+
+def test_without_a_right_to_the_lease_of_one_release_the_others_of_its_cluster_are_renewed() -> None:
+    sea, leases = Sea(1, 1), list[str]()
+    request = sea.request()
+    [member] = request.members
+    call = member.request.call
+
+    def may(asked: Asked, user: str) -> None:
+        leases.append(asked.name)
+        if asked.name.endswith("-a"):
+            raise Forbidden(asked, "no right", status=403)
+
+    sea.clusters[0].server.may = may  # type: ignore[method-assign]
+    named = [replace(member.request, call=replace(call, target=replace(call.target, name=name))) for name in "abc"]
+    request = replace(request, members=tuple(replace(member, request=one) for one in named))
+    sea.works(lambda crew: Leases(crew, request).prolong(range(3)))
+    assert leases == [f"coalmine-canary-{name}" for name in "abc"]
 
 
 def test_a_call_that_is_cut_off_asks_no_further_cluster_who_it_is() -> None:

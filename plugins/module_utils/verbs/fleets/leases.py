@@ -9,13 +9,12 @@ This module is private to the collection.
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Iterable, Sequence
 
 from ...cluster.crew import Crew
-from ...cluster.errors import ApiError
+from ...cluster.errors import ApiError, Timeout, Unreachable
 from ...rollout.fields import Malformed
 from ..call.holding import RENEW_SECONDS
 from ..call.orders import Call, held_as
@@ -38,7 +37,7 @@ class Leases:
         return min((RENEW_SECONDS, *(seconds / 3 for seconds in asked if seconds)))
 
     def prolong(self, places: Iterable[int]) -> None:
-        """Two requests each; clusters side by side. Where one does not answer, the rest of it is left for the next round."""
+        """Two requests each; clusters side by side. Where one does not answer at all, the rest of it is left for the next round."""
         clusters: dict[int, list[Member]] = defaultdict(list)
         for place in places:
             member = self._request.members[place]
@@ -47,6 +46,9 @@ class Leases:
 
     def _prolong(self, cluster: int, members: Sequence[Member]) -> None:
         api = self._crew.api(cluster)
-        with suppress(ApiError, Malformed):
-            for member in members:
+        for member in members:
+            try:
                 held_as(api, of_fleet(member.request.call), self._request.run, returns=True).prolong()
+            except (ApiError, Malformed) as error:
+                if isinstance(error, Unreachable | Timeout) and error.status is None:
+                    return
