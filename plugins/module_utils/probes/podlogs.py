@@ -107,21 +107,23 @@ class PodLogs:
     def _tally(self, version: Version, elapsed: float) -> Tally:
         by_pod = {}
         for pod in version.pods:
-            log = self._logs[pod.uid]
-            by_pod[pod.name], log.due = float(log.due), 0
+            if log := self._logs.get(pod.uid):
+                by_pod[pod.name], log.due = float(log.due), 0
         exposure = version.exposed(by_pod) * elapsed
         return Tally(min(sum(by_pod.values()), exposure), exposure, by_pod)
 
     def _read_all(self, sides: Sides) -> None:
-        """Raises NoAnswer for the first log that was not read to its end, after all were read on."""
+        """Raises NoAnswer for the first log that was not read to its end, after all were read on. Those of pods that are not Ready come
+        last, and where one cannot be read, as on a node that is lost, it is read on when it can."""
         pods = _pods(sides)
         there = {pod.uid for pod in pods}
         self._logs = {uid: log for uid, log in self._logs.items() if uid in there}
         self._heard = {uid: moment for uid, moment in self._heard.items() if uid in there}
         deadline = self._clock.monotonic() + _LOOK_SECONDS
         largest = max(_LEAST_LOG, min(LARGEST_LOG, _ALL_LOGS // max(1, len(pods))))
-        lacks = [self._lack(sides.namespace, pod, largest, deadline) for pod in pods]
-        for lack in filter(None, lacks):
+        in_turn = sorted(pods, key=lambda pod: not pod.ready)
+        lacks = [(pod, self._lack(sides.namespace, pod, largest, deadline)) for pod in in_turn]
+        for lack in (lack for pod, lack in lacks if lack and pod.ready):
             raise NoAnswer(lack)
         canary, stable = (self._are_heard(version.pods) for version in (sides.canary, sides.stable))
         self._silent_canary = stable and not canary

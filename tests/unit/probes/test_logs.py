@@ -56,7 +56,7 @@ class Node:
     """An API server with the logs of pods behind it, as a kubelet hands them out (pkg/kubelet/kuberuntime/logs): from a whole
     second on, the last lines, the first bytes. Its clock, and the pods', begin at `now`; ours is nobody's business.
 
-    `skew`: of the clock that stamps lines. `old`: of the container before.
+    `skew`: of the clock that stamps lines. `old`: of the container before. `lost`: pods whose node answers nobody.
     """
 
     now: float = 1_000_000_000.0
@@ -65,6 +65,7 @@ class Node:
     old: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
     asked: list[Mapping[str, str]] = field(default_factory=list)
     refusal: str = ""
+    lost: set[str] = field(default_factory=set)
 
     def log(self, pod: str, *texts: str, at: float | None = None) -> None:
         self.lines.setdefault(pod, []).extend((self.now + self.skew if at is None else at, text) for text in texts)
@@ -75,7 +76,7 @@ class Node:
         self.asked.append(query)
         pod = path.split("/")[-2]
         kept = (self.old if "previous" in query else self.lines).get(pod)
-        if self.refusal or (kept is None and "previous" in query):
+        if self.refusal or pod in self.lost or (kept is None and "previous" in query):
             status = {"kind": "Status", "message": self.refusal or "previous terminated container not found"}
             return RawResponse(400, {}, json.dumps(status).encode())
         since = datetime.fromisoformat(
@@ -313,6 +314,17 @@ class TestLogs:
                 source.look(self.pods, 5)
             node.refusal = ""
             assert self.look(source).canary.bad == 1
+
+    def test_a_log_on_a_node_that_is_lost_keeps_the_others_from_nothing(self) -> None:
+        node, canary = Node(), (ProbedPod("c-1", "c1"),)
+        with self.reading(node) as source:
+            both = sides(canary, (ProbedPod("s-1", "s1"), ProbedPod("s-2", "s2")))
+            assert self.look(source, both).stable.total == 0
+            node.now += 1
+            node.log("c-1", "ERROR")
+            node.lost = {"s-1"}
+            given = self.look(source, sides(canary, (ProbedPod("s-1", "s1", ready=False), ProbedPod("s-2", "s2"))))
+            assert (given.canary.bad, given.canary.total, given.stable.total) == (1, 1, 1)
 
     @pytest.mark.parametrize(
         ("asked", "containers", "default", "read"),
