@@ -34,7 +34,10 @@ options:
       - URL of the API server. E(K8S_AUTH_HOST) is used if this is not given, or empty, as a variable that was not set.
       - Where E(K8S_AUTH_HOST) is set, as by AWX's credential for Kubernetes, and a task names its cluster by O(kubeconfig), O(context) or
         another O(host), the task counts. That server is not asked then, and what the environment says with it
-        (E(K8S_AUTH_API_KEY), certificates, verification) is sent to no other.
+        (E(K8S_AUTH_API_KEY), certificates, verification) is sent to no other. The same holds beside E(K8S_AUTH_KUBECONFIG) for a task with
+        another O(kubeconfig) or an O(host).
+      - A task that gives this, but neither O(kubeconfig) nor O(context), takes nothing of a kubeconfig that the environment names, or of the
+        pod that it runs in, unless that is of the same server. Otherwise their credentials would be sent to another one.
     type: str
   api_key:
     description:

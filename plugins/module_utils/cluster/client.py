@@ -29,7 +29,7 @@ from urllib.parse import quote, urlsplit
 from .credentials import Certificate, Credentials, Library, Plugin, TokenFile
 from .errors import ConfigError
 from .kubeconfig import Impersonation, Kubeconfig, Pem, Server, User, read_kubeconfig
-from .options import Connection
+from .options import Connection, is_same_server
 from .proxies import Proxy, proxy_for
 from .secrets import in_header, named_file
 
@@ -158,12 +158,28 @@ class Session:
         self._pool.clear()
 
 
+# What the server of the cluster that a pod runs in is called there, beside its address.
+_IN_CLUSTER_NAMES = frozenset(
+    {"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}
+)
+_NOT_SENT = (
+    "host is another server than that of the kubeconfig, or of the pod, which the environment names, so that nothing of it was used, and its "
+    "credentials were not sent there. Give api_key, or kubeconfig where it is meant for this host"
+)
+
+
 def open_session(
-    settings: Connection, source: Source, kubeconfig: str | Mapping[str, Any] | None, user_agent: str
+    settings: Connection,
+    source: Source,
+    kubeconfig: str | Mapping[str, Any] | None,
+    user_agent: str,
+    *,
+    only_host: bool = False,
 ) -> Session:
     """Reads the configuration and prepares TLS; sends nothing, but runs a credential plugin. Raises ConfigError.
 
-    `kubeconfig`: what it says, or, in a pod, the path of its ServiceAccount's token.
+    `kubeconfig`: what it says, or, in a pod, the path of its ServiceAccount's token. `only_host`: nobody has named that beside the host, so that
+    it counts for no server but its own.
     """
     if not preload():
         raise ConfigError(f"the Python library urllib3, which kubernetes brings along, cannot be imported: {INSTALL}")
@@ -172,6 +188,8 @@ def open_session(
         found = read_kubeconfig(kubeconfig, settings.context)
     elif source is Source.IN_CLUSTER:
         found = _in_cluster(str(kubeconfig))
+    if only_host and source is not Source.OPTIONS and not _is_of(found.server.address, str(settings.host), source):
+        found = Kubeconfig(Server(), User(), () if settings.client_cert else (_NOT_SENT,))
     server, user = _server(found.server, settings), found.user
     _check_address(server.address)
     proxy = proxy_for(server, settings, os.environ)
@@ -188,6 +206,11 @@ def open_session(
     session.cluster = (*session.cluster, proxy.url if proxy else "")
     session.confided = frozenset().union(*(in_header(text) for text in (proxy.headers if proxy else {}).values()))
     return session
+
+
+def _is_of(address: str, host: str, source: Source) -> bool:
+    names = {f"https://{name}" for name in _IN_CLUSTER_NAMES} if source is Source.IN_CLUSTER else set()
+    return any(is_same_server(one, host) for one in {address, *names})
 
 
 def _check_address(address: str) -> None:

@@ -39,7 +39,8 @@ def connect(connection: Connection, *, user_agent: str = _USER_AGENT) -> Api:
 def session(connection: Connection, *, user_agent: str = _USER_AGENT) -> Session:
     settings = with_environment(connection, os.environ)
     source, kubeconfig = choose_source(settings, os.environ, SERVICE_ACCOUNT_TOKEN)
-    return open_session(settings, source, kubeconfig, user_agent)
+    only_host = bool(connection.host and not connection.kubeconfig and not connection.context)
+    return open_session(settings, source, kubeconfig, user_agent, only_host=only_host)
 
 
 def choose_source(

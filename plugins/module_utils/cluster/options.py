@@ -37,7 +37,7 @@ _ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
 }
 _PROXY_HEADERS = ("proxy_basic_auth", "basic_auth", "user_agent")
 _BOOLEANS = frozenset({"validate_certs", "persist_config"})
-# What belongs to the server that K8S_AUTH_HOST names.
+# What belongs to the server that the environment names.
 _OF_THE_SERVER = frozenset(
     {"host", "api_key", "username", "password", "validate_certs", "ca_cert", "client_cert", "client_key"}
 )
@@ -78,10 +78,13 @@ def is_content(kubeconfig: str) -> bool:
 def with_environment(connection: Connection, environ: Mapping[str, str]) -> Connection:
     """`connection` with what was not given taken from K8S_AUTH_*; an empty variable counts as unset, and an empty option as not given.
 
-    Where it names its cluster, and K8S_AUTH_HOST names another, that server is not asked, nor gets anybody else its credentials.
+    Where it names its cluster, and the environment names another by K8S_AUTH_HOST or K8S_AUTH_KUBECONFIG, that server is not asked, nor
+    gets anybody else its credentials. A kubeconfig stays, for a host may be that of its server: client.py looks.
     """
     found: dict[str, Any] = {}
-    left_aside = _OF_THE_SERVER if _is_elsewhere(connection, environ.get("K8S_AUTH_HOST", "")) else frozenset()
+    left_aside = _OF_THE_SERVER if _is_elsewhere(connection, environ) else frozenset()
+    if left_aside and connection.kubeconfig:
+        left_aside |= {"context"}
     for name in _ENVIRONMENT.keys() - left_aside:
         text = next((environ[variable] for variable in _ENVIRONMENT[name] if environ.get(variable)), None)
         if text is not None and getattr(connection, name) in (None, ""):
@@ -92,11 +95,18 @@ def with_environment(connection: Connection, environ: Mapping[str, str]) -> Conn
     return _expanded(replace(connection, **found))
 
 
-def _is_elsewhere(connection: Connection, server: str) -> bool:
-    """Whether this names another cluster than `server`, which the environment names. A kubeconfig and a context may name any."""
-    if not server or (connection.host and _where(connection.host) == _where(server)):
-        return False
-    return any((connection.host, connection.kubeconfig, connection.context))
+def _is_elsewhere(connection: Connection, environ: Mapping[str, str]) -> bool:
+    """Whether this names another cluster than the environment does. A kubeconfig may name any, and so may a context beside a server."""
+    host, kubeconfig = environ.get("K8S_AUTH_HOST", ""), environ.get("K8S_AUTH_KUBECONFIG", "")
+    if connection.host:
+        return bool(host or kubeconfig) and not is_same_server(connection.host, host)
+    if connection.kubeconfig and kubeconfig and not host:
+        return connection.kubeconfig != kubeconfig
+    return bool(host and (connection.kubeconfig or connection.context))
+
+
+def is_same_server(one: str, other: str) -> bool:
+    return _where(one) == _where(other)
 
 
 def _where(address: str) -> tuple[object, ...]:

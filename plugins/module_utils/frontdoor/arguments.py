@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -231,7 +231,11 @@ _REPEATED = (
 def _cluster(parameters: Parameters) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """The options that a later command needs to come back to this cluster, as they are in force, and the names of those that must
     not be repeated: passwords and keys, the content of a kubeconfig, an address with a password in it."""
-    given = with_environment(connection(parameters), os.environ)
+    asked = connection(parameters)
+    given = with_environment(asked, os.environ)
+    if asked.host and not asked.kubeconfig:
+        # Named in a command a kubeconfig would be meant for this host, whosever server it is of.
+        given = replace(given, kubeconfig=None, context=asked.context)
     named = {name: getattr(given, name) for name in _REPEATED}
     if not any((given.kubeconfig, given.context, given.host)):
         named["kubeconfig"] = os.environ.get("KUBECONFIG")

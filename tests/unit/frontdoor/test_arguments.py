@@ -241,6 +241,12 @@ CLUSTERS = {
         (),
     ),
     "the environment": ({}, {"K8S_AUTH_CONTEXT": "prod", "KUBECONFIG": "/a:/b"}, {"context": "prod"}, ()),
+    "a host beside a kubeconfig of the environment": (
+        {"host": "https://h"},
+        {"K8S_AUTH_KUBECONFIG": "/prod.yml", "K8S_AUTH_CONTEXT": "prod"},
+        {"host": "https://h"},
+        (),
+    ),
     "the environment of kubectl": ({}, {"KUBECONFIG": "/a:/b"}, {"kubeconfig": "/a:/b"}, ()),
     "the content of a kubeconfig": ({"kubeconfig": {"users": []}}, {}, {}, ("kubeconfig",)),
     "an address with a password": (

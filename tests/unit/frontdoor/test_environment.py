@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster import connection as connecting
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import session
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.options import Connection, with_environment
 
 AWX, TOKEN = "https://awx.example", "token of the environment"
@@ -63,3 +66,54 @@ def test_credentials_that_belong_to_no_server_are_for_whichever_the_task_names()
     environ = {"K8S_AUTH_API_KEY": TOKEN}
     for given in (Connection(host=OTHER), Connection(kubeconfig="/eu.yml")):
         assert with_environment(given, environ).api_key == TOKEN
+
+
+def test_credentials_beside_a_kubeconfig_of_the_environment_are_not_for_another() -> None:
+    environ = {"K8S_AUTH_KUBECONFIG": "/prod.yml", "K8S_AUTH_API_KEY": TOKEN, "K8S_AUTH_CONTEXT": "prod"}
+    for given in (Connection(host=OTHER), Connection(kubeconfig="/eu.yml")):
+        assert with_environment(given, environ).api_key is None
+    assert with_environment(Connection(kubeconfig="/eu.yml"), environ).context is None
+    for given in (Connection(), Connection(kubeconfig="/prod.yml"), Connection(context="prod")):
+        found = with_environment(given, environ)
+        assert (found.kubeconfig, found.context, found.api_key) == ("/prod.yml", "prod", TOKEN)
+
+
+PROD = "https://prod.example"
+
+
+def _sent(**given: Any) -> tuple[str | None, int]:
+    """To the server that the task names: which credentials, and how many warnings."""
+    opened = session(Connection(**given))
+    return opened.headers().get("Authorization"), len(opened.warnings)
+
+
+@pytest.mark.parametrize("variable", ["K8S_AUTH_KUBECONFIG", "KUBECONFIG"])
+def test_a_host_takes_nothing_of_a_kubeconfig_that_is_not_named_with_it_and_is_of_another_server(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        "{apiVersion: v1, kind: Config, current-context: prod, contexts: [{name: prod, context: {cluster: prod, user: prod}}], "
+        f"clusters: [{{name: prod, cluster: {{server: '{PROD}'}}}}], users: [{{name: prod, user: {{token: {TOKEN[:5]}}}}}]}}"
+    )
+    monkeypatch.setenv(variable, str(config))
+    assert _sent(host=OTHER) == (None, 1)
+    sent = "Bearer token", 0
+    assert _sent() == _sent(host=f"{PROD}:443/") == sent
+    assert _sent(host=OTHER, context="prod") == _sent(host=OTHER, kubeconfig=str(config)) == sent
+    monkeypatch.setenv("K8S_AUTH_HOST", OTHER)
+    assert _sent() == sent
+
+
+def test_a_host_takes_the_account_of_a_pod_for_its_own_cluster_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text("of-the-pod")
+    monkeypatch.setattr(connecting, "SERVICE_ACCOUNT_TOKEN", str(tmp_path / "token"))
+    for name, value in {"HOST": "10.0.0.1", "PORT": "443"}.items():
+        monkeypatch.setenv(f"KUBERNETES_SERVICE_{name}", value)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    for own in ("https://10.0.0.1", "https://kubernetes.default.svc", "https://kubernetes.default.svc:443/"):
+        assert _sent(host=own, validate_certs=False) == ("Bearer of-the-pod", 0)
+    for other in (OTHER, "https://kubernetes.default.example", "http://kubernetes.default.svc"):
+        assert _sent(host=other, validate_certs=False) == (None, 1)
