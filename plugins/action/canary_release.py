@@ -62,7 +62,7 @@ class ActionModule(VerbAction):
             if "previous" in self._task.args or remembered.is_in_the_middle(host):
                 variables = {**variables, **role_door.as_variables(remembered.way_back(host))}
             return {**super()._given(variables), **self._asked_by_variables(variables, OF_AN_UNDO)}
-        given, named = super()._given(variables), self._asked_by_variables(variables, role_door.OPTIONS)
+        given, named = super()._given(variables), self._asked_by_variables(variables, role_door.of_variables())
         return {"through": role_door.first_stage(variables, named.get("steps")), **given, **named}
 
     def _asked_by_variables(self, variables: dict[str, Any], options: tuple[str, ...]) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import renamed
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
 from ansible_collections.coalmine.canary.plugins.plugin_utils.reserved import PUBLIC
 from ansible_collections.coalmine.canary.plugins.plugin_utils.verification import NESTED, ROLE
 
@@ -38,11 +38,9 @@ OTHERS = frozenset(
 )
 # Which cluster it is: options of the connection that are variables, too.
 CLUSTER = ("context", "kubeconfig")
-KNOWN = frozenset(f"{PUBLIC}{name}" for name in {*VERB.arguments.options, *OTHERS})
 # What the collection's playbooks read that call no role.
 PLAYBOOKS = os.path.join(os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..")), "playbooks", "")
 OF_PLAYBOOKS = ("at_once", "between", "defaults", "max_failures", "together", "watch_seconds", "waves", "when_crowded")
-KNOWN_IN_PLAYBOOKS = KNOWN | {f"{PUBLIC}{name}" for name in OF_PLAYBOOKS}
 # What a call of the role is asked beside the stage that it goes through: every option that is a variable, too.
 OF_THE_CALL = frozenset(("expect", "held", "previous", "reject", "rescued", "run", "through", "when_missing"))
 # The entry points of the role that read it as a variable, of what is not read by all that it would concern.
@@ -53,7 +51,6 @@ READ_IN = {
     "to": ("rollback",),
 }
 OF_SOME = OF_THE_CALL | frozenset(READ_IN)
-OPTIONS = tuple(name for name in VERB.arguments.options if name not in OF_THE_CALL)
 # Of these a variable that is empty says nothing: an empty dictionary is no template.
 SAY_NOTHING_EMPTY = frozenset(
     (
@@ -72,6 +69,32 @@ SAY_NOTHING_EMPTY = frozenset(
 ALIKE = 0.8
 
 
+@cache
+def of_a_release() -> tuple[str, ...]:
+    """The options of canary_release, for tasks of the role and of the playbooks: any other task gets along without what a release is made of,
+    which takes longer to load than such a task does."""
+    from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB
+
+    return tuple(VERB.arguments.options)
+
+
+@cache
+def known() -> frozenset[str]:
+    """The variables of the role."""
+    return frozenset(f"{PUBLIC}{name}" for name in {*of_a_release(), *OTHERS})
+
+
+@cache
+def known_in_playbooks() -> frozenset[str]:
+    return known() | {f"{PUBLIC}{name}" for name in OF_PLAYBOOKS}
+
+
+@cache
+def of_variables() -> tuple[str, ...]:
+    """The options that are variables of the role."""
+    return tuple(name for name in of_a_release() if name not in OF_THE_CALL)
+
+
 def is_of_the_role(task: Task, variables: Mapping[str, Any]) -> bool:
     """Not a task of somebody's that the role includes."""
     here = os.path.join(str(variables.get("role_path", "")), "tasks", "")
@@ -83,7 +106,7 @@ def is_of_a_playbook(task: Task) -> bool:
     return os.path.realpath(str(task.get_path())).startswith(PLAYBOOKS)
 
 
-def options(variables: Mapping[str, Any], names: Iterable[str] = OPTIONS) -> dict[str, Any]:
+def options(variables: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """The variables of the role by the names of the options that they are, as they were written."""
     return {name: variables[PUBLIC + name] for name in names if PUBLIC + name in variables}
 
@@ -155,7 +178,7 @@ def handed_on(result: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[s
 def by_variables(result: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """A refusal of an option by the name of the variable that was set for it."""
     said = str(result.get("msg", ""))
-    names = {name.removeprefix(PUBLIC): name for name in KNOWN_IN_PLAYBOOKS if name in variables}
+    names = {name.removeprefix(PUBLIC): name for name in known_in_playbooks() if name in variables}
     told = renamed(said, names)
     if result.get("failure") != "invalid" or told == said:
         return dict(result)
@@ -187,14 +210,14 @@ def objection(task: Task, variables: Mapping[str, Any], template: Callable[[Any]
 def unread(task: Task, variables: Mapping[str, Any], template: Callable[[Any], Any]) -> str:
     """Which variables the entry point of the task would not read although somebody has set them for it; empty: none."""
     entry = os.path.splitext(os.path.basename(str(task.get_path())))[0]
-    wrong = misspelt(variables, task._role.get_default_vars() if task._role else {})
+    wrong = misspelt(variables, task._role.get_default_vars() if task._role else {}, known())
     return "; ".join((*wrong, *passed_over(entry, template(of_a_call(variables)))))
 
 
 def unread_by_a_playbook(variables: Mapping[str, Any]) -> str:
     """Which variables of its hosts are no variables of a playbook, and close to one that is; empty: none."""
     given = (variables["hostvars"].raw_get(host) for host in variables.get("ansible_play_hosts_all", ()))
-    return "; ".join(dict.fromkeys(wrong for own in given for wrong in misspelt(own, {}, KNOWN_IN_PLAYBOOKS)))
+    return "; ".join(dict.fromkeys(wrong for own in given for wrong in misspelt(own, {}, known_in_playbooks())))
 
 
 def of_a_call(variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,7 +239,7 @@ def passed_over(entry: str, given: Mapping[str, Any]) -> Iterable[str]:
             )
 
 
-def misspelt(variables: Mapping[str, Any], defaults: Mapping[str, Any], known: frozenset[str] = KNOWN) -> Iterable[str]:
+def misspelt(variables: Mapping[str, Any], defaults: Mapping[str, Any], known: frozenset[str]) -> Iterable[str]:
     """A name that is close to a known one which itself nobody has set: canary_image, where there is no canary_images. Other names with
     this prefix are their owners'."""
     unset = [name for name in known if variables.get(name) == defaults.get(name)]

@@ -119,7 +119,7 @@ def test_a_failure_elsewhere_rejects_nothing_that_is_over(outcome: str, rejected
     ids=str,
 )
 def test_a_name_that_is_close_to_one_of_the_role_that_is_not_set(given: dict[str, Any], meant: str | None) -> None:
-    said = list(role_door.misspelt({**DEFAULTS, "canary_name": "web", **given}, DEFAULTS))
+    said = list(role_door.misspelt({**DEFAULTS, "canary_name": "web", **given}, DEFAULTS, role_door.known()))
     assert said == ([f"nothing here reads {next(iter(given))}: write {meant}, or leave it out"] if meant else [])
 
 
@@ -154,15 +154,15 @@ def test_what_says_which_entry_points_read_an_option_is_true() -> None:
 
 def test_every_variable_of_the_role_is_known() -> None:
     specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
-    assert {name for entry in specs.values() for name in entry.get("options", {})} <= role_door.KNOWN
-    assert set(DEFAULTS) <= role_door.KNOWN
+    assert {name for entry in specs.values() for name in entry.get("options", {})} <= role_door.known()
+    assert set(DEFAULTS) <= role_door.known()
 
 
 def test_every_variable_of_a_release_is_an_option_that_the_role_reads() -> None:
     specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
-    read = {f"canary_{name}" for name in (*role_door.OPTIONS, *role_door.CLUSTER)}
+    read = {f"canary_{name}" for name in (*role_door.of_variables(), *role_door.CLUSTER)}
     assert read == set(specs["main"]["options"])
-    assert not role_door.SAY_NOTHING_EMPTY - set(role_door.OPTIONS)
+    assert not role_door.SAY_NOTHING_EMPTY - set(role_door.of_variables())
 
 
 def test_the_page_of_the_role_has_a_row_for_every_variable() -> None:
@@ -195,7 +195,7 @@ def test_room_is_asked_for_by_every_variable_of_a_release() -> None:
 def test_the_variables_of_the_role_are_the_options_of_its_calls(
     variables: dict[str, Any], given: dict[str, Any]
 ) -> None:
-    assert role_door.given_by(role_door.options(variables)) == given
+    assert role_door.given_by(role_door.options(variables, role_door.of_variables())) == given
 
 
 @pytest.mark.parametrize(
