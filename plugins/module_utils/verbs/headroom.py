@@ -12,7 +12,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence, TypeVar
 
 from ..cluster.api import Api
 from ..cluster.errors import ApiError, ConfigError, Forbidden, Unauthorized, Unreachable
@@ -43,9 +43,11 @@ from .call.outcome import API_ERROR, Outcome, Report, VerbFailure
 from .call.site import Site
 from .counting.asked import HeadroomRequest, PriceMetrics
 from .counting.headroom_limits import Limits, read_limits
-from .counting.headroom_prices import Found, metric_prices
 from .counting.headroom_reading import Cluster, ClusterReader, Lists, Reader, Subject, not_readable, server_minor
 from .moving.template import candidate, wished
+
+if TYPE_CHECKING:
+    from .counting.headroom_prices import Found
 
 __all__ = ["HeadroomRequest", "headroom"]
 
@@ -261,6 +263,9 @@ class _Market:
 
     def prices(self, metrics: PriceMetrics | None, question: Question, bought: list[Group]) -> Found:
         """`metrics` lives as long as this."""
+        # Whoever buys nothing asks no Prometheus.
+        from .counting.headroom_prices import metric_prices
+
         asked = id(metrics), tuple(group.kind for group in bought)
         if asked not in self._prices:
             self._prices[asked] = metric_prices(metrics, question.prices, bought, self._api.clock)
