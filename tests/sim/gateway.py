@@ -17,7 +17,7 @@ from functools import partial
 from typing import Protocol
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knock, Knocked
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import PROBE_PATH
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.probe import PROBE_PATH
 
 from .controllers import Controller
 from .objects import LABELS, NAME, NAMESPACE, Json

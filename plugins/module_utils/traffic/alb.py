@@ -44,8 +44,8 @@ from .alb_annotations import (
     written,
 )
 from .exposure import Exposure, Header, Json, Kept, Stage, Unroutable, Versions, Wanted
-from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .ingress import paths
+from .probe import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations, paired
 
 _CLASS, _TARGET_TYPE = "kubernetes.io/ingress.class", f"{PREFIX}target-type"

@@ -27,6 +27,7 @@ from .copies import check_alone, copied, copies, copying, uncopied
 from .copies import told as told_copies
 from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
 from .precedence import check_routes, check_rules
+from .probe import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .route import Parent, Route, RoutePlan, by_hand, holds, kept_of, kept_operations, paired
 
 # What the API takes: HTTPBackendRef.Weight; and of each list to which something is added, HTTPRouteSpec.Rules, HTTPRouteRule.Matches, .BackendRefs
@@ -40,9 +41,6 @@ _FEWER_BACKENDS = (
 _FEWER_HEADERS = "Leave out traffic.header and traffic.sticky, each of which asks for one header more"
 _NO_COPIES = "Set traffic.mirror to 0"
 _NO_COOKIES = "Leave out traffic.sticky, by which each of its backends sets a header more"
-PROBE_PATH, PROBE_HEADER = "/.coalmine-canary/", "x-coalmine-probe"
-# RFC 2606: no such domain is ever anybody's.
-MARK_DOMAIN = "canary.invalid"
 _EVERY_PATH = {"path": {"type": "PathPrefix", "value": "/"}}
 
 
@@ -243,11 +241,6 @@ def reached(kept: Kept) -> list[tuple[str, int]]:
     refs = (ref for refs in kept.rules.values() for ref in refs if _is(ref, kept.versions.own))
     ports = sorted({int(ref.get("port") or 0) for ref in refs})
     return [(service, port) for service in kept.wanted.warm for port in ports]
-
-
-def probe_of(kept: Kept, service: str, port: int) -> str:
-    """What a probe asks for that is to reach this Service."""
-    return f"{kept.token}-{service}-{port}"
 
 
 def _told_by_proxy(match: Json, name: str) -> Json:

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, Mapping, Protocol, Sequence
+from functools import cache
+from typing import Any, Callable, Iterator, Mapping, Protocol, Sequence
 
 from ..rollout.fields import Shape
 from ..values import dataclass
-from . import alb, copies, httproute, ingress, selector, virtualservice
 from .exposure import Exposure, Kept, Stage, Versions, Wanted
 from .kinds import ALB, GATEWAY_API, GATEWAY_API_GRPC, INGRESS_NGINX, ISTIO, KINDS, SERVICE_SELECTOR, Can, Kind, Proof
 from .route import Route, RoutePlan
@@ -125,19 +125,28 @@ def _grpc(item: Any) -> Route:
     return replace(Route.parse(item), kind="GRPCRoute")
 
 
-_BACKEND_TLS_POLICY = Policy(
-    "BackendTLSPolicy",
-    # v1 came with Gateway API 1.4.
-    [f"/apis/gateway.networking.k8s.io/{version}/namespaces/{{}}/backendtlspolicies" for version in ("v1", "v1alpha3")],
-    BACKEND_TLS_POLICY,
-    httproute.governs,
-    # It asks for a certificate's name, so there is none without TLS.
-    lambda _item: True,
-    "It names Services one by one, so give service_selector, which switches that Service itself, or let the pods be reached without TLS",
-)
+def _backend_tls() -> Policy:
+    from . import httproute
 
-ROUTERS: Mapping[str, Router] = {
-    GATEWAY_API: Router(
+    return Policy(
+        "BackendTLSPolicy",
+        # v1 came with Gateway API 1.4.
+        [
+            f"/apis/gateway.networking.k8s.io/{version}/namespaces/{{}}/backendtlspolicies"
+            for version in ("v1", "v1alpha3")
+        ],
+        BACKEND_TLS_POLICY,
+        httproute.governs,
+        # It asks for a certificate's name, so there is none without TLS.
+        lambda _item: True,
+        "It names Services one by one, so give service_selector, which switches that Service itself, or let the pods be reached without TLS",
+    )
+
+
+def _gateway_api() -> Router:
+    from . import copies, httproute
+
+    return Router(
         splits=KINDS[GATEWAY_API],
         shape=HTTP_ROUTE,
         field=".spec.rules",
@@ -154,11 +163,16 @@ ROUTERS: Mapping[str, Router] = {
         looks_beside=httproute.looks_beside,
         check_beside=httproute.check_beside,
         reached=httproute.reached_by,
-        policy=_BACKEND_TLS_POLICY,
+        policy=_backend_tls(),
         features=copies.features,
         unseen=httproute.unseen,
-    ),
-    SERVICE_SELECTOR: Router(
+    )
+
+
+def _service_selector() -> Router:
+    from . import selector
+
+    return Router(
         splits=KINDS[SERVICE_SELECTOR],
         shape=SERVICE,
         field=".spec.selector",
@@ -169,8 +183,13 @@ ROUTERS: Mapping[str, Router] = {
         plan=selector.plan,
         sends_to=selector.sends_to,
         check=selector.check,
-    ),
-    INGRESS_NGINX: Router(
+    )
+
+
+def _ingress_nginx() -> Router:
+    from . import ingress
+
+    return Router(
         splits=KINDS[INGRESS_NGINX],
         shape=INGRESS,
         field=".spec.rules",
@@ -191,8 +210,13 @@ ROUTERS: Mapping[str, Router] = {
         astray=ingress.astray,
         class_of=ingress.class_of,
         is_keeper=lambda kept: not kept.rules,
-    ),
-    ISTIO: Router(
+    )
+
+
+def _istio() -> Router:
+    from . import virtualservice
+
+    return Router(
         splits=KINDS[ISTIO],
         shape=VIRTUAL_SERVICE,
         field=".spec.http",
@@ -220,8 +244,13 @@ ROUTERS: Mapping[str, Router] = {
         unseen=virtualservice.unseen,
         # istiod collects changes for so long at most (PILOT_DEBOUNCE_MAX).
         settles=10.0,
-    ),
-    ALB: Router(
+    )
+
+
+def _alb() -> Router:
+    from . import alb
+
+    return Router(
         splits=KINDS[ALB],
         shape=INGRESS,
         field=".spec.rules",
@@ -239,8 +268,13 @@ ROUTERS: Mapping[str, Router] = {
         class_of=alb.class_of,
         check_service=alb.check_service,
         is_keeper=lambda kept: bool(kept.rules),
-    ),
-    GATEWAY_API_GRPC: Router(
+    )
+
+
+def _gateway_api_grpc() -> Router:
+    from . import httproute
+
+    return Router(
         splits=KINDS[GATEWAY_API_GRPC],
         shape=GRPC_ROUTE,
         field=".spec.rules",
@@ -256,6 +290,36 @@ ROUTERS: Mapping[str, Router] = {
         check=httproute.check,
         looks_beside=httproute.looks_beside,
         check_beside=httproute.check_beside,
-        policy=_BACKEND_TLS_POLICY,
-    ),
+        policy=_backend_tls(),
+    )
+
+
+_MADE: Mapping[str, Callable[[], Router]] = {
+    GATEWAY_API: _gateway_api,
+    SERVICE_SELECTOR: _service_selector,
+    INGRESS_NGINX: _ingress_nginx,
+    ISTIO: _istio,
+    ALB: _alb,
+    GATEWAY_API_GRPC: _gateway_api_grpc,
 }
+
+
+class _Routers(Mapping[str, Router]):
+    """Each row is made for the first who asks for it: a release has one kind at most, and what is known of all takes a while to load."""
+
+    def __getitem__(self, kind: str) -> Router:
+        return _made(kind)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MADE)
+
+    def __len__(self) -> int:
+        return len(_MADE)
+
+
+@cache
+def _made(kind: str) -> Router:
+    return _MADE[kind]()
+
+
+ROUTERS: Mapping[str, Router] = _Routers()

@@ -25,8 +25,8 @@ from ..rollout.fields import Fields
 from .cookies import canary_cookie, stable_cookie
 from .copies import check_alone, check_port
 from .exposure import Exposure, Header, Json, Kept, Stage, Sticky, Unroutable, Versions, Wanted
-from .httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .istio_cookies import COOKIE, asks_for, check_headers, is_asked_for, telling, tells, untold
+from .probe import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from .route import Route, RoutePlan, by_hand, holds, kept_of, kept_operations, paired
 
 # A weight is an int32; a rule that has one destination needs none.

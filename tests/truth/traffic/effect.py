@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Entry, Knock, knock
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT, Kept
-from ansible_collections.coalmine.canary.plugins.module_utils.traffic.httproute import PROBE_HEADER, PROBE_PATH
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.probe import PROBE_HEADER, PROBE_PATH
 from tests.cluster.gateway.server import DEFAULT, add_gateway
 from tests.gateways.gates import ending
 from tests.gateways.shop import Shop

@@ -20,9 +20,9 @@ from ...rollout.record import Traffic
 from ...rollout.refusal import Code, Refusal
 from ...traffic.cookies import canary_cookie
 from ...traffic.exposure import Kept
-from ...traffic.httproute import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from ...traffic.kinds import Proof
 from ...traffic.listeners import ways
+from ...traffic.probe import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from ...traffic.route import Parent, Route, observed, settles, stated
 from ...values import dataclass
 from ..call.ending import Account
