@@ -233,9 +233,9 @@ def _cluster(parameters: Parameters) -> tuple[tuple[tuple[str, str], ...], tuple
     not be repeated: passwords and keys, the content of a kubeconfig, an address with a password in it."""
     asked = connection(parameters)
     given = with_environment(asked, os.environ)
-    if asked.host and not asked.kubeconfig:
+    if asked.host and not (asked.kubeconfig or asked.context):
         # Named in a command a kubeconfig would be meant for this host, whosever server it is of.
-        given = replace(given, kubeconfig=None, context=asked.context)
+        given = replace(given, kubeconfig=None, context=None)
     named = {name: getattr(given, name) for name in _REPEATED}
     if not any((given.kubeconfig, given.context, given.host)):
         named["kubeconfig"] = os.environ.get("KUBECONFIG")

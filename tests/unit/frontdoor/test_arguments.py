@@ -247,6 +247,12 @@ CLUSTERS = {
         {"host": "https://h"},
         (),
     ),
+    "a host and a context of a kubeconfig of the environment": (
+        {"host": "https://h", "context": "eu"},
+        {"K8S_AUTH_KUBECONFIG": "/prod.yml"},
+        {"host": "https://h", "context": "eu", "kubeconfig": "/prod.yml"},
+        (),
+    ),
     "the environment of kubectl": ({}, {"KUBECONFIG": "/a:/b"}, {"kubeconfig": "/a:/b"}, ()),
     "the content of a kubeconfig": ({"kubeconfig": {"users": []}}, {}, {}, ("kubeconfig",)),
     "an address with a password": (
