@@ -61,8 +61,8 @@ def shared(path: Path) -> Iterator[int]:
 
 
 def is_held(path: Path) -> bool:
-    """Somebody holds the lock, in whichever way."""
-    descriptor = open_lock(path)
+    """Somebody holds the lock, in whichever way. Raises FileNotFoundError where there is none: to look makes none."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         return not try_lock(descriptor, fcntl.LOCK_EX)
     finally:
