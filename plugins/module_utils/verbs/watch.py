@@ -9,9 +9,11 @@ whenever a stream ends. This module is private to the collection.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import closing
 from dataclasses import field
 from datetime import datetime, timezone
+from itertools import chain
 from typing import Any, Iterator
 
 from ..cluster.api import Api
@@ -24,7 +26,7 @@ from ..rollout.fields import Malformed, items
 from ..rollout.last import last_outcome
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.record import LIVE
-from ..rollout.views import Deployment, Picture, Pod, owned_replica_sets
+from ..rollout.views import Deployment, Picture, Pod, controller_uid, owned_replica_sets
 from ..values import dataclass
 from .call.orders import WatchRequest
 from .call.outcome import API_ERROR, Kind, News, Outcome, Report, VerbFailure
@@ -61,9 +63,20 @@ class _Seen:
         return sorted({namespace for namespace, _name in self.deployments})
 
     def situations(self) -> Iterator[tuple[Key, Situation]]:
+        """Each from its own ReplicaSets and pods, so that many in one namespace cost no more than as many in several. A pod whose
+        ReplicaSet is gone may be of any."""
+        owned, pods = defaultdict[str, list[Any]](list), defaultdict[str, list[Pod]](list)
+        for item in chain.from_iterable(self.replica_sets.values()):
+            owned[controller_uid(item, "ReplicaSet")].append(item)
+        for pod in chain.from_iterable(each.values() for each in self.pods.values()):
+            pods[pod.owner_uid].append(pod)
+        sets = {uid: owned_replica_sets(items, uid) for uid, items in owned.items()}
+        known = {one.uid for each in sets.values() for one in each}
+        lost = [pod for owner, each in pods.items() if owner not in known for pod in each]
         for key, deployment in sorted(self.deployments.items()):
-            owned = owned_replica_sets(self.replica_sets.get(key[0], ()), deployment.uid)
-            yield key, diagnose(Picture(deployment, owned, tuple(self.pods.get(key[0], {}).values())))
+            own = sets.get(deployment.uid, ())
+            theirs = chain(*(pods.get(one.uid, ()) for one in own), lost)
+            yield key, diagnose(Picture(deployment, own, tuple(theirs)))
 
 
 class _Watch:
