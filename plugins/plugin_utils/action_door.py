@@ -43,6 +43,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest
     quotable,
 )
 from ansible_collections.coalmine.canary.plugins.plugin_utils import forked, reserved, role_door, telling
+from ansible_collections.coalmine.canary.plugins.plugin_utils.kept import keep_for_good
 from ansible_collections.coalmine.canary.plugins.plugin_utils.wire import WIRE
 
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
@@ -64,6 +65,11 @@ class VerbAction(ActionBase):
     _supports_async = True
 
     verb: ClassVar[Verb]
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        """An action is loaded with its verb, before ansible-playbook forks a worker for it."""
+        super().__init_subclass__(**given)
+        keep_for_good()
 
     def _cut_off(self) -> str:
         """Why the task is to end now; empty as long as it may go on."""

@@ -21,9 +21,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.collecting import 
 
 @contextmanager
 def kept_for_good() -> Iterator[None]:
-    """What is there at the end of the with statement, and whatever was there before it, is no garbage (gc.freeze)."""
+    """What is there at the end of the with statement, and whatever was there before it, is no garbage."""
     with uncollected():
         try:
             yield
         finally:
-            gc.freeze()
+            keep_for_good()
+
+
+def keep_for_good() -> None:
+    """Whatever is there now is no garbage (gc.freeze)."""
+    gc.freeze()
