@@ -49,12 +49,14 @@ from ansible_collections.coalmine.canary.plugins.plugin_utils.wire import WIRE
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
 CLIENT_IS_HERE = preload()
 forked.watch()
-# To leave one of these out means any release, or no steps of one's own, and a variable that was not set must not mean that.
-_NAMES_NONE = "names no release: give what an earlier task returned"
-NEVER_NULL = {
-    **dict.fromkeys(("expect", "run", "previous", "to"), _NAMES_NONE),
-    "steps": "says nothing that the canary is to stand: give one step or more",
-}
+# To leave these out means any release, or no steps of one's own, and a variable that was not set must not mean that. One of the first two names
+# a release as well as both do.
+NEVER_NULL = (
+    (("expect", "run"), "names no release: give what an earlier task returned"),
+    (("previous",), "names no release: give what an earlier task returned"),
+    (("to",), "names no version: give its hash"),
+    (("steps",), "says nothing that the canary is to stand: give one step or more"),
+)
 OF_A_CONNECTION = frozenset(name for option, said in CONNECTION.items() for name in (option, *said.get("aliases", ())))
 
 
@@ -90,10 +92,13 @@ class VerbAction(ActionBase):
     def _done(self, variables: dict[str, Any]) -> dict[str, Any]:
         self._refuses_unread(variables)
         given = self._given(variables)
-        if unset := next((name for name in NEVER_NULL if name in given and given[name] is None), ""):
-            raise AnsibleActionFail(
-                f"{unset} is null, so it {NEVER_NULL[unset]}, or leave it out. Nothing was asked of the cluster"
-            )
+        # In check mode nothing was begun that could be named, and nothing is written.
+        for names, lacks in () if self._task.check_mode else NEVER_NULL:
+            asked = [name for name in names if name in given]
+            if asked and all(given[name] is None for name in asked):
+                raise AnsibleActionFail(
+                    f"{asked[0]} is null, so it {lacks}, or leave it out. Nothing was asked of the cluster"
+                )
         return self._performed(self._read_here(given), variables)
 
     def _refuses_unread(self, variables: dict[str, Any]) -> None:

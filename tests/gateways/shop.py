@@ -73,7 +73,7 @@ class Shop(RoutedObjects):
         # By its owner, who is somebody else.
         self.parents = [gateway.parent, *({**gateway.parent, "name": name} for name in beside)]
         made = self.manifest(rules, gateway.parent)
-        made["metadata"]["annotations"] = dict(annotations)
+        made["metadata"]["annotations"] = {**made["metadata"].get("annotations", {}), **annotations}
         self.before = lab.api.request("POST", self.routes, made)
 
     def another_api(self) -> Api:

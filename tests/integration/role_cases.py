@@ -252,7 +252,7 @@ CASES: dict[str, Case] = {
 - name: Ask {{ canary_release.canary.hash }}
   ansible.builtin.debug: {msg: "{{ item.ip }}"}
   loop: "{{ canary_release.canary.pods }}"
-  run_once: "{{ canary_release.step > 7 }}"
+  run_once: no
   delegate_to: "{{ canary_release.canary.pods[0].name and 'localhost' }}"
   tags: [always]
 - block:
