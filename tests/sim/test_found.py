@@ -63,6 +63,15 @@ FOUND: dict[str, History] = {
         ),
         foreign=(Foreign(40.0, "the whole manifest", 0, "v3"),),
     ),
+    "a promotion whose patch got no answer, and which nobody could look for after that, is told as one that was changed": History(
+        scripts=(
+            ana(
+                Ask("release", through="step 1"),
+                Ask("release", goes_on=True),
+                faults=(Planned(18, Fault.LATE, 2.0), Planned(19, Fault.LATE, 2.0)),
+            ),
+        ),
+    ),
     "testers keep the canary where a promotion died after it gave the owner's backends back, and its share is given again": History(
         gateway=Lags(routes=2.0, endpoints=0.1),
         scripts=(

@@ -16,6 +16,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import SCALED_OBJECT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.ending import accounted
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.site import Site
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving.autoscaling import (
     given_back_unless_held,
@@ -295,6 +296,13 @@ def test_in_whichever_moment_it_wants_to_scale_the_release_goes_through(
     told = [call.told() for call in played.calls if call.actor == "ana"]
     assert all(line.startswith(("changed: holding", "ok: ")) for line in told), told
     assert_given_back(one)
+
+
+@pytest.mark.parametrize("number", range(28, 32))
+def test_a_server_in_trouble_for_a_moment_is_asked_again_whether_keda_has_given_back(number: int) -> None:
+    broken = Planned(number, Fault.BROKEN_BEFORE, 0.3)
+    undone = world(Ask("start", autoscaler="hold"), Ask("undo"), faults=(broken,)).play().calls[1].result
+    assert isinstance(undone, Outcome) and not any("was not seen" in told for told in undone.warnings), undone
 
 
 @pytest.mark.parametrize("number", sampled(range(26)))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import End, Through
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, LIVE, RECORD
@@ -362,6 +363,22 @@ def test_what_is_released_already_leaves_no_autoscaler_that_an_interrupted_run_p
     outcome = start(web.api, StartRequest(web.call, template, Size(1), autoscaler=policy, released_ok=True), silent)
     assert outcome.message.startswith("already released") and outcome.changed
     assert web.bounds() == (2, 9) and not marked(web)
+
+
+@pytest.mark.parametrize("number", range(3, 12))
+def test_a_start_that_breaks_off_tells_that_it_gave_back_what_an_interrupted_one_pinned(
+    number: int, stage: Stage
+) -> None:
+    web = stage.web().make(4)
+    web.autoscaler(2, 9)
+    leave_pinned(web)
+    ana = stage.api("ana", faults=Faults({number: Planned(number, Fault.BROKEN_BEFORE)}))
+    try:
+        replace(web, admin=ana).start(autoscaler=PIN)
+    except VerbFailure as failure:
+        assert failure.changed or web.bounds() == (4, 4), failure
+    except ApiError as error:
+        assert web.bounds() == (4, 4), error
 
 
 @pytest.mark.parametrize("fault", [Fault.LATE, Fault.LOST_AFTER, Fault.BROKEN_AFTER])

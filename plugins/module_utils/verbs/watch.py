@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any, Iterator
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError, NotFound, ServerError, Timeout, TooManyRequests, Unreachable, UntrustedServer
+from ..cluster.errors import ApiError, NotFound, UntrustedServer
 from ..cluster.stream import WatchEvent
 from ..cluster.watch import Streams, Watched
 from ..display.pods import marks
@@ -31,11 +31,12 @@ from ..values import dataclass
 from .call.orders import WatchRequest
 from .call.outcome import API_ERROR, Kind, News, Outcome, Report, VerbFailure
 from .call.sharing import described, share_of
+from .call.waiting import AWAY
 
 # Changes come in bursts: one look at what they amount to.
 SETTLED_SECONDS = 0.5
-# A server that is away ends nothing.
-AWAY, AWAY_SECONDS = (ServerError, Timeout, TooManyRequests, Unreachable), 2.0
+# A server that is away ends nothing: it is asked again after so long.
+AWAY_SECONDS = 2.0
 
 Key = tuple[str, str]  # namespace, name
 

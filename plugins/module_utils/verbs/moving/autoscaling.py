@@ -200,16 +200,16 @@ def _restless(autoscaler: Autoscaler, deployment: Deployment) -> Refusal:
 
 @contextmanager
 def given_back_unless_held(account: Account, pinned: Autoscaler, picture: Picture) -> Iterator[None]:
-    """A start that fails before its first patch leaves the autoscaler as it was, unless another start has begun its release."""
-    changed = account.changed
+    """A start that fails before its first patch leaves the autoscaler as it was, unless another start has begun its release. One that an
+    earlier run had left pinned is given back by it, which is a change."""
+    changed, left = account.changed, autoscalers.is_pinned(pinned)
     try:
         yield
     except (Refusal, ApiError) as error:
-        there = account.pinned or autoscalers.is_pinned(pinned)
         held = account.situation is not None and account.situation.phase is not Phase.NONE
         unknown = isinstance(error, ApiError) and error.may_have_written
-        if not held and not unknown and _let_go(account, pinned.name, picture, there=there):
-            account.changed = changed
+        if not held and not unknown and _let_go(account, pinned.name, picture, there=account.pinned or left):
+            account.changed = changed or left
         raise
 
 

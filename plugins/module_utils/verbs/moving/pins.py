@@ -27,6 +27,7 @@ from ..call.ending import Account
 from ..call.guarded import Sent, guarded
 from ..call.outcome import Report
 from ..call.site import Site
+from ..call.waiting import AWAY
 from .ownership import disown_pinned
 
 Written = TypeVar("Written", Autoscaler, ScaledObject)
@@ -192,25 +193,22 @@ def _see_given_back(account: Account, name: str) -> None:
     """KEDA makes its autoscaler as it was, a moment after its ScaledObject was given back. What was not seen of that is told."""
     site, clock = account.site, account.site.clock
     give_up = clock.monotonic() + KEDA_SECONDS
-    try:
-        found = site.scaled_object(name)
-        while True:
-            kept = [
-                (one, scaledobject.still_disabled(one, found))
-                for one in site.autoscalers()
-                if one.scaled_object == name
-            ]
-            kept = [(one, sides) for one, sides in kept if sides]
+    while True:
+        over = clock.monotonic() > give_up
+        try:
+            kept = _still_disabled(site, name)
+        except ApiError as error:
+            if over or not isinstance(error, AWAY):
+                account.warn(
+                    f'ScaledObject "{name}" was given back, and whether KEDA has taken that over to its autoscaler was not seen: {error}'
+                )
+                return
+        else:
             if not kept:
                 return
-            if clock.monotonic() > give_up:
+            if over:
                 break
-            clock.sleep(OBSERVE_PAUSE_SECONDS)
-    except ApiError as error:
-        account.warn(
-            f'ScaledObject "{name}" was given back, and whether KEDA has taken that over to its autoscaler was not seen: {error}'
-        )
-        return
+        clock.sleep(OBSERVE_PAUSE_SECONDS)
     for one, sides in kept:
         left = " and ".join(f"behavior.{side}.selectPolicy" for side in sides)
         account.warn(
@@ -218,6 +216,13 @@ def _see_given_back(account: Account, name: str) -> None:
             f"{KEDA_SECONDS:g} seconds: {left} still reads {scaledobject.DISABLED}, and it does not scale that way. Check that KEDA's operator "
             "runs. KEDA before 2.18.2 leaves it so for good: delete the HorizontalPodAutoscaler, which KEDA then makes anew, and upgrade KEDA"
         )
+
+
+def _still_disabled(site: Site, name: str) -> list[tuple[Autoscaler, tuple[str, ...]]]:
+    """The autoscalers of a ScaledObject that was given back, and which ways each of them still does not scale."""
+    found = site.scaled_object(name)
+    kept = [(one, scaledobject.still_disabled(one, found)) for one in site.autoscalers() if one.scaled_object == name]
+    return [(one, sides) for one, sides in kept if sides]
 
 
 def give_back_orphans(account: Account, picture: Picture, *, check: bool) -> None:

@@ -40,7 +40,7 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     ruled = rulings.ruling(_what_failed(course, cause_of(code)))
     if isinstance(error, ApiError) and error.may_have_written:
         # Of what nobody could look at afterwards either, nobody may say that nothing was changed.
-        course.changed = course.changed or course.release.stage in (Stage.HELD, Stage.UNKNOWN)
+        course.changed = course.changed or course.release.stage is not Stage.ASKED
     act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back}.get(ruled.act)
     # What to do about it is of no use to anybody once it is taken back.
     said = error.found if act and isinstance(error, VerbFailure) else str(error)
