@@ -298,8 +298,9 @@ headroom:
     new_nodes:
       description:
         - Each kind of new nodes that would do, of which one is needed, or all where RV(headroom.cost) has C(together).
-        - C(count) nodes of C(group), C(instance_type) and C(capacity_type), each for C(pods_per_node) pods; C(group_room) is
-          how many more of them an autoscaler may add.
+        - C(count) nodes of C(group), C(instance_type) and C(capacity_type) are needed, each for C(pods_per_node) pods;
+          C(count_most) is how many there may be, because an autoscaler that looks while old pods are still ending may add
+          more. C(group_room) is how many more of them it may add at all.
         - C(hourly_each) is the price of one in C(currency), from C(price_source) (V(user), V(karpenter_metric),
           V(opencost_metric) or V(none)), as it was at C(price_time). What is not known is V(null).
       returned: always
@@ -307,9 +308,10 @@ headroom:
       elements: dict
     cost:
       description:
-        - C(hourly_min) and C(hourly_max) in C(currency), over RV(headroom.new_nodes), and C(estimate) in all, made as C(basis)
-          says. C(stays) tells that the nodes are needed after the rollout, too, and C(together) that no group alone may add
-          as many as it takes, so that the nodes of all are added up. What is not known is V(null), never V(0).
+        - C(hourly_min) for as many of RV(headroom.new_nodes) as are needed and C(hourly_max) for as many as there may be, in
+          C(currency), and C(estimate) for the latter in all, made as C(basis) says. C(stays) tells that the nodes are needed
+          after the rollout, too, and C(together) that no group alone may add as many as it takes, so that the nodes of all
+          are added up. What is not known is V(null), never V(0).
       returned: always
       type: dict
     advice:
@@ -327,7 +329,7 @@ headroom:
      surge: {pods: 1, from: 1 canary pod beside all 10 stable ones, peak_with_terminating: 6},
      fit: {placeable: 0, min: 0, max: 0, method: closed_form, candidates: 0, nodes_total: 3, after_preemption: 0},
      rejected_nodes: {Insufficient cpu: 3}, nearest_miss: {node: worker-2, short_of: {cpu: 50m}},
-     new_nodes: [{group: np-a, count: 1, pods_per_node: 6, group_room: 4, instance_type: m6i.xlarge,
+     new_nodes: [{group: np-a, count: 1, count_most: 1, pods_per_node: 6, group_room: 4, instance_type: m6i.xlarge,
                   capacity_type: spot, hourly_each: 0.09, currency: EUR, price_source: user, price_time: null}],
      cost: {hourly_min: 0.09, hourly_max: 0.09, estimate: 0.0195, currency: EUR, together: false, stays: false,
             basis: "3 min rollout (2 waves of pods that take 80 s to be Ready) + 10 min until an unneeded node is

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import reduce
 
 from ..values import dataclass
 from ..wording import count_of
 from .finding import Answer, PeakAnswer, Question, Verdict
-from .groups import Purchase
+from .groups import Purchase, heavier, with_hasty
 from .peaks import Moment
 from .prices import Price, price_of
 
@@ -36,14 +37,20 @@ class Position:
 
     @property
     def hourly(self) -> Fraction | None:
-        """Of all of them."""
+        """Of all that are needed."""
         return None if self.price.hourly is None else self.price.hourly * self.purchase.count
+
+    @property
+    def hourly_most(self) -> Fraction | None:
+        """Of all that there may be."""
+        return None if self.price.hourly is None else self.price.hourly * self.purchase.most
 
 
 @dataclass(frozen=True)
 class Bill:
     """`least` and `most` an hour, over the positions, of which one is bought, or all together; None where a price that matters is unknown.
 
+    `least` is for what is needed, `most` and `estimate` with what an autoscaler may add while old pods are still ending.
     `together`: no position would do alone. `stays`: the nodes are needed after the rollout, too, so that there is no estimate of what it costs in all.
     """
 
@@ -60,7 +67,7 @@ class Bill:
 def purchases_of(answer: Answer) -> tuple[Purchase, ...]:
     """What would have to be bought for all moments that need nodes: each group that would do for all of them.
 
-    The most demanding moment says how many.
+    The most demanding moment says how many, and moments that only wait for old pods to end how many more there may be.
     """
     if answer.verdict is not Verdict.NEEDS_NODES:
         return ()
@@ -72,7 +79,10 @@ def purchases_of(answer: Answer) -> tuple[Purchase, ...]:
     if not kinds:
         # No single group does for all moments: the one that decides says what it needs.
         return answer.deciding.purchases if answer.deciding else ()
-    return tuple(max((one[kind] for one in moments), key=lambda bought: bought.count) for kind in kinds)
+    bought = tuple(reduce(heavier, (one[kind] for one in moments)) for kind in kinds)
+    return reduce(
+        with_hasty, (one.purchases for one in answer.peaks if one.verdict is Verdict.FITS and one.waits), bought
+    )
 
 
 def bill(question: Question, answer: Answer) -> Bill:
@@ -89,12 +99,13 @@ def bill(question: Question, answer: Answer) -> Bill:
     why = "no price is known for every kind of node that would do"
     unpriced = Bill(positions, None, None, None, None, stays, why, together)
     known = [one.hourly for one in positions if one.hourly is not None]
+    tops = [one.hourly_most for one in positions if one.hourly_most is not None]
     if len(known) < len(positions):
         return unpriced
     currencies = {one.price.currency for one in positions}
     if len(currencies) > 1:
         return replace(unpriced, basis="the prices are in several currencies")
-    least, most = (sum(known, Fraction(0)),) * 2 if together else (min(known), max(known))
+    least, most = (sum(known, Fraction(0)), sum(tops, Fraction(0))) if together else (min(known), max(tops))
     priced = replace(unpriced, least=least, most=most, currency=currencies.pop())
     if stays:
         return replace(priced, basis="the nodes stay as long as the new version runs")

@@ -20,7 +20,7 @@ from .board import Board
 from .charges import quota_at
 from .filters import Rejection, tally
 from .finding import Advice, Answer, Exactness, PeakAnswer, PodSource, Question, Verdict
-from .groups import Group, groups, purchases
+from .groups import Group, Purchase, groups, purchases, with_hasty
 from .growth import grown
 from .neighbours import needs_namespace_labels
 from .peaks import Moment, Peak, Rollout, peaks
@@ -49,6 +49,8 @@ _WORSE_AND_WORSE = (
     (Verdict.NEEDS_NODES,),
     (Verdict.REFUSED, Verdict.QUOTA_EXCEEDED, Verdict.CANNOT_FIT),
 )
+# For these no pod waits until an old one has ended.
+_AT_ONCE = (Verdict.FITS, Verdict.FITS_AFTER_PREEMPTION)
 _WEIGHT = {verdict: weight for weight, verdicts in enumerate(_WORSE_AND_WORSE) for verdict in verdicts}
 _NOTHING_PLACED = Fit(0, 0, Method.CLOSED_FORM)
 STANDING_ASSUMPTIONS = (
@@ -61,10 +63,14 @@ STANDING_ASSUMPTIONS = (
 
 @dataclass(frozen=True)
 class Look:
-    """A moment, judged without new nodes. `short`: the cluster as it is then, where pods find no node; else None."""
+    """A moment, judged without new nodes. `short`: the cluster as it is then, where pods find no node; else None.
+
+    `sooner`: the same moment while old pods are still ending, where more pods find no node.
+    """
 
     found: PeakAnswer
     short: Scene | None = None
+    sooner: Look | None = None
 
 
 class Ground:
@@ -136,6 +142,8 @@ def conclude(found: Survey) -> Answer:
     question, ground, incoming = found.question, found.ground, found.ground.incoming
     known = groups(question.scene, question.group_rooms, question.group_label)
     answers = [_with_purchases(ground, one, known) for one in found.looks]
+    if any(one.verdict is Verdict.NEEDS_NODES for one in answers):
+        answers = [_with_temptation(ground, *pair, known) for pair in zip(found.looks, answers, strict=True)]
     unknown = _unknowns(question, incoming, ground.rules)
     quota_unknown = set().union(*(one.quota.unknown for one in answers))
     unknown = tuple(dict.fromkeys((*unknown, *sorted(quota_unknown))))
@@ -165,13 +173,25 @@ def worst(answers: Sequence[Answer]) -> int:
 
 def _with_purchases(ground: Ground, look: Look, known: tuple[Group, ...]) -> PeakAnswer:
     """The moment with the new nodes that it takes where pods find none."""
-    one = look.found
-    if look.short is None:
-        return one
-    wanted = one.peak.to_place
-    bought = tuple(purchases(look.short, ground.incoming, ground.rules, wanted, wanted - one.fit.least, known))
+    one, bought = look.found, _bought(ground, look, known)
+    if look.sooner and bought:
+        bought = with_hasty(bought, _bought(ground, look.sooner, known))
     would_do = one.verdict is Verdict.CANNOT_FIT and bought
     return replace(one, purchases=bought, verdict=Verdict.NEEDS_NODES if would_do else one.verdict)
+
+
+def _with_temptation(ground: Ground, look: Look, one: PeakAnswer, known: tuple[Group, ...]) -> PeakAnswer:
+    """A moment that fits once old pods have ended, with the nodes that would hold it at once."""
+    if look.sooner is None or one.verdict is not Verdict.FITS:
+        return one
+    return replace(one, purchases=_bought(ground, look.sooner, known))
+
+
+def _bought(ground: Ground, look: Look, known: tuple[Group, ...]) -> tuple[Purchase, ...]:
+    if look.short is None:
+        return ()
+    wanted = look.found.peak.to_place
+    return tuple(purchases(look.short, ground.incoming, ground.rules, wanted, wanted - look.found.fit.least, known))
 
 
 def _crowded(peak: Peak, homeless: int) -> Peak:
@@ -200,12 +220,23 @@ def _unknowns(question: Question, incoming: Incoming, rules: VolumeRules) -> tup
 
 
 def _look_at(ground: Ground, question: Question, peak: Peak) -> Look:
-    """The peak as it comes, or as it is after the pods that are ending have ended, when only those are in the way."""
+    """The peak as it comes, or as it is after the pods that are ending have ended, which new ones without a node wait for.
+
+    The scheduler does not wait: it evicts at once whom it may. Nor does an autoscaler: what it sees then is kept as `sooner`.
+    """
     at_once = _look(ground, question, peak, peak.old_gone, False)
-    if at_once.found.verdict is Verdict.FITS or peak.settled_gone == peak.old_gone:
+    if at_once.found.verdict in _AT_ONCE or peak.settled_gone == peak.old_gone:
         return at_once
     later = _look(ground, question, peak, peak.settled_gone, True)
-    return later if later.found.verdict is Verdict.FITS else at_once
+    before, after = at_once.found.verdict, later.found.verdict
+    # Where it depends on which old pods leave, the moment before tells the nodes that hold the new ones whichever do.
+    if _WEIGHT[after] > _WEIGHT[before] or (before, after) == (Verdict.CANNOT_FIT, Verdict.DEPENDS_ON_PLACEMENT):
+        return at_once
+    evicts = at_once.found.rescued is not None and at_once.found.rescued > at_once.found.fit.most
+    if after is Verdict.FITS and evicts:
+        evicting = replace(later.found, verdict=Verdict.FITS_AFTER_PREEMPTION, rescued=peak.to_place)
+        return replace(later, found=evicting)
+    return replace(later, sooner=at_once)
 
 
 def _look(ground: Ground, question: Question, peak: Peak, old_gone: int, waits: bool) -> Look:

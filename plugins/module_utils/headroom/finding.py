@@ -91,7 +91,9 @@ class Question:
 
 @dataclass(frozen=True)
 class PeakAnswer:
-    """What one peak comes to. `waits`: the new pods find a place only after old ones that are ending have ended.
+    """What one peak comes to. `waits`: it is told for the time when old pods that are ending have ended, because before that it is worse.
+
+    `purchases`: the new nodes that it takes. One that fits because it waits has those that would hold it at once, where others need nodes.
 
     `rescued`: placed after preemption, None when that was not needed or is not allowed to the pod. `rejected`: how many nodes
     give each reason for refusing the first copy; `candidates`: nodes that would take it.

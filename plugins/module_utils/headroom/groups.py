@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import accumulate
-from typing import Callable, Mapping
+from typing import Callable, Mapping, Sequence
 
 from ..values import dataclass
 from .board import Board
@@ -89,12 +89,19 @@ class Purchase:
     """`count` new nodes of a group hold all copies that found no place; each takes `per_node` of them.
 
     `partial`: only together with the other purchases, because no group alone has room for so many nodes.
+    `hasty`: how many more an autoscaler may add that looks while old pods are still ending.
     """
 
     group: Group
     count: int
     per_node: int
     partial: bool = False
+    hasty: int = 0
+
+    @property
+    def most(self) -> int:
+        """How many there may be in the end."""
+        return self.count + self.hasty
 
 
 def group_of(labels: Mapping[str, str], user_label: str | None = None) -> str | None:
@@ -146,6 +153,22 @@ def purchases(
         found = [one for group in known if (one := _purchase(scene, pod, volumes, wanted, unplaced, group)) is not None]
     alone = [one for one in found if one.group.room is None or one.count <= one.group.room]
     return alone or _together(scene, pod, volumes, wanted, unplaced, found)
+
+
+def with_hasty(bought: Sequence[Purchase], sooner: Sequence[Purchase]) -> tuple[Purchase, ...]:
+    """What has to be bought, with what else may be: as many as it would take at once (`sooner`), within the room of each group.
+
+    Worked example: 1 of a group in the end, 2 of it at once -> 1 and 1 hasty. Not to be had in that number: all the room that it has.
+    """
+    wished = {one.group.kind: one.count for one in sooner}
+    most = [wished.get(one.group.kind, one.group.room or 0) for one in bought]
+    return tuple(replace(one, hasty=max(one.most, top) - one.count) for one, top in zip(bought, most, strict=True))
+
+
+def heavier(one: Purchase, other: Purchase) -> Purchase:
+    """What does for two moments: the larger of both numbers, and what there may be at most of either."""
+    count = max(one.count, other.count)
+    return replace(one, count=count, hasty=max(one.most, other.most) - count)
 
 
 def _by_closed_form(

@@ -194,6 +194,7 @@ def _new_node(one: Position) -> dict[str, Any]:
     return {
         "group": group.name,
         "count": one.purchase.count,
+        "count_most": one.purchase.most,
         "pods_per_node": one.purchase.per_node,
         "group_room": group.room,
         "instance_type": group.instance_type,
@@ -225,9 +226,10 @@ def _nodes_lines(owed: Bill) -> Iterable[str]:
         if one.hourly is not None:
             price = f"{_money(one.hourly)} {one.price.currency or ''} an hour".replace("  ", " ")
         room = "" if bought.group.room is None else f", of {bought.group.room} that may still be added"
+        hasty = f"; an autoscaler may add {bought.most} while old pods are still ending" if bought.hasty else ""
         yield (
             f"{also if number else ''}{count_of(bought.count, 'new node')} of {bought.group.name}{f' ({kind})' if kind else ''}"
-            f" would hold the rest: {price}{room}."
+            f" would hold the rest: {price}{room}{hasty}."
         )
     if owed.positions and owed.stays:
         yield "They stay, because the new version asks for more than the old one."

@@ -29,9 +29,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.headroom.views imp
 from ansible_collections.coalmine.canary.plugins.module_utils.headroom.volumes import Storage, volume_rules
 from tests.truth.headroom.clusters import make_cluster
 
-from .clusters import HOSTNAME, MINOR, NODEPOOL, REQUIRED, TWO_OLD, ask, node, of, pod, scene
+from .clusters import HOSTNAME, MINOR, NODEPOOL, REQUIRED, TWO_OLD, ask, container, node, of, pod, scene
 
 Object = dict[str, Any]
+APART: Object = {
+    "podAntiAffinity": {REQUIRED: [{"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": HOSTNAME}]}
+}
 
 
 def test_room_for_all_moments_fits_and_costs_nothing() -> None:
@@ -66,7 +69,11 @@ def test_a_new_version_that_asks_for_more_is_stopped_in_the_steady_state() -> No
 def test_the_worst_moment_decides_and_of_equals_the_first() -> None:
     # The first pod fits after preemption; the promotion, and the new version as a whole, only with new nodes.
     rollout = Rollout(replicas=3, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=0)
-    pods = [pod("pause", on="n1", cpu="3", priority=-5), pod("mine", on="n1", cpu="1", meta=of("rs-old"))]
+    pods = [
+        pod("pause", on="n1", cpu="2", priority=-5),
+        pod("f", on="n1", cpu="1"),
+        pod("mine", on="n1", meta=of("rs-old")),
+    ]
     found = answer(ask(pod(cpu="2"), [node("n1", labels=NODEPOOL)], pods, rollout=rollout))
     assert [one.verdict for one in found.peaks] == [
         Verdict.FITS_AFTER_PREEMPTION,
@@ -168,9 +175,6 @@ def test_the_same_survey_serves_whatever_nodes_may_be_added(
 @given(st.integers(0, 10**6))
 def test_what_is_bought_suffices_and_one_node_less_would_not(seed: int) -> None:
     chance = random.Random(seed)
-    apart = {
-        "podAntiAffinity": {REQUIRED: [{"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": HOSTNAME}]}
-    }
     nodes = [
         node(f"n{number}", cpu=str(chance.randint(1, 6)), labels={"agentpool": chance.choice("ab")})
         for number in range(chance.randint(1, 4))
@@ -179,7 +183,7 @@ def test_what_is_bought_suffices_and_one_node_less_would_not(seed: int) -> None:
         pod(f"f{number}", on=f"n{chance.randrange(len(nodes))}", cpu=str(chance.randint(1, 3)))
         for number in range(chance.randint(0, 4))
     ]
-    new = pod(cpu=str(chance.randint(1, 3)), labels={"app": "web"}, affinity=apart if chance.random() < 0.3 else {})
+    new = pod(cpu=str(chance.randint(1, 3)), labels={"app": "web"}, affinity=APART if chance.random() < 0.3 else {})
     there, incoming = scene(nodes, pods), incoming_view(new, MINOR)
     rules, wanted = volume_rules(incoming, Storage()), chance.randint(1, 8)
 
@@ -193,6 +197,58 @@ def test_what_is_bought_suffices_and_one_node_less_would_not(seed: int) -> None:
     for one in purchases(there, incoming, rules, wanted, wanted - least, groups(there, {})) if least < wanted else ():
         assert holds(one.group, one.count)
         assert not holds(one.group, one.count - 1)
+
+
+ALONE: tuple[Object, ...] = (
+    {"affinity": APART},
+    {"containers": [container("1", ports=[{"hostPort": 80, "protocol": "TCP"}])]},
+)
+
+
+@pytest.mark.parametrize("alone", ALONE)
+def test_a_pod_that_has_to_be_alone_on_its_node_needs_one_more_and_two_while_an_old_one_is_ending(
+    alone: Object,
+) -> None:
+    nodes = [node(f"n{number}", labels=NODEPOOL) for number in range(2)]
+    old = [pod(f"old{number}", on=f"n{number}", meta=of("rs-old"), **alone) for number in range(2)]
+    prices = price_book({"currency": "EUR", "nodes": [{"node_group": "np-a", "hourly": 1}]})
+
+    def shape(rooms: Object) -> Any:
+        asked = ask(pod(**alone), nodes, old, prices=prices, group_rooms=rooms)
+        return headroom(asked, answer(asked), {}) | {"lines": summary(asked, answer(asked), "web")}
+
+    found, tight = shape({}), shape({("np-a", "m6i.xlarge", ""): 1})
+    (bought,) = found["new_nodes"]
+    assert (found["verdict"], bought["count"], bought["count_most"]) == ("needs_nodes", 1, 2)
+    assert [found["cost"][name] for name in ("hourly_min", "hourly_max")] == [1.0, 2.0]
+    assert any("an autoscaler may add 2 while old pods are still ending" in line for line in found["lines"])
+    assert "new_pods_wait_until_old_ones_have_ended" in found["assumptions"]
+    assert [(one["count"], one["count_most"]) for one in tight["new_nodes"]] == [(1, 1)]
+
+
+@given(st.integers(0, 10**6))
+def test_with_the_nodes_that_are_needed_every_moment_fits_in_the_end_and_with_the_most_at_once(seed: int) -> None:
+    chance = random.Random(seed)
+    alone = chance.choice(({}, *ALONE))
+    replicas = chance.randint(1, 5)
+    rollout = Rollout(
+        replicas, chance.randint(1, replicas), chance.randint(0, 2), chance.randint(0, 2), 1, chance.randint(0, 2)
+    )
+    there = chance.randint(replicas if alone else (replicas + 1) // 2, replicas + 1)
+    nodes = [node(f"n{number}", labels=NODEPOOL, cpu="2") for number in range(there)]
+    old = [pod(f"old{number}", on=f"n{number % len(nodes)}", meta=of("rs-old"), **alone) for number in range(replicas)]
+
+    def asked(more: int) -> Any:
+        fresh = [node(f"x{number}", labels=NODEPOOL, cpu="2") for number in range(more)]
+        return ask(pod(**alone), nodes + fresh, old, rollout=rollout)
+
+    for one in headroom(asked(0), answer(asked(0)), {})["new_nodes"]:
+        assert all(peak.verdict is Verdict.FITS for peak in answer(asked(one["count"])).peaks)
+        assert answer(asked(one["count"] - 1)).verdict is not Verdict.FITS
+        assert not any(peak.waits for peak in answer(asked(one["count_most"])).peaks)
+        assert (
+            any(peak.waits for peak in answer(asked(one["count_most"] - 1)).peaks) or one["count"] == one["count_most"]
+        )
 
 
 def spreading_over_nodes(copies: int) -> Any:
@@ -243,7 +299,7 @@ def test_pods_that_an_autoscaler_is_assumed_to_add_hold_room_and_quota_before_th
     assert (found.verdict, found.exactness) == (Verdict.FITS, Exactness.APPROXIMATE)
     assert "assumed_stable_pods_are_spread: 2" in found.assumptions
     quota = answer(ask(pod(cpu="1"), roomy, quotas=(quota_view(raw),), **more))
-    assert [one.quota.most for one in quota.peaks] == [0, 0, 4]
+    assert [one.quota.most for one in quota.peaks] == [0, 1, 4]
 
 
 def test_assumed_pods_that_find_no_node_want_the_new_ones_first() -> None:
@@ -271,6 +327,17 @@ def test_a_quota_is_the_first_blocker_and_the_fit_is_told_too() -> None:
     ]
     assert shape["fit"]["min"] == 2
     assert "Quota q: pods 2 of 2 used, 1 a pod: room for 0 of 1 more." in summary(asked, found, "web")
+
+
+def test_a_quota_that_is_full_only_while_old_pods_are_ending_hides_no_nodes_that_are_needed() -> None:
+    raw = {
+        "metadata": {"name": "q"},
+        "spec": {"hard": {"pods": "3"}},
+        "status": {"hard": {"pods": "3"}, "used": {"pods": "2"}},
+    }
+    found = answer(ask(pod(cpu="3"), [node("n1", cpu="5")], quotas=(quota_view(raw),), old_pod=pod()))
+    assert [one.verdict for one in found.peaks] == [Verdict.FITS, Verdict.NEEDS_NODES, Verdict.NEEDS_NODES]
+    assert [one.quota.most for one in found.peaks] == [1, 2, 3]
 
 
 def test_a_release_into_the_scope_of_a_full_quota_gets_nothing_from_pods_outside_it() -> None:
@@ -453,6 +520,19 @@ def test_no_peak_asks_for_more_pods_than_there_can_be(
         assert 0 <= peak.old_gone <= peak.settled_gone <= r
 
 
+def test_a_pod_that_may_evict_others_does_not_wait_until_old_ones_have_ended() -> None:
+    """The third new pod would find the room of an old one that is ending; the scheduler evicts the other pod meanwhile."""
+    rollout = Rollout(replicas=4, canary=1, surge=1, max_unavailable=0, own_surge=1, own_max_unavailable=2)
+    old = [pod(f"old{index}", on="n1", meta=of("rs-old")) for index in range(4)]
+
+    def verdicts(priority: int) -> list[Verdict]:
+        lower = pod("f", on="n1", priority=priority)
+        return [one.verdict for one in answer(ask(pod(), [node("n1", cpu="7")], [*old, lower], rollout=rollout)).peaks]
+
+    assert verdicts(0) == [Verdict.FITS, Verdict.FITS, Verdict.FITS]
+    assert verdicts(-5) == [Verdict.FITS, Verdict.FITS_AFTER_PREEMPTION, Verdict.FITS]
+
+
 def test_pods_that_fit_only_after_old_ones_have_ended_just_wait_and_that_is_said() -> None:
     asked = ask(pod(cpu="1"), [node("n1", cpu="3")])
     found = answer(asked)
@@ -472,7 +552,7 @@ def test_an_old_pod_without_a_node_goes_first_and_leaves_no_room() -> None:
     full = [node("n1", cpu="2")]
     found = answer(ask(pod(cpu="1"), full, [*TWO_OLD, PENDING], rollout=rollout))
     promotion = next(one for one in found.peaks if one.peak.moment is Moment.PROMOTION)
-    assert (promotion.peak.settled_gone, promotion.fit.least, promotion.verdict) == (2, 0, Verdict.NEEDS_NODES)
+    assert (promotion.peak.settled_gone, promotion.fit.least, promotion.verdict) == (2, 1, Verdict.NEEDS_NODES)
     all_placed = answer(
         ask(pod(cpu="1"), [node("n1", cpu="3")], [*TWO_OLD, pod("old2", on="n1", meta=of("rs-old"))], rollout=rollout)
     )
