@@ -92,13 +92,7 @@ class VerbAction(ActionBase):
     def _done(self, variables: dict[str, Any]) -> dict[str, Any]:
         self._refuses_unread(variables)
         given = self._given(variables)
-        # In check mode nothing was begun that could be named, and nothing is written.
-        for names, lacks in () if self._task.check_mode else NEVER_NULL:
-            asked = [name for name in names if name in given]
-            if asked and all(given[name] is None for name in asked):
-                raise AnsibleActionFail(
-                    f"{asked[0]} is null, so it {lacks}, or leave it out. Nothing was asked of the cluster"
-                )
+        self._refuses_null(given)
         return self._performed(self._read_here(given), variables)
 
     def _refuses_unread(self, variables: dict[str, Any]) -> None:
@@ -110,6 +104,15 @@ class VerbAction(ActionBase):
             unread = role_door.unread_by_a_playbook(variables)
         if unread:
             raise AnsibleActionFail(f"{unread}. Nothing was asked of the cluster")
+
+    def _refuses_null(self, given: dict[str, Any]) -> None:
+        """In check mode nothing was begun that could be named, and nothing is written."""
+        for names, lacks in () if self._task.check_mode else NEVER_NULL:
+            asked = [name for name in names if name in given]
+            if asked and all(given[name] is None for name in asked):
+                raise AnsibleActionFail(
+                    f"{asked[0]} is null, so it {lacks}, or leave it out. Nothing was asked of the cluster"
+                )
 
     def _given(self, variables: dict[str, Any]) -> dict[str, Any]:
         """The arguments, templated; in the role with the cluster that its caller names for it."""
