@@ -91,6 +91,11 @@ class ApiError(Exception):
         return self.outcome_unknown and self.asked.writes
 
     @property
+    def is_silence(self) -> bool:
+        """Whether nothing answered, so that whoever asks that cluster next waits as long for nothing."""
+        return isinstance(self, Unreachable | Timeout) and self.status is None
+
+    @property
     def why(self) -> str:
         """The message, for a sentence that says already what was tried; with the right that is missing, where that is the cause."""
         return self.message

@@ -16,7 +16,9 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked impo
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import (
     AdmissionDenied,
     ApiError,
+    ConfigError,
     Conflict,
+    ConnectionLost,
     Forbidden,
     Gone,
     Invalid,
@@ -25,6 +27,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors imp
     Timeout,
     TooManyRequests,
     Unauthorized,
+    Unreachable,
     from_answer,
     status_of,
 )
@@ -192,3 +195,18 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     command = [sys.executable, "-c", program]
     shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("error", "is_silence"),
+    [
+        (Timeout(PATCH, "no answer in 5 s"), True),
+        (ConnectionLost(PATCH, "the connection broke"), True),
+        (Timeout(PATCH, "the server gave up", status=504), False),
+        (Unreachable(PATCH, "a proxy refused", status=407), False),
+        (ServerError(PATCH, "an answer that is none"), False),
+        (ConfigError("no host"), False),
+    ],
+)
+def test_a_cluster_is_silent_where_nothing_answered(error: ApiError, is_silence: bool) -> None:
+    assert error.is_silence is is_silence

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Iterable, Sequence
 
 from ...cluster.crew import Crew
-from ...cluster.errors import ApiError, Timeout, Unreachable
+from ...cluster.errors import ApiError
 from ...rollout.fields import Malformed
 from ..call.holding import RENEW_SECONDS
 from ..call.orders import Call, held_as
@@ -50,5 +50,5 @@ class Leases:
             try:
                 held_as(api, of_fleet(member.request.call), self._request.run, returns=True).prolong()
             except (ApiError, Malformed) as error:
-                if isinstance(error, Unreachable | Timeout) and error.status is None:
+                if isinstance(error, ApiError) and error.is_silence:
                     return

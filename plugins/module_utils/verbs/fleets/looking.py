@@ -14,7 +14,7 @@ from typing import Callable, Mapping, TypeVar
 from ...cluster.api import Api
 from ...cluster.asked import Asked
 from ...cluster.crew import Crew
-from ...cluster.errors import ApiError, Timeout, Unreachable
+from ...cluster.errors import ApiError
 from ...rollout.fields import Malformed
 from ...rollout.refusal import Refusal
 from .orders import FleetRequest, Member
@@ -27,7 +27,7 @@ class Looks:
 
     def __init__(self, crew: Crew, request: FleetRequest) -> None:
         self._crew, self._request = crew, request
-        self._silent: dict[int, Unreachable | Timeout] = {}
+        self._silent: dict[int, ApiError] = {}
 
     def all(self, looks: Mapping[int, Callable[[Api], Found]]) -> dict[int, Found | ApiError | Malformed | Refusal]:
         """`looks` by the places of their releases. What was seen of each, or why it was not. Once the call is cut off none begins."""
@@ -47,6 +47,6 @@ class Looks:
         try:
             return look(self._crew.api(member.cluster))
         except (ApiError, Malformed, Refusal) as error:
-            if isinstance(error, Unreachable | Timeout) and error.status is None:
+            if isinstance(error, ApiError) and error.is_silence:
                 self._silent[member.cluster] = error
             return error
