@@ -6,7 +6,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
+
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.fleet import VERB
+from ansible_collections.coalmine.canary.plugins.plugin_utils import inventory, role_door
 from ansible_collections.coalmine.canary.plugins.plugin_utils.action_door import VerbAction
 from ansible_collections.coalmine.canary.plugins.plugin_utils.timeouts import TimedOut, timed_out
 
@@ -19,6 +22,13 @@ class ActionModule(VerbAction):
 
     def _cut_off(self) -> str:
         return timed_out(self._task.timeout) if self._time.is_over else ""
+
+    def _refuses_unread(self, variables: dict[str, Any]) -> None:
+        """And what the playbook would make no releases of."""
+        objection = inventory.objection(variables) if role_door.is_of_a_playbook(self._task) else ""
+        if objection:
+            raise AnsibleActionFail(f"{objection}. Nothing was asked of the cluster")
+        super()._refuses_unread(variables)
 
     def _in_process(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
         self._time = TimedOut()

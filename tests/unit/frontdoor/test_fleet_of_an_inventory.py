@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from ansible_collections.coalmine.canary.plugins.plugin_utils import inventory
 from tests.toolchain.venvs import ROOT
 from tests.unit.frontdoor.apart import apart
 
@@ -41,13 +43,16 @@ LIMITS: dict[str, dict[str, list[str]]] = {
 
 
 def told(services: dict[str, Any], clusters: dict[str, Any], limits: list[str]) -> list[tuple[list[Any], str]]:
-    """For each limit the releases, and what speaks against them."""
+    """For each limit the releases, and what the task of the playbook says against them before it begins."""
     from ansible._internal._templating._engine import TemplateEngine
+    from ansible.errors import AnsibleActionFail
     from ansible.inventory.manager import InventoryManager
     from ansible.parsing.dataloader import DataLoader
     from ansible.plugins.loader import init_plugin_loader
     from ansible.template import trust_as_template
     from ansible.vars.manager import VariableManager
+
+    from ansible_collections.coalmine.canary.plugins.action.canary_fleet import ActionModule
 
     def trusted(value: Any) -> Any:
         if isinstance(value, str):
@@ -55,6 +60,18 @@ def told(services: dict[str, Any], clusters: dict[str, Any], limits: list[str]) 
         if isinstance(value, list):
             return [trusted(each) for each in value]
         return {name: trusted(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+    class Hosts(dict[str, Any]):
+        raw_get = dict.get
+
+    def refused(variables: dict[str, Any]) -> str:
+        action = object.__new__(ActionModule)
+        action._task = SimpleNamespace(get_path=lambda: f"{ROOT}/playbooks/fleet.yml:1")
+        try:
+            action._refuses_unread(variables)
+        except AnsibleActionFail as error:
+            return str(error)
+        return ""
 
     init_plugin_loader()
     loader = DataLoader()
@@ -69,17 +86,14 @@ def told(services: dict[str, Any], clusters: dict[str, Any], limits: list[str]) 
             inventory = InventoryManager(loader=loader, sources=[str(file)])
             inventory.subset(limit or None)
             variables = VariableManager(loader=loader, inventory=inventory).get_vars()
-            variables |= {"hostvars": {**services, **clusters}, **trusted(play["vars"])}
+            variables |= {"hostvars": Hosts({**services, **clusters}), **trusted(play["vars"])}
             variables["ansible_play_hosts_all"] = [
                 str(host) for host in inventory.get_hosts("canary_services:canary_clusters")
             ]
             variables |= {"ansible_limit": limit} if limit else {}
             engine = TemplateEngine(loader=loader, variables=variables)
-            releases, objection = (
-                engine.template(trust_as_template(f"{{{{ _canary_fleet_{name} }}}}"))
-                for name in ("releases", "objection")
-            )
-            found.append(([(str(one["group"]), str(one["name"])) for one in releases], str(objection or "")))
+            releases = engine.template(trust_as_template("{{ _canary_fleet_releases }}"))
+            found.append(([(str(one["group"]), str(one["name"])) for one in releases], refused(variables)))
     return found
 
 
@@ -118,5 +132,23 @@ def test_what_is_not_clear_is_said(tmp_path: Path) -> None:
     by_file, in_full = (said for _rows, said in apart(told, SERVICES, clusters, [f"eu:@{file}", f"eu:basket:@{file}"]))
     assert by_file.startswith("The limit names a file, and no host of canary_services.") and not in_full
     unsaid = {"web": {"canary_clusters": None}, "api": {"canary_clusters": ""}, "old": {"canary_clusters": ["us"]}}
-    [(_rows, said)] = apart(told, unsaid, clusters, [""])
-    assert said.startswith("canary_clusters of api, web is empty: give []")
+    [(rows, said)] = apart(told, unsaid, clusters, [""])
+    assert said.startswith("canary_clusters of api, web is empty: give []") and ("us", "old") not in rows
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"api": "eu", "web": [["eu", None], []]}, ""),
+        ({"api": None}, "canary_clusters of api is empty: give [] for no cluster, or leave it out for every one"),
+        ({"web": ["us", "eu"], "api": "asia"}, "No host of the group canary_clusters is called asia, us, and"),
+        ({"web": ["eu", ""]}, "No host of the group canary_clusters is called , and"),
+    ],
+)
+def test_what_speaks_against_an_inventory(wanted: dict[str, Any], said: str) -> None:
+    groups = {"canary_services": ["web", "api"], "canary_clusters": ["eu"]}
+    of_all: dict[str, dict[str, Any]] = {name: {} for names in groups.values() for name in names}
+    of_some = {service: {"canary_clusters": clusters} for service, clusters in wanted.items()}
+    variables = {"groups": groups, "hostvars": of_all | of_some, "ansible_play_hosts_all": ["web", "eu"]}
+    assert inventory.objection(variables).startswith(said) and bool(inventory.objection(variables)) is bool(said)
+    assert not inventory.objection({**variables, "canary_releases": []})
