@@ -10,7 +10,7 @@ import random
 import re
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 
 import pytest
 
@@ -485,6 +485,38 @@ def test_a_canary_that_somebody_replaces_gets_no_users_within_seconds_while_a_ve
     (watched,) = [call for call in found.calls if call.ask.verb == watching]
     assert watched.told().startswith("failed (") and "changed): " in watched.told()
     assert written and written[0] - 40.0 <= within
+    assert_as_before(one)
+
+
+class Lacking(World):
+    """`lacked`: when a request of a user failed."""
+
+    def _fails(self, service: str, told: str) -> None:
+        self.lacked.append(self.timeline.now)
+
+    @cached_property
+    def lacked(self) -> list[float]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("what", "version"),
+    [
+        ("kubectl rollout undo", "v1"),
+        ("kubectl apply", "v1"),
+        ("kubectl set image", "v3"),
+        ("the whole manifest", "v3"),
+        ("server-side apply by force", "v3"),
+    ],
+)
+def test_whoever_was_sent_to_a_canary_that_is_taken_away_is_sent_to_pods_that_stay(what: str, version: str) -> None:
+    one = world(GROW, Ask("bake", seconds=60.0, think=5.0))
+    later = Script("later", 90.0, asks=(Ask("undo"),))
+    scripts = (*one.history.scripts, later)
+    one = Lacking(replace(one.history, foreign=(Foreign(40.0, what, 0, version),), scripts=scripts), traced=True)
+    _began, watched = one.play().calls[:2]
+    assert watched.told().startswith("failed (") and "changed): " in watched.told()
+    assert not [at for at in one.lacked if at > 41.0]
     assert_as_before(one)
 
 

@@ -11,9 +11,10 @@ from typing import Callable, Iterator, Sequence
 
 from ...cluster.errors import AdmissionDenied, ApiError, Forbidden, Invalid
 from ...rollout.fields import Malformed
-from ...rollout.phase import Phase, Situation, ready_pods
+from ...rollout.phase import Situation, holds, ready_pods
 from ...rollout.record import Intent, RouteRef
 from ...rollout.refusal import Refusal
+from ...rollout.template import digest
 from ...traffic.exposure import Stage, Wanted
 from ..call.ending import Account
 from ..call.outcome import Report
@@ -151,35 +152,54 @@ def _gets_users(routes: Routes, now: Now) -> bool:
 
 
 def spare_users(account: Account, situation: Situation, report: Report) -> None:
-    """Whoever was sent to the canary is sent to the stable version where no pod of it could answer, or where the controller takes
-    them away for another version; whatever a call is for that finds it so. Not waited for: nothing waits on it. Nothing for a release
-    without traffic."""
+    """Whoever was sent to the canary is sent elsewhere where no pod of it could answer, or where the controller takes them away for another
+    version; whatever a call is for that finds it so. Not waited for: nothing waits on it. Nothing for a release without traffic."""
     routes = of_record(account, situation.record, report) if situation.record else None
     if routes is None:
         return
     account.looked(situation)
     canary = situation.canary
     of_hash = canary.hash if canary else ""
-    if situation.phase is not Phase.FOREIGN and canary is not None and ready_pods(situation.picture, canary):
+    if _is_kept(situation) and canary is not None and ready_pods(situation.picture, canary):
         if not has_stable(situation):
             try:
                 tell_unserved(routes, routes.look(of_hash))
             except (Refusal, Malformed, ApiError) as error:
                 account.warn(f"whether users are sent to stable pods that are not there is not known: {error}")
         return
+    without = "that the Deployment takes away" if not _is_kept(situation) else "without Ready pods"
+    stage = _serves(situation)
+    to = (
+        "stable"
+        if stage is Stage.ISOLATED
+        else f'Service "{routes.traffic.service}", which has the pods of all versions,'
+    )
     for ref in routes.traffic.routes:
         try:
             now = routes.now(ref, of_hash)
             if now is not None and _gets_users(routes, now) and not _is_anothers(routes, now):
-                keep_stable(routes, [now])
-                routes.put([now], lambda one: Wanted(Stage.ISOLATED, drained=one.wanted.again), of_hash, insists=False)
+                if stage is Stage.ISOLATED:
+                    keep_stable(routes, [now])
+                routes.put([now], lambda one: Wanted(stage, drained=one.wanted.again), of_hash, insists=False)
                 account.warn(
-                    f'{routes.router.kind} "{ref.name}" sent users to a canary without Ready pods, and sends them to stable now'
+                    f'{routes.router.kind} "{ref.name}" sent users to a canary {without}, and sends them to {to} now'
                 )
         except (*_IN_THE_WAY, ApiError) as error:
-            account.warn(
-                f'{routes.router.kind} "{ref.name}" may still send users to a canary without Ready pods: {error}'
-            )
+            account.warn(f'{routes.router.kind} "{ref.name}" may still send users to a canary {without}: {error}')
+
+
+def _is_kept(situation: Situation) -> bool:
+    """The canary, by the controller: the Deployment has its pod template, and no other version's."""
+    record = situation.record
+    return record is not None and digest(situation.deployment.template) == record.canary
+
+
+def _serves(situation: Situation) -> Stage:
+    """Who gets whoever the canary cannot have. The controller keeps stable pods in a hold, whatever the template, and where the Deployment has
+    theirs. In any other rollout only the pods of all versions together carry the load."""
+    deployment, record = situation.deployment, situation.record
+    comes_back = record is not None and digest(deployment.template) == record.stable.digest
+    return Stage.ISOLATED if holds(deployment) or (comes_back and has_stable(situation)) else Stage.OWN
 
 
 def has_stable(situation: Situation) -> bool:
