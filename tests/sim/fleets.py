@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from types import MappingProxyType
@@ -143,7 +143,7 @@ class Sea:
         ships = len(self.clusters)
         waves = Waves.parse(options.pop("waves", DEFAULT)).of([""] * ships)
         members = tuple(Member(_asked(), number, f"c{number}") for number in range(ships))
-        return FleetRequest(members, waves, **options)
+        return FleetRequest(options.pop("members", members), waves, **options)
 
     def sails(
         self,
@@ -262,16 +262,18 @@ class Crew:
         is_away = self.away.get(cluster, math.inf) <= self.sea.timeline.now < self.back
         return Planned(self.requests, self.how) if is_away else None
 
-    def all(self, works: Sequence[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:
-        waiting, under_way = list(works), list[Process]()
+    def all(self, works: Iterable[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:
+        waiting, under_way = iter(works), list[Process]()
         begun: list[Process] = []
         # A work may have works of its own.
         me: Process = _HERE.actor
         due = self.clock.monotonic() + meanwhile.every if meanwhile else 0.0
-        while waiting or under_way:
-            while waiting and len(under_way) < at_once:
-                under_way.append(self._begins(waiting.pop(0), me))
+        while True:
+            while len(under_way) < at_once and (work := next(waiting, None)) is not None:
+                under_way.append(self._begins(work, me))
                 begun.append(under_way[-1])
+            if not under_way:
+                break
             me.wait(due if meanwhile else self.clock.timeline.now + ENOUGH)
             if meanwhile and self.clock.monotonic() >= due:
                 meanwhile.does()

@@ -36,10 +36,10 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.order
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import StepAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 from tests.sim.faults import Fault, Faults, Planned
-from tests.sim.fleets import Sea
+from tests.sim.fleets import Cluster, Sea
 from tests.sim.gateway import make as make_gateway
 from tests.sim.network import Network
-from tests.sim.objects import NAME, NAMESPACE, deployment
+from tests.sim.objects import NAME, NAMESPACE, deployment, version_of
 from tests.sim.pods import Nature
 from tests.sim.test_judging import CERTAIN
 from tests.sim.timeline import Process
@@ -451,9 +451,66 @@ def test_nobody_waits_for_the_leases_of_one_silent_cluster_after_the_other() -> 
     slow = replace(first.request, steps=(StepAsked(Size(1), bake=100.0),))
     request = replace(sea.request(waves=("100%",)), members=(replace(first, request=slow), *others))
     ended = sea.sails(request, away=dict.fromkeys(range(1, 7), 50.0), how=Fault.LATE)
-    assert ended is not None and "c1/" in str(ended)
+    assert outcomes(ended) == ["undone", *["failed"] * 6]
     elapsed = [news(told).elapsed for told in sea.told if "wave 1 of 1: promote" in told]
     assert 100.0 < (elapsed[0] or 0.0) < 140.0, elapsed
+
+
+def canary_turns(cluster: Cluster, ready: bool) -> None:
+    """As kubelet tells it."""
+    for pod in list(cluster.store.of("pods").values()):
+        if version_of(pod) == "v2":
+            since = {"status": str(ready), "lastTransitionTime": f"2026-01-01T00:0{1 + ready}:00Z"}
+            ready_now = [{**one, **since} if one["type"] == "Ready" else one for one in pod["status"]["conditions"]]
+            cluster.store.put("pods", {**pod, "status": {**pod["status"], "conditions": ready_now}}, "kubelet")
+
+
+@pytest.mark.parametrize("back", [None, 400.0], ids=["for good", "until it is Ready again"])
+@pytest.mark.parametrize("at_once", [1, 50])
+def test_a_canary_that_has_stood_is_watched_as_long_as_its_siblings_are_worked_on(
+    at_once: int, back: float | None
+) -> None:
+    sea = Sea(1, 3)
+    members = [
+        replace(one, request=replace(one.request, steps=(StepAsked(Size(1), bake=seconds),)))
+        for one, seconds in zip(sea.request().members, (10.0, 600.0, 600.0), strict=True)
+    ]
+    began = sea.timeline.now
+    sea.timeline.after(100.0, lambda: canary_turns(sea.clusters[0], False))
+    if back:
+        sea.timeline.after(back, lambda: canary_turns(sea.clusters[0], True))
+    ended = sea.sails(sea.request(waves=("100%",), at_once=at_once, members=tuple(members)))
+    assert outcomes(ended) == ["undone"] * (3 if at_once > 1 else 2) + ["untouched"] * (at_once == 1), ended
+    assert sea.timeline.now - began < 200.0, "at once"
+    assert not any(cluster.promoted for cluster in sea.clusters)
+    at_rest(sea)
+
+
+def test_of_a_wave_that_does_not_stand_any_more_none_is_promoted() -> None:
+    """Between the last round and the promotion, which takes one after the other."""
+    sea = Sea(1, 3)
+    began = sea.timeline.now
+
+    def breaks() -> None:
+        if any("promote" in told for told in sea.told):
+            canary_turns(sea.clusters[2], False)
+        elif sea.timeline.now < began + 1000.0:
+            sea.timeline.after(0.005, breaks)
+
+    sea.timeline.after(0.0, breaks)
+    ended = sea.sails(sea.request(waves=("100%",), at_once=1))
+    assert outcomes(ended) == ["undone"] * 3, ended
+    assert not any(cluster.promoted for cluster in sea.clusters)
+    at_rest(sea)
+
+
+def test_what_a_person_is_to_decide_about_is_held_by_nobody() -> None:
+    sea = Sea(1, 3)
+    first, gated, last = sea.request().members
+    stops = replace(gated.request, policies=replace(gated.request.policies, gate=Gate.STOP))
+    ended = sea.sails(sea.request(waves=("100%",), members=(first, replace(gated, request=stops), last)))
+    assert outcomes(ended) == ["held"] * 3
+    assert [dict(cluster.store.of("leases")) for cluster in sea.clusters] == [{}] * 3
 
 
 def test_without_a_right_to_the_lease_of_one_release_the_others_of_its_cluster_are_renewed() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.crew import Meanwhile
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, cut_off
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.samples import Count, Sample
@@ -26,6 +27,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, WaitsFor
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    Ask,
     Meant,
     NewTemplate,
     PromoteRequest,
@@ -43,6 +45,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback imp
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.watch import watch
 from tests.release_calls import asked, failed, released
 from tests.sim.network import Network
+from tests.sim.objects import version_of
 from tests.sim.stage import Stage
 from tests.situations import Web, image
 
@@ -489,15 +492,58 @@ def test_a_gate_asks_about_a_canary_that_stands(
 ) -> None:
     asks: list[str] = []
 
-    def ask(question: str) -> str | None:
+    def ask(question: str, meanwhile: Meanwhile) -> str | None:
         asks.append(question)
         return answer
 
-    request = asked(web, policies=Policies(headroom=Headroom.SKIP, gate=Gate.PROMPT))
-    done, told = released(web, replace(request, ask=ask))
+    done, told = released(web, replace(at_a_prompt(web), ask=ask))
     assert (told.outcome.value, web.split()) == (outcome, split)
     assert len(asks) == 1 and f"{web.name} in namespace {web.namespace}" in asks[0]
     assert done.extra["summary"][0] == f"{web.name} in namespace {web.namespace}: {outcome}"
+
+
+def at_a_prompt(web: Web) -> ReleaseRequest:
+    return asked(web, policies=Policies(headroom=Headroom.SKIP, gate=Gate.PROMPT))
+
+
+def answers_after(seconds: float, web: Web) -> Ask:
+    def ask(question: str, meanwhile: Meanwhile) -> str:
+        until = web.admin.clock.monotonic() + seconds
+        while (now := web.admin.clock.monotonic()) < until:
+            web.admin.clock.sleep(min(meanwhile.every, until - now))
+            meanwhile.does()
+        return "yes"
+
+    return ask
+
+
+def test_while_a_person_thinks_the_canary_is_watched_and_its_lease_renewed(web: Web) -> None:
+    began = web.admin.clock.monotonic()
+    asks = answers_after(600.0, web)
+
+    def ask(question: str, meanwhile: Meanwhile) -> str | None:
+        answer = asks(question, meanwhile)
+        with pytest.raises(VerbFailure, match="is held by another run"):
+            web.undo()
+        return answer
+
+    _, told = released(web, replace(at_a_prompt(web), ask=ask))
+    assert told.outcome is Ending.RELEASED and web.admin.clock.monotonic() - began > 600.0
+
+
+@pytest.mark.parametrize("seconds", [15.0, 600.0])
+def test_a_canary_that_dies_while_a_person_thinks_is_taken_back_whatever_is_answered(seconds: float, web: Web) -> None:
+    asks = answers_after(seconds, web)
+
+    def ask(question: str, meanwhile: Meanwhile) -> str | None:
+        [pod] = [one for one in web.pods() if version_of(one) == "v2"]
+        web.admin.delete(f"/api/v1/namespaces/{web.namespace}/pods/{pod['metadata']['name']}", pod["metadata"]["uid"])
+        return asks(question, meanwhile)
+
+    began = web.admin.clock.monotonic()
+    _, told = failed(web, replace(at_a_prompt(web), ask=ask))
+    assert told.outcome is Ending.UNDONE and web.split() == {"v1": 4}
+    assert web.admin.clock.monotonic() - began < 60.0
 
 
 def held(web: Web, **named: str) -> ReleaseRequest:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import Callable, Protocol, Sequence
+from typing import Callable, Iterable, Protocol, Sequence
 
 from .. import threads
 from ..values import dataclass
@@ -37,8 +37,8 @@ class Crew(Protocol):
     def api(self, cluster: int) -> Api:
         """To the cluster of that number, for the work that asks. It counts and warns for itself."""
 
-    def all(self, works: Sequence[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:
-        """Returns when all are done, of which at most `at_once` go on at the same time."""
+    def all(self, works: Iterable[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:
+        """Returns when all are done, of which at most `at_once` go on at the same time. Each is taken when it begins."""
 
 
 class Threads:
@@ -74,7 +74,7 @@ class Threads:
             self._given.append(api)
         return api
 
-    def all(self, works: Sequence[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:
+    def all(self, works: Iterable[Work], at_once: int, meanwhile: Meanwhile | None = None) -> None:
         """Raises the first error of a work once all have ended. Whoever is interrupted ends at once, and the works with the process:
         its threads are nobody's to wait for."""
         waiting, ended = iter(works), queue.Queue[BaseException | None]()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
@@ -20,16 +21,20 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 
 from ..cluster.api import Api
-from ..cluster.crew import Threads
+from ..cluster.crew import Meanwhile, Threads
 from ..display.news import News
 from ..values import dataclass
-from ..verbs.call.orders import Ask, Withdrawn, nobody, stands
+from ..verbs.call.orders import Withdrawn, stands
 from ..verbs.call.outcome import Outcome, Report
 from .answer import REFUSED, Door, conduct
 from .arguments import Verb
 from .manifest import plain
 from .masking import Secrets, secrets_of, shown
 from .shapes import misshapen
+
+
+def unasked(question: str) -> None:
+    """Where nobody can be asked."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,15 @@ class Surroundings:
     warn: Callable[[str], None]
     deprecated: Callable[..., None]
     show: Callable[[dict[str, Any]], None] | None = None
-    ask: Ask = nobody
+    ask: Callable[[str], str | None] = unasked
     cut_off: Withdrawn = stands
+
+
+def _asked_beside(ask: Callable[[str], str | None], question: str, meanwhile: Meanwhile) -> str | None:
+    """Whoever waits for a person does so beside what is to be done meanwhile. What ends that ends the task, and nobody waits for the answer."""
+    answers: list[str | None] = []
+    Threads([]).all([lambda: answers.append(ask(question))], 1, meanwhile)
+    return answers[0]
 
 
 def only_connects(verb: Verb) -> Verb:
@@ -99,7 +111,7 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
         hide=secrets.add,
         tell=None if around.tell is None else _masked(around.tell, secrets),
         show=None if around.show is None else _masked_news(around.show, secrets),
-        ask=around.ask,
+        ask=partial(_asked_beside, around.ask),
         cut_off=around.cut_off,
     )
     answer = conduct(verb, parameters, door)

@@ -19,23 +19,34 @@ from .call.outcome import Outcome, Report
 from .call.site import Site
 from .moving.staying import stays
 
+# Between two looks at a canary that stands while something else is waited for: a person, or other releases.
+LOOK_SECONDS = 10.0
 
-def bake(api: Api, request: BakeRequest, report: Report, seen: Situation | None = None) -> Outcome:
+
+def bake(
+    api: Api,
+    request: BakeRequest,
+    report: Report,
+    seen: Situation | None = None,
+    since: Situation | None = None,
+) -> Outcome:
     """Raises VerbFailure as soon as a canary pod restarts, is gone or not Ready, or somebody interferes. Changes nothing but routes
-    that would send users to a canary that nobody answers for any more. `seen` takes the place of the first look."""
+    that would send users to a canary that nobody answers for any more. `seen` takes the place of the first look. `since`: how it stood
+    at an earlier look, and is to stand still; what a new run of this verb cannot know."""
     site = Site(api, request.call.target, request.call)
     with accounted(site, request.call.meant.run, check=request.call.check) as account:
         situation = account.looked(diagnose(site.goes_on_from(seen.picture) if seen else site.look(pods=True)))
         if request.seconds:
             site.rejoin()
+        site.keeps()
         if nothing := request.call.nothing_held(situation):
             return account.outcome(f"{nothing}; nothing to watch", situation)
         request.call.meant.check(situation)
-        # Nothing to compare with at the first look, but what it shows counts as well.
+        # Without an earlier look there is nothing to compare the first one with, but what it shows counts as well.
         seconds = 0.0 if request.call.check else request.seconds
         if situation.record is not None:
             account.warn(*scaled(situation.record, situation))
-        waited = stays(account, situation, request.call.meant, seconds, report)
+        waited = stays(account, situation, request.call.meant, seconds, report, since)
         how = waited.progress.why
         if request.call.check:
             return account.outcome(f"would watch the canary for {request.seconds:g} s; now: {how}", waited.situation)

@@ -124,11 +124,20 @@ class Holding:
     def prolong(self) -> None:
         """Between two calls, by the process that will make the next one: what an earlier one has left is kept for as long again. Two
         requests. Raises ApiError."""
-        found = self.found()
-        if found is None or found.claim.run != self.run or not (between := self._between(found)).seconds:
+        found = self._left()
+        if found is None or not (between := self._between(found)).seconds:
             return
         with suppress(Conflict, Invalid, Malformed):
             self._leave(found, between)
+
+    def give_up(self) -> None:
+        """After the last call: what an earlier one has left for the next is nobody's. Two requests. Raises ApiError."""
+        self._lease = self._left()
+        self.let_go(comes_back=False)
+
+    def _left(self) -> Lease | None:
+        found = self.found()
+        return found if found is not None and found.claim.run == self.run else None
 
     def foresee(self, uid: str) -> None:
         """Check mode: warns once where a write would be refused. A request."""

@@ -14,7 +14,7 @@ import uuid
 from dataclasses import field, replace
 from enum import Enum
 from fractions import Fraction
-from typing import Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ...cluster.api import Api
 from ...rollout import undo
@@ -27,8 +27,11 @@ from ...traffic.load import pods_for
 from ...values import dataclass
 from .holding import Holding
 
-# Asks a person, and returns the answer; None where nobody can be asked.
-Ask = Callable[[str], "str | None"]
+if TYPE_CHECKING:
+    from ...cluster.crew import Meanwhile
+
+# Asks a person, and returns the answer; None where nobody can be asked. Until it comes, what is to be done meanwhile is done.
+Ask = Callable[[str, "Meanwhile"], "str | None"]
 # Why the release is to be taken back although nothing is wrong with it: its wave failed. Empty as long as it stands.
 Withdrawn = Callable[[], str]
 
@@ -74,7 +77,7 @@ def stands() -> str:
     return ""
 
 
-def nobody(question: str) -> None:
+def nobody(question: str, meanwhile: Meanwhile) -> None:
     """Where nobody can be asked."""
 
 

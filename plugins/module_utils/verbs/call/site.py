@@ -87,8 +87,7 @@ class Site:
 
         Raises Refusal where the Deployment is being deleted, unless that is `only_to_tell`; and where another run has taken it over.
         """
-        if self.holding is not None and self._uid:
-            self.holding.keep(self._uid)
+        self.keeps()
         deployment = self.deployment()
         if deployment.deleting and not only_to_tell:
             raise Refusal(
@@ -186,6 +185,11 @@ class Site:
         call = self.call
         if self.holding is not None and call is not None and call.meant.run and not call.check and not call.holding:
             self.holding.rejoin(self._uid)
+
+    def keeps(self) -> None:
+        """What its run holds is renewed in time. Raises Refusal where another run has taken the Deployment over."""
+        if self.holding is not None and self._uid:
+            self.holding.keep(self._uid)
 
     def let_go(self, *, comes_back: bool) -> None:
         """At the end of a call that is no part of another."""

@@ -13,10 +13,10 @@ import threading
 from collections import defaultdict
 from dataclasses import field, replace
 from functools import partial
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 from ...cluster.api import Api
-from ...cluster.crew import Crew, Meanwhile
+from ...cluster.crew import Crew, Meanwhile, Work
 from ...cluster.errors import ApiError
 from ...display.news import Kind, News, news
 from ...release.fleet import FAILED, MOVES, Act, Standing, Wave, decide, ending_of, is_put_off, standing
@@ -30,10 +30,12 @@ from ...rollout.phase import Situation
 from ...rollout.refusal import Refusal
 from ...values import dataclass
 from ...wording import count_of, ended
+from ..bake import LOOK_SECONDS
 from ..call.orders import new_run
 from ..call.outcome import Outcome, Report, VerbFailure
+from ..call.waiting import AWAY
 from ..releasing.course import WAVE_FAILED, ReleaseRequest
-from ..releasing.release import release, withdraw
+from ..releasing.release import release, stands_still, withdraw
 from .apart import must_be_different
 from .leases import Leases, of_fleet
 from .looking import Looks
@@ -47,6 +49,8 @@ FLEET_FAILED = "fleet_failed"
 _FLEET = "fleet"
 # Between two lines of how it stands.
 STATE_SECONDS = 10.0
+# At most, of those that stand.
+LOOKS_A_SECOND = 5
 # How soon a rest between two waves ends where the call is cut off.
 REST_SECONDS = 1.0
 _Call = Callable[[Api, Report], "Outcome | VerbFailure"]
@@ -72,7 +76,8 @@ def _unsaid(told: str) -> None:
 @dataclass
 class _Kept:
     """How one release went so far. Only the work that is about it writes here. `done`: what was done with it last, in words. `under_way`:
-    it is worked on. `reclaimed`: it was taken back once more, or was not. `seen`: what it was planned from, for the question whether there is room."""
+    it is worked on. `reclaimed`: it was taken back once more, or was not. `seen`: what it was planned from, for the question whether there is
+    room; of one that stands, how it stood at its last step, for the question whether it does so still."""
 
     release: Release | None = None
     changed: bool = False
@@ -104,6 +109,7 @@ class _Fleet:
         self._stopped, self._cut_off = False, ""
         # What is done now and with whom, for whoever waits.
         self._doing, self._under_way, self._state_at = "", frozenset[int](), 0.0
+        self._looked_at = 0.0
         # Those that come in a wave after this one.
         self._later: list[int] = []
         # In the order in which they did.
@@ -140,8 +146,10 @@ class _Fleet:
             self._doing = f"wave {number + 1} of {len(self._waves)}: {act.value}"
             self._under_way = frozenset(places)
             self._tell(f"{self._doing}, {len(places)} of {len(wave)} releases")
-            works = [partial(self._worked, act, place) for place in places]
-            self._crew.all(works, self._request.at_once, Meanwhile(partial(self._keeps, wave), self._leases.every))
+            if act is Act.PROMOTE and not self._all_stand(places):
+                continue
+            meanwhile = Meanwhile(partial(self._keeps, wave), min(LOOK_SECONDS, self._leases.every))
+            self._crew.all(self._works(act, places), self._request.at_once, meanwhile)
             if act is Act.PLAN:
                 self._finds_room(number, wave)
         self._cut_off = self._request.cut_off() if act is Act.END else ""
@@ -239,7 +247,19 @@ class _Fleet:
 
     # One release.
 
+    def _works(self, act: Act, places: Iterable[int]) -> Iterator[Work]:
+        """From the moment that the work about it is taken, nobody looks at a release besides."""
+        for place in places:
+            self._kept[place].under_way = True
+            yield partial(self._worked, act, place)
+
     def _worked(self, act: Act, place: int) -> None:
+        try:
+            self._is_worked_on(act, place)
+        finally:
+            self._kept[place].under_way = False
+
+    def _is_worked_on(self, act: Act, place: int) -> None:
         """What has not begun when the wave fails does not begin."""
         if act in (Act.WITHDRAW, Act.RECLAIM):
             takes_back = self._withdraws(place)
@@ -247,10 +267,12 @@ class _Fleet:
             self._does(place, takes_back)
         elif not self._over():
             self._does(place, self._goes(place, act))
+        if act is Act.HOLD and self._stands(place) and self._kept[place].seen is None:
+            # It was judged last, which keeps nothing to compare with.
+            self._look_at([place], patiently=True)
         self._kept[place].done = self._doing
-        kept = self._kept[place].release
-        if kept is not None and (act is not Act.PLAN or self._standing(place) is not Standing.PLANNED):
-            self._tell(": ".join((kept.outcome.value, *self._reason(place))), self._request.members[place].label)
+        if act is not Act.PLAN or self._standing(place) is not Standing.PLANNED:
+            self._tell_ending(place)
 
     def _goes(self, place: int, act: Act) -> _Call:
         member = self._request.members[place]
@@ -280,14 +302,10 @@ class _Fleet:
 
     def _does(self, place: int, call: _Call) -> None:
         kept = self._kept[place]
-        api = self._api(place)
-        kept.under_way = True
         try:
-            came = call(api, self._summed_up(place))
+            came = call(self._api(place), self._summed_up(place))
         except VerbFailure as failure:
             came = failure
-        finally:
-            kept.under_way = False
         kept.changed = kept.changed or came.changed
         kept.canary = came.canary or kept.canary
         kept.seen = None if isinstance(came, VerbFailure) else came.seen
@@ -309,10 +327,53 @@ class _Fleet:
     def _withdrawn(self) -> str:
         return self._over() if self._request.together else self._request.cut_off()
 
+    # Those that stand, while their siblings are worked on.
+
     def _keeps(self, wave: Iterable[int]) -> None:
-        """The Leases of those that stand, while their siblings are worked on."""
-        held = (place for place in wave if self._standing(place) is Standing.HELD)
-        self._leases.prolong(place for place in held if not self._kept[place].under_way)
+        """A look at each, and its Lease: one that does not stand any more fails its wave at once."""
+        places = [place for place in wave if self._stands(place) and not self._kept[place].under_way]
+        now, away = self._crew.clock.monotonic(), set[int]()
+        if now >= self._looked_at + len(places) / LOOKS_A_SECOND:
+            self._looked_at = now
+            away = self._look_at(places, patiently=True)
+        self._leases.prolong(
+            place for place in places if self._stands(place) and self._request.members[place].cluster not in away
+        )
+
+    def _stands(self, place: int) -> bool:
+        """It has stood all its steps, and waits for its wave, or for a person once that stands."""
+        kept, asked = self._kept[place].release, self._request.members[place].request
+        waits = self._standing(place) in (Standing.HELD, Standing.WAITS)
+        return waits and kept is not None and kept.reached >= len(asked.steps)
+
+    def _all_stand(self, places: Sequence[int]) -> bool:
+        """Right before the first of them is promoted."""
+        self._look_at(places, patiently=False)
+        return all(self._stands(place) for place in places)
+
+    def _look_at(self, places: Iterable[int], *, patiently: bool) -> set[int]:
+        """Of a cluster that does not answer the rest is left, `patiently`, for the next round; those are returned."""
+        away = set[int]()
+
+        def look(place: int) -> None:
+            cluster = self._request.members[place].cluster
+            if cluster in away:
+                return
+            try:
+                self._does(place, self._looks(place, patiently=patiently))
+            except AWAY:
+                away.add(cluster)
+            if not self._stands(place):
+                self._tell_ending(place)
+
+        self._crew.all([partial(look, place) for place in places], self._request.at_once)
+        return away
+
+    def _looks(self, place: int, *, patiently: bool) -> _Call:
+        kept, given = self._kept[place], self._request.members[place].request
+        call = of_fleet(given.call, self._together)
+        asked = replace(given, call=call, previous=kept.release, run=self._request.run)
+        return lambda api, report: stands_still(api, asked, report, kept.seen, patiently=patiently)
 
     # What is told.
 
@@ -338,6 +399,11 @@ class _Fleet:
         with self._telling:
             self._report(News(text, kind=kind, deployment=who, elapsed=elapsed))
 
+    def _tell_ending(self, place: int) -> None:
+        kept = self._kept[place].release
+        if kept is not None:
+            self._tell(": ".join((kept.outcome.value, *self._reason(place))), self._request.members[place].label)
+
     def _told_of(self, place: int) -> str:
         kept, target = self._kept[place].release, self._request.members[place].request.call.target
         why = why_in_a_line(kept, target.name, target.namespace) if kept else ""
@@ -354,6 +420,11 @@ class _Fleet:
 
     def _ended(self) -> Outcome:
         standings = [self._standing(place) for place in range(len(self._kept))]
+        if not self._request.check:
+            # This run does not come back to what it leaves held.
+            self._leases.give_up(
+                place for place, stands in enumerate(standings) if stands in (Standing.HELD, Standing.WAITS)
+            )
         result = Fleet(
             run=self._request.run,
             ending=ending_of(standings, stopped=self._stopped, cut_off=bool(self._cut_off)),

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from functools import partial
-from typing import Iterable, Sequence
+from typing import Callable, Iterable, Sequence
 
 from ...cluster.crew import Crew
 from ...cluster.errors import ApiError
 from ...rollout.fields import Malformed
-from ..call.holding import RENEW_SECONDS
+from ..call.holding import RENEW_SECONDS, Holding
 from ..call.orders import Call, held_as
 from .orders import FleetRequest, Member
 
@@ -29,6 +29,7 @@ def of_fleet(call: Call, together: int = 1) -> Call:
 class Leases:
     def __init__(self, crew: Crew, request: FleetRequest) -> None:
         self._crew, self._request = crew, request
+        self._due = 0.0
 
     @property
     def every(self) -> float:
@@ -37,18 +38,29 @@ class Leases:
         return min((RENEW_SECONDS, *(seconds / 3 for seconds in asked if seconds)))
 
     def prolong(self, places: Iterable[int]) -> None:
-        """Two requests each; clusters side by side. Where one does not answer at all, the rest of it is left for the next round."""
+        """Two requests each, and none before the next round is due; clusters side by side. Where one does not answer at all, the rest of it
+        is left for that."""
+        if self._crew.clock.monotonic() < self._due:
+            return
+        self._due = self._crew.clock.monotonic() + self.every
+        self._each(places, Holding.prolong)
+
+    def give_up(self, places: Iterable[int]) -> None:
+        """At the end of the call, of those that a person is to decide about."""
+        self._each(places, Holding.give_up)
+
+    def _each(self, places: Iterable[int], does: Callable[[Holding], None]) -> None:
         clusters: dict[int, list[Member]] = defaultdict(list)
         for place in places:
             member = self._request.members[place]
             clusters[member.cluster].append(member)
-        self._crew.all([partial(self._prolong, *one) for one in clusters.items()], self._request.at_once)
+        self._crew.all([partial(self._in_cluster, does, *one) for one in clusters.items()], self._request.at_once)
 
-    def _prolong(self, cluster: int, members: Sequence[Member]) -> None:
+    def _in_cluster(self, does: Callable[[Holding], None], cluster: int, members: Sequence[Member]) -> None:
         api = self._crew.api(cluster)
         for member in members:
             try:
-                held_as(api, of_fleet(member.request.call), self._request.run, returns=True).prolong()
+                does(held_as(api, of_fleet(member.request.call), self._request.run, returns=True))
             except (ApiError, Malformed) as error:
                 if isinstance(error, ApiError) and error.is_silence:
                     return

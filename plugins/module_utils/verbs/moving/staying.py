@@ -22,10 +22,18 @@ from ..routing.exposed import Exposed
 from ..routing.sparing import spare_users
 
 
-def stays(account: Account, situation: Situation, meant: Meant, seconds: float, report: Report) -> Waited:
-    """After so many seconds in which the canary stayed as it is in `situation`, which has its pods, and got what it gets of its users. Raises
-    VerbFailure, once nobody is sent any more to a canary that is gone, and Refusal where somebody else decides what it gets."""
-    first, exposed = FirstLook.of(situation), Exposed(account, situation, report)
+def stays(
+    account: Account,
+    situation: Situation,
+    meant: Meant,
+    seconds: float,
+    report: Report,
+    since: Situation | None = None,
+) -> Waited:
+    """After so many seconds in which the canary stayed as it is in `situation`, which has its pods, or as it was `since` an earlier look,
+    and got what it gets of its users. Raises VerbFailure, once nobody is sent any more to a canary that is gone, and Refusal where
+    somebody else decides what it gets."""
+    first, exposed = FirstLook.of(since or situation), Exposed(account, situation, report)
     waited = (
         _watched(account, situation, first, exposed, meant.bound(situation), seconds, report)
         if seconds

@@ -34,10 +34,12 @@ from ...release.summary import summary
 from ...rollout.describe import released_already
 from ...rollout.phase import Situation, diagnose
 from ...values import dataclass
+from ..bake import bake
 from ..call.ending import accounted
 from ..call.holding import Holding
 from ..call.orders import (
     Ask,
+    BakeRequest,
     Call,
     Meant,
     PromoteBy,
@@ -296,8 +298,15 @@ class Course:
             after={name: value for name, value in self.after.items() if value != self.before.get(name)},
             warnings=tuple(self.warnings),
             extra=self.told,
-            seen=self.planned_from if release.outcome is Ending.PLANNED else None,
+            seen={Ending.PLANNED: self.planned_from, Ending.HELD: self.seen_last}.get(release.outcome),
         )
+
+    def looks_again(self, since: Situation | None) -> None:
+        """At the canary that it holds, while something else is waited for. Raises VerbFailure where that is not what it was `since` an
+        earlier look any more."""
+        looked = bake(self.api, BakeRequest(self.call(), 0), self.report, since=since)
+        self.takes(looked)
+        self.seen_last = looked.seen
 
     def seen(self, before: Situation | None = None) -> Situation:
         """A fresh look. Of what was seen just `before` only the Deployment is read, unless somebody has changed that."""

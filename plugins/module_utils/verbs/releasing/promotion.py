@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from ...release import steps
-from ...release.policies import Gate
 from ...release.result import Ending, Judged
 from ...release.rulings import Stage
 from ...rollout.identity import hash_of
@@ -37,9 +36,8 @@ def still_to_judge(request: ReleaseRequest) -> int:
 
 
 def promote_own(course: Course) -> None:
-    """The canary that this release has judged. Nobody has been waited for since it was looked at, unless that was at a gate."""
-    seen = course.seen_last if course.request.policies.gate is Gate.NONE else None
-    course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report, seen), say=False)
+    """The canary that this release has judged. Nobody has been waited for since it was looked at."""
+    course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report, course.seen_last), say=False)
     if course.request.everybody is not None:
         hold(course, course.request.everybody)
     _released(course)

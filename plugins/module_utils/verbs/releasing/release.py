@@ -9,10 +9,13 @@ promoted or taken back. What becomes of a failure is decided in release/rulings.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Mapping
 
 from ...cluster.api import Api
+from ...cluster.crew import Meanwhile
 from ...cluster.errors import ApiError
 from ...release import steps
 from ...release.policies import End, Gate, Headroom, OnInconclusive, OnUnknown, WhenMissing, closed
@@ -26,10 +29,11 @@ from ...rollout.refusal import Code, Refusal
 from ...rollout.template import digest
 from ...rollout.views import Picture
 from ...wording import count_of, ended
-from ..bake import bake
+from ..bake import LOOK_SECONDS, bake
 from ..call.ending import accounted
 from ..call.orders import BakeRequest, Meant, PauseRequest, UndoRequest, Withdrawn, stands
 from ..call.outcome import Outcome, Report, VerbFailure
+from ..call.waiting import AWAY
 from ..moving.autoscaling import let_go_of_left
 from ..moving.rolling import await_rollout
 from ..moving.template import check_whole
@@ -82,6 +86,22 @@ def _was_done_before(course: Course, error: VerbFailure | ApiError) -> bool:
         course.learns(failed_too)
         return False  # the failure that there was is told
     return True
+
+
+def stands_still(
+    api: Api, request: ReleaseRequest, report: Report, since: Situation | None, *, patiently: bool
+) -> Outcome:
+    """A look at a release that is held, while others of its wave are worked on: whether it is what it was `since` then, which is returned as
+    `seen`. Raises VerbFailure, with what became of it, where it is not. `patiently`: a server that is away is no failure, and raises one of AWAY."""
+    course = Course.begin(api, request, report)
+    try:
+        course.looks_again(since)
+    except (VerbFailure, ApiError) as error:
+        if patiently and isinstance(error, AWAY):
+            raise
+        with course.held():
+            raise failed(course, error) from error
+    return replace(course.outcome(), seen=since or course.seen_last)
 
 
 def withdraw(api: Api, request: ReleaseRequest, report: Report, why: str) -> VerbFailure:
@@ -146,18 +166,28 @@ def _gate_opens(course: Course) -> bool:
     if gate is Gate.NONE:
         return True
     course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report), say=False)
+    stood = course.seen_last
     question = (
         f"{target.name} in namespace {target.namespace} has stood all its steps. Promote it? Answer yes to promote; "
         "anything else leaves the canary held"
     )
-    why = closed(gate, course.request.ask(question) if gate is Gate.PROMPT else None)
+    meanwhile = Meanwhile(partial(_looks_patiently, course, stood), LOOK_SECONDS)
+    why = closed(gate, course.request.ask(question, meanwhile) if gate is Gate.PROMPT else None)
     if why:
         course.ends(
             Ending.HELD,
             f"{why}: the canary stays held until somebody promotes or undoes it.",
             waits_for=WaitsFor.PERSON,
         )
+    else:
+        course.looks_again(stood)
     return not why
+
+
+def _looks_patiently(course: Course, since: Situation | None) -> None:
+    """A server that is away for a while ends nothing: the last look decides."""
+    with suppress(*AWAY):
+        course.looks_again(since)
 
 
 def _created(course: Course) -> bool:
