@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -20,9 +20,13 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, RECORD, Record
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import digest
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy, NewTemplate
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
-from tests.situations import Policy, Web, image
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
+    AutoscalerPolicy,
+    NewTemplate,
+    Wait,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from tests.situations import MIRROR, Policy, Web, image
 
 PATCHES = r"^PATCH /apis/apps/v1/namespaces/[^/]+/deployments/(?!.*dryRun)"
 NEVER_READY = {"lab.coalmine/never-ready": "true"}
@@ -87,6 +91,81 @@ def test_a_release_whose_images_a_policy_rewrites_is_the_same_release_the_second
         assert web.spec["template"]["spec"]["containers"][0]["image"] == f"mirror.test/{image('v2')}"
         with web.unchanged():
             web.refused(lambda: web.start(template=asked), "same_template")
+
+
+def test_a_policy_that_would_come_with_the_promotion_lets_no_pod_go(new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    web.start(pods=2)
+    with web.world.admission(web, Policy.REWRITES_IMAGES), web.unchanged():
+        with pytest.raises(
+            VerbFailure, match=r"would change the pod template .* \(spec.containers\[app\].image\)"
+        ) as raised:
+            web.promote()
+        assert (raised.value.code, raised.value.changed) == ("admission", False)
+        assert "The canary stays held" in raised.value.message
+    web.promote()
+    assert web.split() == {"v2": 4} and web.phase == "none"
+
+
+def begins(policy: Policy, until: ExitStack) -> Callable[[Web], Any]:
+    return lambda web: until.enter_context(web.world.admission(web, policy))
+
+
+def test_a_policy_that_comes_with_the_promotion_itself_is_stopped_at_once(new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    web.start(pods=2)
+    with ExitStack() as over:
+        just_before(web, begins(Policy.REWRITES_IMAGES, over))
+        with pytest.raises(VerbFailure, match="and the promotion was stopped") as raised:
+            web.promote()
+        assert (raised.value.code, raised.value.changed, raised.value.after["paused"]) == ("foreign", True, True)
+    web.admin.clock.sleep(300)
+    assert web.split() == {"v1": 3, "v2": 2} and web.phase == "foreign"
+    assert not any(MIRROR in json.dumps(pod["spec"]) for pod in web.pods())
+    web.undo()
+    assert web.split() == {"v1": 4} and not web.spec.get("paused")
+
+
+def test_a_policy_that_would_come_with_the_clean_up_leaves_it_for_later(new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    web.start(pods=2)
+    replace(web, wait=Wait(enabled=False)).promote()
+    with web.world.admission(web, Policy.REWRITES_IMAGES):
+        with pytest.raises(VerbFailure, match="would change the pod template") as raised:
+            web.promote()
+        assert raised.value.code == "admission"
+    web.promote()
+    assert web.split() == {"v2": 4} and len(web.replica_sets()) == 2 and web.phase == "none"
+
+
+def grown(web: Web) -> Outcome:
+    return web.start(pods=3)
+
+
+@pytest.mark.parametrize("verb", [Web.pause, grown])
+def test_a_policy_that_comes_while_a_canary_is_held_makes_no_other_one_of_it(
+    verb: Callable[[Web], Outcome], new: Callable[..., Web]
+) -> None:
+    web = new().make(4)
+    web.start(pods=2)
+    with ExitStack() as over:
+        just_before(web, begins(Policy.REWRITES_IMAGES, over))
+        with pytest.raises(VerbFailure, match="changed the pod template") as raised:
+            verb(web)
+        assert (raised.value.code, raised.value.changed, web.phase) == ("foreign", True, "foreign")
+    web.undo()
+    assert web.split() == {"v1": 4}
+
+
+def test_a_policy_that_comes_with_the_stop_of_a_promotion_does_not_stop_its_undo(new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    web.start(pods=2)
+    replace(web, wait=Wait(enabled=False)).promote()
+    with ExitStack() as over:
+        just_before(web, begins(Policy.MARKS, over))
+        undone = web.undo()
+    assert web.split() == {"v1": 4} and web.phase == "none"
+    assert any("changed the pod template" in text for text in undone.warnings)
 
 
 @pytest.fixture

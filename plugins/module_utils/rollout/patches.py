@@ -41,6 +41,7 @@ from .views import Deployment, ReplicaSet, Strategy
 
 Operation = dict[str, Any]
 
+TEMPLATE = "/spec/template"
 _LIVE = {records.LIVE: records.LIVE_VALUE}
 
 
@@ -59,6 +60,11 @@ class Plan:
     warnings: tuple[str, ...] = ()
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     generation: int = 0
+
+    @property
+    def keeps_template(self) -> bool:
+        """The pod template is to stay as it is."""
+        return all(operation["path"] != TEMPLATE for operation in self.operations)
 
     def is_overtaken_by(self, found: Deployment) -> bool:
         """Something was written since, by this plan or by somebody else. Until then it may still be on its way."""
@@ -85,7 +91,7 @@ class Fields:
 def plan(deployment: Deployment, fields: Fields, why: str, warnings: tuple[str, ...] = ()) -> Plan:
     """The guarded patch that sets these fields."""
     values = {
-        "/spec/template": None if fields.template is None else bare(fields.template),
+        TEMPLATE: None if fields.template is None else bare(fields.template),
         "/spec/minReadySeconds": fields.min_ready_seconds,
         "/spec/progressDeadlineSeconds": fields.progress_deadline_seconds,
         "/spec/strategy": None if fields.strategy is None else fields.strategy.to_json(),
@@ -269,8 +275,9 @@ def promote(situation: Situation, record: Record) -> Plan:
     return plan(situation.deployment, fields, "let the canary become the stable version")
 
 
-def halt(situation: Situation) -> Plan:
-    """HALT: what comes before the UNDO of a promotion, which moves pods until it is stopped.
+def halt(situation: Situation) -> Plan | None:
+    """HALT: what comes before the UNDO of a promotion, which moves pods until it is stopped. None where no history is kept: of a paused
+    Deployment the controller cleans up ReplicaSets that it would keep otherwise, and that could take the stable version away.
 
     The controller may have taken stable pods a moment ago whose ReplicaSet still counts them as available, and no test of a
     patch guards what it does to ReplicaSets. An undo on top of such a count takes as many canary pods too many. A paused
@@ -278,6 +285,8 @@ def halt(situation: Situation) -> Plan:
     not be less than what is there: otherwise pods would go by their ReplicaSets' sizes, whether others are Ready or not.
     """
     deployment = situation.deployment
+    if deployment.revision_history_limit == 0:
+        return None
     rolling, replicas = deployment.strategy, deployment.replicas
     surge = resolve_fenceposts(rolling.max_surge or 0, rolling.max_unavailable or 0, replicas).surge
     beyond = sum(rs.replicas for rs in situation.picture.replica_sets) - replicas

@@ -43,6 +43,7 @@ class Code(Enum):
     TRAFFIC_POLICY = "traffic_policy"
     OVERLOADED = "overloaded"
     CONTESTED = "contested"
+    ADMISSION = "admission"
     NOT_PROGRAMMED = "not_programmed"
     NO_SUCH_REPLICA_SET = "no_such_replica_set"
     INVALID = "invalid"

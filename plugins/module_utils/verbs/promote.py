@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Sequence
 
 from ..cluster.api import Api
+from ..cluster.errors import ApiError
 from ..rollout import patches
 from ..rollout.describe import still_terminating
 from ..rollout.identity import Meant, hash_of
@@ -30,7 +31,7 @@ from .call.ending import Account, accounted
 from .call.orders import PromoteBy, PromoteRequest, TrafficRequest
 from .call.outcome import Outcome, Report
 from .call.site import Site
-from .call.writing import rehearse, write
+from .call.writing import Otherwise, Replaced, Written, rehearse, write
 from .moving.completion import finish, finish_leftover, rehearse_finish
 from .moving.pins import give_back_orphans
 from .moving.rolling import await_rollout
@@ -88,8 +89,7 @@ def promote(api: Api, request: PromoteRequest, report: Report, seen: Situation |
             return _without_canary(account, situation, about, request, report)
         decided = Decided.of(meant, situation, judged=request.judged)
         picture = _routed(account, situation, decided, request, report)
-        act = rehearse if call.check else write
-        written = act(site, picture, lambda current: _decide(current, decided), lambda: _look(site))
+        written = _written(account, picture, decided, check=call.check)
         account.wrote(written.plan)
         if written.situation.phase is Phase.NONE:
             return _without_canary(account, account.looked(written.situation), meant, request, report)
@@ -105,6 +105,35 @@ def promote(api: Api, request: PromoteRequest, report: Report, seen: Situation |
         outcome = _out(account, finished, _promoted(done), hash_of(done) or _current(done))
         # Routes take their time to be given back.
         return replace(outcome, seen=finished if record.traffic is None else None)
+
+
+def _written(account: Account, picture: Picture, decided: Decided, *, check: bool) -> Written:
+    """It is the one write that lets pods of the canary's template take the place of all others, so it is tried first. Where another template
+    came with it all the same, its pods are stopped before anything is said."""
+    site = account.site
+    try:
+        act = rehearse if check else write
+        return act(site, picture, lambda now: _decide(now, decided), lambda: _look(site), Otherwise.TRIED)
+    except Replaced as replaced:
+        if not replaced.plans:
+            raise
+        raise _stopped(account, replaced) from replaced
+
+
+def _stopped(account: Account, replaced: Replaced) -> Replaced:
+    """No more pods come of a template that came with the promotion."""
+
+    def decide(now: Situation) -> Plan | None:
+        return patches.halt(now) if now.phase is Phase.FOREIGN and not now.deployment.paused else None
+
+    try:
+        written = write(account.site, replaced.picture, decide, otherwise=Otherwise.IS_TOLD)
+    except (ApiError, Refusal) as error:
+        account.warn(f"the promotion could not be stopped: {error}")
+        return replaced
+    if written.plan is None:
+        return replaced
+    return Replaced(f"{replaced.what}, and the promotion was stopped", written.picture, (*replaced.plans, written.plan))
 
 
 def _routed(

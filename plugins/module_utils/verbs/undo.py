@@ -30,7 +30,7 @@ from .call.outcome import Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
-from .call.writing import Written, busy, rehearse, write
+from .call.writing import Otherwise, Written, busy, rehearse, write
 from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
 from .moving.ownership import disown
 from .moving.pins import give_back_orphans
@@ -115,7 +115,7 @@ def _ready(account: Account, picture: Picture, meant: Meant, asked: Undoing, rep
     for _attempt in range(ATTEMPTS):
         if diagnose(picture).phase is Phase.UNDOING:
             return picture
-        halted = write(account.site, picture, lambda current: _halt(current, meant, asked))
+        halted = write(account.site, picture, lambda current: _halt(current, meant, asked), otherwise=Otherwise.IS_TOLD)
         account.wrote(halted.plan)
         picture = _counted(account, halted.picture, report)
         if _halt(diagnose(picture), meant, asked) is None:
@@ -124,14 +124,9 @@ def _ready(account: Account, picture: Picture, meant: Meant, asked: Undoing, rep
 
 
 def _halt(situation: Situation, meant: Meant, asked: Undoing) -> Plan | None:
-    """What stops a promotion. Where its undo is refused, it goes on.
-
-    Of a paused Deployment the controller cleans up ReplicaSets that it would keep otherwise: where no history is kept, the
-    promotion is not stopped, because that could take the stable version away.
-    """
+    """What stops a promotion. Where its undo is refused, it goes on."""
     possible = _decide(situation, asked, meant)
-    stops = situation.phase is Phase.PROMOTING and situation.deployment.revision_history_limit != 0
-    return patches.halt(situation) if possible and stops else None
+    return patches.halt(situation) if possible and situation.phase is Phase.PROMOTING else None
 
 
 def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: bool, report: Report) -> Picture:
@@ -203,7 +198,7 @@ def _as_stored(account: Account, written: Written) -> Situation:
             return None
         return patches.corrected(current.deployment, corrected)
 
-    return write(account.site, written.picture, correct).situation
+    return write(account.site, written.picture, correct, otherwise=Otherwise.IS_TOLD).situation
 
 
 def _finished(account: Account, situation: Situation, request: UndoRequest, report: Report) -> Outcome:

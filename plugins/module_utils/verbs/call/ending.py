@@ -18,7 +18,7 @@ from ...cluster.errors import ApiError
 from ...foreign import printable
 from ...rollout.fields import Malformed
 from ...rollout.patches import Plan
-from ...rollout.phase import Phase, Situation
+from ...rollout.phase import Phase, Situation, diagnose
 from ...rollout.progress import Stuck
 from ...rollout.refusal import Refusal
 from ...values import dataclass
@@ -29,6 +29,7 @@ from .outcome import API_ERROR, STUCK, TIMEOUT, Kind, News, Outcome, Report, Ver
 from .sharing import described
 from .site import Site
 from .waiting import Waited
+from .writing import Replaced
 
 # Of the container that explains a failure; a longer line is cut.
 LOG_LINES, LOG_BYTES, LOG_LINE = 8, 8192, 300
@@ -164,6 +165,10 @@ def accounted(site: Site, run: str = "", *, check: bool = False) -> Iterator[Acc
         yield account
     except Refusal as refusal:
         advice = ended(refusal.remedy) if refusal.remedy else ""
+        if isinstance(refusal, Replaced):
+            account.looked(diagnose(refusal.picture))
+            for plan in refusal.plans:
+                account.wrote(plan)
         if refusal.may_have_written:
             account.changed = True
             advice = f"{advice} A write of this call got no answer before that, and may have been carried out.".lstrip()

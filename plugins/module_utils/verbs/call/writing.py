@@ -9,12 +9,15 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import replace
+from enum import Enum
 from typing import Callable
 
 from ...rollout.patches import Plan
 from ...rollout.phase import Situation, diagnose
 from ...rollout.refusal import Code, Refusal
+from ...rollout.template import RESTARTED_AT, changed_paths, digest
 from ...rollout.views import Picture
+from ...rollout.words import WORDS
 from ...values import dataclass
 from .guarded import ATTEMPTS, guarded
 from .site import Site
@@ -40,13 +43,40 @@ class Written:
         return diagnose(self.picture)
 
 
-def write(site: Site, picture: Picture, decide: Decide, look: Look | None = None) -> Written:
-    """Sends what `decide` says of the situation. Raises Refusal when others never let it through, or another run holds it."""
-    return _sent(site, picture, decide, look, dry_run=False)
+class Otherwise(Enum):
+    """What becomes of a write that keeps the pod template, and is answered with another one: a webhook or policy of the cluster acts
+    otherwise by now than when that template was stored."""
+
+    TRIED = "the server is asked first what it would make of it, and nothing is written"
+    FAILS = "it is written, and fails"
+    IS_TOLD = "it is a warning of the plan, where the next step goes on from any template"
+
+
+class Replaced(Refusal):
+    """Another pod template came with `plans`, or would come, where there are none because it was only tried. `picture` is the state after
+    them, or without them."""
+
+    def __init__(self, what: str, picture: Picture, plans: tuple[Plan, ...]) -> None:
+        super().__init__(Code.FOREIGN if plans else Code.ADMISSION, what, WORDS[diagnose(picture).phase].remains)
+        self.picture, self.plans = picture, plans
+
+
+def write(
+    site: Site, picture: Picture, decide: Decide, look: Look | None = None, otherwise: Otherwise = Otherwise.FAILS
+) -> Written:
+    """Sends what `decide` says of the situation. Raises Refusal when others never let it through, or another run holds it, and
+    Replaced as `otherwise` says."""
+    return _sent(site, picture, decide, look, otherwise, dry_run=False)
 
 
 def rehearse(
-    site: Site, picture: Picture, decide: Decide, look: Look | None = None, *, foretold: bool = False
+    site: Site,
+    picture: Picture,
+    decide: Decide,
+    look: Look | None = None,
+    otherwise: Otherwise = Otherwise.FAILS,
+    *,
+    foretold: bool = False,
 ) -> Written:
     """Check mode: the same decision, sent as a dry run so that admission errors show. Nothing is written.
 
@@ -55,7 +85,7 @@ def rehearse(
     """
     if foretold:
         return Written(decide(diagnose(picture)), picture, picture)
-    return _sent(site, picture, decide, look, dry_run=True)
+    return _sent(site, picture, decide, look, otherwise, dry_run=True)
 
 
 def busy(site: Site) -> Refusal:
@@ -66,15 +96,45 @@ def busy(site: Site) -> Refusal:
     )
 
 
-def _sent(site: Site, picture: Picture, decide: Decide, look: Look | None, *, dry_run: bool) -> Written:
+def sent(site: Site, before: Picture, plan: Plan) -> Picture:
+    """The picture after the plan, as the server answers it. Raises Replaced."""
+    after = replace(before, deployment=site.apply(plan))
+    if replaced := _replaced(before, plan, after, dry_run=False):
+        raise replaced
+    return after
+
+
+def _replaced(before: Picture, plan: Plan, after: Picture, *, dry_run: bool) -> Replaced | None:
+    old, new = before.deployment.template, after.deployment.template
+    if not plan.keeps_template or digest(old) == digest(new):
+        return None
+    where = ", ".join(changed_paths(old, new)) or f"metadata.annotations.{RESTARTED_AT}"
+    what = (
+        f"an admission webhook or policy {'would change' if dry_run else 'changed'} the pod template of Deployment "
+        f'"{after.deployment.name}" with a write that leaves it as it is ({where}), so its pods would not be the ones that were looked at'
+    )
+    return Replaced(what, before, ()) if dry_run else Replaced(what, after, (plan,))
+
+
+def _sent(
+    site: Site, picture: Picture, decide: Decide, look: Look | None, otherwise: Otherwise, *, dry_run: bool
+) -> Written:
+    told: list[str] = []
+
     def send(before: Picture, plan: Plan) -> Picture:
-        return replace(before, deployment=site.apply(plan, dry_run=dry_run))
+        for tried in (True, False) if otherwise is Otherwise.TRIED and not dry_run else (dry_run,):
+            after = replace(before, deployment=site.apply(plan, dry_run=tried))
+            replaced = _replaced(before, plan, after, dry_run=tried)
+            if replaced is not None and otherwise is not Otherwise.IS_TOLD:
+                raise replaced
+            told.extend([replaced.what] if replaced else [])
+        return after
 
     def ruled_out(plan: Plan, found: Picture) -> bool:
         return plan.is_ruled_out_by(found.deployment)
 
     permitted = site.rehearses if dry_run else site.mine
-    sent = guarded(
+    done = guarded(
         picture,
         lambda read: decide(diagnose(read)),
         send,
@@ -83,4 +143,5 @@ def _sent(site: Site, picture: Picture, decide: Decide, look: Look | None, *, dr
         ruled_out,
         permitted=permitted,
     )
-    return Written(sent.change, sent.state, sent.decided)
+    plan = done.change and replace(done.change, warnings=(*done.change.warnings, *told))
+    return Written(plan, done.state, done.decided)

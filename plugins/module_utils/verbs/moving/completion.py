@@ -25,7 +25,7 @@ from ...rollout.template import images
 from ...rollout.views import Deployment, Picture, ReplicaSet
 from ..call.ending import Account
 from ..call.outcome import quietly
-from ..call.writing import rehearse, write
+from ..call.writing import Otherwise, rehearse, write
 from ..routing.finding import of_record
 from ..routing.returning import leave
 from .ownership import disown, disown_routes
@@ -74,7 +74,10 @@ def finish(account: Account, situation: Situation, actor: str, *, check: bool = 
 
     pods = situation.picture.pods
     act = rehearse if check else write
-    written = act(account.site, situation.picture, decide, lambda: account.site.look(pods=pods is not None))
+    # Whatever comes back is better than a canary that stays; what was promoted is what was looked at, or is not cleaned up.
+    promotes = record.intent is Intent.PROMOTE and situation.phase is not Phase.FOREIGN
+    otherwise = Otherwise.TRIED if promotes else Otherwise.IS_TOLD
+    written = act(account.site, situation.picture, decide, lambda: account.site.look(pods=pods is not None), otherwise)
     account.wrote(written.plan)
     if written.plan is not None and not check:
         disown(account, written.picture)

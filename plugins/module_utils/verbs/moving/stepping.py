@@ -8,8 +8,6 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ...cluster.errors import ApiError
 from ...rollout import start as rollout_start
 from ...rollout.identity import Meant
@@ -25,6 +23,7 @@ from ..call.outcome import Report
 from ..call.pacing import Patience
 from ..call.site import PODS
 from ..call.waiting import wait
+from ..call.writing import sent
 
 _UNANSWERED = " A step of this call that got no answer may have been carried out after that: canary_info tells the size"
 
@@ -90,13 +89,13 @@ def _stepped(
         return None
     account.site.mine()
     try:
-        deployment = account.site.apply(plan)
+        picture = sent(account.site, situation.picture, plan)
     except ApiError as error:
         unanswered.extend([plan] if error.may_have_written else [])
         raise
     account.wrote(plan)
     report(plan.why)
-    return replace(situation.picture, deployment=deployment)
+    return picture
 
 
 def _mine(begun: Start) -> Meant:

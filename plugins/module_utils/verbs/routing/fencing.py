@@ -18,7 +18,7 @@ from ...rollout import patches
 from ...rollout.patches import Plan
 from ...rollout.phase import Situation, diagnose
 from ..call.ending import Account
-from ..call.writing import write
+from ..call.writing import Otherwise, write
 from .routes import Routes
 
 
@@ -41,7 +41,7 @@ def take_over(account: Account, routes: Routes | None) -> Situation | None:
             raise site.gone_on()
         return None if now.record == ours else patches.corrected(now.deployment, ours, "take the canary over")
 
-    written = write(site, situation.picture, decide)
+    written = write(site, situation.picture, decide, otherwise=Otherwise.IS_TOLD)
     site.holding.taken_over = False
     account.wrote(written.plan)
     return None if written.plan is None else account.looked(diagnose(site.look(pods=True)))
