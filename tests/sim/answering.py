@@ -13,15 +13,13 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.exposed import PAUSE_SECONDS
 
 from .calls import Called, steps_of
-from .faults import Fault
+from .faults import UNANSWERED
 from .foreign import FOREIGN
 from .ledger import Ledger
 from .objects import Json
 from .promises import goes_by_weights, is_hold
 
 REFUSALS = frozenset(code.value for code in Code)
-# After these nobody knows whether the write was done, until it is looked at.
-_UNKNOWN = frozenset({Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LATE, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER})
 # As tests/integration/test_requests_of_verbs.py counts them, and the looks of three waits, the most that a verb has.
 MOST_REQUESTS, REQUESTS_A_SECOND = 10 + 24, 2.0
 # What a verb reads of routes, Services and endpoints around its writes; and in a second while it watches (verbs/routing/exposed.py): a route,
@@ -41,7 +39,7 @@ class Answering:
         if call.broke is not None:
             self._ledger.violated("no verb ends in an error of its own", f"{call.ask.verb}: {call.broke!r}")
         lost = isinstance(result, ApiError) and result.may_have_written and self._may_look(call, result)
-        if lost and call.hit and len(call.hit) < ATTEMPTS and _UNKNOWN.issuperset(call.hit):
+        if lost and call.hit and len(call.hit) < ATTEMPTS and UNANSWERED.issuperset(call.hit):
             self._ledger.violated("a lost answer ends no call", f"{call.ask.verb}: {call.told()}")
         self._counts_requests(call)
         if not isinstance(result, (Outcome, VerbFailure)):
@@ -104,7 +102,7 @@ class Answering:
     def _may_be_his(self, call: Called) -> bool:
         """A write of his got no answer, and he says so, or somebody else has written just the same meanwhile. Who has begun a
         release can be told."""
-        if not any(fault in _UNKNOWN for fault in call.hit):
+        if not any(fault in UNANSWERED for fault in call.hit):
             return False
         if isinstance(call.result, VerbFailure) and any(said in call.result.message for said in MAY_BE):
             return True

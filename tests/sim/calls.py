@@ -23,6 +23,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
     OnInconclusive,
     Policies,
     Through,
+    WhenMissing,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Release
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
@@ -73,7 +74,7 @@ from .faults import Fault
 from .gateway import ADDRESS, HOST
 from .history import Ask
 from .istio import ISTIO
-from .objects import CONTAINER, NAME, NAMESPACE, image
+from .objects import CONTAINER, NAME, NAMESPACE, Json, image
 from .store import Change
 from .users import HEADER_VALUE
 
@@ -87,7 +88,7 @@ class Called:
     `restores`: fields that an undo is told because nothing else knows them any more. `broke`: in which error of its own it ended.
     `doubled`: a write of it was delivered twice, and the second was refused: nobody can tell that from somebody else's, so that it
     does not count as a change. `forbidden`: what it may not do. `hit`: what went wrong with its requests; of those that only read, None.
-    `previous`: what a whole release takes up."""
+    `previous`: what a whole release takes up. `manifest`: of which it makes a Deployment."""
 
     actor: str
     number: int
@@ -106,6 +107,7 @@ class Called:
     requests: int = 0
     writes: list[Change] = field(default_factory=list)
     previous: Release | None = None
+    manifest: Json | None = None
 
     @property
     def release(self) -> Release | None:
@@ -155,7 +157,7 @@ def _call(called: Called) -> Call:
 
 def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     ask = called.ask
-    template = NewTemplate(images={CONTAINER: image(ask.version)})
+    template = _template(called)
     size, policy = _size(ask), AutoscalerPolicy(ask.autoscaler)
     room = (ask.surge, ask.max_unavailable)
     traffic = None if ask.share is None else _traffic(ask)
@@ -163,6 +165,12 @@ def _start(api: Api, called: Called, call: Call, report: Report) -> Outcome:
         call, template, size, *room, policy, called.run, traffic=traffic, released_ok=ask.released_ok
     )
     return start(api, request, report)
+
+
+def _template(called: Called) -> NewTemplate:
+    if called.manifest is not None:
+        return NewTemplate(definition=called.manifest)
+    return NewTemplate(images={CONTAINER: image(called.ask.version)})
 
 
 def _size(ask: Ask) -> Size:
@@ -242,7 +250,7 @@ def steps_of(ask: Ask) -> int:
 def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
     """In as many steps as it asks for pods, each a pod larger, in two where it asks for a share of all pods, or in one for each of its shares
     of the requests."""
-    template, by = NewTemplate(images={CONTAINER: image(called.ask.version)}), _by(called)
+    template, by = _template(called), _by(called)
     shares = [Fraction(share) / 100 for share in called.ask.shares]
     blue_green = called.ask.kind == SERVICE_SELECTOR
     copies = Fraction(called.ask.mirror or 0) / 100
@@ -280,7 +288,7 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
         judge=VerifyRequest(call, _JUDGED, ask.seconds, interval=2.0),
         room=HeadroomRequest(call, template),
         steps=tuple(
-            replace(one, checks=_checks(ask, number))
+            replace(one, checks=_checks(ask, number), verify_tasks="verify.yml" if ask.verifies else "")
             for number, one in enumerate(steps or tuple(map(StepAsked, sizes)))
         ),
         guard=ask.guard,
@@ -291,10 +299,12 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
             on_inconclusive=OnInconclusive(ask.on_inconclusive),
             on_failure=OnFailure(ask.on_failure),
             gate=Gate(ask.gate),
+            when_missing=WhenMissing.CREATE if ask.creates else WhenMissing.FAIL,
         ),
         through=Through.parse(ask.through),
         previous=called.previous,
         reject=ask.reason,
+        held=called.meant if ask.held else None,
     )
     return release(api, request, report)
 

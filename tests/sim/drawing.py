@@ -23,7 +23,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds impo
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.routers import ROUTERS
 
-from .calls import steps_of
 from .controllers import Pace
 from .faults import Fault, Planned, PlannedStream, StreamFault
 from .foreign import WRITES
@@ -31,6 +30,7 @@ from .gateway import Lags
 from .governing import RIGHTS, Governed, Hook
 from .history import MADE_AGAIN, Ask, Befalls, End, Foreign, History, Incident, Script
 from .pods import Nature
+from .shipping import first_start, shipped
 from .users import HEADER
 
 _Drawn = TypeVar("_Drawn")
@@ -47,9 +47,7 @@ SPLITS = {GATEWAY_API: 10, SERVICE_SELECTOR: 4, INGRESS_NGINX: 3, ISTIO: 3, GATE
 
 
 def draw(seed: int) -> History:
-    history = by_verbs(seed)
-    chance = random.Random(f"whole releases of {seed}")
-    return replace(history, scripts=tuple(_whole(chance, script) for script in history.scripts))
+    return shipped(seed, by_verbs(seed))
 
 
 def by_verbs(seed: int) -> History:
@@ -163,62 +161,11 @@ def release(chance: random.Random, history: History, **more: Any) -> list[Ask]:
     return [replace(ask, think=chance.choice((0.0, 0.1, 3.0))) for ask in asks]
 
 
-def _first_start(asks: Sequence[Ask], **more: Any) -> Ask:
-    """What a whole release is to be like."""
-    return replace(next(ask for ask in asks if ask.verb in ("start", "release")), check=False, **more)
-
-
 def _script(chance: random.Random, history: History, name: str = "ana", **more: Any) -> Script:
     asks = release(chance, history, **more)
     if chance.random() < 0.25:
         asks += release(chance, history, **{**more, "version": chance.choice(("v2", "v3"))})
     return Script(name, _AFTER_REST, asks=tuple(asks), names=chance.choice(("", "hash", "run", "both")))
-
-
-_COUNTED = {"good": 8, "bad": 2, "nothing": 1, "pods": 1}
-_CHAINS = ((), (), ("plan",), ("step 1",), ("room", "step 1"), ("step 1", "step 2"))
-
-
-def _whole(chance: random.Random, script: Script) -> Script:
-    """One in two is played as canary_release ships: judged, at a gate, taken back where it fails, in one call or in several."""
-    is_whole = any(ask.verb == "release" for ask in script.asks)
-    if chance.random() > (0.9 if is_whole else 0.35):
-        return script
-    first = _first_start(script.asks, verb="release")
-    if not is_whole:
-        first = replace(first, max_unavailable=None, pods=first.pods and min(first.pods, 3))
-    if first.share is not None:
-        first = replace(first, shares=(first.share,), share=None)
-    verdicts = chance.choices(list(_COUNTED), list(_COUNTED.values()), k=chance.randint(1, 3))
-    asked = replace(
-        first,
-        verdicts=tuple(verdicts) if chance.random() < 0.7 else (),
-        guard=chance.choice((0.0, 0.0, 5.0, 20.0)),
-        seconds=chance.choice((2.0, 10.0)),
-        on_failure=chance.choice(("undo", "undo", "hold")),
-        on_inconclusive=chance.choice(("hold", "undo", "promote")),
-        gate=chance.choice(("none", "none", "none", "stop")),
-        headroom=chance.choice(("skip", "skip", "require_existing_nodes", "report")),
-    )
-    stops = (one for one in chance.choice(_CHAINS) if one != "step 2" or steps_of(asked) > 1)
-    chain = (*stops, "promoted")
-    asks = [
-        replace(asked, through=through, goes_on=number > 0, think=chance.choice((0.0, 0.1, 3.0)))
-        for number, through in enumerate(chain)
-    ]
-    if len(asks) > 1 and chance.random() < 0.2:
-        asks[-1] = replace(asks[-1], reason="smoke tests failed")
-    asks = asks if chance.random() < 0.7 else [*asks, replace(asks[-1], goes_on=True, reason="")]
-    for verb in chance.choices(
-        ("promote", "undo", "rollback", "resume", "pause", "info"), k=chance.choice((0, 0, 0, 1, 2))
-    ):
-        asks.insert(chance.randint(1, len(asks)), Ask(verb, kind=asked.kind, takeover=asked.takeover))
-    if chance.random() < 0.1:
-        number = chance.randrange(len(asks))
-        asks.insert(number, replace(asks[number], check=True))
-    if chance.random() < 0.4:
-        asks.append(replace(asked, version=chance.choice(("v2", "v3")), think=chance.choice((0.1, 3.0))))
-    return replace(script, asks=tuple(asks))
 
 
 def _machine(chance: random.Random) -> str:
@@ -320,7 +267,7 @@ def _scaled(seed: int, chance: random.Random) -> History:
     policy = chance.choice(("pin", "pin", "pin", "refuse"))
     script = _script(chance, history, autoscaler=policy)
     if chance.random() < 0.2:
-        script = replace(script, asks=(_first_start(script.asks, verb="release"),))
+        script = replace(script, asks=(first_start(script.asks, verb="release"),))
     scripts = [script]
     if chance.random() < 0.5:
         faults = _planned(chance, tuple(Fault), 0.05)
@@ -387,7 +334,7 @@ def shared(chance: random.Random, history: History, asks: Sequence[Ask], kind: s
     if chance.random() < 0.3:
         whole = tuple(shares[:1] if kind == SERVICE_SELECTOR else shares[: chance.randint(1, 3)])
         who |= _copied(history, kind, whole[0], "20")
-        return (_first_start(asks, verb="release", shares=whole, by=by, kind=kind, **who),)
+        return (first_start(asks, verb="release", shares=whole, by=by, kind=kind, **who),)
     found, still, few = list[Ask](), iter(shares), chance.random() < 0.2
     if few and chance.random() < 0.6:
         who["overload"] = "warn"

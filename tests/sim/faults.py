@@ -27,6 +27,10 @@ class Fault(Enum):
     KILLED_AFTER = "the process was killed after it was done"
 
 
+# After these nobody knows whether the write was done, until it is looked at.
+UNANSWERED = frozenset({Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.LATE, Fault.BROKEN_BEFORE, Fault.BROKEN_AFTER})
+
+
 class StreamFault(Enum):
     """Of all streams that one wait opens at a time."""
 

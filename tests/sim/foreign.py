@@ -19,7 +19,18 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views impo
 
 from .garbage import DEPENDENTS
 from .history import Foreign
-from .objects import AUTOSCALER_NAME, CONTAINER, NAMESPACE, Json, changed, image, marked_deleted, owned, template
+from .objects import (
+    AUTOSCALER_NAME,
+    CONTAINER,
+    NAMESPACE,
+    Json,
+    changed,
+    image,
+    is_being_deleted,
+    marked_deleted,
+    owned,
+    template,
+)
 from .patching import json_patch, merge_patch, strategic_merge
 from .pods import APART
 from .refusals import Refused
@@ -44,7 +55,7 @@ class Somebody:
     """Writes as another user. A write that the server refuses is given up, as a person would."""
 
     def __init__(self, server: Server, manifest: Json) -> None:
-        self.server, self.manifest = server, manifest
+        self.server, self.manifest, self.is_making = server, manifest, False
         self.name = str(manifest["metadata"]["name"])
         self.asked = Asked("patch", "deployments.apps", self.name, NAMESPACE)
 
@@ -86,14 +97,17 @@ class Somebody:
         store.remove("deployments", self.name, SOMEBODY)
 
     def create(self, manifest: Json, seconds: float) -> None:
-        """After so long, and once the one before it is gone."""
-        timeline = self.server.store.timeline
+        """After so long, and once the one before it is gone; where another has made it by then, it is that one."""
+        timeline, self.is_making = self.server.store.timeline, True
 
         def create() -> None:
-            if self.server.store.get("deployments", self.name) is None:
-                self.server.create("deployments", manifest, SOMEBODY, "kubectl-create")
-            else:
+            found = self.server.store.get("deployments", self.name)
+            if found is not None and is_being_deleted(found):
                 timeline.after(1.0, create)
+                return
+            self.is_making = False
+            if found is None:
+                self.server.create("deployments", manifest, SOMEBODY, "kubectl-create")
 
         timeline.after(seconds, create)
 

@@ -11,6 +11,7 @@ from itertools import chain, count
 from typing import Any, Protocol
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, Invalid
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import patches, progress
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import start as rollout_start
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
@@ -25,7 +26,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call import 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.counting import headroom_reading
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.moving import autoscaling, completion, pins, rolling
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing import aftermath, release
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing import (
+    aftermath,
+    creating,
+    promotion,
+    release,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing import exposing, returning
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.starting import routed
 
@@ -319,7 +325,42 @@ def _judged_bad(policy: str) -> Callable[[], Iterable[History]]:
     return lambda: (History(seed=seed, scripts=(Script("ana", 8.0, asks=(ask,)),)) for seed in count())
 
 
+def _verified_by_its_caller() -> Iterable[History]:
+    asks = (Ask("release", verifies=True), Ask("release", verifies=True, goes_on=True))
+    return (History(seed=seed, scripts=(Script("ana", 8.0, asks=asks),)) for seed in count())
+
+
+def _nobody_verifies(patcher: Patcher) -> None:
+    stand = release._stand
+    patcher.setattr(
+        release, "_stand", lambda course, number, step: stand(course, number, replace(step, verify_tasks=""))
+    )
+
+
+def _held_by_another_by_then() -> Iterable[History]:
+    """The canary that was named is taken back, and another one is begun."""
+    start, held = Ask("start"), Ask("release", held=True, think=40.0)
+    ana = Script("ana", 8.0, asks=(start, held), names="hash")
+    ben = Script("ben", 20.0, asks=(Ask("undo", takeover=True), replace(start, version="v3")))
+    return (History(seed=seed, scripts=(ana, ben)) for seed in count())
+
+
+class _NeverCreated:
+    CREATED = ALREADY_RELEASED = Ending.ALREADY_RELEASED
+    PLANNED = Ending.PLANNED
+
+
+def _created_first() -> Iterable[History]:
+    ana = Script("ana", 8.0, asks=(Ask("release", creates=True),))
+    return (History(seed=seed, missing=True, scripts=(ana,)) for seed in count())
+
+
 GUARDS: dict[str, Guard] = {
+    "steps that the caller verifies": Guard(_nobody_verifies, _verified_by_its_caller),
+    "which canary is taken as it is": Guard(
+        _replaced(promotion, "_meant", lambda situation, named: Meant()), _held_by_another_by_then
+    ),
+    "what was created, and not only stands there": Guard(_replaced(creating, "Ending", _NeverCreated), _created_first),
     "verdicts before a promotion": Guard(_replaced(release, "_judge", lambda *arguments: True), _judged_bad("hold")),
     "what a release that failed does, and not only says": Guard(
         _replaced(aftermath, "undo", _undone_only_in_words), _judged_bad("undo")

@@ -30,8 +30,9 @@ class Ask:
     others.
     Of a whole release: `verdicts`, what is counted at each step, or at the last of those for all that come after it: "good", "bad" or "nothing"
     of the user's own, or what "pods" tell; none where nothing is judged. `guard` in seconds; `on_failure`, `on_inconclusive`, `gate`, `through` and
-    `headroom` as canary_release takes them. `reason`: why its caller's own verification fails it. `goes_on`: it takes up what the last whole
-    release of this process has returned.
+    `headroom` as canary_release takes them. `verifies`: its caller's tasks verify each step. `reason`: why they fail it. `goes_on`: it takes up
+    what the last whole release of this process has returned. `held`: it promotes the canary that another call has held. `creates`: its version
+    is given by a manifest, of which the Deployment is made where there is none.
     What another verb needs is left as it is."""
 
     verb: str
@@ -69,6 +70,14 @@ class Ask:
     through: str = "promoted"
     headroom: str = "skip"
     goes_on: bool = False
+    verifies: bool = False
+    held: bool = False
+    creates: bool = False
+
+    @property
+    def begins(self) -> bool:
+        """It makes sure that a canary of its own version is held."""
+        return self.verb in ("start", "release") and not self.held
 
 
 @dataclass(frozen=True)
@@ -135,11 +144,12 @@ class End(Enum):
 @dataclass(frozen=True)
 class History:
     """`bounds`: of an autoscaler, None for none; `keda`: it is made of a ScaledObject; `load`: what it would like to see, from which
-    moment on. `quota`: how many pods there may be, None for any number. `gateway`: how late its proxy is, None for none. `colliding`: the
-    hashes of pod templates are the same, so that the controller has to count a collision."""
+    moment on. `quota`: how many pods there may be, None for any number. `missing`: there is no Deployment at first. `gateway`: how late its
+    proxy is, None for none. `colliding`: the hashes of pod templates are the same, so that the controller has to count a collision."""
 
     seed: int = 0
     replicas: int = 4
+    missing: bool = False
     max_surge: int | str = "25%"
     max_unavailable: int | str = "25%"
     min_ready: int = 0

@@ -101,6 +101,8 @@ class Witness:
         if change.before and change.before["metadata"]["uid"] not in self._shown.get(call.user, ()):
             told = f"{call.ask.verb} wrote to another {change.name}"
             self._ledger.violated("nobody writes to what he has not read", told)
+        if change.kind == "deployments" and change.after is None:
+            self._ledger.violated("no verb deletes a Deployment", f"{call.ask.verb} deleted {change.name}")
         if call.ask.check:
             self._ledger.violated("check mode writes nothing", f"{call.ask.verb} wrote to {change.name}")
 
@@ -121,6 +123,7 @@ class Witness:
 
     def began(self, call: Called) -> None:
         self._ledger.calls[call.user] = call
+        self._releasing.began(call)
         if self._ledger.release is not None and takes_users(call.ask):
             self._ledger.release.testers, self._ledger.release.cookie = False, ""
 

@@ -59,7 +59,9 @@ class Leasing:
         self._leased_by, self._leased_to = ("", "") if change.after is None else (self._leased_by, self._leased_to)
 
     def is_written_under(self, change: Change, call: Called) -> None:
-        """Who is taken from finds out when it renews; until then what each write is guarded by holds."""
+        """Who is taken from finds out when it renews; until then what each write is guarded by holds. Nobody holds what is not there yet."""
+        if change.kind == "deployments" and change.before is None:
+            return
         excused = self._taken_from if change.kind == "deployments" else self._taken_from | self._outlived
         has_it = call.user in {self._leased_by, *excused} or (call.run and call.run == self._leased_to)
         if not has_it and not _goes_without(call):

@@ -49,7 +49,7 @@ class Moving:
         if release is None:
             return
         release.paused_by_start = release.paused_by_start and bool(after["spec"].get("paused"))
-        if held and holds and call is not None and call.ask.verb in ("start", "release"):
+        if held and holds and call is not None and call.ask.begins:
             replicas = after["spec"]["replicas"]
             # A whole release has a name of its own, whether its caller gave one or not.
             release.actor = call.actor if call.run or call.ask.verb == "release" else release.actor
@@ -119,7 +119,9 @@ class Moving:
             told = f"{serving} Ready (incidents took {owed}), {release.floor} promised"
             self._ledger.violated("Ready pods as promised", told)
         keys = [self._ledger.key(pod) for pod in active]
-        canary = [pod for pod, key in zip(active, keys, strict=True) if key == release.canary]
+        # Admission may have made the stable version of it: that is no canary.
+        is_another = release.canary != release.stable
+        canary = [pod for pod, key in zip(active, keys, strict=True) if key == release.canary and is_another]
         release.was_ready = release.was_ready or any(pod.ready for pod in canary)
         if not any(pod.ready for pod in canary):
             # Whoever watches sends its users to stable.
@@ -156,8 +158,9 @@ class Moving:
             }[release.going]
         governed = self._ledger.history.governed
         if governed is not None and governed.hook is Hook.ANNOTATES_IN_EARNEST and self._ledger.release is not None:
-            # Until the record names the template that admission has made of the one that was asked for, it is a stranger's.
-            wanted |= {Phase.FOREIGN}
+            # Until the record names the template that admission has made of the one that was asked for, it is a stranger's; and where that is
+            # the stable one, nobody else could have put it there.
+            wanted |= {Phase.FOREIGN if release is None or release.canary != release.stable else Phase.DAMAGED}
         if phase not in wanted:
             told = ", ".join(sorted(one.value for one in wanted))
             self._ledger.violated("every state is told truthfully", f"{phase.value} ({seen.why}) in place of {told}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
 
 from .calls import Called, judges, steps_of
+from .faults import UNANSWERED
 from .foreign import FOREIGN
 from .history import Ask
 from .ledger import Ledger
@@ -23,6 +24,13 @@ _GOES_ON = (Ending.PLANNED, Ending.HELD)
 class Releasing:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        # Of each call that takes a canary as it is, what stood there when it began.
+        self._found: dict[str, str] = {}
+
+    def began(self, call: Called) -> None:
+        there = self._ledger.store.get("deployments", NAME)
+        if call.ask.held and there is not None:
+            self._found[call.user] = version_of(there["spec"]["template"])
 
     def promotes(self, call: Called) -> None:
         """At the write that begins a promotion."""
@@ -31,19 +39,29 @@ class Releasing:
 
     def _against(self, call: Called) -> str:
         ask = call.ask
+        if ask.held and ask.through == "promoted":
+            return ""  # whoever takes a canary as it is has judged it
         if ask.reason or ask.gate == "stop" or ask.through != "promoted":
             return f"reject {ask.reason!r}, gate {ask.gate}, through {ask.through}"
-        last = steps_of(ask) - 1
+        last, handed = steps_of(ask) - 1, self._handed(call)
         # The steps before it may be behind a canary that another release has brought there.
         for step in range(last + 1) if self._has_begun_it(call) else (last,):
+            if ask.verifies and step + 1 not in handed:
+                return f"step {step + 1} was never left to its caller, who was to verify it"
             judge = judges(ask, step)
             if judge == "bad" or (judge in ("nothing", "pods") and ask.on_inconclusive != "promote"):
                 return f"{judge} was counted at step {step + 1}, and on_inconclusive is {ask.on_inconclusive}"
         return ""
 
+    def _handed(self, call: Called) -> set[int]:
+        """The steps that calls before this one of the same release have left to their caller."""
+        run = call.previous.run if call.previous else ""
+        told = (one.release for one in self._ledger.calls.values() if one.ask.verifies)
+        return {one.to_verify["step"] for one in told if one is not None and one.run == run and one.to_verify}
+
     def _has_begun_it(self, call: Called) -> bool:
         """Nobody has begun another one before."""
-        asks = (one.ask for one in self._ledger.calls.values() if one.ask.verb in ("start", "release"))
+        asks = (one.ask for one in self._ledger.calls.values() if one.ask.begins)
         return all(_sizes(ask) == _sizes(call.ask) for ask in asks)
 
     def ended(self, call: Called) -> None:
@@ -53,11 +71,20 @@ class Releasing:
         taken_up = call.previous is None or call.previous.outcome in _GOES_ON
         if told is None or not taken_up or call.doubled or there is None or is_being_deleted(there):
             return
+        self._tells_what_it_created(call, told.outcome)
         if not call.ask.check and not self._others_wrote(call) and not self._stands(call, told.outcome, there):
             found = f"{version_of(there['spec']['template'])} stands there, {'held' if is_marked(there) else 'and no release'}"
             self._ledger.violated(
                 "a release has ended as it says", f"{told.outcome.value}, it says, and {found}: {call.told()}"
             )
+
+    def _tells_what_it_created(self, call: Called, outcome: Ending) -> None:
+        """And takes none of it back. Whoever gets no answer may find what another has created meanwhile."""
+        created = any(one.kind == "deployments" and one.before is None for one in call.writes)
+        told = outcome in (Ending.CREATED, Ending.FAILED) if created else outcome is not Ending.CREATED
+        if not told and UNANSWERED.isdisjoint(call.hit):
+            found = f"it has {'' if created else 'not '}created it, and says: {call.told()}"
+            self._ledger.violated("what was created is told", found)
 
     def is_over(self, call: Called) -> bool:
         """Its end has given everything back, and nobody else has anything to do with that."""
@@ -81,11 +108,13 @@ class Releasing:
                 return True
         return False
 
-    @staticmethod
-    def _stands(call: Called, outcome: Ending, there: Json) -> bool:
-        is_new, live = version_of(there["spec"]["template"]) == call.ask.version, is_marked(there)
-        if outcome in (Ending.RELEASED, Ending.ALREADY_RELEASED):
+    def _stands(self, call: Called, outcome: Ending, there: Json) -> bool:
+        released = self._found.get(call.user, call.ask.version)
+        is_new, live = version_of(there["spec"]["template"]) == released, is_marked(there)
+        if outcome in (Ending.RELEASED, Ending.ALREADY_RELEASED, Ending.CREATED):
             return is_new and not live
+        if outcome is Ending.NOTHING_TO_PROMOTE:
+            return not live
         if outcome in (Ending.UNDONE, Ending.ROLLED_BACK):
             return not is_new and not live
         if outcome is Ending.HELD:

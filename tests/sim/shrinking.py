@@ -43,6 +43,7 @@ def _shorter(history: History) -> Iterator[History]:
         yield replace(history, natures=rest)
     plain = History()
     for name in (
+        "missing",
         "keda",
         "bounds",
         "load",

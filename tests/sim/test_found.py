@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.sim.controllers import Pace
-from tests.sim.faults import Fault, Planned, PlannedStream, StreamFault
+from tests.sim.faults import UNANSWERED, Fault, Planned, PlannedStream, StreamFault
 from tests.sim.gateway import Lags
+from tests.sim.governing import Governed, Hook
 from tests.sim.history import Ask, Befalls, End, Foreign, History, Incident, Script
 from tests.sim.pods import Nature
 from tests.sim.running import play
@@ -565,6 +568,38 @@ FOUND: dict[str, History] = {
 
 def assert_holds(played: Played) -> None:
     assert not played.violations, "\n".join(["", *report(played)])
+
+
+CREATES = Ask("release", version="v1", creates=True)
+
+
+@pytest.mark.parametrize("fault", sorted(UNANSWERED, key=lambda fault: fault.name))
+def test_a_first_version_is_created_whether_that_gets_an_answer_or_not(fault: Fault) -> None:
+    played = play(History(missing=True, scripts=(ana(CREATES, faults=(Planned(4, fault),)),)))
+    assert_holds(played)
+    created = played.calls[0]
+    assert created.hit == [fault] and created.told().startswith("changed: web in namespace shop: created.")
+
+
+@pytest.mark.parametrize(("version", "second"), [("v1", "already released"), ("v2", "released")])
+def test_what_somebody_creates_first_is_released_as_any_other(version: str, second: str) -> None:
+    """Right before the request that would create it."""
+    for thinks in (0.0, 0.01, 0.02):
+        ben = Script("ben", 8.0, asks=(replace(CREATES, version=version, think=thinks),))
+        played = play(History(seed=1, missing=True, scripts=(ana(CREATES), ben)))
+        assert_holds(played)
+        assert [call.release.outcome.value for call in played.calls[:2] if call.release] == ["created", second]
+
+
+def test_a_manifest_of_which_admission_makes_what_is_out_needs_no_canary() -> None:
+    """And asks for none again and again where the webhook is not asked at a dry run."""
+    played = play(
+        History(change_cause=True, governed=Governed(Hook.ANNOTATES_IN_EARNEST), scripts=(ana(CREATES, CREATES),))
+    )
+    assert_holds(played)
+    assert [call.told() for call in played.calls[:2]] == [
+        "changed: web in namespace shop: already released. All pods run this version."
+    ] * 2
 
 
 @pytest.mark.parametrize("name", FOUND)

@@ -187,7 +187,8 @@ class World:
         if history.change_cause:
             manifest["metadata"]["annotations"] = dict(CHANGE_CAUSE)
         self.somebody = Somebody(self.server, manifest)
-        self.server.create("deployments", manifest, SOMEBODY, "kubectl-create")
+        if not history.missing:
+            self.server.create("deployments", manifest, SOMEBODY, "kubectl-create")
         for number in range(NODES):
             self.store.put("nodes", node(f"node-{number}"), SOMEBODY)
         if history.bounds and history.keda:
@@ -234,7 +235,7 @@ class World:
     def _is_made_again(self) -> bool:
         """Just now; it is there in a moment."""
         found = self.store.get("deployments", NAME)
-        return found is None or is_being_deleted(found)
+        return self.somebody.is_making or (found is not None and is_being_deleted(found))
 
     def machine(self, name: str, where: str = "here") -> _Machine:
         return _Machine(f"{where}.{name}", self._processes)
@@ -264,17 +265,19 @@ class World:
             held, returned = "", dict[str, Release]()
             for number, ask in enumerate(script.asks):
                 process.sleep(ask.think)
-                if script.names and not held and ask.verb in NAMED and not ask.check:
+                is_named = ask.verb in NAMED or ask.held
+                if script.names and not held and is_named and not ask.check:
                     continue  # nothing was held that could be named: whoever names things stops there, save in a check
                 run = script.name if script.names in ("run", "both") else ""
-                meant = Meant(held if script.names in ("hash", "both") else "", run) if ask.verb in NAMED else ANY
+                meant = Meant(held if script.names in ("hash", "both") else "", run) if is_named else ANY
                 previous = returned.get(ask.version) if ask.goes_on else None
                 if previous is not None and previous.outcome in FAILURES:
                     continue  # a play ends there
                 run = previous.run if previous else run
                 called = Called(script.name, number, ask, self.timeline.now, meant=meant, run=run, previous=previous)
+                called.manifest = self.somebody.manifest_of(ask.version) if ask.creates else None
                 self.call(network, called)
-                if called.release is not None and not ask.check:
+                if called.release is not None and not (ask.check or ask.held):
                     returned[ask.version] = called.release
                     if called.release.outcome is Ending.HELD:
                         held = called.release.hash

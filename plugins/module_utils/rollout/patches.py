@@ -299,9 +299,7 @@ def undo(situation: Situation, stable: ReplicaSet, record: Record, reason: str) 
 
     See `coming_back`. The original strategy follows in `finish`, after the last canary pod.
     """
-    cause = record.originals.change_cause
-    present = records.CHANGE_CAUSE in situation.deployment.annotations
-    causes = {records.CHANGE_CAUSE: cause} if cause is not None or present else {}
+    causes = _causes(situation.deployment, record)
     annotations, warnings = noted(
         situation.deployment,
         reason,
@@ -315,6 +313,12 @@ def undo(situation: Situation, stable: ReplicaSet, record: Record, reason: str) 
         labels=_LIVE,
     )
     return plan(situation.deployment, fields, "bring the stable version back", warnings)
+
+
+def _causes(deployment: Deployment, record: Record) -> dict[str, str | None]:
+    """That of the stable version, where that or another is there."""
+    cause = record.originals.change_cause
+    return {records.CHANGE_CAUSE: cause} if cause is not None or records.CHANGE_CAUSE in deployment.annotations else {}
 
 
 def coming_back(hold: Hold | None, record: Record) -> Strategy:
@@ -371,6 +375,13 @@ def let_go(deployment: Deployment, record: Record) -> Plan:
     """What is left of a release whose stable version is gone: the original fields, under the pod template that is there."""
     fields = replace(restored(record.originals), annotations={records.RECORD: None}, labels={records.LIVE: None})
     return plan(deployment, fields, "remove what is left of a release, and keep the pod template")
+
+
+def never_begun(deployment: Deployment, record: Record) -> Plan:
+    """Of a hold that was stored with the stable template: everything is as it was before it."""
+    annotations = {records.RECORD: None, **_causes(deployment, record)}
+    fields = replace(restored(record.originals), annotations=annotations, labels={records.LIVE: None})
+    return plan(deployment, fields, "give back the fields of a hold that has no canary")
 
 
 def disown(deployment: Deployment, manager: str) -> Plan | None:

@@ -178,11 +178,7 @@ def _begin(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     stable, deployment = _current(situation), situation.deployment
     # First: what stands in the way of a canary is nothing to a version that needs none.
     if same_version(stable.template, wanted.template):
-        raise Refusal(
-            Code.SAME_TEMPLATE,
-            f"{_name(situation)} already runs this pod template ({stable.name})",
-            "Give another image or another template; to restart the pods use kubectl rollout restart",
-        )
+        raise same(situation, stable.name)
     _check_ordinary(situation)
     pods = _size(wanted, deployment)
     goal = _goal(wanted, pods, deployment.replicas, None)
@@ -207,6 +203,14 @@ def _begin(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     )
     step = first(goal, wanted.room)
     return Start(patches.hold(deployment, wanted.template, step, record), goal, wanted.room, record)
+
+
+def same(situation: Situation, replica_set: str) -> Refusal:
+    return Refusal(
+        Code.SAME_TEMPLATE,
+        f"{_name(situation)} already runs this pod template ({replica_set})",
+        "Give another image or another template; to restart the pods use kubectl rollout restart",
+    )
 
 
 def _goal(wanted: Wanted, pods: int, replicas: int, hold: Hold | None) -> Hold:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import NoReturn
 
 from ..cluster.api import Api
 from ..rollout import autoscaler as autoscalers
@@ -356,6 +357,8 @@ def _as_stored(account: Account, begun: Start, picture: Picture) -> tuple[Start,
     stored = digest(picture.deployment.template)
     if stored == begun.record.canary or begun.plan is None:
         return begun, picture
+    if stored == begun.record.stable.digest:
+        _give_back(account, begun, picture)
     record = replace(begun.record, canary=stored)
     hold = diagnose(picture).hold or begun.goal
     account.warn(_changed_by_admission())
@@ -366,6 +369,20 @@ def _as_stored(account: Account, begun: Start, picture: Picture) -> tuple[Start,
         return patches.grow(situation.deployment, hold, record)
 
     return replace(begun, record=record), write(account.site, picture, correct).picture
+
+
+def _give_back(account: Account, begun: Start, picture: Picture) -> NoReturn:
+    """Admission makes the version that is out of the one that was asked for: there is no canary, and the fields of a hold go at once. Raises
+    Refusal."""
+
+    def undo(situation: Situation) -> patches.Plan | None:
+        is_ours = (
+            situation.record == begun.record and digest(situation.deployment.template) == begun.record.stable.digest
+        )
+        return patches.never_begun(situation.deployment, begun.record) if is_ours else None
+
+    account.looked(write(account.site, picture, undo).situation)
+    raise rollout_start.same(diagnose(picture), begun.record.stable.replica_set)
 
 
 def _waited(account: Account, begun: Start, situation: Situation, call: Call, report: Report) -> Outcome:

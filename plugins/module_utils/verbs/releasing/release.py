@@ -18,15 +18,14 @@ from ...cluster.api import Api
 from ...cluster.crew import Meanwhile
 from ...cluster.errors import ApiError
 from ...release import steps
-from ...release.policies import End, Gate, Headroom, OnInconclusive, OnUnknown, WhenMissing, closed
+from ...release.policies import End, Gate, Headroom, OnInconclusive, closed
 from ...release.result import FAILURES, Ending, Judged, WaitsFor
 from ...release.room import Refuse, rule
 from ...release.rulings import Stage
 from ...rollout.identity import hash_of
 from ...rollout.last import PROMOTED, ended_by
 from ...rollout.phase import Phase, Situation, diagnose
-from ...rollout.refusal import Code, Refusal
-from ...rollout.template import digest
+from ...rollout.refusal import Code
 from ...rollout.views import Picture
 from ...wording import count_of, ended
 from ..bake import LOOK_SECONDS, bake
@@ -35,13 +34,12 @@ from ..call.orders import BakeRequest, Meant, PauseRequest, UndoRequest, Withdra
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..call.waiting import AWAY
 from ..moving.autoscaling import let_go_of_left
-from ..moving.rolling import await_rollout
-from ..moving.template import check_whole
 from ..pause import pause
 from ..start import start
 from ..undo import undo
 from .aftermath import REASONS, failed, told_again
 from .course import WAVE_FAILED, Course, ReleaseRequest, StepAsked
+from .creating import created
 from .holding import hold, start_of
 from .promotion import await_what_is_nobodys, finish_promotion, promote_held, promote_own, still_to_judge
 from .seldom import headroom, verify
@@ -75,6 +73,7 @@ def _was_done_before(course: Course, error: VerbFailure | ApiError) -> bool:
     goes_on = course.request.previous is not None and bool(release.hash) and code == Code.OTHER_RELEASE.value
     if not begins and not goes_on:
         return False
+    course.learns(error)
     try:
         situation = course.seen()
         if goes_on and not (
@@ -141,7 +140,7 @@ def _through(course: Course) -> None:
 
 def _is_to_begin(course: Course) -> bool:
     """What an earlier call has planned or asked is not asked again. True where nothing is left to do."""
-    if _created(course):
+    if created(course):
         return True
     release = course.release
     if not release.planned and course.request.through.end is not End.ROOM:
@@ -188,58 +187,6 @@ def _looks_patiently(course: Course, since: Situation | None) -> None:
     """A server that is away for a while ends nothing: the last look decides."""
     with suppress(*AWAY):
         course.looks_again(since)
-
-
-def _created(course: Course) -> bool:
-    """A Deployment that is not there yet is created from its manifest, where that is asked for, and waited for."""
-    request, definition = course.request, course.request.start.template.definition
-    if request.policies.when_missing is not WhenMissing.CREATE or definition is None:
-        return False
-    try:
-        course.seen()
-    except VerbFailure as failure:
-        if failure.code != Code.NOT_FOUND.value:
-            raise
-    else:
-        return False
-    only_planned = request.call.check or request.through.before_any_pod
-    with accounted(course.site) as account:
-        check_whole(course.site.target, definition)
-        course.release = replace(course.release, why=_told_of_no_room(request))
-        deployment = course.site.create(definition, dry_run=only_planned)
-        if only_planned:
-            course.changed = request.call.check
-            course.ends(Ending.PLANNED, "There is no such Deployment yet: it would be created, without a canary.")
-            return True
-        course.changed = account.changed = True
-        course.reaches(Stage.WAITING)
-        picture = Picture(deployment, ())
-        remedy = "It was created and stays: look at its pods with canary_info."
-        await_rollout(account, picture, digest(deployment.template), request.call, course.report, remedy=remedy)
-        course.did(
-            "create", account.outcome(f"created: {count_of(deployment.replicas, 'pod', 'runs', 'run')} the version")
-        )
-    course.ends(Ending.CREATED, "There was no such Deployment, so it was created, without a canary.")
-    return True
-
-
-# Room is counted beside the pods of a Deployment that is there.
-_NOT_ASKED = (
-    "Whether its pods fit, and what they cost, was not asked, because there is no Deployment yet to count from."
-)
-
-
-def _told_of_no_room(request: ReleaseRequest) -> tuple[str, ...]:
-    """Raises Refusal where nobody may begin without knowing of room."""
-    if request.policies.headroom is Headroom.SKIP:
-        return ()
-    if request.policies.on_unknown is OnUnknown.FAIL:
-        raise Refusal(
-            Code.NO_ROOM,
-            _NOT_ASKED.rstrip("."),
-            "Set on_unknown to warn, or headroom to skip, to create it all the same",
-        )
-    return (_NOT_ASKED,)
 
 
 def _finish_earlier(course: Course) -> Picture | None:
