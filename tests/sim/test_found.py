@@ -20,7 +20,7 @@ from tests.sim.telling import report
 from tests.sim.world import Played, World
 from tests.toolchain.sampled import sampled
 
-START, UNDO = Ask("start"), Ask("undo")
+START, UNDO, WEIGHT = Ask("start"), Ask("undo"), Ask("start", pods=None, weight=44)
 LAGGING = Pace(0.002, 0.5)
 TAKING_THEIR_TIME = {version: Nature(0.05, 1.0, ends_in=5.0) for version in ("v1", "v2")}
 
@@ -106,6 +106,11 @@ FOUND: dict[str, History] = {
         gateway=Lags(0.1, 0.1),
         scripts=(ana(Ask("start", share="50")), Script("ben", 60.0, machine="there", asks=(Ask("start", share="50"),))),
         foreign=(Foreign(8.12, "delete and create", 0, "v1"),),
+    ),
+    "a start of what somebody has scaled to 0 meanwhile ends in words": History(
+        deployments=Pace(stops=((24.4, 29.9),)),
+        scripts=(ana(WEIGHT), Script("eve", 29.2, asks=(WEIGHT,))),
+        foreign=(Foreign(24.5, "kubectl scale to 0 and back"),),
     ),
     "a start that arrives long after its caller has given up is undone all the same": History(
         replicas=1,
@@ -573,7 +578,7 @@ def assert_holds(played: Played) -> None:
 CREATES = Ask("release", version="v1", creates=True)
 
 
-@pytest.mark.parametrize("fault", sorted(UNANSWERED, key=lambda fault: fault.name))
+@pytest.mark.parametrize("fault", sorted(UNANSWERED, key=str))
 def test_a_first_version_is_created_whether_that_gets_an_answer_or_not(fault: Fault) -> None:
     played = play(History(missing=True, scripts=(ana(CREATES, faults=(Planned(4, fault),)),)))
     assert_holds(played)

@@ -136,7 +136,7 @@ def percent_for(pods: int, replicas: int) -> int:
 
 def share(canary: int, replicas: int, surge: int) -> float:
     """The per cent of all pods that `canary` pods are, once held."""
-    return 100 * canary / (replicas + min(surge, canary))
+    return 100 * canary / (replicas + min(surge, canary)) if canary else 0.0
 
 
 def _largest(replicas: int, surge: int) -> int:
