@@ -192,7 +192,7 @@ def test_a_canary_whose_service_somebody_deletes_is_not_called_good_and_gets_it_
     started, watched, again, later = one.play().calls[:4]
     assert started.told().startswith("changed: ") and (started.ended or 0.0) < REWRITTEN
     assert isinstance(watched.result, VerbFailure) and watched.result.code == "contested", watched.told()
-    assert "by which the canary gets requests, no longer exists" in watched.told()
+    assert "by which the canary gets requests, reaches none of its Ready pods" in watched.told()
     assert again.told().startswith("changed: ") and later.told().startswith("ok: "), (again.told(), later.told())
 
 
@@ -204,8 +204,45 @@ def test_a_canary_beside_a_stable_version_whose_service_is_gone_is_not_called_go
     one = begun(HALF, watch, replace(HALF, think=1.0), watch, patch=monkeypatch)
     one.timeline.at(REWRITTEN, lambda: one.store.remove("services", _stable_service(one), "somebody"))
     watched, again, later = one.play().calls[1:4]
-    assert "by which stable pods get requests, no longer exists" in watched.told(), watched.told()
+    assert "by which stable pods get requests, reaches none of its Ready pods" in watched.told(), watched.told()
     assert again.told().startswith("changed: ") and later.told().startswith("ok: "), (again.told(), later.told())
+
+
+def _select(one: World, name: str, **selector: str) -> None:
+    service = one.store.get("services", name)
+    assert service is not None
+    one.store.put("services", {**service, "spec": {**service["spec"], "selector": {**LABELS, **selector}}}, "editor")
+
+
+SELECTS: dict[str, tuple[Callable[[World], None], str]] = {
+    "reaches none": (lambda one: _select(one, _canary_service(one), tier="none"), "the canary gets requests, reaches none of its Ready pods"),
+    "reaches both": (lambda one: _select(one, _canary_service(one)), "the canary gets requests, sends them to pods of another version"),
+    "is stable's and reaches none": (
+        lambda one: _select(one, _stable_service(one), tier="none"), "stable pods get requests, reaches none of its Ready pods",
+    ),
+    "is stable's and reaches both": (
+        lambda one: _select(one, _stable_service(one)), "stable pods get requests, sends them to pods of another version",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("watching", ["bake", "verify"])
+@pytest.mark.parametrize("what", SELECTS)
+def test_a_canary_is_not_called_good_where_a_service(what: str, watching: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every pod is Ready, and every route as it was."""
+    happens, why = SELECTS[what]
+    one = begun(HALF, Ask(watching, seconds=300.0, think=1.0), patch=monkeypatch)
+    one.timeline.at(REWRITTEN, lambda: happens(one))
+    watched = one.play().calls[1]
+    assert isinstance(watched.result, VerbFailure) and watched.result.code == "contested" and why in watched.told()
+    assert (watched.ended or 0.0) - REWRITTEN <= 20.0
+    spared = any("sends them to stable now" in warning for warning in watched.result.warnings)
+    assert spared == (what == "reaches none")
+
+
+def _canary_service(one: World) -> str:
+    ours = {name for name in one.store.of("services") if name != NAME}
+    return (ours - {_stable_service(one)}).pop()
 
 
 def _stable_service(one: World) -> str:

@@ -61,7 +61,7 @@ def _judged(account: Account, situation: Situation, request: VerifyRequest, repo
         return None
 
     def rests(seconds: float) -> None:
-        exposed.rest(seconds, lambda: ends(diagnose(account.site.look())))
+        exposed.rest(seconds, lambda: ends(diagnose(account.site.look(pods=True))))
 
     loads = loads_of(account.site, situation, request)
     run = Comparison(account.site, request, sides, report, loads=loads, ends=ends, stops_at_pass=True, rests=rests)

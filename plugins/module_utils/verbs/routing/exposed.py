@@ -23,7 +23,9 @@ from ..call.ending import Account
 from ..call.outcome import Report
 from ..call.waiting import AWAY, SHORT_LIFE
 from .finding import of_record
+from .reaching import astray
 from .routes import OURS, Now, Routes
+from .sparing import spare
 
 # Between two looks at what no stream tells of, as the Services, and at what it has failed to tell; in seconds.
 PAUSE_SECONDS = 2.0
@@ -33,14 +35,19 @@ _AGAIN = (
     "Let whoever it is leave it alone while a release is live (docs/traffic.md says how). canary_start with "
     "traffic.weight gives the canary its share once more; then run this again"
 )
+_AS_IT_WAS = (
+    "Put back what somebody has changed: the selector of that Service, or labels of pods. One that was deleted canary_start makes anew. Then "
+    "run this again, or take the release back with canary_undo"
+)
 _RESUME = "Give it that back with canary_resume, or with canary_start where it is not paused; then run this again"
 
 
 class Exposed:
-    """A request for each route at each look, one for the stable version's Service, and one for the canary's where they send to it; none for a
-    release without traffic. A stream tells of writes to routes, so that a look comes at once: a request more."""
+    """A request for each route at each look, one for the endpoints of the stable version's Service, and one for those of the canary's where they
+    send to it; none for a release without traffic. A stream tells of writes to routes, so that a look comes at once: a request more."""
 
     def __init__(self, account: Account, situation: Situation, report: Report) -> None:
+        self._account = account
         self._routes = of_record(account, situation.record, report) if situation.record else None
         self._canary = situation.canary.hash if situation.canary else ""
         self._clock, self._api, self._next = account.site.clock, account.site.api, 0.0
@@ -50,6 +57,8 @@ class Exposed:
         # What was read of them last: name -> resourceVersion, of companions, too.
         self._versions: dict[str, str] = {}
         self._is_told = False
+        # Since when a Service does not reach the pods that it is for.
+        self._astray_since: float | None = None
         self._streams: Streams | None = None
         self._opened_at = 0.0
 
@@ -65,7 +74,7 @@ class Exposed:
         self._next, self._looked_at = now + PAUSE_SECONDS, now
         try:
             found = {ref.name: self._gets(self._routes, ref) for ref in self._routes.traffic.routes}
-            self._check_services(self._routes, found)
+            self._check_services(self._routes, situation, found, last=last)
         except AWAY:
             if last:
                 raise
@@ -87,7 +96,8 @@ class Exposed:
     @property
     def due(self) -> float:
         """When a look is due because of what was told; inf where that was nothing new."""
-        return self._looked_at + SOONEST_SECONDS if self._is_told else inf
+        in_doubt = inf if self._astray_since is None else self._looked_at + PAUSE_SECONDS
+        return min(self._looked_at + SOONEST_SECONDS if self._is_told else inf, in_doubt)
 
     def heard(self, event: WatchEvent) -> None:
         """A stream begins with what is there, and tells of others, too. What is new is only a hint: the next look decides."""
@@ -151,18 +161,25 @@ class Exposed:
             self._versions[meta.text("name")] = meta.text("resourceVersion")
         return route
 
-    def _check_services(self, routes: Routes, found: Mapping[str, Exposure]) -> None:
-        """Copies to a Service that is gone fail nobody's request, so that nobody else notices it; and beside a stable version whose requests fail
-        any canary looks good. A selector that is switched needs none."""
-        if routes.router.switches:
+    def _check_services(
+        self, routes: Routes, situation: Situation, found: Mapping[str, Exposure], *, last: bool
+    ) -> None:
+        """Copies that reach nobody fail nobody's request, so that nobody else notices it; and beside a stable version whose requests fail any
+        canary looks good. Endpoints lag behind pods, so that one look is not enough."""
+        canary_gets = any(not gets.nobody for gets in found.values())
+        wrong = astray(routes, situation, canary_gets=canary_gets)
+        now = self._clock.monotonic()
+        self._astray_since = (self._astray_since or now) if wrong else None
+        while wrong and now < (self._astray_since or now) + wrong.lasts:
+            if not last:
+                return
+            self._clock.sleep(PAUSE_SECONDS)
+            now, wrong = self._clock.monotonic(), astray(routes, situation, canary_gets=canary_gets)
+        if wrong is None:
             return
-        needed = (
-            {} if all(gets.nobody for gets in found.values()) else {routes.service_of(self._canary): "the canary gets"}
-        )
-        for name, who in {routes.stable: "stable pods get", **needed}.items():
-            if routes.network.service(name) is None:
-                gone = f'Service "{name}", by which {who} requests, no longer exists'
-                raise Refusal(Code.CONTESTED, gone, _AGAIN)
+        if wrong.serves_nobody and not self._account.check:
+            spare(routes, situation, "that its Service does not reach")
+        raise Refusal(Code.CONTESTED, wrong.why, _AS_IT_WAS)
 
 
 def given(record: Record) -> Exposure | None:

@@ -159,16 +159,20 @@ def spare_users(account: Account, situation: Situation, report: Report) -> None:
         return
     account.looked(situation)
     canary = situation.canary
-    of_hash = canary.hash if canary else ""
     if _is_kept(situation) and canary is not None and ready_pods(situation.picture, canary):
         if not has_stable(situation):
             try:
-                tell_unserved(routes, routes.look(of_hash))
+                tell_unserved(routes, routes.look(canary.hash))
             except (Refusal, Malformed, ApiError) as error:
                 account.warn(f"whether users are sent to stable pods that are not there is not known: {error}")
         return
-    without = "that the Deployment takes away" if not _is_kept(situation) else "without Ready pods"
-    stage = _serves(situation)
+    spare(routes, situation, "without Ready pods" if _is_kept(situation) else "that the Deployment takes away")
+
+
+def spare(routes: Routes, situation: Situation, without: str) -> None:
+    """Users of a canary that serves nobody; `without` says why."""
+    account, stage = routes.account, _serves(situation)
+    of_hash = situation.canary.hash if situation.canary else ""
     to = (
         "stable"
         if stage is Stage.ISOLATED
