@@ -122,6 +122,17 @@ FOUND: dict[str, History] = {
         scripts=(ana(START, Ask("undo", think=12.0)),),
         foreign=(Foreign(24.2, "minReadySeconds of a hold"),),
     ),
+    "fields of a hold that come after the end of a release have nothing to do with its routes": History(
+        gateway=Lags(0.1, 0.1),
+        scripts=(ana(Ask("start", share="20"), UNDO),),
+        foreign=(Foreign(40.0, "minReadySeconds of a hold"),),
+    ),
+    "a canary that is another one before its ReplicaSet is made is found by its release in words": History(
+        gateway=Lags(10.0, 0.1),
+        deployments=Pace(stops=((30.0, 60.0),)),
+        scripts=(ana(Ask("release", shares=("5",))),),
+        foreign=(Foreign(35.0, "kubectl rollout restart"),),
+    ),
     "a hold that somebody let grow is grown in words": History(
         replicas=8,
         scripts=(ana(START, Ask("start", think=10.0, pods=None, weight=27)),),

@@ -161,6 +161,9 @@ def _holding(picture: Picture, own: Record | None, unreadable: str) -> Situation
     record = records.newest(r for r in (own, *copies) if r is not None and _describes(r, picture))
     if record is None:
         return without_record(picture, _why_not(own, picture))
+    if 0 < record.generation <= last_ended(deployment):
+        # It still names the Deployment's own fields. What stood beside that was given back when its release ended.
+        record = replace(record, traffic=None, companions=())
     stable = _stable(picture, record)
     hold = _hold(deployment, grows=record.may_scale_up)
     current = digest(deployment.template)

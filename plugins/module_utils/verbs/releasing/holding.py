@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...release.rulings import Stage
+from ...rollout.refusal import Code
 from ..bake import bake
 from ..call.orders import BakeRequest, Meant, StartRequest
+from ..call.outcome import VerbFailure
 from ..start import start
 from .course import Course, StepAsked
 
@@ -25,11 +27,15 @@ def hold(course: Course, step: StepAsked) -> None:
     # Where steps are behind a canary, it is that one which grows, and no other is begun at this size.
     meant = course.ours if course.release.stage is Stage.HELD else Meant(course.release.outgrown.get("hash", ""))
     held = course.did("start", start(course.api, start_of(course, step, meant, check=False), course.report))
-    course.release = replace(
-        course.release,
-        stage=Stage.HELD,
-        hash=held.canary["canary"]["hash"],
-        stable=held.canary["stable"]["hash"],
-    )
+    canary, stable = ((held.canary[version] or {}).get("hash", "") for version in ("canary", "stable"))
+    another = course.release.stage is Stage.HELD and canary != course.release.hash
+    course.release = replace(course.release, stage=Stage.HELD, stable=stable)
+    if another or not canary:
+        # Between the last look of the start and its end, which its routes may take long for.
+        raise VerbFailure(
+            f"somebody changed the canary while its requests were shared out: {held.canary['why'] or 'its ReplicaSet is gone'}.",
+            code=Code.OTHER_RELEASE.value,
+        )
+    course.release = replace(course.release, hash=canary)
     baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard, course.seen_last)
     course.did("bake", baked, say=step.bake > 0)
