@@ -11,8 +11,9 @@ short_description: Watch a held canary for a while
 version_added: 1.0.0
 description:
   - Waits for O(seconds) and checks that the canary's pods stay Ready, are not restarted and are not replaced during that time.
-  - Fails at once when a container of a canary pod restarts, when a canary pod is not Ready (for however short a time) or
-    gone, or when somebody freezes, promotes, undoes or rescales the canary or changes the Deployment otherwise.
+  - Fails at once when a container of a canary pod restarts (an init container that was tried again has restarted nothing), when
+    a canary pod is not Ready (for however short a time) or gone, or when somebody freezes, promotes, undoes or rescales the
+    canary or changes the Deployment otherwise.
   - Where routes share requests out (C(traffic) of M(coalmine.canary.canary_start)), they are looked at as well, at least every 16 seconds.
     Where somebody else writes what the release has written there, changes what the canary gets, drains it or deletes its Service, this fails with
     RV(failure=contested), because the canary was not tried by the users that it was to be tried by.

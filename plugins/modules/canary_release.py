@@ -299,7 +299,7 @@ options:
   on_failure:
     description:
       - What becomes of a canary, or of a promotion, that fails. V(undo) brings the stable version back, V(hold) leaves everything
-        for you to look at. The task fails either way.
+        for you to look at, and a promotion stops where it is. The task fails either way.
     type: str
     choices: [undo, hold]
     default: undo

@@ -16,6 +16,8 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, OnFailure, Policies
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Meant, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
@@ -23,10 +25,11 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.chec
     PodsAsked,
     VerifyRequest,
 )
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.guard import ALONE_NOW
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.verify import verify
 from tests import release_calls
 from tests.sim.objects import Json
-from tests.sim.pods import Pod
+from tests.sim.pods import Nature, Pod
 from tests.sim.stage import Stage
 from tests.situations import Web
 
@@ -230,6 +233,41 @@ def test_a_promotion_whose_pods_are_evicted_more_often_fails_while_it_goes_on(
     crashing(stage, "v2", every=20.0, since=5.0, what=is_evicted)
     message, found = failed(lambda: guarded(web, duration=4 * HOUR), "judged_fail")
     assert message.startswith(f'promotion of Deployment "{web.name}", guarded for ') and found["guard"]["beside_stable"]
+
+
+def test_with_on_failure_hold_a_promotion_that_is_convicted_stops_where_it_is(
+    stage: Stage, new: Callable[..., Web]
+) -> None:
+    web = slowly_promoted(new())
+    crashing(stage, "v2", every=20.0, since=5.0, what=is_evicted)
+    judge = VerifyRequest(web.call, (PODS,), HOUR, interval=10.0)
+    asks = release_calls.asked(web, policies=Policies(headroom=Headroom.SKIP, on_failure=OnFailure.HOLD))
+    failure, told = release_calls.failed(web, replace(asks, judge=judge, guard=4 * HOUR))
+    assert told.outcome is Ending.FAILED and "stops where it is" in failure.message
+    left = web.split()
+    assert set(left) == {"v1", "v2"} and web.phase == "frozen"
+    stage.test.sleep(HOUR)
+    assert web.split() == left
+    web.undo()
+    assert web.split() == {"v1": 4}
+
+
+@pytest.mark.parametrize(("for_nodes", "ends"), [(300.0, ALONE_NOW), (20.0, "cannot be scheduled")])
+def test_a_guard_is_as_patient_as_its_promotion_with_a_pod_that_waits_for_a_node(
+    for_nodes: float, ends: str, stage: Stage, new: Callable[..., Web]
+) -> None:
+    web = new()
+    web = replace(web, wait=replace(web.wait, for_nodes=for_nodes))
+    slowly_promoted(web)
+    stage.pods.natures = {"v2": Nature(homeless=True)}
+
+    def finds_nodes() -> None:
+        stage.pods.natures = {}
+        for pod in [one for one in stage.pods.pods.values() if one.nature.homeless]:
+            stage.pods.delete(pod)
+
+    stage.timeline.after(100.0, finds_nodes)
+    assert ends in guarded(web, duration=4 * HOUR).message
 
 
 def test_a_promotion_of_an_earlier_run_is_guarded_by_the_next_one_and_taken_back(

@@ -81,12 +81,13 @@ class EventTrial:
 
 class LoneTrial:
     """`going_on`: names of the checks whose sources need no stable version. The others are left out of the verdict, and told.
-    It never passes early: it cannot tell when enough has been seen."""
+    It never passes early: it cannot tell when enough has been seen. `warmup`: as of a run, for plain bounds; an event of a pod is one
+    whenever it comes."""
 
-    def __init__(self, checks: Iterable[Check], going_on: frozenset[str]) -> None:
+    def __init__(self, checks: Iterable[Check], going_on: frozenset[str], warmup: float = 0.0) -> None:
         self._checks = tuple(checks)
         self._trials: dict[str, Union[EventTrial, BoundTrial]] = {
-            check.name: BoundTrial(check) if isinstance(check, BoundCheck) else EventTrial(check)
+            check.name: BoundTrial(check, warmup) if isinstance(check, BoundCheck) else EventTrial(check)
             for check in self._checks
             if check.name in going_on
         }

@@ -15,21 +15,25 @@ from .verdicts import BoundFigures, CheckVerdict, Rule, Verdict
 
 
 class BoundTrial:
-    """Counts readings in a row. A gap in the data starts the count again, since nobody knows what happened in it."""
+    """Counts readings in a row. A gap in the data starts the count again, since nobody knows what happened in it. `warmup`: for so many
+    seconds after the run's begin and after each step readings tell nothing, neither good nor bad."""
 
-    def __init__(self, check: BoundCheck) -> None:
+    def __init__(self, check: BoundCheck, warmup: float) -> None:
         self._check = check
+        self._warmup = self._warm_at = warmup
         self._readings: list[Reading] = []
         self._inside = self._outside = 0
         self._gaps = Gaps()
         self._decided_after: float | None = None
 
     def add(self, reading: Reading) -> None:
+        self._gaps.answered()
+        if reading.at < self._warm_at:
+            return
         inside = self._check.contains(reading.value)
         self._inside = self._inside + 1 if inside else 0
         self._outside = 0 if inside else self._outside + 1
         self._readings.append(reading)
-        self._gaps.answered()
 
     def miss(self, gap: NoData) -> None:
         self._inside = self._outside = 0
@@ -38,6 +42,7 @@ class BoundTrial:
     def begin_step(self, at: float) -> None:
         self._inside = self._outside = 0
         self._decided_after = None
+        self._warm_at = at + self._warmup
 
     @property
     def fails(self) -> bool:

@@ -37,7 +37,9 @@ class Trial:
     def __init__(self, plan: Plan, history: History | None = None) -> None:
         self._plan = plan
         self._rates = {check.name: RateTrial(check, plan) for check in plan.rate_checks}
-        self._bounds = {check.name: BoundTrial(check) for check in plan.checks if isinstance(check, BoundCheck)}
+        self._bounds = {
+            check.name: BoundTrial(check, plan.warmup) for check in plan.checks if isinstance(check, BoundCheck)
+        }
         self._all: tuple[RateTrial | BoundTrial, ...] = (*self._rates.values(), *self._bounds.values())
         self._decided: Verdict | None = None
         for (name, stream), buckets in (history or {}).items():

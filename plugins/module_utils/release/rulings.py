@@ -78,8 +78,11 @@ def cause_of(code: str) -> Cause:
 
 
 class Act(Enum):
+    """FREEZE: a promotion stops where it is, with pods of both versions."""
+
     UNDO = "undo"
     ROLL_BACK = "roll back"
+    FREEZE = "freeze"
     LEAVE = "leave"
 
 
@@ -100,6 +103,11 @@ class Failed:
     froze_it: bool = False
     changed: bool = False
     gone: bool = False
+
+    @property
+    def promotes(self) -> bool:
+        """Its promotion goes on in the cluster, whether anybody waits for it or not."""
+        return self.ours and self.stage is Stage.PROMOTING and self.phase is Phase.PROMOTING
 
     @property
     def is_out(self) -> bool:
@@ -162,6 +170,18 @@ RULES: tuple[Rule, ...] = (
         "the canary is frozen, and not by this run for want of evidence",
         lambda failed: failed.phase is Phase.FROZEN and not failed.froze_it,
         _leave("The canary is frozen, so it stays as it is. canary_resume lets the release go on."),
+    ),
+    Rule(
+        "the promotion is under way, and on_failure is hold, and there is evidence against the version",
+        lambda failed: failed.promotes and failed.on_failure is OnFailure.HOLD and failed.cause in AGAINST_A_PROMOTION,
+        Ruling(Act.FREEZE),
+    ),
+    Rule(
+        "the promotion is under way, and nothing speaks against the version",
+        lambda failed: failed.promotes and failed.cause not in AGAINST_A_PROMOTION,
+        _leave(
+            "The promotion goes on in the cluster: run this again to see it to its end, or take it back with canary_undo."
+        ),
     ),
     Rule(
         "on_failure is hold",
@@ -228,17 +248,6 @@ RULES: tuple[Rule, ...] = (
         "somebody else promoted the canary",
         lambda failed: failed.phase is Phase.PROMOTING and failed.stage is not Stage.PROMOTING,
         _leave("Somebody promoted the canary meanwhile, and that goes on: canary_undo takes it back."),
-    ),
-    Rule(
-        "the promotion is under way, and nothing speaks against the version",
-        lambda failed: (
-            failed.stage is Stage.PROMOTING
-            and failed.phase is Phase.PROMOTING
-            and failed.cause not in AGAINST_A_PROMOTION
-        ),
-        _leave(
-            "The promotion goes on in the cluster: run this again to see it to its end, or take it back with canary_undo."
-        ),
     ),
     Rule(
         "the promotion has begun, but not of the pods, and nothing speaks against the version",

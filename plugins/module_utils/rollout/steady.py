@@ -95,7 +95,8 @@ def _unhealthy(situation: Situation, first: FirstLook) -> Stuck | None:
     return (
         rewritten(tuple(now.values()))
         or restarted(tuple(now.values()))
-        or trouble(tuple(now.values()), room_comes=False)
+        or trouble(tuple(settled), room_comes=False)
+        or trouble(tuple(now.values()), room_comes=True)
         or refused_pods(situation.canary)
         or next((lost for uid, pod in first.pods.items() if (lost := _lost(pod, now.get(uid), shown.get(uid)))), None)
         or next(

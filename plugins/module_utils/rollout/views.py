@@ -10,7 +10,8 @@ the API says; nothing here asks a server or a clock. This module is private to t
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Iterable, Iterator, Mapping
 
 from ..foreign import printable
 from ..values import dataclass
@@ -235,7 +236,8 @@ class ReplicaSet:
 
 @dataclass(frozen=True)
 class ContainerState:
-    """What kubelet says of one container: `waiting` and `terminated` are reasons, empty when it is in neither state. `image_id`: by which
+    """What kubelet says of one container: `waiting` and `terminated` are reasons, empty when it is in neither state. `restarts`: 0 of one
+    that only initialises its pod. `image_id`: by which
     digest its registry knows the image that runs; empty as long as that is not said, or where it came from no registry."""
 
     name: str
@@ -316,7 +318,8 @@ class Pod:
         scheduled, ready = conditions.get("PodScheduled"), conditions.get("Ready")
         disrupted = conditions.get("DisruptionTarget")
         refused = scheduled is not None and scheduled.status == "False" and scheduled.reason == UNSCHEDULABLE
-        states = (*status.each("initContainerStatuses"), *status.each("containerStatuses"))
+        running = _running_containers(spec)
+        states = (*_initial(status, running), *map(ContainerState.parse, status.each("containerStatuses")))
         owner, annotations = _controller(meta), meta.texts("annotations")
         return cls(
             name=meta.name("name"),
@@ -330,9 +333,9 @@ class Pod:
             terminating=meta.text("deletionTimestamp") != "",
             unschedulable=scheduled.message if refused and scheduled is not None else "",
             nominated_node=status.text("nominatedNodeName"),
-            containers=tuple(ContainerState.parse(s) for s in states),
+            containers=states,
             ready_since=ready.since if ready is not None else "",
-            running_containers=_running_containers(spec),
+            running_containers=running,
             default_container=annotations.get(DEFAULT_CONTAINER, ""),
             created=meta.text("creationTimestamp"),
             reason=printable(status.text("reason")),
@@ -399,6 +402,14 @@ def _rewriter(meta: Fields) -> str:
                         owners[kind, container] = entry.text("manager")
     found = (manager for key, manager in imaged.items() if made.get(key, manager) != manager)
     return printable(next(found, ""))
+
+
+def _initial(status: Fields, running: tuple[str, ...]) -> Iterator[ContainerState]:
+    """Sidecars, and what ends before the others run. One of these that is tried again (a wait for a database) has restarted nothing, and
+    what never ends well shows by what it waits for."""
+    for found in status.each("initContainerStatuses"):
+        state = ContainerState.parse(found)
+        yield state if state.name in running else replace(state, restarts=0)
 
 
 def _running_containers(spec: Fields) -> tuple[str, ...]:

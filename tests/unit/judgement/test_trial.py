@@ -266,6 +266,18 @@ class TestBounds:
             trial.observe("cpu", Reading(at, value))
         assert trial.report(len(values)).verdict is verdict
 
+    @pytest.mark.parametrize("value", [1, 2])
+    def test_what_is_read_in_a_warmup_tells_nothing(self, value: float) -> None:
+        trial = Trial(plan(self.bound, warmup=10.0))
+        for at in range(10):
+            trial.observe("cpu", Reading(at, value))
+            assert trial.look(at) is None
+        assert trial.report(10).verdict is Verdict.INCONCLUSIVE
+        trial.begin_step(20)
+        for at in range(20, 33):
+            trial.observe("cpu", Reading(at, value if at < 30 else 3 - value))
+        assert trial.report(33).verdict is (Verdict.FAIL if value == 1 else Verdict.PASS), "of the three after it"
+
     def test_a_bound_claims_no_promise(self) -> None:
         trial = Trial(plan(self.bound))
         for at in range(3):

@@ -76,6 +76,20 @@ def test_what_becomes_of_a_failure(stage, cause, phase, ours, expected):
     assert ruling(Failed(stage, cause, phase, ours)).act is expected
 
 
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (Cause.JUDGED, Act.FREEZE),
+        (Cause.PODS, Act.FREEZE),
+        (Cause.REJECTED, Act.FREEZE),
+        (Cause.WAVE, Act.FREEZE),
+        (Cause.SERVER, Act.LEAVE),
+    ],
+)
+def test_a_promotion_that_is_not_taken_back_stops_where_it_is(cause: Cause, expected: Act) -> None:
+    assert ruling(Failed(Stage.PROMOTING, cause, Phase.PROMOTING, True, OnFailure.HOLD)).act is expected
+
+
 @pytest.mark.parametrize("cause", [Cause.WAVE, Cause.REJECTED])
 @pytest.mark.parametrize(("froze_it", "expected"), [(True, Act.UNDO), (False, Act.LEAVE)])
 def test_what_the_run_froze_itself_is_nobodys_decision(cause: Cause, froze_it: bool, expected: Act) -> None:
@@ -85,7 +99,7 @@ def test_what_the_run_froze_itself_is_nobodys_decision(cause: Cause, froze_it: b
 def test_laws_of_every_failure():
     for failed in EVERY:
         told = ruling(failed)
-        taken_back = told.act is not Act.LEAVE
+        taken_back = told.act in (Act.UNDO, Act.ROLL_BACK)
         decided = failed.phase is Phase.FROZEN and not failed.froze_it
         assert not (taken_back and (failed.on_failure is OnFailure.HOLD or decided)), failed
         assert not (taken_back and not failed.ours), f"only what this run began is taken back: {failed}"
@@ -95,9 +109,13 @@ def test_laws_of_every_failure():
         if told.act is Act.ROLL_BACK:
             assert failed.is_out, f"an undo works as long as the promotion is not finished: {failed}"
             assert failed.cause in AGAINST_WHAT_IS_OUT, f"only evidence takes back what is out: {failed}"
+        if told.act is Act.FREEZE:
+            assert failed.promotes and failed.on_failure is OnFailure.HOLD, failed
+        left_alone = told.why.startswith("It was left as it is")
+        assert not (left_alone and failed.promotes), f"a promotion is no state to be left in: {failed}"
         goes_on = "promotion goes on" in told.why
         assert not goes_on or failed.phase is Phase.PROMOTING, f"nothing goes on by itself but what pods do: {failed}"
-        assert bool(told.why) is not taken_back, f"what is left as it is, is told: {failed}"
+        assert bool(told.why) is (told.act is Act.LEAVE), f"what is left as it is, is told: {failed}"
         assert not (failed.changed and told.why == NOTHING_CHANGED), failed
 
 

@@ -19,7 +19,13 @@ READY_SINCE, LATER = "2026-01-01T10:00:00Z", "2026-01-01T10:05:00Z"
 
 
 def pod(
-    name: str = "web-b-1", *, ready: bool = True, since: str = READY_SINCE, restarts: int = 0, disruption: str = ""
+    name: str = "web-b-1",
+    *,
+    ready: bool = True,
+    since: str = READY_SINCE,
+    restarts: int = 0,
+    disruption: str = "",
+    homeless: bool = False,
 ) -> Pod:
     condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": since}
     disrupted = {
@@ -28,12 +34,13 @@ def pod(
         "reason": disruption,
         "message": "said so",
     }
+    scheduled = {"type": "PodScheduled", "status": str(not homeless), "reason": "Unschedulable" if homeless else ""}
     return Pod.parse(
         {
             "metadata": {"name": name, "uid": name, "ownerReferences": [{"uid": "rs-b", "controller": True}]},
             "status": {
                 "phase": "Running",
-                "conditions": [condition, disrupted],
+                "conditions": [condition, disrupted, scheduled],
                 "containerStatuses": [{"name": "app", "restartCount": restarts}],
             },
         }
@@ -117,6 +124,8 @@ MAY_SCALE_UP = replace(FIRST, may_scale_up=True)
         (situation(pod(), replicas=5), ""),
         # A pod that came with that takes its time.
         (situation(pod(), pod("web-b-2", ready=False), replicas=5), ""),
+        # Or waits for a node, which is nothing of what is watched.
+        (situation(pod(), pod("web-b-2", ready=False, homeless=True), replicas=5), ""),
         (situation(pod(), pod("web-b-2", ready=False, restarts=1), replicas=5), "restarted 1 time"),
         (situation(pod(ready=False, since=LATER), replicas=5), "canary pod web-b-1 is not Ready any more"),
         (situation(pod("web-b-2"), replicas=5), "canary pod web-b-1 is gone"),
@@ -191,3 +200,32 @@ def test_the_log_of_a_container_that_runs_explains_a_pod_that_is_not_ready(
     stuck = steady(situation(seen(False)), FirstLook.of(situation(seen(True))))
     assert isinstance(stuck, Stuck)
     assert (stuck.pod, stuck.container) == ("web-b-1", explains)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("wait-for-db", ""),
+        ("proxy", "container proxy of pod web-b-1 restarted 1 time"),
+        ("app", "container app of pod"),
+    ],
+)
+def test_what_only_initialises_a_pod_may_be_tried_again(name: str, why: str) -> None:
+    statuses = [{"name": one, "restartCount": int(one == name)} for one in ("wait-for-db", "proxy", "app")]
+    meta = {"name": "web-b-1", "uid": "web-b-1", "ownerReferences": [{"uid": "rs-b", "controller": True}]}
+    seen = Pod.parse(
+        {
+            "metadata": meta,
+            "spec": {
+                "initContainers": [{"name": "wait-for-db"}, {"name": "proxy", "restartPolicy": "Always"}],
+                "containers": [{"name": "app"}],
+            },
+            "status": {
+                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": READY_SINCE}],
+                "initContainerStatuses": statuses[:2],
+                "containerStatuses": statuses[2:],
+            },
+        }
+    )
+    found = steady(situation(seen), FirstLook.of(situation(seen)))
+    assert isinstance(found, Stuck if why else Going) and why in found.why

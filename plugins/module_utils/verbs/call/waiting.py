@@ -12,6 +12,7 @@ from dataclasses import replace
 from math import inf
 from typing import Callable, Protocol, Sequence
 
+from ...cluster.clock import Clock
 from ...cluster.errors import ApiError, ServerError, Timeout, TooManyRequests, Unreachable, UntrustedServer
 from ...cluster.stream import WatchEvent
 from ...cluster.watch import Streams, Watched
@@ -217,6 +218,31 @@ def wait(
         mirror.close()
 
 
+class Housing:
+    """A pod that finds no room is no reason to give up as long as some may come: of a new node, for which `patience` says how long, or of
+    pods that end."""
+
+    def __init__(self, clock: Clock, patience: Patience) -> None:
+        self._clock, self._patience = clock, patience
+        self._roomless = Roomless()
+
+    def notice(self, situation: Situation, progress: Progress) -> None:
+        roomless = isinstance(progress, Stuck) and (progress.needs_node or progress.of_quota)
+        ending = bool(situation.picture.terminating)
+        self._roomless = self._roomless.seen(self._clock.monotonic(), roomless=roomless, ending=ending)
+
+    def housed(self, situation: Situation, progress: Progress, furthest: int = 0) -> Progress:
+        self.notice(situation, progress)
+        if not isinstance(progress, Stuck):
+            return progress
+        now = self._clock.monotonic()
+        if progress.needs_node and self._roomless.may_find_node(now, self._patience):
+            return Going(f"waiting for a node: {progress.why}", furthest)
+        if progress.of_quota and self._roomless.may_find_quota(now):
+            return Going(f"waiting for pods to end: {progress.why}", furthest)
+        return progress
+
+
 class _Wait:
     def __init__(
         self, mirror: Mirror, judge: Judge, hint: Hint, patience: Patience, report: Report, advance: Advance | None
@@ -227,7 +253,7 @@ class _Wait:
         now = self._now()
         self._looks, self._steps, self._told, self._began = Looks.begin(now, mirror.waiting), Steps(), Told(now), now
         self._deadline = Deadline.begin(now, patience)
-        self._roomless = Roomless()
+        self._housing = Housing(mirror.clock, patience)
 
     def _now(self) -> float:
         return self._mirror.clock.monotonic()
@@ -287,7 +313,7 @@ class _Wait:
         progress = Stuck("the Deployment was deleted and made again") if made_again else self._judge(situation)
         if isinstance(progress, Going):
             progress = self._mirror.unmade(situation) or progress
-        progress = self._housed(situation, progress)
+        progress = self._housing.housed(situation, progress, self._deadline.furthest or 0)
         if not isinstance(progress, Going):
             return Waited(situation, progress)
         self._note(progress, tell=not over)
@@ -297,27 +323,10 @@ class _Wait:
             return Waited(situation, replace(progress, why=why), timed_out=True)
         return None
 
-    def _housed(self, situation: Situation, progress: Progress) -> Progress:
-        """A pod that finds no room is no reason to give up as long as some may come: of a new node, or of pods that end."""
-        self._notice(situation, progress)
-        if not isinstance(progress, Stuck):
-            return progress
-        now, patience = self._now(), self._deadline.patience
-        if progress.needs_node and self._roomless.may_find_node(now, patience):
-            return Going(f"waiting for a node: {progress.why}", self._deadline.furthest or 0)
-        if progress.of_quota and self._roomless.may_find_quota(now):
-            return Going(f"waiting for pods to end: {progress.why}", self._deadline.furthest or 0)
-        return progress
-
-    def _notice(self, situation: Situation, progress: Progress) -> None:
-        roomless = isinstance(progress, Stuck) and (progress.needs_node or progress.of_quota)
-        ending = bool(situation.picture.terminating)
-        self._roomless = self._roomless.seen(self._now(), roomless=roomless, ending=ending)
-
     def _worth_a_look(self, situation: Situation) -> bool:
         """What the streams told hints at an end."""
         progress = self._judge(situation)
-        self._notice(situation, progress)
+        self._housing.notice(situation, progress)
         if isinstance(progress, Going) and self._mirror.heard:
             self._note(progress)
         return self._hint(situation) or isinstance(progress, (Done, Stuck))

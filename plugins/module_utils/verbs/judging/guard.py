@@ -24,8 +24,9 @@ from ...rollout.progress import Stuck, towards_rollout
 from ...rollout.refusal import Code, Refusal
 from ..call.ending import Account
 from ..call.outcome import Kind, News, Outcome, Report
-from ..call.pacing import REPORT_SECONDS
+from ..call.pacing import REPORT_SECONDS, SCHEDULER_TRIES_AGAIN, Patience
 from ..call.site import Site
+from ..call.waiting import Housing
 from .asking import Asking
 from .checks import CheckAsked, VerifyRequest, needs_stable
 from .comparing import Comparison
@@ -76,13 +77,16 @@ def _beside_stable(account: Account, situation: Situation, request: VerifyReques
         message = f'promotion of Deployment "{situation.deployment.name}": {ALONE_NOW}'
         return account.outcome(message).returning(verify=_told(told, True, hash_of_new, 0.0, request))
     meant = request.call.meant.bound(situation)
+    # As the wait for its end is patient with a pod that finds no room, which may also have come since the last look.
+    patience = Patience(request.duration, nodes=max(request.call.wait.for_nodes, SCHEDULER_TRIES_AGAIN))
+    housing = Housing(account.site.clock, patience)
     run = Comparison(
         account.site,
         request,
         sides,
         report,
         loads=loads_of(account.site, situation, request),
-        ends=lambda now: _promotion_ended(now, meant),
+        ends=lambda now: _promotion_ended(now, meant, housing),
         stops_at_pass=False,
     )
     with closing(run):
@@ -100,7 +104,7 @@ def _beside_stable(account: Account, situation: Situation, request: VerifyReques
     return _ended(account, message, verdict, result)
 
 
-def _promotion_ended(situation: Situation, meant: Meant) -> Ended | None:
+def _promotion_ended(situation: Situation, meant: Meant, housing: Housing) -> Ended | None:
     if meant.is_out(situation):
         return Ended(ALONE_NOW, expected=True)
     other = meant.differs(situation)
@@ -109,7 +113,7 @@ def _promotion_ended(situation: Situation, meant: Meant) -> Ended | None:
     if situation.phase is not Phase.PROMOTING:
         return Ended(f"the promotion is no longer under way (phase {situation.phase.value})")
     if situation.record is not None:
-        progress = towards_rollout(situation, situation.record.canary)
+        progress = housing.housed(situation, towards_rollout(situation, situation.record.canary))
         if isinstance(progress, Stuck):
             return Ended(f"the promotion cannot go on: {progress.why}")
     stable = version_of(situation.picture, situation.stable)
@@ -166,7 +170,7 @@ class _Lone(Looking):
         self.names = [asked.check.name for asked in going_on]
         self._request = request
         self._sides = sides
-        self._trial = LoneTrial((asked.check for asked in request.checks), frozenset(self.names))
+        self._trial = LoneTrial((asked.check for asked in request.checks), frozenset(self.names), request.warmup)
 
     def begin(self) -> dict[str, str]:
         """Reaches every source; returns what did not answer, by check."""

@@ -16,8 +16,9 @@ from ...rollout.identity import hash_of
 from ...rollout.phase import Phase
 from ...rollout.refusal import Code
 from ...wording import ended
-from ..call.orders import Meant, RollbackRequest, UndoRequest
+from ..call.orders import Meant, PauseRequest, RollbackRequest, UndoRequest
 from ..call.outcome import API_ERROR, VerbFailure
+from ..pause import pause
 from ..rollback import rollback
 from ..undo import undo
 from .course import Course
@@ -41,7 +42,7 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     if isinstance(error, ApiError) and error.may_have_written:
         # Of what nobody could look at afterwards either, nobody may say that nothing was changed.
         course.changed = course.changed or course.release.stage is not Stage.ASKED
-    act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back}.get(ruled.act)
+    act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back, Act.FREEZE: _freeze}.get(ruled.act)
     # What to do about it is of no use to anybody once it is taken back.
     said = error.found if act and isinstance(error, VerbFailure) else str(error)
     reasons = error.extra.get(REASONS) if isinstance(error, VerbFailure) else None
@@ -120,6 +121,23 @@ def _undo(course: Course, reason: str) -> None:
         course.ends(Ending.FAILED, f"The undo failed too: {error}")
     else:
         _ends(course, Ending.UNDONE, "The stable version is back.", "The stable version would be brought back.")
+
+
+def _freeze(course: Course, reason: str) -> None:
+    call = course.call(Meant(run=course.release.run))
+    try:
+        course.did("pause", pause(course.api, PauseRequest(call), course.report))
+    except (VerbFailure, ApiError) as error:
+        course.learns(error)
+        goes_on = "The promotion goes on in the cluster, because it could not be stopped"
+        course.ends(Ending.FAILED, f"{goes_on}: {ended(str(error))} canary_undo takes it back.")
+    else:
+        stays = "stops" if not course.request.call.check else "would stop"
+        course.ends(
+            Ending.FAILED,
+            f"The promotion {stays} where it is, with pods of both versions, because on_failure is hold: canary_undo takes it back, "
+            "canary_resume and canary_promote see it to its end.",
+        )
 
 
 def _roll_back(course: Course, reason: str) -> None:
