@@ -9,6 +9,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 SERVICES, CLUSTERS = "canary_services", "canary_clusters"
+# As playbooks/fleet.yml reads them of any host.
+OF_THE_FLEET = tuple(
+    f"canary_{name}"
+    for name in (
+        "defaults",
+        "waves",
+        "together",
+        "max_failures",
+        "between",
+        "at_once",
+        "when_crowded",
+        "run",
+        "display",
+    )
+)
 
 
 def objection(variables: Mapping[str, Any]) -> str:
@@ -23,14 +38,30 @@ def objection(variables: Mapping[str, Any]) -> str:
     unsaid = sorted(service for service, clusters in wanted.items() if clusters is None or clusters == "")
     unknown = sorted(set(_flat(wanted.values())).difference(groups.get(CLUSTERS, ())))
     unread = _unread(variables)
+    differs = _said_in_several_ways(groups, hostvars)
     if unsaid:
         return f"{CLUSTERS} of {', '.join(unsaid)} is empty: give [] for no cluster, or leave it out for every one"
     if unknown:
         return (
             f"No host of the group {CLUSTERS} is called {', '.join(unknown)}, and {CLUSTERS} of a service lists those"
         )
+    if differs:
+        return (
+            f"{differs} is of the fleet as a whole, and hosts of the inventory say several of it. Give it once: to the group all, to one of the "
+            "two groups, or as an extra variable"
+        )
     if unread:
         return f"The limit names a file, and no host of {', '.join(unread)}. Give what it excludes in the limit itself, or hosts of both"
+    return ""
+
+
+def _said_in_several_ways(groups: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:
+    """The first of what is of the fleet itself for which hosts give different values; empty: none does."""
+    hosts = [hostvars[host] for group in (SERVICES, CLUSTERS) for host in groups.get(group, ())]
+    for name in OF_THE_FLEET:
+        said = [own[name] for own in hosts if name in own]
+        if any(other != said[0] for other in said[1:]):
+            return name
     return ""
 
 

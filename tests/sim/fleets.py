@@ -108,13 +108,13 @@ class Cluster:
                 self.store.timeline.after(0.2, self._meddle)
 
     def _meddle(self) -> None:
-        self._patched({"template": {"spec": {"containers": [{"name": CONTAINER, "image": image("v9")}]}}})
+        self.patched({"template": {"spec": {"containers": [{"name": CONTAINER, "image": image("v9")}]}}})
 
     def is_frozen(self) -> None:
         """By hand."""
-        self._patched({"paused": True})
+        self.patched({"paused": True})
 
-    def _patched(self, spec: Json) -> None:
+    def patched(self, spec: Json) -> None:
         asked = Asked("patch", "deployments.apps", NAME, NAMESPACE)
         self.server.patch("deployments", asked, {"spec": spec}, strategic_merge, "somebody", "kubectl")
 

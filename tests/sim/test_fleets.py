@@ -504,6 +504,17 @@ def test_of_a_wave_that_does_not_stand_any_more_none_is_promoted() -> None:
     at_rest(sea)
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_release_that_could_not_be_rolled_back_with_its_wave_is_told_of(together: bool) -> None:
+    sea = Sea(1, 2)
+    sea.clusters[1].patched({"revisionHistoryLimit": 0})
+    ended = sea.sails(sea.request(waves=("100%",), together=together))
+    assert outcomes(ended) == ["released"] * 2 and ended is not None
+    told = [warning for warning in ended.warnings if "no ReplicaSet to roll back to" in warning]
+    assert [warning.partition(":")[0] for warning in told] == ["c1/shop/web"] * together
+    assert any("no ReplicaSet to roll back to" in line for line in sea.told) is together
+
+
 def test_what_a_person_is_to_decide_about_is_held_by_nobody() -> None:
     sea = Sea(1, 3)
     first, gated, last = sea.request().members

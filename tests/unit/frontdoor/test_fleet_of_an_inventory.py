@@ -42,8 +42,10 @@ LIMITS: dict[str, dict[str, list[str]]] = {
 }
 
 
-def told(services: dict[str, Any], clusters: dict[str, Any], limits: list[str]) -> list[tuple[list[Any], str]]:
-    """For each limit the releases, and what the task of the playbook says against them before it begins."""
+def told(
+    services: dict[str, Any], clusters: dict[str, Any], limits: list[str]
+) -> list[tuple[list[Any], str, dict[str, Any]]]:
+    """For each limit the releases, what the task of the playbook says against them before it begins, and what is of the fleet itself."""
     from ansible._internal._templating._engine import TemplateEngine
     from ansible.errors import AnsibleActionFail
     from ansible.inventory.manager import InventoryManager
@@ -93,13 +95,15 @@ def told(services: dict[str, Any], clusters: dict[str, Any], limits: list[str]) 
             variables |= {"ansible_limit": limit} if limit else {}
             engine = TemplateEngine(loader=loader, variables=variables)
             releases = engine.template(trust_as_template("{{ _canary_fleet_releases }}"))
-            found.append(([(str(one["group"]), str(one["name"])) for one in releases], refused(variables)))
+            of_fleet = dict(engine.template(trust_as_template("{{ _canary_fleet_said }}")))
+            rows = [(str(one["group"]), str(one["name"])) for one in releases]
+            found.append((rows, refused(variables), json.loads(json.dumps(of_fleet))))
     return found
 
 
 def released(services: dict[str, Any], clusters: dict[str, Any], limits: list[str]) -> list[dict[str, list[str]]]:
     found = []
-    for releases, objection in apart(told, services, clusters, limits):
+    for releases, objection, _of_fleet in apart(told, services, clusters, limits):
         assert not objection
         rows: dict[str, list[str]] = {}
         for cluster, service in releases:
@@ -129,11 +133,29 @@ def test_what_is_not_clear_is_said(tmp_path: Path) -> None:
     file = tmp_path / "excluded"
     file.write_text("!web\n", encoding="utf-8")
     clusters: dict[str, Any] = {"eu": {}, "staging": {}}
-    by_file, in_full = (said for _rows, said in apart(told, SERVICES, clusters, [f"eu:@{file}", f"eu:basket:@{file}"]))
+    by_file, in_full = (
+        said for _rows, said, _of in apart(told, SERVICES, clusters, [f"eu:@{file}", f"eu:basket:@{file}"])
+    )
     assert by_file.startswith("The limit names a file, and no host of canary_services.") and not in_full
     unsaid = {"web": {"canary_clusters": None}, "api": {"canary_clusters": ""}, "old": {"canary_clusters": ["us"]}}
-    [(rows, said)] = apart(told, unsaid, clusters, [""])
+    [(rows, said, _of)] = apart(told, unsaid, clusters, [""])
     assert said.startswith("canary_clusters of api, web is empty: give []") and ("us", "old") not in rows
+
+
+@pytest.mark.parametrize("who", ["web", "api", "eu", "staging"])
+def test_what_is_of_the_fleet_itself_holds_whichever_hosts_a_limit_leaves(who: str) -> None:
+    waves = {"canary_waves": ["staging", "eu"], "canary_between": "stop", "canary_together": False}
+    services: dict[str, Any] = {"web": {}, "api": {}}
+    clusters: dict[str, Any] = {"eu": {}, "staging": {}}
+    ({**services, **clusters}[who]).update(waves)
+    for _rows, said, of_fleet in apart(told, services, clusters, ["", "web", "eu", "staging,eu", "api,eu"]):
+        assert not said and of_fleet == {"waves": ["staging", "eu"], "between": "stop", "together": False}
+
+
+def test_what_is_of_the_fleet_itself_is_said_once() -> None:
+    services: dict[str, Any] = {"web": {"canary_waves": ["100%"]}, "api": {"canary_waves": ["50%", "100%"]}}
+    [(_rows, said, _of)] = apart(told, services, {}, ["web"])
+    assert said.startswith("canary_waves is of the fleet as a whole, and hosts of the inventory say several of it.")
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ _FLEET = "fleet"
 STATE_SECONDS = 10.0
 # At most, of those that stand.
 LOOKS_A_SECOND = 5
+NO_HISTORY = "spec.revisionHistoryLimit is 0: once it is promoted there is no ReplicaSet to roll back to, should another release of its wave fail. Make it 1 or more"
 # How soon a rest between two waves ends where the call is cut off.
 REST_SECONDS = 1.0
 _Call = Callable[[Api, Report], "Outcome | VerbFailure"]
@@ -247,6 +248,13 @@ class _Fleet:
 
     # One release.
 
+    def _foresees(self, place: int) -> None:
+        """Of one that was planned: what keeps it from being rolled back with its wave, once it is out."""
+        kept, asked = self._kept[place], self._request
+        if asked.together and kept.seen is not None and kept.seen.deployment.revision_history_limit == 0:
+            kept.warnings += (NO_HISTORY,)
+            self._tell(f"{asked.members[place].label}: {NO_HISTORY}", kind=Kind.WARNING)
+
     def _works(self, act: Act, places: Iterable[int]) -> Iterator[Work]:
         """From the moment that the work about it is taken, nobody looks at a release besides."""
         for place in places:
@@ -267,6 +275,8 @@ class _Fleet:
             self._does(place, takes_back)
         elif not self._over():
             self._does(place, self._goes(place, act))
+        if act is Act.PLAN:
+            self._foresees(place)
         if act is Act.HOLD and self._stands(place) and self._kept[place].seen is None:
             # It was judged last, which keeps nothing to compare with.
             self._look_at([place], patiently=True)
