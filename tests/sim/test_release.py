@@ -36,7 +36,12 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     WatchRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import CheckAsked, SamplesAsked
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
+    CheckAsked,
+    HttpAsked,
+    SamplesAsked,
+    VerifyRequest,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote import promote
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing import promotion
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
@@ -748,3 +753,12 @@ def test_what_is_rejected_before_it_begins_asks_nothing_of_the_cluster(web: Web)
     before = web.api.requests
     _failure, told = failed(web, asked(web, reject="nothing here reads canary_image"))
     assert (told.outcome, web.api.requests) == (Ending.REFUSED, before)
+
+
+def test_a_guard_that_will_be_blind_is_told_of_before_anything_is_changed(web: Web) -> None:
+    http = CheckAsked(RateCheck("http", Tolerance(1.5, 0.01)), HttpAsked(rate=20))
+    request = replace(asked(web), judge=VerifyRequest(web.call, (http,), 600.0), guard=600.0)
+    with web.unchanged():
+        outcome, told = released(web, replace(request, through=Through.parse("plan")))
+    assert told.outcome is Ending.PLANNED
+    assert any("250 of the 600 seconds of the guard" in warning for warning in outcome.warnings), outcome.warnings

@@ -95,6 +95,13 @@ def test_requests_of_our_own_are_known_beforehand(
     assert bool(it.warnings) is (reach != "likely")
 
 
+@pytest.mark.parametrize(("most", "guard", "warned"), [(5000, True, 1), (12000, True, 0), (5000, False, 0)])
+def test_a_guard_whose_requests_are_used_up_before_its_end_is_warned_of(most: int, guard: bool, warned: int) -> None:
+    it = told(http(rate=20, most=most), 600, guard=guard)
+    said = [warning for warning in it.warnings if "sent after 250 of the 600 seconds of the guard" in warning]
+    assert len(said) == warned and all("make max_requests 12000" in warning for warning in said)
+
+
 def test_the_warmup_is_no_part_of_the_window() -> None:
     assert "the window of 60 seconds" in told(http(rate=20), 600, warmup=540).of["text"]
 

@@ -51,7 +51,10 @@ _FLEET = "fleet"
 STATE_SECONDS = 10.0
 # At most, of those that stand.
 LOOKS_A_SECOND = 5
-NO_HISTORY = "spec.revisionHistoryLimit is 0: once it is promoted there is no ReplicaSet to roll back to, should another release of its wave fail. Make it 1 or more"
+NO_HISTORY = (
+    "spec.revisionHistoryLimit is 0: once it is promoted there is no ReplicaSet to roll back to, should another release of its "
+    "wave fail. Make it 1 or more"
+)
 # How soon a rest between two waves ends where the call is cut off.
 REST_SECONDS = 1.0
 _Call = Callable[[Api, Report], "Outcome | VerbFailure"]

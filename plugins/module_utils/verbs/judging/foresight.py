@@ -8,6 +8,7 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable, Mapping
 
 from ...judgement.checks import BoundCheck, RateCheck
@@ -22,6 +23,17 @@ from .checks import CheckAsked, HttpAsked, LogsAsked, PodsAsked, PrometheusAsked
 
 # Traffic and stable's rate are known well enough for a second forecast after so long.
 FORECAST_AFTER_SECONDS = 15.0
+
+
+def blind_in_the_end(asked: CheckAsked, seconds: float) -> str:
+    """Of a guard, which ends no sooner for what it has seen: a check whose requests are used up before that. Empty of any other."""
+    source = asked.source
+    if not isinstance(source, HttpAsked) or source.rate * seconds <= source.most:
+        return ""
+    return (
+        f"{asked.check.name}: at a rate of {source.rate:g} all {source.most} requests are sent after {source.most / source.rate:.0f} of the "
+        f"{seconds:.0f} seconds of the guard, and nothing is seen from then on; make max_requests {math.ceil(source.rate * seconds)}, or rate smaller"
+    )
 
 
 @dataclass
@@ -49,6 +61,8 @@ class Foresight:
         """What can be known before the first look: the window, and traffic where the source can tell it. `sides` is None
         where the source does not answer."""
         check = asked.check
+        if self._request.guard and (said := blind_in_the_end(asked, self._request.duration)):
+            self._warn(said)
         if isinstance(check, BoundCheck):
             self._warn_of_few_looks(check)
             return

@@ -42,7 +42,7 @@ from .course import WAVE_FAILED, Course, ReleaseRequest, StepAsked
 from .creating import created
 from .holding import hold, start_of
 from .promotion import await_what_is_nobodys, finish_promotion, promote_held, promote_own, still_to_judge
-from .seldom import headroom, verify
+from .seldom import blind_guards, headroom, verify
 
 # A failure of the caller's own verification, beside the codes of the verbs.
 REJECTED = "rejected"
@@ -238,6 +238,8 @@ def _plan(course: Course, found: Picture | None) -> None:
             "Put the steps in order, the smallest first",
             code=Code.SMALLER.value,
         )
+    if course.request.guard and course.request.judge.checks:
+        course.warn(blind_guards(course.request.judge, course.request.guard))
     course.planned_from = diagnose(seen)
     outgrown = _named(course.planned_from) if behind else {}
     course.release = replace(course.release, behind=tuple(behind), outgrown=outgrown, planned=True)

@@ -20,6 +20,13 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
     return count(api, request, report)
 
 
+def blind_guards(request: VerifyRequest, seconds: float) -> tuple[str, ...]:
+    """What keeps a guard of so many seconds from seeing its end, told before anything is changed."""
+    from ..judging.foresight import blind_in_the_end
+
+    return tuple(said for asked in request.checks if (said := blind_in_the_end(asked, seconds)))
+
+
 def verify(api: Api, request: VerifyRequest, report: Report) -> Outcome:
     from ..verify import verify as judge
 
