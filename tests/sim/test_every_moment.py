@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every request of every verb that writes, and whatever may become of it: the process dies, the answer is lost, the server refuses.
 
-Where several faults are to end alike, each request meets one of them, in turn; `make slow` has it meet all of them.
+Each request meets one of six faults in turn, and one death that is followed either by the same verb or by an undo; `make slow` has it meet
+all of them.
 
 Whoever runs the same verb again comes to the same end, and an undo brings back what there was. What may never happen in between
 is looked at by the simulation itself (invariants.py).
@@ -110,18 +111,26 @@ def assert_reached(told: Told, phase: str, stable: str) -> None:
     assert (told.phase, told.stable) == (phase, image(stable)), told
 
 
+def each_second(first: int) -> pytest.MarkDecorator:
+    """At every other request from that one on; with the mark `slow`, at all."""
+    all_of_them = pytest.param(ALL, id="all", marks=pytest.mark.slow)
+    return pytest.mark.parametrize("numbers", [pytest.param(ALL[first::2], id="in turn"), all_of_them])
+
+
+@each_second(0)
 @pytest.mark.parametrize("name", VERBS)
-def test_a_process_that_dies_at_any_moment_is_followed_by_one_that_finishes(name: str) -> None:
+def test_a_process_that_dies_at_any_moment_is_followed_by_one_that_finishes(name: str, numbers: Sequence[int]) -> None:
     verb = VERBS[name]
-    for told in at_each_request(verb, Fault.KILLED_AFTER, verb.ask):
+    for told in at_each_request(verb, Fault.KILLED_AFTER, verb.ask, numbers):
         assert told.vic.result is None, told
         assert_reached(told, verb.phase, verb.stable)
 
 
+@each_second(1)
 @pytest.mark.parametrize("name", [name for name in VERBS if name != "rollback"])
-def test_a_process_that_dies_at_any_moment_can_be_undone(name: str) -> None:
+def test_a_process_that_dies_at_any_moment_can_be_undone(name: str, numbers: Sequence[int]) -> None:
     """Unless it had come to the very end of a promotion, as the next undo says."""
-    for told in at_each_request(VERBS[name], Fault.KILLED_AFTER, UNDO):
+    for told in at_each_request(VERBS[name], Fault.KILLED_AFTER, UNDO, numbers):
         over = told.eve.told() == "ok: no canary is held: nothing to undo" and bool(told.vic.writes)
         assert_reached(told, "none", "v2" if over and VERBS[name].stable == "v2" else "v1")
 
@@ -130,10 +139,14 @@ def test_a_process_that_dies_at_any_moment_can_be_undone(name: str) -> None:
 SURVIVED = (Fault.LOST_AFTER, Fault.LOST_BEFORE, Fault.BUSY)
 # What may end a call in an error. Nothing was lost then: the next one goes on.
 TOLD = (Fault.LATE, Fault.REFUSED, Fault.BROKEN_AFTER)
-_name = attrgetter("name")
+FAULTS = in_turn((*SURVIVED, *TOLD), ALL, attrgetter("name"))
 
 
-@pytest.mark.parametrize(("kind", "numbers"), in_turn(SURVIVED, ALL, _name))
+def some(kinds: Sequence[Fault]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(("kind", "numbers"), [case for case in FAULTS if case.values[0] in kinds])
+
+
+@some(SURVIVED)
 @pytest.mark.parametrize("name", VERBS)
 def test_a_request_that_gets_no_answer_is_asked_again_or_looked_after(
     name: str, kind: Fault, numbers: Sequence[int]
@@ -145,7 +158,7 @@ def test_a_request_that_gets_no_answer_is_asked_again_or_looked_after(
         assert_reached(told, verb.phase, verb.stable)
 
 
-@pytest.mark.parametrize(("kind", "numbers"), in_turn(TOLD, ALL, _name))
+@some(TOLD)
 @pytest.mark.parametrize("name", VERBS)
 def test_whatever_ends_a_call_says_what_it_was_and_the_next_one_goes_on(
     name: str, kind: Fault, numbers: Sequence[int]

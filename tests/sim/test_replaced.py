@@ -9,6 +9,7 @@ And templates of the same hash, which the controller tells apart by a count. Eve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import pytest
 
@@ -40,11 +41,15 @@ def assert_holds(played: Played) -> None:
     assert not played.violations, "\n".join(["", *report(played), *story])
 
 
-@pytest.mark.parametrize(("how", "numbers"), in_turn(sorted(MADE_AGAIN), range(MOST_REQUESTS)))
-@pytest.mark.parametrize("name", COURSES)
+# A course, and how the Deployment goes in it.
+EACH_WAY = [*product(COURSES, sorted(MADE_AGAIN))]
+
+
+@pytest.mark.parametrize(("way", "numbers"), in_turn(EACH_WAY, range(MOST_REQUESTS), ", ".join))
 def test_whatever_is_asked_of_the_one_before_is_not_done_to_the_one_after(
-    name: str, how: str, numbers: Sequence[int]
+    way: tuple[str, str], numbers: Sequence[int]
 ) -> None:
+    name, how = way
     before, ask = COURSES[name]
     bounds = (2, 9) if any(one.autoscaler == "pin" for one in (ask, *before)) else None
     for number in numbers:

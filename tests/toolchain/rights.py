@@ -75,8 +75,14 @@ def _flat(uses: Iterable[str | list[str]]) -> Iterable[str]:
 
 
 @cache
+def declared() -> tuple[Mapping[str, Any], ...]:
+    """As they stand in the source."""
+    return tuple(yaml.safe_load(SOURCE.read_text(encoding="utf-8"))["canary_rights"])
+
+
+@cache
 def rules() -> tuple[Rule, ...]:
-    return tuple(Rule.parse(given) for given in yaml.safe_load(SOURCE.read_text(encoding="utf-8"))["canary_rights"])
+    return tuple(map(Rule.parse, declared()))
 
 
 # The files for kubectl.
@@ -105,7 +111,7 @@ def applied(
     )
     places.filters["split"] = str.split
     return places.get_template(TEMPLATE).render(
-        canary_rights=yaml.safe_load(SOURCE.read_text(encoding="utf-8"))["canary_rights"],
+        canary_rights=declared(),
         canary_namespace=namespace,
         canary_rbac_roles=roles,
         canary_rbac_kind=kind,

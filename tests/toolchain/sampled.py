@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-ONE_IN = 3
+ONE_IN = 6
 
 
 def sampled(cases: Sequence[Any]) -> list[Any]:
     """For pytest.mark.parametrize, of one name or of several: all of them, most with the mark `slow`.
 
-    Drawn, and the same ones in each run: where more is decided by the remainders of a number, each third would be of one sort.
+    Drawn, and the same ones in each run: where more is decided by the remainders of a number, each sixth would be of one sort.
     """
     played = set(random.Random(len(cases)).sample(range(len(cases)), -(-len(cases) // ONE_IN)))
     return [case if place in played else _left(case) for place, case in enumerate(cases)]

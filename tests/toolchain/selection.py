@@ -47,11 +47,11 @@ def module_of(path: str) -> str:
     return ".".join((COLLECTION, *parts) if parts[0] == "plugins" else parts)
 
 
-def imports(path: str, text: str) -> set[str]:
+def imports(path: str, nodes: Iterable[ast.AST]) -> set[str]:
     """Modules that a file names in its imports, also those inside functions; some of the names may be no modules."""
     package = module_of(path) if path.endswith("__init__.py") else module_of(path).rpartition(".")[0]
     found: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -63,9 +63,9 @@ def imports(path: str, text: str) -> set[str]:
     return found
 
 
-def places(text: str) -> set[str]:
+def places(nodes: Iterable[ast.AST]) -> set[str]:
     """Beginnings of the paths of what a file of tests reads or plays, by the texts in it."""
-    said = {str(node.value) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
+    said = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
     read = {f"{folder}/" for folder in FOLDERS if any(text == folder or text.startswith(f"{folder}/") for text in said)}
     return read | set(PLAYED if PLAYS in said else ())
 
@@ -73,13 +73,13 @@ def places(text: str) -> set[str]:
 def graph_of(sources: Mapping[str, str]) -> Graph:
     """File -> files that it imports, and places that it reads; `sources` are texts by path."""
     files = {module_of(path): path for path in sources}
-    return {
-        path: frozenset(
-            {files[name] for name in imports(path, text) if name in files} - {path}
-            | (places(text) if path.startswith("tests/") else set())
-        )
-        for path, text in sources.items()
-    }
+    return {path: frozenset(_behind_it(path, list(ast.walk(ast.parse(text))), files)) for path, text in sources.items()}
+
+
+def _behind_it(path: str, nodes: Sequence[ast.AST], files: Mapping[str, str]) -> set[str]:
+    """`files`: by the name as which they are imported."""
+    imported = {files[name] for name in imports(path, nodes) if name in files} - {path}
+    return imported | (places(nodes) if path.startswith("tests/") else set())
 
 
 def reached(graph: Graph, start: str) -> set[str]:

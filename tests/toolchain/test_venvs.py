@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import sysconfig
 import time
 import venv
 from pathlib import Path
@@ -22,19 +21,22 @@ VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PINS = Environment("pins", ".venv-pins", (VERSION,))
 
 
-def borrowed(path: Path, python: str) -> None:
-    """An environment without a pip of its own, which would take seconds: with what the environment of this run has."""
+def without_pip(path: Path, python: str) -> None:
+    """An environment whose pip, which would take seconds, writes down what it was asked for."""
     del python
     shutil.rmtree(path, ignore_errors=True)
     venv.create(path, symlinks=True)
     (packages,) = path.glob("lib/python*/site-packages")
-    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    (packages / "pip.py").write_text(WRITES_DOWN)
+
+
+WRITES_DOWN = "import pathlib, sys\npathlib.Path(sys.prefix, 'asked').write_text(' '.join(sys.argv[1:]))\n"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tree whose environment needs nothing to be installed, and a cache of its own."""
-    monkeypatch.setattr(venvs, "create_empty", borrowed)
+    monkeypatch.setattr(venvs, "create_empty", without_pip)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(venvs, "ROOT", tmp_path)
     (tmp_path / "requirements").mkdir()
@@ -47,6 +49,7 @@ def test_an_environment_is_made_once_and_linked(checkout: Path, capsys: pytest.C
     assert "installing" in capsys.readouterr().out
     kept = PINS.path.readlink()
     assert kept.is_relative_to(checkout / "cache") and PINS.python.exists()
+    assert (kept / "asked").read_text().endswith(f"install -q --disable-pip-version-check -r {PINS.requirements}")
     PINS.path.unlink()
     assert make(PINS)
     assert capsys.readouterr().out == "" and PINS.path.readlink() == kept

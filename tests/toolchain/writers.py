@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import yaml
@@ -22,6 +23,7 @@ TABLE = re.compile(r"(?<=<!-- begin: written by make writers, )(?P<phase>[\w ]+)
 HEAD = "| somebody runs | then runs | `canary_info` says | the run's next task | after `canary_undo` instead |\n|---|---|---|---|---|"
 
 
+@cache
 def cells() -> dict[str, dict[str, dict[str, Any]]]:
     """By phase, and by who writes."""
     return dict(yaml.safe_load(SOURCE.read_text(encoding="utf-8")))

@@ -149,7 +149,14 @@ UNREAD: dict[str, tuple[str, dict[str, Any], str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("playbook", "given", "name", "close"), [*UNREAD.values()], ids=[*UNREAD])
+# One that is given little, and the one that is given lists.
+PLAYED = {"status", "fleet"}
+
+
+@pytest.mark.parametrize(
+    ("playbook", "given", "name", "close"),
+    [pytest.param(*case, id=id_, marks=() if id_ in PLAYED else pytest.mark.slow) for id_, case in UNREAD.items()],
+)
 def test_a_playbook_asks_nothing_where_it_would_pass_over_a_variable(
     playbook: str, given: dict[str, Any], name: str, close: str, tmp_path: Path
 ) -> None:

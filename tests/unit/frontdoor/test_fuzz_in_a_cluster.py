@@ -451,7 +451,7 @@ def is_named(task: Task, message: str) -> bool:
 
 
 # Each is a call through either door.
-EXAMPLES = settings.default.max_examples if settings.get_current_profile_name() == "fuzz" else 8
+EXAMPLES = settings.default.max_examples if settings.get_current_profile_name() == "fuzz" else 4
 # Of real time, on a machine that has much else to do.
 SECONDS_FOR_A_CALL = 30
 

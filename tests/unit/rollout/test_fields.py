@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -50,6 +50,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views impo
     scales,
     selector_query,
 )
+from tests.toolchain.sampled import in_turn
 
 from .objects import UID, record, template
 
@@ -192,9 +193,11 @@ def test_unchanged_they_are_a_held_canary() -> None:
     assert everything(a_cluster()) is Phase.HELD
 
 
-@pytest.mark.parametrize("odd", range(len(ODD)))
-def test_whatever_stands_in_the_place_of_any_one_field_no_other_error_is_raised(odd: int) -> None:
-    for path in PLACES:
+@pytest.mark.parametrize(("odd", "places"), in_turn(range(len(ODD)), PLACES))
+def test_whatever_stands_in_the_place_of_any_one_field_no_other_error_is_raised(
+    odd: int, places: Sequence[tuple[Any, ...]]
+) -> None:
+    for path in places:
         with suppress(Malformed):
             everything(with_changes((path, ODD[odd])))
 
