@@ -43,6 +43,8 @@ settings.load_profile("repeatable")
 
 def pytest_configure() -> None:
     clear(os.environ)
+    # Until all is collected, nearly all of which stays.
+    gc.disable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -61,6 +63,7 @@ def pytest_collection_finish() -> None:
     """What was imported and collected stays until the end: the collector of garbage need not look at it again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -86,7 +86,10 @@ def mortal(new: Callable[..., Web], lab: Lab | ForeignCluster) -> Mortal:
     return Mortal(new(), str(lab.kubeconfig))
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT], ids=["killed", "Ctrl-C"])
+# Who presses Ctrl-C during a whole run of ansible-playbook: test_frontdoor.py, test_fleet.py.
+@pytest.mark.parametrize(
+    "by", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)], ids=["killed", "Ctrl-C"]
+)
 def test_a_process_that_dies_is_followed_by_one_that_finishes(by: signal.Signals, mortal: Mortal) -> None:
     for moment in (4, 6):
         mortal.dies("start", End(moment, by))

@@ -57,6 +57,8 @@ def echo(request: BaseHTTPRequestHandler) -> None:
     request.wfile.write(told)
 
 
+# Of any option tests/unit/frontdoor/test_fuzz.py and test_secrecy.py show both, and test_frontdoor.py has the doors of other verbs here.
+@pytest.mark.slow
 def test_both_doors_give_the_same_answer_and_tell_no_secret(shop: Shop, tmp_path: Path) -> None:
     shop.deploy(replicas=3)
     stage = Stage(tmp_path, shop.lab.kubeconfig, shop.namespace)

@@ -107,8 +107,8 @@ CASES = {
 ROUNDS = range(29)
 
 
-# The others are for `make slow`.
-QUICK = ("two versions", "promote against undo", "whole releases")
+# The others are for `make slow`; whole releases at once are played in tests/sim/test_leases.py.
+QUICK = ("two versions", "promote against undo")
 
 
 @pytest.mark.parametrize(

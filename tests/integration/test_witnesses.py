@@ -206,14 +206,12 @@ MORE = [
     "a right that is missing is told, of a list",
     "who scales or sets an image once is none",
     "it does so each time",
-    *(
-        f"fields are given back: {ending}"
-        for ending in ownership.ENDINGS
-        if ending not in ("promoted", "undone", "rolled back")
-    ),
+    *(f"fields are given back: {ending}" for ending in ownership.ENDINGS if ending not in ("promoted", "undone")),
     "a restart is another template",
     "a paused Deployment keeps its ReplicaSets as they are",
     "scaling while pods start is spread over both versions",
+    "an apply of fields of a hold puts them back",
+    "fields are given back to set image",
 ]
 
 

@@ -104,9 +104,9 @@ TYPED = (
 )
 SHELL_SCRIPTS = "git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck --severity=warning"
 
-# The longest files are first, all beside each other: who is done with his share takes of the others'. One more than there are cores, because
-# some tests wait.
-THREE_WORKERS = ("-n", "3", "--dist", "worksteal")
+# The longest files are first, all beside each other: who is done with his share takes of the others'. As many as there are cores: each more
+# takes four seconds to import and collect all tests, and while one waits other stages have something to do.
+TWO_WORKERS = ("-n", "2", "--dist", "worksteal")
 # A file is one worker's: what its tests start together is started once. Four on two cores, because many tests wait.
 FOUR_WORKERS = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 READ, WAITS = "what the tree says", "waits for clusters"
@@ -151,7 +151,7 @@ STAGES = (
         "coverage",
         420,
         (
-            ("pytest", *THREE_WORKERS, "--cov", "--cov-report=", *WITHOUT_A_CLUSTER),
+            ("pytest", *TWO_WORKERS, "--cov", "--cov-report=", *WITHOUT_A_CLUSTER),
             ("python", "-m", "tests.toolchain.floors"),
         ),
         in_ci=True,
@@ -167,7 +167,7 @@ STAGES = (
     # Each that steps back a little starts a cluster and waits for it, so the cores have time for something else.
     Stage("molecule", 120, (("python", "-m", "tests.molecule", "test", *SCENARIOS),), WAITS, nice=A_LITTLE),
     # From the beginning beside those, whichever of them it is, so that none of their waiting is lost.
-    Stage("unit", 405, (("pytest", *THREE_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
+    Stage("unit", 405, (("pytest", *TWO_WORKERS, *WITHOUT_A_CLUSTER),), WAITS, nice=HALF_WAY, in_ci=False),
     Stage("matrix", 160, (("python", "-m", "tests.toolchain.matrix"),), WAITS, nice=A_LITTLE),
     # The last of those that take two cores all the time, so that none is idle at the end: it takes what even the unit tests leave.
     # Others with each change of what they are about, and only then: docs/decisions/0010-new-histories-for-each-change.md.
