@@ -34,7 +34,7 @@ pytest_plugins = ["tests.toolchain.outcomes"]
 
 # Properties hold however long a machine takes: with a deadline, an example slower than 200 ms would count as a failure.
 # The same examples in every run of `make test`; others, and many more, in every run of `make slow`, which prints how to repeat a failure.
-settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=30)
 settings.register_profile("random", deadline=None, print_blob=True, max_examples=1000)
 # 13 verbs through two doors: 10,000 calls.
 settings.register_profile("fuzz", deadline=None, print_blob=True, max_examples=400)
