@@ -44,7 +44,8 @@ options:
     required: true
   defaults:
     description:
-      - Options of a release that count for each which does not give them itself.
+      - Options of a release that count for each which does not give them itself, or as V(null), which gives nothing. C(steps) that
+        are null are refused, and so is the null of an option that has a default.
     type: dict
   waves:
     description:

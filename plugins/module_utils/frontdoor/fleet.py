@@ -43,6 +43,11 @@ MEMBER: Options = {
     **{name: option for name, option in RELEASE.arguments.argument_spec.items() if name not in _NOT_OF_MEMBERS},
     **_GROUP,
 }
+_MAY_BE_NULL = frozenset(
+    spelt
+    for spelt, name in spellings(MEMBER).items()
+    if MEMBER[name].get("default") is None and not MEMBER[name].get("required")
+)
 # Whoever names a cluster by one of these names it as a whole.
 _NAMES_A_CLUSTER = ("kubeconfig", "host")
 STOP = "stop"
@@ -89,7 +94,9 @@ def _request(parameters: Parameters, check: bool, actor: str) -> FleetRequest:
 
 
 def _checked(given: Any, where: str) -> dict[str, Any]:
-    """Options of a release that have their shapes. Raises ArgumentError."""
+    """Options of a release that have their shapes; null gives none. Raises ArgumentError, also for a null that is no release's either:
+    of an option that has a value of its own, or has to be given, and of `steps`, which nothing could stand in for unseen.
+    """
     if not isinstance(given, Mapping):
         raise ArgumentError(f"{where} is no dictionary: give the options of a release")
     given = dict(plain(given))
@@ -102,7 +109,11 @@ def _checked(given: Any, where: str) -> dict[str, Any]:
         raise ArgumentError(
             f"{where} has the option {', '.join(sorted(strange))}, which is none of a release in a fleet"
         )
-    return given
+    if given.get("steps", ()) is None:
+        raise ArgumentError(
+            f"{where}.steps is null, so it says nothing that the canary is to stand: give one step or more, or leave it out"
+        )
+    return {name: value for name, value in given.items() if value is not None or name not in _MAY_BE_NULL}
 
 
 # Where one is given by an alias and the other by its name, Ansible lets the alias win, whichever was meant to.
@@ -125,11 +136,11 @@ def _merged(
     )
     rest = {name: value for name, value in defaults.items() if name not in ours}
     theirs = {**common, **{name: value for name, value in defaults.items() if name in ours}}
-    if any(defaults.get(name) is not None for name in _NAMES_A_CLUSTER):
+    if any(name in defaults for name in _NAMES_A_CLUSTER):
         theirs = {name: value for name, value in defaults.items() if name in ours}
-    if any(given.get(name) is not None for name in _NAMES_A_CLUSTER):
+    if any(name in given for name in _NAMES_A_CLUSTER):
         theirs = {}
-    if given.get("context") is not None and theirs.get("host") is not None:
+    if "context" in given and "host" in theirs:
         raise ArgumentError(
             f"releases[{number}] names a context, and host is given for all: a host is asked whatever the context is. "
             "Give kubeconfig for all instead of host"

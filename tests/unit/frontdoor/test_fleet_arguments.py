@@ -47,6 +47,15 @@ def test_a_release_has_what_it_says_and_of_the_rest_what_counts_for_all() -> Non
     assert (request.waves, request.together, request.tolerated) == (((0,), (1,)), True, 0)
 
 
+def test_what_is_null_is_not_given() -> None:
+    """As a variable that was not set: it takes away no bound and no cluster that counts for all."""
+    counts = {"max_hourly_cost": 1.5, "surge": 2, "lease_seconds": 60, "traffic": {"kind": "gateway_api"}}
+    null = dict.fromkeys((*counts, "kubeconfig", "impersonate_user", "verify_ssl", "definition"))
+    defaults = {**counts, "kubeconfig": "/one", "impersonate_user": "ann", "verify_ssl": False}
+    assert asked(web(**null), defaults=defaults) == asked(web(), defaults=defaults)
+    assert asked(web(), defaults=null, host="https://one") == asked(web(), host="https://one")
+
+
 def test_requests_are_shared_out_for_each_release_as_it_says() -> None:
     request = asked(
         web("a"),
@@ -136,6 +145,15 @@ def test_groups_are_waves() -> None:
             r"releases\[0\].steps\[0\].verify_tasks are tasks of the caller",
         ),
         ([web(), web("b", through="plan")], {}, r"releases\[1\].*has an option that is none|through"),
+        ([web(steps=None)], {"defaults": {"steps": [{}]}}, r"^releases\[0\].steps is null, so it says nothing"),
+        ([web()], {"defaults": {"steps": None}}, r"^defaults.steps is null"),
+        ([web(None)], {"defaults": {"name": "web"}}, r"^releases\[0\].name is empty"),
+        (
+            [web(checks=None)],
+            {"defaults": {"checks": [{"pods": {}}]}},
+            r"^releases\[0\]: argument 'checks' is of type None",
+        ),
+        ([web(images=None)], {}, r"^releases\[0\]: one of the following is required"),
         ([{"name": "web"}], {}, r"releases\[0\]: one of the following is required"),
         ([web("We b")], {}, r"releases\[0\].name is nothing"),
         ([web(context="eu")], {"host": "https://one"}, "names a context, and host is given for all"),
