@@ -36,7 +36,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.order
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import StepAsked
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.undo import undo
 from tests.sim.faults import Fault, Faults, Planned
-from tests.sim.fleets import Cluster, Sea
+from tests.sim.fleets import Cluster, Crew, Sea
 from tests.sim.gateway import make as make_gateway
 from tests.sim.network import Network
 from tests.sim.objects import NAME, NAMESPACE, deployment, version_of
@@ -522,6 +522,24 @@ def test_what_a_person_is_to_decide_about_is_held_by_nobody() -> None:
     ended = sea.sails(sea.request(waves=("100%",), members=(first, replace(gated, request=stops), last)))
     assert outcomes(ended) == ["held"] * 3
     assert [dict(cluster.store.of("leases")) for cluster in sea.clusters] == [{}] * 3
+
+
+def test_leases_are_renewed_in_many_clusters_at_once_where_releases_go_one_by_one() -> None:
+    sea = Sea(1, 7)
+
+    def took(clusters: int) -> float:
+        """Of clusters that are all silent."""
+        began = sea.timeline.now
+
+        def renews(crew: Crew) -> None:
+            crew.away, crew.how = dict.fromkeys(range(clusters), 0.0), Fault.LATE
+            Leases(crew, sea.request(at_once=1)).prolong(range(clusters))
+
+        sea.works(renews)
+        return sea.timeline.now - began
+
+    alone = took(1)
+    assert alone > 1.0 and took(7) < 1.5 * alone
 
 
 def test_without_a_right_to_the_lease_of_one_release_the_others_of_its_cluster_are_renewed() -> None:

@@ -37,7 +37,7 @@ from ..call.waiting import AWAY
 from ..releasing.course import WAVE_FAILED, ReleaseRequest
 from ..releasing.release import release, stands_still, withdraw
 from .apart import must_be_different
-from .leases import Leases, of_fleet
+from .leases import CLUSTERS_AT_ONCE, Leases, of_fleet
 from .looking import Looks
 from .missing import not_there
 from .orders import FleetRequest
@@ -379,7 +379,8 @@ class _Fleet:
             if not self._stands(place):
                 self._tell_ending(place)
 
-        self._crew.all([partial(look, place) for place in places], self._request.at_once)
+        at_once = max(self._request.at_once, CLUSTERS_AT_ONCE)
+        self._crew.all([partial(look, place) for place in places], at_once)
         return away
 
     def _looks(self, place: int, *, patiently: bool) -> _Call:

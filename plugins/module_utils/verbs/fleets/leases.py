@@ -20,6 +20,9 @@ from ..call.holding import RENEW_SECONDS, Holding
 from ..call.orders import Call, held_as
 from .orders import FleetRequest, Member
 
+# However few releases go on at once: those that stand wait for this, and a Lease ends while one cluster after the other is silent.
+CLUSTERS_AT_ONCE = 20
+
 
 def of_fleet(call: Call, together: int = 1) -> Call:
     """A release in a fleet is over with the process of the fleet, whatever its run is called. `together`: how many are worked on at once."""
@@ -54,7 +57,8 @@ class Leases:
         for place in places:
             member = self._request.members[place]
             clusters[member.cluster].append(member)
-        self._crew.all([partial(self._in_cluster, does, *one) for one in clusters.items()], self._request.at_once)
+        at_once = max(self._request.at_once, CLUSTERS_AT_ONCE)
+        self._crew.all([partial(self._in_cluster, does, *one) for one in clusters.items()], at_once)
 
     def _in_cluster(self, does: Callable[[Holding], None], cluster: int, members: Sequence[Member]) -> None:
         api = self._crew.api(cluster)
