@@ -422,6 +422,8 @@ def test_a_cluster_that_goes_away_while_it_is_promoted_is_taken_back_after_the_o
     assert versions(sea)[:3] == ["v1"] * 3 and sea.clusters[3].phase is phase
     assert sum("wave 1 of 1: reclaim, 1 of 4 releases" in told for told in sea.told) == 1
     (line,) = (line for line in ended.extra["fleet"]["table"] if "c3/" in line)
+    for row in ended.extra["fleet"]["releases"]:
+        assert "reached" in row["why"][0] and "Check host" not in row["why"][0] and "run it again" not in row["why"][0]
     told = "cannot be reached" in line and "cannot be reached" in ended.message
     left = "the new version may be out" in line and "the new version may be out" in ended.message
     assert told and left is (ended_as == "failed"), (line, ended.message)

@@ -81,9 +81,18 @@ class ApiError(Exception):
         super().__init__(self.action, self.message)
 
     def __str__(self) -> str:
-        said = f"cannot {self.action}: {self.message}"
+        return f"{self.found} {self.advice}".rstrip()
+
+    @property
+    def found(self) -> str:
+        """What was asked and what came, in a sentence. Who has dealt with a failure passes on that alone."""
+        return ended(f"cannot {self.action}: {self.message}")
+
+    @property
+    def advice(self) -> str:
+        """What to do about it; empty where nobody knows."""
         unknown = "Whether the change was made is not known; read the object again." if self.may_have_written else ""
-        return " ".join(part for part in (ended(said), unknown, self._advice()) if part)
+        return f"{unknown} {self._advice()}".strip()
 
     @property
     def may_have_written(self) -> bool:

@@ -62,6 +62,11 @@ class Refusal(Exception):
         self.remedy = remedy
         self.may_have_written = may_have_written
 
+    @property
+    def found(self) -> str:
+        """What is wrong, in a sentence, for whoever has dealt with it."""
+        return ended(self.what)
+
     def in_doubt(self) -> Refusal:
         """The same, after a write that got no answer."""
         return Refusal(self.code, self.what, self.remedy, may_have_written=True)

@@ -210,3 +210,11 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
 )
 def test_a_cluster_is_silent_where_nothing_answered(error: ApiError, is_silence: bool) -> None:
     assert error.is_silence is is_silence
+
+
+def test_what_was_found_is_told_without_what_to_do_about_it() -> None:
+    error = Timeout(PATCH, "no answer in 5 s")
+    assert error.found == 'cannot patch deployments.apps "web" in namespace "shop": no answer in 5 s.'
+    assert error.advice.startswith("Whether the change was made is not known; read the object again. The server or")
+    assert str(error) == f"{error.found} {error.advice}"
+    assert str(Conflict(PATCH, "changed")) == Conflict(PATCH, "changed").found

@@ -172,7 +172,7 @@ def accounted(site: Site, run: str = "", *, check: bool = False) -> Iterator[Acc
         if refusal.may_have_written:
             account.changed = True
             advice = f"{advice} A write of this call got no answer before that, and may have been carried out.".lstrip()
-        raise account.failure(ended(refusal.what), refusal.code.value, advice=advice, cause=refusal.what) from refusal
+        raise account.failure(refusal.found, refusal.code.value, advice=advice, cause=refusal.what) from refusal
     except Malformed as error:
         what = f'the API server\'s answer about Deployment "{site.target.name}" makes no sense: {error}'
         advice = "Look at that object with kubectl get -o yaml, and at the server"
@@ -180,8 +180,10 @@ def accounted(site: Site, run: str = "", *, check: bool = False) -> Iterator[Acc
     except ApiError as error:
         if not account.has_written:
             raise
-        said = "The release was already changed by this call; run it again to go on from there."
-        raise account.failure(str(error), API_ERROR, advice=said, cause=str(error)) from error
+        advice = (
+            f"{error.advice} The release was already changed by this call; run it again to go on from there.".lstrip()
+        )
+        raise account.failure(error.found, API_ERROR, advice=advice, cause=error.found) from error
     finally:
         site.let_go(comes_back=account.goes_on)
 

@@ -80,8 +80,9 @@ def _unsaid(told: str) -> None:
 @dataclass
 class _Kept:
     """How one release went so far. Only the work that is about it writes here. `done`: what was done with it last, in words. `under_way`:
-    it is worked on. `reclaimed`: it was taken back once more, or was not. `seen`: what it was planned from, for the question whether there is
-    room; of one that stands, how it stood at its last step, for the question whether it does so still."""
+    it is worked on. `reclaimed`: it was taken back once more, or was not. `found`: why it failed, without what to do about it, for those
+    that are told of it. `seen`: what it was planned from, for the question whether there is room; of one that stands, how it stood at its
+    last step, for the question whether it does so still."""
 
     release: Release | None = None
     changed: bool = False
@@ -91,6 +92,7 @@ class _Kept:
     done: str = ""
     under_way: bool = False
     reclaimed: bool = False
+    found: str = ""
     seen: Situation | None = None
 
     def planned(self) -> Release:
@@ -119,9 +121,9 @@ class _Fleet:
         # In the order in which they did.
         self._failed: list[int] = list(unfit)
         for place, error in unfit.items():
-            self._kept[place].release = Release(
-                run=request.run, outcome=Ending.REFUSED, why=(str(error), NOTHING_CHANGED)
-            )
+            release = Release(run=request.run, outcome=Ending.REFUSED, why=(str(error), NOTHING_CHANGED))
+            self._kept[place].release = release
+            self._kept[place].found = str(error) if isinstance(error, Malformed) else error.found
 
     # Wave after wave.
 
@@ -191,7 +193,7 @@ class _Fleet:
                 self._later.append(place)
             else:
                 why = (*room.ruled.why, NOTHING_CHANGED)
-                kept.release = replace(planned, why=why, outcome=Ending.REFUSED)
+                kept.release, kept.found = replace(planned, why=why, outcome=Ending.REFUSED), why[0]
                 self._failed.append(place)
                 self._tell(": ".join((Ending.REFUSED.value, *self._reason(place))), self._request.members[place].label)
 
@@ -309,7 +311,7 @@ class _Fleet:
     def _withdraws(self, place: int) -> _Call:
         """One that was left has failed for a reason of its own."""
         given, before = self._request.members[place].request, self._kept[place].release
-        why = before.why[0] if before and self._standing(place) is Standing.LEFT else self._over()
+        why = self._kept[place].found if self._standing(place) is Standing.LEFT else self._over()
         asked = replace(given, call=replace(given.call, together=self._together), previous=before)
         return lambda api, report: withdraw(api, asked, report, why)
 
@@ -322,6 +324,7 @@ class _Fleet:
         kept.changed = kept.changed or came.changed
         kept.canary = came.canary or kept.canary
         kept.seen = None if isinstance(came, VerbFailure) else came.seen
+        kept.found = came.found if isinstance(came, VerbFailure) else ""
         kept.warnings = tuple(dict.fromkeys((*kept.warnings, *came.warnings)))
         # Last: whoever looks how it stands sees the rest, too.
         kept.release = Release.from_json(came.extra["release"])
@@ -335,7 +338,9 @@ class _Fleet:
         if cut_off or len(self._failed) <= self._request.tolerated:
             return cut_off
         first = self._failed[0]
-        return with_its_wave(": ".join((self._named(first), *self._reason(first))))
+        return with_its_wave(
+            ": ".join(filter(None, (self._named(first), self._in_a_line(first, self._kept[first].found))))
+        )
 
     def _withdrawn(self) -> str:
         return self._over() if self._request.together else self._request.cut_off()
@@ -429,8 +434,12 @@ class _Fleet:
 
     def _reason(self, place: int) -> list[str]:
         """The first one, for a line that begins with the release; none where there is none."""
-        kept, target = self._kept[place].release, self._request.members[place].request.call.target
-        return [in_a_line(why, target.name, target.namespace) for why in (kept.why[:1] if kept else ())]
+        kept = self._kept[place].release
+        return [self._in_a_line(place, why) for why in (kept.why[:1] if kept else ())]
+
+    def _in_a_line(self, place: int, why: str) -> str:
+        target = self._request.members[place].request.call.target
+        return in_a_line(why, target.name, target.namespace)
 
     def _ended(self) -> Outcome:
         standings = [self._standing(place) for place in range(len(self._kept))]

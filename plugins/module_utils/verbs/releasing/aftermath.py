@@ -34,7 +34,7 @@ REASONS = "reasons"
 def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     """Takes back what the rulings say, and tells how it ended."""
     code, cause = (error.code, error.cause) if isinstance(error, VerbFailure) else (API_ERROR, "")
-    reason = printable(cause or str(error), KEPT)
+    reason = printable(cause or error.found, KEPT)
     _take_in(course, error)
     if course.release.stage is not Stage.ASKED:
         course.note("failed", reason)
@@ -43,10 +43,11 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
         # Of what nobody could look at afterwards either, nobody may say that nothing was changed.
         course.changed = course.changed or course.release.stage is not Stage.ASKED
     act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back, Act.FREEZE: _freeze}.get(ruled.act)
-    # What to do about it is of no use to anybody once it is taken back.
-    said = error.found if act and isinstance(error, VerbFailure) else str(error)
     reasons = error.extra.get(REASONS) if isinstance(error, VerbFailure) else None
-    course.release = replace(course.release, why=tuple(reasons or (ended(said),)))
+    found, *others = reasons or (ended(error.found),)
+    # What to do about it is of no use to anybody once it is taken back.
+    advice = ended(error.advice) if error.advice and not (act or reasons) else ""
+    course.release = replace(course.release, why=(f"{found} {advice}".rstrip(), *others))
     if act is not None:
         act(course, reason)
     else:
@@ -54,7 +55,8 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     course.release = course.release.without_room()
     course.changed = course.changed and not course.request.call.check
     return VerbFailure(
-        " ".join(course.release.why),
+        found,
+        advice=" ".join(course.release.why)[len(found) :].lstrip(),
         code=code,
         cause=cause,
         changed=course.changed,
