@@ -11,6 +11,7 @@ from itertools import chain, count
 from typing import Any, Protocol
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, Invalid
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Through
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import patches, progress
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import start as rollout_start
@@ -320,9 +321,13 @@ def _undone_only_in_words(*arguments: Any) -> Outcome:
     return Outcome(changed=False, message="undone")
 
 
-def _judged_bad(policy: str) -> Callable[[], Iterable[History]]:
-    ask = Ask("release", pods=2, verdicts=("good", "bad"), on_failure=policy)
+def _released(**asked: Any) -> Callable[[], Iterable[History]]:
+    ask = Ask("release", pods=2, **asked)
     return lambda: (History(seed=seed, scripts=(Script("ana", 8.0, asks=(ask,)),)) for seed in count())
+
+
+def _judged_bad(policy: str) -> Callable[[], Iterable[History]]:
+    return _released(verdicts=("good", "bad"), on_failure=policy)
 
 
 def _verified_by_its_caller() -> Iterable[History]:
@@ -361,6 +366,15 @@ GUARDS: dict[str, Guard] = {
         _replaced(promotion, "_meant", lambda situation, named: Meant()), _held_by_another_by_then
     ),
     "what was created, and not only stands there": Guard(_replaced(creating, "Ending", _NeverCreated), _created_first),
+    "a gate before a promotion": Guard(
+        _replaced(release, "_gate_opens", lambda course: True), _released(verdicts=("good",), gate="stop")
+    ),
+    "the step that a call goes through": Guard(
+        _replaced(Through, "stops_after", lambda through, step: False), _released(through="step 1")
+    ),
+    "a plan that begins nothing": Guard(
+        _replaced(Through, "before_any_pod", property(lambda through: False)), _released(through="plan")
+    ),
     "verdicts before a promotion": Guard(_replaced(release, "_judge", lambda *arguments: True), _judged_bad("hold")),
     "what a release that failed does, and not only says": Guard(
         _replaced(aftermath, "undo", _undone_only_in_words), _judged_bad("undo")
