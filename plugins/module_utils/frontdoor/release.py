@@ -248,7 +248,7 @@ def _by(parameters: Parameters, last: TrafficRequest | None) -> PromoteBy | None
         )
     if by is None and last is not None and is_blue_green(parameters, last):
         by = PromoteBy.WEIGHTS
-    usual = PromoteBy.usual(last.kind, bool(last.sticky), last.weight) if last else PromoteBy.PODS
+    usual = last.promoted_by if last else PromoteBy.PODS
     if parameters["keep"] and (by or usual) is PromoteBy.PODS:
         raise ArgumentError(
             "keep is for old pods that get no requests, and by pods they get some to their end. Set promote_by to weights, or leave "

@@ -270,6 +270,11 @@ class TrafficRequest:
     verify: bool = True
     overload: str = "refuse"
 
+    @property
+    def promoted_by(self) -> PromoteBy:
+        """Where nobody says, of a release whose last step asks for this."""
+        return PromoteBy.usual(self.kind, bool(self.sticky), self.weight)
+
     def over(self, present: Exposure) -> Exposure:
         header = None if self.without_header else self.header or present.header
         weight = present.weight if self.weight is None else self.weight

@@ -142,10 +142,7 @@ class ReleaseRequest:
     def everybody(self) -> StepAsked | None:
         """What comes after the steps in a promotion by weights: a canary of so many pods that it can get all requests."""
         traffic = self.steps[-1].traffic
-        if traffic is None:
-            return None
-        usual = PromoteBy.usual(traffic.kind, bool(traffic.sticky), traffic.weight)
-        if (self.by or usual) is not PromoteBy.WEIGHTS:
+        if traffic is None or (self.by or traffic.promoted_by) is not PromoteBy.WEIGHTS:
             return None
         asked = replace(traffic, weight=EVERYBODY, mirror=None)
         return StepAsked(Size.bearing(EVERYBODY), bake=self.keep, traffic=asked)
