@@ -28,6 +28,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, WaitsFor
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Ask,
+    InfoRequest,
     Meant,
     NewTemplate,
     PromoteRequest,
@@ -36,6 +37,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     WatchRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     CheckAsked,
     HttpAsked,
@@ -762,3 +764,31 @@ def test_a_guard_that_will_be_blind_is_told_of_before_anything_is_changed(web: W
         outcome, told = released(web, replace(request, through=Through.parse("plan")))
     assert told.outcome is Ending.PLANNED
     assert any("250 of the 600 seconds of the guard" in warning for warning in outcome.warnings), outcome.warnings
+
+
+def pushed_again(stage: Stage) -> Callable[[], None]:
+    """Pods that come after a call of this run another image by the same tag; its builds are a and b."""
+    put, built, build = stage.store.put, dict[str, str](), ["a"]
+
+    def puts(kind: str, obj: dict[str, Any], by: str) -> dict[str, Any]:
+        if kind == "pods" and (states := obj["status"].get("containerStatuses")):
+            digest = built.setdefault(obj["metadata"]["name"], build[0])
+            states = [{**state, "imageID": f"registry.example/app@sha256:{digest}"} for state in states]
+            obj = {**obj, "status": {**obj["status"], "containerStatuses": states}}
+        return put(kind, obj, by)
+
+    stage.store.put = puts  # type: ignore[method-assign]
+    return lambda: build.__setitem__(0, "b")
+
+
+def test_pods_of_a_promotion_that_run_another_image_than_what_was_looked_at_are_told_at_once(stage: Stage) -> None:
+    push, web = pushed_again(stage), stage.web().make(REPLICAS)
+    _outcome, told = released(web, asked(web, pods=(2,), through=Through.parse("step 1")))
+    push()
+    heard: list[str] = []
+    outcome = release(web.api, replace(asked(web, pods=(2,)), previous=told), heard.append)
+    says = "run 2 different images in container app (registry.example/app@sha256:a, registry.example/app@sha256:b)"
+    assert [text for text in outcome.warnings if says in text]
+    at, over = (next(n for n, text in enumerate(heard) if words in text) for words in (says, "promoted: "))
+    assert at < over
+    assert [text for text in info(web.api, InfoRequest(web.name, web.namespace)).warnings if says in text]

@@ -15,6 +15,7 @@ from ..wording import count_of
 from .phase import Situation
 from .progress import Going, Progress, Stuck, refused_pods, restarted, rewritten, trouble, why_taken
 from .record import Record
+from .template import images
 from .views import Pod
 from .words import WORDS, because
 
@@ -54,15 +55,19 @@ def _canary_pods(situation: Situation) -> tuple[Pod, ...]:
 
 
 def several_builds(situation: Situation) -> str:
-    """What a person has to know where canary pods run different images by one name; empty where they do not. Whatever a look at them
-    tells is of several versions then, and the pods of a promotion may run yet another one."""
-    states = [state for pod in _canary_pods(situation) for state in pod.containers if state.image_id]
-    for name in sorted({state.name for state in states}):
-        images = sorted({state.image_id for state in states if state.name == name})
-        if len(images) > 1:
+    """What a person has to know where pods of the canary, or of what is out, run different images by one tag; empty where they do not.
+    Whatever a look at them tells is of several versions then."""
+    version = situation.canary or situation.stable
+    named = images(version.template) if version else {}
+    pods = [pod for pod in situation.picture.pods_of(version) if not pod.terminating]
+    states = [state for pod in pods for state in pod.containers if state.image_id]
+    for name in sorted({state.name for state in states if "@" not in named.get(state.name, "")}):
+        builds = sorted({state.image_id for state in states if state.name == name})
+        if len({build.rpartition("@")[2] for build in builds}) > 1:
             return (
-                f"the canary's pods run {len(images)} different images in container {name} ({', '.join(images)}): the tag of its image was "
-                "pushed again meanwhile. Name images by their digest, so that what is verified is what is promoted"
+                f"pods of one version run {len(builds)} different images in container {name} ({', '.join(builds)}): the tag of its image was "
+                "pushed again meanwhile, so that not all of them run what was looked at. Name images by their digest, so that what is "
+                "verified is what is promoted"
             )
     return ""
 

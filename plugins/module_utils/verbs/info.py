@@ -18,7 +18,7 @@ from ..foreign import printable
 from ..rollout.fields import Fields, Malformed, items
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.record import LIVE
-from ..rollout.steady import scaled
+from ..rollout.steady import scaled, several_builds
 from ..rollout.views import Deployment, Picture, controller_uid, owned_replica_sets
 from ..rollout.words import because
 from .call.ending import Account, accounted
@@ -38,6 +38,7 @@ def info(api: Api, request: InfoRequest) -> Outcome:
             situation = account.looked(diagnose(site.look(pods=True, only_to_tell=True)))
             if situation.record is not None and situation.phase in HOLDING:
                 account.warn(*scaled(situation.record, situation))
+            account.warn(*filter(None, [several_builds(situation)]))
             answer = _with_exposure(account, situation, _answer(request, _of_one(situation), [described(situation)]))
             return _with_holder(site, situation, answer)
     try:

@@ -16,6 +16,7 @@ from ..judgement.verdicts import RunVerdict, Verdict
 from ..probes.source import Misasked, Sides
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
+from ..rollout.steady import several_builds
 from .call.ending import Account, accounted
 from .call.outcome import Outcome, Report
 from .call.site import Site
@@ -72,7 +73,7 @@ def _judged(account: Account, situation: Situation, request: VerifyRequest, repo
         verdict = run.until_decided()
     if run.seen is not None and run.ended is not None and not run.ended.expected:
         spare_users(account, run.seen, report)
-    account.warn(*run.warnings)
+    account.warn(*run.warnings, *filter(None, [several_builds(run.seen or situation)]))
     if run.ended is None and verdict.verdict is not Verdict.FAIL:
         exposed.check(run.seen or situation, last=True)
     return _concluded(account, run, verdict)

@@ -144,6 +144,7 @@ def running(name: str, **image_ids: str) -> Pod:
 
 
 ONE, OTHER = "registry.example/app@sha256:1", "registry.example/app@sha256:2"
+MIRRORED = "mirror.example/app@sha256:1"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,7 @@ ONE, OTHER = "registry.example/app@sha256:1", "registry.example/app@sha256:2"
     [
         ((running("a", app=ONE), running("b", app=ONE)), False),
         ((running("a", app=ONE), running("b", app=OTHER)), True),
+        ((running("a", app=ONE), running("b", app=MIRRORED)), False),
         ((running("a", app=ONE), running("b", app="")), False),
         # From no registry: the same image has another ID on a node of another architecture.
         ((running("a", app="sha256:1"), running("b", app="sha256:2")), False),

@@ -13,11 +13,12 @@ from dataclasses import replace
 from ...rollout.identity import Meant
 from ...rollout.phase import Situation
 from ...rollout.progress import Done, Progress, Stuck, towards_rollout, with_terminated
+from ...rollout.steady import several_builds
 from ...rollout.views import Deployment, Picture
 from ...rollout.words import WORDS
 from ..call.ending import Account
 from ..call.orders import Call
-from ..call.outcome import Report
+from ..call.outcome import Kind, News, Report
 from ..call.pacing import Patience
 from ..call.waiting import wait
 
@@ -26,6 +27,14 @@ def patience_with(deployment: Deployment, call: Call) -> Patience:
     """A pod that is Ready counts as progress, and then has to stay so for minReadySeconds before the next one may come."""
     seconds = call.wait.timeout + deployment.min_ready_seconds
     return Patience(seconds, per_progress=True, nodes=call.wait.for_nodes)
+
+
+def tell_builds(account: Account, situation: Situation, report: Report) -> None:
+    """At once, and once: somebody may want to stop it."""
+    said = several_builds(situation)
+    if said and said not in account.warnings:
+        report(News(said, Kind.WARNING))
+        account.warn(said)
 
 
 def await_rollout(
@@ -44,6 +53,7 @@ def await_rollout(
     """
 
     def judge(situation: Situation) -> Progress:
+        tell_builds(account, situation, report)
         other = meant.differs(situation) if meant and not meant.is_out(situation) else ""
         if other:
             return Stuck(other)

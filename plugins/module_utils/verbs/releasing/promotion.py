@@ -17,6 +17,7 @@ from ...release.rulings import Stage
 from ...rollout.identity import hash_of
 from ...rollout.phase import Phase, Situation
 from ...rollout.refusal import Code
+from ...rollout.steady import several_builds
 from ...wording import ended
 from ..bake import bake
 from ..call.orders import BakeRequest, Call, Meant, PromoteRequest
@@ -114,6 +115,7 @@ def _confirm(course: Course) -> None:
             f"the version {course.release.hash} was promoted, and is not what the Deployment runs now: somebody changed it since",
             code=Code.OTHER_RELEASE.value,
         )
+    course.warn(tuple(filter(None, [several_builds(situation)])))
 
 
 def promote_held(course: Course) -> None:
