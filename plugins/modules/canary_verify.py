@@ -114,7 +114,8 @@ options:
             type: float
           canary_headers:
             description:
-              - Headers of requests to the canary, besides O(checks[].http.headers).
+              - Headers of requests to the canary, besides O(checks[].http.headers). Where the release splits requests itself, the header
+                of its routes is to be among them with O(checks[].http.via=url), or nothing is counted.
             type: dict
             default: {}
           stable_headers:

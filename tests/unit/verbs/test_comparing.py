@@ -180,6 +180,18 @@ def test_a_pass_by_counters_of_which_bad_matches_nothing_is_doubted(away: Away) 
     assert any(warning.startswith(f"errors: {doubt}") for warning in run.warnings)
 
 
+def test_good_answers_of_a_url_prove_nothing_where_no_route_of_the_release_tells_the_versions_apart(away: Away) -> None:
+    with serving(lambda request: send(request, b"fine")) as url:
+        source = HttpAsked(via=Via.URL, web=Web(url), rate=500.0, canary_headers={"X-Canary": "true"})
+        check = RateCheck("web", Tolerance(1.5, 0.2), buckets=BucketRule(0.1, 0.1))
+        verdict, run, told = compared(away, CheckAsked(check, source), duration=30.0)
+    assert verdict.verdict is Verdict.PASS
+    doubt = "nothing tells which version has answered"
+    assert doubt in verdict.reason and doubt in verdict.checks[0].reason
+    assert [warning for warning in run.warnings if warning.startswith(f"web: {doubt}")] == run.warnings
+    assert doubt in told[0], "before anybody waits"
+
+
 @pytest.mark.parametrize(
     ("source", "counted"), [(LogsAsked("ERROR"), (2.0, 10.0)), (PodsAsked(), (4.0, 60.0))], ids=["logs", "pods"]
 )

@@ -19,6 +19,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure i
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.load import canary_load, relative_load
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.services import version_in
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.loads import (
+    ASTRAY,
     CHANGED,
     COPIES,
     EQUAL,
@@ -86,6 +87,28 @@ def test_without_routes_pods_decide_and_nothing_is_asked() -> None:
     with looking(traffic=None) as loads:
         loads.sees(sides())
         assert loads.worth == EQUAL
+
+
+SENT = {HEADER.name.upper(): HEADER.value}
+
+
+@pytest.mark.parametrize(
+    ("item", "canary", "stable", "reached"),
+    [
+        (split(Fraction(5, 100), tested=True), SENT, {}, EQUAL),
+        (split(Fraction(5, 100), tested=True), {HEADER.name: "another"}, {}, ASTRAY),
+        (split(Fraction(5, 100), tested=True), SENT, {HEADER.name: HEADER.value}, ASTRAY),
+        (split(Fraction(5, 100)), SENT, {}, ASTRAY),
+        (OWN, SENT, {}, ASTRAY),
+    ],
+)
+def test_requests_to_a_url_count_where_the_routes_of_the_release_tell_them_apart(
+    item: Json, canary: dict[str, str], stable: dict[str, str], reached: Fraction | str
+) -> None:
+    with looking(item) as loads:
+        assert "is not known" in str(loads.reached(canary, stable))
+        loads.sees(sides())
+        assert loads.reached(canary, stable) == reached
 
 
 def test_a_look_in_which_the_share_changed_counts_for_nothing() -> None:

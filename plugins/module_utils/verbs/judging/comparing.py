@@ -24,9 +24,9 @@ from ..call.outcome import Kind, News, Report
 from ..call.pacing import REPORT_SECONDS
 from ..call.site import Site
 from .asking import Asking
-from .checks import CheckAsked, LogsAsked, SamplesAsked, VerifyRequest, plan_of
+from .checks import CheckAsked, HttpAsked, LogsAsked, SamplesAsked, SourceAsked, VerifyRequest, Via, plan_of
 from .foresight import Foresight
-from .loads import EQUAL, Loads
+from .loads import EQUAL, UNPROVEN, Loads, Worth
 from .looking import Ended, Looking, Rests
 from .sides import sides_of
 
@@ -69,6 +69,8 @@ class Comparison(Looking):
     def begin(self) -> dict[str, str]:
         """Reaches every source, and says what the window can decide; returns what did not answer, by check."""
         gaps = {}
+        for name, doubt in self._unproven().items():
+            self._warn(f"{name}: {doubt}")
         for asked in self._asking.checks:
             why = self._asking.begin(asked, self._now())
             if why:
@@ -111,7 +113,8 @@ class Comparison(Looking):
 
     def _doubted(self, verdict: RunVerdict) -> RunVerdict:
         """The same verdict; whoever reads it also reads what its sources are not sure of."""
-        doubts = self._asking.doubts()
+        fails = verdict.verdict is Verdict.FAIL
+        doubts = {**({} if fails else self._unproven()), **self._asking.doubts()}
         for name, doubt in doubts.items():
             self._warn(f"{name}: {doubt}")
         checks = tuple(
@@ -156,8 +159,7 @@ class Comparison(Looking):
         self._asking.sees(sides)
         self._loads.sees(sides)
         for caveat in self._loads.caveats:
-            if caveat not in self.warnings:
-                self._warn(caveat)
+            self._warn(caveat)
         return None
 
     def _takes(self, asked: CheckAsked, answers: Answers) -> None:
@@ -172,7 +174,7 @@ class Comparison(Looking):
         if isinstance(answer, Value):
             self._trial.observe(asked.check.name, Reading(now, answer.value), stream)
             return
-        worth = self._loads.worth if isinstance(asked.source, LogsAsked) else EQUAL
+        worth = self._worth(asked.source)
         if isinstance(worth, str):
             self._lacks(asked, NoData(now, worth))
             return
@@ -188,9 +190,23 @@ class Comparison(Looking):
         if isinstance(asked.check, RateCheck) and stream == asked.check.streams[0]:
             self._foresight.saw(asked.check, sample)
 
+    def _worth(self, source: SourceAsked) -> Worth:
+        """Of what the source counts."""
+        if isinstance(source, LogsAsked):
+            return self._loads.worth
+        if isinstance(source, HttpAsked) and source.via is Via.URL:
+            return self._loads.reached(source.sent_to(True), source.sent_to(False))
+        return EQUAL
+
+    def _unproven(self) -> dict[str, str]:
+        """By check, what speaks against its good answers, and is known beforehand."""
+        sources = {} if self._loads.has_routes else {one.check.name: one.source for one in self.request.checks}
+        return {name: UNPROVEN for name, one in sources.items() if isinstance(one, HttpAsked) and one.via is Via.URL}
+
     def _warn(self, text: str) -> None:
-        self.warnings.append(text)
-        self._report(News(text, Kind.WARNING))
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self._report(News(text, Kind.WARNING))
 
     @property
     def forecasts(self) -> Mapping[str, Any]:

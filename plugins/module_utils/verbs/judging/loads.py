@@ -11,7 +11,7 @@ collection.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Union
+from typing import Mapping, Union
 
 from ...cluster.api import Api
 from ...cluster.errors import ApiError
@@ -20,7 +20,7 @@ from ...probes.source import Sides
 from ...rollout.fields import Malformed
 from ...rollout.phase import Situation
 from ...rollout.record import Record, Traffic
-from ...traffic.exposure import NOBODY, Exposure, Stage, Unroutable, Versions
+from ...traffic.exposure import NOBODY, Exposure, Header, Stage, Unroutable, Versions
 from ...traffic.kinds import GATEWAY_API
 from ...traffic.load import canary_load, copied_load, relative_load
 from ...traffic.services import service_name
@@ -39,6 +39,14 @@ ENOUGH = Fraction(4, 5)
 LIGHT = (
     f"a canary pod gets less than {100 * ENOUGH} % of the requests that a pod gets without a canary, so that its latency says little of what it will "
     "be when every pod is new"
+)
+ASTRAY = (
+    "no route of this release sends requests with canary_headers to the canary, and those with stable_headers elsewhere: set traffic.header, and "
+    "put it and its value into canary_headers alone; or ask the pods themselves, with via: proxy"
+)
+UNPROVEN = (
+    "nothing tells which version has answered, since whoever sends requests with canary_headers to the canary is no route of this release: with "
+    "traffic.header it is, and via: proxy asks the pods themselves"
 )
 CHANGED = "the share of requests that the canary gets changed since the look before"
 
@@ -74,6 +82,22 @@ class Loads:
         self.caveats = (*([COPIES] if copies else ()), *([LIGHT] if light else ()))
         self.worth = CHANGED if before not in (None, found) else _worth(found, sides)
 
+    @property
+    def has_routes(self) -> bool:
+        """The release splits requests itself."""
+        return self._traffic is not None
+
+    def reached(self, canary: Mapping[str, str], stable: Mapping[str, str]) -> Worth:
+        """Of requests with these headers, sent to a URL and not to a pod: each is worth one where the routes send the first to the canary,
+        and the others elsewhere."""
+        if self._traffic is None:
+            return EQUAL
+        if self._before is None:
+            return f"which version requests come to is not known: {self.worth}"
+        told = [one.header if one else None for one in self._before]
+        apart = all(header and _has(canary, header) and not _has(stable, header) for header in told)
+        return EQUAL if apart else ASTRAY
+
     def _exposure(self, route: str, service: str, sides: Sides) -> Exposure | None:
         """None: the owner's own backends, so that pods decide."""
         stable, canary = (service_name(service, one.hash, self._release) for one in (sides.stable, sides.canary))
@@ -86,6 +110,10 @@ class Loads:
         if stage is Stage.OWN:
             return None
         raise Unroutable(f'somebody else writes {router.field} of {router.kind} "{route}"')
+
+
+def _has(headers: Mapping[str, str], header: Header) -> bool:
+    return any(name.lower() == header.name.lower() and value == header.value for name, value in headers.items())
 
 
 def loads_of(site: Site, situation: Situation, request: VerifyRequest) -> Loads:
