@@ -520,6 +520,42 @@ def test_whoever_was_sent_to_a_canary_that_is_taken_away_is_sent_to_pods_that_st
     assert_as_before(one)
 
 
+SLOW = {**DRAINING, "v2": Nature(40.0, 40.0, ends_in=20.0)}
+
+
+@pytest.mark.parametrize(
+    ("asks", "ends"),
+    [
+        ((Ask("release", shares=("25", "50"), by="pods", seconds=5.0),), "failed (stuck, changed): "),
+        ((replace(START, timeout=60.0), replace(GROW, timeout=60.0)), "changed: holding 3 canary "),
+    ],
+    ids=["release", "start"],
+)
+def test_while_a_canary_grows_nobody_is_sent_to_pods_of_it_that_are_not_ready_any_more(
+    asks: tuple[Ask, ...], ends: str
+) -> None:
+    """For so short a time that all are Ready in the end: a release does not take one that has stood no more for one that stood."""
+    scripts = (Script("ana", 8.0, asks=asks),)
+    one = World(History(natures=SLOW, scripts=scripts, end=End.UNDO, gateway=SWIFT), traced=True)
+
+    def turns() -> None:
+        (stood, *_coming) = [pod for pod in one.replica_sets.pods.values() if pod.version == "v2"]
+        one.replica_sets.is_unready(stood, 15.0)
+
+    written: list[float] = []
+
+    def hear(change: Change) -> None:
+        if change.kind == "httproutes" and change.by.startswith("ana") and change.at >= 70.0:
+            written.append(change.at)
+
+    one.timeline.at(70.0, turns)
+    one.store.listen(hear)
+    grown = one.play().calls[len(asks) - 1]
+    assert grown.told().startswith(ends), grown.told()
+    assert written and written[0] < 71.0
+    assert_as_before(one)
+
+
 def test_an_edit_beside_which_the_weight_cannot_be_said_is_in_the_way_of_nothing() -> None:
     one = world(replace(START, share="12.5", pods=3, surge=3), Ask("info", think=30.0), Ask("undo", think=20.0))
 

@@ -94,7 +94,6 @@ def _disturbed(situation: Situation, first: FirstLook) -> Stuck | None:
 
 def _unhealthy(situation: Situation, first: FirstLook) -> Stuck | None:
     now = {pod.uid: pod for pod in _canary_pods(situation)}
-    shown = {pod.uid: pod for pod in situation.picture.pods or ()}
     # One that came when the Deployment was scaled up takes its time.
     settled = [pod for uid, pod in now.items() if uid in first.pods or not first.may_scale_up]
     return (
@@ -103,13 +102,21 @@ def _unhealthy(situation: Situation, first: FirstLook) -> Stuck | None:
         or trouble(tuple(settled), room_comes=False)
         or trouble(tuple(now.values()), room_comes=True)
         or refused_pods(situation.canary)
-        or next((lost for uid, pod in first.pods.items() if (lost := _lost(pod, now.get(uid), shown.get(uid)))), None)
+        or lost(situation, first)
         or next(
             (Stuck(f"canary pod {pod.name} is not Ready", pod.name, pod.explains) for pod in settled if not pod.ready),
             None,
         )
         or (None if now else Stuck("there is no canary pod"))
     )
+
+
+def lost(situation: Situation, first: FirstLook) -> Stuck | None:
+    """The first of those pods that is not what it was; whatever has become of others."""
+    now = {pod.uid: pod for pod in _canary_pods(situation)}
+    shown = {pod.uid: pod for pod in situation.picture.pods or ()}
+    found = (_lost(pod, now.get(uid), shown.get(uid)) for uid, pod in first.pods.items())
+    return next((stuck for stuck in found if stuck), None)
 
 
 def _lost(before: Pod, now: Pod | None, shown: Pod | None) -> Stuck | None:

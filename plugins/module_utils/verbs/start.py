@@ -56,8 +56,11 @@ from .starting.telling import (
 )
 
 
-def start(api: Api, request: StartRequest, report: Report, seen: Picture | None = None) -> Outcome:
-    """`seen`, with its autoscalers, takes the place of the first look."""
+def start(
+    api: Api, request: StartRequest, report: Report, seen: Picture | None = None, stood: Situation | None = None
+) -> Outcome:
+    """`seen`, with its autoscalers, takes the place of the first look. `stood`: how the canary that is to grow stood last; what a new run of
+    this verb cannot know."""
     site = Site(api, request.call.target, request.call)
     with accounted(site, request.run or request.call.meant.run, check=request.call.check) as account:
         room = _room(request)
@@ -65,7 +68,8 @@ def start(api: Api, request: StartRequest, report: Report, seen: Picture | None 
         situation = account.looked(diagnose(picture))
         request.call.meant.check(situation)
         if situation.phase is not Phase.NONE:
-            return _held(account, picture, request, room, report, _agreed_late(account, situation, request, room))
+            late = _agreed_late(account, situation, request, room)
+            return _held(account, picture, request, room, report, late, stood=stood)
         try:
             return _begun(account, situation, request, room, report)
         except Refusal as refusal:
@@ -275,6 +279,7 @@ def _held(
     report: Report,
     pinned: Autoscaler | None = None,
     beforehand: tuple[str, ...] = (),
+    stood: Situation | None = None,
 ) -> Outcome:
     """Writes what makes it a hold of this size, if anything, and waits for it. `beforehand`: warnings to be told before that."""
     call, site, situation = request.call, account.site, diagnose(picture)
@@ -283,7 +288,8 @@ def _held(
     # A run that has a name is written with the hold, and told of.
     fenced = not call.check and (routes is not None or not request.run)
     if fenced and (taken := take_over(account, routes)):
-        return _held(account, replace(taken.picture, autoscalers=picture.autoscalers), request, room, report, pinned)
+        again = replace(taken.picture, autoscalers=picture.autoscalers)
+        return _held(account, again, request, room, report, pinned, stood=stood)
 
     def decide(current: Situation) -> Start:
         call.meant.check(current)
@@ -319,7 +325,7 @@ def _held(
         serve(account, begun.record.pinned, begun.record, picture.deployment.replicas, came=came)
     if routes is not None:
         begun, picture = isolated(account, routes, begun, account.looked(diagnose(picture)))
-    outcome = _waited(account, begun, account.looked(diagnose(picture)), call, report)
+    outcome = _waited(account, begun, account.looked(diagnose(picture)), call, report, stood)
     return exposed(account, routes, outcome, request) if routes is not None else outcome
 
 
@@ -385,7 +391,9 @@ def _give_back(account: Account, begun: Start, picture: Picture) -> NoReturn:
     raise rollout_start.same(diagnose(picture), begun.record.stable.replica_set)
 
 
-def _waited(account: Account, begun: Start, situation: Situation, call: Call, report: Report) -> Outcome:
+def _waited(
+    account: Account, begun: Start, situation: Situation, call: Call, report: Report, stood: Situation | None
+) -> Outcome:
     begun_at = situation.deployment.replicas
     if begun.plan is None and situation.phase is Phase.HELD and situation.hold == begun.goal.at(begun_at):
         done, situation = (
@@ -393,7 +401,7 @@ def _waited(account: Account, begun: Start, situation: Situation, call: Call, re
             diagnose(replace(situation.picture, pods=account.site.pods(situation.deployment))),
         )
     elif call.wait.enabled:
-        done, situation = "holding", await_hold(account, begun, situation.picture, call.wait, report)
+        done, situation = "holding", await_hold(account, begun, situation.picture, call.wait, report, stood)
     else:
         return account.outcome(f"holding {pods_in_words(begun, situation.deployment.replicas)}", situation)
     warn_of_scaling(account, begun, situation)

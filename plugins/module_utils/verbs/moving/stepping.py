@@ -8,13 +8,16 @@ This module is private to the collection.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ...cluster.errors import ApiError
 from ...rollout import start as rollout_start
 from ...rollout.identity import Meant
 from ...rollout.patches import Plan
-from ...rollout.phase import HOLDING, Situation, ready_pods
+from ...rollout.phase import HOLDING, Situation, diagnose, ready_pods
 from ...rollout.progress import Done, Progress, Stuck, tells_of_canary, towards_hold
 from ...rollout.start import Start
+from ...rollout.steady import FirstLook, lost
 from ...rollout.views import Picture
 from ...rollout.words import WORDS
 from ..call.ending import Account
@@ -22,21 +25,34 @@ from ..call.orders import Wait
 from ..call.outcome import Report
 from ..call.pacing import Patience
 from ..call.site import PODS
-from ..call.waiting import wait
+from ..call.waiting import AWAY, wait
 from ..call.writing import sent
+from ..routing.sparing import spare_users
 
 _UNANSWERED = " A step of this call that got no answer may have been carried out after that: canary_info tells the size"
 
 
-def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait, report: Report) -> Situation:
-    """Raises VerbFailure where the pods do not become Ready, or somebody takes the canary away."""
+def await_hold(
+    account: Account, begun: Start, picture: Picture, patience: Wait, report: Report, stood: Situation | None = None
+) -> Situation:
+    """Raises VerbFailure where the pods do not become Ready, or somebody takes the canary away; and where one that `stood` at an earlier step
+    does so no more. Nobody is sent meanwhile to a canary of which no pod is Ready."""
     account.tell_way_back(report)
     begun_at, mine = picture.deployment.replicas, _mine(begun)
     unanswered: list[Plan] = []
+    first = FirstLook.of(stood) if stood and stood.deployment.replicas == begun_at else None
+    serves = stood is not None or _serves(diagnose(picture))
 
     def judge(current: Situation) -> Progress:
+        nonlocal serves
         other = mine.differs(current) if current.phase in HOLDING else ""
-        return Stuck(other) if other else towards_hold(current, begun.goal, begun.record, begun_at)
+        if other:
+            return Stuck(other)
+        if serves and current.picture.pods and current.phase in HOLDING and not _serves(current):
+            serves = not _spared(account, report)
+        compares = current.picture.pods and current.phase in HOLDING and current.deployment.replicas == begun_at
+        stuck = lost(current, first) if first and compares else None
+        return stuck or towards_hold(current, begun.goal, begun.record, begun_at)
 
     waited = wait(
         account.site,
@@ -58,6 +74,7 @@ def await_hold(account: Account, begun: Start, picture: Picture, patience: Wait,
     if not done:
         if situation.phase in HOLDING:
             mine.check(situation)
+        spare_users(account, situation, report)
         remains = WORDS[situation.phase].remains
         raise account.unsuccessful(waited, f"{remains}{_UNANSWERED}" if unknown else remains)
     return situation
@@ -96,6 +113,20 @@ def _stepped(
     account.wrote(plan)
     report(plan.why)
     return picture
+
+
+def _spared(account: Account, report: Report) -> bool:
+    """Once a fresh look tells what streams did, which begin with some of the pods."""
+    with suppress(*AWAY):
+        now = diagnose(account.site.look(pods=True))
+        if not _serves(now):
+            spare_users(account, now, report)
+            return True
+    return False
+
+
+def _serves(situation: Situation) -> bool:
+    return situation.canary is not None and ready_pods(situation.picture, situation.canary) > 0
 
 
 def _mine(begun: Start) -> Meant:

@@ -173,6 +173,8 @@ class Course:
     after: dict[str, Any] = field(default_factory=dict)
     # What the verb before has read last, where it has done nothing since.
     seen_last: Situation | None = None
+    # How the canary stood at the end of its last bake: it is to stand so while it grows.
+    stood: Situation | None = None
     # What all steps were planned from.
     planned_from: Situation | None = None
 

@@ -26,7 +26,8 @@ def start_of(course: Course, step: StepAsked, meant: Meant, *, check: bool) -> S
 def hold(course: Course, step: StepAsked) -> None:
     # Where steps are behind a canary, it is that one which grows, and no other is begun at this size.
     meant = course.ours if course.release.stage is Stage.HELD else Meant(course.release.outgrown.get("hash", ""))
-    held = course.did("start", start(course.api, start_of(course, step, meant, check=False), course.report))
+    asked = start_of(course, step, meant, check=False)
+    held = course.did("start", start(course.api, asked, course.report, stood=course.stood))
     canary, stable = ((held.canary[version] or {}).get("hash", "") for version in ("canary", "stable"))
     another = course.release.stage is Stage.HELD and canary != course.release.hash
     course.release = replace(course.release, stage=Stage.HELD, stable=stable)
@@ -39,3 +40,4 @@ def hold(course: Course, step: StepAsked) -> None:
     course.release = replace(course.release, hash=canary)
     baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard, course.seen_last)
     course.did("bake", baked, say=step.bake > 0)
+    course.stood = baked.seen
