@@ -226,7 +226,7 @@ def test_a_run_that_has_a_name_keeps_the_deployment_between_its_tasks_and_gives_
     assert not played.violations
     assert "will be back by 2026-01-01T00:05:" in refused(of(played, "ben")[0])
     assert all(call.told().startswith("changed") for call in of(played, "ana"))
-    assert of(played, "eve")[0].told() == "ok: no canary is held: nothing to undo"
+    assert of(played, "eve")[0].told().startswith("ok: no canary is held: nothing to undo")
 
 
 def test_a_run_that_does_not_come_back_in_time_has_it_no_longer() -> None:

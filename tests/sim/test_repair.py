@@ -395,3 +395,17 @@ def test_what_may_not_be_read_of_a_lost_release_is_told_once(stage: Stage, new: 
     stage.server.forbidden["admin"] = frozenset(("list", kind) for kind in (*kinds, "services"))
     (told,) = [text for text in web.undo(restore=RESTORE).warnings if "as the lost release wrote it" in text]
     assert told.startswith("whether a HTTPRoute or Service or Ingress or VirtualService or GRPCRoute is left")
+
+
+def test_an_undo_after_a_promotion_names_the_way_back_from_that(new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    web.start()
+    web.undo()
+    assert web.undo().message == "no canary is held: nothing to undo"
+    web.start()
+    web.promote()
+    undone = web.undo()
+    assert (
+        undone.message.endswith("the last release was promoted, which canary_rollback takes back")
+        and not undone.changed
+    )

@@ -14,7 +14,7 @@ from ..cluster.api import Api
 from ..rollout import patches
 from ..rollout.describe import still_terminating
 from ..rollout.identity import Meant, hash_of
-from ..rollout.last import UNDONE, ended_by
+from ..rollout.last import PROMOTED, UNDONE, ended_by, last_outcome
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress, towards_stable, with_terminated
@@ -69,7 +69,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
             _check_meant(meant, situation)
         give_back_orphans(account, picture, check=call.check)
         give_back_routes(account, report, tells=request.restore is not None)
-        done = "an earlier release was cleaned up" if account.changed else "no canary is held: nothing to undo"
+        done = "an earlier release was cleaned up" if account.changed else _nothing(situation)
         return account.outcome(done, situation)
     lost = found_again(account) if situation.record is None and request.restore is not None else None
     asked = Undoing(call.actor, site.now(), request.reason, request.restore, lost.traffic if lost else None)
@@ -94,6 +94,12 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     if not call.wait.enabled:
         return account.outcome("the undo is under way; run canary_undo again to finish it", situation)
     return _finished(account, situation, request, report)
+
+
+def _nothing(situation: Situation) -> str:
+    promoted = last_outcome(situation.deployment).startswith(PROMOTED)
+    way_back = "; the last release was promoted, which canary_rollback takes back" if promoted else ""
+    return f"no canary is held: nothing to undo{way_back}"
 
 
 def _rehearsed(site: Site, picture: Picture, meant: Meant, asked: Undoing) -> Written:
