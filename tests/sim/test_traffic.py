@@ -520,6 +520,27 @@ def test_whoever_was_sent_to_a_canary_that_is_taken_away_is_sent_to_pods_that_st
     assert_as_before(one)
 
 
+HALF = Ask("start", pods=2, surge=2, share="50", timeout=60.0)
+
+
+@pytest.mark.parametrize("kind", ["gateway_api", "service_selector"])
+@pytest.mark.parametrize("ask", ["drain", "less", "nobody"])
+def test_nobody_is_sent_back_to_a_stable_version_without_ready_pods_by_whom_the_canary_serves(
+    ask: str, kind: str
+) -> None:
+    everybody = replace(HALF, pods=1, surge=1, share="100", kind=kind)
+    share = "0" if kind == "service_selector" or ask == "nobody" else "25"
+    back = Ask("pause", drain=True) if ask == "drain" else replace(everybody, share=share)
+    crashes = Incident(60.0, Befalls.CRASH, "v1", seconds=300.0)
+    scripts = (Script("ana", 8.0, asks=(everybody,)), Script("eve", 90.0, asks=(back, replace(back, think=400.0))))
+    one = Lacking(
+        History(replicas=1, natures=DRAINING, scripts=scripts, end=End.UNDO, gateway=SWIFT, incidents=(crashes,))
+    )
+    refused, again = [call for call in one.play().calls if call.actor == "eve"]
+    assert "failed (not_ready): no pod of the stable version is Ready" in refused.told()
+    assert again.told().startswith("changed: ") and not one.lacked, (again.told(), one.lacked)
+
+
 SLOW = {**DRAINING, "v2": Nature(40.0, 40.0, ends_in=20.0)}
 
 

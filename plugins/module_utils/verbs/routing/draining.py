@@ -11,6 +11,7 @@ from ...rollout.phase import HOLDING, Situation, ready_pods
 from ...traffic.exposure import Stage, Wanted
 from ...traffic.load import largest_weight
 from ..call.orders import TrafficRequest
+from .bearing import check_stable
 from .exposing import expose
 from .isolating import isolate
 from .proving import NotProgrammed, unproven
@@ -22,16 +23,23 @@ def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
     """Everybody is sent to the stable version until `refill`. Raises Refusal."""
     if check:
         found = routes.look(canary_hash)
+        _check_stable(routes, found)
         routes.rehearse(found, lambda now: _drained(now) if now.stage in OURS else Wanted(Stage.ISOLATED), canary_hash)
         return
     isolate(routes, canary_hash, again=False)
     found = routes.look()
+    _check_stable(routes, found)
     try:
         written = routes.write(found, _drained)
         routes.await_(written)
     except NotProgrammed as error:
         raise unproven(error, "What was written stays", "Look at the gateway, then run this again") from error
     routes.tell(routes.since(found, written))
+
+
+def _check_stable(routes: Routes, found: Sequence[Now]) -> None:
+    if any(map(_drained, found)):
+        check_stable(routes.account.seen)
 
 
 def _drained(now: Now) -> Wanted | None:

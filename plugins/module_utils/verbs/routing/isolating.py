@@ -9,6 +9,7 @@ from functools import partial
 from typing import Sequence
 
 from ...traffic.exposure import Exposure, Stage, Wanted
+from .bearing import check_stable
 from .proving import NotProgrammed
 from .returning import give_back, stays, warm
 from .routes import OURS, THEIRS, Now, Routes
@@ -28,8 +29,10 @@ def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> None:
     if all(one.stage in OURS for one in found) and not again:
         keep_stable(routes, found)
         return
-    service = ensure(routes, routes.stable_hash)
     situation = routes.account.situation
+    if situation is not None and any(one.stage not in OURS for one in found):
+        check_stable(situation)
+    service = ensure(routes, routes.stable_hash)
     stable = situation.stable if situation else None
     try:
         if routes.prover.how == "stated":

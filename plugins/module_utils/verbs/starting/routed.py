@@ -17,6 +17,7 @@ from ...rollout.record import Record
 from ...rollout.refusal import Code, Refusal
 from ...rollout.start import Asker, Start, Wanted
 from ...rollout.views import Picture
+from ...traffic.exposure import Stage
 from ...traffic.load import in_words
 from ...wording import count_of
 from ..call.ending import Account
@@ -24,7 +25,7 @@ from ..call.orders import StartRequest, TrafficRequest
 from ..call.outcome import Outcome, Report
 from ..call.site import Site
 from ..call.writing import write
-from ..routing.bearing import agree_to_load
+from ..routing.bearing import agree_to_load, check_stable
 from ..routing.choosing import check_same, choose
 from ..routing.exposing import expose, would_get
 from ..routing.finding import of_record
@@ -69,6 +70,8 @@ def routed(
     if request.traffic is not None and request.traffic.sticky:
         routes.check_sticky()
     exposure = would_get(routes, request.traffic or TrafficRequest(), found)
+    if any(one.stage is Stage.SPLIT and one.wanted.exposure.weight > exposure.weight for one in found):
+        check_stable(situation)
     routes.check_room(found, exposure, canary_hash(situation))
     routes.check_beside(exposure)
     routes.check_mirror(found, exposure, canary_hash(situation))
