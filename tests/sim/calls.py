@@ -84,7 +84,7 @@ Ended = Outcome | VerbFailure | ApiError
 
 @dataclass
 class Called:
-    """`user`: as whom it wrote, one name for each call. `writes`: what the server took from it. `run`: whose a start is.
+    """`user`: as whom it wrote, one name for each call. `writes`: what the server took from it. `run`: whose a start or a whole release is.
     `restores`: fields that an undo is told because nothing else knows them any more. `broke`: in which error of its own it ended.
     `doubled`: a write of it was delivered twice, and the second was refused: nobody can tell that from somebody else's, so that it
     does not count as a change. `forbidden`: what it may not do. `hit`: what went wrong with its requests; of those that only read, None.
@@ -304,6 +304,7 @@ def _release(api: Api, called: Called, call: Call, report: Report) -> Outcome:
         through=Through.parse(ask.through),
         previous=called.previous,
         reject=ask.reason,
+        run=called.run,
         held=called.meant if ask.held else None,
     )
     return release(api, request, report)

@@ -11,8 +11,10 @@ from itertools import chain, count
 from typing import Any, Protocol
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import Conflict, Invalid
+from ansible_collections.coalmine.canary.plugins.module_utils.release import rulings
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Through
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
+from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Act, Ruling
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import patches, progress
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout import start as rollout_start
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
@@ -355,6 +357,14 @@ class _NeverCreated:
     PLANNED = Ending.PLANNED
 
 
+def _cut_off() -> Iterable[History]:
+    """At one of its requests, and taken back by whoever comes in its place."""
+    rescue = Ask("release", rescues="ana", reason="the module ended without a result", on_failure="undo")
+    for number in count(10):
+        ana = Script("ana", 8.0, asks=(Ask("release", pods=2),), faults=(Planned(number, Fault.KILLED_AFTER),))
+        yield History(seed=number, scripts=(ana, Script("again", 60.0, asks=(rescue,))))
+
+
 def _created_first() -> Iterable[History]:
     ana = Script("ana", 8.0, asks=(Ask("release", creates=True),))
     return (History(seed=seed, missing=True, scripts=(ana,)) for seed in count())
@@ -362,6 +372,9 @@ def _created_first() -> Iterable[History]:
 
 GUARDS: dict[str, Guard] = {
     "steps that the caller verifies": Guard(_nobody_verifies, _verified_by_its_caller),
+    "what becomes of what was cut off": Guard(
+        _replaced(rulings, "ruling", lambda failed: Ruling(Act.LEAVE, "It was left.")), _cut_off
+    ),
     "which canary is taken as it is": Guard(
         _replaced(promotion, "_meant", lambda situation, named: Meant()), _held_by_another_by_then
     ),

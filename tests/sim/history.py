@@ -31,7 +31,8 @@ class Ask:
     Of a whole release: `verdicts`, what is counted at each step, or at the last of those for all that come after it: "good", "bad" or "nothing"
     of the user's own, or what "pods" tell; none where nothing is judged. `guard` in seconds; `on_failure`, `on_inconclusive`, `gate`, `through` and
     `headroom` as canary_release takes them. `verifies`: its caller's tasks verify each step. `reason`: why they fail it. `goes_on`: it takes up
-    what the last whole release of this process has returned. `held`: it promotes the canary that another call has held. `creates`: its version
+    what the last whole release of this process has returned. `rescues`: in its place, it takes back what a call of the process of this
+    name was about when it was killed. `held`: it promotes the canary that another call has held. `creates`: its version
     is given by a manifest, of which the Deployment is made where there is none.
     What another verb needs is left as it is."""
 
@@ -70,6 +71,7 @@ class Ask:
     through: str = "promoted"
     headroom: str = "skip"
     goes_on: bool = False
+    rescues: str = ""
     verifies: bool = False
     held: bool = False
     creates: bool = False

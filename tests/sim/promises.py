@@ -55,7 +55,12 @@ def is_hold(deployment: Json) -> bool:
 
 def is_marked(deployment: Json) -> bool:
     """A release of it is live."""
-    return RECORD in (deployment["metadata"].get("annotations") or {})
+    return bool(record_of(deployment))
+
+
+def record_of(deployment: Json) -> str:
+    """As it stands there; empty: none."""
+    return str((deployment["metadata"].get("annotations") or {}).get(RECORD, ""))
 
 
 def may_lack(ask: Ask) -> int:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
 
 from .calls import Called, judges, steps_of
 from .faults import UNANSWERED
@@ -13,7 +13,7 @@ from .foreign import FOREIGN
 from .history import Ask
 from .ledger import Ledger
 from .objects import NAME, Json, is_being_deleted, version_of
-from .promises import is_hold, is_marked
+from .promises import is_hold, is_marked, record_of
 
 # After these nothing of it is left.
 OVER = frozenset({Ending.RELEASED, Ending.UNDONE, Ending.ROLLED_BACK})
@@ -72,6 +72,7 @@ class Releasing:
         if told is None or not taken_up or call.doubled or there is None or is_being_deleted(there):
             return
         self._tells_what_it_created(call, told.outcome)
+        self._takes_back(call, told, there)
         if not call.ask.check and not self._others_wrote(call) and not self._stands(call, told.outcome, there):
             found = f"{version_of(there['spec']['template'])} stands there, {'held' if is_marked(there) else 'and no release'}"
             self._ledger.violated(
@@ -85,6 +86,15 @@ class Releasing:
         if not told and UNANSWERED.isdisjoint(call.hit):
             found = f"it has {'' if created else 'not '}created it, and says: {call.told()}"
             self._ledger.violated("what was created is told", found)
+
+    def _takes_back(self, call: Called, told: Release, there: Json) -> None:
+        """What a call left that was cut off, unless somebody has frozen it, or the undo cannot come to its end."""
+        if not call.ask.rescues or call.ask.on_failure == "hold" or call.hit or self._others_wrote(call):
+            return
+        tried = call.forbidden or any(one.kind == "deployments" for one in call.writes)
+        is_there = told.run in record_of(there) and version_of(there["spec"]["template"]) == call.ask.version
+        if is_there and not tried and not there["spec"].get("paused"):
+            self._ledger.violated("what was cut off is taken back", f"it is still there, and its rescue: {call.told()}")
 
     def is_over(self, call: Called) -> bool:
         """Its end has given everything back, and nobody else has anything to do with that."""

@@ -27,6 +27,7 @@ def shipped(seed: int, history: History) -> History:
     history = replace(history, scripts=tuple(_whole(chance, script) for script in history.scripts))
     chance = random.Random(f"canaries that are held in {seed}")
     history = replace(history, scripts=tuple(_taken_as_held(chance, script) for script in history.scripts))
+    history = _rescued(random.Random(f"calls that are cut off in {seed}"), history)
     return _first_version(random.Random(f"first version of {seed}"), history) if seed % MISSING == 2 else history
 
 
@@ -117,6 +118,24 @@ def _as_held(chance: random.Random, ask: Ask) -> Ask:
         guard=chance.choice((0.0, 5.0, 20.0)),
         on_failure=chance.choice(("undo", "hold")),
     )
+
+
+def _rescued(chance: random.Random, history: History) -> History:
+    """Where a process is killed in the middle of a whole release, every other one that comes after it takes back first what it left."""
+    first, *later = history.scripts
+    is_whole = any(ask.verb == "release" for ask in first.asks)
+    if not is_whole or not later or later[-1].name != "again" or chance.random() < 0.5:
+        return history
+    rescue = replace(
+        _as_whole(first),
+        rescues=first.name,
+        reason="the module ended without a result",
+        on_failure=chance.choice(("undo", "undo", "hold")),
+        goes_on=False,
+        through="promoted",
+    )
+    *before, again = later
+    return replace(history, scripts=(first, *before, replace(again, asks=(rescue, *again.asks))))
 
 
 def _first_version(chance: random.Random, history: History) -> History:

@@ -13,11 +13,13 @@ from typing import Any
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knock, Knocked
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import FAILURES, Ending, Release
+from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.autoscaler import STALE_SECONDS
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.identity import Meant
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase import Phase
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import AUTOSCALER, SCALED_OBJECT
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.undo import Restore
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import new_run
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 
 from . import calls, nginx
@@ -270,10 +272,12 @@ class World:
                     continue  # nothing was held that could be named: whoever names things stops there, save in a check
                 run = script.name if script.names in ("run", "both") else ""
                 meant = Meant(held if script.names in ("hash", "both") else "", run) if is_named else ANY
-                previous = returned.get(ask.version) if ask.goes_on else None
+                previous = returned.get(ask.version) if ask.goes_on else self._cut_off(ask.rescues)
+                if previous is None and ask.rescues:
+                    continue  # nothing was cut off
                 if previous is not None and previous.outcome in FAILURES:
                     continue  # a play ends there
-                run = previous.run if previous else run
+                run = previous.run if previous else run or (new_run() if ask.verb == "release" else "")
                 called = Called(script.name, number, ask, self.timeline.now, meant=meant, run=run, previous=previous)
                 called.manifest = self.somebody.manifest_of(ask.version) if ask.creates else None
                 self.call(network, called)
@@ -297,6 +301,23 @@ class World:
         network = self.network(process, self.server, script.name, faults, self._chance, here, self._knock())
         self._living.append(process)
         self._networks.append(network)
+
+    def _cut_off(self, name: str) -> Release | None:
+        """What a whole release would have returned in which this process was killed, for whoever comes in its place: how far it came nobody
+        knows (`cut_off` of frontdoor/release.py). None where it was not."""
+        last = next((called for called in reversed(self.calls) if called.actor == name), None)
+        if (
+            last is None
+            or last.ended is None
+            or last.result
+            or last.broke
+            or last.ask.verb != "release"
+            or last.ask.held
+        ):
+            return None
+        known = last.previous or Release(run=last.run)
+        is_over = known.outcome not in (Ending.PLANNED, Ending.HELD)
+        return known if is_over or last.ask.check or last.ask.through == "room" else replace(known, stage=Stage.UNKNOWN)
 
     def network(self, *given: Any) -> Network:
         """The way of a script to the server."""
