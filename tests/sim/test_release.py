@@ -352,6 +352,20 @@ def test_a_step_that_the_caller_verifies_ends_the_call_before_it_is_judged(web: 
     assert (told.outcome.value, told.reached, told.to_verify) == ("released", 2, {})
 
 
+@pytest.mark.parametrize("verify_tasks", ["", "/verify.yml"])
+def test_a_step_that_was_held_at_an_earlier_call_is_held_still_or_the_call_fails(verify_tasks: str, web: Web) -> None:
+    """Also where the same stage is asked for again, or its caller has verified it and nothing is counted."""
+    request = asked(web)
+    (step,) = request.steps
+    request = replace(request, steps=(replace(step, verify_tasks=verify_tasks),), through=Through.parse("step 1"))
+    _, told = released(web, request)
+    _, again = released(web, replace(request, previous=told))
+    assert again.outcome is Ending.HELD
+    replace(web, takeover=True).undo()
+    failure, after = failed(web, replace(request, previous=told))
+    assert (failure.code, after.outcome) == ("other_release", Ending.FAILED)
+
+
 def own_counts(at: float) -> CheckAsked:
     """Enough to pass."""
     rows = tuple(Sample(at + 10 * number, Count(0, 1000), Count(9, 1000)) for number in range(9))

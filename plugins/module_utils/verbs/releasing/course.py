@@ -138,6 +138,10 @@ class ReleaseRequest:
     ask: Ask = nobody
     began: Mapping[str, str] = field(default_factory=dict)
 
+    def judges(self, step: StepAsked) -> bool:
+        """Whether a check has a say at this step."""
+        return bool(self.judge.checks if step.checks is None else step.checks)
+
     @property
     def everybody(self) -> StepAsked | None:
         """What comes after the steps in a promotion by weights: a canary of so many pods that it can get all requests."""

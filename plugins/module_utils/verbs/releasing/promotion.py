@@ -32,8 +32,7 @@ NO_CANARY = (Phase.NONE, Phase.UNDOING)
 
 
 def still_to_judge(request: ReleaseRequest) -> int:
-    judged = [bool(request.judge.checks if step.checks is None else step.checks) for step in request.steps]
-    return steps.still_to_judge(judged, request.guard > 0)
+    return steps.still_to_judge(list(map(request.judges, request.steps)), request.guard > 0)
 
 
 def promote_own(course: Course) -> None:

@@ -127,9 +127,13 @@ def _through(course: Course) -> None:
     _look_what_is_behind(course)
     for number, step in enumerate(request.steps):
         course.step = (number + 1, len(request.steps))
-        if number >= course.release.reached and not _stand(course, number, step):
+        has_stood = number < course.release.reached
+        is_unseen = has_stood or (_is_verified(course, number) and not request.judges(step))
+        if not has_stood and not _stand(course, number, step):
             return
         if request.through.stops_after(number + 1):
+            if is_unseen:
+                course.looks_again(None)  # whatever an earlier call has seen
             course.ends(Ending.HELD, f"Step {number + 1} of {len(request.steps)} is held.", waits_for=WaitsFor.CALLER)
             return
     course.step = None
@@ -321,7 +325,7 @@ def _stand(course: Course, number: int, step: StepAsked) -> bool:
     if number in course.release.behind and request.everybody is not None:
         # An earlier run had given all requests to it by then. It is judged by this one, too, as large as it is.
         step = replace(step, size=request.everybody.size, traffic=request.everybody.traffic)
-    verified = course.release.to_verify.get("step") == number + 1
+    verified = _is_verified(course, number)
     if not verified:
         hold(course, step)
     if step.verify_tasks and not verified:
@@ -334,6 +338,11 @@ def _stand(course: Course, number: int, step: StepAsked) -> bool:
         return False
     course.release = replace(course.release, reached=number + 1, to_verify={})
     return True
+
+
+def _is_verified(course: Course, number: int) -> bool:
+    """An earlier call has held this step, and left it to its caller, who comes back."""
+    return bool(course.release.to_verify.get("step") == number + 1)
 
 
 def _judge(course: Course, number: int, step: StepAsked) -> bool:
