@@ -387,9 +387,9 @@ def test_a_whole_release_is_told_in_few_lines_each_with_its_deployment_and_step(
         "namespace": stage.namespace,
         "images": {"app": "registry.example/app:2"},
         "steps": [{"pods": 1}, {"pods": 3}],
-        "bake": 2,
+        "bake": 1,
         "checks": [{"name": "restarts", "pods": {}, "max_increase": 1000}],
-        "check_duration": 4,
+        "check_duration": 2,
         "check_interval": 1,
         "headroom": "report",
     }
