@@ -30,6 +30,10 @@ class ActionModule(VerbAction):
             raise AnsibleActionFail(f"{objection}. Nothing was asked of the cluster")
         super()._refuses_unread(variables)
 
+    def _given(self, variables: dict[str, Any]) -> dict[str, Any]:
+        said = inventory.of_the_fleet(variables) if role_door.is_of_a_playbook(self._task) else {}
+        return {**said, **super()._given(variables)}
+
     def _in_process(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
         self._time = TimedOut()
         return self._time.heeded(partial(super()._in_process, arguments, host))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 SERVICES, CLUSTERS = "canary_services", "canary_clusters"
-# As playbooks/fleet.yml reads them of any host.
+# Given to the play, or to any host.
 OF_THE_FLEET = tuple(
     f"canary_{name}"
     for name in (
@@ -38,7 +38,7 @@ def objection(variables: Mapping[str, Any]) -> str:
     unsaid = sorted(service for service, clusters in wanted.items() if clusters is None or clusters == "")
     unknown = sorted(set(_flat(wanted.values())).difference(groups.get(CLUSTERS, ())))
     unread = _unread(variables)
-    differs = _said_in_several_ways(groups, hostvars)
+    differs = _said_in_several_ways(variables)
     if unsaid:
         return f"{CLUSTERS} of {', '.join(unsaid)} is empty: give [] for no cluster, or leave it out for every one"
     if unknown:
@@ -55,12 +55,30 @@ def objection(variables: Mapping[str, Any]) -> str:
     return ""
 
 
-def _said_in_several_ways(groups: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:
-    """The first of what is of the fleet itself for which hosts give different values; empty: none does."""
-    hosts = [hostvars[host] for group in (SERVICES, CLUSTERS) for host in groups.get(group, ())]
-    for name in OF_THE_FLEET:
-        said = [own[name] for own in hosts if name in own]
-        if any(other != said[0] for other in said[1:]):
+def of_the_fleet(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the fleet itself that hosts of both groups say, also those that the limit leaves out."""
+    if "canary_releases" in variables:
+        return {}
+    hostvars = variables["hostvars"]
+    said = {name: hostvars[next(iter(hosts))][name] for name, hosts in _said(variables).items() if hosts}
+    return {name.removeprefix("canary_"): value for name, value in said.items()}
+
+
+def _said(variables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of each of them the hosts that say it, and how that is written: a template that all share is one value, whatever it amounts to for
+    each of them."""
+    groups, hostvars = variables["groups"], variables["hostvars"]
+    hosts = dict.fromkeys(host for group in (SERVICES, CLUSTERS) for host in groups.get(group, ()))
+    written = {host: hostvars.raw_get(host) for host in hosts}
+    return {name: {host: own[name] for host, own in written.items() if name in own} for name in OF_THE_FLEET}
+
+
+def _said_in_several_ways(variables: Mapping[str, Any]) -> str:
+    """The first for which hosts say different things; empty: they do of none. What the play itself says takes the place of them all."""
+    for name, hosts in _said(variables).items():
+        values = list(hosts.values())
+        of_the_play = name in variables and variables[name] not in values
+        if not of_the_play and any(other != values[0] for other in values[1:]):
             return name
     return ""
 

@@ -42,6 +42,13 @@ LIMITS: dict[str, dict[str, list[str]]] = {
 }
 
 
+class Hosts(dict[str, Any]):
+    """As ansible-core's, of what is written without a template."""
+
+    def raw_get(self, host: str) -> dict[str, Any]:
+        return dict(self[host])
+
+
 def told(
     services: dict[str, Any], clusters: dict[str, Any], limits: list[str]
 ) -> list[tuple[list[Any], str, dict[str, Any]]]:
@@ -63,9 +70,6 @@ def told(
             return [trusted(each) for each in value]
         return {name: trusted(each) for name, each in value.items()} if isinstance(value, dict) else value
 
-    class Hosts(dict[str, Any]):
-        raw_get = dict.get
-
     def refused(variables: dict[str, Any]) -> str:
         action = object.__new__(ActionModule)
         action._task = SimpleNamespace(get_path=lambda: f"{ROOT}/playbooks/fleet.yml:1")
@@ -74,6 +78,11 @@ def told(
         except AnsibleActionFail as error:
             return str(error)
         return ""
+
+    def given(variables: dict[str, Any]) -> dict[str, Any]:
+        action = object.__new__(ActionModule)
+        action._task = SimpleNamespace(get_path=lambda: f"{ROOT}/playbooks/fleet.yml:1", args={}, _role=None)
+        return action._given(variables)
 
     init_plugin_loader()
     loader = DataLoader()
@@ -95,7 +104,7 @@ def told(
             variables |= {"ansible_limit": limit} if limit else {}
             engine = TemplateEngine(loader=loader, variables=variables)
             releases = engine.template(trust_as_template("{{ _canary_fleet_releases }}"))
-            of_fleet = dict(engine.template(trust_as_template("{{ _canary_fleet_said }}")))
+            of_fleet = given(variables)
             rows = [(str(one["group"]), str(one["name"])) for one in releases]
             found.append((rows, refused(variables), json.loads(json.dumps(of_fleet))))
     return found
@@ -152,6 +161,21 @@ def test_what_is_of_the_fleet_itself_holds_whichever_hosts_a_limit_leaves(who: s
         assert not said and of_fleet == {"waves": ["staging", "eu"], "between": "stop", "together": False}
 
 
+def test_what_is_written_once_is_one_value_whatever_it_amounts_to_and_the_play_has_the_last_word() -> None:
+    class Templated(Hosts):
+        def raw_get(self, host: str) -> dict[str, Any]:
+            return dict.fromkeys(self[host], "{{ lookup('pipe', 'date +%N') }}")
+
+    groups = {"canary_services": ["web", "api"], "canary_clusters": []}
+    hostvars = Templated({"web": {"canary_run": "1"}, "api": {"canary_run": "2"}})
+    variables = {"groups": groups, "hostvars": hostvars, "ansible_play_hosts_all": ["web", "api"]}
+    assert not inventory.objection(variables) and inventory.of_the_fleet(variables) == {"run": "1"}
+
+    several = {**variables, "hostvars": Hosts({"web": {"canary_waves": [1]}, "api": {"canary_waves": [2]}})}
+    assert inventory.objection({**several, "canary_waves": [1]}).startswith("canary_waves is of the fleet as a whole")
+    assert not inventory.objection({**several, "canary_waves": ["100%"]})
+
+
 def test_what_is_of_the_fleet_itself_is_said_once() -> None:
     services: dict[str, Any] = {"web": {"canary_waves": ["100%"]}, "api": {"canary_waves": ["50%", "100%"]}}
     [(_rows, said, _of)] = apart(told, services, {}, ["web"])
@@ -171,6 +195,6 @@ def test_what_speaks_against_an_inventory(wanted: dict[str, Any], said: str) -> 
     groups = {"canary_services": ["web", "api"], "canary_clusters": ["eu"]}
     of_all: dict[str, dict[str, Any]] = {name: {} for names in groups.values() for name in names}
     of_some = {service: {"canary_clusters": clusters} for service, clusters in wanted.items()}
-    variables = {"groups": groups, "hostvars": of_all | of_some, "ansible_play_hosts_all": ["web", "eu"]}
+    variables = {"groups": groups, "hostvars": Hosts(of_all | of_some), "ansible_play_hosts_all": ["web", "eu"]}
     assert inventory.objection(variables).startswith(said) and bool(inventory.objection(variables)) is bool(said)
     assert not inventory.objection({**variables, "canary_releases": []})
