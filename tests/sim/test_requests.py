@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import KINDS
 from tests.release_calls import asked, released
 from tests.sim.network import Network
+from tests.sim.test_traffic import START, world
 from tests.situations import Web, image
 
 # Two of them are the Lease, taken and given back.
@@ -25,6 +27,7 @@ MOST_REQUESTS = 10
 MOST_AT_THE_END = MOST_REQUESTS + 1
 # And two ask what admission would make of the writes of a promotion.
 MOST_OF_A_PROMOTION = MOST_AT_THE_END + 2
+MOST_FOR_A_SHARE = 16
 REPLICAS = 6
 
 
@@ -185,6 +188,15 @@ def test_a_rollback_with_a_reason_tells_it_once_on_the_deployment_and_by_an_even
     events = web.api.list(f"/api/v1/namespaces/{web.namespace}/events")["items"]
     told = [event["message"] for event in events if event["reason"] == "CanaryRolledBack"]
     assert told == [f"{image('v2')} was rolled back: it turned slow"]
+
+
+def test_another_share_for_a_canary_that_stands_costs_at_most_sixteen_requests() -> None:
+    """Five until the Lease is asked for. Then the Deployment, the route, the pods, three Services and their endpoints are each read once, and four
+    are writes: the Lease is taken and given back, the route, and what the record keeps of it."""
+    found = world(START, replace(START, share="25", think=1.0)).play()
+    started, changed = found.calls[:2]
+    assert [call.told().partition(":")[0] for call in (started, changed)] == ["changed"] * 2
+    assert changed.requests <= MOST_FOR_A_SHARE < started.requests
 
 
 def test_a_second_run_of_any_verb_changes_nothing(web: Web) -> None:

@@ -16,6 +16,8 @@ from ..values import dataclass
 from .exposure import Json, Unroutable
 
 HASH_LABEL = "pod-template-hash"
+# Of an EndpointSlice.
+SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY, DEPLOYMENT_LABEL = "app.kubernetes.io/managed-by", "coalmine.canary/deployment"
 MANAGER = "coalmine.canary"
 # A DNS label (RFC 1035), as the name of a Service is.
@@ -201,8 +203,16 @@ def ready_endpoints(slices: Iterable[Mapping[str, Any]], ports: frozenset[str] =
 def is_of_controller(one: Mapping[str, Any]) -> bool:
     """An EndpointSlice of the pods that a Service selects. Source: discovery/v1 well_known_labels.go, LabelManagedBy; controllerName,
     pkg/controller/endpointslice/endpointslice_controller.go."""
-    labels = (one.get("metadata") or {}).get("labels") or {}
-    return bool(labels.get("endpointslice.kubernetes.io/managed-by") == "endpointslice-controller.k8s.io")
+    return _said(one, "endpointslice.kubernetes.io/managed-by") == "endpointslice-controller.k8s.io"
+
+
+def serves(one: Mapping[str, Any], service: str) -> bool:
+    """An EndpointSlice of this Service. Source: discovery/v1 well_known_labels.go, LabelServiceName."""
+    return _said(one, SERVICE_NAME) == service
+
+
+def _said(one: Mapping[str, Any], name: str) -> str:
+    return str(((one.get("metadata") or {}).get("labels") or {}).get(name) or "")
 
 
 def ports_of(slices: Iterable[Mapping[str, Any]]) -> frozenset[str]:

@@ -181,8 +181,8 @@ def _routed(
         return _routed(account, taken, decided, request, report)
     elif by is PromoteBy.WEIGHTS:
         _check_live(account, situation, found)
-        isolate(routes, canary.hash, again=False)
-        expose(routes, everybody, situation, canary.hash, ready)
+        found = isolate(routes, canary.hash, again=False)
+        expose(routes, everybody, situation, canary.hash, ready, found)
     else:
         hand_back(routes, found, canary.hash)
     return situation.picture if request.call.check else _since_routed(account, decided.meant, request, report)

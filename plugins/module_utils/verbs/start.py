@@ -324,9 +324,18 @@ def _held(
         came = before.record is not None and before.record.pinned != begun.record.pinned
         serve(account, begun.record.pinned, begun.record, picture.deployment.replicas, came=came)
     if routes is not None:
-        begun, picture = isolated(account, routes, begun, account.looked(diagnose(picture)))
-    outcome = _waited(account, begun, account.looked(diagnose(picture)), call, report, stood)
-    return exposed(account, routes, outcome, request) if routes is not None else outcome
+        begun, picture, found = isolated(account, routes, begun, account.looked(diagnose(picture)))
+    situation = account.looked(diagnose(picture))
+    outcome = _waited(account, begun, situation, call, report, stood)
+    if routes is None:
+        return outcome
+    return exposed(account, routes, outcome, request, found if _stands(begun, situation) else None)
+
+
+def _stands(begun: Start, situation: Situation) -> bool:
+    """There is nothing to wait for."""
+    reached = situation.phase is Phase.HELD and situation.hold == begun.goal.at(situation.deployment.replicas)
+    return begun.plan is None and reached
 
 
 def _gets(
@@ -394,8 +403,7 @@ def _give_back(account: Account, begun: Start, picture: Picture) -> NoReturn:
 def _waited(
     account: Account, begun: Start, situation: Situation, call: Call, report: Report, stood: Situation | None
 ) -> Outcome:
-    begun_at = situation.deployment.replicas
-    if begun.plan is None and situation.phase is Phase.HELD and situation.hold == begun.goal.at(begun_at):
+    if _stands(begun, situation):
         done, situation = (
             "already holding",
             diagnose(replace(situation.picture, pods=account.site.pods(situation.deployment))),

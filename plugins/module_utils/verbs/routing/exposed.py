@@ -43,8 +43,8 @@ _RESUME = "Give it that back with canary_resume, or with canary_start where it i
 
 
 class Exposed:
-    """A request for each route at each look, one for the endpoints of the stable version's Service, and one for those of the canary's where they
-    send to it; none for a release without traffic. A stream tells of writes to routes, so that a look comes at once: a request more."""
+    """A request for each route at each look, and one for the endpoints of its Services; none for a release without traffic. A stream tells of
+    writes to routes, so that a look comes at once: a request more."""
 
     def __init__(self, account: Account, situation: Situation, report: Report) -> None:
         self._account = account

@@ -23,9 +23,18 @@ from .routes import THEIRS, Now, Routes, Wish, always, exposure_of, release_of
 from .versions import await_endpoints, ensure
 
 
-def expose(routes: Routes, asked: TrafficRequest, situation: Situation, canary_hash: str, pods: int) -> Exposure:
-    """The canary gets what is asked for, and otherwise what it got, which is told. `pods`: Ready ones that it has. Raises Refusal."""
-    found = routes.look(canary_hash)
+def expose(
+    routes: Routes,
+    asked: TrafficRequest,
+    situation: Situation,
+    canary_hash: str,
+    pods: int,
+    found: Sequence[Now] | None = None,
+) -> Exposure:
+    """The canary gets what is asked for, and otherwise what it got, which is told. `pods`: Ready ones that it has. `found`: the routes, where
+    they were looked at right before. Raises Refusal."""
+    if found is None:
+        found = routes.look(canary_hash)
     routes.prepare(found)
     exposure = would_get(routes, asked, found)
     agree_to_load(routes.account, asked, exposure.load, situation.deployment.replicas, pods)

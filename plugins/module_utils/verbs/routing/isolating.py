@@ -16,9 +16,9 @@ from .routes import OURS, THEIRS, Now, Routes
 from .versions import await_endpoints, ensure, keep_stable
 
 
-def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> None:
+def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> list[Now]:
     """By all routes; one that is split stays so. `again`: proven anew where it was written before. What users got is kept, to be given
-    again.
+    again. They are returned as they stand then.
 
     Routes that never come to it get their owner's backends back. Raises Refusal.
     """
@@ -28,7 +28,7 @@ def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> None:
     routes.tell_put_back(found)
     if all(one.stage in OURS for one in found) and not again:
         keep_stable(routes, found)
-        return
+        return found
     situation = routes.account.situation
     if situation is not None and any(one.stage not in OURS for one in found):
         check_stable(situation)
@@ -46,11 +46,13 @@ def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> None:
             )
             routes.await_(written)
             warmed = routes.since(found, written, canary_hash)
-        routes.await_(routes.put(warmed, partial(_isolated, routes), canary_hash))
+        isolated = routes.put(warmed, partial(_isolated, routes), canary_hash)
+        routes.await_(isolated)
     except NotProgrammed as error:
         failed = routes.failed(error, canary_hash)
         _take_back(routes, found, canary_hash)
         raise failed from error
+    return routes.since(warmed, isolated, canary_hash)
 
 
 def _isolated(routes: Routes, now: Now) -> Wanted:

@@ -21,7 +21,7 @@ from ...traffic.exposure import Json
 from ...traffic.kinds import GATEWAY_API
 from ...traffic.route import Route, RoutePlan
 from ...traffic.routers import ROUTERS, Policy
-from ...traffic.services import Owner, is_of_controller, is_ours, ports_of, ready_endpoints
+from ...traffic.services import SERVICE_NAME, Owner, is_of_controller, is_ours, ready_endpoints, serves
 from ...traffic.shapes import ENDPOINT_SLICE, SERVICE
 from ..call.listing import listed
 
@@ -186,21 +186,18 @@ class Network:
         meta = Fields(service, "Service").within("metadata")
         return self._gone(f"{self._services}/{meta.name('name')}", meta.text("uid"))
 
-    def ready(self, service: str, ports: frozenset[str] = frozenset()) -> frozenset[str]:
-        """The pods that take requests at these ports, as a proxy is told."""
-        return ready_endpoints(self._slices_of(service), ports)
+    def ready(self, *services: str) -> list[frozenset[str]]:
+        """The pods that take requests by each of these, as a proxy is told."""
+        return list(map(ready_endpoints, self.slices(*services)))
 
     def added(self, service: str) -> frozenset[str]:
         """As `ready`, of what somebody else than Kubernetes says to be behind this Service: a mesh of clusters, or a person. Of any family."""
-        theirs = (one for one in self._slices_of(service) if not is_of_controller(one))
+        theirs = (one for one in self.slices(service)[0] if not is_of_controller(one))
         return frozenset[str]().union(*(ready_endpoints([one]) for one in theirs))
 
-    def ports(self, service: str) -> frozenset[str]:
-        """Names of those at which its pods are reached, Ready or not, as a proxy is told."""
-        return ports_of(self._slices_of(service))
-
-    def _slices_of(self, service: str) -> list[Json]:
-        query = {"labelSelector": f"kubernetes.io/service-name={service}"}
+    def slices(self, *services: str) -> list[list[Json]]:
+        """The EndpointSlices of each of these, as of one moment."""
+        query = {"labelSelector": f"{SERVICE_NAME} in ({','.join(services)})"}
         found = self._listed(self._slices, "EndpointSlice", query)
         must_be(found, [ENDPOINT_SLICE], "EndpointSliceList.items")
-        return found
+        return [[one for one in found if serves(one, service)] for service in services]

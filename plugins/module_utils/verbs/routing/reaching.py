@@ -27,17 +27,17 @@ class Astray:
 
 
 def astray(routes: Routes, situation: Situation, *, canary_gets: bool) -> Astray | None:
-    """None where each reaches its pods. A request for each Service: that of the stable version, and the canary's where it gets some; or the one
-    whose selector is switched."""
-    if routes.router.switches:
-        return _of(routes, situation, routes.traffic.service, of_canary=canary_gets)
+    """None where each reaches its pods: the Service of the stable version, and the canary's where it gets some; or the one whose selector is
+    switched. A request."""
     canary = situation.canary
-    of_canary = canary and canary_gets and _of(routes, situation, routes.service_of(canary.hash), of_canary=True)
-    return of_canary or _of(routes, situation, routes.stable, of_canary=False)
+    of_canary = {routes.service_of(canary.hash): True} if canary and canary_gets else {}
+    services = {routes.traffic.service: canary_gets} if routes.router.switches else {**of_canary, routes.stable: False}
+    reached = zip(services, routes.network.ready(*services), strict=True)
+    found = (_of(situation, name, pods, of_canary=services[name]) for name, pods in reached)
+    return next(filter(None, found), None)
 
 
-def _of(routes: Routes, situation: Situation, name: str, *, of_canary: bool) -> Astray | None:
-    reached = routes.network.ready(name)
+def _of(situation: Situation, name: str, reached: frozenset[str], *, of_canary: bool) -> Astray | None:
     service = f'Service "{name}", by which {"the canary gets" if of_canary else "stable pods get"} requests,'
     version = situation.canary if of_canary else situation.stable
     if situation.picture.pods is None or version is None:

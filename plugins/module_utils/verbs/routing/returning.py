@@ -130,7 +130,8 @@ def _await_pods(routes: Routes, found: Sequence[Now]) -> None:
 
     def has_them() -> bool:
         nonlocal lacks
-        lacks = len(frozenset[str]().union(*map(network.ready, services)) - network.ready(own))
+        has, *users_get = network.ready(own, *services)
+        lacks = len(frozenset[str]().union(*users_get) - has)
         return not lacks
 
     clock = routes.account.site.clock
@@ -154,7 +155,8 @@ def _await_one_version(routes: Routes, found: Sequence[Now]) -> None:
 
 
 def _same_endpoints(network: Network, one: str, other: str) -> bool:
-    return network.ready(one) == network.ready(other)
+    ones, others = network.ready(one, other)
+    return ones == others
 
 
 def _only_version(now: Now) -> str:

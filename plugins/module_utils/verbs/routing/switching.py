@@ -17,14 +17,14 @@ from ...rollout.record import Traffic
 from ...traffic.route import Route
 from ...traffic.selector import selected
 from ..call.ending import Account
-from .lagging import PAUSE_SECONDS, until
+from .lagging import until
 from .network import Network
 from .proving import NotSwitched, Written
 
 # What a proxy may lag behind: 0.2 s was the most that was measured through a gateway. Pods that get no requests any more go only then.
 SETTLE_SECONDS = 2.0
-# Each look is two requests, and a controller that stands still is asked for as long as a write may take.
-LONGEST_PAUSE = 1.0
+# A controller that stands still is asked for as long as a write may take.
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
 
 class Switched:
@@ -49,7 +49,7 @@ class Switched:
         for one in written:
             service = selected(one.kept.wanted, one.kept.versions) if one.kept else ""
             sends = partial(self._sends_to, one.route.name, service)
-            if service and not until(self._clock, deadline, sends, PAUSE_SECONDS, LONGEST_PAUSE):
+            if service and not until(self._clock, deadline, sends, FIRST_PAUSE, LONGEST_PAUSE):
                 raise NotSwitched(
                     f'Service "{one.route.name}" does not have the endpoints of Service "{service}" after {self._traffic.seconds} s'
                 )
@@ -57,5 +57,5 @@ class Switched:
             self._clock.sleep(SETTLE_SECONDS)
 
     def _sends_to(self, own: str, service: str) -> bool:
-        ready = self._network.ready(service)
-        return bool(ready) and self._network.ready(own) == ready
+        has, ready = self._network.ready(own, service)
+        return bool(ready) and has == ready

@@ -9,7 +9,7 @@ from typing import Sequence
 
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Json, Unroutable
-from ...traffic.services import difference, is_ours, narrowed
+from ...traffic.services import difference, is_ours, narrowed, ports_of, ready_endpoints
 from ...wording import count_of
 from ..call.guarded import at_any_time, guarded
 from .lagging import LOOK_SECONDS, until
@@ -97,18 +97,20 @@ def keep_stable(routes: Routes, found: Sequence[Now]) -> None:
 
 def await_endpoints(routes: Routes, service: str, pods: int) -> None:
     """A proxy is told of so many pods: a share for fewer would be more than a pod is to get. They are reached at each port at which stable
-    pods are, which is a request. Raises NotProgrammed."""
+    pods are. Raises NotProgrammed."""
     clock, seconds = routes.account.site.clock, routes.traffic.seconds
-    ports = frozenset[str]() if service == routes.stable else routes.network.ports(routes.stable)
-    ready = 0
+    beside = [routes.stable] if service != routes.stable else []
+    ready, lacks = 0, frozenset[str]()
 
     def are_there() -> bool:
-        nonlocal ready
-        ready = len(routes.network.ready(service, ports))
+        nonlocal ready, lacks
+        its, *stable = routes.network.slices(service, *beside)
+        ports = frozenset[str]().union(*map(ports_of, stable))
+        ready, lacks = len(ready_endpoints(its, ports)), ports - ports_of(its)
         return ready >= pods
 
     if not until(clock, clock.monotonic() + seconds, are_there, LOOK_SECONDS):
-        lacking = ", ".join(sorted(ports - routes.network.ports(service)))
+        lacking = ", ".join(sorted(lacks))
         why = f", and none for its port {lacking}, at which stable pods are reached" if lacking else ""
         raise NotProgrammed(
             f'Service "{service}" has {count_of(ready, "Ready endpoint")} of {pods} after {seconds} s{why}'

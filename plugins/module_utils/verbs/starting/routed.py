@@ -9,6 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Sequence
 
 from ...rollout import patches
 from ...rollout import start as rollout_start
@@ -113,13 +114,13 @@ def check_exposure(account: Account, begun: Start, situation: Situation, request
         agree_to_load(account, request.traffic, request.traffic.bears, replicas, begun.goal.canary(replicas))
 
 
-def isolated(account: Account, routes: Routes, begun: Start, situation: Situation) -> tuple[Start, Picture]:
-    """Routes that send nobody to the canary, and then its pods."""
+def isolated(account: Account, routes: Routes, begun: Start, situation: Situation) -> tuple[Start, Picture, list[Now]]:
+    """Routes that send nobody to the canary, as they stand then; and then its pods."""
     canary, traffic = situation.canary, begun.record.traffic
     routes.is_of(begun.record)
-    isolate(routes, canary.hash if canary else "", again=begun.record.isolating)
+    found = isolate(routes, canary.hash if canary else "", again=begun.record.isolating)
     if traffic is None or not traffic.isolating:
-        return begun, situation.picture
+        return begun, situation.picture, found
     record = replace(begun.record, traffic=replace(traffic, isolating=False))
 
     def let_come(current: Situation) -> patches.Plan | None:
@@ -131,16 +132,19 @@ def isolated(account: Account, routes: Routes, begun: Start, situation: Situatio
 
     written = write(account.site, situation.picture, let_come)
     account.wrote(written.plan)
-    return replace(begun, record=record), written.picture
+    return replace(begun, record=record), written.picture, found
 
 
-def exposed(account: Account, routes: Routes, outcome: Outcome, request: StartRequest) -> Outcome:
-    """The pods are Ready: requests may come."""
+def exposed(
+    account: Account, routes: Routes, outcome: Outcome, request: StartRequest, found: Sequence[Now] | None
+) -> Outcome:
+    """The pods are Ready: requests may come. `found`: the routes, as for `expose`."""
     situation = account.situation
     if situation is None or situation.canary is None:
         return outcome
     ready = ready_pods(situation.picture, situation.canary)
-    exposure = expose(routes, request.traffic or TrafficRequest(), situation, situation.canary.hash, ready)
+    asked = request.traffic or TrafficRequest()
+    exposure = expose(routes, asked, situation, situation.canary.hash, ready, found)
     how = f"which get {in_words(exposure)} ({account.extra['exposure']['programmed']})"
     return account.outcome(f"{outcome.message}, {how}", account.seen)
 
