@@ -20,7 +20,7 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from enum import Enum
 from typing import Any
@@ -52,7 +52,18 @@ class Source(Enum):
 
 
 def preload() -> bool:
-    """Imports what every request needs, if it is there, so that forked workers find it imported. False: it is not there."""
+    """Imports what every request needs, if it is there, so that forked workers find it imported. False: it is not there.
+
+    OpenSSL reads its own configuration for the first context of a process, which takes longer than a request: workers find that done, too.
+    """
+    if not _is_there():
+        return False
+    with suppress(ssl.SSLError):  # whoever connects is told
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return True
+
+
+def _is_there() -> bool:
     try:
         importlib.import_module("urllib3")
     except ImportError:
@@ -181,7 +192,7 @@ def open_session(
     `kubeconfig`: what it says, or, in a pod, the path of its ServiceAccount's token. `only_host`: nobody has named that beside the host, so that
     it counts for no server but its own.
     """
-    if not preload():
+    if not _is_there():
         raise ConfigError(f"the Python library urllib3, which kubernetes brings along, cannot be imported: {INSTALL}")
     found = Kubeconfig(Server(), User())
     if source is Source.KUBECONFIG and kubeconfig is not None:
