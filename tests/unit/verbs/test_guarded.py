@@ -152,6 +152,28 @@ def test_that_something_may_be_written_weighs_more_than_that_it_cannot_be_read(
         Number([(sent, True)], reads_meet=[Timeout(asked("GET", "/api"), "no answer")]).write()
 
 
+NO_READ = Timeout(asked("GET", "/api"), "no answer")
+
+
+@pytest.mark.parametrize(
+    ("meets", "reads_meet"),
+    [
+        ([LOST[0], FINAL[0]], []),
+        ([LOST[0], FINAL[3]], []),
+        ([LOST[0], OVERTAKEN[0]], [None, NO_READ]),
+        ([LOST[0], *[OVERTAKEN[0]] * (ATTEMPTS - 1)], []),
+    ],
+    ids=["then one is forbidden", "then nobody is there", "then it cannot be read", "then others are always faster"],
+)
+def test_what_was_sent_without_an_answer_may_be_made_later_whatever_the_next_one_meets(
+    meets: list[ApiError], reads_meet: list[ApiError | None]
+) -> None:
+    number = Number([(error, False) for error in meets], reads_meet)
+    with pytest.raises((ApiError, Refusal)) as raised:
+        number.write()
+    assert raised.value.may_have_written and number.sent == len(meets)
+
+
 def test_each_change_is_permitted_right_before_it_is_sent() -> None:
     asked: list[int] = []
     number = Number([(OVERTAKEN[0], False), (LOST[0], False)])

@@ -61,7 +61,7 @@ def guarded(
     for attempt in range(1, ATTEMPTS + 1):
         made, before = unanswered
         if made is not None and ruled_out(made, state):
-            made, before = None, state
+            made, before, lost = None, state, None
         try:
             change = decide(state)
             if change is not None:
@@ -69,29 +69,29 @@ def guarded(
         except Refusal as refusal:
             raise refusal if made is None else refusal.in_doubt() from refusal
         except ApiError as error:
-            raise error if made is None or lost is None else lost from error
+            raise lost or error from error
         if change is None:
             return Sent(made, before if made is not None else state, state, state)
         try:
             return Sent(change, state, send(state, change), state)
         except ApiError as error:
-            if not worth_another_look(error) or (error.may_have_written and attempt == ATTEMPTS):
-                raise
             if error.may_have_written:
                 unanswered, lost = (change, state), error
-            state = _read_again(read, error, doubtful=unanswered[0] is not None)
-    raise busy
+            if not worth_another_look(error) or (error.may_have_written and attempt == ATTEMPTS):
+                raise lost or error from error
+            state = _read_again(read, error, lost)
+    raise busy if lost is None else busy.in_doubt()
 
 
-def _read_again(read: Callable[[], State], after: ApiError, *, doubtful: bool) -> State:
-    """`doubtful`: a change that got no answer, this one or one before it, may have been made."""
+def _read_again(read: Callable[[], State], after: ApiError, lost: ApiError | None) -> State:
+    """`lost`: of a change that got no answer, this one or one before it, which may have been made."""
     try:
         return read()
     except Refusal as refusal:
-        raise refusal.in_doubt() if doubtful else refusal from after
+        raise refusal if lost is None else refusal.in_doubt() from after
     except ApiError as error:
         # That something may have been written weighs more than that it cannot be read.
-        raise after if after.may_have_written else error from error
+        raise lost or error from error
 
 
 def worth_another_look(error: ApiError) -> bool:
