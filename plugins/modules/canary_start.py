@@ -57,7 +57,7 @@ options:
       - How many per cent of all pods are to be canary pods, V(1) to V(99).
       - The nearest number of pods is taken, and of two equally near ones the smaller. RV(canary.weight) is the true
         share; a warning tells of one that is more than twice as large.
-      - With O(autoscaler=hold) the canary grows with the Deployment, so that its share stays, and O(pods) is a number that does not.
+      - With O(autoscaler=hold) the canary grows with the Deployment, so that its share stays; O(pods) without O(traffic) is a number that does not.
     type: int
   surge:
     description:

@@ -17,6 +17,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from tests.release_calls import asked, failed, released
 from tests.sim.faults import Fault, Planned
+from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, Foreign, History, Script
 from tests.sim.objects import AUTOSCALER_NAME, NAME, image
 from tests.sim.pods import Nature
@@ -137,6 +138,17 @@ def test_however_far_it_is_scaled_up_the_canary_keeps_its_share_but_for_a_pod_an
         before = stable
     now, stable, canary = one.splits[-1]
     assert now == replicas + growth + 4 and stable + canary == now + pods
+    one.assert_given_back()
+
+
+@pytest.mark.parametrize("pods", [1, 2])
+def test_a_canary_of_so_many_pods_that_gets_a_share_of_the_requests_bears_it_of_more_too(pods: int) -> None:
+    load = ((0.0, 4), *((40.0 + 20.0 * n, 5 + n) for n in range(8)))
+    ask = replace(START, pods=pods, surge=pods, share="25")
+    one = world(ask, replace(BAKE, seconds=250.0), load=load, gateway=Lags())
+    played = one.played()
+    assert all(line.startswith(("changed: holding", "ok: ")) for line in told(played)), told(played)
+    assert one.splits[-1] == (12, 12, 3 * pods)
     one.assert_given_back()
 
 

@@ -249,7 +249,9 @@ def _wanted(
     if request.surge is None:
         room = replace(room, surge=situation.deployment.replicas)
     scales_up = pinned is not None or (record is not None and record.may_scale_up)
-    grows = scales_up and request.autoscaler is AutoscalerPolicy.HOLD and request.size.pods is None
+    shares = request.traffic is not None or (record is not None and record.traffic is not None)
+    # What bears a share of the requests bears it of more, too, however many pods that was at first.
+    grows = scales_up and request.autoscaler is AutoscalerPolicy.HOLD and (shares or request.size.pods is None)
     return Wanted(asked.template, pods, size.weight, room, grows)
 
 
