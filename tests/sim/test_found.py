@@ -112,6 +112,11 @@ FOUND: dict[str, History] = {
         scripts=(ana(WEIGHT), Script("eve", 29.2, asks=(WEIGHT,))),
         foreign=(Foreign(24.5, "kubectl scale to 0 and back"),),
     ),
+    "a release of a canary whose ReplicaSet the controllers have yet to make is planned in words": History(
+        deployments=Pace(stops=((8.0, 60.0),)),
+        replica_sets=Pace(stops=((8.0, 60.0),)),
+        scripts=(ana(Ask("release", timeout=10.0), Ask("release"), names="run"),),
+    ),
     "a start that arrives long after its caller has given up is undone all the same": History(
         replicas=1,
         scripts=(ana(START, faults=(Planned(4, Fault.LATE, 10.0), Planned(5, Fault.BROKEN_AFTER))),),

@@ -58,23 +58,23 @@ def foretold(account: Account, situation: Situation, begun: Start, wanted: Wante
     if situation.canary is not None:
         account.looked(diagnose(replace(situation.picture, pods=account.site.pods(deployment))))
     split = pods_in_words(begun, deployment.replicas)
+    # The controller may not have made its ReplicaSet yet.
+    unmade = None if situation.canary is not None else without_pods(wanted.template, None)
     if begun.plan is None:
-        return account.outcome(
-            f"{'would change routes alone' if account.changed else 'nothing to write'}: {split}{gets}"
-        )
+        what = "would change routes alone" if account.changed else "nothing to write"
+        return with_canary(account.outcome(f"{what}: {split}{gets}"), unmade)
     # The steps that follow end at the goal.
     account.wrote(patches.grow(deployment, begun.goal, begun.record))
     # What only takes the canary over, or names its step, is a patch, too.
     count = max(1, len(hold_patches(begun.goal, deployment.replicas, begun.room, situation.hold)))
     outcome = account.outcome(f"would hold {split}{gets}, in {count} {'patch' if count == 1 else 'patches'}")
-    if situation.canary is None:
-        outcome = with_canary(outcome, without_pods(wanted.template, None))
+    outcome = with_canary(outcome, unmade)
     return outcome.returning(planned=outcome.after["pods"]) if "pods" in outcome.after else outcome
 
 
-def with_canary(outcome: Outcome, version: Mapping[str, Any]) -> Outcome:
-    """`version`: as it is told of one without pods (rollout/describe.py)."""
-    return replace(outcome, canary={**outcome.canary, "canary": version})
+def with_canary(outcome: Outcome, version: Mapping[str, Any] | None) -> Outcome:
+    """`version`: as it is told of one without pods (rollout/describe.py); None: as it is there."""
+    return outcome if version is None else replace(outcome, canary={**outcome.canary, "canary": version})
 
 
 def warn_of_scaling(account: Account, begun: Start, situation: Situation) -> None:
