@@ -66,6 +66,26 @@ FOUND: dict[str, History] = {
         ),
         foreign=(Foreign(40.0, "the whole manifest", 0, "v3"),),
     ),
+    "a refused start that gave its pin back tells of the routes that it gave back besides": History(
+        seed=275111014442599,
+        min_ready=2,
+        bounds=(2, 7),
+        load=((9.66, 8), (14.84, 4), (30.58, 5)),
+        natures={"v2": Nature(3.0, 7.0)},
+        replica_sets=Pace(latest=0.5),
+        scripts=(
+            ana(
+                Ask("start", share="20", kind="istio"),
+                Ask("resume", think=3.0),
+                Ask("release", held=True),
+                Ask("guard", seconds=60.0),
+                Ask("start", version="v3", autoscaler="pin", share="25", kind="istio"),
+                names="run",
+            ),
+        ),
+        foreign=(Foreign(16.92, "label lost", 6, "v3"), Foreign(18.03, "a GitOps loop", 6, "v2")),
+        gateway=Lags(0.1, 0.1, forgets=True),
+    ),
     "a promotion whose patch got no answer, and which nobody could look for after that, is told as one that was changed": History(
         scripts=(
             ana(

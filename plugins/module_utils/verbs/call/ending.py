@@ -41,7 +41,7 @@ class Account:
 
     `run` names who it acts for: a run that the caller named, or one of its own. `extra`: further return values. `check`: what it has
     "changed" was only rehearsed, so that no failure may say that it was. `earlier`: how many warnings the server had given before, which
-    other calls have told. `pinned`: it has pinned an autoscaler.
+    other calls have told. `pinned`: it has pinned an autoscaler, which is a change as long as that is not given back.
     """
 
     site: Site
@@ -65,7 +65,7 @@ class Account:
 
     @property
     def has_written(self) -> bool:
-        return self.changed and not self.check
+        return (self.changed or self.pinned) and not self.check
 
     def wrote(self, plan: Plan | None) -> None:
         """A plan was written (or, in check mode, would be)."""
@@ -84,7 +84,7 @@ class Account:
         self.situation = situation or self.situation
         unchanged = [key for key in self.after if self.before.get(key) == self.after[key]]
         return Outcome(
-            changed=self.changed,
+            changed=self.changed or self.pinned,
             message=message,
             canary=self._canary(),
             before={key: value for key, value in self.before.items() if key not in unchanged},

@@ -202,14 +202,15 @@ def _restless(autoscaler: Autoscaler, deployment: Deployment) -> Refusal:
 def given_back_unless_held(account: Account, pinned: Autoscaler, picture: Picture) -> Iterator[None]:
     """A start that fails before its first patch leaves the autoscaler as it was, unless another start has begun its release. One that an
     earlier run had left pinned is given back by it, which is a change."""
-    changed, left = account.changed, autoscalers.is_pinned(pinned)
+    left = autoscalers.is_pinned(pinned)
     try:
         yield
     except (Refusal, ApiError) as error:
         held = account.situation is not None and account.situation.phase is not Phase.NONE
         unknown = isinstance(error, ApiError) and error.may_have_written
+        changed = account.changed
         if not held and not unknown and _let_go(account, pinned.name, picture, there=account.pinned or left):
-            account.changed = changed or left
+            account.changed, account.pinned = changed or left, False
         raise
 
 

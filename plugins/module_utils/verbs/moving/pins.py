@@ -128,8 +128,9 @@ def write_pin(
     def decide(found: Written) -> Operations:
         return seat.pin(found, replicas, claim(account), scales_up)
 
+    changed = account.changed
     sent = _write(account, replace(seat, send=send), found, decide, "pinned", account.site.mine)
-    account.pinned = account.pinned or sent.change is not None
+    account.changed, account.pinned = changed, account.pinned or sent.change is not None
     return sent.state
 
 
