@@ -17,6 +17,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release 
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.samples import Count, Sample
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.choices import Via
+from ansible_collections.coalmine.canary.plugins.module_utils.probes.web import Web as HttpServer
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
     Gate,
     Headroom,
@@ -28,7 +30,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, WaitsFor
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Ask,
-    InfoRequest,
     Meant,
     NewTemplate,
     PromoteRequest,
@@ -37,7 +38,6 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders 
     WatchRequest,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
     CheckAsked,
     HttpAsked,
@@ -48,6 +48,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.promote impo
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing import promotion
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.release import release
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.seldom import blind_guards
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.rollback import rollback
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.watch import watch
 from tests.release_calls import asked, failed, released
@@ -780,29 +781,11 @@ def test_a_guard_that_will_be_blind_is_told_of_before_anything_is_changed(web: W
     assert any("250 of the 600 seconds of the guard" in warning for warning in outcome.warnings), outcome.warnings
 
 
-def pushed_again(stage: Stage) -> Callable[[], None]:
-    """Pods that come after a call of this run another image by the same tag; its builds are a and b."""
-    put, built, build = stage.store.put, dict[str, str](), ["a"]
-
-    def puts(kind: str, obj: dict[str, Any], by: str) -> dict[str, Any]:
-        if kind == "pods" and (states := obj["status"].get("containerStatuses")):
-            digest = built.setdefault(obj["metadata"]["name"], build[0])
-            states = [{**state, "imageID": f"registry.example/app@sha256:{digest}"} for state in states]
-            obj = {**obj, "status": {**obj["status"], "containerStatuses": states}}
-        return put(kind, obj, by)
-
-    stage.store.put = puts  # type: ignore[method-assign]
-    return lambda: build.__setitem__(0, "b")
-
-
-def test_pods_of_a_promotion_that_run_another_image_than_what_was_looked_at_are_told_at_once(stage: Stage) -> None:
-    push, web = pushed_again(stage), stage.web().make(REPLICAS)
-    _outcome, told = released(web, asked(web, pods=(2,), through=Through.parse("step 1")))
-    push()
-    heard: list[str] = []
-    outcome = release(web.api, replace(asked(web, pods=(2,)), previous=told), heard.append)
-    says = "run 2 different images in container app (registry.example/app@sha256:a, registry.example/app@sha256:b)"
-    assert [text for text in outcome.warnings if says in text]
-    at, over = (next(n for n, text in enumerate(heard) if words in text) for words in (says, "promoted: "))
-    assert at < over
-    assert [text for text in info(web.api, InfoRequest(web.name, web.namespace)).warnings if says in text]
+@pytest.mark.parametrize(("of_owner", "via", "warned"), [(True, Via.URL, 1), (False, Via.URL, 0), (True, Via.PROXY, 0)])
+def test_a_guard_by_a_url_is_told_of_where_the_owners_routes_will_decide(
+    of_owner: bool, via: Via, warned: int, web: Web
+) -> None:
+    by_url: dict[str, Any] = {"web": HttpServer("https://shop.example"), "canary_headers": {"X-Canary": "always"}}
+    http = CheckAsked(RateCheck("http", Tolerance(1.5, 0.01)), HttpAsked(via=via, **(by_url if via is Via.URL else {})))
+    said = blind_guards(VerifyRequest(web.call, (http,)), 60.0, of_owner=of_owner)
+    assert len(said) == warned and all("via: proxy asks the pods themselves" in one for one in said)

@@ -21,6 +21,8 @@ from .tolerance import JudgementError
 from .trial import overall
 from .verdicts import BoundFigures, CheckVerdict, Rule, RunVerdict, Verdict
 
+# Its pods have served all through the promotion.
+NO_WARMUP = 0.0
 # One restart is an accident of a node, and two may be.
 EVENTS_THAT_MUST_SPEAK = 3
 
@@ -81,13 +83,12 @@ class EventTrial:
 
 class LoneTrial:
     """`going_on`: names of the checks whose sources need no stable version. The others are left out of the verdict, and told.
-    It never passes early: it cannot tell when enough has been seen. `warmup`: as of a run, for plain bounds; an event of a pod is one
-    whenever it comes."""
+    It never passes early: it cannot tell when enough has been seen."""
 
-    def __init__(self, checks: Iterable[Check], going_on: frozenset[str], warmup: float = 0.0) -> None:
+    def __init__(self, checks: Iterable[Check], going_on: frozenset[str]) -> None:
         self._checks = tuple(checks)
         self._trials: dict[str, Union[EventTrial, BoundTrial]] = {
-            check.name: BoundTrial(check, warmup) if isinstance(check, BoundCheck) else EventTrial(check)
+            check.name: BoundTrial(check, NO_WARMUP) if isinstance(check, BoundCheck) else EventTrial(check)
             for check in self._checks
             if check.name in going_on
         }

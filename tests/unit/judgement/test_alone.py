@@ -24,16 +24,6 @@ def trial(*checks: Check, going_on: set[str] | None = None) -> LoneTrial:
     return LoneTrial(checks, frozenset(names))
 
 
-def test_a_bound_has_its_warmup_alone_too() -> None:
-    alone = LoneTrial((QUEUE,), frozenset({"queue"}), warmup=30.0)
-    for at in range(0, 30, 5):
-        alone.observe("queue", at, 1000)
-        assert not alone.fails(at)
-    for at in range(30, 45, 5):
-        alone.observe("queue", at, 1000)
-    assert alone.fails(45)
-
-
 # Bad events in one look of so many pod-seconds; tolerated is one an hour and pod.
 @pytest.mark.parametrize(
     ("events", "pod_seconds", "verdict"),

@@ -24,6 +24,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.load
     COPIES,
     EQUAL,
     LIGHT,
+    OF_THE_OWNER,
     Loads,
 )
 from tests.unit.probes.serving import send, serving
@@ -99,7 +100,7 @@ SENT = {HEADER.name.upper(): HEADER.value}
         (split(Fraction(5, 100), tested=True), {HEADER.name: "another"}, {}, ASTRAY),
         (split(Fraction(5, 100), tested=True), SENT, {HEADER.name: HEADER.value}, ASTRAY),
         (split(Fraction(5, 100)), SENT, {}, ASTRAY),
-        (OWN, SENT, {}, ASTRAY),
+        (OWN, SENT, {}, OF_THE_OWNER),
     ],
 )
 def test_requests_to_a_url_count_where_the_routes_of_the_release_tell_them_apart(

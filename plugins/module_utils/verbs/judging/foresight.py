@@ -15,14 +15,22 @@ from ...judgement.checks import BoundCheck, RateCheck
 from ...judgement.evidence import BUCKETS_THAT_MUST_SPEAK, Promise
 from ...judgement.forecast import Forecast, Reach, Traffic, forecast
 from ...judgement.samples import Sample
+from ...probes.choices import Via
 from ...probes.source import NoAnswer, Sides
 from ...probes.traffic import Expected, expected_of_counters, expected_of_pods, expected_of_requests
 from ...values import dataclass
 from ..call.outcome import Report
 from .checks import CheckAsked, HttpAsked, LogsAsked, PodsAsked, PrometheusAsked, VerifyRequest
+from .loads import OF_THE_OWNER
 
 # Traffic and stable's rate are known well enough for a second forecast after so long.
 FORECAST_AFTER_SECONDS = 15.0
+
+
+def blind_to_versions(asked: CheckAsked) -> str:
+    """Of a guard beside routes that are their owner's again. Empty of a check that asks nobody by a URL."""
+    by_url = isinstance(asked.source, HttpAsked) and asked.source.via is Via.URL
+    return f"{asked.check.name} sees nothing while this is promoted by pods: {OF_THE_OWNER}" if by_url else ""
 
 
 def blind_in_the_end(asked: CheckAsked, seconds: float) -> str:
@@ -83,10 +91,12 @@ class Foresight:
         return check.must_pass and not self._request.guard
 
     def _warn_of_few_looks(self, check: BoundCheck) -> None:
-        looks = int(self._request.duration // self._request.interval)
+        warm = max(0.0, self._request.duration - self._request.warmup)
+        looks = int(warm // self._request.interval)
         if looks < check.in_a_row:
+            after = f", {self._request.warmup:g} of them the warmup," if self._request.warmup else ""
             self._warn(
-                f"{check.name}: {self._request.duration:g} seconds cannot decide anything: it needs {check.in_a_row} "
+                f"{check.name}: {self._request.duration:g} seconds{after} cannot decide anything: it needs {check.in_a_row} "
                 f"values in a row, and there will be {looks}; make duration longer, or interval or in_a_row smaller"
             )
 

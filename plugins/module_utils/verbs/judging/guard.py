@@ -170,7 +170,7 @@ class _Lone(Looking):
         self.names = [asked.check.name for asked in going_on]
         self._request = request
         self._sides = sides
-        self._trial = LoneTrial((asked.check for asked in request.checks), frozenset(self.names), request.warmup)
+        self._trial = LoneTrial((asked.check for asked in request.checks), frozenset(self.names))
 
     def begin(self) -> dict[str, str]:
         """Reaches every source; returns what did not answer, by check."""

@@ -44,6 +44,11 @@ ASTRAY = (
     "no route of this release sends requests with canary_headers to the canary, and those with stable_headers elsewhere: set traffic.header, and "
     "put it and its value into canary_headers alone; or ask the pods themselves, with via: proxy"
 )
+# In a promotion by pods, and where a Service selects one version at a time.
+OF_THE_OWNER = (
+    "the owner's own routes decide where requests go, with canary_headers or without, so that nothing tells which version has answered; via: proxy "
+    "asks the pods themselves"
+)
 UNPROVEN = (
     "nothing tells which version has answered, since whoever sends requests with canary_headers to the canary is no route of this release: with "
     "traffic.header it is, and via: proxy asks the pods themselves"
@@ -94,6 +99,8 @@ class Loads:
             return EQUAL
         if self._before is None:
             return f"which version requests come to is not known: {self.worth}"
+        if self._before == {None}:
+            return OF_THE_OWNER
         told = [one.header if one else None for one in self._before]
         apart = all(header and _has(canary, header) and not _has(stable, header) for header in told)
         return EQUAL if apart else ASTRAY

@@ -242,8 +242,10 @@ def _plan(course: Course, found: Picture | None) -> None:
             "Put the steps in order, the smallest first",
             code=Code.SMALLER.value,
         )
-    if course.request.guard and course.request.judge.checks:
-        course.warn(blind_guards(course.request.judge, course.request.guard))
+    request = course.request
+    if request.guard and request.judge.checks:
+        of_owner = request.steps[-1].traffic is not None and request.everybody is None
+        course.warn(blind_guards(request.judge, request.guard, of_owner=of_owner))
     course.planned_from = diagnose(seen)
     outgrown = _named(course.planned_from) if behind else {}
     course.release = replace(course.release, behind=tuple(behind), outgrown=outgrown, planned=True)

@@ -20,11 +20,13 @@ def headroom(api: Api, request: HeadroomRequest, report: Report) -> Outcome:
     return count(api, request, report)
 
 
-def blind_guards(request: VerifyRequest, seconds: float) -> tuple[str, ...]:
-    """What keeps a guard of so many seconds from seeing its end, told before anything is changed."""
-    from ..judging.foresight import blind_in_the_end
+def blind_guards(request: VerifyRequest, seconds: float, *, of_owner: bool) -> tuple[str, ...]:
+    """What keeps a guard of so many seconds from seeing, told before anything is changed. `of_owner`: the promotion gives the routes back to
+    their owner before the pods move."""
+    from ..judging.foresight import blind_in_the_end, blind_to_versions
 
-    return tuple(said for asked in request.checks if (said := blind_in_the_end(asked, seconds)))
+    versions = tuple(said for asked in request.checks if of_owner and (said := blind_to_versions(asked)))
+    return (*versions, *(said for asked in request.checks if (said := blind_in_the_end(asked, seconds))))
 
 
 def verify(api: Api, request: VerifyRequest, report: Report) -> Outcome:
