@@ -577,6 +577,18 @@ def test_while_a_canary_grows_nobody_is_sent_to_pods_of_it_that_are_not_ready_an
     assert_as_before(one)
 
 
+def test_a_pod_that_has_stood_a_step_and_is_gone_before_the_next_one_does_fails_the_release() -> None:
+    asks = (Ask("release", shares=("25", "50"), by="pods", seconds=5.0),)
+    evicted = Incident(70.0, Befalls.EVICTION, "v2")
+    one = World(
+        History(
+            natures=SLOW, scripts=(Script("ana", 8.0, asks=asks),), end=End.UNDO, gateway=SWIFT, incidents=(evicted,)
+        )
+    )
+    released = one.play().calls[0]
+    assert released.told().startswith("failed (stuck, changed): ") and "is gone" in released.told(), released.told()
+
+
 def test_an_edit_beside_which_the_weight_cannot_be_said_is_in_the_way_of_nothing() -> None:
     one = world(replace(START, share="12.5", pods=3, surge=3), Ask("info", think=30.0), Ask("undo", think=20.0))
 

@@ -9,6 +9,7 @@ This module is private to the collection.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from ...cluster.errors import ApiError
 from ...rollout import start as rollout_start
@@ -50,9 +51,15 @@ def await_hold(
             return Stuck(other)
         if serves and current.picture.pods and current.phase in HOLDING and not _serves(current):
             serves = not _spared(account, report)
-        compares = current.picture.pods and current.phase in HOLDING and current.deployment.replicas == begun_at
-        stuck = lost(current, first) if first and compares else None
-        return stuck or towards_hold(current, begun.goal, begun.record, begun_at)
+        return falls(current, of_those_shown=True) or towards_hold(current, begun.goal, begun.record, begun_at)
+
+    def falls(current: Situation, *, of_those_shown: bool) -> Stuck | None:
+        """Streams begin with some of the pods: whether one is gone the last look tells."""
+        if first is None or current.phase not in HOLDING or current.deployment.replicas != begun_at:
+            return None
+        shown = {pod.uid for pod in current.picture.pods or ()}
+        pods = {uid: pod for uid, pod in first.pods.items() if uid in shown or not of_those_shown}
+        return lost(current, replace(first, pods=pods))
 
     waited = wait(
         account.site,
@@ -65,6 +72,8 @@ def await_hold(
         advance=lambda current: _stepped(account, current, begun, unanswered, report),
     )
     situation = account.looked(waited.situation)
+    if isinstance(waited.progress, Done) and (stuck := falls(situation, of_those_shown=False)):
+        waited = replace(waited, progress=stuck)
     done, unknown = isinstance(waited.progress, Done), False
     for plan in unanswered:
         # What was carried out although its answer was lost is not written again; and it may be, where no look comes after this one.
