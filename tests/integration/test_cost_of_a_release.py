@@ -24,7 +24,7 @@ IMAGES = {"app": "lab.local/app:v2"}
 ROLE, REFUSED = 36, 97
 MOST: dict[str, tuple[list[dict[str, Any]], int, int]] = {
     "one step": ([FIRST], 10, 35),
-    "two steps": ([FIRST, {"pods": 2}], 12, 48),
+    "two steps": ([FIRST, {"pods": 2}], 12, 50),
 }
 
 

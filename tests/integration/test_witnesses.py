@@ -144,6 +144,8 @@ WITNESSES = {
     "admission changes what a patch stores": Witness(
         foreign.test_a_policy_that_changes_the_stable_template_on_its_way_back_does_not_stop_the_undo
     ),
+    "admission is asked of a template that a patch leaves as it is, and at a dry run":
+        Witness(foreign.test_a_policy_that_would_come_with_the_promotion_lets_no_pod_go),
     "admission makes another ReplicaSet of an old template":
         Witness(foreign.test_a_rollback_ends_at_what_a_policy_makes_of_the_template),
     "who applies is a manager of fields": Witness(
@@ -195,6 +197,7 @@ SINCE = {
     ),
     "admission changes what a dry run answers": SINCE_POLICIES,
     "admission changes what a patch stores": SINCE_POLICIES,
+    "admission is asked of a template that a patch leaves as it is, and at a dry run": SINCE_POLICIES,
     "admission makes another ReplicaSet of an old template": SINCE_POLICIES,
     "minReplicas may be 0 with another metric": ("1.37", "HPAScaleToZero is off"),
 }

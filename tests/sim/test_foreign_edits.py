@@ -120,8 +120,9 @@ def test_a_policy_that_comes_with_the_promotion_itself_is_stopped_at_once(new: C
             web.promote()
         assert (raised.value.code, raised.value.changed, raised.value.after["paused"]) == ("foreign", True, True)
     web.admin.clock.sleep(300)
-    assert web.split() == {"v1": 3, "v2": 2} and web.phase == "foreign"
-    assert not any(MIRROR in json.dumps(pod["spec"]) for pod in web.pods())
+    assert web.phase == "foreign" and web.split()["v1"] >= 3
+    # As many as the strategy lets come at once, before the controller has seen the stop.
+    assert sum(MIRROR in json.dumps(pod["spec"]) for pod in web.pods()) <= 1
     web.undo()
     assert web.split() == {"v1": 4} and not web.spec.get("paused")
 
@@ -155,6 +156,20 @@ def test_a_policy_that_comes_while_a_canary_is_held_makes_no_other_one_of_it(
         assert (raised.value.code, raised.value.changed, web.phase) == ("foreign", True, "foreign")
     web.undo()
     assert web.split() == {"v1": 4}
+
+
+def test_a_policy_that_would_come_with_a_resume_leaves_a_promotion_paused(new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    web.start(pods=2)
+    replace(web, wait=Wait(enabled=False)).promote()
+    web.pause()
+    with web.world.admission(web, Policy.REWRITES_IMAGES), web.unchanged():
+        with pytest.raises(VerbFailure, match="It stays paused") as raised:
+            web.resume()
+        assert raised.value.code == "admission"
+    web.resume()
+    web.promote()
+    assert web.split() == {"v2": 4}
 
 
 def test_a_policy_that_comes_with_the_stop_of_a_promotion_does_not_stop_its_undo(new: Callable[..., Web]) -> None:

@@ -26,7 +26,7 @@ from .call.outcome import Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
-from .call.writing import rehearse, write
+from .call.writing import Otherwise, rehearse, write
 from .moving.completion import finish_leftover
 from .routing.draining import check_refill, refill
 from .routing.draining import drain as drain_routes
@@ -70,7 +70,9 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report, *, drain: boo
             check_refill(routes, before)
         if not paused or not _idle(before):
             act = rehearse if call.check else write
-            written = act(site, picture, lambda situation: _decide(situation, paused, meant))
+            # A pause stops pods whatever comes with it.
+            otherwise = Otherwise.FAILS if paused else Otherwise.TRIED
+            written = act(site, picture, lambda now: _decide(now, paused, meant), otherwise=otherwise)
             account.wrote(written.plan)
             if call.check:
                 if not paused and routes is not None:

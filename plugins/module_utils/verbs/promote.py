@@ -108,12 +108,11 @@ def promote(api: Api, request: PromoteRequest, report: Report, seen: Situation |
 
 
 def _written(account: Account, picture: Picture, decided: Decided, *, check: bool) -> Written:
-    """It is the one write that lets pods of the canary's template take the place of all others, so it is tried first. Where another template
-    came with it all the same, its pods are stopped before anything is said."""
+    """Where another template comes with it although it was tried first, its pods are stopped before anything is said."""
     site = account.site
     try:
         act = rehearse if check else write
-        return act(site, picture, lambda now: _decide(now, decided), lambda: _look(site), Otherwise.TRIED)
+        return act(site, picture, lambda now: _decide(now, decided), lambda: _look(site))
     except Replaced as replaced:
         if not replaced.plans:
             raise

@@ -62,7 +62,7 @@ class Replaced(Refusal):
 
 
 def write(
-    site: Site, picture: Picture, decide: Decide, look: Look | None = None, otherwise: Otherwise = Otherwise.FAILS
+    site: Site, picture: Picture, decide: Decide, look: Look | None = None, otherwise: Otherwise = Otherwise.TRIED
 ) -> Written:
     """Sends what `decide` says of the situation. Raises Refusal when others never let it through, or another run holds it, and
     Replaced as `otherwise` says."""
@@ -74,7 +74,7 @@ def rehearse(
     picture: Picture,
     decide: Decide,
     look: Look | None = None,
-    otherwise: Otherwise = Otherwise.FAILS,
+    otherwise: Otherwise = Otherwise.TRIED,
     *,
     foretold: bool = False,
 ) -> Written:
@@ -97,10 +97,11 @@ def busy(site: Site) -> Refusal:
 
 
 def sent(site: Site, before: Picture, plan: Plan) -> Picture:
-    """The picture after the plan, as the server answers it. Raises Replaced."""
-    after = replace(before, deployment=site.apply(plan))
-    if replaced := _replaced(before, plan, after, dry_run=False):
-        raise replaced
+    """The picture after the plan, which is tried first, as the server answers it. Raises Replaced."""
+    for tried in (True, False):
+        after = replace(before, deployment=site.apply(plan, dry_run=tried))
+        if replaced := _replaced(before, plan, after, dry_run=tried):
+            raise replaced
     return after
 
 
@@ -122,7 +123,8 @@ def _sent(
     told: list[str] = []
 
     def send(before: Picture, plan: Plan) -> Picture:
-        for tried in (True, False) if otherwise is Otherwise.TRIED and not dry_run else (dry_run,):
+        tries = otherwise is Otherwise.TRIED and plan.keeps_template and not dry_run
+        for tried in (True, False) if tries else (dry_run,):
             after = replace(before, deployment=site.apply(plan, dry_run=tried))
             replaced = _replaced(before, plan, after, dry_run=tried)
             if replaced is not None and otherwise is not Otherwise.IS_TOLD:

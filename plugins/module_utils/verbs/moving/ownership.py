@@ -22,7 +22,7 @@ from ...rollout.views import Picture
 from ..call.ending import Account
 from ..call.guarded import guarded
 from ..call.orders import Ownership
-from ..call.writing import write
+from ..call.writing import Otherwise, write
 from ..routing.network import Network
 
 
@@ -36,7 +36,7 @@ def disown(account: Account, picture: Picture) -> None:
     if _keeps(account):
         return
     try:
-        write(account.site, picture, decide)
+        write(account.site, picture, decide, otherwise=Otherwise.FAILS)
     except (ApiError, Refusal) as error:
         _tell(account, f'Deployment "{account.site.target.name}"', error)
 
