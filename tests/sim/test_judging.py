@@ -17,7 +17,8 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, OnFailure, Policies
-from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
+from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage as StageOfARelease
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Meant, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
@@ -250,6 +251,22 @@ def test_with_on_failure_hold_a_promotion_that_is_convicted_stops_where_it_is(
     assert web.split() == left
     web.undo()
     assert web.split() == {"v1": 4}
+
+
+def test_a_promotion_whose_pods_are_all_out_cannot_be_stopped_and_nobody_says_so(
+    stage: Stage, new: Callable[..., Web]
+) -> None:
+    web = slowly_promoted(new())
+    while web.split() != {"v2": 4}:
+        stage.test.sleep(60.0)
+    assert web.phase == "promoting", "nobody has finished it"
+    canary = web.info()["canary"]["hash"]
+    begun = Release(run=web.info()["run"], stage=StageOfARelease.PROMOTING, outcome=Ending.HELD, hash=canary)
+    holds = Policies(headroom=Headroom.SKIP, on_failure=OnFailure.HOLD)
+    asks = release_calls.asked(web, policies=holds)
+    _, told = release_calls.failed(web, replace(asks, previous=begun, reject="its latency is bad"))
+    assert told.why[-1] == "Its promotion came to its end before that, and the new version stays."
+    assert web.phase == "none" and web.split() == {"v2": 4}
 
 
 @pytest.mark.parametrize(("for_nodes", "ends"), [(300.0, ALONE_NOW), (20.0, "cannot be scheduled")])

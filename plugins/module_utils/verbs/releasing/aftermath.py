@@ -128,11 +128,15 @@ def _undo(course: Course, reason: str) -> None:
 def _freeze(course: Course, reason: str) -> None:
     call = course.call(Meant(run=course.release.run))
     try:
-        course.did("pause", pause(course.api, PauseRequest(call), course.report))
+        paused = course.did("pause", pause(course.api, PauseRequest(call), course.report))
     except (VerbFailure, ApiError) as error:
         course.learns(error)
         goes_on = "The promotion goes on in the cluster, because it could not be stopped"
         course.ends(Ending.FAILED, f"{goes_on}: {ended(str(error))} canary_undo takes it back.")
+        return
+    if paused.canary["phase"] == Phase.NONE.value:
+        # All its pods were out, and what the pause found was its clean-up.
+        course.ends(Ending.FAILED, "Its promotion came to its end before that, and the new version stays.")
     else:
         stays = "stops" if not course.request.call.check else "would stop"
         course.ends(
