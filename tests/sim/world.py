@@ -265,14 +265,17 @@ class World:
     def _give_birth(self, script: Script) -> None:
         def lives() -> None:
             held, returned = "", dict[str, Release]()
-            for number, ask in enumerate(script.asks):
+            for number, asked in enumerate(script.asks):
+                cut_off = self._cut_off(asked.rescues)
+                ask = replace(asked, version=cut_off.ask.version) if cut_off else asked
                 process.sleep(ask.think)
                 is_named = ask.verb in NAMED or ask.held
                 if script.names and not held and is_named and not ask.check:
                     continue  # nothing was held that could be named: whoever names things stops there, save in a check
                 run = script.name if script.names in ("run", "both") else ""
                 meant = Meant(held if script.names in ("hash", "both") else "", run) if is_named else ANY
-                previous = returned.get(ask.version) if ask.goes_on else self._cut_off(ask.rescues)
+                left = self._left_by(cut_off) if cut_off else None
+                previous = returned.get(ask.version) if ask.goes_on else left
                 if previous is None and ask.rescues:
                     continue  # nothing was cut off
                 if previous is not None and previous.outcome in FAILURES:
@@ -302,22 +305,19 @@ class World:
         self._living.append(process)
         self._networks.append(network)
 
-    def _cut_off(self, name: str) -> Release | None:
-        """What a whole release would have returned in which this process was killed, for whoever comes in its place: how far it came nobody
-        knows (`cut_off` of frontdoor/release.py). None where it was not."""
+    def _cut_off(self, name: str) -> Called | None:
+        """The whole release in which this process was killed. None where it was not killed in any."""
         last = next((called for called in reversed(self.calls) if called.actor == name), None)
-        if (
-            last is None
-            or last.ended is None
-            or last.result
-            or last.broke
-            or last.ask.verb != "release"
-            or last.ask.held
-        ):
+        if last is None or last.ended is None or last.result or last.broke:
             return None
-        known = last.previous or Release(run=last.run)
+        return last if last.ask.verb == "release" and not last.ask.held else None
+
+    @staticmethod
+    def _left_by(call: Called) -> Release:
+        """What it would have returned, for whoever comes in its place: how far it came nobody knows (`cut_off` of frontdoor/release.py)."""
+        known = call.previous or Release(run=call.run)
         is_over = known.outcome not in (Ending.PLANNED, Ending.HELD)
-        return known if is_over or last.ask.check or last.ask.through == "room" else replace(known, stage=Stage.UNKNOWN)
+        return known if is_over or call.ask.check or call.ask.through == "room" else replace(known, stage=Stage.UNKNOWN)
 
     def network(self, *given: Any) -> Network:
         """The way of a script to the server."""
