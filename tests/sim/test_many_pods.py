@@ -33,4 +33,5 @@ def requests_of(replicas: int, ends: Callable[[Web], object]) -> tuple[int, int]
 def test_ten_times_as_many_pods_need_hardly_more_requests(ends: Callable[[Web], object]) -> None:
     few, many = requests_of(20, ends), requests_of(200, ends)
     for of_few, of_many in zip(few, many, strict=True):
-        assert of_many < of_few + STEPS
+        # A step is tried, and then taken.
+        assert of_many < of_few + 2 * STEPS
