@@ -15,7 +15,7 @@ from ...rollout.record import Intent
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Exposure, Stage, Wanted
 from ..call.orders import TrafficRequest
-from ..call.writing import write
+from ..call.writing import Otherwise, write
 from .bearing import agree_to_load
 from .exposed import given, tell_changed
 from .proving import NotProgrammed
@@ -83,7 +83,8 @@ def _keep(routes: Routes, situation: Situation, gets: Exposure) -> None:
             return None
         return patches.corrected(now.deployment, replace(record, exposure=text), "keep what the canary gets")
 
-    written = write(site, situation.picture, decide, lambda: site.look(pods=True))
+    # What admission makes of the template was asked when this call began, and users wait for nothing now.
+    written = write(site, situation.picture, decide, lambda: site.look(pods=True), Otherwise.FAILS)
     routes.account.wrote(written.plan)
     routes.account.looked(written.situation)
 
