@@ -91,7 +91,7 @@ class Releasing:
         """What a call left that was cut off, unless somebody has frozen it, or the undo cannot come to its end."""
         if not call.ask.rescues or call.ask.on_failure == "hold" or call.hit or self._others_wrote(call):
             return
-        tried = call.forbidden or any(one.kind == "deployments" for one in call.writes)
+        tried = call.forbidden or any(why.startswith("The undo failed too") for why in told.why)
         is_there = told.run in record_of(there) and version_of(there["spec"]["template"]) == call.ask.version
         if is_there and not tried and not there["spec"].get("paused"):
             self._ledger.violated("what was cut off is taken back", f"it is still there, and its rescue: {call.told()}")
