@@ -66,6 +66,25 @@ FOUND: dict[str, History] = {
         ),
         foreign=(Foreign(40.0, "the whole manifest", 0, "v3"),),
     ),
+    "steps that were behind a canary are not said to be held once that is being taken back": History(
+        seed=59253123261426,
+        replicas=8,
+        min_ready=2,
+        natures={"v1": Nature(3.0, 3.1), "v2": Nature(0.05, 1.05)},
+        scripts=(
+            ana(Ask("release", pods=3, verdicts=("good", "good", "bad"), on_failure="undo"), names="hash"),
+            Script(
+                "ben",
+                8.0,
+                skew=4000.0,
+                names="both",
+                asks=(
+                    Ask("release", think=3.0, pods=3, through="step 1"),
+                    Ask("release", think=3.0, pods=3, through="step 2", goes_on=True),
+                ),
+            ),
+        ),
+    ),
     "a refused start that gave its pin back tells of the routes that it gave back besides": History(
         seed=275111014442599,
         min_ready=2,

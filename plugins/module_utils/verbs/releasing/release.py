@@ -24,7 +24,7 @@ from ...release.room import Refuse, rule
 from ...release.rulings import Stage
 from ...rollout.identity import hash_of
 from ...rollout.last import PROMOTED, ended_by
-from ...rollout.phase import Phase, Situation, diagnose
+from ...rollout.phase import HOLDING, Phase, Situation, diagnose
 from ...rollout.refusal import Code
 from ...rollout.views import Picture
 from ...wording import count_of, ended
@@ -283,7 +283,7 @@ def _look_what_is_behind(course: Course) -> None:
     with accounted(course.site) as account:
         situation = account.looked(diagnose(course.site.look()))
     named = Meant(release.outgrown.get("hash", ""), release.outgrown.get("run", ""))
-    if situation.record is None or named.differs(situation):
+    if situation.phase not in (*HOLDING, Phase.FROZEN) or named.differs(situation):
         course.release = replace(release, behind=(), outgrown={})
 
 
