@@ -84,7 +84,7 @@ CASES: dict[str, Case] = {
         holds_slow_ones, "undone", (BAD, "The stable version is back"), "v1", BOUND, (("promotion", "fail"),)
     ),
     "turns-bad-and-is-left": Case(
-        holds_slow_ones, "failed", (BAD, "It was left as it is"), "v2", {**BOUND, "on_failure": "hold"},
+        holds_slow_ones, "failed", (BAD, "The promotion stops where it is"), "v2", {**BOUND, "on_failure": "hold"},
         (("promotion", "fail"),),
     ),
     # Who promotes what evidence did not decide has decided.
