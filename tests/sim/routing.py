@@ -102,6 +102,8 @@ class Routing:
     def _sees_share(self, release: Release, shares: Shares) -> None:
         if release.share is None or release.going == "promote":
             return
+        if release.canary == release.stable:
+            return  # admission made the version that is out of the one that was asked for, and the hold goes at once
         canary = (name for name in shares if self._ledger.is_of(name, release.canary))
         found, most = sum(map(shares.__getitem__, canary), Fraction(0)), release.share
         if found > most:
