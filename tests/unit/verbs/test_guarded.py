@@ -158,12 +158,11 @@ NO_READ = Timeout(asked("GET", "/api"), "no answer")
 @pytest.mark.parametrize(
     ("meets", "reads_meet"),
     [
-        ([LOST[0], FINAL[0]], []),
         ([LOST[0], FINAL[3]], []),
         ([LOST[0], OVERTAKEN[0]], [None, NO_READ]),
         ([LOST[0], *[OVERTAKEN[0]] * (ATTEMPTS - 1)], []),
     ],
-    ids=["then one is forbidden", "then nobody is there", "then it cannot be read", "then others are always faster"],
+    ids=["then nobody is there", "then it cannot be read", "then others are always faster"],
 )
 def test_what_was_sent_without_an_answer_may_be_made_later_whatever_the_next_one_meets(
     meets: list[ApiError], reads_meet: list[ApiError | None]
@@ -172,6 +171,11 @@ def test_what_was_sent_without_an_answer_may_be_made_later_whatever_the_next_one
     with pytest.raises((ApiError, Refusal)) as raised:
         number.write()
     assert raised.value.may_have_written and number.sent == len(meets)
+
+
+def test_whoever_has_no_right_to_write_has_not_written_without_an_answer_either() -> None:
+    with pytest.raises(Forbidden):
+        Number([(LOST[0], False), (FINAL[0], False)]).write()
 
 
 def test_each_change_is_permitted_right_before_it_is_sent() -> None:

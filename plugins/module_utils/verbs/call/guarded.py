@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Callable, Generic, TypeVar
 
-from ...cluster.errors import ApiError, Conflict, Invalid
+from ...cluster.errors import ApiError, Conflict, Forbidden, Invalid
 from ...rollout.refusal import Refusal
 from ...values import dataclass
 
@@ -77,6 +77,8 @@ def guarded(
         except ApiError as error:
             if error.may_have_written:
                 unanswered, lost = (change, state), error
+            if isinstance(error, Forbidden):
+                raise  # whoever has no right to it now had none a moment ago
             if not worth_another_look(error) or (error.may_have_written and attempt == ATTEMPTS):
                 raise lost or error from error
             state = _read_again(read, error, lost)
