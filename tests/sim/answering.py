@@ -45,7 +45,7 @@ class Answering:
         if not isinstance(result, (Outcome, VerbFailure)):
             return
         self._counts_room(call)
-        silent = not result.changed and not call.doubled and _left(call)
+        silent = not result.changed and not call.doubled and self._left(call)
         if isinstance(result, VerbFailure) and result.code in REFUSALS and silent:
             self._ledger.violated("nothing is written after a refusal", f"{call.ask.verb}: {call.told()}")
         if silent:
@@ -99,6 +99,24 @@ class Answering:
         ):
             self._ledger.violated("headroom tells the truth", f"it all fits, it said, and start: {call.told()}")
 
+    def _left(self, call: Called) -> list[str]:
+        """The objects that are not what they were before the first of its writes: of whatever it gave back exactly nothing is to be told. Each
+        write of a Deployment is one of a new generation, and stays. What somebody else has made of one meanwhile is not its own."""
+        first, last = dict[tuple[str, str], Json | None](), dict[tuple[str, str], Json | None]()
+        for change in call.writes:
+            first.setdefault((change.kind, change.name), change.before)
+            last[change.kind, change.name] = change.after
+        others = {
+            (one.kind, one.name)
+            for one in self._ledger.store.log
+            if (one.kind, one.name) in first
+            and one.at >= call.begun
+            and one.by != call.user
+            and _said(one.before) != _said(one.after)
+        }
+        changed = (key for key in first if key[0] == "deployments" or _said(first[key]) != _said(last[key]))
+        return [f"{kind}/{name}" for kind, name in changed if kind == "deployments" or (kind, name) not in others]
+
     def _may_be_his(self, call: Called) -> bool:
         """A write of his got no answer, and he says so, or somebody else has written just the same meanwhile. Who has begun a
         release can be told."""
@@ -112,17 +130,6 @@ class Answering:
             if change.at >= call.begun and change.by in (*self._ledger.calls, *FOREIGN) and change.kind == "deployments"
         )
         return any(before is not None and (call.ask.verb != "start" or is_hold(before)) for before in meanwhile)
-
-
-def _left(call: Called) -> list[str]:
-    """The objects that are not what they were before the first of its writes: of whatever it gave back exactly nothing is to be told. Each
-    write of a Deployment is one of a new generation, and stays."""
-    first, last = dict[tuple[str, str], Json | None](), dict[tuple[str, str], Json | None]()
-    for change in call.writes:
-        first.setdefault((change.kind, change.name), change.before)
-        last[change.kind, change.name] = change.after
-    changed = (key for key in first if key[0] == "deployments" or _said(first[key]) != _said(last[key]))
-    return [f"{kind}/{name}" for kind, name in changed]
 
 
 def _said(obj: Json | None) -> Json | None:

@@ -176,18 +176,20 @@ def give_back_of(account: Account, record: Record, pinned: Companion, picture: P
 
 
 def _give_back_of(account: Account, record: Record, seat: Seat[Written], picture: Picture) -> bool:
+    """Whether it is there: somebody else may have given it back a moment before, or this call, which was told that it came too late."""
+
     def of_this_release(_found: Written) -> bool:
         now = _fresh(account, picture)
         return now.record is not None and same_release(now.record, record)
 
     try:
-        given = _give_back(account, seat, seat.read(), of_this_release)
+        _give_back(account, seat, seat.read(), of_this_release)
         # Whoever gave it back may have died since.
         disown_pinned(account, seat.path, seat.what)
     except NotFound:
         account.warn(f"{seat.what}, which was pinned for this release, no longer exists")
         return False
-    return given
+    return True
 
 
 def _see_given_back(account: Account, name: str) -> None:
