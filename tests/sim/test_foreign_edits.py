@@ -127,10 +127,15 @@ def test_a_policy_that_comes_with_the_promotion_itself_is_stopped_at_once(new: C
     assert web.split() == {"v1": 4} and not web.spec.get("paused")
 
 
-def test_a_policy_that_would_come_with_the_clean_up_leaves_it_for_later(new: Callable[..., Web]) -> None:
-    web = new().make(4)
+def promoting(web: Web) -> Web:
+    web.make(4)
     web.start(pods=2)
     replace(web, wait=Wait(enabled=False)).promote()
+    return web
+
+
+def test_a_policy_that_would_come_with_the_clean_up_leaves_it_for_later(new: Callable[..., Web]) -> None:
+    web = promoting(new())
     with web.world.admission(web, Policy.REWRITES_IMAGES):
         with pytest.raises(VerbFailure, match="would change the pod template") as raised:
             web.promote()
@@ -159,9 +164,7 @@ def test_a_policy_that_comes_while_a_canary_is_held_makes_no_other_one_of_it(
 
 
 def test_a_policy_that_would_come_with_a_resume_leaves_a_promotion_paused(new: Callable[..., Web]) -> None:
-    web = new().make(4)
-    web.start(pods=2)
-    replace(web, wait=Wait(enabled=False)).promote()
+    web = promoting(new())
     web.pause()
     with web.world.admission(web, Policy.REWRITES_IMAGES), web.unchanged():
         with pytest.raises(VerbFailure, match="It stays paused") as raised:
@@ -173,9 +176,7 @@ def test_a_policy_that_would_come_with_a_resume_leaves_a_promotion_paused(new: C
 
 
 def test_a_policy_that_comes_with_the_stop_of_a_promotion_does_not_stop_its_undo(new: Callable[..., Web]) -> None:
-    web = new().make(4)
-    web.start(pods=2)
-    replace(web, wait=Wait(enabled=False)).promote()
+    web = promoting(new())
     with ExitStack() as over:
         just_before(web, begins(Policy.MARKS, over))
         undone = web.undo()
