@@ -20,6 +20,7 @@ from ...rollout.views import Picture
 from ...rollout.words import WORDS
 from ...values import dataclass
 from .guarded import ATTEMPTS, guarded
+from .outcome import Report, quietly
 from .site import Site
 
 Decide = Callable[[Situation], "Plan | None"]
@@ -96,12 +97,24 @@ def busy(site: Site) -> Refusal:
     )
 
 
-def sent(site: Site, before: Picture, plan: Plan) -> Picture:
-    """The picture after the plan, which is tried first, as the server answers it. Raises Replaced."""
-    for tried in (True, False):
+def sent(
+    site: Site,
+    before: Picture,
+    plan: Plan,
+    otherwise: Otherwise = Otherwise.TRIED,
+    tell: Report = quietly,
+    *,
+    dry_run: bool = False,
+) -> Picture:
+    """The picture after the plan, or (`dry_run`) as it would be, as the server answers it. Raises Replaced as `otherwise` says, and
+    tells what is only to be told."""
+    tries = otherwise is Otherwise.TRIED and plan.keeps_template and not dry_run
+    for tried in (True, False) if tries else (dry_run,):
         after = replace(before, deployment=site.apply(plan, dry_run=tried))
         if replaced := _replaced(before, plan, after, dry_run=tried):
-            raise replaced
+            if otherwise is not Otherwise.IS_TOLD:
+                raise replaced
+            tell(replaced.what)
     return after
 
 
@@ -123,14 +136,7 @@ def _sent(
     told: list[str] = []
 
     def send(before: Picture, plan: Plan) -> Picture:
-        tries = otherwise is Otherwise.TRIED and plan.keeps_template and not dry_run
-        for tried in (True, False) if tries else (dry_run,):
-            after = replace(before, deployment=site.apply(plan, dry_run=tried))
-            replaced = _replaced(before, plan, after, dry_run=tried)
-            if replaced is not None and otherwise is not Otherwise.IS_TOLD:
-                raise replaced
-            told.extend([replaced.what] if replaced else [])
-        return after
+        return sent(site, before, plan, otherwise, told.append, dry_run=dry_run)
 
     def ruled_out(plan: Plan, found: Picture) -> bool:
         return plan.is_ruled_out_by(found.deployment)
