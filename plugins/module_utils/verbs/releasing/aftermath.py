@@ -47,7 +47,7 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     found, *others = reasons or (ended(error.found),)
     # What to do about it is of no use to anybody once it is taken back.
     advice = ended(error.advice) if error.advice and not (act or reasons) else ""
-    course.release = replace(course.release, why=(f"{found} {advice}".rstrip(), *others))
+    course.release = replace(course.release, why=(" ".join(filter(None, [found, advice])), *others))
     if act is not None:
         act(course, reason)
     else:
@@ -56,7 +56,7 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     course.changed = course.changed and not course.request.call.check
     return VerbFailure(
         found,
-        advice=" ".join(course.release.why)[len(found) :].lstrip(),
+        advice=" ".join(filter(None, [advice, *course.release.why[1:]])),
         code=code,
         cause=cause,
         changed=course.changed,
