@@ -304,12 +304,19 @@ class Course:
             seen={Ending.PLANNED: self.planned_from, Ending.HELD: self.seen_last}.get(release.outcome),
         )
 
+    def looks(self, seen: Situation | None = None) -> None:
+        """At the canary that it holds, which is a moment of the release. `seen` takes the place of the first look."""
+        self.did("look", self._looked(seen), say=False)
+
     def looks_again(self, since: Situation | None) -> None:
-        """At the canary that it holds, while something else is waited for. Raises VerbFailure where that is not what it was `since` an
+        """The same while something else is waited for, which is no moment of it. Raises VerbFailure where that is not what it was `since` an
         earlier look any more."""
-        looked = bake(self.api, BakeRequest(self.call(), 0), self.report, since=since)
+        looked = self._looked(since=since)
         self.takes(looked)
         self.seen_last = looked.seen
+
+    def _looked(self, seen: Situation | None = None, since: Situation | None = None) -> Outcome:
+        return bake(self.api, BakeRequest(self.call(), 0), self.report, seen, since)
 
     def seen(self, before: Situation | None = None) -> Situation:
         """A fresh look. Of what was seen just `before` only the Deployment is read, unless somebody has changed that."""

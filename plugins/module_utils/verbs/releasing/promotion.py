@@ -19,8 +19,7 @@ from ...rollout.phase import Phase, Situation
 from ...rollout.refusal import Code
 from ...rollout.steady import several_builds
 from ...wording import ended
-from ..bake import bake
-from ..call.orders import BakeRequest, Call, Meant, PromoteRequest
+from ..call.orders import Call, Meant, PromoteRequest
 from ..call.outcome import Outcome, VerbFailure
 from ..promote import promote
 from .course import Course, ReleaseRequest
@@ -37,7 +36,7 @@ def still_to_judge(request: ReleaseRequest) -> int:
 
 def promote_own(course: Course) -> None:
     """The canary that this release has judged. Nobody has been waited for since it was looked at."""
-    course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report, course.seen_last), say=False)
+    course.looks(course.seen_last)
     if course.request.everybody is not None:
         hold(course, course.request.everybody)
     _released(course)

@@ -28,9 +28,9 @@ from ...rollout.phase import HOLDING, Phase, Situation, diagnose
 from ...rollout.refusal import Code
 from ...rollout.views import Picture
 from ...wording import count_of, ended
-from ..bake import LOOK_SECONDS, bake
+from ..bake import LOOK_SECONDS
 from ..call.ending import accounted
-from ..call.orders import BakeRequest, Meant, PauseRequest, UndoRequest, Withdrawn, stands
+from ..call.orders import Meant, PauseRequest, UndoRequest, Withdrawn, stands
 from ..call.outcome import Outcome, Report, VerbFailure
 from ..call.waiting import AWAY
 from ..moving.autoscaling import let_go_of_left
@@ -168,7 +168,7 @@ def _gate_opens(course: Course) -> bool:
     gate, target = course.request.policies.gate, course.request.call.target
     if gate is Gate.NONE:
         return True
-    course.did("look", bake(course.api, BakeRequest(course.call(), 0), course.report), say=False)
+    course.looks()
     stood = course.seen_last
     question = (
         f"{target.name} in namespace {target.namespace} has stood all its steps. Promote it? Answer yes to promote; "
