@@ -68,8 +68,8 @@ options:
     default: "0"
   between:
     description:
-      - Seconds between the end of a wave and the beginning of the next one. With V(stop) the call ends after each wave that changed
-        something, and the next call goes on, so that somebody can approve between them.
+      - Seconds between the end of a wave and the beginning of the next one. With V(stop) the call ends after each wave of which
+        something went out in it, and the next call goes on, so that somebody can approve between them.
     type: str
     default: "0"
   at_once:

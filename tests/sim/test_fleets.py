@@ -257,6 +257,28 @@ def test_it_stops_between_waves_and_the_next_call_goes_on() -> None:
     assert outcomes(ended) == ["already released"] * 3 + ["released"] * 7
 
 
+def seconds_until_it_promotes(sea: Sea) -> float:
+    """Of the first Deployment of a fleet of two waves."""
+    began, promoted = sea.timeline.now, list[float]()
+    first = sea.clusters[0]
+    first.store.listen(lambda change: promoted.append(sea.timeline.now) if first.promoted else None)
+    sea.sails(sea.request(waves=("1", "100%"), stops=True))
+    return promoted[0] - began
+
+
+@pytest.mark.parametrize("rests", [{"stops": True}, {"pause": 600.0}], ids=str)
+def test_what_a_killed_call_had_begun_to_promote_is_finished_and_rested_after(rests: dict[str, Any]) -> None:
+    sea = Sea(1, 2)
+    request = sea.request(waves=("1", "100%"), **rests)
+    sea.sails(request, killed=seconds_until_it_promotes(Sea(1, 2)) + 0.05)
+    assert sea.clusters[0].phase is Phase.PROMOTING
+    began = sea.timeline.now
+    ended = sea.sails(request)
+    assert outcomes(ended) == ["already released", "untouched" if "stops" in rests else "released"]
+    assert "stops" in rests or sea.timeline.now - began > 600.0
+    assert outcomes(sea.sails(request)) == ["already released", "released" if "stops" in rests else "already released"]
+
+
 def test_a_wave_of_which_nothing_went_out_is_nothing_to_stop_after() -> None:
     sea = Sea(11, TEN, bad=[0])
     ended = sea.sails(sea.request(stops=True, tolerated=1))

@@ -130,6 +130,12 @@ class Release:
         """The last call failed before it could rule on anything: whoever takes this up may still reject it."""
         return self.outcome is Ending.FAILED and self.waits_for is WaitsFor.CALLER
 
+    @property
+    def went_out(self) -> bool:
+        """All pods came to run its version while this release was at it, whoever had begun that; not where they did so before."""
+        is_out = self.outcome in (Ending.RELEASED, Ending.CREATED, Ending.ALREADY_RELEASED)
+        return is_out and (self.planned or bool(self.timeline))
+
     def without_room(self) -> Release:
         """What a failure tells, which Ansible prints whole: no answers about room, unless it was refused, which may be for want of it."""
         return self if self.outcome is Ending.REFUSED else replace(self, rooms=())

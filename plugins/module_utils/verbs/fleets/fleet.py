@@ -231,10 +231,10 @@ class _Fleet:
             clock.sleep(min(REST_SECONDS, left))
 
     def _released_of(self, wave: Iterable[int]) -> bool:
-        """A wave of which nothing went out leaves nobody anything to look at before the next one."""
+        """A wave of which nothing went out in this call leaves nobody anything to look at before the next one. What a call that died
+        had begun to promote, this one has seen to its end."""
         kept = [self._kept[place].release for place in wave]
-        created = any(release is not None and release.outcome is Ending.CREATED for release in kept)
-        return created or any(self._standing(place) is Standing.OUT for place in wave)
+        return any(release is not None and release.went_out for release in kept)
 
     def _changed_by(self, wave: Iterable[int]) -> bool:
         return any(self._kept[place].changed for place in wave)
