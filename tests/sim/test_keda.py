@@ -328,3 +328,28 @@ def test_a_name_that_is_none_is_no_path(web: Web) -> None:
     stage.store.put("horizontalpodautoscalers", odd, "somebody")
     with pytest.raises(Exception, match="a name that an object can have"):
         replace(web).start(autoscaler=HOLD)
+
+
+@pytest.mark.parametrize("name", ["queue", "other"])
+def test_whoever_moves_away_from_keda_in_a_release_has_his_own_autoscaler_kept(name: str, web: Web) -> None:
+    web.start(autoscaler=PIN)
+    web.admin.delete(path(web), web.admin.get(path(web))["metadata"]["uid"])
+    web.kubectl("delete", "hpa", f"{web.name}-hpa")  # as the garbage collector does
+    web.autoscaler(2, 9, name)
+    grown = web.start(pods=2, autoscaler=PIN)
+    assert 'ScaledObject "queue", which was pinned for this release, no longer exists' in grown.warnings
+    assert web.info()["autoscaler"] == name and web.bounds(name) == (4, 4)
+    assert not web.undo().warnings and web.bounds(name) == (2, 9)
+
+
+@pytest.mark.parametrize("name", ["queue", "other"])
+def test_whoever_moves_to_keda_in_a_release_has_its_scaled_object_kept(name: str, new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    web.autoscaler(2, 9, name)
+    web.start(autoscaler=PIN)
+    web.kubectl("delete", "hpa", name)
+    scaled(web)
+    grown = web.start(pods=2, autoscaler=PIN)
+    assert f'HorizontalPodAutoscaler "{name}", which was pinned for this release, no longer exists' in grown.warnings
+    assert web.info()["autoscaler"] == "ScaledObject/queue" and marks(web).get(OUT) == "true"
+    assert not web.undo().warnings and OUT not in marks(web)

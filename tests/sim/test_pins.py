@@ -185,6 +185,31 @@ def test_an_autoscaler_that_its_owner_makes_anew_under_the_pin_is_treated_as_one
     assert not marked(web)
 
 
+def test_one_that_its_owner_has_given_another_name_is_kept_in_the_place_of_the_one_before(web: Web) -> None:
+    web.start(autoscaler=PIN)
+    web.kubectl("delete", "hpa", f"{web.name}-hpa")
+    web.autoscaler(2, 9, "other")
+    grown = web.start(pods=2, autoscaler=PIN)
+    gone, came = (one for one in grown.warnings if "HorizontalPodAutoscaler" in one)
+    assert gone == f'HorizontalPodAutoscaler "{web.name}-hpa", which was pinned for this release, no longer exists'
+    assert 'HorizontalPodAutoscaler "other" came while the canary was held: pinning it to 4' in came
+    assert web.info()["autoscaler"] == "other" and web.bounds("other") == (4, 4)
+    assert not web.start(pods=2, autoscaler=PIN).warnings
+    assert not web.undo().warnings and web.bounds("other") == (2, 9)
+
+
+def test_one_that_came_while_the_one_before_scales_another_deployment_is_refused(web: Web) -> None:
+    """That one is still pinned, and is given back at the end."""
+    web.start(autoscaler=PIN)
+    target = {"spec": {"scaleTargetRef": {"name": "another"}}}
+    web.admin.patch(f"{web.autoscalers}/{web.name}-hpa", target, PatchKind.MERGE)
+    web.autoscaler(2, 9, "other")
+    with pytest.raises(VerbFailure, match=f"beside {web.name}-hpa, which this release keeps"):
+        web.start(pods=2, autoscaler=PIN)
+    web.undo()
+    assert web.bounds() == (2, 9) and not marked(web)
+
+
 @pytest.mark.parametrize(("first", "then"), [(PIN, AutoscalerPolicy.HOLD), (AutoscalerPolicy.HOLD, PIN)])
 def test_a_step_that_asks_for_another_way_to_keep_it_is_refused(
     first: AutoscalerPolicy, then: AutoscalerPolicy, web: Web

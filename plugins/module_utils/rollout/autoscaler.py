@@ -233,7 +233,8 @@ def came(autoscalers: tuple[Autoscaler, ...], pinned: Companion | None) -> tuple
 
 
 def _is_it(autoscaler: Autoscaler, pinned: Companion) -> bool:
-    if companion(autoscaler).name != pinned.name:
+    found = companion(autoscaler)
+    if (found.kind.is_of_keda, found.name) != (pinned.kind.is_of_keda, pinned.name):
         return False
     return pinned.uid in ("", autoscaler.uid) or is_pinned(autoscaler)
 
@@ -248,7 +249,7 @@ def to_pin_late(
         raise _refused(
             f"HorizontalPodAutoscaler {names}, beside {pinned.name}, which this release keeps, scales",
             deployment,
-            "Keep one of them",
+            "Keep one of them, or take the canary back with canary_undo, which gives that one back, and start it anew",
         )
     if scales_up and any(kind in ("External", "Object") for one in autoscalers for kind, _target in one.metrics):
         raise _refused(

@@ -264,12 +264,10 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
         )
     if asker.takes_over:
         record = replace(record, run=asker.run)
-    pinned, now = record.pinned, {one.name: one for one in asker.companions}
-    if pinned is None:
-        record = replace(record, companions=(*record.companions, *asker.companions))
-    elif pinned.name in now and now[pinned.name].uid != pinned.uid:
-        # Its owner has made it anew.
-        record = replace(record, companions=tuple(now.get(one.name, one) for one in record.companions))
+    if asker.companions and (record.pinned is None or not _same_object(record.pinned, asker.companions[0])):
+        # It came while the canary is held; what was pinned before it, its owner has deleted.
+        others = (one for one in record.companions if one is not record.pinned)
+        record = replace(record, companions=(*others, *asker.companions))
     # What nobody calls a step is none any more once it has grown.
     record = replace(record, step=asker.step or (record.step if pods == kept else None))
     if pods == kept:
@@ -285,6 +283,10 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
     grown = record.with_size(pods, wanted.room.surge, wanted.room.max_unavailable, deployment.replicas)
     # Only the wish is written here, where it is no percentage; the pods move by steps, each when the one before is Ready.
     return Start(patches.grow(deployment, first(goal, wanted.room, hold), grown), goal, wanted.room, grown)
+
+
+def _same_object(one: Companion, other: Companion) -> bool:
+    return (one.kind.is_of_keda, one.name, one.uid) == (other.kind.is_of_keda, other.name, other.uid)
 
 
 def least(record: Record, hold: Hold) -> int:

@@ -185,7 +185,7 @@ def _agreed_late(account: Account, situation: Situation, request: StartRequest, 
     if not autoscalers.came(situation.picture.autoscalers or (), situation.record.pinned if situation.record else None):
         return None
     rollout_start.decide(situation, _wanted(account, situation, request, room), _asker(account, request, None))
-    to_pin = autoscaling.check_late(situation, request.autoscaler)
+    to_pin = autoscaling.check_late(account, situation, request.autoscaler)
     if to_pin is not None:
         autoscaling.gives_back(account, to_pin)
     return to_pin

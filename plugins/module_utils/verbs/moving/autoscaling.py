@@ -26,6 +26,7 @@ from .pins import (
     OBSERVE_PAUSE_SECONDS,
     Seat,
     give_back_orphan,
+    is_gone,
     on_autoscaler,
     on_scaled_object,
     write_pin,
@@ -63,14 +64,14 @@ def check_same(situation: Situation, policy: AutoscalerPolicy) -> None:
         )
 
 
-def check_late(situation: Situation, policy: AutoscalerPolicy) -> Autoscaler | None:
+def check_late(account: Account, situation: Situation, policy: AutoscalerPolicy) -> Autoscaler | None:
     """The autoscaler to pin that came while the canary is held, or None. Raises Refusal as `check`."""
     record, deployment = situation.record, situation.deployment
     pinned = record.pinned if record else None
     found = autoscalers.came(situation.picture.autoscalers or (), pinned)
-    if pinned is not None and any(one.name == pinned.name for one in found):
-        pinned = None  # its owner has made it anew
     if policy in KEPT:
+        if pinned is not None and is_gone(account, pinned):
+            pinned = None
         return autoscalers.to_pin_late(found, pinned, deployment, scales_up=policy is AutoscalerPolicy.HOLD)
     if policy is AutoscalerPolicy.REFUSE:
         autoscalers.refuse(found, deployment)

@@ -166,6 +166,18 @@ def _serve(account: Account, seat: Seat[Written], record: Record, replicas: int,
         )
 
 
+def is_gone(account: Account, pinned: Companion) -> bool:
+    """What was pinned for a live release, its owner has deleted, or made anew; not where it only scales something else by now."""
+    site, name = account.site, pinned.name
+    seat = on_scaled_object(site, name) if pinned.kind.is_of_keda else on_autoscaler(site, name)
+    try:
+        found = seat.read()
+    except NotFound:
+        account.warn(f"{seat.what}, which was pinned for this release, no longer exists")
+        return True
+    return isinstance(found, Autoscaler) and bool(autoscalers.came((found,), pinned))
+
+
 def give_back_of(account: Account, record: Record, pinned: Companion, picture: Picture) -> None:
     """At the end of a release, as long as that is live: the next one may pin the same autoscaler."""
     if pinned.kind.is_of_keda:
