@@ -524,6 +524,12 @@ release:
           kubeconfig that is given as a value, and an address with a password in it, are left out.
       returned: always
       type: dict
+    stood:
+      description:
+        - How the canary stood at the end of its last bake, as the next call compares it. The C(replicas) of the Deployment, and C(pods),
+          by their uids, each with C(name) and C(ready_since). Empty unless the release waits for its caller.
+      returned: always
+      type: dict
 summary:
   description: The same in a few lines for a person, with the pods of both versions.
   returned: when the release was begun, on failure too

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, OnFailure, Policies
-from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, WaitsFor
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage as StageOfARelease
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Meant, Wait
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
@@ -93,6 +93,55 @@ def held(new: Callable[..., Web]) -> Web:
 
 
 # A canary beside the stable version.
+
+
+def is_unready(stage: Stage, pod: Pod) -> None:
+    stage.pods.is_unready(pod, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("befalls", "said"), [(is_evicted, "is gone"), (is_unready, "was not Ready until")], ids=["gone", "not Ready"]
+)
+@pytest.mark.parametrize("of_the_caller", [False, True], ids=["judged", "verified"])
+def test_no_canary_is_promoted_whose_pod_did_not_stand_the_last_judgement(
+    befalls: Callable[[Stage, Pod], None], said: str, of_the_caller: bool, stage: Stage, new: Callable[..., Web]
+) -> None:
+    """However good its counts are, and whoever looked at what there is now; whether Kubernetes has made another since or not."""
+    web = new().make(4)
+    asks = release_calls.asked(web)
+    if of_the_caller:
+        asks = replace(asks, steps=tuple(replace(step, verify_tasks="/verify.yml") for step in asks.steps))
+        asks = replace(asks, previous=release_calls.released(web, asks)[1])
+        befalls(stage, of(stage, "v2")[0])
+        web.admin.clock.sleep(60.0)
+    else:
+        loose = replace(PODS, check=RateCheck("pods", Tolerance(max_increase=1.0), must_pass=False))
+        asks = replace(asks, judge=VerifyRequest(web.call, (loose,), duration=300.0, interval=30.0))
+        stage.timeline.after(60.0, lambda: befalls(stage, of(stage, "v2")[0]))
+    failure, told = release_calls.failed(web, asks)
+    assert said in failure.message and told.outcome is Ending.UNDONE and web.split() == {"v1": 4}
+
+
+def test_a_pod_that_a_scaling_took_or_a_person_deleted_while_he_was_to_decide_is_missed_by_nobody(
+    stage: Stage, new: Callable[..., Web]
+) -> None:
+    scaled, decided = new().make(8), new().make(4)
+    asks = release_calls.asked(scaled, pods=(4,))
+    asks = replace(asks, steps=tuple(replace(step, verify_tasks="/verify.yml") for step in asks.steps))
+    _, held = release_calls.released(scaled, asks)
+    scaled.scale(4)
+    scaled.admin.clock.sleep(60.0)
+    assert release_calls.released(scaled, replace(asks, previous=held))[1].outcome is Ending.RELEASED
+
+    short = VerifyRequest(decided.call, (CERTAIN,), duration=60.0, interval=30.0)
+    asks = replace(release_calls.asked(decided), judge=short)
+    _, frozen = release_calls.released(decided, asks)
+    assert frozen.waits_for is WaitsFor.PERSON and not frozen.stood
+    is_evicted(stage, of(stage, "v2")[-1])
+    decided.resume()
+    decided.admin.clock.sleep(60.0)
+    trusting = replace(asks, judge=VerifyRequest(decided.call, ()), previous=frozen)
+    assert release_calls.released(decided, trusting)[1].outcome is Ending.RELEASED
 
 
 def test_a_canary_whose_pods_do_well_passes_once_that_is_certain(held: Web) -> None:

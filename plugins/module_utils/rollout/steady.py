@@ -8,7 +8,8 @@ This module is private to the collection.
 
 from __future__ import annotations
 
-from typing import Mapping
+from dataclasses import replace
+from typing import Any, Mapping
 
 from ..values import dataclass
 from ..wording import count_of
@@ -21,12 +22,20 @@ from .words import WORDS, because
 
 
 @dataclass(frozen=True)
+class Stood:
+    """A canary pod, and since when it was Ready, as it says itself."""
+
+    name: str
+    ready_since: str
+
+
+@dataclass(frozen=True)
 class FirstLook:
     """What must not change: the Deployment's replicas, and for each canary pod (by uid) since when it is Ready. `may_scale_up`: they may
     become more, and then so may the pods. One that came with a scale-up before this look, and is not Ready yet, is none of them."""
 
     replicas: int
-    pods: Mapping[str, Pod]
+    pods: Mapping[str, Stood]
     may_scale_up: bool = False
 
     @classmethod
@@ -34,8 +43,22 @@ class FirstLook:
         replicas, record = situation.deployment.replicas, situation.record
         may_scale_up = record is not None and record.may_scale_up
         has_grown = record is not None and may_scale_up and replicas > record.replicas
-        pods = {pod.uid: pod for pod in _canary_pods(situation) if pod.ready or not has_grown}
-        return cls(replicas, pods, may_scale_up)
+        pods = [pod for pod in _canary_pods(situation) if pod.ready or not has_grown]
+        return cls(replicas, {pod.uid: Stood(pod.name, pod.ready_since) for pod in pods}, may_scale_up)
+
+    def and_what(self, stood: FirstLook | None) -> FirstLook:
+        """Nor may what `stood` at an earlier look, unless somebody scaled the Deployment down since, which may have taken any pod."""
+        if stood is None or stood.replicas > self.replicas:
+            return self
+        return replace(self, pods={**self.pods, **stood.pods})
+
+    def to_json(self) -> dict[str, Any]:
+        return {"replicas": self.replicas, "pods": {uid: vars(pod) for uid, pod in self.pods.items()}}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> FirstLook:
+        """Of what `to_json` told, with every part of its kind."""
+        return cls(told["replicas"], {uid: Stood(**pod) for uid, pod in told["pods"].items()})
 
 
 def scaled(record: Record, situation: Situation) -> tuple[str, ...]:
@@ -119,7 +142,7 @@ def lost(situation: Situation, first: FirstLook) -> Stuck | None:
     return next((stuck for stuck in found if stuck), None)
 
 
-def _lost(before: Pod, now: Pod | None, shown: Pod | None) -> Stuck | None:
+def _lost(before: Stood, now: Pod | None, shown: Pod | None) -> Stuck | None:
     """A pod that is gone, or was not Ready for a while that no look saw. `shown`: it is still told of, failed or terminating."""
     if now is None:
         return Stuck(because(f"canary pod {before.name} is gone", why_taken(shown) if shown else ""))

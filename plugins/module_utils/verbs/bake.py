@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ..cluster.api import Api
 from ..rollout.phase import Situation, diagnose
-from ..rollout.steady import scaled
+from ..rollout.steady import FirstLook, scaled
 from .call.ending import accounted
 from .call.orders import BakeRequest
 from .call.outcome import Outcome, Report
@@ -29,10 +29,12 @@ def bake(
     report: Report,
     seen: Situation | None = None,
     since: Situation | None = None,
+    stood: FirstLook | None = None,
 ) -> Outcome:
     """Raises VerbFailure as soon as a canary pod restarts, is gone or not Ready, or somebody interferes. Changes nothing but routes
     that would send users to a canary that nobody answers for any more. `seen` takes the place of the first look. `since`: how it stood
-    at an earlier look, and is to stand still; what a new run of this verb cannot know."""
+    at an earlier look, and is to stand still; `stood`: which pods of it did before that, whoever has scaled it meanwhile. A new run of this
+    verb knows neither."""
     site = Site(api, request.call.target, request.call)
     with accounted(site, request.call.meant.run, check=request.call.check) as account:
         situation = account.looked(diagnose(site.goes_on_from(seen.picture) if seen else site.look(pods=True)))
@@ -46,7 +48,7 @@ def bake(
         seconds = 0.0 if request.call.check else request.seconds
         if situation.record is not None:
             account.warn(*scaled(situation.record, situation))
-        waited = stays(account, situation, request.call.meant, seconds, report, since)
+        waited = stays(account, situation, request.call.meant, seconds, report, since, stood)
         how = waited.progress.why
         if request.call.check:
             return account.outcome(f"would watch the canary for {request.seconds:g} s; now: {how}", waited.situation)

@@ -23,6 +23,7 @@ from ..rollout.progress import Done, Going, Progress
 from ..rollout.refusal import Code, Refusal
 from ..rollout.size import ImpossibleSize, Room
 from ..rollout.start import Asker, Start, Wanted
+from ..rollout.steady import FirstLook
 from ..rollout.template import digest
 from ..rollout.views import Autoscaler, Deployment, Picture
 from ..traffic.load import in_words
@@ -57,7 +58,7 @@ from .starting.telling import (
 
 
 def start(
-    api: Api, request: StartRequest, report: Report, seen: Picture | None = None, stood: Situation | None = None
+    api: Api, request: StartRequest, report: Report, seen: Picture | None = None, stood: FirstLook | None = None
 ) -> Outcome:
     """`seen`, with its autoscalers, takes the place of the first look. `stood`: how the canary that is to grow stood last; what a new run of
     this verb cannot know."""
@@ -281,7 +282,7 @@ def _held(
     report: Report,
     pinned: Autoscaler | None = None,
     beforehand: tuple[str, ...] = (),
-    stood: Situation | None = None,
+    stood: FirstLook | None = None,
 ) -> Outcome:
     """Writes what makes it a hold of this size, if anything, and waits for it. `beforehand`: warnings to be told before that."""
     call, site, situation = request.call, account.site, diagnose(picture)
@@ -403,7 +404,7 @@ def _give_back(account: Account, begun: Start, picture: Picture) -> NoReturn:
 
 
 def _waited(
-    account: Account, begun: Start, situation: Situation, call: Call, report: Report, stood: Situation | None
+    account: Account, begun: Start, situation: Situation, call: Call, report: Report, stood: FirstLook | None
 ) -> Outcome:
     if _stands(begun, situation):
         done, situation = (

@@ -28,4 +28,5 @@ WHOLE = Release(
     ),
     evidence={"checks": []},
     began={"name": "web", "namespace": "shop", "context": "eu", "on_failure": "undo", "version": "0c"},
+    stood={"replicas": 5, "pods": {"6f1c": {"name": "web-7c6d9f54b-x2x9k", "ready_since": "2026-11-28T08:00:02Z"}}},
 )

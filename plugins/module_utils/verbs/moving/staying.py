@@ -29,11 +29,12 @@ def stays(
     seconds: float,
     report: Report,
     since: Situation | None = None,
+    stood: FirstLook | None = None,
 ) -> Waited:
     """After so many seconds in which the canary stayed as it is in `situation`, which has its pods, or as it was `since` an earlier look,
-    and got what it gets of its users. Raises VerbFailure, once nobody is sent any more to a canary that is gone, and Refusal where
-    somebody else decides what it gets."""
-    first, exposed = FirstLook.of(since or situation), Exposed(account, situation, report)
+    with all that `stood` before, and got what it gets of its users. Raises VerbFailure, once nobody is sent any more to a canary that is
+    gone, and Refusal where somebody else decides what it gets."""
+    first, exposed = FirstLook.of(since or situation).and_what(stood), Exposed(account, situation, report)
     waited = (
         _watched(account, situation, first, exposed, meant.bound(situation), seconds, report)
         if seconds

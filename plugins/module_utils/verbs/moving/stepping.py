@@ -34,14 +34,14 @@ _UNANSWERED = " A step of this call that got no answer may have been carried out
 
 
 def await_hold(
-    account: Account, begun: Start, picture: Picture, patience: Wait, report: Report, stood: Situation | None = None
+    account: Account, begun: Start, picture: Picture, patience: Wait, report: Report, stood: FirstLook | None = None
 ) -> Situation:
     """Raises VerbFailure where the pods do not become Ready, or somebody takes the canary away; and where one that `stood` at an earlier step
     does so no more. Nobody is sent meanwhile to a canary of which no pod is Ready."""
     account.tell_way_back(report)
     begun_at, mine = picture.deployment.replicas, _mine(begun)
     unanswered: list[Plan] = []
-    first = FirstLook.of(stood) if stood and stood.deployment.replicas == begun_at else None
+    first = stood if stood and stood.replicas <= begun_at else None
     serves = stood is not None or _serves(diagnose(picture))
 
     def judge(current: Situation) -> Progress:

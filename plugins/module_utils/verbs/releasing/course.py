@@ -33,6 +33,7 @@ from ...release.rulings import NOTHING_CHANGED, Stage
 from ...release.summary import summary
 from ...rollout.describe import released_already
 from ...rollout.phase import Situation, diagnose
+from ...rollout.steady import FirstLook
 from ...values import dataclass
 from ..bake import bake
 from ..call.ending import accounted
@@ -177,8 +178,6 @@ class Course:
     after: dict[str, Any] = field(default_factory=dict)
     # What the verb before has read last, where it has done nothing since.
     seen_last: Situation | None = None
-    # How the canary stood at the end of its last bake: it is to stand so while it grows.
-    stood: Situation | None = None
     # What all steps were planned from.
     planned_from: Situation | None = None
 
@@ -287,7 +286,9 @@ class Course:
         lines = summary(target.name, target.namespace, self.release, self.canary)
         # A refusal is printed whole, and is of no version that came.
         seen = self.release if self.release.outcome is Ending.REFUSED else self.release.sees(self.canary)
-        return {"release": seen.to_json(), "summary": lines}
+        # A person who is to decide looks himself, and may delete a pod that only its node made restart.
+        stood = self.release.stood if self.release.waits_for is WaitsFor.CALLER else {}
+        return {"release": replace(seen, stood=stood).to_json(), "summary": lines}
 
     def outcome(self) -> Outcome:
         target, release = self.request.call.target, self.release
@@ -316,7 +317,7 @@ class Course:
         self.seen_last = looked.seen
 
     def _looked(self, seen: Situation | None = None, since: Situation | None = None) -> Outcome:
-        return bake(self.api, BakeRequest(self.call(), 0), self.report, seen, since)
+        return bake(self.api, BakeRequest(self.call(), 0), self.report, seen, since, self.stood)
 
     def seen(self, before: Situation | None = None) -> Situation:
         """A fresh look. Of what was seen just `before` only the Deployment is read, unless somebody has changed that."""
@@ -331,6 +332,11 @@ class Course:
         """How it stands now, for whoever is told of a release that is over; nothing depends on it."""
         with suppress(VerbFailure, ApiError):
             self.seen()
+
+    @property
+    def stood(self) -> FirstLook | None:
+        """How the canary stood at the end of its last bake, and is to stand until it is promoted."""
+        return FirstLook.from_json(self.release.stood) if self.release.stood else None
 
     @property
     def froze_it(self) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from ...release.rulings import Stage
 from ...rollout.refusal import Code
+from ...rollout.steady import FirstLook
 from ..bake import bake
 from ..call.orders import BakeRequest, Meant, StartRequest
 from ..call.outcome import VerbFailure
@@ -27,7 +28,8 @@ def hold(course: Course, step: StepAsked) -> None:
     # Where steps are behind a canary, it is that one which grows, and no other is begun at this size.
     meant = course.ours if course.release.stage is Stage.HELD else Meant(course.release.outgrown.get("hash", ""))
     asked = start_of(course, step, meant, check=False)
-    held = course.did("start", start(course.api, asked, course.report, stood=course.stood))
+    stood = course.stood
+    held = course.did("start", start(course.api, asked, course.report, stood=stood))
     canary, stable = ((held.canary[version] or {}).get("hash", "") for version in ("canary", "stable"))
     another = course.release.stage is Stage.HELD and canary != course.release.hash
     course.release = replace(course.release, stage=Stage.HELD, stable=stable)
@@ -38,6 +40,7 @@ def hold(course: Course, step: StepAsked) -> None:
             code=Code.OTHER_RELEASE.value,
         )
     course.release = replace(course.release, hash=canary)
-    baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard, course.seen_last)
+    baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard, course.seen_last, stood=stood)
     course.did("bake", baked, say=step.bake > 0)
-    course.stood = baked.seen
+    if baked.seen is not None:
+        course.release = replace(course.release, stood=FirstLook.of(baked.seen).to_json())
