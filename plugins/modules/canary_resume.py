@@ -11,7 +11,7 @@ short_description: Go on with what was frozen
 version_added: 1.0.0
 description:
   - Takes back exactly what M(coalmine.canary.canary_pause) did, or what C(kubectl rollout pause) did.
-  - A frozen canary is held again. An ordinary rollout goes on.
+  - A frozen canary is held again. An ordinary rollout goes on. Of a release whose pod template was replaced meanwhile nothing does.
 author:
   - coalmine.canary contributors (@coalmine)
 extends_documentation_fragment:

@@ -123,6 +123,7 @@ def test_a_policy_that_comes_with_the_promotion_itself_is_stopped_at_once(new: C
     assert web.phase == "foreign" and web.split()["v1"] >= 3
     # As many as the strategy lets come at once, before the controller has seen the stop.
     assert sum(MIRROR in json.dumps(pod["spec"]) for pod in web.pods()) <= 1
+    web.refused(web.resume, "foreign")
     web.undo()
     assert web.split() == {"v1": 4} and not web.spec.get("paused")
 
@@ -159,6 +160,8 @@ def test_a_policy_that_comes_while_a_canary_is_held_makes_no_other_one_of_it(
         with pytest.raises(VerbFailure, match="changed the pod template") as raised:
             verb(web)
         assert (raised.value.code, raised.value.changed, web.phase) == ("foreign", True, "foreign")
+    if verb is Web.pause:
+        web.refused(web.resume, "foreign")
     web.undo()
     assert web.split() == {"v1": 4}
 

@@ -37,6 +37,13 @@ def decide(situation: Situation, paused: bool) -> Plan | None:
             f'the canary of Deployment "{deployment.name}" is being taken back, and paused it would get more pods',
             "Finish that with canary_undo",
         )
+    if situation.phase is Phase.FOREIGN and deployment.paused and not paused:
+        raise Refusal(
+            Code.FOREIGN,
+            f'the pod template of Deployment "{deployment.name}" is not the one of its release ({situation.why}), so pods would come that '
+            "nobody has looked at",
+            "Bring the stable version back with canary_undo",
+        )
     if deployment.paused is paused:
         return None
     return patches.freeze(deployment, paused)

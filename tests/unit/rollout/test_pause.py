@@ -21,6 +21,7 @@ MARKED: dict[str, Any] = {"labels": {LIVE: "true"}}
 PROMOTE, UNDO = record(intent=Intent.PROMOTE), record(intent=Intent.UNDO)
 TAKEN_BACK = "is being taken back, and paused it would get more pods"
 PARTS = "is left with parts of a hold"
+NOT_OURS = "is not the one of its release .*, so pods would come that nobody has looked at"
 
 # What is there, and what a pause and a resume make of it: a value of `paused` to write, None, or a refusal.
 TABLE: dict[str, tuple[Situation, bool | str | None, bool | str | None]] = {
@@ -38,6 +39,7 @@ TABLE: dict[str, tuple[Situation, bool | str | None, bool | str | None]] = {
     ),
     "an undo that somebody paused": (situation(ordinary("v1", record=UNDO, paused=True, **MARKED), V1, V2), None, False),
     "another template": (situation(deployment("v3"), V1, V2), True, None),
+    "another template that is paused": (situation(deployment("v3", paused=True), V1, V2), None, NOT_OURS),
     "parts of a hold": (held(record=None), PARTS, PARTS),
 }  # fmt: skip
 
@@ -48,7 +50,7 @@ def test_what_is_paused_and_resumed(found: Situation, pause: bool | str | None, 
         if isinstance(expected, str):
             with pytest.raises(Refusal, match=expected) as raised:
                 decide(found, paused)
-            assert raised.value.code in (Code.BUSY, Code.DAMAGED)
+            assert raised.value.code in (Code.BUSY, Code.DAMAGED, Code.FOREIGN)
             continue
         plan = decide(found, paused)
         written = None if plan is None else {o["path"]: o["value"] for o in plan.operations if o["op"] == "add"}
