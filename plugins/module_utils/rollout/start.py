@@ -253,6 +253,12 @@ def _go_on(situation: Situation, wanted: Wanted, asker: Asker) -> Start:
             "Wait until whoever started it has ended it. If that is for you to do, promote it with canary_promote or take it back "
             "with canary_undo",
         )
+    if deployment.replicas == 0:
+        raise Refusal(
+            Code.SCALED_TO_ZERO,
+            f"{_name(situation)} was scaled to 0 replicas, and scaled up again all its pods would be canary pods",
+            "Take the canary back with canary_undo, scale it up and start again",
+        )
     same = wanted.pods is None and _same_weight(wanted, record)
     kept = record.pods if same else least(record, hold)
     pods = record.pods if same else _size(wanted, deployment)

@@ -176,6 +176,7 @@ REFUSED: dict[str, tuple[Situation, Wanted, Code]] = {
     "no such weight in less room, scaled down": (
         held(record=record(replicas=1), replicas=1), wanted(pods=None, weight=50, surge=0, down=1), Code.IMPOSSIBLE_SIZE,
     ),
+    "scaled to 0 by now, and its pods are still there": (held(replicas=0), wanted(pods=None, weight=25), Code.SCALED_TO_ZERO),
     "another template": (held(), wanted("v3"), Code.ANOTHER_TEMPLATE),
     "a smaller size": (held(record=record(pods=2), strategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}),
                        wanted(), Code.SMALLER),
