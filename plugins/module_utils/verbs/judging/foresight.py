@@ -34,13 +34,15 @@ def blind_to_versions(asked: CheckAsked) -> str:
 
 
 def blind_in_the_end(asked: CheckAsked, seconds: float) -> str:
-    """Of a guard, which ends no sooner for what it has seen: a check whose requests are used up before that. Empty of any other."""
+    """Of a guard, which ends no sooner for what it has seen: a check whose requests are used up before that. They are sent as long as both
+    versions serve, and nobody knows yet how long that is. Empty of any other."""
     source = asked.source
     if not isinstance(source, HttpAsked) or source.rate * seconds <= source.most:
         return ""
     return (
         f"{asked.check.name}: at a rate of {source.rate:g} all {source.most} requests are sent after {source.most / source.rate:.0f} of the "
-        f"{seconds:.0f} seconds of the guard, and nothing is seen from then on; make max_requests {math.ceil(source.rate * seconds)}, or rate smaller"
+        f"{seconds:.0f} seconds of the guard, and it sees nothing more of a promotion that takes longer; make max_requests "
+        f"{math.ceil(source.rate * seconds)}, or rate smaller"
     )
 
 
