@@ -10,18 +10,19 @@ on the way are never fewer than the model says. Sequences run side by side; each
 
 from __future__ import annotations
 
-import json
 import random
 import time
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from kubernetes import client, config
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import Api, PatchKind
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
+from tests.cluster.foreign import ForeignCluster
+from tests.cluster.lab import Lab
 from tests.sim.model import (
     ReplicaSet,
     Spec,
@@ -124,18 +125,15 @@ SEQUENCES: dict[str, Sequence] = {
 
 # The others, and random ones, are for `make slow`.
 SHORT = (
-    "rollout",
     "rollout stuck, held, undone",
     "hold, steps, promote",
     "hold, freeze, unfreeze, undo",
     "hold without surge, undo without surge",
-    "hold of percentages",
     "foreign template",
     "third template beside an available canary",
     "minReadySeconds restored while paused",
     "held with both and scaled",
     "frozen and scaled until the canary is gone",
-    "scaled to zero and back",
 )
 
 
@@ -172,10 +170,11 @@ def random_sequence(seed: int) -> Sequence:
 class RealDeployment:
     """One Deployment on the API server, written from a `Spec` and read as the model's ReplicaSets."""
 
-    def __init__(self, api: client.AppsV1Api, namespace: str, name: str, unready: tuple[str, ...]) -> None:
+    def __init__(self, api: Api, namespace: str, name: str, unready: tuple[str, ...]) -> None:
         self._api = api
-        self._namespace = namespace
+        self._apps = f"/apis/apps/v1/namespaces/{namespace}"
         self._name = name
+        self._path = f"{self._apps}/deployments/{name}"
         self._unready = unready
         self.min_ready = 0
 
@@ -186,15 +185,15 @@ class RealDeployment:
             "metadata": {"name": self._name},
             "spec": {"selector": {"matchLabels": {"app": self._name}}, **self._fields(spec)},
         }
-        self._api.create_namespaced_deployment(self._namespace, body)
+        self._api.create(f"{self._apps}/deployments", body)
 
     def write(self, spec: Spec) -> None:
         """All fields in one JSON patch, as it leaves nothing of the template before."""
         patch = [{"op": "add", "path": f"/spec/{name}", "value": value} for name, value in self._fields(spec).items()]
-        self._api.patch_namespaced_deployment(self._name, self._namespace, patch)
+        self._api.patch(self._path, patch, PatchKind.JSON)
 
     def delete(self) -> None:
-        self._api.delete_namespaced_deployment(self._name, self._namespace)
+        self._api.delete(self._path, self._api.get(self._path)["metadata"]["uid"])
 
     def rest(self) -> list[ReplicaSet]:
         """Waits until everything written has been seen and nothing changes any more; notes the fewest Ready pods."""
@@ -219,22 +218,19 @@ class RealDeployment:
         """
         for limit in (11, 10):
             patch = [{"op": "add", "path": "/spec/revisionHistoryLimit", "value": limit}]
-            written = self._api.patch_namespaced_deployment(self._name, self._namespace, patch)
+            written = self._api.patch(self._path, patch, PatchKind.JSON)
             deadline = time.monotonic() + REST_TIMEOUT_SECONDS
-            while self._read()[0]["status"].get("observedGeneration", 0) < written.metadata.generation:
+            while self._read()[0]["status"].get("observedGeneration", 0) < written["metadata"]["generation"]:
                 if time.monotonic() > deadline:
                     return False
                 time.sleep(LOOK_AGAIN_SECONDS)
         return [_state(rs) for rs in self._read()[1]] == [_state(rs) for rs in sets]
 
     def _read(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        deployment = self._api.read_namespaced_deployment(self._name, self._namespace, _preload_content=False)
-        listed = self._api.list_namespaced_replica_set(
-            self._namespace, label_selector=f"app={self._name}", _preload_content=False
-        )
-        sets = json.loads(listed.data)["items"]
+        deployment = self._api.get(self._path)
+        sets = self._api.list(f"{self._apps}/replicasets", {"labelSelector": f"app={self._name}"})["items"]
         sets.sort(key=lambda rs: (rs["metadata"]["creationTimestamp"], rs["metadata"]["name"]))
-        return json.loads(deployment.data), sets
+        return deployment, sets
 
     def _caught_up(self, one: dict[str, Any]) -> bool:
         status = one.get("status", {})
@@ -297,7 +293,12 @@ class Step:
     seen_min_ready: int
 
 
-def compare(api: client.AppsV1Api, namespace: str, name: str, sequence: Sequence) -> list[Step]:
+def compare(kubeconfig: str, namespace: str, name: str, sequence: Sequence) -> list[Step]:
+    with connect(Connection(kubeconfig=kubeconfig)) as api:
+        return _compare(api, namespace, name, sequence)
+
+
+def _compare(api: Api, namespace: str, name: str, sequence: Sequence) -> list[Step]:
     deployment = RealDeployment(api, namespace, name, sequence.unready)
     deployment.create(sequence.start)
     state = settle(State(sequence.start), never_ready(*sequence.unready)).state
@@ -316,31 +317,26 @@ def compare(api: client.AppsV1Api, namespace: str, name: str, sequence: Sequence
 class Runs:
     """Sequences under way. Asking for one waits for it; all others of the module go on meanwhile."""
 
-    def __init__(self, api: client.AppsV1Api, namespace: str, pool: ThreadPoolExecutor) -> None:
-        self._api = api
+    def __init__(self, kubeconfig: str, namespace: str, pool: ThreadPoolExecutor) -> None:
+        self._kubeconfig = kubeconfig
         self._namespace = namespace
         self._pool = pool
         self._futures: dict[str, Future[list[Step]]] = {}
 
     def start(self, name: str, sequence: Sequence) -> None:
         deployment = f"d{len(self._futures)}"
-        self._futures[name] = self._pool.submit(compare, self._api, self._namespace, deployment, sequence)
+        self._futures[name] = self._pool.submit(compare, self._kubeconfig, self._namespace, deployment, sequence)
 
     def steps(self, name: str) -> list[Step]:
         return self._futures[name].result()
 
 
 @pytest.fixture(scope="module")
-def runs(lab: Any) -> Iterator[Runs]:
-    # Each has a connection of its own, which is kept: else every second request would begin with a handshake.
-    many = client.Configuration()
-    many.connection_pool_maxsize = SIDE_BY_SIDE
-    with config.new_client_from_config(config_file=str(lab.kubeconfig), client_configuration=many) as connection:
-        core, namespace = client.CoreV1Api(connection), f"model-{uuid.uuid4().hex[:8]}"
-        core.create_namespace({"metadata": {"name": namespace}})
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            yield Runs(client.AppsV1Api(connection), namespace, pool)
-        core.delete_namespace(namespace)
+def runs(lab: Lab | ForeignCluster) -> Iterator[Runs]:
+    namespace = lab.create_namespace()
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        yield Runs(str(lab.kubeconfig), namespace, pool)
+    lab.vacate(namespace)
 
 
 @pytest.fixture(scope="module")
