@@ -55,10 +55,10 @@ def test_no_request_fails_from_the_start_to_the_end_and_each_gets_what_was_said(
     with shop.users.coming() as users:
         started = shop.start(weight=Fraction(5, 100), header=TESTER)
         assert started.extra["exposure"]["programmed"] == "proven"
-        few = shop.users.send(1000)
+        few = shop.users.send(400)
         with shop.users.coming(100, header=TESTERS) as testers:
             shop.start(pods=4, weight=Fraction(1, 4))
-            more = shop.users.send(1000)
+            more = shop.users.send(400)
             shop.promote(by)
         # Pods that are ending answer until the proxy has heard of it.
         until(lambda: shop.users.send(100).of("v2") == 100, "everybody gets the new version")
@@ -67,7 +67,7 @@ def test_no_request_fails_from_the_start_to_the_end_and_each_gets_what_was_said(
     # Traefik takes its backends in turn; the steady users take some of the turns.
     # But for the moment at the very end in which their rule is gone and the proxy has yet to hear that the old pods are ending.
     assert testers.of("v1") <= testers.sent // 20, testers.versions
-    assert abs(few.of("v2") - 50) <= 15 and abs(more.of("v2") - 250) <= 40
+    assert abs(few.of("v2") - 20) <= 10 and abs(more.of("v2") - 100) <= 25
     shop.assert_own()
 
 
@@ -90,7 +90,7 @@ def test_through_an_ingress_no_request_fails_and_each_gets_what_was_said(
     """Before Traefik, which goes by the annotations of ingress-nginx, and takes a configuration every 0.1 s."""
     quick = replace(ROUTERS["ingress_nginx"], settles=2.0)
     monkeypatch.setattr(network, "ROUTERS", {**ROUTERS, "ingress_nginx": quick})
-    counted = Counted(few=2000, testers=200, second=Fraction(1, 3), more=3000, last=100, off=(30, 60))
+    counted = Counted(few=400, testers=100, second=Fraction(1, 3), more=600, last=100, off=(10, 30))
     assert_goes(IngressShop(answering_lab, gateway, answering_namespace).opened(), by, counted, "stated")
 
 
