@@ -286,14 +286,19 @@ CASES: dict[str, Case] = {
 }  # fmt: skip
 # What canary_release decides in these is shown in tests/sim/test_release.py as well, so that they are played by `make slow`.
 LONG = (
+    "begun-already",
     "promoted-already",
     "taken-back-already",
     "frozen-already",
     "frozen-meanwhile",
     "taken-over-meanwhile",
+    "takes-a-name-and-fails",
+    "no-image",
     "not-ready",
     "no-room",
+    "undecided",
     "gated-too",
+    "too-large",
     "shrinks",
     "no-container",
     "no-version",

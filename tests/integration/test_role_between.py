@@ -31,14 +31,11 @@ BEGUN = "Verify it with your own tasks, and go on from step to step"
 GOES_ON = "Judge the canary at this step, and hold it at those that follow"
 PROMOTES = "Ask who has to be asked, and promote the canary"
 
-# Where the damage would be greatest, each act once. Between any two calls of canary_release: tests/sim/test_release.py.
+# Where the damage would be greatest. Between any two calls of canary_release: tests/sim/test_release.py.
 SLICE: tuple[Cell, ...] = (
     (BEGUN, 1, "swap"),
-    ("Verify as users do", 2, "scale"),
     (GOES_ON, 2, "pause"),
     (PROMOTES, 1, "swap"),
-    (PROMOTES, 1, "undo"),
-    (PROMOTES, 1, "promote"),
 )
 
 
