@@ -151,7 +151,9 @@ def balancer(answering_lab: Lab, answering_namespace: str) -> Iterator[Balancer]
         yield found
 
 
-@pytest.mark.parametrize("by", [None, *(pytest.param(by, marks=pytest.mark.slow) for by in PromoteBy)])
+# The stand-in is no more real than the one of tests/sim/test_alb.py, which is asked in every order.
+@pytest.mark.slow
+@pytest.mark.parametrize("by", [None, *PromoteBy])
 def test_no_request_fails_before_what_obeys_the_annotations_and_each_gets_what_was_said(
     by: PromoteBy | None, balancer: Balancer, answering_lab: Lab, answering_namespace: str
 ) -> None:

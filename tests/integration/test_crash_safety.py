@@ -203,6 +203,8 @@ def test_patches_whose_answers_are_lost_are_not_sent_twice(behind: Callable[[], 
     assert patches(proxy) == 1
 
 
+# In tests/sim a status comes after its pods all the time.
+@pytest.mark.slow
 def test_a_status_that_comes_after_its_pods_does_not_refuse_a_promotion(
     behind: Callable[[], Web], proxy: FaultProxy
 ) -> None:
@@ -216,6 +218,8 @@ def test_a_status_that_comes_after_its_pods_does_not_refuse_a_promotion(
 REFUSED_STEP = answer(500, '{"kind": "Status", "code": 500, "message": "failed calling webhook \\"policy\\""}')
 
 
+# By tests/sim/test_waiting.py as well.
+@pytest.mark.slow
 def test_a_step_that_does_not_go_through_is_tried_again(behind: Callable[[], Web], proxy: FaultProxy) -> None:
     web = behind().make(4)
 
@@ -240,6 +244,8 @@ def test_a_gateway_that_cuts_every_stream_off_is_not_flooded(behind: Callable[[]
     web.undo()
 
 
+# By tests/unit/rollout/test_start.py as well.
+@pytest.mark.slow
 def test_pods_of_an_earlier_version_that_are_not_gone_are_named(behind: Callable[[], Web], proxy: FaultProxy) -> None:
     web = behind().make(3)
     web.start()
@@ -285,6 +291,8 @@ def test_a_load_that_never_rests_refuses_a_pin_and_the_autoscaler_is_as_before(
     assert (web.bounds(), web.phase) == ((2, 9), "none")
 
 
+# tests/faults/test_faults.py has one write of which nobody learns that, and tests/sim/answering.py what each verb may say then.
+@pytest.mark.slow
 def test_who_never_learns_whether_it_was_written_says_so(
     behind: Callable[[], Web], proxy: FaultProxy, tmp_path: Path
 ) -> None:

@@ -234,6 +234,8 @@ def test_the_playbook_refuses_a_cluster_that_the_inventory_does_not_have(tmp_pat
     assert played.code == 2 and "canary_clusters is called eux, usa" in " ".join(played.output.split()), played.output
 
 
+# What ansible-core does to a task whose time is up is in test_role_keywords.py; what a fleet does then, at any time, in tests/sim.
+@pytest.mark.slow
 def test_cut_off_by_the_tasks_own_timeout_it_takes_its_canaries_back_and_tells_of_each(
     lab: Lab | ForeignCluster, three: list[Web], tmp_path: Path
 ) -> None:

@@ -113,6 +113,8 @@ class TestVerdicts:
         with pytest.raises(VerbFailure, match="own: the canary is worse"):
             verify(held.api, request(held, own), silent)
 
+    # tests/sim/test_judging.py says as much of pods, and tests/unit/judgement of the arithmetic.
+    @pytest.mark.slow
     def test_a_step_goes_on_from_the_verdict_of_the_one_before(self, held: Release, port: int) -> None:
         first = judged(held, http(port), steps=1)
         second = judged(held, http(port), steps=1, history=first)
@@ -227,6 +229,8 @@ class TestGuard:
             self.guarded(held, http(port))
         assert refused.value.code == "not_promoted"
 
+    # By the test of that name in tests/sim/test_judging.py; the scheduler's words are in test_waiting.py.
+    @pytest.mark.slow
     def test_a_promotion_that_cannot_go_on_ends_the_guard_at_once(self, release: Release, port: int) -> None:
         # Four pods want the same port of three nodes: a stable one has to stay, or the new ones are alone before any is stuck.
         strategy = {"rollingUpdate": {"maxUnavailable": 0}}
