@@ -105,7 +105,7 @@ SHORT = {
     "private-include",
     "fatal",
 }
-ELSEWHERE = {"nothing", "ignored-round", "timed", "fatal"}
+ELSEWHERE = {"ignored-round", "timed", "fatal"}
 MARKED = [
     pytest.param(host, marks=pytest.mark.slice if host in ELSEWHERE else () if host in SHORT else pytest.mark.slow)
     for host in ROWS

@@ -17,14 +17,16 @@ from tests.cluster.foreign import for_other_programs
 from tests.toolchain.venvs import ENVIRONMENTS, ROOT, Environment, make
 
 # Where tests are marked so: to collect all the others, only to leave them out, would take each environment seconds.
-CONNECTING, BOTH_DOORS = "tests/integration/test_connection.py", "tests/integration/test_frontdoor.py"
+CONNECTING, LIBRARY = "tests/integration/test_connection.py", "tests/integration/test_client_library.py"
+BOTH_DOORS = "tests/integration/test_frontdoor.py"
 KEYWORDS, LIVE = "tests/integration/test_role_keywords.py", "tests/integration/test_live_view.py"
-# Environment -> what may differ there. To connect takes a client, and Python's ssl, which is strict from 3.13 on. Whom a keyword of the
-# caller rescues, ends or lets go on is ansible-core's own, and so is what it tells a callback, which the oldest and the newest one show.
+# Environment -> what may differ there. Of the client library there is the version alone; to connect takes Python's ssl, which is strict from
+# 3.13 on. Whom a keyword of the caller rescues, ends or lets go on is ansible-core's own, and so is what it tells a callback, which the oldest
+# and the newest one show.
 OTHERS = {
-    "client-24": (CONNECTING,),
+    "client-24": (LIBRARY,),
     "core-2.20": (BOTH_DOORS, KEYWORDS),
-    "core-2.21": (CONNECTING, BOTH_DOORS, KEYWORDS, LIVE),
+    "core-2.21": (CONNECTING, LIBRARY, BOTH_DOORS, KEYWORDS, LIVE),
 }
 
 
