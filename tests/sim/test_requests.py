@@ -27,7 +27,7 @@ MOST_REQUESTS = 10
 MOST_AT_THE_END = MOST_REQUESTS + 1
 # And two ask what admission would make of the writes of a promotion.
 MOST_OF_A_PROMOTION = MOST_AT_THE_END + 2
-MOST_FOR_A_SHARE = 16
+MOST_FOR_A_SHARE = 15
 REPLICAS = 6
 
 
@@ -190,8 +190,8 @@ def test_a_rollback_with_a_reason_tells_it_once_on_the_deployment_and_by_an_even
     assert told == [f"{image('v2')} was rolled back: it turned slow"]
 
 
-def test_another_share_for_a_canary_that_stands_costs_at_most_sixteen_requests() -> None:
-    """Five until the Lease is asked for. Then the Deployment, the route, the pods, three Services and their endpoints are each read once, and four
+def test_another_share_for_a_canary_that_stands_costs_at_most_fifteen_requests() -> None:
+    """Five until the Lease is asked for. Then the Deployment, the pods, three Services and their endpoints are each read once, and four
     are writes: the Lease is taken and given back, the route, and what the record keeps of it."""
     found = world(START, replace(START, share="25", think=1.0)).play()
     started, changed = found.calls[:2]

@@ -180,7 +180,7 @@ def _routed(
         return _routed(account, taken, decided, request, report)
     elif by is PromoteBy.WEIGHTS:
         _check_live(account, situation, found)
-        found = isolate(routes, canary.hash, again=False)
+        found = isolate(routes, canary.hash, found, again=False)
         expose(routes, everybody, situation, canary.hash, ready, found)
     else:
         hand_back(routes, found, canary.hash)

@@ -322,12 +322,14 @@ def _held(
     if call.check:
         return foretold(account, situation, begun, wanted, _gets(account, situation, begun, request, routes, found))
     account.looked(written.situation)
+    # Where nothing was written, whoever writes to a route after this look is found by the guard of the next write.
+    right_before = found if written.picture is picture else None
     begun, picture = _as_stored(account, begun, written.picture)
     if begun.record.pinned is not None and request.autoscaler in autoscaling.KEPT:
         came = before.record is not None and before.record.pinned != begun.record.pinned
         serve(account, begun.record.pinned, begun.record, picture.deployment.replicas, came=came)
     if routes is not None:
-        begun, picture, found = isolated(account, routes, begun, account.looked(diagnose(picture)))
+        begun, picture, found = isolated(account, routes, begun, account.looked(diagnose(picture)), right_before)
     situation = account.looked(diagnose(picture))
     outcome = _waited(account, begun, situation, call, report, stood)
     if routes is None:

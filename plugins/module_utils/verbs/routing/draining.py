@@ -26,8 +26,7 @@ def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
         _check_stable(routes, found)
         routes.rehearse(found, lambda now: _drained(now) if now.stage in OURS else Wanted(Stage.ISOLATED), canary_hash)
         return
-    isolate(routes, canary_hash, again=False)
-    found = routes.look()
+    found = isolate(routes, canary_hash, again=False)
     _check_stable(routes, found)
     try:
         written = routes.write(found, _drained)

@@ -16,13 +16,14 @@ from .routes import OURS, THEIRS, Now, Routes
 from .versions import await_endpoints, ensure, keep_stable
 
 
-def isolate(routes: Routes, canary_hash: str = "", *, again: bool) -> list[Now]:
+def isolate(routes: Routes, canary_hash: str = "", found: list[Now] | None = None, *, again: bool) -> list[Now]:
     """By all routes; one that is split stays so. `again`: proven anew where it was written before. What users got is kept, to be given
-    again. They are returned as they stand then.
+    again. `found`: the routes, where they were looked at right before. They are returned as they stand then.
 
     Routes that never come to it get their owner's backends back. Raises Refusal.
     """
-    found = routes.look(canary_hash)
+    if found is None:
+        found = routes.look(canary_hash)
     routes.prepare(found)
     _tell_contested(routes, found)
     routes.tell_put_back(found)

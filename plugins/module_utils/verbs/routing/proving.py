@@ -26,7 +26,7 @@ from ...traffic.probe import MARK_DOMAIN, PROBE_HEADER, PROBE_PATH, probe_of
 from ...traffic.route import Parent, Route, observed, settles, stated
 from ...values import dataclass
 from ..call.ending import Account
-from .lagging import LOOK_SECONDS, PAUSE_SECONDS, until
+from .lagging import OF_A_PROXY, OF_THE_SERVER, until
 from .network import Network
 
 # Of k replicas behind one address, one that has not heard of a write yet is missed by so many answers with (1 - 1/k)^20: 1 in a
@@ -204,7 +204,7 @@ class Prover:
                     return False
             return True
 
-        if not until(self._api.clock, deadline, in_a_row, PAUSE_SECONDS):
+        if not until(self._api.clock, deadline, in_a_row, OF_A_PROXY):
             barred = answer.status in _BARS and not marked
             raise (Barred if barred else NotProgrammed)(self._told(route, knock.entry, answer))
 
@@ -229,7 +229,7 @@ class Prover:
                 route = self._network.route(name)
                 return observed(route)
 
-            if not until(clock, deadline, accepted, LOOK_SECONDS):
+            if not until(clock, deadline, accepted, OF_THE_SERVER):
                 why = stated(route) or "no controller has accepted it"
                 raise NotProgrammed(
                     f'{route.kind} "{route.name}" is not in force after {self._traffic.seconds} s: {printable(why)}'

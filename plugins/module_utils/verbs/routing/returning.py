@@ -15,12 +15,12 @@ from ...traffic.route import kept_of
 from ...traffic.selector import selected
 from ...traffic.services import version_of
 from ...wording import count_of
-from .lagging import LOOK_SECONDS, until
+from .lagging import OF_A_CONTROLLER, OF_THE_SERVER, until
 from .network import Network
 from .proving import Barred, NotProgrammed, NotServed, Prover, unproven
 from .reclaiming import of_another
 from .routes import OURS, THEIRS, Now, Routes, Wish, owners
-from .switching import LONGEST_PAUSE, SETTLE_SECONDS
+from .switching import SETTLE_SECONDS
 from .versions import delete_all, keep_stable
 
 
@@ -135,7 +135,7 @@ def _await_pods(routes: Routes, found: Sequence[Now]) -> None:
         return not lacks
 
     clock = routes.account.site.clock
-    if not until(clock, clock.monotonic() + seconds, has_them, LOOK_SECONDS, LONGEST_PAUSE):
+    if not until(clock, clock.monotonic() + seconds, has_them, OF_A_CONTROLLER):
         if network.service(own) is None:
             raise NotServed(f'there is no Service "{own}", to which its users are to come back')
         raise NotServed(f'Service "{own}" lacks {count_of(lacks, "Ready pod")} that users get now, after {seconds} s')
@@ -150,7 +150,7 @@ def _await_one_version(routes: Routes, found: Sequence[Now]) -> None:
     clock, network, own = routes.account.site.clock, routes.network, routes.traffic.service
     deadline = clock.monotonic() + routes.traffic.seconds
     for service in versions:
-        until(clock, deadline, partial(_same_endpoints, network, own, service), LOOK_SECONDS)
+        until(clock, deadline, partial(_same_endpoints, network, own, service), OF_THE_SERVER)
     clock.sleep(SETTLE_SECONDS)
 
 

@@ -17,14 +17,12 @@ from ...rollout.record import Traffic
 from ...traffic.route import Route
 from ...traffic.selector import selected
 from ..call.ending import Account
-from .lagging import until
+from .lagging import OF_A_CONTROLLER, until
 from .network import Network
 from .proving import NotSwitched, Written
 
 # What a proxy may lag behind: 0.2 s was the most that was measured through a gateway. Pods that get no requests any more go only then.
 SETTLE_SECONDS = 2.0
-# A controller that stands still is asked for as long as a write may take.
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
 
 class Switched:
@@ -49,7 +47,7 @@ class Switched:
         for one in written:
             service = selected(one.kept.wanted, one.kept.versions) if one.kept else ""
             sends = partial(self._sends_to, one.route.name, service)
-            if service and not until(self._clock, deadline, sends, FIRST_PAUSE, LONGEST_PAUSE):
+            if service and not until(self._clock, deadline, sends, OF_A_CONTROLLER):
                 raise NotSwitched(
                     f'Service "{one.route.name}" does not have the endpoints of Service "{service}" after {self._traffic.seconds} s'
                 )

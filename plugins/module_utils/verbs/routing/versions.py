@@ -12,7 +12,7 @@ from ...traffic.exposure import Json, Unroutable
 from ...traffic.services import difference, is_ours, narrowed, ports_of, ready_endpoints
 from ...wording import count_of
 from ..call.guarded import at_any_time, guarded
-from .lagging import LOOK_SECONDS, until
+from .lagging import OF_THE_SERVER, until
 from .proving import NotProgrammed
 from .routes import Now, Routes
 
@@ -109,7 +109,7 @@ def await_endpoints(routes: Routes, service: str, pods: int) -> None:
         ready, lacks = len(ready_endpoints(its, ports)), ports - ports_of(its)
         return ready >= pods
 
-    if not until(clock, clock.monotonic() + seconds, are_there, LOOK_SECONDS):
+    if not until(clock, clock.monotonic() + seconds, are_there, OF_THE_SERVER):
         lacking = ", ".join(sorted(lacks))
         why = f", and none for its port {lacking}, at which stable pods are reached" if lacking else ""
         raise NotProgrammed(

@@ -114,11 +114,13 @@ def check_exposure(account: Account, begun: Start, situation: Situation, request
         agree_to_load(account, request.traffic, request.traffic.bears, replicas, begun.goal.canary(replicas))
 
 
-def isolated(account: Account, routes: Routes, begun: Start, situation: Situation) -> tuple[Start, Picture, list[Now]]:
-    """Routes that send nobody to the canary, as they stand then; and then its pods."""
+def isolated(
+    account: Account, routes: Routes, begun: Start, situation: Situation, found: list[Now] | None
+) -> tuple[Start, Picture, list[Now]]:
+    """Routes that send nobody to the canary, as they stand then; and then its pods. `found`: the routes, as for `isolate`."""
     canary, traffic = situation.canary, begun.record.traffic
     routes.is_of(begun.record)
-    found = isolate(routes, canary.hash if canary else "", again=begun.record.isolating)
+    found = isolate(routes, canary.hash if canary else "", found if canary else None, again=begun.record.isolating)
     if traffic is None or not traffic.isolating:
         return begun, situation.picture, found
     record = replace(begun.record, traffic=replace(traffic, isolating=False))
