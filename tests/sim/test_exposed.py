@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import RateCheck
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.tolerance import Tolerance
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import CheckAsked, PodsAsked
 from tests.sim import calls
 from tests.sim.faults import Fault, Planned
@@ -116,6 +116,29 @@ def test_a_share_that_was_changed_between_two_verbs_is_told_by_all_of_them_and_g
         assert f"not what its release gave it last, {told} of the requests" in baked.told()
     assert any("not what its release gave it last" in warning for warning in info.result.warnings)  # type: ignore[union-attr]
     assert f"which get {told} of the requests" in again_started.told() and third.told().startswith("ok: ")
+
+
+FORGOTTEN: dict[str, tuple[Ask, Callable[[World], None]]] = {
+    "takes the annotation": (START, lambda one: rewrite(one, annotated=False)),
+    "takes the annotation of users who keep their version": (
+        replace(START, sticky=True), lambda one: rewrite(one, annotated=False),
+    ),
+    "puts all of it back": (START, lambda one: rewrite(one, RULES, annotated=False)),
+    "deletes the canary Ingress": (BY_INGRESS, lambda one: one.store.remove("ingresses", CANARY_INGRESS, "somebody")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FORGOTTEN)
+def test_what_no_route_tells_any_more_is_given_again_by_the_record_where_somebody(what: str) -> None:
+    start, happens = FORGOTTEN[what]
+    start = replace(start, share="25", header="x-canary")
+    one = world(start, replace(start, share=None, header="", sticky=None, think=70.0))
+    one.timeline.at(REWRITTEN, lambda: happens(one))
+    first, again = (call.result for call in one.play().calls[:2])
+    assert isinstance(first, Outcome) and isinstance(again, Outcome), again
+    assert again.canary["traffic"]["given"] == first.canary["traffic"]["given"]
+    assert "25 % of the requests and those with the header x-canary" in again.message
+    assert not [text for text in again.warnings if "lost" in text or "anew" in text], again.warnings
 
 
 def test_a_bake_that_finds_it_so_fails_at_once() -> None:

@@ -249,6 +249,9 @@ def test_a_route_that_somebody_has_put_back_wholly_is_warned_of_as_the_release_g
     assert isinstance(first, Outcome) and isinstance(then, Outcome), told(found)
     said = [f'"{NAME}" stands as if there were no release: somebody put it back' in text for text in then.warnings]
     assert said.count(True) == 1 and not [text for text in first.warnings if "put it back" in text], then.warnings
+    assert not [text for text in then.warnings if "Nobody has kept" in text], then.warnings
+    gets = f"which {'would ' if ask.check else ''}get {start.share} % of the requests"
+    assert ask.verb != "start" or gets in then.message
 
 
 @pytest.mark.parametrize("kind", SHARED)

@@ -15,7 +15,7 @@ from .bearing import check_stable
 from .exposing import expose
 from .isolating import isolate
 from .proving import NotProgrammed, unproven
-from .routes import OURS, Now, Routes, exposure_of, unshared
+from .routes import GIVES_AGAIN, OURS, Now, Routes, exposure_of, unshared
 from .versions import check_as_made, keep_stable
 
 
@@ -68,7 +68,7 @@ def refill(routes: Routes, situation: Situation, *, check: bool) -> None:
     for one in unshared(found):
         routes.account.warn(
             f'{one.route.kind} "{one.route.name}" still sends everybody to the stable version, and what the canary is to get is not kept there: '
-            "say it in traffic.weight of the next canary_start"
+            + (GIVES_AGAIN if record and record.exposure else "say it in traffic.weight of the next canary_start")
         )
     taken = _taken(found)
     if not taken or canary is None or record is None:

@@ -191,13 +191,12 @@ def given(record: Record) -> Exposure | None:
         raise Refusal(Code.DAMAGED, what, "Give it its share again with canary_start and traffic.weight") from error
 
 
-def tell_changed(routes: Routes, record: Record, found: Sequence[Now]) -> bool:
-    """Whether any that is split gives the canary something else than its release gave it last. A warning for each."""
+def tell_changed(routes: Routes, record: Record, found: Sequence[Now]) -> None:
+    """A warning of each that is split and gives the canary something else than its release gave it last."""
     told = given(record)
-    changed = [one for one in found if told is not None and _is_split(one) and one.wanted.exposure != told]
-    for one in changed:
-        routes.account.warn(_differs(routes, one.route.name, one.wanted.exposure, told or NOBODY))
-    return bool(changed)
+    for one in found:
+        if told is not None and _is_split(one) and one.wanted.exposure != told:
+            routes.account.warn(_differs(routes, one.route.name, one.wanted.exposure, told))
 
 
 def _is_split(now: Now) -> bool:

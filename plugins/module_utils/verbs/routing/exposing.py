@@ -62,13 +62,14 @@ def expose(
 
 
 def would_get(routes: Routes, asked: TrafficRequest, found: Sequence[Now]) -> Exposure:
-    """What is asked for, and otherwise what the release gave the canary last. Where users are kept by a cookie only the route tells how many of
-    them have seen which version. Warns where somebody has changed it."""
+    """What is asked for, and otherwise what the release gave the canary last, whatever has become of a route since. Of users who are kept by a
+    cookie a route tells how many of them have seen which version, where it still does. Warns where somebody has changed it."""
     record, gets = routes.account.seen.record, exposure_of(found)
     told = given(record) if record is not None else None
-    if record is None or told is None or not tell_changed(routes, record, found) or gets.sticky or told.sticky:
+    if record is None or told is None:
         return asked.over(gets)
-    return asked.over(told)
+    tell_changed(routes, record, found)
+    return asked.over(gets if gets.sticky else told)
 
 
 def _keep(routes: Routes, situation: Situation, gets: Exposure) -> None:

@@ -97,9 +97,12 @@ def _own(now: Now) -> Wanted:
 
 
 def _tell_contested(routes: Routes, found: Sequence[Now]) -> None:
+    record = routes.account.situation.record if routes.account.situation else None
+    is_kept = record is not None and bool(record.exposure)
     for one in found:
         if one.stage in THEIRS:
-            routes.account.warn(f"{routes.contested(one.route).what}: it is written once more{_lost(one)}")
+            lost = "" if is_kept else _lost(one)
+            routes.account.warn(f"{routes.contested(one.route).what}: it is written once more{lost}")
 
 
 def _lost(now: Now) -> str:

@@ -48,6 +48,9 @@ OURS = (Stage.ISOLATED, Stage.SPLIT)
 # Somebody else wrote: what users get is not what was wanted.
 THEIRS = (Stage.CONTESTED, Stage.LOST)
 
+# Of a release whose record says what the canary got, which one of an earlier version does not.
+GIVES_AGAIN = "canary_start gives the canary again what it got"
+
 
 @dataclass(frozen=True)
 class Now:
@@ -356,7 +359,11 @@ class Routes:
             if one.stage is Stage.OWN and one.route.annotation is None:
                 self.account.warn(
                     f'{one.route.kind} "{one.route.name}" stands as if there were no release: somebody put it back, or a promotion was broken off. '
-                    "Nobody has kept what the canary got by it: traffic.weight of canary_start says it anew"
+                    + (
+                        GIVES_AGAIN
+                        if record.exposure
+                        else "Nobody has kept what the canary got by it: traffic.weight of canary_start says it anew"
+                    )
                 )
 
     def contested(self, route: Route) -> Refusal:
