@@ -349,7 +349,8 @@ options:
       must_pass:
         description:
           - Whether a pass of the run needs this check's evidence to pass. Without, the check is only watched and may still
-            fail the run. The default is V(true), but V(false) for O(checks[].pods).
+            fail the run; nor does it pass with three bad events or more, above what is tolerated, in less than the three looks
+            that evidence needs. The default is V(true), but V(false) for O(checks[].pods).
         type: bool
       weight:
         description:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -160,6 +161,14 @@ def test_a_canary_whose_pods_crash_fails(stage: Stage, held: Web) -> None:
     crashing(stage, "v2")
     message, found = failed(lambda: judged(held, duration=4 * HOUR), "judged_fail")
     assert "fail after" in message and found["seconds"] < 4 * HOUR
+
+
+def test_crashes_in_a_window_that_is_too_short_for_evidence_are_no_pass(stage: Stage, held: Web) -> None:
+    for pod in of(stage, "v2"):
+        for seconds in (2.0, 5.0, 8.0):
+            stage.timeline.after(seconds, partial(stage.pods.crashes, pod, 1.0))
+    message, _told = failed(lambda: judged(held, duration=12.0, interval=2.0), "judged_inconclusive")
+    assert "canary 6 bad of 24" in message and "counted in 1 look, and at least 3 decide" in message
 
 
 def test_crashes_of_both_versions_are_nobodys_difference(stage: Stage, held: Web) -> None:

@@ -15,6 +15,7 @@ from typing import Iterable, Union
 
 from .bounds import BoundTrial
 from .checks import BoundCheck, Check, RateCheck
+from .evidence import EVENTS_THAT_MUST_SPEAK
 from .gaps import Gaps
 from .samples import Count, NoData, Reading
 from .tolerance import JudgementError
@@ -23,8 +24,6 @@ from .verdicts import BoundFigures, CheckVerdict, Rule, RunVerdict, Verdict
 
 # Its pods have served all through the promotion.
 NO_WARMUP = 0.0
-# One restart is an accident of a node, and two may be.
-EVENTS_THAT_MUST_SPEAK = 3
 
 
 class EventTrial:

@@ -70,9 +70,13 @@ class Bucketer:
             self._bad_by_pod[pod] = self._bad_by_pod.get(pod, 0.0) + bad
         return self._close() if self._is_due() else None
 
+    def close(self) -> Bucket | None:
+        """What is open, as a bucket, because nothing more comes into it. What only one version saw says nothing and is none."""
+        return self._close() if self._both_seen() else None
+
     def begin_step(self, at: float) -> Bucket | None:
-        """Closes what is open, as shares change at a step. What only one version saw says nothing and is dropped."""
-        closed = self._close() if self._both_seen() else None
+        """Closes what is open, as shares change at a step. What only one version saw is dropped."""
+        closed = self.close()
         self._step += 1
         self._scatter = StableScatter()
         self._open_at(at)

@@ -24,6 +24,8 @@ _LARGEST_EXPONENT = 700.0
 # Guards against a sum of capped bets that falls short of the limit by rounding only.
 _ROUNDING = 1e-9
 BUCKETS_THAT_MUST_SPEAK = 3
+# Where no evidence decides. One restart is an accident of a node, and two may be.
+EVENTS_THAT_MUST_SPEAK = 3
 
 _FAIL_WEIGHTS = tuple(bet.weight for bet in FAIL_BETS)
 _PASS_WEIGHTS = tuple(bet.weight for bet in PASS_BETS)

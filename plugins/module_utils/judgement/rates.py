@@ -12,7 +12,7 @@ from typing import Iterable
 
 from .buckets import Bucket
 from .checks import Plan, RateCheck
-from .evidence import BUCKETS_THAT_MUST_SPEAK, Promise
+from .evidence import BUCKETS_THAT_MUST_SPEAK, EVENTS_THAT_MUST_SPEAK, Promise
 from .gaps import Gaps
 from .interval import Quantity
 from .samples import NoData, Sample
@@ -45,6 +45,10 @@ class RateTrial:
 
     def miss(self, gap: NoData) -> None:
         self._gaps.miss(gap)
+
+    def close(self) -> None:
+        for stream in self._streams.values():
+            stream.close()
 
     def begin_step(self, at: float) -> None:
         for stream in self._streams.values():
@@ -92,7 +96,16 @@ class RateTrial:
             return Rule.NO_DATA
         if any(stream.canary_seen == 0 or stream.stable_seen == 0 for stream in streams):
             return Rule.NO_TRAFFIC
+        if not self._check.must_pass and any(self._is_cut_short(stream) for stream in streams):
+            return Rule.WINDOW_ENDED
         return None
+
+    def _is_cut_short(self, stream: Stream) -> bool:
+        """Worse than tolerated, and looked at too seldom for any evidence to say so: a watch is no reason to pass then."""
+        canary, stable = stream.counted
+        if stream.looks >= BUCKETS_THAT_MUST_SPEAK or canary.bad < EVENTS_THAT_MUST_SPEAK:
+            return False
+        return canary.bad > self._check.tolerance.tolerated(stable.rate or 0.0) * canary.total
 
     def look(self, at: float) -> None:
         """Remembers when the evidence, in either direction, reached the limit for good."""

@@ -56,6 +56,11 @@ class Stream:
         return sum(bucket.canary.total + bucket.stable.total for bucket in self._buckets)
 
     @property
+    def looks(self) -> int:
+        """How many buckets are closed, each of which is one look."""
+        return len(self._buckets)
+
+    @property
     def newest_bucket(self) -> Bucket | None:
         return self._buckets[-1] if self._buckets else None
 
@@ -78,6 +83,10 @@ class Stream:
             self.stable_seen += bucket.stable.total
             self._take(bucket)
         self._bucketer = Bucketer(self._rule, self._warm_at, self._step)
+
+    def close(self) -> None:
+        """Counts what is open too: the run ends, whatever was seen."""
+        self._take(self._bucketer.close())
 
     def begin_step(self, at: float, warm_at: float) -> None:
         self._take(self._bucketer.begin_step(warm_at))

@@ -69,11 +69,25 @@ class Trial:
             raise JudgementError("the run has failed and counts nothing any more: report it, and begin a new one")
 
     def look(self, at: float) -> Verdict | None:
-        """PASS or FAIL as soon as the evidence decides, None until then. A FAIL ends the run."""
+        """PASS or FAIL as soon as the evidence decides, None until then. A FAIL ends the run.
+
+        What passes by closed buckets has to pass by all that was seen: what speaks against a canary may be in the open ones.
+        """
+        if self._looked(at) is Verdict.PASS:
+            self._looked_at_all(at)
+        return self._decided
+
+    def _looked(self, at: float) -> Verdict | None:
         for trial in self._all:
             trial.look(at)
         self._decided = self._decide()
         return self._decided
+
+    def _looked_at_all(self, at: float) -> None:
+        """No outcome closes a bucket here: what had been closed before does, or the end of the time. So the promise holds."""
+        for trial in self._rates.values():
+            trial.close()
+        self._looked(at)
 
     def _decide(self) -> Verdict | None:
         if self._fails_by_mean() or any(bound.fails for bound in self._bounds.values()):
@@ -110,8 +124,9 @@ class Trial:
         return evidence is not None and evidence >= self._plan.promise.limit
 
     def report(self, at: float) -> RunVerdict:
-        """The verdict of a run that ends now."""
-        self.look(at)
+        """The verdict of a run that ends now, by all that was seen."""
+        if self.look(at) is None:
+            self._looked_at_all(at)
         by_mean = self._fails_by_mean()
         shares = self._shares()
         suspect = max(shares, key=lambda name: shares[name]) if by_mean else None

@@ -181,6 +181,24 @@ class TestWatched:
         assert trial.look(60) is Verdict.PASS
         assert trial.report(60).checks[1].rule is Rule.WATCHED
 
+    @pytest.mark.parametrize(("restarts", "rule"), [(0, Rule.WATCHED), (2, Rule.WATCHED), (3, Rule.WINDOW_ENDED)])
+    def test_what_an_open_bucket_saw_is_counted_when_the_window_ends(self, restarts: float, rule: Rule) -> None:
+        trial = Trial(plan(self.watched))
+        self.seen(trial, 12, restarts)  # a bucket of theirs is 15 seconds long
+        verdict = trial.report(12)
+        (check,) = verdict.checks
+        assert check.rule is rule and check.streams[0].canary.bad == restarts
+        assert ("counted in 1 look, and at least 3 decide" in verdict.reason) is (rule is Rule.WINDOW_ENDED)
+
+    def test_nothing_passes_early_by_closed_buckets_alone(self) -> None:
+        trial = Trial(plan(RateCheck("http", Tolerance(max_increase=0.05)), self.watched))
+        for at in (15, 30, 45, 60):
+            trial.observe("http", Sample(at, Count(0, 500), Count(0, 500)))
+        trial.observe("pods", Sample(60, Count(3, 10), Count(0, 100)))
+        trial.observe("pods", Sample(14 + 60, Count(0, 10), Count(0, 100)))
+        assert trial.look(74) is None
+        assert trial.report(74).verdict is Verdict.INCONCLUSIVE
+
     def test_alone_they_pass_only_at_the_end(self) -> None:
         trial = Trial(plan(self.watched))
         self.seen(trial, 15, 0)
