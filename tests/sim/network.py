@@ -51,6 +51,7 @@ class _Nowhere:
 
     secrets: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    context = ""
 
     def close(self) -> None: ...
 

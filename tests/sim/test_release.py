@@ -392,6 +392,29 @@ def test_what_the_caller_counted_at_one_step_is_no_evidence_at_the_next(of_a_ste
     assert (told.outcome.value, [judged.verdict for judged in told.verdicts]) == ("released", ["pass", "pass"])
 
 
+@pytest.mark.parametrize("there", ["the version before", "the new version", "a canary"])
+@pytest.mark.parametrize("reject", ["", "its tests failed"], ids=["", "rejected"])
+def test_of_another_deployment_of_that_name_nothing_is_said_that_holds_of_the_first(
+    there: str, reject: str, web: Web
+) -> None:
+    """As in a cluster to which the current context of a kubeconfig has changed."""
+    elsewhere = Stage()
+    elsewhere.web("another").make(1)
+    other = elsewhere.web(web.name).make(4)
+    if there == "the new version":
+        other.set_image("v2")
+        other.settle()
+    elif there == "a canary":
+        other.start()
+    request = asked(web)
+    request = replace(request, steps=tuple(replace(step, verify_tasks="/verify.yml") for step in request.steps))
+    _, told = released(web, request)
+    with other.unchanged():
+        failure, after = failed(other, replace(request, previous=told, reject=reject))
+    assert after.outcome is Ending.FAILED and not failure.changed
+    assert "not the Deployment of which this run held a canary" in after.why[-1]
+
+
 def test_a_release_that_is_over_is_told_again(web: Web) -> None:
     request = asked(web)
     _, out = released(web, request)

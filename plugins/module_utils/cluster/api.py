@@ -147,6 +147,11 @@ class Api:
         """As of a session (client.py): to be compared, and not to be told."""
         return self._session.cluster
 
+    @property
+    def context(self) -> str:
+        """The one of a kubeconfig by which this server was found, whether anybody named it or not; empty: by none."""
+        return self._session.context
+
     def close(self) -> None:
         self._session.close()
 

@@ -89,7 +89,8 @@ class Session:
     """A pool of kept-alive connections to one server, and the headers that say who we are.
 
     `pool_with` makes the pool for a client certificate of the credentials' (None: for the one that is configured).
-    `warnings`: what is to be told of the configuration, `confided`: what else of it is secret. `cluster`: equal where the same server is asked,
+    `warnings`: what is to be told of the configuration, `confided`: what else of it is secret. `context`: the one of a kubeconfig by which
+    the server was found, empty where none was. `cluster`: equal where the same server is asked,
     by whomever; one address may be that of many, told apart by a path (Rancher), a name in TLS (Teleport) or the proxy before it. Not to be told.
     """
 
@@ -99,6 +100,7 @@ class Session:
         self.base = server.address.rstrip("/")
         self.compress = server.compress
         self.warnings: tuple[str, ...] = ()
+        self.context = ""
         self.confided: frozenset[str] = frozenset()
         self.cluster: tuple[str, ...] = (self.server, urlsplit(self.base).path, server.tls_name)
         self._kept_open = KEPT_OPEN
@@ -214,6 +216,7 @@ def open_session(
 
     session = Session(server, credentials, headers, pool_with)
     session.warnings = found.warnings
+    session.context = "" if settings.host else found.context
     session.cluster = (*session.cluster, proxy.url if proxy else "")
     session.confided = frozenset().union(*(in_header(text) for text in (proxy.headers if proxy else {}).values()))
     return session

@@ -18,6 +18,7 @@ from typing import Any, Mapping
 from .api import Api
 from .client import Session, Source, open_session, preload
 from .errors import ConfigError
+from .kubeconfig import read_kubeconfig
 from .options import Connection, is_content, with_environment
 
 __all__ = ["Connection", "connect", "is_content", "preload", "session", "with_environment"]
@@ -41,6 +42,21 @@ def session(connection: Connection, *, user_agent: str = _USER_AGENT) -> Session
     source, kubeconfig = choose_source(settings, os.environ, SERVICE_ACCOUNT_TOKEN)
     only_host = bool(connection.host and not connection.kubeconfig and not connection.context)
     return open_session(settings, source, kubeconfig, user_agent, only_host=only_host)
+
+
+def is_unnamed(connection: Connection, context: str) -> bool:
+    """Whether the current context of a kubeconfig says which cluster it is, and that kubeconfig knows `context`, too."""
+    settings = with_environment(connection, os.environ)
+    if settings.host or settings.context:
+        return False
+    try:
+        source, kubeconfig = choose_source(settings, os.environ, SERVICE_ACCOUNT_TOKEN)
+        if source is Source.KUBECONFIG and kubeconfig is not None:
+            read_kubeconfig(kubeconfig, context)
+            return True
+    except ConfigError:
+        pass  # whoever connects tells
+    return False
 
 
 def choose_source(

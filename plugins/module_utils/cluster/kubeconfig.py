@@ -119,17 +119,18 @@ class User:
 
 @dataclass(frozen=True)
 class Kubeconfig:
-    """One context of one or several files. `warnings`: fields that nobody knows."""
+    """One context of one or several files, by its name. `warnings`: fields that nobody knows."""
 
     server: Server
     user: User
     warnings: tuple[str, ...] = ()
+    context: str = ""
 
 
 def read_kubeconfig(kubeconfig: str | Mapping[str, Any], context: str | None) -> Kubeconfig:
     """`kubeconfig`: the content, or paths as in KUBECONFIG. Raises ConfigError."""
     name, content = _named_content(kubeconfig)
-    chosen = _context(content, context, name)
+    context, chosen = _context(content, context, name)
     cluster_name, user_name = (_text(chosen, field_, name) for field_ in ("cluster", "user"))
     clusters, users = (
         _entries(content, kind, part, name) for kind, part in (("clusters", "cluster"), ("users", "user"))
@@ -146,7 +147,7 @@ def read_kubeconfig(kubeconfig: str | Mapping[str, Any], context: str | None) ->
         *_unknown("AuthInfo", user, name),
     ]
     warnings += [*_unknown("Context", chosen, name), *_unknown("ExecConfig", user.get("exec"), name)]
-    return Kubeconfig(reading.server(cluster), reading.user(user, cluster), tuple(warnings))
+    return Kubeconfig(reading.server(cluster), reading.user(user, cluster), tuple(warnings), context)
 
 
 def _named_content(kubeconfig: str | Mapping[str, Any]) -> tuple[str, Stanza]:
@@ -243,8 +244,8 @@ def _entries(content: Stanza, kind: str, part: str, name: str) -> dict[str, Stan
     return found
 
 
-def _context(content: Stanza, wanted: str | None, name: str) -> Stanza:
-    """The context to use. Raises ConfigError that lists the known ones."""
+def _context(content: Stanza, wanted: str | None, name: str) -> tuple[str, Stanza]:
+    """The context to use, and its name. Raises ConfigError that lists the known ones."""
     _check_kind(content, name)
     known = _entries(content, "contexts", "context", name)
     choices = f"the kubeconfig {name} has {', '.join(known) or 'none'}"
@@ -253,7 +254,7 @@ def _context(content: Stanza, wanted: str | None, name: str) -> Stanza:
         raise ConfigError(f"the kubeconfig has no current-context: give context ({choices})")
     if context not in known:
         raise ConfigError(f'there is no context "{context}": {choices}')
-    return known[context]
+    return context, known[context]
 
 
 def _unknown(kind: str, stanza: object, name: str) -> Iterator[str]:

@@ -84,6 +84,7 @@ def _hiding(door: Door) -> Callable[[frozenset[str]], None]:
 def _conducted(verb: Verb, parameters: Parameters, door: Door, connector: Callable[[Connection], Api]) -> Answer:
     result: dict[str, Any] = {"changed": False}
     try:
+        parameters = verb.settles(parameters)
         where = connection(parameters)
         door.hide(secrets_of(parameters) | secrets_of_connection(where))
         request = verb.arguments.to_request(parameters, door.check, actor(os.environ))

@@ -154,6 +154,7 @@ class Verb:
     that works in all of these (cluster/crew.py).
     `refused`: what a call returns besides its message where it did not come so far, from that message and the parameters. `takes`: what
     its request takes of the door beside the parameters, by the door's own names: `ask`, by which a person is asked, or `cut_off`.
+    `settles`: the parameters, with what an earlier call has settled for them. Raises ArgumentError.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Verb:
     clusters: Callable[[Any], tuple[Connection, ...]] | None = None
     refused: Callable[[str, Parameters], dict[str, Any]] = lambda why, parameters: {}
     takes: tuple[str, ...] = ()
+    settles: Callable[[Parameters], Parameters] = lambda parameters: parameters
 
 
 def must_be_names(parameters: Parameters) -> None:

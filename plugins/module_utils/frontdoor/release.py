@@ -16,6 +16,7 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from ..cluster.connection import is_unnamed
 from ..verbs.call.orders import (
     AutoscalerPolicy,
     Call,
@@ -29,6 +30,7 @@ from ..verbs.counting.asked import HeadroomRequest
 from ..verbs.judging.asked import VerifyRequest
 from ..verbs.releasing import release
 from ..verbs.releasing.course import (
+    CURRENT_CONTEXT,
     FAILURES,
     NOTHING_CHANGED,
     End,
@@ -67,6 +69,7 @@ from .arguments import (
     Verb,
     at_least,
     call,
+    connection,
     renamed,
     within,
 )
@@ -426,7 +429,7 @@ def _must_go_on_as_it_began(parameters: Parameters, was: Mapping[str, str], now:
     is_over = bool(parameters["reject"] or parameters["rescued"])
     for name in (*_TARGET, *_CLUSTER, *(() if is_over else _POLICIES)):
         given, began = (each.get(name) or "not given" for each in (now, was))
-        if given != began:
+        if given != began and not (name == "context" and given == was.get(CURRENT_CONTEXT)):
             raise ArgumentError(
                 f"{name} is {given}, and it was {began} when the release of previous began: give each call of a release the same, so "
                 "that what was begun is what is promoted, or taken back"
@@ -457,7 +460,17 @@ def as_begun(asked: Mapping[str, Any]) -> dict[str, Any]:
     if not began:
         return dict(asked)
     here = {name: value for name, value in asked.items() if name not in ("context", "host") or name in began}
-    return {**here, **{name: began[name] for name in (*_TARGET, *_CLUSTER, "on_failure") if name in began}}
+    context = {"context": began[CURRENT_CONTEXT]} if CURRENT_CONTEXT in began else {}
+    return {**here, **context, **{name: began[name] for name in (*_TARGET, *_CLUSTER, "on_failure") if name in began}}
+
+
+def _where_it_began(parameters: Parameters) -> Parameters:
+    """A call that names no cluster goes on where this began, whatever context of the kubeconfig is the current one by now."""
+    previous = _previous(parameters)
+    if previous is None or not (context := previous.began.get(CURRENT_CONTEXT)):
+        return parameters
+    there = {**parameters, "kubeconfig": parameters.get("kubeconfig") or previous.began.get("kubeconfig")}
+    return {**there, "context": context} if is_unnamed(connection(there), context) else parameters
 
 
 WAITS_FOR_CALLER = WaitsFor.CALLER.value
@@ -551,5 +564,6 @@ VERB = Verb(
     ),
     perform=release.release,
     refused=_refused,
+    settles=_where_it_began,
     takes=("ask",),
 )

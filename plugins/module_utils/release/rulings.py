@@ -90,7 +90,8 @@ class Act(Enum):
 class Failed:
     """What failed, and what is there now.
 
-    `phase`: None where it could not be read, or is `gone`: there is no such Deployment any more. `ours`: what is live, or out once
+    `phase`: None where it could not be read, or is `gone`: there is no such Deployment any more; or `elsewhere`: there is another of that
+    name. `ours`: what is live, or out once
     promoted, is what this run began (its run and its hash). `froze_it`: this run itself froze the canary, because the evidence decided
     neither way. `changed`: this run has changed something.
     """
@@ -103,6 +104,7 @@ class Failed:
     froze_it: bool = False
     changed: bool = False
     gone: bool = False
+    elsewhere: bool = False
 
     @property
     def promotes(self) -> bool:
@@ -160,6 +162,14 @@ RULES: tuple[Rule, ...] = (
         "there is no such Deployment any more",
         lambda failed: failed.gone,
         _leave("With the Deployment its release is gone: nothing is left to take back."),
+    ),
+    Rule(
+        "the Deployment is another than that of which it held a canary",
+        lambda failed: failed.elsewhere,
+        _leave(
+            "This is not the Deployment of which this run held a canary: it was made again since, or is that of another cluster, and it was "
+            "left as it is. Where the canary is still held, canary_undo takes it back."
+        ),
     ),
     Rule(
         "another run has taken the Deployment over",

@@ -5,19 +5,27 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection, connect
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import ArgumentError
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import VERB, as_begun
 from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Headroom, OnFailure, Through
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, WaitsFor
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Header, NewTemplate, Size
-from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import ReleaseRequest
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.releasing.course import (
+    CURRENT_CONTEXT,
+    Course,
+    ReleaseRequest,
+)
 
 HTTP = {"http": {}, "max_ratio": 2}
 
@@ -303,6 +311,46 @@ def test_a_release_is_taken_back_where_and_as_it_began() -> None:
     assert (request.call.target.name, request.policies.on_failure) == ("web", OnFailure.UNDO)
     for previous in (None, {"schema": 9}, {**begun(), "began": {}}):
         assert as_begun({**astray, "previous": previous}) == {**astray, "previous": previous}
+
+
+@pytest.mark.parametrize(
+    ("later", "context"),
+    [
+        ({}, "eu"),
+        ({"rescued": True}, "eu"),
+        ({"context": "us"}, "us"),
+        ({"host": "https://us"}, None),
+        ({"kubeconfig": "another"}, None),
+    ],
+    ids=["unnamed", "rescued", "a context", "a server", "a kubeconfig without it"],
+)
+def test_a_call_that_names_no_cluster_goes_on_in_that_of_the_first(
+    later: dict[str, Any], context: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever context is the current one by then."""
+
+    def write(path: Path, *names: str) -> str:
+        contexts = [{"name": name, "context": {"cluster": name, "user": ""}} for name in names]
+        clusters = [{"name": name, "cluster": {"server": f"https://{name}"}} for name in names]
+        content = {"current-context": names[0], "contexts": contexts, "clusters": clusters, "users": []}
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return str(path)
+
+    monkeypatch.setenv("KUBECONFIG", write(tmp_path / "config", "eu", "us"))
+    first = {"name": "web", "namespace": "shop", "images": {"app": "web:2"}}
+    request = asked(**{**first, "context": None, "kubeconfig": None})
+    began = Course.begin(connect(Connection()), request, print).release
+    assert "context" not in began.began and began.began[CURRENT_CONTEXT] == "eu"
+
+    write(tmp_path / "config", "us", "eu")
+    if "kubeconfig" in later:
+        later = {"kubeconfig": write(tmp_path / "another", "ap")}
+    previous = replace(began, stage=Stage.HELD, outcome=Ending.HELD).to_json()
+    given = {**first, **later, "previous": previous}
+    settled = VERB.settles(as_begun(given) if later.get("rescued") else given)
+    assert settled.get("context") == context
+    if not later:
+        asked(**settled)
 
 
 def test_what_a_release_began_with_holds_no_secret() -> None:

@@ -25,7 +25,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.phase impo
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.refusal import Code
 
 PHASES = (*Phase, None)
-EVERY = [Failed(*row) for row in product(Stage, Cause, PHASES, (True, False), OnFailure, *[(True, False)] * 3)]
+EVERY = [Failed(*row) for row in product(Stage, Cause, PHASES, (True, False), OnFailure, *[(True, False)] * 4)]
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,8 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
             course.note("look", str(unseen))
         gone = isinstance(unseen, VerbFailure) and unseen.code == Code.NOT_FOUND.value
         return Failed(stage, cause, None, False, policy, changed=changed, gone=gone)
+    if situation.deployment.uid != course.release.began.get("uid", situation.deployment.uid):
+        return Failed(stage, cause, None, False, policy, changed=changed, elsewhere=True)
     record = situation.record
     live = situation.phase is not Phase.NONE
     ours = record is not None and record.run == course.release.run if live else course.is_out(situation)

@@ -89,6 +89,8 @@ __all__ = [
 
 
 WAVE_FAILED = "wave_failed"
+# What of a release that began on it is known of its cluster, where nobody has named one.
+CURRENT_CONTEXT = "current_context"
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ class Course:
 
     @classmethod
     def begin(cls, api: Api, request: ReleaseRequest, report: Report, withdrawn: Withdrawn = stands) -> Course:
-        begun = request.previous or Release(run=request.run or new_run(), began=request.began)
+        begun = request.previous or Release(run=request.run or new_run(), began=_where(api, request.began))
         # Whoever goes on with a release, or names the canary of another call, goes on as the run that holds it. He comes back with what
         # this one returns.
         held = request.held.run if request.held else ""
@@ -360,3 +362,8 @@ class Course:
     def is_out(self, situation: Situation) -> bool:
         """What this release judged is what the Deployment runs now."""
         return Meant(hash=self.release.hash).is_out(situation)
+
+
+def _where(api: Api, began: Mapping[str, str]) -> Mapping[str, str]:
+    """With the context that is the current one of a kubeconfig now, which may be another by the next call."""
+    return {**began, CURRENT_CONTEXT: api.context} if api.context and "context" not in began else began
