@@ -667,7 +667,7 @@ def test_a_manifest_of_which_admission_makes_what_is_out_needs_no_canary() -> No
     ] * 2
 
 
-@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("name", FOUND, ids=str)
 def test_it_holds_now(name: str) -> None:
     assert_holds(play(FOUND[name]))
 

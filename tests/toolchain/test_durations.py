@@ -62,7 +62,7 @@ def test_the_exceptions_are_of_files_that_are_there() -> None:
     assert [path for path in BY_PATH if not list(ROOT.glob(f"{path}*"))] == []
 
 
-@pytest.mark.parametrize("beginning", UNMEASURED)
+@pytest.mark.parametrize("beginning", UNMEASURED, ids=str)
 def test_what_is_not_measured_is_there(beginning: str) -> None:
     path, _, function = beginning.partition("::")
     assert all(name in (ROOT / path).read_text() for name in function.split("::"))
