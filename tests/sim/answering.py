@@ -83,21 +83,21 @@ class Answering:
             )
 
     def _counts_room(self, call: Called) -> None:
-        """Headroom said that it all fits, and then it was a quota that stopped it."""
+        """Headroom said that it all fits, or a release that requires that has begun, and then it was a quota that stopped it."""
         ask, result = call.ask, call.result
         size = (ask.pods, ask.weight, ask.surge)
         if ask.verb == "headroom" and isinstance(result, Outcome):
             fits = result.extra["headroom"]["verdict"] == HeadroomVerdict.FITS.value
             self._fitting = size if fits else None
+        requires = ask.verb == "release" and ask.headroom == "require_existing_nodes" and not (ask.held or ask.creates)
         stopped = isinstance(result, VerbFailure) and "exceeded quota" in result.message
         if (
-            ask.verb == "start"
-            and stopped
-            and size == self._fitting
+            stopped
+            and (requires or (ask.verb == "start" and size == self._fitting))
             and self._ledger.alone
             and not self._ledger.history.incidents
         ):
-            self._ledger.violated("headroom tells the truth", f"it all fits, it said, and start: {call.told()}")
+            self._ledger.violated("headroom tells the truth", f"it all fits, it said, and {ask.verb}: {call.told()}")
 
     def _left(self, call: Called) -> list[str]:
         """The objects that are not what they were before the first of its writes: of whatever it gave back exactly nothing is to be told. Each

@@ -352,6 +352,19 @@ def _held_by_another_by_then() -> Iterable[History]:
     return (History(seed=seed, scripts=(ana, ben)) for seed in count())
 
 
+def _begun_while_a_rollback_goes_on() -> Iterable[History]:
+    """Which takes no pod before another one is Ready, so that nothing but its pods tells of it."""
+    slow = {"v1": Nature(2.0, 3.0)}
+    asks = (Ask("start"), Ask("promote"), Ask("rollback", wait=False), Ask("start", version="v3", think=0.5))
+    for seed in count():
+        yield History(seed=seed, max_surge=1, max_unavailable=0, natures=slow, scripts=(Script("ana", 8.0, asks=asks),))
+
+
+def _released_beside_a_quota() -> Iterable[History]:
+    ana = Script("ana", 8.0, asks=(Ask("release", pods=2, headroom="require_existing_nodes"),))
+    return (History(seed=seed, quota=4, scripts=(ana,)) for seed in count())
+
+
 class _NeverCreated:
     CREATED = ALREADY_RELEASED = Ending.ALREADY_RELEASED
     PLANNED = Ending.PLANNED
@@ -388,6 +401,12 @@ GUARDS: dict[str, Guard] = {
     "a plan that begins nothing": Guard(
         _replaced(Through, "before_any_pod", property(lambda through: False)), _released(through="plan")
     ),
+    "a promotion that is guarded": Guard(
+        _replaced(promotion, "_guard", lambda *arguments: {}), _released(verdicts=("good",), guard=20.0)
+    ),
+    "room that a release requires": Guard(
+        _replaced(release, "_ask_for_room", lambda course: None), _released_beside_a_quota
+    ),
     "verdicts before a promotion": Guard(_replaced(release, "_judge", lambda *arguments: True), _judged_bad("hold")),
     "what a release that failed does, and not only says": Guard(
         _replaced(aftermath, "undo", _undone_only_in_words), _judged_bad("undo")
@@ -414,6 +433,9 @@ GUARDS: dict[str, Guard] = {
     "the strategy of an undo": Guard(_of_plan("undo", "/spec/strategy"), _drawn(_ANY)),
     "a look after a lost answer": Guard(_no_look_after_a_lost_answer, _drawn(("faulty",), 45)),
     "whose release it is": Guard(_nobody_checks_identity, _overtaken(156)),
+    "one version before a start": Guard(
+        _replaced(rollout_start, "_check_one_version", lambda situation: None), _begun_while_a_rollback_goes_on
+    ),
     "steps no larger than the Ready pods allow": Guard(_steps_are_as_large_as_they_come, _drawn(_ANY)),
     "a first step no larger than what may be missing": Guard(_first_step_is_the_whole_hold, _drawn(_ANY)),
     "a refused step that is forgotten": Guard(_refused_steps_are_remembered, _drawn(("calm",))),

@@ -73,6 +73,7 @@ class Releasing:
             return
         self._tells_what_it_created(call, told.outcome)
         self._takes_back(call, told, there)
+        self._was_guarded(call, told)
         if not call.ask.check and not self._others_wrote(call) and not self._stands(call, told.outcome, there):
             found = f"{version_of(there['spec']['template'])} stands there, {'held' if is_marked(there) else 'and no release'}"
             self._ledger.violated(
@@ -95,6 +96,13 @@ class Releasing:
         is_there = told.run in record_of(there) and version_of(there["spec"]["template"]) == call.ask.version
         if is_there and not tried and not there["spec"].get("paused"):
             self._ledger.violated("what was cut off is taken back", f"it is still there, and its rescue: {call.told()}")
+
+    def _was_guarded(self, call: Called, told: Release) -> None:
+        """Whoever asks for a guard is told what it has seen."""
+        is_new = told.outcome is Ending.RELEASED and not call.ask.check
+        seen = {judged.of for judged in told.verdicts}
+        if is_new and call.ask.guard and seen.isdisjoint({"promotion", "new version alone"}):
+            self._ledger.violated("what is to be guarded is guarded", f"nothing was seen of it: {call.told()}")
 
     def is_over(self, call: Called) -> bool:
         """Its end has given everything back, and nobody else has anything to do with that."""
