@@ -149,7 +149,7 @@ def told(result: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 # Of a life with so many tasks these are tried as modules, too: to make one takes seconds, and most of them show the same.
-FEW, ALL = (6, (0, 2, 5)), (9, tuple(range(9)))
+FEW, ALL = (3, (2,)), (9, tuple(range(9)))
 
 
 # In each of the other environments (`make matrix`); what both doors say in this one, the tests below show of single tasks.
@@ -183,7 +183,7 @@ def test_a_whole_life_is_told_alike_by_both_doors(
     for number, (one, other) in enumerate(zip(here, there, strict=True)):
         assert told(one, "here") == told(other, "there"), f"task {number}"
     phases = [result["canary"]["phase"] for result in here if result.get("canary")]
-    assert {"none", "held", "frozen"} <= set(phases)
+    assert {"none", "held"} <= set(phases) and ("frozen" in phases) is (many == len(ALL[1]))
     assert [result["changed"] for result in here] == [bool(int(digit)) for digit in "011101111"[:many]]
 
 
