@@ -202,8 +202,13 @@ SINCE = {
     "minReplicas may be 0 with another metric": ("1.37", "HPAScaleToZero is off"),
 }
 
-# Another row shows as much of the server, or test_model_against_controller.py of the controller.
+# Another row shows as much of the server; or of the controller test_model_against_controller.py and test_exactness.py, of managers of fields
+# test_writers.py, and of rights whatever asks as the account that is shipped.
 MORE = [
+    "these rights are enough",
+    "a manager has the time of its last write",
+    "a dry run of a rollback finds the ReplicaSet",
+    "a template that came back while its pods move goes on from where they are",
     "who is not found is told from who has another kind",
     "a right that is missing is told, of a watch",
     "a right that is missing is told, of a list",
