@@ -357,10 +357,28 @@ def test_a_promotion_of_an_earlier_run_is_guarded_by_the_next_one_and_taken_back
     assert web.split() == {"v1": 4}
 
 
+def test_one_pod_that_restarts_once_ends_no_promotion(stage: Stage, new: Callable[..., Web]) -> None:
+    """Whether a look catches it while it is not Ready or not: one restart is an accident. It is told."""
+    web = new().make(12, minReadySeconds=10)
+
+    def once() -> None:
+        pods = of(stage, "v2")
+        if len(pods) < 6:
+            stage.timeline.after(0.5, once)
+        else:
+            crashes(stage, pods[-1])
+
+    stage.timeline.after(0.5, once)
+    outcome, told = release_calls.released(web, release_calls.asked(web))
+    assert told.outcome is Ending.RELEASED and web.split() == {"v2": 12}
+    assert any("restarted 1 time" in warning for warning in outcome.warnings)
+
+
 def test_a_promotion_that_cannot_go_on_ends_the_guard_at_once(stage: Stage, new: Callable[..., Web]) -> None:
     """Nothing more will be seen; what its pods did says the promotion itself."""
     web = slowly_promoted(new())
-    crashing(stage, "v2", every=20.0)
+    stage.pods.natures = {"v2": Nature(waits="ImagePullBackOff")}
+    crashing(stage, "v2", since=20.0, what=is_evicted)
     outcome = guarded(web, duration=4 * HOUR)
     assert "the promotion cannot go on: container app of pod " in outcome.message
     assert (outcome.extra["verify"]["verdict"], outcome.extra["verify"]["guard"]["seconds"] < 60) == (

@@ -73,7 +73,8 @@ HOPELESS = frozenset(
 
 
 def trouble(pods: tuple[Pod, ...], *, room_comes: bool) -> Stuck | None:
-    """The first reason why these pods cannot become Ready. `room_comes`: other pods are about to free room on nodes."""
+    """The first reason why these pods cannot become Ready. `room_comes`: other pods are about to free room on nodes. A restart is none: one may
+    be an accident, and a container that is restarted again and again is in CrashLoopBackOff."""
     for pod in pods:
         if pod.terminating or pod.ready:
             continue
@@ -90,8 +91,6 @@ def _container_trouble(pod: Pod, state: ContainerState) -> Stuck | None:
     if state.waiting in HOPELESS:
         detail = f": {state.waiting_message}" if state.waiting_message else ""
         return Stuck(f"{whose} is in {state.waiting}{_ending(state)}{detail}", pod.name, state.name)
-    if state.restarts > 0:
-        return Stuck(f"{whose} restarted {count_of(state.restarts, 'time')}{_ending(state)}", pod.name, state.name)
     return None
 
 

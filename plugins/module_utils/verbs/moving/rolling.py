@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ...rollout.identity import Meant
 from ...rollout.phase import Situation
-from ...rollout.progress import Done, Progress, Stuck, towards_rollout, with_terminated
+from ...rollout.progress import Done, Progress, Stuck, restarted, towards_rollout, with_terminated
 from ...rollout.steady import several_builds
 from ...rollout.views import Deployment, Picture
 from ...rollout.words import WORDS
@@ -73,7 +73,10 @@ def await_rollout(
         report=report,
     )
     if isinstance(waited.progress, Done):
-        return account.looked(waited.situation)
+        now = waited.situation
+        if now.canary is not None and (accident := restarted(now.picture.pods_of(now.canary))):
+            account.warn(f"{accident.why} while the pods were replaced")
+        return account.looked(now)
     if meant and not meant.is_out(waited.situation):
         meant.check(account.looked(waited.situation))
     raise account.unsuccessful(waited, remedy or WORDS[waited.situation.phase].remains)
