@@ -150,20 +150,19 @@ def test_a_class_that_the_server_gave_the_canary_ingress_is_nobodys_change() -> 
     assert [line.partition(":")[0] for line in told(played(one))] == ["changed", "ok"]
 
 
-@pytest.mark.parametrize("share", ["", "5"])
-def test_a_canary_ingress_that_somebody_deleted_is_told_and_made_again_for_whom_the_next_start_says(share: str) -> None:
+@pytest.mark.parametrize(("share", "gets"), [("", float(START.share or "")), ("20", 20.0)])
+def test_a_canary_ingress_that_somebody_deleted_is_told_and_made_again(share: str, gets: float) -> None:
+    """For whom the next start says, and otherwise for those of the record."""
     one = world(START, Ask("info", think=60.0), replace(START, share=share, pods=2, surge=2), Ask("info"))
     one.timeline.at(60.0, lambda: one.store.remove("ingresses", CANARY_INGRESS, "somebody"))
     found = played(one)
     shown, again, after = (call.result for call in found.calls[1:4])
     assert isinstance(shown, Outcome) and isinstance(again, Outcome) and isinstance(after, Outcome)
     assert shown.extra["exposure"]["routes"] == [{"name": NAME, "stage": "contested"}]
-    (warned,) = (text for text in again.warnings if "what the canary got is not kept there" in text)
-    assert warned.startswith(
-        f'Ingress "{CANARY_INGRESS}" of this release was deleted by somebody: it is written once more'
-    )
+    warned = f'Ingress "{CANARY_INGRESS}" of this release was deleted by somebody: it is written once more'
+    assert warned in again.warnings
     assert after.extra["exposure"]["routes"] == [{"name": NAME, "stage": "split"}]
-    assert after.extra["exposure"]["weight"] == (5.0 if share else 0.0)
+    assert after.extra["exposure"]["weight"] == gets
     assert_as_before(one)
 
 
@@ -230,8 +229,8 @@ def test_a_share_that_was_lost_before_a_drain_is_told_by_whoever_resumes_and_who
     one.timeline.at(60.0, lambda: one.store.remove("ingresses", CANARY_INGRESS, "somebody"))
     results = [call.result for call in played(one).calls[1:5]]
     said = (
-        "what the canary got is not kept there",
-        *("say it in traffic.weight",) * 2,
+        "it is written once more",
+        *("canary_start gives the canary again what it got",) * 2,
         "no user has tried the canary by it",
     )
     for result, expected in zip(results, said, strict=True):
