@@ -70,6 +70,7 @@ options:
     description:
       - Seconds between the end of a wave and the beginning of the next one. With V(stop) the call ends after each wave of which
         something went out in it, and the next call goes on, so that somebody can approve between them.
+        How many may fail without that anybody is asked, O(max_failures) says.
     type: str
     default: "0"
   at_once:

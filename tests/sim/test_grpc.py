@@ -6,17 +6,19 @@ the route comes back as it was."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
 from tests.sim.faults import Fault, Planned
-from tests.sim.gateway import Lags
+from tests.sim.gateway import Lags, Proxy
 from tests.sim.grpc import GATEWAY_API_GRPC, GRPC_RULES
-from tests.sim.history import Ask, End
+from tests.sim.history import Ask, End, History, Script
 from tests.sim.objects import NAME
-from tests.sim.test_traffic import largest, played, told, world
+from tests.sim.store import Change
+from tests.sim.test_traffic import DRAINING, largest, played, told, world
 from tests.sim.world import World
 from tests.toolchain.sampled import sampled
 
@@ -55,4 +57,31 @@ def test_a_death_at_any_request_fails_no_request_and_whoever_comes_next_ends_it(
     faults = (Planned(number, Fault.KILLED_AFTER),)
     one = world(START, replace(START, share="20", think=1.0), Ask(end.value, think=1.0), faults=faults, end=end)
     played(one)
+    assert_as_before(one)
+
+
+def latest(proxy: Proxy, change: Change, most: float, happens: Callable[[], None]) -> None:
+    """As late as ever."""
+    proxy.timeline.after(most, happens)
+
+
+@pytest.mark.parametrize(("end", "number"), [(Ask("undo"), 25), (Ask("promote", by="weights"), 25)])
+def test_whoever_comes_right_after_the_route_was_given_back_waits_until_that_is_in_force_too(
+    end: Ask, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No status tells when the last proxy has heard of it, and nobody is left on a Service that goes."""
+    monkeypatch.setattr(Proxy, "_later", latest)
+
+    def play(*later: Script) -> World:
+        dies = Script("bob", 300.0, asks=(end,), faults=(Planned(number, Fault.KILLED_AFTER),))
+        scripts = (Script("ana", 8.0, asks=(replace(FULL, share="100"),)), dies, *later)
+        one = World(History(natures=DRAINING, scripts=scripts, end=End.UNDO, gateway=Lags(4.0, 0.3)), traced=True)
+        played(one)
+        return one
+
+    wrote = [change for change in play().store.log if change.by.startswith("bob") and change.kind == "grpcroutes"]
+    assert wrote[-1].after is not None and wrote[-1].after["spec"]["rules"] == GRPC_RULES
+    one = play(Script("eve", wrote[-1].at + 1.0, asks=(end,)))
+    gone = [change.at for change in one.store.log if change.kind == "services" and change.after is None]
+    assert min(gone) >= wrote[-1].at + 4.0
     assert_as_before(one)

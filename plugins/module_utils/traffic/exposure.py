@@ -164,7 +164,8 @@ class Wanted:
     @property
     def again(self) -> Exposure | None:
         """What users get, or are to get again; None where that is nothing."""
-        return self.drained or (None if self.exposure == NOBODY else self.exposure)
+        kept = self.drained or self.exposure
+        return None if kept == NOBODY else kept
 
 
 @dataclass(frozen=True)

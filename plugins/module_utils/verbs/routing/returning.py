@@ -19,9 +19,15 @@ from .lagging import OF_A_CONTROLLER, OF_THE_SERVER, until
 from .network import Network
 from .proving import Barred, NotProgrammed, NotServed, Prover, unproven
 from .reclaiming import of_another
-from .routes import OURS, THEIRS, Now, Routes, Wish, owners
+from .routes import OURS, THEIRS, Now, Routes, Wish, owners, owners_for_now
 from .switching import SETTLE_SECONDS
 from .versions import delete_all, keep_stable
+
+# A gateway that is gone, or a page before it, keeps nobody from an end for good.
+_UNTIL_IT_IS = (
+    "Run this again. Where the gateway will never tell it, as one that is gone, put back by hand what stood there (docs/traffic.md, By hand), "
+    "then run this again"
+)
 
 
 def hand_back(routes: Routes, found: Sequence[Now], canary_hash: str) -> None:
@@ -99,7 +105,7 @@ def leave(routes: Routes) -> None:
             touched = _given_back(routes, touched, canary)
         except NotProgrammed as error:
             left = "The Services of both versions were left, because they may still be sent requests"
-            raise unproven(error, left, "Run this again") from error
+            raise unproven(error, left, _UNTIL_IT_IS) from error
     routes.put(touched, owners, canary, marked=False, insists=False)
     delete_all(routes, services)
     routes.account.extra.pop("exposure", None)
@@ -108,13 +114,13 @@ def leave(routes: Routes) -> None:
 def _given_back(routes: Routes, found: Sequence[Now], canary_hash: str) -> list[Now]:
     """As `give_back`, also where a login that came since keeps anybody from asking: by what the routes' status says then."""
     try:
-        return give_back(routes, found, canary_hash, owners)
+        return give_back(routes, found, canary_hash, owners_for_now)
     except Barred as error:
         if isinstance(routes.prover, Prover):
             routes.prover.asks_no_more(error)
     names = {one.route.name for one in found}
     again = [one for one in routes.look(canary_hash) if one.route.name in names]
-    return give_back(routes, again, canary_hash, owners)
+    return give_back(routes, again, canary_hash, owners_for_now)
 
 
 def _await_pods(routes: Routes, found: Sequence[Now]) -> None:

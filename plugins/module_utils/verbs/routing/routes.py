@@ -392,6 +392,11 @@ def owners(_now: Now) -> Wanted:
     return Wanted(Stage.OWN)
 
 
+def owners_for_now(now: Now) -> Wanted:
+    """The same, and the route goes on telling that a release has written it: whoever comes before that is in force waits for it, too."""
+    return Wanted(Stage.OWN, drained=now.wanted.again or NOBODY)
+
+
 def _unmarked(asked: Wanted) -> Wanted:
     """Without rules that only a probe meets."""
     return replace(asked, warm=(), cookies=False, copies=False, mark=None)
