@@ -23,6 +23,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import info
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.start import start
 from tests.integration.releases import Release
+from tests.sim.gateway import Lags
 from tests.sim.history import Ask, End, History, Script
 from tests.sim.rights import CLUSTER, DEEDS, HERE, Deed, Done, Right, Routed
 from tests.sim.world import World
@@ -140,6 +141,17 @@ def test_the_shipped_role_suffices_for_a_release(new: Callable[..., Web]) -> Non
 def test_who_may_not_read_logs_is_told_so(new: Callable[..., Web]) -> None:
     told = everything(new(), [right for right in shipped() if right[1] != "pods/log"])
     assert "Its log cannot be read" in told and "Missing right: get pods/log in namespace" in told
+
+
+def test_who_may_not_read_routes_is_told_so_beside_how_the_release_stands() -> None:
+    ana = Script("ana", 8.0, asks=(Ask("start", share="5"),))
+    blind = frozenset({("get", "httproutes.gateway.networking.k8s.io")})
+    ben = Script("ben", 60.0, asks=(Ask("info"),), forbidden=blind)
+    played = World(History(scripts=(ana, ben), end=End.UNDO, gateway=Lags())).play()
+    (seen,) = (call.result for call in played.calls if call.actor == "ben")
+    assert isinstance(seen, Outcome) and seen.canary["traffic"]["given"]["weight"] == 5.0
+    (warned,) = seen.warnings
+    assert warned.startswith("what its routes give the canary now cannot be seen: ") and "Missing right" in warned
 
 
 GROW = Ask("start", pods=2)

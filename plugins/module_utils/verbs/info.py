@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError
+from ..cluster.errors import ApiError, Forbidden
 from ..foreign import printable
 from ..rollout.fields import Fields, Malformed, items
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
-from ..rollout.record import LIVE
+from ..rollout.record import LIVE, Record
 from ..rollout.steady import scaled, several_builds
 from ..rollout.views import Deployment, Picture, controller_uid, owned_replica_sets
 from ..rollout.words import because
@@ -55,18 +55,10 @@ def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> O
     record = situation.record
     # All about routes is a fifth of this collection.
     if record is not None and record.traffic is not None:
-        from .routing.exposed import tell_changed
-        from .routing.finding import of_record
-        from .routing.sparing import has_stable, tell_unserved
-
-        routes = of_record(account, record, quietly)
-        if routes is not None:
-            found = routes.look(situation.canary.hash if situation.canary else "")
-            if situation.phase in HOLDING:
-                tell_changed(routes, record, found)
-            routes.tell(found, "unknown")
-            if not has_stable(situation):
-                tell_unserved(routes, found)
+        try:
+            _tell_its_routes(account, situation, record)
+        except Forbidden as error:
+            account.warn(f"what its routes give the canary now cannot be seen: {error}")
     elif situation.phase is Phase.NONE:
         kinds = traced(account.site)
         if kinds:
@@ -74,6 +66,21 @@ def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> O
 
             tell_routes(account, kinds)
     return replace(answer.returning(**account.extra), warnings=(*answer.warnings, *account.warnings))
+
+
+def _tell_its_routes(account: Account, situation: Situation, record: Record) -> None:
+    from .routing.exposed import tell_changed
+    from .routing.finding import of_record
+    from .routing.sparing import has_stable, tell_unserved
+
+    routes = of_record(account, record, quietly)
+    if routes is not None:
+        found = routes.look(situation.canary.hash if situation.canary else "")
+        if situation.phase in HOLDING:
+            tell_changed(routes, record, found)
+        routes.tell(found, "unknown")
+        if not has_stable(situation):
+            tell_unserved(routes, found)
 
 
 def _with_holder(site: Site, situation: Situation, answer: Outcome) -> Outcome:
