@@ -59,6 +59,10 @@ def _secrets(node: object) -> Iterator[str]:
         if _SECRET_NAME.search(str(node.get("name", ""))):
             yield from texts_in(node.get("value"))
         for name, value in node.items():
+            if name == "images" and isinstance(value, Mapping):
+                # By the names of containers, of which one may be called token.
+                yield from _secrets(list(value.values()))
+                continue
             # In objects of Kubernetes a mapping under such a name, as of a volume, only says where a secret is.
             if _SECRET_NAME.search(str(name)) and (name in _OPTIONS or not isinstance(value, Mapping)):
                 yield from (part for text in texts_in(value) for part in _parts(str(name), text))
@@ -169,8 +173,11 @@ def _decoded(text: str) -> set[str]:
     return {user_and_password, user_and_password.partition(":")[2]}
 
 
-def without(value: Any, secrets: Iterable[str]) -> Any:
-    """`value`, as JSON has it, with every secret in any of its texts and keys masked, in every form of `forms`."""
+def without(value: Any, secrets: Iterable[str], kept: frozenset[str] = frozenset()) -> Any:
+    """`value`, as JSON has it, with every secret in any of its texts and keys masked, in every form of `forms`.
+
+    `kept`: names of members that stay as they are. Where any are given, the names of all members do.
+    """
     known = frozenset(secrets)
     # Few of many forms are there, if any; and a result may be that of a whole cluster.
     everything = "\0".join(_texts(value))
@@ -178,7 +185,7 @@ def without(value: Any, secrets: Iterable[str]) -> Any:
     # The longest first: else what a short one leaves of it would be shown.
     found = "|".join(re.escape(form) for form in sorted(present, key=len, reverse=True))
     begun = [secret for secret in known if len(secret) > _SHORTEST_PIECE and secret[:_SHORTEST_PIECE] in everything]
-    return _without(value, begun, re.compile(found) if found else None)
+    return _without(value, begun, re.compile(found) if found else None, kept)
 
 
 def _texts(value: Any) -> list[str]:
@@ -196,16 +203,21 @@ def _texts(value: Any) -> list[str]:
     return found
 
 
-def _without(value: Any, begun: list[str], pattern: re.Pattern[str] | None) -> Any:
+def _without(value: Any, begun: list[str], pattern: re.Pattern[str] | None, kept: frozenset[str]) -> Any:
     """`begun`: the secrets of which a piece is somewhere, and which may have been cut off after it."""
     if isinstance(value, str):
         text = _USER_IN_URL.sub(MASK, value) if "://" in value else value
         text = pattern.sub(MASK, text) if pattern else text
         return _without_beginnings(text, begun) if begun else text
     if isinstance(value, Mapping):
-        return {_without(key, begun, pattern): _without(element, begun, pattern) for key, element in value.items()}
+        return {
+            key if kept and str(key).isidentifier() else _without(key, begun, pattern, kept): element
+            if key in kept
+            else _without(element, begun, pattern, kept)
+            for key, element in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_without(element, begun, pattern) for element in value]
+        return [_without(element, begun, pattern, kept) for element in value]
     return value
 
 

@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
-from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
 
 from ..cluster.api import Api
@@ -103,8 +102,8 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
     if validated.error_messages:
         return _refused(verb, _first_error(validated, around.action), parameters)
 
-    # The same private attribute as AnsibleModule reads, and the same masking: ansible-core has no public way to them.
-    marked = validated._no_log_values
+    # The same private attribute as AnsibleModule reads: ansible-core has no public way to them.
+    secrets.add(validated._no_log_values)
     door = Door(
         check=around.check,
         diff=around.diff,
@@ -117,10 +116,7 @@ def _run(verb: Verb, arguments: Mapping[str, Any], around: Surroundings, secrets
     answer = conduct(verb, parameters, door)
     for warning in answer.warnings:
         around.warn(secrets.cut_from(warning))
-    result = {**answer.result, **({"failed": True} if answer.failed else {})}
-    # Secrets are cut out once of all that this returns, which is large for a fleet. Where marks are made they are cut out before: of a
-    # secret with a marked value in it nothing may be left.
-    return remove_values(secrets.cut_from_result(result), marked) if marked else result
+    return {**answer.result, **({"failed": True} if answer.failed else {})}
 
 
 def _masked(tell: Callable[[str], None], secrets: Secrets) -> Callable[[str], None]:

@@ -20,6 +20,7 @@ from traceback import format_exception
 from typing import Any
 
 from ..cluster.connection import Connection, with_environment
+from ..cluster.options import is_content
 from ..cluster.secrets import secrets_in, values_in, without
 from .arguments import Options
 from .manifest import SEVERAL
@@ -28,7 +29,17 @@ from .manifest import SEVERAL
 _SHOWN = frozenset({"name", "namespace"})
 _OBJECTS = ("definition", "pod_template_patch")
 _NUMBERS = frozenset({"int", "float", "bool"})
-_CODES = ("failure",)
+# What a playbook, a later call or a person goes by: codes, names of things, the versions, and what the task itself said in the open. No text
+# of others comes there; but a variable of the template may have any of them for its value.
+STEERS = frozenset(
+    (
+        *("failure", "phase", "stage", "outcome", "verdict", "rule", "exactness", "what", "of", "waits_for", "noticed"),
+        *("name", "namespace", "cluster", "run", "hash", "replica_set", "images", "ip", "node", "stable"),
+        *("kind", "service", "routes", "autoscaler", "began", "outgrown", "to_verify", "stood"),
+    )
+)
+# What the task says in the open: no value is a secret that stands in one of these, too.
+_OPEN = ("name", "namespace", "context", "kubeconfig", "run", "expect", "verify_tasks")
 NOT_SHOWN = "(not shown)"
 
 
@@ -46,10 +57,10 @@ class Secrets:
         return without(value, self._texts)
 
     def cut_from_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a task. Its own names, and the codes of failures, are no secrets, and playbooks go by them: a password such as `a` is
-        found in nearly all of them, and a task without `failed` counts as done."""
-        cut = dict(zip(result, self.cut_from(list(result.values())), strict=True))
-        return {**cut, **{name: result[name] for name in _CODES if name in result}}
+        """Of a task: what is told, and not what steers. A password such as `a` is found in nearly all names, and a task without `failed`
+        counts as done; and whoever takes up a release goes by what this says of it."""
+        cut: dict[str, Any] = without(result, self._texts, STEERS)
+        return cut
 
     @contextmanager
     def cut_from_errors(self) -> Iterator[None]:
@@ -67,7 +78,8 @@ class Secrets:
 def secrets_of(arguments: Mapping[str, Any]) -> frozenset[str]:
     """All that is secret in a task's arguments as they were given, whatever their types."""
     try:
-        return secrets_in(arguments).union(*map(values_in, _objects(arguments)))
+        confided = frozenset().union(*map(values_in, _objects(arguments)))
+        return secrets_in(arguments) | {value for value in confided if not _is_open(value, arguments)}
     except RecursionError:
         # It is nested too deeply for anything, which is refused before any of it is read or shown.
         return frozenset()
@@ -79,6 +91,11 @@ def _objects(arguments: Mapping[str, Any]) -> Iterator[Any]:
     for one in (arguments, arguments.get("defaults"), *chain.from_iterable(lists)):
         if isinstance(one, Mapping):
             yield from (one.get(name) for name in _OBJECTS)
+
+
+def _is_open(value: str, arguments: Mapping[str, Any]) -> bool:
+    given = (arguments.get(name) for name in _OPEN)
+    return any(value in text for text in given if isinstance(text, str) and not is_content(text))
 
 
 def secrets_of_connection(connection: Connection) -> frozenset[str]:

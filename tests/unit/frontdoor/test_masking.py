@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.connection import Connection
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.secrets import texts_in
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.masking import (
     Secrets,
@@ -16,6 +18,14 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.masking 
     shown,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.shapes import misshapen
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import (
+    Ending,
+    Judged,
+    Moment,
+    Release,
+    WaitsFor,
+)
+from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
 
 KUBECONFIG = {
     "clusters": [{"name": "web", "cluster": {"server": "https://web", "certificate-authority-data": "public"}}],
@@ -166,3 +176,44 @@ def test_no_password_takes_away_by_what_a_task_is_known_to_have_failed(secret: s
     shown = Secrets({secret}).cut_from_result(result)
     assert {**shown, "msg": ""} == {**result, "msg": ""}
     assert secret not in shown["msg"].replace("no: ", "")
+
+
+# Texts of a release that are told, and by which nothing goes on.
+TOLD = {"why": (), "verdicts": (), "rooms": (), "costs": {}, "timeline": (), "evidence": {}}
+RELEASE = Release(
+    run="build-1234",
+    stage=Stage.HELD,
+    outcome=Ending.HELD,
+    why=("it stood all its steps",),
+    hash="6d5f8c9b7",
+    stable="555b6df845",
+    outgrown={"hash": "6d5f8c9b7", "run": "build-1233"},
+    verdicts=(Judged("step 1", "inconclusive", "nothing was counted"),),
+    canary={version: {"hash": "6d5f8c9b7", "images": {"canary-app": "app:release-2"}, "counts": {}} for version in ("stable", "canary")},
+    timeline=(Moment("2026-11-30T00:00:00Z", "promote", "it was promoted", {"canary": 1, "stable": 3}, by="somebody"),),
+    waits_for=WaitsFor.CALLER,
+    to_verify={"step": 1, "steps": 2, "tasks": "/srv/production/verify.yml"},
+    noticed="a-mark",
+    began={"name": "checkout-api", "namespace": "checkout", "context": "production", "on_failure": "promote", "version": "5" * 32},
+    stood={"replicas": 3, "pods": {"u-1": {"name": "checkout-api-6d5f8c9b7-x", "ready_since": "2026-11-30T00:00:00Z"}}},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", sorted({*texts_in(RELEASE.to_json()), "production", "checkout", "canary", "a"}))
+def test_nothing_is_cut_out_of_what_a_release_goes_on_by(secret: str) -> None:
+    """Any value of a variable of its template may stand in it."""
+    cut = Secrets({secret}).cut_from_result({"release": RELEASE.to_json(), "msg": f"no: {secret}"})
+    assert cut["msg"] == "no: ********"
+    assert replace(Release.from_json(cut["release"]), **TOLD) == replace(RELEASE, **TOLD)
+    codes = [(one["of"], one["verdict"]) for one in cut["release"]["verdicts"]]
+    assert codes == [("step 1", "inconclusive")]
+    assert all(secret not in one["said"] for one in cut["release"]["timeline"])
+
+
+def test_what_the_task_says_in_the_open_is_no_secret_of_its_template() -> None:
+    values = ["checkout", "production", "s-value-1", "build-1234"]
+    patch = {
+        "env": [{"name": f"N{value}", "value": value} for value in values] + [{"name": "PASSWORD", "value": "checkout"}]
+    }
+    given = {"name": "checkout-api", "context": "production", "run": "build-1234", "images": {"token": "app:v2"}}
+    assert secrets_of({**given, "pod_template_patch": patch}) == {"s-value-1", "checkout"}
