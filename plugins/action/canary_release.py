@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.utils.vars import transform_to_native_types
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import (
@@ -62,7 +63,10 @@ class ActionModule(VerbAction):
             if "previous" in self._task.args or remembered.is_in_the_middle(host):
                 variables = {**variables, **role_door.as_variables(remembered.way_back(host))}
             return {**super()._given(variables), **self._asked_by_variables(variables, OF_AN_UNDO)}
-        given, named = super()._given(variables), self._asked_by_variables(variables, role_door.of_variables())
+        written = role_door.options(variables, role_door.of_variables())
+        once = remembered.amounts(host_in(variables), written) if "previous" in self._task.args else {}
+        anew = {name: value for name, value in written.items() if name not in once}
+        given, named = super()._given(variables), role_door.given_by({**self._templar.template(anew), **once})
         return {"through": role_door.first_stage(variables, named.get("steps")), **given, **named}
 
     def _asked_by_variables(self, variables: dict[str, Any], options: tuple[str, ...]) -> dict[str, Any]:
@@ -82,7 +86,10 @@ class ActionModule(VerbAction):
         if not self._goes_on_in_the_role(variables):
             return result
         if "release" in result:
-            remembered.remember(host_in(variables), result["release"], _way_back(arguments, result["release"]["began"]))
+            written = role_door.options(variables, role_door.of_variables())
+            given = transform_to_native_types(role_door.asked_once(arguments), redact=False)
+            way_back = _way_back(arguments, result["release"]["began"])
+            remembered.remember(host_in(variables), result["release"], way_back, remembered.as_written(written, given))
         for line in () if self._task.no_log else role_door.told(result, arguments):
             tell(host_in(variables), line)
         return role_door.handed_on(result, arguments)

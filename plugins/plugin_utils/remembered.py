@@ -14,20 +14,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from ansible import constants as C
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.release import WAITS_FOR_CALLER
 
+# Variables may be from a vault, and come to lie in no file that anybody can read. The key is made as ansible-playbook loads the action, before
+# it forks workers, and is nowhere else.
+_VAULT = VaultLib([("run", VaultSecret(secrets.token_hex().encode()))])
 
-def remember(host: str, release: Mapping[str, Any], way_back: Mapping[str, Any]) -> None:
-    """`way_back`: the options that an undo is called with. Those of the first call of a release stay. Readable by nobody else, as the
-    directory is."""
+
+def remember(
+    host: str, release: Mapping[str, Any], way_back: Mapping[str, Any], amounts: Mapping[str, Any] | None = None
+) -> None:
+    """`way_back`: the options that an undo is called with. Those of the first call of a release stay, and so does what its variables amount
+    to, as `as_written` has it, as long as the role goes on with it. Readable by nobody else, as the directory is."""
     place = _place(host)
-    text = json.dumps({"release": release, "way_back": {**way_back, **_kept(host).get("way_back", {})}}, sort_keys=True)
+    known = _kept(host)
+    kept: dict[str, Any] = {"release": release, "way_back": {**way_back, **known.get("way_back", {})}}
+    if release.get("waits_for") == WAITS_FOR_CALLER:
+        kept["amounts"] = known.get("amounts") or _VAULT.encrypt(json.dumps(amounts or {})).decode()
+    text = json.dumps(kept, sort_keys=True)
     with suppress(OSError):
         with open(f"{place}.new", "w", encoding="utf-8") as file:
             file.write(text)
@@ -42,7 +55,8 @@ def forget(host: str) -> None:
 
 def remembered(host: str) -> dict[str, Any] | None:
     """The release; None where nothing is known."""
-    return _kept(host).get("release")
+    known: dict[str, Any] | None = _kept(host).get("release")
+    return known
 
 
 def is_in_the_middle(host: str) -> bool:
@@ -52,13 +66,39 @@ def is_in_the_middle(host: str) -> bool:
 
 def way_back(host: str) -> dict[str, Any]:
     """Empty where nothing is known."""
-    return _kept(host).get("way_back", {})
+    known: dict[str, Any] = _kept(host).get("way_back", {})
+    return known
 
 
-def _kept(host: str) -> dict[str, dict[str, Any]]:
+def as_written(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the options `given` that are `written` as variables: each as it is, with a mark of how it is written. None of what JSON has not."""
+    return {
+        name: {"mark": mark, "is": given[name]}
+        for name in written.keys() & given.keys()
+        if _mark(given[name]) and (mark := _mark(written[name]))
+    }
+
+
+def amounts(host: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options that are written as at the first call amounted to then. By now(), or by a lookup, each call would get another
+    version."""
+    try:
+        known = json.loads(_VAULT.decrypt(str(_kept(host).get("amounts", ""))))
+    except (AnsibleError, ValueError):
+        return {}
+    return {name: one["is"] for name, one in known.items() if name in written and _mark(written[name]) == one["mark"]}
+
+
+def _mark(written: object) -> str:
+    with suppress(TypeError, ValueError, RecursionError):
+        return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
+    return ""
+
+
+def _kept(host: str) -> dict[str, Any]:
     try:
         with open(_place(host), encoding="utf-8") as file:
-            known: dict[str, dict[str, Any]] = json.load(file)
+            known: dict[str, Any] = json.load(file)
     except (OSError, ValueError):
         return {}
     return known

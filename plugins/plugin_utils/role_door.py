@@ -51,6 +51,8 @@ READ_IN = {
     "to": ("rollback",),
 }
 OF_SOME = OF_THE_CALL | frozenset(READ_IN)
+# Of these what a source is asked, and what tasks of the caller count, is another thing at each call.
+ASKED_ANEW = ("checks", "price_metrics")
 # Of these a variable that is empty says nothing: an empty dictionary is no template.
 SAY_NOTHING_EMPTY = frozenset(
     (
@@ -109,6 +111,14 @@ def is_of_a_playbook(task: Task) -> bool:
 def options(variables: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """The variables of the role by the names of the options that they are, as they were written."""
     return {name: variables[PUBLIC + name] for name in names if PUBLIC + name in variables}
+
+
+def asked_once(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a call is given, what a release begins with once and for all."""
+    steps = options.get("steps")
+    judged = isinstance(steps, list) and any(isinstance(step, Mapping) and step.get("checks") for step in steps)
+    anew = {*ASKED_ANEW, *(("steps",) if judged else ())}
+    return {name: value for name, value in options.items() if name not in anew}
 
 
 def as_variables(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,6 +78,7 @@ class Case:
 
 
 HOST_PORT = {"spec": {"containers": [{"name": CONTAINER, "ports": [{"containerPort": 80, "hostPort": 30080}]}]}}
+RELEASED_AT = {"metadata": {"annotations": {"example.org/released-at": "{{ now(utc=true).isoformat() }}"}}}
 DECIDED, UNDECIDED = samples(28), samples(5, rows=1) | {"check_duration": 3, "check_interval": 1}
 SMALLER = [{"pods": 2}, {"weight": 20}, {"pods": 3}]
 # A release of which the role knows nothing, in the place of its own.
@@ -94,7 +95,8 @@ CASES: dict[str, Case] = {
     "good": Case(
         "released",
         ("All pods run the version",),
-        {"steps": STEPS, "bake": 1},
+        # Another version at each call that asked what it amounts to.
+        {"steps": STEPS, "bake": 1, "pod_template_patch": RELEASED_AT},
         """
 - name: Look at what there is to look at
   ansible.builtin.assert:

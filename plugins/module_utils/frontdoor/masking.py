@@ -19,8 +19,7 @@ from itertools import chain
 from traceback import format_exception
 from typing import Any
 
-from ..cluster.connection import Connection, with_environment
-from ..cluster.options import is_content
+from ..cluster.connection import Connection, is_content, with_environment
 from ..cluster.secrets import secrets_in, values_in, without
 from .arguments import Options
 from .manifest import SEVERAL

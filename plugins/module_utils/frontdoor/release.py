@@ -393,13 +393,14 @@ _COURSE: Mapping[str, tuple[str, ...]] = {
 def _began(parameters: Parameters, start: StartRequest) -> dict[str, str]:
     """No secret is in it: a kubeconfig that is none, or an address with a password, is left out."""
     template, cluster = start.template, dict(start.call.target.cluster)
+    version = (dict(template.images), template.patch, template.definition)
     said = {
-        "version": [dict(template.images), template.patch, template.definition],
         **{name: [_lasting(option, parameters[option]) for option in options] for name, options in _COURSE.items()},
     }
     return {
         **{name: str(parameters[name]) for name in (*_TARGET, *_POLICIES)},
         **{name: cluster[name] for name in _CLUSTER if name in cluster},
+        "version": " ".join(map(_digest, version)) if _is_new(parameters) else "",
         **{name: _digest(asked) if _is_new(parameters) else "" for name, asked in said.items()},
     }
 
@@ -437,7 +438,8 @@ def _must_go_on_as_it_began(parameters: Parameters, was: Mapping[str, str], now:
     if is_over:
         return
     if now["version"] != was.get("version"):
-        given = next(name for name in ONE_OF[0] if parameters[name] is not None)
+        pairs = zip(ONE_OF[0], now["version"].split(" "), was.get("version", "").split(" "), strict=False)
+        given = " and ".join(name for name, digest, began in pairs if digest != began)
         raise ArgumentError(
             f"{given} says another version than the one that the release of previous began with: give each call of a release the "
             "same. For another version begin another release"

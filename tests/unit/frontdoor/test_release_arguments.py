@@ -238,7 +238,7 @@ def begun(**given: Any) -> dict[str, Any]:
         ({"gate": "stop"}, {}, "gate is none, and it was stop"),
         ({}, {"on_inconclusive": "promote"}, "on_inconclusive is promote, and it was hold"),
         ({}, {"images": {"app": "web:3"}}, "images says another version than the one"),
-        ({}, {"pod_template_patch": {"spec": {}}}, "images says another version than the one"),
+        ({}, {"pod_template_patch": {"spec": {}}}, "pod_template_patch says another version than the one"),
         ({}, {"name": "other", "reject": "no"}, "name is other, and it was web"),
         ({"steps": [{}, {"pods": 3}]}, {}, "steps, bake, verify_tasks"),
         ({}, {"bake": 5}, "steps, bake, verify_tasks"),
