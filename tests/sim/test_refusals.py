@@ -104,8 +104,8 @@ def started_twice_with_one_image(web: Web) -> None:
 START = {
     "the template does not differ": Case(
         four, of("start", "v1"), "same_template",
-        r"already runs this pod template \(NAME-\S+\)\. Give another image or another template; to restart the pods use "
-        r"kubectl rollout restart\.",
+        r"already runs this pod template \(NAME-\S+\)\. Give another image or another template; to restart its pods by a "
+        r"canary, give the annotation kubectl\.kubernetes\.io/restartedAt another value\.",
     ),
     "several active ReplicaSets": Case(
         two_versions, of("start"), "rollout_in_progress",

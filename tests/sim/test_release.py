@@ -28,6 +28,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.policies i
     WhenMissing,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Release, WaitsFor
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.template import RESTARTED_AT
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     Ask,
     Meant,
@@ -434,6 +435,16 @@ def test_a_call_that_takes_up_once_more_what_was_promoted_since_finds_it_release
     with web.unchanged():
         outcome, told = released(web, asked(web, previous=began))
     assert (told.outcome, outcome.changed) == (Ending.ALREADY_RELEASED, False)
+
+
+def test_a_restart_that_is_asked_for_is_released_as_any_change(web: Web) -> None:
+    request = asked(web)
+    restart = NewTemplate(patch={"metadata": {"annotations": {RESTARTED_AT: "2026-01-01T00:00:00Z"}}})
+    request = replace(request, start=replace(request.start, template=restart))
+    before = {pod["metadata"]["uid"] for pod in web.pods()}
+    assert released(web, request)[1].outcome is Ending.RELEASED
+    assert not before & {pod["metadata"]["uid"] for pod in web.pods()}
+    assert released(web, request)[1].outcome is Ending.ALREADY_RELEASED
 
 
 def test_what_another_run_has_promoted_was_not_released_by_this_one(web: Web) -> None:

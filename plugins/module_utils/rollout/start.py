@@ -21,7 +21,7 @@ from .phase import HOLDING, Phase, Situation
 from .record import Companion, Intent, Originals, Record, StableIdentity, Traffic
 from .refusal import Code, Refusal
 from .size import Hold, ImpossibleSize, Room, check_size, first, following, percent_for, pods_for_weight, target
-from .template import digest, same_version
+from .template import RESTARTED_AT, digest, same_version
 from .views import Deployment, Picture, ReplicaSet
 from .words import WORDS, because
 
@@ -209,7 +209,7 @@ def same(situation: Situation, replica_set: str) -> Refusal:
     return Refusal(
         Code.SAME_TEMPLATE,
         f"{_name(situation)} already runs this pod template ({replica_set})",
-        "Give another image or another template; to restart the pods use kubectl rollout restart",
+        f"Give another image or another template; to restart its pods by a canary, give the annotation {RESTARTED_AT} another value",
     )
 
 

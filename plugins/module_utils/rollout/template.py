@@ -67,17 +67,19 @@ def _digest(text: str) -> str:
     return "sha256:" + hashlib.sha256(canon.encode()).hexdigest()[:32]
 
 
+def same_version(running: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether nothing is `wanted` but what is `running`. That its pods were restarted (`kubectl rollout restart` leaves a mark) makes no
+    other version of it; a mark that is wanted does: whoever asks for a restart by a canary gets one."""
+    return canonical(running) == canonical(wanted) or unrestarted(running) == canonical(wanted)
+
+
 def unrestarted(template: Mapping[str, Any]) -> dict[str, Any]:
-    """Canonical, and without the mark of `kubectl rollout restart`, which alone is no other version."""
+    """Canonical, and without the mark of a restart."""
     annotations = (template.get("metadata") or {}).get("annotations")
     if annotations and RESTARTED_AT in annotations:
         others = {key: value for key, value in annotations.items() if key != RESTARTED_AT}
         template = {**template, "metadata": {**template["metadata"], "annotations": others}}
     return canonical(template)
-
-
-def same_version(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return unrestarted(one) == unrestarted(other)
 
 
 def _containers(template: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -113,7 +115,7 @@ def replica_set_of(template: Mapping[str, Any], replica_sets: tuple[ReplicaSet, 
 
 def changed_paths(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
     """Where two templates differ, as paths without values (an environment value may be a secret)."""
-    return tuple(sorted(_differences(unrestarted(before), unrestarted(after), "")))
+    return tuple(sorted(_differences(canonical(before), canonical(after), "")))
 
 
 def _differences(before: Any, after: Any, path: str) -> set[str]:

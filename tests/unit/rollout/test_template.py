@@ -92,9 +92,12 @@ def test_what_is_given_is_never_changed(shown: Json) -> None:
     assert shown == before
 
 
-def test_a_restart_alone_is_no_other_version() -> None:
-    assert same_version(template("v1"), annotated(**{RESTARTED_AT: "now"}))
-    assert same_version(annotated(a="b"), annotated(a="b", **{RESTARTED_AT: "now"}))
+def test_a_restart_alone_is_no_other_version_unless_it_is_asked_for() -> None:
+    restarted = annotated(a="b", **{RESTARTED_AT: "now"})
+    assert same_version(annotated(**{RESTARTED_AT: "now"}), template("v1"))
+    assert same_version(restarted, annotated(a="b")) and same_version(restarted, restarted)
+    assert not same_version(annotated(a="b"), restarted)
+    assert not same_version(annotated(a="b", **{RESTARTED_AT: "before"}), restarted)
     assert not same_version(annotated(a="b"), annotated(a="c"))
 
 
@@ -121,7 +124,7 @@ PATHS: dict[str, tuple[Json, tuple[str, ...]]] = {
     "a value": (
         template("v1", env=[{"name": "A", "value": "s3cret"}]), ("spec.containers[app].env",),
     ),
-    "a restart": (annotated(**{RESTARTED_AT: "now"}), ()),
+    "a restart": (annotated(**{RESTARTED_AT: "now"}), ("metadata.annotations",)),
 }  # fmt: skip
 
 

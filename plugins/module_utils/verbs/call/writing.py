@@ -15,7 +15,7 @@ from typing import Callable
 from ...rollout.patches import Plan
 from ...rollout.phase import Situation, diagnose
 from ...rollout.refusal import Code, Refusal
-from ...rollout.template import RESTARTED_AT, changed_paths, digest
+from ...rollout.template import changed_paths, digest
 from ...rollout.views import Picture
 from ...rollout.words import WORDS
 from ...values import dataclass
@@ -122,7 +122,7 @@ def _replaced(before: Picture, plan: Plan, after: Picture, *, dry_run: bool) -> 
     old, new = before.deployment.template, after.deployment.template
     if not plan.keeps_template or digest(old) == digest(new):
         return None
-    where = ", ".join(changed_paths(old, new)) or f"metadata.annotations.{RESTARTED_AT}"
+    where = ", ".join(changed_paths(old, new))
     what = (
         f"an admission webhook or policy {'would change' if dry_run else 'changed'} the pod template of Deployment "
         f'"{after.deployment.name}" with a write that leaves it as it is ({where}), so its pods would not be the ones that were looked at'
