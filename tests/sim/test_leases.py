@@ -183,6 +183,36 @@ def test_a_release_goes_on_with_nothing_that_was_taken_over_between_two_of_its_c
     assert (web.split()["v2"], web.phase) == (canary, "held")
 
 
+@pytest.mark.parametrize("about", ["the canary", "the stable version"])
+def test_an_alert_takes_a_canary_from_the_job_that_bakes_it_and_leaves_alone_what_it_is_not_about(
+    about: str, stage: Stage, new: Callable[..., Web]
+) -> None:
+    """As the rulebooks ask for it: by the version that errs, whoever holds the Deployment."""
+    web = new().make(4)
+    stable = web.info()["stable"]["hash"]
+
+    def alert(other: Web) -> None:
+        other.admin.clock.sleep(600.0)
+        errs = other.info()["canary"]["hash"] if about == "the canary" else stable
+        before = dict(stage.store.of("leases"))
+        undo = replace(other, meant=Meant(errs), takeover=True).undo
+        if about == "the canary":
+            assert undo().changed
+        else:
+            assert "was expected" in other.refused(undo, "other_release")
+            assert dict(stage.store.of("leases")) == before
+
+    request = asked(web)
+    request = replace(request, steps=(replace(request.steps[0], bake=3600.0),))
+    with web.world.meanwhile(web, alert):
+        if about == "the canary":
+            failure, told = failed(web, request)
+            assert told.outcome.value == "failed" and "the canary is being taken back" in failure.message
+        else:
+            assert released(web, request)[1].outcome.value == "released"
+    assert web.split() == ({"v1": 4} if about == "the canary" else {"v2": 4})
+
+
 def test_a_run_that_waits_finds_out_in_time_that_it_was_taken_over() -> None:
     pinned = Ask("start", pods=1, timeout=600.0)
     endless = {"v2": Nature(never_ready=True)}

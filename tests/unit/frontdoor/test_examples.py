@@ -131,9 +131,9 @@ def test_what_an_alert_says_never_becomes_a_template(path: Path) -> None:
         reason.render(event={"alert": {"labels": {}, "annotations": {}}}) == "alert without a name: it has no summary"
     )
     names = dict(re.findall(r'(\S+) is match\("([^"]+)"\)', rule["condition"]))
-    for variable in ("canary_name", "canary_namespace"):
+    for variable in ("canary_name", "canary_namespace", "canary_expect"):
         match = names[variables[variable].strip("{} ")]
-        assert re.search(match, "web-1") and not re.search(match, EVIL)
+        assert re.search(match, "web1") and not re.search(match, EVIL)
 
 
 def images_in(node: Any) -> Iterator[dict[str, Any]]:
