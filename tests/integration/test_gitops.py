@@ -173,3 +173,28 @@ def test_git_first_what_was_merged_is_promoted_and_synced_or_reverted(
         run = played("gitops_git_first.yml", answering_lab, tool, commands, "main", good=good)
         assert run.code == (0 if good else FAILED), run.output
         assert_as_git_says(tool, "v2" if good else "v1")
+
+
+@pytest.mark.parametrize("name", ["gitops_git_first.yml", "gitops_cluster_first.yml"])
+def test_where_nobody_knows_what_is_live_nothing_is_reverted_and_the_tool_stays_suspended(
+    name: str, tmp_path: Path
+) -> None:
+    nowhere = {"cluster": {"server": "https://127.0.0.1:9"}, "name": "away"}
+    context = {"context": {"cluster": "away", "user": "anybody"}, "name": "production"}
+    users = [{"name": "anybody", "user": {"token": "none"}}]
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps({"clusters": [nowhere], "contexts": [context], "users": users}))
+    of_it = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}}
+    pods = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "app", "image": image("v2")}]}}
+    spec = {"selector": {"matchLabels": {"app": "web"}}, "template": pods}
+    (tmp_path / "web.json").write_text(json.dumps({**of_it, "spec": spec}))
+    acts = {act: ["touch", str(tmp_path / act)] for act in ("revert", "sync", "suspend", "merge", "resume")}
+    variables = {**acts, "manifest": str(tmp_path / "web.json"), "branch": "web-1.5"}
+    run = ansible_playbook(
+        ROOT / "examples" / name,
+        "-e",
+        json.dumps(variables),
+        environment={"K8S_AUTH_KUBECONFIG": str(kubeconfig)},
+    )
+    assert run.code == FAILED and "127.0.0.1" in run.output, run.output
+    assert {act for act in acts if (tmp_path / act).exists()} == ({"suspend"} if "cluster" in name else set())
