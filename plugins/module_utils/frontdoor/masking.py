@@ -76,25 +76,22 @@ class Secrets:
 
 def secrets_of(arguments: Mapping[str, Any]) -> frozenset[str]:
     """All that is secret in a task's arguments as they were given, whatever their types."""
+    tasks = list(_of_releases(arguments))
+    given = [text for task in tasks for text in map(task.get, _OPEN) if isinstance(text, str) and not is_content(text)]
     try:
-        confided = frozenset().union(*map(values_in, _objects(arguments)))
-        return secrets_in(arguments) | {value for value in confided if not _is_open(value, arguments)}
+        confided = {value for task in tasks for name in _OBJECTS for value in values_in(task.get(name))}
+        return secrets_in(arguments) | {value for value in confided if not any(value in text for text in given)}
     except RecursionError:
         # It is nested too deeply for anything, which is refused before any of it is read or shown.
         return frozenset()
 
 
-def _objects(arguments: Mapping[str, Any]) -> Iterator[Any]:
-    """Those of the task, and of each of several releases."""
+def _of_releases(arguments: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What the task is given, and what each of several releases is."""
     lists = [given if isinstance(given, list | tuple) else [given] for given in map(arguments.get, SEVERAL)]
     for one in (arguments, arguments.get("defaults"), *chain.from_iterable(lists)):
         if isinstance(one, Mapping):
-            yield from (one.get(name) for name in _OBJECTS)
-
-
-def _is_open(value: str, arguments: Mapping[str, Any]) -> bool:
-    given = (arguments.get(name) for name in _OPEN)
-    return any(value in text for text in given if isinstance(text, str) and not is_content(text))
+            yield one
 
 
 def secrets_of_connection(connection: Connection) -> frozenset[str]:

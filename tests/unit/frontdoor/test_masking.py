@@ -216,4 +216,5 @@ def test_what_the_task_says_in_the_open_is_no_secret_of_its_template() -> None:
         "env": [{"name": f"N{value}", "value": value} for value in values] + [{"name": "PASSWORD", "value": "checkout"}]
     }
     given = {"name": "checkout-api", "context": "production", "run": "build-1234", "images": {"token": "app:v2"}}
-    assert secrets_of({**given, "pod_template_patch": patch}) == {"s-value-1", "checkout"}
+    one = {**given, "pod_template_patch": patch}
+    assert secrets_of(one) == secrets_of({"releases": [one]}) == {"s-value-1", "checkout"}
