@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 from typing import Any, TypeVar
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.kinds import (
@@ -42,12 +42,14 @@ _REQUESTS = 70
 _AFTER_REST = 8.0
 # One history in so many has templates of the same hash.
 COLLIDING = 17
+# In this part of the histories a policy begins in mid-release to change what is written.
+LATER = 0.12
 # By what users are split, and how often.
 SPLITS = {GATEWAY_API: 10, SERVICE_SELECTOR: 4, INGRESS_NGINX: 3, ISTIO: 3, GATEWAY_API_GRPC: 2, ALB: 2}
 
 
 def draw(seed: int) -> History:
-    return shipped(seed, by_verbs(seed))
+    return _governed_later(seed, shipped(seed, by_verbs(seed)))
 
 
 def by_verbs(seed: int) -> History:
@@ -299,8 +301,20 @@ def _governed(seed: int, chance: random.Random) -> History:
     lacks = frozenset(chance.sample(RIGHTS, chance.randint(0, 2)))
     scripts = tuple(replace(script, forbidden=lacks) for script in history.scripts)
     begins = _AFTER_REST + chance.uniform(0.0, 20.0)
-    hooks = (None, *(Governed(hook, begins, begins + chance.uniform(0.1, 40.0)) for hook in Hook))
+    denied = Governed(Hook.DENIES, begins, begins + chance.uniform(0.1, 40.0))
+    hooks = (None, Governed(Hook.ANNOTATES), Governed(Hook.ANNOTATES_IN_EARNEST), denied)
     return replace(history, governed=chance.choice(hooks), scripts=scripts)
+
+
+def _governed_later(seed: int, history: History) -> History:
+    """A policy that changes templates begins in the middle of a release, or before its end: drawn by itself, whatever else goes wrong."""
+    chance = random.Random(f"policies that begin in {seed}")
+    if history.governed is not None or chance.random() > LATER:
+        return history
+    begins = _AFTER_REST + chance.choice((1.0, 10.0, 60.0)) * chance.random()
+    ends = begins + chance.choice((1.0, 20.0, inf))
+    hook = chance.choice((Hook.ANNOTATES, Hook.ANNOTATES, Hook.ANNOTATES, Hook.ANNOTATES_IN_EARNEST))
+    return replace(history, governed=Governed(hook, begins, ends))
 
 
 def _routed(seed: int, chance: random.Random) -> History:

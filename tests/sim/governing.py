@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 
 from . import refusals
 from .objects import Json, changed, version_of
@@ -27,25 +28,32 @@ class Hook(Enum):
 
 @dataclass(frozen=True)
 class Governed:
-    """`begins`, `ends`: when a hook that denies does so, in virtual seconds."""
+    """`begins`, `ends`: from when and until when it acts, in virtual seconds. What it has made of a template by then stays."""
 
     hook: Hook
     begins: float = 0.0
-    ends: float = 0.0
+    ends: float = inf
+
+    @property
+    def comes_later(self) -> bool:
+        """A template may have been stored, and its pods looked at, before it changes it."""
+        return self.begins > 0.0 and self.hook is not Hook.DENIES
 
     def admit(self, timeline: Timeline, kind: str, obj: Json, *, dry_run: bool) -> Json:
         """The object as admission lets it pass. Raises Refused."""
-        if kind != "deployments":
+        if kind != "deployments" or not self.begins <= timeline.now < self.ends:
             return obj
         if self.hook is Hook.DENIES:
-            if self.begins <= timeline.now < self.ends:
-                raise refusals.denied(WEBHOOK, "nothing is deployed while the office is empty")
-            return obj
+            raise refusals.denied(WEBHOOK, "nothing is deployed while the office is empty")
         if self.hook is Hook.ANNOTATES_IN_EARNEST and dry_run:
             return obj
-        template = obj["spec"]["template"]
-        notes = {**(template["metadata"].get("annotations") or {}), NOTE: version_of(template)}
-        return changed(obj, spec={"template": changed(template, metadata={"annotations": notes})})
+        return changed(obj, spec={"template": annotated(obj["spec"]["template"])})
+
+
+def annotated(template: Json) -> Json:
+    """What a hook that annotates makes of it."""
+    notes = {**(template["metadata"].get("annotations") or {}), NOTE: version_of(template)}
+    return changed(template, metadata={"annotations": notes})
 
 
 # Rights that a user may lack, each of them needed by some verb or some option of it.

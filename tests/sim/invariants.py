@@ -39,7 +39,8 @@ _WRITTEN = frozenset({"deployments", "horizontalpodautoscalers", "scaledobjects"
 
 
 class Witness:
-    """Sees every change and the end of every call. `shown`: the uids that each user has read. `has_ended`: of a process.
+    """Sees every change and the end of every call. `shown`: the uids that each user has read. `tried`: when each
+    has tried a write last. `has_ended`: of a process.
     `reads`: what users go by with one side of a change of a route, in the form of an HTTPRoute."""
 
     def __init__(
@@ -49,10 +50,11 @@ class Witness:
         pods: ReplicaSetController,
         keys: TemplateKeys,
         shown: Mapping[str, set[str]],
+        tried: Mapping[str, float],
         has_ended: Callable[[str], bool],
         reads: Callable[[Change, Json | None], Json | None],
     ) -> None:
-        self._ledger = Ledger(history, store, pods, keys)
+        self._ledger = Ledger(history, store, pods, keys, tried)
         self._shown = shown
         self._pictures = Pictures(store)
         self._leasing = Leasing(self._ledger, has_ended)
@@ -69,6 +71,11 @@ class Witness:
     @property
     def releases(self) -> int:
         return self._ledger.releases
+
+    @property
+    def is_surprised(self) -> bool:
+        """Nobody could know which pods come."""
+        return self._ledger.surprised
 
     # Every change.
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .calls import Called
@@ -27,19 +28,22 @@ class Violation:
 
 @dataclass
 class Ledger:
-    """`calls`: by the name as which each wrote. `release`: the one under way. `repaired`: a person has put the Deployment
-    right by hand, as the last refusal told him to. `rerouted`: somebody with an editor has written a route or a Service."""
+    """`tried`: when each user has tried a write of a Deployment last. `calls`: by the name as which each wrote. `release`: the one under
+    way. `repaired`: a person has put the Deployment right by hand, as the last refusal told him to. `surprised`: a policy has made other pods of
+    a write than a try of it had told. `rerouted`: somebody with an editor has written a route or a Service."""
 
     history: History
     store: Store
     pods: ReplicaSetController
     keys: TemplateKeys
+    tried: Mapping[str, float]
     calls: dict[str, Called] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
     release: Release | None = None
     releases: int = 0
     repaired: bool = False
     rerouted: bool = False
+    surprised: bool = False
     _keys_of: dict[str, str] = field(default_factory=dict)
 
     def violated(self, rule: str, what: str) -> None:

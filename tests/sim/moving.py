@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from math import ceil
+from math import ceil, inf
 
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.intstr import resolve_fenceposts
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.last import LAST
@@ -16,7 +16,8 @@ from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record imp
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.views import REVISION
 
 from .calls import Called
-from .governing import Hook
+from .faults import Fault
+from .governing import Hook, annotated
 from .ledger import Ledger
 from .objects import NAME, Json, owned
 from .pictures import Pictures
@@ -44,11 +45,20 @@ class Moving:
         if not held and holds:
             assert call is not None, "in a quiet history only a start makes a hold"
             self._ledger.releases += 1
-            self._ledger.release = _begun(before, after, old, new, call)
+            self._ledger.release = self._begun(before, after, old, new, call)
         release = self._ledger.release
         if release is None:
             return
         release.paused_by_start = release.paused_by_start and bool(after["spec"].get("paused"))
+        if old == release.canary and new == release.canary_by_policy != old:
+            self._meddles(release, before, after, call)
+        elif (
+            old == new == release.canary_by_policy != release.canary
+            and before["spec"].get("paused")
+            and not after["spec"].get("paused")
+        ):
+            told = f"{call.ask.verb if call else 'somebody'} let pods of a policy's template come"
+            self._ledger.violated("only what was held is promoted", told)
         if held and holds and call is not None and call.ask.begins:
             replicas = after["spec"]["replicas"]
             # A whole release has a name of its own, whether its caller gave one or not.
@@ -60,12 +70,14 @@ class Moving:
             # By an autoscaler, which is given back before the clean-up.
             release.floor -= scaled_down
         if held and not holds:
-            release.going = "undo" if new == release.stable else "promote"
+            release.going = "undo" if release.is_stable(new) else "promote"
+            self._comes_back(release, new, call)
             release.share = Fraction(0) if release.going == "undo" and release.splits else None
             if release.going == "promote":
                 self._promotes(release, new, after, call)
-        elif release.going == "promote" and new == release.stable:
+        elif release.going == "promote" and release.is_stable(new):
             release.going = "undo"
+            self._comes_back(release, new, call)
             if after["spec"]["revisionHistoryLimit"] == 0:
                 # Nothing stops such a promotion before it is taken back: that could take the stable version away.
                 release.floor = 0
@@ -73,14 +85,29 @@ class Moving:
             self._is_over(release, after, new)
             self._ledger.release = None
 
+    def _comes_back(self, release: Release, new: str, call: Called | None) -> None:
+        """The stable version, or what a policy makes of it."""
+        if new != release.stable_by_policy or new == release.stable:
+            return
+        self._ledger.surprised = self._ledger.surprised or not self._is_told(call)
+        if self._ledger.history.incidents:
+            release.floor = 0  # what they took of its pods no ReplicaSet gives back
+
+    def _is_told(self, call: Called | None) -> bool:
+        """A try tells what the policy makes of a write, and this call has tried it since the policy began, or never."""
+        governed = self._ledger.history.governed
+        assert governed is not None
+        at, hit = (self._ledger.tried.get(call.user, inf), call.hit) if call is not None else (inf, [])
+        return governed.hook is Hook.ANNOTATES and at >= governed.begins and Fault.LATE not in hit
+
     def _promotes(self, release: Release, new: str, after: Json, call: Called | None) -> None:
         if call is not None:
             self._releasing.promotes(call)
-        if call is not None and call.meant.hash and self._held.get(call.actor) != new:
+        if call is not None and call.meant.hash and self._held.get(call.actor) != new and not release.meddled:
             self._ledger.violated("only what was named is promoted", f"{call.actor} meant another version")
         if call is not None and call.meant.run and release.actor != call.actor:
             self._ledger.violated("only what was named is promoted", f"{call.actor} meant a release of its own")
-        if new != release.canary:
+        if new != release.canary and not release.meddled:
             told = "another template than the one that was held is promoted"
             self._ledger.violated("only what was held is promoted", told)
         if not release.was_ready:
@@ -91,8 +118,11 @@ class Moving:
 
     def _is_over(self, release: Release, after: Json, new: str) -> None:
         """The clean-up: everything is back as it was, but for the template and the story of it."""
-        wanted = {"undo": release.stable, "promote": release.canary}.get(release.going)
-        if new != wanted:
+        wanted = {"undo": {release.stable, release.stable_by_policy}, "promote": {release.canary}}.get(
+            release.going, set()
+        )
+        wanted |= {release.canary_by_policy} if release.meddled and release.going == "promote" else set()
+        if new not in wanted:
             told = f"after {release.going} another template is there"
             self._ledger.violated("a release ends in what was asked for", told)
         for name, (was, now) in _differences(release.before, after):
@@ -101,7 +131,11 @@ class Moving:
             if name == "spec.replicas" and self._ledger.history.bounds:
                 continue  # the autoscaler is given back first, and may scale at once
             self._ledger.violated("original fields are exactly back", f"{name} was {was!r} and is {now!r}")
-        left = [pod.name for pod in self._ledger.pods.pods.values() if pod.active and self._ledger.key(pod) != wanted]
+        # What comes with the clean-up may be another stable version, by a policy: that is no canary.
+        wanted |= {release.canary_by_policy} if release.meddled else set()
+        left = [
+            pod.name for pod in self._ledger.pods.pods.values() if pod.active and self._ledger.key(pod) not in wanted
+        ]
         if left:
             self._ledger.violated("a release ends when its pods have moved", f"{', '.join(left)} are still there")
 
@@ -135,11 +169,18 @@ class Moving:
             most = max(most, ceil(Fraction(release.most * replicas, before)) + 1)
         if release.going == "hold" and len(canary) > most:
             self._ledger.violated("canary pods never more than asked", f"{len(canary)} of {most}")
-        others = {*keys} - {release.stable, release.canary}
+        others = {*keys} - {release.stable, release.canary, release.stable_by_policy}
+        if release.meddled:
+            others -= {release.canary_by_policy}
         if others:
             self._ledger.violated("two templates at most", f"{len(others)} more than stable and canary")
         if release.pinned and release.going == "hold" and replicas != before:
             self._ledger.violated("a pinned Deployment is not scaled", f"from {before} to {replicas} replicas")
+
+    def _is_of_a_policy(self, release: Release) -> bool:
+        current = self._ledger.keys.of(self._ledger.store.of("deployments")[NAME]["spec"]["template"])
+        made = {release.stable_by_policy, release.canary_by_policy if release.meddled else ""}
+        return current in made - {release.stable, *({release.canary} - made)}
 
     def is_told_truthfully(self) -> None:
         """The phase that verbs read off the Deployment is the one it is in."""
@@ -161,9 +202,38 @@ class Moving:
             # Until the record names the template that admission has made of the one that was asked for, it is a stranger's; and where that is
             # the stable one, nobody else could have put it there.
             wanted |= {Phase.FOREIGN if release is None or release.canary != release.stable else Phase.DAMAGED}
+        if release is not None and self._is_of_a_policy(release):
+            # The record names what was asked for, until it is told what was stored; of the canary nobody tells it.
+            wanted |= {Phase.FOREIGN}
         if phase not in wanted:
             told = ", ".join(sorted(one.value for one in wanted))
             self._ledger.violated("every state is told truthfully", f"{phase.value} ({seen.why}) in place of {told}")
+
+    def _begun(self, before: Json, after: Json, stable: str, canary: str, call: Called) -> Release:
+        replicas = after["spec"]["replicas"]
+        floor, most = replicas - may_lack(call.ask), most_pods(call.ask, replicas)
+        release = Release(before, stable, canary, floor, most, call.ask.autoscaler == "pin", call.actor)
+        release.paused_by_start = bool(after["spec"].get("paused"))
+        release.splits = call.ask.share is not None or bool(call.ask.shares)
+        governed = self._ledger.history.governed
+        if governed is not None and governed.comes_later:
+            release.stable_by_policy, release.canary_by_policy = (
+                self._ledger.keys.of(annotated(side["spec"]["template"])) for side in (before, after)
+            )
+            release.meddled = canary == release.canary_by_policy and not self._is_told(call)
+        return release
+
+    def _meddles(self, release: Release, before: Json, after: Json, call: Called | None) -> None:
+        """A write that was to keep the canary's template has brought what a policy makes of it. Nobody could have known: it began after this call
+        had tried that, or tells nothing of itself; or it stops pods, or takes them back, whatever comes with it."""
+        release.meddled, is_told = True, self._is_told(call)
+        self._ledger.surprised = self._ledger.surprised or not is_told
+        # The controller takes pods of a hold first that are of neither version.
+        release.floor = 0 if release.going == "hold" else release.floor
+        stops = after["spec"].get("paused") and not (before["spec"].get("paused") or is_hold(before))
+        if is_told and not stops and call is not None and call.ask.verb != "undo":
+            told = f"{call.ask.verb}: {_differing(before, after)}"
+            self._ledger.violated("admission is asked before a template is written again", told)
 
     def is_held_by(self, actor: str) -> None:
         """A start of this process has told it so."""
@@ -171,13 +241,8 @@ class Moving:
             self._held[actor] = self._ledger.release.canary
 
 
-def _begun(before: Json, after: Json, stable: str, canary: str, call: Called) -> Release:
-    replicas = after["spec"]["replicas"]
-    floor, most = replicas - may_lack(call.ask), most_pods(call.ask, replicas)
-    release = Release(before, stable, canary, floor, most, call.ask.autoscaler == "pin", call.actor)
-    release.paused_by_start = bool(after["spec"].get("paused"))
-    release.splits = call.ask.share is not None or bool(call.ask.shares)
-    return release
+def _differing(before: Json, after: Json) -> str:
+    return ", ".join(f"{name} from {was!r} to {now!r}" for name, (was, now) in _differences(before, after))
 
 
 def _differences(before: Json, after: Json) -> Iterator[tuple[str, tuple[object, object]]]:

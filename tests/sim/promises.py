@@ -46,6 +46,14 @@ class Release:
     # Until its routes send nobody to the canary.
     paused_by_start: bool = False
     going: str = "hold"
+    # What a policy makes of the two by now, where it has begun since; and whether a verb has written that of the canary, as nobody could know.
+    stable_by_policy: str = ""
+    canary_by_policy: str = ""
+    meddled: bool = False
+
+    def is_stable(self, key: str) -> bool:
+        """It is the stable version, also as a policy makes it."""
+        return key in (self.stable, self.stable_by_policy)
 
 
 def is_hold(deployment: Json) -> bool:

@@ -102,6 +102,8 @@ class Routing:
     def _sees_share(self, release: Release, shares: Shares) -> None:
         if release.share is None or release.going == "promote":
             return
+        if release.stable_by_policy != release.stable and self._is_taken_back():
+            return  # the stable version's own Service loses its pods to those that the policy makes
         if release.canary == release.stable:
             return  # admission made the version that is out of the one that was asked for, and the hold goes at once
         canary = (name for name in shares if self._ledger.is_of(name, release.canary))
@@ -109,6 +111,11 @@ class Routing:
         if found > most:
             told = f"{float(found):.0%} of the requests, and {float(most):.0%} were asked for"
             self._ledger.violated("nobody gets the canary beyond its share", told)
+
+    def _is_taken_back(self) -> bool:
+        governed = self._ledger.history.governed
+        undoes = any(one.ask.verb in ("undo", "release") for one in self._ledger.calls.values())
+        return governed is not None and governed.begins <= self._ledger.store.timeline.now and undoes
 
     def promised(self, release: Release, call: Called, result: Outcome) -> None:
         """What a start has told of the routes, unless somebody takes users from the canary meanwhile."""

@@ -71,6 +71,8 @@ class Server:
         self.granted: dict[str, frozenset[tuple[str, str]]] = {}
         # The uids that each user was shown.
         self.shown: dict[str, set[str]] = {}
+        # When each user has tried a write of a Deployment last.
+        self.tried: dict[str, float] = {}
         self.says_the_time = True
         self._timeline = timeline
 
@@ -227,6 +229,8 @@ class Server:
             # The status belongs to its controller alone.
             after = {**after, "status": before.get("status", {})}
             after = {**after, "metadata": {**after["metadata"], "generation": _generation(kind, before, after)}}
+        if dry_run and kind == "deployments":
+            self.tried[user] = self._timeline.now
         if dry_run or after == before:
             return after
         return self.store.put(kind, after, user)

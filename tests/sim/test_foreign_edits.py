@@ -116,7 +116,7 @@ def test_a_policy_that_comes_with_the_promotion_itself_is_stopped_at_once(new: C
     web.start(pods=2)
     with ExitStack() as over:
         just_before(web, begins(Policy.REWRITES_IMAGES, over))
-        with pytest.raises(VerbFailure, match="and the promotion was stopped") as raised:
+        with pytest.raises(VerbFailure, match="and the Deployment was paused at once") as raised:
             web.promote()
         assert (raised.value.code, raised.value.changed, raised.value.after["paused"]) == ("foreign", True, True)
     web.admin.clock.sleep(300)
@@ -126,6 +126,16 @@ def test_a_policy_that_comes_with_the_promotion_itself_is_stopped_at_once(new: C
     web.refused(web.resume, "foreign")
     web.undo()
     assert web.split() == {"v1": 4} and not web.spec.get("paused")
+
+
+@pytest.mark.parametrize("how", ASKED)
+def test_what_a_policy_would_make_of_a_canary_by_now_is_no_other_release(how: str, new: Callable[..., Web]) -> None:
+    web = new().make(4)
+    asked = ASKED[how](web)
+    web.start(template=asked, pods=2)
+    with web.world.admission(web, Policy.MARKS), web.unchanged():
+        assert not web.start(template=asked, pods=2).changed
+        web.refused(lambda: web.start(template=asked, pods=3), "admission")
 
 
 def promoting(web: Web) -> Web:
@@ -160,6 +170,7 @@ def test_a_policy_that_comes_while_a_canary_is_held_makes_no_other_one_of_it(
         with pytest.raises(VerbFailure, match="changed the pod template") as raised:
             verb(web)
         assert (raised.value.code, raised.value.changed, web.phase) == ("foreign", True, "foreign")
+        assert web.spec["paused"] and not any(MIRROR in json.dumps(pod["spec"]) for pod in web.pods())
     if verb is Web.pause:
         web.refused(web.resume, "foreign")
     web.undo()

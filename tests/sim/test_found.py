@@ -630,6 +630,58 @@ FOUND: dict[str, History] = {
     ),
 }
 
+BY_NEXT = (0.1, 0.1)
+# A policy that changes pod templates begins in mid-release, and acts from then on.
+FOUND |= {
+    "a canary that is held is not made another one by its pause": History(
+        governed=Governed(Hook.ANNOTATES, 12.0),
+        scripts=(ana(START, Ask("pause", think=5.0), Ask("resume")),),
+    ),
+    "a promotion that was paused with another template is not resumed": History(
+        replicas=8,
+        governed=Governed(Hook.ANNOTATES, 20.0),
+        natures={"v2": Nature(3.0, 4.0)},
+        scripts=(ana(START, Ask("promote", wait=False, think=4.0), Ask("pause", think=5.0), Ask("resume", think=3.0)),),
+    ),
+    "a promotion that was all out, and was paused with another template by an undo that died, is taken back": History(
+        governed=Governed(Hook.ANNOTATES, 40.0),
+        scripts=(
+            ana(START, Ask("promote", wait=False)),
+            Script("ben", 45.0, asks=(UNDO,), faults=(Planned(4, Fault.KILLED_AFTER),)),
+        ),
+    ),
+    "a promotion that was all out is taken back although a policy makes another template of it, and little history is kept": History(
+        history_limit=1,
+        governed=Governed(Hook.ANNOTATES, 40.0),
+        scripts=(ana(START, Ask("promote", wait=False)), Script("ben", 45.0, asks=(UNDO,))),
+    ),
+    "what is left of a release is removed whatever a policy makes of the template": History(
+        replicas=1,
+        governed=Governed(Hook.ANNOTATES, 9.0),
+        scripts=(ana(Ask("info", think=3.0)),),
+        foreign=(Foreign(8.0, "label from nowhere", 1, "v1"),),
+    ),
+    "whoever takes a canary over to pause it makes no other one of it": History(
+        governed=Governed(Hook.ANNOTATES, 20.0),
+        scripts=(ana(START, names="run"), Script("ben", 30.0, machine="there", asks=(Ask("pause", takeover=True),))),
+    ),
+    "users are not left with stable pods that an undo replaces": History(
+        governed=Governed(Hook.ANNOTATES, 30.0),
+        gateway=Lags(*BY_NEXT),
+        scripts=(ana(Ask("start", share="20"), replace(UNDO, think=20.0)),),
+    ),
+    "a Service is not left with stable pods that an undo replaces": History(
+        governed=Governed(Hook.ANNOTATES, 30.0),
+        gateway=Lags(*BY_NEXT),
+        scripts=(ana(Ask("start", share="0", pods=4, surge=4, kind="service_selector"), replace(UNDO, think=20.0)),),
+    ),
+    "nobody gets a canary of which the promotion would make another one": History(
+        governed=Governed(Hook.ANNOTATES, 30.0),
+        gateway=Lags(*BY_NEXT),
+        scripts=(ana(Ask("start", share="5", pods=4, surge=4), Ask("promote", by="weights", think=30.0)),),
+    ),
+}
+
 
 def assert_holds(played: Played) -> None:
     assert not played.violations, "\n".join(["", *report(played)])
@@ -665,6 +717,15 @@ def test_a_manifest_of_which_admission_makes_what_is_out_needs_no_canary() -> No
     assert [call.told() for call in played.calls[:2]] == [
         "changed: web in namespace shop: already released. All pods run this version."
     ] * 2
+
+
+def test_a_larger_share_is_refused_before_anybody_gets_it_where_a_policy_would_make_another_canary() -> None:
+    asks = (Ask("start", share="5"), Ask("start", share="20", think=30.0))
+    played = play(History(governed=Governed(Hook.ANNOTATES, 30.0), gateway=Lags(*BY_NEXT), scripts=(ana(*asks),)))
+    assert_holds(played)
+    refused = played.calls[1]
+    assert refused.told().startswith("failed (admission): an admission webhook or policy would change")
+    assert not refused.writes
 
 
 @pytest.mark.parametrize("name", FOUND, ids=str)

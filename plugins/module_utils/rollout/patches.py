@@ -276,8 +276,9 @@ def promote(situation: Situation, record: Record) -> Plan:
 
 
 def halt(situation: Situation) -> Plan | None:
-    """HALT: what comes before the UNDO of a promotion, which moves pods until it is stopped. None where no history is kept: of a paused
-    Deployment the controller cleans up ReplicaSets that it would keep otherwise, and that could take the stable version away.
+    """HALT: what comes before the UNDO of a promotion, which moves pods until it is stopped. None where no stable pod is left to be taken, or no
+    history is kept: of a paused Deployment the controller cleans up ReplicaSets that it would keep otherwise, and that could take the stable
+    version away.
 
     The controller may have taken stable pods a moment ago whose ReplicaSet still counts them as available, and no test of a
     patch guards what it does to ReplicaSets. An undo on top of such a count takes as many canary pods too many. A paused
@@ -285,7 +286,7 @@ def halt(situation: Situation) -> Plan | None:
     not be less than what is there: otherwise pods would go by their ReplicaSets' sizes, whether others are Ready or not.
     """
     deployment = situation.deployment
-    if deployment.revision_history_limit == 0:
+    if deployment.revision_history_limit == 0 or situation.stable is None or not situation.stable.active:
         return None
     rolling, replicas = deployment.strategy, deployment.replicas
     surge = resolve_fenceposts(rolling.max_surge or 0, rolling.max_unavailable or 0, replicas).surge

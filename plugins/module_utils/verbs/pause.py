@@ -26,7 +26,7 @@ from .call.outcome import Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
-from .call.writing import Otherwise, rehearse, write
+from .call.writing import Otherwise, ask, rehearse, write
 from .moving.completion import finish_leftover
 from .routing.draining import check_refill, refill
 from .routing.draining import drain as drain_routes
@@ -65,13 +65,16 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report, *, drain: boo
             return account.outcome(f"{NOTHING_TO_FREEZE}; an earlier release was cleaned up")
         routes = _routes_of(account, before, drain, report)
         if drain and routes is not None:
+            if not call.check:
+                ask(site, picture)
             drain_routes(routes, before.canary.hash if before.canary else "", check=call.check)
         if not paused and routes is not None:
             check_refill(routes, before)
         if not paused or not _idle(before):
             act = rehearse if call.check else write
-            # A pause stops pods whatever comes with it.
-            otherwise = Otherwise.FAILS if paused else Otherwise.TRIED
+            # Where versions are exchanged a pause stops that, whatever comes with it; of a canary that is held it changes no pod.
+            stops = paused and before.phase not in HOLDING
+            otherwise = Otherwise.FAILS if stops else Otherwise.TRIED
             written = act(site, picture, lambda now: _decide(now, paused, meant), otherwise=otherwise)
             account.wrote(written.plan)
             if call.check:

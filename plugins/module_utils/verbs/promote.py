@@ -13,7 +13,6 @@ from fractions import Fraction
 from typing import Sequence
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError
 from ..rollout import patches
 from ..rollout.describe import still_terminating
 from ..rollout.identity import Meant, hash_of
@@ -31,7 +30,7 @@ from .call.ending import Account, accounted
 from .call.orders import PromoteBy, PromoteRequest, TrafficRequest
 from .call.outcome import Outcome, Report
 from .call.site import Site
-from .call.writing import Otherwise, Replaced, Written, rehearse, write
+from .call.writing import ask, rehearse, write
 from .moving.completion import finish, finish_leftover, rehearse_finish
 from .moving.pins import give_back_orphans
 from .moving.rolling import await_rollout
@@ -89,7 +88,8 @@ def promote(api: Api, request: PromoteRequest, report: Report, seen: Situation |
             return _without_canary(account, situation, about, request, report)
         decided = Decided.of(meant, situation, judged=request.judged)
         picture = _routed(account, situation, decided, request, report)
-        written = _written(account, picture, decided, check=call.check)
+        act = rehearse if call.check else write
+        written = act(site, picture, lambda now: _decide(now, decided), lambda: _look(site))
         account.wrote(written.plan)
         if written.situation.phase is Phase.NONE:
             return _without_canary(account, account.looked(written.situation), meant, request, report)
@@ -105,34 +105,6 @@ def promote(api: Api, request: PromoteRequest, report: Report, seen: Situation |
         outcome = _out(account, finished, _promoted(done), hash_of(done) or _current(done))
         # Routes take their time to be given back.
         return replace(outcome, seen=finished if record.traffic is None else None)
-
-
-def _written(account: Account, picture: Picture, decided: Decided, *, check: bool) -> Written:
-    """Where another template comes with it although it was tried first, its pods are stopped before anything is said."""
-    site = account.site
-    try:
-        act = rehearse if check else write
-        return act(site, picture, lambda now: _decide(now, decided), lambda: _look(site))
-    except Replaced as replaced:
-        if not replaced.plans:
-            raise
-        raise _stopped(account, replaced) from replaced
-
-
-def _stopped(account: Account, replaced: Replaced) -> Replaced:
-    """No more pods come of a template that came with the promotion."""
-
-    def decide(now: Situation) -> Plan | None:
-        return patches.halt(now) if now.phase is Phase.FOREIGN and not now.deployment.paused else None
-
-    try:
-        written = write(account.site, replaced.picture, decide, otherwise=Otherwise.IS_TOLD)
-    except (ApiError, Refusal) as error:
-        account.warn(f"the promotion could not be stopped: {error}")
-        return replaced
-    if written.plan is None:
-        return replaced
-    return Replaced(f"{replaced.what}, and the promotion was stopped", written.picture, (*replaced.plans, written.plan))
 
 
 def _routed(
@@ -179,10 +151,12 @@ def _routed(
     elif taken := take_over(account, routes):
         return _routed(account, taken, decided, request, report)
     elif by is PromoteBy.WEIGHTS:
+        ask(account.site, situation.picture)
         _check_live(account, situation, found)
         found = isolate(routes, canary.hash, found, again=False)
         expose(routes, everybody, situation, canary.hash, ready, found)
     else:
+        ask(account.site, situation.picture)
         hand_back(routes, found, canary.hash)
     return situation.picture if request.call.check else _since_routed(account, decided.meant, request, report)
 

@@ -18,7 +18,7 @@ from ..rollout import owners, patches
 from ..rollout import start as rollout_start
 from ..rollout.autoscaler import companion
 from ..rollout.describe import without_pods
-from ..rollout.phase import Phase, Situation, diagnose
+from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.progress import Done, Going, Progress
 from ..rollout.refusal import Code, Refusal
 from ..rollout.size import ImpossibleSize, Room
@@ -237,7 +237,8 @@ def _wanted(
 ) -> Wanted:
     """`pinned`: the autoscaler that this start is to hold, where none is held yet."""
     stable, template = rollout_start.stable_to_change(situation), request.template
-    asked = candidate(account.site, stable, template)
+    held = situation.deployment.template if situation.phase in HOLDING else None
+    asked = candidate(account.site, stable, template, held)
     if situation.phase is Phase.NONE:
         if asked.changed:
             account.warn(_changed_by_admission(f" ({', '.join(asked.changed)})"))

@@ -80,7 +80,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
     if call.check:
         rehearse_finish(account, written.situation, call.actor)
         return account.outcome("would bring the stable version back")
-    situation = account.looked(_as_stored(account, written))
+    situation = account.looked(_as_stored(account, written, report))
     if situation.phase is Phase.NONE:
         if written.plan:
             disown(account, written.picture)
@@ -103,7 +103,7 @@ def _nothing(situation: Situation) -> str:
 
 
 def _rehearsed(site: Site, picture: Picture, meant: Meant, asked: Undoing) -> Written:
-    return rehearse(site, picture, lambda current: _decide(current, asked, meant))
+    return rehearse(site, picture, lambda current: _decide(current, asked, meant), otherwise=Otherwise.IS_TOLD)
 
 
 def _sent(account: Account, picture: Picture, meant: Meant, asked: Undoing, report: Report) -> Written:
@@ -113,7 +113,13 @@ def _sent(account: Account, picture: Picture, meant: Meant, asked: Undoing, repo
         return _ready(account, found, meant, asked, report)
 
     site = account.site
-    return write(site, ready(picture), lambda current: _decide(current, asked, meant), lambda: ready(site.look()))
+    return write(
+        site,
+        ready(picture),
+        lambda current: _decide(current, asked, meant),
+        lambda: ready(site.look()),
+        Otherwise.IS_TOLD,
+    )
 
 
 def _ready(account: Account, picture: Picture, meant: Meant, asked: Undoing, report: Report) -> Picture:
@@ -143,7 +149,7 @@ def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: b
         routes.rehearse(ours, owners, insists=False)
     elif routes is not None:
         account.looked(situation)
-        taken = take_over(account, routes)
+        taken = take_over(account, routes, Otherwise.IS_TOLD)
         situation = taken or situation
         cut_off(routes, situation, taken_over=taken is not None)
     return situation.picture
@@ -188,8 +194,8 @@ def _check_meant(meant: Meant, situation: Situation) -> None:
         meant.check(situation)
 
 
-def _as_stored(account: Account, written: Written) -> Situation:
-    """Admission may have changed the stable template on its way back: the record must name what was stored."""
+def _as_stored(account: Account, written: Written, report: Report) -> Situation:
+    """Admission may have changed the stable template on its way back: the record must name what was stored, and no user stay with pods that go."""
     situation = written.situation
     record, stored = situation.record, digest(situation.deployment.template)
     if written.plan is None or record is None or record.intent is not Intent.UNDO or stored == record.stable.digest:
@@ -204,7 +210,10 @@ def _as_stored(account: Account, written: Written) -> Situation:
             return None
         return patches.corrected(current.deployment, corrected)
 
-    return write(account.site, written.picture, correct, otherwise=Otherwise.IS_TOLD).situation
+    situation = account.looked(write(account.site, written.picture, correct, otherwise=Otherwise.IS_TOLD).situation)
+    if (routes := of_record(account, corrected, report)) is not None:
+        cut_off(routes, situation)
+    return situation
 
 
 def _finished(account: Account, situation: Situation, request: UndoRequest, report: Report) -> Outcome:

@@ -76,6 +76,8 @@ class Site:
         self._fate = _Fate()
         # Requests are split for it, so that what is written stands on more than the Deployment tells.
         self.routed = False
+        # What admission makes by now of the pod template that is there is known: that it keeps it, or else the other one is there.
+        self.let_pass = False
         self._apps = f"/apis/apps/v1/namespaces/{target.namespace}"
         self._core = f"/api/v1/namespaces/{target.namespace}"
         self._vertical = f"/apis/autoscaling.k8s.io/v1/namespaces/{target.namespace}/verticalpodautoscalers"

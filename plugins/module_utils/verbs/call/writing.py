@@ -12,10 +12,11 @@ from dataclasses import replace
 from enum import Enum
 from typing import Callable
 
-from ...rollout.patches import Plan
-from ...rollout.phase import Situation, diagnose
+from ...cluster.errors import ApiError
+from ...rollout.patches import Plan, freeze, halt
+from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.refusal import Code, Refusal
-from ...rollout.template import changed_paths, digest
+from ...rollout.template import bare, changed_paths, digest
 from ...rollout.views import Picture
 from ...rollout.words import WORDS
 from ...values import dataclass
@@ -49,7 +50,7 @@ class Otherwise(Enum):
     otherwise by now than when that template was stored."""
 
     TRIED = "the server is asked first what it would make of it, and nothing is written"
-    FAILS = "it is written, and fails"
+    FAILS = "it is written, fails, and whatever moves is stopped"
     IS_TOLD = "it is a warning of the plan, where the next step goes on from any template"
 
 
@@ -97,6 +98,18 @@ def busy(site: Site) -> Refusal:
     )
 
 
+def ask(site: Site, picture: Picture) -> None:
+    """Before users are sent elsewhere for a write that keeps the pod template, which is to come only after that: whether it would be kept. No
+    request where this call knows. Raises Replaced."""
+    template = picture.deployment.template
+    if site.let_pass:
+        return
+    stored = replace(picture, deployment=replace(picture.deployment, template=site.try_template(bare(template))))
+    if replaced := _replaced(picture, stored, None):
+        raise replaced
+    site.let_pass = True
+
+
 def sent(
     site: Site,
     before: Picture,
@@ -111,23 +124,49 @@ def sent(
     tries = otherwise is Otherwise.TRIED and plan.keeps_template and not dry_run
     for tried in (True, False) if tries else (dry_run,):
         after = replace(before, deployment=site.apply(plan, dry_run=tried))
-        if replaced := _replaced(before, plan, after, dry_run=tried):
+        if plan.keeps_template and (replaced := _replaced(before, after, None if tried else plan)):
             if otherwise is not Otherwise.IS_TOLD:
-                raise replaced
+                raise _stopped(site, replaced)
             tell(replaced.what)
+    site.let_pass = site.let_pass or (plan.keeps_template and not dry_run)
     return after
 
 
-def _replaced(before: Picture, plan: Plan, after: Picture, *, dry_run: bool) -> Replaced | None:
+def _stopped(site: Site, replaced: Replaced) -> Replaced:
+    """No more pods come of a template that came with a write, once the controller has seen that. Nothing where nothing was written, and of a
+    release that is over."""
+
+    def decide(now: Situation) -> Plan | None:
+        if now.phase is not Phase.FOREIGN or now.deployment.paused:
+            return None
+        return freeze(now.deployment, paused=True) if holds(now.deployment) else halt(now)
+
+    if not replaced.plans:
+        return replaced
+    try:
+        written = write(site, replaced.picture, decide, otherwise=Otherwise.IS_TOLD)
+    except (ApiError, Refusal) as error:
+        return Replaced(
+            f"{replaced.what}, and the Deployment could not be paused ({error})", replaced.picture, replaced.plans
+        )
+    if written.plan is None:
+        return replaced
+    return Replaced(
+        f"{replaced.what}, and the Deployment was paused at once", written.picture, (*replaced.plans, written.plan)
+    )
+
+
+def _replaced(before: Picture, after: Picture, plan: Plan | None) -> Replaced | None:
+    """`plan`: what was written, and was to keep the pod template; None where it was only tried."""
     old, new = before.deployment.template, after.deployment.template
-    if not plan.keeps_template or digest(old) == digest(new):
+    if digest(old) == digest(new):
         return None
     where = ", ".join(changed_paths(old, new))
     what = (
-        f"an admission webhook or policy {'would change' if dry_run else 'changed'} the pod template of Deployment "
+        f"an admission webhook or policy {'changed' if plan else 'would change'} the pod template of Deployment "
         f'"{after.deployment.name}" with a write that leaves it as it is ({where}), so its pods would not be the ones that were looked at'
     )
-    return Replaced(what, before, ()) if dry_run else Replaced(what, after, (plan,))
+    return Replaced(what, after, (plan,)) if plan else Replaced(what, before, ())
 
 
 def _sent(

@@ -161,8 +161,8 @@ def is_over(situation: Situation) -> bool:
         return False
     if situation.phase in (Phase.PROMOTING, Phase.UNDOING):
         return isinstance(judge_for(record)(situation), Done)
-    if situation.phase is not Phase.FOREIGN or holds(situation.deployment):
-        return False
+    if situation.phase is not Phase.FOREIGN or holds(situation.deployment) or situation.deployment.paused:
+        return False  # of a template that came while it was paused no pod is there
     gone = {Intent.PROMOTE: situation.stable, Intent.UNDO: situation.canary}
     return record.intent in gone and not _has_pods(gone[record.intent])
 

@@ -15,7 +15,7 @@ from ...rollout.record import Intent
 from ...rollout.refusal import Code, Refusal
 from ...traffic.exposure import Exposure, Stage, Wanted
 from ..call.orders import TrafficRequest
-from ..call.writing import Otherwise, write
+from ..call.writing import Otherwise, ask, write
 from .bearing import agree_to_load
 from .exposed import given, tell_changed
 from .proving import NotProgrammed
@@ -33,6 +33,7 @@ def expose(
 ) -> Exposure:
     """The canary gets what is asked for, and otherwise what it got, which is told. `pods`: Ready ones that it has. `found`: the routes, where
     they were looked at right before. Raises Refusal."""
+    ask(routes.account.site, situation.picture)
     if found is None:
         found = routes.look(canary_hash)
     routes.prepare(found)
@@ -84,7 +85,7 @@ def _keep(routes: Routes, situation: Situation, gets: Exposure) -> None:
             return None
         return patches.corrected(now.deployment, replace(record, exposure=text), "keep what the canary gets")
 
-    # What admission makes of the template was asked when this call began, and users wait for nothing now.
+    # What admission makes of the template was asked before, and users wait for nothing now.
     written = write(site, situation.picture, decide, lambda: site.look(pods=True), Otherwise.FAILS)
     routes.account.wrote(written.plan)
     routes.account.looked(written.situation)

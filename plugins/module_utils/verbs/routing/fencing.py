@@ -22,7 +22,7 @@ from ..call.writing import Otherwise, write
 from .routes import Routes
 
 
-def take_over(account: Account, routes: Routes | None) -> Situation | None:
+def take_over(account: Account, routes: Routes | None, otherwise: Otherwise = Otherwise.TRIED) -> Situation | None:
     """Takes the Lease of a release with routes, and of another where a run is to be taken over that has it. What there is then, where the
     release was made this run's; None where it needs not be. Raises Refusal where the other has gone on with it."""
     site, situation = account.site, account.seen
@@ -41,7 +41,7 @@ def take_over(account: Account, routes: Routes | None) -> Situation | None:
             raise site.gone_on()
         return None if now.record == ours else patches.corrected(now.deployment, ours, "take the canary over")
 
-    written = write(site, situation.picture, decide, otherwise=Otherwise.IS_TOLD)
+    written = write(site, situation.picture, decide, otherwise=otherwise)
     site.holding.taken_over = False
     account.wrote(written.plan)
     return None if written.plan is None else account.looked(diagnose(site.look(pods=True)))

@@ -10,11 +10,12 @@ from functools import partial
 from typing import Callable, Iterator, Sequence
 
 from ...cluster.errors import AdmissionDenied, ApiError, Forbidden, Invalid
+from ...rollout.equality import same_template
 from ...rollout.fields import Malformed
 from ...rollout.phase import Situation, holds, ready_pods
 from ...rollout.record import Intent, RouteRef
 from ...rollout.refusal import Refusal
-from ...rollout.template import digest
+from ...rollout.template import bare, digest
 from ...traffic.exposure import Stage, Wanted
 from ..call.ending import Account
 from ..call.outcome import Report
@@ -42,7 +43,7 @@ def cut_off(routes: Routes, situation: Situation, *, taken_over: bool = False) -
     or somebody put it back.
     """
     canary = situation.canary.hash if situation.canary else ""
-    serves = _stable_serves(situation)
+    serves = _stable_serves(situation) and _comes_back(routes, situation)
     there, unread = list[Now](), list[RouteRef]()
     for ref in routes.traffic.routes:
         with _going_on(routes), _apart(ref, unread):
@@ -144,6 +145,18 @@ def _stable_serves(situation: Situation) -> bool:
     return not promotes and has_stable(situation)
 
 
+def _comes_back(routes: Routes, situation: Situation) -> bool:
+    """As the ReplicaSet that its Service selects. Where a policy of the cluster makes another template of it by now, its pods are replaced, and only
+    the owner's Service has those that come. What cannot be asked is not in the way."""
+    stable = situation.stable
+    if stable is None:
+        return False
+    try:
+        return same_template(routes.account.site.try_template(bare(stable.template)), stable.template)
+    except (ApiError, Malformed):
+        return True
+
+
 def _gets_users(routes: Routes, now: Now) -> bool:
     """The canary, by the share that was written, or by one that somebody else made of it."""
     if now.stage in THEIRS:
@@ -207,8 +220,10 @@ def _serves(situation: Situation) -> Stage:
 
 
 def has_stable(situation: Situation) -> bool:
-    """Some pod of the stable version is Ready. After a scale to 0 and back there may be none for good: all that come are canaries."""
-    return situation.stable is not None and situation.stable.ready > 0
+    """Some pod of the stable version is Ready, by which its Service knows it. After a scale to 0 and back there may be none for good: all that
+    come are canaries."""
+    stable, record = situation.stable, situation.record
+    return stable is not None and stable.ready > 0 and (record is None or record.stable.hash == stable.hash)
 
 
 def tell_unserved(routes: Routes, found: Sequence[Now]) -> None:
