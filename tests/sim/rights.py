@@ -12,7 +12,12 @@ from typing import Any
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.errors import ApiError
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.checks import BoundCheck, RateCheck
-from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import Gate, Headroom, Policies
+from ansible_collections.coalmine.canary.plugins.module_utils.release.policies import (
+    Gate,
+    Headroom,
+    Policies,
+    WhenMissing,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import (
     AutoscalerPolicy,
     InfoRequest,
@@ -244,6 +249,12 @@ def _released_by_others(web: Web) -> Outcome:
     return release(web.api, asked_for(web, policies=policies), silent)
 
 
+def _created(web: Web) -> Outcome:
+    asked = asked_for(web, policies=Policies(headroom=Headroom.SKIP, when_missing=WhenMissing.CREATE))
+    template = NewTemplate(definition=web.manifest(2))
+    return release(web.api, replace(asked, start=replace(asked.start, template=template)), silent)
+
+
 def _two_steps(web: Web) -> Outcome:
     """The second goes on with what the first has kept for its run."""
     _start(web, run="night")
@@ -411,5 +422,6 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Deed("canary_headroom_info", "where nodes are Karpenter's, pod_template_patch", _grows, _of_karpenter),
     Deed("canary_release", "", _released, after()),
     Deed("canary_release", "", _released_by_others, after()),
+    Deed("canary_release", "when_missing: create", _created, lambda web: None),
     Deed("canary_release", "headroom", lambda web: _released(web, ROOMY), lambda web: _shop(web).deploy()),
 )

@@ -692,7 +692,7 @@ CREATES = Ask("release", version="v1", creates=True)
 
 @pytest.mark.parametrize("fault", sorted(UNANSWERED, key=str))
 def test_a_first_version_is_created_whether_that_gets_an_answer_or_not(fault: Fault) -> None:
-    played = play(History(missing=True, scripts=(ana(CREATES, faults=(Planned(4, fault),)),)))
+    played = play(History(missing=True, scripts=(ana(CREATES, faults=(Planned(1, fault),)),)))
     assert_holds(played)
     created = played.calls[0]
     assert created.hit == [fault] and created.told().startswith("changed: web in namespace shop: created.")
@@ -701,7 +701,7 @@ def test_a_first_version_is_created_whether_that_gets_an_answer_or_not(fault: Fa
 @pytest.mark.parametrize(("version", "second"), [("v1", "already released"), ("v2", "released")])
 def test_what_somebody_creates_first_is_released_as_any_other(version: str, second: str) -> None:
     """Right before the request that would create it."""
-    for thinks in (0.0, 0.01, 0.02):
+    for thinks in (0.0, 0.004, 0.005):
         ben = Script("ben", 8.0, asks=(replace(CREATES, version=version, think=thinks),))
         played = play(History(seed=1, missing=True, scripts=(ana(CREATES), ben)))
         assert_holds(played)

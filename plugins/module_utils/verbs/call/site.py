@@ -120,11 +120,18 @@ class Site:
         self.version = max(self.version, deployment.version)
 
     def deployment(self) -> Deployment:
-        """Raises Refusal that lists similar names when there is no such Deployment."""
+        """Raises Refusal that lists similar names when there is no such Deployment: requests more."""
+        found = self.found()
+        if found is None:
+            raise self._no_such_deployment()
+        return found
+
+    def found(self) -> Deployment | None:
+        """None where there is no such Deployment."""
         try:
             found = Deployment.parse(self.api.get(self.deployment_path))
         except NotFound:
-            raise self._no_such_deployment() from None
+            return None
         self._known(found)
         return found
 

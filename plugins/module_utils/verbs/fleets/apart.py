@@ -52,11 +52,9 @@ def _uid(member: Member, api: Api) -> str:
     """Where a release creates a Deployment that is not there yet, the uid of its namespace, which is another one in each cluster: a request more.
     Empty where nothing is created, and where there is no such namespace either: the release itself says what becomes of that."""
     target = member.request.call.target
-    try:
-        return Site(api, target).deployment().uid
-    except Refusal:
-        if member.request.policies.when_missing is not WhenMissing.CREATE:
-            return ""
+    found = Site(api, target).found()
+    if found is not None or member.request.policies.when_missing is not WhenMissing.CREATE:
+        return found.uid if found else ""
     try:
         namespace = api.get(f"/api/v1/namespaces/{target.namespace}")
     except NotFound:

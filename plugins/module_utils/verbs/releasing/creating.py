@@ -22,7 +22,6 @@ from ...rollout.views import Deployment, Picture
 from ...wording import count_of
 from ..call.ending import Account, accounted
 from ..call.guarded import Sent, guarded
-from ..call.outcome import VerbFailure
 from ..call.site import Site
 from ..moving.rolling import await_rollout
 from ..moving.template import check_whole
@@ -37,14 +36,9 @@ def created(course: Course) -> bool:
     request, definition = course.request, course.request.start.template.definition
     if request.policies.when_missing is not WhenMissing.CREATE or definition is None:
         return False
-    try:
-        course.seen()
-    except VerbFailure as failure:
-        if failure.code != Code.NOT_FOUND.value:
-            raise
-    else:
-        return False
     with accounted(course.site) as account:
+        if account.site.found() is not None:
+            return False
         check_whole(account.site.target, definition)
         course.release = replace(course.release, why=_told_of_no_room(request))
         if request.call.check or request.through.before_any_pod:
@@ -66,14 +60,6 @@ def created(course: Course) -> bool:
 
 
 def _create(site: Site, definition: Mapping[str, Any]) -> Sent[Deployment | None, Mapping[str, Any]]:
-    def there() -> Deployment | None:
-        try:
-            return site.deployment()
-        except Refusal as refusal:
-            if refusal.code is not Code.NOT_FOUND:
-                raise
-            return None
-
     busy = Refusal(
         Code.BUSY,
         f'Deployment "{site.target.name}" in namespace "{site.target.namespace}" was deleted again and again while it was created',
@@ -83,7 +69,7 @@ def _create(site: Site, definition: Mapping[str, Any]) -> Sent[Deployment | None
         None,
         lambda found: definition if found is None else None,
         lambda _missing, manifest: site.create(manifest),
-        there,
+        site.found,
         busy,
     )
 
