@@ -633,6 +633,28 @@ FOUND: dict[str, History] = {
 BY_NEXT = (0.1, 0.1)
 # A policy that changes pod templates begins in mid-release, and acts from then on.
 FOUND |= {
+    "a step whose answer was lost is told as one that may have been taken, where the undo failed too": History(
+        seed=33277622101398,
+        natures={"v1": Nature(3.0, 3.1, ends_in=20.0)},
+        scripts=(
+            ana(
+                Ask("release", pods=2, verdicts=("good", "good", "good"), through="step 1"),
+                Ask("release", pods=2, on_failure="undo", goes_on=True),
+                faults=(
+                    Planned(7, Fault.REFUSED, 0.3, 504),
+                    Planned(8, Fault.BUSY, 0.3, 504),
+                    Planned(13, Fault.LOST_BEFORE, 10.0, 503),
+                    Planned(24, Fault.LATE, 0.3, 502),
+                    Planned(26, Fault.BUSY, 10.0, 502),
+                    Planned(33, Fault.LATE, 10.0, 502),
+                    Planned(37, Fault.REFUSED, 0.3, 502),
+                    Planned(40, Fault.LOST_AFTER, 2.0, 503),
+                    Planned(42, Fault.LOST_BEFORE, 2.0, 503),
+                    Planned(44, Fault.BROKEN_AFTER, 0.3),
+                ),
+            ),
+        ),
+    ),
     "a canary that is held is not made another one by its pause": History(
         governed=Governed(Hook.ANNOTATES, 12.0),
         scripts=(ana(START, Ask("pause", think=5.0), Ask("resume")),),

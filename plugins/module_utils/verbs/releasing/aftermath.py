@@ -45,14 +45,14 @@ def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
     act = {Act.UNDO: _undo, Act.ROLL_BACK: _roll_back, Act.FREEZE: _freeze}.get(ruled.act)
     reasons = error.extra.get(REASONS) if isinstance(error, VerbFailure) else None
     found, *others = reasons or (ended(error.found),)
-    # What to do about it is of no use to anybody once it is taken back.
-    advice = ended(error.advice) if error.advice and not (act or reasons) else ""
-    course.release = replace(course.release, why=(" ".join(filter(None, [found, advice])), *others))
-    if act is not None:
-        act(course, reason)
-    else:
+    course.release = replace(course.release, why=(found, *others))
+    is_dealt_with = act is not None and act(course, reason)
+    if act is None:
         course.ends(Ending.REFUSED if course.release.stage is Stage.ASKED else Ending.FAILED, ruled.why)
-    course.release = course.release.without_room()
+    # What to do about it is of no use to anybody once it is taken back.
+    advice = ended(error.advice) if error.advice and not (is_dealt_with or reasons) else ""
+    why = (" ".join(filter(None, [found, advice])), *course.release.why[1:])
+    course.release = replace(course.release, why=why).without_room()
     course.changed = course.changed and not course.request.call.check
     return VerbFailure(
         found,
@@ -115,7 +115,8 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
     return Failed(stage, cause, situation.phase, ours, policy, course.froze_it, changed)
 
 
-def _undo(course: Course, reason: str) -> None:
+def _undo(course: Course, reason: str) -> bool:
+    """As each act, whether it was done."""
     # By the run alone: the canary's ReplicaSet may not be there yet, and somebody may have put another template in its place.
     call = course.call(Meant(run=course.release.run))
     try:
@@ -123,11 +124,12 @@ def _undo(course: Course, reason: str) -> None:
     except (VerbFailure, ApiError) as error:
         course.learns(error)
         course.ends(Ending.FAILED, f"The undo failed too: {error}")
-    else:
-        _ends(course, Ending.UNDONE, "The stable version is back.", "The stable version would be brought back.")
+        return False
+    _ends(course, Ending.UNDONE, "The stable version is back.", "The stable version would be brought back.")
+    return True
 
 
-def _freeze(course: Course, reason: str) -> None:
+def _freeze(course: Course, reason: str) -> bool:
     call = course.call(Meant(run=course.release.run))
     try:
         paused = course.did("pause", pause(course.api, PauseRequest(call), course.report))
@@ -135,7 +137,7 @@ def _freeze(course: Course, reason: str) -> None:
         course.learns(error)
         goes_on = "The promotion goes on in the cluster, because it could not be stopped"
         course.ends(Ending.FAILED, f"{goes_on}: {ended(str(error))} canary_undo takes it back.")
-        return
+        return False
     if paused.canary["phase"] == Phase.NONE.value:
         # All its pods were out, and what the pause found was its clean-up.
         course.ends(Ending.FAILED, "Its promotion came to its end before that, and the new version stays.")
@@ -146,9 +148,10 @@ def _freeze(course: Course, reason: str) -> None:
             f"The promotion {stays} where it is, with pods of both versions, because on_failure is hold: canary_undo takes it back, "
             "canary_resume and canary_promote see it to its end.",
         )
+    return True
 
 
-def _roll_back(course: Course, reason: str) -> None:
+def _roll_back(course: Course, reason: str) -> bool:
     meant = Meant(hash=course.release.hash)
     request = RollbackRequest(course.call(meant), course.release.stable, reason, as_it_was=True)
     try:
@@ -156,10 +159,9 @@ def _roll_back(course: Course, reason: str) -> None:
     except (VerbFailure, ApiError) as error:
         course.learns(error)
         course.ends(Ending.FAILED, f"The rollback failed too: {error}")
-    else:
-        _ends(
-            course, Ending.ROLLED_BACK, "The version before it is back.", "The version before it would be brought back."
-        )
+        return False
+    _ends(course, Ending.ROLLED_BACK, "The version before it is back.", "The version before it would be brought back.")
+    return True
 
 
 def _ends(course: Course, ending: Ending, done: str, rehearsed: str) -> None:
