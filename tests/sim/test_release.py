@@ -511,6 +511,23 @@ def test_a_promotion_that_was_over_when_its_call_was_cut_off_is_told_as_it_is(we
     assert web.split() == {"v2": 4}
 
 
+def test_a_version_that_came_as_a_promotion_ended_is_not_told_as_the_stable_one(web: Web) -> None:
+    """Nothing but the clean-up is left to undo then."""
+    before = web.spec
+    request = asked(web)
+    released(web, replace(request, through=Through.parse("step 1"), run="cut-off"))
+    promote(web.api, PromoteRequest(replace(web, wait=Wait(enabled=False), takeover=True).call), web.report)
+    web.settle()
+    web.set_image("v3")
+    web.settle()
+    _, told = failed(web, replace(request, previous=CUT_OFF, reject="Timed out after 15 seconds"))
+    assert (told.outcome, told.why[1]) == (
+        Ending.FAILED,
+        "Somebody has rolled out another pod template since, and that one stays.",
+    )
+    web.assert_clean(before, "v3")
+
+
 def test_a_call_that_was_cut_off_while_it_went_on_with_another_run_does_not_say_that_it_changed_nothing(
     web: Web,
 ) -> None:

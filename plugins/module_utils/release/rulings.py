@@ -204,9 +204,14 @@ RULES: tuple[Rule, ...] = (
         Ruling(Act.ROLL_BACK),
     ),
     Rule(
-        "the promotion is finished",
-        lambda failed: failed.stage is Stage.PROMOTED,
+        "the promotion is finished, and what it brought runs",
+        lambda failed: failed.stage is Stage.PROMOTED and failed.ours,
         _leave("The promotion was finished before that, and the new version stays."),
+    ),
+    Rule(
+        "the promotion is finished, and nobody has seen that what it brought still runs",
+        lambda failed: failed.stage is Stage.PROMOTED,
+        _leave("The promotion was finished before that. What runs now was left as it is: canary_info tells what that is."),
     ),
     Rule(
         "how the release stands cannot be read, and its promotion had begun",

@@ -20,7 +20,8 @@ from .template import digest
 from .views import Deployment, ReplicaSet
 
 LAST = "coalmine.canary/last"
-PROMOTED, UNDONE = "promoted", "undone"
+# overtaken: somebody had rolled out another version before its end was cleaned up, and that one stays.
+PROMOTED, UNDONE, OVERTAKEN = "promoted", "undone", "overtaken"
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def set_paused(api: Api, call: Call, paused: bool, report: Report, *, drain: boo
         meant = asked if before.phase is Phase.NONE else asked.bound(first)
         if paused and before.phase is Phase.NONE and account.changed:
             # Cleaning up an earlier release has just changed fields that the controller has yet to see: no rollout.
-            return account.outcome(f"{NOTHING_TO_FREEZE}; an earlier release was cleaned up")
+            return replace(account.outcome(f"{NOTHING_TO_FREEZE}; an earlier release was cleaned up"), seen=before)
         routes = _routes_of(account, before, drain, report)
         if drain and routes is not None:
             if not call.check:

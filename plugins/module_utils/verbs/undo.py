@@ -70,7 +70,7 @@ def _undone(account: Account, picture: Picture, meant: Meant, request: UndoReque
         give_back_orphans(account, picture, check=call.check)
         give_back_routes(account, report, tells=request.restore is not None)
         done = "an earlier release was cleaned up" if account.changed else _nothing(situation)
-        return account.outcome(done, situation)
+        return replace(account.outcome(done, situation), seen=situation)
     lost = found_again(account) if situation.record is None and request.restore is not None else None
     asked = Undoing(call.actor, site.now(), request.reason, request.restore, lost.traffic if lost else None)
     if _decide(situation, asked, meant) is not None:

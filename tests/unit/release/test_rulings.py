@@ -117,6 +117,7 @@ def test_laws_of_every_failure():
         assert not goes_on or failed.phase is Phase.PROMOTING, f"nothing goes on by itself but what pods do: {failed}"
         assert bool(told.why) is (told.act is Act.LEAVE), f"what is left as it is, is told: {failed}"
         assert not (failed.changed and told.why == NOTHING_CHANGED), failed
+        assert failed.ours or "the new version stays" not in told.why, f"what stays was seen to run: {failed}"
 
 
 def test_every_rule_decides_something():

@@ -32,7 +32,7 @@ class Outcome:
     """`canary` is the documented return value; `before` and `after` hold only the fields that the verb owns (for diff mode).
 
     `extra`: what only some verbs return, by its documented name, as plain values. `seen`: what the verb has read last, with its pods
-    unless it has only planned, where it has done nothing since but take the marks of its release off; whoever goes on at once need not
+    unless it has only planned or cleaned up, where it has done nothing since but take the marks of its release off; whoever goes on at once need not
     read it again.
     """
 

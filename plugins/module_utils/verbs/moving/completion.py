@@ -15,7 +15,7 @@ from typing import Callable
 from ...cluster.errors import ApiError
 from ...rollout import patches
 from ...rollout.identity import hash_of
-from ...rollout.last import PROMOTED, UNDONE, Before, LastRelease, version_before
+from ...rollout.last import OVERTAKEN, PROMOTED, UNDONE, Before, LastRelease, version_before
 from ...rollout.patches import Plan
 from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.progress import Done, Progress, towards_rollout, towards_stable
@@ -32,7 +32,6 @@ from .ownership import disown, disown_routes
 from .pins import give_back_of
 
 UNDONE_EVENT = "CanaryUndone"
-OVERTAKEN = "overtaken"
 OUTCOMES = {Intent.PROMOTE: PROMOTED, Intent.UNDO: UNDONE}
 
 

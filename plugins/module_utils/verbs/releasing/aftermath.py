@@ -13,11 +13,12 @@ from ...release import rulings
 from ...release.result import Ending, Judged
 from ...release.rulings import Act, Cause, Failed, Stage, cause_of
 from ...rollout.identity import hash_of
+from ...rollout.last import OVERTAKEN, ended_by
 from ...rollout.phase import Phase
 from ...rollout.refusal import Code
 from ...wording import ended
 from ..call.orders import Meant, PauseRequest, RollbackRequest, UndoRequest
-from ..call.outcome import API_ERROR, VerbFailure
+from ..call.outcome import API_ERROR, Outcome, VerbFailure
 from ..pause import pause
 from ..rollback import rollback
 from ..undo import undo
@@ -29,6 +30,7 @@ KEPT = 300
 ENDED = "ended"
 # Where a failure has several reasons, each in a sentence of its own: a member of what it carries.
 REASONS = "reasons"
+_OVERTAKEN = "Somebody has rolled out another pod template since, and that one stays."
 
 
 def failed(course: Course, error: VerbFailure | ApiError) -> VerbFailure:
@@ -120,13 +122,21 @@ def _undo(course: Course, reason: str) -> bool:
     # By the run alone: the canary's ReplicaSet may not be there yet, and somebody may have put another template in its place.
     call = course.call(Meant(run=course.release.run))
     try:
-        course.did("undo", undo(course.api, UndoRequest(call, reason), course.report))
+        undone = course.did("undo", undo(course.api, UndoRequest(call, reason), course.report))
     except (VerbFailure, ApiError) as error:
         course.learns(error)
         course.ends(Ending.FAILED, f"The undo failed too: {error}")
         return False
-    _ends(course, Ending.UNDONE, "The stable version is back.", "The stable version would be brought back.")
+    if _is_overtaken(course, undone):
+        _ends(course, Ending.FAILED, _OVERTAKEN, _OVERTAKEN)
+    else:
+        _ends(course, Ending.UNDONE, "The stable version is back.", "The stable version would be brought back.")
     return True
+
+
+def _is_overtaken(course: Course, done: Outcome) -> bool:
+    """The verb has found nothing to do but the clean-up, beside another version that somebody had rolled out by then."""
+    return done.seen is not None and ended_by(done.seen.deployment, course.release.run)[0] == OVERTAKEN
 
 
 def _freeze(course: Course, reason: str) -> bool:
@@ -140,7 +150,8 @@ def _freeze(course: Course, reason: str) -> bool:
         return False
     if paused.canary["phase"] == Phase.NONE.value:
         # All its pods were out, and what the pause found was its clean-up.
-        course.ends(Ending.FAILED, "Its promotion came to its end before that, and the new version stays.")
+        stays = "Its promotion came to its end before that, and the new version stays."
+        course.ends(Ending.FAILED, _OVERTAKEN if _is_overtaken(course, paused) else stays)
     else:
         stays = "stops" if not course.request.call.check else "would stop"
         course.ends(
