@@ -722,8 +722,15 @@ def test_where_what_the_canary_got_has_no_room_any_more_users_stay_on_stable_and
     assert len(names) == 1 and NAME not in names, names
 
 
-def test_a_login_that_comes_before_a_gateway_keeps_nobody_from_the_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    barred, knock = Knocked(302, "https://login.example/"), Proxy.knock
+@pytest.mark.parametrize(
+    "barred",
+    [Knocked(302, "https://login.example/"), Knocked(200), Knocked(404), Knocked(503)],
+    ids=["login", "a page for everybody", "another gateway", "outage"],
+)
+def test_what_answers_in_place_of_a_gateway_keeps_nobody_from_the_way_back(
+    barred: Knocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knock = Proxy.knock
     monkeypatch.setattr(Proxy, "knock", lambda proxy, asked: barred if proxy.timeline.now > 60 else knock(proxy, asked))
     one = world(START, Ask("undo", think=60.0), replace(START, think=5.0))
     undone, anew = told(played(one))[1:3]

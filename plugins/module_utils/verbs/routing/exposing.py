@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import Sequence
 
 from ...rollout import patches
@@ -171,9 +172,10 @@ def _back_to(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:
 def _writes_first(routes: Routes, now: Now, wanted: Sequence[Wanted], canary_hash: str) -> None:
     """The first of these that the route takes. Of one that takes none a warning tells, for what went wrong before it is what is to be told."""
     refused: Refusal | None = None
-    for one in wanted:
+    # Without a mark only where it has no room for that.
+    for one, marked in product(wanted, (True, False)):
         try:
-            routes.write([now], always(one), canary_hash, marked=False)
+            routes.write([now], always(one), canary_hash, marked=marked)
             return
         except Refusal as refusal:
             if refusal.code is not Code.NO_ROUTE:

@@ -36,8 +36,6 @@ IN_A_ROW = 20
 _AT_FIRST = 3
 # What a proxy says by itself of a backend that it cannot reach.
 _UNREACHED = frozenset({0, 500, 502, 503, 504})
-# What a login or a firewall before it says, or a redirect to TLS. A gateway that is late shows the mark of an earlier write.
-_BARS = frozenset({301, 302, 303, 307, 308, 401, 403, 407, 429})
 
 
 class NotProgrammed(Exception):
@@ -53,11 +51,21 @@ class NotSwitched(NotProgrammed):
 
 
 class Barred(NotProgrammed):
-    """Something before the routes answers, as a login does: nobody can ask whether a write is in force."""
+    """No mark of this release is shown: nobody can ask whether a write is in force. Something else answers, a login, a page of an outage or
+    another gateway."""
 
     remedy = (
-        "Look at the gateway and its routes. Where something before them answers, such as a login, take the release back with canary_undo, and give "
+        "Look at the gateway and its routes. Where something else answers in their place, such as a login or a page of an outage, take the release back with canary_undo, and give "
         "traffic.probe of the next one an url that comes to them, or set traffic.proof to none"
+    )
+
+
+class NotAccepted(NotProgrammed):
+    """No controller says that it has seen the write."""
+
+    remedy = (
+        "Look at the gateway and its controller, then run this again. Where none serves this route any more, put it back by hand (docs/traffic.md, "
+        "By hand) or delete it first: then nothing waits for a controller"
     )
 
 
@@ -205,8 +213,8 @@ class Prover:
             return True
 
         if not until(self._api.clock, deadline, in_a_row, OF_A_PROXY):
-            barred = answer.status in _BARS and not marked
-            raise (Barred if barred else NotProgrammed)(self._told(route, knock.entry, answer))
+            # Users come to Services of ours once a mark was seen, and every write that sends them there has one: a gateway that is late shows it.
+            raise (NotProgrammed if marked else Barred)(self._told(route, knock.entry, answer))
 
     def _told(self, route: Route, entry: Entry, answer: Knocked) -> str:
         said = f"{entry} answers {answer.status}" if answer.status else f"{entry} does not answer ({answer.location})"
@@ -230,9 +238,10 @@ class Prover:
                 return observed(route)
 
             if not until(clock, deadline, accepted, OF_THE_SERVER):
-                why = stated(route) or "no controller has accepted it"
-                raise NotProgrammed(
-                    f'{route.kind} "{route.name}" is not in force after {self._traffic.seconds} s: {printable(why)}'
+                why = stated(route)
+                raise (NotProgrammed if why else NotAccepted)(
+                    f'{route.kind} "{route.name}" is not in force after {self._traffic.seconds} s: '
+                    + printable(why or "no controller has accepted it")
                 )
         usual = self._network.router.settles
         if written:
