@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.asked import Asked
 from ansible_collections.coalmine.canary.plugins.module_utils.cluster.entry import Knocked
 from ansible_collections.coalmine.canary.plugins.module_utils.rollout.record import RECORD
+from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT, Kept
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome, VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.routing.proving import Prover
 from tests.sim.faults import Fault, Planned, failing
@@ -720,6 +721,20 @@ def test_where_what_the_canary_got_has_no_room_any_more_users_stay_on_stable_and
     [route] = kept
     names = {ref["name"] for rule in route["spec"]["rules"] for ref in rule["backendRefs"]}
     assert len(names) == 1 and NAME not in names, names
+
+
+def test_a_share_that_comes_back_after_a_step_has_a_mark_so_that_a_late_gateway_is_known_for_one() -> None:
+    one = world(START, GROW, lags=Lags(0.1, 0.1, deaf_from=12.5))
+    marks: list[int | None] = []
+    one.timeline.at(47.0, lambda: marks.append(kept(one).wanted.mark))
+    found = one.play()
+    assert told(found)[1].startswith("failed (not_programmed, changed)"), told(found)
+    assert all(marks) and len(marks) == 1, marks
+
+
+def kept(one: World) -> Kept:
+    route = one.store.get("httproutes", NAME) or {}
+    return Kept.decode(route["metadata"]["annotations"][KEPT])
 
 
 @pytest.mark.parametrize(
