@@ -211,7 +211,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "the promotion is finished, and nobody has seen that what it brought still runs",
         lambda failed: failed.stage is Stage.PROMOTED,
-        _leave("The promotion was finished before that. What runs now was left as it is: canary_info tells what that is."),
+        _leave(
+            "The promotion was finished before that. What runs now was left as it is: canary_info tells what that is."
+        ),
     ),
     Rule(
         "how the release stands cannot be read, and its promotion had begun",

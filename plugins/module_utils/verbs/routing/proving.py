@@ -55,8 +55,8 @@ class Barred(NotProgrammed):
     another gateway."""
 
     remedy = (
-        "Look at the gateway and its routes. Where something else answers in their place, such as a login or a page of an outage, take the release back with canary_undo, and give "
-        "traffic.probe of the next one an url that comes to them, or set traffic.proof to none"
+        "Look at the gateway and its routes. Where something else answers in their place, such as a login or a page of an outage, take the release back with "
+        "canary_undo, and give traffic.probe of the next one an url that comes to them, or set traffic.proof to none"
     )
 
 
