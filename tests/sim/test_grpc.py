@@ -65,7 +65,7 @@ def latest(proxy: Proxy, change: Change, most: float, happens: Callable[[], None
     proxy.timeline.after(most, happens)
 
 
-@pytest.mark.parametrize(("end", "number"), [(Ask("undo"), 25), (Ask("promote", by="weights"), 25)])
+@pytest.mark.parametrize(("end", "number"), [(Ask("undo"), 27), (Ask("promote", by="weights"), 25)])
 def test_whoever_comes_right_after_the_route_was_given_back_waits_until_that_is_in_force_too(
     end: Ask, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
