@@ -406,7 +406,7 @@ def _began(parameters: Parameters, start: StartRequest) -> dict[str, str]:
 
 
 def _digest(asked: Any) -> str:
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _lasting(name: str, given: Any) -> Any:
