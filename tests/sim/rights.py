@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -344,16 +344,36 @@ def _looks_on(name: str | None, namespace: str | None) -> Callable[[Web], Outcom
     return lambda web: watch(web.api, WatchRequest(name, namespace, 10.0), silent)
 
 
+# The start of each kind, and what else is asked of a release whose requests are split, right after that.
+KINDS = {
+    "gateway_api": SHARED,
+    "ingress_nginx": NGINX,
+    "istio": MESH,
+    "gateway_api_grpc": GRPC,
+    "alb": BALANCER,
+    "service_selector": GREEN,
+}
+AFTER_START = {
+    "canary_info": Ask("info"),
+    "canary_bake": BAKE,
+    "canary_verify": VERIFY,
+    "canary_promote": Ask("promote"),
+    "canary_undo": Ask("undo"),
+}
+
+
+def _of_kinds() -> Iterator[Routed]:
+    for kind, begins in KINDS.items():
+        option = f"traffic: {kind}"
+        yield Routed("canary_start", option, (begins,))
+        yield from (Routed(verb, option, (ask,), (begins,)) for verb, ask in AFTER_START.items())
+
+
 DEEDS: tuple[Deed | Routed, ...] = (
+    *_of_kinds(),
     Deed("canary_info", "", _asks_info("web", NAMESPACE), after(_held)),
     Deed("canary_info", "without a name", _asks_info(None, NAMESPACE), after(_held)),
     Deed("canary_info", "without a namespace", _asks_info(None, None), after(_held)),
-    Routed("canary_info", "traffic: gateway_api", (Ask("info"),), (SHARED,)),
-    Routed("canary_info", "traffic: ingress_nginx", (Ask("info"),), (NGINX,)),
-    Routed("canary_info", "traffic: istio", (Ask("info"),), (MESH,)),
-    Routed("canary_info", "traffic: gateway_api_grpc", (Ask("info"),), (GRPC,)),
-    Routed("canary_info", "traffic: alb", (Ask("info"),), (BALANCER,)),
-    Routed("canary_info", "traffic: service_selector", (Ask("info"),), (GREEN,)),
     Deed("canary_watch", "", _looks_on("web", NAMESPACE), after(_held)),
     Deed("canary_watch", "without a namespace", _looks_on(None, None), after(_held)),
     Deed("canary_start", "", _start, after()),
@@ -365,47 +385,17 @@ DEEDS: tuple[Deed | Routed, ...] = (
     Deed("canary_start", "of a run with a name", _two_steps, after()),
     Deed("canary_start", "of a container that fails", _crashes, after(), ends="stuck"),
     Deed("canary_start", "of pods that never get Ready, pod_template_patch", _too_slow, after(), ends="timeout"),
-    Routed("canary_start", "traffic: gateway_api", (SHARED,)),
     Routed("canary_start", "traffic: gateway_api, traffic.mirror", (replace(SHARED, share="0", mirror="5"),)),
-    Routed("canary_start", "traffic: ingress_nginx", (NGINX,)),
-    Routed("canary_start", "traffic: istio", (MESH,)),
-    Routed("canary_start", "traffic: gateway_api_grpc", (GRPC,)),
-    Routed("canary_start", "traffic: alb", (BALANCER,)),
-    Routed("canary_start", "traffic: service_selector", (GREEN,)),
     Deed("canary_bake", "", lambda web: web.bake(200.0), after(_held)),
-    Routed("canary_bake", "traffic: gateway_api", (BAKE,), (SHARED,)),
-    Routed("canary_verify", "traffic: gateway_api", (VERIFY,), (SHARED,)),
-    Routed("canary_bake", "traffic: ingress_nginx", (BAKE,), (NGINX,)),
-    Routed("canary_verify", "traffic: ingress_nginx", (VERIFY,), (NGINX,)),
-    Routed("canary_bake", "traffic: istio", (BAKE,), (MESH,)),
-    Routed("canary_verify", "traffic: istio", (VERIFY,), (MESH,)),
-    Routed("canary_bake", "traffic: gateway_api_grpc", (BAKE,), (GRPC,)),
-    Routed("canary_verify", "traffic: gateway_api_grpc", (VERIFY,), (GRPC,)),
-    Routed("canary_bake", "traffic: alb", (BAKE,), (BALANCER,)),
-    Routed("canary_verify", "traffic: alb", (VERIFY,), (BALANCER,)),
-    Routed("canary_bake", "traffic: service_selector", (BAKE,), (GREEN,)),
-    Routed("canary_verify", "traffic: service_selector", (VERIFY,), (GREEN,)),
     Deed("canary_pause", "", lambda web: web.pause(), after(_held)),
     Deed("canary_resume", "", lambda web: web.resume(), after(_frozen)),
     Deed("canary_promote", "", lambda web: web.promote(), after(_held)),
     Deed("canary_promote", "autoscaler: pin", lambda web: web.promote(), after(_pinned)),
     Deed("canary_promote", "with KEDA", lambda web: web.promote(), after(_pinned_by_keda)),
-    Routed("canary_promote", "traffic: gateway_api", (Ask("promote"),), (SHARED,)),
-    Routed("canary_promote", "traffic: ingress_nginx", (Ask("promote"),), (NGINX,)),
-    Routed("canary_promote", "traffic: istio", (Ask("promote"),), (MESH,)),
-    Routed("canary_promote", "traffic: gateway_api_grpc", (Ask("promote"),), (GRPC,)),
-    Routed("canary_promote", "traffic: alb", (Ask("promote"),), (BALANCER,)),
-    Routed("canary_promote", "traffic: service_selector", (Ask("promote"),), (GREEN,)),
     Deed("canary_undo", "", lambda web: web.undo(), after(_held)),
     Deed("canary_undo", "with a reason", lambda web: web.undo("too slow"), after(_held)),
     Deed("canary_undo", "autoscaler: pin", lambda web: web.undo(), after(_pinned)),
     Deed("canary_undo", "with KEDA", lambda web: web.undo(), after(_pinned_by_keda)),
-    Routed("canary_undo", "traffic: gateway_api", (Ask("undo"),), (SHARED,)),
-    Routed("canary_undo", "traffic: ingress_nginx", (Ask("undo"),), (NGINX,)),
-    Routed("canary_undo", "traffic: istio", (Ask("undo"),), (MESH,)),
-    Routed("canary_undo", "traffic: gateway_api_grpc", (Ask("undo"),), (GRPC,)),
-    Routed("canary_undo", "traffic: alb", (Ask("undo"),), (BALANCER,)),
-    Routed("canary_undo", "traffic: service_selector", (Ask("undo"),), (GREEN,)),
     Deed("canary_rollback", "", lambda web: web.rollback(image("v1")), after(_promoted)),
     Deed("canary_rollback", "with a reason", lambda web: web.rollback(image("v1"), "slow"), after(_promoted)),
     Deed("canary_verify", "pods", lambda web: _verified(web, PodsAsked()), after(_held)),
