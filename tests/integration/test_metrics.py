@@ -1,7 +1,7 @@
 # Copyright (c) 2026 coalmine.canary contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What real CPU and memory decide: the `resources` check, and an autoscaler that is refused, pinned and given back."""
+"""What real CPU and memory decide: the `resources` check, and an autoscaler that is refused, pinned, held and given back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.coalmine.canary.plugins.module_utils.cluster.api import PatchKind
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import AutoscalerPolicy
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import VerbFailure
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.judging.checks import (
@@ -121,6 +122,34 @@ def test_an_autoscaler_on_real_cpu_is_refused_or_pinned_under_load_and_given_bac
         web.promote()
         assert web.bounds() == (2, 5)
         until(lambda: web.spec["replicas"] > 2, "what it wanted all the time, once it may", MEASURED_SECONDS)
+
+
+def test_an_autoscaler_that_is_held_adds_pods_for_real_cpu_and_takes_none_away_when_the_load_is_over(
+    metered_lab: Lab, new: Callable[..., Web]
+) -> None:
+    web = made(new(), 2, WORK_MS=WORK_MS)
+    web.autoscaler(2, 5)
+    path = f"{web.autoscalers}/{web.name}-hpa"
+    web.admin.patch(path, {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}}, PatchKind.MERGE)
+    before = web.admin.get(path)["spec"]
+    web.start(patch=canary_with(WORK_MS=WORK_MS), autoscaler=AutoscalerPolicy.HOLD)
+    with load(metered_lab, web):
+        until(lambda: web.spec["replicas"] == 5, "as many as it may", MEASURED_SECONDS)
+        until(
+            lambda: web.split() == {"v1": 5, "v2": 1} and web.phase == "held",
+            "the canary stays as it was",
+            HELD_SECONDS,
+        )
+        web.bake(1.0)
+    until(lambda: utilization(web) == 0, "the autoscaler sees that the load is over", MEASURED_SECONDS)
+    # It wants fewer pods by now: each of several rounds of its controller would take some away.
+    deadline = time.monotonic() + HELD_SECONDS
+    while time.monotonic() < deadline:
+        assert (web.spec["replicas"], web.split()) == (5, {"v1": 5, "v2": 1})
+        time.sleep(0.5)
+    web.promote()
+    assert web.admin.get(path)["spec"] == before
+    until(lambda: web.spec["replicas"] == 2, "what it wanted all the time, once it may", MEASURED_SECONDS)
 
 
 def judged(web: Web, *checks: CheckAsked) -> dict[str, Any]:
