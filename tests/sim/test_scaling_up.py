@@ -152,6 +152,17 @@ def test_a_canary_of_so_many_pods_that_gets_a_share_of_the_requests_bears_it_of_
     one.assert_given_back()
 
 
+@pytest.mark.parametrize("then", ["hold", "refuse", "ignore"])
+def test_a_later_step_bears_what_is_scaled_up_as_the_release_began_whatever_it_says_itself(then: str) -> None:
+    load = ((0.0, 4), *((60.0 + 20.0 * n, 5 + n) for n in range(8)))
+    first, second = replace(START, surge=4, share="5"), replace(START, pods=2, surge=4, share="40", autoscaler=then)
+    one = world(first, second, replace(BAKE, seconds=250.0), load=load, gateway=Lags())
+    played = one.played()
+    assert all(line.startswith(("changed: holding", "ok: ")) for line in told(played)), told(played)
+    assert one.splits[-1] == (12, 12, 6)
+    one.assert_given_back()
+
+
 SHARES = ((2, 25), (3, 20), (4, 10), (4, 30), (7, 15), (10, 5), (10, 20), (10, 40), (25, 10))
 
 

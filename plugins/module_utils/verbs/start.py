@@ -250,10 +250,14 @@ def _wanted(
         pods = max(pods, rollout_start.least(record, hold))  # a smaller share needs fewer, and a hold only grows
     if request.surge is None:
         room = replace(room, surge=situation.deployment.replicas)
-    scales_up = pinned is not None or (record is not None and record.may_scale_up)
+    scales_up = pinned is not None and request.autoscaler is AutoscalerPolicy.HOLD
+    if record is not None and record.pinned is not None:
+        scales_up = (
+            record.may_scale_up
+        )  # whatever this step says: a release keeps its autoscaler in the way in which it began
     shares = request.traffic is not None or (record is not None and record.traffic is not None)
     # What bears a share of the requests bears it of more, too, however many pods that was at first.
-    grows = scales_up and request.autoscaler is AutoscalerPolicy.HOLD and (shares or request.size.pods is None)
+    grows = scales_up and (shares or request.size.pods is None)
     return Wanted(asked.template, pods, size.weight, room, grows)
 
 
