@@ -70,16 +70,9 @@ def _digest(text: str) -> str:
 def same_version(running: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether nothing is `wanted` but what is `running`. That its pods were restarted (`kubectl rollout restart` leaves a mark) makes no
     other version of it; a mark that is wanted does: whoever asks for a restart by a canary gets one."""
-    return canonical(running) == canonical(wanted) or unrestarted(running) == canonical(wanted)
-
-
-def unrestarted(template: Mapping[str, Any]) -> dict[str, Any]:
-    """Canonical, and without the mark of a restart."""
-    annotations = (template.get("metadata") or {}).get("annotations")
-    if annotations and RESTARTED_AT in annotations:
-        others = {key: value for key, value in annotations.items() if key != RESTARTED_AT}
-        template = {**template, "metadata": {**template["metadata"], "annotations": others}}
-    return canonical(template)
+    unrestarted = bare(running)
+    unrestarted.get("metadata", {}).get("annotations", {}).pop(RESTARTED_AT, None)
+    return canonical(wanted) in (canonical(running), canonical(unrestarted))
 
 
 def _containers(template: Mapping[str, Any]) -> list[dict[str, Any]]:
