@@ -3,7 +3,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.coalmine.canary.plugins.module_utils.release.result import Ending, Judged, Moment, Release
+from ansible_collections.coalmine.canary.plugins.module_utils.release.result import (
+    Ending,
+    Judged,
+    Moment,
+    Release,
+    WaitsFor,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
 
 WHOLE = Release(
@@ -27,6 +33,9 @@ WHOLE = Release(
         ),
     ),
     evidence={"checks": []},
+    waits_for=WaitsFor.CALLER,
+    to_verify={"step": 1, "steps": 2, "tasks": "/srv/shop/verify.yml"},
+    noticed="a-mark",
     began={"name": "web", "namespace": "shop", "context": "eu", "on_failure": "undo", "version": "0c"},
     stood={"replicas": 5, "pods": {"6f1c": {"name": "web-7c6d9f54b-x2x9k", "ready_since": "2026-11-28T08:00:02Z"}}},
 )
