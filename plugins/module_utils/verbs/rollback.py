@@ -19,7 +19,7 @@ from ..rollout.last import Before, LastRelease, version_before
 from ..rollout.patches import Plan
 from ..rollout.phase import Phase, Situation, diagnose
 from ..rollout.refusal import Code, Refusal
-from ..rollout.template import bare, changed_paths, digest, images, replica_set_of
+from ..rollout.template import changed_paths, digest, images, replica_set_of
 from ..rollout.views import Picture, ReplicaSet
 from .call.ending import Account, accounted
 from .call.orders import RollbackRequest
@@ -78,7 +78,7 @@ def _as_stored(account: Account, picture: Picture, goal: ReplicaSet) -> Mapping[
     idle = diagnose(picture).phase is Phase.NONE
     if not idle or same_template(picture.deployment.template, goal.template):
         return goal.template
-    stored = account.site.try_template(bare(goal.template))
+    stored = account.site.try_template(goal.template)
     if changed := changed_paths(goal.template, stored):
         account.warn(
             f"an admission webhook or policy changes the pod template of {goal.name} on its way back ({', '.join(changed)}), so "

@@ -22,6 +22,7 @@ from ...rollout.last import last_ended
 from ...rollout.patches import Plan
 from ...rollout.record import RECORD
 from ...rollout.refusal import Code, Refusal
+from ...rollout.template import bare
 from ...rollout.vertical import VerticalAutoscaler
 from ...rollout.views import (
     Autoscaler,
@@ -310,8 +311,9 @@ class Site:
         return ScaledObject.parse(self.api.patch(self.scaled_object_path(name), list(operations), PatchKind.JSON))
 
     def try_template(self, template: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The pod template that the Deployment would have, were it given this one; nothing is written."""
-        body = [{"op": "replace", "path": "/spec/template", "value": template}]
+        """The pod template that the Deployment would have, were it given this one, as the server would store it by now: with its defaults, and
+        as admission makes it. Nothing is written."""
+        body = [{"op": "replace", "path": "/spec/template", "value": bare(template)}]
         return _pod_template(self.api.try_patch(self.deployment_path, body, PatchKind.JSON))
 
     def try_patch(self, stable: ReplicaSet, patch: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from ...cluster.errors import ApiError
 from ...rollout.patches import Plan, freeze, halt
 from ...rollout.phase import Phase, Situation, diagnose, holds
 from ...rollout.refusal import Code, Refusal
-from ...rollout.template import bare, changed_paths, digest
+from ...rollout.template import changed_paths, digest
 from ...rollout.views import Picture
 from ...rollout.words import WORDS
 from ...values import dataclass
@@ -104,7 +104,7 @@ def ask(site: Site, picture: Picture) -> None:
     template = picture.deployment.template
     if site.let_pass:
         return
-    stored = replace(picture, deployment=replace(picture.deployment, template=site.try_template(bare(template))))
+    stored = replace(picture, deployment=replace(picture.deployment, template=site.try_template(template)))
     if replaced := _replaced(picture, stored, None):
         raise replaced
     site.let_pass = True

@@ -26,7 +26,7 @@ _SLIPS_TOLD = 5
 
 @dataclass(frozen=True)
 class Candidate:
-    """A bare pod template as it would be stored, and where admission changes what was asked for (paths without values; of a
+    """A pod template as it would be stored, and where admission changes what was asked for (paths without values; of a
     manifest that is not known, because it lacks the server's defaults too)."""
 
     template: Mapping[str, Any]
@@ -38,11 +38,11 @@ def candidate(site: Site, stable: ReplicaSet, asked: NewTemplate, held: Mapping[
     template = wished(site, stable, asked)
     if same_template(template, stable.template):
         return Candidate(template)  # what admission would change in it by now is no release that anybody asked for
-    stored = bare(site.try_template(template))
+    stored = site.try_template(template)
     if held is not None and same_template(stored, held):
         site.let_pass = True
-    elif held is not None and same_template(stored, site.try_template(bare(held))):
-        return Candidate(bare(held))  # nor is what it would change in the canary
+    elif held is not None and same_template(stored, site.try_template(held)):
+        return Candidate(held)  # nor is what it would change in the canary
     return Candidate(stored, () if asked.definition is not None else changed_paths(template, stored))
 
 

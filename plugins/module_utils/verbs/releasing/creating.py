@@ -17,7 +17,7 @@ from ...release.result import Ending
 from ...release.rulings import Stage
 from ...rollout.equality import same_template
 from ...rollout.refusal import Code, Refusal
-from ...rollout.template import bare, digest
+from ...rollout.template import digest
 from ...rollout.views import Deployment, Picture
 from ...wording import count_of
 from ..call.ending import Account, accounted
@@ -76,9 +76,7 @@ def _create(site: Site, definition: Mapping[str, Any]) -> Sent[Deployment | None
 
 def _is_this(site: Site, definition: Mapping[str, Any], found: Deployment) -> bool:
     """It has the pod template of the manifest, as the server would store that."""
-    if found.deleting:
-        return False
-    return same_template(bare(site.try_template(bare(definition["spec"]["template"]))), bare(found.template))
+    return not found.deleting and same_template(site.try_template(definition["spec"]["template"]), found.template)
 
 
 def _await(course: Course, account: Account, deployment: Deployment | None) -> None:

@@ -15,7 +15,7 @@ from ...rollout.fields import Malformed
 from ...rollout.phase import Situation, holds, ready_pods
 from ...rollout.record import Intent, RouteRef
 from ...rollout.refusal import Refusal
-from ...rollout.template import bare, digest
+from ...rollout.template import digest
 from ...traffic.exposure import Stage, Wanted
 from ..call.ending import Account
 from ..call.outcome import Report
@@ -152,7 +152,7 @@ def _comes_back(routes: Routes, situation: Situation) -> bool:
     if stable is None:
         return False
     try:
-        return same_template(routes.account.site.try_template(bare(stable.template)), stable.template)
+        return same_template(routes.account.site.try_template(stable.template), stable.template)
     except (ApiError, Malformed):
         return True
 
