@@ -13,6 +13,7 @@ from dataclasses import field, replace
 from enum import Enum
 from typing import Any, Mapping
 
+from ..rollout.steady import FirstLook
 from ..values import dataclass
 from .room import NEEDS_NODES
 from .rulings import Stage
@@ -102,8 +103,7 @@ class Release:
     `to_verify`: the `step` of `steps` (from 1) that the caller verifies now by a file of `tasks`; empty where none is. `noticed`: a mark of
     the last failure on the caller's side, by which his own door knows a later one. `began`: what a later call has to say as the first did,
     options by their names: the Deployment and its cluster, the policies, and `version`, the digest of the template that was asked for.
-    `stood`: how the canary stood at the end of its last bake, and is to stand until it is promoted: the Deployment's `replicas`, and of each
-    canary pod, by its uid, `name` and `ready_since`; told only while it waits for its caller.
+    `stood`: how the canary stood at the end of its last bake, and is to stand until it is promoted; told only while it waits for its caller.
     """
 
     run: str
@@ -126,7 +126,7 @@ class Release:
     to_verify: Mapping[str, Any] = field(default_factory=dict)
     noticed: str = ""
     began: Mapping[str, str] = field(default_factory=dict)
-    stood: Mapping[str, Any] = field(default_factory=dict)
+    stood: FirstLook | None = None
 
     @property
     def unruled(self) -> bool:
@@ -188,7 +188,7 @@ class Release:
             "to_verify": dict(self.to_verify),
             "noticed": self.noticed,
             "began": dict(self.began),
-            "stood": dict(self.stood),
+            "stood": self.stood.to_json() if self.stood else {},
         }
 
     @classmethod
@@ -218,7 +218,7 @@ class Release:
                 to_verify=_mapping(given["to_verify"]),
                 noticed=_text(given["noticed"]),
                 began={_text(k): _text(v) for k, v in _mapping(given.get("began", {})).items()},
-                stood=_stood(given.get("stood", {})),
+                stood=FirstLook.from_json(given["stood"]) if given.get("stood") else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             # The error's own text would quote what was given, which may be anything.
@@ -236,16 +236,6 @@ def _moment(given: Any) -> Moment:
     share, mirror = (None if given[name] is None else _per_cent(given[name]) for name in ("share", "mirror"))
     by = _text(given.get("by", ""))
     return Moment(_text(given["at"]), _text(given["what"]), _text(given["said"]), counts, share, mirror, by)
-
-
-def _stood(given: Any) -> dict[str, Any]:
-    if not given:
-        return {}
-    pods = {_text(uid): (_text(pod["name"]), _text(pod["ready_since"])) for uid, pod in given["pods"].items()}
-    return {
-        "replicas": _count(given["replicas"]),
-        "pods": {uid: {"name": name, "ready_since": since} for uid, (name, since) in pods.items()},
-    }
 
 
 def _text(value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Mapping
 
 from ..values import dataclass
 from ..wording import count_of
+from .fields import Shape, must_be
 from .phase import Situation
 from .progress import Going, Progress, Stuck, refused_pods, restarted, rewritten, trouble, why_taken
 from .record import Record
@@ -27,6 +28,9 @@ class Stood:
 
     name: str
     ready_since: str
+
+
+_TOLD: Shape = {"replicas": (int,), "pods": ({"*": ({"name": (str,), "ready_since": (str,)},)},)}
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,15 @@ class FirstLook:
         return replace(self, pods={**self.pods, **stood.pods})
 
     def to_json(self) -> dict[str, Any]:
+        """{"replicas": count, "pods": {uid: {"name": name, "ready_since": RFC 3339}}}"""
         return {"replicas": self.replicas, "pods": {uid: vars(pod) for uid, pod in self.pods.items()}}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> FirstLook:
-        """Of what `to_json` told, with every part of its kind."""
-        return cls(told["replicas"], {uid: Stood(**pod) for uid, pod in told["pods"].items()})
+    def from_json(cls, told: Any) -> FirstLook:
+        """Raises Malformed for anything else than `to_json` tells."""
+        must_be(told, _TOLD, "the first look")
+        pods = {uid: Stood(pod["name"], pod["ready_since"]) for uid, pod in told["pods"].items()}
+        return cls(told["replicas"], pods)
 
 
 def scaled(record: Record, situation: Situation) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.release.result imp
     WaitsFor,
 )
 from ansible_collections.coalmine.canary.plugins.module_utils.release.rulings import Stage
+from ansible_collections.coalmine.canary.plugins.module_utils.rollout.steady import FirstLook, Stood
 
 WHOLE = Release(
     run="awx-42",
@@ -37,5 +38,5 @@ WHOLE = Release(
     to_verify={"step": 1, "steps": 2, "tasks": "/srv/shop/verify.yml"},
     noticed="a-mark",
     began={"name": "web", "namespace": "shop", "context": "eu", "on_failure": "undo", "version": "0c"},
-    stood={"replicas": 5, "pods": {"6f1c": {"name": "web-7c6d9f54b-x2x9k", "ready_since": "2026-11-28T08:00:02Z"}}},
+    stood=FirstLook(5, {"6f1c": Stood("web-7c6d9f54b-x2x9k", "2026-11-28T08:00:02Z")}),
 )

@@ -45,6 +45,27 @@ def test_another_shape_is_refused(given_result):
         Release.from_json(given_result)
 
 
+POD = {"name": "web-7c6d9f54b-x2x9k", "ready_since": "2026-11-28T08:00:02Z"}
+
+
+@pytest.mark.parametrize(
+    "stood",
+    [
+        "5",
+        {"replicas": 5},
+        {"pods": {}},
+        {"replicas": True, "pods": {}},
+        {"replicas": 5, "pods": [POD]},
+        {"replicas": 5, "pods": {"6f1c": None}},
+        {"replicas": 5, "pods": {"6f1c": {**POD, "name": 1}}},
+        {"replicas": 5, "pods": {"6f1c": {"name": POD["name"]}}},
+    ],
+)
+def test_nor_is_how_its_canary_stood(stood: Any) -> None:
+    with pytest.raises(UnreadableResult):
+        Release.from_json({**WHOLE.to_json(), "stood": stood})
+
+
 def test_which_endings_fail_a_task():
     assert {ending.value for ending in FAILURES} == {"refused", "undone", "rolled back", "failed"}
     assert not FAILURES & {Ending.RELEASED, Ending.HELD, Ending.PLANNED}

@@ -33,7 +33,6 @@ from ...release.rulings import NOTHING_CHANGED, Stage
 from ...release.summary import summary
 from ...rollout.describe import released_already
 from ...rollout.phase import Situation, diagnose
-from ...rollout.steady import FirstLook
 from ...values import dataclass
 from ..bake import bake
 from ..call.ending import accounted
@@ -289,7 +288,7 @@ class Course:
         # A refusal is printed whole, and is of no version that came.
         seen = self.release if self.release.outcome is Ending.REFUSED else self.release.sees(self.canary)
         # A person who is to decide looks himself, and may delete a pod that only its node made restart.
-        stood = self.release.stood if self.release.waits_for is WaitsFor.CALLER else {}
+        stood = self.release.stood if self.release.waits_for is WaitsFor.CALLER else None
         return {"release": replace(seen, stood=stood).to_json(), "summary": lines}
 
     def outcome(self) -> Outcome:
@@ -319,7 +318,7 @@ class Course:
         self.seen_last = looked.seen
 
     def _looked(self, seen: Situation | None = None, since: Situation | None = None) -> Outcome:
-        return bake(self.api, BakeRequest(self.call(), 0), self.report, seen, since, self.stood)
+        return bake(self.api, BakeRequest(self.call(), 0), self.report, seen, since, self.release.stood)
 
     def seen(self, before: Situation | None = None) -> Situation:
         """A fresh look. Of what was seen just `before` only the Deployment is read, unless somebody has changed that."""
@@ -334,11 +333,6 @@ class Course:
         """How it stands now, for whoever is told of a release that is over; nothing depends on it."""
         with suppress(VerbFailure, ApiError):
             self.seen()
-
-    @property
-    def stood(self) -> FirstLook | None:
-        """How the canary stood at the end of its last bake, and is to stand until it is promoted."""
-        return FirstLook.from_json(self.release.stood) if self.release.stood else None
 
     @property
     def froze_it(self) -> bool:

@@ -28,7 +28,7 @@ def hold(course: Course, step: StepAsked) -> None:
     # Where steps are behind a canary, it is that one which grows, and no other is begun at this size.
     meant = course.ours if course.release.stage is Stage.HELD else Meant(course.release.outgrown.get("hash", ""))
     asked = start_of(course, step, meant, check=False)
-    stood = course.stood
+    stood = course.release.stood
     held = course.did("start", start(course.api, asked, course.report, stood=stood))
     canary, stable = ((held.canary[version] or {}).get("hash", "") for version in ("canary", "stable"))
     another = course.release.stage is Stage.HELD and canary != course.release.hash
@@ -44,4 +44,4 @@ def hold(course: Course, step: StepAsked) -> None:
     baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard, course.seen_last, stood=stood)
     course.did("bake", baked, say=step.bake > 0)
     if baked.seen is not None:
-        course.release = replace(course.release, stood=FirstLook.of(baked.seen).to_json())
+        course.release = replace(course.release, stood=FirstLook.of(baked.seen))
