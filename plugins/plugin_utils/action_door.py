@@ -42,13 +42,20 @@ from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.manifest
     path_in,
     quotable,
 )
-from ansible_collections.coalmine.canary.plugins.plugin_utils import forked, reserved, role_door, telling
+from ansible_collections.coalmine.canary.plugins.plugin_utils import (
+    forked,
+    orphaned,
+    reserved,
+    role_door,
+    telling,
+)
 from ansible_collections.coalmine.canary.plugins.plugin_utils.kept import keep_for_good
 from ansible_collections.coalmine.canary.plugins.plugin_utils.wire import WIRE
 
 # ansible-playbook imports action plugins before it forks its workers: what is imported here is paid for once a run.
 CLIENT_IS_HERE = preload()
 forked.watch()
+orphaned.watch()
 # To leave these out means any release, or no steps of one's own, and a variable that was not set must not mean that. One of the first two names
 # a release as well as both do.
 NEVER_NULL = (
@@ -136,6 +143,8 @@ class VerbAction(ActionBase):
 
     def _by_a_door(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         obstacle = self._obstacle(variables) or self._cut_short(arguments)
+        # A module of this machine ends with this process, too; one of another machine, or with async, goes on.
+        orphaned.end_with_the_parent()
         if not obstacle:
             # Here, in the main thread, whichever one the verb runs in.
             telling.let_end()

@@ -19,9 +19,11 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-# Threads that ansible-playbook always has (ansible/plugins/strategy/__init__.py), and the one of callback/live.py: what they hold is looked
-# after, by ansible-core round each fork and by ours.
-_LOOKED_AFTER = ("(results_thread_main)", "live view")
+from ansible_collections.coalmine.canary.plugins.plugin_utils import orphaned
+
+# Threads that ansible-playbook always has (ansible/plugins/strategy/__init__.py), the one of callback/live.py, and that of a worker which
+# holds nothing: what they hold is looked after, by ansible-core round each fork and by ours.
+_LOOKED_AFTER = ("(results_thread_main)", "live view", orphaned.NAME)
 _TASKS = "/proc/self/task"
 # A copy that is whole needs a fraction of one, and more on a machine or for a server that is busy.
 SECONDS = 15.0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from ansible_collections.coalmine.canary.plugins.module_utils.verbs.info import 
 from tests.cluster.foreign import ForeignCluster
 from tests.cluster.lab import Lab
 from tests.integration.playbooks import LONGEST_SECONDS, PLAYBOOK, ROOT, ansible_playbook
+from tests.situations import until
 
 # What makes a task take the module's door, and changes nothing else.
 AS_MODULE = {"environment": {"DOOR": "module"}}
@@ -434,6 +436,33 @@ def test_an_interrupted_wait_has_shown_the_way_back(lab: Cluster, stage: Stage) 
     undone = subprocess.run(command, env=environment, cwd=stage.directory, capture_output=True, text=True, check=False)
     assert undone.returncode == 0, undone.stdout
     assert "undone: no canary pod is left" in undone.stdout
+
+
+@pytest.mark.parametrize("more", [{}, AS_MODULE], ids=["in this process", "as a module"])
+def test_no_process_of_a_play_goes_on_when_ansible_playbook_is_killed(
+    lab: Cluster, stage: Stage, more: dict[str, Any]
+) -> None:
+    """Nobody would see what it does, and it might promote for a job that somebody has killed."""
+    apply(lab, stage.namespace, deployment("web"))
+    gated = {"spec": {"schedulingGates": [{"name": "example.com/closed"}]}}
+    start = task("start", name="web", namespace=stage.namespace, pod_template_patch=gated) | more
+    playbook = stage.write(start, hosts="localhost", results=stage.directory / "unused")
+    with playing(stage, playbook) as play, connect(Connection(kubeconfig=str(stage.kubeconfig))) as api:
+        request = InfoRequest("web", stage.namespace)
+        until(lambda: info(api, request).extra["canaries"][0]["phase"] == "starting", "it waits for its canary")
+        assert len(working_in(stage.directory)) > 1
+        play.kill()
+        until(lambda: not working_in(stage.directory), "no worker and no module is left")
+
+
+def working_in(directory: Path) -> list[Path]:
+    """The processes there, by their folder in /proc."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink() == directory:
+                found.append(process)
+    return found
 
 
 def interrupt(play: subprocess.Popen[str]) -> None:

@@ -138,7 +138,7 @@ def test_an_autoscaler_that_is_held_adds_pods_for_real_cpu_and_takes_none_away_w
         until(
             lambda: web.split() == {"v1": 5, "v2": 1} and web.phase == "held",
             "the canary stays as it was",
-            HELD_SECONDS,
+            MEASURED_SECONDS,
         )
         web.bake(1.0)
     until(lambda: utilization(web) == 0, "the autoscaler sees that the load is over", MEASURED_SECONDS)
