@@ -609,6 +609,12 @@ FOUND: dict[str, History] = {
         scripts=(ana(Ask("start", pods=3, surge=0)),),
         foreign=(Foreign(15.0, "a GitOps loop", 15, "v2"),),
     ),
+    "a release that waits for a person is not said to be held where another one is frozen": History(
+        scripts=(
+            ana(Ask("release", gate="stop"), Ask("release", gate="stop", goes_on=True, think=30.0)),
+            Script("ben", 20.0, asks=(Ask("promote"), Ask("start", version="v3"), Ask("pause"))),
+        ),
+    ),
     "a step that is carried out after nobody could look any more is told": History(
         seed=206526954193872,
         replicas=3,

@@ -121,7 +121,7 @@ def _through(course: Course) -> None:
     if request.through.before_any_pod or request.call.check:
         course.ends(Ending.PLANNED)
         return
-    if before.waits_for is WaitsFor.PERSON and course.seen().phase is Phase.FROZEN:
+    if before.waits_for is WaitsFor.PERSON and _is_frozen(course):
         return  # nobody has decided yet
     course.release = replace(course.release, why=(), waits_for=WaitsFor.NOBODY)
     _look_what_is_behind(course)
@@ -140,6 +140,12 @@ def _through(course: Course) -> None:
     course.must_stand()
     if _gate_opens(course):
         promote_own(course)
+
+
+def _is_frozen(course: Course) -> bool:
+    """The canary of this release. Another one in its place says that somebody has decided about it, whoever froze that."""
+    situation = course.seen()
+    return situation.phase is Phase.FROZEN and not course.ours.differs(situation)
 
 
 def _is_to_begin(course: Course) -> bool:
