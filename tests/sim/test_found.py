@@ -703,6 +703,11 @@ FOUND |= {
         gateway=Lags(*BY_NEXT),
         scripts=(ana(Ask("start", share="0", pods=4, surge=4, kind="service_selector"), replace(UNDO, think=20.0)),),
     ),
+    "users of a canary that is taken back from another run are sent away before its pods are replaced": History(
+        governed=Governed(Hook.ANNOTATES, 30.0),
+        gateway=Lags(*BY_NEXT),
+        scripts=(ana(Ask("start", share="20"), names="run"), Script("ben", 40.0, asks=(replace(UNDO, takeover=True),))),
+    ),
     "nobody gets a canary of which the promotion would make another one": History(
         governed=Governed(Hook.ANNOTATES, 30.0),
         gateway=Lags(*BY_NEXT),

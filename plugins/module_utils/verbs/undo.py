@@ -30,7 +30,7 @@ from .call.outcome import Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
-from .call.writing import Otherwise, Written, busy, rehearse, write
+from .call.writing import Otherwise, Replaced, Written, busy, rehearse, write
 from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
 from .moving.ownership import disown
 from .moving.pins import give_back_orphans
@@ -40,7 +40,7 @@ from .routing.finding import Lost, found_again, of_lost, of_record
 from .routing.orphans import give_back_routes
 from .routing.reclaiming import of_another
 from .routing.returning import leave
-from .routing.routes import owners
+from .routing.routes import Routes, owners
 from .routing.sparing import cut_off
 
 # Whatever does not count within this time does not move pods either, and must not keep an undo from being asked for.
@@ -149,10 +149,23 @@ def _cut_off(account: Account, situation: Situation, lost: Lost | None, check: b
         routes.rehearse(ours, owners, insists=False)
     elif routes is not None:
         account.looked(situation)
-        taken = take_over(account, routes, Otherwise.IS_TOLD)
+        taken = _taken_over(account, routes)
         situation = taken or situation
         cut_off(routes, situation, taken_over=taken is not None)
     return situation.picture
+
+
+def _taken_over(account: Account, routes: Routes) -> Situation | None:
+    """As `take_over`. Where a policy makes another canary of it by that very write, whose pods take the place of those that users get, they
+    are sent away first."""
+    try:
+        return take_over(account, routes)
+    except Replaced as replaced:
+        for plan in replaced.plans:
+            account.wrote(replace(plan, warnings=(*plan.warnings, replaced.what)))
+        cut_off(routes, account.looked(diagnose(replaced.picture)))
+        take_over(account, routes, Otherwise.IS_TOLD)
+        return account.looked(diagnose(account.site.look(pods=True)))
 
 
 def _counted(account: Account, picture: Picture, report: Report) -> Picture:
