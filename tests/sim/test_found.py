@@ -637,6 +637,7 @@ FOUND: dict[str, History] = {
 }
 
 BY_NEXT = (0.1, 0.1)
+WITHOUT_LEASES = frozenset({("create", "leases.coordination.k8s.io")})
 # A policy that changes pod templates begins in mid-release, and acts from then on.
 FOUND |= {
     "a step whose answer was lost is told as one that may have been taken, where the undo failed too": History(
@@ -707,6 +708,20 @@ FOUND |= {
         governed=Governed(Hook.ANNOTATES, 30.0),
         gateway=Lags(*BY_NEXT),
         scripts=(ana(Ask("start", share="20"), names="run"), Script("ben", 40.0, asks=(replace(UNDO, takeover=True),))),
+    ),
+    "a Service is not switched again for a release that was taken back meanwhile, where no Lease can tell": History(
+        seed=253900590823609,
+        replicas=2,
+        governed=Governed(Hook.ANNOTATES, 14.4, 34.4),
+        scripts=(
+            ana(
+                Ask("start", share="0", kind="service_selector"),
+                faults=(Planned(16, Fault.SLOW, 10.0),),
+                forbidden=WITHOUT_LEASES,
+            ),
+            Script("ben", 13.0, asks=(Ask("release", on_failure="undo"),), forbidden=WITHOUT_LEASES),
+        ),
+        gateway=Lags(0.1),
     ),
     "nobody gets a canary of which the promotion would make another one": History(
         governed=Governed(Hook.ANNOTATES, 30.0),

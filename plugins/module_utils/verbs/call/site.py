@@ -20,7 +20,7 @@ from ...foreign import printable
 from ...rollout.fields import Fields, items, pod_template
 from ...rollout.last import last_ended
 from ...rollout.patches import Plan
-from ...rollout.record import RECORD
+from ...rollout.record import RECORD, Intent, Record, UnreadableRecord
 from ...rollout.refusal import Code, Refusal
 from ...rollout.template import bare
 from ...rollout.vertical import VerticalAutoscaler
@@ -49,8 +49,9 @@ EVENTS = 100
 
 @dataclass(frozen=True)
 class _Fate:
-    """What became of the release of this call by the time that the Lease was taken. `ended`: the generation of the one that ended last, 0
-    where nobody had to look; `went_on`: somebody has changed its record. Not `is_known`: the Lease was taken since."""
+    """What became of the release of this call by the time that the Lease was taken, or of its last write where there is none. `ended`: the
+    generation of the one that ended last, 0 where nobody had to look; `went_on`: somebody has changed its record. Not `is_known`: the Lease was
+    taken since."""
 
     ended: int = 0
     went_on: bool = False
@@ -70,7 +71,7 @@ class Site:
         self.call = call
         self.holding = call.holding if call else None
         self._uid = ""
-        # As it was read last.
+        # As it was read or written last.
         self._record: str | None = None
         # Of what has been read or written of it: no list is to be older.
         self.version = 0
@@ -147,7 +148,8 @@ class Site:
 
     def mine_for(self, release: int) -> None:
         """Before a write to what stands beside the Deployment, made for the release of this generation. Where the Lease is taken only for that,
-        another run may have gone on with the release since it was looked at, or ended it, and what is written for it would stay: a request more.
+        or there is none, another run may have gone on with the release since it was looked at, or ended it, and what is written for it would stay:
+        a request more.
 
         Raises Refusal as `mine`, and from then on for every write for a release that is over.
         """
@@ -156,9 +158,10 @@ class Site:
         self.mine()
         if not self._fate.is_known:
             known, ended = self._record, last_ended(self.deployment())
-            # Without a Lease the writes of this call change the record as well.
+            # Without a Lease others may go on with it as well, and are in the way once they have decided about it.
             alone = self.holding is not None and self.holding.is_held
-            self._fate = _Fate(ended, went_on=alone and self._record != known)
+            went_on = self._record != known if alone else _intent(self._record) is not _intent(known)
+            self._fate = _Fate(ended, went_on=self._fate.went_on or went_on)
         if self.is_over(release):
             raise self.ended() if self._fate.ended >= release else self.gone_on()
 
@@ -297,7 +300,10 @@ class Site:
         """Sends the plan. Raises Invalid with `bare`, or Conflict, when the Deployment is no longer what it was made for."""
         patched = self.api.patch(self.deployment_path, list(plan.operations), PatchKind.JSON, dry_run=dry_run)
         deployment = Deployment.parse(patched)
-        self.version = max(self.version, deployment.version)
+        if dry_run:
+            self.version = max(self.version, deployment.version)
+        else:
+            self._known(deployment)
         return deployment
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Deployment:
@@ -352,6 +358,14 @@ class Site:
     def log(self, pod: str, container: str, *, previous: bool, lines: int, max_bytes: int) -> str:
         query = {"container": container, "tailLines": str(lines), **({"previous": "true"} if previous else {})}
         return self.api.text(f"{self._core}/pods/{pod}/log", query, max_bytes=max_bytes)
+
+
+def _intent(record: str | None) -> Intent | None:
+    """What is done about a release, by its record; None where nothing tells."""
+    try:
+        return Record.decode(record).intent if record else None
+    except UnreadableRecord:
+        return None
 
 
 def _pod_template(answer: Mapping[str, Any]) -> Mapping[str, Any]:
