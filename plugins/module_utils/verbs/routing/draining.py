@@ -29,11 +29,10 @@ def drain(routes: Routes, canary_hash: str, *, check: bool) -> None:
     found = isolate(routes, canary_hash, again=False)
     _check_stable(routes, found)
     try:
-        written = routes.write(found, _drained)
-        routes.await_(written)
+        stand = routes.in_force(found, routes.write(found, _drained))
     except NotProgrammed as error:
         raise unproven(error, "What was written stays", "Look at the gateway, then run this again") from error
-    routes.tell(routes.since(found, written))
+    routes.tell(stand)
 
 
 def _check_stable(routes: Routes, found: Sequence[Now]) -> None:

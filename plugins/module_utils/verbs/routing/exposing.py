@@ -48,15 +48,13 @@ def expose(
             routes.prover.await_known()
         if routes.prover.marks:
             written = routes.write(found, _warm(routes, service, exposure), canary_hash)
-            routes.await_(written)
-            warmed = routes.since(found, written, canary_hash)
+            warmed = routes.in_force(found, written, canary_hash)
         split = routes.write(warmed, _split(routes, exposure), canary_hash)
-        routes.await_(split)
+        stand = routes.in_force(warmed, split, canary_hash)
     except NotProgrammed as error:
         failed = routes.failed(error, canary_hash)
         _back_to(routes, found, canary_hash)
         raise failed from error
-    stand = routes.since(found, split, canary_hash)
     _keep(routes, situation, exposure_of(stand))
     _warn(routes, exposure)
     routes.tell(stand)

@@ -45,15 +45,12 @@ def isolate(routes: Routes, canary_hash: str = "", found: list[Now] | None = Non
             written = routes.put(
                 found, lambda now: None if now.stage in OURS else warm(routes, now, service), canary_hash
             )
-            routes.await_(written)
-            warmed = routes.since(found, written, canary_hash)
-        isolated = routes.put(warmed, partial(_isolated, routes), canary_hash)
-        routes.await_(isolated)
+            warmed = routes.in_force(found, written, canary_hash)
+        return routes.in_force(warmed, routes.put(warmed, partial(_isolated, routes), canary_hash), canary_hash)
     except NotProgrammed as error:
         failed = routes.failed(error, canary_hash)
         _take_back(routes, found, canary_hash)
         raise failed from error
-    return routes.since(warmed, isolated, canary_hash)
 
 
 def _isolated(routes: Routes, now: Now) -> Wanted:

@@ -62,12 +62,8 @@ def give_back(routes: Routes, found: Sequence[Now], canary_hash: str, own: Wish,
 
     warmed = found
     if routes.prover.marks:
-        written = routes.put(found, reach, canary_hash, insists=insists)
-        routes.await_(written)
-        warmed = routes.since(found, written, canary_hash)
-    given = routes.put(warmed, own, canary_hash, insists=insists)
-    routes.await_(given)
-    return routes.since(warmed, given, canary_hash)
+        warmed = routes.in_force(found, routes.put(found, reach, canary_hash, insists=insists), canary_hash)
+    return routes.in_force(warmed, routes.put(warmed, own, canary_hash, insists=insists), canary_hash)
 
 
 def warm(routes: Routes, now: Now, service: str) -> Wanted:

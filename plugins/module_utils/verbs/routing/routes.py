@@ -339,6 +339,11 @@ class Routes:
             self.mine()
         self.prover.await_in_force(written)
 
+    def in_force(self, found: Sequence[Now], written: Sequence[Written], canary_hash: str = "") -> list[Now]:
+        """`found` as they stand once that is in force which was `written` of them. Raises NotProgrammed."""
+        self.await_(written)
+        return self.since(found, written, canary_hash)
+
     def failed(self, error: NotProgrammed, canary_hash: str) -> Refusal:
         """Not the gateway's fault where somebody else wrote meanwhile."""
         theirs = [one.route for one in self.look(canary_hash) if one.stage in THEIRS]
