@@ -64,15 +64,15 @@ def start(
     this verb cannot know."""
     site = Site(api, request.call.target, request.call)
     with accounted(site, request.run or request.call.meant.run, check=request.call.check) as account:
-        room = _room(request)
+        _room(request)  # what is impossible needs no look
         picture = _looked(account, request, seen)
         situation = account.looked(diagnose(picture))
         request.call.meant.check(situation)
         if situation.phase is not Phase.NONE:
-            late = _agreed_late(account, situation, request, room)
-            return _held(account, picture, request, room, report, late, stood=stood)
+            late = _agreed_late(account, situation, request)
+            return _held(account, picture, request, report, late, stood=stood)
         try:
-            return _begun(account, situation, request, room, report)
+            return _begun(account, situation, request, report)
         except Refusal as refusal:
             if refusal.code is not Code.SAME_TEMPLATE or not request.released_ok:
                 raise
@@ -107,7 +107,7 @@ def _looked(account: Account, request: StartRequest, seen: Picture | None) -> Pi
     return finish_leftover(account, picture, request.call.actor, check=request.call.check)
 
 
-def _begun(account: Account, situation: Situation, request: StartRequest, room: Room, report: Report) -> Outcome:
+def _begun(account: Account, situation: Situation, request: StartRequest, report: Report) -> Outcome:
     """Where no release is live: everything that has to be so before the first patch."""
     picture, call = situation.picture, request.call
     found = owners.owners(situation.deployment) if request.owner_check is not OwnerCheck.IGNORE else ()
@@ -120,11 +120,13 @@ def _begun(account: Account, situation: Situation, request: StartRequest, room: 
     if not call.check:
         autoscaling.release_orphans(account, picture, request.autoscaler)
     with autoscaling.orphans_released_if_refused(account, picture, check=call.check):
+        situation = diagnose(picture)
         if request.owner_check is OwnerCheck.FAIL and found:
-            _check_owners(account, diagnose(picture), found, request, room)
-        to_pin = _agreed(account, diagnose(picture), request, room)
+            _decided(account, situation, request)  # what is out already, or makes no sense, needs nobody's leave
+            owners.refuse(situation.deployment, found)
+        to_pin = _agreed(account, situation, request)
     if request.autoscaler not in autoscaling.KEPT or to_pin is None or call.check:
-        return _held(account, _settled(account, picture, call, report), request, room, report, to_pin, beforehand)
+        return _held(account, _settled(account, picture, call, report), request, report, to_pin, beforehand)
     _tell(account, beforehand, report)
     with autoscaling.given_back_unless_held(account, to_pin, picture):
         scales_up = request.autoscaler is AutoscalerPolicy.HOLD
@@ -135,7 +137,7 @@ def _begun(account: Account, situation: Situation, request: StartRequest, room: 
             # Scaled until then: what was counted before that says nothing of the pods that are there now.
             picture = replace(account.site.look(), autoscalers=picture.autoscalers)
         picture = _settled(account, picture, call, report)
-        return _held(account, picture, request, room, report, to_pin)
+        return _held(account, picture, request, report, to_pin)
 
 
 def _to_tell_beforehand(deployment: Deployment, found: tuple[owners.Owner, ...]) -> tuple[str, ...]:
@@ -154,38 +156,28 @@ def _tell(account: Account, warnings: tuple[str, ...], report: Report) -> None:
     account.warn(*warnings)
 
 
-def _check_owners(
-    account: Account, situation: Situation, found: tuple[owners.Owner, ...], request: StartRequest, room: Room
-) -> None:
-    """What is released already, or makes no sense, is told as that: it needs nobody's leave."""
-    rollout_start.decide(situation, _wanted(account, situation, request, room), _asker(account, request, None))
-    owners.refuse(situation.deployment, found)
-
-
-def _agreed(account: Account, situation: Situation, request: StartRequest, room: Room) -> Autoscaler | None:
+def _agreed(account: Account, situation: Situation, request: StartRequest) -> Autoscaler | None:
     """The autoscaler to pin, if any, once nothing speaks against the start: what is refused must pin none."""
     try:
         rollout_start.stable_of(situation)
         to_pin = autoscaling.check(situation.picture, request.autoscaler)
     except Refusal:
         # Of a version that is out already that is told: it needs no canary, so nothing stands in its way.
-        rollout_start.decide(situation, _wanted(account, situation, request, room), _asker(account, request, None))
+        _decided(account, situation, request)
         raise
     if to_pin is not None:
         if request.autoscaler in autoscaling.KEPT:
             autoscaling.gives_back(account, to_pin)
-        wanted = _wanted(account, situation, request, room, to_pin)
-        begun = rollout_start.decide(situation, wanted, _asker(account, request, to_pin))
-        _check_steps(begun, situation, request.call)
+        _check_steps(_decided(account, situation, request, to_pin), situation, request.call)
     return to_pin
 
 
-def _agreed_late(account: Account, situation: Situation, request: StartRequest, room: Room) -> Autoscaler | None:
+def _agreed_late(account: Account, situation: Situation, request: StartRequest) -> Autoscaler | None:
     """The autoscaler to pin that came while the canary is held. What is refused for itself is told as that."""
     autoscaling.check_same(situation, request.autoscaler)
     if not autoscalers.came(situation.picture.autoscalers or (), situation.record.pinned if situation.record else None):
         return None
-    rollout_start.decide(situation, _wanted(account, situation, request, room), _asker(account, request, None))
+    _decided(account, situation, request)
     to_pin = autoscaling.check_late(account, situation, request.autoscaler)
     if to_pin is not None:
         autoscaling.gives_back(account, to_pin)
@@ -232,9 +224,13 @@ def _unsettled(site: Site, why: str, reasons: str = "") -> Refusal:
     )
 
 
-def _wanted(
-    account: Account, situation: Situation, request: StartRequest, room: Room, pinned: Autoscaler | None = None
-) -> Wanted:
+def _decided(account: Account, situation: Situation, request: StartRequest, pinned: Autoscaler | None = None) -> Start:
+    """As things stand, without a word on the way of its requests. Raises Refusal. `pinned`: as for `_wanted`."""
+    wanted, asker = _wanted(account, situation, request, pinned), _asker(account, request, pinned)
+    return rollout_start.decide(situation, wanted, asker)
+
+
+def _wanted(account: Account, situation: Situation, request: StartRequest, pinned: Autoscaler | None = None) -> Wanted:
     """`pinned`: the autoscaler that this start is to hold, where none is held yet."""
     stable, template = rollout_start.stable_to_change(situation), request.template
     held = situation.deployment.template if situation.phase in HOLDING else None
@@ -244,7 +240,7 @@ def _wanted(
             account.warn(_changed_by_admission(f" ({', '.join(asked.changed)})"))
         if template.definition is not None:
             account.warn(*not_applied(template.definition, situation.deployment))
-    size = request.size.among(situation.deployment.replicas)
+    size, room = request.size.among(situation.deployment.replicas), _room(request)
     pods, record, hold = size.pods, situation.record, situation.hold
     if request.size.bears is not None and record is not None and hold is not None and pods is not None:
         pods = max(pods, rollout_start.least(record, hold))  # a smaller share needs fewer, and a hold only grows
@@ -283,7 +279,6 @@ def _held(
     account: Account,
     picture: Picture,
     request: StartRequest,
-    room: Room,
     report: Report,
     pinned: Autoscaler | None = None,
     beforehand: tuple[str, ...] = (),
@@ -291,13 +286,13 @@ def _held(
 ) -> Outcome:
     """Writes what makes it a hold of this size, if anything, and waits for it. `beforehand`: warnings to be told before that."""
     call, site, situation = request.call, account.site, diagnose(picture)
-    wanted, asker = _wanted(account, situation, request, room, pinned), _asker(account, request, pinned)
+    wanted, asker = _wanted(account, situation, request, pinned), _asker(account, request, pinned)
     asker, routes, found = routed(account, situation, wanted, asker, request, report)
     # A run that has a name is written with the hold, and told of.
     fenced = not call.check and (routes is not None or not request.run)
     if fenced and (taken := take_over(account, routes)):
         again = replace(taken.picture, autoscalers=picture.autoscalers)
-        return _held(account, again, request, room, report, pinned, stood=stood)
+        return _held(account, again, request, report, pinned, stood=stood)
 
     def decide(current: Situation) -> Start:
         call.meant.check(current)
