@@ -92,18 +92,17 @@ def _take_in(course: Course, error: VerbFailure | ApiError) -> None:
 def _what_failed(course: Course, cause: Cause) -> Failed:
     stage, policy = course.release.stage, course.request.policies.on_failure
     changed = course.changed and not course.request.call.check
+    unseen = Failed(stage, cause, None, False, policy, changed=changed)
     if stage is Stage.ASKED and cause is Cause.REJECTED:
-        # Nothing was begun by then, so nobody is asked how it stands.
-        return Failed(stage, cause, None, False, policy, changed=changed)
+        return unseen  # nothing was begun by then, so nobody is asked how it stands
     try:
         situation = course.seen()
-    except (VerbFailure, ApiError) as unseen:
+    except (VerbFailure, ApiError) as error:
         if stage is not Stage.ASKED:  # otherwise it is the failure itself, for the same reason
-            course.note("look", str(unseen))
-        gone = isinstance(unseen, VerbFailure) and unseen.code == Code.NOT_FOUND.value
-        return Failed(stage, cause, None, False, policy, changed=changed, gone=gone)
+            course.note("look", str(error))
+        return replace(unseen, gone=isinstance(error, VerbFailure) and error.code == Code.NOT_FOUND.value)
     if situation.deployment.uid != course.release.began.get("uid", situation.deployment.uid):
-        return Failed(stage, cause, None, False, policy, changed=changed, elsewhere=True)
+        return replace(unseen, elsewhere=True)
     record = situation.record
     live = situation.phase is not Phase.NONE
     ours = record is not None and record.run == course.release.run if live else course.is_out(situation)
@@ -114,7 +113,7 @@ def _what_failed(course: Course, cause: Cause) -> Failed:
     if live and ours and stage is Stage.UNKNOWN:
         stage = Stage.PROMOTING if situation.phase is Phase.PROMOTING else Stage.HELD
         course.reaches(stage)
-    return Failed(stage, cause, situation.phase, ours, policy, course.froze_it, changed)
+    return replace(unseen, stage=stage, phase=situation.phase, ours=ours, froze_it=course.froze_it)
 
 
 def _undo(course: Course, reason: str) -> bool:
