@@ -41,11 +41,10 @@ def routed(
 ) -> tuple[Asker, Routes | None, list[Now]]:
     """The routes of this release, those that it has or those that it begins with; and as they stand. Nothing is written."""
     record, asked = situation.record, request.traffic
-    if record is None and asked is None:
+    has = record.traffic if record is not None else None
+    if has is None and asked is None:
         return asker, None, []
-    if record is not None and record.traffic is None:
-        if asked is None:
-            return asker, None, []
+    if has is None and record is not None:
         raise Refusal(
             Code.NO_ROUTE,
             f'the canary of Deployment "{account.site.target.name}" was started without traffic',
@@ -53,9 +52,9 @@ def routed(
         )
     account.looked(situation)
     begun = rollout_start.decide(situation, wanted, asker)
-    if asked is not None and record is not None and record.traffic is not None:
-        check_same(asked, record.traffic)
-    if record is None and asked is not None:
+    if asked is not None and has is not None:
+        check_same(asked, has)
+    elif asked is not None:
         asker = replace(asker, traffic=choose(account, asked, situation, wanted.template, report))
         begun = rollout_start.decide(situation, wanted, asker)
     routes = of_record(account, begun.record, report)
@@ -68,9 +67,9 @@ def routed(
     for one in found:
         check_free(one.route, situation.deployment.uid)
     routes.prepare(found)
-    if request.traffic is not None and request.traffic.sticky:
+    if asked is not None and asked.sticky:
         routes.check_sticky()
-    exposure = would_get(routes, request.traffic or TrafficRequest(), found)
+    exposure = would_get(routes, asked or TrafficRequest(), found)
     if any(one.stage is Stage.SPLIT and one.wanted.exposure.weight > exposure.weight for one in found):
         check_stable(situation)
     routes.check_room(found, exposure, canary_hash(situation))
