@@ -35,7 +35,7 @@ from .call.outcome import Kind, News, Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
-from .call.writing import rehearse, write
+from .call.writing import as_long_as, rehearse, write
 from .moving import autoscaling
 from .moving.completion import finish_leftover
 from .moving.pins import serve
@@ -382,27 +382,17 @@ def _as_stored(account: Account, begun: Start, picture: Picture) -> tuple[Start,
     record = replace(begun.record, canary=stored)
     hold = diagnose(picture).hold or begun.goal
     account.warn(_changed_by_admission())
-
-    def correct(situation: Situation) -> patches.Plan | None:
-        if situation.record != begun.record or digest(situation.deployment.template) != stored:
-            return None
-        return patches.grow(situation.deployment, hold, record)
-
+    correct = as_long_as(begun.record, stored, lambda now: patches.grow(now.deployment, hold, record))
     return replace(begun, record=record), write(account.site, picture, correct).picture
 
 
 def _give_back(account: Account, begun: Start, picture: Picture) -> NoReturn:
     """Admission makes the version that is out of the one that was asked for: there is no canary, and the fields of a hold go at once. Raises
     Refusal."""
-
-    def undo(situation: Situation) -> patches.Plan | None:
-        is_ours = (
-            situation.record == begun.record and digest(situation.deployment.template) == begun.record.stable.digest
-        )
-        return patches.never_begun(situation.deployment, begun.record) if is_ours else None
-
+    record = begun.record
+    undo = as_long_as(record, record.stable.digest, lambda now: patches.never_begun(now.deployment, record))
     account.looked(write(account.site, picture, undo).situation)
-    raise rollout_start.same(diagnose(picture), begun.record.stable.replica_set)
+    raise rollout_start.same(diagnose(picture), record.stable.replica_set)
 
 
 def _waited(

@@ -30,7 +30,7 @@ from .call.outcome import Outcome, Report
 from .call.pacing import Patience
 from .call.site import DEPLOYMENT, Site
 from .call.waiting import wait
-from .call.writing import Otherwise, Replaced, Written, busy, rehearse, write
+from .call.writing import Otherwise, Replaced, Written, as_long_as, busy, rehearse, write
 from .moving.completion import finish, finish_leftover, is_over, rehearse_finish
 from .moving.ownership import disown
 from .moving.pins import give_back_orphans
@@ -217,12 +217,7 @@ def _as_stored(account: Account, written: Written, report: Report) -> Situation:
         "an admission webhook or policy changed the stable pod template on its way back, so that its pods are replaced by new ones"
     )
     corrected = replace(record, stable=replace(record.stable, digest=stored))
-
-    def correct(current: Situation) -> Plan | None:
-        if current.record != record or digest(current.deployment.template) != stored:
-            return None
-        return patches.corrected(current.deployment, corrected)
-
+    correct = as_long_as(record, stored, lambda now: patches.corrected(now.deployment, corrected))
     situation = account.looked(write(account.site, written.picture, correct, otherwise=Otherwise.IS_TOLD).situation)
     if (routes := of_record(account, corrected, report)) is not None:
         cut_off(routes, situation)

@@ -15,6 +15,7 @@ from typing import Callable
 from ...cluster.errors import ApiError
 from ...rollout.patches import Plan, freeze, halt
 from ...rollout.phase import Phase, Situation, diagnose, holds
+from ...rollout.record import Record
 from ...rollout.refusal import Code, Refusal
 from ...rollout.template import changed_paths, digest
 from ...rollout.views import Picture
@@ -88,6 +89,15 @@ def rehearse(
     if foretold:
         return Written(decide(diagnose(picture)), picture, picture)
     return _sent(site, picture, decide, look, otherwise, dry_run=True)
+
+
+def as_long_as(record: Record, template: str, plan: Callable[[Situation], Plan]) -> Decide:
+    """What is planned for a release with this record and this pod template (a digest), and nothing once somebody has changed either."""
+
+    def decide(now: Situation) -> Plan | None:
+        return plan(now) if now.record == record and digest(now.deployment.template) == template else None
+
+    return decide
 
 
 def busy(site: Site) -> Refusal:
