@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.traffic.exposure import KEPT
+from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.outcome import Outcome
 from tests.sim import refusals
 from tests.sim.gateway import HOST
 from tests.sim.history import Ask
@@ -256,15 +257,20 @@ def test_whoever_puts_a_route_back_is_told_to_a_start_and_not_that_somebody_ende
 
 @EACH_KIND
 def test_users_leave_a_canary_also_by_a_route_of_which_nobody_can_read_what_is_kept(kind: str) -> None:
-    """Its owner puts back by hand what stood there: until then they are on the stable version."""
-    one = held(kind, Ask("undo", think=60.0))
+    """Its owner puts back by hand what stood there: until then they are on the stable version. How it stands, and the lines that end it, are
+    told all the same."""
+    one = held(kind, Ask("info", think=60.0), Ask("undo"))
 
     def garble(item: Json) -> None:
         item["metadata"]["annotations"][KEPT] = "{"
 
     one.timeline.at(50.0, lambda: edited(one, kind, garble))
     found = one.play()
-    undo = found.calls[1]
+    seen, undo = found.calls[1].result, found.calls[2]
+    assert isinstance(seen, Outcome) and seen.canary["phase"] == "held" and seen.canary["commands"], found.calls[
+        1
+    ].told()
+    assert any(text.startswith("what its routes give the canary now cannot be seen: ") for text in seen.warnings)
     assert "By hand" in undo.told() and undo.told().startswith("failed (no_route, changed)"), undo.told()
     first, *_rest = (change.kind for change in undo.writes if change.kind not in ("leases", "events"))
     assert first == ROUTES[kind]

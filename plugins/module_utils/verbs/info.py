@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from ..cluster.api import Api
-from ..cluster.errors import ApiError, Forbidden
+from ..cluster.errors import ApiError
 from ..foreign import printable
 from ..rollout.fields import Fields, Malformed, items
 from ..rollout.phase import HOLDING, Phase, Situation, diagnose
 from ..rollout.record import LIVE, Record
+from ..rollout.refusal import Refusal
 from ..rollout.steady import scaled, several_builds
 from ..rollout.views import Deployment, Picture, controller_uid, owned_replica_sets
 from ..rollout.words import because
@@ -57,7 +58,8 @@ def _with_exposure(account: Account, situation: Situation, answer: Outcome) -> O
     if record is not None and record.traffic is not None:
         try:
             _tell_its_routes(account, situation, record)
-        except Forbidden as error:
+        except (ApiError, Malformed, Refusal) as error:
+            # Whoever asks wants to know how to end it, in this state above all.
             account.warn(f"what its routes give the canary now cannot be seen: {error}")
     elif situation.phase is Phase.NONE:
         kinds = traced(account.site)
