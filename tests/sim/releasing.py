@@ -89,13 +89,15 @@ class Releasing:
             self._ledger.violated("what was created is told", found)
 
     def _takes_back(self, call: Called, told: Release, there: Json) -> None:
-        """What a call left that was cut off, unless somebody has frozen it, or the undo cannot come to its end."""
-        if not call.ask.rescues or call.ask.on_failure == "hold" or call.hit or self._others_wrote(call):
+        """What has failed, and what a call left that was cut off, unless somebody has frozen it, or the undo cannot come to its end."""
+        failed = told.outcome is Ending.FAILED and not call.ask.check
+        if not (failed or call.ask.rescues) or call.ask.on_failure == "hold" or call.hit or self._others_wrote(call):
             return
         tried = call.forbidden or any(why.startswith("The undo failed too") for why in told.why)
         is_there = told.run in record_of(there) and version_of(there["spec"]["template"]) == call.ask.version
         if is_there and not tried and not there["spec"].get("paused"):
-            self._ledger.violated("what was cut off is taken back", f"it is still there, and its rescue: {call.told()}")
+            what = "what was cut off is" if call.ask.rescues else "what has failed is"
+            self._ledger.violated(f"{what} taken back", f"it is still there, and its end: {call.told()}")
 
     def _was_guarded(self, call: Called, told: Release) -> None:
         """Whoever asks for a guard is told what it has seen."""

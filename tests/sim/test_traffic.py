@@ -204,6 +204,26 @@ def test_a_whole_release_goes_by_its_shares_with_as_many_pods_as_they_need(by: s
     assert_as_before(one)
 
 
+ALL_AT_ONCE = ("0", "100")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shares"),
+    [
+        ("gateway_api", ("5", "30")),
+        ("gateway_api", ALL_AT_ONCE),
+        ("service_selector", ALL_AT_ONCE),
+        ("gateway_api", ()),
+    ],
+    ids=["a share", "blue/green by a route", "blue/green by a Service", "pods alone"],
+)
+def test_a_whole_release_whose_canary_fails_is_taken_back(kind: str, shares: tuple[str, ...]) -> None:
+    one = world(Ask("release", shares=shares, kind=kind, verdicts=("bad",), on_failure="undo"))
+    failure = played(one).calls[0].result
+    assert isinstance(failure, VerbFailure) and failure.extra["release"]["outcome"] == "undone", failure
+    assert_as_before(one)
+
+
 @pytest.mark.parametrize("number", sampled(range(0, 96, 2)))
 def test_a_whole_release_that_dies_at_any_request_is_ended_by_the_next_and_fails_no_request(number: int) -> None:
     kind = Fault.KILLED_BEFORE if number % 3 == 0 else Fault.KILLED_AFTER

@@ -91,6 +91,7 @@ class Account:
             after={key: value for key, value in self.after.items() if key not in unchanged},
             warnings=self._all_warnings(),
             extra=dict(self.extra),
+            uid=self.situation.deployment.uid if self.situation else "",
         )
 
     def failure(

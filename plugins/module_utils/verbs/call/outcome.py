@@ -33,7 +33,7 @@ class Outcome:
 
     `extra`: what only some verbs return, by its documented name, as plain values. `seen`: what the verb has read last, with its pods
     unless it has only planned or cleaned up, where it has done nothing since but take the marks of its release off; whoever goes on at once need not
-    read it again.
+    read it again. `uid`: of the Deployment that it is about, where it has read one.
     """
 
     changed: bool
@@ -44,6 +44,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     seen: Situation | None = None
+    uid: str = ""
 
     def returning(self, **extra: Any) -> Outcome:
         """The same with further return values."""

@@ -39,8 +39,7 @@ def hold(course: Course, step: StepAsked) -> None:
             f"somebody changed the canary while its requests were shared out: {held.canary['why'] or 'its ReplicaSet is gone'}.",
             code=Code.OTHER_RELEASE.value,
         )
-    uid = course.seen_last.deployment.uid if course.seen_last else ""
-    course.release = replace(course.release, hash=canary, began={**course.release.began, "uid": uid})
+    course.release = replace(course.release, hash=canary, began={**course.release.began, "uid": held.uid})
     baked = bake(course.api, BakeRequest(course.call(), step.bake), course.heard, course.seen_last, stood=stood)
     course.did("bake", baked, say=step.bake > 0)
     if baked.seen is not None:
