@@ -17,6 +17,8 @@ from .promises import is_hold, is_marked, record_of
 
 # After these nothing of it is left.
 OVER = frozenset({Ending.RELEASED, Ending.UNDONE, Ending.ROLLED_BACK})
+# Failures that say something of the version, and not of whoever stood in the way.
+_SPEAK_AGAINST_IT = frozenset({"judged_fail", "rejected", "stuck"})
 # A call that takes up one of these goes on; any other one is told again, however it stands by now.
 _GOES_ON = (Ending.PLANNED, Ending.HELD)
 
@@ -90,7 +92,7 @@ class Releasing:
 
     def _takes_back(self, call: Called, told: Release, there: Json) -> None:
         """What has failed, and what a call left that was cut off, unless somebody has frozen it, or the undo cannot come to its end."""
-        failed = told.outcome is Ending.FAILED and not call.ask.check
+        failed = getattr(call.result, "code", "") in _SPEAK_AGAINST_IT and not call.ask.check
         if not (failed or call.ask.rescues) or call.ask.on_failure == "hold" or call.hit or self._others_wrote(call):
             return
         tried = call.forbidden or any(why.startswith("The undo failed too") for why in told.why)
