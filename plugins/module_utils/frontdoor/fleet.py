@@ -36,11 +36,12 @@ from .manifest import plain
 from .release import VERB as RELEASE
 from .shapes import misshapen
 
-# What belongs to a call of its own, or to the fleet as a whole.
-_NOT_OF_MEMBERS = ("through", "previous", "reject", "run", "display", "verify_tasks", "held", "expect", "rescued")
+# What belongs to the fleet as a whole, or to a call of its own.
+OF_THE_WHOLE = ("run", "display")
+NOT_OF_MEMBERS = (*OF_THE_WHOLE, "through", "previous", "reject", "verify_tasks", "held", "expect", "rescued")
 _GROUP: Options = {"group": {"type": "str", "default": ""}}
 MEMBER: Options = {
-    **{name: option for name, option in RELEASE.arguments.argument_spec.items() if name not in _NOT_OF_MEMBERS},
+    **{name: option for name, option in RELEASE.arguments.argument_spec.items() if name not in NOT_OF_MEMBERS},
     **_GROUP,
 }
 _MAY_BE_NULL = frozenset(
@@ -100,12 +101,16 @@ def _checked(given: Any, where: str) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise ArgumentError(f"{where} is no dictionary: give the options of a release")
     given = dict(plain(given))
-    misplaced = given.keys() & set(_NOT_OF_MEMBERS)
-    problem = None if misplaced else misshapen(MEMBER, given, f"{where}.")
-    if problem:
+    # Of an inventory that says it empty, nothing is said.
+    if misplaced := sorted(name for name in NOT_OF_MEMBERS if given.pop(name, None)):
+        whose = f"{where} ({given['name']})" if given.get("name") else where
+        raise ArgumentError(
+            f"{whose} has the option {', '.join(misplaced)}, which is none of a release in a fleet: that goes on without its caller. Leave it "
+            "out, or release this one by canary_release or by the role"
+        )
+    if problem := misshapen(MEMBER, given, f"{where}."):
         raise ArgumentError(problem)
-    strange = misplaced or given.keys() - spellings(MEMBER).keys()
-    if strange:
+    if strange := given.keys() - spellings(MEMBER).keys():
         raise ArgumentError(
             f"{where} has the option {', '.join(sorted(strange))}, which is none of a release in a fleet"
         )

@@ -14,7 +14,12 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.arguments import CONNECTION, ArgumentError
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.fleet import MEMBER, VERB
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor.fleet import (
+    MEMBER,
+    NOT_OF_MEMBERS,
+    OF_THE_WHOLE,
+    VERB,
+)
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.call.orders import Size
 from ansible_collections.coalmine.canary.plugins.module_utils.verbs.fleets.orders import FleetRequest
 from tests.toolchain.venvs import ROOT
@@ -180,8 +185,16 @@ def test_a_fleet_of_none_is_refused() -> None:
         asked()
 
 
+@pytest.mark.parametrize("name", sorted(set(NOT_OF_MEMBERS) - set(OF_THE_WHOLE)))
+def test_what_a_fleet_would_pass_over_is_refused_and_nothing_is_said_by_what_is_empty(name: str) -> None:
+    with pytest.raises(ArgumentError, match=rf"releases\[0\] \(web\) has the option {name}, .* by the role"):
+        asked({"name": "web", "images": {"app": "a:2"}, name: "said"})
+    assert asked({"name": "web", "images": {"app": "a:2"}, name: ""})
+
+
 def test_the_playbook_takes_every_option_of_a_release_from_the_inventory() -> None:
+    """Also those that the module refuses: it cannot refuse what it does not hear of."""
     _look, play = yaml.safe_load(Path(ROOT, "playbooks", "fleet.yml").read_text("utf-8"))
     given = play["vars"]
     assert set(given["_canary_fleet_connection"]) == set(CONNECTION)
-    assert set(given["_canary_fleet_options"]) == set(MEMBER) - set(CONNECTION)
+    assert set(given["_canary_fleet_options"]) == {*MEMBER, *NOT_OF_MEMBERS} - {*CONNECTION, *OF_THE_WHOLE}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import release, rollback, undo
+from ansible_collections.coalmine.canary.plugins.module_utils.frontdoor import promote, release, rollback, undo
 
 ROLE = Path(__file__).parents[3] / "roles" / "canary"
 RELEASE, UNDO, ROLLBACK = (set(each.VERB.arguments.options) for each in (release, undo, rollback))
@@ -23,6 +23,11 @@ OF_THE_WAY_BACK = ((UNDO | ROLLBACK) & RELEASE | {"on_failure"}) - {
     "expect",
     "takeover",  # from whoever has taken it over meanwhile? It is his, then
     "lease_seconds",  # nobody comes back to a release that is over
+}
+PROMOTE = set(promote.VERB.arguments.options)
+# What a promotion is told of its guard, which is one more step.
+OF_THE_GUARD = {"guard", *(name for name in RELEASE if name.startswith("check")), "confidence"} - {
+    "check_duration",  # of a step that is held
 }
 # What a role's own tasks need not say to a verb that ends the release.
 NOT_OF_AN_END = {"lease_seconds"}
@@ -67,6 +72,12 @@ def test_the_role_has_a_rescue_wherever_it_releases() -> None:
 
 def test_a_call_that_was_cut_off_is_taken_back_as_it_was_asked_to_be() -> None:
     assert set(release.OF_AN_UNDO) == OF_THE_WAY_BACK
+
+
+def test_another_job_promotes_by_what_the_job_that_holds_the_canary_promotes_by() -> None:
+    """All variables may be the same for both."""
+    ((_name, given),) = [(name, given) for name, given in calls("canary_release") if given.get("held")]
+    assert (VARIABLES & (PROMOTE | OF_THE_GUARD)) - NOT_OF_AN_END - set(given) == set()
 
 
 @pytest.mark.parametrize(("verb", "options"), [("canary_undo", UNDO), ("canary_rollback", ROLLBACK)])
