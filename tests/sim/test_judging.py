@@ -435,6 +435,19 @@ def test_a_new_version_that_crashes_alone_fails(stage: Stage, new: Callable[...,
     assert "and so without a promise about errors: fail" in message and 300 < found["guard"]["seconds"] < HOUR
 
 
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+def test_a_new_version_that_hangs_alone_fails_however_few_pods_it_has(
+    replicas: int, stage: Stage, new: Callable[..., Web]
+) -> None:
+    """Not Ready once, and never again."""
+    web = new().make(replicas)
+    web.start()
+    web.promote()
+    stage.timeline.after(300.0, lambda: [stage.pods.is_unready(pod, 2 * HOUR) for pod in of(stage, "v2")])
+    message, found = failed(lambda: guarded(web), "judged_fail")
+    assert "and so without a promise about errors: fail" in message and 300 < found["guard"]["seconds"] < 400
+
+
 def test_another_release_ends_the_look_at_the_one_before(new: Callable[..., Web]) -> None:
     web = promoted(new())
 

@@ -24,11 +24,14 @@ from .verdicts import BoundFigures, CheckVerdict, Rule, RunVerdict, Verdict
 
 # Its pods have served all through the promotion.
 NO_WARMUP = 0.0
+# Longer than the only pod of a version takes as a rule to be there again, on another node, too.
+UNSERVED_SECONDS = 60.0
 
 
 class EventTrial:
     """Counts bad events of the new version's pods. It fails when there were at least three, and more than the tolerated
-    increase allows in so many pod-seconds."""
+    increase allows in so many pod-seconds; or when none of its pods is Ready, for a minute, or at three looks up to the last one: each
+    may have lost its readiness once, and nobody is served, so that there is nothing to count."""
 
     def __init__(self, check: RateCheck) -> None:
         self._check = check
@@ -36,6 +39,7 @@ class EventTrial:
         self._series: list[Reading] = []
         self._gaps = Gaps()
         self._failed_after: float | None = None
+        self._unserved: list[float] = []
 
     def add(self, at: float, count: Count) -> None:
         self._count += count
@@ -45,9 +49,18 @@ class EventTrial:
     def miss(self, gap: NoData) -> None:
         self._gaps.miss(gap)
 
+    def serves(self, at: float, ready: bool) -> None:
+        self._unserved = [] if ready else [*self._unserved, at]
+
     @property
     def fails(self) -> bool:
-        return self._count.bad >= EVENTS_THAT_MUST_SPEAK and self._count.bad > self._allowed
+        too_many = self._count.bad >= EVENTS_THAT_MUST_SPEAK and self._count.bad > self._allowed
+        return too_many or self._unserved_for >= UNSERVED_SECONDS
+
+    @property
+    def _unserved_for(self) -> float:
+        """Seconds up to the last look."""
+        return self._unserved[-1] - self._unserved[0] if len(self._unserved) >= EVENTS_THAT_MUST_SPEAK else 0.0
 
     @property
     def _allowed(self) -> float:
@@ -65,13 +78,19 @@ class EventTrial:
             rule=rule,
             reason=reason,
             decided_after=self._failed_after,
-            decided_on=self._count.total if self.fails else None,
+            decided_on=self._count.total if verdict is Verdict.FAIL else None,
             bound=BoundFigures(None, self._check.tolerance.increase, tuple(self._series)),
             gaps=self._gaps.count,
             last_gap=self._gaps.last_reason,
         )
 
     def _verdict(self) -> tuple[Verdict, Rule, str]:
+        if self._unserved_for:
+            return (
+                Verdict.FAIL,
+                Rule.EVENTS,
+                f"no pod has been Ready for {self._unserved_for:.0f} seconds, so that nobody is served",
+            )
         found = f"{self._count.bad:g} bad events in {self._count.total:.0f} pod-seconds"
         if self.fails:
             return Verdict.FAIL, Rule.EVENTS, f"{found}, where {self._allowed:.2g} are tolerated"
@@ -104,6 +123,12 @@ class LoneTrial:
 
     def miss(self, name: str, gap: NoData) -> None:
         self._trials[name].miss(gap)
+
+    def serves(self, at: float, ready: bool) -> None:
+        """Whether any pod of the new version is Ready, at a look that has seen them."""
+        for trial in self._trials.values():
+            if isinstance(trial, EventTrial):
+                trial.serves(at, ready)
 
     def fails(self, at: float) -> bool:
         for trial in self._trials.values():

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from ansible_collections.coalmine.canary.plugins.module_utils.judgement.alone import LoneTrial
@@ -54,6 +56,33 @@ def test_events_add_up_over_looks_and_tell_when_it_was_decided() -> None:
     told = alone.report(50)
     assert failed_at[0] == told.checks[0].decided_after == 30
     assert [point["value"] for point in as_result(told)["checks"][0]["bound"]["series"]] == [0.025] * 5
+
+
+@pytest.mark.parametrize(
+    ("unready", "ready", "fails"),
+    [
+        (range(10, 71, 5), (), True),
+        (range(10, 61, 5), (65,), False),
+        ((590, 595, 600), (), True),
+        ((595, 600), (), False),
+        ((10, 70), (), False),
+    ],
+    ids=["a minute", "less than that", "at the end", "hardly seen at the end", "not seen in between"],
+)
+def test_a_version_of_which_no_pod_is_ready_fails_however_few_pods_it_has(
+    unready: Iterable[int], ready: Iterable[int], fails: bool
+) -> None:
+    """One that has two pods loses their readiness twice, which is no event too many, and after that there is nothing to count."""
+    alone = trial(PODS)
+    alone.observe("pods", 5, Count(2, 10))
+    for at in sorted((*unready, *ready)):
+        alone.serves(at, at in ready)
+        alone.miss("pods", NoData(at, "no pod is Ready"))
+    last = max((*unready, *ready))
+    assert alone.fails(last) is (fails and len(list(unready)) > 3)
+    told = alone.report(last)
+    assert told.verdict is (Verdict.FAIL if fails else Verdict.INCONCLUSIVE)
+    assert ("nobody is served" in told.reason) is fails
 
 
 def test_nothing_is_promised_and_rates_are_left_out() -> None:

@@ -113,7 +113,14 @@ def _confirm(course: Course) -> None:
             f"the version {course.release.hash} was promoted, and is not what the Deployment runs now: somebody changed it since",
             code=Code.OTHER_RELEASE.value,
         )
-    course.warn(tuple(filter(None, [several_builds(situation)])))
+    course.warn(tuple(filter(None, [several_builds(situation), _serves_nobody(situation)])))
+
+
+def _serves_nobody(situation: Situation) -> str:
+    """All its pods were Ready when the promotion ended."""
+    if situation.deployment.status.ready or not situation.deployment.replicas:
+        return ""
+    return "none of its pods is Ready any more: look at them, and take the version back with canary_rollback"
 
 
 def promote_held(course: Course) -> None:
