@@ -443,7 +443,8 @@ def test_a_new_version_that_hangs_alone_fails_however_few_pods_it_has(
     web = new().make(replicas)
     web.start()
     web.promote()
-    stage.timeline.after(300.0, lambda: [stage.pods.is_unready(pod, 2 * HOUR) for pod in of(stage, "v2")])
+    for pod in of(stage, "v2"):
+        stage.timeline.after(300.0, partial(stage.pods.is_unready, pod, 2 * HOUR))
     message, found = failed(lambda: guarded(web), "judged_fail")
     assert "and so without a promise about errors: fail" in message and 300 < found["guard"]["seconds"] < 400
 
