@@ -557,7 +557,8 @@ def test_leases_are_renewed_in_many_clusters_at_once_where_releases_go_one_by_on
 
         def renews(crew: Crew) -> None:
             crew.away, crew.how = dict.fromkeys(range(clusters), 0.0), Fault.LATE
-            Leases(crew, sea.request(at_once=1)).prolong(range(clusters))
+            request = sea.request(at_once=1)
+            Leases(crew, request).prolong(request.members[:clusters])
 
         sea.works(renews)
         return sea.timeline.now - began
@@ -580,7 +581,7 @@ def test_without_a_right_to_the_lease_of_one_release_the_others_of_its_cluster_a
     sea.clusters[0].server.may = may  # type: ignore[method-assign]
     named = [replace(member.request, call=replace(call, target=replace(call.target, name=name))) for name in "abc"]
     request = replace(request, members=tuple(replace(member, request=one) for one in named))
-    sea.works(lambda crew: Leases(crew, request).prolong(range(3)))
+    sea.works(lambda crew: Leases(crew, request).prolong(request.members))
     assert leases == [f"coalmine-canary-{name}" for name in "abc"]
 
 

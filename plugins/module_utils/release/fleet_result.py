@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import field, replace
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Sequence, TypeVar
 
 from ..values import dataclass
 from .fleet import FleetEnding
 from .result import FAILURES, Ending, Release
 
+_One = TypeVar("_One")
 # The shape that is documented in docs/fleet.schema.json.
 SCHEMA = 1
 UNTOUCHED = "untouched"
@@ -142,6 +143,6 @@ class Fleet:
         }
 
 
-def waves_of(waves: Sequence[Sequence[int]]) -> dict[int, int]:
-    """The wave of each release, counted from 1, by its place."""
-    return {place: number for number, wave in enumerate(waves, 1) for place in wave}
+def waves_of(waves: Sequence[Sequence[_One]]) -> dict[_One, int]:
+    """The wave of each release, counted from 1."""
+    return {one: number for number, wave in enumerate(waves, 1) for one in wave}

@@ -40,22 +40,21 @@ class Leases:
         asked = (member.request.call.lease.seconds for member in self._request.members)
         return min((RENEW_SECONDS, *(seconds / 3 for seconds in asked if seconds)))
 
-    def prolong(self, places: Iterable[int]) -> None:
+    def prolong(self, members: Iterable[Member]) -> None:
         """Two requests each, and none before the next round is due; clusters side by side. Where one does not answer at all, the rest of it
         is left for that."""
         if self._crew.clock.monotonic() < self._due:
             return
         self._due = self._crew.clock.monotonic() + self.every
-        self._each(places, Holding.prolong)
+        self._each(members, Holding.prolong)
 
-    def give_up(self, places: Iterable[int]) -> None:
+    def give_up(self, members: Iterable[Member]) -> None:
         """At the end of the call, of those that a person is to decide about."""
-        self._each(places, Holding.give_up)
+        self._each(members, Holding.give_up)
 
-    def _each(self, places: Iterable[int], does: Callable[[Holding], None]) -> None:
+    def _each(self, members: Iterable[Member], does: Callable[[Holding], None]) -> None:
         clusters: dict[int, list[Member]] = defaultdict(list)
-        for place in places:
-            member = self._request.members[place]
+        for member in members:
             clusters[member.cluster].append(member)
         at_once = max(self._request.at_once, CLUSTERS_AT_ONCE)
         self._crew.all([partial(self._in_cluster, does, *one) for one in clusters.items()], at_once)
