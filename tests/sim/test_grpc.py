@@ -85,3 +85,24 @@ def test_whoever_comes_right_after_the_route_was_given_back_waits_until_that_is_
     gone = [change.at for change in one.store.log if change.kind == "services" and change.after is None]
     assert min(gone) >= wrote[-1].at + 4.0
     assert_as_before(one)
+
+
+@pytest.mark.parametrize("since", [7.0, 12.0], ids=["before the start", "before users are sent to the stable version"])
+def test_a_start_that_a_late_gateway_has_not_heard_of_is_taken_back_and_fails_no_request_once_it_does(
+    since: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute after its undo, and in the order in which it was written."""
+    in_time = Proxy._later
+
+    def late(proxy: Proxy, change: Change, most: float, happens: Callable[[], None]) -> None:
+        if change.kind == "grpcroutes" and proxy.timeline.now > since:
+            latest(proxy, change, 90.0, happens)
+        else:
+            in_time(proxy, change, most, happens)
+
+    monkeypatch.setattr(Proxy, "_later", late)
+    one = world(START, Ask("undo", think=1.0), Ask("info", think=200.0))
+    started, undone, _looked = told(played(one))
+    assert 'GRPCRoute "web" is not in force' in started
+    assert undone.startswith("changed: undone" if since < 8.0 else "failed (not_programmed, changed)")
+    assert_as_before(one)

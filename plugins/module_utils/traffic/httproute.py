@@ -180,8 +180,11 @@ def _weight(ref: Mapping[str, Any]) -> int:
 
 
 def _split(refs: Sequence[Json], wanted: Wanted, versions: Versions) -> list[Json]:
+    """Where no rule for probes can reach a Service before users do, it stands beside the owner's, and nobody gets it."""
     if wanted.stage is Stage.OWN:
-        return list(refs)
+        beside = wanted.warm if wanted.mark is None else ()
+        ours = [{**ref, "name": service, "weight": 0} for ref in refs for service in beside if _is(ref, versions.own)]
+        return [*refs, *ours]
     return _shared(refs, wanted.exposure.weight if wanted.stage is Stage.SPLIT else Fraction(0), wanted.stage, versions)
 
 
@@ -238,6 +241,8 @@ def reached_by(kept: Kept, route: Route) -> list[tuple[str, int]]:
 
 def reached(kept: Kept) -> list[tuple[str, int]]:
     """The Services that rules without users are to reach, at each port at which a rule of the owner sends to his."""
+    if kept.wanted.mark is None:
+        return []
     refs = (ref for refs in kept.rules.values() for ref in refs if _is(ref, kept.versions.own))
     ports = sorted({int(ref.get("port") or 0) for ref in refs})
     return [(service, port) for service in kept.wanted.warm for port in ports]
@@ -425,7 +430,8 @@ def plan_unproven(route: Route, versions: Versions, wanted: Wanted, *, owner: st
         raise Unroutable("whether users are kept by a cookie cannot be seen there", "Leave out traffic.sticky")
     if wanted.exposure.mirror:
         raise Unroutable("whether a gateway copies calls of gRPC nothing says", "Leave out traffic.mirror")
-    plain = replace(wanted, warm=(), mark=None, cookies=False, copies=False)
+    warm = wanted.warm if wanted.stage is Stage.OWN else ()
+    plain = replace(wanted, warm=warm, mark=None, cookies=False, copies=False)
     return plan(route, versions, plain, owner=owner, token=token)
 
 

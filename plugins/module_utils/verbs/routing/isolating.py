@@ -12,7 +12,7 @@ from ...traffic.exposure import Exposure, Stage, Wanted
 from .bearing import check_stable
 from .proving import NotProgrammed
 from .returning import give_back, stays, warm
-from .routes import OURS, THEIRS, Now, Routes
+from .routes import OURS, THEIRS, Now, Routes, owners_for_now
 from .versions import await_endpoints, ensure, keep_stable
 
 
@@ -39,9 +39,11 @@ def isolate(routes: Routes, canary_hash: str = "", found: list[Now] | None = Non
         if routes.prover.how == "stated":
             # Nothing proves it, and a Service of which no proxy can know an endpoint would be believed after some seconds.
             await_endpoints(routes, service, stable.ready if stable else 0)
-            routes.prover.await_known()
         warmed = found
-        if routes.prover.marks:
+        if not routes.tries:
+            routes.prover.await_known()
+        else:
+            # Which takes as long where nothing but the status tells.
             written = routes.put(
                 found, lambda now: None if now.stage in OURS else warm(routes, now, service), canary_hash
             )
@@ -76,7 +78,7 @@ def _take_back(routes: Routes, before: Sequence[Now], canary_hash: str) -> None:
     now = [one for one in routes.look(canary_hash) if one.route.name in had]
     routes.put([one for one in now if one.stage not in OURS], _own, canary_hash, marked=False, insists=False)
     try:
-        give_back(routes, [one for one in now if one.stage in OURS], canary_hash, _own)
+        give_back(routes, [one for one in now if one.stage in OURS], canary_hash, owners_for_now)
     except NotProgrammed as error:
         routes.account.warn(f"the routes were left as they are, with everybody on the stable version: {error}")
         return

@@ -91,6 +91,12 @@ class Routes:
         """The Service of the stable version."""
         return self.service_of(self.stable_hash)
 
+    @property
+    def tries(self) -> bool:
+        """A gateway shows that it takes a write of which no user notices anything, before any is sent to another Service: by a rule for probes, or by
+        the route's status."""
+        return self.prover.marks or (self.router.proof is Proof.STATED and self.router.has_status)
+
     def service_of(self, of_hash: str) -> str:
         return service_name(self.traffic.service, of_hash, self.release)
 
@@ -294,7 +300,7 @@ class Routes:
         kept = _kept(now.route)
         stays = kept.versions if kept and not canary_hash else self.versions(canary_hash)
         plan = partial(self.router.plan, now.route, stays, owner=owner, token=token)
-        plain = _unmarked(asked)
+        plain = _unmarked(asked) if self.router.proof is Proof.ASKED else asked
         try:
             return plan(_marked(asked, now) if marked else plain)
         except Unroutable as error:
